@@ -1,0 +1,1 @@
+"""The device certificate authority: issue, renew, revoke; the SCEP server."""

@@ -1,0 +1,75 @@
+"""Tables of identity: certificate authorities, SCEP challenges, device certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, EnumText, SealedBytes, Utc
+from mdm.kit.ids import new_id
+
+
+class CertificateAuthority(Base):
+    """A device CA. Exactly one is `issuing`; older ones stay trusted for verification until retired."""
+
+    __tablename__ = "certificate_authority"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    certificate: Mapped[bytes] = mapped_column(LargeBinary)
+    private_key: Mapped[bytes] = mapped_column(SealedBytes("certificate_authority.private_key"))
+    issuing: Mapped[bool] = mapped_column(default=True)
+    not_after: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class ChallengePurpose(StrEnum):
+    """Why a SCEP challenge was given."""
+
+    ENROL = "enrol"
+    RENEW = "renew"
+
+
+class ScepChallenge(Base):
+    """A one-time SCEP challenge, bound to an invitation (enrol) or a tablet (renew).
+
+    Once used it remembers the public key it was used with: the same key may retry until `expires_at`.
+    """
+
+    __tablename__ = "scep_challenge"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    purpose: Mapped[ChallengePurpose] = mapped_column(EnumText(ChallengePurpose))
+    invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"), index=True)
+    tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+    used_at: Mapped[datetime | None] = mapped_column(Utc)
+    used_key_sha256: Mapped[str | None] = mapped_column(String(64))
+    certificate_id: Mapped[UUID | None]
+
+
+class DeviceCertificate(Base):
+    """A certificate we issued. `tablet_id` is known at issue for renewals, else from the first Authenticate."""
+
+    __tablename__ = "device_certificate"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    ca_id: Mapped[UUID] = mapped_column(ForeignKey("certificate_authority.id"))
+    serial_hex: Mapped[str] = mapped_column(String(40), unique=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
+    der: Mapped[bytes] = mapped_column(LargeBinary)
+    key_sha256: Mapped[str] = mapped_column(String(64))
+    transaction_id: Mapped[str | None] = mapped_column(String(128), index=True)
+    invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"))
+    tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
+    not_before: Mapped[datetime] = mapped_column(Utc)
+    not_after: Mapped[datetime] = mapped_column(Utc)
+    issued_at: Mapped[datetime] = mapped_column(Utc)
+    revoked_at: Mapped[datetime | None] = mapped_column(Utc)
+    revoked_why: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = (Index("ix_device_certificate_not_after", "not_after"),)

@@ -1,0 +1,1 @@
+"""Ways for a tablet to join: invitations, the landing page, the enrolment profile."""

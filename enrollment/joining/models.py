@@ -1,0 +1,57 @@
+"""Tables of joining: invitations and their uses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
+from mdm.kit.ids import new_id
+
+
+class InvitationKind(StrEnum):
+    """For whom a tablet may join."""
+
+    PUPIL = "pupil"
+    CLASS = "class"
+    CART_SLOT = "cart_slot"
+    STOCK = "stock"
+
+
+class Invitation(TownOwned, Base):
+    """A permission to enrol. The code is a bearer secret: found by its keyed hash, shown again from the sealed text.
+    A use is counted when a tablet enrols, once per serial number, so that a retry costs nothing.
+    """
+
+    __tablename__ = "invitation"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"), index=True)
+    kind: Mapped[InvitationKind] = mapped_column(EnumText(InvitationKind))
+    pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id"), index=True)
+    class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"), index=True)
+    cart_slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart_slot.id"))
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    code: Mapped[str] = mapped_column(SealedText("invitation.code"))
+    max_uses: Mapped[int] = mapped_column(default=1)
+    uses: Mapped[int] = mapped_column(default=0)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+    revoked_at: Mapped[datetime | None] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_by: Mapped[UUID | None]
+
+
+class InvitationUse(Base):
+    """One tablet that joined by an invitation."""
+
+    __tablename__ = "invitation_use"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    invitation_id: Mapped[UUID] = mapped_column(ForeignKey("invitation.id"))
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
+    at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (UniqueConstraint("invitation_id", "tablet_id"),)

@@ -1,0 +1,1 @@
+"""Pupils, and the roster files that name them."""

@@ -1,0 +1,1 @@
+"""Towns, schools and classes."""

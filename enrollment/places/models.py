@@ -1,0 +1,70 @@
+"""Tables of places: towns, schools, classes (schools.md section 2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, TownOwned
+from mdm.kit.ids import new_id
+
+
+class Level(StrEnum):
+    """School levels in their order (schools.md section 2.2); never sort them by name."""
+
+    PS = "PS"
+    MS = "MS"
+    GS = "GS"
+    CP = "CP"
+    CE1 = "CE1"
+    CE2 = "CE2"
+    CM1 = "CM1"
+    CM2 = "CM2"
+
+    @property
+    def rank(self) -> int:
+        """Position in the school career, from 0."""
+        return list(Level).index(self)
+
+
+class Town(Base):
+    """A local authority: it owns the tablets and is the wall of every tenant's data."""
+
+    __tablename__ = "town"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(120))
+    slug: Mapped[str] = mapped_column(String(40), unique=True)
+    zone: Mapped[str] = mapped_column(String(1), default="C")
+    time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Paris")
+    tag_prefix: Mapped[str] = mapped_column(String(8))
+    support_phone: Mapped[str | None] = mapped_column(String(40))
+
+
+class School(TownOwned, Base):
+    """One school, known by its UAI (schools.md section 3.1)."""
+
+    __tablename__ = "school"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    uai: Mapped[str] = mapped_column(String(8), unique=True)
+    name: Mapped[str] = mapped_column(String(160))
+    zone: Mapped[str | None] = mapped_column(String(1))
+    time_zone: Mapped[str | None] = mapped_column(String(40))
+
+
+class SchoolClass(TownOwned, Base):
+    """A class of one school year. `label` is shown as received; `label_key` matches."""
+
+    __tablename__ = "school_class"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), index=True)
+    school_year: Mapped[str] = mapped_column(String(9))
+    label: Mapped[str] = mapped_column(String(200))
+    label_key: Mapped[str] = mapped_column(String(200))
+    onde_id: Mapped[str | None] = mapped_column(String(32))
+    __table_args__ = (UniqueConstraint("school_id", "school_year", "label_key"),)

@@ -1,0 +1,1 @@
+"""The inventory and who holds which tablet."""

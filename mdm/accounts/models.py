@@ -1,0 +1,44 @@
+"""Tables of people who sign in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, EnumText, Utc
+from mdm.kit.ids import new_id
+from mdm.kit.scope import Role
+
+
+class Account(Base):
+    """A person who signs in. `token_epoch` grows to make every token of the account void."""
+
+    __tablename__ = "account"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    login: Mapped[str] = mapped_column(String(200), unique=True)
+    display_name: Mapped[str] = mapped_column(String(200))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    must_change_password: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+    token_epoch: Mapped[int] = mapped_column(default=0)
+    failed_attempts: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class AccountGrant(Base):
+    """A role in a town or one school, with an optional end."""
+
+    __tablename__ = "account_grant"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    role: Mapped[Role] = mapped_column(EnumText(Role))
+    town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"))
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
+    ends_at: Mapped[datetime | None] = mapped_column(Utc)
+    __table_args__ = (Index("ix_account_grant_town", "town_id", "account_id"),)

@@ -1,0 +1,1 @@
+"""What people do to tablets: lost mode, position, lock, wipe. Rules of custody live in enrollment."""

@@ -1,0 +1,67 @@
+"""Tables of care: lost cases and position requests (schools.md section 9)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, SealedText, TownOwned, Utc
+from mdm.kit.ids import new_id
+
+
+class LostCase(TownOwned, Base):
+    """One loss: asked and confirmed are two different instants, at the start and at the end."""
+
+    __tablename__ = "lost_case"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), index=True)
+    reason: Mapped[str] = mapped_column(SealedText("lost_case.reason"))
+    message: Mapped[str] = mapped_column(String(200))
+    phone: Mapped[str | None] = mapped_column(String(40))
+    footnote: Mapped[str | None] = mapped_column(String(120))
+    requested_by: Mapped[UUID | None]
+    requested_at: Mapped[datetime] = mapped_column(Utc)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    lift_requested_by: Mapped[UUID | None]
+    lift_requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    lift_reason: Mapped[str | None] = mapped_column(SealedText("lost_case.lift_reason"))
+    lifted_at: Mapped[datetime | None] = mapped_column(Utc)
+    __table_args__ = (
+        Index(
+            "uq_lost_case_open", "tablet_id", unique=True, sqlite_where=lifted_at.is_(None), postgresql_where=lifted_at.is_(None)
+        ),
+    )
+
+
+class PositionRequest(TownOwned, Base):
+    """One fix asked for a lost tablet: who, why, who approved, and the sealed answer, purged in time."""
+
+    __tablename__ = "position_request"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("lost_case.id"), index=True)
+    reason: Mapped[str] = mapped_column(SealedText("position_request.reason"))
+    requested_by: Mapped[UUID | None]
+    requested_at: Mapped[datetime] = mapped_column(Utc)
+    approved_by: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+    answered_at: Mapped[datetime | None] = mapped_column(Utc)
+    position: Mapped[str | None] = mapped_column(SealedText("position_request.position"))
+    failed_why: Mapped[str | None] = mapped_column(String(200))
+
+
+class SafetySwitch(TownOwned, Base):
+    """The stop switch for destructive commands of a town: while `stopped_at` is set none leaves the queue."""
+
+    __tablename__ = "safety_switch"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    stopped_at: Mapped[datetime | None] = mapped_column(Utc)
+    stopped_by: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(String(300))

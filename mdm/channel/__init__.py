@@ -1,0 +1,1 @@
+"""The tablet's side of the conversation: check-in, connect, the request batcher."""

@@ -1,0 +1,61 @@
+"""Encryption at rest and keyed hashes, from one master key. Knows nothing of what it protects."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_VERSION = b"\x01"
+_NONCE_BYTES = 12
+
+
+class CannotOpen(Exception):
+    """The sealed value was made with another key or purpose, or was altered."""
+
+
+class Keyring:
+    """Seals values and hashes look-up keys. Each purpose has its own key, derived by HKDF (RFC 5869).
+
+    `previous` holds master keys that may still open old values; sealing always uses `master`.
+    """
+
+    def __init__(self, master: bytes, previous: tuple[bytes, ...] = ()) -> None:
+        if len(master) < 32 or any(len(key) < 32 for key in previous):
+            raise ValueError("a master key has at least 32 bytes")
+        self._masters = (master, *previous)
+        self._derived: dict[tuple[int, str], bytes] = {}
+
+    def _key(self, purpose: str, generation: int = 0) -> bytes:
+        key = self._derived.get((generation, purpose))
+        if key is None:
+            hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"cartable:" + purpose.encode())
+            key = self._derived[generation, purpose] = hkdf.derive(self._masters[generation])
+        return key
+
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Encrypt `plain` (AES-256-GCM, random nonce) so that only the same purpose opens it."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _VERSION + nonce + AESGCM(self._key("seal:" + purpose)).encrypt(nonce, plain, _VERSION)
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """Decrypt what `seal` made. Raises `CannotOpen`."""
+        if sealed[:1] != _VERSION or len(sealed) < 1 + _NONCE_BYTES + 16:
+            raise CannotOpen(purpose)
+        nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        for generation in range(len(self._masters)):
+            try:
+                return AESGCM(self._key("seal:" + purpose, generation)).decrypt(nonce, body, _VERSION)
+            except InvalidTag:
+                continue
+        raise CannotOpen(purpose)
+
+    def keyed_hash(self, value: str | bytes, purpose: str) -> str:
+        """Return a hex HMAC-SHA256 by which `value` can be looked up but not guessed without the key."""
+        data = value.encode() if isinstance(value, str) else value
+        return hmac.new(self._key("hash:" + purpose), data, sha256).hexdigest()

@@ -1,0 +1,90 @@
+"""The outbox: what must happen after a commit, written in the same transaction and drained by the worker.
+
+A row is the job; the broker is only a bell. Equal (topic, key) rows that wait coalesce into one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, String, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mdm.kit.db import Base, BigKey, EnumText, Utc
+
+
+class Topic(StrEnum):
+    """What the worker can be asked to do. One handler each, registered in `mdm.worker.handlers`."""
+
+    PUSH = "push"  # key: enrollment id
+    ANSWER = "answer"  # key: command id; read a stored answer and apply its effects
+    DECIDE = "decide"  # key: tablet id; desired minus reported
+    CHECKED_IN = "checked_in"  # key: enrollment id; it has just become enrolled
+    RENEW = "renew"  # key: enrollment id; its certificate is due
+
+
+class OutboxRow(Base):
+    """One job. `lease_until` is set while a worker holds it; a crashed worker's lease runs out."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    topic: Mapped[Topic] = mapped_column(EnumText(Topic))
+    key: Mapped[str] = mapped_column(String(64))
+    payload: Mapped[dict[str, Any] | None]
+    not_before: Mapped[datetime] = mapped_column(Utc)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None] = mapped_column(Utc)
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (
+        # A leased row no longer coalesces: what changes while a job runs needs a new run.
+        Index(
+            "uq_outbox_waiting",
+            "topic",
+            "key",
+            unique=True,
+            sqlite_where=lease_until.is_(None),
+            postgresql_where=lease_until.is_(None),
+        ),
+        Index("ix_outbox_due", "not_before", "id"),
+    )
+
+
+def put(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
+    """Ask for `topic` on each of `keys`, once after commit. A waiting row for the same key is kept as it is."""
+    if not keys:
+        return
+    dialect = session.get_bind().dialect.name
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    rows = [
+        {"topic": topic, "key": key, "not_before": not_before or now, "created_at": now, "attempts": 0}
+        for key in sorted(set(keys))
+    ]
+    statement = insert(OutboxRow).on_conflict_do_nothing(
+        index_elements=["topic", "key"], index_where=OutboxRow.lease_until.is_(None)
+    )
+    session.execute(statement, rows)
+
+
+def claim(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:
+    """Take up to `limit` due rows of `topic`, oldest first, leased for `lease`. Safe between workers."""
+    due = (
+        select(OutboxRow.id)
+        .where(OutboxRow.topic == topic, OutboxRow.not_before <= now)
+        .where((OutboxRow.lease_until.is_(None)) | (OutboxRow.lease_until < now))
+        .order_by(OutboxRow.not_before, OutboxRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(due))
+        .values(lease_until=now + lease, attempts=OutboxRow.attempts + 1)
+        .returning(OutboxRow)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.scalars(statement), key=lambda row: row.id)

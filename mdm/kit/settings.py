@@ -1,0 +1,78 @@
+"""Every setting of the server, typed, from the environment (`CARTABLE_…`) or a `.env` file. No domain data."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The server's configuration. `docs/operator/settings.md` explains each for the operator."""
+
+    model_config = SettingsConfigDict(env_prefix="CARTABLE_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="Where the embedded database, keys and uploads live.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder.")
+    broker_url: str = Field("memory://", description="Celery broker; memory:// runs the worker inside the server.")
+    public_url: str = Field("https://localhost:8443", description="The https address that tablets use.")
+    bind_host: str = Field("0.0.0.0", description="Address on which the server listens.")  # noqa: S104 - tablets on the network must reach it
+    bind_port: int = Field(8443, ge=0, le=65535)
+    tls_certificate: Path | None = Field(None, description="PEM chain; empty: made by the embedded CA.")
+    tls_key: Path | None = None
+    web_workers: int = Field(1, ge=1, le=64)
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="CIDR list of TLS-ending proxies.")
+    master_key_file: Path | None = Field(None, description="32+ random bytes; empty: secrets/master.key in the data folder.")
+    organisation: str = "Cartable"
+    apns_url: str = Field("https://api.push.apple.com:443", description="APNs, or a test server.")
+    apns_ca: Path | None = Field(None, description="PEM of the CA of a test APNs; empty: public roots.")
+    push_per_second: int = Field(100, ge=1, description="Pace of pushes, per worker.")
+    scep_allow_single_des: bool = Field(True, description="Accept the single-DES envelopes of old SCEP clients.")
+    scep_allow_rsa1024: bool = False
+    certificate_days: int = Field(398, ge=2, le=3650, description="Life of a device certificate, in days.")
+    challenge_minutes: int = Field(60, ge=1, le=10080, description="Life of a SCEP challenge, and retry window.")
+    token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
+    log_json: bool = False
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for part in value:
+            ip_network(part, strict=False)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if not value.startswith("https://"):
+            raise ValueError("public_url must begin with https://: tablets accept nothing else")
+        return value.rstrip("/")
+
+    @cached_property
+    def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The trusted proxies as networks."""
+        return tuple(ip_network(part, strict=False) for part in self.trusted_proxies)
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database to use: the configured one, or the embedded SQLite file."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'cartable.db').absolute()}"
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Folder of keys, readable by the server's user alone."""
+        return self.data_dir / "secrets"
+
+    @property
+    def embedded_worker(self) -> bool:
+        """Whether the worker and the scheduler run beside the web server, with no broker to install."""
+        return self.broker_url.startswith("memory:")

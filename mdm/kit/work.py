@@ -1,0 +1,55 @@
+"""The unit of work: one transaction per request or task, opened and committed by the edge alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from mdm.kit import outbox
+from mdm.kit.clock import Clock
+from mdm.kit.crypto import Keyring
+from mdm.kit.outbox import Topic
+from mdm.kit.settings import Settings
+
+
+@dataclass(slots=True)
+class Work:
+    """What a service receives: the session, the instant, the settings. It never commits."""
+
+    session: Session
+    now: datetime
+    settings: Settings
+    keyring: Keyring
+    rung: set[Topic] = field(default_factory=set)
+
+    def later(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
+        """Ask the worker for `topic` on each key once this work has been committed."""
+        outbox.put(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
+        self.rung.add(topic)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What the composition root has plugged together; edges hold it and open works from it."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    keyring: Keyring
+    #: Rung after a commit that left outbox rows; the worker's sweep covers a bell that was not heard.
+    bell: Callable[[Topic], None] = lambda _topic: None
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """Open a unit of work: commit on return, roll back on any exception, then ring the bells."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            work = Work(session, self.clock.now(), self.settings, self.keyring)
+            with session.begin():
+                yield work
+        for topic in work.rung:
+            self.bell(topic)

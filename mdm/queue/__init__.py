@@ -1,0 +1,1 @@
+"""The command queue: enqueue, claim, answer, expire, reap."""

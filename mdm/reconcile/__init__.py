@@ -1,0 +1,1 @@
+"""Desired minus reported, expressed as commands."""

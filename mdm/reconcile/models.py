@@ -1,0 +1,74 @@
+"""Tables of the comparison: what each tablet reported, and where each wanted app stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, EnumText, Utc
+
+
+class ProfileState(StrEnum):
+    """Where the tablet's policy profile stands. Only a ProfileList makes it `verified`."""
+
+    WAITING = "waiting"
+    ACKNOWLEDGED = "acknowledged"
+    VERIFIED = "verified"
+    FAILED = "failed"
+
+
+class TabletProfile(Base):
+    """The policy profile of one tablet: the artefact it should have, and how far that is."""
+
+    __tablename__ = "tablet_profile"
+
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
+    wanted_sha256: Mapped[str] = mapped_column(String(64))
+    seen_uuid: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[ProfileState] = mapped_column(EnumText(ProfileState))
+    why: Mapped[str | None] = mapped_column(String(300))
+    changed_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class AppState(StrEnum):
+    """Where one wanted app stands on one tablet."""
+
+    WAITING = "waiting"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
+    FAILED = "failed"
+    REMOVING = "removing"
+
+
+class AppReason(StrEnum):
+    """Why an app is not there yet (schools.md section 17)."""
+
+    NO_LICENCE = "no_licence"
+    WAITING_CONTACT = "waiting_contact"
+    LOCKED_PASSCODE = "locked_passcode"
+    STORAGE_FULL = "storage_full"
+    OS_TOO_OLD = "os_too_old"
+    NOT_IN_REGION = "not_in_region"
+    REMOVED_FROM_STORE = "removed_from_store"
+    USER_REJECTED = "user_rejected"
+    DOWNLOAD_FAILED = "download_failed"
+    INSTALLING = "installing"
+    INSTALLED = "installed"
+
+
+class TabletApp(Base):
+    """One app wanted (or being removed) on one tablet."""
+
+    __tablename__ = "tablet_app"
+
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True, index=True)
+    state: Mapped[AppState] = mapped_column(EnumText(AppState))
+    reason: Mapped[AppReason] = mapped_column(EnumText(AppReason))
+    detail: Mapped[str | None] = mapped_column(String(300))
+    attempts: Mapped[int] = mapped_column(default=0)
+    changed_at: Mapped[datetime] = mapped_column(Utc)

@@ -1,0 +1,1 @@
+"""Tablets that speak the real wire over real HTTPS. Shares no code with the server."""

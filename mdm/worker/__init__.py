@@ -1,0 +1,1 @@
+"""The Celery application, its schedule and its thin tasks."""

@@ -1,0 +1,1 @@
+"""App bundles and whom they are given to."""

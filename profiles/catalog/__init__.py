@@ -1,0 +1,1 @@
+"""Every setting once: type, merge rule, platform support, words for people."""

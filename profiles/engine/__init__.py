@@ -1,0 +1,1 @@
+"""Merge, resolve, explain: pure. No I/O, no clock."""

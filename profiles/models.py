@@ -1,0 +1,23 @@
+"""Tables of the desired state: compiled artefacts under their hash."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, TownOwned, Utc
+
+
+class Artefact(TownOwned, Base):
+    """A compiled, signed configuration profile, stored once under the SHA-256 of its plain content."""
+
+    __tablename__ = "artefact"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    identifier: Mapped[str] = mapped_column(String(155))
+    uuid: Mapped[str] = mapped_column(String(36))
+    plain: Mapped[bytes] = mapped_column(LargeBinary)
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Utc)

