@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import psycopg
+from psycopg import pq
 
 _DURABLE: dict[str, str] = {}
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -99,13 +100,11 @@ class PostgresServer:
             stdout=log,
             stderr=log,
         )
-        for _ in range(200):
-            try:
-                psycopg.connect(f"host={self.folder} user=cartable dbname=postgres").close()
-            except psycopg.OperationalError:
-                time.sleep(0.05)
-            else:
+        conninfo = f"host={self.folder} user=cartable dbname=postgres".encode()
+        for _ in range(400):
+            if pq.PGconn.ping(conninfo) == pq.Ping.OK:
                 return
+            time.sleep(0.05)
         raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
 
