@@ -94,12 +94,12 @@ class PostgresServer:
             **options,
         }
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(  # noqa: S603 - fixed arguments
-            [*wrap, str(binaries / "postgres"), "-D", str(data), *arguments],
-            stdout=log,
-            stderr=log,
-        )
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - fixed arguments
+                [*wrap, str(binaries / "postgres"), "-D", str(data), *arguments],
+                stdout=log,
+                stderr=log,
+            )
         conninfo = f"host={self.folder} user=cartable dbname=postgres".encode()
         for _ in range(400):
             if pq.PGconn.ping(conninfo) == pq.Ping.OK:

@@ -1,0 +1,53 @@
+"""The one page that `profiles` reads: a frozen snapshot of the facts about tablets. No policy, no names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from enrollment.places.models import Level
+from enrollment.tablets.models import TabletState
+from enrollment.tablets.repository import TabletRepository
+from mdm.kit.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class TabletFacts:
+    """What is true of one tablet now. `level`, `class_id` and `pupil_id` come from the open loan."""
+
+    tablet_id: UUID
+    town_id: UUID
+    school_id: UUID | None
+    serial: str
+    tag: str
+    state: TabletState
+    evidence_hold: bool
+    os_version: str | None
+    product_name: str | None
+    supervised: bool | None
+    pupil_id: UUID | None
+    class_id: UUID | None
+    level: Level | None
+
+
+def facts_for(work: Work, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
+    """Return the facts of the tablets that exist among `tablet_ids`, in one query."""
+    found = {}
+    for tablet, pupil_id, class_id, level in TabletRepository(work.session).with_holder(tablet_ids):
+        found[tablet.id] = TabletFacts(
+            tablet_id=tablet.id,
+            town_id=tablet.town_id,
+            school_id=tablet.school_id,
+            serial=tablet.serial,
+            tag=tablet.tag,
+            state=tablet.state,
+            evidence_hold=tablet.evidence_hold,
+            os_version=tablet.os_version,
+            product_name=tablet.product_name,
+            supervised=tablet.supervised,
+            pupil_id=pupil_id,
+            class_id=class_id,
+            level=level,
+        )
+    return found

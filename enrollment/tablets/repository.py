@@ -1,0 +1,86 @@
+"""All SQL of the inventory and of custody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from enrollment.people.models import Pupil
+from enrollment.places.models import Level
+from enrollment.tablets.models import CartSlot, Loan, Tablet
+from mdm.kit.scope import Actor
+
+
+class TabletRepository:
+    """Reads and writes tablets, loans and cart slots."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def get(self, tablet_id: UUID) -> Tablet | None:
+        return self.session.get(Tablet, tablet_id)
+
+    def visible(self, actor: Actor, tablet_id: UUID) -> Tablet | None:
+        """The tablet, if the actor may see it."""
+        return self.session.scalar(actor.narrow(select(Tablet).where(Tablet.id == tablet_id), Tablet))
+
+    def by_serial(self, serial: str) -> Tablet | None:
+        return self.session.scalar(select(Tablet).where(Tablet.serial == serial))
+
+    def with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[tuple[Tablet, UUID | None, UUID | None, Level | None]]]:
+        """Each tablet with the pupil of its open loan, that pupil's class and level."""
+        return self.session.execute(
+            select(Tablet, Pupil.id, Pupil.class_id, Pupil.level)
+            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+            .where(Tablet.id.in_(tablet_ids))
+            .order_by(Tablet.id)
+        ).all()
+
+    def of_level(self, town_id: UUID, level: Level) -> Select[tuple[UUID]]:
+        """Statement: the tablets on loan to pupils of one level of a town."""
+        return (
+            select(Loan.tablet_id)
+            .join(Pupil, Pupil.id == Loan.pupil_id)
+            .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, Pupil.level == level)
+        )
+
+    def of_town(self, town_id: UUID) -> Select[tuple[UUID]]:
+        """Statement: every tablet of a town."""
+        return select(Tablet.id).where(Tablet.town_id == town_id)
+
+    def of_pupils(self, pupil_ids: Sequence[UUID]) -> list[UUID]:
+        """The tablets on loan to these pupils."""
+        return list(self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(pupil_ids))))
+
+    def open_loan_of_tablet(self, tablet_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
+
+    def open_loan_of_pupil(self, pupil_id: UUID) -> Loan | None:
+        return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
+
+    def slot(self, slot_id: UUID) -> CartSlot | None:
+        return self.session.get(CartSlot, slot_id)
+
+    def matching(self, actor: Actor, text: str, limit: int) -> list[Tablet]:
+        """Tablets whose tag or serial number begins with or holds `text`."""
+        pattern = "%" + text.upper().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        statement = select(Tablet).where(
+            or_(func.upper(Tablet.tag).like(pattern, escape="\\"), func.upper(Tablet.serial).like(pattern, escape="\\"))
+        )
+        return list(self.session.scalars(actor.narrow(statement, Tablet).order_by(Tablet.tag, Tablet.id).limit(limit)))
+
+    def highest_tag(self, town_id: UUID, prefix: str) -> str | None:
+        """The highest tag of the town that begins with `prefix`; tags have a fixed width."""
+        return self.session.scalar(select(func.max(Tablet.tag)).where(Tablet.town_id == town_id, Tablet.tag.like(prefix + "%")))
+
+    def update(self, tablet_id: UUID, values: dict[str, Any]) -> None:
+        self.session.execute(update(Tablet).where(Tablet.id == tablet_id).values(**values))
+
+    def close_loan(self, tablet_id: UUID, now: datetime) -> None:
+        self.session.execute(update(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)).values(closed_at=now))

@@ -1,0 +1,105 @@
+"""Verbs of the inventory and of custody: find, update, change state, lend. Never commits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+from enrollment.people.models import Pupil
+from enrollment.places.models import Town
+from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
+from enrollment.tablets.models import Loan, Tablet, TabletState
+from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import may_become, next_tag
+from mdm.kit import audit
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import Actor
+from mdm.kit.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class TabletDetails:
+    """What a tablet says of itself; None means it did not say."""
+
+    product_name: str | None = None
+    model_name: str | None = None
+    os_version: str | None = None
+    build_version: str | None = None
+    supervised: bool | None = None
+    battery_level: float | None = None
+
+
+def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
+    """Return a tablet the actor may see. Raises `TabletNotFound`."""
+    tablet = TabletRepository(work.session).visible(actor, tablet_id)
+    if tablet is None:
+        raise TabletNotFound
+    return tablet
+
+
+def find(work: Work, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
+    """Find tablets by a part of their tag or serial number, within the actor's reach."""
+    return TabletRepository(work.session).matching(actor, text.strip()[:64], limit)
+
+
+def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, details: TabletDetails) -> Tablet:
+    """Enter a new tablet into the inventory, with the town's next tag. The serial number must be new."""
+    town = work.session.get_one(Town, town_id, with_for_update=True)  # tags are numbered one at a time
+    highest = TabletRepository(work.session).highest_tag(town_id, town.tag_prefix + "-")
+    tablet = Tablet(
+        town_id=town_id,
+        school_id=school_id,
+        serial=serial,
+        tag=next_tag(town.tag_prefix, highest),
+        state=TabletState.PREPARED,
+        created_at=work.now,
+        **_said(details),
+    )
+    work.session.add(tablet)
+    work.session.flush()
+    return tablet
+
+
+def update_details(work: Work, tablet_id: UUID, details: TabletDetails) -> None:
+    """Keep what a tablet said of itself; silence removes nothing."""
+    said = _said(details)
+    if said:
+        TabletRepository(work.session).update(tablet_id, said)
+
+
+def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:
+    """Move a tablet along its life cycle, audited first. Raises `WrongState`."""
+    before = tablet.state
+    if before == after:
+        return
+    if not may_become(before, after):
+        raise WrongState(before=before.value, after=after.value)
+    audit.record(
+        work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
+    )
+    tablet.state = after
+
+
+def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
+    """Put a tablet into a pupil's hands: closes the tablet's former loan, asks for a new decision on its policy.
+
+    Raises `PupilHasTablet` when the pupil holds another one. Lending it again to the same pupil changes nothing.
+    """
+    repository = TabletRepository(work.session)
+    current = repository.open_loan_of_pupil(pupil.id)
+    if current is not None and current.tablet_id == tablet.id:
+        return current
+    if current is not None:
+        raise PupilHasTablet(pupil_id=str(pupil.id))
+    audit.record(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, pupil_id=str(pupil.id))
+    repository.close_loan(tablet.id, work.now)
+    loan = Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
+    work.session.add(loan)
+    tablet.school_id = pupil.school_id
+    work.session.flush()
+    work.later(Topic.DECIDE, tablet.id)
+    return loan
+
+
+def _said(details: TabletDetails) -> dict[str, object]:
+    return {key: value for key, value in asdict(details).items() if value is not None}
