@@ -26,13 +26,17 @@ class TabletState(StrEnum):
 
 
 class Tablet(TownOwned, Base):
-    """One tablet of the town, known by its serial number for ever; survives every erase and re-enrolment."""
+    """One tablet of the town, known by its serial number for ever; survives every erase and re-enrolment.
+
+    `class_id` is set while a class holds it without naming a pupil; an open loan goes before it.
+    """
 
     __tablename__ = "tablet"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"), index=True)
-    serial: Mapped[str] = mapped_column(String(40), unique=True)
+    class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"), index=True)
+    serial: Mapped[str] = mapped_column(String(64), unique=True)
     tag: Mapped[str] = mapped_column(String(24))
     state: Mapped[TabletState] = mapped_column(EnumText(TabletState))
     product_name: Mapped[str | None] = mapped_column(String(40))

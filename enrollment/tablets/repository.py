@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, Select, case, func, or_, select, type_coerce, update
+from sqlalchemy.orm import Session, aliased
 
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level
 from enrollment.tablets.models import CartSlot, Loan, Tablet
+from mdm.kit.db import EnumText
 from mdm.kit.scope import Actor
+
+InClass = aliased(Pupil)
 
 
 class TabletRepository:
@@ -32,17 +35,25 @@ class TabletRepository:
     def by_serial(self, serial: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.serial == serial))
 
-    def with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[tuple[Tablet, UUID | None, UUID | None, Level | None]]]:
-        """Each tablet with the pupil of its open loan, that pupil's class and level."""
+    def with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[Tablet, UUID | None, UUID | None, Level | None]]:
+        """Each tablet with the pupil of its open loan, and the class and level of that pupil. A tablet held by a
+        class without a named pupil has the level of the class, when all its pupils share one.
+        """
+        one = (
+            select(case((func.min(InClass.level) == func.max(InClass.level), func.min(InClass.level))))
+            .where(InClass.class_id == Tablet.class_id)
+            .scalar_subquery()
+        )
+        level = type_coerce(func.coalesce(Pupil.level, one), EnumText(Level))
         return self.session.execute(
-            select(Tablet, Pupil.id, Pupil.class_id, Pupil.level)
+            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), level)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.id.in_(tablet_ids))
             .order_by(Tablet.id)
         ).all()
 
-    def of_level(self, town_id: UUID, level: Level) -> Select[tuple[UUID]]:
+    def of_level(self, town_id: UUID, level: Level) -> Select[UUID]:
         """Statement: the tablets on loan to pupils of one level of a town."""
         return (
             select(Loan.tablet_id)
@@ -50,7 +61,7 @@ class TabletRepository:
             .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, Pupil.level == level)
         )
 
-    def of_town(self, town_id: UUID) -> Select[tuple[UUID]]:
+    def of_town(self, town_id: UUID) -> Select[UUID]:
         """Statement: every tablet of a town."""
         return select(Tablet.id).where(Tablet.town_id == town_id)
 

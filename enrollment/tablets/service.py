@@ -96,6 +96,7 @@ def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     loan = Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
     work.session.add(loan)
     tablet.school_id = pupil.school_id
+    tablet.class_id = None
     work.session.flush()
     work.later(Topic.DECIDE, tablet.id)
     return loan

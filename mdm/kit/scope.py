@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, or_, true
 
 from mdm.kit.errors import Forbidden
 
-S = TypeVar("S", bound=tuple[Any, ...])
+S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 
 
 class Permission(StrEnum):
@@ -90,7 +90,7 @@ class Actor:
                 conditions.append(and_(model.town_id == grant.town_id, model.school_id == grant.school_id))
         return or_(*conditions) if conditions else false()
 
-    def narrow(self, statement: Select[S], model: Any, permission: Permission = Permission.SEE) -> Select[S]:
+    def narrow(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
         """Return `statement` limited to the rows of `model` that the actor may see."""
         return statement.where(self.reach(model, permission))
 

@@ -1,0 +1,113 @@
+"""The pages a tablet opens to join: landing page, enrolment profile. A thin edge: it calls `service` and `profiles`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from enrollment.identity.profile_signing import sign_profile
+from enrollment.joining import profiles, service, words
+from mdm.kit.errors import Refusal
+from mdm.kit.ids import normalise_code
+from mdm.kit.words import Language, preferred_language
+from mdm.kit.work import Runtime, Work
+
+PROFILE_TYPE = "application/x-apple-aspen-config"
+_TEMPLATES = Path(__file__).parent / "templates"
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+log = structlog.get_logger()
+
+
+def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]:
+    """The routes of joining. `topic_of` names the push topic (Apple MDM payload: Topic) of the server."""
+    pages = JoiningPages(runtime, topic_of)
+    return [
+        Route("/join", pages.ask, methods=["GET"]),
+        Route("/join/assets/landing.css", pages.style, methods=["GET"]),
+        Route("/join/{code}", pages.land, methods=["GET"]),
+        Route("/join/{code}/profile", pages.profile, methods=["GET"]),
+    ]
+
+
+class JoiningPages:
+    """Answers the requests of people and tablets that hold an invitation code."""
+
+    def __init__(self, runtime: Runtime, topic_of: Callable[[Work], str]) -> None:
+        self.runtime = runtime
+        self.topic_of = topic_of
+        environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape())
+        self.template = environment.get_template("landing.html")
+        self.css = (_TEMPLATES / "landing.css").read_bytes()
+
+    async def style(self, request: Request) -> Response:
+        return Response(self.css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+    async def ask(self, request: Request) -> Response:
+        """The form for a typed code; a typed code leads to its page."""
+        code = normalise_code(request.query_params.get("code", ""))
+        if code:
+            return RedirectResponse(f"/join/{quote(code)}", status_code=303)
+        return self._page(_language(request))
+
+    async def land(self, request: Request) -> Response:
+        """The page with the download button, or the reason why not."""
+        code = normalise_code(request.path_params["code"])
+        language = _language(request)
+        try:
+            await run_in_threadpool(self._check, code)
+        except Refusal as refusal:
+            return self._refused(refusal, language)
+        return self._page(language, code=code)
+
+    async def profile(self, request: Request) -> Response:
+        """The enrolment profile: CMS-signed, or plain with `?unsigned=1` for tools that cannot unwrap it."""
+        code = normalise_code(request.path_params["code"])
+        signed = request.query_params.get("unsigned", "0") in ("", "0", "false")
+        try:
+            body = await run_in_threadpool(self._profile, code, signed=signed)
+        except Refusal as refusal:
+            return self._refused(refusal, _language(request))
+        disposition = {"Content-Disposition": 'attachment; filename="enroll.mobileconfig"', "Cache-Control": "no-store"}
+        return Response(body, media_type=PROFILE_TYPE, headers=disposition)
+
+    def _check(self, code: str) -> None:
+        with self.runtime.work() as work:
+            service.open_invitation(work, code)
+
+    def _profile(self, code: str, *, signed: bool) -> bytes:
+        with self.runtime.work() as work:
+            invitation = service.open_invitation(work, code)
+            plain = profiles.enrolment_profile(work, invitation, self.topic_of(work))
+            log.info("join.profile_served", invitation=str(invitation.id), signed=signed)
+            return sign_profile(work, plain) if signed else plain
+
+    def _refused(self, refusal: Refusal, language: Language) -> Response:
+        log.warning("join.code_refused", code=refusal.code)
+        return self._page(language, problem=refusal.message(language), status=refusal.status)
+
+    def _page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
+        body = self.template.render(
+            language=language.value,
+            words=words.landing(language),
+            organisation=self.runtime.settings.organisation,
+            code=code,
+            problem=problem,
+        )
+        return Response(body, status_code=status, media_type="text/html", headers=_HEADERS)
+
+
+def _language(request: Request) -> Language:
+    return preferred_language(request.headers.get("accept-language"))
