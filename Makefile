@@ -1,0 +1,62 @@
+# Cartable: every word of this file is explained by `make help`.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= $(if $(CARTABLE_VENV),$(CARTABLE_VENV),.venv)
+RUN = $(VENV)/bin/python
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi clean
+
+help: ## Show these words
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make the virtual environment with everything, tests included
+	@$(PYTHON) deploy/bootstrap.py dev
+
+run: ## Start Cartable here: database, certificates, a demo town, HTTPS, worker, a class of simulated tablets
+	@$(PYTHON) deploy/bootstrap.py run
+	@exec $(RUN) -m mdm up
+
+worker: ## Start a worker beside a server that uses a broker (CARTABLE_BROKER_URL)
+	@$(PYTHON) deploy/bootstrap.py run
+	@exec $(RUN) -m mdm worker
+
+simulate: ## Let N more simulated tablets enrol with the running server: make simulate N=30
+	@$(PYTHON) deploy/bootstrap.py run
+	@exec $(RUN) -m mdm simulate --count $(or $(N),30)
+
+check: setup ## Lint, format, types, import contracts, migrations, generated API description
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check --quiet .
+	@$(RUN) -m mypy
+	@$(VENV)/bin/lint-imports
+	@$(RUN) -m mdm.cli.checks
+
+test: setup ## The whole suite, on SQLite and PostgreSQL, with a real broker
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal
+
+test-fast: setup ## Only the tests that need no server process
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop
+
+story: setup ## The stories, over real HTTPS with simulated tablets
+	@$(RUN) -m pytest tests/stories -v
+
+interop: ## Install the independent SCEP clients (Debian packages, needs root) that the interop tests use
+	@sh deploy/install-interop.sh
+
+bench: setup ## Measure on SQLite and PostgreSQL; see bench/README.md
+	@$(RUN) -m bench
+
+migrate: ## Bring the database to the newest migration
+	@$(PYTHON) deploy/bootstrap.py run
+	@$(RUN) -m mdm migrate
+
+revision: setup ## Write a new migration from the tables: make revision M="what changes"
+	@$(VENV)/bin/alembic revision --autogenerate -m "$(M)"
+
+openapi: setup ## Write docs/openapi.json anew
+	@$(RUN) -m mdm.cli.checks --write
+
+clean: ## Remove the environment and caches; data/ is kept
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,161 @@
+"""Makes the virtual environment, from nothing but Python's standard library. Installs only what the lock files name.
+
+    python3 deploy/bootstrap.py run     what the server needs
+    python3 deploy/bootstrap.py dev     that, and what the tests and checks need
+
+A second call returns at once when the lock file has not changed. Needs a package index (the one pip is
+configured for); a Python without ensurepip, such as Debian's, is given pip from its wheel on the index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Self
+from urllib.parse import urljoin
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = Path(os.environ.get("CARTABLE_VENV", ROOT / ".venv"))
+LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
+INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
+MINIMUM = (3, 11)
+
+
+class BootstrapError(Exception):
+    """The environment cannot be made; the message says what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Make or refresh the environment. Returns a process exit code."""
+    kind = arguments[0] if arguments else "run"
+    if kind not in LOCKS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        prepare(kind)
+    except BootstrapError as error:
+        print(f"\nCartable cannot be set up: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def prepare(kind: str) -> None:
+    """Bring the environment to what the lock file of `kind` names. Raises `BootstrapError`."""
+    if sys.version_info < MINIMUM:
+        raise BootstrapError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Try PYTHON=python3.11")
+    lock = ROOT / LOCKS[kind]
+    if any(_stamp(name) == wanted_of(name) for name in (kind, "dev")):
+        return
+    python = VENV / "bin" / "python"
+    if not works(python):
+        with Progress("Creating the virtual environment"):
+            create()
+    with Progress(f"Installing the locked packages ({lock.name})"):
+        run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+             "--require-hashes", "-r", str(lock)])  # fmt: skip
+    (VENV / f".cartable-{kind}").write_text(wanted_of(kind))
+
+
+def wanted_of(kind: str) -> str:
+    """The stamp that an up-to-date environment of `kind` carries."""
+    return hashlib.sha256((ROOT / LOCKS[kind]).read_bytes() + sys.version.encode()).hexdigest()
+
+
+def _stamp(kind: str) -> str:
+    path = VENV / f".cartable-{kind}"
+    return path.read_text() if path.exists() else ""
+
+
+def works(python: Path) -> bool:
+    """Whether the environment's interpreter runs and has pip."""
+    if not python.exists():
+        return False
+    return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def create() -> None:
+    """Create the environment, with pip. Raises `BootstrapError`."""
+    try:
+        VENV.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(VENV, ignore_errors=True)
+        done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and works(VENV / "bin" / "python"):
+            return
+        # Debian ships Python without ensurepip: an environment without pip, then pip's own wheel.
+        shutil.rmtree(VENV, ignore_errors=True)
+        run([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
+    except OSError as error:
+        raise BootstrapError(f"cannot write {VENV}: {error.strerror}. Set CARTABLE_VENV to a folder you can write.") from error
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = fetch_pip(Path(folder))
+        run([str(VENV / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
+
+
+def fetch_pip(folder: Path) -> Path:
+    """Download pip's newest wheel from the index, checked against the digest that the index gives."""
+    page_url = INDEX.rstrip("/") + "/pip/"
+    try:
+        with urllib.request.urlopen(page_url, timeout=60) as answer:
+            page = answer.read().decode()
+        links = re.findall(r'href="([^"]*?pip-([0-9.]+)-py3-none-any\.whl)#sha256=([0-9a-f]{64})"', page)
+        if not links:
+            raise BootstrapError(f"{page_url} lists no pip wheel.")
+        link, version, digest = max(links, key=lambda found: tuple(int(part) for part in found[1].split(".")))
+        with urllib.request.urlopen(urljoin(page_url, link), timeout=120) as answer:
+            content = answer.read()
+    except urllib.error.URLError as error:
+        raise BootstrapError(f"the package index {INDEX} did not answer ({error.reason}). Is there a network?") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BootstrapError("the downloaded pip wheel has a wrong digest.")
+    wheel = folder / f"pip-{version}-py3-none-any.whl"
+    wheel.write_bytes(content)
+    return wheel
+
+
+def run(command: list[str]) -> None:
+    """Run a command; its output is shown only when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BootstrapError((done.stderr or done.stdout).strip()[-2000:] or f"{command[0]} failed")
+
+
+class Progress:
+    """One line that shows what is going on and for how long, redrawn on a terminal, plain elsewhere."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._tick, daemon=True)
+        self.started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        print(f"{self.what} …", end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self.thread.join()
+        seconds = time.monotonic() - self.started
+        print(f"\r{self.what} … {seconds:.0f} s" if sys.stderr.isatty() else f"  done in {seconds:.0f} s", file=sys.stderr)
+
+    def _tick(self) -> None:
+        terminal = sys.stderr.isatty()
+        while not self.done.wait(0.5 if terminal else 10):
+            seconds = time.monotonic() - self.started
+            print(f"\r{self.what} … {seconds:.0f} s" if terminal else f"  {seconds:.0f} s …",
+                  end="" if terminal else "\n", file=sys.stderr, flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
