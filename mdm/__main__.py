@@ -1,0 +1,7 @@
+"""`python -m mdm …`: the operator's commands. See `mdm.cli.main`."""
+
+import sys
+
+from mdm.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""Checks that `make check` runs: migrations match the tables, and the committed API description matches the code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from mdm.kit.crypto import Keyring
+from mdm.kit.db import make_engine, use_keyring
+from mdm.kit.migrate import check, downgrade, upgrade
+from mdm.kit.postgres import PostgresServer, find_binaries
+
+ROOT = Path(__file__).resolve().parents[2]
+DESCRIPTION = ROOT / "docs" / "openapi.json"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the checks; `--write` writes the API description instead of comparing it. Returns an exit code."""
+    use_keyring(Keyring(bytes(32)))
+    if "--write" in arguments:
+        DESCRIPTION.write_text(api_description())
+        print(f"wrote {DESCRIPTION.relative_to(ROOT)}")
+        return 0
+    migrations()
+    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != api_description():
+        print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
+        return 1
+    print("migrations and API description: good")
+    return 0
+
+
+def migrations() -> None:
+    """Empty → newest → empty → newest on both databases, then compare with the tables in code. Raises on a difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        _round_trip(f"sqlite:///{folder}/check.db")
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("PostgreSQL was not found: run `make setup`")
+    server = PostgresServer(binaries)
+    try:
+        _round_trip(server.create("checked"))
+    finally:
+        server.stop()
+
+
+def _round_trip(url: str) -> None:
+    engine = make_engine(url)
+    try:
+        upgrade(engine)
+        downgrade(engine, "base")
+        upgrade(engine)
+        check(engine)
+    finally:
+        engine.dispose()
+
+
+def api_description() -> str:
+    """The OpenAPI document of the REST API, as it is committed."""
+    from mdm.api.app import describe
+
+    return json.dumps(describe(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
