@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -31,7 +32,9 @@ def start_postgres() -> PostgresServer | None:
 @cache
 def sqlite_template() -> Path:
     """A migrated SQLite file, made once per process."""
-    path = Path(tempfile.mkdtemp(prefix="cartable-tpl-")) / "template.db"
+    folder = Path(tempfile.mkdtemp(prefix="cartable-tpl-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "template.db"
     engine = make_engine(f"sqlite:///{path}")
     upgrade(engine)
     with engine.connect() as connection:

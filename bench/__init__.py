@@ -1,0 +1,1 @@
+"""Measurements: figures, not assertions. `python -m bench` runs them all; results stand in bench/README.md."""

@@ -1,0 +1,118 @@
+"""A lean load generator: keep-alive HTTP/1.1 connections that replay requests made beforehand. Knows no MDM.
+
+It runs as a process of its own beside the server, so its CPU is part of the machine's load but not of the
+server's figures. Requests are bytes made before the clock starts; a response is only framed and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import uvloop
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run saw. Latencies in seconds, one per request."""
+
+    seconds: float = 0.0
+    requests: int = 0
+    conversations: int = 0
+    wrong: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds if self.seconds else 0.0
+
+    def percentile(self, share: float) -> float:
+        """The latency below which `share` of the requests stayed, in milliseconds."""
+        ordered = sorted(self.latencies)
+        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection: takes a conversation, plays it, takes the next until the work or the time is over."""
+
+    def __init__(self, work: Iterator[list[bytes]], outcome: Outcome, until: float, done: asyncio.Future[None]) -> None:
+        self.work = work
+        self.outcome = outcome
+        self.until = until
+        self.done = done
+        self.steps: Iterator[bytes] = iter(())
+        self.buffer = b""
+        self.sent = 0.0
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.buffer[:end].lower()
+        at = head.find(b"content-length:")
+        length = int(head[at + 15 : head.find(b"\r\n", at) if head.find(b"\r\n", at) > 0 else len(head)])
+        if len(self.buffer) < end + 4 + length:
+            return
+        self.buffer = self.buffer[end + 4 + length :]
+        self.outcome.requests += 1
+        self.outcome.latencies.append(time.perf_counter() - self.sent)
+        if not head.startswith(b"http/1.1 200"):
+            self.outcome.wrong += 1
+        self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.done.done():
+            self.outcome.wrong += 1
+            self.done.set_result(None)
+
+    def _next(self) -> None:
+        step = next(self.steps, None)
+        if step is None:
+            if time.perf_counter() < self.until and (conversation := next(self.work, None)) is not None:
+                self.outcome.conversations += 1
+                self.steps = iter(conversation)
+                step = next(self.steps)
+            else:
+                self.done.set_result(None)
+                self.transport.close()
+                return
+        self.sent = time.perf_counter()
+        self.transport.write(step)
+
+
+async def _drive(host: str, port: int, work: Iterator[list[bytes]], connections: int, seconds: float) -> Outcome:
+    loop = asyncio.get_running_loop()
+    outcome = Outcome()
+    started = time.perf_counter()
+    waits = [loop.create_future() for _ in range(connections)]
+    for done in waits:
+        await loop.create_connection(partial(_Connection, work, outcome, started + seconds, done), host, port)
+    await asyncio.gather(*waits)
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+def drive(
+    host: str, port: int, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool = False
+) -> Outcome:
+    """Play conversations over `connections` connections for `seconds`; `once` stops when each has been played once."""
+    work = iter(conversations) if once else itertools.cycle(conversations)
+    return uvloop.run(_drive(host, port, work, connections, seconds))
+
+
+def request(method: str, path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:
+    """The bytes of one request."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
