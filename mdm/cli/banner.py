@@ -46,10 +46,7 @@ def text(welcome: Welcome) -> str:
             "",
         ]
     if welcome.simulated_tablets:
-        lines += [
-            f"  {welcome.simulated_tablets} tablettes simulées d'une classe s'inscrivent. / {welcome.simulated_tablets} simulated tablets "
-            "of one class are enrolling.",
-            "",
-        ]
+        count = welcome.simulated_tablets
+        lines += [f"  {count} tablettes simulées d'une classe s'inscrivent. / {count} simulated tablets of one class enrol.", ""]
     lines.append("  Ctrl+C arrête tout ; les données restent. / Ctrl+C stops everything; the data stay.")
     return "\n".join(lines) + "\n"
