@@ -1,0 +1,126 @@
+"""Commands that configure or act (commands.md section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from mdm.protocol.commands.base import DAY, Command, LaneHint, dicts, key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Command):
+    """Applies settings items. The whole is acknowledged even if single items failed: each item has its own status."""
+
+    request_type: ClassVar[str] = "Settings"
+    minimum_os: ClassVar[str] = "5.0"
+    user_channel: ClassVar[bool] = True
+    access_right: ClassVar[int] = 2048
+    settings: tuple[dict[str, Any], ...] = key("Settings", required=True, default=())
+
+    def dedupe_key(self) -> str:
+        items = [f"{item.get('Item')}/{item.get('Identifier', '')}" for item in self.settings]
+        return f"{self.request_type}:{','.join(sorted(items))}"[:96]
+
+    def supersedes(self) -> tuple[str, ...]:
+        return (self.dedupe_key(),)
+
+    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return dicts(body, "Settings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfigured(Command):
+    """Lets a tablet leave the Setup Assistant; without it, it waits for ever."""
+
+    request_type: ClassVar[str] = "DeviceConfigured"
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserConfigured(Command):
+    """Lets a Shared iPad user go on."""
+
+    request_type: ClassVar[str] = "UserConfigured"
+    shared_ipad_only: ClassVar[bool] = True
+    user_channel: ClassVar[bool] = True
+    device_channel: ClassVar[bool] = False
+    minimum_os: ClassVar[str] = "17.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclarativeManagement(Command):
+    """Turns declarative management on, and asks for a sync. `data`: the TokensResponse, saving a round trip."""
+
+    request_type: ClassVar[str] = "DeclarativeManagement"
+    user_channel: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "15.0"
+    data: bytes | None = key("Data")
+
+    def dedupe_key(self) -> str:
+        return self.request_type
+
+    def supersedes(self) -> tuple[str, ...]:
+        return (self.request_type,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestMirroring(Command):
+    """Asks the tablet to mirror its screen."""
+
+    request_type: ClassVar[str] = "RequestMirroring"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = timedelta(minutes=10)
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    minimum_os: ClassVar[str] = "7.0"
+    destination_name: str | None = key("DestinationName", audited=True)
+    destination_device_id: str | None = key("DestinationDeviceID", audited=True)
+    scan_time: int | None = key("ScanTime")
+    password: str | None = key("Password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopMirroring(Command):
+    """Ends mirroring."""
+
+    request_type: ClassVar[str] = "StopMirroring"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = timedelta(hours=1)
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "7.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteUser(Command):
+    """Deletes a user's data from a Shared iPad."""
+
+    request_type: ClassVar[str] = "DeleteUser"
+    timeout: ClassVar[timedelta] = DAY
+    destructive: ClassVar[bool] = True
+    shared_ipad_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.3"
+    user_name: str | None = key("UserName")
+    force_deletion: bool | None = key("ForceDeletion", audited=True)
+    delete_all_users: bool | None = key("DeleteAllUsers", audited=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOutUser(Command):
+    """Logs the present user of a Shared iPad out."""
+
+    request_type: ClassVar[str] = "LogOutUser"
+    timeout: ClassVar[timedelta] = DAY
+    shared_ipad_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshCellularPlans(Command):
+    """Asks a carrier's server for an eSIM plan."""
+
+    request_type: ClassVar[str] = "RefreshCellularPlans"
+    minimum_os: ClassVar[str] = "13.0"
+    esim_server_url: str = key("eSIMServerURL", required=True, audited=True)

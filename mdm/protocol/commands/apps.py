@@ -1,0 +1,118 @@
+"""Commands of apps, books and media (commands.md section 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mdm.protocol.commands.base import BadArguments, Command, key
+
+MANAGE = 1  # ManagementFlags: remove with the MDM profile
+DEVICE_LICENCE = 1  # PurchaseMethod: Apps and Books
+
+
+@dataclass(frozen=True, slots=True)
+class InstallAnswer:
+    """What the tablet said of an install order: accepted (`state`), or why not."""
+
+    identifier: str | None
+    state: str | None
+    rejection: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallApplication(Command):
+    """Orders an app. The answer says that the order was accepted, not that the app is there."""
+
+    request_type: ClassVar[str] = "InstallApplication"
+    minimum_os: ClassVar[str] = "5.0"
+    access_right: ClassVar[int] = 4096
+    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
+    identifier: str | None = key("Identifier", audited=True)
+    manifest_url: str | None = key("ManifestURL", audited=True)
+    options: dict[str, Any] | None = key("Options")
+    management_flags: int | None = key("ManagementFlags", audited=True)
+    configuration: dict[str, Any] | None = key("Configuration")
+    attributes: dict[str, Any] | None = key("Attributes")
+    change_management_state: str | None = key("ChangeManagementState", audited=True)
+
+    def __post_init__(self) -> None:
+        if sum(source is not None for source in (self.itunes_store_id, self.identifier, self.manifest_url)) != 1:
+            raise BadArguments("InstallApplication needs exactly one of itunes_store_id, identifier, manifest_url")
+
+    def dedupe_key(self) -> str:
+        return f"{self.request_type}:{self.itunes_store_id or self.identifier or self.manifest_url}"[:96]
+
+    def read(self, body: dict[str, Any]) -> InstallAnswer:
+        texts = [body.get(name) for name in ("Identifier", "State", "RejectionReason")]
+        return InstallAnswer(*(text if isinstance(text, str) else None for text in texts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveApplication(Command):
+    """Removes a managed app and its data."""
+
+    request_type: ClassVar[str] = "RemoveApplication"
+    minimum_os: ClassVar[str] = "5.0"
+    access_right: ClassVar[int] = 4096
+    identifier: str = key("Identifier", required=True, audited=True)
+
+    def dedupe_key(self) -> str:
+        return f"{self.request_type}:{self.identifier}"[:96]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteToProgram(Command):
+    """Invites a person to user licences."""
+
+    request_type: ClassVar[str] = "InviteToProgram"
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    user_channel: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "7.0"
+    access_right: ClassVar[int] = 4096
+    program_id: str = key("ProgramID", default="com.apple.cloudvpp", audited=True)
+    invitation_url: str = key("InvitationURL", required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateApplications(Command):
+    """Validates in-house apps."""
+
+    request_type: ClassVar[str] = "ValidateApplications"
+    minimum_os: ClassVar[str] = "9.2"
+    access_right: ClassVar[int] = 4096
+    identifiers: tuple[str, ...] | None = key("Identifiers", audited=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallMedia(Command):
+    """Installs a book from the store or from an address."""
+
+    request_type: ClassVar[str] = "InstallMedia"
+    minimum_os: ClassVar[str] = "8.0"
+    access_right: ClassVar[int] = 4096
+    media_type: str = key("MediaType", default="Book", audited=True)
+    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
+    media_url: str | None = key("MediaURL", audited=True)
+    persistent_id: str | None = key("PersistentID", audited=True)
+    kind: str | None = key("Kind")
+    version: str | None = key("Version")
+    author: str | None = key("Author")
+    title: str | None = key("Title")
+
+    def __post_init__(self) -> None:
+        if (self.itunes_store_id is None) == (self.media_url is None):
+            raise BadArguments("InstallMedia needs either itunes_store_id or media_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveMedia(Command):
+    """Removes a managed book."""
+
+    request_type: ClassVar[str] = "RemoveMedia"
+    minimum_os: ClassVar[str] = "8.0"
+    access_right: ClassVar[int] = 4096
+    media_type: str = key("MediaType", default="Book", audited=True)
+    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
+    persistent_id: str | None = key("PersistentID", audited=True)

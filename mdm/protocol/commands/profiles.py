@@ -1,0 +1,58 @@
+"""Commands of profiles (commands.md section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
+
+from mdm.protocol.commands.base import DAY, Command, key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallProfile(Command):
+    """Installs a profile, or replaces the one with the same identifier. `identifier` is not sent: it names the slot."""
+
+    request_type: ClassVar[str] = "InstallProfile"
+    timeout: ClassVar[timedelta] = 30 * DAY
+    user_channel: ClassVar[bool] = True
+    access_right: ClassVar[int] = 2
+    payload_data: bytes = key("Payload", required=True)
+    identifier: str = field(default="", metadata={"audited": True, "required": True})
+
+    def dedupe_key(self) -> str:
+        return f"{self.request_type}:{self.identifier}"[:96]
+
+    def supersedes(self) -> tuple[str, ...]:
+        return (self.dedupe_key(),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveProfile(Command):
+    """Removes a profile that this server installed. One that is not there gives an Error, which is as good."""
+
+    request_type: ClassVar[str] = "RemoveProfile"
+    user_channel: ClassVar[bool] = True
+    access_right: ClassVar[int] = 2
+    identifier: str = key("Identifier", required=True, audited=True)
+
+    def dedupe_key(self) -> str:
+        return f"{self.request_type}:{self.identifier}"[:96]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallProvisioningProfile(Command):
+    """Installs a provisioning profile for in-house apps."""
+
+    request_type: ClassVar[str] = "InstallProvisioningProfile"
+    access_right: ClassVar[int] = 128
+    provisioning_profile: bytes = key("ProvisioningProfile", required=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveProvisioningProfile(Command):
+    """Removes a provisioning profile."""
+
+    request_type: ClassVar[str] = "RemoveProvisioningProfile"
+    access_right: ClassVar[int] = 128
+    uuid: str = key("UUID", required=True, audited=True)

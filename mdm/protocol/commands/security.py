@@ -1,0 +1,207 @@
+"""Commands of security and lost mode (commands.md section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, expect, key
+from mdm.protocol.errors import BadMessage
+
+LOST_MODE = "LostMode"
+QUARTER = 90 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLock(Command):
+    """Switches the screen off; blocks nothing on a tablet without passcode."""
+
+    request_type: ClassVar[str] = "DeviceLock"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = 7 * DAY
+    never_not_now: ClassVar[bool] = True
+    access_right: ClassVar[int] = 4
+    message: str | None = key("Message")
+    phone_number: str | None = key("PhoneNumber")
+
+    def dedupe_key(self) -> str:
+        return self.request_type
+
+    def read(self, body: dict[str, Any]) -> str | None:
+        """`MessageResult`, when a text was sent."""
+        value = body.get("MessageResult")
+        return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearPasscode(Command):
+    """Removes the passcode with the unlock token of the newest TokenUpdate."""
+
+    request_type: ClassVar[str] = "ClearPasscode"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = 7 * DAY
+    never_not_now: ClassVar[bool] = True
+    access_right: ClassVar[int] = 4
+    unlock_token: bytes = key("UnlockToken", required=True)
+
+    def dedupe_key(self) -> str:
+        return self.request_type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearRestrictionsPassword(Command):
+    """Clears the Screen Time passcode."""
+
+    request_type: ClassVar[str] = "ClearRestrictionsPassword"
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "8.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnableLostMode(Command):
+    """Locks the tablet until lost mode ends; sending it again updates the text."""
+
+    request_type: ClassVar[str] = "EnableLostMode"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = QUARTER
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.3"
+    message: str | None = key("Message")
+    phone_number: str | None = key("PhoneNumber")
+    footnote: str | None = key("Footnote")
+
+    def __post_init__(self) -> None:
+        if not (self.message or self.phone_number):
+            raise BadArguments("EnableLostMode needs message or phone_number")
+
+    def dedupe_key(self) -> str:
+        return self.request_type
+
+    def supersedes(self) -> tuple[str, ...]:
+        return ("EnableLostMode", "DisableLostMode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisableLostMode(Command):
+    """Ends lost mode."""
+
+    request_type: ClassVar[str] = "DisableLostMode"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = QUARTER
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.3"
+
+    def supersedes(self) -> tuple[str, ...]:
+        return ("EnableLostMode", "DeviceLocation", "PlayLostModeSound")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayLostModeSound(Command):
+    """Plays a sound until it is silenced; only in lost mode."""
+
+    request_type: ClassVar[str] = "PlayLostModeSound"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = DAY
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "10.3"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One fix. Degrees, metres; a negative accuracy means that the value is not valid. `at`: RFC 3339."""
+
+    latitude: float
+    longitude: float
+    horizontal_accuracy: float
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLocation(Command):
+    """Asks where the tablet is; an error outside lost mode."""
+
+    request_type: ClassVar[str] = "DeviceLocation"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = 3 * DAY
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "9.3"
+
+    def read(self, body: dict[str, Any]) -> Position:
+        numbers = [body.get(name) for name in ("Latitude", "Longitude", "HorizontalAccuracy")]
+        latitude, longitude, accuracy = (float(n) if isinstance(n, int | float) else None for n in numbers)
+        if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+            raise BadMessage("no position")
+        at = body.get("Timestamp")
+        return Position(latitude, longitude, -1.0 if accuracy is None else accuracy, at if isinstance(at, str) else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseDevice(Command):
+    """Erases the tablet. It may erase before it answers: the next Authenticate settles it."""
+
+    request_type: ClassVar[str] = "EraseDevice"
+    lane: ClassVar[LaneHint] = LaneHint.URGENT
+    timeout: ClassVar[timedelta] = DAY
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    destructive: ClassVar[bool] = True
+    never_not_now: ClassVar[bool] = True
+    flushes_queue: ClassVar[bool] = True
+    access_right: ClassVar[int] = 8
+    preserve_data_plan: bool | None = key("PreserveDataPlan", audited=True)
+    disallow_proximity_setup: bool | None = key("DisallowProximitySetup", audited=True)
+    return_to_service: dict[str, Any] | None = key("ReturnToService")
+
+    def dedupe_key(self) -> str:
+        return self.request_type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationLockBypassCode(Command):
+    """Fetches the bypass code, which exists for 15 days after supervision."""
+
+    request_type: ClassVar[str] = "ActivationLockBypassCode"
+    timeout: ClassVar[timedelta] = 7 * DAY
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "7.1"
+
+    def read(self, body: dict[str, Any]) -> str:
+        return str(expect(body, "ActivationLockBypassCode", str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearActivationLockBypassCode(Command):
+    """Makes the tablet forget its bypass code."""
+
+    request_type: ClassVar[str] = "ClearActivationLockBypassCode"
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "7.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartDevice(Command):
+    """Restarts. A tablet with a passcode may stay off Wi-Fi until it is unlocked."""
+
+    request_type: ClassVar[str] = "RestartDevice"
+    timeout: ClassVar[timedelta] = DAY
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "10.3"
+    access_right: ClassVar[int] = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutDownDevice(Command):
+    """Switches off. Nothing can wake the tablet from afar."""
+
+    request_type: ClassVar[str] = "ShutDownDevice"
+    timeout: ClassVar[timedelta] = DAY
+    idempotent: ClassVar[bool] = False
+    retried_after_silence: ClassVar[bool] = False
+    supervised_only: ClassVar[bool] = True
+    minimum_os: ClassVar[str] = "10.3"
+    access_right: ClassVar[int] = 4
