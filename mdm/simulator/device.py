@@ -84,6 +84,7 @@ class Enrolment:
     identity: Identity
     profile: Profile
     next_identity: Identity | None = None
+    next_profile: Profile | None = None
     token_told: bool = False
 
     @property

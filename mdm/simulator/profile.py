@@ -106,14 +106,14 @@ def read(data: bytes) -> Profile:
     return Profile(content, signers)
 
 
-async def fetch(wire: Wire, url: str) -> tuple[Profile, bytes]:
+async def fetch(wire: Wire, url: str) -> Profile:
     """Open the address of an enrolment profile as Safari does. Raises `ServerRefused`, `BadProfile`, `Disconnected`."""
     reply = await wire.request("GET", url)
     if reply.status != 200:
         raise ServerRefused("the enrolment profile", reply.status, reply.body)
     if reply.media_type != MEDIA_TYPE:
         raise BadProfile(f"served as {reply.media_type or 'nothing'}: Safari would not offer to install it")
-    return read(reply.body), reply.body
+    return read(reply.body)
 
 
 def _check(content: Any) -> None:

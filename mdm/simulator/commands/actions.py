@@ -38,13 +38,13 @@ def schedule_os_update(request: Request) -> Body:
 
 
 @answers("RequestMirroring", minimum=7)
-def request_mirroring(request: Request) -> Body:
+def request_mirroring(_request: Request) -> Body:
     """No television in the room."""
     return {"MirroringResult": "DestinationNotFound"}
 
 
 @answers("StopMirroring", supervised=True, minimum=7)
-def stop_mirroring(request: Request) -> Body:
+def stop_mirroring(_request: Request) -> Body:
     """Nothing to stop."""
     return {}
 
@@ -68,13 +68,13 @@ def refresh_cellular_plans(request: Request) -> Body:
 @answers("UserConfigured", shared_only=True, minimum=17)
 @answers("LogOutUser", shared_only=True)
 @answers("DeleteUser", shared_only=True)
-def shared_ipad_only(request: Request) -> Body:
+def shared_ipad_only(_request: Request) -> Body:
     """Never reached: simulated tablets are no Shared iPads."""
     return {}
 
 
 @answers("TriggerEnhancedLogCollection", supervised=True, minimum=27)
 @answers("CancelEnhancedLogCollection", supervised=True, minimum=27)
-def enhanced_log_collection(request: Request) -> Body:
+def enhanced_log_collection(_request: Request) -> Body:
     """Accepted without effect."""
     return {}

@@ -144,7 +144,7 @@ def managed_application_feedback(request: Request) -> Body:
 
 
 @answers("ValidateApplications", right=Right.MANAGE_APPS, minimum=9)
-def validate_applications(request: Request) -> Body:
+def validate_applications(_request: Request) -> Body:
     """In-house apps are believed."""
     return {}
 

@@ -85,7 +85,7 @@ def _network(device: Device) -> dict[str, Any]:
     return told
 
 
-def _store(device: Device) -> dict[str, Any]:
+def _store(_device: Device) -> dict[str, Any]:
     return {"iTunesStoreAccountIsActive": False}
 
 

@@ -31,18 +31,18 @@ def provisioning_profile_list(request: Request) -> Body:
 
 
 @answers("UserList", shared_only=True)
-def user_list(request: Request) -> Body:
+def user_list(_request: Request) -> Body:
     """Never reached: simulated tablets are no Shared iPads."""
     return {"Users": []}
 
 
 @answers("AvailableOSUpdates", right=Right.MANAGE_APPS, supervised=True, minimum=9, removed_in=27)
-def available_os_updates(request: Request) -> Body:
+def available_os_updates(_request: Request) -> Body:
     """Nothing newer."""
     return {"AvailableOSUpdates": []}
 
 
 @answers("OSUpdateStatus", right=Right.MANAGE_APPS, supervised=True, minimum=9, removed_in=27)
-def os_update_status(request: Request) -> Body:
+def os_update_status(_request: Request) -> Body:
     """Nothing under way."""
     return {"OSUpdateStatus": []}

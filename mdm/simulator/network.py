@@ -1,0 +1,80 @@
+"""What one tablet needs of the network: its connection, whom it trusts, how it gets an identity. No MDM messages."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from mdm.simulator import trust
+from mdm.simulator.device import Device
+from mdm.simulator.errors import BadProfile, ServerRefused
+from mdm.simulator.identity import Identity, KeySource
+from mdm.simulator.profile import Profile
+from mdm.simulator.scep import DIALECTS, ScepClient
+from mdm.simulator.wire import Wire
+
+
+class Network:
+    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a file of it) while it has none."""
+
+    def __init__(
+        self,
+        device: Device,
+        ca: bytes | Path | None,
+        *,
+        dialect: str,
+        keys: KeySource,
+        pace: float,
+        heard: Callable[[float], None] | None,
+    ) -> None:
+        pem = ca.read_bytes() if isinstance(ca, Path) else ca
+        self._built_in: frozenset[bytes] = trust.roots_in_pem(pem) if pem else frozenset()
+        self._device = device
+        self._dialect = DIALECTS[dialect]
+        self._keys = keys
+        self._pace = pace
+        self._heard = heard
+        self._wire: Wire | None = None
+        self.pause = 0.0
+
+    def wire(self) -> Wire:
+        """The tablet's one connection, opened at the first request."""
+        if self._wire is None:
+            self._wire = Wire(self._context(None), heard=self._heard)
+        self._wire.pause = self.pause
+        return self._wire
+
+    async def hang_up(self) -> None:
+        """Close the connection; the next one may trust other roots."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
+
+    async def fetch(self, url: str) -> bytes:
+        """What is at an https address, on a connection of its own. Raises `ServerRefused`, `Disconnected`."""
+        wire = Wire(self._context(None))
+        try:
+            reply = await wire.request("GET", url)
+        finally:
+            await wire.close()
+        if reply.status != 200:
+            raise ServerRefused(url, reply.status, reply.body)
+        return reply.body
+
+    async def identity_for(self, found: Profile, renewing: Identity | None = None) -> Identity:
+        """Get the identity that the profile's MDM payload names. Raises `ScepFailed`, `BadProfile`, `Disconnected`."""
+        mdm = found.mdm
+        if mdm is None:
+            raise BadProfile("there is no MDM payload in the profile")
+        wire = Wire(self._context(found), heard=self._heard)
+        try:
+            client = ScepClient(wire, found.scep_for(mdm), self._dialect, self._device.clock, self._pace)
+            return await client.obtain(self._keys, renewing)
+        finally:
+            await wire.close()
+
+    def _context(self, found: Profile | None) -> ssl.SSLContext:
+        enrolment = self._device.enrolment
+        roots = found.roots if found else enrolment.roots if enrolment else frozenset()
+        return trust.context_for(roots or self._built_in)

@@ -1,0 +1,98 @@
+"""Hearing pushes: one TLS connection to the stand-in for APNs serves all tablets of a process, as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeAlias
+
+OnPush: TypeAlias = Callable[[str], None]
+_LONGEST_LINE = 65536
+_TOKENS_PER_LINE = 500
+
+
+class Wakeup:
+    """Listens for the tokens of many tablets and reconnects by itself. Use it with `async with`.
+
+    Protocol: `{"listen": [token hex, …]}` lines go out, each adding tokens; `{"token", "magic"}` lines come in.
+    """
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext, *, pause: float = 1.0) -> None:
+        self._address = (host, port)
+        self._context = context
+        self._pause = pause
+        self._callbacks: dict[str, OnPush] = {}
+        self._fresh: list[str] = []
+        self._wants = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.connected = asyncio.Event()
+        self.received = 0
+        self.unknown = 0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def listen(self, token: bytes, on_push: OnPush) -> None:
+        """Call `on_push` with the magic of every push for `token`."""
+        self._callbacks[token.hex()] = on_push
+        self._fresh.append(token.hex())
+        self._wants.set()
+
+    def forget(self, token: bytes) -> None:
+        """No longer pass on pushes for `token`."""
+        self._callbacks.pop(token.hex(), None)
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, EOFError, ValueError):
+                await self._one_connection()
+            self.connected.clear()
+            await asyncio.sleep(self._pause)
+
+    async def _one_connection(self) -> None:
+        host, port = self._address
+        reader, writer = await asyncio.open_connection(host, port, ssl=self._context, limit=_LONGEST_LINE)
+        self._fresh = list(self._callbacks)
+        self._wants.set()
+        self.connected.set()
+        telling = asyncio.create_task(self._tell(writer))
+        try:
+            while line := await reader.readline():
+                self._heard(json.loads(line))
+        finally:
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await telling
+            writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), 2)
+
+    async def _tell(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await self._wants.wait()
+            self._wants.clear()
+            tokens, self._fresh = self._fresh, []
+            for start in range(0, len(tokens), _TOKENS_PER_LINE):
+                writer.write(json.dumps({"listen": tokens[start : start + _TOKENS_PER_LINE]}).encode() + b"\n")
+                await writer.drain()
+
+    def _heard(self, push: object) -> None:
+        if not isinstance(push, dict):
+            return
+        self.received += 1
+        on_push = self._callbacks.get(str(push.get("token", "")).lower())
+        if on_push is None:
+            self.unknown += 1
+        else:
+            on_push(str(push.get("magic", "")))
