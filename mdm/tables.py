@@ -9,6 +9,7 @@ import enrollment.tablets.models
 import mdm.accounts.models
 import mdm.care.models
 import mdm.channel.models
+import mdm.devices.models
 import mdm.kit.audit
 import mdm.kit.outbox
 import mdm.push.models

@@ -54,14 +54,3 @@ class PositionRequest(TownOwned, Base):
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
     position: Mapped[str | None] = mapped_column(SealedText("position_request.position"))
     failed_why: Mapped[str | None] = mapped_column(String(200))
-
-
-class SafetySwitch(TownOwned, Base):
-    """The stop switch for destructive commands of a town: while `stopped_at` is set none leaves the queue."""
-
-    __tablename__ = "safety_switch"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    stopped_at: Mapped[datetime | None] = mapped_column(Utc)
-    stopped_by: Mapped[UUID | None]
-    reason: Mapped[str | None] = mapped_column(String(300))

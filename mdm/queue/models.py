@@ -10,12 +10,14 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, BigKey, EnumText, SealedBytes, Utc
+from mdm.kit.db import Base, BigKey, EnumText, SealedBytes, TownOwned, Utc
+from mdm.kit.ids import new_id
 
 
 class Lane(IntEnum):
     """Urgent orders overtake; background ones never drown the rest."""
 
+    FINAL = -1  # nothing behind it can be delivered: an erase
     URGENT = 0
     NORMAL = 1
     BACKGROUND = 2
@@ -100,3 +102,14 @@ class CommandAnswer(Base):
     received_at: Mapped[datetime] = mapped_column(Utc)
     error_chain: Mapped[list[Any] | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class SafetySwitch(TownOwned, Base):
+    """The stop switch for destructive commands of a town: while `stopped_at` is set none leaves the queue."""
+
+    __tablename__ = "safety_switch"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    stopped_at: Mapped[datetime | None] = mapped_column(Utc)
+    stopped_by: Mapped[UUID | None]
+    reason: Mapped[str | None] = mapped_column(String(300))

@@ -30,7 +30,8 @@ class BadArguments(ValueError):
 
 def key(name: str, *, required: bool = False, audited: bool = False, default: Any = None) -> Any:
     """A field that travels under `name`. Unaudited arguments never appear in the audit trail, so that forgetting
-    to say so cannot leak."""
+    to say so cannot leak.
+    """
     metadata = {"key": name, "audited": audited, "required": required}
     return field(default=default, metadata=metadata)
 

@@ -24,7 +24,7 @@ class InstallProfile(Command):
         return f"{self.request_type}:{self.identifier}"[:96]
 
     def supersedes(self) -> tuple[str, ...]:
-        return (self.dedupe_key(),)
+        return (self.dedupe_key(), f"RemoveProfile:{self.identifier}"[:96])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,9 @@ class RemoveProfile(Command):
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
+
+    def supersedes(self) -> tuple[str, ...]:
+        return (f"InstallProfile:{self.identifier}"[:96],)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,139 @@
+"""The device CA: made once, or imported; its key is sealed in the database. What it signs is decided elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from enrollment.identity.errors import BadAuthority
+from enrollment.identity.models import CertificateAuthority
+from enrollment.identity.repository import IdentityRepository
+from mdm.kit import audit
+from mdm.kit.scope import SYSTEM, Actor
+from mdm.kit.work import Work
+
+#: The expiry of any certificate of the chain loses every tablet at once.
+LIFE = timedelta(days=20 * 365)
+#: Tablets with a clock that is behind must not find the certificate in their future.
+BACKDATE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A device CA, ready to sign."""
+
+    id: UUID
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey
+
+    @property
+    def der(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+
+def ensure_authority(work: Work) -> Authority:
+    """Return the issuing CA, made now if there is none yet."""
+    found = issuing(work)
+    if found is not None:
+        return found
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, work.settings.organisation[:64]),
+            x509.NameAttribute(NameOID.COMMON_NAME, "Cartable device CA"),
+        ]
+    )
+    certificate = make_ca(name, key, work.now)
+    return _keep(work, SYSTEM, certificate, key, "ca.create")
+
+
+def make_ca(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
+    """A self-signed CA certificate. It also decrypts: SCEP clients encrypt their requests to it."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                key_encipherment=True,
+                key_cert_sign=True,
+                crl_sign=True,
+                content_commitment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, SHA256())
+    )
+
+
+def import_authority(work: Work, actor: Actor, certificate_pem: bytes, key_pem: bytes) -> Authority:
+    """Take over an own CA as the issuing one; the former stays trusted. Raises `BadAuthority`."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise BadAuthority(why="unreadable PEM") from error
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
+        raise BadAuthority(why="SCEP needs an RSA key of 2048 bits or more")
+    if certificate.public_key() != key.public_key():
+        raise BadAuthority(why="the key does not belong to the certificate")
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value if certificate.extensions else None
+    if constraints is None or not constraints.ca:
+        raise BadAuthority(why="not a CA certificate")
+    if certificate.not_valid_after_utc < work.now + timedelta(days=365):
+        raise BadAuthority(why="it expires within a year")
+    IdentityRepository(work.session).stop_issuing()
+    return _keep(work, actor, certificate, key, "ca.import")
+
+
+def _keep(work: Work, actor: Actor, certificate: x509.Certificate, key: rsa.RSAPrivateKey, action: str) -> Authority:
+    der_key = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    row = CertificateAuthority(
+        certificate=certificate.public_bytes(serialization.Encoding.DER),
+        private_key=der_key,
+        issuing=True,
+        not_after=certificate.not_valid_after_utc,
+        created_at=work.now,
+    )
+    work.session.add(row)
+    work.session.flush()
+    audit.record(work, actor, action, "certificate_authority", row.id, town_id=None)
+    return _load(row.id, row.certificate, row.private_key)
+
+
+def issuing(work: Work) -> Authority | None:
+    """The CA that signs new certificates, if there is one."""
+    row = IdentityRepository(work.session).issuing_authority()
+    return None if row is None else _load(row.id, row.certificate, row.private_key)
+
+
+def authorities(work: Work) -> list[Authority]:
+    """Every trusted CA, the issuing one first."""
+    return [_load(row.id, row.certificate, row.private_key) for row in IdentityRepository(work.session).authorities()]
+
+
+@lru_cache(maxsize=16)
+def _load(authority_id: UUID, certificate: bytes, key: bytes) -> Authority:
+    loaded = serialization.load_der_private_key(key, password=None)
+    if not isinstance(loaded, rsa.RSAPrivateKey):
+        raise TypeError("the device CA has an RSA key")
+    return Authority(authority_id, x509.load_der_x509_certificate(certificate), loaded)

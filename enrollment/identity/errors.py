@@ -1,0 +1,49 @@
+"""Refusals of the device CA."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mdm.kit.errors import Invalid, NotFound, Refusal
+from mdm.kit.words import Words
+
+
+class Distrust(StrEnum):
+    """Why a certificate is not accepted."""
+
+    UNREADABLE = "unreadable"
+    FOREIGN = "foreign"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    REVOKED = "revoked"
+
+
+class UntrustedCertificate(Exception):
+    """The certificate is not one of ours, or no longer. `reason` says why, for the log."""
+
+    def __init__(self, reason: Distrust) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class ChallengeRefused(Refusal):
+    """The SCEP challenge is unknown, spent or too old."""
+
+    code = "challenge_refused"
+    status = 403
+    words = Words(fr="Ce défi d'inscription n'est pas valable.", en="This enrolment challenge is not valid.")
+
+
+class BadAuthority(Invalid):
+    """The certificate and key offered cannot serve as a device CA."""
+
+    code = "bad_authority"
+    words = Words(fr="Cette autorité ne convient pas : {why}.", en="This authority cannot be used: {why}.")
+
+
+class CertificateNotFound(NotFound):
+    """No such certificate."""
+
+    code = "certificate_not_found"
+    words = Words(fr="Ce certificat est introuvable.", en="This certificate was not found.")

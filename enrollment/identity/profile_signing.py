@@ -1,0 +1,19 @@
+"""Signing configuration profiles: CMS SignedData with the plist inside (RFC 5652). Renders nothing."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+
+from enrollment.identity import tls
+from mdm.kit.work import Work
+
+
+def sign_profile(work: Work, profile: bytes) -> bytes:
+    """Return `profile` signed with the server's certificate, chain included (DER)."""
+    certificate, key, chain = tls.signer(work)
+    builder = PKCS7SignatureBuilder().set_data(profile).add_signer(certificate, key, SHA256())
+    for above in chain:  # after data and signer: the builder drops certificates that were added before
+        builder = builder.add_certificate(above)
+    return builder.sign(Encoding.DER, [PKCS7Options.Binary, PKCS7Options.NoCapabilities])

@@ -1,0 +1,184 @@
+"""Verbs of identity: challenge, issue, bind, revoke, and what is due for renewal. Never commits."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from enrollment.identity.ca import BACKDATE, Authority, authorities, ensure_authority, import_authority
+from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
+from enrollment.identity.models import ChallengePurpose, DeviceCertificate, ScepChallenge
+from enrollment.identity.repository import IdentityRepository
+from mdm.kit import audit
+from mdm.kit.scope import SYSTEM, Actor
+from mdm.kit.work import Work
+
+__all__ = ["Authority", "authorities", "ensure_authority", "import_authority", "issue", "new_challenge", "redeem", "revoke"]
+
+#: A certificate is renewed from this share of its life on (protocol.md section 3.4).
+RENEW_FROM = 2 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """For whom a certificate is: a tablet that is known, or whoever holds an invitation."""
+
+    invitation_id: UUID | None = None
+    tablet_id: UUID | None = None
+
+    @property
+    def common_name(self) -> str:
+        """Never a child's name (PRIV-06)."""
+        return f"tablet {self.tablet_id}" if self.tablet_id else f"invitation {self.invitation_id}"
+
+
+def new_challenge(
+    work: Work, *, purpose: ChallengePurpose, invitation_id: UUID | None = None, tablet_id: UUID | None = None
+) -> str:
+    """Make a one-time SCEP challenge and return its secret, which is not kept."""
+    secret = secrets.token_urlsafe(24)
+    work.session.add(
+        ScepChallenge(
+            secret_hash=_hash(work, secret),
+            purpose=purpose,
+            invitation_id=invitation_id,
+            tablet_id=tablet_id,
+            created_at=work.now,
+            expires_at=work.now + timedelta(minutes=work.settings.challenge_minutes),
+        )
+    )
+    return secret
+
+
+def redeem(work: Work, secret: str, key: rsa.RSAPublicKey, transaction_id: str) -> DeviceCertificate:
+    """Spend a challenge on a certificate for `key`. The same key may come again within the challenge's time and gets
+    the same certificate: a tablet whose answer was lost must not be bricked. Raises `ChallengeRefused`.
+    """
+    repository = IdentityRepository(work.session)
+    challenge = repository.challenge(_hash(work, secret))
+    if challenge is None or challenge.expires_at <= work.now:
+        raise ChallengeRefused
+    key_sha256 = fingerprint_of_key(key)
+    if not repository.consume(challenge.id, work.now, key_sha256):
+        work.session.refresh(challenge)
+        if challenge.used_key_sha256 != key_sha256 or challenge.certificate_id is None:
+            raise ChallengeRefused
+        return work.session.get_one(DeviceCertificate, challenge.certificate_id)
+    work.session.refresh(challenge)
+    holder = Holder(invitation_id=challenge.invitation_id, tablet_id=challenge.tablet_id)
+    certificate = issue(work, holder, key, transaction_id)
+    challenge.certificate_id = certificate.id
+    return certificate
+
+
+def issue(work: Work, holder: Holder, key: rsa.RSAPublicKey, transaction_id: str | None) -> DeviceCertificate:
+    """Sign a certificate for a tablet's key. Nothing of the subject that the tablet asked for is taken over."""
+    authority = ensure_authority(work)
+    certificate = _sign(work, authority, holder, key)
+    der = certificate.public_bytes(Encoding.DER)
+    row = DeviceCertificate(
+        ca_id=authority.id,
+        serial_hex=f"{certificate.serial_number:x}",
+        fingerprint=sha256(der).hexdigest(),
+        der=der,
+        key_sha256=fingerprint_of_key(key),
+        transaction_id=transaction_id[:128] if transaction_id else None,
+        invitation_id=holder.invitation_id,
+        tablet_id=holder.tablet_id,
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        issued_at=work.now,
+    )
+    work.session.add(row)
+    work.session.flush()
+    audit.record(work, SYSTEM, "certificate.issue", "certificate", row.id, town_id=None, holder=holder.common_name)
+    return row
+
+
+def _sign(work: Work, authority: Authority, holder: Holder, key: rsa.RSAPublicKey) -> x509.Certificate:
+    end = min(work.now + timedelta(days=work.settings.certificate_days), authority.certificate.not_valid_after_utc)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, work.settings.organisation[:64]),
+            x509.NameAttribute(NameOID.COMMON_NAME, holder.common_name),
+        ]
+    )
+    usage = dict.fromkeys(
+        (
+            "content_commitment",
+            "data_encipherment",
+            "key_agreement",
+            "key_cert_sign",
+            "crl_sign",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.certificate.subject)
+        .public_key(key)
+        .serial_number(secrets.randbits(127) | 1)
+        .not_valid_before(work.now - BACKDATE)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=True, **usage), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
+        .sign(authority.key, SHA256())
+    )
+
+
+def bind(work: Work, fingerprint: str, tablet_id: UUID) -> None:
+    """Remember which tablet a certificate turned out to be for, at its first Authenticate."""
+    IdentityRepository(work.session).bind(fingerprint, tablet_id)
+
+
+def revoke(work: Work, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
+    """Stop trusting a certificate, at once and for ever. Raises `CertificateNotFound`."""
+    row = IdentityRepository(work.session).certificate(certificate_id)
+    if row is None:
+        raise CertificateNotFound
+    if row.revoked_at is None:
+        audit.record(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=why)
+        row.revoked_at, row.revoked_why = work.now, why[:64]
+    return row
+
+
+def renewals_due(work: Work) -> list[UUID]:
+    """Tablets whose newest certificate has passed two thirds of its life and has not ended."""
+    repository = IdentityRepository(work.session)
+    horizon = work.now + timedelta(days=work.settings.certificate_days)
+    due: dict[UUID, bool] = {}
+    for row in repository.live_between(work.now, horizon):
+        if row.tablet_id is None:
+            continue
+        young = work.now < row.not_before + (row.not_after - row.not_before) * RENEW_FROM
+        due[row.tablet_id] = due.get(row.tablet_id, True) and not young
+    return [tablet_id for tablet_id, is_due in due.items() if is_due]
+
+
+def goes_silent_on(work: Work, tablet_id: UUID) -> datetime | None:
+    """When the tablet can no longer prove who it is, unless it renews: the end of its newest certificate."""
+    return IdentityRepository(work.session).newest_end(tablet_id)
+
+
+def fingerprint_of_key(key: rsa.RSAPublicKey) -> str:
+    """SHA-256 of the public key, hex."""
+    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _hash(work: Work, secret: str) -> str:
+    return work.keyring.keyed_hash(secret, "scep.challenge")

@@ -1,0 +1,107 @@
+"""`/mdm` and `/mdm/checkin`: plain ASGI. Bounds, parses and verifies a request, hands it to the batcher, writes the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, Route
+
+from enrollment.identity.verifier import TrustStore
+from mdm.channel.batcher import Batcher
+from mdm.channel.errors import ChannelRefusal, Refused
+from mdm.channel.identity import Verifier
+from mdm.channel.messages import ChannelRequest, Reply, refused
+from mdm.kit.work import Runtime
+from mdm.protocol import plist
+from mdm.protocol.checkin import parse_checkin
+from mdm.protocol.connect import is_checkin, parse_connect
+from mdm.protocol.errors import BadMessage, BadPlist
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 20 * 2**20
+#: Larger bodies are parsed in a thread: a report of 160 kB would hold the event loop for 10 ms.
+LARGE = 16 * 1024
+log = structlog.get_logger()
+
+
+def routes(runtime: Runtime, trust: TrustStore, batcher: Batcher) -> list[BaseRoute]:
+    """The routes of the device channel."""
+    endpoint = ChannelEndpoint(runtime, trust, batcher)
+    return [Route(path, endpoint, methods=["PUT", "POST"]) for path in ("/mdm", "/mdm/checkin")]
+
+
+class ChannelEndpoint:
+    """The ASGI application behind both paths: check-in and connect may share one."""
+
+    def __init__(self, runtime: Runtime, trust: TrustStore, batcher: Batcher) -> None:
+        self._clock = runtime.clock
+        self._verifier = Verifier(runtime.settings, trust)
+        self._batcher = batcher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            headers = dict(scope["headers"])
+            body = await _read(headers, receive)
+            if body is None:
+                return  # the tablet has gone
+            if len(body) > LARGE:
+                request = await run_in_threadpool(self._request, scope, headers, body)
+            else:
+                request = self._request(scope, headers, body)
+            reply = await self._batcher.submit(request)
+        except ChannelRefusal as refusal:
+            log.warning("channel.refused", reason=refusal.reason.value, detail=refusal.detail)
+            reply = refused(refusal.status)
+        await _write(reply, send)
+
+    def _request(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> ChannelRequest:
+        """Turn the bytes into a request whose certificate is proven. Raises `ChannelRefusal`."""
+        client = scope.get("client")
+        fingerprint = self._verifier.fingerprint(headers, body, client[0] if client else None, self._clock.now())
+        try:
+            message = plist.loads(body)
+            content_type = headers.get(b"content-type", b"").decode("latin-1")
+            if is_checkin(content_type, message):
+                return ChannelRequest(parse_checkin(message), fingerprint, b"")
+            return ChannelRequest(parse_connect(message), fingerprint, body)
+        except BadPlist as error:
+            raise ChannelRefusal(Refused.BAD_PLIST, str(error)[:80]) from error
+        except BadMessage as error:
+            raise ChannelRefusal(Refused.BAD_MESSAGE, str(error)[:80]) from error
+
+
+async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+    """Read the body, never more than `MAX_BODY`. None when the client hung up. Raises `ChannelRefusal`."""
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > MAX_BODY:
+        raise ChannelRefusal(Refused.TOO_LARGE, status=413)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    chunks, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise ChannelRefusal(Refused.TOO_LARGE, status=413)
+    return b"".join(chunks)
+
+
+async def _write(reply: Reply, send: Send) -> None:
+    headers = [(b"content-length", str(len(reply.body)).encode())]
+    if reply.body:
+        headers.append((b"content-type", reply.content_type))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

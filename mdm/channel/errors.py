@@ -1,0 +1,33 @@
+"""Why a tablet's request is refused. The tablet gets a status that never unenrols it; the log gets the reason."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Refused(StrEnum):
+    """Reasons, for the log and for channel notes."""
+
+    TOO_LARGE = "too_large"
+    BAD_PLIST = "bad_plist"
+    BAD_MESSAGE = "bad_message"
+    NO_IDENTITY = "no_identity"
+    BAD_SIGNATURE = "bad_signature"
+    UNTRUSTED = "untrusted_certificate"
+    UNKNOWN_TABLET = "unknown_tablet"
+    WRONG_CERTIFICATE = "wrong_certificate"
+    NOT_ENROLLED = "not_enrolled"
+    NOT_INVITED = "not_invited"
+    UNKNOWN_MESSAGE = "unknown_message"
+    UNSUPPORTED = "unsupported"
+    WRONG_TOPIC = "wrong_topic"
+
+
+class ChannelRefusal(Exception):
+    """One request is refused. `status` is 400 unless Apple's protocol names another."""
+
+    def __init__(self, reason: Refused, detail: str = "", *, status: int = 400) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+        self.detail = detail
+        self.status = status

@@ -1,0 +1,106 @@
+"""What each check-in message does. One function per message; `handle` finds it. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mdm.channel.enrolling import authenticate, check_out, token_update
+from mdm.channel.errors import ChannelRefusal, Refused
+from mdm.channel.identity import take_over
+from mdm.channel.messages import EMPTY, JSON, UNRECOGNIZED, Reply
+from mdm.channel.repository import ChannelRepository
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.kit.work import Work
+from mdm.protocol import checkin as c
+from mdm.protocol import ddm, plist
+
+Handler = Callable[[Work, Any, DeviceEnrollment], Reply]
+
+
+def handle(work: Work, message: c.CheckinMessage, fingerprint: str) -> Reply:
+    """Carry out one message. Raises `ChannelRefusal`."""
+    repository = ChannelRepository(work.session)
+    if isinstance(message, c.Unknown):
+        raise ChannelRefusal(Refused.UNKNOWN_MESSAGE, message.message_type[:48])
+    if message.extra and isinstance(message, c.Authenticate | c.TokenUpdate):
+        repository.note(message.ids.device_key, "unknown_keys", {"keys": sorted(message.extra)[:50]}, work.now)
+    if isinstance(message, c.Authenticate):
+        authenticate(work, message, fingerprint)
+        return EMPTY
+    if isinstance(message, c.UserAuthenticate):
+        return Reply(410)  # here, and only here, 410 is the right word: users of a Mac are not managed
+    enrollment = _speaker(work, repository, message, fingerprint)
+    if enrollment.state is EnrollmentState.RETIRED:
+        return UNRECOGNIZED
+    repository.beat([enrollment.id], work.now)
+    return _HANDLERS[type(message)](work, message, enrollment)
+
+
+def _speaker(work: Work, repository: ChannelRepository, message: c.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
+    """The enrolment that speaks, with its certificate checked. On the first message of a Shared iPad user: the device."""
+    enrollment = repository.by_key(message.ids.channel_key, lock=True)
+    if enrollment is None and message.ids.is_user_channel:
+        enrollment = repository.by_key(message.ids.device_key, lock=True)
+    if enrollment is None:
+        raise ChannelRefusal(Refused.UNKNOWN_TABLET)
+    if enrollment.state is EnrollmentState.CHECKED_OUT:
+        raise ChannelRefusal(Refused.NOT_ENROLLED)
+    if fingerprint not in (enrollment.fingerprint, enrollment.next_fingerprint) and not take_over(
+        work, enrollment.id, fingerprint
+    ):
+        raise ChannelRefusal(Refused.WRONG_CERTIFICATE)
+    return enrollment
+
+
+def _token_update(work: Work, message: c.TokenUpdate, enrollment: DeviceEnrollment) -> Reply:
+    token_update(work, message, enrollment)
+    return EMPTY
+
+
+def _check_out(work: Work, _message: c.CheckOut, enrollment: DeviceEnrollment) -> Reply:
+    check_out(work, enrollment)
+    return EMPTY
+
+
+def _set_bootstrap_token(_work: Work, message: c.SetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+    enrollment.bootstrap_token = message.bootstrap_token or None
+    return EMPTY
+
+
+def _get_bootstrap_token(_work: Work, _message: c.GetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+    if enrollment.bootstrap_token is None:
+        return EMPTY
+    return Reply(200, plist.dumps({"BootstrapToken": enrollment.bootstrap_token}))
+
+
+def _declarative(work: Work, message: c.DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
+    """Correct empty documents: no declaration is published yet."""
+    if message.endpoint == "tokens":
+        return Reply(200, ddm.empty_tokens(enrollment.authenticated_at), JSON)
+    if message.endpoint == "declaration-items":
+        return Reply(200, ddm.empty_items(), JSON)
+    if message.endpoint == "status":
+        ChannelRepository(work.session).keep_status(enrollment.id, message.data or b"", work.now)
+        return EMPTY
+    return Reply(404)
+
+
+def _get_token(_work: Work, message: c.GetToken, _enrollment: DeviceEnrollment) -> Reply:
+    raise ChannelRefusal(Refused.UNSUPPORTED, message.service_type[:48])
+
+
+def _return_to_service(_work: Work, _message: c.ReturnToService, _enrollment: DeviceEnrollment) -> Reply:
+    """Not offered yet: the tablet goes on as it is."""
+    return Reply(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
+
+
+_HANDLERS: dict[type[c.CheckinMessage], Handler] = {
+    c.TokenUpdate: _token_update,
+    c.CheckOut: _check_out,
+    c.SetBootstrapToken: _set_bootstrap_token,
+    c.GetBootstrapToken: _get_bootstrap_token,
+    c.DeclarativeManagement: _declarative,
+    c.GetToken: _get_token,
+    c.ReturnToService: _return_to_service,
+}

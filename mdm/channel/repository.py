@@ -1,0 +1,178 @@
+"""All SQL of the device channel: who is speaking, the heartbeat, enrolments and their tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+from sqlalchemy.types import BigInteger, String
+
+from mdm.channel.models import ChannelNote, StatusReport
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
+from mdm.kit.db import Utc
+
+_WHO = """
+SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.town_id,
+       t.evidence_hold, t.supervised, t.os_version
+FROM device_enrollment e JOIN tablet t ON t.id = e.tablet_id
+WHERE e.channel_key {keys}
+"""
+_BEAT = "UPDATE heartbeat SET last_seen_at = :now WHERE enrollment_id {ids}"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """An enrolment as the channel needs to know it for one request."""
+
+    enrollment_id: int
+    generation: int
+    state: EnrollmentState
+    fingerprint: str
+    next_fingerprint: str | None
+    town_id: UUID
+    evidence_hold: bool
+    supervised: bool | None
+    os_version: str | None
+
+    def is_pinned_to(self, fingerprint: str) -> bool:
+        """Whether this certificate may speak for the enrolment."""
+        return fingerprint in (self.fingerprint, self.next_fingerprint)
+
+
+class ChannelRepository:
+    """Reads and writes enrolments, in sets where the batch needs it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.dialect = session.get_bind().dialect.name
+
+    def speakers(self, channel_keys: Sequence[str]) -> dict[str, Speaker]:
+        """Who is behind these keys."""
+        rows = self.session.execute(_statement(self.dialect, "who"), {"keys": self._list(channel_keys)})
+        return {
+            row[0]: Speaker(
+                row[1], row[2], EnrollmentState(row[3]), row[4], row[5], _uuid(row[6]), bool(row[7]),
+                None if row[8] is None else bool(row[8]), row[9],
+            )
+            for row in rows
+        }  # fmt: skip
+
+    def beat(self, enrollment_ids: Sequence[int], now: datetime) -> None:
+        """Touch the heartbeats; from here on this transaction holds these enrolments."""
+        self.session.execute(_statement(self.dialect, "beat"), {"ids": self._list(sorted(enrollment_ids)), "now": now})
+
+    def by_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
+        statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
+        return self.session.scalar(statement.with_for_update() if lock else statement)
+
+    def pinned_elsewhere(self, fingerprint: str, channel_key: str) -> bool:
+        """Whether the certificate already speaks for another device."""
+        found = self.session.scalar(
+            select(DeviceEnrollment.id).where(
+                (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
+                DeviceEnrollment.channel_key != channel_key,
+                DeviceEnrollment.parent_id.is_(None),
+            )
+        )
+        return found is not None
+
+    def other_channels_of_tablet(self, tablet_id: UUID, channel_key: str) -> Sequence[DeviceEnrollment]:
+        """Older device channels of the same tablet under another UDID (a logic board was changed)."""
+        return self.session.scalars(
+            select(DeviceEnrollment)
+            .where(
+                DeviceEnrollment.tablet_id == tablet_id,
+                DeviceEnrollment.parent_id.is_(None),
+                DeviceEnrollment.channel_key != channel_key,
+                DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)),
+            )
+            .order_by(DeviceEnrollment.id)
+        ).all()
+
+    def users_of(self, enrollment_id: int) -> Sequence[DeviceEnrollment]:
+        return self.session.scalars(
+            select(DeviceEnrollment).where(DeviceEnrollment.parent_id == enrollment_id).order_by(DeviceEnrollment.id)
+        ).all()
+
+    def start_heart(self, enrollment_id: int, now: datetime) -> None:
+        values = {"enrollment_id": enrollment_id, "last_seen_at": now}
+        statement = self._insert(Heartbeat).values(values)
+        self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["enrollment_id"], set_={"last_seen_at": statement.excluded.last_seen_at}
+            )
+        )
+
+    def aim_push(self, enrollment_id: int, token: bytes, magic: str, topic: str, now: datetime) -> None:
+        """Keep where to push; a former failure is forgotten."""
+        statement = self._insert(PushTarget).values(
+            enrollment_id=enrollment_id, token=token, magic=magic, topic=topic, updated_at=now
+        )
+        new = statement.excluded
+        self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["enrollment_id"],
+                set_={
+                    "token": new.token, "magic": new.magic, "topic": new.topic, "updated_at": new.updated_at,
+                    "invalid_since": None, "invalid_why": None,
+                },
+            )
+        )  # fmt: skip
+
+    def forget_push(self, enrollment_ids: Sequence[int]) -> None:
+        self.session.execute(delete(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)))
+
+    def forget_status(self, enrollment_id: int) -> None:
+        self.session.execute(delete(StatusReport).where(StatusReport.enrollment_id == enrollment_id))
+
+    def keep_status(self, enrollment_id: int, body: bytes, now: datetime) -> None:
+        statement = self._insert(StatusReport).values(enrollment_id=enrollment_id, body=body, received_at=now)
+        self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["enrollment_id"],
+                set_={"body": statement.excluded.body, "received_at": statement.excluded.received_at},
+            )
+        )
+
+    def note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
+        self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))
+
+    def promote(self, enrollment_id: int, fingerprint: str) -> None:
+        """The renewed certificate has been seen: it alone is pinned from now on."""
+        self.session.execute(
+            update(DeviceEnrollment)
+            .where((DeviceEnrollment.id == enrollment_id) | (DeviceEnrollment.parent_id == enrollment_id))
+            .values(fingerprint=fingerprint, next_fingerprint=None)
+        )
+
+    def _insert(self, model: Any) -> Any:
+        return postgresql.insert(model) if self.dialect == "postgresql" else sqlite.insert(model)
+
+    def _list(self, values: Sequence[Any]) -> Any:
+        return json.dumps(list(values)) if self.dialect == "sqlite" else list(values)
+
+
+_BUILT: dict[tuple[str, str], Any] = {}
+
+
+def _statement(dialect: str, name: str) -> Any:
+    if (dialect, name) not in _BUILT:
+        listed = "= ANY(:{0})" if dialect == "postgresql" else "IN (SELECT value FROM json_each(:{0}))"
+        keys = bindparam("keys", type_=ARRAY(String) if dialect == "postgresql" else String())
+        ids = bindparam("ids", type_=ARRAY(BigInteger) if dialect == "postgresql" else String())
+        _BUILT[dialect, "who"] = text(_WHO.format(keys=listed.format("keys"))).bindparams(keys)
+        _BUILT[dialect, "beat"] = text(_BEAT.format(ids=listed.format("ids"))).bindparams(ids, bindparam("now", type_=Utc()))
+    return _BUILT[dialect, name]
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))

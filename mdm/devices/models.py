@@ -1,0 +1,81 @@
+"""Tables of device enrolments with their generations, and the narrow hot row of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, Utc
+
+
+class EnrollmentState(StrEnum):
+    """Where an enrolment stands. `pending`: Authenticate seen, no token yet."""
+
+    PENDING = "pending"
+    ENROLLED = "enrolled"
+    CHECKED_OUT = "checked_out"
+    RETIRED = "retired"  # an explicit decision: only then is the tablet told to unenrol
+
+
+class DeviceEnrollment(TownOwned, Base):
+    """One protocol channel: a tablet, or one Shared iPad user on it (`parent_id` set).
+
+    `channel_key` is the canonical enrolment id of the protocol: the UDID in upper case, or `UDID:UserShortName`.
+    `generation` grows with each Authenticate. `fingerprint` pins the identity certificate; during a renewal
+    `next_fingerprint` is accepted too until it has been seen once.
+    """
+
+    __tablename__ = "device_enrollment"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), index=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("device_enrollment.id"))
+    channel_key: Mapped[str] = mapped_column(String(255), unique=True)
+    udid: Mapped[str] = mapped_column(String(128))
+    generation: Mapped[int] = mapped_column(default=1)
+    state: Mapped[EnrollmentState] = mapped_column(EnumText(EnrollmentState))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    next_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    topic: Mapped[str | None] = mapped_column(String(255))
+    awaiting_configuration: Mapped[bool] = mapped_column(default=False)
+    unlock_token: Mapped[bytes | None] = mapped_column(SealedBytes("device_enrollment.unlock_token"))
+    bootstrap_token: Mapped[bytes | None] = mapped_column(SealedBytes("device_enrollment.bootstrap_token"))
+    authenticated_at: Mapped[datetime] = mapped_column(Utc)
+    enrolled_at: Mapped[datetime | None] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    __table_args__ = (
+        Index("ix_device_enrollment_fingerprint", "fingerprint"),
+        Index("ix_device_enrollment_udid", "udid"),
+    )
+
+
+class Heartbeat(Base):
+    """The hot row: touched by every request of the tablet and by nothing else, so it never waits for an enqueue."""
+
+    __tablename__ = "heartbeat"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    last_seen_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class PushTarget(Base):
+    """Where to wake an enrolment. `invalid_since` is set when APNs said the token is dead; a TokenUpdate clears it."""
+
+    __tablename__ = "push_target"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    token: Mapped[bytes] = mapped_column(SealedBytes("push_target.token"))
+    magic: Mapped[str] = mapped_column(SealedText("push_target.magic"))
+    topic: Mapped[str] = mapped_column(String(255))
+    updated_at: Mapped[datetime] = mapped_column(Utc)
+    pushed_at: Mapped[datetime | None] = mapped_column(Utc)
+    invalid_since: Mapped[datetime | None] = mapped_column(Utc)
+    invalid_why: Mapped[str | None] = mapped_column(String(64))
