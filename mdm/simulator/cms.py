@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from asn1crypto import cms
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -45,7 +46,7 @@ def open_signed(data: bytes) -> Opened:
     try:
         signed = _signed_data(data)
         return _opened(signed)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadSignedData(f"no SignedData: {error}") from error
     except InvalidSignature as error:
         raise BadSignedData("the signature does not verify") from error
@@ -77,7 +78,7 @@ def _opened(signed: Any) -> Opened:
 
 def _find(certificates: tuple[bytes, ...], sid: Any) -> bytes:
     for candidate in certificates:
-        parsed = cms.x509.Certificate.load(candidate)
+        parsed = asn1_x509.Certificate.load(candidate)
         if sid.name == "issuer_and_serial_number":
             wanted = sid.chosen
             same_issuer = parsed.issuer.dump() == wanted["issuer"].dump()

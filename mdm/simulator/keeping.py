@@ -20,8 +20,10 @@ from mdm.simulator.profile import Profile
 from mdm.simulator.tablet import SimulatedTablet
 
 FORMAT = 1
-_PLAIN = ("supervised", "name", "passcode", "unlocked", "powered", "erased", "awaiting_configuration", "battery", "push_token")
-_PLAIN += ("push_magic", "unlock_token", "bypass_code", "books", "provisioning", "settings", "declarations")
+_PLAIN = (
+    *("supervised", "name", "passcode", "unlocked", "powered", "erased", "awaiting_configuration", "battery", "push_token"),
+    *("push_magic", "unlock_token", "bypass_code", "books", "provisioning", "settings", "declarations"),
+)
 
 
 def save(tablets: list[SimulatedTablet], path: Path) -> None:

@@ -61,8 +61,7 @@ class Tally:
     def summary(self) -> str:
         """Everything, for the end."""
         lines = [
-            f"tablets: {self.wanted} wanted, {self.kept} kept from before, {self.enrolled} enrolled now, "
-            f"{self.failures.total()} failed",
+            f"tablets: {self.wanted} wanted, {self.kept} kept, {self.enrolled} enrolled now, {self.failures.total()} failed",
             f"requests: {self.requests}, p50 {self.percentile(0.5) * 1000:.0f} ms, p99 {self.percentile(0.99) * 1000:.0f} ms",
         ]
         lines += _counted("conversations that ended with", self.endings)

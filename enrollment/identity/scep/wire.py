@@ -191,9 +191,7 @@ def open_request(message: PkiMessage, authority: Authority) -> Request:
 
 def success(message: PkiMessage, authority: Authority, certificate_der: bytes, cipher: Cipher) -> bytes:
     """A CertRep that carries the certificate, enveloped for the key that signed the request."""
-    certificates = [x509.Certificate.load(certificate_der), x509.Certificate.load(authority.der)]
-    degenerate = degenerate_cms(certificates)
-    content = seal_envelope(degenerate, message.signer, cipher)
+    content = seal_envelope(degenerate_cms(x509.Certificate.load(certificate_der)), message.signer, cipher)
     return _reply(message, authority, content, {"scep_pki_status": "0"})
 
 
@@ -202,15 +200,16 @@ def failure(message: PkiMessage, authority: Authority, info: FailInfo) -> bytes:
     return _reply(message, authority, None, {"scep_pki_status": "2", "scep_fail_info": str(info.value)})
 
 
-def degenerate_cms(certificates: list[x509.Certificate]) -> bytes:
-    """A SignedData that only carries certificates, the issued one first."""
+def degenerate_cms(certificate: x509.Certificate) -> bytes:
+    """A SignedData that only carries the issued certificate. The CA stays out: DER would sort it to the front of the
+    SET, and clients take the first certificate they find.
+    """
     signed = cms.SignedData(
         {
             "version": "v1",
             "digest_algorithms": [],
             "encap_content_info": {"content_type": "data"},
-            # A SET would be sorted; clients take the first, so it is written as given.
-            "certificates": cms.CertificateSet(certificates),
+            "certificates": [certificate],
             "signer_infos": [],
         }
     )
