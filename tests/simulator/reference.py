@@ -1,0 +1,210 @@
+"""A small MDM server for the tests: invitation, SCEP, check-in, one queue per tablet. Independent of the product's code."""
+
+from __future__ import annotations
+
+import base64
+import json
+import plistlib
+import uuid
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from asn1crypto import cms
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import pkcs7
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from tests.simulator.authority import Authority, verify
+
+TOPIC = "com.apple.mgmt.External.reference"
+DECLARATION = {
+    "Type": "com.apple.configuration.management.test",
+    "Identifier": "c1",
+    "ServerToken": "t1",
+    "Payload": {"Echo": "x"},
+}
+
+
+@dataclass
+class Seen:
+    """What the server knows of one tablet."""
+
+    checkins: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    fingerprints: list[str] = field(default_factory=list)
+    queue: deque[dict[str, Any]] = field(default_factory=deque)
+    put_off: list[dict[str, Any]] = field(default_factory=list)
+    garbage: int = 0
+    next_reply: Response | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        return [str(one["MessageType"]) for one in self.checkins]
+
+    def last(self, key: str) -> Any:
+        return self.answers[-1][key]
+
+
+class ReferenceServer:
+    """State and handlers. `root` is the DER root of its TLS certificate, which its profile carries."""
+
+    def __init__(self, root: bytes) -> None:
+        self.root = root
+        self.url = ""
+        self.authority = Authority()
+        self.seen: defaultdict[str, Seen] = defaultdict(Seen)
+        self.rights = 8191
+        self.codes = {"WELCOME"}
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/join/{code}", self.landing),
+                Route("/join/{code}/profile", self.profile),
+                Route("/scep", self.scep, methods=["GET", "POST"]),
+                Route("/mdm", self.mdm, methods=["PUT", "POST"]),
+                Route("/manifest", self.manifest),
+            ]
+        )
+
+    def enqueue(self, udid: str, request_type: str, **arguments: Any) -> str:
+        made = str(uuid.uuid4())
+        self.seen[udid].queue.append({"Command": {"RequestType": request_type, **arguments}, "CommandUUID": made})
+        return made
+
+    def enrolment_profile(self, **changed: Any) -> bytes:
+        challenge = uuid.uuid4().hex
+        self.authority.challenges.add(challenge)
+        identity = str(uuid.uuid4())
+        scep = {
+            "URL": f"{self.url}/scep",
+            "Name": "reference",
+            "Subject": [[["O", "Ville"]], [["CN", "tablet"]]],
+            "Challenge": challenge,
+            "Keysize": 2048,
+            "Key Type": "RSA",
+            "Key Usage": 5,
+            "CAFingerprint": self.authority.certificate.fingerprint(hashes.SHA1()),
+            "RetryDelay": 0,
+        }
+        mdm = {
+            "IdentityCertificateUUID": identity,
+            "Topic": TOPIC,
+            "ServerURL": f"{self.url}/mdm",
+            "SignMessage": True,
+            "AccessRights": self.rights,
+            "CheckOutWhenRemoved": True,
+            "ServerCapabilities": ["com.apple.mdm.bootstraptoken"],
+        }
+        payloads = [
+            payload("com.apple.security.root", "ref.root", PayloadContent=self.root),
+            payload("com.apple.security.scep", "ref.scep", PayloadUUID=identity, PayloadContent=scep),
+            payload("com.apple.mdm", "ref.mdm", **(mdm | changed)),
+        ]
+        return profile("ref.enrolment", *payloads)
+
+    def signed(self, plist: bytes) -> bytes:
+        builder = pkcs7.PKCS7SignatureBuilder().set_data(plist)
+        builder = builder.add_signer(self.authority.certificate, self.authority.key, hashes.SHA256())
+        return builder.sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
+
+    async def landing(self, request: Request) -> Response:
+        code = request.path_params["code"]
+        return HTMLResponse(f"<a href='/join/{code}/profile'>profil</a>", 200 if code in self.codes else 404)
+
+    async def profile(self, request: Request) -> Response:
+        if request.path_params["code"] not in self.codes:
+            return HTMLResponse("<p>invitation inconnue</p>", 404)
+        plist = self.enrolment_profile()
+        body = plist if "unsigned" in request.query_params else self.signed(plist)
+        return Response(body, media_type="application/x-apple-aspen-config")
+
+    async def scep(self, request: Request) -> Response:
+        operation = request.query_params["operation"]
+        if operation == "GetCACaps":
+            return Response(self.authority.caps, headers={"content-type": "text/plain"})
+        if operation == "GetCACert":
+            return Response(self.authority.der, headers={"content-type": "application/x-x509-ca-cert"})
+        body = await request.body() if request.method == "POST" else base64.b64decode(request.query_params["message"])
+        answer = await run_in_threadpool(self.authority.answer, body)
+        return Response(answer, headers={"content-type": "application/x-pki-message"})
+
+    async def manifest(self, _request: Request) -> Response:
+        metadata = {"bundle-identifier": "fr.ville.app", "bundle-version": "2.3", "kind": "software", "title": "App"}
+        return Response(plistlib.dumps({"items": [{"assets": [], "metadata": metadata}]}), media_type="text/xml")
+
+    async def mdm(self, request: Request) -> Response:
+        body = await request.body()
+        signed = cms.ContentInfo.load(base64.b64decode(request.headers["mdm-signature"]))["content"]
+        certificate = x509.load_der_x509_certificate(verify(signed, body))
+        certificate.verify_directly_issued_by(self.authority.certificate)
+        try:
+            message = plistlib.loads(body)
+            seen = self.seen[message["UDID"]]
+        except Exception:  # noqa: BLE001 - whatever a garbled body raises
+            for one in self.seen.values():
+                one.garbage += certificate.fingerprint(hashes.SHA256()).hex() in one.fingerprints
+            return Response(status_code=400)
+        seen.fingerprints.append(certificate.fingerprint(hashes.SHA256()).hex())
+        reply, seen.next_reply = seen.next_reply, None
+        if reply is not None:
+            return reply
+        if "MessageType" in message:
+            assert request.headers["content-type"].startswith("application/x-apple-aspen-mdm-checkin")
+            return self._check_in(seen, message)
+        return self._connect(seen, message)
+
+    def _check_in(self, seen: Seen, message: dict[str, Any]) -> Response:
+        seen.checkins.append(message)
+        documents = {
+            "tokens": {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}},
+            "declaration-items": {
+                "Declarations": {
+                    "Activations": [],
+                    "Configurations": [{"Identifier": "c1", "ServerToken": "t1"}],
+                    "Assets": [],
+                    "Management": [],
+                },
+                "DeclarationsToken": "all-1",
+            },
+            "declaration/configuration/c1": DECLARATION,
+        }
+        endpoint = message.get("Endpoint")
+        if endpoint in documents:
+            return Response(json.dumps(documents[endpoint]), media_type="application/json")
+        return Response()
+
+    def _connect(self, seen: Seen, message: dict[str, Any]) -> Response:
+        if message["Status"] == "Idle":
+            seen.queue.extendleft(reversed(seen.put_off))
+            seen.put_off.clear()
+        else:
+            if "CommandUUID" not in message:
+                seen.garbage += 1
+                return Response(status_code=400)
+            seen.answers.append(message)
+            if seen.queue and seen.queue[0]["CommandUUID"] == message["CommandUUID"]:
+                done = seen.queue.popleft()
+                if message["Status"] == "NotNow":
+                    seen.put_off.append(done)
+        return Response(plistlib.dumps(seen.queue[0]), media_type="application/xml") if seen.queue else Response()
+
+
+def payload(kind: str, identifier: str, **content: Any) -> dict[str, Any]:
+    return {
+        "PayloadType": kind,
+        "PayloadVersion": 1,
+        "PayloadIdentifier": identifier,
+        "PayloadUUID": str(uuid.uuid4()),
+        **content,
+    }
+
+
+def profile(identifier: str, *payloads: dict[str, Any]) -> bytes:
+    return plistlib.dumps(payload("Configuration", identifier, PayloadContent=list(payloads), PayloadDisplayName=identifier))
