@@ -1,0 +1,92 @@
+"""Each way to misbehave does what it says, and the conversation afterwards is whole again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mdm.simulator import SimulatedTablet
+from mdm.simulator.behaviours import BEHAVIOURS, MIX, behaviour, drawn
+from mdm.simulator.conversation import Conversation, Ending
+from mdm.simulator.errors import SimulatorError
+from tests.simulator.conftest import Rig
+from tests.simulator.reference import Seen, profile
+
+
+def played(rig: Rig, doing: str, polls: int) -> tuple[SimulatedTablet, Seen, list[Conversation]]:
+    """The tablet gets SecurityInfo, ProfileList and InstallProfile, and polls so often."""
+    told: list[Conversation] = []
+
+    async def story() -> SimulatedTablet:
+        async with rig.tablet(doing=doing) as tablet:
+            await tablet.enrol()
+            rig.server.enqueue(tablet.udid, "SecurityInfo")
+            rig.server.enqueue(tablet.udid, "ProfileList")
+            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=profile("floor"))
+            for _ in range(polls):
+                told.append(await tablet.poll())
+            return tablet
+
+    tablet = asyncio.run(story())
+    return tablet, rig.server.seen[tablet.udid], told
+
+
+def statuses(seen: Seen) -> list[str]:
+    return [one["Status"] for one in seen.answers]
+
+
+def test_not_now(rig: Rig) -> None:
+    _, seen, told = played(rig, "not_now:2", 2)
+    assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow", "Acknowledged", "Acknowledged"]
+    assert [one.ending for one in told] == [Ending.NOT_NOW, Ending.DONE]
+
+
+def test_locked_puts_off_only_what_needs_the_passcode(rig: Rig) -> None:
+    _, seen, told = played(rig, "locked:2", 1)
+    assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow"]
+    assert told[0].ending is Ending.NOT_NOW
+
+
+def test_garbage(rig: Rig) -> None:
+    tablet, seen, told = played(rig, "garbage:5", 6)
+    assert [one.ending for one in told] == [Ending.REFUSED] * 5 + [Ending.DONE]
+    assert seen.garbage == 5
+    assert "floor" in tablet.profiles
+
+
+def test_duplicates(rig: Rig) -> None:
+    _, seen, told = played(rig, "duplicate_answers:2", 1)
+    uuids = [one["CommandUUID"] for one in seen.answers]
+    assert uuids[::2] == uuids[1::2]
+    assert len(set(uuids)) == 3
+    assert told[0].ending is Ending.DONE
+
+
+def test_death_and_return(rig: Rig) -> None:
+    tablet, seen, told = played(rig, "dies_mid_conversation:2", 3)
+    assert [one.ending for one in told] == [Ending.DIED, Ending.DIED, Ending.DONE]
+    assert {one["CommandUUID"] for one in seen.answers} == {uuid for one in told for uuid in one.uuids}
+    assert "floor" in tablet.profiles
+
+
+@pytest.mark.parametrize("doing", ["slow:0.2", "wrong_clock:-600", "normal", "renews"])
+def test_the_harmless_ones(rig: Rig, doing: str) -> None:
+    tablet, seen, told = played(rig, doing, 2)
+    assert statuses(seen) == ["Acknowledged"] * 3
+    assert told[1].ending is Ending.DONE
+    assert tablet.behaviour.text() == doing
+
+
+def test_offline_is_asleep_at_first() -> None:
+    away = behaviour("offline:5")
+    assert not away.awake(4.9)
+    assert away.awake(5)
+
+
+def test_names_and_the_mix() -> None:
+    assert {drawn("seed", index).name for index in range(600)} == set(BEHAVIOURS)
+    assert [drawn("a", index).name for index in range(50)] == [drawn("a", index).name for index in range(50)]
+    assert sum(MIX.values()) == 101
+    with pytest.raises(SimulatorError, match="not_now"):
+        behaviour("nonsense")

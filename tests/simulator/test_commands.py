@@ -1,0 +1,225 @@
+"""Every command gets a plausible answer, and its effect stays on the tablet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from mdm.simulator import AppStore, Hardware, SimulatedTablet
+from mdm.simulator.commands import TABLE
+from mdm.simulator.conversation import Ending
+from tests.simulator.conftest import Rig
+from tests.simulator.reference import Seen, payload, profile
+
+Ask = Callable[..., Awaitable[dict[str, Any]]]
+CURRENT = Hardware.made_from("current").__class__(
+    "SERIAL0001", "00008101-000000000000CAFE", "iPad13,19", "iPad", "MQ6J3NF/A", "26.1", "23B85", 64.0, "a", "b", cellular=True
+)
+
+
+def with_tablet(rig: Rig, story: Callable[[SimulatedTablet, Ask, Seen], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with rig.tablet(**options) as tablet:
+            await tablet.enrol()
+            seen = rig.server.seen[tablet.udid]
+
+            async def ask(request_type: str, **arguments: Any) -> dict[str, Any]:
+                rig.server.enqueue(tablet.udid, request_type, **arguments)
+                await tablet.poll()
+                return seen.answers[-1]
+
+            await story(tablet, ask, seen)
+
+    asyncio.run(run())
+
+
+def test_lost_mode_and_position(rig: Rig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+        assert (await ask("DeviceLocation"))["Status"] == "Error"
+        assert (await ask("PlayLostModeSound"))["Status"] == "Error"
+        assert (await ask("DisableLostMode"))["Status"] == "Error"
+        assert (await ask("EnableLostMode", Footnote="x"))["Status"] == "CommandFormatError"
+        assert (await ask("EnableLostMode", Message="Perdue", PhoneNumber="01"))["Status"] == "Acknowledged"
+        assert tablet.lost is not None
+        assert tablet.lost.message == "Perdue"
+        assert (await ask("DeviceLock", Message="x"))["MessageResult"] == "DeviceInLostMode"
+        assert (await ask("DeviceInformation", Queries=["IsMDMLostModeEnabled"]))["QueryResponses"] == {
+            "IsMDMLostModeEnabled": True
+        }
+        assert (await ask("DeviceLocation"))["Latitude"] == pytest.approx(48.8566)
+        assert (await ask("DisableLostMode"))["Status"] == "Acknowledged"
+        assert tablet.lost is None
+
+    with_tablet(rig, story)
+
+
+def test_profiles_come_and_go(rig: Rig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+        first = payload(
+            "com.apple.applicationaccess", "floor.a", allowCamera=False, forceX=True, ratingApps=300, blockedAppBundleIDs=["a"]
+        )
+        second = payload("com.apple.applicationaccess", "floor.b", allowCamera=True, ratingApps=100, blockedAppBundleIDs=["b"])
+        assert (await ask("InstallProfile", Payload=rig.server.signed(profile("floor", first))))["Status"] == "Acknowledged"
+        await ask("InstallProfile", Payload=profile("other", second))
+        listed = (await ask("ProfileList", ManagedOnly=True))["ProfileList"]
+        assert {one["PayloadIdentifier"] for one in listed} == {"ref.enrolment", "floor", "other"}
+        assert [one["PayloadUUID"] for one in listed if one["PayloadIdentifier"] == "floor"] == [tablet.profiles["floor"].uuid]
+        told = (await ask("Restrictions", ProfileRestrictions=True))["GlobalRestrictions"]
+        assert told["restrictedBool"] == {"allowCamera": {"value": False}, "forceX": {"value": True}}
+        assert told["restrictedValue"] == {"ratingApps": {"value": 100}}
+        assert told["union"] == {"blockedAppBundleIDs": {"values": ["a", "b"]}}
+        assert (await ask("InstallProfile", Payload=b"<plist>"))["ErrorChain"][0]["ErrorCode"] == 4001
+        assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Acknowledged"
+        assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Error"
+        assert set(tablet.profiles) == {"ref.enrolment", "other"}
+
+    with_tablet(rig, story)
+
+
+def test_apps_install_after_a_while(rig: Rig) -> None:
+    store = AppStore({99: "fr.known"}, refused={"fr.no": "AppStoreDisabled"}, broken=frozenset({"fr.broken"}), seconds=3600)
+
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+        answer = await ask("InstallApplication", iTunesStoreID=99, Configuration={"a": 1}, ManagementFlags=1)
+        assert (answer["Identifier"], answer["State"]) == ("fr.known", "Installing")
+        assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Installing"
+        tablet.device.apps["fr.known"].settles = None
+        assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Managed"
+        assert (await ask("InstallApplication", ManifestURL=f"{rig.url}/manifest"))["Identifier"] == "fr.ville.app"
+        assert (await ask("InstallApplication", Identifier="fr.no"))["RejectionReason"] == "AppStoreDisabled"
+        assert (await ask("InstallApplication", Identifier="a.b", iTunesStoreID=1))["Status"] == "CommandFormatError"
+        await ask("InstallApplication", Identifier="fr.broken")
+        tablet.device.apps["fr.broken"].settles = None
+        assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.broken"]["Status"] == "Failed"
+        listed = (await ask("InstalledApplicationList", Items=["Installing"]))["InstalledApplicationList"]
+        assert listed == [{"Identifier": "fr.known", "Installing": False}, {"Identifier": "fr.ville.app", "Installing": True}]
+        configured = await ask("ManagedApplicationConfiguration", Identifiers=["fr.known"])
+        assert configured["ApplicationConfigurations"] == [{"Identifier": "fr.known", "Configuration": {"a": 1}}]
+        assert (await ask("RemoveApplication", Identifier="fr.known"))["Status"] == "Acknowledged"
+        assert (await ask("RemoveApplication", Identifier="fr.known"))["Status"] == "Error"
+        assert set(tablet.apps) == {"fr.ville.app"}
+
+    with_tablet(rig, story, store=store)
+
+
+def test_settings_are_answered_item_by_item(rig: Rig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+        items = [
+            {"Item": "DeviceName", "DeviceName": "CE2-07"},
+            {"Item": "TimeZone"},
+            {"Item": "Nonsense"},
+            {"Item": "SharedDeviceConfiguration"},
+            {"Item": "OrganizationInfo", "OrganizationInfo": {"OrganizationName": "Ville"}},
+            {"Item": "ApplicationConfiguration", "Identifier": "not.there"},
+        ]
+        rows = (await ask("Settings", Settings=items))["Settings"]
+        expected = ["Acknowledged", "CommandFormatError", "Error", "Error", "Acknowledged", "Error"]
+        assert [row["Status"] for row in rows] == expected
+        assert tablet.device.name == "CE2-07"
+        told = (await ask("DeviceInformation", Queries=["OrganizationInfo"]))["QueryResponses"]
+        assert told == {"OrganizationInfo": {"OrganizationName": "Ville"}}
+
+    with_tablet(rig, story)
+
+
+def test_erase_restart_and_shut_down(rig: Rig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+        await ask("RestartDevice")
+        assert not tablet.device.unlocked
+        rig.server.enqueue(tablet.udid, "SecurityInfo")
+        assert (await tablet.poll()).ending is Ending.NOT_NOW
+        tablet.unlock()
+        await tablet.poll()
+        assert seen.last("Status") == "Acknowledged"
+        service = {"Enabled": True, "MDMProfileData": rig.server.enrolment_profile()}
+        await ask("EraseDevice", ReturnToService=service)
+        assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
+        assert tablet.enrolled
+        await ask("ShutDownDevice")
+        assert not tablet.awake
+        tablet.device.powered = True
+        await ask("EraseDevice")
+        assert tablet.erased
+        assert not tablet.enrolled
+
+    with_tablet(rig, story)
+
+
+def test_declarations_are_fetched_once(rig: Rig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+        await ask("DeclarativeManagement")
+        fetched = ["tokens", "declaration-items", "declaration/configuration/c1", "status"]
+        assert [one["Endpoint"] for one in seen.checkins[2:]] == fetched
+        assert json.loads(seen.checkins[-1]["Data"])["FullReport"] is True
+        tokens = {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}}
+        await ask("DeclarativeManagement", Data=json.dumps(tokens).encode())
+        assert len(seen.checkins) == 6
+
+    with_tablet(rig, story)
+
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "ClearPasscode": {"UnlockToken": b"wrong"},
+    "DeviceInformation": {"Queries": ["UDID"]},
+    "EnableLostMode": {"Message": "x"},
+    "InstallApplication": {"Identifier": "a.b"},
+    "InstallMedia": {"MediaType": "Book", "PersistentID": "b"},
+    "InstallProfile": {"Payload": profile("p")},
+    "InstallProvisioningProfile": {"ProvisioningProfile": b"x"},
+    "InviteToProgram": {"ProgramID": "com.apple.cloudvpp", "InvitationURL": "https://x.test"},
+    "ManagedApplicationAttributes": {"Identifiers": []},
+    "ManagedApplicationConfiguration": {"Identifiers": []},
+    "ManagedApplicationFeedback": {"Identifiers": []},
+    "RefreshCellularPlans": {"eSIMServerURL": "https://x.test"},
+    "RemoveApplication": {"Identifier": "a.b"},
+    "RemoveMedia": {"MediaType": "Book", "PersistentID": "b"},
+    "RemoveProfile": {"Identifier": "p"},
+    "RemoveProvisioningProfile": {"UUID": "u"},
+    "ScheduleOSUpdate": {"Updates": []},
+    "Settings": {"Settings": []},
+    "ApplyRedemptionCode": {"Identifier": "a.b", "RedemptionCode": "c"},
+}
+LEAVING = {"EraseDevice", "RestartDevice", "ShutDownDevice"}
+ERRORS = {
+    *(
+        "ClearPasscode",
+        "DeviceConfigured",
+        "DeviceLocation",
+        "PlayLostModeSound",
+        "RemoveProvisioningProfile",
+        "ApplyRedemptionCode",
+    ),
+    *("UserList", "LogOutUser", "DeleteUser", "UserConfigured", "TriggerEnhancedLogCollection", "CancelEnhancedLogCollection"),
+}
+
+
+def test_every_command_is_answered(rig: Rig) -> None:
+    order = ["EnableLostMode", "DisableLostMode", "InstallMedia", "RemoveMedia", "InstallProfile", "RemoveProfile"]
+    names = order + sorted(TABLE.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
+
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+        for name in names:
+            rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
+        told = await tablet.poll()
+        assert (told.ending, told.surprises) == (Ending.DONE, [])
+        assert {name for name, status in told.commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
+        assert all(status in {"Error", "Acknowledged"} for _, status in told.commands)
+        assert seen.last("ErrorChain")[0]["ErrorCode"] == 12021
+
+    with_tablet(rig, story, hardware=CURRENT)
+
+
+def test_what_the_profile_and_supervision_do_not_allow(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.server, "rights", 16)
+
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+        assert (await ask("ProfileList"))["Status"] == "Error"
+        assert (await ask("DeviceInformation", Queries=["WiFiMAC", "OSVersion"]))["QueryResponses"].keys() == {"OSVersion"}
+        tablet.device.supervised = False
+        assert (await ask("EnableLostMode", Message="x"))["Status"] == "Error"
+
+    with_tablet(rig, story)
