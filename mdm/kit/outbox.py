@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String, select, update
+from sqlalchemy import Index, String, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -88,3 +88,38 @@ def claim(session: Session, now: datetime, topic: Topic, limit: int, lease: time
         .execution_options(synchronize_session=False)
     )
     return sorted(session.scalars(statement), key=lambda row: row.id)
+
+
+MAX_ATTEMPTS = 12
+
+
+def done(session: Session, rows: list[OutboxRow]) -> None:
+    """These jobs are finished."""
+    session.execute(delete(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])))
+
+
+def failed(session: Session, row_id: int, now: datetime, why: str) -> None:
+    """A job did not succeed: it waits longer each time. After `MAX_ATTEMPTS` it is kept, far in the future, for a person.
+
+    If an equal job is waiting by now, that one takes over.
+    """
+    row = session.get(OutboxRow, row_id)
+    if row is None:
+        return
+    twin = session.scalar(
+        select(OutboxRow.id).where(
+            OutboxRow.topic == row.topic, OutboxRow.key == row.key, OutboxRow.lease_until.is_(None), OutboxRow.id != row.id
+        )
+    )
+    if twin is not None:
+        session.delete(row)
+        return
+    delay = timedelta(days=3650) if row.attempts >= MAX_ATTEMPTS else min(timedelta(seconds=2**row.attempts), timedelta(hours=1))
+    row.lease_until, row.last_error, row.not_before = None, why[:500], now + delay
+
+
+def oldest_due(session: Session, now: datetime) -> datetime | None:
+    """Since when the oldest due job waits; None when nothing waits."""
+    return session.scalar(
+        select(func.min(OutboxRow.not_before)).where(OutboxRow.not_before <= now, OutboxRow.lease_until.is_(None))
+    )

@@ -1,0 +1,194 @@
+"""The push certificate: request, vendor signature, import with its checks, health, and a simulated one for trials."""
+
+from __future__ import annotations
+
+import base64
+import plistlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from enrollment.identity.ca import BACKDATE, make_ca
+from enrollment.identity.tls import write_secret
+from mdm.kit import audit
+from mdm.kit.scope import SYSTEM, Actor
+from mdm.kit.work import Work
+from mdm.push.errors import BadPushCertificate, NoPushCertificate, OtherTopic
+from mdm.push.models import PushCertificate
+from mdm.push.repository import PushRepository
+
+WARN_DAYS = (60, 30, 14, 7)
+_TOPIC_PREFIX = "com.apple.mgmt."
+_PEM = serialization.Encoding.PEM
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the push certificate stands. `warning`: the smallest of 60, 30, 14, 7 days that has been reached."""
+
+    installed: bool
+    simulated: bool
+    topic: str | None
+    not_after: datetime | None
+    days_left: int | None
+    warning: int | None
+
+
+def certificate_health(work: Work) -> Health:
+    """Whether pushes can be sent, and for how long."""
+    row = PushRepository(work.session).active_certificate()
+    if row is None or row.not_after is None:
+        return Health(False, False, None, None, None, None)
+    days = (row.not_after - work.now).days
+    warning = next((limit for limit in sorted(WARN_DAYS) if days < limit), None)
+    return Health(True, row.simulated, row.topic, row.not_after, days, warning)
+
+
+def active_topic(work: Work) -> str:
+    """The topic for enrolment profiles. Raises `NoPushCertificate`."""
+    row = PushRepository(work.session).active_certificate()
+    if row is None or row.topic is None:
+        raise NoPushCertificate
+    return row.topic
+
+
+def transport_parts(work: Work) -> tuple[bytes, bytes] | None:
+    """Certificate and key of the active push certificate, as PEM."""
+    row = PushRepository(work.session).active_certificate()
+    if row is None or row.certificate is None:
+        return None
+    return row.certificate.encode(), row.private_key
+
+
+def create_csr(work: Work, actor: Actor, email: str) -> bytes:
+    """Make a key and a certificate request (PEM) for the vendor to sign. The key never leaves the server."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, work.settings.organisation[:64]),
+            x509.NameAttribute(NameOID.EMAIL_ADDRESS, email),
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
+        ]
+    )
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    row = PushCertificate(private_key=_pem_key(key), created_at=work.now, active=False, simulated=False)
+    work.session.add(row)
+    work.session.flush()
+    audit.record(work, actor, "push.request", "push_certificate", row.id, town_id=None)
+    return request.public_bytes(_PEM)
+
+
+def vendor_sign(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) -> bytes:
+    """What Apple's push portal wants: the request signed by the MDM vendor (protocol.md section 9.1), base64 of a plist."""
+    csr = x509.load_pem_x509_csr(csr_pem).public_bytes(serialization.Encoding.DER)
+    key = serialization.load_pem_private_key(vendor_key_pem, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise BadPushCertificate(why="the vendor key is not RSA")
+    signed = {
+        "PushCertRequestCSR": base64.b64encode(csr).decode(),
+        "PushCertCertificateChain": vendor_chain_pem.decode(),
+        "PushCertSignature": base64.b64encode(key.sign(csr, padding.PKCS1v15(), SHA256())).decode(),
+    }
+    return base64.b64encode(plistlib.dumps(signed))
+
+
+def import_certificate(
+    work: Work, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
+) -> PushCertificate:
+    """Install what Apple's portal gave. Raises `BadPushCertificate`, and `OtherTopic` unless forced."""
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+    except ValueError as error:
+        raise BadPushCertificate(why="unreadable PEM") from error
+    topic = topic_of(certificate)
+    if topic is None or not topic.startswith(_TOPIC_PREFIX):
+        raise BadPushCertificate(why="not an MDM push certificate")
+    if certificate.not_valid_after_utc <= work.now:
+        raise BadPushCertificate(why="it has expired")
+    repository = PushRepository(work.session)
+    current = repository.active_certificate()
+    if current is not None and not current.simulated and current.topic != topic and not force:
+        raise OtherTopic(offered=topic, current=current.topic)
+    row = _row_with_key(repository, certificate, key_pem, work)
+    row.topic, row.certificate, row.not_after = topic, certificate_pem.decode(), certificate.not_valid_after_utc
+    work.session.flush()
+    audit.record(work, actor, "push.import", "push_certificate", row.id, town_id=None, topic=topic, forced=force)
+    repository.activate(row.id)
+    return row
+
+
+def _row_with_key(
+    repository: PushRepository, certificate: x509.Certificate, key_pem: bytes | None, work: Work
+) -> PushCertificate:
+    """The row whose key belongs to the certificate: that of an earlier request, or a new one with the key given."""
+    wanted = certificate.public_key()
+    if key_pem is not None:
+        try:
+            key = serialization.load_pem_private_key(key_pem, password=None)
+        except (ValueError, TypeError) as error:
+            raise BadPushCertificate(why="unreadable key") from error
+        if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != wanted:
+            raise BadPushCertificate(why="the key does not belong to it")
+        row = PushCertificate(private_key=_pem_key(key), created_at=work.now, active=False, simulated=False)
+        work.session.add(row)
+        return row
+    for row in repository.requests():
+        if serialization.load_pem_private_key(row.private_key, password=None).public_key() == wanted:
+            return row
+    raise BadPushCertificate(why="no request of this server has its key")
+
+
+def topic_of(certificate: x509.Certificate) -> str | None:
+    """The Subject UID (OID 0.9.2342.19200300.100.1.1), which is the topic."""
+    values = certificate.subject.get_attributes_for_oid(NameOID.USER_ID)
+    return str(values[0].value) if values else None
+
+
+def ensure_simulated_certificate(work: Work) -> bool:
+    """Without a certificate from Apple, make one that a demonstration APNs server accepts. Returns whether that is so."""
+    row = PushRepository(work.session).active_certificate()
+    if row is not None:
+        return row.simulated
+    now = work.now
+    ca_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    ca = make_ca(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cartable demonstration push CA")]), ca_key, now)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    topic = f"{_TOPIC_PREFIX}External.{uuid4()}"
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(
+            x509.Name([x509.NameAttribute(NameOID.USER_ID, topic), x509.NameAttribute(NameOID.COMMON_NAME, "APSP:simulated")])
+        )
+        .issuer_name(ca.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, SHA256())
+    )
+    write_secret(work.settings.secrets_dir / "push-test-ca.pem", ca.public_bytes(_PEM))
+    made = PushCertificate(
+        topic=topic,
+        certificate=certificate.public_bytes(_PEM).decode(),
+        private_key=_pem_key(key),
+        not_after=certificate.not_valid_after_utc,
+        active=True,
+        simulated=True,
+        created_at=now,
+    )
+    work.session.add(made)
+    work.session.flush()
+    audit.record(work, SYSTEM, "push.simulate", "push_certificate", made.id, town_id=None)
+    return True
+
+
+def _pem_key(key: rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -1,0 +1,90 @@
+"""What is done for each outbox topic: each job in a unit of work of its own. Thin: services do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from mdm.care import answers as care_answers
+from mdm.care import service as care
+from mdm.kit import outbox
+from mdm.kit.outbox import OutboxRow, Topic
+from mdm.kit.work import Runtime, Work
+from mdm.push.service import push_due
+from mdm.reconcile import answers as reconcile_answers
+from mdm.reconcile import service as reconcile
+
+log = structlog.get_logger()
+LEASE = timedelta(minutes=2)
+#: Decisions are taken in sets, so that one situation is compiled once.
+BATCHES = {Topic.DECIDE: 200, Topic.ANSWER: 50, Topic.CHECKED_IN: 50, Topic.RENEW: 50}
+
+
+def answered(work: Work, keys: list[str]) -> None:
+    """Read stored answers and apply what they mean."""
+    for key in keys:
+        reconcile_answers.apply(work, int(key))
+        care_answers.apply(work, int(key))
+
+
+def decide(work: Work, keys: list[str]) -> None:
+    """Desired minus reported."""
+    reconcile.decide(work, [UUID(key) for key in keys])
+
+
+def checked_in(work: Work, keys: list[str]) -> None:
+    """An enrolment is complete: first orders, and lost mode again where a case is open."""
+    for key in keys:
+        tablet_id = reconcile.welcome(work, int(key))
+        if tablet_id is not None:
+            care.after_enrolment(work, tablet_id)
+
+
+def renew(work: Work, keys: list[str]) -> None:
+    """Certificates that are due."""
+    for key in keys:
+        reconcile.renew(work, int(key))
+
+
+HANDLERS: dict[Topic, Callable[[Work, list[str]], None]] = {
+    Topic.ANSWER: answered,
+    Topic.DECIDE: decide,
+    Topic.CHECKED_IN: checked_in,
+    Topic.RENEW: renew,
+}
+
+
+def drain(runtime: Runtime, topic: Topic) -> int:
+    """Do what is due of one topic until nothing is. Returns how many jobs were taken."""
+    taken = 0
+    while True:
+        count = push_due(runtime) if topic is Topic.PUSH else _drain_once(runtime, topic)
+        taken += count
+        if count == 0:
+            return taken
+
+
+def _drain_once(runtime: Runtime, topic: Topic) -> int:
+    with runtime.work() as work:
+        rows = outbox.claim(work.session, work.now, topic, BATCHES[topic], LEASE)
+    if rows and not _attempt(runtime, topic, rows) and len(rows) > 1:
+        for row in rows:  # one bad job must not hold up the others
+            _attempt(runtime, topic, [row])
+    return len(rows)
+
+
+def _attempt(runtime: Runtime, topic: Topic, rows: list[OutboxRow]) -> bool:
+    try:
+        with runtime.work() as work:
+            HANDLERS[topic](work, [row.key for row in rows])
+            outbox.done(work.session, rows)
+    except Exception as error:
+        if len(rows) == 1:
+            log.exception("worker.job_failed", topic=topic.value, key=rows[0].key)
+            with runtime.work() as work:
+                outbox.failed(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""What happens by the clock: sweeps and housekeeping, each a short service call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from enrollment.people.service import purge_imports
+
+from mdm.care.service import purge as purge_care
+from mdm.kit.work import Work
+from mdm.queue.service import reap
+from mdm.reconcile.service import refresh_stale, renewals, unfinished_setups
+
+Act = Callable[[Work], object]
+
+HOUSEKEEPING: dict[str, Act] = {
+    "reap": reap,
+    "renewals": renewals,
+    "refresh": refresh_stale,
+    "setups": unfinished_setups,
+    "purge_imports": purge_imports,
+    "purge_care": purge_care,
+}
+_SECONDS = {"reap": 60, "renewals": 3600, "refresh": 600, "setups": 60, "purge_imports": 3600, "purge_care": 3600}
+SWEEP_SECONDS = 2.0
+
+
+def beat() -> dict[str, dict[str, Any]]:
+    """Celery's schedule."""
+    entries: dict[str, dict[str, Any]] = {"sweep": {"task": "cartable.sweep", "schedule": SWEEP_SECONDS}}
+    for name, seconds in _SECONDS.items():
+        entries[name] = {"task": f"cartable.{name}", "schedule": float(seconds)}
+    return entries
