@@ -23,7 +23,7 @@ BODY = b"<plist><dict><key>Status</key><string>Idle</string></dict></plist>\r\n\
 @pytest.fixture(scope="module")
 def identity() -> Identity:
     key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tablette d’été")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tablette d'été")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(2**127 + 5).not_valid_before(NOW - timedelta(days=1))
     made = builder.not_valid_after(NOW + timedelta(days=1)).sign(key, hashes.SHA256())

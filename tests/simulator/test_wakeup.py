@@ -15,16 +15,19 @@ from tests.simulator.lines import PushLines
 def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: Rig) -> None:
     async def story() -> None:
         context = trust.context_for(trust.roots_in_pem(rig.ca))
-        async with PushLines(rig.tls) as lines, Wakeup("localhost", lines.port, context, pause=0.05) as wakeup:
-            async with rig.tablet(wakeup=wakeup) as tablet:
-                await tablet.enrol()
-                await lines.push(tablet.device.push_token, "wrong")
-                with pytest.raises(TimeoutError):
-                    await tablet.poll_when_woken(0.2)
-                assert tablet.ignored_pushes == 1
-                rig.server.enqueue(tablet.udid, "SecurityInfo")
-                await lines.push(tablet.device.push_token, tablet.device.push_magic)
-                assert (await tablet.poll_when_woken(5)).request_types == ["SecurityInfo"]
+        async with (
+            PushLines(rig.tls) as lines,
+            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
+            rig.tablet(wakeup=wakeup) as tablet,
+        ):
+            await tablet.enrol()
+            await lines.push(tablet.device.push_token, "wrong")
+            with pytest.raises(TimeoutError):
+                await tablet.poll_when_woken(0.2)
+            assert tablet.ignored_pushes == 1
+            rig.server.enqueue(tablet.udid, "SecurityInfo")
+            await lines.push(tablet.device.push_token, tablet.device.push_magic)
+            assert (await tablet.poll_when_woken(5)).request_types == ["SecurityInfo"]
 
     asyncio.run(story())
 
@@ -49,18 +52,21 @@ def test_it_listens_again_when_the_line_was_cut(rig: Rig) -> None:
 def test_a_tablet_lives_by_pushes_and_polls_again_after_not_now(rig: Rig) -> None:
     async def story() -> None:
         context = trust.context_for(trust.roots_in_pem(rig.ca))
-        async with PushLines(rig.tls) as lines, Wakeup("localhost", lines.port, context, pause=0.05) as wakeup:
-            async with rig.tablet(wakeup=wakeup, doing="not_now:1") as tablet:
-                await tablet.enrol()
-                life = Life(tablet)
-                task = asyncio.create_task(life.run())
-                rig.server.enqueue(tablet.udid, "SecurityInfo")
-                await lines.push(tablet.device.push_token, tablet.device.push_magic)
-                seen = rig.server.seen[tablet.udid]
-                async with asyncio.timeout(5):
-                    while [one["Status"] for one in seen.answers] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
-                        await asyncio.sleep(0.02)
-                life.stop()
-                await asyncio.wait_for(task, 5)
+        async with (
+            PushLines(rig.tls) as lines,
+            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
+            rig.tablet(wakeup=wakeup, doing="not_now:1") as tablet,
+        ):
+            await tablet.enrol()
+            life = Life(tablet)
+            task = asyncio.create_task(life.run())
+            rig.server.enqueue(tablet.udid, "SecurityInfo")
+            await lines.push(tablet.device.push_token, tablet.device.push_magic)
+            seen = rig.server.seen[tablet.udid]
+            async with asyncio.timeout(5):
+                while [one["Status"] for one in seen.answers] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
+                    await asyncio.sleep(0.02)
+            life.stop()
+            await asyncio.wait_for(task, 5)
 
     asyncio.run(story())
