@@ -1,0 +1,52 @@
+"""Refusals of sign-in and of accounts."""
+
+from __future__ import annotations
+
+from mdm.kit.errors import Conflict, Invalid, Refusal
+from mdm.kit.words import Words
+
+
+class NotSignedIn(Refusal):
+    """No token, or one that is void."""
+
+    code = "not_signed_in"
+    status = 401
+    words = Words(fr="Connectez-vous.", en="Sign in.")
+
+
+class WrongCredentials(Refusal):
+    """Login or password is wrong; which one is not told."""
+
+    code = "wrong_credentials"
+    status = 401
+    words = Words(fr="Identifiant ou mot de passe incorrect.", en="Wrong login or password.")
+
+
+class TooManyAttempts(Refusal):
+    """The account is locked for a while."""
+
+    code = "too_many_attempts"
+    status = 429
+    words = Words(fr="Trop d'essais. Réessayez dans quelques minutes.", en="Too many attempts. Try again in a few minutes.")
+
+
+class MustChangePassword(Refusal):
+    """The one-time password only serves to choose another."""
+
+    code = "must_change_password"
+    status = 403
+    words = Words(fr="Choisissez d'abord votre mot de passe.", en="Choose your own password first.")
+
+
+class WeakPassword(Invalid):
+    """The password is too short."""
+
+    code = "weak_password"
+    words = Words(fr="Il faut au moins {minimum} caractères.", en="At least {minimum} characters are needed.")
+
+
+class LoginTaken(Conflict):
+    """Somebody has this login."""
+
+    code = "login_taken"
+    words = Words(fr="Cet identifiant existe déjà.", en="This login exists already.")

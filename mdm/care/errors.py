@@ -1,0 +1,68 @@
+"""Refusals of care."""
+
+from __future__ import annotations
+
+from mdm.kit.errors import Conflict, Forbidden, NotFound
+from mdm.kit.words import Words
+
+
+class NotEnrolled(Conflict):
+    """The tablet is not managed at present: nothing can be sent to it."""
+
+    code = "tablet_not_enrolled"
+    words = Words(fr="Cette tablette n'est pas inscrite.", en="This tablet is not enrolled.")
+
+
+class NotLost(Conflict):
+    """The act needs a lost tablet."""
+
+    code = "tablet_not_lost"
+    words = Words(fr="Cette tablette n'est pas marquée perdue.", en="This tablet is not marked as lost.")
+
+
+class LostNotConfirmed(Conflict):
+    """The tablet has not confirmed lost mode yet: its position cannot be asked."""
+
+    code = "lost_not_confirmed"
+    words = Words(
+        fr="La position ne se demande qu'après la confirmation du mode perdu par la tablette.",
+        en="The position can only be asked once the tablet has confirmed lost mode.",
+    )
+
+
+class OwnRequest(Forbidden):
+    """Nobody approves a request of his own."""
+
+    code = "own_request"
+    words = Words(fr="Une autre personne doit approuver cette demande.", en="Another person must approve this request.")
+
+
+class PositionUnknown(NotFound):
+    """No such request in the caller's reach."""
+
+    code = "position_request_not_found"
+    words = Words(fr="Cette demande est introuvable.", en="This request was not found.")
+
+
+class OnHold(Conflict):
+    """The tablet is kept as evidence."""
+
+    code = "evidence_hold"
+    words = Words(fr="Cette tablette est conservée comme preuve.", en="This tablet is kept as evidence.")
+
+
+class Stopped(Conflict):
+    """The town's stop switch for destructive commands is thrown."""
+
+    code = "destructive_stopped"
+    words = Words(
+        fr="Les commandes destructives sont arrêtées dans cette ville.", en="Destructive commands are stopped in this town."
+    )
+
+
+class QuotaReached(Conflict):
+    """Too many erases in too short a time."""
+
+    code = "erase_quota"
+    status = 429
+    words = Words(fr="Quota d'effacements atteint ({limit}).", en="The quota of erases is reached ({limit}).")

@@ -1,0 +1,63 @@
+"""All SQL of care."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from mdm.care.models import LostCase, PositionRequest
+from mdm.kit.audit import AuditEvent
+from mdm.kit.scope import Actor
+from mdm.queue.models import SafetySwitch
+
+
+class CareRepository:
+    """Reads and writes lost cases, position requests and the stop switch."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def open_case(self, tablet_id: UUID) -> LostCase | None:
+        return self.session.scalar(select(LostCase).where(LostCase.tablet_id == tablet_id, LostCase.lifted_at.is_(None)))
+
+    def request(self, actor: Actor, request_id: UUID) -> PositionRequest | None:
+        return self.session.scalar(actor.narrow(select(PositionRequest).where(PositionRequest.id == request_id), PositionRequest))
+
+    def open_requests(self, case_id: UUID) -> list[PositionRequest]:
+        return list(
+            self.session.scalars(
+                select(PositionRequest)
+                .where(
+                    PositionRequest.case_id == case_id,
+                    PositionRequest.answered_at.is_(None),
+                    PositionRequest.failed_why.is_(None),
+                )
+                .order_by(PositionRequest.requested_at, PositionRequest.id)
+            )
+        )
+
+    def erases(self, since: datetime, *, actor_id: UUID | None = None, town_id: UUID | None = None) -> int:
+        """How many erases were ordered since then, by one person or in one town."""
+        statement = select(func.count()).where(AuditEvent.action == "tablet.erase", AuditEvent.at >= since)
+        if actor_id is not None:
+            statement = statement.where(AuditEvent.actor_id == actor_id)
+        if town_id is not None:
+            statement = statement.where(AuditEvent.town_id == town_id)
+        return self.session.scalar(statement) or 0
+
+    def switch(self, town_id: UUID) -> SafetySwitch | None:
+        return self.session.scalar(select(SafetySwitch).where(SafetySwitch.town_id == town_id))
+
+    def purge_positions(self, closed_before: datetime, expired_before: datetime) -> None:
+        """Forget positions of cases closed long enough ago."""
+        closed = select(LostCase.id).where(LostCase.lifted_at <= closed_before)
+        self.session.execute(
+            update(PositionRequest)
+            .where(or_(PositionRequest.case_id.in_(closed), PositionRequest.expires_at <= expired_before))
+            .where(PositionRequest.position.is_not(None))
+            .values(position=None)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,138 @@
+"""All SQL of the comparison: what tablets reported, where wanted apps stand, whom to ask anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from enrollment.people.models import Pupil
+from enrollment.places.models import Level
+from enrollment.tablets.models import Loan, Tablet
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.kit.scope import Actor
+from mdm.queue.models import OPEN_STATES, Command
+from mdm.reconcile.models import TabletApp, TabletProfile
+from profiles.bundles.models import App
+from profiles.models import Artefact
+
+
+class ReconcileRepository:
+    """Reads and writes in sets of tablets."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def enrolled(self, tablet_ids: Sequence[UUID]) -> dict[UUID, DeviceEnrollment]:
+        """The device channel of each tablet that can be told something."""
+        rows = self.session.scalars(
+            select(DeviceEnrollment).where(
+                DeviceEnrollment.tablet_id.in_(tablet_ids),
+                DeviceEnrollment.parent_id.is_(None),
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+            )
+        )
+        return {row.tablet_id: row for row in rows}
+
+    def enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
+        return self.session.get(DeviceEnrollment, enrollment_id)
+
+    def profiles(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletProfile]:
+        rows = self.session.scalars(select(TabletProfile).where(TabletProfile.tablet_id.in_(tablet_ids)))
+        return {row.tablet_id: row for row in rows}
+
+    def apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, TabletApp]]:
+        rows = self.session.scalars(select(TabletApp).where(TabletApp.tablet_id.in_(tablet_ids)))
+        found: dict[UUID, dict[UUID, TabletApp]] = {}
+        for row in rows:
+            found.setdefault(row.tablet_id, {})[row.app_id] = row
+        return found
+
+    def app_details(self, app_ids: Sequence[UUID]) -> dict[UUID, App]:
+        return {row.id: row for row in self.session.scalars(select(App).where(App.id.in_(app_ids)))}
+
+    def apps_of_tablet(self, tablet_id: UUID) -> Sequence[Row[TabletApp, App]]:
+        return self.session.execute(
+            select(TabletApp, App)
+            .join(App, App.id == TabletApp.app_id)
+            .where(TabletApp.tablet_id == tablet_id)
+            .order_by(App.name, App.id)
+        ).all()
+
+    def artefacts(self, hashes: Sequence[str]) -> dict[str, Artefact]:
+        return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
+
+    def open_keys(self, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
+        """Dedupe keys of what is already on its way to each enrolment."""
+        rows = self.session.execute(
+            select(Command.enrollment_id, Command.dedupe_key).where(
+                Command.enrollment_id.in_(enrollment_ids), Command.state.in_(OPEN_STATES), Command.dedupe_key.is_not(None)
+            )
+        )
+        found: dict[int, set[str]] = {}
+        for enrollment_id, key in rows:
+            found.setdefault(enrollment_id, set()).add(str(key))
+        return found
+
+    def open_besides(self, enrollment_id: int, key: str) -> int:
+        """How many open commands an enrolment has besides those of one dedupe key."""
+        return self.session.scalar(
+            select(func.count()).where(
+                Command.enrollment_id == enrollment_id, Command.state.in_(OPEN_STATES), Command.dedupe_key != key
+            )
+        ) or 0  # fmt: skip
+
+    def awaiting_since(self, before: datetime) -> Sequence[DeviceEnrollment]:
+        """Tablets that have waited in the Setup Assistant since `before`."""
+        return self.session.scalars(
+            select(DeviceEnrollment)
+            .where(
+                DeviceEnrollment.awaiting_configuration,
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+                DeviceEnrollment.enrolled_at <= before,
+            )
+            .order_by(DeviceEnrollment.id)
+        ).all()
+
+    def stale(self, asked_before: datetime, seen_after: datetime, request_type_key: str, limit: int) -> list[int]:
+        """Enrolments heard of lately that were not asked with this dedupe key for long."""
+        asked = (
+            select(Command.id)
+            .where(
+                Command.enrollment_id == DeviceEnrollment.id,
+                Command.dedupe_key == request_type_key,
+                Command.created_at > asked_before,
+            )
+            .exists()
+        )
+        return list(
+            self.session.scalars(
+                select(DeviceEnrollment.id)
+                .join(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+                .where(
+                    DeviceEnrollment.state == EnrollmentState.ENROLLED,
+                    DeviceEnrollment.parent_id.is_(None),
+                    Heartbeat.last_seen_at > seen_after,
+                    ~asked,
+                )
+                .order_by(DeviceEnrollment.id)
+                .limit(limit)
+            )
+        )
+
+    def status_rows(
+        self, actor: Actor, town_id: UUID, levels: Sequence[Level], app_ids: Sequence[UUID]
+    ) -> Sequence[Row[Tablet, TabletApp | None]]:
+        """Every tablet on loan to these levels, with where each of the apps stands on it."""
+        statement = (
+            select(Tablet, TabletApp)
+            .join(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .join(Pupil, Pupil.id == Loan.pupil_id)
+            .outerjoin(TabletApp, (TabletApp.tablet_id == Tablet.id) & TabletApp.app_id.in_(app_ids))
+            .where(Tablet.town_id == town_id, Pupil.level.in_(levels))
+            .order_by(Tablet.tag, Tablet.id)
+        )
+        return self.session.execute(actor.narrow(statement, Tablet)).all()

@@ -1,0 +1,204 @@
+"""Desired minus reported, as commands. Decides nothing about policy; asks the queue, never the tablet. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from enrollment.facts import TabletFacts, facts_for
+from enrollment.identity.service import renewals_due
+from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
+from enrollment.joining.profiles import renewal_profile
+from enrollment.tablets.models import TabletState
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import SYSTEM
+from mdm.kit.work import Work
+from mdm.protocol.commands.actions import DeviceConfigured
+from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
+from mdm.protocol.commands.base import Command as Order
+from mdm.protocol.commands.profiles import InstallProfile
+from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ProfileList, SecurityInfo
+from mdm.push.service import active_topic
+from mdm.queue import service as queue
+from mdm.queue.models import Lane
+from mdm.queue.service import Timing
+from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.repository import ReconcileRepository
+from profiles.desired import Desired, WantedApp, desired_for
+
+FACTS = (
+    "UDID", "DeviceName", "OSVersion", "BuildVersion", "ModelName", "ProductName", "SerialNumber", "IsSupervised", "BatteryLevel",
+    "IsMDMLostModeEnabled", "AvailableDeviceCapacity",
+)  # fmt: skip
+APP_ITEMS = ("Identifier", "Installing", "DownloadFailed", "DownloadWaiting")
+MAX_ATTEMPTS = 5
+SETUP_PATIENCE = timedelta(minutes=10)
+REFRESH_AFTER = timedelta(hours=20)
+
+
+def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
+    """Compare each tablet with what it should be and order what is missing. Running it twice orders nothing twice."""
+    repository = ReconcileRepository(work.session)
+    channels = repository.enrolled(tablet_ids)
+    facts = facts_for(work, list(channels))
+    desired = desired_for(work, facts.values())
+    known_apps = repository.apps(list(channels))
+    profiles = repository.profiles(list(channels))
+    underway = repository.open_keys([channel.id for channel in channels.values()])
+    gone = {app_id for apps in known_apps.values() for app_id in apps}
+    details = repository.app_details(list(gone))
+    artefacts = repository.artefacts(sorted({wanted.sha256 for wanted in desired.values()}))
+    batch: dict[str, tuple[Order, list[int]]] = {}
+    for tablet_id, channel in channels.items():
+        if facts[tablet_id].state is TabletState.RETIRED:
+            continue
+        wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
+        orders: list[Order] = []
+        if _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
+            orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
+        orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}))
+        surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
+        orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
+        for order in orders:
+            if isinstance(order, InstallProfile) or order.dedupe_key() not in open_keys:
+                same = f"{order.dedupe_key()}/{wanted.sha256 if isinstance(order, InstallProfile) else ''}"
+                batch.setdefault(same, (order, []))[1].append(channel.id)
+    for order, enrollment_ids in batch.values():
+        queue.enqueue(work, SYSTEM, order, enrollment_ids)
+
+
+def _profile_differs(work: Work, facts: TabletFacts, wanted: Desired, row: TabletProfile | None) -> bool:
+    """Whether the profile must be sent; remembers what is wanted from now on."""
+    if row is None:
+        work.session.add(
+            TabletProfile(tablet_id=facts.tablet_id, wanted_sha256=wanted.sha256, state=ProfileState.WAITING, changed_at=work.now)
+        )
+        return True
+    if row.wanted_sha256 == wanted.sha256:
+        return False
+    row.wanted_sha256, row.state, row.why, row.changed_at = wanted.sha256, ProfileState.WAITING, None, work.now
+    return True
+
+
+def _missing_apps(work: Work, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp]) -> list[Order]:
+    orders: list[Order] = []
+    for app in wanted.apps:
+        if not app.is_installed_by_us:
+            continue
+        row = known.get(app.app_id)
+        if row is None:
+            work.session.add(_waiting(work, tablet_id, app))
+        elif row.state is AppState.REMOVING:
+            row.state, row.reason, row.attempts, row.changed_at = AppState.WAITING, AppReason.WAITING_CONTACT, 0, work.now
+        elif row.state is not AppState.WAITING:
+            continue  # on its way, there, or given up: an answer or a person moves it
+        orders.append(_install(app))
+    return orders
+
+
+def _waiting(work: Work, tablet_id: UUID, app: WantedApp) -> TabletApp:
+    return TabletApp(
+        tablet_id=tablet_id,
+        app_id=app.app_id,
+        state=AppState.WAITING,
+        reason=AppReason.WAITING_CONTACT,
+        attempts=0,
+        changed_at=work.now,
+    )
+
+
+def _install(app: WantedApp) -> Order:
+    if app.app_store_id is not None:
+        licence = {"PurchaseMethod": DEVICE_LICENCE}
+        return InstallApplication(itunes_store_id=app.app_store_id, options=licence, management_flags=MANAGE)
+    return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
+
+
+def _surplus_apps(work: Work, wanted: Desired, known: dict[UUID, TabletApp]) -> list[UUID]:
+    """Apps that we installed and that no bundle of the tablet wants any more."""
+    keep = {app.app_id for app in wanted.apps}
+    surplus = []
+    for app_id, row in known.items():
+        if app_id not in keep and row.state is not AppState.REMOVING:
+            row.state, row.changed_at = AppState.REMOVING, work.now
+            surplus.append(app_id)
+    return surplus
+
+
+def welcome(work: Work, enrollment_id: int) -> UUID | None:
+    """First orders to a tablet that has just enrolled: what it is, then what it should be. Returns the tablet."""
+    repository = ReconcileRepository(work.session)
+    channel = repository.enrollment(enrollment_id)
+    if channel is None or channel.state is not EnrollmentState.ENROLLED or channel.parent_id is not None:
+        return None
+    _new_life(work, repository, channel.tablet_id)
+    for order in (_information(), SecurityInfo(), ProfileList(managed_only=True), _applications()):
+        queue.enqueue(work, SYSTEM, order, [channel.id], timing=Timing(lane=Lane.NORMAL))
+    decide(work, [channel.tablet_id])
+    if channel.awaiting_configuration:
+        queue.enqueue(work, SYSTEM, DeviceConfigured(), [channel.id], timing=Timing(lane=Lane.BACKGROUND))
+    return channel.tablet_id
+
+
+def _new_life(work: Work, repository: ReconcileRepository, tablet_id: UUID) -> None:
+    """An enrolment starts from nothing: what an earlier life had is not believed."""
+    for rows in (repository.profiles([tablet_id]).values(), repository.apps([tablet_id]).get(tablet_id, {}).values()):
+        for row in rows:
+            work.session.delete(row)
+    work.session.flush()
+
+
+def unfinished_setups(work: Work) -> None:
+    """A tablet must not hang in the Setup Assistant: after ten minutes it is let go, whatever else failed."""
+    waiting = ReconcileRepository(work.session).awaiting_since(work.now - SETUP_PATIENCE)
+    if waiting:
+        urgent = Timing(lane=Lane.URGENT)
+        queue.enqueue(work, SYSTEM, DeviceConfigured(), [channel.id for channel in waiting], timing=urgent)
+
+
+def refresh(work: Work, tablet_ids: Sequence[UUID]) -> None:
+    """Ask tablets what they are and have. One open refresh of each kind per tablet."""
+    channels = [channel.id for channel in ReconcileRepository(work.session).enrolled(tablet_ids).values()]
+    for order in (_information(), ProfileList(managed_only=True), _applications()):
+        queue.enqueue(work, SYSTEM, order, channels)
+
+
+def refresh_stale(work: Work, limit: int = 500) -> None:
+    """Once a day, the facts of every tablet that is in use; in the background, so that it delays nothing."""
+    order = _information()
+    repository = ReconcileRepository(work.session)
+    stale = repository.stale(work.now - REFRESH_AFTER, work.now - timedelta(days=2), order.dedupe_key() or "", limit)
+    if stale:
+        queue.enqueue(work, SYSTEM, order, stale)
+        queue.enqueue(work, SYSTEM, _applications(), stale)
+
+
+def renewals(work: Work) -> None:
+    """Tablets past two thirds of their certificate's life get a new one."""
+    channels = ReconcileRepository(work.session).enrolled(renewals_due(work))
+    work.later(Topic.RENEW, *(channel.id for channel in channels.values()))
+
+
+def renew(work: Work, enrollment_id: int) -> None:
+    """Send the enrolment profile again, with a fresh challenge. One that waits is replaced."""
+    channel = ReconcileRepository(work.session).enrollment(enrollment_id)
+    if channel is None or channel.state is not EnrollmentState.ENROLLED:
+        return
+    deadline = work.now + timedelta(minutes=work.settings.challenge_minutes)
+    order = InstallProfile(payload_data=renewal_profile(work, channel.tablet_id, _topic(work, channel)), identifier=ENROLMENT)
+    queue.enqueue(work, SYSTEM, order, [channel.id], reason="certificate renewal", timing=Timing(deadline=deadline))
+
+
+def _topic(work: Work, channel: DeviceEnrollment) -> str:
+    """The topic the tablet enrolled with: it refuses an update with another one."""
+    return channel.topic or active_topic(work)
+
+
+def _information() -> DeviceInformation:
+    return DeviceInformation(queries=FACTS)
+
+
+def _applications() -> InstalledApplicationList:
+    return InstalledApplicationList(managed_apps_only=True, items=APP_ITEMS)

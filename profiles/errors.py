@@ -1,0 +1,55 @@
+"""Refusals of policy: values that are not acceptable are named when they are saved, never when they are sent."""
+
+from __future__ import annotations
+
+from mdm.kit.errors import Conflict, Invalid, NotFound
+from mdm.kit.words import Words
+
+
+class BadSetting(Invalid):
+    """A setting is unknown or its value is not acceptable."""
+
+    code = "bad_setting"
+    words = Words(fr="Le réglage « {field} » ne convient pas : {why}.", en="The setting '{field}' is not acceptable: {why}.")
+
+
+class BadHost(Invalid):
+    """An entry of a filter list is no host name."""
+
+    code = "bad_host"
+    words = Words(fr="« {host} » n'est pas un nom d'hôte.", en="'{host}' is not a host name.")
+
+
+class ListTooLong(Invalid):
+    """The built-in filter bears so many entries and no more."""
+
+    code = "list_too_long"
+    words = Words(fr="La liste « {field} » dépasse {maximum} entrées.", en="The list '{field}' exceeds {maximum} entries.")
+
+
+class BadApp(Invalid):
+    """An app's identifiers are not acceptable."""
+
+    code = "bad_app"
+    words = Words(fr="L'application ne convient pas ({field}).", en="The app is not acceptable ({field}).")
+
+
+class BundleNotFound(NotFound):
+    """No such bundle in the caller's reach."""
+
+    code = "bundle_not_found"
+    words = Words(fr="Ce bouquet est introuvable.", en="This bundle was not found.")
+
+
+class AppNotFound(NotFound):
+    """No such app in the caller's reach."""
+
+    code = "app_not_found"
+    words = Words(fr="Cette application est introuvable.", en="This app was not found.")
+
+
+class AlreadyExists(Conflict):
+    """The town already has one of that name or identifier."""
+
+    code = "already_exists"
+    words = Words(fr="La ville en a déjà un de ce nom.", en="The town already has one of that name.")

@@ -1,0 +1,191 @@
+"""What a town authors: its floor, its web filter, its apps and bundles, and which grade is given which. Never commits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from enrollment.places.models import Level
+from enrollment.tablets.repository import TabletRepository
+from mdm.kit import audit
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.work import Work
+from profiles.bundles.models import App, AppBundle, BundleAssignment
+from profiles.catalog.settings import catalog
+from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, ListTooLong
+from profiles.filters.models import WebFilter
+from profiles.layers.floor import DEFAULT_FLOOR
+from profiles.layers.models import TownFloor
+from profiles.render.apple import MAX_DENIED
+from profiles.repository import PolicyRepository, decide_again
+
+#: Each host is sent with both schemes, and the built-in filter bears 500 addresses.
+MAX_HOSTS = MAX_DENIED // 2
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
+_BUNDLE_ID = re.compile(r"[A-Za-z0-9.\-]{3,155}$")
+
+
+def read_floor(work: Work, actor: Actor, town_id: UUID) -> dict[str, Any]:
+    """The settings of the town's floor."""
+    actor.require(Permission.SEE, town_id)
+    row = PolicyRepository(work.session).floors([town_id]).get(town_id)
+    return dict(row.settings) if row else dict(DEFAULT_FLOOR)
+
+
+def write_floor(work: Work, actor: Actor, town_id: UUID, settings: dict[str, Any]) -> TownFloor:
+    """Save a new version of the floor. Raises `BadSetting` with the field named; the former versions stay."""
+    actor.require(Permission.AUTHOR, town_id)
+    for key, value in settings.items():
+        known = catalog().get(key)
+        problem = "unknown setting" if known is None else known.problem(value)
+        if problem:
+            raise BadSetting(field=key[:80], why=problem)
+    repository = PolicyRepository(work.session)
+    current = repository.floors([town_id]).get(town_id)
+    number = current.version + 1 if current else 1
+    audit.record(work, actor, "floor.write", "town", town_id, town_id=town_id, version=number, keys=sorted(settings))
+    row = TownFloor(town_id=town_id, version=number, settings=settings, written_by=actor.account_id, written_at=work.now)
+    work.session.add(row)
+    _decide_town(work, town_id)
+    return row
+
+
+def read_filter(work: Work, actor: Actor, town_id: UUID) -> WebFilter | None:
+    """The town's web filter; None: the default one."""
+    actor.require(Permission.SEE, town_id)
+    return PolicyRepository(work.session).filters([town_id]).get(town_id)
+
+
+def write_filter(
+    work: Work, actor: Actor, town_id: UUID, *, auto_filter: bool, denied: Sequence[str], permitted: Sequence[str]
+) -> WebFilter:
+    """Save the town's filter. Raises `BadHost`, `ListTooLong`."""
+    actor.require(Permission.AUTHOR, town_id)
+    lists = {"denied": _hosts(denied, "denied"), "permitted": _hosts(permitted, "permitted")}
+    row = PolicyRepository(work.session).filters([town_id]).get(town_id)
+    if row is None:
+        row = WebFilter(town_id=town_id)
+        work.session.add(row)
+    audit.record(work, actor, "filter.write", "town", town_id, town_id=town_id, **{k: len(v) for k, v in lists.items()})
+    row.auto_filter, row.denied, row.permitted, row.updated_at = auto_filter, lists["denied"], lists["permitted"], work.now
+    _decide_town(work, town_id)
+    return row
+
+
+def _hosts(entries: Sequence[str], field: str) -> list[str]:
+    hosts = sorted({entry.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/") for entry in entries})
+    for host in hosts:
+        if not _HOST.match(host):
+            raise BadHost(host=host[:80], field=field)
+    if len(hosts) > MAX_HOSTS:
+        raise ListTooLong(field=field, maximum=MAX_HOSTS)
+    return hosts
+
+
+def create_app(
+    work: Work,
+    actor: Actor,
+    town_id: UUID,
+    *,
+    name: str,
+    bundle_identifier: str,
+    app_store_id: int | None,
+    manifest_url: str | None,
+) -> App:
+    """Enter an app into the town's catalogue. Raises `BadApp`, `AlreadyExists`."""
+    actor.require(Permission.AUTHOR, town_id)
+    if not _BUNDLE_ID.match(bundle_identifier):
+        raise BadApp(field="bundle_identifier")
+    if app_store_id is not None and manifest_url is not None:
+        raise BadApp(field="app_store_id")
+    if manifest_url is not None and not manifest_url.startswith("https://"):
+        raise BadApp(field="manifest_url")
+    if PolicyRepository(work.session).app_by_identifier(town_id, bundle_identifier) is not None:
+        raise AlreadyExists(field="bundle_identifier")
+    app = App(
+        town_id=town_id, name=name, bundle_identifier=bundle_identifier, app_store_id=app_store_id, manifest_url=manifest_url
+    )
+    work.session.add(app)
+    work.session.flush()
+    audit.record(work, actor, "app.create", "app", app.id, town_id=town_id, bundle_identifier=bundle_identifier)
+    return app
+
+
+def create_bundle(work: Work, actor: Actor, town_id: UUID, name: str, app_ids: Sequence[UUID]) -> AppBundle:
+    """Make a bundle. Raises `AlreadyExists`, `AppNotFound`."""
+    actor.require(Permission.AUTHOR, town_id)
+    if PolicyRepository(work.session).bundle_by_name(town_id, name) is not None:
+        raise AlreadyExists(field="name")
+    bundle = AppBundle(town_id=town_id, name=name, created_at=work.now)
+    work.session.add(bundle)
+    work.session.flush()
+    audit.record(work, actor, "bundle.create", "bundle", bundle.id, town_id=town_id)
+    _fill(work, bundle, app_ids)
+    return bundle
+
+
+def change_bundle(work: Work, actor: Actor, bundle_id: UUID, app_ids: Sequence[UUID]) -> AppBundle:
+    """Give a bundle other apps; every tablet of its grades follows. Raises `BundleNotFound`, `AppNotFound`."""
+    bundle = get_bundle(work, actor, bundle_id)
+    actor.require(Permission.AUTHOR, bundle.town_id)
+    audit.record(work, actor, "bundle.change", "bundle", bundle.id, town_id=bundle.town_id, apps=[str(a) for a in app_ids])
+    _fill(work, bundle, app_ids)
+    for assignment in PolicyRepository(work.session).assignments([bundle.id]):
+        decide_level(work, bundle.town_id, assignment.level)
+    return bundle
+
+
+def _fill(work: Work, bundle: AppBundle, app_ids: Sequence[UUID]) -> None:
+    repository = PolicyRepository(work.session)
+    if len(repository.apps_of_town(bundle.town_id, app_ids)) != len(set(app_ids)):
+        raise AppNotFound(field="app_ids")
+    repository.set_bundle_apps(bundle.id, app_ids)
+    work.session.flush()
+
+
+def get_bundle(work: Work, actor: Actor, bundle_id: UUID) -> AppBundle:
+    """Return a bundle the actor may see. Raises `BundleNotFound`."""
+    bundle = PolicyRepository(work.session).bundle(actor, bundle_id)
+    if bundle is None:
+        raise BundleNotFound
+    return bundle
+
+
+def assign(work: Work, actor: Actor, bundle_id: UUID, level: Level) -> BundleAssignment:
+    """Give a bundle to a grade of its town. Giving it twice changes nothing. Raises `BundleNotFound`."""
+    bundle = get_bundle(work, actor, bundle_id)
+    actor.require(Permission.AUTHOR, bundle.town_id)
+    found = PolicyRepository(work.session).assignment(bundle.id, level)
+    if found is not None:
+        return found
+    audit.record(work, actor, "bundle.assign", "bundle", bundle.id, town_id=bundle.town_id, level=level.value)
+    assignment = BundleAssignment(
+        town_id=bundle.town_id, bundle_id=bundle.id, level=level, assigned_at=work.now, assigned_by=actor.account_id
+    )
+    work.session.add(assignment)
+    work.session.flush()
+    decide_level(work, bundle.town_id, level)
+    return assignment
+
+
+def unassign(work: Work, actor: Actor, bundle_id: UUID, level: Level) -> None:
+    """Take a bundle from a grade; its apps leave the tablets unless another bundle wants them."""
+    bundle = get_bundle(work, actor, bundle_id)
+    actor.require(Permission.AUTHOR, bundle.town_id)
+    found = PolicyRepository(work.session).assignment(bundle.id, level)
+    if found is not None:
+        audit.record(work, actor, "bundle.unassign", "bundle", bundle.id, town_id=bundle.town_id, level=level.value)
+        work.session.delete(found)
+        work.session.flush()
+        decide_level(work, bundle.town_id, level)
+
+
+def decide_level(work: Work, town_id: UUID, level: Level) -> None:
+    """Every tablet of a grade is decided again, in one statement."""
+    decide_again(work, TabletRepository(work.session).of_level(town_id, level))
+
+
+def _decide_town(work: Work, town_id: UUID) -> None:
+    decide_again(work, TabletRepository(work.session).of_town(town_id))
