@@ -106,7 +106,8 @@ def decide_again(work: Work, tablets: Select[UUID]) -> None:
     key = cast(next(iter(found.c)), String)
     now = bindparam(None, work.now, type_=OutboxRow.__table__.c.not_before.type, unique=True)
     topic = bindparam(None, Topic.DECIDE, type_=OutboxRow.__table__.c.topic.type, unique=True)
-    source = select(topic, key, now, now, literal(0))
+    # SQLite needs a WHERE here, or it reads ON CONFLICT as a join condition.
+    source = select(topic, key, now, now, literal(0)).where(literal(1) == 1)
     insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     work.session.execute(
         insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source).on_conflict_do_nothing()

@@ -189,3 +189,22 @@ def decide_level(work: Work, town_id: UUID, level: Level) -> None:
 
 def _decide_town(work: Work, town_id: UUID) -> None:
     decide_again(work, TabletRepository(work.session).of_town(town_id))
+
+
+def list_bundles(work: Work, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[Level]]]:
+    """The bundles of a town, with their apps and the grades they are given to."""
+    repository = PolicyRepository(work.session)
+    bundles = repository.bundles(actor, town_id)
+    ids = [bundle.id for bundle in bundles]
+    apps: dict[UUID, list[App]] = {}
+    for bundle_id, app in repository.apps_of_bundles(ids):
+        apps.setdefault(bundle_id, []).append(app)
+    levels: dict[UUID, list[Level]] = {}
+    for assignment in repository.assignments(ids):
+        levels.setdefault(assignment.bundle_id, []).append(assignment.level)
+    return [(each, apps.get(each.id, []), sorted(levels.get(each.id, []), key=lambda level: level.rank)) for each in bundles]
+
+
+def list_apps(work: Work, actor: Actor, town_id: UUID) -> Sequence[App]:
+    """The town's catalogue of apps."""
+    return PolicyRepository(work.session).apps(actor, town_id)

@@ -1,0 +1,72 @@
+"""Verbs of places: towns, schools, classes. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from enrollment.places.models import School, SchoolClass, Town
+from enrollment.places.repository import PlaceRepository
+from enrollment.places.rules import check_uai
+from mdm.kit import audit
+from mdm.kit.errors import Conflict, Invalid, NotFound
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.words import Words
+from mdm.kit.work import Work
+
+
+class BadUai(Invalid):
+    """The school code is not well formed; `why` is `uai_length`, `uai_format` or `uai_check_letter`."""
+
+    code = "bad_uai"
+    words = Words(fr="Ce code UAI n'est pas valable ({why}).", en="This school code (UAI) is not valid ({why}).")
+
+
+class SchoolExists(Conflict):
+    """The school code is taken."""
+
+    code = "school_exists"
+    words = Words(fr="Cette école existe déjà.", en="This school exists already.")
+
+
+def create_town(work: Work, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
+    """Found a town; an act of the operator at the command line."""
+    town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone="C", time_zone="Europe/Paris")
+    work.session.add(town)
+    work.session.flush()
+    return town
+
+
+def create_school(work: Work, actor: Actor, town_id: UUID, uai: str, name: str) -> School:
+    """Enter a school. Raises `BadUai`, `SchoolExists`."""
+    actor.require(Permission.AUTHOR, town_id)
+    code, wrong = check_uai(uai)
+    if wrong:
+        raise BadUai(why=wrong, field="uai")
+    if PlaceRepository(work.session).school_by_uai(code) is not None:
+        raise SchoolExists(field="uai")
+    school = School(town_id=town_id, uai=code, name=name)
+    work.session.add(school)
+    work.session.flush()
+    audit.record(work, actor, "school.create", "school", school.id, town_id=town_id, uai=code)
+    return school
+
+
+def towns(work: Work, actor: Actor) -> Sequence[Town]:
+    """The towns in which the actor holds a role."""
+    return PlaceRepository(work.session).towns(actor)
+
+
+def schools(work: Work, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+    """The schools in the actor's reach."""
+    return PlaceRepository(work.session).schools(actor, town_id)
+
+
+def classes(work: Work, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
+    """The classes of a school with their numbers of pupils. Raises `NotFound`."""
+    repository = PlaceRepository(work.session)
+    if repository.school(actor, school_id) is None:
+        raise NotFound
+    return repository.classes(school_id)

@@ -1,0 +1,143 @@
+"""`make run`: everything on one machine, step by step, each shown while it lasts. Composes; decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from mdm.accounts import service as accounts
+from mdm.api.app import create_app
+from mdm.cli import banner, preflight
+from mdm.cli.demo import load_demo
+from mdm.cli.demo_fleet import DemoFleet
+from mdm.composition import compose
+from mdm.kit.migrate import upgrade
+from mdm.kit.settings import Settings
+from mdm.kit.telemetry import configure_logging
+from mdm.kit.work import Runtime
+from mdm.push import service as push
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What the steps before the server leave behind."""
+
+    runtime: Runtime
+    password: str | None
+    login: str
+    simulated_push: bool
+
+
+def main() -> int:
+    """Run until interrupted. Returns a process exit code."""
+    try:
+        settings = preflight.read_settings()
+        preflight.check_folder(settings.data_dir)
+        preflight.check_port(settings.bind_host, settings.bind_port)
+        settings = preflight.with_public_address(settings)
+    except preflight.CannotStart as error:
+        print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
+        return 1
+    configure_logging(json=settings.log_json, level="warning")
+    prepared = _prepare(settings)
+    fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
+    try:
+        fleet.start_push_service()
+        _serve(prepared, fleet)
+    finally:
+        fleet.stop()
+        prepared.runtime.engine.dispose()
+    return 0
+
+
+def _prepare(settings: Settings) -> Prepared:
+    with _step("Base de données / database"):
+        runtime = compose(settings)
+        upgrade(runtime.engine)
+    with _step("Certificats / certificates"), runtime.work() as work:
+        identity.ensure_authority(work)
+        tls.ensure_server_certificate(work, preflight.host_names(settings))
+        simulated = push.ensure_simulated_certificate(work)
+    with _step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
+        town_id = load_demo(runtime, show)
+    with runtime.work() as work:
+        first = accounts.ensure_first_admin(work, town_id)
+    return Prepared(runtime, first[1] if first else None, first[0] if first else accounts.FIRST_LOGIN, simulated)
+
+
+def _serve(prepared: Prepared, fleet: DemoFleet) -> None:
+    settings = prepared.runtime.settings
+    chain, key = tls.server_files(settings)
+    config = uvicorn.Config(
+        create_app(prepared.runtime, embedded_worker=settings.embedded_worker),
+        host=settings.bind_host,
+        port=settings.bind_port,
+        loop="uvloop",
+        http="httptools",
+        ssl_certfile=str(chain),
+        ssl_keyfile=str(key),
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(target=_greet, args=(server, prepared, fleet), daemon=True).start()
+    server.run()
+
+
+def _greet(server: uvicorn.Server, prepared: Prepared, fleet: DemoFleet) -> None:
+    """Once the server listens: print the banner, then let the demo class come."""
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.05)
+    join_url, count = fleet.invite()
+    settings = prepared.runtime.settings
+    welcome = banner.Welcome(settings.public_url, prepared.login, prepared.password, join_url, prepared.simulated_push, count)
+    print(banner.text(welcome), flush=True)
+    fleet.start_tablets()
+
+
+@contextlib.contextmanager
+def _step(what: str) -> Iterator[Any]:
+    """Show one step; the value yielded takes a fraction from 0 to 1 and redraws the line on a terminal."""
+    started = time.monotonic()
+    terminal = sys.stderr.isatty()
+    shown = -1
+
+    def progress(fraction: float) -> None:
+        nonlocal shown
+        percent = int(100 * fraction)
+        if terminal and percent != shown:
+            print(f"\r{what} … {percent} %", end="", file=sys.stderr, flush=True)
+        elif not terminal and percent // 25 > shown // 25:
+            print(f"{what} … {percent} %", file=sys.stderr, flush=True)
+        shown = percent
+
+    if terminal:
+        print(f"{what} …", end="", file=sys.stderr, flush=True)
+    yield progress
+    seconds = time.monotonic() - started
+    print(f"\r{what} … {seconds:.1f} s   " if terminal else f"{what}: {seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a child process, kindly first."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
