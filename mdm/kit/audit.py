@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -94,3 +95,23 @@ def link_of(work: Work, event: AuditEvent, previous: str) -> str:
     )
     key = work.keyring.keyed_hash("audit-chain", "audit").encode()
     return hmac.new(key, content.encode(), sha256).hexdigest()
+
+
+def read(
+    work: Work, town_id: UUID, *, actor_id: UUID | None = None, before: int | None = None, limit: int = 50
+) -> Sequence[AuditEvent]:
+    """Events of a town, newest first; with `actor_id`, those of one person."""
+    statement = select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(limit)
+    if actor_id is not None:
+        statement = statement.where(AuditEvent.actor_id == actor_id)
+    return work.session.scalars(statement if before is None else statement.where(AuditEvent.id < before)).all()
+
+
+def verify(work: Work, town_id: UUID | None) -> int | None:
+    """Check the chain of a town. Returns the number of the first event that does not fit, or None."""
+    previous = ""
+    for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
+        if event.link != link_of(work, event, previous):
+            return event.id
+        previous = event.link
+    return None

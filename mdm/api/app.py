@@ -1,0 +1,97 @@
+"""The web application: device channel, SCEP, joining, REST and console on one server. Composes; holds no rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from enrollment.identity.scep.endpoint import routes as scep_routes
+from enrollment.identity.verifier import TrustStore
+from enrollment.joining.endpoint import routes as joining_routes
+from mdm.api import accounts, bundles, care, errors, invitations, places, policy, rosters, system, tablets
+from mdm.channel.batcher import Batcher
+from mdm.channel.endpoint import routes as channel_routes
+from mdm.kit.work import Runtime
+from mdm.push.certificates import active_topic
+
+MAX_API_BODY = 10 * 2**20
+_DESCRIPTION = (
+    "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
+)
+_ROUTERS = (accounts, places, rosters, invitations, tablets, bundles, policy, care, system)
+
+
+def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> FastAPI:
+    """Build the application on a runtime. With `embedded_worker`, worker and scheduler run beside it."""
+    trust = TrustStore(runtime)
+    batcher = Batcher(runtime, trust)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        worker = _worker(runtime) if embedded_worker else None
+        yield
+        if worker is not None:
+            await run_in_threadpool(worker.stop)
+        await batcher.stop()
+
+    app = _bare(lifespan)
+    app.state.runtime = runtime
+    app.router.routes.extend(channel_routes(runtime, trust, batcher))
+    app.router.routes.extend(scep_routes(runtime))
+    app.router.routes.extend(joining_routes(runtime, active_topic))
+    _console(app)
+    return app
+
+
+def _worker(runtime: Runtime) -> Any:
+    from mdm.worker.embedded import EmbeddedWorker
+
+    worker = EmbeddedWorker(runtime)
+    worker.start()
+    return worker
+
+
+def _console(app: FastAPI) -> None:
+    from mdm.console.pages import assets, router
+
+    app.include_router(router)
+    app.mount("/console/assets", assets)
+
+
+def describe() -> dict[str, Any]:
+    """The OpenAPI document of the REST API."""
+    return _bare(None).openapi()
+
+
+def _bare(lifespan: Any) -> FastAPI:
+    app = FastAPI(
+        title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url="/api/docs", redoc_url=None,
+        openapi_url="/api/openapi.json", lifespan=lifespan,
+    )  # fmt: skip
+    errors.install(app)
+    app.middleware("http")(_guard)
+    api = APIRouter(prefix="/api/v1", responses=errors.COMMON)
+    for module in _ROUTERS:
+        api.include_router(module.router)
+    app.include_router(api)
+    app.include_router(system.health)
+    return app
+
+
+async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Bound what people send, and tell browsers to be careful. The device channel is passed on untouched."""
+    if request.url.path.startswith(("/mdm", "/scep")):
+        return await call_next(request)
+    length = request.headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_API_BODY:
+        return errors.problem(413, "too_large", "The request is too large.")
+    response = await call_next(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    return response

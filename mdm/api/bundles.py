@@ -1,0 +1,169 @@
+"""Apps, bundles, and which grade is given which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from enrollment.places.models import Level
+from mdm.api.deps import ActorDep, WorkDep
+from mdm.reconcile.models import AppReason, AppState
+from mdm.reconcile.repository import ReconcileRepository
+from profiles import service
+from profiles.bundles.models import App, AppBundle
+from profiles.repository import PolicyRepository
+
+router = APIRouter(tags=["bundles"])
+
+
+class AppIn(BaseModel):
+    """An app: from the store, by manifest, or built in when neither is given."""
+
+    town_id: UUID
+    name: str = Field(min_length=1, max_length=120, examples=["ScratchJr"])
+    bundle_identifier: str = Field(min_length=3, max_length=155, examples=["org.scratchjr.ipad"])
+    app_store_id: int | None = Field(None, gt=0, lt=2**53, examples=[895485086])
+    manifest_url: str | None = Field(None, max_length=500, examples=[None])
+
+
+class AppOut(BaseModel):
+    """An app of the town's catalogue."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    town_id: UUID
+    name: str
+    bundle_identifier: str
+    app_store_id: int | None
+    manifest_url: str | None
+
+
+class BundleIn(BaseModel):
+    """A bundle to make."""
+
+    town_id: UUID
+    name: str = Field(min_length=1, max_length=120, examples=["Lire et écrire"])
+    app_ids: list[UUID] = Field(max_length=200)
+
+
+class BundleApps(BaseModel):
+    """The apps a bundle shall hold."""
+
+    app_ids: list[UUID] = Field(max_length=200)
+
+
+class BundleOut(BaseModel):
+    """A bundle, with the grades it is given to."""
+
+    id: UUID
+    town_id: UUID
+    name: str
+    apps: list[AppOut]
+    levels: list[Level]
+
+
+class TabletAppOut(BaseModel):
+    """One app on one tablet that is not there yet."""
+
+    tablet_id: UUID
+    tag: str
+    app_id: UUID
+    state: AppState
+    reason: AppReason
+    detail: str | None
+
+
+class BundleStatus(BaseModel):
+    """How far a bundle is: complete tablets, and why the others are not."""
+
+    tablets: int
+    complete: int
+    reasons: dict[AppReason, int]
+    missing: list[TabletAppOut]
+
+
+@router.post("/apps", response_model=AppOut, status_code=201, operation_id="create_app")
+def create_app(body: AppIn, work: WorkDep, actor: ActorDep) -> object:
+    """Enter an app into the town's catalogue."""
+    return service.create_app(work, actor, **body.model_dump())
+
+
+@router.get("/apps", response_model=list[AppOut], operation_id="list_apps")
+def apps(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """The town's catalogue."""
+    return service.list_apps(work, actor, town_id)
+
+
+@router.post("/bundles", response_model=BundleOut, status_code=201, operation_id="create_bundle")
+def create(body: BundleIn, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Make a bundle of apps."""
+    return _out(work, service.create_bundle(work, actor, body.town_id, body.name, body.app_ids))
+
+
+@router.get("/bundles", response_model=list[BundleOut], operation_id="list_bundles")
+def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[dict[str, Any]]:
+    """The bundles of a town."""
+    return [_whole(*each) for each in service.list_bundles(work, actor, town_id)]
+
+
+@router.put("/bundles/{bundle_id}/apps", response_model=BundleOut, operation_id="change_bundle")
+def change(bundle_id: UUID, body: BundleApps, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Give a bundle other apps; the tablets of its grades follow."""
+    return _out(work, service.change_bundle(work, actor, bundle_id, body.app_ids))
+
+
+@router.put("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="assign_bundle")
+def assign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Give a bundle to a grade. Twice is as good as once."""
+    service.assign(work, actor, bundle_id, level)
+    return _out(work, service.get_bundle(work, actor, bundle_id))
+
+
+@router.delete("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="unassign_bundle")
+def unassign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Take a bundle from a grade."""
+    service.unassign(work, actor, bundle_id, level)
+    return _out(work, service.get_bundle(work, actor, bundle_id))
+
+
+@router.get("/bundles/{bundle_id}/status", response_model=BundleStatus, operation_id="get_bundle_status")
+def status(bundle_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatus:
+    """Which tablets of the bundle's grades have all its apps, and why the others do not."""
+    bundle = service.get_bundle(work, actor, bundle_id)
+    repository = PolicyRepository(work.session)
+    levels = [assignment.level for assignment in repository.assignments([bundle.id])]
+    app_ids = [app.id for _, app in repository.apps_of_bundles([bundle.id]) if app.app_store_id or app.manifest_url]
+    rows = ReconcileRepository(work.session).status_rows(actor, bundle.town_id, levels, app_ids)
+    installed: Counter[UUID] = Counter()
+    missing = []
+    for tablet, app in rows:
+        installed[tablet.id] += int(app is not None and app.state is AppState.INSTALLED)
+        if app is not None and app.state is not AppState.INSTALLED:
+            missing.append(
+                TabletAppOut(
+                    tablet_id=tablet.id, tag=tablet.tag, app_id=app.app_id, state=app.state, reason=app.reason, detail=app.detail
+                )
+            )
+    complete = sum(1 for count in installed.values() if count >= len(app_ids))
+    reasons = Counter(entry.reason for entry in missing)
+    return BundleStatus(tablets=len(installed), complete=complete, reasons=dict(reasons), missing=missing[:500])
+
+
+def _out(work: WorkDep, bundle: AppBundle) -> dict[str, Any]:
+    repository = PolicyRepository(work.session)
+    apps = [app for _, app in repository.apps_of_bundles([bundle.id])]
+    return _whole(bundle, apps, [assignment.level for assignment in repository.assignments([bundle.id])])
+
+
+def _whole(bundle: AppBundle, apps: list[App], levels: list[Level]) -> dict[str, Any]:
+    return {
+        "id": bundle.id,
+        "town_id": bundle.town_id,
+        "name": bundle.name,
+        "apps": [AppOut.model_validate(app) for app in apps],
+        "levels": levels,
+    }

@@ -1,0 +1,82 @@
+"""How refusals reach people: `application/problem+json` (RFC 9457) with a stable code, in their language. Never a traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from mdm.kit.errors import Refusal
+from mdm.kit.words import preferred_language
+
+log = structlog.get_logger()
+TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """A refusal. Branch on `code`; `detail` is for people."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "about:blank", "title": "Introuvable.", "status": 404, "code": "not_found"}]}
+    )
+    type: str = "about:blank"
+    title: str = Field(description="One sentence in the caller's language.")
+    status: int
+    code: str = Field(description="Stable; never translated.")
+    details: dict[str, Any] = Field(default_factory=dict, description="What a program may need, such as the field.")
+
+
+#: Every route may give these.
+COMMON: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": words, "content": {TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for status, words in {
+        401: "No valid sign-in.",
+        403: "The permission is missing.",
+        404: "Not there, or outside the caller's reach.",
+        409: "The present state does not allow it.",
+        422: "A value is not acceptable; `details` names the field.",
+        429: "A quota is reached.",
+    }.items()
+}
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(status: int, code: str, title: str, details: dict[str, Any] | None = None) -> JSONResponse:
+    """The response of a refusal."""
+    body = Problem(title=title, status=status, code=code, details=details or {})
+    return JSONResponse(body.model_dump(), status_code=status, media_type=TYPE)
+
+
+async def _refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    language = preferred_language(request.headers.get("accept-language"))
+    details = {key: value for key, value in error.details.items() if isinstance(value, str | int | float | bool | list)}
+    return problem(error.status, error.code, error.message(language), details)
+
+
+async def _validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [{"field": ".".join(str(part) for part in item["loc"][1:]), "why": item["msg"]} for item in error.errors()[:50]]
+    return problem(422, "invalid_request", "The request is not well formed.", {"fields": fields})
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("api.unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
+    return problem(500, "internal", "Something went wrong on our side; nothing was changed.")

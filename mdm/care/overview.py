@@ -1,0 +1,196 @@
+"""What people see of tablets: lists, one tablet with its circumstances, its time line. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, func, or_, select
+from sqlalchemy.orm import Session
+
+from enrollment.identity.service import goes_silent_on
+from enrollment.people.models import Pupil
+from enrollment.people.service import find_pupils
+from enrollment.places.models import School, SchoolClass
+from enrollment.tablets import service as tablets
+from enrollment.tablets.models import Loan, Tablet, TabletState
+from mdm.care.models import LostCase
+from mdm.care.repository import CareRepository
+from mdm.devices.models import DeviceEnrollment, Heartbeat, PushTarget
+from mdm.kit.audit import AuditEvent
+from mdm.kit.scope import Actor
+from mdm.kit.work import Work
+from mdm.queue import service as queue
+from mdm.reconcile.models import AppState, TabletApp, TabletProfile
+from mdm.reconcile.repository import ReconcileRepository
+from profiles.bundles.models import App
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tablets to list."""
+
+    town_id: UUID | None = None
+    school_id: UUID | None = None
+    state: TabletState | None = None
+    text: str | None = None
+    after: str | None = None  # the tag of the last row of the page before
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class TabletRow:
+    """One tablet in a list."""
+
+    tablet: Tablet
+    pupil: Pupil | None
+    school: School | None
+    school_class: SchoolClass | None
+    last_seen_at: datetime | None
+    apps_wanted: int
+    apps_installed: int
+
+
+class OverviewRepository:
+    """The SQL of the overview."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def rows(self, actor: Actor, wanted: Filter, pupil_ids: Sequence[UUID]) -> list[TabletRow]:
+        statement = (
+            select(Tablet, Pupil, School, SchoolClass, Heartbeat.last_seen_at)
+            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+            .outerjoin(School, School.id == Tablet.school_id)
+            .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
+            .outerjoin(DeviceEnrollment, (DeviceEnrollment.tablet_id == Tablet.id) & DeviceEnrollment.parent_id.is_(None))
+            .outerjoin(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+            .order_by(Tablet.tag, Tablet.id)
+            .limit(wanted.limit)
+        )
+        for column, value in (
+            (Tablet.town_id, wanted.town_id),
+            (Tablet.school_id, wanted.school_id),
+            (Tablet.state, wanted.state),
+        ):
+            if value is not None:
+                statement = statement.where(column == value)
+        if wanted.after:
+            statement = statement.where(Tablet.tag > wanted.after)
+        if wanted.text:
+            like = f"%{wanted.text.upper()}%"
+            hits = [func.upper(Tablet.tag).like(like), func.upper(Tablet.serial).like(like), Pupil.id.in_(pupil_ids)]
+            statement = statement.where(or_(*hits))
+        found = self.session.execute(actor.narrow(statement, Tablet)).all()
+        counts = self._app_counts([row[0].id for row in found])
+        return [TabletRow(*row, *counts.get(row[0].id, (0, 0))) for row in found]
+
+    def _app_counts(self, tablet_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+        rows = self.session.execute(
+            select(TabletApp.tablet_id, TabletApp.state, func.count())
+            .where(TabletApp.tablet_id.in_(tablet_ids), TabletApp.state != AppState.REMOVING)
+            .group_by(TabletApp.tablet_id, TabletApp.state)
+        )
+        counts: dict[UUID, tuple[int, int]] = {}
+        for tablet_id, state, number in rows:
+            wanted, installed = counts.get(tablet_id, (0, 0))
+            counts[tablet_id] = (wanted + number, installed + (number if state is AppState.INSTALLED else 0))
+        return counts
+
+    def by_state(self, actor: Actor) -> dict[TabletState, int]:
+        statement = select(Tablet.state, func.count()).group_by(Tablet.state)
+        return {row[0]: row[1] for row in self.session.execute(actor.narrow(statement, Tablet))}
+
+    def events(self, tablet_id: UUID, limit: int) -> Sequence[AuditEvent]:
+        return self.session.scalars(
+            select(AuditEvent)
+            .where(AuditEvent.subject_kind == "tablet", AuditEvent.subject_id == str(tablet_id))
+            .order_by(AuditEvent.id.desc())
+            .limit(limit)
+        ).all()
+
+    def enrollment(self, tablet_id: UUID) -> Row[DeviceEnrollment, PushTarget | None, datetime | None] | None:
+        return self.session.execute(
+            select(DeviceEnrollment, PushTarget, Heartbeat.last_seen_at)
+            .outerjoin(PushTarget, PushTarget.enrollment_id == DeviceEnrollment.id)
+            .outerjoin(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+            .where(DeviceEnrollment.tablet_id == tablet_id, DeviceEnrollment.parent_id.is_(None))
+            .order_by(DeviceEnrollment.authenticated_at.desc())
+            .limit(1)
+        ).one_or_none()
+
+
+def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
+    """Tablets in the actor's reach, by tag. A text that could be a name is searched among pupils too, which is audited."""
+    pupil_ids: list[UUID] = []
+    if wanted.text and not any(ch.isdigit() for ch in wanted.text):
+        for town_id in {grant.town_id for grant in actor.grants}:
+            pupil_ids += [pupil.id for pupil in find_pupils(work, actor, town_id, wanted.text)]
+    return OverviewRepository(work.session).rows(actor, wanted, pupil_ids)
+
+
+def count_by_state(work: Work, actor: Actor) -> dict[TabletState, int]:
+    """How many tablets are in each state."""
+    return OverviewRepository(work.session).by_state(actor)
+
+
+@dataclass(frozen=True, slots=True)
+class TabletView:
+    """One tablet with its circumstances."""
+
+    row: TabletRow
+    enrollment: DeviceEnrollment | None
+    push: PushTarget | None
+    case: LostCase | None
+    profile: TabletProfile | None
+    silent_on: datetime | None
+    apps: Sequence[Row[TabletApp, App]]
+
+
+def view_tablet(work: Work, actor: Actor, tablet_id: UUID) -> TabletView:
+    """Raises `TabletNotFound`."""
+    tablet = tablets.get(work, actor, tablet_id)
+    repository = OverviewRepository(work.session)
+    [row] = [
+        each
+        for each in repository.rows(actor, Filter(town_id=tablet.town_id, text=tablet.serial), [])
+        if each.tablet.id == tablet.id
+    ]
+    found = repository.enrollment(tablet_id)
+    reconcile = ReconcileRepository(work.session)
+    return TabletView(
+        row=row,
+        enrollment=found[0] if found else None,
+        push=found[1] if found else None,
+        case=CareRepository(work.session).open_case(tablet_id),
+        profile=reconcile.profiles([tablet_id]).get(tablet_id),
+        silent_on=goes_silent_on(work, tablet_id),
+        apps=reconcile.apps_of_tablet(tablet_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One moment in a tablet's life: an act of a person or the server, or a command with its fate."""
+
+    at: datetime
+    what: str
+    who: str
+    state: str | None = None
+    detail: str | None = None
+
+
+def time_line(work: Work, actor: Actor, tablet_id: UUID, limit: int = 50) -> list[Entry]:
+    """Acts and commands, newest first. Raises `TabletNotFound`."""
+    tablets.get(work, actor, tablet_id)
+    entries = [
+        Entry(event.at, event.action, event.actor_name) for event in OverviewRepository(work.session).events(tablet_id, limit)
+    ]
+    for command, body, answer in queue.history(work, tablet_id, limit=limit):
+        at = command.finished_at or command.sent_at or command.created_at
+        detail = command.why or (answer.status if answer else None)
+        entries.append(Entry(at, body.request_type, body.asked_by_name, command.state.value, detail))
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
