@@ -1,0 +1,136 @@
+"""`python -m mdm …`: the words an operator types. Each calls a service in a unit of work."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mdm.kit.errors import Refusal
+from mdm.kit.words import Language
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns a process exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mdm", description="Cartable: manages the tablets that a town lends.")
+    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
+    for name, (help_text, _) in _WORDS.items():
+        words.add_parser(name, help=help_text)
+    _arguments(words.choices)
+    parsed = parser.parse_args(arguments)
+    try:
+        return _WORDS[parsed.word][1](parsed)
+    except Refusal as refusal:
+        print(f"{refusal.message(Language.FR)} / {refusal.message(Language.EN)}", file=sys.stderr)
+        return 1
+
+
+def _arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
+    choices["simulate"].add_argument("--count", type=int, default=30)
+    choices["push-csr"].add_argument("--email", required=True)
+    sign = choices["push-vendor-sign"]
+    for name in ("--csr", "--vendor-chain", "--vendor-key"):
+        sign.add_argument(name, type=Path, required=True)
+    imported = choices["push-import"]
+    imported.add_argument("certificate", type=Path)
+    imported.add_argument("--key", type=Path)
+    imported.add_argument("--force", action="store_true")
+    choices["account-reset"].add_argument("login")
+
+
+def _up(_parsed: argparse.Namespace) -> int:
+    from mdm.cli import up
+
+    return up.main()
+
+
+def _serve(_parsed: argparse.Namespace) -> int:
+    from mdm.cli import serve
+
+    return serve.web()
+
+
+def _worker(_parsed: argparse.Namespace) -> int:
+    from mdm.cli import serve
+
+    return serve.worker()
+
+
+def _beat(_parsed: argparse.Namespace) -> int:
+    from mdm.cli import serve
+
+    return serve.beat()
+
+
+def _migrate(_parsed: argparse.Namespace) -> int:
+    from mdm.composition import compose
+    from mdm.kit.migrate import upgrade
+    from mdm.kit.settings import Settings
+
+    settings = Settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    upgrade(compose(settings).engine)
+    return 0
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from mdm.cli.demo_fleet import simulate
+
+    return simulate(parsed.count)
+
+
+def _push(act: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
+    def run(parsed: argparse.Namespace) -> int:
+        from mdm.composition import compose
+        from mdm.kit.settings import Settings
+
+        with compose(Settings()).work() as work:
+            act(work, parsed)
+        return 0
+
+    return run
+
+
+def _csr(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.kit.scope import SYSTEM
+    from mdm.push.certificates import create_csr
+
+    print(create_csr(work, SYSTEM, parsed.email).decode())  # type: ignore[arg-type]
+
+
+def _import(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.kit.scope import SYSTEM
+    from mdm.push.certificates import import_certificate
+
+    key = parsed.key.read_bytes() if parsed.key else None
+    row = import_certificate(work, SYSTEM, parsed.certificate.read_bytes(), key, force=parsed.force)  # type: ignore[arg-type]
+    print(f"{row.topic} until {row.not_after:%Y-%m-%d}")
+
+
+def _reset(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.accounts.service import reset_password
+
+    print(reset_password(work, parsed.login))  # type: ignore[arg-type]
+
+
+def _vendor_sign(parsed: argparse.Namespace) -> int:
+    from mdm.push.certificates import vendor_sign
+
+    signed = vendor_sign(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
+    print(signed.decode())
+    return 0
+
+
+_WORDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+    "up": ("everything on this machine, with a demo town (make run)", _up),
+    "serve": ("the web server alone", _serve),
+    "worker": ("a worker, with a broker", _worker),
+    "beat": ("the scheduler, with a broker; exactly one", _beat),
+    "migrate": ("bring the database to the newest migration", _migrate),
+    "simulate": ("let simulated tablets enrol with the running server", _simulate),
+    "push-csr": ("make a request for the push certificate", _push(_csr)),
+    "push-vendor-sign": ("sign a request as the MDM vendor", _vendor_sign),
+    "push-import": ("install the push certificate that Apple's portal gave", _push(_import)),
+    "account-reset": ("give an account a new one-time password", _push(_reset)),
+}

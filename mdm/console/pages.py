@@ -1,0 +1,229 @@
+"""The first pages: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+
+from enrollment.tablets.models import TabletState
+from mdm.accounts import service as accounts
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.accounts.models import Account
+from mdm.api.deps import WorkDep
+from mdm.care import overview
+from mdm.care import service as care
+from mdm.console.words import STATES, page
+from mdm.kit.errors import Forbidden, Refusal
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.words import Language, preferred_language
+from mdm.kit.work import Work
+from mdm.reconcile.models import AppState
+
+_HERE = Path(__file__).parent
+COOKIE, LANGUAGE = "cartable", "cartable-lang"
+_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
+templates = Jinja2Templates(_HERE / "templates")
+assets = StaticFiles(directory=_HERE / "assets")
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
+    """Tablets by state, and a search."""
+    try:
+        actor, _ = _person(request, work)
+    except MustChangePassword:
+        return _page(request, "password.html")
+    except NotSignedIn:
+        return _page(request, "sign_in.html")
+    language = _language(request)
+    chosen = TabletState(state) if state in {*TabletState} else None
+    rows = overview.list_tablets(work, actor, overview.Filter(state=chosen, text=q[:64] or None, after=after[:24] or None))
+    counts = overview.count_by_state(work, actor)
+    more = urlencode({"state": state, "q": q, "after": rows[-1].tablet.tag}) if len(rows) == overview.Filter().limit else ""
+    return _page(
+        request,
+        "tablets.html",
+        person=actor.name,
+        state=state,
+        q=q,
+        caption="",
+        next_url=f"/?{more}" if more else "",
+        tiles=[{"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)} for s in TabletState],
+        rows=[_row(row, language) for row in rows],
+    )
+
+
+def _row(row: overview.TabletRow, language: Language) -> dict[str, Any]:
+    pupil = row.pupil
+    return {
+        "id": row.tablet.id,
+        "tag": row.tablet.tag,
+        "serial": row.tablet.serial,
+        "state": STATES[row.tablet.state].say(language),
+        "tone": _TONES.get(row.tablet.state, "soft"),
+        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.level})" if pupil else "–",
+        "school": row.school.name if row.school else "–",
+        "apps": f"{row.apps_installed} / {row.apps_wanted}",
+        "last_seen": _when(row.last_seen_at),
+    }
+
+
+@router.get("/tablets/{tablet_id}")
+def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
+    """One tablet: its time line, its apps, lost mode."""
+    try:
+        actor, _ = _person(request, work)
+    except (NotSignedIn, MustChangePassword):
+        return RedirectResponse("/", status_code=303)
+    language = _language(request)
+    words = page(language)
+    view = overview.view_tablet(work, actor, tablet_id)
+    found, case = view.row.tablet, view.case
+    lost = case and {
+        "asked": _when(case.requested_at),
+        "confirmed": _when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
+        "is_confirmed": case.confirmed_at is not None,
+        "lift_asked": _when(case.lift_requested_at) if case.lift_requested_at else "",
+    }
+    facts = [
+        (words["serial"], found.serial),
+        (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
+        (words["profile"], view.profile.state.value if view.profile else "–"),
+        (words["last_seen"], _when(view.row.last_seen_at)),
+        (words["silent_on"], _when(view.silent_on)),
+    ]
+    return _page(
+        request,
+        "tablet.html",
+        person=actor.name,
+        tablet=_row(view.row, language),
+        lost=lost,
+        facts=facts,
+        refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
+        may_care=actor.may(Permission.CARE, found.town_id, found.school_id),
+        apps=[
+            {"name": app.name, "state": row.state.value, "reason": row.reason.value,
+             "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
+            for row, app in view.apps
+        ],
+        timeline=[
+            {"instant": e.at.isoformat(), "when": _when(e.at), "what": f"{e.what}{' : ' + e.state if e.state else ''}", "who": e.who,
+             "detail": e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
+            for e in overview.time_line(work, actor, tablet_id)
+        ],
+    )  # fmt: skip
+
+
+@router.post("/sign-in")
+def sign_in(request: Request, work: WorkDep, login: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
+    """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
+    outcome = accounts.sign_in(work, login[:200], password[:200])
+    if isinstance(outcome, Refusal):
+        return _page(
+            request, "sign_in.html", problem=outcome.message(_language(request)), login=login[:200], status=outcome.status
+        )
+    return _signed_in(outcome[1])
+
+
+@router.post("/password")
+def password(
+    request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
+) -> Response:
+    """Choose one's own password."""
+    token = request.cookies.get(COOKIE, "")
+    _, account = accounts.actor_of(work, token, even_with_one_time_password=True)
+    _check_csrf(request, csrf)
+    try:
+        return _signed_in(accounts.change_password(work, account, current, new))
+    except Refusal as refusal:
+        return _page(request, "password.html", problem=refusal.message(_language(request)), status=refusal.status)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
+    """Forget the cookie."""
+    _check_csrf(request, csrf)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.post("/tablets/{tablet_id}/lost")
+def mark_lost(
+    request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
+) -> Response:
+    """Mark a tablet lost."""
+    actor, _ = _person(request, work)
+    _check_csrf(request, csrf)
+    care.mark_lost(work, actor, tablet_id, reason)
+    return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
+
+
+@router.post("/tablets/{tablet_id}/lift")
+def lift(
+    request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
+) -> Response:
+    """Ask for the end of lost mode."""
+    actor, _ = _person(request, work)
+    _check_csrf(request, csrf)
+    care.lift(work, actor, tablet_id, reason)
+    return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
+
+
+def _person(request: Request, work: Work) -> tuple[Actor, Account]:
+    return accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+
+
+def _signed_in(token: str) -> Response:
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+    return response
+
+
+def _csrf(request: Request) -> str:
+    """A word that only a page of ours, made for this session, can know."""
+    token = request.cookies.get(COOKIE, "")
+    keyring = request.app.state.runtime.keyring
+    return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
+
+
+def _check_csrf(request: Request, offered: str) -> None:
+    if not hmac.compare_digest(offered, _csrf(request)):
+        raise Forbidden
+
+
+def _language(request: Request) -> Language:
+    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
+    return Language(chosen) if chosen in {*Language} else preferred_language(request.headers.get("accept-language"))
+
+
+def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    language = _language(request)
+    context = {
+        "language": language.value,
+        "w": page(language),
+        "languages": [("fr", "Français"), ("en", "English")],
+        "csrf": _csrf(request),
+        **values,
+    }
+    response = templates.TemplateResponse(request, template, context, status_code=status)
+    response.headers["Content-Security-Policy"] = _CSP
+    response.headers["Cache-Control"] = "no-store"
+    if request.query_params.get("lang") in {*Language}:
+        response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
+    return response
+
+
+def _when(at: datetime | None) -> str:
+    return at.strftime("%d/%m/%Y %H:%M:%S UTC") if at else "–"

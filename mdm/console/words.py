@@ -1,0 +1,69 @@
+"""The words of the first pages."""
+
+from __future__ import annotations
+
+from mdm.kit.words import Language, Words
+
+PAGE: dict[str, Words] = {
+    "skip": Words(fr="Aller au contenu", en="Skip to content"),
+    "language": Words(fr="Langue", en="Language"),
+    "sign_in": Words(fr="Se connecter", en="Sign in"),
+    "sign_out": Words(fr="Se déconnecter", en="Sign out"),
+    "login": Words(fr="Identifiant", en="Login"),
+    "password": Words(fr="Mot de passe", en="Password"),
+    "choose_password": Words(fr="Choisir un mot de passe", en="Choose a password"),
+    "choose_password_why": Words(
+        fr="Celui que vous avez reçu ne sert qu'une fois. 12 caractères au moins.",
+        en="The one you were given serves once only. At least 12 characters.",
+    ),
+    "current_password": Words(fr="Mot de passe reçu", en="Password you were given"),
+    "new_password": Words(fr="Nouveau mot de passe", en="New password"),
+    "save": Words(fr="Enregistrer", en="Save"),
+    "tablets": Words(fr="Tablettes", en="Tablets"),
+    "search": Words(fr="Étiquette, numéro de série ou nom de l'enfant", en="Tag, serial number or child's name"),
+    "find": Words(fr="Chercher", en="Find"),
+    "tag": Words(fr="Étiquette", en="Tag"),
+    "state": Words(fr="État", en="State"),
+    "holder": Words(fr="Chez", en="Held by"),
+    "school": Words(fr="École", en="School"),
+    "apps": Words(fr="Applications", en="Apps"),
+    "app": Words(fr="Application", en="App"),
+    "reason": Words(fr="Raison", en="Reason"),
+    "last_seen": Words(fr="Dernier contact", en="Last contact"),
+    "none": Words(fr="Rien à montrer.", en="Nothing to show."),
+    "more": Words(fr="Suite", en="More"),
+    "older": Words(fr="Plus ancien", en="Older"),
+    "timeline": Words(fr="Histoire", en="Time line"),
+    "facts": Words(fr="Fiche", en="Facts"),
+    "lost_mode": Words(fr="Mode perdu", en="Lost mode"),
+    "asked": Words(fr="Demandé", en="Asked"),
+    "confirmed": Words(fr="Confirmé", en="Confirmed"),
+    "not_yet": Words(fr="pas encore : au prochain contact", en="not yet: at its next contact"),
+    "lift_asked": Words(fr="Levée demandée", en="Lift asked"),
+    "lift_reason": Words(fr="Comment a-t-elle été retrouvée ?", en="How was it found?"),
+    "lift": Words(fr="Lever le mode perdu", en="Lift lost mode"),
+    "lost_explained": Words(
+        fr="La tablette affichera un message et le téléphone de la ville ; rien d'autre n'y marchera.",
+        en="The tablet will show a message and the town's phone number; nothing else will work.",
+    ),
+    "lost_reason": Words(fr="Qui l'a signalée, où, quand ?", en="Who reported it, where, when?"),
+    "mark_lost": Words(fr="Marquer perdue", en="Mark as lost"),
+    "serial": Words(fr="Numéro de série", en="Serial number"),
+    "system": Words(fr="Système", en="System"),
+    "profile": Words(fr="Profil", en="Profile"),
+    "silent_on": Words(fr="Certificat jusqu'au", en="Certificate until"),
+}
+STATES: dict[str, Words] = {
+    "prepared": Words(fr="préparée", en="prepared"),
+    "stock": Words(fr="en stock", en="in stock"),
+    "assigned": Words(fr="attribuée", en="assigned"),
+    "in_use": Words(fr="en service", en="in use"),
+    "lost": Words(fr="perdue", en="lost"),
+    "found": Words(fr="retrouvée", en="found"),
+    "retired": Words(fr="retirée", en="retired"),
+}
+
+
+def page(language: Language) -> dict[str, str]:
+    """Every word of the pages in one language."""
+    return {name: words.say(language) for name, words in PAGE.items()}
