@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -52,6 +50,7 @@ def main() -> int:
     configure_logging(json=settings.log_json, level="warning")
     prepared = _prepare(settings)
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
+    prepared.runtime.settings = fleet.with_push(prepared.runtime.settings)
     try:
         fleet.start_push_service()
         _serve(prepared, fleet)
@@ -131,13 +130,3 @@ def _step(what: str) -> Iterator[Any]:
     yield progress
     seconds = time.monotonic() - started
     print(f"\r{what} … {seconds:.1f} s   " if terminal else f"{what}: {seconds:.1f} s", file=sys.stderr, flush=True)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a child process, kindly first."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
