@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from enrollment.joining import qr, service
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
+from enrollment.joining.targets import InvitationSpec
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.kit.errors import NotFound
 
@@ -57,7 +58,7 @@ def _out(work: WorkDep, row: Invitation) -> InvitationOut:
 def create(body: InvitationIn, work: WorkDep, actor: ActorDep) -> list[InvitationOut]:
     """Invite tablets: one invitation, or one per pupil or slot."""
     values = body.model_dump() | {"pupil_ids": tuple(body.pupil_ids), "cart_slot_ids": tuple(body.cart_slot_ids)}
-    return [_out(work, row) for row in service.create_invitations(work, actor, service.InvitationSpec(**values))]
+    return [_out(work, row) for row in service.create_invitations(work, actor, InvitationSpec(**values))]
 
 
 @router.get("", response_model=list[InvitationOut], operation_id="list_invitations")

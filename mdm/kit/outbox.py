@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String, delete, func, select, update
+from sqlalchemy import Index, String, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -55,7 +55,7 @@ class OutboxRow(Base):
 
 
 def put(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
-    """Ask for `topic` on each of `keys`, once after commit. A waiting row for the same key is kept as it is."""
+    """Ask for `topic` on each of `keys`, once after commit. Equal waiting jobs become one."""
     if not keys:
         return
     dialect = session.get_bind().dialect.name
@@ -64,10 +64,20 @@ def put(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_b
         {"topic": topic, "key": key, "not_before": not_before or now, "created_at": now, "attempts": 0}
         for key in sorted(set(keys))
     ]
-    statement = insert(OutboxRow).on_conflict_do_nothing(
-        index_elements=["topic", "key"], index_where=OutboxRow.lease_until.is_(None)
-    )
+    statement = sooner(insert(OutboxRow))
     session.execute(statement, rows)
+
+
+def sooner(statement: Any) -> Any:
+    """Complete an INSERT: where an equal job waits already, the earlier of the two times holds. A poll that is due in an
+    hour must never hold back an urgent push.
+    """
+    new = statement.excluded.not_before
+    return statement.on_conflict_do_update(
+        index_elements=["topic", "key"],
+        index_where=OutboxRow.lease_until.is_(None),
+        set_={"not_before": case((OutboxRow.not_before <= new, OutboxRow.not_before), else_=new)},
+    )
 
 
 def claim(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:

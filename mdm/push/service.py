@@ -39,7 +39,8 @@ def push_due(runtime: Runtime, transport: PushTransport | None = None) -> int:
             if target is None:
                 outbox.done(work.session, [row])  # no token, or a dead one: the next TokenUpdate brings a push
             elif target.pushed_at is not None and work.now - target.pushed_at < COALESCE:
-                _later(row, target.pushed_at + COALESCE)
+                outbox.done(work.session, [row])
+                work.later(Topic.PUSH, row.key, not_before=target.pushed_at + COALESCE)
             else:
                 wakes.append(Wake(target.enrollment_id, target.token, target.magic, target.topic))
         settings = work.settings
@@ -49,10 +50,6 @@ def push_due(runtime: Runtime, transport: PushTransport | None = None) -> int:
         outcomes = sender.send(wakes, settings.push_per_second)
         _settle(runtime, [row for row in rows if int(row.key) in since], outcomes, since)
     return len(rows)
-
-
-def _later(row: OutboxRow, when: datetime) -> None:
-    row.not_before, row.lease_until = when, None
 
 
 def _settle(runtime: Runtime, rows: list[OutboxRow], outcomes: list[Outcome], since: dict[int, datetime]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import ssl
 from dataclasses import dataclass, field
@@ -136,7 +137,7 @@ class ApnsConnection(asyncio.Protocol):
         if extra.get("goaway"):
             self.h2.close_connection()
 
-    def _judge(self, headers: dict[str, str], body: bytes) -> tuple[int, str, dict[str, Any]]:
+    def _judge(self, headers: dict[str, str], body: bytes) -> tuple[int, str, dict[str, Any]]:  # noqa: PLR0911 - one line per refusal of Apple's
         token = headers.get(":path", "").removeprefix("/3/device/")
         if headers.get(":method") != "POST":
             return 405, "MethodNotAllowed", {}
@@ -217,10 +218,8 @@ def main() -> None:
     parser.add_argument("--listen-port", type=int, required=True)
     for name in ("--cert", "--key", "--client-ca"):
         parser.add_argument(name, type=Path, required=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_main(parser.parse_args()))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

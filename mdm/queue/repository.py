@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.kit.outbox import OutboxRow, Topic
+from mdm.kit.outbox import OutboxRow, Topic, sooner
 from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command, CommandAnswer, CommandBody, CommandState, Lane, SafetySwitch
 
@@ -68,7 +68,7 @@ class QueueRepository:
         ).where(Command.body_id == body_id, Command.state == CommandState.QUEUED)
         insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
         statement = insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source)
-        self.session.execute(statement.on_conflict_do_nothing())
+        self.session.execute(sooner(statement))
 
     def ids_of(self, body_id: int, limit: int) -> list[int]:
         return list(self.session.scalars(select(Command.id).where(Command.body_id == body_id).order_by(Command.id).limit(limit)))
@@ -93,15 +93,12 @@ class QueueRepository:
         )
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
-    def waiting_again(self, before: datetime) -> list[int]:
-        """Enrolments with a command that was put off (NotNow) or unanswered since `before`: they need a push."""
+    def waiting_again(self, before: datetime, now: datetime) -> list[int]:
+        """Enrolments that need a push: a command was put off (NotNow) or unanswered since `before`, or its hour has come."""
+        put_off = Command.state.in_((CommandState.NOT_NOW, CommandState.SENT)) & (Command.sent_at <= before)
+        come = (Command.state == CommandState.QUEUED) & Command.not_before.between(now - timedelta(minutes=3), now)
         return list(
-            self.session.scalars(
-                select(Command.enrollment_id)
-                .where(Command.state.in_((CommandState.NOT_NOW, CommandState.SENT)), Command.sent_at <= before)
-                .distinct()
-                .order_by(Command.enrollment_id)
-            )
+            self.session.scalars(select(Command.enrollment_id).where(put_off | come).distinct().order_by(Command.enrollment_id))
         )
 
     def visible(self, actor: Actor, command_id: int) -> Row[Command, CommandBody, DeviceEnrollment] | None:

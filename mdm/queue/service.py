@@ -131,7 +131,7 @@ def reap(work: Work) -> int:
     """End what passed its deadline, and wake tablets that put a command off. Returns how many expired."""
     repository = QueueRepository(work.session)
     expired = repository.expire(work.now)
-    work.later(Topic.PUSH, *repository.waiting_again(work.now - WAKE_AGAIN_AFTER))
+    work.later(Topic.PUSH, *repository.waiting_again(work.now - WAKE_AGAIN_AFTER, work.now))
     repository.read_answers_older_than(work.now - KEEP_ANSWERS)
     return expired
 

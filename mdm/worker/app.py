@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 from celery import Celery
@@ -13,6 +14,7 @@ from mdm.kit.work import Runtime
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
 
+F = TypeVar("F", bound=Callable[..., Any])
 log = structlog.get_logger()
 
 
@@ -37,12 +39,18 @@ def make_app(runtime: Runtime) -> Celery:
     return app
 
 
+def _task(app: Celery, name: str) -> Callable[[F], F]:
+    """Celery's decorator, typed."""
+    decorator: Callable[[F], F] = app.task(name=name)
+    return decorator
+
+
 def _register(app: Celery, runtime: Runtime) -> None:
-    @app.task(name="cartable.drain")
+    @_task(app, "cartable.drain")
     def drain_topic(topic: str) -> None:
         drain(runtime, Topic(topic))
 
-    @app.task(name="cartable.sweep")
+    @_task(app, "cartable.sweep")
     def sweep() -> None:
         """Pick up what a lost bell missed."""
         for topic in Topic:
@@ -53,7 +61,7 @@ def _register(app: Celery, runtime: Runtime) -> None:
 
 
 def _housekeeping(app: Celery, runtime: Runtime, name: str, act: schedule.Act) -> None:
-    @app.task(name=f"cartable.{name}")
+    @_task(app, f"cartable.{name}")
     def run() -> None:
         with runtime.work() as work:
             act(work)
