@@ -60,7 +60,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with everything below a temporary folder."""
-    return Settings(_env_file=None, data_dir=tmp_path / "data", public_url="https://mdm.test:8443")  # type: ignore[call-arg]
+    return Settings(_env_file=None, data_dir=tmp_path / "data", public_url="https://mdm.test:8443")
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def _round_trip(url: str) -> None:
 
 def api_description() -> str:
     """The OpenAPI document of the REST API, as it is committed."""
-    from mdm.api.app import describe
+    from mdm.web import describe
 
     return json.dumps(describe(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 

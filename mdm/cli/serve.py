@@ -6,11 +6,11 @@ import uvicorn
 
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from mdm.api.app import create_app
 from mdm.cli import preflight
 from mdm.composition import compose
 from mdm.kit.settings import Settings
 from mdm.kit.telemetry import configure_logging
+from mdm.web import create_app
 
 
 def web() -> int:

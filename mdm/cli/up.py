@@ -15,7 +15,6 @@ import uvicorn
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
-from mdm.api.app import create_app
 from mdm.cli import banner, preflight
 from mdm.cli.demo import load_demo
 from mdm.cli.demo_fleet import DemoFleet
@@ -25,6 +24,7 @@ from mdm.kit.settings import Settings
 from mdm.kit.telemetry import configure_logging
 from mdm.kit.work import Runtime
 from mdm.push import service as push
+from mdm.web import create_app
 
 
 @dataclass(slots=True)

@@ -1,0 +1,120 @@
+"""The three stories over real HTTPS, with independent simulated tablets: roster and joining, a grade's apps, a lost tablet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from mdm.kit.scope import Role
+from mdm.simulator import SimulatedTablet
+from tests.conftest import KEYRING
+from tests.support.server import LiveServer, live_server
+from tests.support.world import World, uai
+
+ROSTER = (
+    "\ufeffNom élève;Nom d'usage élève;Prénom élève;Date naissance;INE;Adresse1; Cycle;Niveau;Libellé classe;Identifiant classe\r\n"
+    "D'ARTAGNAN-LE GOFF;;Élise-Anaïs;04/05/2018;1234567890A;SECRET-STREET 1;CYCLE II;CE2;CE2  A;77\r\n"
+    "EL HADJ;;Zoé;01/01/2018;123456789AB;SECRET-STREET 2;CYCLE II;CE2;CE2  A;77\r\n"
+)
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
+    with live_server(engine, KEYRING, tmp_path / "data") as running:
+        yield running
+
+
+async def _join(server: LiveServer, code: str) -> SimulatedTablet:
+    tablet = SimulatedTablet(server.url, code, ca=server.ca)
+    await tablet.enrol()
+    return tablet
+
+
+async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
+    for _ in range(rounds):
+        server.work_off()
+        await tablet.poll()
+    server.work_off()
+
+
+def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server: LiveServer) -> None:
+    import asyncio
+
+    asyncio.run(_story(server))
+
+
+async def _story(server: LiveServer) -> None:
+    with server.runtime.work() as work:
+        town = World(work).town()
+    admin = server.client(town.id, Role.TOWN_ADMIN, "admin")
+    helpdesk = server.client(town.id, Role.HELPDESK, "helpdesk")
+    school = admin.post("/schools", json={"town_id": str(town.id), "uai": uai(900), "name": "École Louise-Michel"}).json()
+
+    # A roster is imported: preview, then confirm; a second import changes nothing.
+    upload = {
+        "files": {"file": ("CSVExtraction.csv", ROSTER.encode())},
+        "data": {"town_id": str(town.id), "school_uai": school["uai"]},
+    }
+    previewed = admin.post("/rosters", **upload).json()
+    assert previewed["counts"]["new"] == 2
+    assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json() == []
+    assert admin.post(f"/rosters/{previewed['id']}/confirm").json()["state"] == "confirmed"
+    again = admin.post("/rosters", **upload).json()
+    assert (again["counts"]["new"], again["counts"]["unchanged"]) == (0, 2)
+
+    # A tablet joins by its invitation.
+    [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()
+    [invitation] = admin.post("/invitations", json={"kind": "pupil", "town_id": str(town.id), "pupil_ids": [pupil["id"]]}).json()
+    tablet = await _join(server, invitation["code"])
+    await _talk(server, tablet)
+    [listed] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()
+    assert (listed["serial"], listed["level"], listed["state"]) == (tablet.serial, "CE2", "in_use")
+    assert helpdesk.get(f"/tablets/{listed['id']}").json()["profile"] == "verified"
+
+    # An admin gives an app bundle to the grade; the tablet is ordered to install it.
+    app = admin.post("/apps", json={"town_id": str(town.id), "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad",
+                                    "app_store_id": 895485086}).json()  # fmt: skip
+    bundle = admin.post("/bundles", json={"town_id": str(town.id), "name": "Code", "app_ids": [app["id"]]}).json()
+    admin.put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
+    await _talk(server, tablet)
+    [state] = helpdesk.get(f"/tablets/{listed['id']}").json()["apps"]
+    assert state["state"] in {"installing", "installed"}
+    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()}
+    assert "org.scratchjr.ipad" in why["allowListedAppBundleIDs"]["value"]
+
+    # Helpdesk marks it lost: asked and confirmed are told apart; two clicks are one order.
+    refused = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "too early"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "tablet_not_lost")
+    for _ in range(2):
+        case = helpdesk.post(f"/tablets/{listed['id']}/lost", json={"reason": "left on the bus"}).json()
+    assert case["confirmed_at"] is None
+    server.work_off()
+    told = await tablet.poll()
+    assert [name for name, _ in told.commands].count("EnableLostMode") == 1
+    server.work_off()
+    assert helpdesk.get(f"/tablets/{listed['id']}").json()["lost"]["confirmed_at"] is not None
+
+    # The position: only now, with a reason, and another person agrees.
+    asked = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "police report"}).json()
+    assert helpdesk.post(f"/position-requests/{asked['id']}/approve").status_code == 403
+    admin.post(f"/position-requests/{asked['id']}/approve").raise_for_status()
+    await _talk(server, tablet, 1)
+    assert set(helpdesk.get(f"/position-requests/{asked['id']}").json()["position"]) == {
+        "latitude",
+        "longitude",
+        "accuracy_m",
+        "at",
+    }
+
+    # Lifted when found.
+    helpdesk.post(f"/tablets/{listed['id']}/lift", json={"reason": "under the bed"}).raise_for_status()
+    await _talk(server, tablet, 1)
+    after = helpdesk.get(f"/tablets/{listed['id']}").json()
+    assert (after["state"], after["lost"]) == ("in_use", None)
+    assert server.hub.received, "every order woke the tablet through APNs"
+    await tablet.close()
+    for client in (admin, helpdesk):
+        client.close()

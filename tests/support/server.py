@@ -1,0 +1,121 @@
+"""The whole server on a loopback port, over real HTTPS, with its worker drained on request and a real APNs stand-in beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import uvicorn
+from sqlalchemy import Engine
+
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from mdm.accounts import service as accounts
+from mdm.kit.clock import SystemClock
+from mdm.kit.crypto import Keyring
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import SYSTEM, Role
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+from mdm.push import certificates, testserver
+from mdm.web import create_app
+from mdm.worker.handlers import drain
+
+PASSWORD = "a password for tests only"
+
+
+@dataclass(slots=True)
+class LiveServer:
+    """A running server and what a test needs of it."""
+
+    runtime: Runtime
+    hub: testserver.PushHub
+    url: str
+    ca: Path
+
+    def work_off(self) -> None:
+        """Do what the worker would do, until nothing is due."""
+        for _ in range(4):
+            for topic in (Topic.CHECKED_IN, Topic.ANSWER, Topic.DECIDE, Topic.RENEW, Topic.PUSH):
+                drain(self.runtime, topic)
+
+    def client(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
+        """A signed-in person."""
+        with self.runtime.work() as work:
+            made = accounts.create_account(
+                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
+            )
+            made.must_change_password = False
+        client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_context(self.ca), timeout=20)
+        answer = client.post("/sign-in", json={"login": login, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return client
+
+
+def _context(ca: Path) -> Any:
+    import ssl
+
+    return ssl.create_default_context(cafile=str(ca))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def live_server(engine: Engine, keyring: Keyring, folder: Path) -> Iterator[LiveServer]:
+    """Start everything, stop everything."""
+    port, push_port = free_port(), free_port()
+    settings = Settings(
+        _env_file=None,
+        data_dir=folder,
+        public_url=f"https://localhost:{port}",
+        apns_url=f"https://localhost:{push_port}",
+        apns_ca=folder / "secrets" / "tls-ca.pem",
+    )
+    runtime = Runtime(settings=settings, engine=engine, clock=SystemClock(), keyring=keyring)
+    with runtime.work() as work:
+        identity.ensure_authority(work)
+        chain, key = tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
+        certificates.ensure_simulated_certificate(work)
+    hub = testserver.PushHub()
+    config = uvicorn.Config(
+        create_app(runtime), port=port, ssl_certfile=str(chain), ssl_keyfile=str(key), log_level="error", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    with _push_service(hub, chain, key, settings.secrets_dir / "push-test-ca.pem", push_port):
+        while not server.started:
+            time.sleep(0.02)
+        try:
+            yield LiveServer(runtime, hub, settings.public_url, settings.secrets_dir / "tls-ca.pem")
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@contextlib.contextmanager
+def _push_service(hub: testserver.PushHub, chain: Path, key: Path, client_ca: Path, port: int) -> Iterator[None]:
+    loop = asyncio.new_event_loop()
+    contexts = testserver.server_contexts(chain, key, client_ca)
+    servers = loop.run_until_complete(testserver.start(hub, contexts, port))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    yield
+    for server in servers:
+        loop.call_soon_threadsafe(server.close)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
