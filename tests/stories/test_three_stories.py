@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -35,14 +37,12 @@ async def _join(server: LiveServer, code: str) -> SimulatedTablet:
 
 async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
     for _ in range(rounds):
-        server.work_off()
+        await asyncio.to_thread(server.work_off)
         await tablet.poll()
-    server.work_off()
+    await asyncio.to_thread(server.work_off)
 
 
 def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server: LiveServer) -> None:
-    import asyncio
-
     asyncio.run(_story(server))
 
 
@@ -91,10 +91,10 @@ async def _story(server: LiveServer) -> None:
     for _ in range(2):
         case = helpdesk.post(f"/tablets/{listed['id']}/lost", json={"reason": "left on the bus"}).json()
     assert case["confirmed_at"] is None
-    server.work_off()
+    await asyncio.to_thread(server.work_off)
     told = await tablet.poll()
     assert [name for name, _ in told.commands].count("EnableLostMode") == 1
-    server.work_off()
+    await asyncio.to_thread(server.work_off)
     assert helpdesk.get(f"/tablets/{listed['id']}").json()["lost"]["confirmed_at"] is not None
 
     # The position: only now, with a reason, and another person agrees.

@@ -1,0 +1,12 @@
+# One image, three commands: serve, worker, beat.
+FROM python:3.11-slim
+WORKDIR /app
+COPY requirements.lock .
+RUN pip install --no-cache-dir --require-hashes -r requirements.lock && useradd --system --uid 10001 cartable
+COPY . .
+ENV PYTHONUTF8=1 CARTABLE_DATA_DIR=/data
+RUN mkdir /data && chown cartable /data
+USER cartable
+VOLUME /data
+EXPOSE 8443
+CMD ["python", "-m", "mdm", "serve"]

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Installs the independent SCEP clients that the interop tests use. Debian, root; run again at will.
+set -eu
+if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
+    echo "The SCEP clients are Debian packages and need root: nothing was installed." >&2
+    exit 1
+fi
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends scep strongswan-pki libstrongswan-extra-plugins >/dev/null
+echo "installed: scepclient, pki"
