@@ -54,7 +54,7 @@ async def _story(server: LiveServer) -> None:
     school = admin.post("/schools", json={"town_id": str(town.id), "uai": uai(900), "name": "École Louise-Michel"}).json()
 
     # A roster is imported: preview, then confirm; a second import changes nothing.
-    upload = {
+    upload: dict[str, Any] = {
         "files": {"file": ("CSVExtraction.csv", ROSTER.encode())},
         "data": {"town_id": str(town.id), "school_uai": school["uai"]},
     }
