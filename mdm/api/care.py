@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
@@ -30,6 +30,12 @@ class LostIn(Reason):
     message: str | None = Field(None, max_length=200)
     phone: str | None = Field(None, max_length=40)
     footnote: str | None = Field(None, max_length=120)
+
+
+class EraseIn(Reason):
+    """An erase answers to a ticket (schools.md section 13)."""
+
+    ticket: str = Field(pattern=r"^[A-Za-z0-9#/_.-]{1,40}$", examples=["INC-2026-0412"], description="Its number; no names.")
 
 
 class LockIn(BaseModel):
@@ -83,6 +89,12 @@ def approve_position(request_id: UUID, work: WorkDep, actor: ActorDep) -> Positi
     return _position(service.approve_position(work, actor, request_id))
 
 
+@router.get("/position-requests", response_model=list[PositionOut], operation_id="list_position_requests")
+def positions(work: WorkDep, actor: ActorDep, limit: int = Query(100, ge=1, le=200)) -> list[PositionOut]:
+    """Requests in the caller's reach that wait for an approval or for the tablet, oldest first."""
+    return [_position(row) for row in service.open_positions(work, actor, limit)]
+
+
 @router.get("/position-requests/{request_id}", response_model=PositionOut, operation_id="get_position")
 def position(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionOut:
     """A request and its answer. The reading is audited."""
@@ -108,9 +120,9 @@ def refresh(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
 
 
 @router.post("/tablets/{tablet_id}/erase", status_code=202, operation_id="erase_tablet")
-def erase(tablet_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> None:
-    """Erase one tablet, within the quotas."""
-    service.erase(work, actor, tablet_id, body.reason)
+def erase(tablet_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> None:
+    """Erase one tablet, within the quotas. A second call while the order waits changes nothing."""
+    service.erase(work, actor, tablet_id, body.reason, body.ticket)
 
 
 @router.put("/towns/{town_id}/destructive-stop", response_model=SwitchOut, operation_id="stop_destructive")

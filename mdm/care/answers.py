@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from enrollment.tablets.models import Tablet
+from mdm.care import service
+from mdm.care.models import LostCase
 from mdm.care.repository import CareRepository
-from mdm.care.service import close
+from mdm.devices.models import DeviceEnrollment
 from mdm.kit.work import Work
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import DeviceLocation, DisableLostMode, EnableLostMode, Position
@@ -16,45 +18,54 @@ from mdm.queue.service import AnsweredCommand
 
 
 def apply(work: Work, command_id: int) -> None:
-    """Apply one stored answer, if it concerns a lost tablet."""
+    """Apply one stored answer, if it concerns a lost tablet. Running it twice changes nothing twice."""
     answered = queue.load_answer(work, command_id)
     if answered is None:
         return
+    case = CareRepository(work.session).open_case(answered.tablet_id)
+    channel = work.session.get(DeviceEnrollment, answered.enrollment_id)
+    if case is None or channel is None or channel.generation != answered.generation or answered.received_at < case.requested_at:
+        return  # it speaks of a former life, or of a former loss
     good = answered.state is CommandState.ACKNOWLEDGED
     match answered.order:
         case EnableLostMode() if good:
-            _confirm(work, answered)
-        case DisableLostMode():
-            # An Error says that it was not in lost mode: the end is the same.
-            _lifted(work, answered)
+            _confirm(case, answered)
+        case DisableLostMode() if good:
+            _lifted(work, case)
+        case EnableLostMode() | DisableLostMode():
+            service.verify_lost_mode(work, answered.tablet_id)
         case DeviceLocation():
-            _located(work, answered)
+            _located(work, case, answered)
         case DeviceInformation() if good and isinstance(answered.result, dict):
-            if answered.result.get("IsMDMLostModeEnabled") is True:
-                _confirm(work, answered)
+            _told(work, case, answered, answered.result.get("IsMDMLostModeEnabled"))
         case _:
             pass
 
 
-def _confirm(work: Work, answered: AnsweredCommand) -> None:
-    case = CareRepository(work.session).open_case(answered.tablet_id)
-    if case is not None and case.confirmed_at is None:
+def _confirm(case: LostCase, answered: AnsweredCommand) -> None:
+    if case.confirmed_at is None:
         case.confirmed_at = answered.received_at
 
 
-def _lifted(work: Work, answered: AnsweredCommand) -> None:
-    case = CareRepository(work.session).open_case(answered.tablet_id)
-    if case is not None and case.lift_requested_at is not None:
-        close(work, case, work.session.get_one(Tablet, answered.tablet_id))
+def _lifted(work: Work, case: LostCase) -> None:
+    if case.lift_requested_at is not None:
+        service.close(work, case, work.session.get_one(Tablet, case.tablet_id))
 
 
-def _located(work: Work, answered: AnsweredCommand) -> None:
-    repository = CareRepository(work.session)
-    case = repository.open_case(answered.tablet_id)
-    if case is None:
-        return
-    for request in repository.open_requests(case.id):
-        if request.approved_at is None:
+def _told(work: Work, case: LostCase, answered: AnsweredCommand, enabled: object) -> None:
+    """The tablet says itself whether lost mode is on; what it says counts more than what it acknowledged."""
+    if enabled is True:
+        _confirm(case, answered)
+    elif enabled is False and case.lift_requested_at is not None:
+        if answered.received_at >= case.lift_requested_at:
+            _lifted(work, case)
+    elif enabled is False and case.confirmed_at is not None and answered.received_at > case.confirmed_at:
+        service.after_enrolment(work, case.tablet_id)  # it has left lost mode without us
+
+
+def _located(work: Work, case: LostCase, answered: AnsweredCommand) -> None:
+    for request in CareRepository(work.session).open_requests(case.id):
+        if request.approved_at is None or request.expires_at <= answered.received_at:
             continue
         if isinstance(answered.result, Position):
             fix = answered.result

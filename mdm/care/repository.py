@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from mdm.care.models import LostCase, PositionRequest
 from mdm.kit.audit import AuditEvent
-from mdm.kit.scope import Actor
+from mdm.kit.scope import Actor, Permission
 from mdm.queue.models import SafetySwitch
 
 
@@ -23,8 +23,30 @@ class CareRepository:
     def open_case(self, tablet_id: UUID) -> LostCase | None:
         return self.session.scalar(select(LostCase).where(LostCase.tablet_id == tablet_id, LostCase.lifted_at.is_(None)))
 
-    def request(self, actor: Actor, request_id: UUID) -> PositionRequest | None:
-        return self.session.scalar(actor.narrow(select(PositionRequest).where(PositionRequest.id == request_id), PositionRequest))
+    def request(self, actor: Actor, request_id: UUID) -> Row[PositionRequest, LostCase] | None:
+        """A request with its case, which knows the school: a school's own staff reach what they asked."""
+        statement = (
+            select(PositionRequest, LostCase)
+            .join(LostCase, LostCase.id == PositionRequest.case_id)
+            .where(PositionRequest.id == request_id)
+        )
+        return self.session.execute(actor.narrow(statement, LostCase)).one_or_none()
+
+    def listed_requests(self, actor: Actor, now: datetime, limit: int) -> list[PositionRequest]:
+        """Requests that can still be approved or answered, oldest first."""
+        statement = (
+            select(PositionRequest)
+            .join(LostCase, LostCase.id == PositionRequest.case_id)
+            .where(
+                PositionRequest.answered_at.is_(None),
+                PositionRequest.failed_why.is_(None),
+                PositionRequest.expires_at > now,
+                LostCase.lifted_at.is_(None),
+            )
+            .order_by(PositionRequest.requested_at, PositionRequest.id)
+            .limit(limit)
+        )
+        return list(self.session.scalars(actor.narrow(statement, LostCase, Permission.LOCATE)))
 
     def open_requests(self, case_id: UUID) -> list[PositionRequest]:
         return list(

@@ -53,10 +53,7 @@ def record(
     **details: object,
 ) -> None:
     """Write one act into the trail. `details` must be JSON-able and free of names and secrets."""
-    if work.session.get_bind().dialect.name == "postgresql":
-        # One writer per chain at a time: two that read the same last link would fork it.
-        lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)
-        work.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
+    hold(work, town_id)
     previous = work.session.scalar(
         select(AuditEvent.link).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(1)
     )
@@ -74,6 +71,15 @@ def record(
     event.link = link_of(work, event, previous or "")
     work.session.add(event)
     work.session.flush()
+
+
+def hold(work: Work, town_id: UUID | None) -> None:
+    """Let one writer per chain go on at a time, until the end of the transaction: two that read the same last link would
+    fork it. A verb that looks before it acts calls this first, so that two clicks see each other. SQLite does so anyway.
+    """
+    if work.session.get_bind().dialect.name == "postgresql":
+        lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)
+        work.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
 
 
 def link_of(work: Work, event: AuditEvent, previous: str) -> str:

@@ -28,18 +28,16 @@ _ATTRIBUTES = {
 }
 
 
-class _SetOfPrintable(core.SetOf):  # type: ignore[misc]
-    _child_spec = core.PrintableString
+#: asn1crypto's own tables stay as they are: other code in the process may read these attributes in its own way.
+_OID = {name: oid for name, (oid, _) in _ATTRIBUTES.items()}
+_KIND = {name: kind for name, (_, kind) in _ATTRIBUTES.items()}
 
 
-class _SetOfOctets(core.SetOf):  # type: ignore[misc]
-    _child_spec = core.OctetString
-
-
-for _name, (_oid, _kind) in _ATTRIBUTES.items():
-    cms.CMSAttributeType._map[_oid] = _name  # noqa: SLF001 - the documented way to teach asn1crypto an attribute
-    cms.CMSAttribute._oid_specs[_name] = _SetOfOctets if _kind is core.OctetString else _SetOfPrintable  # noqa: SLF001
-cms.CMSAttributeType._reverse_map = None  # noqa: SLF001
+def _value(attributes: dict[str, Any], name: str) -> Any:
+    """The single value of a signed attribute. Raises `KeyError`, or what a damaged one raises."""
+    values = attributes[_OID[name]]
+    raw = values[0].dump()
+    return _KIND[name].load(raw).native
 
 
 class MessageType(StrEnum):
@@ -102,12 +100,12 @@ def read(der: bytes) -> PkiMessage:
             raise NotScep("not SignedData")
         signed = info["content"]
         [signer_info] = signed["signer_infos"]
-        attributes = {attribute["type"].native: attribute["values"] for attribute in signer_info["signed_attrs"]}
+        attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
         signer = _signer_certificate(signed, signer_info)
         message = PkiMessage(
-            message_type=str(attributes["scep_message_type"][0].native),
-            transaction_id=str(attributes["scep_transaction_id"][0].native),
-            sender_nonce=bytes(attributes["scep_sender_nonce"][0].native),
+            message_type=str(_value(attributes, "scep_message_type")),
+            transaction_id=str(_value(attributes, "scep_transaction_id")),
+            sender_nonce=bytes(_value(attributes, "scep_sender_nonce")),
             digest=signer_info["digest_algorithm"]["algorithm"].native,
             signer=signer,
             signer_key=rsa_key(signer.public_key.dump()),
@@ -150,7 +148,7 @@ def _verify(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -
         raise ScepFailure(FailInfo.BAD_ALG, "digest")
     digest = hashes.Hash(algorithm)
     digest.update(message.content)
-    if bytes(attributes["message_digest"][0].native) != digest.finalize():
+    if bytes(attributes["1.2.840.113549.1.9.4"][0].native) != digest.finalize():
         raise NotScep("messageDigest")
     # The attributes exactly as they were sent, under the tag of a SET (RFC 5652 section 5.4).
     signed_bytes = b"\x31" + signer_info["signed_attrs"].dump()[1:]
@@ -200,6 +198,13 @@ def failure(message: PkiMessage, authority: Authority, info: FailInfo) -> bytes:
     return _reply(message, authority, None, {"scep_pki_status": "2", "scep_fail_info": str(info.value)})
 
 
+def _attribute(name: str, value: Any) -> cms.CMSAttribute:
+    """One signed attribute, SCEP's own by their identifiers."""
+    if name in _KIND:
+        return cms.CMSAttribute({"type": _OID[name], "values": [_KIND[name](value)]})
+    return cms.CMSAttribute({"type": name, "values": [value]})
+
+
 def degenerate_cms(certificate: x509.Certificate) -> bytes:
     """A SignedData that only carries the issued certificate. The CA stays out: DER would sort it to the front of the
     SET, and clients take the first certificate they find.
@@ -229,7 +234,7 @@ def _reply(message: PkiMessage, authority: Authority, content: bytes | None, sta
         "scep_recipient_nonce": message.sender_nonce,
         **status,
     }
-    attributes = cms.CMSAttributes([cms.CMSAttribute({"type": name, "values": [value]}) for name, value in values.items()])
+    attributes = cms.CMSAttributes([_attribute(name, value) for name, value in values.items()])
     signature = authority.key.sign(attributes.dump(), padding.PKCS1v15(), algorithm)
     certificate = x509.Certificate.load(authority.der)
     digest_algorithm = algos.DigestAlgorithm({"algorithm": message.digest})
