@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.tablets import LostOut
-from mdm.care import service
+from mdm.care import destructive, positions, service
 from mdm.care.models import LostCase, PositionRequest
 
 router = APIRouter(tags=["care"])
@@ -80,25 +80,25 @@ def lift(tablet_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> LostO
 @router.post("/tablets/{tablet_id}/position-requests", response_model=PositionOut, status_code=201, operation_id="ask_position")
 def ask_position(tablet_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> PositionOut:
     """Ask for one fix of a tablet whose lost mode is confirmed; a town administrator approves."""
-    return _position(service.ask_position(work, actor, tablet_id, body.reason))
+    return _position(positions.ask_position(work, actor, tablet_id, body.reason))
 
 
 @router.post("/position-requests/{request_id}/approve", response_model=PositionOut, operation_id="approve_position")
 def approve_position(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionOut:
     """Let the fix be asked. Nobody approves a request of his own."""
-    return _position(service.approve_position(work, actor, request_id))
+    return _position(positions.approve_position(work, actor, request_id))
 
 
 @router.get("/position-requests", response_model=list[PositionOut], operation_id="list_position_requests")
-def positions(work: WorkDep, actor: ActorDep, limit: int = Query(100, ge=1, le=200)) -> list[PositionOut]:
+def listed(work: WorkDep, actor: ActorDep, limit: int = Query(100, ge=1, le=200)) -> list[PositionOut]:
     """Requests in the caller's reach that wait for an approval or for the tablet, oldest first."""
-    return [_position(row) for row in service.open_positions(work, actor, limit)]
+    return [_position(row) for row in positions.open_positions(work, actor, limit)]
 
 
 @router.get("/position-requests/{request_id}", response_model=PositionOut, operation_id="get_position")
 def position(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionOut:
     """A request and its answer. The reading is audited."""
-    return _position(service.read_position(work, actor, request_id))
+    return _position(positions.read_position(work, actor, request_id))
 
 
 @router.post("/tablets/{tablet_id}/lock", status_code=202, operation_id="lock_tablet")
@@ -122,20 +122,20 @@ def refresh(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
 @router.post("/tablets/{tablet_id}/erase", status_code=202, operation_id="erase_tablet")
 def erase(tablet_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> None:
     """Erase one tablet, within the quotas. A second call while the order waits changes nothing."""
-    service.erase(work, actor, tablet_id, body.reason, body.ticket)
+    destructive.erase(work, actor, tablet_id, body.reason, body.ticket)
 
 
 @router.put("/towns/{town_id}/destructive-stop", response_model=SwitchOut, operation_id="stop_destructive")
 def stop(town_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> SwitchOut:
     """Stop every destructive command of the town, also those that wait."""
-    row = service.set_stop(work, actor, town_id, body.reason, stopped=True)
+    row = destructive.set_stop(work, actor, town_id, body.reason, stopped=True)
     return SwitchOut(town_id=town_id, stopped_at=row.stopped_at)
 
 
 @router.delete("/towns/{town_id}/destructive-stop", response_model=SwitchOut, operation_id="resume_destructive")
 def resume(town_id: UUID, work: WorkDep, actor: ActorDep) -> SwitchOut:
     """Let destructive commands go out again."""
-    row = service.set_stop(work, actor, town_id, "", stopped=False)
+    row = destructive.set_stop(work, actor, town_id, "", stopped=False)
     return SwitchOut(town_id=town_id, stopped_at=row.stopped_at)
 
 

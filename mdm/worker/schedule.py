@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from enrollment.people.service import purge_imports
-from mdm.care.service import purge as purge_care
+from mdm.care.positions import purge as purge_care
 from mdm.kit.work import Work
 from mdm.queue.service import reap
 from mdm.reconcile.service import refresh_stale, renewals, unfinished_setups

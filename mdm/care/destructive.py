@@ -1,0 +1,63 @@
+"""Acts that cannot be undone: erase, with quotas and a ticket, and the town's stop switch (schools.md section 20). Never commits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from enrollment.tablets.models import Tablet
+from mdm.care.errors import OnHold, QuotaReached, Stopped
+from mdm.care.ordering import hold, is_ordered, send
+from mdm.care.repository import CareRepository
+from mdm.kit import audit
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.work import Work
+from mdm.protocol.commands.security import EraseDevice
+from mdm.queue.models import SafetySwitch
+
+PER_HOUR, PER_DAY, TOWN_PER_DAY = 5, 20, 50
+
+
+def erase(work: Work, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -> None:
+    """Erase one tablet, within quotas (schools.md section 20). A second click on a waiting order costs nothing.
+
+    Raises `OnHold`, `Stopped`, `QuotaReached`, `NotEnrolled`.
+    """
+    tablet = hold(work, actor, tablet_id, Permission.DESTROY)
+    repository = CareRepository(work.session)
+    if tablet.evidence_hold:
+        raise OnHold
+    switch = repository.switch(tablet.town_id)
+    if switch is not None and switch.stopped_at is not None:
+        raise Stopped
+    if is_ordered(work, tablet, EraseDevice()):
+        return
+    _check_quota(work, actor, tablet)
+    audit.record(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
+    send(work, actor, tablet, EraseDevice(), reason=reason)
+
+
+def set_stop(work: Work, actor: Actor, town_id: UUID, reason: str, *, stopped: bool) -> SafetySwitch:
+    """Throw or release the town's stop switch for destructive commands."""
+    actor.require(Permission.GOVERN, town_id)
+    audit.hold(work, town_id)
+    row = CareRepository(work.session).switch(town_id)
+    if row is None:
+        row = SafetySwitch(town_id=town_id)
+        work.session.add(row)
+        work.session.flush()
+    audit.record(work, actor, "safety.stop" if stopped else "safety.resume", "town", town_id, town_id=town_id)
+    row.stopped_at, row.stopped_by, row.reason = (work.now if stopped else None), actor.account_id, reason
+    return row
+
+
+def _check_quota(work: Work, actor: Actor, tablet: Tablet) -> None:
+    repository = CareRepository(work.session)
+    hour, day = work.now - timedelta(hours=1), work.now - timedelta(days=1)
+    if actor.account_id is not None:
+        if repository.erases(hour, actor_id=actor.account_id) >= PER_HOUR:
+            raise QuotaReached(limit=f"{PER_HOUR}/h")
+        if repository.erases(day, actor_id=actor.account_id) >= PER_DAY:
+            raise QuotaReached(limit=f"{PER_DAY}/24h")
+    if repository.erases(day, town_id=tablet.town_id) >= TOWN_PER_DAY:
+        raise QuotaReached(limit=f"{TOWN_PER_DAY}/24h")
