@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import accounts, bundles, care, errors, invitations, places, policy, rosters, system, tablets
+from mdm.api.guard import Guard
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import routes as channel_routes
 from mdm.kit.work import Runtime
 from mdm.push.certificates import active_topic
 
-MAX_API_BODY = 10 * 2**20
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
 )
@@ -74,24 +74,10 @@ def _bare(lifespan: Any) -> FastAPI:
         openapi_url="/api/openapi.json", lifespan=lifespan,
     )  # fmt: skip
     errors.install(app)
-    app.middleware("http")(_guard)
+    app.add_middleware(Guard)
     api = APIRouter(prefix="/api/v1", responses=errors.COMMON)
     for module in _ROUTERS:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(system.health)
     return app
-
-
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Bound what people send, and tell browsers to be careful. The device channel is passed on untouched."""
-    if request.url.path.startswith(("/mdm", "/scep")):
-        return await call_next(request)
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_API_BODY:
-        return errors.problem(413, "too_large", "The request is too large.")
-    response = await call_next(request)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("X-Frame-Options", "DENY")
-    return response

@@ -50,3 +50,17 @@ class LoginTaken(Conflict):
 
     code = "login_taken"
     words = Words(fr="Cet identifiant existe déjà.", en="This login exists already.")
+
+
+class SamePassword(Invalid):
+    """The new password is the old one."""
+
+    code = "same_password"
+    words = Words(fr="Choisissez un autre mot de passe que l'actuel.", en="Choose a password other than the present one.")
+
+
+class OwnAccount(Conflict):
+    """Nobody withdraws his own account: a town would be left without an administrator."""
+
+    code = "own_account"
+    words = Words(fr="Une autre personne doit retirer votre compte.", en="Another person must withdraw your account.")

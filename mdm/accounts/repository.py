@@ -18,8 +18,9 @@ class AccountRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def by_login(self, login: str) -> Account | None:
-        return self.session.scalar(select(Account).where(Account.login == login))
+    def by_login(self, login: str, *, lock: bool = False) -> Account | None:
+        statement = select(Account).where(Account.login == login)
+        return self.session.scalar(statement.with_for_update() if lock else statement)
 
     def get(self, account_id: UUID) -> Account | None:
         return self.session.get(Account, account_id)
@@ -32,10 +33,12 @@ class AccountRepository:
             .order_by(AccountGrant.id)
         ).all()
 
-    def of_town(self, town_id: UUID) -> Sequence[Account]:
+    def of_town(self, town_id: UUID, now: datetime) -> Sequence[Account]:
+        """Accounts with a role in a town at this instant."""
+        holds = or_(AccountGrant.ends_at.is_(None), AccountGrant.ends_at > now)
         return self.session.scalars(
             select(Account)
-            .where(Account.id.in_(select(AccountGrant.account_id).where(AccountGrant.town_id == town_id)))
+            .where(Account.id.in_(select(AccountGrant.account_id).where(AccountGrant.town_id == town_id, holds)))
             .order_by(Account.login, Account.id)
         ).all()
 

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
-from mdm.accounts.errors import LoginTaken, MustChangePassword, NotSignedIn, TooManyAttempts, WeakPassword, WrongCredentials
+from enrollment.places.models import School
+from mdm.accounts.errors import (
+    LoginTaken,
+    MustChangePassword,
+    NotSignedIn,
+    OwnAccount,
+    SamePassword,
+    TooManyAttempts,
+    WrongCredentials,
+)
 from mdm.accounts.models import Account, AccountGrant
+from mdm.accounts.passwords import NOBODY, Strangers, hashed, lock_after, matches
 from mdm.accounts.repository import AccountRepository
 from mdm.kit import audit
+from mdm.kit.errors import Invalid, NotFound
 from mdm.kit.scope import SYSTEM, Actor, Grant, Permission, Role
 from mdm.kit.work import Work
 
 FIRST_LOGIN = "admin"
-MINIMUM_PASSWORD = 12
-LOCK_AFTER, LOCK_FOR = 5, timedelta(minutes=5)
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's parameters
-#: Checked when the login is unknown, so that the answer takes as long.
-_NOBODY = _HASHER.hash("nobody")
 _ALGORITHM = "HS256"
+_strangers = Strangers()
 
 
 def create_account(
@@ -36,17 +42,20 @@ def create_account(
     role: Role,
     town_id: UUID,
     school_id: UUID | None = None,
+    ends_at: datetime | None = None,
 ) -> Account:
-    """Make an account whose password must be changed at the first sign-in. Raises `LoginTaken`, `WeakPassword`."""
+    """Make an account whose password must be changed at the first sign-in. Its role may have an end, and must for people
+    who come for a time (schools.md section 13). Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`.
+    """
     actor.require(Permission.GOVERN, town_id, school_id)
-    _check(password)
+    _check_grant(work, town_id, school_id, ends_at)
     login = login.strip().lower()
     if AccountRepository(work.session).by_login(login) is not None:
         raise LoginTaken
     account = Account(
         login=login,
         display_name=display_name,
-        password_hash=_HASHER.hash(password),
+        password_hash=hashed(password),
         must_change_password=True,
         active=True,
         token_epoch=0,
@@ -55,8 +64,47 @@ def create_account(
     )
     work.session.add(account)
     work.session.flush()
-    work.session.add(AccountGrant(account_id=account.id, role=role, town_id=town_id, school_id=school_id))
+    work.session.add(AccountGrant(account_id=account.id, role=role, town_id=town_id, school_id=school_id, ends_at=ends_at))
+    work.session.flush()
     audit.record(work, actor, "account.create", "account", account.id, town_id=town_id, role=role.value)
+    return account
+
+
+def _check_grant(work: Work, town_id: UUID, school_id: UUID | None, ends_at: datetime | None) -> None:
+    if school_id is not None:
+        school = work.session.get(School, school_id)
+        if school is None or school.town_id != town_id:
+            raise NotFound(field="school_id")
+    if ends_at is not None and ends_at <= work.now:
+        raise Invalid(field="ends_at")
+
+
+def accounts_of(work: Work, actor: Actor, town_id: UUID) -> Sequence[Account]:
+    """The accounts with a role in a town, by login. Raises `Forbidden`."""
+    actor.require(Permission.GOVERN, town_id)
+    return AccountRepository(work.session).of_town(town_id, work.now)
+
+
+def withdraw(work: Work, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """End an account's roles in a town. When it holds none anywhere it is switched off, and its tokens are void.
+
+    A technician shared with another town keeps the other town's roles. Raises `NotFound`, `OwnAccount`, `Forbidden`.
+    """
+    actor.require(Permission.GOVERN, town_id)
+    repository = AccountRepository(work.session)
+    account = repository.get(account_id)
+    grants = repository.grants(account_id, work.now) if account else []
+    if account is None or all(grant.town_id != town_id for grant in grants):
+        raise NotFound
+    if account.id == actor.account_id:
+        raise OwnAccount
+    audit.record(work, actor, "account.withdraw", "account", account.id, town_id=town_id)
+    for grant in grants:
+        if grant.town_id == town_id:
+            grant.ends_at = work.now
+    if all(grant.town_id == town_id for grant in grants):
+        account.active = False
+        account.token_epoch += 1
     return account
 
 
@@ -75,21 +123,27 @@ def sign_in(work: Work, login: str, password: str) -> tuple[Account, str] | Wron
     """Check a password. Returns the account and its token, or the refusal: returned, not raised, because the counter
     of failures must be committed.
     """
-    account = AccountRepository(work.session).by_login(login.strip().lower())
-    if account is not None and account.locked_until is not None and account.locked_until > work.now:
+    login = login.strip().lower()
+    account = AccountRepository(work.session).by_login(login, lock=True)  # guesses at one login wait for each other
+    stranger = work.keyring.keyed_hash(login, "sign-in")
+    if _strangers.is_locked(stranger, work.now) if account is None else _is_locked(account, work.now):
         return TooManyAttempts()
-    good = _matches(account.password_hash if account else _NOBODY, password)
-    if account is None or not account.active:
+    good = matches(account.password_hash if account else NOBODY, password)
+    if account is None:
+        _strangers.fail(stranger, work.now)
         return WrongCredentials()
-    if not good:
+    if not good or not account.active:
         account.failed_attempts += 1
-        if account.failed_attempts % LOCK_AFTER == 0:
-            account.locked_until = work.now + LOCK_FOR * (account.failed_attempts // LOCK_AFTER)
+        account.locked_until = lock_after(account.failed_attempts, work.now)
         audit.record(work, SYSTEM, "account.sign_in_failed", "account", account.id, town_id=None)
         return WrongCredentials()
     account.failed_attempts, account.locked_until = 0, None
     audit.record(work, SYSTEM, "account.sign_in", "account", account.id, town_id=None)
     return account, _token(work, account)
+
+
+def _is_locked(account: Account, now: datetime) -> bool:
+    return account.locked_until is not None and account.locked_until > now
 
 
 def _token(work: Work, account: Account) -> str:
@@ -123,12 +177,17 @@ def actor_of(work: Work, token: str, *, even_with_one_time_password: bool = Fals
 
 
 def change_password(work: Work, account: Account, current: str, new: str) -> str:
-    """Set a new password; every former token is void. Returns a fresh one. Raises `WrongCredentials`, `WeakPassword`."""
-    if not _matches(account.password_hash, current):
+    """Set a new password; every former token is void. Returns a fresh one.
+
+    Raises `WrongCredentials`, `WeakPassword`, `SamePassword`.
+    """
+    if not matches(account.password_hash, current):
         raise WrongCredentials
-    _check(new)
+    if new == current:
+        raise SamePassword
+    password_hash = hashed(new)
     audit.record(work, SYSTEM, "account.password", "account", account.id, town_id=None)
-    account.password_hash, account.must_change_password = _HASHER.hash(new), False
+    account.password_hash, account.must_change_password = password_hash, False
     account.token_epoch += 1
     return _token(work, account)
 
@@ -140,22 +199,10 @@ def reset_password(work: Work, login: str) -> str:
         raise WrongCredentials
     password = secrets.token_urlsafe(12)
     audit.record(work, SYSTEM, "account.reset", "account", account.id, town_id=None)
-    account.password_hash, account.must_change_password = _HASHER.hash(password), True
+    account.password_hash, account.must_change_password = hashed(password), True
     account.token_epoch += 1
     account.failed_attempts, account.locked_until = 0, None
     return password
-
-
-def _matches(password_hash: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _check(password: str) -> None:
-    if not MINIMUM_PASSWORD <= len(password) <= 200:
-        raise WeakPassword(minimum=MINIMUM_PASSWORD)
 
 
 def _key(work: Work) -> str:

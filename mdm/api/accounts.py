@@ -7,14 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from mdm.accounts import service
-from mdm.accounts.repository import AccountRepository
 from mdm.api.deps import AccountDep, ActorDep, WorkDep
 from mdm.api.errors import problem
 from mdm.kit.errors import Refusal
-from mdm.kit.scope import Permission, Role
+from mdm.kit.scope import Role
 from mdm.kit.words import preferred_language
 
 router = APIRouter(tags=["accounts"])
@@ -67,6 +66,7 @@ class AccountIn(BaseModel):
     role: Role
     town_id: UUID
     school_id: UUID | None = None
+    ends_at: AwareDatetime | None = Field(None, description="When the role ends; give one to people who come for a time.")
 
 
 class AccountOut(BaseModel):
@@ -111,8 +111,13 @@ def create(body: AccountIn, work: WorkDep, actor: ActorDep) -> Any:
 @router.get("/accounts", response_model=list[AccountOut], operation_id="list_accounts")
 def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[AccountOut]:
     """The accounts with a role in a town."""
-    actor.require(Permission.GOVERN, town_id)
-    return [_out(account) for account in AccountRepository(work.session).of_town(town_id)]
+    return [_out(account) for account in service.accounts_of(work, actor, town_id)]
+
+
+@router.delete("/accounts/{account_id}", response_model=AccountOut, operation_id="withdraw_account")
+def withdraw(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
+    """End an account's roles in a town; without any role left it is switched off at once."""
+    return _out(service.withdraw(work, actor, account_id, town_id))
 
 
 def _out(account: Any) -> AccountOut:

@@ -38,9 +38,12 @@ COMMON: dict[int | str, dict[str, Any]] = {
         401: "No valid sign-in.",
         403: "The permission is missing.",
         404: "Not there, or outside the caller's reach.",
+        400: "The body cannot be read.",
         409: "The present state does not allow it.",
+        413: "The request is too large.",
         422: "A value is not acceptable; `details` names the field.",
-        429: "A quota is reached.",
+        429: "A quota is reached, or sign-in is locked for a while.",
+        500: "Something went wrong on our side; nothing was changed.",
     }.items()
 }
 

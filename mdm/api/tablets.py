@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from enrollment.facts import facts_for
+from enrollment.places.models import Level
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
@@ -40,6 +41,7 @@ class TabletOut(BaseModel):
     last_seen_at: datetime | None
     apps_wanted: int
     apps_installed: int
+    cursor: str = Field(description="Give it as `after` to read on behind this row.")
 
 
 class AppOut(BaseModel):
@@ -102,6 +104,7 @@ def _row(row: TabletRow) -> dict[str, Any]:
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}." if pupil else None,
         "level": pupil.level.value if pupil else None, "os_version": t.os_version, "product_name": t.product_name,
         "last_seen_at": row.last_seen_at, "apps_wanted": row.apps_wanted, "apps_installed": row.apps_installed,
+        "cursor": row.cursor,
     }  # fmt: skip
 
 
@@ -112,12 +115,13 @@ def listed(
     town_id: UUID | None = None,
     school_id: UUID | None = None,
     state: TabletState | None = None,
+    level: Level | None = None,
     q: str | None = Query(None, max_length=64, description="Part of a tag, a serial number or a child's name."),
-    after: str | None = Query(None, max_length=24, description="The tag of the last row of the page before."),
+    after: str | None = Query(None, max_length=64, description="The `cursor` of the last row of the page before."),
     limit: int = Query(50, ge=1, le=200),
 ) -> list[dict[str, Any]]:
     """Tablets in the caller's reach, by tag."""
-    wanted = overview.Filter(town_id, school_id, state, q, after, limit)
+    wanted = overview.Filter(town_id, school_id, state, level, q, after, limit)
     return [_row(row) for row in overview.list_tablets(work, actor, wanted)]
 
 

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
 from enrollment.identity.service import goes_silent_on
 from enrollment.people.models import Pupil
 from enrollment.people.service import find_pupils
-from enrollment.places.models import School, SchoolClass
+from enrollment.places.models import Level, School, SchoolClass
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.care.models import LostCase
 from mdm.care.repository import CareRepository
 from mdm.devices.models import DeviceEnrollment, Heartbeat, PushTarget
 from mdm.kit.audit import AuditEvent
+from mdm.kit.errors import Invalid
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
 from mdm.queue import service as queue
@@ -35,9 +36,11 @@ class Filter:
     town_id: UUID | None = None
     school_id: UUID | None = None
     state: TabletState | None = None
+    level: Level | None = None
     text: str | None = None
-    after: str | None = None  # the tag of the last row of the page before
+    after: str | None = None  # the `cursor` of the last row of the page before
     limit: int = 50
+    tablet_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class TabletRow:
     apps_wanted: int
     apps_installed: int
 
+    @property
+    def cursor(self) -> str:
+        """Where the next page begins. Tags may repeat between towns, so the id stands behind."""
+        return f"{self.tablet.tag}~{self.tablet.id}"
+
 
 class OverviewRepository:
     """The SQL of the overview."""
@@ -61,13 +69,11 @@ class OverviewRepository:
 
     def rows(self, actor: Actor, wanted: Filter, pupil_ids: Sequence[UUID]) -> list[TabletRow]:
         statement = (
-            select(Tablet, Pupil, School, SchoolClass, Heartbeat.last_seen_at)
+            select(Tablet, Pupil, School, SchoolClass, _last_seen())
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(School, School.id == Tablet.school_id)
             .outerjoin(SchoolClass, SchoolClass.id == func.coalesce(Pupil.class_id, Tablet.class_id))
-            .outerjoin(DeviceEnrollment, (DeviceEnrollment.tablet_id == Tablet.id) & DeviceEnrollment.parent_id.is_(None))
-            .outerjoin(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
             .order_by(Tablet.tag, Tablet.id)
             .limit(wanted.limit)
         )
@@ -75,14 +81,20 @@ class OverviewRepository:
             (Tablet.town_id, wanted.town_id),
             (Tablet.school_id, wanted.school_id),
             (Tablet.state, wanted.state),
+            (Pupil.level, wanted.level),
+            (Tablet.id, wanted.tablet_id),
         ):
             if value is not None:
                 statement = statement.where(column == value)
         if wanted.after:
-            statement = statement.where(Tablet.tag > wanted.after)
+            statement = statement.where(_behind(wanted.after))
         if wanted.text:
-            like = f"%{wanted.text.upper()}%"
-            hits = [func.upper(Tablet.tag).like(like), func.upper(Tablet.serial).like(like), Pupil.id.in_(pupil_ids)]
+            like = wanted.text.upper()
+            hits = [
+                func.upper(Tablet.tag).contains(like, autoescape=True),
+                func.upper(Tablet.serial).contains(like, autoescape=True),
+                Pupil.id.in_(pupil_ids),
+            ]
             statement = statement.where(or_(*hits))
         found = self.session.execute(actor.narrow(statement, Tablet)).all()
         counts = self._app_counts([row[0].id for row in found])
@@ -123,6 +135,26 @@ class OverviewRepository:
         ).one_or_none()
 
 
+def _last_seen() -> ScalarSelect[datetime]:
+    """When a tablet was last heard, on any of its device channels."""
+    return (
+        select(func.max(Heartbeat.last_seen_at))
+        .join(DeviceEnrollment, DeviceEnrollment.id == Heartbeat.enrollment_id)
+        .where(DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None))
+        .correlate(Tablet)
+        .scalar_subquery()
+    )
+
+
+def _behind(cursor: str) -> ColumnElement[bool]:
+    """Rows after a cursor. Raises `Invalid`."""
+    tag, separator, last = cursor.rpartition("~")
+    try:
+        return or_(Tablet.tag > tag, (Tablet.tag == tag) & (Tablet.id > UUID(last))) if separator else Tablet.tag > cursor
+    except ValueError as error:
+        raise Invalid(field="after") from error
+
+
 def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
     """Tablets in the actor's reach, by tag. A text that could be a name is searched among pupils too, which is audited."""
     pupil_ids: list[UUID] = []
@@ -154,11 +186,7 @@ def view_tablet(work: Work, actor: Actor, tablet_id: UUID) -> TabletView:
     """Raises `TabletNotFound`."""
     tablet = tablets.get(work, actor, tablet_id)
     repository = OverviewRepository(work.session)
-    [row] = [
-        each
-        for each in repository.rows(actor, Filter(town_id=tablet.town_id, text=tablet.serial), [])
-        if each.tablet.id == tablet.id
-    ]
+    [row] = repository.rows(actor, Filter(tablet_id=tablet.id), [])
     found = repository.enrollment(tablet_id)
     reconcile = ReconcileRepository(work.session)
     return TabletView(

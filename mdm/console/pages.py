@@ -48,9 +48,9 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         return _page(request, "sign_in.html")
     language = _language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
-    rows = overview.list_tablets(work, actor, overview.Filter(state=chosen, text=q[:64] or None, after=after[:24] or None))
+    rows = overview.list_tablets(work, actor, overview.Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
     counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": rows[-1].tablet.tag}) if len(rows) == overview.Filter().limit else ""
+    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == overview.Filter().limit else ""
     return _page(
         request,
         "tablets.html",

@@ -1,0 +1,102 @@
+"""What surrounds every request of people: bounded bodies, careful headers, a request number, one line of access log.
+
+Plain ASGI, because the device channel passes here too and must not pay for it. Knows no route.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+
+from mdm.api.errors import problem
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+MAX_BODY = 10 * 2**20
+REQUEST_ID = "X-Request-ID"
+_CAREFUL = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+log = structlog.get_logger()
+
+
+class TooLarge(Exception):
+    """The body has grown beyond the limit while it was read."""
+
+
+class Guard:
+    """The outermost layer. The tablets' paths pass untouched: they bound, verify and log by themselves."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/mdm"):
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID, "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await _Turn(scope, receive, send, request_id).run(self.app, headers.get("content-length"))
+
+
+class _Turn:
+    """One request and its response."""
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, request_id: str) -> None:
+        self.scope, self.receive, self.send, self.request_id = scope, receive, send, request_id
+        self.read, self.status, self.too_large = 0, 0, False
+
+    async def run(self, app: App, length: str | None) -> None:
+        started = time.perf_counter()
+        try:
+            if length is not None and (not length.isdigit() or int(length) > MAX_BODY):
+                await self._refuse()
+                return
+            try:
+                await app(self.scope, self._bounded, self._careful)
+            except TooLarge:
+                if not self.status:
+                    await self._refuse()
+        finally:
+            # Never the query string, nor the code of an invitation: both are secrets that open something.
+            path = "/join/…" if self.scope["path"].startswith("/join/") else self.scope["path"][:200]
+            took = round((time.perf_counter() - started) * 1000, 1)
+            log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=took)
+
+    async def _bounded(self) -> Message:
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.read += len(message.get("body", b""))
+            if self.read > MAX_BODY:
+                self.too_large = True
+                raise TooLarge
+        return message
+
+    async def _careful(self, message: Message) -> None:
+        if self.too_large:  # a framework that caught the exception says 400; we know better
+            if not self.status:
+                await self._refuse()
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _CAREFUL.items():
+                headers.setdefault(name, value)
+            if self.scope["path"].startswith("/api/"):
+                headers.setdefault("Cache-Control", "no-store")
+            headers[REQUEST_ID] = self.request_id
+        await self.send(message)
+
+    async def _refuse(self) -> None:
+        self.status = 413
+        await problem(413, "too_large", "The request is too large.")(self.scope, self.receive, self.send)
