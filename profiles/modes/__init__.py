@@ -1,0 +1,1 @@
+"""Timetable and calendar, and the mode of a tablet at an instant."""

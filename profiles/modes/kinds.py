@@ -1,0 +1,21 @@
+"""The modes of a tablet (schools.md section 5). Names only: when each holds is decided elsewhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What a tablet is for at an instant. Values are stored and sent to tablets: they never change."""
+
+    SCHOOL = "school"
+    CLASS_SESSION = "class_session"
+    AFTER_SCHOOL = "after_school"
+    HOME = "home"
+    NIGHT_REST = "night_rest"
+    HOLIDAY = "holiday"
+    TRIP = "trip"
+    EXAM = "exam"
+    LOST = "lost"
+    QUARANTINE = "quarantine"
+    STORAGE = "storage"
