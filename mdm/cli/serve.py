@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uvicorn
+from fastapi import FastAPI
 
 from enrollment.identity import service as identity
 from enrollment.identity import tls
@@ -14,19 +15,24 @@ from mdm.web import create_app
 
 
 def web() -> int:
-    """Serve HTTPS until interrupted."""
+    """Serve until interrupted: HTTPS, or plain HTTP behind a proxy that ends TLS."""
     settings = Settings()
-    configure_logging(json=settings.log_json, level="info")
-    runtime = compose(settings)
-    with runtime.work() as work:
+    with compose(settings).work() as work:
         identity.ensure_authority(work)
-        chain, key = tls.ensure_server_certificate(work, preflight.host_names(settings))
-    app = create_app(runtime, embedded_worker=settings.embedded_worker)
+        files = tls.ensure_server_certificate(work, preflight.host_names(settings)) if settings.serve_tls else (None, None)
     uvicorn.run(
-        app, host=settings.bind_host, port=settings.bind_port, loop="uvloop", http="httptools", ssl_certfile=str(chain),
-        ssl_keyfile=str(key), access_log=False, server_header=False,
+        "mdm.cli.serve:application", factory=True, workers=settings.web_workers, host=settings.bind_host,
+        port=settings.bind_port, loop="uvloop", http="httptools", ssl_certfile=files[0], ssl_keyfile=files[1],
+        access_log=False, server_header=False, date_header=False, proxy_headers=False,
     )  # fmt: skip
     return 0
+
+
+def application() -> FastAPI:
+    """The web application of one server process."""
+    settings = Settings()
+    configure_logging(json=settings.log_json, level="info")
+    return create_app(compose(settings), embedded_worker=settings.embedded_worker)
 
 
 def worker() -> int:

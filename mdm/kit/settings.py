@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     bind_port: int = Field(8443, ge=0, le=65535)
     tls_certificate: Path | None = Field(None, description="PEM chain; empty: made by the embedded CA.")
     tls_key: Path | None = None
-    web_workers: int = Field(1, ge=1, le=64)
+    serve_tls: bool = Field(True, description="False: plain HTTP, only behind a proxy that ends TLS.")
+    web_workers: int = Field(1, ge=1, le=64, description="Server processes; more than one needs a broker and PostgreSQL.")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="CIDR list of TLS-ending proxies.")
     master_key_file: Path | None = Field(None, description="32+ random bytes; empty: secrets/master.key in the data folder.")
     organisation: str = "Cartable"

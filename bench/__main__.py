@@ -1,0 +1,100 @@
+"""`python -m bench`: runs the measurements on SQLite and on a durable PostgreSQL, and prints tables for bench/README.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import channel, fleet
+from bench.serving import serving
+from enrollment.identity import service as identity
+from mdm.composition import compose
+from mdm.kit.migrate import upgrade
+from mdm.kit.postgres import PostgresServer, find_binaries
+from mdm.kit.settings import Settings
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--tablets", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--connections", default="32,64,128")
+    parser.add_argument("--databases", default="postgresql,sqlite")
+    parser.add_argument("--history", type=int, default=300, help="answered commands that each tablet has in the last round")
+    asked = parser.parse_args()
+    _machine()
+    for database in asked.databases.split(","):
+        with _database(database) as (folder, url, pid):
+            print(f"\n### {database}, {asked.tablets} tablets\n")
+            _channel(folder, url, pid, asked)
+
+
+def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace) -> None:
+    runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
+    upgrade(runtime.engine)
+    with runtime.work() as work:
+        identity.ensure_authority(work)
+    _progress("seeding")
+    tablets = fleet.seed(runtime, asked.tablets)
+    numbers = [int(number) for number in asked.connections.split(",")]
+    print(channel.HEADER)
+    with serving(folder, url, pid) as server:
+        _progress("warming up")
+        channel.idle(server, tablets, 32, 2)
+        for connections in numbers:
+            print(channel.idle(server, tablets, connections, asked.seconds).line(), flush=True)
+        for connections in numbers:
+            print(channel.delivery(server, runtime, tablets, connections).line(), flush=True)
+        memory = server.cost().memory
+        if asked.history:
+            _progress(f"writing {asked.history} answered commands for each tablet")
+            fleet.give_history(runtime, [tablet.enrollment_id for tablet in tablets], asked.history)
+            print(f"\nwith {asked.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
+            print(channel.idle(server, tablets, 64, asked.seconds).line(), flush=True)
+            print(channel.delivery(server, runtime, tablets, 64).line(), flush=True)
+    print(f"\nmemory of the server process: {memory / 2**20:.0f} MB")
+    runtime.engine.dispose()
+
+
+@contextmanager
+def _database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
+    """An empty database, as durable as in production."""
+    folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
+    try:
+        if kind == "sqlite":
+            yield folder, f"sqlite:///{folder / 'cartable.db'}", None
+            return
+        binaries = find_binaries()
+        if binaries is None:
+            raise SystemExit("PostgreSQL was not found: run `make setup`")
+        server = PostgresServer(binaries, durable=True)
+        try:
+            assert server.process is not None
+            yield folder, server.create("bench"), server.process.pid
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _machine() -> None:
+    model = next(
+        (x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?"
+    )
+    print(f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}")
+
+
+def _progress(what: str) -> None:
+    print(f"… {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

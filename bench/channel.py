@@ -1,0 +1,96 @@
+"""The device channel under load: idle check-ins, and conversations that deliver two commands each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from bench.fleet import HOST, Seeded, open_commands
+from bench.load import Outcome, drive
+from bench.serving import PORT, Cost, Serving
+from mdm.kit.scope import SYSTEM
+from mdm.kit.work import Runtime
+from mdm.protocol.commands.registry import COMMANDS, build
+from mdm.queue import service as queue
+
+_ANSWER = {
+    "QueryResponses": {
+        "DeviceName": "M-000001", "OSVersion": "26.1", "BuildVersion": "23B85", "ModelName": "iPad", "ProductName": "iPad13,18",
+        "SerialNumber": "BENCH0000000001", "IsSupervised": True, "BatteryLevel": 0.82, "AvailableDeviceCapacity": 21.5,
+    }
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One line of the report."""
+
+    name: str
+    connections: int
+    outcome: Outcome
+    cost: Cost
+    #: What is counted per second: requests, or commands delivered.
+    units: int
+
+    def line(self) -> str:
+        """As a row of the table in bench/README.md."""
+        o, c = self.outcome, self.cost
+        n = max(o.requests, 1)
+        return (
+            f"| {self.name} | {self.connections} | {self.units / o.seconds:,.0f} | {o.percentile(0.5):.1f} | {o.percentile(0.99):.1f} "
+            f"| {1e6 * c.server_cpu / n:.0f} | {1e6 * c.database_cpu / n:.0f} | {c.statements / n:.2f} | {c.commits / n:.3f} "
+            f"| {o.wrong} |"
+        )
+
+
+HEADER = """| what | connections | per second | p50 ms | p99 ms | server µs/request | database µs/request | statements/request | commits/request | wrong |
+|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def idle(server: Serving, tablets: Sequence[Seeded], connections: int, seconds: float) -> Figures:
+    """Every tablet says Idle, again and again; there is nothing to do."""
+    conversations = [[tablet.put({"Status": "Idle"})] for tablet in tablets]
+    outcome, cost = _measured(server, conversations, connections, seconds, once=False)
+    return Figures("idle check-in", connections, outcome, cost, outcome.requests)
+
+
+def delivery(server: Serving, runtime: Runtime, tablets: Sequence[Seeded], connections: int) -> Figures:
+    """Every tablet has two commands waiting: Idle, Acknowledged, Acknowledged."""
+    ids = [tablet.enrollment_id for tablet in tablets]
+    with runtime.work() as work:
+        for request_type, args in (("DeviceInformation", {"queries": ["OSVersion"]}), ("SecurityInfo", {})):
+            assert request_type in COMMANDS
+            queue.enqueue(work, SYSTEM, build(request_type, args), ids)
+    with runtime.work() as work:
+        waiting = open_commands(work)
+    conversations = [
+        [
+            tablet.put({"Status": "Idle"}),
+            *(tablet.put({"Status": "Acknowledged", "CommandUUID": uuid, **_ANSWER}) for uuid in waiting[tablet.enrollment_id]),
+        ]
+        for tablet in tablets
+    ]
+    outcome, cost = _measured(server, conversations, connections, 600, once=True)
+    with runtime.work() as work:
+        left = len(open_commands(work))
+    if left:
+        raise RuntimeError(f"{left} tablets still have commands waiting")
+    return Figures("delivery of two commands", connections, outcome, cost, 2 * outcome.conversations)
+
+
+def _measured(
+    server: Serving, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool
+) -> tuple[Outcome, Cost]:
+    before = server.cost()
+    outcome = _elsewhere(drive, conversations, connections, seconds, once)
+    return outcome, server.cost() - before
+
+
+def _elsewhere(
+    act: Callable[..., Outcome], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
+) -> Outcome:
+    """In a process of its own: the load must not share the interpreter of anything that is measured."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(act, HOST, PORT, conversations, connections, seconds, once=once).result()

@@ -1,0 +1,47 @@
+"""The real server with two counters: statements and commits. Written to a file at SIGUSR1. Started by `bench.serving`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import event
+
+from mdm.composition import compose
+from mdm.kit.settings import Settings
+from mdm.kit.telemetry import configure_logging
+from mdm.web import create_app
+
+
+def main() -> None:
+    """Serve until terminated. The worker does not run here: it is measured apart."""
+    configure_logging(json=False, level="warning")
+    runtime = compose(Settings(_env_file=None))
+    counted = {"statements": 0, "commits": 0}
+
+    def statement(*_: object) -> None:
+        counted["statements"] += 1
+
+    def commit(_: object) -> None:
+        counted["commits"] += 1
+
+    event.listen(runtime.engine, "before_cursor_execute", statement)
+    event.listen(runtime.engine, "commit", commit)
+
+    def write(*_: object) -> None:
+        path = Path(os.environ["BENCH_COUNTS"])
+        path.with_suffix(".part").write_text(json.dumps(counted))
+        path.with_suffix(".part").rename(path)
+
+    signal.signal(signal.SIGUSR1, write)
+    uvicorn.run(
+        create_app(runtime), host="127.0.0.1", port=int(os.environ["BENCH_PORT"]), loop="uvloop", http="httptools",
+        access_log=False, server_header=False, date_header=False, proxy_headers=False, log_level="warning",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
