@@ -15,7 +15,7 @@ from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import accounts, bundles, care, errors, invitations, places, policy, rosters, system, tablets
 from mdm.api.guard import Guard
 from mdm.channel.batcher import Batcher
-from mdm.channel.endpoint import routes as channel_routes
+from mdm.channel.endpoint import ChannelEndpoint, DeviceDoor
 from mdm.kit.work import Runtime
 from mdm.push.certificates import active_topic
 
@@ -25,7 +25,7 @@ _DESCRIPTION = (
 _ROUTERS = (accounts, places, rosters, invitations, tablets, bundles, policy, care, system)
 
 
-def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> FastAPI:
+def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor:
     """Build the application on a runtime. With `embedded_worker`, worker and scheduler run beside it."""
     trust = TrustStore(runtime)
     batcher = Batcher(runtime, trust)
@@ -41,11 +41,10 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> FastAPI:
 
     app = _bare(lifespan)
     app.state.runtime = runtime
-    app.router.routes.extend(channel_routes(runtime, trust, batcher))
     app.router.routes.extend(scep_routes(runtime))
     app.router.routes.extend(joining_routes(runtime, active_topic))
     _console(app)
-    return app
+    return DeviceDoor(ChannelEndpoint(runtime, trust, batcher), app)
 
 
 def _worker(runtime: Runtime) -> Any:

@@ -6,8 +6,8 @@ The number of statements does not grow with the number of connect requests. Open
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ import structlog
 from mdm.channel import handlers, identity
 from mdm.channel.bodies import RenderedBodies
 from mdm.channel.errors import ChannelRefusal, Refused
-from mdm.channel.messages import EMPTY, FAILED, UNRECOGNIZED, ChannelRequest, Reply, refused
+from mdm.channel.messages import FAILED, UNRECOGNIZED, ChannelRequest, Reply, refused
 from mdm.channel.repository import ChannelRepository, Speaker
 from mdm.devices.models import EnrollmentState
 from mdm.kit.outbox import Topic
@@ -25,7 +25,7 @@ from mdm.kit.work import Work
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
 from mdm.protocol.connect import Answer, Status
-from mdm.queue.hot import Candidate, HotQueue, Known
+from mdm.queue.hot import Candidate, HotQueue, Said
 from mdm.queue.models import CommandState, Lane
 from mdm.queue.repository import QueueRepository
 from mdm.queue.rules import AFTER, parse_uuid, refused_at_delivery
@@ -34,6 +34,21 @@ log = structlog.get_logger()
 #: Rounds of looking for a command that may go out; each round ends at least one that may not.
 MAX_ROUNDS = 8
 _FINAL_STATES = (CommandState.ACKNOWLEDGED, CommandState.FAILED, CommandState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request of the connect loop by a tablet that may speak, and the command that waited for it at first sight."""
+
+    index: int
+    request: ChannelRequest
+    answer: Answer
+    speaker: Speaker
+    candidate: Candidate | None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.answer.status is Status.IDLE
 
 
 class Conversation:
@@ -49,18 +64,19 @@ class Conversation:
     def answer(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
         """Return one reply per request, in their order."""
         replies: list[Reply] = [FAILED] * len(requests)
-        speakers = self.channel.speakers(sorted({request.message.ids.channel_key for request in requests}))
-        connects: list[tuple[int, ChannelRequest, Speaker]] = []
+        asking = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, Answer)}
+        seen = self.channel.glance(list(asking.items()), self.now) if asking else {}
+        turns: list[Turn] = []
         for index, request in enumerate(requests):
-            if isinstance(request.message, CheckinMessage):
-                continue
-            verdict = self._admit(request, speakers.get(request.message.ids.channel_key))
-            if isinstance(verdict, Reply):
-                replies[index] = verdict
-            else:
-                connects.append((index, request, verdict))
-        if connects:
-            self._connect(connects, replies)
+            if isinstance(request.message, Answer):
+                speaker, candidate = seen.get(request.message.ids.channel_key, (None, None))
+                verdict = self._admit(request, speaker)
+                if isinstance(verdict, Reply):
+                    replies[index] = verdict
+                else:
+                    turns.append(Turn(index, request, request.message, verdict, candidate))
+        if turns:
+            self._connect(turns, replies)
         for index, request in enumerate(requests):
             if isinstance(request.message, CheckinMessage):
                 replies[index] = self._check_in(request)
@@ -81,67 +97,63 @@ class Conversation:
             return self._refuse(ids.device_key, ChannelRefusal(Refused.NOT_ENROLLED))
         return speaker
 
-    def _connect(self, connects: list[tuple[int, ChannelRequest, Speaker]], replies: list[Reply]) -> None:
-        self.channel.beat([speaker.enrollment_id for _, _, speaker in connects], self.now)
-        self._settle([(request, speaker) for _, request, speaker in connects])
-        ready: dict[bool, dict[int, Speaker]] = defaultdict(dict)
-        for index, request, speaker in connects:
-            replies[index] = EMPTY
-            if speaker.state is EnrollmentState.ENROLLED:
-                ready[_is_idle(request)][speaker.enrollment_id] = speaker
-        chosen: dict[tuple[bool, int], Candidate] = {}
-        for beginning, waiting in ready.items():
-            for enrollment_id, candidate in self._choose(waiting, beginning=beginning).items():
-                chosen[beginning, enrollment_id] = candidate
-        if not chosen:
-            return
-        self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
-        self.bodies.load(self.work.session, [candidate.body_id for candidate in chosen.values()])
-        for index, request, speaker in connects:
-            candidate_or_none = chosen.get((_is_idle(request), speaker.enrollment_id))
-            if candidate_or_none is not None:
-                c = candidate_or_none
-                replies[index] = Reply(200, self.bodies.plist(c.body_id, c.nonce, c.command_id))
+    def _connect(self, turns: list[Turn], replies: list[Reply]) -> None:
+        answers = [turn for turn in turns if not turn.is_idle]
+        if answers:
+            self._settle(answers)
+        chosen = self._chosen(turns, {turn.speaker.enrollment_id for turn in answers})
+        if chosen:
+            self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
+            self.bodies.load(self.work.session, [candidate.body_id for candidate in chosen.values()])
+        for turn in turns:
+            found = chosen.get((turn.is_idle, turn.speaker.enrollment_id))
+            body = self.bodies.plist(found.body_id, found.nonce, found.command_id) if found else b""
+            replies[turn.index] = Reply(200, body)
 
-    def _settle(self, turns: list[tuple[ChannelRequest, Speaker]]) -> None:
+    def _chosen(self, turns: list[Turn], answered: set[int]) -> dict[tuple[bool, int], Candidate]:
+        """What goes out, by (begins a conversation, enrolment)."""
+        waiting: dict[bool, dict[int, Speaker]] = {True: {}, False: {}}
+        glanced: dict[int, Candidate] = {}
+        for turn in turns:
+            number = turn.speaker.enrollment_id
+            if turn.speaker.state is not EnrollmentState.ENROLLED:
+                continue
+            if number in answered:  # what we saw at first has changed by the answer
+                waiting[turn.is_idle][number] = turn.speaker
+            elif turn.candidate is not None:
+                waiting[True][number], glanced[number] = turn.speaker, turn.candidate
+        return {
+            (beginning, number): candidate
+            for beginning, speakers in waiting.items()
+            if speakers
+            for number, candidate in self._choose(speakers, glanced if beginning else {}, beginning=beginning).items()
+        }
+
+    def _settle(self, turns: list[Turn]) -> None:
         """Write what the answers of this batch change. An answer we never asked for changes nothing."""
-        said: dict[int, tuple[int, ChannelRequest, Speaker]] = {}
-        for request, speaker in turns:
-            parsed = parse_uuid(uuid) if isinstance(request.message, Answer) and (uuid := request.message.command_uuid) else None
-            if parsed is not None:
-                said[parsed[1]] = (parsed[0], request, speaker)
-        if not said:
-            return
-        known = self.queue.asked(sorted(said))
-        settled: list[dict[str, Any]] = []
-        answers: list[dict[str, Any]] = []
-        for command_id, (nonce, request, speaker) in said.items():
-            command = known.get(command_id)
-            if command is None or not _fits(command, nonce, speaker):
-                log.info("channel.answer_unasked", enrollment=speaker.enrollment_id)
-                continue
-            assert isinstance(request.message, Answer)
-            state = AFTER.get(request.message.status)
-            if state is None:
-                continue
-            ends = state is not CommandState.NOT_NOW
-            why = request.message.innermost_error
-            settled.append({"id": command_id, "state": state.value, "at": self.now if ends else None, "why": why})
-            if ends:
-                answers.append(_kept(command_id, request, self.now))
-        if settled:
-            self.queue.settle(settled)
+        said: dict[int, tuple[Said, Turn]] = {}
+        for turn in turns:
+            parsed = parse_uuid(turn.answer.command_uuid) if turn.answer.command_uuid else None
+            state = AFTER.get(turn.answer.status)
+            if parsed is not None and state is not None:
+                nonce, number = parsed
+                said[number] = Said(number, nonce, turn.speaker.enrollment_id, state, turn.answer.innermost_error), turn
+        settled = self.queue.settle([one for one, _ in said.values()], self.now) if said else {}
+        answers = [_kept(number, said[number][1], self.now) for number, state in settled.items() if state in _FINAL_STATES]
+        for number in said.keys() - settled.keys():
+            log.info("channel.answer_unasked", enrollment=said[number][0].enrollment_id)
         if answers:
             self.queue.keep_answers(answers)
             self.work.later(Topic.ANSWER, *(answer["command_id"] for answer in answers))
 
-    def _choose(self, waiting: dict[int, Speaker], *, beginning: bool) -> dict[int, Candidate]:
+    def _choose(self, waiting: dict[int, Speaker], glanced: dict[int, Candidate], *, beginning: bool) -> dict[int, Candidate]:
         """The command each enrolment gets now. One that may not go out is ended, and the next is looked at."""
         chosen: dict[int, Candidate] = {}
-        undecided = set(waiting)
+        candidates = list(glanced.values())
+        undecided = waiting.keys() - glanced.keys()
         for _ in range(MAX_ROUNDS):
-            candidates = self.queue.next_for(sorted(undecided), self.now, beginning=beginning)
-            ended: list[dict[str, Any]] = []
+            candidates += self.queue.next_for(sorted(undecided), self.now, beginning=beginning)
+            ended: list[tuple[int, CommandState, str]] = []
             undecided = set()
             stopped = self._stopped(candidates, waiting)
             for candidate in candidates:
@@ -150,12 +162,12 @@ class Conversation:
                 if verdict is None:
                     chosen[candidate.enrollment_id] = candidate
                 elif verdict != _WAIT:
-                    state, why = verdict
-                    ended.append({"id": candidate.command_id, "state": state.value, "why": why, "at": self.now})
+                    ended.append((candidate.command_id, *verdict))
                     undecided.add(candidate.enrollment_id)
             if not ended:
                 break
-            self.queue.refuse(ended)
+            self.queue.refuse(ended, self.now)
+            candidates = []
         return chosen
 
     def _stopped(self, candidates: list[Candidate], waiting: dict[int, Speaker]) -> set[UUID]:
@@ -197,22 +209,8 @@ def _verdict(candidate: Candidate, speaker: Speaker, *, stopped: bool) -> tuple[
     return None if why is None else (CommandState.CANCELLED if order.destructive else CommandState.REJECTED, why)
 
 
-def _is_idle(request: ChannelRequest) -> bool:
-    return isinstance(request.message, Answer) and request.message.status is Status.IDLE
-
-
-def _fits(command: Known, nonce: int, speaker: Speaker) -> bool:
-    """Whether the answer speaks of a command of this enrolment that is still open."""
-    return (
-        command.nonce == nonce
-        and command.enrollment_id == speaker.enrollment_id
-        and command.state in (CommandState.QUEUED, CommandState.SENT, CommandState.NOT_NOW)
-    )
-
-
-def _kept(command_id: int, request: ChannelRequest, now: datetime) -> dict[str, Any]:
-    assert isinstance(request.message, Answer)
-    answer = request.message
+def _kept(command_id: int, turn: Turn, now: datetime) -> dict[str, Any]:
+    answer = turn.answer
     has_result = answer.status is Status.ACKNOWLEDGED and any(k not in _COMMON for k in answer.body)
     chain = [
         {key: value for key, value in link.items() if isinstance(value, str | int | float | bool)} for link in answer.error_chain
@@ -222,7 +220,7 @@ def _kept(command_id: int, request: ChannelRequest, now: datetime) -> dict[str, 
         "status": answer.status.value,
         "received_at": now,
         "error_chain": chain or None,
-        "body": zlib.compress(request.raw, 6) if has_result else None,
+        "body": zlib.compress(turn.request.raw, 1) if has_result else None,
     }
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import structlog
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import BaseRoute, Route
 
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.batcher import Batcher
 from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.identity import Verifier
-from mdm.channel.messages import ChannelRequest, Reply, refused
+from mdm.channel.messages import FAILED, ChannelRequest, Reply, refused
 from mdm.kit.work import Runtime
 from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
@@ -23,6 +22,7 @@ from mdm.protocol.errors import BadMessage, BadPlist
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 20 * 2**20
 #: Larger bodies are parsed in a thread: a report of 160 kB would hold the event loop for 10 ms.
@@ -30,14 +30,29 @@ LARGE = 16 * 1024
 log = structlog.get_logger()
 
 
-def routes(runtime: Runtime, trust: TrustStore, batcher: Batcher) -> list[BaseRoute]:
-    """The routes of the device channel."""
-    endpoint = ChannelEndpoint(runtime, trust, batcher)
-    return [Route(path, endpoint, methods=["PUT", "POST"]) for path in ("/mdm", "/mdm/checkin")]
+#: Check-in and connect may share one path: the message tells them apart.
+PATHS = ("/mdm", "/mdm/checkin")
+
+
+class DeviceDoor:
+    """The server's front: tablets go straight to their channel, everybody else to the application behind.
+
+    Not a route: matching and wrapping a request like those of people costs more than answering a tablet.
+    """
+
+    def __init__(self, tablets: ChannelEndpoint, people: App) -> None:
+        self._tablets = tablets
+        self.people = people
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in PATHS:
+            await self._tablets(scope, receive, send)
+        else:
+            await self.people(scope, receive, send)
 
 
 class ChannelEndpoint:
-    """The ASGI application behind both paths: check-in and connect may share one."""
+    """The ASGI application behind the paths of tablets."""
 
     def __init__(self, runtime: Runtime, trust: TrustStore, batcher: Batcher) -> None:
         self._clock = runtime.clock
@@ -45,6 +60,9 @@ class ChannelEndpoint:
         self._batcher = batcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("PUT", "POST"):
+            await _write(refused(405), send)
+            return
         try:
             headers = dict(scope["headers"])
             body = await _read(headers, receive)
@@ -58,6 +76,9 @@ class ChannelEndpoint:
         except ChannelRefusal as refusal:
             log.warning("channel.refused", reason=refusal.reason.value, detail=refusal.detail)
             reply = refused(refusal.status)
+        except Exception:
+            log.exception("channel.failed")
+            reply = FAILED
         await _write(reply, send)
 
     def _request(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> ChannelRequest:

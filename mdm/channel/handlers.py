@@ -33,7 +33,7 @@ def handle(work: Work, message: c.CheckinMessage, fingerprint: str) -> Reply:
     enrollment = _speaker(work, repository, message, fingerprint)
     if enrollment.state is EnrollmentState.RETIRED:
         return UNRECOGNIZED
-    repository.beat([enrollment.id], work.now)
+    repository.beat(enrollment.id, work.now)
     return _HANDLERS[type(message)](work, message, enrollment)
 
 

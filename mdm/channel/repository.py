@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.expression import bindparam
-from sqlalchemy.types import BigInteger, String
 
 from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
 from mdm.kit.db import Utc
+from mdm.kit.sets import parameters, table_of
+from mdm.queue.hot import BEGINNING, FIRST_OPEN, Candidate
+from mdm.queue.models import CommandState
 
-_WHO = """
+_ASKED = {"channel_key": "text", "print": "text"}
+#: Who speaks, and what waits for them: the answer to an idle tablet in one statement.
+_GLANCE = """
 SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.town_id,
-       t.evidence_hold, t.supervised, t.os_version
-FROM device_enrollment e JOIN tablet t ON t.id = e.tablet_id
-WHERE e.channel_key {keys}
+       t.evidence_hold, t.supervised, t.os_version, c.id, c.body_id, c.state, c.lane, b.nonce, b.request_type
+FROM {asked} JOIN device_enrollment e ON e.channel_key = asked.channel_key JOIN tablet t ON t.id = e.tablet_id
+LEFT JOIN command c ON c.id = ({first}) LEFT JOIN command_body b ON b.id = c.body_id
 """
-_BEAT = "UPDATE heartbeat SET last_seen_at = :now WHERE enrollment_id {ids}"
+_PINNED = "asked.print = e.fingerprint OR asked.print = e.next_fingerprint"
+#: PostgreSQL touches the heartbeats in the same statement; a certificate that is not pinned touches nothing.
+_BEAT = """
+UPDATE heartbeat SET last_seen_at = :now FROM {asked} JOIN device_enrollment e ON e.channel_key = asked.channel_key
+WHERE heartbeat.enrollment_id = e.id AND ({pinned})
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +61,21 @@ class ChannelRepository:
         self.session = session
         self.dialect = session.get_bind().dialect.name
 
-    def speakers(self, channel_keys: Sequence[str]) -> dict[str, Speaker]:
-        """Who is behind these keys."""
-        rows = self.session.execute(_statement(self.dialect, "who"), {"keys": self._list(channel_keys)})
+    def glance(self, asking: Sequence[tuple[str, str]], now: datetime) -> dict[str, tuple[Speaker, Candidate | None]]:
+        """Who is behind these (channel key, fingerprint) pairs, and the first command that waits for each. Touches the
+        heartbeats of those who are pinned to that fingerprint.
+        """
+        values = {**parameters(self.dialect, "asked", _ASKED, asking), "now": now}
+        connection = self.session.connection()
+        if self.dialect != "postgresql":
+            connection.execute(_statement(self.dialect, "beat"), values)
         return {
-            row[0]: Speaker(
-                row[1], row[2], EnrollmentState(row[3]), row[4], row[5], _uuid(row[6]), bool(row[7]),
-                None if row[8] is None else bool(row[8]), row[9],
-            )
-            for row in rows
-        }  # fmt: skip
+            row[0]: (_speaker(row), _candidate(row)) for row in connection.execute(_statement(self.dialect, "glance"), values)
+        }
 
-    def beat(self, enrollment_ids: Sequence[int], now: datetime) -> None:
-        """Touch the heartbeats; from here on this transaction holds these enrolments."""
-        self.session.execute(_statement(self.dialect, "beat"), {"ids": self._list(sorted(enrollment_ids)), "now": now})
+    def beat(self, enrollment_id: int, now: datetime) -> None:
+        """Touch one heartbeat."""
+        self.session.execute(update(Heartbeat).where(Heartbeat.enrollment_id == enrollment_id).values(last_seen_at=now))
 
     def by_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
         statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
@@ -157,8 +164,16 @@ class ChannelRepository:
     def _insert(self, model: Any) -> Any:
         return postgresql.insert(model) if self.dialect == "postgresql" else sqlite.insert(model)
 
-    def _list(self, values: Sequence[Any]) -> Any:
-        return json.dumps(list(values)) if self.dialect == "sqlite" else list(values)
+
+def _speaker(row: Any) -> Speaker:
+    return Speaker(
+        row[1], row[2], EnrollmentState(row[3]), row[4], row[5], _uuid(row[6]), bool(row[7]),
+        None if row[8] is None else bool(row[8]), row[9],
+    )  # fmt: skip
+
+
+def _candidate(row: Any) -> Candidate | None:
+    return None if row[10] is None else Candidate(row[1], row[10], row[11], CommandState(row[12]), row[13], row[14], row[15])
 
 
 _BUILT: dict[tuple[str, str], Any] = {}
@@ -166,11 +181,13 @@ _BUILT: dict[tuple[str, str], Any] = {}
 
 def _statement(dialect: str, name: str) -> Any:
     if (dialect, name) not in _BUILT:
-        listed = "= ANY(:{0})" if dialect == "postgresql" else "IN (SELECT value FROM json_each(:{0}))"
-        keys = bindparam("keys", type_=ARRAY(String) if dialect == "postgresql" else String())
-        ids = bindparam("ids", type_=ARRAY(BigInteger) if dialect == "postgresql" else String())
-        _BUILT[dialect, "who"] = text(_WHO.format(keys=listed.format("keys"))).bindparams(keys)
-        _BUILT[dialect, "beat"] = text(_BEAT.format(ids=listed.format("ids"))).bindparams(ids, bindparam("now", type_=Utc()))
+        asked = table_of(dialect, "asked", _ASKED)
+        beat = _BEAT.format(asked=asked, pinned=_PINNED)
+        glance = _GLANCE.format(asked=asked, first=FIRST_OPEN.format(states=BEGINNING))
+        if dialect == "postgresql":
+            glance = f"WITH beat AS ({beat}) {glance}"
+        now = bindparam("now", type_=Utc())
+        _BUILT[dialect, "glance"], _BUILT[dialect, "beat"] = text(glance).bindparams(now), text(beat).bindparams(now)
     return _BUILT[dialect, name]
 
 

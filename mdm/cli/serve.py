@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uvicorn
-from fastapi import FastAPI
 
 from enrollment.identity import service as identity
 from enrollment.identity import tls
+from mdm.channel.endpoint import DeviceDoor
 from mdm.cli import preflight
 from mdm.composition import compose
 from mdm.kit.settings import Settings
@@ -28,7 +28,7 @@ def web() -> int:
     return 0
 
 
-def application() -> FastAPI:
+def application() -> DeviceDoor:
     """The web application of one server process."""
     settings = Settings()
     configure_logging(json=settings.log_json, level="info")

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Index, String, case, delete, func, select, update
+from sqlalchemy import Index, String, bindparam, case, column, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from mdm.kit.db import Base, BigKey, EnumText, Utc
+from mdm.kit.sets import parameters, table_of
 
 
 class Topic(StrEnum):
@@ -59,13 +61,23 @@ def put(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_b
     if not keys:
         return
     dialect = session.get_bind().dialect.name
+    values = parameters(dialect, "keys", _KEYS, [(key,) for key in sorted(set(keys))])
+    session.connection().execute(_put(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now})
+
+
+_KEYS = {"key": "text"}
+_NEW = "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
+
+
+@cache
+def _put(dialect: str) -> Any:
+    """One statement for any number of jobs: every answer of every tablet leaves one."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    rows = [
-        {"topic": topic, "key": key, "not_before": not_before or now, "created_at": now, "attempts": 0}
-        for key in sorted(set(keys))
-    ]
-    statement = sooner(insert(OutboxRow))
-    session.execute(statement, rows)
+    listed = text(
+        _NEW.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=table_of(dialect, "keys", _KEYS))
+    ).bindparams(bindparam("not_before", type_=Utc()), bindparam("now", type_=Utc()))
+    columns = ["topic", "key", "not_before", "created_at", "attempts"]
+    return sooner(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))
 
 
 def sooner(statement: Any) -> Any:

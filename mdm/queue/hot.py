@@ -1,7 +1,7 @@
 """The channel's batch statements on commands: settle answers, pick the next, mark as sent. Constant in number.
 
-Written as SQL text: they run for every check-in of every tablet. The two dialects differ only in how a list
-of values is handed over.
+Written as SQL text: they run for every check-in of every tablet. The two dialects differ only in how a set
+of rows is handed over.
 """
 
 from __future__ import annotations
@@ -13,52 +13,63 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger, LargeBinary, String
+from sqlalchemy.types import LargeBinary
 
 from mdm.kit.db import Json, Utc
+from mdm.kit.sets import parameters, table_of
 from mdm.queue.models import CommandState
 
-_IDS = {
-    "postgresql": "= ANY(:ids)",
-    "sqlite": "IN (SELECT value FROM json_each(:ids))",
-}
+_IDS = {"id": "bigint"}
+_ANSWERED = {"id": "bigint", "nonce": "bigint", "owner": "bigint", "state": "text", "why": "text"}
+_ENDED = {"id": "bigint", "state": "text", "why": "text"}
 
+#: In a conversation that goes on, what was put off stays put off; a new one offers it again.
+GOING_ON = "'queued', 'sent'"
+BEGINNING = "'queued', 'sent', 'not_now'"
+
+#: The first open command of the enrolment `e`, by lane, then age.
+FIRST_OPEN = """
+SELECT q.id FROM command q
+WHERE q.enrollment_id = e.id AND q.state IN ({states})
+  AND q.deadline > :now AND (q.not_before IS NULL OR q.not_before <= :now) AND q.generation = e.generation
+ORDER BY q.lane, q.id LIMIT 1
+"""
 _NEXT = """
 SELECT c.enrollment_id, c.id, c.body_id, c.state, c.lane, b.nonce, b.request_type
 FROM command c JOIN command_body b ON b.id = c.body_id
-WHERE c.id IN (
-    SELECT (SELECT q.id FROM command q
-            WHERE q.enrollment_id = e.id AND q.state IN ({states})
-              AND q.deadline > :now AND (q.not_before IS NULL OR q.not_before <= :now) AND q.generation = e.generation
-            ORDER BY q.lane, q.id LIMIT 1)
-    FROM device_enrollment e WHERE e.id {ids})
+WHERE c.id IN (SELECT ({first}) FROM {asked} JOIN device_enrollment e ON e.id = asked.id)
 """
-_ASKED = """
-SELECT c.id, c.enrollment_id, c.state, b.nonce, b.request_type
-FROM command c JOIN command_body b ON b.id = c.body_id WHERE c.id {ids}
-"""
+#: An answer changes only a command of its own enrolment, made by us, that is still open. A command that is put off gives
+#: way when an equal one waits already.
 _SETTLE = """
-UPDATE command SET finished_at = :at, why = :why, state = CASE
-    WHEN :state = 'not_now' AND EXISTS (
+UPDATE command SET why = said.why,
+    finished_at = CASE WHEN said.state = 'not_now' THEN NULL ELSE :now END,
+    state = CASE WHEN said.state = 'not_now' AND EXISTS (
         SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
-        AND o.state IN ('queued', 'not_now') AND o.id <> command.id) THEN 'superseded'
-    ELSE :state END
-WHERE id = :id AND state IN ('queued', 'sent', 'not_now')
+        AND o.state IN ('queued', 'not_now') AND o.id <> command.id) THEN 'superseded' ELSE said.state END
+FROM {said}, command_body b
+WHERE command.id = said.id AND command.enrollment_id = said.owner AND command.state IN ('queued', 'sent', 'not_now')
+  AND b.id = command.body_id AND b.nonce = said.nonce
+RETURNING command.id, command.state
 """
-_SENT = "UPDATE command SET state = 'sent', sent_at = :now, deliveries = deliveries + 1 WHERE id {ids}"
-_REFUSE = "UPDATE command SET state = :state, why = :why, finished_at = :at WHERE id = :id"
+_SENT = """
+UPDATE command SET state = 'sent', sent_at = :now, deliveries = deliveries + 1 FROM {chosen} WHERE command.id = chosen.id
+"""
+_REFUSE = """
+UPDATE command SET state = ended.state, why = ended.why, finished_at = :now FROM {ended} WHERE command.id = ended.id
+"""
 _ANSWER = """
 INSERT INTO command_answer (command_id, status, received_at, error_chain, body)
-VALUES (:command_id, :status, :received_at, :error_chain, :body)
+{rows}
 ON CONFLICT (command_id) DO UPDATE SET status = excluded.status, received_at = excluded.received_at,
     error_chain = excluded.error_chain, body = excluded.body
 """
-
-#: In a conversation that goes on, what was put off stays put off; a new one offers it again.
-_GOING_ON = "'queued', 'sent'"
-_BEGINNING = "'queued', 'sent', 'not_now'"
+_ANSWER_ROWS = {
+    "postgresql": "SELECT * FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
+    " CAST(:received_at AS timestamptz[]), CAST(:error_chain AS jsonb[]), CAST(:body AS bytea[]))",
+    "sqlite": "VALUES (:command_id, :status, :received_at, :error_chain, :body)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,72 +86,75 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A command that an answer speaks of."""
+class Said:
+    """What an answer makes of a command, if it is one of the enrolment's own."""
 
     command_id: int
+    nonce: int
     enrollment_id: int
     state: CommandState
-    nonce: int
-    request_type: str
+    why: str | None
 
 
 class HotQueue:
     """The batch statements, on one session."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
-        self.statements = _statements(session.get_bind().dialect.name)
+        self.connection = session.connection()
+        self.dialect = self.connection.dialect.name
+        self.statements = _statements(self.dialect)
 
     def next_for(self, enrollment_ids: Sequence[int], now: datetime, *, beginning: bool) -> list[Candidate]:
-        """The first open command of each enrolment, by lane, then age."""
+        """The first open command of each enrolment."""
         if not enrollment_ids:
             return []
-        statement = self.statements["next_beginning" if beginning else "next_going_on"]
-        rows = self.session.execute(statement, {"ids": self._list(enrollment_ids), "now": now})
+        name = "next_beginning" if beginning else "next_going_on"
+        rows = self._run(name, "asked", _IDS, [(number,) for number in enrollment_ids], now)
         return [Candidate(e, c, b, CommandState(s), lane, n, t) for e, c, b, s, lane, n, t in rows]
 
-    def asked(self, command_ids: Sequence[int]) -> dict[int, Known]:
-        """The commands of these numbers."""
-        rows = self.session.execute(self.statements["asked"], {"ids": self._list(command_ids)})
-        return {c: Known(c, e, CommandState(s), n, t) for c, e, s, n, t in rows}
+    def settle(self, said: Sequence[Said], now: datetime) -> dict[int, CommandState]:
+        """Write what the answers lead to. Returns the new states of the commands that they fitted."""
+        values = [(a.command_id, a.nonce, a.enrollment_id, a.state.value, a.why) for a in said]
+        return {row[0]: CommandState(row[1]) for row in self._run("settle", "said", _ANSWERED, values, now).all()}
 
-    def settle(self, rows: list[dict[str, Any]]) -> None:
-        """Write the states that answers lead to: id, state, at, why."""
-        self.session.execute(self.statements["settle"], rows)
-
-    def refuse(self, rows: list[dict[str, Any]]) -> None:
-        """End commands that must not go out: id, state, at, why."""
-        self.session.execute(self.statements["refuse"], rows)
+    def refuse(self, ended: Sequence[tuple[int, CommandState, str]], now: datetime) -> None:
+        """End commands that must not go out: id, state, why."""
+        self._run("refuse", "ended", _ENDED, [(number, state.value, why) for number, state, why in ended], now)
 
     def keep_answers(self, rows: list[dict[str, Any]]) -> None:
         """Keep what was answered: command_id, status, received_at, error_chain, body (zlib)."""
-        self.session.execute(self.statements["answer"], rows)
+        if self.dialect == "postgresql":
+            columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+            columns["error_chain"] = [None if chain is None else json.dumps(chain) for chain in columns["error_chain"]]
+            self.connection.execute(self.statements["answer"], columns)
+        else:
+            self.connection.execute(self.statements["answer"], rows)
 
     def mark_sent(self, command_ids: Sequence[int], now: datetime) -> None:
         """These commands are in the responses of this batch."""
-        self.session.execute(self.statements["sent"], {"ids": self._list(command_ids), "now": now})
+        self._run("sent", "chosen", _IDS, [(number,) for number in command_ids], now)
 
-    def _list(self, values: Sequence[int]) -> Any:
-        return json.dumps(list(values)) if self.session.get_bind().dialect.name == "sqlite" else list(values)
+    def _run(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
+        return self.connection.execute(self.statements[name], {**parameters(self.dialect, alias, columns, rows), "now": now})
 
 
 def _build(dialect: str) -> dict[str, Any]:
-    ids = _IDS[dialect]
-    listed = bindparam("ids", type_=ARRAY(BigInteger) if dialect == "postgresql" else String())
     now = bindparam("now", type_=Utc())
-    at = bindparam("at", type_=Utc())
-    state = bindparam("state", type_=String(32))
+
+    def statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
+        return text(template.format(**{alias: table_of(dialect, alias, columns)}, **parts)).bindparams(now)
+
+    rows = text(_ANSWER.format(rows=_ANSWER_ROWS[dialect]))
+    if dialect == "sqlite":
+        types: dict[str, Any] = {"received_at": Utc(), "error_chain": Json, "body": LargeBinary()}
+        rows = rows.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
     return {
-        "next_beginning": text(_NEXT.format(ids=ids, states=_BEGINNING)).bindparams(listed, now),
-        "next_going_on": text(_NEXT.format(ids=ids, states=_GOING_ON)).bindparams(listed, now),
-        "asked": text(_ASKED.format(ids=ids)).bindparams(listed),
-        "settle": text(_SETTLE).bindparams(at, state),
-        "refuse": text(_REFUSE).bindparams(at, state),
-        "sent": text(_SENT.format(ids=ids)).bindparams(listed, now),
-        "answer": text(_ANSWER).bindparams(
-            bindparam("received_at", type_=Utc()), bindparam("error_chain", type_=Json), bindparam("body", type_=LargeBinary())
-        ),
+        "next_beginning": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=BEGINNING)),
+        "next_going_on": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=GOING_ON)),
+        "settle": statement(_SETTLE, "said", _ANSWERED),
+        "refuse": statement(_REFUSE, "ended", _ENDED),
+        "sent": statement(_SENT, "chosen", _IDS),
+        "answer": rows,
     }
 
 
