@@ -19,6 +19,7 @@ from mdm.composition import compose
 from mdm.kit.migrate import upgrade
 from mdm.kit.postgres import PostgresServer, find_binaries
 from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
 
 
 def main() -> None:
@@ -28,12 +29,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--connections", default="32,64,128")
     parser.add_argument("--databases", default="postgresql,sqlite")
+    parser.add_argument("--workers", type=int, default=1, help="server processes")
     parser.add_argument("--history", type=int, default=300, help="answered commands that each tablet has in the last round")
     asked = parser.parse_args()
     _machine()
     for database in asked.databases.split(","):
         with _database(database) as (folder, url, pid):
-            print(f"\n### {database}, {asked.tablets} tablets\n")
+            print(f"\n### {database}, {asked.tablets} tablets, {asked.workers} server process(es)\n")
             _channel(folder, url, pid, asked)
 
 
@@ -44,9 +46,10 @@ def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace)
         identity.ensure_authority(work)
     _progress("seeding")
     tablets = fleet.seed(runtime, asked.tablets)
+    _settle(runtime)
     numbers = [int(number) for number in asked.connections.split(",")]
     print(channel.HEADER)
-    with serving(folder, url, pid) as server:
+    with serving(folder, url, pid, asked.workers) as server:
         _progress("warming up")
         channel.idle(server, tablets, 32, 2)
         for connections in numbers:
@@ -57,11 +60,18 @@ def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace)
         if asked.history:
             _progress(f"writing {asked.history} answered commands for each tablet")
             fleet.give_history(runtime, [tablet.enrollment_id for tablet in tablets], asked.history)
+            _settle(runtime)
             print(f"\nwith {asked.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
             print(channel.idle(server, tablets, 64, asked.seconds).line(), flush=True)
             print(channel.delivery(server, runtime, tablets, 64).line(), flush=True)
     print(f"\nmemory of the server process: {memory / 2**20:.0f} MB")
     runtime.engine.dispose()
+
+
+def _settle(runtime: Runtime) -> None:
+    """Give the database the statistics that it would have gathered by itself within a minute."""
+    with runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import uvicorn
@@ -31,16 +32,23 @@ def main() -> None:
     event.listen(runtime.engine, "before_cursor_execute", statement)
     event.listen(runtime.engine, "commit", commit)
 
+    folder = Path(os.environ["BENCH_FOLDER"])
+
     def write(*_: object) -> None:
-        path = Path(os.environ["BENCH_COUNTS"])
+        path = folder / f"counts-{os.getpid()}.json"
         path.with_suffix(".part").write_text(json.dumps(counted))
         path.with_suffix(".part").rename(path)
 
     signal.signal(signal.SIGUSR1, write)
-    uvicorn.run(
-        create_app(runtime), host="127.0.0.1", port=int(os.environ["BENCH_PORT"]), loop="uvloop", http="httptools",
-        access_log=False, server_header=False, date_header=False, proxy_headers=False, log_level="warning",
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind(("127.0.0.1", int(os.environ["BENCH_PORT"])))
+    config = uvicorn.Config(
+        create_app(runtime), loop="uvloop", http="httptools", access_log=False, server_header=False, date_header=False,
+        proxy_headers=False, log_level="warning",
     )  # fmt: skip
+    (folder / f"ready-{os.getpid()}").touch()
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 _TICK = os.sysconf("SC_CLK_TCK")
 PORT = 18080
@@ -41,61 +39,67 @@ class Cost:
 
 @dataclass(slots=True)
 class Serving:
-    """A running server."""
+    """The running server: one process or several on one port."""
 
-    process: subprocess.Popen[bytes]
-    counts: Path
+    processes: list[subprocess.Popen[bytes]]
+    folder: Path
     database_pid: int | None
 
     def cost(self) -> Cost:
-        """Ask the server to write its counters, and read the processes' accounts."""
-        self.counts.unlink(missing_ok=True)
-        self.process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + 5
-        while not self.counts.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        counted = json.loads(self.counts.read_text())
+        """Ask each process to write its counters, and read the accounts of all."""
+        counted = [self._counts(process) for process in self.processes]
         return Cost(
-            _cpu(self.process.pid),
+            sum(_cpu(process.pid) for process in self.processes),
             sum(_cpu(pid) for pid in _family(self.database_pid)) if self.database_pid else 0.0,
-            counted["statements"],
-            counted["commits"],
-            _memory(self.process.pid),
+            sum(each["statements"] for each in counted),
+            sum(each["commits"] for each in counted),
+            max(_memory(process.pid) for process in self.processes),
         )
+
+    def _counts(self, process: subprocess.Popen[bytes]) -> dict[str, int]:
+        path = self.folder / f"counts-{process.pid}.json"
+        path.unlink(missing_ok=True)
+        process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 5
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        counted: dict[str, int] = json.loads(path.read_text())
+        return counted
 
 
 @contextmanager
-def serving(data: Path, database_url: str, database_pid: int | None) -> Iterator[Serving]:
+def serving(data: Path, database_url: str, database_pid: int | None, workers: int = 1) -> Iterator[Serving]:
     """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same."""
-    counts = data / "counts.json"
     environment = {
         **os.environ,
         "CARTABLE_DATA_DIR": str(data),
         "CARTABLE_DATABASE_URL": database_url,
         "CARTABLE_PUBLIC_URL": "https://bench.invalid",
-        "BENCH_COUNTS": str(counts),
+        "BENCH_FOLDER": str(data),
         "BENCH_PORT": str(PORT),
     }
+    command = [sys.executable, "-m", "bench.serve"]
     with (data / "server.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "bench.serve"], env=environment, stdout=log, stderr=log)
+        processes = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]
         try:
-            _wait(process, data / "server.log")
-            yield Serving(process, counts, database_pid)
+            for process in processes:
+                _wait(process, data)
+            yield Serving(processes, data, database_pid)
         finally:
-            process.terminate()
-            process.wait(20)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(20)
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], data: Path) -> None:
     for _ in range(400):
         if process.poll() is not None:
             break
-        try:
-            with urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=2):
-                return
-        except (URLError, ConnectionError):
-            time.sleep(0.05)
-    raise RuntimeError(log.read_text()[-2000:])
+        if (data / f"ready-{process.pid}").exists():
+            return
+        time.sleep(0.05)
+    raise RuntimeError((data / "server.log").read_text()[-2000:])
 
 
 def _cpu(pid: int) -> float:
