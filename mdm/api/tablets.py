@@ -18,7 +18,7 @@ from mdm.care import overview
 from mdm.care.overview import TabletRow
 from mdm.devices.models import EnrollmentState
 from mdm.reconcile.models import AppReason, AppState, ProfileState
-from profiles.desired import explain
+from profiles.why import explain
 
 router = APIRouter(prefix="/tablets", tags=["tablets"])
 
