@@ -128,7 +128,9 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if bundles:
         layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))
     if situation.hidden and mode in GUARDIANS_HEARD:
-        layers.append(Layer("guardian", SESSION_DEPTH, {"blockedAppBundleIDs": list(situation.hidden)}, binding=True))
+        layers.append(
+            Layer("guardian", SESSION_DEPTH, {"blockedAppBundleIDs": list(situation.hidden)}, binding=True, author="guardian")
+        )
     if situation.lesson is not None and mode is Mode.CLASS_SESSION:
         layers += _lesson(situation.lesson, bundles)
     return layers
@@ -145,7 +147,7 @@ def _lesson(lesson: Lesson, bundles: list[str]) -> list[Layer]:
             values = {"allowListedAppBundleIDs": ["com.apple.mobilesafari", "com.apple.webapp"]}
         case Preset.FREE:
             return []
-    return [Layer("class session", SESSION_DEPTH, values)]
+    return [Layer("class session", SESSION_DEPTH, values, author="teacher")]
 
 
 def resolved(situation: Situation, policy: Policy, mode: Mode) -> dict[str, Resolved]:

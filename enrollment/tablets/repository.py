@@ -65,6 +65,10 @@ class TabletRepository:
         """Statement: every tablet of a town."""
         return select(Tablet.id).where(Tablet.town_id == town_id)
 
+    def everywhere(self) -> Select[UUID]:
+        """Statement: every tablet of every town."""
+        return select(Tablet.id)
+
     def of_school(self, school_id: UUID) -> Select[UUID]:
         """Statement: every tablet of a school."""
         return select(Tablet.id).where(Tablet.school_id == school_id)

@@ -26,6 +26,8 @@ class Layer:
     values: Mapping[str, Any]
     locks: frozenset[str] = field(default=frozenset())
     binding: bool = False
+    #: Who wrote it, for people; a guardian is a role, never a name.
+    author: str = ""
 
     def binds(self, key: str) -> bool:
         """Whether its word on a setting is a minimum."""
@@ -49,6 +51,7 @@ class Voice:
     value: Any
     binding: bool
     standing: Standing
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _resolved(setting: Setting, said: Sequence[tuple[Layer, Any]]) -> Resolved:
     chosen, overridden = _chosen(setting, [(layer, value) for layer, value in said if not layer.binds(setting.key)])
     value = merge(setting.merge, [own for _, own in (*binding, *chosen)])
     voices = [_voice(setting, layer, own, value) for layer, own in (*binding, *chosen)]
-    voices += [Voice(layer.name, own, False, Standing.OVERRIDDEN) for layer, own in overridden]
+    voices += [Voice(layer.name, own, False, Standing.OVERRIDDEN, layer.author) for layer, own in reversed(overridden)]
     return Resolved(setting.key, value, tuple(sorted(voices, key=lambda voice: voice.standing not in _HOLD)))
 
 
@@ -108,7 +111,7 @@ def _voice(setting: Setting, layer: Layer, own: Any, value: Any) -> Voice:
         standing = Standing.WINS
     else:
         standing = Standing.CONTRIBUTES if setting.merge in _LISTS else Standing.LOOSER
-    return Voice(layer.name, own, layer.binds(setting.key), standing)
+    return Voice(layer.name, own, layer.binds(setting.key), standing, layer.author)
 
 
 def merge(rule: Merge, values: Sequence[Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from mdm.kit.scope import Actor
@@ -85,6 +85,10 @@ class LayerRepository:
         statement = select(PolicyGroup).where(PolicyGroup.town_id == town_id).order_by(PolicyGroup.name, PolicyGroup.id)
         return self.session.scalars(actor.narrow(statement, PolicyGroup)).all()
 
+    def tablets(self, statement: Select[UUID]) -> list[UUID]:
+        """The tablets that a statement selects."""
+        return list(self.session.scalars(statement))
+
     def members(self, group_id: UUID) -> Sequence[PolicyGroupMember]:
         return self.session.scalars(select(PolicyGroupMember).where(PolicyGroupMember.group_id == group_id)).all()
 
@@ -103,4 +107,5 @@ def authored(layer: PolicyLayer, version: LayerVersion) -> Authored:
         locks=frozenset(version.locks),
         stage=version.stage if rolling else None,
         stage_target=version.stage_target if rolling else None,
+        author=f"{version.written_by_name}, v{version.number}",
     )

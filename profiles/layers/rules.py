@@ -43,6 +43,7 @@ class Authored:
     locks: frozenset[str]
     stage: StageKind | None = None
     stage_target: UUID | None = None
+    author: str = ""
 
     def concerns(self, place: Place) -> bool:
         """Whether the layer is one of this tablet's."""

@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.places.models import School, Town
+from enrollment.tablets.repository import TabletRepository
 from mdm.kit.scope import Actor
 from profiles.modes.models import (
     Activity,
@@ -93,6 +94,16 @@ class ModeRepository:
         for row in rows:
             found.setdefault(row.pupil_id, []).append(row)
         return found
+
+    def guardian_rule(self, actor: Actor, rule_id: UUID) -> GuardianRule | None:
+        return self.session.scalar(actor.narrow(select(GuardianRule).where(GuardianRule.id == rule_id), GuardianRule))
+
+    def pupil_rhythm(self, pupil_id: UUID) -> PupilRhythm | None:
+        return self.session.get(PupilRhythm, pupil_id)
+
+    def one_of_class(self, class_id: UUID) -> list[UUID]:
+        """A tablet of a class, if it has one."""
+        return list(self.session.scalars(TabletRepository(self.session).of_class(class_id).limit(1)))
 
     def sessions(self, class_ids: Iterable[UUID], now: datetime) -> dict[UUID, LessonSession]:
         """The last session of each class that is not over."""
