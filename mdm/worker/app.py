@@ -21,7 +21,9 @@ log = structlog.get_logger()
 def make_app(runtime: Runtime) -> Celery:
     """Build the application on a runtime: its broker, its tasks, its schedule."""
     settings: Settings = runtime.settings
-    app = Celery("cartable", broker=settings.broker_url, set_as_current=False)
+    # The embedded broker needs no host; without one the library warns that it guessed.
+    broker = "memory://localhost/" if settings.embedded_worker else settings.broker_url
+    app = Celery("cartable", broker=broker, set_as_current=False)
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
