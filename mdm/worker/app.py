@@ -43,7 +43,7 @@ def make_app(runtime: Runtime) -> Celery:
 
 def _task(app: Celery, name: str) -> Callable[[F], F]:
     """Celery's decorator, typed."""
-    decorator: Callable[[F], F] = app.task(name=name)
+    decorator: Callable[[F], F] = app.task(name=name, shared=False)
     return decorator
 
 
