@@ -42,7 +42,7 @@ def make_app(runtime: Runtime) -> Celery:
 
 
 def _task(app: Celery, name: str) -> Callable[[F], F]:
-    """Celery's decorator, typed."""
+    """Celery's decorator, typed. Not shared: an application made later in this process must not inherit these tasks."""
     decorator: Callable[[F], F] = app.task(name=name, shared=False)
     return decorator
 

@@ -71,6 +71,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
 def test_a_worker_on_a_real_broker_does_what_the_bell_says(live: Runtime, broker: str) -> None:
     live.settings = live.settings.model_copy(update={"broker_url": broker})
     app = make_app(live)
+    app.set_default()
     controller: Any = WorkController(app=app, pool="threads", concurrency=1, loglevel="ERROR", hostname="test")
     thread = threading.Thread(target=controller.start, daemon=True)
     thread.start()
