@@ -12,9 +12,9 @@ from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrollment.people import service
+from enrollment.people.files.tables import MAX_BYTES
+from enrollment.people.imports import service
 from enrollment.people.models import ImportState
-from enrollment.people.reading import MAX_BYTES
 from mdm.api.deps import ActorDep, WorkDep
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])

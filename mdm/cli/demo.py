@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from enrollment.people import demo, service
+from enrollment.people import demo
+from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Level
 from enrollment.places.repository import PlaceRepository

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enrollment.people.service import purge_imports
+from enrollment.people.imports.service import purge_imports
 from mdm.care.positions import purge as purge_care
 from mdm.kit.work import Work
 from mdm.queue.service import reap
