@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-fast story interop migrate revision openapi clean
+.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi clean
 
 help: ## Show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ story: setup ## The stories, over real HTTPS with simulated tablets
 
 interop: ## Install the independent SCEP clients (Debian packages, needs root) that the interop tests use
 	@sh deploy/install-interop.sh
+
+bench: setup ## Measure the device channel here, on PostgreSQL and SQLite; see bench/README.md
+	@$(RUN) -m bench
 
 migrate: ## Bring the database to the newest migration
 	@$(PYTHON) deploy/bootstrap.py run

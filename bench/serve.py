@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 import uvicorn
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from mdm.composition import compose
 from mdm.kit.settings import Settings
@@ -29,8 +29,8 @@ def main() -> None:
     def commit(_: object) -> None:
         counted["commits"] += 1
 
-    event.listen(runtime.engine, "before_cursor_execute", statement)
-    event.listen(runtime.engine, "commit", commit)
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", commit)
 
     folder = Path(os.environ["BENCH_FOLDER"])
 

@@ -20,6 +20,7 @@ import profiles.bundles.models
 import profiles.filters.models
 import profiles.layers.models
 import profiles.models
+import profiles.modes.models
 from mdm.kit.db import Base
 
 metadata = Base.metadata

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import JSON, Connection, TypeDecorator, text
 
 from mdm.kit.db import make_engine
 from mdm.kit.settings import Settings
 from mdm.tables import metadata
 
 _ADVISORY_LOCK = 0x0CA27AB1E
+
+
+def render_item(kind: str, item: object, context: Any) -> str | bool:
+    """Write our column types as the plain types beneath: a migration must not change when the code does."""
+    if kind != "type":
+        return False
+    if isinstance(item, TypeDecorator):
+        return f"sa.{item.impl!r}"
+    if isinstance(item, JSON):
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        return 'sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql")'
+    return False
 
 
 def run(connection: Connection) -> None:
@@ -21,7 +35,7 @@ def run(connection: Connection) -> None:
         render_as_batch=sqlite,
         transaction_per_migration=not sqlite,
         compare_type=True,
-        user_module_prefix="mdm.kit.db.",
+        render_item=render_item,
     )
     with context.begin_transaction():
         if not sqlite:

@@ -1,27 +1,30 @@
-"""The desired state of tablets: one compiled, signed profile per situation, and the apps. Content-addressed, with reasons.
+"""The desired state of tablets: compiled once per situation, content-addressed, signed once, with its reasons.
 
-Costs the number of situations, not of tablets: tablets that differ in nothing share one artefact.
+Costs the number of situations, not of tablets: tablets that differ in nothing share everything but their mode.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
-from enrollment.places.models import Level
 from mdm.kit.work import Work
-from profiles.bundles.models import App
 from profiles.catalog.settings import catalog, version
-from profiles.engine.merge import Layer, Resolved, resolve
-from profiles.filters.models import WebFilter
-from profiles.layers.floor import BASE_APPS, DEFAULT_FLOOR
-from profiles.models import Artefact
-from profiles.render.apple import Filter, Rendered, render_policy
+from profiles.models import Artefact, DeclarationSet
+from profiles.modes.kinds import Mode
+from profiles.modes.service import Timed, timed
+from profiles.render.apple import Content, Filter, Rendered, content_of, render, split
+from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
 from profiles.repository import PolicyRepository
+from profiles.situations import Policy, Situation, read_policy, resolved, situation_of
+
+#: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
+MODES = tuple(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,92 +43,121 @@ class WantedApp:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What one tablet should be."""
+    """What one tablet should be: its mode, and that as one profile, or as a set of declarations where it understands them."""
 
+    mode: Mode
     sha256: str
     identifier: str
     uuid: str
     apps: tuple[WantedApp, ...]
     left_out: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """All that a shared configuration may depend on. Nothing personal."""
-
-    town_id: UUID
-    level: Level | None
-    os: tuple[int, ...] | None
-    supervised: bool | None
+    declaration_set: str | None
 
 
 @dataclass(slots=True)
-class Policy:
-    """What the towns concerned have authored, read once."""
+class Compiled:
+    """Everything that tablets of one situation share."""
 
-    floors: dict[UUID, dict[str, object]]
-    filters: dict[UUID, WebFilter]
-    apps: dict[tuple[UUID, Level], list[App]]
+    situation: Situation
+    contents: Mapping[Mode, Content]
+    whole: Mapping[Mode, Rendered]
+    parts: tuple[Rendered, ...] = ()
+    declared: list[Declaration] = field(default_factory=list)
+
+    @property
+    def set_token(self) -> str:
+        """The address of its declarations."""
+        return hashlib.sha256(dump([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: Work, facts: Iterable[TabletFacts]) -> dict[UUID, Desired]:
+def desired_for(work: Work, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
     tablets = list(facts)
-    policy = read_policy(work, sorted({each.town_id for each in tablets}, key=str))
-    situations = {each.tablet_id: situation_of(each) for each in tablets}
-    compiled = {situation: _compile(policy, situation) for situation in set(situations.values())}
-    _store(work, compiled)
-    made = {situation: _desired(policy, situation, rendered) for situation, rendered in compiled.items()}
-    return {tablet_id: made[situation] for tablet_id, situation in situations.items()}
+    now = timed(work, tablets) if modes is None else modes
+    policy = read_policy(work, tablets)
+    situations = {each.tablet_id: situation_of(each, policy, now[each.tablet_id]) for each in tablets}
+    compiled: dict[tuple[object, ...], Compiled] = {}
+    wanted: dict[str, tuple[UUID, Rendered]] = {}
+    for tablet_id, situation in situations.items():
+        made = compiled.get(situation.key)
+        if made is None:
+            made = compiled[situation.key] = compile_situation(work, situation, policy)
+        for rendered in (made.whole[now[tablet_id].mode], *made.parts):
+            wanted[rendered.sha256] = (situation.town_id, rendered)
+    _store(work, wanted, [each for each in compiled.values() if each.declared])
+    return {
+        tablet_id: _desired(policy, compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()
+    }
 
 
-def explain(work: Work, facts: TabletFacts) -> dict[str, Resolved]:
-    """Each setting of a tablet with the layers that won and lost: the same computation as the profile's."""
-    return _resolve(read_policy(work, [facts.town_id]), situation_of(facts))
+def compile_situation(work: Work, situation: Situation, policy: Policy) -> Compiled:
+    """Merge and render one situation in every mode. Stores nothing."""
+    contents = {mode: content_in(situation, policy, mode) for mode in MODES}
+    town = str(situation.town_id)
+    distinct: dict[bytes, Rendered] = {}
+    whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
+    made = Compiled(situation, contents, whole)
+    if is_declarative(situation, work):
+        common, own = split(contents)
+        base = render(town, common, "base")
+        by_mode = {mode: render(town, content, _part(content)) for mode, content in own.items()}
+        made.parts = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
+        made.declared = declarations(
+            work.settings.public_url,
+            "Cartable",
+            base.sha256 if base else None,
+            {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
+            _managed(policy, situation) if work.settings.declarative_apps else (),
+        )
+    return made
 
 
-def situation_of(facts: TabletFacts) -> Situation:
-    """The situation a tablet is in."""
-    os = version(facts.os_version) if facts.os_version else None
-    return Situation(facts.town_id, facts.level, os, facts.supervised)
-
-
-def read_policy(work: Work, town_ids: Sequence[UUID]) -> Policy:
-    """Read what these towns authored."""
-    repository = PolicyRepository(work.session)
-    apps: dict[tuple[UUID, Level], list[App]] = {}
-    for town_id, level, app in repository.apps_by_level(town_ids):
-        if app not in (known := apps.setdefault((town_id, level), [])):
-            known.append(app)
-    floors = {town_id: dict(row.settings) for town_id, row in repository.floors(town_ids).items()}
-    return Policy(floors, repository.filters(town_ids), apps)
-
-
-def _resolve(policy: Policy, situation: Situation) -> dict[str, Resolved]:
-    layers = [Layer("town floor", 0, policy.floors.get(situation.town_id, DEFAULT_FLOOR))]
-    if situation.level is not None:
-        apps = policy.apps.get((situation.town_id, situation.level), [])
-        allowed = sorted({*BASE_APPS, *(app.bundle_identifier for app in apps)})
-        layers.append(Layer(f"bundles of {situation.level.value}", 1, {"allowListedAppBundleIDs": allowed}))
-    return resolve(layers, catalog())
-
-
-def _compile(policy: Policy, situation: Situation) -> Rendered:
-    values = {key: resolved.value for key, resolved in _resolve(policy, situation).items()}
+def content_in(situation: Situation, policy: Policy, mode: Mode) -> Content:
+    """What a tablet of the situation shall hold in a mode."""
+    values: dict[str, Any] = {key: each.value for key, each in resolved(situation, policy, mode).items()}
+    if values.get("allowListedAppBundleIDs") and values.get("blockedAppBundleIDs"):
+        # One list decides on a tablet: what is blocked leaves the list of what is allowed.
+        blocked = set(values.pop("blockedAppBundleIDs"))
+        values["allowListedAppBundleIDs"] = [app for app in values["allowListedAppBundleIDs"] if app not in blocked]
     row = policy.filters.get(situation.town_id)
     web = Filter(row.auto_filter, tuple(row.denied), tuple(row.permitted)) if row else Filter(auto=True, denied=(), permitted=())
-    return render_policy(str(situation.town_id), values, catalog(), web, os=situation.os, supervised=situation.supervised)
+    return content_of(values, catalog(), web, os=situation.os, supervised=situation.supervised)
 
 
-def _store(work: Work, compiled: dict[Situation, Rendered]) -> None:
-    wanted = {hash_of(rendered): (situation, rendered) for situation, rendered in compiled.items()}
-    known = PolicyRepository(work.session).artefacts(list(wanted))
-    for sha256, (situation, rendered) in wanted.items():
+def is_declarative(situation: Situation, work: Work) -> bool:
+    """Whether tablets of the situation are told by declarations."""
+    from_version = work.settings.declarative_from
+    return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
+
+
+def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rendered:
+    key = dump([content.restrictions, content.web])
+    if key not in distinct:
+        rendered = render(town, content)
+        assert rendered is not None  # a whole profile may be empty, it is still a profile
+        distinct[key] = rendered
+    return distinct[key]
+
+
+def _part(content: Content) -> str:
+    """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
+    return "mode." + hashlib.sha256(dump([content.restrictions, content.web])).hexdigest()[:16]
+
+
+def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
+    apps = [policy.apps[app_id] for app_id in situation.apps]
+    return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
+
+
+def _store(work: Work, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
+    repository = PolicyRepository(work.session)
+    known = repository.known_artefacts(list(wanted))
+    for sha256, (town_id, rendered) in sorted(wanted.items()):
         if sha256 not in known:
-            work.session.add(
+            repository.add_artefact(
                 Artefact(
                     sha256=sha256,
-                    town_id=situation.town_id,
+                    town_id=town_id,
                     identifier=rendered.identifier,
                     uuid=rendered.uuid,
                     plain=rendered.plist,
@@ -133,15 +165,26 @@ def _store(work: Work, compiled: dict[Situation, Rendered]) -> None:
                     created_at=work.now,
                 )
             )
+    sets = {each.set_token: each for each in compiled}
+    for token in sorted(set(sets) - repository.known_sets(list(sets))):
+        made = sets[token]
+        items = [{"Kind": each.kind.value, **each.document()} for each in made.declared]
+        profiles = sorted(rendered.sha256 for rendered in made.parts)
+        repository.add_set(
+            DeclarationSet(sha256=token, town_id=made.situation.town_id, items=items, profiles=profiles, created_at=work.now)
+        )
     work.session.flush()
 
 
-def hash_of(rendered: Rendered) -> str:
-    """The address of a compiled profile."""
-    return hashlib.sha256(rendered.plist).hexdigest()
-
-
-def _desired(policy: Policy, situation: Situation, rendered: Rendered) -> Desired:
-    apps = policy.apps.get((situation.town_id, situation.level), []) if situation.level else []
-    wanted = tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps)
-    return Desired(hash_of(rendered), rendered.identifier, rendered.uuid, wanted, rendered.left_out)
+def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
+    rendered = made.whole[mode]
+    apps = (policy.apps[app_id] for app_id in made.situation.apps)
+    return Desired(
+        mode=mode,
+        sha256=rendered.sha256,
+        identifier=rendered.identifier,
+        uuid=rendered.uuid,
+        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps),
+        left_out=made.contents[mode].left_out,
+        declaration_set=made.set_token if made.declared else None,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, Select, String, bindparam, cast, delete, func, literal, select
@@ -16,7 +17,7 @@ from mdm.kit.work import Work
 from profiles.bundles.models import App, AppBundle, BundleApp, BundleAssignment
 from profiles.filters.models import WebFilter
 from profiles.layers.models import TownFloor
-from profiles.models import Artefact
+from profiles.models import Artefact, DeclarationSet
 
 
 class PolicyRepository:
@@ -51,8 +52,26 @@ class PolicyRepository:
             .order_by(App.bundle_identifier, App.id)
         ).all()
 
-    def artefacts(self, hashes: Sequence[str]) -> dict[str, Artefact]:
-        return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
+    def known_artefacts(self, hashes: Sequence[str]) -> set[str]:
+        """Those of the hashes under which something is stored already."""
+        return set(self.session.scalars(select(Artefact.sha256).where(Artefact.sha256.in_(hashes))))
+
+    def known_sets(self, hashes: Sequence[str]) -> set[str]:
+        """Those of the declaration sets that are stored already."""
+        return set(self.session.scalars(select(DeclarationSet.sha256).where(DeclarationSet.sha256.in_(hashes))))
+
+    def add_artefact(self, row: Artefact) -> None:
+        """Store a profile; another worker may have been faster with the very same."""
+        self._add_once(Artefact, row)
+
+    def add_set(self, row: DeclarationSet) -> None:
+        """Store a set of declarations; another worker may have been faster with the very same."""
+        self._add_once(DeclarationSet, row)
+
+    def _add_once(self, model: Any, row: Any) -> None:
+        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        values = {column.key: getattr(row, column.key) for column in model.__table__.columns}
+        self.session.execute(insert(model).values(values).on_conflict_do_nothing())
 
     def app(self, actor: Actor, app_id: UUID) -> App | None:
         return self.session.scalar(actor.narrow(select(App).where(App.id == app_id), App))

@@ -65,6 +65,24 @@ class TabletRepository:
         """Statement: every tablet of a town."""
         return select(Tablet.id).where(Tablet.town_id == town_id)
 
+    def everywhere(self) -> Select[UUID]:
+        """Statement: every tablet of every town."""
+        return select(Tablet.id)
+
+    def of_school(self, school_id: UUID) -> Select[UUID]:
+        """Statement: every tablet of a school."""
+        return select(Tablet.id).where(Tablet.school_id == school_id)
+
+    def of_class(self, class_id: UUID) -> Select[UUID]:
+        """Statement: the tablets on loan to pupils of a class, and those that the class itself holds."""
+        lent = select(Loan.tablet_id).join(Pupil, Pupil.id == Loan.pupil_id)
+        lent = lent.where(Loan.closed_at.is_(None), Pupil.class_id == class_id)
+        return select(Tablet.id).where(or_(Tablet.id.in_(lent), Tablet.class_id == class_id)).order_by(Tablet.id)
+
+    def among(self, tablet_ids: Sequence[UUID]) -> Select[UUID]:
+        """Statement: those of these tablets that exist."""
+        return select(Tablet.id).where(Tablet.id.in_(tablet_ids))
+
     def of_pupils(self, pupil_ids: Sequence[UUID]) -> list[UUID]:
         """The tablets on loan to these pupils."""
         return list(self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(pupil_ids))))

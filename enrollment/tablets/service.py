@@ -61,10 +61,15 @@ def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, 
 
 
 def update_details(work: Work, tablet_id: UUID, details: TabletDetails) -> None:
-    """Keep what a tablet said of itself; silence removes nothing."""
+    """Keep what a tablet said of itself; silence removes nothing. Its policy depends on some of it, so it is decided again."""
     said = _said(details)
-    if said:
-        TabletRepository(work.session).update(tablet_id, said)
+    repository = TabletRepository(work.session)
+    tablet = repository.get(tablet_id) if said else None
+    if tablet is None:
+        return
+    if any(name in said and getattr(tablet, name) != said[name] for name in ("os_version", "supervised")):
+        work.later(Topic.DECIDE, tablet_id)
+    repository.update(tablet_id, said)
 
 
 def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:

@@ -9,16 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from enrollment.facts import facts_for
 from enrollment.places.models import Level
-from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.care import overview
 from mdm.care.overview import TabletRow
 from mdm.devices.models import EnrollmentState
 from mdm.reconcile.models import AppReason, AppState, ProfileState
-from profiles.desired import explain
 
 router = APIRouter(prefix="/tablets", tags=["tablets"])
 
@@ -87,15 +84,6 @@ class EntryOut(BaseModel):
     detail: str | None
 
 
-class WhyOut(BaseModel):
-    """A setting in force, and who decided it."""
-
-    key: str
-    value: Any
-    winners: list[str]
-    losers: list[str]
-
-
 def _row(row: TabletRow) -> dict[str, Any]:
     t, pupil = row.tablet, row.pupil
     return {
@@ -161,11 +149,3 @@ def timeline(tablet_id: UUID, work: WorkDep, actor: ActorDep, limit: int = Query
         EntryOut(at=e.at, what=e.what, who=e.who, state=e.state, detail=e.detail)
         for e in overview.time_line(work, actor, tablet_id, limit)
     ]
-
-
-@router.get("/{tablet_id}/why", response_model=list[WhyOut], operation_id="explain_tablet")
-def why(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> list[WhyOut]:
-    """Every setting in force, with the layers that won and lost."""
-    tablets.get(work, actor, tablet_id)
-    resolved = explain(work, facts_for(work, [tablet_id])[tablet_id])
-    return [WhyOut(key=r.key, value=r.value, winners=list(r.winners), losers=list(r.losers)) for r in resolved.values()]

@@ -15,6 +15,7 @@ from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedBodies
 from mdm.channel.conversation import Conversation
 from mdm.channel.messages import FAILED, ChannelRequest, Reply
+from mdm.kit.db import lookup_engine
 from mdm.kit.work import Runtime
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ class Batcher:
 
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
+        self._engine = lookup_engine(runtime.engine)
         self._trust = trust
         self._bodies = RenderedBodies()
         self._waiting: list[_Waiting] = []
@@ -53,6 +55,8 @@ class Batcher:
             self._wake.notify()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10)
+        if self._engine is not self._runtime.engine:
+            self._engine.dispose()
 
     async def submit(self, request: ChannelRequest) -> Reply:
         """Return the reply once its batch has been committed."""
@@ -89,7 +93,7 @@ class Batcher:
         return [self.answer([request])[0] for request in requests]
 
     def _attempt(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
-        with self._runtime.work() as work:
+        with self._runtime.work(self._engine) as work:
             return Conversation(work, self._bodies).answer(requests)
 
 

@@ -10,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.batcher import Batcher
+from mdm.channel.declarative import PROFILE
 from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.identity import Verifier
 from mdm.channel.messages import FAILED, ChannelRequest, Reply, refused
+from mdm.channel.repository import ChannelRepository
 from mdm.kit.work import Runtime
 from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 
 #: Check-in and connect may share one path: the message tells them apart.
 PATHS = ("/mdm", "/mdm/checkin")
+#: Where a tablet fetches the profiles that its declarations name, by their SHA-256.
+PROFILES = "/mdm/profiles/"
 
 
 class DeviceDoor:
@@ -45,7 +49,7 @@ class DeviceDoor:
         self.people = people
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in PATHS:
+        if scope["type"] == "http" and (scope["path"] in PATHS or scope["path"].startswith(PROFILES)):
             await self._tablets(scope, receive, send)
         else:
             await self.people(scope, receive, send)
@@ -55,11 +59,15 @@ class ChannelEndpoint:
     """The ASGI application behind the paths of tablets."""
 
     def __init__(self, runtime: Runtime, trust: TrustStore, batcher: Batcher) -> None:
+        self._runtime = runtime
         self._clock = runtime.clock
         self._verifier = Verifier(runtime.settings, trust)
         self._batcher = batcher
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(PROFILES):
+            await _write(await run_in_threadpool(self._profile, scope), send)
+            return
         if scope["method"] not in ("PUT", "POST"):
             await _write(refused(405), send)
             return
@@ -95,6 +103,25 @@ class ChannelEndpoint:
             raise ChannelRefusal(Refused.BAD_PLIST, str(error)[:80]) from error
         except BadMessage as error:
             raise ChannelRefusal(Refused.BAD_MESSAGE, str(error)[:80]) from error
+
+    def _profile(self, scope: Scope) -> Reply:
+        """A profile of a declaration: only for the tablet that was told of it. The signature is over an empty body."""
+        try:
+            if scope["method"] != "GET":
+                return refused(405)
+            client = scope.get("client")
+            fingerprint = self._verifier.fingerprint(
+                dict(scope["headers"]), b"", client[0] if client else None, self._clock.now()
+            )
+            with self._runtime.work() as work:
+                found = ChannelRepository(work.session).profile_for(fingerprint, scope["path"].removeprefix(PROFILES)[:64])
+            return Reply(404) if found is None else Reply(200, found, PROFILE)
+        except ChannelRefusal as refusal:
+            log.warning("channel.refused", reason=refusal.reason.value, detail=refusal.detail)
+            return refused(refusal.status)
+        except Exception:
+            log.exception("channel.failed")
+            return FAILED
 
 
 async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mdm.channel import declarative
 from mdm.channel.enrolling import authenticate, check_out, token_update
 from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.identity import take_over
-from mdm.channel.messages import EMPTY, JSON, UNRECOGNIZED, Reply
+from mdm.channel.messages import EMPTY, UNRECOGNIZED, Reply
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.kit.work import Work
 from mdm.protocol import checkin as c
-from mdm.protocol import ddm, plist
+from mdm.protocol import plist
 
 Handler = Callable[[Work, Any, DeviceEnrollment], Reply]
 
@@ -75,15 +76,7 @@ def _get_bootstrap_token(_work: Work, _message: c.GetBootstrapToken, enrollment:
 
 
 def _declarative(work: Work, message: c.DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
-    """Correct empty documents: no declaration is published yet."""
-    if message.endpoint == "tokens":
-        return Reply(200, ddm.empty_tokens(enrollment.authenticated_at), JSON)
-    if message.endpoint == "declaration-items":
-        return Reply(200, ddm.empty_items(), JSON)
-    if message.endpoint == "status":
-        ChannelRepository(work.session).keep_status(enrollment.id, message.data or b"", work.now)
-        return EMPTY
-    return Reply(404)
+    return declarative.answer(work, message, enrollment)
 
 
 def _get_token(_work: Work, message: c.GetToken, _enrollment: DeviceEnrollment) -> Reply:

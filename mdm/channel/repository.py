@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from mdm.channel.models import ChannelNote, StatusReport
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
 from mdm.kit.db import Utc
 from mdm.kit.sets import parameters, table_of
 from mdm.queue.hot import BEGINNING, FIRST_OPEN, Candidate
 from mdm.queue.models import CommandState
+from profiles.models import Artefact, DeclarationSet
 
 _ASKED = {"channel_key": "text", "print": "text"}
 #: Who speaks, and what waits for them: the answer to an idle tablet in one statement.
@@ -139,7 +140,8 @@ class ChannelRepository:
         self.session.execute(delete(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)))
 
     def forget_status(self, enrollment_id: int) -> None:
-        self.session.execute(delete(StatusReport).where(StatusReport.enrollment_id == enrollment_id))
+        for model in (StatusReport, DeclarativeState):
+            self.session.execute(delete(model).where(model.enrollment_id == enrollment_id))
 
     def keep_status(self, enrollment_id: int, body: bytes, now: datetime) -> None:
         statement = self._insert(StatusReport).values(enrollment_id=enrollment_id, body=body, received_at=now)
@@ -149,6 +151,33 @@ class ChannelRepository:
                 set_={"body": statement.excluded.body, "received_at": statement.excluded.received_at},
             )
         )
+
+    def declarative(self, enrollment_id: int) -> DeclarativeState | None:
+        return self.session.get(DeclarativeState, enrollment_id)
+
+    def start_declarative(self, enrollment_id: int) -> DeclarativeState:
+        row = DeclarativeState(enrollment_id=enrollment_id, repairs=0)
+        self.session.add(row)
+        return row
+
+    def declaration_items(self, sha256: str) -> list[dict[str, Any]]:
+        """The declarations of a set; none when there is no such set."""
+        return self.session.scalar(select(DeclarationSet.items).where(DeclarationSet.sha256 == sha256)) or []
+
+    def profile_for(self, fingerprint: str, sha256: str) -> bytes | None:
+        """A signed profile, if the tablet behind this certificate was told of it."""
+        row = self.session.execute(
+            select(Artefact.signed, DeclarationSet.profiles)
+            .join(DeclarationSet, DeclarationSet.town_id == Artefact.town_id)
+            .join(DeclarativeState, DeclarativeState.set_sha256 == DeclarationSet.sha256)
+            .join(DeviceEnrollment, DeviceEnrollment.id == DeclarativeState.enrollment_id)
+            .where(
+                Artefact.sha256 == sha256,
+                (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+            )
+        ).first()
+        return row[0] if row is not None and sha256 in row[1] else None
 
     def note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
         self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))

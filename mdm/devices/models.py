@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String
@@ -79,3 +80,28 @@ class PushTarget(Base):
     pushed_at: Mapped[datetime | None] = mapped_column(Utc)
     invalid_since: Mapped[datetime | None] = mapped_column(Utc)
     invalid_why: Mapped[str | None] = mapped_column(String(64))
+
+
+class DeclarativeState(Base):
+    """What an enrolment was announced by declarations, and what it reported. The announced manifest is the one served.
+
+    `set_sha256` names the shared declarations, `mode` the property beside them. `items` are the status items as last known;
+    `declarations` the last report on each kind. `problem` is set where declarations do not work: then commands are used.
+    """
+
+    __tablename__ = "declarative_state"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    set_sha256: Mapped[str | None] = mapped_column(String(64))
+    mode: Mapped[str | None] = mapped_column(String(32))
+    announced_at: Mapped[datetime | None] = mapped_column(Utc)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    seen_mode: Mapped[str | None] = mapped_column(String(32))
+    reported_at: Mapped[datetime | None] = mapped_column(Utc)
+    items: Mapped[dict[str, Any] | None]
+    declarations: Mapped[dict[str, Any] | None]
+    errors: Mapped[list[Any] | None]
+    repairs: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str | None] = mapped_column(String(200))

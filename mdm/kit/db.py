@@ -154,6 +154,18 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     return create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True)
 
 
+def lookup_engine(engine: Engine) -> Engine:
+    """An engine on the same database for work that only ever follows indexes.
+
+    PostgreSQL keeps the plan of a statement that it has prepared. One made while a table was empty reads the whole table, and
+    goes on doing so when it has filled, until the statistics are renewed: here the planner may not choose that.
+    """
+    if engine.dialect.name != "postgresql":
+        return engine
+    options = {"options": "-c enable_seqscan=off"}
+    return create_engine(engine.url, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args=options)
+
+
 def _sqlite_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()

@@ -45,9 +45,12 @@ class Runtime:
     bell: Callable[[Topic], None] = lambda _topic: None
 
     @contextmanager
-    def work(self) -> Iterator[Work]:
-        """Open a unit of work: commit on return, roll back on any exception, then ring the bells."""
-        with Session(self.engine, expire_on_commit=False) as session:
+    def work(self, engine: Engine | None = None) -> Iterator[Work]:
+        """Open a unit of work: commit on return, roll back on any exception, then ring the bells.
+
+        `engine`: another engine on the same database, for work whose connections are set up otherwise.
+        """
+        with Session(engine or self.engine, expire_on_commit=False) as session:
             work = Work(session, self.clock.now(), self.settings, self.keyring)
             with session.begin():
                 yield work

@@ -11,13 +11,14 @@ from enrollment.tablets.service import TabletDetails
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
-from mdm.protocol.commands.actions import DeviceConfigured
+from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigured
 from mdm.protocol.commands.apps import InstallAnswer, InstallApplication, RemoveApplication
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ManagedApplicationList, ProfileList
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
 from mdm.queue.service import AnsweredCommand, Timing
+from mdm.reconcile.declared import refused
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import MAX_ATTEMPTS
@@ -51,6 +52,8 @@ def apply(work: Work, command_id: int) -> None:
         _profile_answered(work, repository, answered, order)
     elif isinstance(order, InstallApplication | RemoveApplication):
         _app_answered(work, repository, answered, order)
+    elif isinstance(order, DeclarativeManagement) and not good:
+        refused(work, repository, answered)
     elif isinstance(order, DeviceConfigured) and good:
         channel.awaiting_configuration = False
     elif good and answered.result is not None:

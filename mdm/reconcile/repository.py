@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level
 from enrollment.tablets.models import Loan, Tablet
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
 from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command
 from mdm.reconcile.models import TabletApp, TabletProfile
 from profiles.bundles.models import App
-from profiles.models import Artefact
+from profiles.models import Artefact, DeclarationSet
 
 
 class ReconcileRepository:
@@ -64,6 +64,20 @@ class ReconcileRepository:
 
     def artefacts(self, hashes: Sequence[str]) -> dict[str, Artefact]:
         return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
+
+    def declarative(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
+        rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
+        return {row.enrollment_id: row for row in rows}
+
+    def start_declarative(self, enrollment_id: int) -> DeclarativeState:
+        row = DeclarativeState(enrollment_id=enrollment_id, repairs=0)
+        self.session.add(row)
+        return row
+
+    def declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
+        """The declarations of these sets."""
+        rows = self.session.execute(select(DeclarationSet.sha256, DeclarationSet.items).where(DeclarationSet.sha256.in_(hashes)))
+        return {row.sha256: row.items for row in rows}
 
     def open_keys(self, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
         """Dedupe keys of what is already on its way to each enrolment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from enrollment.identity.service import renewals_due
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.joining.profiles import renewal_profile
 from enrollment.tablets.models import TabletState
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
@@ -24,9 +24,13 @@ from mdm.push.service import active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import Timing
+from mdm.reconcile.declared import announce, is_declared, probe, retire_profile
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.desired import Desired, WantedApp, desired_for
+from profiles.modes.repository import ModeRepository
+from profiles.modes.service import LOOK_AGAIN, keep, timed
+from profiles.repository import decide_again
 
 FACTS = (
     "UDID", "DeviceName", "OSVersion", "BuildVersion", "ModelName", "ProductName", "SerialNumber", "IsSupervised", "BatteryLevel",
@@ -41,32 +45,67 @@ REFRESH_AFTER = timedelta(hours=20)
 def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
     """Compare each tablet with what it should be and order what is missing. Running it twice orders nothing twice."""
     repository = ReconcileRepository(work.session)
-    channels = repository.enrolled(tablet_ids)
-    facts = facts_for(work, list(channels))
-    desired = desired_for(work, facts.values())
+    facts = facts_for(work, tablet_ids)
+    modes = timed(work, facts.values())
+    keep(work, facts, modes)
+    channels = {
+        tablet_id: channel
+        for tablet_id, channel in repository.enrolled(list(facts)).items()
+        if facts[tablet_id].state is not TabletState.RETIRED
+    }
+    if not channels:
+        return
+    desired = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes)
+    states = repository.declarative([channel.id for channel in channels.values()])
+    probe(work, channels, desired, states)
+    declared = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
+    announce(work, declared, desired, states)
+    told = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
+    _command(work, repository, channels, facts, desired, states, set(told))
+
+
+def _command(
+    work: Work,
+    repository: ReconcileRepository,
+    channels: Mapping[UUID, DeviceEnrollment],
+    facts: Mapping[UUID, TabletFacts],
+    desired: Mapping[UUID, Desired],
+    states: Mapping[int, DeclarativeState],
+    declared: set[UUID],
+) -> None:
+    """Order by commands what is not declared: profiles of tablets that know no declarations, and apps."""
     known_apps = repository.apps(list(channels))
     profiles = repository.profiles(list(channels))
     underway = repository.open_keys([channel.id for channel in channels.values()])
-    gone = {app_id for apps in known_apps.values() for app_id in apps}
-    details = repository.app_details(list(gone))
-    artefacts = repository.artefacts(sorted({wanted.sha256 for wanted in desired.values()}))
+    details = repository.app_details(list({app_id for apps in known_apps.values() for app_id in apps}))
+    artefacts = repository.artefacts(
+        sorted({wanted.sha256 for tablet_id, wanted in desired.items() if tablet_id not in declared})
+    )
     batch: dict[str, tuple[Order, list[int]]] = {}
     for tablet_id, channel in channels.items():
-        if facts[tablet_id].state is TabletState.RETIRED:
-            continue
         wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
         orders: list[Order] = []
-        if _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
+        if tablet_id in declared:
+            retire_profile(work, channel, profiles.get(tablet_id), states.get(channel.id))
+        elif _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
             orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
-        orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}))
-        surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
-        orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
+        if not (tablet_id in declared and work.settings.declarative_apps):
+            orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}))
+            surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
+            orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
         for order in orders:
             if isinstance(order, InstallProfile) or order.dedupe_key() not in open_keys:
                 same = f"{order.dedupe_key()}/{wanted.sha256 if isinstance(order, InstallProfile) else ''}"
                 batch.setdefault(same, (order, []))[1].append(channel.id)
     for order, enrollment_ids in batch.values():
         queue.enqueue(work, SYSTEM, order, enrollment_ids)
+
+
+def change_modes(work: Work) -> None:
+    """The clock has moved on: every tablet whose hour has come is decided again, in one statement, late or not."""
+    repository = ModeRepository(work.session)
+    decide_again(work, repository.due(work.now))
+    repository.looked_at(work.now, work.now + LOOK_AGAIN)
 
 
 def _profile_differs(work: Work, facts: TabletFacts, wanted: Desired, row: TabletProfile | None) -> bool:

@@ -81,6 +81,15 @@ class Channel:
             message["Data"] = json.dumps(data).encode()
         return await self.check_in("DeclarativeManagement", message, topic=False)
 
+    async def fetch(self, url: str) -> bytes:
+        """What is at an address of the MDM server, asked for with the tablet's identity. Raises `ServerRefused`."""
+        headers = self._headers(b"", CHECK_IN, self.enrolment.identity)
+        headers.pop("Content-Type", None)
+        reply = await self._wire().request("GET", url, headers)
+        if reply.status != 200:
+            raise ServerRefused(url, reply.status, reply.body)
+        return reply.body
+
     async def check_in(
         self, kind: str, message: dict[str, Any], identity: Identity | None = None, *, topic: bool = True
     ) -> Reply:

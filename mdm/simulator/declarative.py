@@ -1,15 +1,19 @@
-"""Declarative management, the first steps: tokens, manifest, the declarations, one status report. Applying them comes later."""
+"""Declarative management as an iPad does it: tokens, manifest, the declarations that changed, then apply and report.
+
+What declarations do to the tablet is in `applying`; what it tells of itself is in `reporting`.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from mdm.simulator import applying, reporting
 from mdm.simulator.channel import Channel
 from mdm.simulator.errors import ServerRefused
 from mdm.simulator.wire import Reply
 
-_KINDS = {"Activations": "activation", "Configurations": "configuration", "Assets": "asset", "Management": "management"}
+KINDS = {"Activations": "activation", "Configurations": "configuration", "Assets": "asset", "Management": "management"}
 
 
 async def synchronise(channel: Channel) -> None:
@@ -23,7 +27,7 @@ async def synchronise(channel: Channel) -> None:
     manifest = _document(await channel.declarative("declaration-items"), "declaration-items")
     held: dict[str, Any] = state.get("items", {})
     wanted: dict[str, Any] = {}
-    for plural, kind in _KINDS.items():
+    for plural, kind in KINDS.items():
         rows = manifest["Declarations"][plural]
         if not isinstance(rows, list):
             raise ServerRefused(f"declaration-items: {plural} is no list", 200)
@@ -31,33 +35,25 @@ async def synchronise(channel: Channel) -> None:
             key = f"{kind}/{row['Identifier']}"
             known = held.get(key)
             if known is None or known["ServerToken"] != row["ServerToken"]:
-                reply = await channel.declarative(f"declaration/{key}")
-                known = None if reply.status == 404 else _document(reply, key)
+                known = await _fetched(channel, key, row)
             if known is not None:
                 wanted[key] = known
     state["items"], state["token"] = wanted, manifest["DeclarationsToken"]
-    await _report(channel, wanted)
+    await applying.apply(channel)
+    await reporting.report(channel)
 
 
-async def _report(channel: Channel, items: dict[str, Any]) -> None:
-    hardware = channel.device.hardware
-    rows: dict[str, list[dict[str, Any]]] = {plural.lower(): [] for plural in _KINDS}
-    for key, declaration in items.items():
-        plural = next(name for name, kind in _KINDS.items() if key.startswith(f"{kind}/")).lower()
-        token = declaration["ServerToken"]
-        rows[plural].append(
-            {"identifier": declaration["Identifier"], "server-token": token, "active": False, "valid": "unknown", "reasons": []}
-        )
-    status = {
-        "device": {
-            "identifier": {"serial-number": hardware.serial, "udid": hardware.udid},
-            "operating-system": {"version": hardware.os_version, "build-version": hardware.build, "family": "iPadOS"},
-        },
-        "management": {"declarations": rows, "client-capabilities": {"supported-versions": ["1.0.0"]}},
-    }
-    reply = await channel.declarative("status", {"StatusItems": status, "Errors": [], "FullReport": True})
-    if reply.status != 200:
-        raise ServerRefused("declarative status", reply.status, reply.body)
+async def _fetched(channel: Channel, key: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    """One declaration; none when it has left the set meanwhile."""
+    reply = await channel.declarative(f"declaration/{key}")
+    if reply.status == 404:
+        return None
+    document: dict[str, Any] = _document(reply, key)
+    if (document["Identifier"], document["ServerToken"]) != (row["Identifier"], row["ServerToken"]):
+        raise ServerRefused(f"{key}: another declaration than the manifest announced", 200)
+    if not isinstance(document["Payload"], dict) or len(document["Identifier"]) > 64 or len(document["ServerToken"]) > 64:
+        raise ServerRefused(f"{key}: malformed", 200)
+    return document
 
 
 def _document(reply: Reply, what: str) -> Any:

@@ -70,10 +70,13 @@ class LostMode:
 
 @dataclass
 class Installed:
-    """A profile on the tablet. `managed` is false for one that a person installed."""
+    """A profile on the tablet. `managed` is false for one that a person installed, `declared` true while a declaration
+    holds it: then commands cannot touch it.
+    """
 
     profile: Profile
     managed: bool = True
+    declared: bool = False
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Self
 from mdm.simulator.behaviours import Behaviour, behaviour
 from mdm.simulator.channel import Channel, Habits
 from mdm.simulator.commands.base import Status
+from mdm.simulator.commands.restrictions import effective
 from mdm.simulator.conversation import Conversation, Ending, Talk
 from mdm.simulator.device import AppState, Device, LostMode
 from mdm.simulator.errors import Disconnected, NotEnrolled, ServerRefused
@@ -111,6 +112,18 @@ class SimulatedTablet:
         """Where each app stands now, by bundle identifier."""
         now = self.device.clock.now()
         return {key: app.state(now) for key, app in self.device.apps.items()}
+
+    @property
+    def restrictions(self) -> Mapping[str, object]:
+        """What holds on it, setting by setting."""
+        return effective(self.device)
+
+    @property
+    def mode(self) -> str | None:
+        """The mode that its declarations say it is in."""
+        items = self.device.declarations.get("items", {})
+        found = [each["Payload"].get("mode") for each in items.values() if each["Type"] == "com.apple.management.properties"]
+        return str(found[0]) if found else None
 
     @property
     def channel(self) -> Channel:

@@ -1,9 +1,14 @@
-"""Merging opinions into values, with provenance. Pure: `(layers, catalogue) → resolved`. The explanation is the same run."""
+"""Merging opinions into values, with provenance. Pure: `(layers, catalogue) → resolved`. The explanation is the same run.
+
+Two kinds of opinions. A binding one (the floor, a lock, a guardian) is a minimum: all of them hold together, merged towards
+the stricter. An open one is a choice: the narrowest layer that has one chooses, equals merge towards the stricter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from profiles.catalog.settings import Merge, Setting
@@ -11,27 +16,71 @@ from profiles.catalog.settings import Merge, Setting
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one author says: settings by key. A lower `rank` is stronger where a setting cannot be merged."""
+    """What one author says: settings by key. The larger `depth`, the narrower the layer: town, school, …, tablet.
+
+    `locks` are the keys that nobody below may loosen; with `binding` every key is one.
+    """
 
     name: str
-    rank: int
+    depth: int
     values: Mapping[str, Any]
+    locks: frozenset[str] = field(default=frozenset())
+    binding: bool = False
+    #: Who wrote it, for people; a guardian is a role, never a name.
+    author: str = ""
+
+    def binds(self, key: str) -> bool:
+        """Whether its word on a setting is a minimum."""
+        return self.binding or key in self.locks
+
+
+class Standing(StrEnum):
+    """What became of one opinion."""
+
+    WINS = "wins"  # the value is this one
+    CONTRIBUTES = "contributes"  # a list to which several gave their part
+    OVERRIDDEN = "overridden"  # a narrower layer chose
+    LOOSER = "looser"  # a stricter word holds
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One opinion and what became of it."""
+
+    layer: str
+    value: Any
+    binding: bool
+    standing: Standing
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The value of one setting and where it comes from: `winners` agree with it, `losers` wanted something else."""
+    """The value of one setting, and every opinion on it: those that hold first."""
 
     key: str
     value: Any
-    winners: tuple[str, ...]
-    losers: tuple[str, ...]
+    voices: tuple[Voice, ...]
+
+    @property
+    def winners(self) -> tuple[str, ...]:
+        """The layers that the value comes from."""
+        return tuple(voice.layer for voice in self.voices if voice.standing in _HOLD)
+
+    @property
+    def losers(self) -> tuple[str, ...]:
+        """The layers that wanted something else."""
+        return tuple(voice.layer for voice in self.voices if voice.standing not in _HOLD)
+
+
+_HOLD = (Standing.WINS, Standing.CONTRIBUTES)
+_LISTS = (Merge.INTERSECTION, Merge.UNION)
 
 
 def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str, Resolved]:
     """Merge all layers, setting by setting. Keys that the catalogue does not know are left out: unknown adds nothing."""
     opinions: dict[str, list[tuple[Layer, Any]]] = {}
-    for layer in sorted(layers, key=lambda each: (each.rank, each.name)):
+    for layer in sorted(layers, key=lambda each: (each.depth, each.name)):
         for key, value in layer.values.items():
             if key in catalog:
                 opinions.setdefault(key, []).append((layer, value))
@@ -39,10 +88,30 @@ def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str
 
 
 def _resolved(setting: Setting, said: Sequence[tuple[Layer, Any]]) -> Resolved:
-    value = merge(setting.merge, [value for _, value in said])
-    winners = tuple(layer.name for layer, own in said if _same(own, value))
-    losers = tuple(layer.name for layer, own in said if not _same(own, value))
-    return Resolved(setting.key, value, winners, losers)
+    binding = [(layer, value) for layer, value in said if layer.binds(setting.key)]
+    chosen, overridden = _chosen(setting, [(layer, value) for layer, value in said if not layer.binds(setting.key)])
+    value = merge(setting.merge, [own for _, own in (*binding, *chosen)])
+    voices = [_voice(setting, layer, own, value) for layer, own in (*binding, *chosen)]
+    voices += [Voice(layer.name, own, False, Standing.OVERRIDDEN, layer.author) for layer, own in reversed(overridden)]
+    return Resolved(setting.key, value, tuple(sorted(voices, key=lambda voice: voice.standing not in _HOLD)))
+
+
+def _chosen(
+    setting: Setting, said: Sequence[tuple[Layer, Any]]
+) -> tuple[Sequence[tuple[Layer, Any]], Sequence[tuple[Layer, Any]]]:
+    """The open opinions that count, and those that a narrower layer overrides. Lists that forbid add up over all layers."""
+    if not said or setting.merge is Merge.UNION:
+        return said, ()
+    narrowest = max(layer.depth for layer, _ in said)
+    return [each for each in said if each[0].depth == narrowest], [each for each in said if each[0].depth != narrowest]
+
+
+def _voice(setting: Setting, layer: Layer, own: Any, value: Any) -> Voice:
+    if _same(own, value):
+        standing = Standing.WINS
+    else:
+        standing = Standing.CONTRIBUTES if setting.merge in _LISTS else Standing.LOOSER
+    return Voice(layer.name, own, layer.binds(setting.key), standing, layer.author)
 
 
 def merge(rule: Merge, values: Sequence[Any]) -> Any:
@@ -62,4 +131,4 @@ _RULES: dict[Merge, Callable[[Sequence[Any]], Any]] = {
 
 
 def _same(own: Any, value: Any) -> bool:
-    return bool(sorted(own) == value if isinstance(own, list) else own == value)
+    return bool(sorted(own) == value if isinstance(own, list) and all(isinstance(x, str) for x in own) else own == value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from profiles.modes.kinds import Mode
+
 DEFAULT_FLOOR: dict[str, Any] = {
     "allowAccountModification": False,
     "allowAppRemoval": False,
@@ -32,5 +34,28 @@ BASE_APPS: tuple[str, ...] = (
     "com.apple.mobilenotes",
     "com.apple.mobilesafari",
     "com.apple.mobileslideshow",
+    "com.apple.mobiletimer",
     "com.apple.webapp",
 )
+
+#: What a tablet shows while it rests or is held back: the clock, and the web shortcut to the emergency card.
+CALM_APPS: tuple[str, ...] = ("com.apple.mobiletimer", "com.apple.webapp")
+_CALM: dict[str, Any] = {
+    "allowCamera": False,
+    "allowListedAppBundleIDs": list(CALM_APPS),
+    "allowSafari": False,
+}
+
+#: What each mode means wherever nobody wrote more (schools.md section 5). It binds, as the floor does.
+MODE_FLOOR: dict[Mode, dict[str, Any]] = {
+    Mode.NIGHT_REST: _CALM,
+    Mode.QUARANTINE: _CALM,
+    Mode.STORAGE: _CALM,
+    Mode.LOST: _CALM,
+    Mode.EXAM: {
+        "allowCamera": False,
+        "allowDictation": False,
+        "allowListedAppBundleIDs": ["com.apple.mobilesafari", "com.apple.webapp"],
+        "allowScreenShot": False,
+    },
+}

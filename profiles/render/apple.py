@@ -1,4 +1,4 @@
-"""Plain values in, an Apple configuration profile out (payloads.md sections 1, 3, 4). Pure: the same in, the same bytes out."""
+"""Plain values in, Apple configuration profiles out (payloads.md sections 1, 3, 4). Pure: the same in, the same bytes out."""
 
 from __future__ import annotations
 
@@ -27,41 +27,88 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What one tablet shall hold in one mode: payload slots with their content, and the settings left out.
+
+    A slot is a place that exists once on a tablet: restrictions by key, the web filter.
+    """
+
+    restrictions: Mapping[str, Any]
+    web: Mapping[str, Any] | None
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
-    """A profile, its UUID, which is made of its content, and the settings that this system does not understand."""
+    """A profile, its UUID, which is made of its content."""
 
     identifier: str
     uuid: str
     plist: bytes
-    left_out: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Its address."""
+        return hashlib.sha256(self.plist).hexdigest()
 
 
-def render_policy(
-    town: str,
+def content_of(
     values: Mapping[str, Any],
     catalog: Mapping[str, Setting],
     web: Filter | None,
     *,
     os: tuple[int, ...] | None,
     supervised: bool | None,
-) -> Rendered:
-    """Render one policy profile. A setting that this tablet cannot take is left out and named, never an error."""
+) -> Content:
+    """What a tablet can take of the values. A setting that it cannot is left out and named, never an error."""
     restrictions, left_out = _restrictions(values, catalog, os=os, supervised=supervised)
-    payloads = [_payload(town, "com.apple.applicationaccess", "restrictions", restrictions)] if restrictions else []
-    if web is not None and supervised is not False:
-        payloads.append(_payload(town, "com.apple.webcontent-filter", "filter", _filter(web)))
-    content = {
+    return Content(restrictions, _filter(web) if web is not None and supervised is not False else None, tuple(left_out))
+
+
+def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]:
+    """What all modes have in common, and what each adds: no setting is ever in two payloads that are in force together."""
+    every = list(contents.values())
+    first = every[0]
+    same = {
+        key: value
+        for key, value in first.restrictions.items()
+        if all(key in each.restrictions and each.restrictions[key] == value for each in every)
+    }
+    web = first.web if all(each.web == first.web for each in every) else None
+    common = Content(same, web, first.left_out)
+    own = {
+        mode: Content(
+            {key: value for key, value in each.restrictions.items() if key not in same},
+            None if web is not None else each.web,
+            (),
+        )
+        for mode, each in contents.items()
+    }
+    return common, own
+
+
+def render(town: str, content: Content, part: str = "") -> Rendered | None:
+    """Render one profile; None when it would hold nothing. `part` makes the identifier of a profile that others accompany."""
+    identifier = f"{IDENTIFIER}.{part}" if part else IDENTIFIER
+    payloads = []
+    if content.restrictions:
+        payloads.append(_payload(town, identifier, "com.apple.applicationaccess", "restrictions", content.restrictions))
+    if content.web is not None:
+        payloads.append(_payload(town, identifier, "com.apple.webcontent-filter", "filter", content.web))
+    if part and not payloads:
+        return None
+    profile = {
         "PayloadType": "Configuration",
         "PayloadVersion": 1,
-        "PayloadIdentifier": IDENTIFIER,
+        "PayloadIdentifier": identifier,
         "PayloadDisplayName": "Cartable",
         "PayloadDescription": "Règles de la tablette / Rules of this tablet",
         "PayloadScope": "System",
         "PayloadContent": payloads,
     }
     # The UUID comes from the content: a ProfileList then proves which version a tablet has.
-    uuid = str(uuid5(_NAMESPACE, hashlib.sha256(plistlib.dumps(content)).hexdigest())).upper()
-    return Rendered(IDENTIFIER, uuid, plistlib.dumps({**content, "PayloadUUID": uuid}), tuple(left_out))
+    uuid = str(uuid5(_NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
+    return Rendered(identifier, uuid, plistlib.dumps({**profile, "PayloadUUID": uuid}))
 
 
 def _restrictions(
@@ -93,12 +140,12 @@ def _urls(hosts: Sequence[str]) -> list[str]:
     return [f"{scheme}://{host}" for host in sorted(hosts) for scheme in ("http", "https")]
 
 
-def _payload(town: str, kind: str, slot: str, content: dict[str, Any]) -> dict[str, Any]:
+def _payload(town: str, identifier: str, kind: str, slot: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """A payload whose identifier and UUID stay the same over all versions of one town's policy."""
     return {
         "PayloadType": kind,
         "PayloadVersion": 1,
-        "PayloadIdentifier": f"{IDENTIFIER}.{slot}",
-        "PayloadUUID": str(uuid5(_NAMESPACE, f"{town}/{slot}")).upper(),
+        "PayloadIdentifier": f"{identifier}.{slot}",
+        "PayloadUUID": str(uuid5(_NAMESPACE, f"{town}/{identifier}/{slot}")).upper(),
         **content,
     }

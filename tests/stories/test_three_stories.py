@@ -82,7 +82,7 @@ async def _story(server: LiveServer) -> None:
     await _talk(server, tablet)
     [state] = helpdesk.get(f"/tablets/{listed['id']}").json()["apps"]
     assert state["state"] in {"installing", "installed"}
-    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()}
+    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()["settings"]}
     assert "org.scratchjr.ipad" in why["allowListedAppBundleIDs"]["value"]
 
     # Helpdesk marks it lost: asked and confirmed are told apart; two clicks are one order.

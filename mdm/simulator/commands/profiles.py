@@ -29,6 +29,7 @@ def _row(installed: Installed) -> Body:
         "HasRemovalPasscode": any(one["PayloadType"] == "com.apple.profileRemovalPassword" for one in installed.profile.payloads),
         "IsEncrypted": False,
         "IsManaged": installed.managed,
+        "Source": "Declarative Device Management" if installed.declared else "MDM" if installed.managed else "",
         "SignerCertificates": list(installed.profile.signers),
         "PayloadContent": [{key: one[key] for key in _SHOWN_INSIDE if key in one} for one in installed.profile.payloads],
     }
@@ -49,8 +50,16 @@ async def install_profile(request: Request) -> Body:
         raise installation_failed(str(error)) from error
     if mdm is not None:
         await _update_enrolment(request, profile, mdm)
+    _refuse_declared(request, profile.identifier)
     request.device.profiles[profile.identifier] = Installed(profile)
     return {}
+
+
+def _refuse_declared(request: Request, identifier: str) -> None:
+    """While a declaration holds a profile, commands cannot touch it (declarative.md section 6)."""
+    present = request.device.profiles.get(identifier)
+    if present is not None and present.declared:
+        raise installation_failed("The profile is managed by a declaration.", identifier)
 
 
 async def _update_enrolment(request: Request, profile: Profile, new: MdmSettings) -> None:
@@ -89,6 +98,7 @@ def remove_profile(request: Request) -> Body:
     """Only what this server installed; the enrolment profile takes everything with it."""
     identifier = request.need("Identifier", str)
     device = request.device
+    _refuse_declared(request, identifier)
     installed = device.profiles.get(identifier)
     if installed is None or not installed.managed:
         raise CannotDo(link(Code.NO_SUCH_PROFILE, f"The profile {identifier} is not installed."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mdm.simulator.commands.base import Body, Request, Right, answers
+from mdm.simulator.device import Device
 
 _INTERSECTION = ("allowListedAppBundleIDs", "whitelistedAppBundleIDs", "autonomousSingleAppModePermittedAppIDs")
 
@@ -25,14 +26,14 @@ def restrictions(request: Request) -> Body:
 def _sum(payloads: list[dict[str, Any]]) -> Body:
     """The most restrictive wins: allow… false, force… true, the smaller number, fewer allowed, more forbidden."""
     flags: dict[str, bool] = {}
-    numbers: dict[str, int] = {}
+    numbers: dict[str, float] = {}
     common: dict[str, set[str]] = {}
     union: dict[str, set[str]] = {}
     for key, value in ((key, value) for one in payloads for key, value in one.items() if not key.startswith("Payload")):
         if isinstance(value, bool):
             before = flags.get(key, value)
             flags[key] = (before or value) if key.startswith("force") else (before and value)
-        elif isinstance(value, int):
+        elif isinstance(value, int | float):
             numbers[key] = min(numbers.get(key, value), value)
         elif isinstance(value, list):
             names = {str(name) for name in value}
@@ -46,3 +47,10 @@ def _sum(payloads: list[dict[str, Any]]) -> Body:
         "intersection": {key: {"values": sorted(value)} for key, value in common.items()},
         "union": {key: {"values": sorted(value)} for key, value in union.items()},
     }
+
+
+def effective(device: Device) -> Body:
+    """What holds on the tablet, setting by setting: the sum of the restriction payloads of all its profiles."""
+    found = _sum([one for one in device.installed_payloads if one["PayloadType"] == "com.apple.applicationaccess"])
+    plain = {key: each["value"] for kind in ("restrictedBool", "restrictedValue") for key, each in found[kind].items()}
+    return plain | {key: each["values"] for kind in ("intersection", "union") for key, each in found[kind].items()}

@@ -1,0 +1,135 @@
+"""Telling tablets by declarations: what is announced, what drifted, and when commands must do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from mdm.devices.models import DeclarativeState, DeviceEnrollment
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import SYSTEM
+from mdm.kit.work import Work
+from mdm.protocol import ddm
+from mdm.protocol.commands.actions import DeclarativeManagement
+from mdm.protocol.commands.profiles import RemoveProfile
+from mdm.queue import service as queue
+from mdm.queue.models import CommandState
+from mdm.queue.service import AnsweredCommand, Timing
+from mdm.reconcile.models import TabletProfile
+from mdm.reconcile.repository import ReconcileRepository
+from profiles.desired import Desired
+from profiles.modes.kinds import Mode
+from profiles.render.apple import IDENTIFIER
+from profiles.render.declarations import BASE, properties
+
+#: So often the same declarations are announced again to a tablet that reports something else; then commands do it.
+MAX_REPAIRS = 4
+#: How long a tablet may take from an announcement to its report before it is asked again.
+PATIENCE = timedelta(minutes=10)
+#: A new mode is worth nothing once the next one holds.
+TIMELY = timedelta(hours=12)
+
+
+def is_declared(wanted: Desired, state: DeclarativeState | None) -> bool:
+    """Whether this tablet is told by declarations now: it understands them, has proved so by a report, and keeps them."""
+    if wanted.declaration_set is None or state is None:
+        return False
+    return state.problem is None and state.reported_at is not None
+
+
+def probe(
+    work: Work, channels: Mapping[UUID, DeviceEnrollment], desired: Mapping[UUID, Desired], states: Mapping[int, DeclarativeState]
+) -> None:
+    """Ask tablets that should understand declarations to prove it. Until they do, profiles are installed by commands:
+    a tablet is never without its rules because it promised something.
+    """
+    repository = ReconcileRepository(work.session)
+    asked = [c.id for t, c in channels.items() if desired[t].declaration_set is not None and c.id not in states]
+    for enrollment_id in asked:
+        repository.start_declarative(enrollment_id)
+    if asked:
+        queue.enqueue(work, SYSTEM, DeclarativeManagement(data=ddm.tokens([], work.now)), asked)
+
+
+def announce(
+    work: Work,
+    channels: Mapping[UUID, DeviceEnrollment],
+    desired: Mapping[UUID, Desired],
+    states: Mapping[int, DeclarativeState],
+) -> None:
+    """Announce to each of these tablets what it should hold. Those that were told the same and keep it are left alone."""
+    told: dict[tuple[str, Mode], list[int]] = {}
+    given_up: list[int] = []
+    for tablet_id, channel in channels.items():
+        wanted, state = desired[tablet_id], states[channel.id]
+        assert wanted.declaration_set is not None
+        if _must_tell(work, state, wanted):
+            state.set_sha256, state.mode = wanted.declaration_set, wanted.mode.value
+            state.announced_at, state.confirmed_at = work.now, None
+            told.setdefault((wanted.declaration_set, wanted.mode), []).append(channel.id)
+        elif state.problem is not None:
+            state.set_sha256, state.mode = None, None
+            given_up.append(channel.id)
+    items = ReconcileRepository(work.session).declaration_items(sorted({sha256 for sha256, _ in told}))
+    for (sha256, mode), enrollment_ids in told.items():
+        order = DeclarativeManagement(data=tokens_of(items[sha256], mode, work))
+        queue.enqueue(work, SYSTEM, order, enrollment_ids, timing=Timing(deadline=work.now + TIMELY))
+    if given_up:
+        queue.enqueue(work, SYSTEM, DeclarativeManagement(data=ddm.tokens([], work.now)), given_up)
+
+
+def tokens_of(items: list[dict[str, object]], mode: Mode, work: Work) -> bytes:
+    """The tokens that go with an announcement: they save the tablet a question."""
+    switch = properties(mode)
+    return ddm.tokens([*items, {"Kind": switch.kind.value, **switch.document()}], work.now)
+
+
+def _must_tell(work: Work, state: DeclarativeState, wanted: Desired) -> bool:
+    if (state.set_sha256, state.mode) != (wanted.declaration_set, wanted.mode.value):
+        state.repairs = 0
+        return True
+    if state.announced_at is None:
+        return True
+    if state.declarations is None or state.reported_at is None or state.reported_at <= state.announced_at:
+        return work.now - state.announced_at > PATIENCE
+    if not drifted(state):
+        return False
+    return _repair(state, "; ".join(ddm.reason_of(row) for row in ddm.invalid(state.declarations)) or "drift")
+
+
+def drifted(state: DeclarativeState) -> bool:
+    """Whether the tablet reports something else than what it was told."""
+    if state.declarations is None or state.mode is None:
+        return False
+    return state.seen_mode != state.mode or bool(ddm.invalid(state.declarations))
+
+
+def _repair(state: DeclarativeState, why: str) -> bool:
+    """Tell it again, a few times; then declarations are given up for this tablet, and profiles are sent."""
+    state.repairs += 1
+    if state.repairs > MAX_REPAIRS:
+        state.problem = why[:200]
+        return False
+    return True
+
+
+def retire_profile(work: Work, channel: DeviceEnrollment, row: TabletProfile | None, state: DeclarativeState | None) -> bool:
+    """Once the declared policy is active, the profile that a command had installed goes. Returns whether it was asked to."""
+    if row is None or state is None or state.declarations is None:
+        return False
+    if BASE not in ddm.active_identifiers(state.declarations, "configuration"):
+        return False
+    order = RemoveProfile(identifier=IDENTIFIER)
+    queue.enqueue(work, SYSTEM, order, [channel.id], reason="the same rules are declared now")
+    work.session.delete(row)
+    return True
+
+
+def refused(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
+    """A tablet says that it knows no declarations: it is told by profiles, at once."""
+    state = repository.declarative([answered.enrollment_id]).get(answered.enrollment_id)
+    if state is not None and answered.state in (CommandState.FAILED, CommandState.REJECTED):
+        state.problem = (answered.error or "refused")[:200]
+        state.set_sha256, state.mode = None, None
+        work.later(Topic.DECIDE, answered.tablet_id)

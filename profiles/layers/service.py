@@ -1,0 +1,244 @@
+"""Verbs of layers: draft, preview, publish in stages, stop, roll back. Never commits; what holds is in `rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select
+
+from enrollment.people.models import Pupil
+from enrollment.places.models import Level, School, SchoolClass
+from enrollment.tablets.models import Tablet
+from enrollment.tablets.repository import TabletRepository
+from mdm.kit import audit
+from mdm.kit.errors import Forbidden
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.work import Work
+from profiles.catalog.settings import catalog
+from profiles.errors import BadSetting
+from profiles.layers.errors import BadTarget, CannotPublish, LayerNotFound, VersionNotFound
+from profiles.layers.kinds import LayerKind, StageKind, TabletRole, VersionState
+from profiles.layers.models import LayerVersion, PolicyGroup, PolicyGroupMember, PolicyLayer
+from profiles.layers.repository import LayerRepository
+from profiles.layers.rules import wrong
+from profiles.repository import decide_again
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a roll-out goes: one tablet, one class, one school, or all."""
+
+    kind: StageKind
+    target: UUID | None = None
+
+
+ALL = Stage(StageKind.ALL)
+
+
+def open_layer(work: Work, actor: Actor, town_id: UUID | None, kind: LayerKind, target: str, name: str) -> PolicyLayer:
+    """Return the layer of a place, made on first use. Raises `BadTarget`, `Forbidden`."""
+    school_id = _check_target(work, town_id, kind, target)
+    _require(actor, town_id, school_id)
+    repository = LayerRepository(work.session)
+    found = repository.at(town_id, kind, target)
+    if found is not None:
+        return found
+    layer = PolicyLayer(town_id=town_id, school_id=school_id, kind=kind, target=target, name=name, created_at=work.now)
+    work.session.add(layer)
+    work.session.flush()
+    audit.record(work, actor, "layer.create", "layer", layer.id, town_id=town_id, kind=kind.value)
+    return layer
+
+
+def _check_target(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
+    """The school that the target lies in, if it lies in one. Raises `BadTarget`."""
+    if (kind is LayerKind.OPERATOR) != (town_id is None):
+        raise BadTarget(field="town_id")
+    match kind:
+        case LayerKind.OPERATOR | LayerKind.TOWN:
+            good = target == ""
+        case LayerKind.ROLE:
+            good = target in {*TabletRole}
+        case LayerKind.GRADE:
+            good = target in {*Level}
+        case _:
+            return _place(work, town_id, kind, target)
+    if not good:
+        raise BadTarget(field="target")
+    return None
+
+
+_TABLES: dict[LayerKind, Any] = {
+    LayerKind.SCHOOL: School,
+    LayerKind.CLASS: SchoolClass,
+    LayerKind.GROUP: PolicyGroup,
+    LayerKind.PUPIL: Pupil,
+    LayerKind.TABLET: Tablet,
+}
+
+
+def _place(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
+    try:
+        row = work.session.get(_TABLES[kind], UUID(target))
+    except ValueError:
+        row = None
+    if row is None or row.town_id != town_id:
+        raise BadTarget(field="target")
+    found: UUID | None = row.id if kind is LayerKind.SCHOOL else getattr(row, "school_id", None)
+    return found
+
+
+def _require(actor: Actor, town_id: UUID | None, school_id: UUID | None) -> None:
+    if town_id is None:
+        if not actor.everywhere:
+            raise Forbidden(permission="operator")
+        return
+    actor.require(Permission.AUTHOR, town_id, school_id)
+
+
+def find(work: Work, actor: Actor, layer_id: UUID) -> PolicyLayer:
+    """A layer that the actor may read. Raises `LayerNotFound`."""
+    layer = LayerRepository(work.session).layer(layer_id)
+    if layer is None or not (layer.town_id is None or actor.may(Permission.SEE, layer.town_id, layer.school_id)):
+        raise LayerNotFound
+    return layer
+
+
+def save_draft(
+    work: Work,
+    actor: Actor,
+    layer_id: UUID,
+    settings: Mapping[str, Mapping[str, Any]],
+    locks: Sequence[str] = (),
+    note: str | None = None,
+) -> LayerVersion:
+    """Save a new version as a draft; nothing changes on tablets. Raises `BadSetting` with the field named."""
+    layer = find(work, actor, layer_id)
+    _require(actor, layer.town_id, layer.school_id)
+    problem = wrong(settings, locks, catalog())
+    if problem is not None:
+        raise BadSetting(field=problem[0], why=problem[1])
+    repository = LayerRepository(work.session)
+    number = repository.next_number(layer.id)
+    audit.record(work, actor, "layer.draft", "layer", layer.id, town_id=layer.town_id, version=number)
+    row = LayerVersion(
+        layer_id=layer.id, number=number, state=VersionState.DRAFT, settings={k: dict(v) for k, v in settings.items()},
+        locks=sorted(set(locks)), note=note, written_by=actor.account_id, written_by_name=actor.name, written_at=work.now,
+    )  # fmt: skip
+    work.session.add(row)
+    work.session.flush()
+    return row
+
+
+def publish(work: Work, actor: Actor, layer_id: UUID, number: int, stage: Stage = ALL) -> LayerVersion:
+    """Put a version into force, for all or for a first part. A roll-out goes on by publishing it again, further.
+
+    Raises `CannotPublish`, `VersionNotFound`.
+    """
+    layer = find(work, actor, layer_id)
+    _require(actor, layer.town_id, layer.school_id)
+    repository = LayerRepository(work.session)
+    row = repository.version(layer.id, number)
+    if row is None:
+        raise VersionNotFound
+    if row.state not in (VersionState.DRAFT, VersionState.ROLLING):
+        raise CannotPublish(why=row.state.value)
+    rolling = repository.in_state(layer.id, VersionState.ROLLING)
+    if rolling is not None and rolling.id != row.id:
+        raise CannotPublish(why="another_roll_out")
+    if (stage.kind is StageKind.ALL) != (stage.target is None):
+        raise BadTarget(field="stage")
+    audit.record(work, actor, "layer.publish", "layer", layer.id, town_id=layer.town_id, version=number, stage=stage.kind.value)
+    if stage.kind is StageKind.ALL:
+        _make_live(work, repository, layer, row)
+    else:
+        row.state, row.stage, row.stage_target = VersionState.ROLLING, stage.kind, stage.target
+    row.rolled_at = work.now
+    work.session.flush()
+    decide_again(work, concerned(work, layer))
+    return row
+
+
+def _make_live(work: Work, repository: LayerRepository, layer: PolicyLayer, row: LayerVersion) -> None:
+    former = repository.in_state(layer.id, VersionState.LIVE)
+    if former is not None:
+        former.state = VersionState.SUPERSEDED
+        work.session.flush()  # one version in force at a time: the database holds it
+    row.state, row.stage, row.stage_target = VersionState.LIVE, None, None
+
+
+def stop(work: Work, actor: Actor, layer_id: UUID, why: str) -> LayerVersion:
+    """Stop the roll-out of a layer: what held before holds again. Raises `VersionNotFound`."""
+    layer = find(work, actor, layer_id)
+    _require(actor, layer.town_id, layer.school_id)
+    row = LayerRepository(work.session).in_state(layer.id, VersionState.ROLLING)
+    if row is None:
+        raise VersionNotFound
+    stop_version(work, actor, layer, row, why)
+    return row
+
+
+def stop_version(work: Work, actor: Actor, layer: PolicyLayer, row: LayerVersion, why: str) -> None:
+    """Stop one roll-out, by a person or by the server itself."""
+    audit.record(work, actor, "layer.stop", "layer", layer.id, town_id=layer.town_id, version=row.number, why=why[:200])
+    row.state, row.stopped_why = VersionState.STOPPED, why[:200]
+    work.session.flush()
+    decide_again(work, concerned(work, layer))
+
+
+def roll_back(work: Work, actor: Actor, layer_id: UUID, number: int) -> LayerVersion:
+    """Put an earlier version into force again, as a new one; history is never rewritten. Raises `VersionNotFound`."""
+    layer = find(work, actor, layer_id)
+    old = LayerRepository(work.session).version(layer.id, number)
+    if old is None:
+        raise VersionNotFound
+    rolling = LayerRepository(work.session).in_state(layer.id, VersionState.ROLLING)
+    if rolling is not None:
+        stop(work, actor, layer_id, f"rolled back to version {number}")
+    new = save_draft(work, actor, layer_id, old.settings, old.locks, f"back to version {number}")
+    return publish(work, actor, layer_id, new.number)
+
+
+def concerned(work: Work, layer: PolicyLayer) -> Select[UUID]:
+    """Statement: the tablets that a layer may change."""
+    tablets = TabletRepository(work.session)
+    match layer.kind:
+        case LayerKind.SCHOOL:
+            found = tablets.of_school(UUID(layer.target))
+        case LayerKind.CLASS:
+            found = tablets.of_class(UUID(layer.target))
+        case LayerKind.PUPIL:
+            found = tablets.among(tablets.of_pupils([UUID(layer.target)]))
+        case LayerKind.GROUP:
+            members = LayerRepository(work.session).members(UUID(layer.target))
+            found = tablets.among(tablets.of_pupils([member.pupil_id for member in members]))
+        case LayerKind.TABLET:
+            found = tablets.among([UUID(layer.target)])
+        case LayerKind.GRADE if layer.town_id is not None:
+            found = tablets.of_level(layer.town_id, Level(layer.target))
+        case _:
+            found = tablets.of_town(layer.town_id) if layer.town_id is not None else tablets.everywhere()
+    return found
+
+
+def reach(work: Work, actor: Actor, layer_id: UUID) -> list[UUID]:
+    """The tablets that a layer speaks to. Raises `LayerNotFound`."""
+    layer = find(work, actor, layer_id)
+    return LayerRepository(work.session).tablets(concerned(work, layer))
+
+
+def create_group(work: Work, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
+    """Name a group of pupils across classes."""
+    actor.require(Permission.AUTHOR, town_id)
+    group = PolicyGroup(town_id=town_id, name=name)
+    work.session.add(group)
+    work.session.flush()
+    audit.record(work, actor, "group.create", "group", group.id, town_id=town_id, pupils=len(pupil_ids))
+    work.session.add_all(PolicyGroupMember(group_id=group.id, pupil_id=pupil_id) for pupil_id in set(pupil_ids))
+    work.session.flush()
+    tablets = TabletRepository(work.session)
+    decide_again(work, tablets.among(tablets.of_pupils(list(set(pupil_ids)))))
+    return group

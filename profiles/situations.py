@@ -1,0 +1,155 @@
+"""Which tablets are alike: the situation of each, from facts, layers, bundles and what time makes of it. Reads; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from enrollment.facts import TabletFacts
+from enrollment.places.models import Level
+from mdm.kit.work import Work
+from profiles.bundles.models import App
+from profiles.catalog.settings import catalog, version
+from profiles.engine.merge import Layer, Resolved, resolve
+from profiles.filters.models import WebFilter
+from profiles.layers.floor import BASE_APPS, DEFAULT_FLOOR, MODE_FLOOR
+from profiles.layers.kinds import SESSION_DEPTH, LayerKind, TabletRole
+from profiles.layers.repository import LayerRepository
+from profiles.layers.rules import Authored, Place, in_force
+from profiles.modes.kinds import Mode
+from profiles.modes.lessons import Preset
+from profiles.modes.service import Timed
+from profiles.repository import PolicyRepository
+
+#: Where guardians' rules are heard: outside school (schools.md section 6). When each holds, `modes` has already said.
+GUARDIANS_HEARD = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a class session asks for."""
+
+    preset: Preset
+    apps: tuple[str, ...]
+    sites: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a shared configuration may depend on. Nothing personal, unless a layer was written for one tablet."""
+
+    town_id: UUID
+    versions: tuple[Authored, ...]
+    apps: tuple[UUID, ...]
+    hidden: tuple[str, ...]
+    lesson: Lesson | None
+    os: tuple[int, ...] | None
+    supervised: bool | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two situations the same."""
+        versions = tuple(version.version_id for version in self.versions)
+        return (self.town_id, versions, self.apps, self.hidden, self.lesson, self.os, self.supervised)
+
+
+@dataclass(slots=True)
+class Policy:
+    """What the towns concerned have authored, read once."""
+
+    floors: Mapping[UUID, Mapping[str, object]]
+    filters: Mapping[UUID, WebFilter]
+    apps_by_level: Mapping[tuple[UUID, Level], list[App]]
+    apps: Mapping[UUID, App]
+    authored: Sequence[Authored]
+    groups: Mapping[UUID, frozenset[UUID]]
+
+
+def read_policy(work: Work, facts: Iterable[TabletFacts], authored: Sequence[Authored] | None = None) -> Policy:
+    """Read what these tablets' towns authored, in a constant number of queries. `authored` replaces the layers: a preview."""
+    tablets = list(facts)
+    town_ids = sorted({each.town_id for each in tablets}, key=str)
+    repository, layers = PolicyRepository(work.session), LayerRepository(work.session)
+    by_level: dict[tuple[UUID, Level], list[App]] = {}
+    for town_id, level, app in repository.apps_by_level(town_ids):
+        if app not in (known := by_level.setdefault((town_id, level), [])):
+            known.append(app)
+    return Policy(
+        floors={town_id: dict(row.settings) for town_id, row in repository.floors(town_ids).items()},
+        filters=repository.filters(town_ids),
+        apps_by_level=by_level,
+        apps={app.id: app for apps in by_level.values() for app in apps},
+        authored=layers.in_force(town_ids) if authored is None else authored,
+        groups=layers.groups_of([each.pupil_id for each in tablets if each.pupil_id]),
+    )
+
+
+def place_of(facts: TabletFacts, policy: Policy) -> Place:
+    """Where a tablet stands among the layers."""
+    return Place(
+        town_id=facts.town_id,
+        tablet_id=facts.tablet_id,
+        school_id=facts.school_id,
+        class_id=facts.class_id,
+        pupil_id=facts.pupil_id,
+        level=facts.level,
+        role=TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
+        groups=policy.groups.get(facts.pupil_id, frozenset()) if facts.pupil_id else frozenset(),
+    )
+
+
+def situation_of(facts: TabletFacts, policy: Policy, timed: Timed) -> Situation:
+    """The situation of a tablet."""
+    apps = policy.apps_by_level.get((facts.town_id, facts.level), []) if facts.level else []
+    session = timed.session
+    return Situation(
+        town_id=facts.town_id,
+        versions=in_force(policy.authored, place_of(facts, policy)),
+        apps=tuple(app.id for app in apps),
+        hidden=tuple(sorted(timed.hidden)),
+        lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
+        os=version(facts.os_version) if facts.os_version else None,
+        supervised=facts.supervised,
+    )
+
+
+def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
+    """Every opinion on a situation in a mode, ready to be merged."""
+    layers = [version.layer(mode) for version in situation.versions]
+    if not any(version.kind is LayerKind.OPERATOR for version in situation.versions):
+        layers.append(Layer("operator", LayerKind.OPERATOR.depth, DEFAULT_FLOOR, binding=True))
+    town = LayerKind.TOWN.depth
+    if mode in MODE_FLOOR:
+        layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
+    if situation.town_id in policy.floors:
+        layers.append(Layer("town floor", town, policy.floors[situation.town_id], binding=True))
+    bundles = [policy.apps[app_id].bundle_identifier for app_id in situation.apps]
+    if bundles:
+        layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))
+    if situation.hidden and mode in GUARDIANS_HEARD:
+        layers.append(
+            Layer("guardian", SESSION_DEPTH, {"blockedAppBundleIDs": list(situation.hidden)}, binding=True, author="guardian")
+        )
+    if situation.lesson is not None and mode is Mode.CLASS_SESSION:
+        layers += _lesson(situation.lesson, bundles)
+    return layers
+
+
+def _lesson(lesson: Lesson, bundles: list[str]) -> list[Layer]:
+    """A lesson chooses among the apps of the class; it never adds what the class does not have."""
+    match lesson.preset:
+        case Preset.SCREENS_DOWN:
+            values = {"allowListedAppBundleIDs": ["com.apple.webapp"], "allowCamera": False}
+        case Preset.FOCUS_APPS:
+            values = {"allowListedAppBundleIDs": sorted(set(lesson.apps) & {*BASE_APPS, *bundles} | {"com.apple.webapp"})}
+        case Preset.FOCUS_SITES:
+            values = {"allowListedAppBundleIDs": ["com.apple.mobilesafari", "com.apple.webapp"]}
+        case Preset.FREE:
+            return []
+    return [Layer("class session", SESSION_DEPTH, values, author="teacher")]
+
+
+def resolved(situation: Situation, policy: Policy, mode: Mode) -> dict[str, Resolved]:
+    """The value of every setting in a mode, with its reasons: what is rendered and what "why" tells are this one run."""
+    return resolve(layers_of(situation, policy, mode), catalog())
