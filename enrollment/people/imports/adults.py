@@ -13,7 +13,7 @@ from uuid import UUID
 
 from enrollment.people.files.cells import label_key
 from enrollment.people.files.rows import Child, GuardianRow, StaffRow
-from enrollment.people.imports.changes import Change, Diff, Subject, kept_guardian, kept_staff
+from enrollment.people.imports.changes import Change, ClassKeys, Diff, Subject, kept_guardian, kept_staff
 from enrollment.people.models import Guardian, RosterState, StaffMember
 
 #: (last name, first name) → keyed hash.
@@ -146,7 +146,8 @@ def match_staff(
     rows: Sequence[StaffRow],
     here: Sequence[KnownStaff],
     by_email: dict[str, StaffMember],
-    class_keys: set[str],
+    class_keys: ClassKeys,
+    planned_keys: set[str],
     hashed: Hasher,
 ) -> list[Change]:
     """The change that each adult of one school means, then those who left the file. One entry for all lines of one adult."""
@@ -157,7 +158,7 @@ def match_staff(
     taken: set[UUID] = set()
     changes = []
     for person in people.values():
-        change = _staff(school_id, person, known, by_email, class_keys, taken, hashed)
+        change = _staff(school_id, person, known, by_email, _places(school_id, person, class_keys, planned_keys), taken, hashed)
         taken |= {change.target_id} if change.target_id else set(change.candidates)
         changes.append(change)
     for each in here:
@@ -174,20 +175,28 @@ def _adult(row: StaffRow) -> tuple[str, str]:
     return label_key(row.last_name), label_key(row.first_name)
 
 
+def _places(
+    school_id: UUID, rows: list[StaffRow], class_keys: ClassKeys, planned_keys: set[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """The classes of an adult, (key, kind); the school alone where the class is not known."""
+    named = [(class_keys.meant(school_id, row.class_label, row.onde_class_id), row.kind) for row in rows]
+    known = {"", *planned_keys, *class_keys.of.values()}
+    good = dict.fromkeys(place for place in named if place[0] in known)
+    return list(good) or [("", rows[0].kind)], ["unknown_class"] if len(good) < len(set(named)) else []
+
+
 def _staff(
     school_id: UUID,
     rows: list[StaffRow],
     known: dict[UUID, KnownStaff],
     by_email: dict[str, StaffMember],
-    class_keys: set[str],
+    placed: tuple[list[tuple[str, str]], list[str]],
     taken: set[UUID],
     hashed: Hasher,
 ) -> Change:
-    kept, row = kept_staff(rows), rows[0]
-    unknown = any(key and key not in class_keys for _, key, _ in kept["places"])
-    places = [[key, kind] for _, key, kind in kept["places"] if not key or key in class_keys]
-    kept |= {"places": places or [["", row.kind]], "person": hashed(*_adult(row))}
-    notes = [*(("unknown_class",) if unknown else ()), *(note for each in rows for note in each.notes)]
+    row, (places, faults) = rows[0], placed
+    kept = {**kept_staff(rows), "places": [list(place) for place in places], "person": hashed(*_adult(row))}
+    notes = [*faults, *(note for each in rows for note in each.notes)]
     problems = [problem for each in rows for problem in each.problems]
     name = hashed(row.last_name, row.first_name)
     named = [each.member for each in known.values() if each.member.name_hash == name and each.member.id not in taken]
@@ -207,7 +216,7 @@ def _staff(
     member = fits[0]
     present = known[member.id].places if member.id in known else frozenset()
     differs = {
-        "classes": {(key, kind) for key, kind in kept["places"]} != present,
+        "classes": set(places) != present,
         "name": (member.last_name, member.first_name) != (row.last_name, row.first_name),
         "contact": bool(kept["email"]) and kept["email"] != member.email,
         "returned": member.state is not RosterState.ACTIVE,

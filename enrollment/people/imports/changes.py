@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -9,6 +11,7 @@ from uuid import UUID
 
 from enrollment.people.files.cells import label_key
 from enrollment.people.files.rows import GuardianRow, RosterRow, StaffRow
+from enrollment.places.models import SchoolClass
 from mdm.kit.crypto import Keyring
 
 
@@ -96,9 +99,41 @@ def name_hash(keyring: Keyring, town_id: UUID, last: str, first: str) -> str:
     return keyring.keyed_hash(f"{label_key(last)}|{label_key(first)}", f"pupil.name:{town_id}")
 
 
-def class_key(label: str, onde_class_id: str) -> str:
+def class_key(label: str, onde_class_id: str | None) -> str:
     """What a class is matched by within its school and year: ONDE's number, else its label."""
     return f"#{onde_class_id}" if onde_class_id else label_key(label)
+
+
+class ClassKeys:
+    """The keys of the classes of some schools in one year, and which of them a file means.
+
+    One file names a class by ONDE's number, another by its label: both mean the class that is there, as long as the label is
+    of one class alone.
+    """
+
+    def __init__(self, classes: Sequence[SchoolClass]) -> None:
+        self.of = {each.id: class_key(each.label, each.onde_id) for each in classes}
+        labels = Counter((each.school_id, label_key(each.label)) for each in classes)
+        self._known = {(each.school_id, self.of[each.id]) for each in classes}
+        self._by_label = {
+            (each.school_id, label_key(each.label)): each
+            for each in classes
+            if labels[each.school_id, label_key(each.label)] == 1
+        }
+
+    def meant(self, school_id: UUID, label: str, onde_class_id: str) -> str:
+        """The key of the class that a line means; that of a new one when none is there."""
+        key = class_key(label, onde_class_id)
+        if not key or (school_id, key) in self._known:
+            return key
+        named = self._by_label.get((school_id, label_key(label)))
+        if named is None or (onde_class_id and named.onde_id):
+            return key
+        return self.of[named.id]
+
+    def held(self, class_id: UUID | None) -> str:
+        """The key of a class of this year, empty for none and for one of a former year."""
+        return self.of.get(class_id, "") if class_id else ""
 
 
 def kept_pupil(row: RosterRow) -> dict[str, Any]:
@@ -120,12 +155,7 @@ def kept_guardian(row: GuardianRow) -> dict[str, Any]:
     return {"last_name": row.last_name, "first_name": row.first_name, "email": row.email, "mobile": row.mobile}
 
 
-def kept_staff(rows: list[StaffRow]) -> dict[str, Any]:
-    """The columns of an adult that are kept, with every place of the same adult."""
-    places = dict.fromkeys((row.class_label, class_key(row.class_label, row.onde_class_id), row.kind) for row in rows)
-    return {
-        "last_name": rows[0].last_name,
-        "first_name": rows[0].first_name,
-        "email": next((row.email for row in rows if row.email), ""),
-        "places": [list(place) for place in places],
-    }
+def kept_staff(rows: Sequence[StaffRow]) -> dict[str, Any]:
+    """The columns of an adult that are kept."""
+    email = next((row.email for row in rows if row.email), "")
+    return {"last_name": rows[0].last_name, "first_name": rows[0].first_name, "email": email}

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from enrollment.people.errors import ImportOver, LineDecided, NotACandidate
-from enrollment.people.imports.changes import UNDECIDED, Diff, Hashes, Subject, class_key
+from enrollment.people.imports.changes import UNDECIDED, ClassKeys, Diff, Hashes, Subject
 from enrollment.people.imports.matching import judged
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.service import hold
@@ -54,8 +54,7 @@ def _meaning(work: Work, year: str, change: dict[str, Any], target_id: UUID | No
     repository = ImportRepository(work.session)
     pupil = repository.pupils([target_id])[target_id]
     classes = repository.classes_of_schools([UUID(change["school_id"])], year)
-    keys = {c.id: class_key(c.label, c.onde_id or "") for c in classes}
-    kind, why = judged(pupil, change["row"], Hashes(**change["hashes"]), change["class_key"], keys)
+    kind, why = judged(pupil, change["row"], Hashes(**change["hashes"]), change["class_key"], ClassKeys(classes))
     if str(pupil.school_id) != change["school_id"]:
         return Diff.MOVED_CLASS.value, ("other_school", *why)
     return kind.value, why

@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from enrollment.people.files.rows import RosterRow
-from enrollment.people.imports.changes import Change, Diff, Hashes, Subject, class_key, kept_pupil
+from enrollment.people.imports.changes import Change, ClassKeys, Diff, Hashes, Subject, kept_pupil
 from enrollment.people.models import Pupil, PupilState
 
 Key = tuple[str, ...]
-Line = tuple[RosterRow, Hashes]
+#: A row, what it is matched by, and the key of the class it means.
+Line = tuple[RosterRow, Hashes, str]
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class SchoolLines:
     school_id: UUID
     lines: Sequence[Line]
     pupils: Sequence[Pupil]
-    class_keys: dict[UUID, str]
+    class_keys: ClassKeys
     only_classes: bool = False
     taken: set[UUID] = field(default_factory=set)
 
@@ -56,16 +57,16 @@ class _Matcher:
 
     def match(self) -> list[Change]:
         lines = self.school.lines
-        seen = Counter(_identity(row, hashes) for row, hashes in lines)
-        for at, (row, hashes) in enumerate(lines):
+        seen = Counter(_identity(*line) for line in lines)
+        for at, (row, hashes, key) in enumerate(lines):
             if row.problems:
                 self._keep(at, Diff.INVALID, row.problems)
-            elif seen[_identity(row, hashes)] > 1:
+            elif seen[_identity(row, hashes, key)] > 1:
                 self._keep(at, Diff.DUPLICATE, ("twice_in_file",))
         for keys in (_id_key, _ine_key, _birth_keys):
             for at, line in enumerate(lines):
                 if at not in self.changes:
-                    self._by_keys(at, keys(*line))
+                    self._by_keys(at, keys(line[0], line[1]))
         self._by_name_alone()
         return [self.changes[at] for at in range(len(lines))]
 
@@ -82,14 +83,13 @@ class _Matcher:
     def _by_name_alone(self) -> None:
         """Lines of one name against the pupils of that name: those of the same class first, then one against one."""
         waiting: dict[str, list[int]] = defaultdict(list)
-        for at, (_, hashes) in enumerate(self.school.lines):
+        for at, (_, hashes, _) in enumerate(self.school.lines):
             if at not in self.changes:
                 waiting[hashes.name].append(at)
         for lines in waiting.values():
             for at in lines:
-                row, _ = self.school.lines[at]
-                key = class_key(row.class_label, row.onde_class_id)
-                same = [p for p in self._free(at) if key and key_of_class(p.class_id, self.school.class_keys) == key]
+                key = self.school.lines[at][2]
+                same = [p for p in self._free(at) if key and self.school.class_keys.held(p.class_id) == key]
                 if len(same) == 1:
                     self._take(at, same[0])
             rest = [at for at in lines if at not in self.changes]
@@ -106,18 +106,18 @@ class _Matcher:
 
     def _free(self, at: int) -> list[Pupil]:
         """Pupils of the line's name of whom nothing says that they are somebody else."""
-        _, hashes = self.school.lines[at]
+        hashes = self.school.lines[at][1]
         named = {p.id: p for key in _name_keys(hashes) for p in self.by.get(key, ())}
         return [p for p in named.values() if p.id not in self.school.taken and not _contradicts(p, hashes)]
 
     def _take(self, at: int, pupil: Pupil) -> None:
         self.school.taken.add(pupil.id)
-        row, hashes = self.school.lines[at]
-        self._put(at, *judged(pupil, kept_pupil(row), hashes, _key_of(row), self.school.class_keys), target=pupil)
+        row, hashes, key = self.school.lines[at]
+        self._put(at, *judged(pupil, kept_pupil(row), hashes, key, self.school.class_keys), target=pupil)
 
     def _keep(self, at: int, kind: Diff, why: tuple[str, ...]) -> None:
         """A line that is not imported still speaks of somebody: they have not left."""
-        row, hashes = self.school.lines[at]
+        row, hashes, _ = self.school.lines[at]
         keys = (*_id_key(row, hashes), *_ine_key(row, hashes), *_birth_keys(row, hashes), *_name_keys(hashes))
         about = {pupil.id for key in keys for pupil in self.by.get(key, ()) if not _contradicts(pupil, hashes)}
         self.school.taken |= about
@@ -126,20 +126,18 @@ class _Matcher:
     def _put(
         self, at: int, kind: Diff, why: tuple[str, ...] = (), *, target: Pupil | None = None, candidates: tuple[UUID, ...] = ()
     ) -> None:
-        row, hashes = self.school.lines[at]
+        row, hashes, key = self.school.lines[at]
         self.changes[at] = Change(
-            row.line, kind, Subject.PUPIL, self.school.school_id, target.id if target else None, _key_of(row), kept_pupil(row),
+            row.line, kind, Subject.PUPIL, self.school.school_id, target.id if target else None, key, kept_pupil(row),
             hashes, tuple(dict.fromkeys((*why, *row.notes))), candidates,
         )  # fmt: skip
 
 
-def judged(
-    pupil: Pupil, row: dict[str, Any], hashes: Hashes, key: str, class_keys: dict[UUID, str]
-) -> tuple[Diff, tuple[str, ...]]:
+def judged(pupil: Pupil, row: dict[str, Any], hashes: Hashes, key: str, class_keys: ClassKeys) -> tuple[Diff, tuple[str, ...]]:
     """What a line changes of the pupil it speaks of. What the file does not tell changes nothing."""
     told = {
         "level": pupil.level.value != row["level"],
-        "class": bool(key) and key_of_class(pupil.class_id, class_keys) != key,
+        "class": bool(key) and class_keys.held(pupil.class_id) != key,
         "name": (pupil.last_name, pupil.first_name) != (row["last_name"], row["first_name"]),
         "usage_name": row["usage_name"] is not None and (pupil.usage_name or "") != row["usage_name"],
         "take_home": row["take_home"] is not None and pupil.take_home != row["take_home"],
@@ -195,11 +193,11 @@ def _found_elsewhere(change: Change, by: dict[Key, list[Pupil]], gone: set[UUID]
 
 
 def _left(school: SchoolLines) -> list[Change]:
-    named = {_key_of(row) for row, _ in school.lines}
+    named = {key for _, _, key in school.lines}
     gone = [p for p in school.pupils if p.id not in school.taken and p.state is PupilState.ACTIVE]
     changes = []
     for pupil in sorted(gone, key=lambda each: str(each.id)):
-        key = key_of_class(pupil.class_id, school.class_keys)
+        key = school.class_keys.held(pupil.class_id)
         if school.only_classes and key not in named:
             continue
         row = {
@@ -212,19 +210,10 @@ def _left(school: SchoolLines) -> list[Change]:
     return changes
 
 
-def key_of_class(class_id: UUID | None, class_keys: dict[UUID, str]) -> str:
-    """The key of a class of this year, empty for none and for one of a former year."""
-    return class_keys.get(class_id, "") if class_id else ""
-
-
-def _key_of(row: RosterRow) -> str:
-    return class_key(row.class_label, row.onde_class_id)
-
-
-def _identity(row: RosterRow, hashes: Hashes) -> Key:
+def _identity(row: RosterRow, hashes: Hashes, key: str) -> Key:
     if hashes.ine:
         return (hashes.ine,)
-    return (hashes.name, hashes.birth) if hashes.birth else (hashes.name, _key_of(row), row.source_id)
+    return (hashes.name, hashes.birth) if hashes.birth else (hashes.name, key, row.source_id)
 
 
 def _contradicts(pupil: Pupil, hashes: Hashes) -> bool:

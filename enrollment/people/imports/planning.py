@@ -15,17 +15,17 @@ from enrollment.people.files.rows import GuardianRow, Roster, RosterRow, StaffRo
 from enrollment.people.imports.adults import KnownChild, KnownGuardian, KnownStaff, match_guardians, match_staff
 from enrollment.people.imports.changes import (
     Change,
+    ClassKeys,
     Diff,
     Hashes,
     Subject,
-    class_key,
     hashes_of,
     kept_guardian,
     kept_pupil,
     kept_staff,
     name_hash,
 )
-from enrollment.people.imports.matching import SchoolLines, key_of_class, match_pupils
+from enrollment.people.imports.matching import SchoolLines, match_pupils
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass
@@ -57,7 +57,7 @@ class _Known:
     schools: dict[str, School]
     pupils: Sequence[Pupil]
     classes: Sequence[SchoolClass]
-    class_keys: dict[UUID, str]
+    class_keys: ClassKeys
 
 
 def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None, *, only_classes: bool) -> Plan:
@@ -75,8 +75,7 @@ def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None,
         schools = {given: schools[given]}
     ids = [school.id for school in schools.values()]
     classes = repository.classes_of_schools(ids, year)
-    keys = {c.id: class_key(c.label, c.onde_id or "") for c in classes}
-    known = _Known(schools, repository.pupils_of_schools(ids), classes, keys)
+    known = _Known(schools, repository.pupils_of_schools(ids), classes, ClassKeys(classes))
     plan = Plan(year, ids)
     plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
@@ -134,8 +133,9 @@ def _pupils(
         of_school[pupil.school_id].append(pupil)
     lines = []
     for school_id, rows in grouped.items():
-        hashed = [(row, hashes_of(work.keyring, town_id, row)) for row in rows]
-        part = only_classes or _is_one_class_of_several(rows, of_school[school_id], known.class_keys)
+        keys = [known.class_keys.meant(school_id, row.class_label, row.onde_class_id) for row in rows]
+        hashed = [(row, hashes_of(work.keyring, town_id, row), key) for row, key in zip(rows, keys, strict=True)]
+        part = only_classes or _is_one_class_of_several(set(keys), of_school[school_id], known.class_keys)
         lines.append(SchoolLines(school_id, hashed, of_school[school_id], known.class_keys, only_classes=part))
 
     def elsewhere(wanted: Sequence[Hashes]) -> list[Pupil]:
@@ -145,10 +145,9 @@ def _pupils(
     return match_pupils(lines, elsewhere) + [_stranger(row, Subject.PUPIL, given) for row in strangers]
 
 
-def _is_one_class_of_several(rows: Sequence[RosterRow], pupils: Sequence[Pupil], class_keys: dict[UUID, str]) -> bool:
+def _is_one_class_of_several(named: set[str], pupils: Sequence[Pupil], class_keys: ClassKeys) -> bool:
     """A file of one class must not remove the others (schools.md section 7.3.7)."""
-    named = {class_key(row.class_label, row.onde_class_id) for row in rows}
-    active = {key_of_class(pupil.class_id, class_keys) for pupil in pupils if pupil.state is PupilState.ACTIVE}
+    active = {class_keys.held(pupil.class_id) for pupil in pupils if pupil.state is PupilState.ACTIVE}
     return len(named) == 1 and "" not in named and len(active - {""}) > 1
 
 
@@ -169,11 +168,10 @@ def _staff(
     by_email = {member.email: member for member in members.values() if member.email}
     places: dict[tuple[UUID, UUID], set[tuple[str, str]]] = defaultdict(set)
     for each in repository.open_assignments(list(grouped)):
-        places[each.school_id, each.staff_id].add((key_of_class(each.class_id, known.class_keys), each.kind.value))
-    keys = {*known.class_keys.values(), *planned_keys}
+        places[each.school_id, each.staff_id].add((known.class_keys.held(each.class_id), each.kind.value))
     for school_id, rows in grouped.items():
         here = [KnownStaff(members[who], frozenset(held)) for (school, who), held in places.items() if school == school_id]
-        changes += match_staff(school_id, rows, here, by_email, keys, _hasher(work, town_id))
+        changes += match_staff(school_id, rows, here, by_email, known.class_keys, planned_keys, _hasher(work, town_id))
     return changes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import (
@@ -86,6 +86,12 @@ class ImportRepository:
             .order_by(SchoolClass.id)
         ).all()
 
+    def classes(self, ids: Iterable[UUID]) -> dict[UUID, SchoolClass]:
+        found: dict[UUID, SchoolClass] = {}
+        for part in parts(ids):
+            found |= {row.id: row for row in self.session.scalars(select(SchoolClass).where(SchoolClass.id.in_(part)))}
+        return found
+
     def guardians_of_schools(self, school_ids: Sequence[UUID]) -> Sequence[Guardian]:
         return self.session.scalars(select(Guardian).where(Guardian.school_id.in_(school_ids)).order_by(Guardian.id)).all()
 
@@ -151,10 +157,17 @@ class ImportRepository:
 
     def changed_since(self, import_id: UUID, since: datetime) -> bool:
         """Whether another import of one of the same schools was confirmed or undone since then."""
+        return self._another(import_id, or_(RosterImport.confirmed_at > since, RosterImport.undone_at > since))
+
+    def is_followed(self, import_id: UUID, confirmed_at: datetime) -> bool:
+        """Whether a later import of one of the same schools stands."""
+        stands = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
+        return self._another(import_id, stands)
+
+    def _another(self, import_id: UUID, condition: ColumnElement[bool]) -> bool:
         mine = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
-        other = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
-        later = or_(RosterImport.confirmed_at > since, RosterImport.undone_at > since)
-        statement = select(RosterImport.id).where(RosterImport.id != import_id, later, other).limit(1)
+        shares = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
+        statement = select(RosterImport.id).where(RosterImport.id != import_id, condition, shares).limit(1)
         return self.session.scalar(statement) is not None
 
     def tablets_of(self, pupil_ids: Iterable[UUID]) -> list[UUID]:

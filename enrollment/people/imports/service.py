@@ -143,6 +143,7 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     done = write_plan(work, row.town_id, plan["year"], plan["changes"])
     row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)
     row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
+    work.session.flush()
     work.later(Topic.DECIDE, *repository.tablets_of(done.touched))
     return row
 
@@ -156,7 +157,7 @@ def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     if row.state is not ImportState.CONFIRMED or row.undo is None or row.confirmed_at is None:
         raise ImportOver
     repository = ImportRepository(work.session)
-    if repository.changed_since(row.id, row.confirmed_at):
+    if repository.is_followed(row.id, row.confirmed_at):
         raise NotTheLastImport
     notes = json.loads(row.undo)
     held = undoing.blockers(work, notes)
@@ -165,6 +166,7 @@ def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     audit.record(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
     touched = undoing.restore(work, row.town_id, notes)
     row.state, row.undo, row.undone_by, row.undone_at = ImportState.UNDONE, None, actor.account_id, work.now
+    work.session.flush()
     work.later(Topic.DECIDE, *repository.tablets_of(touched))
     return row
 

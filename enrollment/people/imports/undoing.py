@@ -39,6 +39,7 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
         if place[0] != pupil.school_id:
             moved.add(pupil.id)
     for kind, found in (
+        ("class", repository.classes(UUID(each) for each in notes["before"]["class"])),
         ("guardian", repository.guardians(UUID(each) for each in notes["before"]["guardian"])),
         ("staff", repository.staff(UUID(each) for each in notes["before"]["staff"])),
         ("assignment", repository.assignments(UUID(each) for each in notes["before"]["assignment"])),
@@ -87,4 +88,5 @@ def _delete_made(work: Work, repository: ImportRepository, notes: Json) -> None:
     repository.delete(StaffMember, made["staff"] - referenced(work.session, StaffMember, made["staff"]))
     repository.delete(Pupil, made["pupil"])
     repository.delete(SchoolClass, made["class"] - referenced(work.session, SchoolClass, made["class"]))
+    work.session.flush()
     work.session.expire_all()

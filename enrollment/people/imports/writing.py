@@ -19,6 +19,8 @@ from mdm.kit.ids import new_id
 from mdm.kit.work import Work
 
 _WRITTEN = {kind.value for kind in WRITTEN}
+#: Lines that speak of a class, changed or not.
+_SPOKEN = {*_WRITTEN, Diff.UNCHANGED.value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class _Pupils:
     def write(self, changes: Sequence[Json]) -> None:
         """Write the pupils' part of a plan."""
         written = [change for change in changes if change["kind"] in _WRITTEN]
-        classes = self._classes(written)
+        classes = self._classes([change for change in changes if change["kind"] in _SPOKEN])
         gone = [UUID(change["target_id"]) for change in changes if change["kind"] == Diff.LEFT_FILE.value]
         known = self.repository.pupils([*gone, *(UUID(change["target_id"]) for change in written if change["target_id"])])
         for change in changes:
@@ -86,16 +88,20 @@ class _Pupils:
                 absent = {"state": PupilState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
                 self.ledger.change("pupil", known[pupil_id], absent)
 
-    def _classes(self, written: Sequence[Json]) -> dict[tuple[str, str], UUID]:
+    def _classes(self, spoken: Sequence[Json]) -> dict[tuple[str, str], UUID]:
         """The classes that the plan speaks of, by school and key; new ones are made."""
         found: dict[tuple[str, str], UUID] = {}
-        for known in self.repository.classes_of_schools({UUID(change["school_id"]) for change in written}, self.year):
-            found[str(known.school_id), class_key(known.label, known.onde_id or "")] = known.id
-        for change in written:
-            key = (change["school_id"], change["class_key"])
+        known: dict[tuple[str, str], SchoolClass] = {}
+        for each in self.repository.classes_of_schools({UUID(change["school_id"]) for change in spoken}, self.year):
+            known[str(each.school_id), class_key(each.label, each.onde_id)] = each
+        for change in spoken:
+            key, row = (change["school_id"], change["class_key"]), change["row"]
             if not change["class_key"] or key in found:
                 continue
-            row = change["row"]
+            if key in known:
+                self._learn(known[key], row)
+                found[key] = known[key].id
+                continue
             label = row["class_label"] or f"Classe {row['onde_class_id']}"
             made = SchoolClass(
                 id=new_id(), town_id=self.town_id, school_id=UUID(key[0]), school_year=self.year, label=label,
@@ -107,6 +113,15 @@ class _Pupils:
             found[key] = made.id
         self.work.session.flush()
         return found
+
+    def _learn(self, known: SchoolClass, row: Json) -> None:
+        """A class takes ONDE's number and, when it is known by that, its new label."""
+        number = row["onde_class_id"]
+        if number and not known.onde_id:
+            self.ledger.change("class", known, {"onde_id": number})
+        elif number and row["class_label"] and known.label != row["class_label"]:
+            key = f"{label_key(row['class_label'])} #{number}"[:200]
+            self.ledger.change("class", known, {"label": row["class_label"], "label_key": key})
 
 
 def _pupil_values(change: Json, classes: dict[tuple[str, str], UUID]) -> Json:

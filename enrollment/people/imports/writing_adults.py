@@ -56,9 +56,7 @@ class _Staff(_Writer):
         if not written and not gone:
             return
         schools = {UUID(change["school_id"]) for change in (*written, *gone)}
-        keys = {
-            (c.school_id, class_key(c.label, c.onde_id or "")): c.id for c in self.repository.classes_of_schools(schools, year)
-        }
+        keys = {(c.school_id, class_key(c.label, c.onde_id)): c.id for c in self.repository.classes_of_schools(schools, year)}
         held: dict[tuple[UUID, UUID], list[TeacherAssignment]] = defaultdict(list)
         for each in self.repository.open_assignments(sorted(schools)):
             held[each.school_id, each.staff_id].append(each)
