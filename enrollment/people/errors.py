@@ -90,3 +90,13 @@ class ForbiddenColumn(Invalid):
 
     code = "forbidden_column"
     words = Words(fr="La colonne « {column} » n'est jamais conservée.", en="The column “{column}” is never kept.")
+
+
+class ExportRefused(Conflict):
+    """The set would be partial or faulty; `reasons` tells why, each with a stable code and the ids it is about."""
+
+    code = "export_refused"
+    words = Words(
+        fr="Cet export serait incomplet : il n'a pas été fait. Voir les raisons.",
+        en="This export would be incomplete: it was not made. See the reasons.",
+    )

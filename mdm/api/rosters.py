@@ -101,9 +101,9 @@ class ReportFormat(StrEnum):
     XLSX = "xlsx"
 
 
-_TYPES = {
-    ReportFormat.CSV: "text/csv",
-    ReportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+TYPES = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 Upload = Annotated[
     UploadFile, File(description="ONDE extraction, own template, staff list (CSV or XLSX) or OneRoster (zip); 5 MB.")
@@ -200,7 +200,7 @@ def download(import_id: UUID, form: ReportFormat, request: Request, work: WorkDe
     """The report as a file; cells that a spreadsheet would run are made harmless."""
     changes, language = service.lines(work, actor, import_id), preferred_language(request.headers.get("accept-language"))
     content = report.as_csv(changes, language) if form is ReportFormat.CSV else report.as_xlsx(changes, language)
-    return attachment(content, f"import-{import_id}.{form.value}", _TYPES[form])
+    return attachment(content, f"import-{import_id}.{form.value}", TYPES[form.value])
 
 
 def attachment(content: bytes, name: str, media_type: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import xlsxwriter
 
@@ -48,7 +48,7 @@ def sheet_file(header: str, *lines: str) -> bytes:
     return out.getvalue()
 
 
-def zip_file(files: dict[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zip_file(files: Mapping[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """An archive of these files."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", compression) as archive:

@@ -194,7 +194,7 @@ def _adult(found: _Set, line: int, user: Record, roles: list[tuple[str, str]]) -
     """One row for each class of an adult, or one for each school without any."""
     kind = next(_STAFF[role] for role, _ in roles if role in _STAFF)
     cells = {"last_name": user.get("familyName", ""), "first_name": user.get("givenName", ""), "email": user.get("email", "")}
-    row = replace(staff_row(line, cells), source_id=user["sourcedId"], kind=kind)
+    row = replace(staff_row(line, cells), source_id=user["sourcedId"], kind=kind, kind_told=False)
     places: dict[tuple[str, str, str], StaffRow] = {}
     for seat in found.seats[user["sourcedId"]]:
         of_class = found.classes[seat["classSourcedId"]]

@@ -60,7 +60,9 @@ class GuardianRow:
 
 @dataclass(frozen=True, slots=True)
 class StaffRow:
-    """One adult of a school in one class, or in none. `kind` is a value of `AssignmentKind`."""
+    """One adult of a school in one class, or in none. `kind` is a value of `AssignmentKind`; OneRoster cannot tell them all apart
+    (`kind_told` is False): then what is known of the same adult in the same class stays.
+    """
 
     line: int
     last_name: str
@@ -69,6 +71,7 @@ class StaffRow:
     class_label: str = ""
     onde_class_id: str = ""
     kind: str = "main"
+    kind_told: bool = True
     school_uai: str = ""
     source_id: str = ""
     problems: tuple[str, ...] = ()

@@ -215,6 +215,10 @@ def _staff(
         return told(Diff.NEW, [])
     member = fits[0]
     present = known[member.id].places if member.id in known else frozenset()
+    if not row.kind_told:
+        held = dict(present)
+        places = [(key, held.get(key, kind)) for key, kind in places]
+        kept["places"] = [list(place) for place in places]
     differs = {
         "classes": set(places) != present,
         "name": (member.last_name, member.first_name) != (row.last_name, row.first_name),
