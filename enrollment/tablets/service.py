@@ -83,6 +83,7 @@ def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, w
         work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
     )
     tablet.state = after
+    work.later(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
 
 
 def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:

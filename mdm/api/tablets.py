@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,9 +14,11 @@ from enrollment.places.models import Level
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.care import overview
-from mdm.care.overview import TabletRow
+from mdm.care.overview import RulesPath
+from mdm.care.overview_repository import Filter, TabletRow
 from mdm.devices.models import EnrollmentState
 from mdm.reconcile.models import AppReason, AppState, ProfileState
+from profiles.modes.kinds import Mode
 
 router = APIRouter(prefix="/tablets", tags=["tablets"])
 
@@ -62,6 +65,18 @@ class LostOut(BaseModel):
     lift_requested_at: datetime | None
 
 
+class RulesOut(BaseModel):
+    """Where its rules stand: the mode it should be in, and the one it has proved."""
+
+    path: RulesPath | None
+    state: ProfileState | None
+    problem: str | None
+    wanted_mode: Mode | None
+    wanted_since: datetime | None
+    seen_mode: Mode | None
+    proved_at: datetime | None
+
+
 class TabletDetail(TabletOut):
     """One tablet with its circumstances."""
 
@@ -70,6 +85,7 @@ class TabletDetail(TabletOut):
     goes_silent_on: datetime | None = Field(description="When its certificate ends, unless it renews.")
     profile: ProfileState | None
     profile_problem: str | None
+    rules: RulesOut
     lost: LostOut | None
     apps: list[AppOut]
 
@@ -109,7 +125,7 @@ def listed(
     limit: int = Query(50, ge=1, le=200),
 ) -> list[dict[str, Any]]:
     """Tablets in the caller's reach, by tag."""
-    wanted = overview.Filter(town_id, school_id, state, level, q, after, limit)
+    wanted = Filter(town_id, school_id, state, level, q, after, limit)
     return [_row(row) for row in overview.list_tablets(work, actor, wanted)]
 
 
@@ -123,13 +139,14 @@ def counts(work: WorkDep, actor: ActorDep) -> dict[TabletState, int]:
 def detail(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     """One tablet."""
     view = overview.view_tablet(work, actor, tablet_id)
-    case, profile = view.case, view.profile
+    case, rules = view.case, view.rules
     return _row(view.row) | {
         "enrollment": view.enrollment.state if view.enrollment else None,
         "push_failing_since": view.push.invalid_since if view.push else None,
         "goes_silent_on": view.silent_on,
-        "profile": profile.state if profile else None,
-        "profile_problem": profile.why if profile else None,
+        "profile": rules.state,
+        "profile_problem": rules.problem,
+        "rules": asdict(rules),
         "lost": {
             "case_id": case.id, "requested_at": case.requested_at, "confirmed_at": case.confirmed_at,
             "lift_requested_at": case.lift_requested_at,

@@ -11,7 +11,7 @@ from mdm.protocol import ddm
 from mdm.protocol.checkin import DeclarativeManagement
 from mdm.protocol.errors import BadMessage
 from profiles.modes.kinds import Mode
-from profiles.render.declarations import PROPERTIES, Declaration, DeclarationKind, properties
+from profiles.render.declarations import PROPERTIES, Declaration, properties
 
 PROFILE = b"application/x-apple-aspen-config"
 
@@ -73,19 +73,20 @@ def _compare(work: Work, repository: ChannelRepository, enrollment: DeviceEnroll
     """What is active on the tablet against what was announced. A difference goes to the worker, which decides again."""
     if state.set_sha256 is None or state.mode is None or state.declarations is None:
         return
-    wanted = properties(Mode(state.mode))
-    managing = ddm.active_identifiers(state.declarations, DeclarationKind.MANAGEMENT.value)
-    known = {row.get("server-token") for row in state.declarations.get("management", []) if row.get("identifier") == PROPERTIES}
-    if wanted.server_token in known or managing.get(PROPERTIES) == wanted.server_token:
+    switch = properties(Mode(state.mode))
+    items = [*repository.declaration_items(state.set_sha256), as_item(switch)]
+    missing = _missing(items, state.declarations)
+    if PROPERTIES not in missing:
         state.seen_mode = state.mode
-        if state.confirmed_at is None:
-            state.confirmed_at = work.now
-    broken = ddm.invalid(state.declarations)
-    missing = _missing(repository.declaration_items(state.set_sha256), state.declarations)
-    if broken or missing or state.confirmed_at is None:
+    if missing or ddm.invalid(state.declarations):
+        state.confirmed_at = None
         work.later(Topic.DECIDE, enrollment.tablet_id)
-    else:
-        state.repairs, state.problem = 0, None
+        return
+    state.repairs = 0
+    if state.confirmed_at is None:
+        state.confirmed_at = work.now
+    if state.alone_since is None:
+        work.later(Topic.DECIDE, enrollment.tablet_id)
 
 
 def _missing(items: list[dict[str, object]], declarations: dict[str, list[dict[str, object]]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from enrollment.people import demo
@@ -13,12 +14,32 @@ from enrollment.places.repository import PlaceRepository
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Runtime
 from profiles import service as policy
+from profiles.layers import service as layers
+from profiles.layers.kinds import LayerKind
+from profiles.modes import authoring
+from profiles.modes.repository import ModeRepository
 
 APPS = (
     ("Pages", "com.apple.Pages", 361309726),
     ("Keynote", "com.apple.Keynote", 361285480),
     ("ScratchJr", "org.scratchjr.ipad", 895485086),
     ("ONE Pocket", "com.ode.one", 1450246545),
+)
+_DAY: list[dict[str, object]] = [
+    {"kind": "after_school", "from": "07:30", "to": "08:20", "label": "accueil du matin"},
+    {"kind": "school", "from": "08:20", "to": "11:30"},
+    {"kind": "after_school", "from": "11:30", "to": "13:20", "label": "pause méridienne"},
+    {"kind": "school", "from": "13:20", "to": "16:30"},
+    {"kind": "after_school", "from": "16:30", "to": "18:30", "label": "étude, accueil du soir"},
+]
+#: The four-day week of schools.md section 4.6.
+WEEK: dict[str, list[dict[str, object]]] = {
+    **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
+    "wed": [{"kind": "after_school", "from": "07:30", "to": "18:30", "label": "centre de loisirs"}],
+}
+LAYERS: tuple[tuple[LayerKind, str, dict[str, dict[str, Any]], list[str]], ...] = (
+    (LayerKind.TOWN, "", {"all": {"allowAirDrop": False, "allowChat": False}, "home": {"allowAirDrop": True}}, ["allowChat"]),
+    (LayerKind.GRADE, Level.CE2.value, {"school": {"allowAssistant": False}}, []),
 )
 
 
@@ -41,7 +62,20 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
             previewed = service.preview(work, SYSTEM, town_id, file.content, file.uai)
             service.confirm(work, SYSTEM, previewed.id)
     _bundle(runtime, town_id)
+    _rules(runtime, town_id)
     return town_id
+
+
+def _rules(runtime: Runtime, town_id: UUID) -> None:
+    """A four-day week, and two layers that differ by mode: something for "why?" to tell."""
+    with runtime.work() as work:
+        if ModeRepository(work.session).timetable(town_id, None) is not None:
+            return
+        authoring.write_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
+        for kind, target, settings, locks in LAYERS:
+            layer = layers.open_layer(work, SYSTEM, town_id, kind, target, "")
+            draft = layers.save_draft(work, SYSTEM, layer.id, settings, locks)
+            layers.publish(work, SYSTEM, layer.id, draft.number)
 
 
 def _bundle(runtime: Runtime, town_id: UUID) -> None:

@@ -21,7 +21,8 @@ from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care import service as care
-from mdm.console.words import STATES, page
+from mdm.care.overview_repository import Filter, TabletRow
+from mdm.console.words import STATES, mode_words, page
 from mdm.kit.errors import Forbidden, Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language, preferred_language
@@ -48,9 +49,9 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         return _page(request, "sign_in.html")
     language = _language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
-    rows = overview.list_tablets(work, actor, overview.Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
+    rows = overview.list_tablets(work, actor, Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
     counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == overview.Filter().limit else ""
+    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == Filter().limit else ""
     return _page(
         request,
         "tablets.html",
@@ -64,7 +65,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
     )
 
 
-def _row(row: overview.TabletRow, language: Language) -> dict[str, Any]:
+def _row(row: TabletRow, language: Language) -> dict[str, Any]:
     pupil = row.pupil
     return {
         "id": row.tablet.id,
@@ -99,7 +100,9 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
     facts = [
         (words["serial"], found.serial),
         (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
-        (words["profile"], view.profile.state.value if view.profile else "–"),
+        (words["profile"], view.rules.state.value if view.rules.state else "–"),
+        (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
+        (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
         (words["last_seen"], _when(view.row.last_seen_at)),
         (words["silent_on"], _when(view.silent_on)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdm.kit.words import Language, Words
+from profiles.modes.kinds import Mode
 
 PAGE: dict[str, Words] = {
     "skip": Words(fr="Aller au contenu", en="Skip to content"),
@@ -29,6 +30,8 @@ PAGE: dict[str, Words] = {
     "apps": Words(fr="Applications", en="Apps"),
     "app": Words(fr="Application", en="App"),
     "reason": Words(fr="Raison", en="Reason"),
+    "wanted_mode": Words(fr="Mode voulu", en="Wanted mode"),
+    "seen_mode": Words(fr="Mode constaté", en="Proved mode"),
     "last_seen": Words(fr="Dernier contact", en="Last contact"),
     "none": Words(fr="Rien à montrer.", en="Nothing to show."),
     "more": Words(fr="Suite", en="More"),
@@ -67,3 +70,23 @@ STATES: dict[str, Words] = {
 def page(language: Language) -> dict[str, str]:
     """Every word of the pages in one language."""
     return {name: words.say(language) for name, words in PAGE.items()}
+
+
+MODES: dict[Mode, Words] = {
+    Mode.SCHOOL: Words(fr="école", en="school"),
+    Mode.CLASS_SESSION: Words(fr="séance de classe", en="class session"),
+    Mode.AFTER_SCHOOL: Words(fr="périscolaire", en="after school"),
+    Mode.HOME: Words(fr="maison", en="home"),
+    Mode.NIGHT_REST: Words(fr="nuit", en="night rest"),
+    Mode.HOLIDAY: Words(fr="vacances", en="holiday"),
+    Mode.TRIP: Words(fr="sortie", en="trip"),
+    Mode.EXAM: Words(fr="évaluation", en="evaluation"),
+    Mode.LOST: Words(fr="perdue", en="lost"),
+    Mode.QUARANTINE: Words(fr="quarantaine", en="quarantine"),
+    Mode.STORAGE: Words(fr="réserve", en="storage"),
+}
+
+
+def mode_words(mode: Mode | None, language: Language) -> str:
+    """A mode for a person; a dash when nobody knows it."""
+    return MODES[mode].say(language) if mode else "–"

@@ -104,4 +104,6 @@ class DeclarativeState(Base):
     declarations: Mapped[dict[str, Any] | None]
     errors: Mapped[list[Any] | None]
     repairs: Mapped[int] = mapped_column(default=0)
+    #: Since when the declared policy holds alone: the profile that a command had installed is gone.
+    alone_since: Mapped[datetime | None] = mapped_column(Utc)
     problem: Mapped[str | None] = mapped_column(String(200))

@@ -21,7 +21,7 @@ from mdm.reconcile.repository import ReconcileRepository
 from profiles.desired import Desired
 from profiles.modes.kinds import Mode
 from profiles.render.apple import IDENTIFIER
-from profiles.render.declarations import BASE, properties
+from profiles.render.declarations import properties
 
 #: So often the same declarations are announced again to a tablet that reports something else; then commands do it.
 MAX_REPAIRS = 4
@@ -69,7 +69,7 @@ def announce(
             state.announced_at, state.confirmed_at = work.now, None
             told.setdefault((wanted.declaration_set, wanted.mode), []).append(channel.id)
         elif state.problem is not None:
-            state.set_sha256, state.mode = None, None
+            state.set_sha256, state.mode, state.alone_since = None, None, None
             given_up.append(channel.id)
     items = ReconcileRepository(work.session).declaration_items(sorted({sha256 for sha256, _ in told}))
     for (sha256, mode), enrollment_ids in told.items():
@@ -100,9 +100,7 @@ def _must_tell(work: Work, state: DeclarativeState, wanted: Desired) -> bool:
 
 def drifted(state: DeclarativeState) -> bool:
     """Whether the tablet reports something else than what it was told."""
-    if state.declarations is None or state.mode is None:
-        return False
-    return state.seen_mode != state.mode or bool(ddm.invalid(state.declarations))
+    return state.reported_at is not None and state.declarations is not None and state.confirmed_at is None
 
 
 def _repair(state: DeclarativeState, why: str) -> bool:
@@ -114,16 +112,15 @@ def _repair(state: DeclarativeState, why: str) -> bool:
     return True
 
 
-def retire_profile(work: Work, channel: DeviceEnrollment, row: TabletProfile | None, state: DeclarativeState | None) -> bool:
-    """Once the declared policy is active, the profile that a command had installed goes. Returns whether it was asked to."""
-    if row is None or state is None or state.declarations is None:
-        return False
-    if BASE not in ddm.active_identifiers(state.declarations, "configuration"):
-        return False
-    order = RemoveProfile(identifier=IDENTIFIER)
-    queue.enqueue(work, SYSTEM, order, [channel.id], reason="the same rules are declared now")
-    work.session.delete(row)
-    return True
+def retire_profile(work: Work, channel: DeviceEnrollment, row: TabletProfile | None, state: DeclarativeState) -> None:
+    """Once the declared policy is active, the profile that a command had installed goes."""
+    if state.confirmed_at is None or state.alone_since is not None:
+        return
+    state.alone_since = work.now
+    if row is not None:
+        order = RemoveProfile(identifier=IDENTIFIER)
+        queue.enqueue(work, SYSTEM, order, [channel.id], reason="the same rules are declared now")
+        work.session.delete(row)
 
 
 def refused(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:

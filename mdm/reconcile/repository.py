@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level
 from enrollment.tablets.models import Loan, Tablet
+from enrollment.tablets.repository import TabletRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
 from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command
-from mdm.reconcile.models import TabletApp, TabletProfile
+from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
 from profiles.bundles.models import App
+from profiles.layers.kinds import StageKind
 from profiles.models import Artefact, DeclarationSet
 
 
@@ -98,6 +100,52 @@ class ReconcileRepository:
                 Command.enrollment_id == enrollment_id, Command.state.in_(OPEN_STATES), Command.dedupe_key != key
             )
         ) or 0  # fmt: skip
+
+    def stage(self, kind: StageKind, target: UUID) -> Select[UUID]:
+        """Statement: the tablets of a stage of a roll-out."""
+        tablets = TabletRepository(self.session)
+        match kind:
+            case StageKind.TABLET:
+                return tablets.among([target])
+            case StageKind.CLASS:
+                return tablets.of_class(target)
+            case StageKind.SCHOOL | StageKind.ALL:
+                return tablets.of_school(target)
+
+    def count(self, tablets: Select[UUID]) -> int:
+        """How many tablets a statement selects."""
+        return self.session.scalar(select(func.count()).select_from(tablets.subquery())) or 0
+
+    def failing_since(self, tablets: Select[UUID], since: datetime) -> int:
+        """How many of them could not apply their rules, as they said since then."""
+        chosen = tablets.subquery()
+        by_profile = (
+            select(TabletProfile.tablet_id)
+            .join(chosen, next(iter(chosen.c)) == TabletProfile.tablet_id)
+            .where(TabletProfile.state == ProfileState.FAILED, TabletProfile.changed_at >= since)
+        )
+        by_declaration = (
+            select(DeviceEnrollment.tablet_id)
+            .join(chosen, next(iter(chosen.c)) == DeviceEnrollment.tablet_id)
+            .join(DeclarativeState, DeclarativeState.enrollment_id == DeviceEnrollment.id)
+            .where(DeclarativeState.repairs > 1, DeclarativeState.reported_at >= since)
+        )
+        return self.count(by_profile.union(by_declaration))  # type: ignore[arg-type]
+
+    def silent_since(self, tablets: Select[UUID], since: datetime, heard_within: timedelta) -> int:
+        """How many of them were heard shortly before an instant and not since."""
+        chosen = tablets.subquery()
+        statement = (
+            select(DeviceEnrollment.tablet_id)
+            .join(chosen, next(iter(chosen.c)) == DeviceEnrollment.tablet_id)
+            .join(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+            .where(
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+                Heartbeat.last_seen_at < since,
+                Heartbeat.last_seen_at > since - heard_within,
+            )
+        )
+        return self.count(statement)
 
     def awaiting_since(self, before: datetime) -> Sequence[DeviceEnrollment]:
         """Tablets that have waited in the Setup Assistant since `before`."""

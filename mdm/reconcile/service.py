@@ -86,7 +86,7 @@ def _command(
         wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
         orders: list[Order] = []
         if tablet_id in declared:
-            retire_profile(work, channel, profiles.get(tablet_id), states.get(channel.id))
+            retire_profile(work, channel, profiles.get(tablet_id), states[channel.id])
         elif _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
             orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
         if not (tablet_id in declared and work.settings.declarative_apps):

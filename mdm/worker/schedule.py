@@ -9,6 +9,7 @@ from enrollment.people.imports.service import purge_imports
 from mdm.care.positions import purge as purge_care
 from mdm.kit.work import Work
 from mdm.queue.service import reap
+from mdm.reconcile.rollouts import watch
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
 
 Act = Callable[[Work], object]
@@ -18,11 +19,21 @@ HOUSEKEEPING: dict[str, Act] = {
     "reap": reap,
     "renewals": renewals,
     "refresh": refresh_stale,
+    "rollouts": watch,
     "setups": unfinished_setups,
     "purge_imports": purge_imports,
     "purge_care": purge_care,
 }
-_SECONDS = {"modes": 5, "reap": 60, "renewals": 3600, "refresh": 600, "setups": 60, "purge_imports": 3600, "purge_care": 3600}
+_SECONDS = {
+    "modes": 5,
+    "reap": 60,
+    "renewals": 3600,
+    "refresh": 600,
+    "rollouts": 60,
+    "setups": 60,
+    "purge_imports": 3600,
+    "purge_care": 3600,
+}
 SWEEP_SECONDS = 2.0
 
 

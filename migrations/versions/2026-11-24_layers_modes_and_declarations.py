@@ -339,6 +339,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("repairs", sa.Integer(), nullable=False),
+        sa.Column("alone_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("problem", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],

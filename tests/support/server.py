@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
-from mdm.kit.clock import SystemClock
+from mdm.kit.clock import Clock, SystemClock
 from mdm.kit.crypto import Keyring
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM, Role
@@ -74,8 +74,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def live_server(engine: Engine, keyring: Keyring, folder: Path) -> Iterator[LiveServer]:
-    """Start everything, stop everything."""
+def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any) -> Iterator[LiveServer]:
+    """Start everything, stop everything. `clock` must tell the real time while this starts: certificates begin then."""
     port, push_port = free_port(), free_port()
     settings = Settings(
         _env_file=None,
@@ -83,8 +83,9 @@ def live_server(engine: Engine, keyring: Keyring, folder: Path) -> Iterator[Live
         public_url=f"https://localhost:{port}",
         apns_url=f"https://localhost:{push_port}",
         apns_ca=folder / "secrets" / "tls-ca.pem",
+        **given,
     )
-    runtime = Runtime(settings=settings, engine=engine, clock=SystemClock(), keyring=keyring)
+    runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
     with runtime.work() as work:
         identity.ensure_authority(work)
         chain, key = tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])

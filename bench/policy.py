@@ -1,0 +1,225 @@
+"""`python -m bench.policy`: compiling a town from nothing and after one edit, the mode of a whole fleet, and a switch of modes.
+
+Runs on a durable PostgreSQL; every act is done as the worker does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, event, func, insert, select
+
+from bench.__main__ import _machine, _progress, _settle
+from enrollment.facts import facts_for
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from enrollment.people.models import Pupil, PupilState
+from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.tablets.models import Loan, Tablet, TabletState
+from mdm.composition import compose
+from mdm.kit.clock import ManualClock
+from mdm.kit.ids import new_id
+from mdm.kit.migrate import upgrade
+from mdm.kit.outbox import OutboxRow, Topic
+from mdm.kit.postgres import PostgresServer, find_binaries
+from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+from mdm.worker.handlers import drain
+from profiles.layers import service as layers
+from profiles.layers.kinds import LayerKind, VersionState
+from profiles.layers.preview import preview
+from profiles.layers.repository import LayerRepository
+from profiles.models import Artefact, DeclarationSet
+from profiles.modes import authoring
+from profiles.modes.service import timed
+
+TOWN, SCHOOLS, CLASSES = 4000, 12, 12
+_LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+_DAY = [
+    {"kind": "after_school", "from": "07:30", "to": "08:20"},
+    {"kind": "school", "from": "08:20", "to": "11:30"},
+    {"kind": "after_school", "from": "11:30", "to": "13:20"},
+    {"kind": "school", "from": "13:20", "to": "16:30"},
+    {"kind": "after_school", "from": "16:30", "to": "18:30"},
+]
+_WEEK = dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY)
+#: A Monday of school, before the night ends.
+START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+
+
+def main() -> None:
+    """Measure in a town, then in a fleet of `--fleet` tablets around it."""
+    parser = argparse.ArgumentParser(prog="python -m bench.policy")
+    parser.add_argument("--fleet", type=int, default=130_000)
+    asked = parser.parse_args()
+    _machine()
+    with _runtime() as (runtime, clock):
+        _progress("seeding a town of 4 000")
+        town, first_class = seed(runtime, TOWN)
+        _settle(runtime)
+        print("\n| what | tablets | seconds | statements | commits |\n|---|---|---|---|---|")
+        whole = _line("decide a town from nothing", TOWN, lambda: _decide(runtime))
+        with runtime.work() as work:
+            situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
+            artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
+        _line("preview of a town's draft", TOWN, lambda: _preview(runtime, town))
+        small = min(_line("an edit of one class", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
+        clock.advance(datetime(2026, 11, 23, 7, 20, tzinfo=UTC) - clock.now())
+        _line("decide a change of mode", TOWN, lambda: _switch(runtime))
+        _progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
+        for _ in range((asked.fleet - TOWN) // TOWN):
+            seed(runtime, TOWN)
+        _settle(runtime)
+        with runtime.work() as work:
+            ids = list(work.session.scalars(select(Tablet.id)))
+        large = min(_line("an edit of one class, fleet around", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
+        _line("mode of every tablet", len(ids), lambda: _modes(runtime, ids))
+        print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
+        print(f"edit in the fleet / edit in the town: {large / small:.2f}")
+
+
+@contextmanager
+def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
+    folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("PostgreSQL was not found: run `make setup`")
+    server = PostgresServer(binaries, durable=True)
+    clock = ManualClock(START)
+    try:
+        settings = Settings(
+            _env_file=None, data_dir=folder, database_url=server.create("bench"), public_url="https://bench.invalid"
+        )
+        runtime = compose(settings, clock=clock)
+        upgrade(runtime.engine)
+        with runtime.work() as work:
+            identity.ensure_authority(work)
+            tls.ensure_server_certificate(work, ["localhost"])
+        yield runtime, clock
+        runtime.engine.dispose()
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
+    """A town with its schools, classes, timetable and tablets on loan. Returns the town and one class."""
+    from mdm.devices.models import DeviceEnrollment, EnrollmentState
+
+    with runtime.work() as work:
+        town = Town(name="Mesure", slug=f"m-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
+        work.session.add(town)
+        work.session.flush()
+        classes: list[tuple[UUID, UUID, Level]] = []
+        for _ in range(SCHOOLS):
+            school = School(town_id=town.id, uai=uuid4().hex[:8].upper(), name="École")
+            work.session.add(school)
+            work.session.flush()
+            for index in range(CLASSES):
+                label = f"C{index}"
+                made = SchoolClass(town_id=town.id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
+                work.session.add(made)
+                work.session.flush()
+                classes.append((school.id, made.id, _LEVELS[index % 5]))
+        places = [classes[number % len(classes)] for number in range(count)]
+        pupils = [
+            {"id": new_id(), "town_id": town.id, "school_id": s, "class_id": c, "level": level, "last_name": "M", "first_name": "M",
+             "name_hash": f"{n:064d}", "take_home": True, "state": PupilState.ACTIVE}
+            for n, (s, c, level) in enumerate(places)
+        ]  # fmt: skip
+        tablets = [
+            {"id": new_id(), "town_id": town.id, "school_id": s, "serial": uuid4().hex[:12].upper(), "tag": f"M-{n:06d}",
+             "state": TabletState.IN_USE, "os_version": ("26.1", "18.6.2", "16.7.10")[n % 3], "supervised": True,
+             "created_at": work.now, "evidence_hold": False}
+            for n, (s, _, _) in enumerate(places)
+        ]  # fmt: skip
+        work.session.execute(insert(Pupil), pupils)
+        work.session.execute(insert(Tablet), tablets)
+        loans = [
+            {"id": new_id(), "town_id": town.id, "tablet_id": t["id"], "pupil_id": p["id"], "opened_at": work.now}
+            for t, p in zip(tablets, pupils, strict=True)
+        ]
+        work.session.execute(insert(Loan), loans)
+        enrollments = [
+            {"town_id": town.id, "tablet_id": t["id"], "channel_key": (u := uuid4().hex.upper()), "udid": u, "generation": 1,
+             "state": EnrollmentState.ENROLLED, "fingerprint": uuid4().hex, "awaiting_configuration": False,
+             "authenticated_at": work.now, "enrolled_at": work.now}
+            for t in tablets
+        ]  # fmt: skip
+        work.session.execute(insert(DeviceEnrollment), enrollments)
+        authoring.write_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
+        for level in _LEVELS:
+            layer = layers.open_layer(work, SYSTEM, town.id, LayerKind.GRADE, level.value, "")
+            draft = layers.save_draft(work, SYSTEM, layer.id, {"school": {"allowSafari": level.rank > 5}})
+            layers.publish(work, SYSTEM, layer.id, draft.number)
+        return town.id, classes[0][1]
+
+
+def _decide(runtime: Runtime) -> None:
+    drain(runtime, Topic.DECIDE)
+
+
+def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
+    with runtime.work() as work:
+        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.CLASS, str(class_id), "")
+        former = LayerRepository(work.session).in_state(layer.id, VersionState.LIVE)
+        camera = former is not None and not former.settings["all"]["allowCamera"]
+        draft = layers.save_draft(work, SYSTEM, layer.id, {"all": {"allowCamera": camera}})
+        layers.publish(work, SYSTEM, layer.id, draft.number)
+        waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.DECIDE))
+        assert waiting
+    drain(runtime, Topic.DECIDE)
+
+
+def _preview(runtime: Runtime, town_id: UUID) -> None:
+    with runtime.work() as work:
+        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.TOWN, "", "")
+        found = preview(work, SYSTEM, layer.id, {"all": {"allowAirDrop": False}})
+        assert found.changed == TOWN
+
+
+def _switch(runtime: Runtime) -> None:
+    from mdm.reconcile.service import change_modes
+
+    with runtime.work() as work:
+        change_modes(work)
+    drain(runtime, Topic.DECIDE)
+
+
+def _modes(runtime: Runtime, ids: list[UUID]) -> None:
+    for start in range(0, len(ids), 5000):
+        with runtime.work() as work:
+            timed(work, facts_for(work, ids[start : start + 5000]).values())
+
+
+def _line(name: str, tablets: int, act: Callable[[], None]) -> float:
+    counted = {"statements": 0, "commits": 0}
+
+    def statement(*_: object) -> None:
+        counted["statements"] += 1
+
+    def commit(_: object) -> None:
+        counted["commits"] += 1
+
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", commit)
+    started = time.perf_counter()
+    act()
+    took = time.perf_counter() - started
+    event.remove(Engine, "before_cursor_execute", statement)
+    event.remove(Engine, "commit", commit)
+    print(f"| {name} | {tablets:,} | {took:.2f} | {counted['statements']} | {counted['commits']} |", flush=True)
+    return took
+
+
+if __name__ == "__main__":
+    main()
