@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from enrollment.people.models import Pupil, PupilState
+from enrollment.people.models import Pupil, PupilState, RecordAccess
 from enrollment.places.models import SchoolClass
-from mdm.kit.scope import Actor
+from mdm.kit.scope import Actor, Permission
 
 
 class PeopleRepository:
@@ -30,3 +32,24 @@ class PeopleRepository:
     def pupils_in_reach(self, actor: Actor, town_id: UUID) -> Sequence[Pupil]:
         statement = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED).order_by(Pupil.id)
         return self.session.scalars(actor.narrow(statement, Pupil)).all()
+
+    def note_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Count readings, in one statement. In the order of their keys: two readers of one class never wait in a circle."""
+        insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(RecordAccess).values(sorted(rows, key=lambda row: str(row["pupil_id"])))
+        new = statement.excluded
+        self.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["pupil_id", "actor_id", "kind", "day"],
+                set_={"times": RecordAccess.times + 1, "last_at": new.last_at, "actor_name": new.actor_name},
+            )
+        )
+
+    def accesses(self, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+        """The readings of one record, newest first."""
+        statement = (
+            select(RecordAccess)
+            .where(RecordAccess.pupil_id == pupil_id)
+            .order_by(RecordAccess.day.desc(), RecordAccess.last_at.desc(), RecordAccess.actor_id, RecordAccess.kind)
+        )
+        return self.session.scalars(actor.narrow(statement, RecordAccess, Permission.GOVERN)).all()

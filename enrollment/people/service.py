@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from enrollment.people import access
 from enrollment.people.files.cells import label_key
-from enrollment.people.models import Pupil
+from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
 from mdm.kit import audit
 from mdm.kit.errors import NotFound
@@ -22,7 +23,9 @@ def pupils_of_class(work: Work, actor: Actor, class_id: UUID) -> list[Pupil]:
     if school_class is None:
         raise NotFound
     audit.record(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
-    return sorted(repository.pupils_of_class(class_id), key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
+    pupils = repository.pupils_of_class(class_id)
+    access.note(work, actor, pupils, AccessKind.CLASS_LIST)
+    return sorted(pupils, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
 
 
 def find_pupils(work: Work, actor: Actor, town_id: UUID, text: str) -> list[Pupil]:
@@ -36,4 +39,6 @@ def find_pupils(work: Work, actor: Actor, town_id: UUID, text: str) -> list[Pupi
         name = label_key(f"{pupil.last_name} {pupil.usage_name or ''} {pupil.first_name}")
         if all(word in name for word in words):
             found.append(pupil)
-    return sorted(found, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_FOUND]
+    told = sorted(found, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_FOUND]
+    access.note(work, actor, told, AccessKind.SEARCH)
+    return told
