@@ -21,6 +21,7 @@ from mdm.api import (
     layers,
     places,
     policy,
+    privacy,
     rhythm,
     roster_exports,
     rosters,
@@ -37,7 +38,22 @@ from mdm.push.certificates import active_topic
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
 )
-_ROUTERS = (accounts, places, roster_exports, rosters, invitations, tablets, why, bundles, policy, layers, rhythm, care, system)
+_ROUTERS = (
+    accounts,
+    places,
+    roster_exports,
+    rosters,
+    invitations,
+    tablets,
+    why,
+    bundles,
+    policy,
+    layers,
+    rhythm,
+    care,
+    privacy,
+    system,
+)
 
 
 def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import (
@@ -192,6 +192,12 @@ class ImportRepository:
     def delete(self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass], ids: Iterable[UUID]) -> None:
         for part in parts(ids):
             self.session.execute(delete(model).where(model.id.in_(part)).execution_options(synchronize_session=False))
+
+    def held_plans(self, before: datetime, town_id: UUID) -> int:
+        """How many imports of a town uploaded before then still hold a plan or what undoes it."""
+        old = (RosterImport.uploaded_at <= before) & (RosterImport.town_id == town_id)
+        held = old & or_(RosterImport.plan.is_not(None), RosterImport.undo.is_not(None))
+        return self.session.scalar(select(func.count()).select_from(RosterImport).where(held)) or 0
 
     def forget_plans(self, before: datetime, town_id: UUID | None = None) -> int:
         """Forget what imports uploaded before then held; those that waited are discarded. Returns how many there were."""
