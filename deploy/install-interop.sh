@@ -6,5 +6,5 @@ if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 apt-get -qq update
-DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends scep strongswan-pki libstrongswan-extra-plugins >/dev/null
-echo "installed: scepclient, pki"
+DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends scep strongswan-pki libstrongswan-extra-plugins certmonger >/dev/null
+echo "installed: scepclient, pki, scep-submit (certmonger)"

@@ -40,9 +40,9 @@ def text(welcome: Welcome) -> str:
     if welcome.simulated_push:
         lines += [
             "  Réveil des tablettes : aucun certificat APNs d'Apple n'est installé. Un serveur APNs de démonstration le remplace",
-            "  et ne réveille que les tablettes simulées. Un vrai iPad s'inscrit mais n'est réveillé qu'avec `python -m mdm push import`.",
+            "  et ne réveille que les tablettes simulées. Un vrai iPad s'inscrit mais n'est réveillé qu'avec `python -m mdm push-import`.",
             "  Waking tablets: no APNs certificate from Apple is installed. A demonstration APNs server stands in and wakes simulated",
-            "  tablets only. A real iPad enrols, but is woken only after `python -m mdm push import` (docs/operator/README.md).",
+            "  tablets only. A real iPad enrols, but is woken only after `python -m mdm push-import` (docs/operator/README.md).",
             "",
         ]
     if welcome.simulated_tablets:

@@ -41,7 +41,7 @@ FROM command c JOIN command_body b ON b.id = c.body_id
 WHERE c.id IN (SELECT ({first}) FROM {asked} JOIN device_enrollment e ON e.id = asked.id)
 """
 #: An answer changes only a command of its own enrolment, made by us, that is still open. A command that is put off gives
-#: way when an equal one waits already.
+#: way when an equal one waits already. `state || ''` keeps the planner from the index of open rows: the primary key is meant.
 _SETTLE = """
 UPDATE command SET why = said.why,
     finished_at = CASE WHEN said.state = 'not_now' THEN NULL ELSE :now END,
@@ -49,7 +49,7 @@ UPDATE command SET why = said.why,
         SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
         AND o.state IN ('queued', 'not_now') AND o.id <> command.id) THEN 'superseded' ELSE said.state END
 FROM {said}, command_body b
-WHERE command.id = said.id AND command.enrollment_id = said.owner AND command.state IN ('queued', 'sent', 'not_now')
+WHERE command.id = said.id AND command.enrollment_id = said.owner AND command.state || '' IN ('queued', 'sent', 'not_now')
   AND b.id = command.body_id AND b.nonce = said.nonce
 RETURNING command.id, command.state
 """

@@ -78,14 +78,23 @@ def write(
         signer,
         encrypt(csr, recipient, cipher),
         digest,
-        [
-            attribute(MESSAGE_TYPE, der.printable(kind.value)),
-            attribute(SENDER_NONCE, der.octets(nonce)),
-            attribute(TRANSACTION, der.printable(transaction)),
-        ],
+        _attributes(kind, nonce, transaction),
         attached=True,
     )
     return Request(message, transaction, nonce, signer)
+
+
+def attributes(kind: MessageType, request: Request) -> list[bytes]:
+    """The signed attributes of a request, for a message whose inner parts another program made."""
+    return _attributes(kind, request.nonce, request.transaction)
+
+
+def _attributes(kind: MessageType, nonce: bytes, transaction: str) -> list[bytes]:
+    return [
+        attribute(MESSAGE_TYPE, der.printable(kind.value)),
+        attribute(SENDER_NONCE, der.octets(nonce)),
+        attribute(TRANSACTION, der.printable(transaction)),
+    ]
 
 
 def encrypt(data: bytes, recipient: bytes, cipher: ContentCipher) -> bytes:

@@ -21,7 +21,9 @@ log = structlog.get_logger()
 def make_app(runtime: Runtime) -> Celery:
     """Build the application on a runtime: its broker, its tasks, its schedule."""
     settings: Settings = runtime.settings
-    app = Celery("cartable", broker=settings.broker_url, set_as_current=False)
+    # The embedded broker needs no host; without one the library warns that it guessed.
+    broker = "memory://localhost/" if settings.embedded_worker else settings.broker_url
+    app = Celery("cartable", broker=broker, set_as_current=False)
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -40,8 +42,8 @@ def make_app(runtime: Runtime) -> Celery:
 
 
 def _task(app: Celery, name: str) -> Callable[[F], F]:
-    """Celery's decorator, typed."""
-    decorator: Callable[[F], F] = app.task(name=name)
+    """Celery's decorator, typed. Not shared: an application made later in this process must not inherit these tasks."""
+    decorator: Callable[[F], F] = app.task(name=name, shared=False)
     return decorator
 
 

@@ -25,6 +25,7 @@ class EmbeddedWorker:
 
     def start(self) -> None:
         """Start both threads and take over the bell."""
+        self._app.set_default()  # the pool's threads look for their tasks in the default application
         self._runtime.bell = bell(self._app)
         for name, target in (("worker", self._controller.start), ("scheduler", self._beat.start)):
             thread = threading.Thread(target=target, name=f"embedded-{name}", daemon=True)

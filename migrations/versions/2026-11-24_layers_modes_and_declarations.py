@@ -12,7 +12,11 @@ branch_labels = None
 depends_on = None
 
 
+_OPEN = sa.text("state IN ('queued', 'sent', 'not_now')")
+
+
 def upgrade() -> None:
+    op.drop_index("ix_command_deadline", table_name="command")
     op.create_table(
         "declaration_set",
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -352,6 +356,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.create_index("ix_command_deadline", "command", ["deadline"], sqlite_where=_OPEN, postgresql_where=_OPEN)
     op.drop_table("declarative_state")
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tablet_mode_town_id"))

@@ -64,7 +64,8 @@ class Authored:
     def layer(self, mode: Mode) -> Layer:
         """What it says in a mode. The operator's layer binds as a whole: it is the floor."""
         label = f"{self.kind.value} {self.name}" if self.name else self.kind.value
-        return Layer(label, self.kind.depth, values_in(self.settings, mode), self.locks, binding=self.kind is LayerKind.OPERATOR)
+        values, binding = values_in(self.settings, mode), self.kind is LayerKind.OPERATOR
+        return Layer(label, self.kind.depth, values, self.locks, binding=binding, author=self.author)
 
 
 def _targets(kind: LayerKind, place: Place) -> set[str]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 
-from asn1crypto import cms, core, x509
+from asn1crypto import cms, core, parser, x509
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -65,9 +65,30 @@ def open_envelope(der: bytes, authority: Authority) -> tuple[bytes, Cipher]:
     # PKCS#1 v1.5 with implicit rejection in the library: a wrong padding gives a random key, not an error.
     key = authority.key.decrypt(wrapped, padding.PKCS1v15())
     decryptor = BlockCipher(_algorithm(cipher, key), CBC(bytes(algorithm["parameters"].native))).decryptor()
-    padded = decryptor.update(bytes(content["encrypted_content"].native)) + decryptor.finalize()
+    padded = decryptor.update(_encrypted(content)) + decryptor.finalize()
     unpadder = block_padding.PKCS7(_SHAPES[cipher].block_bytes * 8).unpadder()
     return unpadder.update(padded) + unpadder.finalize(), cipher
+
+
+def _encrypted(content: cms.EncryptedContentInfo) -> bytes:
+    """The encrypted content: implicitly tagged, in one piece or several, or (micromdm's client) an octet string in the tag."""
+    rest: bytes = content.contents
+    for _ in range(2):  # content type and algorithm stand before it
+        rest = rest[_length(rest) :]
+    _, method, _, _, inside, _ = parser.parse(rest)
+    if method == 0:
+        return bytes(inside)
+    pieces = b""
+    while inside and inside != b"\x00\x00":
+        pieces += parser.parse(inside)[4]
+        inside = inside[_length(inside) :]
+    return pieces
+
+
+def _length(der: bytes) -> int:
+    """How long the first value is, header and trailer included."""
+    _, _, _, header, content, trailer = parser.parse(der)
+    return len(header) + len(content) + len(trailer)
 
 
 def _recipient(enveloped: cms.EnvelopedData, authority: Authority) -> bytes:

@@ -21,8 +21,9 @@ from mdm.kit.work import Work
 
 log = structlog.get_logger()
 
-#: RFC 8894 section 3.5.2. SCEPStandard implies AES, POST and SHA-256; older clients look for each by name.
-CAPABILITIES = b"Renewal\nSHA-1\nSHA-256\nSHA-512\nAES\nDES3\nSCEPStandard\nPOSTPKIOperation\n"
+#: RFC 8894 section 3.5.2. SCEPStandard implies AES, POST and SHA-256; older clients look for each by name, and strongSwan
+#: 5.9.8 takes the line SHA-384 for SCEPStandard.
+CAPABILITIES = b"Renewal\nSHA-1\nSHA-256\nSHA-384\nSHA-512\nAES\nDES3\nSCEPStandard\nPOSTPKIOperation\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,80 @@
+"""Independent programs against the server. A machine that cannot have one of them says so loudly at the end of the run."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+
+from enrollment.identity.scep.endpoint import routes as scep_routes
+from mdm.kit.clock import ManualClock
+from tests.conftest import KEYRING
+from tests.interop import missing
+from tests.scep.conftest import Requester
+from tests.support.server import LiveServer, free_port, live_server
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """One database is enough: what is compared is the wire."""
+    from tests.support import databases
+
+    made = databases.fresh_sqlite(tmp_path)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
+    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+        yield running
+
+
+@pytest.fixture
+def scep(server: LiveServer) -> Iterator[Requester]:
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20) as http:
+        yield Requester(server, http)
+
+
+@pytest.fixture
+def plain_url(server: LiveServer) -> Iterator[str]:
+    """The SCEP server over plain HTTP, as SCEP clients expect it: its messages protect themselves."""
+    port = free_port()
+    application = Starlette(routes=scep_routes(server.runtime))
+    running = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}/scep"
+    running.should_exit = True
+    thread.join(10)
+
+
+def program(*names: str) -> str:
+    """The path of a program under one of its names. Without it the test says so, loudly."""
+    for name in names:
+        found = shutil.which(name) or (name if Path(name).exists() else None)
+        if found:
+            return found
+    missing.report(names[0])
+    pytest.skip(f"{names[0]} is not installed: run `make interop` (Debian, root)")
+
+
+def run(*command: str | Path, folder: Path, wrong: bool = False) -> str:
+    """Run a program; its output. With `wrong`, it must fail."""
+    done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode != 0) is wrong, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout + done.stderr
