@@ -145,3 +145,24 @@ def test_faulty_uploads_are_refused_never_a_crash(people: tuple[httpx.Client, ht
         answer = upload(one, place, content, **form)
         assert (answer.json()["code"], answer.json()["details"].get("why")) == (code, why)
     assert upload(one, place, b"x" * (11 * 2**20)).status_code == 413
+
+
+def test_exports_are_files_or_reasons(people: tuple[httpx.Client, httpx.Client], place: tuple[Town, School]) -> None:
+    one, _ = people
+    town = {"town_id": str(place[0].id)}
+    refused = one.post("/rosters/exports/apple", data=town)
+    assert (refused.status_code, refused.json()["code"]) == (409, "export_refused")
+    assert {reason["code"] for reason in refused.json()["details"]["reasons"]} == {"no_pupils", "school_without_pupils"}
+    made = upload(one, place, FILE).json()
+    one.post(f"/rosters/{made['id']}/confirm").raise_for_status()
+    assert one.get("/rosters/exports/apple/check", params=town).json() == []
+    apple = one.post("/rosters/exports/apple", data={**town, "password_policy": "4"})
+    assert apple.headers["content-type"] == "application/zip"
+    names = zipfile.ZipFile(io.BytesIO(apple.content)).namelist()
+    assert sorted(names) == ["classes.csv", "courses.csv", "locations.csv", "rosters.csv", "staff.csv", "students.csv"]
+    assert zipfile.ZipFile(io.BytesIO(one.post("/rosters/exports/oneroster", json=town).content)).testzip() is None
+    own = one.get("/rosters/exports/own.csv", params=town)
+    assert len(own.content.decode("utf-8-sig").splitlines()) == 21
+    assert upload(one, place, own.content).json()["counts"]["unchanged"] == 20
+    assert one.get("/rosters/exports/own.xlsx", params={**town, "part": "staff"}).content[:2] == b"PK"
+    assert one.get("/rosters/exports/own.xlsx", params={**town, "school_id": str(place[0].id)}).status_code == 404
