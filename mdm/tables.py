@@ -12,6 +12,7 @@ import mdm.channel.models
 import mdm.devices.models
 import mdm.kit.audit
 import mdm.kit.outbox
+import mdm.privacy.models
 import mdm.push.models
 import mdm.queue.models
 import mdm.reconcile.models

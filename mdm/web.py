@@ -12,7 +12,23 @@ from starlette.concurrency import run_in_threadpool
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.endpoint import routes as joining_routes
-from mdm.api import accounts, bundles, care, errors, invitations, layers, places, policy, rhythm, rosters, system, tablets, why
+from mdm.api import (
+    accounts,
+    bundles,
+    care,
+    errors,
+    invitations,
+    layers,
+    places,
+    policy,
+    privacy,
+    rhythm,
+    roster_exports,
+    rosters,
+    system,
+    tablets,
+    why,
+)
 from mdm.api.guard import Guard
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import ChannelEndpoint, DeviceDoor
@@ -22,7 +38,22 @@ from mdm.push.certificates import active_topic
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
 )
-_ROUTERS = (accounts, places, rosters, invitations, tablets, why, bundles, policy, layers, rhythm, care, system)
+_ROUTERS = (
+    accounts,
+    places,
+    roster_exports,
+    rosters,
+    invitations,
+    tablets,
+    why,
+    bundles,
+    policy,
+    layers,
+    rhythm,
+    care,
+    privacy,
+    system,
+)
 
 
 def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor:

@@ -43,7 +43,9 @@ class InvitationRepository:
         )
 
     def pupils(self, pupil_ids: Sequence[UUID]) -> Sequence[Pupil]:
-        return self.session.scalars(select(Pupil).where(Pupil.id.in_(pupil_ids)).order_by(Pupil.id)).all()
+        return self.session.scalars(
+            select(Pupil).where(Pupil.id.in_(pupil_ids), Pupil.state != PupilState.ERASED).order_by(Pupil.id)
+        ).all()
 
     def pupils_without_tablet(self, class_id: UUID) -> Sequence[Pupil]:
         """Active pupils of a class who hold no tablet."""

@@ -1,4 +1,6 @@
-"""Tables of people: pupils and the roster imports that bring them. A child's data is minimal (schools.md section 14)."""
+"""Tables of people: pupils, guardians, staff, and the roster imports that bring them. What is kept of a person is minimal
+(schools.md section 14).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from enrollment.places.models import Level
@@ -20,6 +22,7 @@ class PupilState(StrEnum):
 
     ACTIVE = "active"
     ABSENT_FROM_ROSTER = "absent_from_roster"
+    ERASED = "erased"  # nameless: kept only as long as a loan's history points at it
 
 
 class Pupil(TownOwned, Base):
@@ -48,17 +51,110 @@ class Pupil(TownOwned, Base):
     )
 
 
+class RosterState(StrEnum):
+    """Whether the last roster still names an adult."""
+
+    ACTIVE = "active"
+    ABSENT_FROM_ROSTER = "absent_from_roster"
+
+
+class Guardian(TownOwned, Base):
+    """A holder of parental authority, as one school's file names them. Contact only while the portal serves them.
+
+    Two guardians with one name are two people; nobody is joined across schools by a name.
+    """
+
+    __tablename__ = "guardian"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), index=True)
+    last_name: Mapped[str] = mapped_column(SealedText("guardian.last_name"))
+    first_name: Mapped[str] = mapped_column(SealedText("guardian.first_name"))
+    email: Mapped[str | None] = mapped_column(SealedText("guardian.email"))
+    mobile: Mapped[str | None] = mapped_column(SealedText("guardian.mobile"))
+    name_hash: Mapped[str] = mapped_column(String(64))
+    state: Mapped[RosterState] = mapped_column(EnumText(RosterState), default=RosterState.ACTIVE)
+    absent_since: Mapped[date | None]
+
+
+class GuardianLink(TownOwned, Base):
+    """One guardian of one pupil."""
+
+    __tablename__ = "guardian_link"
+
+    guardian_id: Mapped[UUID] = mapped_column(ForeignKey("guardian.id", ondelete="CASCADE"), primary_key=True)
+    pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class StaffMember(TownOwned, Base):
+    """An adult who works in the town's schools; what they do is in their assignments. No account by itself."""
+
+    __tablename__ = "staff_member"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    last_name: Mapped[str] = mapped_column(SealedText("staff_member.last_name"))
+    first_name: Mapped[str] = mapped_column(SealedText("staff_member.first_name"))
+    email: Mapped[str | None] = mapped_column(SealedText("staff_member.email"))
+    name_hash: Mapped[str] = mapped_column(String(64))
+    email_hash: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[RosterState] = mapped_column(EnumText(RosterState), default=RosterState.ACTIVE)
+    absent_since: Mapped[date | None]
+    __table_args__ = (
+        Index("ix_staff_member_name", "town_id", "name_hash"),
+        Index("ix_staff_member_email", "town_id", "email_hash"),
+    )
+
+
+class AssignmentKind(StrEnum):
+    """In which capacity an adult is with a class (schools.md section 2.4)."""
+
+    MAIN = "main"
+    PART = "part"
+    RELIEF = "relief"
+    SUBSTITUTE = "substitute"
+    SUPPORT = "support"
+
+
+class TeacherAssignment(TownOwned, Base):
+    """One adult in one class, or in a school without one. History stays: it ends, it is not deleted."""
+
+    __tablename__ = "teacher_assignment"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("staff_member.id", ondelete="CASCADE"), index=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), index=True)
+    class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"), index=True)
+    kind: Mapped[AssignmentKind] = mapped_column(EnumText(AssignmentKind))
+    starts_on: Mapped[date]
+    ends_on: Mapped[date | None]
+
+
+class ColumnMapping(TownOwned, Base):
+    """What a person said that the columns of one school's files are: normalised header → field, `-` for left out."""
+
+    __tablename__ = "column_mapping"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    columns: Mapped[dict[str, Any]]
+    written_by: Mapped[UUID | None]
+    written_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (UniqueConstraint("school_id", "kind"),)
+
+
 class ImportState(StrEnum):
     """Life of one roster import: nothing is written before `confirmed`."""
 
     PREVIEWED = "previewed"
     CONFIRMED = "confirmed"
     DISCARDED = "discarded"
+    UNDONE = "undone"
 
 
 class RosterImport(TownOwned, Base):
-    """One uploaded roster file, after parsing. `plan` (sealed) holds the kept columns only and is emptied once
-    the import is confirmed, discarded or a day old.
+    """One uploaded roster file, after parsing; the file itself is never stored. `plan` (sealed) holds the kept columns only,
+    `undo` what was there before. Both are forgotten when the import is a day old.
     """
 
     __tablename__ = "roster_import"
@@ -71,7 +167,59 @@ class RosterImport(TownOwned, Base):
     counts: Mapped[dict[str, Any]]
     needs_second: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None] = mapped_column(SealedText("roster_import.plan"))
+    undo: Mapped[str | None] = mapped_column(SealedText("roster_import.undo"))
     uploaded_by: Mapped[UUID | None]
     uploaded_at: Mapped[datetime] = mapped_column(Utc)
     confirmed_by: Mapped[UUID | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    undone_by: Mapped[UUID | None]
+    undone_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class RosterImportSchool(TownOwned, Base):
+    """Which schools an import speaks of: two imports of one school are carried out and undone in their order."""
+
+    __tablename__ = "roster_import_school"
+
+    import_id: Mapped[UUID] = mapped_column(ForeignKey("roster_import.id", ondelete="CASCADE"), primary_key=True)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), primary_key=True, index=True)
+
+
+class RosterExport(TownOwned, Base):
+    """One set of files handed out to another system: which classes it held, so that the next set is not smaller unnoticed."""
+
+    __tablename__ = "roster_export"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    format: Mapped[str] = mapped_column(String(32))
+    file_sha256: Mapped[str] = mapped_column(String(64))
+    class_ids: Mapped[list[Any]]
+    counts: Mapped[dict[str, Any]]
+    made_by: Mapped[UUID | None]
+    made_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (Index("ix_roster_export_town", "town_id", "format", "made_at"),)
+
+
+class AccessKind(StrEnum):
+    """How a child's record was read."""
+
+    CLASS_LIST = "class_list"
+    SEARCH = "search"
+    TABLET = "tablet"
+    ROSTER = "roster"
+    EXPORT = "export"
+
+
+class RecordAccess(TownOwned, Base):
+    """That one person read one child's record in one way on one day (UTC), and how often. Outlives the record."""
+
+    __tablename__ = "record_access"
+
+    pupil_id: Mapped[UUID] = mapped_column(primary_key=True)
+    actor_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[AccessKind] = mapped_column(EnumText(AccessKind), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True, index=True)
+    actor_name: Mapped[str] = mapped_column(String(200))
+    first_at: Mapped[datetime] = mapped_column(Utc)
+    last_at: Mapped[datetime] = mapped_column(Utc)
+    times: Mapped[int] = mapped_column(default=1)

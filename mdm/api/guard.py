@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartParser
 
 from mdm.api.errors import problem
 
@@ -22,6 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
+#: An uploaded file stays in memory, whole: a spooled one would lie in a temporary folder, with what is never to be kept.
+MultiPartParser.spool_max_size = MAX_BODY + 1
 REQUEST_ID = "X-Request-ID"
 _CAREFUL = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")

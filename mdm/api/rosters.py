@@ -1,21 +1,23 @@
-"""Roster imports: preview, read line by line, confirm or discard."""
+"""Roster imports: look at the columns, preview, read line by line, decide, confirm, undo or discard."""
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, File, Form, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrollment.people import service
+from enrollment.people.files.columns import FileKind, Standing
+from enrollment.people.files.tables import MAX_BYTES
+from enrollment.people.imports import deciding, mapping, report, service
+from enrollment.people.imports.changes import Diff, Subject
 from enrollment.people.models import ImportState
-from enrollment.people.reading import MAX_BYTES
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.kit.words import preferred_language
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])
 
@@ -29,34 +31,136 @@ class RosterOut(BaseModel):
     school_id: UUID | None
     format: str = Field(examples=["onde"])
     state: ImportState
-    counts: dict[str, Any] = Field(description="Lines by kind of change; `ignored` names the columns that were dropped.")
-    needs_second: bool = Field(description="So many pupils would leave that another person must confirm.")
+    counts: dict[str, Any] = Field(
+        description="Lines by kind of change, all and `by_subject`; `ignored` names the columns that were dropped."
+    )
+    needs_second: bool = Field(description="So many people would leave that another person must confirm.")
     uploaded_at: datetime
     confirmed_at: datetime | None
+    undone_at: datetime | None
 
 
 class LineOut(BaseModel):
-    """One line of the report; line 0: a pupil that the file no longer names."""
+    """One line of the report."""
 
-    line: int
-    kind: str
-    school_id: UUID
-    pupil_id: UUID | None
-    why: list[str]
+    number: int = Field(description="Its place in the report, by which it is decided.")
+    line: int = Field(description="Line of the file; 0: somebody whom the file no longer names.")
+    subject: Subject
+    kind: Diff
+    school_id: UUID | None
+    target_id: UUID | None = Field(description="The pupil, guardian or adult it speaks of; none for a new one.")
+    last_name: str
+    first_name: str
+    level: str
+    class_label: str
+    why: list[str] = Field(description="Stable words.")
+    candidates: list[UUID] = Field(description="Whom an ambiguous line may speak of.")
+
+
+class ColumnOut(BaseModel):
+    """One column of a file."""
+
+    title: str
+    field: str | None
+    standing: Standing
+
+
+class ColumnsOut(BaseModel):
+    """What a file would be read as."""
+
+    kind: FileKind
+    columns: list[ColumnOut]
+
+
+class MappingIn(BaseModel):
+    """What the columns of a school's files are."""
+
+    kind: FileKind
+    columns: dict[str, str] = Field(
+        description="Title of a column → field, `-` to leave it out.", examples=[{"Patronyme": "last_name"}]
+    )
+
+
+class MappingOut(BaseModel):
+    """The mapping of one kind of file."""
+
+    kind: FileKind
+    columns: dict[str, str]
+
+
+class Decision(BaseModel):
+    """Whom a line speaks of."""
+
+    target_id: UUID | None = Field(description="One of the line's candidates; null: somebody new.")
+
+
+class ReportFormat(StrEnum):
+    """Forms of the report."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
+TYPES = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+Upload = Annotated[
+    UploadFile, File(description="ONDE extraction, own template, staff list (CSV or XLSX) or OneRoster (zip); 5 MB.")
+]
+Uai = Annotated[str | None, Form(max_length=20, description="Needed for ONDE files: they do not name their school.")]
 
 
 @router.post("", response_model=RosterOut, status_code=201, operation_id="preview_roster")
 def preview(
     work: WorkDep,
     actor: ActorDep,
-    file: Annotated[UploadFile, File(description="ONDE extraction or own template; CSV or XLSX, 5 MB at most.")],
+    file: Upload,
     town_id: Annotated[UUID, Form()],
-    school_uai: Annotated[
-        str | None, Form(max_length=20, description="Needed for ONDE files: they do not name their school.")
-    ] = None,
+    school_uai: Uai = None,
+    kind: Annotated[FileKind | None, Form(description="Of whom the file speaks, where its header does not tell.")] = None,
+    keep_contacts: Annotated[bool, Form(description="Keep e-mail and mobile of guardians, for their portal.")] = False,
+    only_classes: Annotated[
+        bool, Form(description="The file is a part of the school: nobody of another class has left.")
+    ] = False,
 ) -> object:
-    """Read a roster and say what it would change. Nothing is written to the pupils before it is confirmed."""
-    return service.preview(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai)
+    """Read a roster and say what it would change. Nothing is written before it is confirmed; the file is not stored."""
+    content = file.file.read(MAX_BYTES + 1)
+    return service.preview(
+        work, actor, town_id, content, school_uai, kind=kind, keep_contacts=keep_contacts, only_classes=only_classes
+    )
+
+
+@router.get("", response_model=list[RosterOut], operation_id="list_rosters")
+def listed(town_id: UUID, work: WorkDep, actor: ActorDep, limit: int = Query(50, ge=1, le=200)) -> object:
+    """The latest imports of a town, newest first."""
+    return service.list_imports(work, actor, town_id, limit)
+
+
+@router.post("/columns", response_model=ColumnsOut, operation_id="look_at_roster_columns")
+def columns(
+    work: WorkDep,
+    actor: ActorDep,
+    file: Upload,
+    town_id: Annotated[UUID, Form()],
+    school_uai: Uai = None,
+    kind: Annotated[FileKind | None, Form()] = None,
+) -> ColumnsOut:
+    """What each column of a file would be read as. Nothing is kept."""
+    known, told = mapping.columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
+    return ColumnsOut(kind=known, columns=[ColumnOut(title=t, field=f, standing=s) for t, f, s in told])
+
+
+@router.get("/mappings/{school_id}", response_model=list[MappingOut], operation_id="get_roster_mapping")
+def get_mapping(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[MappingOut]:
+    """What a person said that the columns of a school's files are."""
+    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in mapping.get_mapping(work, actor, school_id).items()]
+
+
+@router.put("/mappings/{school_id}", response_model=MappingOut, operation_id="set_roster_mapping")
+def set_mapping(school_id: UUID, body: MappingIn, work: WorkDep, actor: ActorDep) -> object:
+    """Say what the columns of a school's files are. What is never kept of a child cannot be mapped."""
+    return mapping.set_mapping(work, actor, school_id, body.kind, body.columns)
 
 
 @router.get("/{import_id}", response_model=RosterOut, operation_id="get_roster")
@@ -66,36 +170,54 @@ def get(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
 
 
 @router.get("/{import_id}/lines", response_model=list[LineOut], operation_id="list_roster_lines")
-def lines(import_id: UUID, work: WorkDep, actor: ActorDep, offset: int = 0, limit: int = 200) -> list[dict[str, Any]]:
-    """The plan line by line, until it is confirmed, discarded or a day old."""
-    start = max(0, offset)
-    return service.lines(work, actor, import_id)[start : start + min(max(1, limit), 1000)]
+def lines(
+    import_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    kind: Annotated[list[Diff] | None, Query(description="Only lines of these kinds.")] = None,
+    offset: int = Query(0, ge=0),
+    limit: int = Query(200, ge=1, le=1000),
+) -> list[LineOut]:
+    """The plan line by line, for a day. The reading is audited."""
+    told = [_line(at, change) for at, change in enumerate(service.lines(work, actor, import_id))]
+    return [line for line in told if kind is None or line.kind in kind][offset : offset + limit]
 
 
-@router.get("/{import_id}/report.csv", operation_id="download_roster_report", response_class=Response)
-def report(import_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
-    """The plan as a CSV file; cells that a spreadsheet would run are made harmless."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=";")
-    writer.writerow(["line", "kind", "last_name", "first_name", "level", "class", "why"])
-    for entry in service.lines(work, actor, import_id):
-        row = entry["row"] or {}
-        cells = [row.get(name, "") for name in ("last_name", "first_name", "level", "class_label")]
-        writer.writerow([entry["line"], entry["kind"], *(harmless(str(cell or "")) for cell in cells), " ".join(entry["why"])])
-    return Response(
-        "\ufeff" + out.getvalue(), media_type="text/csv", headers={"Content-Disposition": "attachment; filename=report.csv"}
-    )
+def _line(number: int, change: dict[str, Any]) -> LineOut:
+    row = change["row"] or {}
+    named = {name: row.get(name) or "" for name in ("last_name", "first_name", "level", "class_label")}
+    return LineOut(number=number, **named, **{name: change[name] for name in LineOut.model_fields if name in change})
 
 
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+@router.put("/{import_id}/lines/{number}", response_model=RosterOut, operation_id="decide_roster_line")
+def decide(import_id: UUID, number: int, body: Decision, work: WorkDep, actor: ActorDep) -> object:
+    """Say whom an ambiguous or double line speaks of."""
+    return deciding.decide(work, actor, import_id, number, body.target_id)
+
+
+@router.get("/{import_id}/report.{form}", operation_id="download_roster_report", response_class=Response)
+def download(import_id: UUID, form: ReportFormat, request: Request, work: WorkDep, actor: ActorDep) -> Response:
+    """The report as a file; cells that a spreadsheet would run are made harmless."""
+    changes, language = service.lines(work, actor, import_id), preferred_language(request.headers.get("accept-language"))
+    content = report.as_csv(changes, language) if form is ReportFormat.CSV else report.as_xlsx(changes, language)
+    return attachment(content, f"import-{import_id}.{form.value}", TYPES[form.value])
+
+
+def attachment(content: bytes, name: str, media_type: str) -> Response:
+    """A file to be saved."""
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @router.post("/{import_id}/confirm", response_model=RosterOut, operation_id="confirm_roster")
 def confirm(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """Carry the plan out, whole."""
     return service.confirm(work, actor, import_id)
+
+
+@router.post("/{import_id}/undo", response_model=RosterOut, operation_id="undo_roster")
+def undo(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Put back what the last import of its schools found, within a day."""
+    return service.undo(work, actor, import_id)
 
 
 @router.delete("/{import_id}", status_code=204, operation_id="discard_roster")

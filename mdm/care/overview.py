@@ -1,4 +1,4 @@
-"""What people see of tablets: lists, one tablet with its circumstances, its time line. Reads only."""
+"""What people see of tablets: lists, one tablet with its circumstances, its time line. Reads, and notes whose record was read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from enrollment.identity.service import goes_silent_on
+from enrollment.people import access
+from enrollment.people.models import AccessKind
 from enrollment.people.service import find_pupils
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
@@ -33,7 +35,9 @@ def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
     if wanted.text and not any(ch.isdigit() for ch in wanted.text):
         for town_id in {grant.town_id for grant in actor.grants}:
             pupil_ids += [pupil.id for pupil in find_pupils(work, actor, town_id, wanted.text)]
-    return OverviewRepository(work.session).rows(actor, wanted, pupil_ids)
+    rows = OverviewRepository(work.session).rows(actor, wanted, pupil_ids)
+    access.note(work, actor, (row.pupil for row in rows if row.pupil is not None), AccessKind.TABLET)
+    return rows
 
 
 def count_by_state(work: Work, actor: Actor) -> dict[TabletState, int]:
@@ -96,6 +100,7 @@ def view_tablet(work: Work, actor: Actor, tablet_id: UUID) -> TabletView:
     tablet = tablets.get(work, actor, tablet_id)
     repository = OverviewRepository(work.session)
     [row] = repository.rows(actor, Filter(tablet_id=tablet.id), [])
+    access.note(work, actor, [row.pupil] if row.pupil is not None else [], AccessKind.TABLET)
     found = repository.enrollment(tablet_id)
     reconcile = ReconcileRepository(work.session)
     return TabletView(

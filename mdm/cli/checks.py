@@ -1,4 +1,6 @@
-"""Checks that `make check` runs: migrations match the tables, and the committed API description matches the code."""
+"""Checks that `make check` runs: migrations match the tables, every personal field is in the data
+dictionary, and the committed API description matches the code.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,16 @@ def main(arguments: list[str]) -> int:
         print(f"wrote {DESCRIPTION.relative_to(ROOT)}")
         return 0
     migrations()
+    from mdm.privacy.dictionary import missing
+    from mdm.tables import metadata
+
+    if undescribed := missing(metadata):
+        print(f"mdm/privacy/dictionary.json says nothing of: {', '.join(undescribed)}", file=sys.stderr)
+        return 1
     if not DESCRIPTION.exists() or DESCRIPTION.read_text() != api_description():
         print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
         return 1
-    print("migrations and API description: good")
+    print("migrations, data dictionary and API description: good")
     return 0
 
 

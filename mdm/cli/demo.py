@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from enrollment.people import demo, service
+from enrollment.people import demo
+from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Level
 from enrollment.places.repository import PlaceRepository

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from mdm.kit.db import Base, BigKey, Utc
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
+
+#: The action of an event whose time is over: what it said is gone, its place in the chain stays and can be proved.
+PURGED = "purged"
 
 
 class AuditEvent(Base):
@@ -53,6 +56,8 @@ def record(
     **details: object,
 ) -> None:
     """Write one act into the trail. `details` must be JSON-able and free of names and secrets."""
+    if action == PURGED:
+        raise ValueError("nobody does this: an event becomes this when its time is over")
     hold(work, town_id)
     previous = work.session.scalar(
         select(AuditEvent.link).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(1)
@@ -106,8 +111,13 @@ def link_of(work: Work, event: AuditEvent, previous: str) -> str:
 def read(
     work: Work, town_id: UUID, *, actor_id: UUID | None = None, before: int | None = None, limit: int = 50
 ) -> Sequence[AuditEvent]:
-    """Events of a town, newest first; with `actor_id`, those of one person."""
-    statement = select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(limit)
+    """Events of a town, newest first; with `actor_id`, those of one person. What is purged says nothing and is left out."""
+    statement = (
+        select(AuditEvent)
+        .where(AuditEvent.town_id == town_id, AuditEvent.action != PURGED)
+        .order_by(AuditEvent.id.desc())
+        .limit(limit)
+    )
     if actor_id is not None:
         statement = statement.where(AuditEvent.actor_id == actor_id)
     return work.session.scalars(statement if before is None else statement.where(AuditEvent.id < before)).all()
@@ -117,7 +127,33 @@ def verify(work: Work, town_id: UUID | None) -> int | None:
     """Check the chain of a town. Returns the number of the first event that does not fit, or None."""
     previous = ""
     for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
-        if event.link != link_of(work, event, previous):
+        good = event.details == _proof(work, event) if event.action == PURGED else event.link == link_of(work, event, previous)
+        if not good:
             return event.id
         previous = event.link
     return None
+
+
+def over(
+    work: Work, town_id: UUID | None, before: datetime, actions: Collection[str], *, others: bool, limit: int
+) -> Sequence[AuditEvent]:
+    """Events of a chain from before an instant, oldest first: those of `actions`, or with `others` all but those."""
+    kind = AuditEvent.action.not_in(actions) if others else AuditEvent.action.in_(actions)
+    statement = select(AuditEvent).where(AuditEvent.town_id == town_id, AuditEvent.at < before, AuditEvent.action != PURGED, kind)
+    return work.session.scalars(statement.order_by(AuditEvent.id).limit(limit)).all()
+
+
+def purge(work: Work, events: Sequence[AuditEvent]) -> None:
+    """Take out of events what they said and of whom; their links stay, so that the chain still holds and a gap still shows.
+
+    Without the key nobody can make an event look purged.
+    """
+    for event in events:
+        event.actor_id, event.actor_name = None, ""
+        event.action, event.subject_kind, event.subject_id = PURGED, "", ""
+        event.details = _proof(work, event)
+    work.session.flush()
+
+
+def _proof(work: Work, event: AuditEvent) -> dict[str, Any]:
+    return {"proof": work.keyring.keyed_hash(f"{event.town_id}/{event.id}/{event.link}", "audit-purged")}

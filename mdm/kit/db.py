@@ -144,14 +144,15 @@ class SealedText(TypeDecorator[str]):
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     """Open a database. On SQLite: WAL, foreign keys, a busy timeout, and `BEGIN IMMEDIATE` for every transaction,
-    because a deferred one loses updates when two writers read first.
+    because a deferred one loses updates when two writers read first. Errors never hold the values of a statement: they are
+    logged.
     """
     if url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+        engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, hide_parameters=True)
         event.listen(engine, "connect", _sqlite_pragmas)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
-    return create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True)
+    return create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True)
 
 
 def lookup_engine(engine: Engine) -> Engine:
@@ -163,7 +164,7 @@ def lookup_engine(engine: Engine) -> Engine:
     if engine.dialect.name != "postgresql":
         return engine
     options = {"options": "-c enable_seqscan=off"}
-    return create_engine(engine.url, pool_size=2, max_overflow=2, pool_pre_ping=True, connect_args=options)
+    return create_engine(engine.url, pool_size=2, max_overflow=2, pool_pre_ping=True, hide_parameters=True, connect_args=options)
 
 
 def _sqlite_pragmas(connection: Any, _record: object) -> None:

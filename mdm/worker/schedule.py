@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enrollment.people.service import purge_imports
+from enrollment.people.imports.service import purge_imports
 from mdm.care.positions import purge as purge_care
 from mdm.kit.work import Work
+from mdm.privacy.retention import run_next
 from mdm.queue.service import reap
 from mdm.reconcile.rollouts import watch
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
@@ -23,6 +24,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "setups": unfinished_setups,
     "purge_imports": purge_imports,
     "purge_care": purge_care,
+    "retention": run_next,
 }
 _SECONDS = {
     "modes": 5,
@@ -33,6 +35,7 @@ _SECONDS = {
     "setups": 60,
     "purge_imports": 3600,
     "purge_care": 3600,
+    "retention": 600,
 }
 SWEEP_SECONDS = 2.0
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from enrollment.people import demo, service
+from enrollment.people import demo
 from enrollment.people.errors import NeedsSecondPerson
-from enrollment.people.reading import UnreadableRoster, read
+from enrollment.people.files.errors import UnreadableRoster
+from enrollment.people.imports import service
+from enrollment.people.reading import read
 from enrollment.places.models import Level
 from enrollment.places.rules import check_uai
 from mdm.kit.ids import new_id

@@ -1,0 +1,140 @@
+"""`python -m bench.rosters`: a town of about 4 000 pupils imported, imported again, rolled over, undone and exported.
+
+Runs on SQLite and on a durable PostgreSQL; every act is the one that the API calls, in one transaction each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from bench.__main__ import _database, _machine, _progress
+from enrollment.people import demo
+from enrollment.people.exports import service as exports
+from enrollment.people.imports import service
+from enrollment.people.imports.changes import Diff
+from enrollment.people.reading import read
+from enrollment.places import service as places
+from mdm.composition import compose
+from mdm.kit.ids import new_id
+from mdm.kit.migrate import upgrade
+from mdm.kit.scope import SYSTEM, Actor, Grant, Role
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+
+T = TypeVar("T")
+HEADER = "| act | lines | seconds | result |\n|---|---|---|---|"
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """An import that waits, and its counts in words."""
+
+    id: UUID
+    said: str
+
+
+def main() -> None:
+    """Measure on each database."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rosters")
+    parser.add_argument("--databases", default="postgresql,sqlite")
+    asked = parser.parse_args()
+    _machine()
+    for database in asked.databases.split(","):
+        with _database(database) as (folder, url, _pid):
+            print(f"\n### {database}\n\n{HEADER}")
+            _town(folder, url)
+    print(f"\nlargest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+def _town(folder: Path, url: str) -> None:
+    runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
+    upgrade(runtime.engine)
+    files = demo.files()
+    with runtime.work() as work:
+        town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+        for file in files:
+            places.create_school(work, SYSTEM, town.id, file.uai, file.school_name)
+    actor = Actor(new_id(), "bench", (Grant(Role.TOWN_ADMIN, town.id),))
+    second = Actor(new_id(), "bench 2", (Grant(Role.TOWN_ADMIN, town.id),))
+    whole = whole_town(files)
+    lines = whole.count(b"\n") - 1
+    _progress(f"{lines} lines in one file")
+    first = _timed("preview of the whole town, all new", lines, lambda: _preview(runtime, actor, town.id, whole))
+    _timed("confirm", lines, lambda: _confirm(runtime, second, first.id))
+    _timed("preview of the same file, nothing changes", lines, lambda: _preview(runtime, actor, town.id, whole))
+    moved = whole_town(files, shift=1)
+    other = _timed(
+        "preview, everybody below CM2 one level up", lines, lambda: _preview(runtime, actor, town.id, moved)
+    )
+    _timed("confirm", lines, lambda: _confirm(runtime, second, other.id))
+    _timed("undo", lines, lambda: _undo(runtime, actor, other.id))
+    _timed(
+        "preview of 12 ONDE files, one by one",
+        lines,
+        lambda: [_preview(runtime, actor, town.id, f.content, f.uai) for f in files],
+    )
+    archive = _timed("OneRoster 1.2 export", lines, lambda: _export(runtime, actor, town.id))
+    _timed("preview of that archive, nothing changes", lines, lambda: _preview(runtime, actor, town.id, archive))
+    runtime.engine.dispose()
+
+
+def whole_town(files: list[demo.DemoFile], shift: int = 0) -> bytes:
+    """All pupils of the demonstration town in one file with school codes and birth dates; `shift` moves them up by so many
+    levels, as at the end of a school year.
+    """
+    levels = ("CP", "CE1", "CE2", "CM1", "CM2", "CM2")
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";", lineterminator="\n")
+    writer.writerow(
+        ["school_uai", "Nom", "Prénom", "Nom d'usage", "Date naissance", "INE", "Niveau", "Libellé classe", "Identifiant classe"]
+    )
+    for file in files:
+        for row in read(file.content).rows:
+            level = levels[levels.index(row.level.value) + shift] if row.level else ""
+            writer.writerow([file.uai, row.last_name, row.first_name, row.usage_name, row.birth_date, row.ine, level,
+                             row.class_label, row.onde_class_id])  # fmt: skip
+    return out.getvalue().encode()
+
+
+def _timed(what: str, lines: int, act: Callable[[], T]) -> T:
+    started = time.perf_counter()
+    made = act()
+    seconds = time.perf_counter() - started
+    told = made.said if isinstance(made, Previewed) else ""
+    print(f"| {what} | {lines} | {seconds:.2f} | {told} |", flush=True)
+    return made
+
+
+def _preview(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> Previewed:
+    with runtime.work() as work:
+        row = service.preview(work, actor, town_id, content, uai)
+        told = ", ".join(f"{count} {kind.value}" for kind in Diff if (count := row.counts[kind.value]))
+        return Previewed(row.id, told)
+
+
+def _confirm(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
+    with runtime.work() as work:
+        service.confirm(work, actor, import_id)
+
+
+def _undo(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
+    with runtime.work() as work:
+        service.undo(work, actor, import_id)
+
+
+def _export(runtime: Runtime, actor: Actor, town_id: UUID) -> bytes:
+    with runtime.work() as work:
+        return exports.export_oneroster(work, actor, town_id)
+
+
+if __name__ == "__main__":
+    main()

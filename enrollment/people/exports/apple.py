@@ -1,0 +1,153 @@
+"""The six files that Apple School Manager takes by SFTP (schools.md section 7.7). A set that lacks a class makes its pupils lose
+their work there: so it is whole, or there are reasons why not. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from enrollment.people.exports.archives import csv_text
+from enrollment.people.exports.snapshot import Reason, Snapshot
+
+MAX_INSTRUCTORS = 15
+FREEZE_MONTHS = (7, 8)
+HEADERS: dict[str, tuple[str, ...]] = {
+    "locations": ("location_id", "location_name"),
+    "students": ("person_id", "person_number", "first_name", "middle_name", "last_name", "grade_level", "email_address",
+                 "sis_username", "password_policy", "location_id"),
+    "staff": ("person_id", "person_number", "first_name", "middle_name", "last_name", "email_address", "sis_username",
+              "location_id"),
+    "courses": ("course_id", "course_number", "course_name", "location_id"),
+    "classes": ("class_id", "class_number", "course_id", "instructor_id", "instructor_id_2", "instructor_id_3", "location_id"),
+    "rosters": ("roster_id", "class_id", "student_id"),
+}  # fmt: skip
+#: Columns without which a set says too little.
+REQUIRED: dict[str, frozenset[str]] = {
+    "locations": frozenset(HEADERS["locations"]),
+    "students": frozenset({"person_id", "first_name", "last_name", "location_id"}),
+    "staff": frozenset({"person_id", "first_name", "last_name", "location_id"}),
+    "courses": frozenset({"course_id", "location_id"}),
+    "classes": frozenset({"class_id", "course_id", "instructor_id", "location_id"}),
+    "rosters": frozenset(HEADERS["rosters"]),
+}
+#: Reasons that a person may accept after having looked; the others cannot be handed out at all.
+ACCEPTABLE = frozenset({"school_without_pupils", "pupil_without_class", "class_missing", "summer_freeze"})
+_ROSTERS = UUID("8c0f5d3e-6f0a-4f0e-9b57-0d2b8f1c7a11")
+
+
+class PasswordPolicy(StrEnum):
+    """How pupils' managed accounts are locked; empty leaves it to Apple's setting."""
+
+    FOUR = "4"
+    SIX = "6"
+    EIGHT = "8"
+    DEFAULT = ""
+
+
+Template = Mapping[str, Sequence[str]]
+Record = dict[str, str]
+
+
+def reasons(found: Snapshot, today: date, before: Iterable[str], template: Template) -> list[Reason]:
+    """Why the set cannot be handed out as it is; `before` are the classes of this year's last set."""
+    told = found.faults()
+    if not found.pupils:
+        told.append(Reason("no_pupils", 0))
+    without = [pupil.id for pupil in found.pupils if pupil.class_id not in found.of_year]
+    missing = set(before) - {str(each) for each in found.of_year}
+    crowded = [each for each, held in found.teachers.items() if len({one.staff_id for one in held}) > MAX_INSTRUCTORS]
+    for code, ids in (("pupil_without_class", without), ("class_missing", sorted(missing)), ("too_many_instructors", crowded)):
+        if ids:
+            told.append(Reason.of(code, ids))
+    if today.month in FREEZE_MONTHS:
+        told.append(Reason("summer_freeze", 1))
+    return told + _of_template(found, template)
+
+
+def _of_template(found: Snapshot, template: Template) -> list[Reason]:
+    lacking = {f"{name}.{column}" for name, needed in REQUIRED.items() for column in needed - set(template.get(name, ()))}
+    used = {
+        f"{name}.{column}" for name, records in _records(found, PasswordPolicy.DEFAULT).items() for r in records for column in r
+    }
+    narrow = {each for each in used if each.split(".")[1] not in template.get(each.split(".")[0], ()) and "_id_" in each}
+    told = (("template_lacks_column", lacking), ("template_too_narrow", narrow - lacking))
+    return [Reason.of(code, names) for code, names in told if names]
+
+
+def default_template(found: Snapshot) -> Template:
+    """The columns as Apple documents them, as wide as this town needs."""
+    used: dict[str, set[str]] = {
+        name: {column for record in records for column in record}
+        for name, records in _records(found, PasswordPolicy.DEFAULT).items()
+    }
+    wide = {name: [*header] for name, header in HEADERS.items()}
+    for name, column in (("classes", "instructor_id"), ("staff", "location_id")):
+        more = [each for number in range(2, 100) if (each := f"{column}_{number}") in used[name] and each not in wide[name]]
+        at = max(index for index, each in enumerate(wide[name]) if each.startswith(column)) + 1
+        wide[name][at:at] = more
+    return wide
+
+
+def files(found: Snapshot, policy: PasswordPolicy, template: Template) -> dict[str, bytes]:
+    """The files, with the columns of the template in its order. Only called when there are no reasons against it."""
+    records = _records(found, policy)
+    return {
+        f"{name}.csv": csv_text(
+            template[name], [[r.get(column, "") for column in template[name]] for r in records[name]], end="\n"
+        )
+        for name in HEADERS
+    }
+
+
+def _records(found: Snapshot, policy: PasswordPolicy) -> dict[str, list[Record]]:
+    uai = found.uai
+    return {
+        "locations": [{"location_id": school.uai, "location_name": school.name} for school in found.schools],
+        "students": [
+            {
+                "person_id": str(each.id),
+                "first_name": each.first_name,
+                "last_name": each.usage_name or each.last_name,
+                "grade_level": each.level.value,
+                "password_policy": policy.value,
+                "location_id": uai[each.school_id],
+            }
+            for each in found.pupils
+        ],
+        "staff": [
+            {
+                "person_id": str(each.id),
+                "first_name": each.first_name,
+                "last_name": each.last_name,
+                "email_address": each.email or "",
+                **_numbered("location_id", [uai[school] for school in found.schools_of(each.id)]),
+            }
+            for each in found.staff.values()
+        ],
+        # A course for each class: one that several classes share would have to change when one of them does.
+        "courses": [
+            {"course_id": f"c-{each.id}", "course_name": each.label, "location_id": uai[each.school_id]} for each in found.classes
+        ],
+        "classes": [
+            {
+                "class_id": str(each.id),
+                "course_id": f"c-{each.id}",
+                "location_id": uai[each.school_id],
+                **_numbered("instructor_id", dict.fromkeys(str(held.staff_id) for held in found.teachers.get(each.id, ()))),
+            }
+            for each in found.classes
+        ],
+        "rosters": [
+            {"roster_id": str(uuid5(_ROSTERS, f"{class_id}/{pupil.id}")), "class_id": str(class_id), "student_id": str(pupil.id)}
+            for class_id, pupils in sorted(found.in_class.items(), key=lambda item: str(item[0]))
+            for pupil in pupils
+        ],
+    }
+
+
+def _numbered(column: str, values: Iterable[str]) -> Record:
+    """A column for each value: `instructor_id`, `instructor_id_2` and so on."""
+    return {column if at == 1 else f"{column}_{at}": value for at, value in enumerate(values, start=1)}

@@ -1,0 +1,148 @@
+"""Verbs of roster exports: each is whole or refused, audited, and remembered by its classes. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+from hashlib import sha256
+from uuid import UUID
+
+from enrollment.people.errors import ExportRefused
+from enrollment.people.exports import apple, oneroster, own
+from enrollment.people.exports.archives import zipped
+from enrollment.people.exports.repository import ExportRepository
+from enrollment.people.exports.snapshot import Reason, Snapshot
+from enrollment.people.files.archive import unpack
+from enrollment.people.files.tables import csv_table
+from enrollment.people.models import RosterExport
+from enrollment.places.repository import PlaceRepository
+from enrollment.places.rules import school_year_of
+from mdm.kit import audit
+from mdm.kit.errors import NotFound
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.sheets import workbook
+from mdm.kit.work import Work
+
+
+class OwnPart(StrEnum):
+    """Of whom a filled-in template speaks."""
+
+    PUPILS = "pupils"
+    STAFF = "staff"
+
+
+class SheetForm(StrEnum):
+    """Forms of a table."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
+def export_own(
+    work: Work,
+    actor: Actor,
+    town_id: UUID,
+    school_id: UUID | None,
+    part: OwnPart = OwnPart.PUPILS,
+    form: SheetForm = SheetForm.CSV,
+) -> bytes:
+    """The own template of a town or one school. Raises `Forbidden`, `NotFound`."""
+    found = _snapshot(work, actor, town_id, school_id, absent=False)
+    rows = own.pupils(found) if part is OwnPart.PUPILS else own.staff(found)
+    content = own.as_csv(rows) if form is SheetForm.CSV else workbook(rows)
+    return _handed_out(work, actor, town_id, f"own_{part.value}", content, found, school_id)
+
+
+def export_oneroster(work: Work, actor: Actor, town_id: UUID) -> bytes:
+    """A bulk OneRoster 1.2 set of the town, zipped. Raises `ExportRefused`."""
+    found = _snapshot(work, actor, town_id, None, absent=False)
+    told = [reason for reason in found.faults() if reason.code != "school_without_pupils"]
+    if told:
+        raise ExportRefused(reasons=[reason.to_json() for reason in told])
+    return _handed_out(work, actor, town_id, "oneroster", zipped(oneroster.files(found)), found)
+
+
+def check_apple(work: Work, actor: Actor, town_id: UUID, template: bytes | None = None) -> list[Reason]:
+    """Why the set for Apple School Manager could not be handed out now; empty when it could."""
+    found = _snapshot(work, actor, town_id, None, absent=True)
+    return _reasons(work, found, _template(found, template))
+
+
+def export_apple(
+    work: Work,
+    actor: Actor,
+    town_id: UUID,
+    policy: apple.PasswordPolicy = apple.PasswordPolicy.DEFAULT,
+    *,
+    accepted: Collection[str] = (),
+    template: bytes | None = None,
+) -> bytes:
+    """The whole set for Apple School Manager, zipped; `accepted` are the reasons that the person has looked at, `template` is
+    the zip of Apple's own files, whose columns are followed. Raises `ExportRefused`.
+    """
+    found = _snapshot(work, actor, town_id, None, absent=True)
+    columns = _template(found, template)
+    told = [
+        reason for reason in _reasons(work, found, columns) if reason.code not in accepted or reason.code not in apple.ACCEPTABLE
+    ]
+    if told:
+        raise ExportRefused(reasons=[reason.to_json() for reason in told])
+    content = zipped(apple.files(found, policy, columns))
+    return _handed_out(work, actor, town_id, "apple", content, found, accepted=sorted(set(accepted) & apple.ACCEPTABLE))
+
+
+def _snapshot(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, *, absent: bool) -> Snapshot:
+    if school_id is not None:
+        school = PlaceRepository(work.session).school(actor, school_id)
+        if school is None or school.town_id != town_id:
+            raise NotFound
+    actor.require(Permission.AUTHOR, town_id, school_id)
+    return ExportRepository(work.session).snapshot(town_id, school_id, work.now.date(), absent=absent)
+
+
+def _reasons(work: Work, found: Snapshot, template: apple.Template) -> list[Reason]:
+    last = ExportRepository(work.session).last(found.town.id, "apple")
+    same_year = last is not None and school_year_of(last.made_at.date()) == found.year
+    before = list(last.class_ids) if last is not None and same_year else []
+    return apple.reasons(found, work.now.date(), before, template)
+
+
+def _template(found: Snapshot, template: bytes | None) -> apple.Template:
+    """The columns of the files in Apple's own template, read by name."""
+    if template is None:
+        return apple.default_template(found)
+    entries = unpack(template, lambda name: name.rpartition("/")[2].removesuffix(".csv") in apple.HEADERS)
+    headers = {name.rpartition("/")[2].removesuffix(".csv"): csv_table(content) for name, content in entries.items()}
+    return {name: table[0] if table else [] for name, table in headers.items()}
+
+
+def _handed_out(
+    work: Work,
+    actor: Actor,
+    town_id: UUID,
+    form: str,
+    content: bytes,
+    found: Snapshot,
+    school_id: UUID | None = None,
+    **more: object,
+) -> bytes:
+    counts = {
+        "schools": len(found.schools),
+        "classes": len(found.classes),
+        "pupils": len(found.pupils),
+        "staff": len(found.staff),
+    }
+    row = RosterExport(
+        town_id=town_id,
+        format=form,
+        file_sha256=sha256(content).hexdigest(),
+        class_ids=sorted(str(each) for each in found.of_year),
+        counts=counts,
+        made_by=actor.account_id,
+        made_at=work.now,
+    )
+    work.session.add(row)
+    work.session.flush()
+    where = {"school_id": str(school_id)} if school_id else {}
+    audit.record(work, actor, "roster.export", "roster_export", row.id, town_id=town_id, format=form, **counts, **where, **more)
+    return content

@@ -1,0 +1,121 @@
+"""One cell at a time: trimmed, of one form, and what a spreadsheet or a habit has done to it undone or named."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date, datetime
+
+from enrollment.places.models import Level
+
+MAX_CELL = 200
+_SPACES = re.compile(r"\s+")
+_GUARDED = re.compile(r"'(?=[=+\-@])")
+
+
+def clean(cell: str, longest: int = MAX_CELL) -> str:
+    """One line, one kind of space and apostrophe, NFC, trimmed. An apostrophe that an export put before a sign that a
+    spreadsheet would run is taken away again.
+    """
+    text = unicodedata.normalize("NFC", cell).replace("’", "'").replace("\ufeff", "")
+    return _GUARDED.sub("", _SPACES.sub(" ", text).strip(), count=1)[:longest]
+
+
+def plain(text: str) -> str:
+    """Without accents."""
+    return "".join(ch for ch in unicodedata.normalize("NFD", text) if not unicodedata.combining(ch))
+
+
+def label_key(text: str) -> str:
+    """A name or label as it is matched: upper case, no accents, single spaces."""
+    return _SPACES.sub(" ", plain(text.upper())).strip()
+
+
+_SPELLED = {
+    "COURS PREPARATOIRE": Level.CP,
+    "COURS ELEMENTAIRE 1": Level.CE1,
+    "COURS ELEMENTAIRE 2": Level.CE2,
+    "COURS MOYEN 1": Level.CM1,
+    "COURS MOYEN 2": Level.CM2,
+    "PETITE SECTION": Level.PS,
+    "MOYENNE SECTION": Level.MS,
+    "GRANDE SECTION": Level.GS,
+}
+_LEVELS = {level.value: level for level in Level} | _SPELLED
+_TAIL = re.compile(r"(?:ERE|EME|E)? ANNEE$")
+
+
+def level_of(cell: str) -> Level | None:
+    """The level of a cell, as a code or spelled out."""
+    key = _TAIL.sub("", label_key(cell)).strip()
+    return _LEVELS.get(key) or _LEVELS.get(key.replace(" ", ""))
+
+
+_INE = re.compile(r"\d{10}[A-Z]|\d{9}[A-Z]{2}")
+
+
+def ine_of(cell: str) -> str | None:
+    """The INE of a cell, `""` when it is empty, None when it is not one, such as `1,23457E+10`."""
+    ine = cell.upper().replace(" ", "")
+    return ine if not ine or _INE.fullmatch(ine) else None
+
+
+_FRENCH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].*)?")
+
+
+def birth_of(cell: str) -> str | None:
+    """The birth date of a cell as `dd/mm/yyyy`, `""` when it is empty, None when it is not a date."""
+    if not cell:
+        return ""
+    french, iso = _FRENCH_DATE.fullmatch(cell), _ISO_DATE.fullmatch(cell)
+    parts = french.groups()[::-1] if french else iso.groups() if iso else None
+    try:
+        return None if parts is None else date(*(int(part) for part in parts)).strftime("%d/%m/%Y")
+    except ValueError:
+        return None
+
+
+_MONTHS = "janv|fevr|mars|avr|mai|juin|juil|aout|sept|oct|nov|dec|jan|feb|mar|apr|may|jun|jul|aug|sep"
+_LIKE_A_DATE = re.compile(
+    rf"\d{{1,4}}[/.-]\d{{1,2}}(?:[/.-]\d{{2,4}})?|\d{{1,4}}[-. ](?:{_MONTHS})\w*\.?|(?:{_MONTHS})\w*\.?-\d{{2,4}}"
+)
+
+
+def is_damaged_name(cell: str) -> bool:
+    """Whether a spreadsheet has turned this name into a date or a number."""
+    text = plain(cell.lower())
+    return bool(text) and (_LIKE_A_DATE.fullmatch(text) is not None or re.fullmatch(r"\d[\d.,e+]*", text) is not None)
+
+
+_NO = {"non", "no", "false", "faux", "0", "n"}
+
+
+def yes_no(cell: str) -> bool | None:
+    """Yes, no, or nothing said."""
+    return None if not cell else plain(cell.lower()) not in _NO
+
+
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,120}\.[^@\s,;<>\".]{2,24}")
+
+
+def email_of(cell: str) -> str | None:
+    """An e-mail address in lower case, `""` when the cell is empty, None when it is not one."""
+    text = cell.lower()
+    return text if not text or _EMAIL.fullmatch(text) else None
+
+
+def mobile_of(cell: str) -> str | None:
+    """A mobile number in its international form, `""` when the cell is empty, None when it is not one."""
+    digits = re.sub(r"[\s.()/-]", "", cell)
+    if not digits:
+        return ""
+    number = "+33" + digits[-9:] if re.fullmatch(r"(?:0|\+33|0033|33)?[67]\d{8}", digits) else digits
+    return number if re.fullmatch(r"\+\d{8,15}", number) else None
+
+
+def spreadsheet_value(value: object) -> str:
+    """A typed cell of a spreadsheet as the text that a CSV file would hold."""
+    if isinstance(value, datetime | date):
+        return value.strftime("%d/%m/%Y")
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

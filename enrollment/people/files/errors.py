@@ -1,0 +1,13 @@
+"""Refusals of a file as a whole. A faulty line is not refused here: it becomes a line of the report."""
+
+from __future__ import annotations
+
+from mdm.kit.errors import Invalid
+from mdm.kit.words import Words
+
+
+class UnreadableRoster(Invalid):
+    """The file as a whole cannot be read; `why` is a stable word, never a cell of the file."""
+
+    code = "unreadable_roster"
+    words = Words(fr="Ce fichier ne peut pas être lu ({why}).", en="This file cannot be read ({why}).")

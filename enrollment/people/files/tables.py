@@ -1,0 +1,111 @@
+"""Bytes of a CSV or XLSX file in, a table of clean cells out, within bounds (schools.md section 7.3)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from enrollment.people.files.archive import is_zip, repack, unpack
+from enrollment.people.files.cells import MAX_CELL, clean, spreadsheet_value
+from enrollment.people.files.errors import UnreadableRoster
+
+MAX_BYTES = 5 * 2**20
+MAX_LINES = 5000
+MAX_COLUMNS = 200
+#: What the cells of one sheet may add up to: a few shared strings can stand in a million cells.
+MAX_SHEET = 256 * 2**20
+
+Table = list[list[str]]
+
+
+def table_of(content: bytes) -> Table:
+    """Read a CSV or XLSX file whole; the first line is the header. Raises `UnreadableRoster`."""
+    if len(content) > MAX_BYTES:
+        raise UnreadableRoster(why="too_large")
+    table = list(_xlsx(content)) if is_zip(content) else csv_table(content)
+    if not table:
+        raise UnreadableRoster(why="empty")
+    return table
+
+
+def csv_table(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CELL) -> Table:
+    """Read a CSV file: `;` is expected, `,` and tab are recognised by the header. Raises `UnreadableRoster`."""
+    text = _decode(content)
+    if "\0" in text:
+        raise UnreadableRoster(why="binary")
+    first = text.partition("\n")[0]
+    delimiter = max(";,\t", key=first.count)
+    table: Table = []
+    try:
+        for cells in csv.reader(io.StringIO(text), delimiter=delimiter):
+            table.append([clean(cell, max_cell) for cell in cells[:MAX_COLUMNS]])
+            if len(table) > max_lines + 1:
+                raise UnreadableRoster(why="too_many_lines")
+    except csv.Error as error:
+        raise UnreadableRoster(why="bad_csv") from error
+    return table
+
+
+def _decode(content: bytes) -> str:
+    """UTF-8, with or without BOM, or UTF-16 with one, else Windows-1252. Text that was decoded wrongly before is refused."""
+    try:
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    if any(sign in text for sign in ("Ã©", "Ã¨", "Ã‰", "Ã«", "Ã§", "\ufffd")):
+        raise UnreadableRoster(why="encoding_suspect")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+#: What a reader of cells needs of a workbook; themes, drawings, macros and links to elsewhere are not even inflated.
+_PARTS = re.compile(
+    r"(\[Content_Types\]\.xml|_rels/\.rels|xl/(workbook|sharedStrings|styles)\.xml|xl/_rels/[^/]+\.rels|xl/worksheets/[^/]+\.xml)$",
+    re.IGNORECASE,
+)
+
+
+def _xlsx(content: bytes) -> Iterator[list[str]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    parts = unpack(content, lambda name: _PARTS.match(name) is not None)
+    if "xl/workbook.xml" not in parts:
+        raise UnreadableRoster(why="bad_xlsx")
+    _check_sheets(parts)
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(repack(parts)))
+        rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, ValueError, IndexError, OSError) as error:
+        raise UnreadableRoster(why="bad_xlsx") from error
+    for row in rows:
+        yield [clean(spreadsheet_value(value)) for value in row]
+
+
+_PLACE = re.compile(rb"\br\s*=\s*[\"']\s*([A-Za-z]{0,3})(\d{1,9})[\"']")
+_STRING = re.compile(rb"<(?:[\w.-]+:)?si[\s>]")
+_CELL = re.compile(rb"<(?:[\w.-]+:)?c[\s/>]")
+
+
+def _check_sheets(parts: dict[str, bytes]) -> None:
+    """Refuse a workbook before it is opened when its cells stand too far apart (one cell in the last corner means a
+    table of 17 thousand million) or when few strings fill many cells.
+    """
+    strings = [each for part in parts.values() for each in _STRING.split(part)[1:]]
+    longest = max((len(each) for each in strings), default=0)
+    for part in parts.values():  # each of them: relations may call any part a sheet
+        if b"<!DOCTYPE" in part or b"<!ENTITY" in part:
+            raise UnreadableRoster(why="bad_xlsx")
+        for letters, digits in _PLACE.findall(part):
+            if int(digits) > MAX_LINES + 1 or _column(letters) > MAX_COLUMNS:
+                raise UnreadableRoster(why="too_many_lines")
+        cells = len(_CELL.findall(part))
+        if cells > (MAX_LINES + 1) * MAX_COLUMNS or cells * longest > MAX_SHEET:
+            raise UnreadableRoster(why="too_large")
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number

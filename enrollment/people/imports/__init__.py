@@ -1,0 +1,1 @@
+"""Roster imports: plan, preview, decide, confirm, undo, report."""

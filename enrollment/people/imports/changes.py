@@ -1,0 +1,161 @@
+"""One entry of an import's plan: what a line, or the absence of one, means (schools.md section 7.5). Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from enrollment.people.files.cells import label_key
+from enrollment.people.files.rows import GuardianRow, RosterRow, StaffRow
+from enrollment.places.models import SchoolClass
+from mdm.kit.crypto import Keyring
+
+
+class Diff(StrEnum):
+    """What one line, or the absence of one, means."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    RENAMED = "renamed"  # a name, or a detail other than class and level
+    MOVED_CLASS = "moved_class"
+    CHANGED_LEVEL = "changed_level"
+    LEFT_FILE = "left_file"
+    DUPLICATE = "duplicate"
+    AMBIGUOUS = "ambiguous"
+    INVALID = "invalid"
+
+
+#: Kinds that are written at confirmation.
+WRITTEN = frozenset({Diff.NEW, Diff.RENAMED, Diff.MOVED_CLASS, Diff.CHANGED_LEVEL})
+#: Kinds about which a person may decide.
+UNDECIDED = frozenset({Diff.AMBIGUOUS, Diff.DUPLICATE})
+
+
+class Subject(StrEnum):
+    """Of whom a line speaks."""
+
+    PUPIL = "pupil"
+    GUARDIAN = "guardian"
+    STAFF = "staff"
+
+
+class Hashes(NamedTuple):
+    """The keyed hashes by which a pupil's line is matched; per town, so that two towns cannot be joined."""
+
+    name: str
+    usage: str | None = None
+    ine: str | None = None
+    birth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry. `line` is 0 for somebody who left the file. `row` holds the kept columns and nothing else."""
+
+    line: int
+    kind: Diff
+    subject: Subject
+    school_id: UUID | None
+    target_id: UUID | None = None
+    class_key: str = ""
+    row: dict[str, Any] | None = None
+    hashes: Hashes | None = None
+    why: tuple[str, ...] = ()
+    candidates: tuple[UUID, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is sealed into the plan."""
+        return {
+            "line": self.line,
+            "kind": self.kind.value,
+            "subject": self.subject.value,
+            "school_id": str(self.school_id) if self.school_id else None,
+            "target_id": str(self.target_id) if self.target_id else None,
+            "class_key": self.class_key,
+            "row": self.row,
+            "hashes": self.hashes._asdict() if self.hashes else None,
+            "why": list(self.why),
+            "candidates": [str(each) for each in self.candidates],
+        }
+
+
+def hashes_of(keyring: Keyring, town_id: UUID, row: RosterRow) -> Hashes:
+    """Hash what a pupil's line is matched by."""
+    usage = name_hash(keyring, town_id, row.usage_name, row.first_name) if row.usage_name else None
+    return Hashes(
+        name_hash(keyring, town_id, row.last_name, row.first_name),
+        usage,
+        keyring.keyed_hash(row.ine, f"pupil.ine:{town_id}") if row.ine else None,
+        keyring.keyed_hash(row.birth_date, f"pupil.birth:{town_id}") if row.birth_date else None,
+    )
+
+
+def name_hash(keyring: Keyring, town_id: UUID, last: str, first: str) -> str:
+    """The keyed hash of a name, without accents and case."""
+    return keyring.keyed_hash(f"{label_key(last)}|{label_key(first)}", f"pupil.name:{town_id}")
+
+
+def class_key(label: str, onde_class_id: str | None) -> str:
+    """What a class is matched by within its school and year: ONDE's number, else its label."""
+    return f"#{onde_class_id}" if onde_class_id else label_key(label)
+
+
+class ClassKeys:
+    """The keys of the classes of some schools in one year, and which of them a file means.
+
+    One file names a class by ONDE's number, another by its label: both mean the class that is there, as long as the label is
+    of one class alone.
+    """
+
+    def __init__(self, classes: Sequence[SchoolClass]) -> None:
+        self.of = {each.id: class_key(each.label, each.onde_id) for each in classes}
+        labels = Counter((each.school_id, label_key(each.label)) for each in classes)
+        self._known = {(each.school_id, self.of[each.id]) for each in classes}
+        self._by_label = {
+            (each.school_id, label_key(each.label)): each
+            for each in classes
+            if labels[each.school_id, label_key(each.label)] == 1
+        }
+
+    def meant(self, school_id: UUID, label: str, onde_class_id: str) -> str:
+        """The key of the class that a line means; that of a new one when none is there."""
+        key = class_key(label, onde_class_id)
+        if not key or (school_id, key) in self._known:
+            return key
+        named = self._by_label.get((school_id, label_key(label)))
+        if named is None or (onde_class_id and named.onde_id):
+            return key
+        return self.of[named.id]
+
+    def held(self, class_id: UUID | None) -> str:
+        """The key of a class of this year, empty for none and for one of a former year."""
+        return self.of.get(class_id, "") if class_id else ""
+
+
+def kept_pupil(row: RosterRow) -> dict[str, Any]:
+    """The columns of a pupil that are kept: no INE, no birth date."""
+    return {
+        "last_name": row.last_name,
+        "first_name": row.first_name,
+        "usage_name": row.usage_name,
+        "level": row.level.value if row.level else None,
+        "class_label": row.class_label,
+        "onde_class_id": row.onde_class_id,
+        "take_home": row.take_home,
+        "inventory_tag": row.inventory_tag,
+    }
+
+
+def kept_guardian(row: GuardianRow) -> dict[str, Any]:
+    """The columns of a guardian that are kept. Contacts are empty unless the portal needs them."""
+    return {"last_name": row.last_name, "first_name": row.first_name, "email": row.email, "mobile": row.mobile}
+
+
+def kept_staff(rows: Sequence[StaffRow]) -> dict[str, Any]:
+    """The columns of an adult that are kept."""
+    email = next((row.email for row in rows if row.email), "")
+    return {"last_name": rows[0].last_name, "first_name": rows[0].first_name, "email": email}

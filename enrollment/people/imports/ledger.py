@@ -1,0 +1,47 @@
+"""What an import found before it wrote: enough to put everything back. Holds no matching and decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from enrollment.people.models import Guardian, Pupil, StaffMember, TeacherAssignment
+from enrollment.places.models import SchoolClass
+
+Json = dict[str, Any]
+#: The rows that an import makes and changes, by the word that the notes use; made in this order, deleted in the other.
+MODELS = {"class": SchoolClass, "pupil": Pupil, "staff": StaffMember, "assignment": TeacherAssignment, "guardian": Guardian}
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Notes of one import: rows made, fields before and after, links of guardians made and removed."""
+
+    made: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in MODELS})
+    before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in MODELS})
+    linked: list[list[str]] = field(default_factory=list)
+    unlinked: list[list[str]] = field(default_factory=list)
+
+    def change(self, kind: str, row: Any, values: Json) -> None:
+        """Set what differs on a row, and note what it was and what it is now."""
+        for name, value in values.items():
+            before = getattr(row, name)
+            if before != value:
+                self.before[kind].setdefault(str(row.id), {})[name] = [plain(before), plain(value)]
+                setattr(row, name, value)
+
+    def to_json(self) -> Json:
+        """As it is sealed into the import."""
+        return {"made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked}
+
+
+def plain(value: object) -> object:
+    """A value as JSON."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value

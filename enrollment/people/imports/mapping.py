@@ -1,0 +1,82 @@
+"""What a person said that the columns of a school's files are; kept per school (schools.md sections 7.3 and 7.4). Never commits."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from enrollment.people.errors import ForbiddenColumn, UnknownField
+from enrollment.people.files.columns import IGNORE, ByHand, FileKind, Standing, fields_of, header_key, is_forbidden
+from enrollment.people.imports.repository import ImportRepository
+from enrollment.people.models import ColumnMapping
+from enrollment.people.reading import Hands, look
+from enrollment.places.models import School
+from enrollment.places.repository import PlaceRepository
+from enrollment.places.rules import check_uai
+from mdm.kit import audit
+from mdm.kit.errors import Forbidden, Invalid, NotFound
+from mdm.kit.scope import PERMISSIONS, Actor, Permission
+from mdm.kit.work import Work
+
+MAX_COLUMNS = 100
+
+
+def require_author_somewhere(actor: Actor, town_id: UUID) -> None:
+    """Refuse early who may import nowhere in the town; each school is checked once it is known."""
+    may = any(grant.town_id == town_id and Permission.AUTHOR in PERMISSIONS[grant.role] for grant in actor.grants)
+    if not may and not actor.everywhere:
+        raise Forbidden(permission=Permission.AUTHOR.value)
+
+
+def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
+    """The mappings of a school, none for an unknown one."""
+    if not school_uai:
+        return {}
+    repository = ImportRepository(work.session)
+    schools = repository.schools_by_uai(town_id, [check_uai(school_uai)[0]])
+    rows = repository.mappings([school.id for school in schools.values()])
+    return {FileKind(row.kind): row.columns for row in rows}
+
+
+def columns(
+    work: Work, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
+) -> tuple[FileKind, list[tuple[str, str | None, Standing]]]:
+    """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
+    require_author_somewhere(actor, town_id)
+    return look(content, kind=kind, hands=hands_of(work, town_id, school_uai))
+
+
+def get_mapping(work: Work, actor: Actor, school_id: UUID) -> dict[FileKind, ByHand]:
+    """The mappings of a school, by kind of file. Raises `NotFound`, `Forbidden`."""
+    school = _school(work, actor, school_id)
+    return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).mappings([school.id])}
+
+
+def set_mapping(work: Work, actor: Actor, school_id: UUID, kind: FileKind, named: dict[str, str]) -> ColumnMapping:
+    """Keep what the columns of a school's files are; an empty mapping goes back to the known names.
+
+    Raises `UnknownField`, `ForbiddenColumn` for a column that is never kept, whatever it is called.
+    """
+    school = _school(work, actor, school_id)
+    if len(named) > MAX_COLUMNS:
+        raise Invalid(field="columns")
+    for title, field in named.items():
+        if field != IGNORE and field not in fields_of(kind):
+            raise UnknownField(field=field[:60])
+        if field != IGNORE and is_forbidden(title):
+            raise ForbiddenColumn(column=title[:60])
+    held = {row.kind: row for row in ImportRepository(work.session).mappings([school.id])}
+    row = held.get(kind.value) or ColumnMapping(town_id=school.town_id, school_id=school.id, kind=kind.value)
+    audit.record(work, actor, "roster.mapping", "school", school.id, town_id=school.town_id, kind=kind.value, columns=len(named))
+    row.columns = {header_key(title): field for title, field in named.items()}
+    row.written_by, row.written_at = actor.account_id, work.now
+    work.session.add(row)
+    work.session.flush()
+    return row
+
+
+def _school(work: Work, actor: Actor, school_id: UUID) -> School:
+    school = PlaceRepository(work.session).school(actor, school_id)
+    if school is None:
+        raise NotFound
+    actor.require(Permission.AUTHOR, school.town_id, school.id)
+    return school

@@ -1,0 +1,211 @@
+"""All SQL of roster imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from enrollment.people.models import (
+    ColumnMapping,
+    Guardian,
+    GuardianLink,
+    ImportState,
+    Pupil,
+    PupilState,
+    RosterImport,
+    RosterImportSchool,
+    StaffMember,
+    TeacherAssignment,
+)
+from enrollment.places.models import School, SchoolClass
+from enrollment.tablets.models import Loan, Tablet
+from mdm.kit.scope import Actor, Permission
+
+AT_ONCE = 1000
+
+
+def parts(ids: Iterable[str | UUID]) -> Iterator[list[str | UUID]]:
+    """Ids in portions that every database takes as parameters."""
+    listed = sorted(set(ids), key=str)
+    for start in range(0, len(listed), AT_ONCE):
+        yield listed[start : start + AT_ONCE]
+
+
+class ImportRepository:
+    """Reads what an import is compared with, and the imports themselves, in sets."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def schools_by_uai(self, town_id: UUID, uais: Sequence[str]) -> dict[str, School]:
+        rows = self.session.scalars(select(School).where(School.town_id == town_id, School.uai.in_(uais)).order_by(School.id))
+        return {row.uai: row for row in rows}
+
+    def pupils_of_schools(self, school_ids: Sequence[UUID]) -> Sequence[Pupil]:
+        return self.session.scalars(
+            select(Pupil).where(Pupil.school_id.in_(school_ids), Pupil.state != PupilState.ERASED).order_by(Pupil.id)
+        ).all()
+
+    def pupils_by_hash(self, town_id: UUID, ines: Iterable[str], names: Iterable[str]) -> list[Pupil]:
+        """Pupils of the whole town with one of these INE or names."""
+        found: dict[UUID, Pupil] = {}
+        base = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED)
+        for part in parts(ines):
+            found |= {row.id: row for row in self.session.scalars(base.where(Pupil.ine_hash.in_(part)))}
+        for part in parts(names):
+            named = or_(Pupil.name_hash.in_(part), Pupil.usage_name_hash.in_(part))
+            found |= {row.id: row for row in self.session.scalars(base.where(named))}
+        return [found[key] for key in sorted(found)]
+
+    def pupils(self, ids: Iterable[UUID]) -> dict[UUID, Pupil]:
+        found: dict[UUID, Pupil] = {}
+        for part in parts(ids):
+            found |= {row.id: row for row in self.session.scalars(select(Pupil).where(Pupil.id.in_(part)))}
+        return found
+
+    def guardians(self, ids: Iterable[UUID]) -> dict[UUID, Guardian]:
+        found: dict[UUID, Guardian] = {}
+        for part in parts(ids):
+            found |= {row.id: row for row in self.session.scalars(select(Guardian).where(Guardian.id.in_(part)))}
+        return found
+
+    def staff(self, ids: Iterable[UUID]) -> dict[UUID, StaffMember]:
+        found: dict[UUID, StaffMember] = {}
+        for part in parts(ids):
+            found |= {row.id: row for row in self.session.scalars(select(StaffMember).where(StaffMember.id.in_(part)))}
+        return found
+
+    def classes_of_schools(self, school_ids: Iterable[UUID], year: str) -> Sequence[SchoolClass]:
+        return self.session.scalars(
+            select(SchoolClass)
+            .where(SchoolClass.school_id.in_(list(school_ids)), SchoolClass.school_year == year)
+            .order_by(SchoolClass.id)
+        ).all()
+
+    def classes(self, ids: Iterable[UUID]) -> dict[UUID, SchoolClass]:
+        found: dict[UUID, SchoolClass] = {}
+        for part in parts(ids):
+            found |= {row.id: row for row in self.session.scalars(select(SchoolClass).where(SchoolClass.id.in_(part)))}
+        return found
+
+    def guardians_of_schools(self, school_ids: Sequence[UUID]) -> Sequence[Guardian]:
+        return self.session.scalars(select(Guardian).where(Guardian.school_id.in_(school_ids)).order_by(Guardian.id)).all()
+
+    def links_of_schools(self, school_ids: Sequence[UUID]) -> Sequence[GuardianLink]:
+        return self.session.scalars(
+            select(GuardianLink)
+            .join(Guardian, Guardian.id == GuardianLink.guardian_id)
+            .where(Guardian.school_id.in_(school_ids))
+            .order_by(GuardianLink.guardian_id, GuardianLink.pupil_id)
+        ).all()
+
+    def links_of(self, guardian_ids: Iterable[UUID]) -> list[GuardianLink]:
+        found: list[GuardianLink] = []
+        for part in parts(guardian_ids):
+            found += self.session.scalars(select(GuardianLink).where(GuardianLink.guardian_id.in_(part)))
+        return found
+
+    def staff_of_town(self, town_id: UUID) -> Sequence[StaffMember]:
+        """A town has a few hundred: they are compared in memory."""
+        return self.session.scalars(select(StaffMember).where(StaffMember.town_id == town_id).order_by(StaffMember.id)).all()
+
+    def open_assignments(self, school_ids: Sequence[UUID]) -> Sequence[TeacherAssignment]:
+        return self.session.scalars(
+            select(TeacherAssignment)
+            .where(TeacherAssignment.school_id.in_(school_ids), TeacherAssignment.ends_on.is_(None))
+            .order_by(TeacherAssignment.id)
+        ).all()
+
+    def assignments(self, ids: Iterable[UUID]) -> dict[UUID, TeacherAssignment]:
+        found: dict[UUID, TeacherAssignment] = {}
+        for part in parts(ids):
+            rows = self.session.scalars(select(TeacherAssignment).where(TeacherAssignment.id.in_(part)))
+            found |= {row.id: row for row in rows}
+        return found
+
+    def works_elsewhere(self, staff_ids: Iterable[UUID]) -> set[UUID]:
+        """Adults with an open assignment anywhere."""
+        found: set[UUID] = set()
+        for part in parts(staff_ids):
+            statement = select(TeacherAssignment.staff_id).where(
+                TeacherAssignment.staff_id.in_(part), TeacherAssignment.ends_on.is_(None)
+            )
+            found.update(self.session.scalars(statement))
+        return found
+
+    def mappings(self, school_ids: Sequence[UUID]) -> Sequence[ColumnMapping]:
+        return self.session.scalars(
+            select(ColumnMapping).where(ColumnMapping.school_id.in_(school_ids)).order_by(ColumnMapping.id)
+        ).all()
+
+    def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
+        statement = select(RosterImport).where(RosterImport.id == import_id)
+        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.AUTHOR))
+
+    def listed(self, actor: Actor, town_id: UUID, limit: int) -> Sequence[RosterImport]:
+        statement = (
+            select(RosterImport)
+            .where(RosterImport.town_id == town_id)
+            .order_by(RosterImport.uploaded_at.desc(), RosterImport.id)
+            .limit(limit)
+        )
+        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.AUTHOR)).all()
+
+    def changed_since(self, import_id: UUID, since: datetime) -> bool:
+        """Whether another import of one of the same schools was confirmed or undone since then."""
+        return self._another(import_id, or_(RosterImport.confirmed_at > since, RosterImport.undone_at > since))
+
+    def is_followed(self, import_id: UUID, confirmed_at: datetime) -> bool:
+        """Whether a later import of one of the same schools stands."""
+        stands = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
+        return self._another(import_id, stands)
+
+    def _another(self, import_id: UUID, condition: ColumnElement[bool]) -> bool:
+        mine = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
+        shares = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
+        statement = select(RosterImport.id).where(RosterImport.id != import_id, condition, shares).limit(1)
+        return self.session.scalar(statement) is not None
+
+    def tablets_of(self, pupil_ids: Iterable[UUID]) -> list[UUID]:
+        found: list[UUID] = []
+        for part in parts(pupil_ids):
+            found += self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(part)))
+        return found
+
+    def follow_pupils(self, pupil_ids: Iterable[UUID]) -> None:
+        """Tablets on loan are at the school of their pupil."""
+        school = (
+            select(Pupil.school_id)
+            .join(Loan, Loan.pupil_id == Pupil.id)
+            .where(Loan.tablet_id == Tablet.id, Loan.closed_at.is_(None))
+            .scalar_subquery()
+        )
+        for part in parts(self.tablets_of(pupil_ids)):
+            self.session.execute(
+                update(Tablet).where(Tablet.id.in_(part)).values(school_id=school).execution_options(synchronize_session=False)
+            )
+
+    def delete(self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass], ids: Iterable[UUID]) -> None:
+        for part in parts(ids):
+            self.session.execute(delete(model).where(model.id.in_(part)).execution_options(synchronize_session=False))
+
+    def held_plans(self, before: datetime, town_id: UUID) -> int:
+        """How many imports of a town uploaded before then still hold a plan or what undoes it."""
+        old = (RosterImport.uploaded_at <= before) & (RosterImport.town_id == town_id)
+        held = old & or_(RosterImport.plan.is_not(None), RosterImport.undo.is_not(None))
+        return self.session.scalar(select(func.count()).select_from(RosterImport).where(held)) or 0
+
+    def forget_plans(self, before: datetime, town_id: UUID | None = None) -> int:
+        """Forget what imports uploaded before then held; those that waited are discarded. Returns how many there were."""
+        old = RosterImport.uploaded_at <= before
+        if town_id is not None:
+            old &= RosterImport.town_id == town_id
+        waiting = update(RosterImport).where(old, RosterImport.state == ImportState.PREVIEWED)
+        self.session.execute(waiting.values(state=ImportState.DISCARDED).execution_options(synchronize_session=False))
+        held = old & or_(RosterImport.plan.is_not(None), RosterImport.undo.is_not(None))
+        forgotten = update(RosterImport).where(held).values(plan=None, undo=None).returning(RosterImport.id)
+        return len(self.session.scalars(forgotten.execution_options(synchronize_session=False)).all())

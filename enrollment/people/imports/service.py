@@ -1,0 +1,184 @@
+"""Verbs of roster imports: preview, decide, confirm, discard, undo. Nothing is written before confirmation. Never commits."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from enrollment.people.errors import (
+    ImportNotFound,
+    ImportOver,
+    ImportStale,
+    NeedsSecondPerson,
+    NotTheLastImport,
+    UndoBlocked,
+)
+from enrollment.people.files.columns import FileKind
+from enrollment.people.files.rows import Roster
+from enrollment.people.imports import mapping, undoing
+from enrollment.people.imports.changes import Change, Diff, Subject
+from enrollment.people.imports.planning import Plan, make_plan
+from enrollment.people.imports.repository import ImportRepository
+from enrollment.people.imports.writing import write_plan
+from enrollment.people.models import ImportState, RosterImport, RosterImportSchool
+from enrollment.people.reading import read
+from mdm.kit import audit
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import Actor, Permission
+from mdm.kit.work import Work
+
+#: Plans and notes are kept for a day (schools.md section 14, PRIV-07).
+KEEP_PLAN = timedelta(hours=24)
+
+
+def preview(
+    work: Work,
+    actor: Actor,
+    town_id: UUID,
+    content: bytes,
+    school_uai: str | None = None,
+    *,
+    kind: FileKind | None = None,
+    keep_contacts: bool = False,
+    only_classes: bool = False,
+) -> RosterImport:
+    """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
+    `only_classes`: the file is a part of the school, nobody of another class has left.
+
+    Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere.
+    """
+    mapping.require_author_somewhere(actor, town_id)
+    hands = mapping.hands_of(work, town_id, school_uai)
+    roster = read(content, kind=kind, hands=hands, keep_contacts=keep_contacts)
+    plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes)
+    for school_id in plan.schools:
+        actor.require(Permission.AUTHOR, town_id, school_id)
+    row = RosterImport(
+        town_id=town_id,
+        school_id=plan.schools[0] if len(plan.schools) == 1 else None,
+        format=roster.format,
+        state=ImportState.PREVIEWED,
+        file_sha256=sha256(content).hexdigest(),
+        counts=_counts(plan.changes, roster),
+        needs_second=plan.needs_second,
+        plan=_sealed(plan),
+        uploaded_by=actor.account_id,
+        uploaded_at=work.now,
+    )
+    work.session.add(row)
+    work.session.flush()
+    work.session.add_all(RosterImportSchool(town_id=town_id, import_id=row.id, school_id=each) for each in plan.schools)
+    work.session.flush()
+    audit.record(work, actor, "roster.preview", "roster_import", row.id, town_id=town_id, lines=len(plan.changes))
+    return row
+
+
+def _sealed(plan: Plan) -> str:
+    return json.dumps({"year": plan.year, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
+
+
+def _counts(changes: Sequence[Change], roster: Roster) -> dict[str, Any]:
+    """Lines by kind of change: all of them, and those of each kind of people."""
+    of = {subject: Counter(c.kind.value for c in changes if c.subject is subject) for subject in Subject}
+    every: Counter[str] = sum(of.values(), Counter())
+    told = {subject.value: {kind.value: counted[kind.value] for kind in Diff} for subject, counted in of.items() if counted}
+    return {
+        **{kind.value: every[kind.value] for kind in Diff},
+        "by_subject": told,
+        "skipped": roster.skipped,
+        "ignored": roster.ignored,
+    }
+
+
+def get_import(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+    """Return an import. Raises `ImportNotFound`."""
+    row = ImportRepository(work.session).roster_import(actor, import_id)
+    if row is None:
+        raise ImportNotFound
+    return row
+
+
+def list_imports(work: Work, actor: Actor, town_id: UUID, limit: int = 50) -> Sequence[RosterImport]:
+    """The latest imports of a town in the actor's reach, newest first."""
+    return ImportRepository(work.session).listed(actor, town_id, limit)
+
+
+def lines(work: Work, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
+    """The plan, line by line, for a day; the reading is audited. Raises `ImportNotFound`, `ImportOver` when it is forgotten."""
+    row = get_import(work, actor, import_id)
+    if row.plan is None:
+        raise ImportOver
+    audit.record(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
+    return list(json.loads(row.plan)["changes"])
+
+
+def hold(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+    """The import as it is now, with every other act in its town waiting: two clicks see each other."""
+    row = get_import(work, actor, import_id)
+    audit.hold(work, row.town_id)
+    work.session.refresh(row)
+    return row
+
+
+def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+    """Carry the plan out, whole. Raises `ImportOver`, `ImportStale` when the schools have changed since the preview,
+    `NeedsSecondPerson` for the one who uploaded it.
+    """
+    row = hold(work, actor, import_id)
+    if row.state is not ImportState.PREVIEWED or row.plan is None or work.now - row.uploaded_at > KEEP_PLAN:
+        raise ImportOver
+    if row.needs_second and actor.account_id == row.uploaded_by:
+        raise NeedsSecondPerson(left=row.counts.get(Diff.LEFT_FILE.value, 0))
+    repository = ImportRepository(work.session)
+    if repository.changed_since(row.id, row.uploaded_at):
+        raise ImportStale
+    plan = json.loads(row.plan)
+    written = {kind.value: row.counts[kind.value] for kind in Diff}
+    audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
+    done = write_plan(work, row.town_id, plan["year"], plan["changes"])
+    row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)
+    row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
+    work.session.flush()
+    work.later(Topic.DECIDE, *repository.tablets_of(done.touched))
+    return row
+
+
+def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+    """Put back what the last import of its schools found, within a day.
+
+    Raises `ImportOver`, `NotTheLastImport`, `UndoBlocked` when a pupil whom it made has a tablet by now.
+    """
+    row = hold(work, actor, import_id)
+    if row.state is not ImportState.CONFIRMED or row.undo is None or row.confirmed_at is None:
+        raise ImportOver
+    repository = ImportRepository(work.session)
+    if repository.is_followed(row.id, row.confirmed_at):
+        raise NotTheLastImport
+    notes = json.loads(row.undo)
+    held = undoing.blockers(work, notes)
+    if held:
+        raise UndoBlocked(pupils=len(held))
+    audit.record(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
+    touched = undoing.restore(work, row.town_id, notes)
+    row.state, row.undo, row.undone_by, row.undone_at = ImportState.UNDONE, None, actor.account_id, work.now
+    work.session.flush()
+    work.later(Topic.DECIDE, *repository.tablets_of(touched))
+    return row
+
+
+def discard(work: Work, actor: Actor, import_id: UUID) -> None:
+    """Forget a previewed import."""
+    row = hold(work, actor, import_id)
+    if row.state is ImportState.PREVIEWED:
+        audit.record(work, actor, "roster.discard", "roster_import", row.id, town_id=row.town_id)
+        row.state, row.plan = ImportState.DISCARDED, None
+
+
+def purge_imports(work: Work) -> int:
+    """Plans and notes are kept for a day (PRIV-07). Returns how many imports were emptied."""
+    return ImportRepository(work.session).forget_plans(work.now - KEEP_PLAN)

@@ -1,0 +1,92 @@
+"""Putting back what the last import found. A field that somebody has changed since keeps their value."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Date, Uuid
+
+from enrollment.people.imports.ledger import MODELS, Json, plain
+from enrollment.people.imports.repository import ImportRepository
+from enrollment.people.models import Guardian, GuardianLink, Pupil, StaffMember, TeacherAssignment
+from enrollment.places.models import SchoolClass
+from mdm.kit.db import EnumText
+from mdm.kit.references import referenced
+from mdm.kit.work import Work
+
+#: What an import makes together with a pupil; it goes with the pupil.
+_OWN = ("guardian_link",)
+
+
+def blockers(work: Work, notes: Json) -> set[UUID]:
+    """The pupils made by the import to whom something else refers by now: a loan, an invitation."""
+    return referenced(work.session, Pupil, [UUID(each) for each in notes["made"]["pupil"]], besides=_OWN)
+
+
+def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
+    """Put everything back. Returns the pupils whose class, level or school is another one now."""
+    repository = ImportRepository(work.session)
+    _restore_links(work, repository, town_id, notes)
+    pupils = repository.pupils(UUID(each) for each in notes["before"]["pupil"])
+    touched, moved = set(), set()
+    for pupil in pupils.values():
+        place = pupil.school_id, pupil.class_id, pupil.level
+        _restore(pupil, notes["before"]["pupil"][str(pupil.id)])
+        if place != (pupil.school_id, pupil.class_id, pupil.level):
+            touched.add(pupil.id)
+        if place[0] != pupil.school_id:
+            moved.add(pupil.id)
+    for kind, found in (
+        ("class", repository.classes(UUID(each) for each in notes["before"]["class"])),
+        ("guardian", repository.guardians(UUID(each) for each in notes["before"]["guardian"])),
+        ("staff", repository.staff(UUID(each) for each in notes["before"]["staff"])),
+        ("assignment", repository.assignments(UUID(each) for each in notes["before"]["assignment"])),
+    ):
+        for row in found.values():
+            _restore(row, notes["before"][kind][str(row.id)])
+    work.session.flush()
+    repository.follow_pupils(moved)
+    _delete_made(work, repository, notes)
+    return touched
+
+
+def _restore(row: Any, fields: dict[str, list[object]]) -> None:
+    for name, (before, after) in fields.items():
+        if plain(getattr(row, name)) == after:
+            setattr(row, name, _typed(row, name, before))
+
+
+def _typed(row: Any, name: str, value: Any) -> Any:
+    kind = row.__table__.columns[name].type
+    if value is not None and isinstance(kind, Uuid):
+        return UUID(value)
+    if value is not None and isinstance(kind, Date):
+        return date.fromisoformat(value)
+    return kind.kind(value) if value is not None and isinstance(kind, EnumText) else value
+
+
+def _restore_links(work: Work, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
+    made = {(UUID(guardian), UUID(pupil)) for guardian, pupil in notes["linked"]}
+    for link in repository.links_of({guardian for guardian, _ in made}):
+        if (link.guardian_id, link.pupil_id) in made:
+            work.session.delete(link)
+    work.session.flush()
+    removed = {(UUID(guardian), UUID(pupil)) for guardian, pupil in notes["unlinked"]}
+    present = {(link.guardian_id, link.pupil_id) for link in repository.links_of({guardian for guardian, _ in removed})}
+    for guardian_id, pupil_id in sorted(removed - present):
+        work.session.add(GuardianLink(town_id=town_id, guardian_id=guardian_id, pupil_id=pupil_id))
+    work.session.flush()
+
+
+def _delete_made(work: Work, repository: ImportRepository, notes: Json) -> None:
+    """Delete what the import made, except a class in which somebody has put something since."""
+    made = {kind: {UUID(each) for each in notes["made"][kind]} for kind in MODELS}
+    repository.delete(Guardian, made["guardian"])
+    repository.delete(TeacherAssignment, made["assignment"])
+    repository.delete(StaffMember, made["staff"] - referenced(work.session, StaffMember, made["staff"]))
+    repository.delete(Pupil, made["pupil"])
+    repository.delete(SchoolClass, made["class"] - referenced(work.session, SchoolClass, made["class"]))
+    work.session.flush()
+    work.session.expire_all()
