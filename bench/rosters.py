@@ -72,9 +72,7 @@ def _town(folder: Path, url: str) -> None:
     _timed("confirm", lines, lambda: _confirm(runtime, second, first.id))
     _timed("preview of the same file, nothing changes", lines, lambda: _preview(runtime, actor, town.id, whole))
     moved = whole_town(files, shift=1)
-    other = _timed(
-        "preview, everybody below CM2 one level up", lines, lambda: _preview(runtime, actor, town.id, moved)
-    )
+    other = _timed("preview, everybody below CM2 one level up", lines, lambda: _preview(runtime, actor, town.id, moved))
     _timed("confirm", lines, lambda: _confirm(runtime, second, other.id))
     _timed("undo", lines, lambda: _undo(runtime, actor, other.id))
     _timed(
