@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import time
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import delete, insert
 
@@ -70,7 +70,7 @@ def main() -> None:
         runtime.engine.dispose()
 
 
-def _fleet(runtime: Runtime, count: int) -> object:
+def _fleet(runtime: Runtime, count: int) -> UUID:
     with runtime.work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)

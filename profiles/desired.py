@@ -145,7 +145,7 @@ def _part(content: Content) -> str:
 
 
 def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
-    apps = [policy.apps[app_id] for app_id in situation.apps]
+    apps = [policy.apps[app_id] for app_id in situation.apps.required]
     return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
 
 
@@ -178,7 +178,7 @@ def _store(work: Work, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: li
 
 def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
     rendered = made.whole[mode]
-    apps = (policy.apps[app_id] for app_id in made.situation.apps)
+    apps = (policy.apps[app_id] for app_id in made.situation.apps.required)
     return Desired(
         mode=mode,
         sha256=rendered.sha256,

@@ -53,3 +53,13 @@ class AlreadyExists(Conflict):
 
     code = "already_exists"
     words = Words(fr="La ville en a déjà un de ce nom.", en="The town already has one of that name.")
+
+
+class LicencesShort(Conflict):
+    """A place needs more licences than the town owns; nothing was saved."""
+
+    code = "licences_short"
+    words = Words(
+        fr="{place} a besoin de {needed} licences de {app}, la ville en a {owned} (dont {free} libres).",
+        en="{place} needs {needed} licences of {app}, the town owns {owned} ({free} of them free).",
+    )

@@ -10,12 +10,13 @@ from sqlalchemy import Row, Select, String, bindparam, cast, delete, func, liter
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from enrollment.places.models import Level
 from mdm.kit.outbox import OutboxRow, Topic
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
-from profiles.bundles.models import App, AppBundle, BundleApp, BundleAssignment
+from profiles.bundles.models import App, AppBundle, BundleApp, BundleGrant
+from profiles.bundles.rules import Granted
 from profiles.filters.models import WebFilter
+from profiles.layers.kinds import LayerKind
 from profiles.layers.models import TownFloor
 from profiles.models import Artefact, DeclarationSet
 
@@ -42,15 +43,18 @@ class PolicyRepository:
     def filters(self, town_ids: Sequence[UUID]) -> dict[UUID, WebFilter]:
         return {row.town_id: row for row in self.session.scalars(select(WebFilter).where(WebFilter.town_id.in_(town_ids)))}
 
-    def apps_by_level(self, town_ids: Sequence[UUID]) -> Sequence[Row[UUID, Level, App]]:
-        """Every app that a level of a town is given."""
-        return self.session.execute(
-            select(BundleAssignment.town_id, BundleAssignment.level, App)
-            .join(BundleApp, BundleApp.bundle_id == BundleAssignment.bundle_id)
-            .join(App, App.id == BundleApp.app_id)
-            .where(BundleAssignment.town_id.in_(town_ids))
-            .order_by(App.bundle_identifier, App.id)
-        ).all()
+    def grants(self, town_ids: Sequence[UUID]) -> list[Granted]:
+        """Every app that a place of these towns is given."""
+        rows = self.session.execute(
+            select(BundleGrant, BundleApp.app_id)
+            .join(BundleApp, BundleApp.bundle_id == BundleGrant.bundle_id)
+            .where(BundleGrant.town_id.in_(town_ids))
+        )
+        return [Granted(grant.town_id, grant.kind, grant.target, grant.standing, app_id) for grant, app_id in rows]
+
+    def apps_by_id(self, town_ids: Sequence[UUID]) -> dict[UUID, App]:
+        """Every app of these towns."""
+        return {app.id: app for app in self.session.scalars(select(App).where(App.town_id.in_(town_ids)))}
 
     def known_artefacts(self, hashes: Sequence[str]) -> set[str]:
         """Those of the hashes under which something is stored already."""
@@ -108,14 +112,16 @@ class PolicyRepository:
         self.session.execute(delete(BundleApp).where(BundleApp.bundle_id == bundle_id))
         self.session.add_all(BundleApp(bundle_id=bundle_id, app_id=app_id) for app_id in dict.fromkeys(app_ids))
 
-    def assignments(self, bundle_ids: Sequence[UUID]) -> Sequence[BundleAssignment]:
+    def grants_of(self, bundle_ids: Sequence[UUID]) -> Sequence[BundleGrant]:
         return self.session.scalars(
-            select(BundleAssignment).where(BundleAssignment.bundle_id.in_(bundle_ids)).order_by(BundleAssignment.id)
+            select(BundleGrant)
+            .where(BundleGrant.bundle_id.in_(bundle_ids))
+            .order_by(BundleGrant.kind, BundleGrant.target, BundleGrant.id)
         ).all()
 
-    def assignment(self, bundle_id: UUID, level: Level) -> BundleAssignment | None:
+    def grant(self, bundle_id: UUID, kind: LayerKind, target: str) -> BundleGrant | None:
         return self.session.scalar(
-            select(BundleAssignment).where(BundleAssignment.bundle_id == bundle_id, BundleAssignment.level == level)
+            select(BundleGrant).where(BundleGrant.bundle_id == bundle_id, BundleGrant.kind == kind, BundleGrant.target == target)
         )
 
 

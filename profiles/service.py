@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from enrollment.places.models import Level
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit import audit
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
-from profiles.bundles.models import App, AppBundle, BundleAssignment
+from profiles.bundles import licences
+from profiles.bundles.models import App, AppBundle, BundleGrant, GrantStanding
+from profiles.bundles.rules import GRANTABLE
 from profiles.catalog.settings import catalog
-from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, ListTooLong
+from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, LicencesShort, ListTooLong
 from profiles.filters.models import WebFilter
+from profiles.layers.errors import BadTarget
 from profiles.layers.floor import DEFAULT_FLOOR
+from profiles.layers.kinds import LayerKind
 from profiles.layers.models import TownFloor
+from profiles.layers.places import check_target, tablets_of
 from profiles.render.apple import MAX_DENIED
 from profiles.repository import PolicyRepository, decide_again
 
@@ -132,8 +137,8 @@ def change_bundle(work: Work, actor: Actor, bundle_id: UUID, app_ids: Sequence[U
     actor.require(Permission.AUTHOR, bundle.town_id)
     audit.record(work, actor, "bundle.change", "bundle", bundle.id, town_id=bundle.town_id, apps=[str(a) for a in app_ids])
     _fill(work, bundle, app_ids)
-    for assignment in PolicyRepository(work.session).assignments([bundle.id]):
-        decide_level(work, bundle.town_id, assignment.level)
+    for grant in PolicyRepository(work.session).grants_of([bundle.id]):
+        decide_place(work, bundle.town_id, grant.kind, grant.target)
     return bundle
 
 
@@ -153,56 +158,89 @@ def get_bundle(work: Work, actor: Actor, bundle_id: UUID) -> AppBundle:
     return bundle
 
 
-def assign(work: Work, actor: Actor, bundle_id: UUID, level: Level) -> BundleAssignment:
-    """Give a bundle to a grade of its town. Giving it twice changes nothing. Raises `BundleNotFound`."""
+def assign(
+    work: Work,
+    actor: Actor,
+    bundle_id: UUID,
+    kind: LayerKind,
+    target: str,
+    standing: GrantStanding = GrantStanding.REQUIRED,
+    *,
+    accept_shortage: bool = False,
+) -> BundleGrant:
+    """Give a bundle to a place of its town. Giving it twice changes nothing.
+
+    Raises `BundleNotFound`, `BadTarget`, and `LicencesShort` unless the shortage is accepted: then the tablets that get none wait.
+    """
     bundle = get_bundle(work, actor, bundle_id)
     actor.require(Permission.AUTHOR, bundle.town_id)
-    found = PolicyRepository(work.session).assignment(bundle.id, level)
-    if found is not None:
+    if kind not in GRANTABLE:
+        raise BadTarget(field="kind")
+    check_target(work, bundle.town_id, kind, target)
+    if standing is GrantStanding.REQUIRED and not accept_shortage:
+        short = [need for need in licences.needs(work, bundle, kind, target) if need.missing]
+        if short:
+            raise LicencesShort(place=target or kind.value, apps=[asdict(need) for need in short], **asdict(short[0]))
+    repository = PolicyRepository(work.session)
+    found = repository.grant(bundle.id, kind, target)
+    if found is not None and found.standing is standing:
         return found
-    audit.record(work, actor, "bundle.assign", "bundle", bundle.id, town_id=bundle.town_id, level=level.value)
-    assignment = BundleAssignment(
-        town_id=bundle.town_id, bundle_id=bundle.id, level=level, assigned_at=work.now, assigned_by=actor.account_id
+    audit.record(
+        work,
+        actor,
+        "bundle.grant",
+        "bundle",
+        bundle.id,
+        town_id=bundle.town_id,
+        kind=kind.value,
+        target=target,
+        standing=standing.value,
     )
-    work.session.add(assignment)
+    if found is None:
+        found = BundleGrant(
+            town_id=bundle.town_id, bundle_id=bundle.id, kind=kind, target=target, standing=standing, granted_at=work.now,
+            granted_by=actor.account_id,
+        )  # fmt: skip
+        work.session.add(found)
+    found.standing = standing
     work.session.flush()
-    decide_level(work, bundle.town_id, level)
-    return assignment
+    decide_place(work, bundle.town_id, kind, target)
+    return found
 
 
-def unassign(work: Work, actor: Actor, bundle_id: UUID, level: Level) -> None:
-    """Take a bundle from a grade; its apps leave the tablets unless another bundle wants them."""
+def unassign(work: Work, actor: Actor, bundle_id: UUID, kind: LayerKind, target: str) -> None:
+    """Take a bundle from a place; its apps leave the tablets unless another grant wants them."""
     bundle = get_bundle(work, actor, bundle_id)
     actor.require(Permission.AUTHOR, bundle.town_id)
-    found = PolicyRepository(work.session).assignment(bundle.id, level)
+    found = PolicyRepository(work.session).grant(bundle.id, kind, target)
     if found is not None:
-        audit.record(work, actor, "bundle.unassign", "bundle", bundle.id, town_id=bundle.town_id, level=level.value)
+        audit.record(work, actor, "bundle.revoke", "bundle", bundle.id, town_id=bundle.town_id, kind=kind.value, target=target)
         work.session.delete(found)
         work.session.flush()
-        decide_level(work, bundle.town_id, level)
+        decide_place(work, bundle.town_id, kind, target)
 
 
-def decide_level(work: Work, town_id: UUID, level: Level) -> None:
-    """Every tablet of a grade is decided again, in one statement."""
-    decide_again(work, TabletRepository(work.session).of_level(town_id, level))
+def decide_place(work: Work, town_id: UUID, kind: LayerKind, target: str) -> None:
+    """Every tablet of a place is decided again, in one statement."""
+    decide_again(work, tablets_of(work, town_id, kind, target))
 
 
 def _decide_town(work: Work, town_id: UUID) -> None:
     decide_again(work, TabletRepository(work.session).of_town(town_id))
 
 
-def list_bundles(work: Work, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[Level]]]:
-    """The bundles of a town, with their apps and the grades they are given to."""
+def list_bundles(work: Work, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[BundleGrant]]]:
+    """The bundles of a town, with their apps and the places they are given to."""
     repository = PolicyRepository(work.session)
     bundles = repository.bundles(actor, town_id)
     ids = [bundle.id for bundle in bundles]
     apps: dict[UUID, list[App]] = {}
     for bundle_id, app in repository.apps_of_bundles(ids):
         apps.setdefault(bundle_id, []).append(app)
-    levels: dict[UUID, list[Level]] = {}
-    for assignment in repository.assignments(ids):
-        levels.setdefault(assignment.bundle_id, []).append(assignment.level)
-    return [(each, apps.get(each.id, []), sorted(levels.get(each.id, []), key=lambda level: level.rank)) for each in bundles]
+    grants: dict[UUID, list[BundleGrant]] = {}
+    for grant in repository.grants_of(ids):
+        grants.setdefault(grant.bundle_id, []).append(grant)
+    return [(each, apps.get(each.id, []), grants.get(each.id, [])) for each in bundles]
 
 
 def list_apps(work: Work, actor: Actor, town_id: UUID) -> Sequence[App]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from enrollment.facts import TabletFacts
-from enrollment.places.models import Level
 from mdm.kit.work import Work
 from profiles.bundles.models import App
+from profiles.bundles.rules import Apps, Granted, apps_for
 from profiles.catalog.settings import catalog, version
 from profiles.engine.merge import Layer, Resolved, resolve
 from profiles.filters.models import WebFilter
@@ -41,7 +41,7 @@ class Situation:
 
     town_id: UUID
     versions: tuple[Authored, ...]
-    apps: tuple[UUID, ...]
+    apps: Apps
     hidden: tuple[str, ...]
     lesson: Lesson | None
     os: tuple[int, ...] | None
@@ -60,7 +60,7 @@ class Policy:
 
     floors: Mapping[UUID, Mapping[str, object]]
     filters: Mapping[UUID, WebFilter]
-    apps_by_level: Mapping[tuple[UUID, Level], list[App]]
+    grants: Sequence[Granted]
     apps: Mapping[UUID, App]
     authored: Sequence[Authored]
     groups: Mapping[UUID, frozenset[UUID]]
@@ -71,15 +71,11 @@ def read_policy(work: Work, facts: Iterable[TabletFacts], authored: Sequence[Aut
     tablets = list(facts)
     town_ids = sorted({each.town_id for each in tablets}, key=str)
     repository, layers = PolicyRepository(work.session), LayerRepository(work.session)
-    by_level: dict[tuple[UUID, Level], list[App]] = {}
-    for town_id, level, app in repository.apps_by_level(town_ids):
-        if app not in (known := by_level.setdefault((town_id, level), [])):
-            known.append(app)
     return Policy(
         floors={town_id: dict(row.settings) for town_id, row in repository.floors(town_ids).items()},
         filters=repository.filters(town_ids),
-        apps_by_level=by_level,
-        apps={app.id: app for apps in by_level.values() for app in apps},
+        grants=repository.grants(town_ids),
+        apps=repository.apps_by_id(town_ids),
         authored=layers.in_force(town_ids) if authored is None else authored,
         groups=layers.groups_of([each.pupil_id for each in tablets if each.pupil_id]),
     )
@@ -101,12 +97,11 @@ def place_of(facts: TabletFacts, policy: Policy) -> Place:
 
 def situation_of(facts: TabletFacts, policy: Policy, timed: Timed) -> Situation:
     """The situation of a tablet."""
-    apps = policy.apps_by_level.get((facts.town_id, facts.level), []) if facts.level else []
-    session = timed.session
+    place, session = place_of(facts, policy), timed.session
     return Situation(
         town_id=facts.town_id,
-        versions=in_force(policy.authored, place_of(facts, policy)),
-        apps=tuple(app.id for app in apps),
+        versions=in_force(policy.authored, place),
+        apps=apps_for(policy.grants, place),
         hidden=tuple(sorted(timed.hidden)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
         os=version(facts.os_version) if facts.os_version else None,
@@ -124,9 +119,12 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
         layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
     if situation.town_id in policy.floors:
         layers.append(Layer("town floor", town, policy.floors[situation.town_id], binding=True))
-    bundles = [policy.apps[app_id].bundle_identifier for app_id in situation.apps]
+    bundles = _identifiers(policy, (*situation.apps.required, *situation.apps.available))
     if bundles:
         layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))
+    banned = _identifiers(policy, situation.apps.banned)
+    if banned:
+        layers.append(Layer("banned apps", town, {"blockedAppBundleIDs": banned}, binding=True))
     if situation.hidden and mode in GUARDIANS_HEARD:
         layers.append(
             Layer("guardian", SESSION_DEPTH, {"blockedAppBundleIDs": list(situation.hidden)}, binding=True, author="guardian")
@@ -134,6 +132,10 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if situation.lesson is not None and mode is Mode.CLASS_SESSION:
         layers += _lesson(situation.lesson, bundles)
     return layers
+
+
+def _identifiers(policy: Policy, app_ids: Iterable[UUID]) -> list[str]:
+    return sorted(policy.apps[app_id].bundle_identifier for app_id in app_ids)
 
 
 def _lesson(lesson: Lesson, bundles: list[str]) -> list[Layer]:

@@ -1,8 +1,9 @@
-"""Apps, bundles, and which grade is given which."""
+"""Apps, bundles, which place is given which, and licences."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,10 @@ from mdm.api.deps import ActorDep, WorkDep
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
 from profiles import service
-from profiles.bundles.models import App, AppBundle
+from profiles.bundles import licences
+from profiles.bundles.models import App, AppBundle, BundleGrant, GrantStanding
+from profiles.layers.kinds import LayerKind
+from profiles.layers.places import check_target, tablets_of
 from profiles.repository import PolicyRepository
 
 router = APIRouter(tags=["bundles"])
@@ -56,14 +60,63 @@ class BundleApps(BaseModel):
     app_ids: list[UUID] = Field(max_length=200)
 
 
+class GrantIn(BaseModel):
+    """A place to give a bundle to: the town (empty target), a school or class by its id, a grade by its name."""
+
+    kind: LayerKind = Field(examples=["class"])
+    target: str = Field("", max_length=36)
+    standing: GrantStanding = GrantStanding.REQUIRED
+    accept_shortage: bool = Field(False, description="Save although licences are short; the tablets that get none wait.")
+
+
+class GrantOut(BaseModel):
+    """A place that a bundle is given to."""
+
+    model_config = ConfigDict(from_attributes=True)
+    kind: LayerKind
+    target: str
+    standing: GrantStanding
+
+
+class NeedOut(BaseModel):
+    """What giving a bundle would need of one app."""
+
+    model_config = ConfigDict(from_attributes=True)
+    app: str
+    needed: int
+    owned: int
+    free: int
+    missing: int
+
+
+class LicenceTotal(BaseModel):
+    """How many licences the town owns."""
+
+    total: int = Field(ge=0, le=1_000_000)
+
+
+class PoolOut(BaseModel):
+    """The licences of an app, and how many tablets of each level wait for one."""
+
+    app_id: UUID
+    app: str
+    total: int
+    assigned: int
+    reserved: int
+    in_grace: int
+    available: int
+    waiting: dict[str, int]
+
+
 class BundleOut(BaseModel):
-    """A bundle, with the grades it is given to."""
+    """A bundle, with the places it is given to; `levels` are those of them that are grades."""
 
     id: UUID
     town_id: UUID
     name: str
     apps: list[AppOut]
     levels: list[Level]
+    grants: list[GrantOut]
 
 
 class TabletAppOut(BaseModel):
@@ -117,27 +170,65 @@ def change(bundle_id: UUID, body: BundleApps, work: WorkDep, actor: ActorDep) ->
 
 
 @router.put("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="assign_bundle")
-def assign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+def assign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep, accept_shortage: bool = False) -> dict[str, Any]:
     """Give a bundle to a grade. Twice is as good as once."""
-    service.assign(work, actor, bundle_id, level)
+    service.assign(work, actor, bundle_id, LayerKind.GRADE, level.value, accept_shortage=accept_shortage)
     return _out(work, service.get_bundle(work, actor, bundle_id))
 
 
 @router.delete("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="unassign_bundle")
 def unassign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     """Take a bundle from a grade."""
-    service.unassign(work, actor, bundle_id, level)
+    service.unassign(work, actor, bundle_id, LayerKind.GRADE, level.value)
     return _out(work, service.get_bundle(work, actor, bundle_id))
+
+
+@router.put("/bundles/{bundle_id}/grants", response_model=BundleOut, operation_id="grant_bundle")
+def grant(bundle_id: UUID, body: GrantIn, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Give a bundle to a town, a school, a grade or a class: required, available or banned."""
+    service.assign(work, actor, bundle_id, body.kind, body.target, body.standing, accept_shortage=body.accept_shortage)
+    return _out(work, service.get_bundle(work, actor, bundle_id))
+
+
+@router.delete("/bundles/{bundle_id}/grants", response_model=BundleOut, operation_id="revoke_bundle")
+def revoke(bundle_id: UUID, kind: LayerKind, work: WorkDep, actor: ActorDep, target: str = "") -> dict[str, Any]:
+    """Take a bundle from a place."""
+    service.unassign(work, actor, bundle_id, kind, target)
+    return _out(work, service.get_bundle(work, actor, bundle_id))
+
+
+@router.get("/bundles/{bundle_id}/needs", response_model=list[NeedOut], operation_id="preview_bundle")
+def needs(bundle_id: UUID, kind: LayerKind, work: WorkDep, actor: ActorDep, target: str = "") -> object:
+    """The licences that giving a bundle to a place would need, before it is saved."""
+    bundle = service.get_bundle(work, actor, bundle_id)
+    check_target(work, bundle.town_id, kind, target)
+    return licences.needs(work, bundle, kind, target)
+
+
+@router.put("/apps/{app_id}/licences", response_model=LicenceTotal, operation_id="set_licences")
+def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDep) -> object:
+    """Say how many licences of an app the town owns."""
+    return LicenceTotal(total=licences.set_total(work, actor, app_id, body.total).total)
+
+
+@router.get("/licences", response_model=list[PoolOut], operation_id="list_licences")
+def pools(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[PoolOut]:
+    """The licences of a town, and who waits for one."""
+    waiting = ReconcileRepository(work.session).waiting_for_licences(actor, town_id)
+    return [
+        PoolOut(**asdict(pool), waiting={str(level or "-"): n for (app_id, level), n in waiting.items() if app_id == pool.app_id})
+        for pool in licences.pools(work, actor, town_id)
+    ]
 
 
 @router.get("/bundles/{bundle_id}/status", response_model=BundleStatus, operation_id="get_bundle_status")
 def status(bundle_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatus:
-    """Which tablets of the bundle's grades have all its apps, and why the others do not."""
+    """Which tablets of the bundle's places have all its apps, and why the others do not."""
     bundle = service.get_bundle(work, actor, bundle_id)
     repository = PolicyRepository(work.session)
-    levels = [assignment.level for assignment in repository.assignments([bundle.id])]
+    places = [tablets_of(work, bundle.town_id, each.kind, each.target) for each in repository.grants_of([bundle.id])]
     app_ids = [app.id for _, app in repository.apps_of_bundles([bundle.id]) if app.app_store_id or app.manifest_url]
-    rows = ReconcileRepository(work.session).status_rows(actor, bundle.town_id, levels, app_ids)
+    rows = ReconcileRepository(work.session).status_rows(actor, bundle.town_id, places, app_ids)
     installed: Counter[UUID] = Counter()
     missing = []
     for tablet, app in rows:
@@ -156,14 +247,16 @@ def status(bundle_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatus:
 def _out(work: WorkDep, bundle: AppBundle) -> dict[str, Any]:
     repository = PolicyRepository(work.session)
     apps = [app for _, app in repository.apps_of_bundles([bundle.id])]
-    return _whole(bundle, apps, [assignment.level for assignment in repository.assignments([bundle.id])])
+    return _whole(bundle, apps, list(repository.grants_of([bundle.id])))
 
 
-def _whole(bundle: AppBundle, apps: list[App], levels: list[Level]) -> dict[str, Any]:
+def _whole(bundle: AppBundle, apps: list[App], grants: list[BundleGrant]) -> dict[str, Any]:
+    levels = [Level(each.target) for each in grants if each.kind is LayerKind.GRADE]
     return {
         "id": bundle.id,
         "town_id": bundle.town_id,
         "name": bundle.name,
         "apps": [AppOut.model_validate(app) for app in apps],
-        "levels": levels,
+        "levels": sorted(levels, key=lambda level: level.rank),
+        "grants": [GrantOut.model_validate(each) for each in grants],
     }

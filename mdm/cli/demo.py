@@ -89,4 +89,4 @@ def _bundle(runtime: Runtime, town_id: UUID) -> None:
             for name, identifier, store_id in APPS
         ]
         bundle = policy.create_bundle(work, SYSTEM, town_id, "Lire, écrire, programmer", [app.id for app in apps])
-        policy.assign(work, SYSTEM, bundle.id, Level.CE2)
+        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, Level.CE2.value)

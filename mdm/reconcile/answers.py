@@ -22,6 +22,7 @@ from mdm.reconcile.declared import refused
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import MAX_ATTEMPTS
+from profiles.bundles import licences
 from profiles.bundles.models import App
 
 _REASONS = {
@@ -135,6 +136,7 @@ def _app_answered(
         if isinstance(order, RemoveApplication):
             if app.bundle_identifier == order.identifier and row.state is AppState.REMOVING:
                 work.session.delete(row)  # gone, or never there: an Error says just that
+                licences.release(work, app.id, answered.tablet_id)
         elif (order.itunes_store_id, order.manifest_url) == (app.app_store_id, app.manifest_url):
             _install_answered(work, answered, row)
 
@@ -181,8 +183,10 @@ def _app_reported(work: Work, answered: AnsweredCommand, row: TabletApp, state: 
     if row.state is AppState.REMOVING:
         if state is None and isinstance(answered.order, ManagedApplicationList):
             work.session.delete(row)
+            licences.release(work, row.app_id, row.tablet_id)
     elif state is AppState.INSTALLED:
         row.state, row.reason, row.detail, row.changed_at = state, AppReason.INSTALLED, None, work.now
+        licences.installed(work, row.app_id, row.tablet_id)
     elif state is AppState.FAILED:
         row.reason = AppReason.DOWNLOAD_FAILED
         _try_again(work, answered, row)

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level
 from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.repository import TabletRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
 from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command
-from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.bundles.models import App
 from profiles.layers.kinds import StageKind
 from profiles.models import Artefact, DeclarationSet
@@ -186,15 +185,25 @@ class ReconcileRepository:
         )
 
     def status_rows(
-        self, actor: Actor, town_id: UUID, levels: Sequence[Level], app_ids: Sequence[UUID]
+        self, actor: Actor, town_id: UUID, places: Sequence[Select[UUID]], app_ids: Sequence[UUID]
     ) -> Sequence[Row[Tablet, TabletApp | None]]:
-        """Every tablet on loan to these levels, with where each of the apps stands on it."""
+        """Every tablet of these places, with where each of the apps stands on it."""
         statement = (
             select(Tablet, TabletApp)
-            .join(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
-            .join(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(TabletApp, (TabletApp.tablet_id == Tablet.id) & TabletApp.app_id.in_(app_ids))
-            .where(Tablet.town_id == town_id, Pupil.level.in_(levels))
+            .where(Tablet.town_id == town_id, or_(false(), *(Tablet.id.in_(place) for place in places)))
             .order_by(Tablet.tag, Tablet.id)
         )
         return self.session.execute(actor.narrow(statement, Tablet)).all()
+
+    def waiting_for_licences(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, str | None], int]:
+        """How many tablets wait for a licence, by app and by the level of the pupil."""
+        statement = (
+            select(TabletApp.app_id, Pupil.level, func.count())
+            .join(Tablet, Tablet.id == TabletApp.tablet_id)
+            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+            .where(Tablet.town_id == town_id, TabletApp.reason == AppReason.NO_LICENCE)
+            .group_by(TabletApp.app_id, Pupil.level)
+        )
+        return {(row[0], row[1]): row[2] for row in self.session.execute(actor.narrow(statement, Tablet))}

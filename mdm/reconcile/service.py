@@ -27,6 +27,7 @@ from mdm.queue.service import Timing
 from mdm.reconcile.declared import announce, is_declared, probe, retire_profile
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
+from profiles.bundles import licences
 from profiles.desired import Desired, WantedApp, desired_for
 from profiles.modes.repository import ModeRepository
 from profiles.modes.service import LOOK_AGAIN, keep, timed
@@ -81,6 +82,7 @@ def _command(
     artefacts = repository.artefacts(
         sorted({wanted.sha256 for tablet_id, wanted in desired.items() if tablet_id not in declared})
     )
+    licensed = _licensed(work, facts, {t: desired[t] for t in channels}, known_apps)
     batch: dict[str, tuple[Order, list[int]]] = {}
     for tablet_id, channel in channels.items():
         wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
@@ -90,7 +92,7 @@ def _command(
         elif _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
             orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
         if not (tablet_id in declared and work.settings.declarative_apps):
-            orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}))
+            orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), licensed)
             surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
             orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
         for order in orders:
@@ -121,18 +123,43 @@ def _profile_differs(work: Work, facts: TabletFacts, wanted: Desired, row: Table
     return True
 
 
-def _missing_apps(work: Work, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp]) -> list[Order]:
+def _licensed(
+    work: Work,
+    facts: Mapping[UUID, TabletFacts],
+    desired: Mapping[UUID, Desired],
+    known: Mapping[UUID, Mapping[UUID, TabletApp]],
+) -> dict[UUID, set[UUID]]:
+    """For each app of the store, the tablets that may install it: those that hold or now get a licence."""
+    wanting: dict[UUID, list[UUID]] = {}
+    for tablet_id, wanted in desired.items():
+        for app in wanted.apps:
+            row = known.get(tablet_id, {}).get(app.app_id)
+            if app.app_store_id is not None and (row is None or row.state in (AppState.WAITING, AppState.REMOVING)):
+                wanting.setdefault(app.app_id, []).append(tablet_id)
+    return {
+        app_id: licences.reserve(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids) for app_id, tablet_ids in wanting.items()
+    }
+
+
+def _missing_apps(
+    work: Work, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
+) -> list[Order]:
     orders: list[Order] = []
     for app in wanted.apps:
         if not app.is_installed_by_us:
             continue
         row = known.get(app.app_id)
         if row is None:
-            work.session.add(_waiting(work, tablet_id, app))
+            row = _waiting(work, tablet_id, app)
+            work.session.add(row)
         elif row.state is AppState.REMOVING:
-            row.state, row.reason, row.attempts, row.changed_at = AppState.WAITING, AppReason.WAITING_CONTACT, 0, work.now
+            row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
         elif row.state is not AppState.WAITING:
             continue  # on its way, there, or given up: an answer or a person moves it
+        if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
+            row.reason = AppReason.NO_LICENCE
+            continue
+        row.reason = AppReason.WAITING_CONTACT
         orders.append(_install(app))
     return orders
 

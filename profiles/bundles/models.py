@@ -1,16 +1,17 @@
-"""Tables of apps: the town's catalogue, bundles, and to which grade each is given."""
+"""Tables of apps: the town's catalogue, bundles, to which place each is given, and licences."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from enrollment.places.models import Level
 from mdm.kit.db import Base, EnumText, TownOwned, Utc
 from mdm.kit.ids import new_id
+from profiles.layers.kinds import LayerKind
 
 
 class App(TownOwned, Base):
@@ -46,14 +47,58 @@ class BundleApp(Base):
     app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id"), primary_key=True)
 
 
-class BundleAssignment(TownOwned, Base):
-    """A bundle given to a grade of the town (a pupil's level decides, never the class label)."""
+class GrantStanding(StrEnum):
+    """What a grant makes of the apps of a bundle. Where grants meet, the stricter holds: banned, then required."""
 
-    __tablename__ = "bundle_assignment"
+    REQUIRED = "required"  # installed, and comes back
+    AVAILABLE = "available"  # may be used where it is, is not installed
+    BANNED = "banned"  # hidden, whoever else gives it
+
+
+class BundleGrant(TownOwned, Base):
+    """A bundle given to a place: the whole town, a school, a grade or a class. In a class of two grades the pupil's own
+    level decides, never the class label. `target` names the place as layers do.
+    """
+
+    __tablename__ = "bundle_grant"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     bundle_id: Mapped[UUID] = mapped_column(ForeignKey("app_bundle.id", ondelete="CASCADE"), index=True)
-    level: Mapped[Level] = mapped_column(EnumText(Level))
-    assigned_at: Mapped[datetime] = mapped_column(Utc)
-    assigned_by: Mapped[UUID | None]
-    __table_args__ = (UniqueConstraint("town_id", "bundle_id", "level"),)
+    kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
+    target: Mapped[str] = mapped_column(String(36), default="")
+    standing: Mapped[GrantStanding] = mapped_column(EnumText(GrantStanding))
+    granted_at: Mapped[datetime] = mapped_column(Utc)
+    granted_by: Mapped[UUID | None]
+    __table_args__ = (UniqueConstraint("bundle_id", "kind", "target"),)
+
+
+class LicencePool(TownOwned, Base):
+    """How many device licences of an app a town owns. An app without a pool is not counted."""
+
+    __tablename__ = "licence_pool"
+
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
+    total: Mapped[int]
+    updated_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class LicenceState(StrEnum):
+    """Life of one licence on one tablet (schools.md section 17)."""
+
+    RESERVED = "reserved"
+    ASSIGNED = "assigned"
+    IN_GRACE = "in_grace"
+
+
+class Licence(TownOwned, Base):
+    """A licence of an app for a tablet. After release it is in grace for 30 days: the app may still open there, while
+    the number is the town's again.
+    """
+
+    __tablename__ = "licence"
+
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
+    state: Mapped[LicenceState] = mapped_column(EnumText(LicenceState))
+    since: Mapped[datetime] = mapped_column(Utc)
+    until: Mapped[datetime | None] = mapped_column(Utc)

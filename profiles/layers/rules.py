@@ -47,7 +47,7 @@ class Authored:
 
     def concerns(self, place: Place) -> bool:
         """Whether the layer is one of this tablet's."""
-        return self.town_id in (None, place.town_id) and self.target in _targets(self.kind, place)
+        return self.town_id in (None, place.town_id) and self.target in targets(self.kind, place)
 
     def reached(self, place: Place) -> bool:
         """Whether the roll-out of this version has come to the tablet."""
@@ -68,7 +68,7 @@ class Authored:
         return Layer(label, self.kind.depth, values, self.locks, binding=binding, author=self.author)
 
 
-def _targets(kind: LayerKind, place: Place) -> set[str]:
+def targets(kind: LayerKind, place: Place) -> set[str]:
     """The names under which a layer of a kind speaks to a tablet."""
     named: dict[LayerKind, object] = {
         LayerKind.ROLE: place.role.value,

@@ -9,9 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import Select
 
-from enrollment.people.models import Pupil
-from enrollment.places.models import Level, School, SchoolClass
-from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit import audit
 from mdm.kit.errors import Forbidden
@@ -20,8 +17,9 @@ from mdm.kit.work import Work
 from profiles.catalog.settings import catalog
 from profiles.errors import BadSetting
 from profiles.layers.errors import BadTarget, CannotPublish, LayerNotFound, VersionNotFound
-from profiles.layers.kinds import LayerKind, StageKind, TabletRole, VersionState
+from profiles.layers.kinds import LayerKind, StageKind, VersionState
 from profiles.layers.models import LayerVersion, PolicyGroup, PolicyGroupMember, PolicyLayer
+from profiles.layers.places import check_target, tablets_of
 from profiles.layers.repository import LayerRepository
 from profiles.layers.rules import wrong
 from profiles.repository import decide_again
@@ -40,7 +38,7 @@ ALL = Stage(StageKind.ALL)
 
 def open_layer(work: Work, actor: Actor, town_id: UUID | None, kind: LayerKind, target: str, name: str) -> PolicyLayer:
     """Return the layer of a place, made on first use. Raises `BadTarget`, `Forbidden`."""
-    school_id = _check_target(work, town_id, kind, target)
+    school_id = check_target(work, town_id, kind, target)
     _require(actor, town_id, school_id)
     repository = LayerRepository(work.session)
     found = repository.at(town_id, kind, target)
@@ -51,44 +49,6 @@ def open_layer(work: Work, actor: Actor, town_id: UUID | None, kind: LayerKind, 
     work.session.flush()
     audit.record(work, actor, "layer.create", "layer", layer.id, town_id=town_id, kind=kind.value)
     return layer
-
-
-def _check_target(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
-    """The school that the target lies in, if it lies in one. Raises `BadTarget`."""
-    if (kind is LayerKind.OPERATOR) != (town_id is None):
-        raise BadTarget(field="town_id")
-    match kind:
-        case LayerKind.OPERATOR | LayerKind.TOWN:
-            good = target == ""
-        case LayerKind.ROLE:
-            good = target in {*TabletRole}
-        case LayerKind.GRADE:
-            good = target in {*Level}
-        case _:
-            return _place(work, town_id, kind, target)
-    if not good:
-        raise BadTarget(field="target")
-    return None
-
-
-_TABLES: dict[LayerKind, Any] = {
-    LayerKind.SCHOOL: School,
-    LayerKind.CLASS: SchoolClass,
-    LayerKind.GROUP: PolicyGroup,
-    LayerKind.PUPIL: Pupil,
-    LayerKind.TABLET: Tablet,
-}
-
-
-def _place(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
-    try:
-        row = work.session.get(_TABLES[kind], UUID(target))
-    except ValueError:
-        row = None
-    if row is None or row.town_id != town_id:
-        raise BadTarget(field="target")
-    found: UUID | None = row.id if kind is LayerKind.SCHOOL else getattr(row, "school_id", None)
-    return found
 
 
 def _require(actor: Actor, town_id: UUID | None, school_id: UUID | None) -> None:
@@ -204,24 +164,7 @@ def roll_back(work: Work, actor: Actor, layer_id: UUID, number: int) -> LayerVer
 
 def concerned(work: Work, layer: PolicyLayer) -> Select[UUID]:
     """Statement: the tablets that a layer may change."""
-    tablets = TabletRepository(work.session)
-    match layer.kind:
-        case LayerKind.SCHOOL:
-            found = tablets.of_school(UUID(layer.target))
-        case LayerKind.CLASS:
-            found = tablets.of_class(UUID(layer.target))
-        case LayerKind.PUPIL:
-            found = tablets.among(tablets.of_pupils([UUID(layer.target)]))
-        case LayerKind.GROUP:
-            members = LayerRepository(work.session).members(UUID(layer.target))
-            found = tablets.among(tablets.of_pupils([member.pupil_id for member in members]))
-        case LayerKind.TABLET:
-            found = tablets.among([UUID(layer.target)])
-        case LayerKind.GRADE if layer.town_id is not None:
-            found = tablets.of_level(layer.town_id, Level(layer.target))
-        case _:
-            found = tablets.of_town(layer.town_id) if layer.town_id is not None else tablets.everywhere()
-    return found
+    return tablets_of(work, layer.town_id, layer.kind, layer.target)
 
 
 def reach(work: Work, actor: Actor, layer_id: UUID) -> list[UUID]:
