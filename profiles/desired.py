@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +15,15 @@ from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
 from mdm.kit.work import Work
 from profiles.catalog.settings import catalog, version
+from profiles.filters.models import DeliveryKind
+from profiles.filters.render import payloads
 from profiles.models import Artefact, DeclarationSet
 from profiles.modes.kinds import Mode
 from profiles.modes.service import Timed, timed
-from profiles.render.apple import Content, Filter, Rendered, content_of, render, split
+from profiles.render.apple import Content, Rendered, content_of, render, split
 from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
 from profiles.repository import PolicyRepository
-from profiles.situations import Policy, Situation, read_policy, resolved, situation_of
+from profiles.situations import Policy, Situation, filter_in, read_policy, resolved, situation_of
 
 #: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
 MODES = tuple(Mode)
@@ -119,9 +121,22 @@ def content_in(situation: Situation, policy: Policy, mode: Mode) -> Content:
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
         blocked = set(values.pop("blockedAppBundleIDs"))
         values["allowListedAppBundleIDs"] = [app for app in values["allowListedAppBundleIDs"] if app not in blocked]
-    row = policy.filters.get(situation.town_id)
-    web = Filter(row.auto_filter, tuple(row.denied), tuple(row.permitted)) if row else Filter(auto=True, denied=(), permitted=())
-    return content_of(values, catalog(), web, os=situation.os, supervised=situation.supervised)
+    others, left_out = filter_payloads(situation, policy, mode)
+    content = content_of(values, catalog(), others, os=situation.os, supervised=situation.supervised)
+    return replace(content, left_out=(*content.left_out, *left_out))
+
+
+def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The web filter of a situation in a mode, as payloads."""
+    delivery = policy.deliveries.get(situation.town_id)
+    town = policy.filters.get(situation.town_id)
+    return payloads(
+        filter_in(situation, policy, mode),
+        auto=town.auto_filter if town else True,
+        kind=delivery.kind if delivery else DeliveryKind.BUILT_IN,
+        options=delivery.options if delivery else {},
+        supervised=situation.supervised,
+    )
 
 
 def is_declarative(situation: Situation, work: Work) -> bool:
@@ -131,7 +146,7 @@ def is_declarative(situation: Situation, work: Work) -> bool:
 
 
 def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rendered:
-    key = dump([content.restrictions, content.web])
+    key = dump([content.restrictions, content.others])
     if key not in distinct:
         rendered = render(town, content)
         assert rendered is not None  # a whole profile may be empty, it is still a profile
@@ -141,7 +156,7 @@ def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rende
 
 def _part(content: Content) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
-    return "mode." + hashlib.sha256(dump([content.restrictions, content.web])).hexdigest()[:16]
+    return "mode." + hashlib.sha256(dump([content.restrictions, content.others])).hexdigest()[:16]
 
 
 def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:

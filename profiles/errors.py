@@ -63,3 +63,10 @@ class LicencesShort(Conflict):
         fr="{place} a besoin de {needed} licences de {app}, la ville en a {owned} (dont {free} libres).",
         en="{place} needs {needed} licences of {app}, the town owns {owned} ({free} of them free).",
     )
+
+
+class BadList(Invalid):
+    """An archive of lists is not one, or too large."""
+
+    code = "bad_list"
+    words = Words(fr="Cette archive de listes ne convient pas ({why}).", en="This archive of lists is not acceptable ({why}).")

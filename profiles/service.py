@@ -18,16 +18,15 @@ from profiles.bundles.rules import GRANTABLE
 from profiles.catalog.settings import catalog
 from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, LicencesShort, ListTooLong
 from profiles.filters.models import WebFilter
+from profiles.filters.rules import MAX_BUILT_IN
 from profiles.layers.errors import BadTarget
 from profiles.layers.floor import DEFAULT_FLOOR
 from profiles.layers.kinds import LayerKind
 from profiles.layers.models import TownFloor
 from profiles.layers.places import check_target, tablets_of
-from profiles.render.apple import MAX_DENIED
 from profiles.repository import PolicyRepository, decide_again
 
-#: Each host is sent with both schemes, and the built-in filter bears 500 addresses.
-MAX_HOSTS = MAX_DENIED // 2
+MAX_HOSTS = MAX_BUILT_IN
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
 _BUNDLE_ID = re.compile(r"[A-Za-z0-9.\-]{3,155}$")
 

@@ -12,9 +12,11 @@ from profiles.bundles.models import App
 from profiles.bundles.rules import Apps, Granted, apps_for
 from profiles.catalog.settings import catalog, version
 from profiles.engine.merge import Layer, Resolved, resolve
-from profiles.filters.models import WebFilter
+from profiles.filters.models import FilterDelivery, WebFilter
+from profiles.filters.repository import FilterRepository
+from profiles.filters.rules import Effective, Words, compose
 from profiles.layers.floor import BASE_APPS, DEFAULT_FLOOR, MODE_FLOOR
-from profiles.layers.kinds import SESSION_DEPTH, LayerKind, TabletRole
+from profiles.layers.kinds import ALWAYS, SESSION_DEPTH, LayerKind, TabletRole
 from profiles.layers.repository import LayerRepository
 from profiles.layers.rules import Authored, Place, in_force
 from profiles.modes.kinds import Mode
@@ -42,6 +44,7 @@ class Situation:
     town_id: UUID
     versions: tuple[Authored, ...]
     apps: Apps
+    filters: tuple[Words, ...]
     hidden: tuple[str, ...]
     lesson: Lesson | None
     os: tuple[int, ...] | None
@@ -51,7 +54,8 @@ class Situation:
     def key(self) -> tuple[object, ...]:
         """What makes two situations the same."""
         versions = tuple(version.version_id for version in self.versions)
-        return (self.town_id, versions, self.apps, self.hidden, self.lesson, self.os, self.supervised)
+        filters = tuple((each.kind, each.target, each.mode) for each in self.filters)
+        return (self.town_id, versions, self.apps, filters, self.hidden, self.lesson, self.os, self.supervised)
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class Policy:
 
     floors: Mapping[UUID, Mapping[str, object]]
     filters: Mapping[UUID, WebFilter]
+    words: Sequence[Words]
+    deliveries: Mapping[UUID, FilterDelivery]
     grants: Sequence[Granted]
     apps: Mapping[UUID, App]
     authored: Sequence[Authored]
@@ -71,9 +77,12 @@ def read_policy(work: Work, facts: Iterable[TabletFacts], authored: Sequence[Aut
     tablets = list(facts)
     town_ids = sorted({each.town_id for each in tablets}, key=str)
     repository, layers = PolicyRepository(work.session), LayerRepository(work.session)
+    filters = FilterRepository(work.session)
     return Policy(
         floors={town_id: dict(row.settings) for town_id, row in repository.floors(town_ids).items()},
         filters=repository.filters(town_ids),
+        words=filters.words(town_ids),
+        deliveries=filters.deliveries(town_ids),
         grants=repository.grants(town_ids),
         apps=repository.apps_by_id(town_ids),
         authored=layers.in_force(town_ids) if authored is None else authored,
@@ -102,6 +111,7 @@ def situation_of(facts: TabletFacts, policy: Policy, timed: Timed) -> Situation:
         town_id=facts.town_id,
         versions=in_force(policy.authored, place),
         apps=apps_for(policy.grants, place),
+        filters=tuple(words for words in policy.words if any(words.concerns(place, mode) for mode in Mode)),
         hidden=tuple(sorted(timed.hidden)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
         os=version(facts.os_version) if facts.os_version else None,
@@ -132,6 +142,27 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if situation.lesson is not None and mode is Mode.CLASS_SESSION:
         layers += _lesson(situation.lesson, bundles)
     return layers
+
+
+def filter_in(situation: Situation, policy: Policy, mode: Mode) -> Effective:
+    """The web filter of a situation in a mode: what the town and all places say, and what a teacher opened."""
+    said = [words for words in situation.filters if words.mode in (ALWAYS, mode.value)]
+    town = policy.filters.get(situation.town_id)
+    if town is not None:
+        own = Words(
+            situation.town_id,
+            LayerKind.TOWN,
+            "",
+            ALWAYS,
+            frozenset(town.denied),
+            frozenset(town.permitted),
+            frozenset(),
+            {},
+            False,
+        )
+        said.append(own)
+    opened = situation.lesson.sites if situation.lesson is not None and mode is Mode.CLASS_SESSION else ()
+    return compose(said, opened)
 
 
 def _identifiers(policy: Policy, app_ids: Iterable[UUID]) -> list[str]:

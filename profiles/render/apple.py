@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import plistlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,27 +14,17 @@ from profiles.catalog.settings import Kind, Setting
 #: One identifier for every version: the newer replaces the older on the tablet.
 IDENTIFIER = "fr.cartable.policy"
 _NAMESPACE = UUID("4d7b4f0a-3b1e-4f6d-8a43-8e5d52cf4f5e")
-MAX_DENIED = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """The built-in web filter: hosts refused, and hosts permitted although the heuristic would refuse them."""
-
-    auto: bool
-    denied: tuple[str, ...]
-    permitted: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """What one tablet shall hold in one mode: payload slots with their content, and the settings left out.
 
-    A slot is a place that exists once on a tablet: restrictions by key, the web filter.
+    A slot is a place that exists once on a tablet: a restriction by its key, another payload by its type.
     """
 
     restrictions: Mapping[str, Any]
-    web: Mapping[str, Any] | None
+    others: Mapping[str, Mapping[str, Any]]
     left_out: tuple[str, ...]
 
 
@@ -55,14 +45,14 @@ class Rendered:
 def content_of(
     values: Mapping[str, Any],
     catalog: Mapping[str, Setting],
-    web: Filter | None,
+    others: Mapping[str, Mapping[str, Any]],
     *,
     os: tuple[int, ...] | None,
     supervised: bool | None,
 ) -> Content:
     """What a tablet can take of the values. A setting that it cannot is left out and named, never an error."""
     restrictions, left_out = _restrictions(values, catalog, os=os, supervised=supervised)
-    return Content(restrictions, _filter(web) if web is not None and supervised is not False else None, tuple(left_out))
+    return Content(restrictions, others, tuple(left_out))
 
 
 def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]:
@@ -74,12 +64,12 @@ def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]
         for key, value in first.restrictions.items()
         if all(key in each.restrictions and each.restrictions[key] == value for each in every)
     }
-    web = first.web if all(each.web == first.web for each in every) else None
-    common = Content(same, web, first.left_out)
+    shared = {kind: content for kind, content in first.others.items() if all(each.others.get(kind) == content for each in every)}
+    common = Content(same, shared, first.left_out)
     own = {
         mode: Content(
             {key: value for key, value in each.restrictions.items() if key not in same},
-            None if web is not None else each.web,
+            {kind: content for kind, content in each.others.items() if kind not in shared},
             (),
         )
         for mode, each in contents.items()
@@ -93,8 +83,8 @@ def render(town: str, content: Content, part: str = "") -> Rendered | None:
     payloads = []
     if content.restrictions:
         payloads.append(_payload(town, identifier, "com.apple.applicationaccess", "restrictions", content.restrictions))
-    if content.web is not None:
-        payloads.append(_payload(town, identifier, "com.apple.webcontent-filter", "filter", content.web))
+    for kind, other in sorted(content.others.items()):
+        payloads.append(_payload(town, identifier, kind, kind.rpartition(".")[2], other))
     if part and not payloads:
         return None
     profile = {
@@ -123,21 +113,6 @@ def _restrictions(
         else:
             rendered[key] = float(value) if setting.kind is Kind.REAL else value
     return rendered, left_out
-
-
-def _filter(web: Filter) -> dict[str, Any]:
-    made: dict[str, Any] = {"FilterType": "BuiltIn", "AutoFilterEnabled": web.auto}
-    denied = _urls(web.denied)[:MAX_DENIED]
-    if denied:
-        made["DenyListURLs"] = denied
-    if web.auto and web.permitted:
-        made["PermittedURLs"] = _urls(web.permitted)
-    return made
-
-
-def _urls(hosts: Sequence[str]) -> list[str]:
-    """Both schemes for each host: the built-in filter matches by prefix."""
-    return [f"{scheme}://{host}" for host in sorted(hosts) for scheme in ("http", "https")]
 
 
 def _payload(town: str, identifier: str, kind: str, slot: str, content: Mapping[str, Any]) -> dict[str, Any]:
