@@ -69,9 +69,9 @@ def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace)
 
 
 def _settle(runtime: Runtime) -> None:
-    """Give the database the statistics that it would have gathered by itself within a minute."""
+    """Let the database do what it does by itself within a minute: statistics, and room where rows were."""
     with runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")
+        connection.exec_driver_sql("ANALYZE" if runtime.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
 
 
 @contextmanager

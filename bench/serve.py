@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 from sqlalchemy import Engine, event
 
+from enrollment.identity import tls
 from mdm.composition import compose
 from mdm.kit.settings import Settings
 from mdm.kit.telemetry import configure_logging
@@ -43,9 +44,11 @@ def main() -> None:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.bind(("127.0.0.1", int(os.environ["BENCH_PORT"])))
+    chain, key = tls.server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
     config = uvicorn.Config(
         create_app(runtime), loop="uvloop", http="httptools", access_log=False, server_header=False, date_header=False,
         proxy_headers=False, log_level="warning",
+        ssl_certfile=chain, ssl_keyfile=key,
     )  # fmt: skip
     (folder / f"ready-{os.getpid()}").touch()
     uvicorn.Server(config).run(sockets=[listening])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 PORT = 18080
+PUBLIC_URL = f"https://localhost:{PORT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,18 @@ class Serving:
 
 
 @contextmanager
-def serving(data: Path, database_url: str, database_pid: int | None, workers: int = 1) -> Iterator[Serving]:
-    """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same."""
+def serving(
+    data: Path, database_url: str, database_pid: int | None, workers: int = 1, *, https: bool = False
+) -> Iterator[Serving]:
+    """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same. Or HTTPS."""
     environment = {
         **os.environ,
         "CARTABLE_DATA_DIR": str(data),
         "CARTABLE_DATABASE_URL": database_url,
-        "CARTABLE_PUBLIC_URL": "https://bench.invalid",
+        "CARTABLE_PUBLIC_URL": PUBLIC_URL,
         "BENCH_FOLDER": str(data),
         "BENCH_PORT": str(PORT),
+        "BENCH_HTTPS": "1" if https else "",
     }
     command = [sys.executable, "-m", "bench.serve"]
     with (data / "server.log").open("wb") as log:

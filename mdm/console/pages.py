@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -22,7 +23,7 @@ from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care import service as care
 from mdm.care.overview_repository import Filter, TabletRow
-from mdm.console.words import STATES, mode_words, page
+from mdm.console.words import STATES, mode_words, page, state_words
 from mdm.kit.errors import Forbidden, Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language, preferred_language
@@ -100,7 +101,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
     facts = [
         (words["serial"], found.serial),
         (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
-        (words["profile"], view.rules.state.value if view.rules.state else "–"),
+        (words["profile"], state_words(view.rules.state, language)),
         (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
         (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
         (words["last_seen"], _when(view.row.last_seen_at)),
@@ -116,13 +117,13 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
         may_care=actor.may(Permission.CARE, found.town_id, found.school_id),
         apps=[
-            {"name": app.name, "state": row.state.value, "reason": row.reason.value,
+            {"name": app.name, "state": state_words(row.state, language), "reason": row.reason.value,
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": _when(e.at), "what": f"{e.what}{' : ' + e.state if e.state else ''}", "who": e.who,
-             "detail": e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
+            {"instant": e.at.isoformat(), "when": _when(e.at), "what": f"{e.what}{' : ' + state_words(e.state, language) if e.state else ''}", "who": e.who,
+             "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.time_line(work, actor, tablet_id)
         ],
     )  # fmt: skip
@@ -228,5 +229,9 @@ def _page(request: Request, template: str, *, status: int = 200, **values: Any) 
     return response
 
 
+#: The clock of the pages. Instants are UTC everywhere else.
+LOCAL = ZoneInfo("Europe/Paris")
+
+
 def _when(at: datetime | None) -> str:
-    return at.strftime("%d/%m/%Y %H:%M:%S UTC") if at else "–"
+    return at.astimezone(LOCAL).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

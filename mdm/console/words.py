@@ -65,6 +65,30 @@ STATES: dict[str, Words] = {
     "found": Words(fr="retrouvée", en="found"),
     "retired": Words(fr="retirée", en="retired"),
 }
+#: Where an order or a tablet's rules stand.
+COMMAND_STATES: dict[str, Words] = {
+    "queued": Words(fr="en attente", en="waiting"),
+    "sent": Words(fr="partie", en="sent"),
+    "not_now": Words(fr="remise à plus tard", en="put off"),
+    "acknowledged": Words(fr="confirmée", en="confirmed"),
+    "failed": Words(fr="échec", en="failed"),
+    "rejected": Words(fr="refusée", en="refused"),
+    "expired": Words(fr="périmée", en="expired"),
+    "superseded": Words(fr="remplacée", en="replaced"),
+    "cancelled": Words(fr="annulée", en="withdrawn"),
+    "waiting": Words(fr="en attente", en="waiting"),
+    "verified": Words(fr="vérifié", en="verified"),
+    "installing": Words(fr="en cours", en="on its way"),
+    "installed": Words(fr="installée", en="installed"),
+    "removing": Words(fr="en retrait", en="being removed"),
+}
+
+
+def state_words(state: str | None, language: Language) -> str:
+    """A state for a person; a dash when there is none."""
+    if state is None:
+        return "–"
+    return COMMAND_STATES[state].say(language) if state in COMMAND_STATES else state
 
 
 def page(language: Language) -> dict[str, str]:

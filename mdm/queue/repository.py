@@ -55,6 +55,7 @@ class QueueRepository:
         )
         insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
         statement = insert(Command).from_select(columns, source).on_conflict_do_nothing()
+        statement = statement.execution_options(preserve_rowcount=True)
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
     def ring_for(self, body_id: int, now: datetime) -> None:

@@ -197,6 +197,13 @@ def test_the_same_tablet_twice_in_one_batch_is_answered_twice(runtime: Runtime) 
     assert one.body == other.body != b""
 
 
+def test_enqueueing_tells_how_many_wait_and_counts_equal_ones_once(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        ids = [row.id for row in enrol(work, 3)]
+        assert queue.enqueue(work, SYSTEM, INFO, ids[:2]).count == 2
+        assert queue.enqueue(work, SYSTEM, INFO, ids).count == 1
+
+
 def test_one_order_to_a_whole_town_is_a_constant_number_of_statements(runtime: Runtime) -> None:
     with runtime.work() as work:
         rows = enrol(work, 60)

@@ -103,4 +103,4 @@ class QueueLife(RuleBasedStateMachine):
 
 
 TestQueueLife = QueueLife.TestCase
-TestQueueLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestQueueLife.settings = settings(max_examples=8, stateful_step_count=20, deadline=None)

@@ -1,0 +1,130 @@
+"""`python -m bench.queueing`: one order to 2 000 and to 130 000 tablets, and enrolments per second through SCEP, on PostgreSQL."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import delete, insert
+
+from bench.__main__ import _database, _machine, _progress, _settle
+from bench.serving import PUBLIC_URL, Serving, serving
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from enrollment.joining.models import InvitationKind
+from enrollment.joining.service import create_invitations
+from enrollment.joining.targets import InvitationSpec
+from enrollment.places.models import Town
+from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.repository import TabletRepository
+from mdm.composition import compose
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.kit.ids import new_id
+from mdm.kit.migrate import upgrade
+from mdm.kit.outbox import OutboxRow
+from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+from mdm.protocol.commands.registry import build
+from mdm.push.certificates import ensure_simulated_certificate
+from mdm.queue import service as queue
+from mdm.queue.repository import QueueRepository
+from mdm.simulator import SimulatedTablet
+from mdm.simulator.identity import ReusedKeys
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(prog="python -m bench.queueing")
+    parser.add_argument("--fleet", type=int, default=130_000)
+    parser.add_argument("--enrolments", type=int, default=400)
+    asked = parser.parse_args()
+    _machine()
+    with _database("postgresql") as (folder, url, pid):
+        runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
+        upgrade(runtime.engine)
+        with runtime.work() as work:
+            identity.ensure_authority(work)
+            ensure_simulated_certificate(work)
+            tls.ensure_server_certificate(work, ["localhost"])
+        print("\n| what | count | seconds | per second |\n|---|---|---|---|")
+        for count in (2000, asked.fleet):
+            _progress(f"seeding {count} tablets")
+            town_id = _fleet(runtime, count)
+            _settle(runtime)
+            started = time.perf_counter()
+            with runtime.work() as work:
+                tablets = TabletRepository(work.session).of_town(town_id)
+                selection = QueueRepository(work.session).device_channels_where(tablets)
+                made = queue.enqueue_where(work, SYSTEM, build("SecurityInfo", {}), selection)
+            took = time.perf_counter() - started
+            assert made.count == count, made
+            print(f"| one order to a town | {count:,} | {took:.2f} | {count / took:,.0f} |", flush=True)
+            with runtime.work() as work:
+                work.session.execute(delete(OutboxRow))
+        with serving(folder, url, pid, https=True) as server:
+            _enrolments(runtime, server, asked.enrolments)
+        runtime.engine.dispose()
+
+
+def _fleet(runtime: Runtime, count: int) -> object:
+    with runtime.work() as work:
+        town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="M")
+        work.session.add(town)
+        work.session.flush()
+        for start in range(0, count, 10_000):
+            tablets = [
+                {"id": new_id(), "town_id": town.id, "serial": uuid4().hex[:12].upper(), "tag": f"M-{n:06d}",
+                 "state": TabletState.IN_USE, "os_version": "26.1", "supervised": True, "created_at": work.now, "evidence_hold": False}
+                for n in range(start, min(start + 10_000, count))
+            ]  # fmt: skip
+            work.session.execute(insert(Tablet), tablets)
+            work.session.execute(
+                insert(DeviceEnrollment),
+                [
+                    {"town_id": town.id, "tablet_id": t["id"], "channel_key": (u := uuid4().hex.upper()), "udid": u, "generation": 1,
+                     "state": EnrollmentState.ENROLLED, "fingerprint": uuid4().hex, "awaiting_configuration": False,
+                     "authenticated_at": work.now, "enrolled_at": work.now}
+                    for t in tablets
+                ],
+            )  # fmt: skip
+        return town.id
+
+
+def _enrolments(runtime: Runtime, server: Serving, count: int) -> None:
+    """Profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are made beforehand."""
+    with runtime.work() as work:
+        town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="N")
+        work.session.add(town)
+        work.session.flush()
+        spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count)
+        code = create_invitations(work, SYSTEM, spec)[0].code
+    _progress("making keys")
+    before = server.cost()
+    started = time.perf_counter()
+    asyncio.run(_all(code, count, runtime.settings.secrets_dir / "tls-ca.pem"))
+    took = time.perf_counter() - started
+    cost = server.cost() - before
+    print(f"| enrolments (profile, SCEP, check-in) | {count} | {took:.2f} | {count / took:,.0f} |")
+    print(
+        f"\nper enrolment: server {1000 * cost.server_cpu / count:.1f} ms, database {1000 * cost.database_cpu / count:.1f} ms, "
+        f"{cost.statements / count:.1f} statements, {cost.commits / count:.1f} commits; the tablets share the machine"
+    )
+
+
+async def _all(code: str, count: int, ca: Path) -> None:
+    keys, room = ReusedKeys(16), asyncio.Semaphore(32)
+    await keys(2048)
+
+    async def one() -> None:
+        async with room, SimulatedTablet(PUBLIC_URL, code, ca=ca, keys=keys) as tablet:
+            await tablet.enrol()
+
+    await asyncio.gather(*(one() for _ in range(count)))
+
+
+if __name__ == "__main__":
+    main()
