@@ -206,7 +206,7 @@ class AccessKind(StrEnum):
     CLASS_LIST = "class_list"
     SEARCH = "search"
     TABLET = "tablet"
-    ROSTER = "roster"
+    ROSTER = "roster"  # handed out with a whole school or town
     EXPORT = "export"
 
 

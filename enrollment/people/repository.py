@@ -14,6 +14,9 @@ from enrollment.people.models import Pupil, PupilState, RecordAccess
 from enrollment.places.models import SchoolClass
 from mdm.kit.scope import Actor, Permission
 
+#: Rows of one statement: SQLite takes 32 766 parameters.
+AT_ONCE = 500
+
 
 class PeopleRepository:
     """Reads pupils within the actor's reach."""
@@ -34,16 +37,18 @@ class PeopleRepository:
         return self.session.scalars(actor.narrow(statement, Pupil)).all()
 
     def note_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Count readings, in one statement. In the order of their keys: two readers of one class never wait in a circle."""
+        """Count readings, in sets. In the order of their keys: two readers of one class never wait in a circle."""
         insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(RecordAccess).values(sorted(rows, key=lambda row: str(row["pupil_id"])))
-        new = statement.excluded
-        self.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["pupil_id", "actor_id", "kind", "day"],
-                set_={"times": RecordAccess.times + 1, "last_at": new.last_at, "actor_name": new.actor_name},
+        ordered = sorted(rows, key=lambda row: str(row["pupil_id"]))
+        for start in range(0, len(ordered), AT_ONCE):
+            statement = insert(RecordAccess).values(ordered[start : start + AT_ONCE])
+            new = statement.excluded
+            self.session.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["pupil_id", "actor_id", "kind", "day"],
+                    set_={"times": RecordAccess.times + 1, "last_at": new.last_at, "actor_name": new.actor_name},
+                )
             )
-        )
 
     def accesses(self, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
         """The readings of one record, newest first."""

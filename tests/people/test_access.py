@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from enrollment.people import service
+from enrollment.people.exports import service as exports
 from enrollment.people.models import AccessKind, RecordAccess
 from enrollment.places.models import Level
 from mdm.care import overview
@@ -50,6 +51,15 @@ def test_each_way_of_reading_is_counted_by_person_and_day(one: OneSchool) -> Non
     one.work.now += timedelta(days=1)
     service.pupils_of_class(one.work, helpdesk, school_class.id)
     assert len(read(one)) == 4
+
+
+def test_handing_out_a_whole_town_is_a_reading_of_each_child(one: OneSchool) -> None:
+    school_class = one.world.school_class(one.school)
+    for number in range(510):
+        one.world.pupil(school_class, last=f"NOM{number}")
+    exports.export_own(one.work, one.admin, one.town.id, None)
+    exports.export_oneroster(one.work, one.admin, one.town.id)
+    assert read(one) == [("one", "roster", 2)] * 510
 
 
 def test_a_tablet_without_a_pupil_tells_of_nobody(one: OneSchool) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
+from enrollment.people import access
 from enrollment.people.errors import ExportRefused
 from enrollment.people.exports import apple, oneroster, own
 from enrollment.people.exports.archives import zipped
@@ -14,7 +15,7 @@ from enrollment.people.exports.repository import ExportRepository
 from enrollment.people.exports.snapshot import Reason, Snapshot
 from enrollment.people.files.archive import unpack
 from enrollment.people.files.tables import csv_table
-from enrollment.people.models import RosterExport
+from enrollment.people.models import AccessKind, RosterExport
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import school_year_of
 from mdm.kit import audit
@@ -143,6 +144,7 @@ def _handed_out(
     )
     work.session.add(row)
     work.session.flush()
+    access.note(work, actor, found.pupils, AccessKind.ROSTER)
     where = {"school_id": str(school_id)} if school_id else {}
     audit.record(work, actor, "roster.export", "roster_export", row.id, town_id=town_id, format=form, **counts, **where, **more)
     return content
