@@ -23,6 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
+#: Archives of filter lists are larger than anything else that people send.
+MAX_ARCHIVE = 64 * 2**20
 #: An uploaded file stays in memory, whole: a spooled one would lie in a temporary folder, with what is never to be kept.
 MultiPartParser.spool_max_size = MAX_BODY + 1
 REQUEST_ID = "X-Request-ID"
@@ -58,11 +60,12 @@ class _Turn:
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, request_id: str) -> None:
         self.scope, self.receive, self.send, self.request_id = scope, receive, send, request_id
         self.read, self.status, self.too_large = 0, 0, False
+        self.limit = MAX_ARCHIVE if scope["path"].endswith("/filter-lists") else MAX_BODY
 
     async def run(self, app: App, length: str | None) -> None:
         started = time.perf_counter()
         try:
-            if length is not None and (not length.isdigit() or int(length) > MAX_BODY):
+            if length is not None and (not length.isdigit() or int(length) > self.limit):
                 await self._refuse()
                 return
             try:
@@ -80,7 +83,7 @@ class _Turn:
         message = await self.receive()
         if message["type"] == "http.request":
             self.read += len(message.get("body", b""))
-            if self.read > MAX_BODY:
+            if self.read > self.limit:
                 self.too_large = True
                 raise TooLarge
         return message

@@ -82,12 +82,15 @@ class FilterCategory(TownOwned, Base):
 
 
 class FilterBlock(Base):
-    """Some thousand sorted hosts of a category, compressed. `first` is the first of them, as bytes: the same order everywhere."""
+    """Some thousand sorted hosts of a category, compressed, with the first and the last of them as bytes: the same order
+    everywhere. Blocks of a list that was not sorted may overlap.
+    """
 
     __tablename__ = "filter_block"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     category_id: Mapped[UUID] = mapped_column(ForeignKey("filter_category.id", ondelete="CASCADE"))
     first: Mapped[bytes] = mapped_column(LargeBinary)
+    last: Mapped[bytes] = mapped_column(LargeBinary)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     __table_args__ = (Index("ix_filter_block_first", "category_id", "first"),)

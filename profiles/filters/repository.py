@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from profiles.filters.models import FilterBlock, FilterCategory, FilterDelivery, FilterPolicy
@@ -76,7 +76,12 @@ class FilterRepository:
         for block in _blocks(hosts):
             added += len(block)
             self.session.add(
-                FilterBlock(category_id=row.id, first=block[0].encode(), body=zlib.compress("\n".join(block).encode(), 6))
+                FilterBlock(
+                    category_id=row.id,
+                    first=block[0].encode(),
+                    last=block[-1].encode(),
+                    body=zlib.compress("\n".join(block).encode(), 6),
+                )
             )
             if added % (BLOCK * 50) < BLOCK:
                 self.session.flush()
@@ -91,17 +96,10 @@ class FilterRepository:
         found: set[str] = set()
         for name in domains_of(host):
             key = name.encode()
-            nearest = (
-                select(FilterCategory.name, func.max(FilterBlock.first).label("first"), FilterBlock.category_id)
-                .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
-                .where(FilterCategory.town_id == town_id, FilterBlock.first <= key)
-                .group_by(FilterCategory.name, FilterBlock.category_id)
-                .subquery()
-            )
             rows = self.session.execute(
-                select(nearest.c.name, FilterBlock.body).join(
-                    FilterBlock, (FilterBlock.category_id == nearest.c.category_id) & (FilterBlock.first == nearest.c.first)
-                )
+                select(FilterCategory.name, FilterBlock.body)
+                .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
+                .where(FilterCategory.town_id == town_id, FilterBlock.first <= key, FilterBlock.last >= key)
             )
             found |= {row[0] for row in rows if key in zlib.decompress(row[1]).split(b"\n")}
         return sorted(found)
