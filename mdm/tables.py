@@ -17,6 +17,7 @@ import mdm.push.models
 import mdm.queue.models
 import mdm.reconcile.models
 import profiles.bundles.models
+import profiles.bundles.vpp.models
 import profiles.filters.models
 import profiles.layers.models
 import profiles.models

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from enrollment.facts import TabletFacts
 from mdm.kit.work import Work
+from profiles.desired import content_in
 from profiles.engine.merge import Resolved
 from profiles.modes.guardians import Standings, standings
 from profiles.modes.kinds import Mode
@@ -29,6 +30,7 @@ class Why:
     next_change: datetime | None
     settings: Mapping[str, Resolved]
     guardians: tuple[Standings, ...]
+    left_out: tuple[str, ...]
 
     @property
     def mode(self) -> Mode:
@@ -40,13 +42,15 @@ def why(work: Work, facts: TabletFacts, at: datetime | None = None) -> Why:
     at = at or work.now
     now = timed(work, [facts], at)[facts.tablet_id]
     policy = read_policy(work, [facts])
+    situation = situation_of(facts, policy, now)
     rules = ModeRepository(work.session).guardian_rules([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
     return Why(
         at=at,
         verdict=now.verdict,
         next_change=next_change(now.plan, at),
-        settings=resolved(situation_of(facts, policy, now), policy, now.mode),
+        settings=resolved(situation, policy, now.mode),
         guardians=tuple(standings([rule_from(row) for row in rules], now.plan, at)),
+        left_out=content_in(situation, policy, now.mode).left_out,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from enrollment.places.models import Level
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import Permission
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
 from profiles import service
 from profiles.bundles import licences
 from profiles.bundles.models import App, AppBundle, BundleGrant, GrantStanding
+from profiles.bundles.vpp.repository import VppRepository
+from profiles.bundles.vpp.service import install_token
 from profiles.layers.kinds import LayerKind
 from profiles.layers.places import check_target, tablets_of
 from profiles.repository import PolicyRepository
@@ -106,6 +111,22 @@ class PoolOut(BaseModel):
     in_grace: int
     available: int
     waiting: dict[str, int]
+
+
+class TokenIn(BaseModel):
+    """A content token, as the file from Apple holds it."""
+
+    content: str = Field(min_length=20, max_length=8192)
+
+
+class TokenOut(BaseModel):
+    """How a content token stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+    location: str
+    expires: datetime
+    checked_at: datetime | None
+    problem: str | None
 
 
 class BundleOut(BaseModel):
@@ -209,6 +230,21 @@ def needs(bundle_id: UUID, kind: LayerKind, work: WorkDep, actor: ActorDep, targ
 def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDep) -> object:
     """Say how many licences of an app the town owns."""
     return LicenceTotal(total=licences.set_total(work, actor, app_id, body.total).total)
+
+
+@router.put("/towns/{town_id}/licence-token", response_model=TokenOut, operation_id="put_licence_token")
+def put_token(town_id: UUID, body: TokenIn, work: WorkDep, actor: ActorDep) -> object:
+    """Install the town's content token for Apps and Books; licences are compared at once."""
+    row = install_token(work, actor, town_id, body.content)
+    work.later(Topic.LICENCES, town_id)
+    return row
+
+
+@router.get("/towns/{town_id}/licence-token", response_model=TokenOut | None, operation_id="get_licence_token")
+def get_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """How the town's content token stands. The token itself is never shown."""
+    actor.require(Permission.SEE, town_id)
+    return VppRepository(work.session).token(town_id)
 
 
 @router.get("/licences", response_model=list[PoolOut], operation_id="list_licences")

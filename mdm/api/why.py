@@ -59,7 +59,7 @@ class GuardianWhy(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """All that holds for a tablet at an instant."""
+    """All that holds for a tablet at an instant. `left_out`: what its system does not understand, or its payloads cannot bear."""
 
     at: datetime
     mode: Mode
@@ -68,6 +68,7 @@ class WhyOut(BaseModel):
     until: datetime | None
     settings: list[SettingWhy]
     guardians: list[GuardianWhy]
+    left_out: list[str]
 
 
 class Step(BaseModel):
@@ -109,6 +110,7 @@ def explain(
             GuardianWhy(kind=each.rule.kind, subject=each.rule.subject, standing=each.standing, why=each.why)
             for each in found.guardians
         ],
+        left_out=list(found.left_out),
     )
 
 

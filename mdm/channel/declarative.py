@@ -63,8 +63,8 @@ def _status(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollm
         state.declarations = dict(report.declarations)
     first = state.reported_at is None
     state.errors, state.reported_at = list(report.errors), work.now
-    if first:
-        work.later(Topic.DECIDE, enrollment.tablet_id)  # it has proved that it understands declarations
+    if first or "app" in items:
+        work.later(Topic.DECIDE, enrollment.tablet_id)  # it has proved that it understands declarations, or tells of its apps
     _compare(work, repository, enrollment, state)
     return EMPTY
 

@@ -25,6 +25,7 @@ class Topic(StrEnum):
     ANSWER = "answer"  # key: command id; read a stored answer and apply its effects
     DECIDE = "decide"  # key: tablet id; desired minus reported
     CHECKED_IN = "checked_in"  # key: enrollment id; it has just become enrolled
+    LICENCES = "licences"  # key: town id; compare with Apps and Books
     RENEW = "renew"  # key: enrollment id; its certificate is due
 
 

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     scep_allow_rsa1024: bool = False
     certificate_days: int = Field(398, ge=2, le=3650, description="Life of a device certificate, in days.")
     challenge_minutes: int = Field(60, ge=1, le=10080, description="Life of a SCEP challenge, and retry window.")
+    apps_and_books_url: str = Field(
+        "https://vpp.itunes.apple.com/mdm/v2", description="Apple's licence service, or a test server."
+    )
     token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
     declarative_from: str = Field("17.0", description="iPadOS from which policy goes out as declarations; empty: never.")
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")

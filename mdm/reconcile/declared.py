@@ -16,7 +16,7 @@ from mdm.protocol.commands.profiles import RemoveProfile
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
 from mdm.queue.service import AnsweredCommand, Timing
-from mdm.reconcile.models import TabletProfile
+from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.desired import Desired
 from profiles.modes.kinds import Mode
@@ -110,6 +110,48 @@ def _repair(state: DeclarativeState, why: str) -> bool:
         state.problem = why[:200]
         return False
     return True
+
+
+def awaits_proof(work: Work, channel: DeviceEnrollment, wanted: Desired, state: DeclarativeState | None) -> bool:
+    """Whether apps should wait a moment, because the tablet will soon have proved that they can be declared."""
+    if not work.settings.declarative_apps or wanted.declaration_set is None or channel.enrolled_at is None:
+        return False
+    until = channel.enrolled_at + PATIENCE
+    if (state is not None and (state.problem or state.reported_at)) or work.now >= until:
+        return False
+    work.later(Topic.DECIDE, channel.tablet_id, not_before=until)
+    return True
+
+
+_APP_STATES = {
+    "managed": (AppState.INSTALLED, AppReason.INSTALLED),
+    "failed": (AppState.FAILED, AppReason.DOWNLOAD_FAILED),
+    "managed-but-uninstalled": (AppState.WAITING, AppReason.USER_REJECTED),
+    "prompting-for-consent": (AppState.WAITING, AppReason.WAITING_CONTACT),
+}
+
+
+def note_apps(work: Work, tablet_id: UUID, wanted: Desired, known: Mapping[UUID, TabletApp], state: DeclarativeState) -> None:
+    """Where the declared apps stand, as the tablet last reported them (status item `app.managed.list`)."""
+    listed = ((state.items or {}).get("app") or {}).get("managed", {}).get("list", [])
+    said = {row.get("identifier"): row.get("state") for row in listed if isinstance(row, dict)}
+    for app in wanted.apps:
+        if not app.is_installed_by_us:
+            continue
+        word = said.get(app.bundle_identifier)
+        now = _APP_STATES.get(str(word)) or (
+            (AppState.INSTALLING, AppReason.INSTALLING) if word else (AppState.WAITING, AppReason.WAITING_CONTACT)
+        )
+        row = known.get(app.app_id)
+        if row is None:
+            row = TabletApp(tablet_id=tablet_id, app_id=app.app_id, state=now[0], reason=now[1], attempts=0, changed_at=work.now)
+            work.session.add(row)
+        elif (row.state, row.reason) != now:
+            row.state, row.reason, row.changed_at = *now, work.now
+    kept = {app.app_id for app in wanted.apps}
+    for app_id, row in known.items():
+        if app_id not in kept:
+            work.session.delete(row)  # its declaration is gone, and the app with it
 
 
 def retire_profile(work: Work, channel: DeviceEnrollment, row: TabletProfile | None, state: DeclarativeState) -> None:

@@ -24,7 +24,7 @@ from mdm.push.service import active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import Timing
-from mdm.reconcile.declared import announce, is_declared, probe, retire_profile
+from mdm.reconcile.declared import announce, awaits_proof, is_declared, note_apps, probe, retire_profile
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.bundles import licences
@@ -91,7 +91,9 @@ def _command(
             retire_profile(work, channel, profiles.get(tablet_id), states[channel.id])
         elif _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
             orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
-        if not (tablet_id in declared and work.settings.declarative_apps):
+        if tablet_id in declared and work.settings.declarative_apps:
+            note_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), states[channel.id])
+        elif not awaits_proof(work, channel, wanted, states.get(channel.id)):
             orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), licensed)
             surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
             orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]

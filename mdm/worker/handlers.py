@@ -16,6 +16,7 @@ from mdm.kit.work import Runtime, Work
 from mdm.push.service import push_due
 from mdm.reconcile import answers as reconcile_answers
 from mdm.reconcile import service as reconcile
+from profiles.bundles.vpp.service import synchronise
 
 log = structlog.get_logger()
 LEASE = timedelta(minutes=2)
@@ -57,11 +58,29 @@ HANDLERS: dict[Topic, Callable[[Work, list[str]], None]] = {
 }
 
 
+def licences_due(runtime: Runtime) -> int:
+    """Compare the licences of towns with Apps and Books; one whose service is away is tried again later."""
+    with runtime.work() as work:
+        rows = outbox.claim(work.session, work.now, Topic.LICENCES, 20, LEASE)
+    for row in rows:
+        synced = synchronise(runtime, UUID(row.key))
+        with runtime.work() as work:
+            if synced.problem is None:
+                outbox.done(work.session, [row])
+            else:
+                outbox.failed(work.session, row.id, work.now, synced.problem)
+    return len(rows)
+
+
+#: What talks to the outside opens its units of work itself, around the talk.
+_OUTSIDE: dict[Topic, Callable[[Runtime], int]] = {Topic.PUSH: push_due, Topic.LICENCES: licences_due}
+
+
 def drain(runtime: Runtime, topic: Topic) -> int:
     """Do what is due of one topic until nothing is. Returns how many jobs were taken."""
     taken = 0
     while True:
-        count = push_due(runtime) if topic is Topic.PUSH else _drain_once(runtime, topic)
+        count = _OUTSIDE[topic](runtime) if topic in _OUTSIDE else _drain_once(runtime, topic)
         taken += count
         if count == 0:
             return taken

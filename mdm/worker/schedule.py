@@ -7,16 +7,25 @@ from typing import Any
 
 from enrollment.people.imports.service import purge_imports
 from mdm.care.positions import purge as purge_care
+from mdm.kit.outbox import Topic
 from mdm.kit.work import Work
 from mdm.privacy.retention import run_next
 from mdm.queue.service import reap
 from mdm.reconcile.rollouts import watch
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
+from profiles.bundles.vpp.repository import VppRepository
 
 Act = Callable[[Work], object]
 
+
+def compare_licences(work: Work) -> None:
+    """Several times a day, the licences of every town that has a token: notifications may be lost."""
+    work.later(Topic.LICENCES, *VppRepository(work.session).towns_with_token())
+
+
 HOUSEKEEPING: dict[str, Act] = {
     "modes": change_modes,
+    "licences": compare_licences,
     "reap": reap,
     "renewals": renewals,
     "refresh": refresh_stale,

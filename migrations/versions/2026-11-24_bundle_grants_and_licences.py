@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("returned", sa.Boolean(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_licence_app_id_app"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_licence_tablet_id_tablet"), ondelete="CASCADE"),

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from profiles.bundles.models import Licence, LicencePool, LicenceState
+from profiles.bundles.vpp.models import LicenceToken
 
 HELD = (LicenceState.RESERVED, LicenceState.ASSIGNED)
 
@@ -59,3 +60,7 @@ class LicenceRepository:
         key = next(iter(chosen.c))
         holding = select(Licence.tablet_id).where(Licence.app_id == app_id, Licence.state.in_(HELD))
         return self.session.scalar(select(func.count()).select_from(chosen).where(key.not_in(holding))) or 0
+
+    def has_token(self, town_id: UUID) -> bool:
+        """Whether the town's licences come from Apps and Books."""
+        return self.session.scalar(select(LicenceToken.id).where(LicenceToken.town_id == town_id)) is not None

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from mdm.kit import audit
+from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 from profiles.bundles.licence_repository import LicenceRepository
@@ -111,11 +112,17 @@ def reserve(work: Work, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID])
         if row is None:
             row = Licence(app_id=app_id, tablet_id=tablet_id, town_id=town_id)
             work.session.add(row)
-        row.state, row.since, row.until = LicenceState.RESERVED, work.now, None
+        row.state, row.since, row.until, row.returned = LicenceState.RESERVED, work.now, None, False
         served.add(tablet_id)
         free -= 1
     work.session.flush()
-    return served
+    if not repository.has_token(town_id):
+        return served
+    # Licences come from a service: what is reserved must be given before the tablet may install.
+    given = {t for t, row in repository.licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
+    if served - given:
+        work.later(Topic.LICENCES, town_id)
+    return given
 
 
 def installed(work: Work, app_id: UUID, tablet_id: UUID) -> None:
@@ -130,3 +137,4 @@ def release(work: Work, app_id: UUID, tablet_id: UUID) -> None:
     row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
     if row is not None and row.state is not LicenceState.IN_GRACE:
         row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
+        work.later(Topic.LICENCES, row.town_id)

@@ -102,3 +102,5 @@ class Licence(TownOwned, Base):
     state: Mapped[LicenceState] = mapped_column(EnumText(LicenceState))
     since: Mapped[datetime] = mapped_column(Utc)
     until: Mapped[datetime | None] = mapped_column(Utc)
+    #: Whether the licence service has taken it back.
+    returned: Mapped[bool] = mapped_column(default=False)

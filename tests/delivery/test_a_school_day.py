@@ -24,6 +24,7 @@ from mdm.kit.clock import ManualClock
 from mdm.kit.scope import Role
 from mdm.simulator import SimulatedTablet, applying, declarative, reporting
 from mdm.simulator.hardware import Hardware
+from mdm.simulator.store import AppStore
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.desired import content_in
 from profiles.modes.kinds import Mode
@@ -279,3 +280,22 @@ async def _silent(day: Day) -> None:
         mode, wanted = day.wanted(tablet.serial)
         assert mode is Mode.SCHOOL
         assert {key: _plain(value) for key, value in tablet.restrictions.items()} == wanted
+
+
+def test_apps_may_be_declared_too(engine: Engine, tmp_path: Path, clock: ManualClock) -> None:
+    with live_server(engine, KEYRING, tmp_path / "data", clock, token_minutes=60_000, declarative_apps=True) as server:
+        _run(_apps, Day(server, clock))
+
+
+async def _apps(day: Day) -> None:
+    day.author()
+    await day.enrol()
+    tablet = day.tablets["new"]
+    tablet.device.store = AppStore(names={895485086: "org.scratchjr.ipad"}, seconds=0)
+    day.to("09:00")
+    await day.talk()
+    assert not any("InstallApplication" in told.request_types for told in tablet.history), "no command installs a declared app"
+    assert "org.scratchjr.ipad" in tablet.apps
+    [row] = day.admin.get("/tablets", params={"q": tablet.serial}).json()
+    [app] = day.admin.get(f"/tablets/{row['id']}").json()["apps"]
+    assert (app["state"], app["reason"]) == ("installed", "installed")

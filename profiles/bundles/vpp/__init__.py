@@ -1,0 +1,1 @@
+"""Apple's Apps and Books: device licences bought by a town (school-services.md section C)."""

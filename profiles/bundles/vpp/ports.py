@@ -1,0 +1,83 @@
+"""What the product asks of a licence service, and what can go wrong. Plain values; the adapters are beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Trouble(StrEnum):
+    """What to do about a failure."""
+
+    TOKEN = "token"  # noqa: S105 - a word: a person must bring a new token
+    RETRY = "retry"
+    PERMANENT = "permanent"
+
+
+class LicenceServiceError(Exception):
+    """The service refused or could not be reached. `retry_after` in seconds, when it said so."""
+
+    def __init__(self, trouble: Trouble, number: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{number} {message}"[:200])
+        self.trouble, self.number, self.retry_after = trouble, number, retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """An app that the location owns licences of."""
+
+    adam_id: int
+    total: int
+    assigned: int
+    available: int
+    assignable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Whose licences a token gives, until when, and which server used it last."""
+
+    name: str
+    uid: str
+    expires: datetime | None
+    claimed_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One licence that could not be moved."""
+
+    number: int
+    adam_id: int
+    serial: str
+
+
+class LicenceService(Protocol):
+    """One location's licences. Every method raises `LicenceServiceError`."""
+
+    def location(self) -> Location:
+        """Whose token it is."""
+        ...
+
+    def claim(self, server_id: str, name: str) -> None:
+        """Say that this server uses the token from now on."""
+        ...
+
+    def assets(self) -> list[Asset]:
+        """Everything the location owns, read until two pages agree on the version."""
+        ...
+
+    def assigned(self, adam_id: int) -> list[str]:
+        """The serial numbers that hold a licence of an app."""
+        ...
+
+    def associate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+        """Give licences, and wait until it is done."""
+        ...
+
+    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+        """Take licences back, and wait until it is done."""
+        ...
