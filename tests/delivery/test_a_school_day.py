@@ -292,7 +292,6 @@ async def _apps(day: Day) -> None:
     await day.enrol()
     tablet = day.tablets["new"]
     tablet.device.store = AppStore(names={895485086: "org.scratchjr.ipad"}, seconds=0)
-    day.to("09:00")
     await day.talk()
     assert not any("InstallApplication" in told.request_types for told in tablet.history), "no command installs a declared app"
     assert "org.scratchjr.ipad" in tablet.apps
