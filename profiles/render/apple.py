@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from profiles.catalog.settings import Kind, Setting
+from profiles.catalog.settings import RESTRICTIONS, Kind, Setting
 
 #: One identifier for every version: the newer replaces the older on the tablet.
 IDENTIFIER = "fr.cartable.policy"
@@ -120,6 +120,8 @@ def _restrictions(
         setting = catalog.get(key)
         if setting is None or not setting.supports(os, supervised=supervised) or setting.problem(value):
             left_out.append(key)
+        elif setting.payload != RESTRICTIONS:
+            left_out.append(key)  # another payload's: never among the restrictions
         else:
             rendered[key] = float(value) if setting.kind is Kind.REAL else value
     return rendered, left_out
