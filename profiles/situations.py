@@ -10,6 +10,7 @@ from enrollment.facts import TabletFacts
 from enrollment.places.models import Level
 from mdm.kit.work import Work
 from profiles.bundles.models import App
+from profiles.catalog.composites import expand
 from profiles.catalog.settings import catalog, version
 from profiles.engine.merge import Layer, Resolved, resolve
 from profiles.filters.models import WebFilter
@@ -123,7 +124,7 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if mode in MODE_FLOOR:
         layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
     if situation.town_id in policy.floors:
-        layers.append(Layer("town floor", town, policy.floors[situation.town_id], binding=True))
+        layers.append(Layer("town floor", town, expand(policy.floors[situation.town_id]), binding=True))
     bundles = [policy.apps[app_id].bundle_identifier for app_id in situation.apps]
     if bundles:
         layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))

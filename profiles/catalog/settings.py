@@ -18,7 +18,7 @@ __all__ = ["RESTRICTIONS", "Field", "Group", "Kind", "Merge", "Setting", "Slot",
 
 #: In the order in which people read them.
 FILES = (
-    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts",
+    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "own",
 )  # fmt: skip
 RESTRICTIONS = "com.apple.applicationaccess"
 
