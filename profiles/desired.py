@@ -94,7 +94,7 @@ def compile_situation(work: Work, situation: Situation, policy: Policy) -> Compi
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
-    distinct: dict[bytes, Rendered] = {}
+    distinct: dict[str, Rendered] = {}
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
     made = Compiled(situation, contents, whole)
     if is_declarative(situation, work):
@@ -130,8 +130,8 @@ def is_declarative(situation: Situation, work: Work) -> bool:
     return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
 
 
-def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rendered:
-    key = dump([content.restrictions, content.web])
+def _once(distinct: dict[str, Rendered], town: str, content: Content) -> Rendered:
+    key = content.digest
     if key not in distinct:
         rendered = render(town, content)
         assert rendered is not None  # a whole profile may be empty, it is still a profile
@@ -141,7 +141,7 @@ def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rende
 
 def _part(content: Content) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
-    return "mode." + hashlib.sha256(dump([content.restrictions, content.web])).hexdigest()[:16]
+    return f"mode.{content.digest[:16]}"
 
 
 def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
