@@ -96,7 +96,7 @@ def compile_situation(work: Work, situation: Situation, policy: Policy) -> Compi
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
-    distinct: dict[bytes, Rendered] = {}
+    distinct: dict[str, Rendered] = {}
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
     made = Compiled(situation, contents, whole)
     if is_declarative(situation, work):
@@ -145,8 +145,8 @@ def is_declarative(situation: Situation, work: Work) -> bool:
     return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
 
 
-def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rendered:
-    key = dump([content.restrictions, content.others])
+def _once(distinct: dict[str, Rendered], town: str, content: Content) -> Rendered:
+    key = content.digest
     if key not in distinct:
         rendered = render(town, content)
         assert rendered is not None  # a whole profile may be empty, it is still a profile
@@ -156,7 +156,7 @@ def _once(distinct: dict[bytes, Rendered], town: str, content: Content) -> Rende
 
 def _part(content: Content) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
-    return "mode." + hashlib.sha256(dump([content.restrictions, content.others])).hexdigest()[:16]
+    return f"mode.{content.digest[:16]}"
 
 
 def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:

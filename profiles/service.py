@@ -15,7 +15,7 @@ from mdm.kit.work import Work
 from profiles.bundles import licences
 from profiles.bundles.models import App, AppBundle, BundleGrant, GrantStanding
 from profiles.bundles.rules import GRANTABLE
-from profiles.catalog.settings import catalog
+from profiles.catalog.composites import vocabulary
 from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, LicencesShort, ListTooLong
 from profiles.filters.models import WebFilter
 from profiles.filters.rules import MAX_BUILT_IN
@@ -42,7 +42,7 @@ def write_floor(work: Work, actor: Actor, town_id: UUID, settings: dict[str, Any
     """Save a new version of the floor. Raises `BadSetting` with the field named; the former versions stay."""
     actor.require(Permission.AUTHOR, town_id)
     for key, value in settings.items():
-        known = catalog().get(key)
+        known = vocabulary().get(key)
         problem = "unknown setting" if known is None else known.problem(value)
         if problem:
             raise BadSetting(field=key[:80], why=problem)

@@ -10,6 +10,7 @@ from enrollment.facts import TabletFacts
 from mdm.kit.work import Work
 from profiles.bundles.models import App
 from profiles.bundles.rules import Apps, Granted, apps_for
+from profiles.catalog.composites import expand
 from profiles.catalog.settings import catalog, version
 from profiles.engine.merge import Layer, Resolved, resolve
 from profiles.filters.models import FilterDelivery, WebFilter
@@ -128,7 +129,7 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if mode in MODE_FLOOR:
         layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
     if situation.town_id in policy.floors:
-        layers.append(Layer("town floor", town, policy.floors[situation.town_id], binding=True))
+        layers.append(Layer("town floor", town, expand(policy.floors[situation.town_id]), binding=True))
     bundles = _identifiers(policy, (*situation.apps.required, *situation.apps.available))
     if bundles:
         layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))

@@ -74,7 +74,9 @@ class Resolved:
 
 
 _HOLD = (Standing.WINS, Standing.CONTRIBUTES)
-_LISTS = (Merge.INTERSECTION, Merge.UNION)
+_LISTS = (Merge.INTERSECTION, Merge.UNION, Merge.EACH)
+#: Lists to which every layer adds; a narrower one does not replace what a wider one said.
+_ADDED_UP = (Merge.UNION, Merge.EACH)
 
 
 def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str, Resolved]:
@@ -90,7 +92,9 @@ def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str
 def _resolved(setting: Setting, said: Sequence[tuple[Layer, Any]]) -> Resolved:
     binding = [(layer, value) for layer, value in said if layer.binds(setting.key)]
     chosen, overridden = _chosen(setting, [(layer, value) for layer, value in said if not layer.binds(setting.key)])
-    value = merge(setting.merge, [own for _, own in (*binding, *chosen)])
+    # Strongest first: what binds, then the narrowest choice.
+    strongest = (*binding, *sorted(chosen, key=lambda each: -each[0].depth))
+    value = merge(setting, [own for _, own in strongest])
     voices = [_voice(setting, layer, own, value) for layer, own in (*binding, *chosen)]
     voices += [Voice(layer.name, own, False, Standing.OVERRIDDEN, layer.author) for layer, own in reversed(overridden)]
     return Resolved(setting.key, value, tuple(sorted(voices, key=lambda voice: voice.standing not in _HOLD)))
@@ -100,35 +104,52 @@ def _chosen(
     setting: Setting, said: Sequence[tuple[Layer, Any]]
 ) -> tuple[Sequence[tuple[Layer, Any]], Sequence[tuple[Layer, Any]]]:
     """The open opinions that count, and those that a narrower layer overrides. Lists that forbid add up over all layers."""
-    if not said or setting.merge is Merge.UNION:
+    if not said or setting.merge in _ADDED_UP:
         return said, ()
     narrowest = max(layer.depth for layer, _ in said)
     return [each for each in said if each[0].depth == narrowest], [each for each in said if each[0].depth != narrowest]
 
 
 def _voice(setting: Setting, layer: Layer, own: Any, value: Any) -> Voice:
-    if _same(own, value):
+    if _same(setting, own, value):
         standing = Standing.WINS
     else:
         standing = Standing.CONTRIBUTES if setting.merge in _LISTS else Standing.LOOSER
     return Voice(layer.name, own, layer.binds(setting.key), standing, layer.author)
 
 
-def merge(rule: Merge, values: Sequence[Any]) -> Any:
+def merge(setting: Setting, values: Sequence[Any]) -> Any:
     """Merge opinions, strongest first. Lists come out sorted, so that order never changes a configuration."""
-    return _RULES[rule](values)
+    return _RULES[setting.merge](setting, values)
 
 
-_RULES: dict[Merge, Callable[[Sequence[Any]], Any]] = {
-    Merge.ALL: all,
-    Merge.ANY: any,
-    Merge.SMALLEST: min,
-    Merge.LARGEST: max,
-    Merge.INTERSECTION: lambda values: sorted(set.intersection(*(set(value) for value in values))),
-    Merge.UNION: lambda values: sorted(set().union(*values)),
-    Merge.AGREE: lambda values: values[0],
+def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
+    return min((value for value in values if value), default=0)
+
+
+def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
+    """Every entry once; of two that are the same, the one said by the strongest."""
+    found: dict[str, Any] = {}
+    for value in values:
+        for entry in value:
+            found.setdefault(setting.identify(entry), entry)
+    return [found[which] for which in sorted(found)]
+
+
+_RULES: dict[Merge, Callable[[Setting, Sequence[Any]], Any]] = {
+    Merge.ALL: lambda _, values: all(values),
+    Merge.ANY: lambda _, values: any(values),
+    Merge.SMALLEST: lambda _, values: min(values),
+    Merge.SMALLEST_BUT_ZERO: _smallest_but_zero,
+    Merge.LARGEST: lambda _, values: max(values),
+    Merge.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
+    Merge.UNION: lambda _, values: sorted(set().union(*values)),
+    Merge.EACH: _each,
+    Merge.AGREE: lambda _, values: values[0],
 }
 
 
-def _same(own: Any, value: Any) -> bool:
-    return bool(sorted(own) == value if isinstance(own, list) and all(isinstance(x, str) for x in own) else own == value)
+def _same(setting: Setting, own: Any, value: Any) -> bool:
+    if setting.merge in (Merge.INTERSECTION, Merge.UNION):
+        return bool(sorted(own) == value)
+    return bool(merge(setting, [own]) == value)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from enrollment.facts import facts_for
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
-from profiles.catalog.settings import catalog
+from profiles.catalog.composites import expand, vocabulary
 from profiles.engine.diff import Change, diff
 from profiles.errors import BadSetting
 from profiles.layers import service
@@ -46,7 +46,7 @@ def preview(
 ) -> Preview:
     """What this version of the layer would change, tablet by tablet, setting by setting. Raises `BadSetting`."""
     layer = service.find(work, actor, layer_id)
-    problem = wrong(settings, locks, catalog())
+    problem = wrong(settings, locks, vocabulary())
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     facts = facts_for(work, service.reach(work, actor, layer.id))
@@ -95,7 +95,7 @@ def _summed(
             known = effects.get(key)
             effects[key] = (change, modes | (known[1] if known else set()), count + (known[2] if known else 0))
     touched = {change.key for change, _, _ in effects.values()}
-    said = {key for part in settings.values() for key in part}
+    said = {key for part in settings.values() for key in expand(part)}
     overruled = tuple(sorted(said - touched))
     return Preview(
         tablets=total,
@@ -116,7 +116,7 @@ def _in_vain(
     overruled: Sequence[str],
 ) -> tuple[str, ...]:
     """The settings that a lock above keeps stricter than the draft wants."""
-    wanted = {key: value for part in settings.values() for key, value in part.items() if key in overruled}
+    wanted = {key: value for part in settings.values() for key, value in expand(part).items() if key in overruled}
     held: set[str] = set()
     for _, after, _ in groups[:1]:
         now = resolved(after, with_draft, Mode.SCHOOL)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from profiles.catalog.settings import Setting
+from profiles.catalog.fields import Field
 from profiles.engine.merge import Layer
-from profiles.layers.kinds import ALWAYS, LayerKind, StageKind, TabletRole, values_in
+from profiles.layers.kinds import ALWAYS, LayerKind, StageKind, TabletRole, locked_in, values_in
 from profiles.modes.kinds import Mode
 
 MAX_SETTINGS = 400
@@ -65,7 +65,7 @@ class Authored:
         """What it says in a mode. The operator's layer binds as a whole: it is the floor."""
         label = f"{self.kind.value} {self.name}" if self.name else self.kind.value
         values, binding = values_in(self.settings, mode), self.kind is LayerKind.OPERATOR
-        return Layer(label, self.kind.depth, values, self.locks, binding=binding, author=self.author)
+        return Layer(label, self.kind.depth, values, locked_in(self.settings, self.locks), binding=binding, author=self.author)
 
 
 def targets(kind: LayerKind, place: Place) -> set[str]:
@@ -94,7 +94,7 @@ def in_force(authored: Iterable[Authored], place: Place) -> tuple[Authored, ...]
     return tuple(sorted(chosen.values(), key=lambda each: (each.kind.depth, each.name, str(each.layer_id))))
 
 
-def wrong(settings: Mapping[str, Any], locks: Iterable[str], catalog: Mapping[str, Setting]) -> tuple[str, str] | None:
+def wrong(settings: Mapping[str, Any], locks: Iterable[str], vocabulary: Mapping[str, Field]) -> tuple[str, str] | None:
     """The first thing in a layer that is not acceptable: the field's path and why. None: all is well."""
     if sum(len(part) if isinstance(part, Mapping) else 1 for part in settings.values()) > MAX_SETTINGS:
         return "settings", f"more than {MAX_SETTINGS} settings"
@@ -106,7 +106,7 @@ def wrong(settings: Mapping[str, Any], locks: Iterable[str], catalog: Mapping[st
         if not isinstance(part, Mapping):
             return f"settings.{mode}", "not a set of settings"
         for key, value in part.items():
-            known = catalog.get(key)
+            known = vocabulary.get(key)
             problem = "unknown setting" if known is None else known.problem(value)
             if problem:
                 return f"settings.{mode}.{key[:80]}", problem

@@ -14,7 +14,7 @@ from mdm.kit import audit
 from mdm.kit.errors import Forbidden
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
-from profiles.catalog.settings import catalog
+from profiles.catalog.composites import vocabulary
 from profiles.errors import BadSetting
 from profiles.layers.errors import BadTarget, CannotPublish, LayerNotFound, VersionNotFound
 from profiles.layers.kinds import LayerKind, StageKind, VersionState
@@ -78,7 +78,7 @@ def save_draft(
     """Save a new version as a draft; nothing changes on tablets. Raises `BadSetting` with the field named."""
     layer = find(work, actor, layer_id)
     _require(actor, layer.town_id, layer.school_id)
-    problem = wrong(settings, locks, catalog())
+    problem = wrong(settings, locks, vocabulary())
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     repository = LayerRepository(work.session)

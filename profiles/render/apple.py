@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import plistlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
-from profiles.catalog.settings import Kind, Setting
+from profiles.catalog.settings import Setting
+from profiles.render.payloads import NAMESPACE, Planned, Tablet, payload, payloads, plan, with_needs
 
 #: One identifier for every version: the newer replaces the older on the tablet.
 IDENTIFIER = "fr.cartable.policy"
-_NAMESPACE = UUID("4d7b4f0a-3b1e-4f6d-8a43-8e5d52cf4f5e")
+_RESTRICTIONS = "restrictions"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """What one tablet shall hold in one mode: payload slots with their content, and the settings left out.
 
-    A slot is a place that exists once on a tablet: a restriction by its key, another payload by its type.
+    A slot is a place that exists once on a tablet: restrictions by key, the composed filter by its payload types, every other
+    payload as a whole.
     """
 
     restrictions: Mapping[str, Any]
     others: Mapping[str, Mapping[str, Any]]
     left_out: tuple[str, ...]
+    more: Mapping[str, Planned] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal characters: the same, the same content."""
+        more = {slot: [planned.type, planned.content] for slot, planned in self.more.items()}
+        parts = json.dumps([self.restrictions, self.others, more], sort_keys=True, default=repr)
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,14 @@ def content_of(
     supervised: bool | None,
 ) -> Content:
     """What a tablet can take of the values. A setting that it cannot is left out and named, never an error."""
-    restrictions, left_out = _restrictions(values, catalog, os=os, supervised=supervised)
-    return Content(restrictions, others, tuple(left_out))
+    planned = plan(values, catalog, Tablet(os, supervised))
+    # What was composed (the filter) exists once: a layer's own payload of that type would be a second one.
+    second = [slot for slot, each in planned.slots.items() if each.type in others]
+    more = {slot: each for slot, each in planned.slots.items() if slot not in second}
+    restrictions = more.pop(_RESTRICTIONS).content if _RESTRICTIONS in more else {}
+    # What the product itself answers is no payload; until something answers it, it is left out as well.
+    refused = (*map(str, planned.left_out), *planned.own, *second)
+    return Content(restrictions, others, refused, more)
 
 
 def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]:
@@ -64,28 +81,38 @@ def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]
         for key, value in first.restrictions.items()
         if all(key in each.restrictions and each.restrictions[key] == value for each in every)
     }
-    shared = {kind: content for kind, content in first.others.items() if all(each.others.get(kind) == content for each in every)}
-    common = Content(same, shared, first.left_out)
+    composed = {
+        kind: content for kind, content in first.others.items() if all(each.others.get(kind) == content for each in every)
+    }
+    shared = [slot for slot, planned in first.more.items() if all(each.more.get(slot) == planned for each in every)]
+    common = Content(same, composed, first.left_out, _part_of(first.more, shared))
     own = {
         mode: Content(
             {key: value for key, value in each.restrictions.items() if key not in same},
-            {kind: content for kind, content in each.others.items() if kind not in shared},
+            {kind: content for kind, content in each.others.items() if kind not in composed},
             (),
+            # A certificate that a mode's own payload refers to travels with it, even if all modes have it.
+            _part_of(each.more, [slot for slot in each.more if slot not in shared]),
         )
         for mode, each in contents.items()
     }
     return common, own
 
 
+def _part_of(more: Mapping[str, Planned], slots: Sequence[str]) -> dict[str, Planned]:
+    return {planned.slot: planned for planned in with_needs(more, slots)}
+
+
 def render(town: str, content: Content, part: str = "") -> Rendered | None:
     """Render one profile; None when it would hold nothing. `part` makes the identifier of a profile that others accompany."""
     identifier = f"{IDENTIFIER}.{part}" if part else IDENTIFIER
-    payloads = []
+    made = []
     if content.restrictions:
-        payloads.append(_payload(town, identifier, "com.apple.applicationaccess", "restrictions", content.restrictions))
+        made.append(payload(town, identifier, "com.apple.applicationaccess", _RESTRICTIONS, content.restrictions))
     for kind, other in sorted(content.others.items()):
-        payloads.append(_payload(town, identifier, kind, kind.rpartition(".")[2], other))
-    if part and not payloads:
+        made.append(payload(town, identifier, kind, kind.rpartition(".")[2], other))
+    made += payloads(town, identifier, content.more.values())
+    if part and not made:
         return None
     profile = {
         "PayloadType": "Configuration",
@@ -94,33 +121,8 @@ def render(town: str, content: Content, part: str = "") -> Rendered | None:
         "PayloadDisplayName": "Cartable",
         "PayloadDescription": "Règles de la tablette / Rules of this tablet",
         "PayloadScope": "System",
-        "PayloadContent": payloads,
+        "PayloadContent": made,
     }
     # The UUID comes from the content: a ProfileList then proves which version a tablet has.
-    uuid = str(uuid5(_NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
+    uuid = str(uuid5(NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
     return Rendered(identifier, uuid, plistlib.dumps({**profile, "PayloadUUID": uuid}))
-
-
-def _restrictions(
-    values: Mapping[str, Any], catalog: Mapping[str, Setting], *, os: tuple[int, ...] | None, supervised: bool | None
-) -> tuple[dict[str, Any], list[str]]:
-    rendered: dict[str, Any] = {}
-    left_out = []
-    for key, value in sorted(values.items()):
-        setting = catalog.get(key)
-        if setting is None or not setting.supports(os, supervised=supervised) or setting.problem(value):
-            left_out.append(key)
-        else:
-            rendered[key] = float(value) if setting.kind is Kind.REAL else value
-    return rendered, left_out
-
-
-def _payload(town: str, identifier: str, kind: str, slot: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A payload whose identifier and UUID stay the same over all versions of one town's policy."""
-    return {
-        "PayloadType": kind,
-        "PayloadVersion": 1,
-        "PayloadIdentifier": f"{identifier}.{slot}",
-        "PayloadUUID": str(uuid5(_NAMESPACE, f"{town}/{identifier}/{slot}")).upper(),
-        **content,
-    }

@@ -175,3 +175,10 @@ def test_why_costs_the_same_number_of_statements_for_any_number_of_layers(work: 
     for target in ("CE2", "CM2"):
         put(work, place.layer(work, LayerKind.GRADE, target), {"allowCamera": False})
     assert count() == before
+
+
+def test_a_layer_speaks_the_towns_own_words_and_a_lock_on_one_flows_down(work: Work, place: Place) -> None:
+    tablet = place.tablets[0][0]
+    put(work, place.layer(work, LayerKind.TOWN), {"ai": False, "messages": False}, ("ai",))
+    put(work, place.layer(work, LayerKind.CLASS, str(place.classes[0].id)), {"ai": True, "messages": True})
+    assert (value(work, tablet, "allowWritingTools"), value(work, tablet, "allowChat")) == (False, True)
