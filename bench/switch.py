@@ -1,0 +1,136 @@
+"""`python -m bench.switch`: a change of mode for many simulated tablets, from the boundary to the last confirmed report.
+
+The tablets are whole simulated iPads over real HTTPS; they, the server, the worker and PostgreSQL share the machine. Pushes are
+left out: the tablets ask in turns, as fast as they can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from bench import fleet
+from bench.__main__ import _database, _machine, _progress, _settle
+from bench.serving import PUBLIC_URL, serving
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from enrollment.places.models import Town
+from enrollment.tablets.repository import TabletRepository
+from mdm.composition import compose
+from mdm.devices.models import DeclarativeState
+from mdm.kit.migrate import upgrade
+from mdm.kit.outbox import Topic
+from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+from mdm.push.certificates import ensure_simulated_certificate
+from mdm.simulator import SimulatedTablet
+from mdm.simulator.device import Device, Enrolment
+from mdm.simulator.hardware import Hardware
+from mdm.simulator.profile import MdmSettings, Profile
+from mdm.worker.handlers import drain
+from profiles.modes import authoring
+from profiles.modes.kinds import Mode
+from profiles.modes.overrides import OverrideKind
+from profiles.repository import decide_again
+
+_ALWAYS = [{"kind": "school", "from": "00:00", "to": "24:00"}]
+_WEEK = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), _ALWAYS)
+AT_ONCE = 32
+
+
+def main() -> None:
+    """Measure one switch."""
+    parser = argparse.ArgumentParser(prog="python -m bench.switch")
+    parser.add_argument("--tablets", type=int, default=1000)
+    asked = parser.parse_args()
+    _machine()
+    with _database("postgresql") as (folder, url, pid):
+        runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
+        upgrade(runtime.engine)
+        with runtime.work() as work:
+            identity.ensure_authority(work)
+            tls.ensure_server_certificate(work, ["localhost"])
+            ensure_simulated_certificate(work)
+        _progress("seeding")
+        seeded = fleet.seed(runtime, asked.tablets)
+        with runtime.work() as work:
+            town_id = work.session.scalars(select(Town.id)).one()
+            authoring.write_calendar(work, SYSTEM, town_id, "own", periods=[], public=[], known_until=None)
+            authoring.write_timetable(work, SYSTEM, town_id, None, week=_WEEK, calendar="own", night=None)
+            decide_again(work, TabletRepository(work.session).of_town(town_id))
+        _settle(runtime)
+        with serving(folder, url, pid, https=True) as server:
+            tablets = [_tablet(runtime, each) for each in seeded]
+            _progress("bringing every tablet into its first mode")
+            asyncio.run(_until(runtime, tablets, Mode.SCHOOL))
+            before, started = server.cost(), time.perf_counter()
+            _boundary(runtime, town_id)
+            asyncio.run(_until(runtime, tablets, Mode.HOME))
+            took, cost = time.perf_counter() - started, server.cost() - before
+        count = len(tablets)
+        print(f"\n{count:,} tablets switched and confirmed in {took:.1f} s, {count / took:.0f} a second")
+        print(
+            f"per tablet: server {1000 * cost.server_cpu / count:.1f} ms, database {1000 * cost.database_cpu / count:.1f} ms, "
+            f"{cost.statements / count:.1f} statements and {cost.commits / count:.1f} commits of the server; the worker's are not among them"
+        )
+        runtime.engine.dispose()
+
+
+def _boundary(runtime: Runtime, town_id: UUID) -> None:
+    """From now on there is no school: what a boundary of the timetable does, at an instant that we choose."""
+    with runtime.work() as work:
+        today = work.now.date()
+        authoring.write_override(
+            work, SYSTEM, town_id, school_id=None, class_id=None, first=today, last=today, kind=OverrideKind.CLOSED
+        )
+
+
+def _tablet(runtime: Runtime, seeded: fleet.Seeded) -> SimulatedTablet:
+    hardware = replace(Hardware.made_from("switch", seeded.udid), udid=seeded.udid, os_version="26.1")
+    mdm = MdmSettings(
+        f"{PUBLIC_URL}/mdm", f"{PUBLIC_URL}/mdm/checkin", "com.apple.mgmt.External.bench", 8191, sign_message=True,
+        check_out=False, identity_uuid="", payload_identifier="", capabilities=(),
+    )  # fmt: skip
+    content = {"PayloadIdentifier": "bench", "PayloadUUID": seeded.udid, "PayloadType": "Configuration", "PayloadContent": []}
+    device = Device(hardware, enrolment=Enrolment(mdm, seeded.identity, Profile(content, ()), token_told=True))
+    return SimulatedTablet(PUBLIC_URL, device=device, ca=runtime.settings.secrets_dir / "tls-ca.pem")
+
+
+async def _until(runtime: Runtime, tablets: list[SimulatedTablet], mode: Mode) -> None:
+    """Let the worker work and the tablets ask, until every one has reported the mode."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(tablet: SimulatedTablet) -> None:
+        async with room:
+            told = await tablet.poll()
+            assert not told.surprises, told.surprises
+
+    while True:
+        await asyncio.to_thread(_work_off, runtime)
+        waiting = [tablet for tablet in tablets if tablet.mode != mode.value]
+        await asyncio.gather(*(ask(tablet) for tablet in waiting))
+        if _confirmed(runtime, mode) == len(tablets):
+            break
+    for tablet in tablets:
+        await tablet.close()
+
+
+def _work_off(runtime: Runtime) -> None:
+    for topic in (Topic.ANSWER, Topic.DECIDE):
+        drain(runtime, topic)
+
+
+def _confirmed(runtime: Runtime, mode: Mode) -> int:
+    statement = select(func.count()).where(DeclarativeState.mode == mode.value, DeclarativeState.confirmed_at.is_not(None))
+    with runtime.work() as work:
+        return work.session.scalar(statement) or 0
+
+
+if __name__ == "__main__":
+    main()
