@@ -20,7 +20,7 @@ from profiles.filters.render import payloads
 from profiles.models import Artefact, DeclarationSet
 from profiles.modes.kinds import Mode
 from profiles.modes.service import Timed, timed
-from profiles.render.apple import Content, Rendered, content_of, render, split
+from profiles.render.apple import Content, Rendered, apart, content_of, render, split
 from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
 from profiles.repository import PolicyRepository
 from profiles.situations import Policy, Situation, filter_in, read_policy, resolved, situation_of
@@ -54,6 +54,8 @@ class Desired:
     apps: tuple[WantedApp, ...]
     left_out: tuple[str, ...]
     declaration_set: str | None
+    #: The profile that goes by command beside declarations: the payload types that the operator keeps from them.
+    beside_sha256: str | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +66,7 @@ class Compiled:
     contents: Mapping[Mode, Content]
     whole: Mapping[Mode, Rendered]
     parts: tuple[Rendered, ...] = ()
+    beside: Mapping[Mode, Rendered] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
 
     @property
@@ -84,7 +87,8 @@ def desired_for(work: Work, facts: Iterable[TabletFacts], modes: Mapping[UUID, T
         made = compiled.get(situation.key)
         if made is None:
             made = compiled[situation.key] = compile_situation(work, situation, policy)
-        for rendered in (made.whole[now[tablet_id].mode], *made.parts):
+        mode = now[tablet_id].mode
+        for rendered in (made.whole[mode], *made.parts, *([made.beside[mode]] if mode in made.beside else ())):
             wanted[rendered.sha256] = (situation.town_id, rendered)
     _store(work, wanted, [each for each in compiled.values() if each.declared])
     return {
@@ -100,7 +104,10 @@ def compile_situation(work: Work, situation: Situation, policy: Policy) -> Compi
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
     made = Compiled(situation, contents, whole)
     if is_declarative(situation, work):
-        common, own = split(contents)
+        kept = work.settings.profile_payloads
+        pairs = {mode: apart(content, kept) for mode, content in contents.items()}
+        made.beside = {mode: _once(distinct, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty}
+        common, own = split({mode: declared for mode, (declared, _) in pairs.items()})
         base = render(town, common, "base")
         by_mode = {mode: render(town, content, _part(content)) for mode, content in own.items()}
         made.parts = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
@@ -202,4 +209,5 @@ def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
         apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps),
         left_out=made.contents[mode].left_out,
         declaration_set=made.set_token if made.declared else None,
+        beside_sha256=made.beside[mode].sha256 if mode in made.beside else None,
     )

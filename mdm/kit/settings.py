@@ -41,10 +41,13 @@ class Settings(BaseSettings):
     )
     token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
     declarative_from: str = Field("17.0", description="iPadOS from which policy goes out as declarations; empty: never.")
+    profile_payloads: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Payload types that go by InstallProfile even to tablets that keep declarations."
+    )
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")
     log_json: bool = False
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "profile_payloads", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -44,15 +44,16 @@ WHERE c.id IN (SELECT ({first}) FROM {asked} JOIN device_enrollment e ON e.id = 
 #: way when an equal one waits already. `state || ''` keeps the planner from the index of open rows: the primary key is meant.
 _SETTLE = """
 UPDATE command SET why = said.why,
-    finished_at = CASE WHEN said.state = 'not_now' THEN NULL ELSE :now END,
-    state = CASE WHEN said.state = 'not_now' AND EXISTS (
-        SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
-        AND o.state IN ('queued', 'not_now') AND o.id <> command.id) THEN 'superseded' ELSE said.state END
+    finished_at = CASE WHEN said.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,
+    state = CASE WHEN said.state = 'not_now' AND EXISTS ({equal}) THEN 'superseded' ELSE said.state END
 FROM {said}, command_body b
 WHERE command.id = said.id AND command.enrollment_id = said.owner AND command.state || '' IN ('queued', 'sent', 'not_now')
   AND b.id = command.body_id AND b.nonce = said.nonce
 RETURNING command.id, command.state
 """
+_EQUAL = """
+SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
+AND o.state IN ('queued', 'not_now') AND o.id <> command.id"""
 _SENT = """
 UPDATE command SET state = 'sent', sent_at = :now, deliveries = deliveries + 1 FROM {chosen} WHERE command.id = chosen.id
 """
@@ -151,7 +152,7 @@ def _build(dialect: str) -> dict[str, Any]:
     return {
         "next_beginning": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=BEGINNING)),
         "next_going_on": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=GOING_ON)),
-        "settle": statement(_SETTLE, "said", _ANSWERED),
+        "settle": statement(_SETTLE, "said", _ANSWERED, equal=_EQUAL),
         "refuse": statement(_REFUSE, "ended", _ENDED),
         "sent": statement(_SENT, "chosen", _IDS),
         "answer": rows,

@@ -154,15 +154,25 @@ def note_apps(work: Work, tablet_id: UUID, wanted: Desired, known: Mapping[UUID,
             work.session.delete(row)  # its declaration is gone, and the app with it
 
 
-def retire_profile(work: Work, channel: DeviceEnrollment, row: TabletProfile | None, state: DeclarativeState) -> None:
-    """Once the declared policy is active, the profile that a command had installed goes."""
-    if state.confirmed_at is None or state.alone_since is not None:
-        return
-    state.alone_since = work.now
+def beside_declarations(
+    work: Work, channel: DeviceEnrollment, wanted: Desired, row: TabletProfile | None, state: DeclarativeState
+) -> str | None:
+    """What of the policy goes by command to a tablet that keeps declarations: the address of its profile, or None.
+
+    Until the declared policy is active the whole profile stays. Then it is replaced by what the operator keeps from
+    declarations, which has the same identifier, or goes altogether.
+    """
+    if state.confirmed_at is None and state.alone_since is None:
+        return None
+    first = state.alone_since is None
+    state.alone_since = state.alone_since or work.now
+    if wanted.beside_sha256 is not None:
+        return wanted.beside_sha256
     if row is not None:
-        order = RemoveProfile(identifier=IDENTIFIER)
-        queue.enqueue(work, SYSTEM, order, [channel.id], reason="the same rules are declared now")
+        why = "the same rules are declared now" if first else "nothing is left beside declarations"
+        queue.enqueue(work, SYSTEM, RemoveProfile(identifier=IDENTIFIER), [channel.id], reason=why)
         work.session.delete(row)
+    return None
 
 
 def refused(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:

@@ -24,7 +24,7 @@ from mdm.push.service import active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import Timing
-from mdm.reconcile.declared import announce, awaits_proof, is_declared, note_apps, probe, retire_profile
+from mdm.reconcile.declared import announce, awaits_proof, beside_declarations, is_declared, note_apps, probe
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.bundles import licences
@@ -79,18 +79,19 @@ def _command(
     profiles = repository.profiles(list(channels))
     underway = repository.open_keys([channel.id for channel in channels.values()])
     details = repository.app_details(list({app_id for apps in known_apps.values() for app_id in apps}))
-    artefacts = repository.artefacts(
-        sorted({wanted.sha256 for tablet_id, wanted in desired.items() if tablet_id not in declared})
-    )
+    hashes = {(each.beside_sha256 if tablet_id in declared else each.sha256) or "" for tablet_id, each in desired.items()}
+    artefacts = repository.artefacts(sorted(hashes))
     licensed = _licensed(work, facts, {t: desired[t] for t in channels}, known_apps)
     batch: dict[str, tuple[Order, list[int]]] = {}
     for tablet_id, channel in channels.items():
         wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
         orders: list[Order] = []
+        row = profiles.get(tablet_id)
+        profile: str | None = wanted.sha256
         if tablet_id in declared:
-            retire_profile(work, channel, profiles.get(tablet_id), states[channel.id])
-        elif _profile_differs(work, facts[tablet_id], wanted, profiles.get(tablet_id)):
-            orders.append(InstallProfile(payload_data=artefacts[wanted.sha256].signed, identifier=wanted.identifier))
+            profile = beside_declarations(work, channel, wanted, row, states[channel.id])
+        if profile and _profile_differs(work, tablet_id, profile, row):
+            orders.append(InstallProfile(payload_data=artefacts[profile].signed, identifier=wanted.identifier))
         if tablet_id in declared and work.settings.declarative_apps:
             note_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), states[channel.id])
         elif not awaits_proof(work, channel, wanted, states.get(channel.id)):
@@ -99,7 +100,7 @@ def _command(
             orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
         for order in orders:
             if isinstance(order, InstallProfile) or order.dedupe_key() not in open_keys:
-                same = f"{order.dedupe_key()}/{wanted.sha256 if isinstance(order, InstallProfile) else ''}"
+                same = f"{order.dedupe_key()}/{profile if isinstance(order, InstallProfile) else ''}"
                 batch.setdefault(same, (order, []))[1].append(channel.id)
     for order, enrollment_ids in batch.values():
         queue.enqueue(work, SYSTEM, order, enrollment_ids)
@@ -112,16 +113,16 @@ def change_modes(work: Work) -> None:
     repository.looked_at(work.now, work.now + LOOK_AGAIN)
 
 
-def _profile_differs(work: Work, facts: TabletFacts, wanted: Desired, row: TabletProfile | None) -> bool:
+def _profile_differs(work: Work, tablet_id: UUID, wanted: str, row: TabletProfile | None) -> bool:
     """Whether the profile must be sent; remembers what is wanted from now on."""
     if row is None:
         work.session.add(
-            TabletProfile(tablet_id=facts.tablet_id, wanted_sha256=wanted.sha256, state=ProfileState.WAITING, changed_at=work.now)
+            TabletProfile(tablet_id=tablet_id, wanted_sha256=wanted, state=ProfileState.WAITING, changed_at=work.now)
         )
         return True
-    if row.wanted_sha256 == wanted.sha256:
+    if row.wanted_sha256 == wanted:
         return False
-    row.wanted_sha256, row.state, row.why, row.changed_at = wanted.sha256, ProfileState.WAITING, None, work.now
+    row.wanted_sha256, row.state, row.why, row.changed_at = wanted, ProfileState.WAITING, None, work.now
     return True
 
 

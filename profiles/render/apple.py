@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import plistlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid5
@@ -16,6 +16,7 @@ from profiles.render.payloads import NAMESPACE, Planned, Tablet, payload, payloa
 #: One identifier for every version: the newer replaces the older on the tablet.
 IDENTIFIER = "fr.cartable.policy"
 _RESTRICTIONS = "restrictions"
+_TYPE = "com.apple.applicationaccess"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Content:
     others: Mapping[str, Mapping[str, Any]]
     left_out: tuple[str, ...]
     more: Mapping[str, Planned] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether a profile of it would hold nothing."""
+        return not (self.restrictions or self.others or self.more)
 
     @property
     def digest(self) -> str:
@@ -72,6 +78,18 @@ def content_of(
     return Content(restrictions, others, refused, more)
 
 
+def apart(content: Content, types: Collection[str]) -> tuple[Content, Content]:
+    """What a tablet shall hold without payloads of these types, and these alone."""
+
+    def part(inside: bool) -> Content:
+        restrictions = content.restrictions if (_TYPE in types) is inside else {}
+        others = {kind: each for kind, each in content.others.items() if (kind in types) is inside}
+        slots = [slot for slot, planned in content.more.items() if (planned.type in types) is inside]
+        return Content(restrictions, others, content.left_out, _part_of(content.more, slots))
+
+    return part(inside=False), part(inside=True)
+
+
 def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]:
     """What all modes have in common, and what each adds: no setting is ever in two payloads that are in force together."""
     every = list(contents.values())
@@ -108,7 +126,7 @@ def render(town: str, content: Content, part: str = "") -> Rendered | None:
     identifier = f"{IDENTIFIER}.{part}" if part else IDENTIFIER
     made = []
     if content.restrictions:
-        made.append(payload(town, identifier, "com.apple.applicationaccess", _RESTRICTIONS, content.restrictions))
+        made.append(payload(town, identifier, _TYPE, _RESTRICTIONS, content.restrictions))
     for kind, other in sorted(content.others.items()):
         made.append(payload(town, identifier, kind, kind.rpartition(".")[2], other))
     made += payloads(town, identifier, content.more.values())

@@ -298,3 +298,25 @@ async def _apps(day: Day) -> None:
     [row] = day.admin.get("/tablets", params={"q": tablet.serial}).json()
     [app] = day.admin.get(f"/tablets/{row['id']}").json()["apps"]
     assert (app["state"], app["reason"]) == ("installed", "installed")
+
+
+def test_payloads_that_the_operator_keeps_from_declarations_go_by_command(
+    engine: Engine, tmp_path: Path, clock: ManualClock
+) -> None:
+    kept = "com.apple.webcontent-filter"
+    with live_server(engine, KEYRING, tmp_path / "data", clock, token_minutes=60_000, profile_payloads=kept) as server:
+        _run(_beside, Day(server, clock))
+
+
+async def _beside(day: Day) -> None:
+    day.author()
+    await day.enrol()
+    tablet = day.tablets["new"]
+    for time, mode in (("08:30", Mode.SCHOOL), ("18:45", Mode.HOME), ("21:00", Mode.NIGHT_REST)):
+        day.to(time)
+        await day.converged(mode)
+        kinds = {key: {each["PayloadType"] for each in one.payloads} for key, one in tablet.profiles.items()}
+        assert kinds["fr.cartable.policy"] == {"com.apple.webcontent-filter"}
+        declared = [types for key, types in kinds.items() if key.startswith("fr.cartable.policy.")]
+        assert declared
+        assert all(types == {"com.apple.applicationaccess"} for types in declared)

@@ -61,6 +61,20 @@ def test_not_now_is_skipped_in_this_conversation_and_offered_in_the_next(runtime
     assert say(runtime, row, "Acknowledged", first[1]) is None
 
 
+def test_what_is_put_off_gives_way_to_an_equal_one_and_is_over(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        [row] = enrol(work)
+    _enqueue(runtime, [row.id], INFO)
+    first = say(runtime, row)
+    assert first is not None
+    _enqueue(runtime, [row.id], INFO)
+    assert say(runtime, row, "NotNow", first[1]) is not None
+    with runtime.work() as work:
+        old, new = work.session.query(Command).order_by(Command.id)
+        assert (old.state, new.state) == (CommandState.SUPERSEDED, CommandState.SENT)
+        assert old.finished_at is not None
+
+
 def test_an_unreadable_answer_advances_the_queue(runtime: Runtime) -> None:
     """Failure table: the head of the queue is blocked by an answer that nobody can read."""
     with runtime.work() as work:
