@@ -6,10 +6,10 @@ RUN = $(VENV)/bin/python
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi clean
+.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi catalog-check clean
 
 help: ## Show these words
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make the virtual environment with everything, tests included
 	@$(PYTHON) deploy/bootstrap.py dev
@@ -55,8 +55,11 @@ migrate: ## Bring the database to the newest migration
 revision: setup ## Write a new migration from the tables: make revision M="what changes"
 	@$(VENV)/bin/alembic revision --autogenerate -m "$(M)"
 
-openapi: setup ## Write docs/openapi.json anew
+openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/admin/settings
 	@$(RUN) -m mdm.cli.checks --write
+
+catalog-check: setup ## Compare the catalogue of settings with Apple's schema (../shared/apple-schema, CARTABLE_APPLE_SCHEMA)
+	@$(RUN) -m mdm.cli.catalog_check
 
 clean: ## Remove the environment and caches; data/ is kept
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
