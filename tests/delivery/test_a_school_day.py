@@ -100,6 +100,10 @@ class Day:
         made = post("/apps", json={"town_id": town, **app}).json()
         bundle = post("/bundles", json={"town_id": town, "name": "Code", "app_ids": [made["id"]]}).json()
         put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
+        only = {"kind": "grade", "target": "CE2", "mode": "school", "permitted": ["ecole.example"], "only_permitted": True}
+        put(f"/towns/{town}/filter-policies", json=only).raise_for_status()
+        denied = {"kind": "town", "mode": "all", "denied": ["jeux.example"], "categories": {"games": "block"}}
+        put(f"/towns/{town}/filter-policies", json=denied).raise_for_status()
 
     def layer(self, kind: str, target: str, settings: dict[str, Any], locks: list[str] | None = None) -> str:
         layer = self.admin.put("/layers", json={"town_id": str(self.town.id), "kind": kind, "target": target}).json()
@@ -126,7 +130,7 @@ class Day:
         await asyncio.to_thread(self.server.work_off)
 
     def wanted(self, serial: str) -> tuple[Mode, dict[str, Any]]:
-        """What the engine wants of a tablet now."""
+        """What the engine wants of a tablet now: restrictions by key, every other payload by its type."""
         with self.server.runtime.work() as work:
             row = TabletRepository(work.session).by_serial(serial)
             assert row is not None
@@ -134,7 +138,7 @@ class Day:
             now = timed(work, facts.values())[row.id]
             policy = read_policy(work, facts.values())
             content = content_in(situation_of(facts[row.id], policy, now), policy, now.mode)
-            return now.mode, dict(content.restrictions)
+            return now.mode, {**content.restrictions, **content.others}
 
     async def converged(self, mode: Mode) -> None:
         """Both tablets hold what is wanted in this mode, in one payload each setting, and "why?" tells it."""
@@ -142,23 +146,34 @@ class Day:
         for name, tablet in self.tablets.items():
             now, wanted = self.wanted(tablet.serial)
             assert now is mode, (name, now, mode)
-            held = dict(tablet.restrictions)
+            held = _held(tablet)
             assert {key: _plain(value) for key, value in held.items()} == {k: _plain(v) for k, v in wanted.items()}, (name, mode)
-            said = [k for p in tablet.device.installed_payloads for k in p if k in wanted]
+            said = [k for p in tablet.device.installed_payloads for k in (*p, p["PayloadType"]) if k in wanted]
             assert len(said) == len(set(said)), f"{name}: a setting in two payloads"
             [row] = self.admin.get("/tablets", params={"q": tablet.serial}).json()
             why = self.admin.get(f"/tablets/{row['id']}/why").json()
             assert why["mode"] == mode.value
             values = {each["key"]: each["value"] for each in why["settings"]}
-            assert all(_plain(values[key]) == _plain(value) for key, value in wanted.items())
+            assert all(_plain(values[key]) == _plain(value) for key, value in wanted.items() if key in values)
+            games = self.admin.get(f"/tablets/{row['id']}/why-host", params={"host": "www.jeux.example"}).json()
+            assert (games["mode"], games["decision"]) == (mode.value, "block")
         assert self.tablets["new"].mode == mode.value
 
     def _date(self, days: int) -> Any:
         return (self.monday + timedelta(days=days)).date()
 
 
+def _held(tablet: SimulatedTablet) -> dict[str, Any]:
+    """What is in force on a tablet, setting by setting; payloads that exist once by their type."""
+    held = dict(tablet.restrictions)
+    for payload in tablet.device.installed_payloads:
+        if payload["PayloadType"] in ("com.apple.webcontent-filter", "com.apple.dnsSettings.managed"):
+            held[payload["PayloadType"]] = {key: value for key, value in payload.items() if not key.startswith("Payload")}
+    return held
+
+
 def _plain(value: Any) -> Any:
-    return sorted(value) if isinstance(value, list) else value
+    return sorted(value) if isinstance(value, list) and all(isinstance(each, str) for each in value) else value
 
 
 def _run(story: Callable[[Day], Awaitable[None]], day: Day) -> None:
@@ -279,7 +294,9 @@ async def _silent(day: Day) -> None:
     for tablet in day.tablets.values():
         mode, wanted = day.wanted(tablet.serial)
         assert mode is Mode.SCHOOL
-        assert {key: _plain(value) for key, value in tablet.restrictions.items()} == wanted
+        assert {key: _plain(value) for key, value in _held(tablet).items()} == {
+            key: _plain(value) for key, value in wanted.items()
+        }
 
 
 def test_apps_may_be_declared_too(engine: Engine, tmp_path: Path, clock: ManualClock) -> None:
