@@ -18,6 +18,7 @@ from mdm.queue.models import CommandState
 from mdm.queue.service import AnsweredCommand, Timing
 from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
+from profiles.bundles import licences
 from profiles.desired import Desired
 from profiles.modes.kinds import Mode
 from profiles.render.apple import IDENTIFIER
@@ -148,10 +149,13 @@ def note_apps(work: Work, tablet_id: UUID, wanted: Desired, known: Mapping[UUID,
             work.session.add(row)
         elif (row.state, row.reason) != now:
             row.state, row.reason, row.changed_at = *now, work.now
+        if row.state is AppState.INSTALLED:
+            licences.installed(work, app.app_id, tablet_id)
     kept = {app.app_id for app in wanted.apps}
     for app_id, row in known.items():
         if app_id not in kept:
             work.session.delete(row)  # its declaration is gone, and the app with it
+            licences.release(work, app_id, tablet_id)
 
 
 def beside_declarations(

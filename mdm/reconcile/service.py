@@ -49,6 +49,7 @@ def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
     facts = facts_for(work, tablet_ids)
     modes = timed(work, facts.values())
     keep(work, facts, modes)
+    licences.release_all(work, [tablet_id for tablet_id, known in facts.items() if known.state is TabletState.RETIRED])
     channels = {
         tablet_id: channel
         for tablet_id, channel in repository.enrolled(list(facts)).items()

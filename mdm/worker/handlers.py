@@ -20,6 +20,8 @@ from profiles.bundles.vpp.service import synchronise
 
 log = structlog.get_logger()
 LEASE = timedelta(minutes=2)
+#: A service may ask for a pause; a day is enough, whatever it says.
+LONGEST_WAIT = timedelta(days=1)
 #: Decisions are taken in sets, so that one situation is compiled once.
 BATCHES = {Topic.DECIDE: 200, Topic.ANSWER: 50, Topic.CHECKED_IN: 50, Topic.RENEW: 50}
 
@@ -69,6 +71,10 @@ def licences_due(runtime: Runtime) -> int:
                 outbox.done(work.session, [row])
             else:
                 outbox.failed(work.session, row.id, work.now, synced.problem)
+                waiting = work.session.get(OutboxRow, row.id)
+                if waiting is not None and synced.retry_after is not None:
+                    asked = min(timedelta(seconds=synced.retry_after), LONGEST_WAIT)
+                    waiting.not_before = max(waiting.not_before, work.now + asked)
     return len(rows)
 
 

@@ -37,6 +37,7 @@ HOUSEKEEPING: dict[str, Act] = {
 }
 _SECONDS = {
     "modes": 5,
+    "licences": 6 * 3600,
     "reap": 60,
     "renewals": 3600,
     "refresh": 600,

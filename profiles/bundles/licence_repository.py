@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,6 +41,14 @@ class LicenceRepository:
             .group_by(Licence.app_id)
         )
         return {row[0]: row[1] for row in rows}
+
+    def held_by(self, tablet_ids: Collection[UUID]) -> Sequence[Licence]:
+        """Every licence that these tablets hold."""
+        return self.session.scalars(
+            select(Licence)
+            .where(Licence.tablet_id.in_(tablet_ids), Licence.state.in_(HELD))
+            .order_by(Licence.tablet_id, Licence.app_id)
+        ).all()
 
     def by_state(self, app_ids: Sequence[UUID], now: datetime) -> dict[UUID, dict[LicenceState, int]]:
         """How many licences of each app are in each state; grace that is over is not counted."""

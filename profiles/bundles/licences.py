@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -126,15 +126,28 @@ def reserve(work: Work, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID])
 
 
 def installed(work: Work, app_id: UUID, tablet_id: UUID) -> None:
-    """The app is there: the licence counts as assigned."""
-    row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
-    if row is not None and row.state is LicenceState.RESERVED:
+    """The app is there: the licence counts as assigned. Where a service gives licences, only its answer says so."""
+    repository = LicenceRepository(work.session)
+    row = repository.licences(app_id, [tablet_id]).get(tablet_id)
+    if row is not None and row.state is LicenceState.RESERVED and not repository.has_token(row.town_id):
         row.state, row.since = LicenceState.ASSIGNED, work.now
 
 
 def release(work: Work, app_id: UUID, tablet_id: UUID) -> None:
     """The tablet gives its licence back: the number is free at once, the app is in grace."""
     row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
-    if row is not None and row.state is not LicenceState.IN_GRACE:
-        row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
-        work.later(Topic.LICENCES, row.town_id)
+    if row is not None:
+        _give_back(work, [row])
+
+
+def release_all(work: Work, tablet_ids: Collection[UUID]) -> None:
+    """These tablets are given up: every licence they hold comes back."""
+    if tablet_ids:
+        _give_back(work, LicenceRepository(work.session).held_by(tablet_ids))
+
+
+def _give_back(work: Work, rows: Iterable[Licence]) -> None:
+    for row in rows:
+        if row.state is not LicenceState.IN_GRACE:
+            row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
+            work.later(Topic.LICENCES, row.town_id)

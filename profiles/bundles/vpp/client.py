@@ -69,19 +69,15 @@ class AppsAndBooks:
         for start in range(0, len(serials), size):
             part = list(serials[start : start + size])
             body = {"assets": [{"adamId": str(adam_id), "pricingParam": "STDQ"}], "serialNumbers": part}
-            failures += self._wait_for(str(self._call("POST", path, body)["eventId"]))
+            failures += self._wait_for(str(self._call("POST", path, body)["eventId"]), adam_id, part)
         return failures
 
-    def _wait_for(self, event_id: str) -> list[Failure]:
+    def _wait_for(self, event_id: str, adam_id: int, serials: Sequence[str]) -> list[Failure]:
         waited, step = 0.0, 0.5
         while True:
             said = self._call("GET", "/status", params={"eventId": event_id})
             if said.get("eventStatus") != "PENDING":
-                return [
-                    Failure(int(f.get("errorNumber", 0)), int(f.get("adamId", 0)), str(f.get("serialNumber", "")))
-                    for f in said.get("failures") or []
-                    if int(f.get("errorNumber", 0)) not in _ALREADY
-                ]
+                return _failures(said, adam_id, serials)
             if waited > PATIENCE:
                 raise LicenceServiceError(Trouble.RETRY, 0, "the service has not finished")
             self._pause(step)
@@ -134,6 +130,19 @@ class AppsAndBooks:
         if answer.status_code >= 400 or not isinstance(said, dict):
             raise LicenceServiceError(_trouble(0, answer.status_code), 0, f"HTTP {answer.status_code}", wait)
         return said
+
+
+def _failures(said: dict[str, Any], adam_id: int, serials: Sequence[str]) -> list[Failure]:
+    """What an event did not do. One that failed and names no tablet has failed for all: nothing was given for sure."""
+    named = said.get("failures") or []
+    if said.get("eventStatus") != "COMPLETE" and not named:
+        return [Failure(0, adam_id, serial) for serial in serials]
+    failures = []
+    for each in named:
+        number, serial = int(each.get("errorNumber", 0)), str(each.get("serialNumber", ""))
+        if number not in _ALREADY:
+            failures += [Failure(number, adam_id, one) for one in ([serial] if serial else serials)]
+    return failures
 
 
 def _trouble(number: int, status: int) -> Trouble:

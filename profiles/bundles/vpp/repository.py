@@ -56,13 +56,14 @@ class VppRepository:
         return due
 
     def licences(self, town_id: UUID, due: Due) -> dict[tuple[int, str], Licence]:
-        """The rows behind what was due, by store and serial number."""
+        """The rows behind what was due, by store and serial number, held until the end of the transaction."""
         serials = {serial for side in (due.to_give, due.to_return) for each in side.values() for serial in each}
         rows = self.session.execute(
             select(App.app_store_id, Tablet.serial, Licence)
             .join(App, App.id == Licence.app_id)
             .join(Tablet, Tablet.id == Licence.tablet_id)
             .where(Licence.town_id == town_id, Tablet.serial.in_(serials), App.app_store_id.is_not(None))
+            .with_for_update(of=Licence)
         )
         return {(adam_id, serial): licence for adam_id, serial, licence in rows if adam_id is not None}
 

@@ -35,6 +35,8 @@ class Synced:
     returned: int
     failed: int
     problem: str | None
+    #: Seconds that the service asked us to wait.
+    retry_after: float | None = None
 
 
 def install_token(work: Work, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
@@ -79,7 +81,7 @@ def synchronise(runtime: Runtime, town_id: UUID, service: Connect = connect) -> 
             kept = VppRepository(work.session).token(town_id)
             if kept is not None:
                 kept.problem, kept.checked_at = f"{error.trouble.value}: {error}"[:200], work.now
-        return Synced(0, 0, 0, str(error))
+        return Synced(0, 0, 0, str(error), error.retry_after)
     return _keep(runtime, town_id, due, done)
 
 
@@ -133,10 +135,11 @@ def _keep(runtime: Runtime, town_id: UUID, due: Due, done: _Done) -> Synced:
                 work.session.add(pool)
         changed = []
         for (adam_id, serial), licence in repository.licences(town_id, due).items():
-            if (adam_id, serial) in done.given:
+            # A tablet may have given back or asked again during the talk: what it wants now holds, and is told next time.
+            if (adam_id, serial) in done.given and licence.state is LicenceState.RESERVED:
                 licence.state, licence.since = LicenceState.ASSIGNED, work.now
                 changed.append(licence.tablet_id)
-            elif (adam_id, serial) in done.returned:
+            elif (adam_id, serial) in done.returned and licence.state is LicenceState.IN_GRACE:
                 licence.until = licence.until or work.now + GRACE
                 licence.returned = True
         work.session.flush()
