@@ -16,6 +16,7 @@ from mdm.api import (
     accounts,
     bundles,
     care,
+    custody,
     errors,
     filters,
     invitations,
@@ -53,6 +54,7 @@ _ROUTERS = (
     layers,
     rhythm,
     care,
+    custody,
     privacy,
     system,
 )

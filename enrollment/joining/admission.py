@@ -13,6 +13,7 @@ from enrollment.people.models import Pupil
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import GONE, MISSING
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
@@ -32,7 +33,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     known_by = (serial or udid)[:64]
     if certificate.tablet_id is not None:
         bound = repository.get(certificate.tablet_id)
-        if bound is None or bound.serial != known_by or bound.state is TabletState.RETIRED:
+        if bound is None or bound.serial != known_by or bound.state in GONE:
             raise _refused(udid, "certificate_of_another_tablet")
         tablets.update_details(work, bound.id, details)
         return bound
@@ -44,7 +45,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     tablet = repository.by_serial(known_by)
     if tablet is not None and tablet.town_id != invitation.town_id:
         raise _refused(udid, "tablet_of_another_town")
-    if tablet is not None and tablet.state is TabletState.RETIRED:
+    if tablet is not None and tablet.state in GONE:
         raise _refused(udid, "tablet_retired")
     if tablet is None:
         if invitation.uses >= invitation.max_uses:
@@ -73,7 +74,7 @@ def _count_use(work: Work, invitation: Invitation, tablet: Tablet, udid: str) ->
 
 def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
     """Put the tablet where its invitation says. A lost or retired tablet keeps its state: joining does not clear it."""
-    if tablet.state is TabletState.LOST:
+    if tablet.state in MISSING:
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
@@ -97,7 +98,7 @@ def _give(work: Work, repository: TabletRepository, tablet: Tablet, pupil: Pupil
     if former is not None and former.tablet_id != tablet.id:
         repository.close_loan(former.tablet_id, work.now)
         replaced = repository.get(former.tablet_id)
-        if replaced is not None and replaced.state is not TabletState.LOST:
+        if replaced is not None and replaced.state not in MISSING:
             tablets.change_state(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
         work.later(Topic.DECIDE, former.tablet_id)
     tablets.lend(work, SYSTEM, tablet, pupil)

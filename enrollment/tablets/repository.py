@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, case, func, or_, select, type_coerce, union, update
+from sqlalchemy import Row, Select, case, delete, func, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session, aliased
 
-from enrollment.people.models import Pupil
+from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level
-from enrollment.tablets.models import CartSlot, Loan, Tablet
+from enrollment.tablets.models import CartSlot, DoneOnce, Incident, Loan, LoanAccessory, PairAct, PairRequest, Tablet
 from mdm.kit.db import EnumText
 from mdm.kit.scope import Actor
 
@@ -94,6 +94,72 @@ class TabletRepository:
 
     def open_loan_of_pupil(self, pupil_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
+
+    def accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
+        return self.session.scalars(
+            select(LoanAccessory).where(LoanAccessory.loan_id == loan_id).order_by(LoanAccessory.kind)
+        ).all()
+
+    def move_accessories(self, from_loan: UUID, to_loan: UUID) -> None:
+        """What the child still has of a loan goes on with the next one; what came back or was lost stays written there."""
+        self.session.execute(
+            update(LoanAccessory)
+            .where(LoanAccessory.loan_id == from_loan, LoanAccessory.returned_at.is_(None), LoanAccessory.lost_at.is_(None))
+            .values(loan_id=to_loan)
+            .execution_options(synchronize_session=False)
+        )
+
+    def open_incident(self, tablet_id: UUID) -> Incident | None:
+        return self.session.scalar(select(Incident).where(Incident.tablet_id == tablet_id, Incident.closed_at.is_(None)))
+
+    def incident_of_loaner(self, loaner_id: UUID) -> Incident | None:
+        return self.session.scalar(select(Incident).where(Incident.loaner_id == loaner_id, Incident.closed_at.is_(None)))
+
+    def incidents(self, tablet_id: UUID) -> Sequence[Incident]:
+        statement = select(Incident).where(Incident.tablet_id == tablet_id)
+        return self.session.scalars(statement.order_by(Incident.reported_at.desc(), Incident.id).limit(100)).all()
+
+    def loans(self, tablet_id: UUID) -> Sequence[Loan]:
+        statement = select(Loan).where(Loan.tablet_id == tablet_id)
+        return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
+
+    def pair_request(self, actor: Actor, request_id: UUID) -> PairRequest | None:
+        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update()
+        return self.session.scalar(actor.narrow(statement, PairRequest))
+
+    def open_pair_request(self, tablet_id: UUID, act: PairAct) -> PairRequest | None:
+        return self.session.scalar(
+            select(PairRequest).where(
+                PairRequest.tablet_id == tablet_id, PairRequest.act == act, PairRequest.approved_at.is_(None)
+            )
+        )
+
+    def scanned(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
+        """The tablet of the town whose tag or serial number this is, exactly."""
+        statement = select(Tablet).where(Tablet.town_id == town_id, or_(Tablet.tag == text, Tablet.serial == text))
+        return self.session.scalar(actor.narrow(statement, Tablet).limit(1))
+
+    def known_serials(self, serials: Sequence[str]) -> set[str]:
+        return set(self.session.scalars(select(Tablet.serial).where(Tablet.serial.in_(serials))))
+
+    def by_tag(self, town_id: UUID, tag: str) -> Tablet | None:
+        return self.session.scalar(select(Tablet).where(Tablet.town_id == town_id, Tablet.tag == tag))
+
+    def done_once(self, request_id: UUID, account_id: UUID) -> DoneOnce | None:
+        return self.session.get(DoneOnce, (request_id, account_id))
+
+    def forget_done(self, before: datetime) -> None:
+        self.session.execute(delete(DoneOnce).where(DoneOnce.at < before))
+
+    def table_of(self, class_id: UUID) -> Sequence[Row[Pupil, Loan | None, Tablet | None]]:
+        """The active pupils of a class, each with the open loan and its tablet."""
+        return self.session.execute(
+            select(Pupil, Loan, Tablet)
+            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
+            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
+            .where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE)
+            .order_by(Pupil.id)
+        ).all()
 
     def slot(self, slot_id: UUID) -> CartSlot | None:
         return self.session.get(CartSlot, slot_id)

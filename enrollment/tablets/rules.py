@@ -4,16 +4,47 @@ from __future__ import annotations
 
 from enrollment.tablets.models import TabletState as S
 
-#: From each state, the states it may become (schools.md section 8, the part that exists so far).
+#: A pupil, a class or a cart may hold it at once: by invitation, a tablet joins and is in use without a table in between.
+_PLACED = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.LOANER_OUT})
+_MISHAPS = frozenset({S.LOST, S.BROKEN})
+_OUT = frozenset({S.RETURNED, S.STOCK, S.STORAGE, S.RETIRED})
+
+#: From each state, the states it may become (schools.md section 8).
 ALLOWED: dict[S, frozenset[S]] = {
-    S.PREPARED: frozenset({S.STOCK, S.ASSIGNED, S.IN_USE, S.LOST, S.RETIRED}),
-    S.STOCK: frozenset({S.PREPARED, S.ASSIGNED, S.IN_USE, S.LOST, S.RETIRED}),
-    S.ASSIGNED: frozenset({S.STOCK, S.IN_USE, S.LOST, S.RETIRED}),
-    S.IN_USE: frozenset({S.STOCK, S.ASSIGNED, S.LOST, S.RETIRED}),
-    S.LOST: frozenset({S.FOUND, S.RETIRED}),
-    S.FOUND: frozenset({S.IN_USE, S.STOCK, S.ASSIGNED, S.LOST, S.RETIRED}),
-    S.RETIRED: frozenset(),
+    S.ORDERED: frozenset({S.RECEIVED, S.PREPARED, S.RETIRED}),
+    S.RECEIVED: frozenset({S.PREPARED, S.STOCK, S.BROKEN, S.LOST, S.RETIRED}),
+    S.PREPARED: _PLACED | _MISHAPS | {S.STOCK, S.STORAGE, S.RETIRED},
+    S.STOCK: _PLACED | _MISHAPS | {S.PREPARED, S.STORAGE, S.RETIRED},
+    S.ASSIGNED: _PLACED | _MISHAPS | _OUT,
+    S.HANDED_OVER: _PLACED | _MISHAPS | _OUT | {S.ABSENT},
+    S.IN_USE: _PLACED | _MISHAPS | _OUT | {S.ABSENT},
+    S.ABSENT: _MISHAPS | _OUT | {S.IN_USE},
+    S.LOST: frozenset({S.STOLEN, S.FOUND, S.MISSING_WRITTEN_OFF, S.RETIRED}),
+    S.STOLEN: frozenset({S.FOUND, S.MISSING_WRITTEN_OFF}),
+    S.FOUND: _PLACED | _MISHAPS | _OUT,
+    S.BROKEN: frozenset({S.IN_REPAIR, S.REPAIRED, S.RETIRED, S.LOST}),
+    S.IN_REPAIR: frozenset({S.REPAIRED, S.RETIRED, S.LOST}),
+    S.REPAIRED: _PLACED | _MISHAPS | {S.STOCK, S.STORAGE, S.RETIRED},
+    S.LOANER_OUT: _MISHAPS | _OUT | {S.ABSENT, S.IN_USE},
+    S.RETURNED: frozenset({S.PREPARED, S.STOCK, S.STORAGE, S.BROKEN, S.IN_REPAIR, S.RETIRED}),
+    S.STORAGE: frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.IN_USE, S.BROKEN, S.LOST, S.RETIRED}),
+    S.RETIRED: frozenset({S.DISPOSED}),
+    S.DISPOSED: frozenset(),
+    S.MISSING_WRITTEN_OFF: frozenset({S.FOUND}),  # on the watch list: one that turns up is inspected
 }
+
+#: The tablet is out of the programme: it may not join again, and its licences are free.
+GONE = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
+#: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
+MISSING = frozenset({S.LOST, S.STOLEN})
+#: May be lent at the table.
+FREE = frozenset({S.PREPARED, S.STOCK, S.REPAIRED, S.STORAGE, S.ASSIGNED, S.FOUND})
+#: In a pupil's hands.
+IN_HAND = frozenset({S.HANDED_OVER, S.IN_USE, S.ABSENT, S.LOANER_OUT})
+#: A tablet that has not been heard for so many school days is absent; holidays do not count.
+ABSENT_AFTER_SCHOOL_DAYS = 10
+#: A loss may be written off by two people after so many days, or at once by decision.
+WRITE_OFF_DAYS = 60
 
 
 def may_become(before: S, after: S) -> bool:

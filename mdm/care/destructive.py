@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from enrollment.tablets.errors import OnHold
 from enrollment.tablets.models import Tablet
-from mdm.care.errors import OnHold, QuotaReached, Stopped
+from mdm.care.errors import QuotaReached, Stopped
 from mdm.care.ordering import hold, is_ordered, send
 from mdm.care.repository import CareRepository
 from mdm.kit import audit

@@ -44,13 +44,6 @@ class PositionUnknown(NotFound):
     words = Words(fr="Cette demande est introuvable.", en="This request was not found.")
 
 
-class OnHold(Conflict):
-    """The tablet is kept as evidence."""
-
-    code = "evidence_hold"
-    words = Words(fr="Cette tablette est conservée comme preuve.", en="This tablet is kept as evidence.")
-
-
 class Stopped(Conflict):
     """The town's stop switch for destructive commands is thrown."""
 

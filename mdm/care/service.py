@@ -5,9 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from enrollment.places.models import Town
+from enrollment.tablets import incidents
 from enrollment.tablets import service as tablets
-from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.models import IncidentKind, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import MISSING
 from mdm.care.errors import LostNotConfirmed
 from mdm.care.models import LostCase
 from mdm.care.ordering import hold, is_ordered, open_case, reach, send
@@ -63,6 +65,7 @@ def mark_lost(
     work.session.flush()
     audit.record(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
+    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, reason)
     send(work, actor, tablet, _lost_mode(case), required=False)
     return case
 
@@ -92,8 +95,11 @@ def lift(work: Work, actor: Actor, tablet_id: UUID, reason: str) -> LostCase:
 def close(work: Work, case: LostCase, tablet: Tablet) -> None:
     """The tablet has confirmed, or cannot be reached at all: the case is over."""
     case.lifted_at = work.now
-    if tablet.state is TabletState.LOST:
+    if tablet.state in MISSING:
         tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "lost mode lifted")
+    incident = TabletRepository(work.session).open_incident(tablet.id)
+    if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
+        incidents.end(work, SYSTEM, incident)
     loan = TabletRepository(work.session).open_loan_of_tablet(tablet.id)
     if tablet.state is TabletState.FOUND and loan is not None:
         tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "found, loan still open")

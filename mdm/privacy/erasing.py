@@ -29,6 +29,7 @@ def erase_identities(work: Work, town_id: UUID, pupils: Sequence[Pupil]) -> dict
     texts, positions = blank_cases(work, list(cases.values()))
     invitations = repository.end_invitations(ids, work.now)
     links = repository.unlink_guardians(ids)
+    repository.blank_loans(ids)
     parts = repository.delete_parts(ids)
     # A plan of today, or what undoes it, may name them.
     plans = ImportRepository(work.session).forget_plans(work.now + timedelta(seconds=1), town_id) if ids else 0

@@ -21,7 +21,7 @@ from enrollment.people.models import (
     StaffMember,
 )
 from enrollment.places.models import Town
-from enrollment.tablets.models import Loan, Tablet
+from enrollment.tablets.models import Incident, Loan, Tablet
 from mdm.care.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment
 from mdm.kit.audit import AuditEvent
@@ -32,6 +32,8 @@ from mdm.queue.models import Command, CommandBody
 
 #: How many rows of one rule are removed in one run; the next run takes the others.
 LIMIT = 5000
+#: Parts of a loan, which go with it.
+_WITH_LOAN = ("loan_accessory", "incident")
 _QUIET = {"synchronize_session": False}
 
 
@@ -66,7 +68,7 @@ class PrivacyRepository:
         return select(Loan.id).where(Loan.town_id == town_id, Loan.closed_at < before)
 
     def free_loans(self, town_id: UUID, before: datetime) -> Select[Any]:
-        return self.loans(town_id, before).where(unreferenced(Loan))
+        return self.loans(town_id, before).where(unreferenced(Loan, _WITH_LOAN))
 
     def contacts(self, town_id: UUID, before: datetime) -> Select[Any]:
         """Guardians with a contact whose children had tablets, and have had none since then."""
@@ -172,6 +174,16 @@ class PrivacyRepository:
                     removed = self.session.execute(delete(column.table).where(column.in_(part)).returning(column))
                     gone[column.table.name] = gone.get(column.table.name, 0) + len(removed.all())
         return gone
+
+    def blank_loans(self, pupil_ids: Sequence[UUID]) -> int:
+        """Take out of these pupils' loans who signed, and what was told of their incidents. Returns how many loans there were."""
+        loans = 0
+        for part in _parts(pupil_ids):
+            of = select(Loan.id).where(Loan.pupil_id.in_(part))
+            self.session.execute(update(Incident).where(Incident.loan_id.in_(of)).values(account="").execution_options(**_QUIET))
+            blank = update(Loan).where(Loan.pupil_id.in_(part)).values(signed_by=None).returning(Loan.id)
+            loans += len(list(self.session.scalars(blank.execution_options(**_QUIET))))
+        return loans
 
     def cases_during_loans(self, pupil_id: UUID) -> Sequence[LostCase]:
         """Losses of a tablet while the pupil held it."""

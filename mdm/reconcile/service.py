@@ -10,7 +10,7 @@ from enrollment.facts import TabletFacts, facts_for
 from enrollment.identity.service import renewals_due
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.joining.profiles import renewal_profile
-from enrollment.tablets.models import TabletState
+from enrollment.tablets.rules import GONE
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM
@@ -49,11 +49,11 @@ def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
     facts = facts_for(work, tablet_ids)
     modes = timed(work, facts.values())
     keep(work, facts, modes)
-    licences.release_all(work, [tablet_id for tablet_id, known in facts.items() if known.state is TabletState.RETIRED])
+    licences.release_all(work, [tablet_id for tablet_id, known in facts.items() if known.state in GONE])
     channels = {
         tablet_id: channel
         for tablet_id, channel in repository.enrolled(list(facts)).items()
-        if facts[tablet_id].state is not TabletState.RETIRED
+        if facts[tablet_id].state not in GONE
     }
     if not channels:
         return

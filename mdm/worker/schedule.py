@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from enrollment.people.imports.service import purge_imports
+from enrollment.tablets.once import purge as purge_once
+from mdm.care.contact import watch as watch_contact
 from mdm.care.positions import purge as purge_care
 from mdm.kit.outbox import Topic
 from mdm.kit.work import Work
@@ -33,6 +35,8 @@ HOUSEKEEPING: dict[str, Act] = {
     "setups": unfinished_setups,
     "purge_imports": purge_imports,
     "purge_care": purge_care,
+    "purge_once": purge_once,
+    "contact": watch_contact,
     "retention": run_next,
 }
 _SECONDS = {
@@ -45,6 +49,8 @@ _SECONDS = {
     "setups": 60,
     "purge_imports": 3600,
     "purge_care": 3600,
+    "purge_once": 3600,
+    "contact": 60,
     "retention": 600,
 }
 SWEEP_SECONDS = 2.0

@@ -33,7 +33,13 @@ from profiles.modes.week import read_week
 LOOK_AT_LEAST = timedelta(days=7)
 #: A look that came to nothing (a worker died) is repeated after this time.
 LOOK_AGAIN = timedelta(minutes=5)
-DEVICE_MODES = {TabletState.LOST: Mode.LOST, TabletState.FOUND: Mode.QUARANTINE}
+DEVICE_MODES = {
+    TabletState.LOST: Mode.LOST,
+    TabletState.STOLEN: Mode.LOST,
+    TabletState.FOUND: Mode.QUARANTINE,
+    TabletState.RETURNED: Mode.QUARANTINE,
+    TabletState.STORAGE: Mode.STORAGE,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""Verbs of mishaps: breakage with loaner and repair, loss, theft (schools.md sections 8 and 9). Never commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from enrollment.tablets import custody, service
+from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
+from enrollment.tablets.models import Cause, Incident, IncidentKind, Tablet
+from enrollment.tablets.models import TabletState as S
+from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import FREE
+from mdm.kit import audit
+from mdm.kit.scope import Actor
+from mdm.kit.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was told of a breakage. `intentional` stays None unless somebody knows."""
+
+    text: str
+    cause: Cause
+    intentional: bool | None = None
+    insured_on: date | None = None
+
+
+def open_incident(work: Work, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account | str) -> Incident:
+    """Open the incident of a tablet; the one that is open already is told again, not doubled."""
+    repository = TabletRepository(work.session)
+    incident = repository.open_incident(tablet.id)
+    if incident is not None:
+        return incident
+    loan = repository.open_loan_of_tablet(tablet.id)
+    told = account if isinstance(account, Account) else None
+    incident = Incident(
+        town_id=tablet.town_id,
+        school_id=tablet.school_id,
+        tablet_id=tablet.id,
+        loan_id=loan.id if loan else None,
+        kind=kind,
+        cause=told.cause if told else None,
+        intentional=told.intentional if told else None,
+        insured_on=told.insured_on if told else None,
+        account=account.text if isinstance(account, Account) else account,
+        reported_by=actor.account_id,
+        reported_at=work.now,
+    )
+    work.session.add(incident)
+    work.session.flush()
+    audit.record(
+        work, actor, "incident.open", "tablet", tablet.id, town_id=tablet.town_id, kind=kind.value, incident_id=str(incident.id)
+    )
+    return incident
+
+
+def break_(work: Work, actor: Actor, tablet: Tablet, account: Account) -> Incident:
+    """A tablet is broken. The loan stays open: it is still the pupil's. Raises `WrongState`."""
+    service.change_state(work, actor, tablet, S.BROKEN, "reported broken")
+    return open_incident(work, actor, tablet, IncidentKind.BREAKAGE, account)
+
+
+def lend_loaner(work: Work, actor: Actor, broken: Tablet, loaner: Tablet) -> Incident:
+    """The pupil goes on with a loaner, with the same rules and apps; the accessories stay with them.
+
+    Raises `NoIncident`, `NoLoan`, `NotFree`, `OnHold`.
+    """
+    incident = _open(work, broken, IncidentKind.BREAKAGE)
+    if incident.loaner_id == loaner.id:
+        return incident
+    repository = TabletRepository(work.session)
+    if loaner.evidence_hold or broken.evidence_hold:
+        raise OnHold
+    if loaner.state not in FREE or repository.open_loan_of_tablet(loaner.id) is not None or loaner.town_id != broken.town_id:
+        raise NotFree(state=loaner.state.value)
+    loan = repository.open_loan_of_tablet(broken.id)
+    if loan is None:
+        raise NoLoan
+    incident.loan_id = custody.transfer(work, actor, loan, loaner).id
+    service.change_state(work, actor, loaner, S.LOANER_OUT, "stands in for a broken tablet")
+    incident.loaner_id = loaner.id
+    return incident
+
+
+def send_to_repair(work: Work, actor: Actor, tablet: Tablet, why: str) -> Tablet:
+    """The repair service has picked it up. Raises `OnHold`, `WrongState`."""
+    if tablet.evidence_hold:
+        raise OnHold
+    service.change_state(work, actor, tablet, S.IN_REPAIR, why)
+    return tablet
+
+
+def repaired(work: Work, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
+    """It has come back and passed the tests. Raises `WrongState`."""
+    service.change_state(work, actor, tablet, S.REPAIRED, tests)
+    return tablet
+
+
+def settle(work: Work, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
+    """End a breakage: the pupil gets the own tablet back and the loaner is free, or keeps the loaner for good.
+
+    Raises `NoIncident`, `WrongState`.
+    """
+    incident = _open(work, tablet, IncidentKind.BREAKAGE)
+    repository = TabletRepository(work.session)
+    loaner = repository.get(incident.loaner_id) if incident.loaner_id else None
+    loan = repository.open_loan_of_tablet(loaner.id) if loaner else None
+    if loaner is None or loan is None:
+        own = repository.open_loan_of_tablet(tablet.id)
+        service.change_state(work, actor, tablet, S.IN_USE if own else S.STOCK, "repaired")
+    elif keep_loaner:
+        service.change_state(work, actor, loaner, S.IN_USE, "the loaner stays with the pupil")
+        service.change_state(work, actor, tablet, S.STOCK, "repaired, replaced for good")
+    else:
+        custody.transfer(work, actor, loan, tablet)
+        service.change_state(work, actor, tablet, S.IN_USE, "repaired, back with the pupil")
+        service.change_state(work, actor, loaner, S.STOCK, "the pupil has the own tablet back")
+    end(work, actor, incident)
+    return incident
+
+
+def stolen(work: Work, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
+    """The police report was made: its number and date are kept, nothing of what it says. Raises `WrongState`."""
+    incident = open_incident(work, actor, tablet, IncidentKind.THEFT, "")
+    service.change_state(work, actor, tablet, S.STOLEN, "police report receipt given")
+    incident.kind, incident.receipt_number, incident.receipt_on = IncidentKind.THEFT, receipt_number, receipt_on
+    return incident
+
+
+def end(work: Work, actor: Actor, incident: Incident) -> None:
+    """Close an incident, once."""
+    if incident.closed_at is None:
+        audit.record(
+            work, actor, "incident.close", "tablet", incident.tablet_id, town_id=incident.town_id, incident_id=str(incident.id)
+        )
+        incident.closed_at = work.now
+
+
+def _open(work: Work, tablet: Tablet, kind: IncidentKind) -> Incident:
+    incident = TabletRepository(work.session).open_incident(tablet.id)
+    if incident is None or incident.kind is not kind:
+        raise NoIncident
+    return incident
