@@ -21,6 +21,7 @@ from mdm.api import (
     filters,
     invitations,
     layers,
+    missions,
     places,
     policy,
     privacy,
@@ -42,6 +43,7 @@ _DESCRIPTION = (
 )
 _ROUTERS = (
     accounts,
+    missions,
     places,
     roster_exports,
     rosters,

@@ -52,6 +52,13 @@ class LoginTaken(Conflict):
     words = Words(fr="Cet identifiant existe déjà.", en="This login exists already.")
 
 
+class TooLong(Invalid):
+    """A mission lasts a month at most: longer work is a role of its own."""
+
+    code = "mission_too_long"
+    words = Words(fr="Une mission dure {maximum} jours au plus.", en="A mission lasts {maximum} days at most.")
+
+
 class SamePassword(Invalid):
     """The new password is the old one."""
 

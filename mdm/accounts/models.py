@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, Utc
+from mdm.kit.db import Base, EnumText, TownOwned, Utc
 from mdm.kit.ids import new_id
 from mdm.kit.scope import Role
 
@@ -42,3 +42,22 @@ class AccountGrant(Base):
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
     ends_at: Mapped[datetime | None] = mapped_column(Utc)
     __table_args__ = (Index("ix_account_grant_town", "town_id", "account_id"),)
+
+
+class Mission(TownOwned, Base):
+    """Days on which a shared technician works in a town. Without a mission today the town is not there for them.
+
+    `visited_on`: the last day of which both sides' audit tells the visit.
+    """
+
+    __tablename__ = "mission"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    reason: Mapped[str] = mapped_column(String(200))
+    given_by: Mapped[UUID | None]
+    given_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    visited_on: Mapped[date | None]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.orm import Session
 
-from mdm.accounts.models import Account, AccountGrant
+from enrollment.places.models import Town
+from mdm.accounts.models import Account, AccountGrant, Mission
 
 
 class AccountRepository:
@@ -41,6 +42,29 @@ class AccountRepository:
             .where(Account.id.in_(select(AccountGrant.account_id).where(AccountGrant.town_id == town_id, holds)))
             .order_by(Account.login, Account.id)
         ).all()
+
+    def missions_around(self, account_id: UUID, day: date) -> Sequence[Row[Mission, str]]:
+        """Missions of a person that may hold on a day somewhere on earth, each with the time zone of its town."""
+        near = timedelta(days=1)
+        return self.session.execute(
+            select(Mission, Town.time_zone)
+            .join(Town, Town.id == Mission.town_id)
+            .where(Mission.account_id == account_id, Mission.ended_at.is_(None))
+            .where(Mission.first_day <= day + near, Mission.last_day >= day - near)
+            .order_by(Mission.id)
+        ).all()
+
+    def missions_of_town(self, town_id: UUID, since: date) -> Sequence[Row[Mission, Account]]:
+        """Missions in a town that were not over on a day, with whom they send."""
+        return self.session.execute(
+            select(Mission, Account)
+            .join(Account, Account.id == Mission.account_id)
+            .where(Mission.town_id == town_id, Mission.last_day >= since, Mission.ended_at.is_(None))
+            .order_by(Mission.first_day, Mission.id)
+        ).all()
+
+    def mission(self, mission_id: UUID) -> Mission | None:
+        return self.session.get(Mission, mission_id)
 
     def count(self) -> int:
         return self.session.scalar(select(func.count()).select_from(Account)) or 0

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import jwt
 
 from enrollment.places.models import School
+from mdm.accounts import missions
 from mdm.accounts.errors import (
     LoginTaken,
     MustChangePassword,
@@ -68,6 +69,24 @@ def create_account(
     work.session.flush()
     audit.record(work, actor, "account.create", "account", account.id, town_id=town_id, role=role.value)
     return account
+
+
+def create_shared_technician(work: Work, login: str, display_name: str) -> str:
+    """At the operator's command line: a technician of no town, whom towns call by missions. Returns the one-time password.
+
+    Raises `LoginTaken`.
+    """
+    login = login.strip().lower()
+    if AccountRepository(work.session).by_login(login) is not None:
+        raise LoginTaken
+    password = secrets.token_urlsafe(12)
+    account = Account(
+        login=login, display_name=display_name, password_hash=hashed(password), must_change_password=True, created_at=work.now
+    )
+    work.session.add(account)
+    work.session.flush()
+    audit.record(work, SYSTEM, "account.create_shared", "account", account.id, town_id=None)
+    return password
 
 
 def _check_grant(work: Work, town_id: UUID, school_id: UUID | None, ends_at: datetime | None) -> None:
@@ -173,7 +192,8 @@ def actor_of(work: Work, token: str, *, even_with_one_time_password: bool = Fals
     if account.must_change_password and not even_with_one_time_password:
         raise MustChangePassword
     grants = tuple(Grant(row.role, row.town_id, row.school_id) for row in repository.grants(account.id, work.now))
-    return Actor(account.id, account.display_name, grants), account
+    actor = Actor(account.id, account.display_name, grants)
+    return missions.join(work, actor), account
 
 
 def change_password(work: Work, account: Account, current: str, new: str) -> str:

@@ -37,6 +37,8 @@ def _arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     imported.add_argument("--key", type=Path)
     imported.add_argument("--force", action="store_true")
     choices["account-reset"].add_argument("login")
+    choices["technician"].add_argument("login")
+    choices["technician"].add_argument("name")
 
 
 def _up(_parsed: argparse.Namespace) -> int:
@@ -114,6 +116,12 @@ def _reset(work: object, parsed: argparse.Namespace) -> None:
     print(reset_password(work, parsed.login))  # type: ignore[arg-type]
 
 
+def _technician(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.accounts.service import create_shared_technician
+
+    print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
+
+
 def _vendor_sign(parsed: argparse.Namespace) -> int:
     from mdm.push.certificates import vendor_sign
 
@@ -132,5 +140,6 @@ _WORDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-csr": ("make a request for the push certificate", _push(_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _vendor_sign),
     "push-import": ("install the push certificate that Apple's portal gave", _push(_import)),
+    "technician": ("enter a technician whom several towns call by missions; prints the one-time password", _push(_technician)),
     "account-reset": ("give an account a new one-time password", _push(_reset)),
 }

@@ -244,9 +244,9 @@ def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Run
             pairs.approve(work, asker, request.id)
         with pytest.raises(Forbidden):
             pairs.approve(work, _person(town, Role.TECHNICIAN), request.id)
-        assert not tablet.evidence_hold
+        assert not facts_for(work, [tablet.id])[tablet.id].evidence_hold
         pairs.approve(work, approver, request.id)
-        assert tablet.evidence_hold
+        assert facts_for(work, [tablet.id])[tablet.id].evidence_hold
         for act in (
             lambda: custody.swap(work, SYSTEM, tablet, second, to_confirm=False),
             lambda: custody.take_back(work, SYSTEM, tablet, Condition.GOOD, ()),
@@ -256,7 +256,7 @@ def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Run
                 act()
         release = acts.ask_pair(work, approver, tablet.id, PairAct.RELEASE, "closed")
         pairs.approve(work, asker, release.id)
-        assert not tablet.evidence_hold
+        assert not facts_for(work, [tablet.id])[tablet.id].evidence_hold
 
 
 def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime, clock: ManualClock) -> None:

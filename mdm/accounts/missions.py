@@ -1,0 +1,86 @@
+"""Missions: on which days a technician shared by several towns works in one of them (schools.md section 13). Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from mdm.accounts.errors import TooLong
+from mdm.accounts.models import Account, Mission
+from mdm.accounts.repository import AccountRepository
+from mdm.kit import audit
+from mdm.kit.errors import Invalid, NotFound
+from mdm.kit.scope import Actor, Grant, Permission, Role
+from mdm.kit.work import Work
+
+LONGEST_DAYS = 31
+
+
+def give(work: Work, actor: Actor, town_id: UUID, login: str, first_day: date, last_day: date, reason: str) -> Mission:
+    """Call a shared technician into a town for some days. Raises `NotFound` (no such person), `Invalid`, `TooLong`."""
+    actor.require(Permission.GOVERN, town_id)
+    account = AccountRepository(work.session).by_login(login.strip().lower())
+    if account is None or not account.active:
+        raise NotFound(field="login")
+    if last_day < first_day or last_day < work.now.date() - timedelta(days=1):
+        raise Invalid(field="last_day")
+    if (last_day - first_day).days >= LONGEST_DAYS:
+        raise TooLong(field="last_day", maximum=LONGEST_DAYS)
+    mission = Mission(
+        town_id=town_id, account_id=account.id, first_day=first_day, last_day=last_day, reason=reason,
+        given_by=actor.account_id, given_at=work.now,
+    )  # fmt: skip
+    work.session.add(mission)
+    work.session.flush()
+    audit.record(
+        work,
+        actor,
+        "mission.give",
+        "account",
+        account.id,
+        town_id=town_id,
+        first=first_day.isoformat(),
+        last=last_day.isoformat(),
+    )
+    return mission
+
+
+def end(work: Work, actor: Actor, mission_id: UUID) -> Mission:
+    """End a mission at once, tokens or not. Raises `NotFound`."""
+    mission = AccountRepository(work.session).mission(mission_id)
+    if mission is None or not actor.may(Permission.GOVERN, mission.town_id):
+        raise NotFound
+    if mission.ended_at is None:
+        audit.record(work, actor, "mission.end", "account", mission.account_id, town_id=mission.town_id)
+        mission.ended_at = work.now
+    return mission
+
+
+def listed(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[Mission, Account]]:
+    """The missions of a town that are not over."""
+    actor.require(Permission.GOVERN, town_id)
+    return AccountRepository(work.session).missions_of_town(town_id, work.now.date())
+
+
+def join(work: Work, actor: Actor) -> Actor:
+    """Give the actor the towns of today's missions, by each town's own calendar day, and note each day's visit: in the town's
+    trail and in the operator's.
+    """
+    if actor.account_id is None:
+        return actor
+    grants = list(actor.grants)
+    for mission, zone in AccountRepository(work.session).missions_around(actor.account_id, work.now.date()):
+        today = work.now.astimezone(ZoneInfo(zone)).date()
+        if not mission.first_day <= today <= mission.last_day:
+            continue
+        if mission.visited_on != today:
+            for town_id in (mission.town_id, None):
+                audit.record(work, actor, "mission.visit", "town", mission.town_id, town_id=town_id, mission_id=str(mission.id))
+            mission.visited_on = today
+        grants.append(Grant(Role.TECHNICIAN, mission.town_id))
+    return replace(actor, grants=tuple(grants))
