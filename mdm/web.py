@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
+from enrollment.joining.automated import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import (
     accounts,
@@ -79,6 +80,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor
     app = _bare(lifespan)
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
+    app.router.routes.extend(automated_routes(runtime, active_topic))
     app.router.routes.extend(joining_routes(runtime, active_topic))
     _console(app)
     return DeviceDoor(ChannelEndpoint(runtime, trust, batcher), app)

@@ -13,7 +13,7 @@ from enrollment.people.models import Pupil
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import GONE, MISSING
+from enrollment.tablets.rules import MISSING, REFUSED
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
@@ -33,7 +33,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     known_by = (serial or udid)[:64]
     if certificate.tablet_id is not None:
         bound = repository.get(certificate.tablet_id)
-        if bound is None or bound.serial != known_by or bound.state in GONE:
+        if bound is None or bound.serial != known_by or bound.state in REFUSED:
             raise _refused(udid, "certificate_of_another_tablet")
         tablets.update_details(work, bound.id, details)
         return bound
@@ -45,7 +45,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     tablet = repository.by_serial(known_by)
     if tablet is not None and tablet.town_id != invitation.town_id:
         raise _refused(udid, "tablet_of_another_town")
-    if tablet is not None and tablet.state in GONE:
+    if tablet is not None and tablet.state in REFUSED:
         raise _refused(udid, "tablet_retired")
     if tablet is None:
         if invitation.uses >= invitation.max_uses:

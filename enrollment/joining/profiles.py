@@ -30,6 +30,12 @@ def enrolment_profile(work: Work, invitation: Invitation, topic: str) -> bytes:
     return _profile(work, secret, topic, common_name=f"invitation {invitation.id}")
 
 
+def automated_profile(work: Work, tablet_id: UUID, topic: str) -> bytes:
+    """Return the profile for a tablet that Apple's device assignment sent here: its challenge serves this tablet alone."""
+    secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet_id)
+    return _profile(work, secret, topic, common_name=f"tablet {tablet_id}")
+
+
 def renewal_profile(work: Work, tablet_id: UUID, topic: str) -> bytes:
     """Return the same profile with a fresh identity payload, bound to the tablet (protocol.md section 3.4)."""
     secret = identity.new_challenge(work, purpose=ChallengePurpose.RENEW, tablet_id=tablet_id)

@@ -35,6 +35,8 @@ ALLOWED: dict[S, frozenset[S]] = {
 
 #: The tablet is out of the programme: it may not join again, and its licences are free.
 GONE = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
+#: May not join again. One that was written off may: it has been found.
+REFUSED = frozenset({S.RETIRED, S.DISPOSED})
 #: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
 MISSING = frozenset({S.LOST, S.STOLEN})
 #: May be lent at the table.

@@ -12,6 +12,8 @@ from mdm.channel.identity import take_over
 from mdm.channel.messages import EMPTY, UNRECOGNIZED, Reply
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.kit import audit
+from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
 from mdm.protocol import checkin as c
 from mdm.protocol import plist
@@ -83,9 +85,18 @@ def _get_token(_work: Work, message: c.GetToken, _enrollment: DeviceEnrollment) 
     raise ChannelRefusal(Refused.UNSUPPORTED, message.service_type[:48])
 
 
-def _return_to_service(_work: Work, _message: c.ReturnToService, _enrollment: DeviceEnrollment) -> Reply:
-    """Not offered yet: the tablet goes on as it is."""
-    return Reply(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
+def _return_to_service(work: Work, _message: c.ReturnToService, enrollment: DeviceEnrollment) -> Reply:
+    """A cart's tablet may erase itself and come back unattended, if the school's Wi-Fi can be given to it; others stay as they
+    are, and so does one that is kept as evidence.
+    """
+    wifi = work.settings.wifi_profile
+    if wifi is None or not ChannelRepository(work.session).may_start_afresh(enrollment.tablet_id):
+        return Reply(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
+    audit.record(work, SYSTEM, "tablet.return_to_service", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+    told: dict[str, Any] = {"Enabled": True, "WiFiProfileData": wifi.read_bytes()}
+    if enrollment.bootstrap_token is not None:
+        told["BootstrapToken"] = enrollment.bootstrap_token
+    return Reply(200, plist.dumps({"ReturnToService": told}))
 
 
 _HANDLERS: dict[type[c.CheckinMessage], Handler] = {

@@ -12,6 +12,8 @@ from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from enrollment.tablets.models import CartSlot, Tablet
+from enrollment.tablets.rules import MISSING
 from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
 from mdm.kit.db import Utc
@@ -77,6 +79,15 @@ class ChannelRepository:
     def beat(self, enrollment_id: int, now: datetime) -> None:
         """Touch one heartbeat."""
         self.session.execute(update(Heartbeat).where(Heartbeat.enrollment_id == enrollment_id).values(last_seen_at=now))
+
+    def may_start_afresh(self, tablet_id: UUID) -> bool:
+        """Whether the tablet belongs to a cart and nothing forbids its erasing itself."""
+        statement = (
+            select(Tablet.id)
+            .join(CartSlot, CartSlot.tablet_id == Tablet.id)
+            .where(Tablet.id == tablet_id, Tablet.evidence_hold.is_(False), Tablet.state.not_in(MISSING))
+        )
+        return self.session.scalar(statement) is not None
 
     def by_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
         statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)

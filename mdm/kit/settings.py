@@ -40,6 +40,17 @@ class Settings(BaseSettings):
         "https://vpp.itunes.apple.com/mdm/v2", description="Apple's licence service, or a test server."
     )
     token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
+    minimum_os: str = Field(
+        "",
+        pattern=r"^(\d{1,3}(\.\d{1,3}){0,2})?$",
+        description="iPadOS that a tablet must have to enrol automatically; empty: any.",
+    )
+    device_anchors: Path | None = Field(
+        None, description="PEM of further CAs of factory certificates, beside Apple's own; a test rig's, or newer hardware's."
+    )
+    wifi_profile: Path | None = Field(
+        None, description="Configuration profile of the schools' Wi-Fi, for cart tablets that erase themselves and come back."
+    )
     declarative_from: str = Field("17.0", description="iPadOS from which policy goes out as declarations; empty: never.")
     profile_payloads: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Payload types that go by InstallProfile even to tablets that keep declarations."

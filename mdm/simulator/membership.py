@@ -28,7 +28,7 @@ class Membership:
         self.since = 0.0
         """The event loop's time at enrolment."""
 
-    async def enrol(self, invitation_url: str, enrolment_profile: bytes | None) -> None:
+    async def enrol(self, invitation_url: str, enrolment_profile: bytes | None, *, awaiting: bool = False) -> None:
         """Profile, identity, Authenticate, TokenUpdate. Raises any `SimulatorError`; the tablet is then not enrolled."""
         self.silence()
         self._device.leave()
@@ -45,6 +45,7 @@ class Membership:
         self._device.enrolment = Enrolment(mdm, identity, found)
         self._device.profiles[found.identifier] = Installed(found)
         self._device.erased = False
+        self._device.awaiting_configuration = awaiting
         self._device.new_push_address()
         try:
             await self.channel.authenticate()

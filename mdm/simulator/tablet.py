@@ -153,13 +153,15 @@ class SimulatedTablet:
             raise ServerRefused("the invitation", reply.status, reply.body)
         return reply.body.decode()
 
-    async def enrol(self, enrolment_profile: bytes | None = None) -> None:
+    async def enrol(self, enrolment_profile: bytes | None = None, *, awaiting_configuration: bool = False) -> None:
         """Fetch the profile of the invitation (or take the one given), get an identity, Authenticate, TokenUpdate.
+
+        `awaiting_configuration`: it is in the Setup Assistant and waits there for DeviceConfigured.
 
         Raises `ServerRefused`, `BadProfile`, `ScepFailed`, `Disconnected`; the tablet is then not enrolled.
         """
         async with self._lock:
-            await self._membership.enrol(self.invitation_url, enrolment_profile)
+            await self._membership.enrol(self.invitation_url, enrolment_profile, awaiting=awaiting_configuration)
 
     async def remove_management(self) -> None:
         """A person removes the MDM profile; CheckOut follows if the profile asks for it."""

@@ -1,0 +1,115 @@
+"""MachineInfo: what an iPad tells of itself when it asks for its enrolment profile (protocol.md section 5.1), and what it may be told.
+
+It proves that Apple made the device and which one it is; whether the device is expected is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from mdm.protocol import plist
+from mdm.protocol.cms import read_signed
+from mdm.protocol.errors import BadMessage, BadSignature
+
+Anchor = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+#: The key with which Apple's iPhone Device CA signs the factory certificates. The CA's own certificate expired in 2014 and is in
+#: use all the same: the key is trusted for this and nothing else, whatever the dates say.
+_APPLE_DEVICE_CA = rsa.RSAPublicNumbers(
+    65537,
+    int(
+        "f1944ac9eaba5a1860adcba24d4d4e54196917590766cb97e8669a475f46ae677ab54a7354b1cb04f6bd36b80c55388a"
+        "8483315265f933e197779c2b4c26b0253fe932aa7b087494ecc14b381d674e0852945a8b59a35cd793f4a0fe5585bb4c"
+        "46975e6eb277452f675cbc0b18bf59b96c86f72a7576d21971f42963b9250baf",
+        16,
+    ),
+)
+
+
+@lru_cache(maxsize=1)
+def apple_device_ca() -> Anchor:
+    """The key of Apple's device CA."""
+    return _APPLE_DEVICE_CA.public_key()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineInfo:
+    """A device at the door. `os_version` is None before iPadOS 17."""
+
+    serial: str
+    udid: str
+    product: str
+    build: str
+    os_version: str | None
+    can_update: bool
+
+
+def read(der: bytes, anchors: Sequence[Anchor]) -> MachineInfo:
+    """Read CMS with MachineInfo, signed by a factory certificate under one of `anchors`.
+
+    Raises `BadSignature`, `BadPlist`, `BadMessage`.
+    """
+    content, signature = read_signed(der)
+    if not any(_issued(signature.certificate_der, anchor) for anchor in anchors):
+        raise BadSignature("no device of Apple's")
+    values = plist.loads(content)
+    if not isinstance(values, dict):
+        raise BadMessage("MachineInfo is no dictionary")
+    return MachineInfo(
+        serial=_text(values, "SERIAL", 64).upper(),
+        udid=_text(values, "UDID", 64),
+        product=_text(values, "PRODUCT", 40),
+        build=_text(values, "VERSION", 24),
+        os_version=_text(values, "OS_VERSION", 24) if "OS_VERSION" in values else None,
+        can_update=values.get("MDM_CAN_REQUEST_SOFTWARE_UPDATE") is True,
+    )
+
+
+def is_older(version: str, minimum: str) -> bool:
+    """Whether a system version such as `17.5.1` or `16.1 (a)` comes before another."""
+    return _numbers(version) < _numbers(minimum)
+
+
+def update_required(version: str) -> bytes:
+    """The document that makes the Setup Assistant update first (protocol.md section 2.3); sent with 403."""
+    told = {
+        "code": "com.apple.softwareupdate.required",
+        "description": f"iPadOS {version} or later is required",
+        "message": f"Cette tablette doit d'abord passer à iPadOS {version}.",
+        "details": {"OSVersion": version},
+    }
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = [int(part) if part.isdigit() else 0 for part in version.split(" ", maxsplit=1)[0].split(".")[:4]]
+    return tuple(parts + [0] * (4 - len(parts)))
+
+
+def _text(values: dict[str, object], key: str, longest: int) -> str:
+    value = values.get(key)
+    if not isinstance(value, str) or not 1 <= len(value) <= longest:
+        raise BadMessage(f"MachineInfo: {key}")
+    return value
+
+
+def _issued(der: bytes, anchor: Anchor) -> bool:
+    """Whether the anchor's key signed the certificate. Dates are not asked: a tablet's factory certificate outlives them."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        algorithm = certificate.signature_hash_algorithm or hashes.SHA256()
+        if isinstance(anchor, ec.EllipticCurvePublicKey):
+            anchor.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+        else:
+            anchor.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), algorithm)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
