@@ -6,6 +6,7 @@ import enrollment.joining.models
 import enrollment.people.models
 import enrollment.places.models
 import enrollment.tablets.models
+import enrollment.years.models
 import mdm.accounts.models
 import mdm.care.models
 import mdm.channel.models

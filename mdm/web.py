@@ -32,6 +32,7 @@ from mdm.api import (
     system,
     tablets,
     why,
+    years,
 )
 from mdm.api.guard import Guard
 from mdm.channel.batcher import Batcher
@@ -58,6 +59,7 @@ _ROUTERS = (
     rhythm,
     care,
     custody,
+    years,
     privacy,
     system,
 )
