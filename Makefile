@@ -37,12 +37,12 @@ test: setup ## The whole suite, on SQLite and PostgreSQL, with a real broker
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal
 
 test-fast: setup ## Only the tests that need no server process
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal --ignore tests/stories --ignore tests/interop --ignore tests/browser
 
 story: setup ## The stories, over real HTTPS with simulated tablets
 	@$(RUN) -m pytest tests/stories -v
 
-interop: ## Install the independent SCEP clients (Debian packages, needs root) that the interop tests use
+interop: ## Install the independent programs (SCEP clients, a browser; Debian packages, needs root) that tests use
 	@sh deploy/install-interop.sh
 
 bench: setup ## Measure the device channel here, on PostgreSQL and SQLite; see bench/README.md

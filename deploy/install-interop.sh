@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the independent SCEP clients that the interop tests use. Debian, root; run again at will.
+# Installs the independent programs that the tests use: SCEP clients and a browser. Debian, root; run again at will.
 set -eu
 if ! command -v apt-get >/dev/null 2>&1 || [ "$(id -u)" != 0 ]; then
-    echo "The SCEP clients are Debian packages and need root: nothing was installed." >&2
+    echo "The independent programs are Debian packages and need root: nothing was installed." >&2
     exit 1
 fi
 apt-get -qq update
-DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends scep strongswan-pki libstrongswan-extra-plugins certmonger >/dev/null
-echo "installed: scepclient, pki, scep-submit (certmonger)"
+DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+    scep strongswan-pki libstrongswan-extra-plugins certmonger chromium fonts-dejavu-core poppler-utils >/dev/null
+echo "installed: scepclient, pki, scep-submit (certmonger), chromium, pdftotext"

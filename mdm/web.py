@@ -97,9 +97,11 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console.pages import assets, router
+    from mdm.console import pages
+    from mdm.console.frame import assets
 
-    app.include_router(router)
+    for chapter in (pages,):
+        app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 
 

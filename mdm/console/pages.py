@@ -1,41 +1,29 @@
-"""The first pages: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
+"""Pages of tablets and of signing in: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
 
 from __future__ import annotations
 
-import hmac
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 
 from enrollment.tablets.models import TabletState
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
-from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care import service as care
 from mdm.care.overview_repository import Filter, TabletRow
+from mdm.console.frame import COOKIE, check_csrf, language_of, person, show, when
 from mdm.console.words import STATES, mode_words, page, state_words
-from mdm.kit.errors import Forbidden, Refusal
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Language, preferred_language
-from mdm.kit.work import Work
+from mdm.kit.errors import Refusal
+from mdm.kit.scope import Permission
+from mdm.kit.words import Language
 from mdm.reconcile.models import AppState
 
-_HERE = Path(__file__).parent
-COOKIE, LANGUAGE = "cartable", "cartable-lang"
-_CSP = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-templates = Jinja2Templates(_HERE / "templates")
-assets = StaticFiles(directory=_HERE / "assets")
 router = APIRouter(include_in_schema=False)
 
 
@@ -43,17 +31,17 @@ router = APIRouter(include_in_schema=False)
 def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
     """Tablets by state, and a search."""
     try:
-        actor, _ = _person(request, work)
+        actor, _ = person(request, work)
     except MustChangePassword:
-        return _page(request, "password.html")
+        return show(request, "password.html")
     except NotSignedIn:
-        return _page(request, "sign_in.html")
-    language = _language(request)
+        return show(request, "sign_in.html")
+    language = language_of(request)
     chosen = TabletState(state) if state in {*TabletState} else None
     rows = overview.list_tablets(work, actor, Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
     counts = overview.count_by_state(work, actor)
     more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == Filter().limit else ""
-    return _page(
+    return show(
         request,
         "tablets.html",
         person=actor.name,
@@ -77,7 +65,7 @@ def _row(row: TabletRow, language: Language) -> dict[str, Any]:
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.level})" if pupil else "–",
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": _when(row.last_seen_at),
+        "last_seen": when(row.last_seen_at),
     }
 
 
@@ -85,18 +73,18 @@ def _row(row: TabletRow, language: Language) -> dict[str, Any]:
 def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
     """One tablet: its time line, its apps, lost mode."""
     try:
-        actor, _ = _person(request, work)
+        actor, _ = person(request, work)
     except (NotSignedIn, MustChangePassword):
         return RedirectResponse("/", status_code=303)
-    language = _language(request)
+    language = language_of(request)
     words = page(language)
     view = overview.view_tablet(work, actor, tablet_id)
     found, case = view.row.tablet, view.case
     lost = case and {
-        "asked": _when(case.requested_at),
-        "confirmed": _when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
+        "asked": when(case.requested_at),
+        "confirmed": when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
         "is_confirmed": case.confirmed_at is not None,
-        "lift_asked": _when(case.lift_requested_at) if case.lift_requested_at else "",
+        "lift_asked": when(case.lift_requested_at) if case.lift_requested_at else "",
     }
     facts = [
         (words["serial"], found.serial),
@@ -104,10 +92,10 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
         (words["profile"], state_words(view.rules.state, language)),
         (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
         (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
-        (words["last_seen"], _when(view.row.last_seen_at)),
-        (words["silent_on"], _when(view.silent_on)),
+        (words["last_seen"], when(view.row.last_seen_at)),
+        (words["silent_on"], when(view.silent_on)),
     ]
-    return _page(
+    return show(
         request,
         "tablet.html",
         person=actor.name,
@@ -122,7 +110,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": _when(e.at), "what": f"{e.what}{' : ' + state_words(e.state, language) if e.state else ''}", "who": e.who,
+            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{e.what}{' : ' + state_words(e.state, language) if e.state else ''}", "who": e.who,
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.time_line(work, actor, tablet_id)
         ],
@@ -134,8 +122,8 @@ def sign_in(request: Request, work: WorkDep, login: Annotated[str, Form()], pass
     """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
     if isinstance(outcome, Refusal):
-        return _page(
-            request, "sign_in.html", problem=outcome.message(_language(request)), login=login[:200], status=outcome.status
+        return show(
+            request, "sign_in.html", problem=outcome.message(language_of(request)), login=login[:200], status=outcome.status
         )
     return _signed_in(outcome[1])
 
@@ -147,17 +135,17 @@ def password(
     """Choose one's own password."""
     token = request.cookies.get(COOKIE, "")
     _, account = accounts.actor_of(work, token, even_with_one_time_password=True)
-    _check_csrf(request, csrf)
+    check_csrf(request, csrf)
     try:
         return _signed_in(accounts.change_password(work, account, current, new))
     except Refusal as refusal:
-        return _page(request, "password.html", problem=refusal.message(_language(request)), status=refusal.status)
+        return show(request, "password.html", problem=refusal.message(language_of(request)), status=refusal.status)
 
 
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
     """Forget the cookie."""
-    _check_csrf(request, csrf)
+    check_csrf(request, csrf)
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(COOKIE)
     return response
@@ -168,8 +156,8 @@ def mark_lost(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
 ) -> Response:
     """Mark a tablet lost."""
-    actor, _ = _person(request, work)
-    _check_csrf(request, csrf)
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
     care.mark_lost(work, actor, tablet_id, reason)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
@@ -179,59 +167,13 @@ def lift(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
 ) -> Response:
     """Ask for the end of lost mode."""
-    actor, _ = _person(request, work)
-    _check_csrf(request, csrf)
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
     care.lift(work, actor, tablet_id, reason)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
-
-
-def _person(request: Request, work: Work) -> tuple[Actor, Account]:
-    return accounts.actor_of(work, request.cookies.get(COOKIE, ""))
 
 
 def _signed_in(token: str) -> Response:
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
     return response
-
-
-def _csrf(request: Request) -> str:
-    """A word that only a page of ours, made for this session, can know."""
-    token = request.cookies.get(COOKIE, "")
-    keyring = request.app.state.runtime.keyring
-    return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
-
-
-def _check_csrf(request: Request, offered: str) -> None:
-    if not hmac.compare_digest(offered, _csrf(request)):
-        raise Forbidden
-
-
-def _language(request: Request) -> Language:
-    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
-    return Language(chosen) if chosen in {*Language} else preferred_language(request.headers.get("accept-language"))
-
-
-def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    language = _language(request)
-    context = {
-        "language": language.value,
-        "w": page(language),
-        "languages": [("fr", "Français"), ("en", "English")],
-        "csrf": _csrf(request),
-        **values,
-    }
-    response = templates.TemplateResponse(request, template, context, status_code=status)
-    response.headers["Content-Security-Policy"] = _CSP
-    response.headers["Cache-Control"] = "no-store"
-    if request.query_params.get("lang") in {*Language}:
-        response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
-    return response
-
-
-#: The clock of the pages. Instants are UTC everywhere else.
-LOCAL = ZoneInfo("Europe/Paris")
-
-
-def _when(at: datetime | None) -> str:
-    return at.astimezone(LOCAL).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

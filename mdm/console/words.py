@@ -7,6 +7,7 @@ from profiles.modes.kinds import Mode
 
 PAGE: dict[str, Words] = {
     "skip": Words(fr="Aller au contenu", en="Skip to content"),
+    "chapters": Words(fr="Chapitres", en="Chapters"),
     "language": Words(fr="Langue", en="Language"),
     "sign_in": Words(fr="Se connecter", en="Sign in"),
     "sign_out": Words(fr="Se déconnecter", en="Sign out"),

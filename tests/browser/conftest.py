@@ -1,0 +1,68 @@
+"""A real browser on the console of a real server. A machine that has no Chromium says so loudly at the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import Engine
+
+from mdm.accounts import service as accounts
+from mdm.kit.clock import ManualClock
+from mdm.kit.scope import SYSTEM, Role
+from tests.conftest import KEYRING
+from tests.interop.conftest import program
+from tests.support import databases
+from tests.support.server import PASSWORD, LiveServer, live_server
+
+_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync"
+)
+
+
+@pytest.fixture(params=["sqlite"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """One database is enough: what is looked at is the page."""
+    made = databases.fresh_sqlite(tmp_path)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
+    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+        yield running
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    path = program("chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=_FLAGS.split())
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def sign_in(server: LiveServer, browser: Browser) -> Callable[..., Page]:
+    """A page of a person who has signed in by the form, in French."""
+
+    def act(town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Page:
+        with server.runtime.work() as work:
+            made = accounts.create_account(
+                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
+            )
+            made.must_change_password = False
+        page = browser.new_context(ignore_https_errors=True, locale="fr-FR").new_page()
+        page.goto(server.url + "/")
+        page.fill("#login", login)
+        page.fill("#password", PASSWORD)
+        page.click("main button")
+        return page
+
+    return act

@@ -1,0 +1,23 @@
+"""The first thing that a person does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from mdm.kit.scope import Role
+from tests.support.server import LiveServer
+from tests.support.world import World
+
+
+def test_an_administrator_signs_in_and_sees_the_tablets(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        town_id, tag = town.id, world.tablet(town).tag
+    page = sign_in(town_id, Role.TOWN_ADMIN, "admin")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+    expect(page.get_by_role("link", name=tag)).to_be_visible()
+    page.get_by_role("link", name=tag).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(tag)
