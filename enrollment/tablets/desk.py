@@ -11,7 +11,7 @@ from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import SchoolClass
 from enrollment.tablets import custody, service
 from enrollment.tablets.custody import Handing
-from enrollment.tablets.models import AccessoryKind, Condition, Incident, Loan, Tablet
+from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet
 from enrollment.tablets.once import once
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit.errors import NotFound
@@ -89,6 +89,13 @@ def history(work: Work, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], 
     tablet = service.get(work, actor, tablet_id)
     repository = TabletRepository(work.session)
     return repository.loans(tablet.id), repository.incidents(tablet.id)
+
+
+def incidents_of(
+    work: Work, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
+) -> Sequence[Incident]:
+    """Incidents of a town that the actor may see, newest first; none for a stranger, who learns nothing of the town."""
+    return TabletRepository(work.session).listed_incidents(actor, town_id, kind, is_open=is_open, after=after, limit=limit)
 
 
 def _told(tablet: Tablet) -> Answer:
