@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from enrollment.tablets.models import TabletState
+from enrollment.tablets.words import STATES
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
@@ -17,7 +18,7 @@ from mdm.care import overview
 from mdm.care import service as care
 from mdm.care.overview_repository import Filter, TabletRow
 from mdm.console.frame import COOKIE, check_csrf, language_of, person, show, when
-from mdm.console.words import STATES, mode_words, page, state_words
+from mdm.console.words import mode_words, page, state_words
 from mdm.kit.errors import Refusal
 from mdm.kit.scope import Permission
 from mdm.kit.words import Language

@@ -10,11 +10,12 @@ import pytest
 
 from enrollment.tablets.models import AccessoryKind
 from enrollment.tablets.papers import MOST_LABELS, MOST_SHEETS, Heading, Label, Sheet, handover_sheets, labels
-from enrollment.tablets.papers.words import ACCESSORIES
+from enrollment.tablets.words import ACCESSORIES
 from mdm.kit.errors import Invalid
 from mdm.kit.words import Language
 
-HEADING = Heading("Belleville-sur-Craie", "01 00 00 00 00", "École Jules-Verne", "CE1-CE2", date(2026, 9, 3))
+DAY = date(2026, 9, 3)
+HEADING = Heading("Belleville-sur-Craie", "01 00 00 00 00", "École Jules-Verne", "CE1-CE2", DAY)
 NAMES = [
     "D'ARTAGNAN-LE GOFF Élise-Anaïs", "EL HADJ Zoé", "NGUYEN A", "محمد بن علي", "தமிழ்ச்செல்வி", "王小明", "#set page(width: 1pt)",
     '$x$ \\ *a* _b_ @c <d> "e" `f`', "//", "/* */", "]#panic()[", "🎒", "x" * 500,
@@ -35,7 +36,7 @@ def test_a_label_has_no_field_for_a_child() -> None:
 @pytest.mark.parametrize(("count", "pages"), [(1, 1), (24, 1), (25, 2), (60, 3)])
 def test_labels_fill_sheets_of_twenty_four(count: int, pages: int) -> None:
     wanted = [Label(f"CLA-{n:05d}", f"DMPX{n:06d}", f"https://mdm.test/t/CLA-{n:05d}") for n in range(count)]
-    assert _pages(labels("Belleville & <Craie>", "01 00", wanted)) == pages
+    assert _pages(labels("Belleville & <Craie>", "01 00", wanted, DAY)) == pages
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -50,7 +51,7 @@ def test_none_and_too_many_are_refused() -> None:
     label, sheet = Label("T", "S", "https://x"), Sheet("A", "T", take_home=True, agreed=True)
     for count in (0, MOST_LABELS + 1):
         with pytest.raises(Invalid):
-            labels("", "", [label] * count)
+            labels("", "", [label] * count, DAY)
     for count in (0, MOST_SHEETS + 1):
         with pytest.raises(Invalid):
             handover_sheets(HEADING, [sheet] * count)
