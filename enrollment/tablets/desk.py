@@ -135,7 +135,7 @@ def classes(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[School, Sch
 
 def table_of(work: Work, actor: Actor, class_id: UUID) -> tuple[SchoolClass, list[tuple[Pupil, Loan | None, Tablet | None]]]:
     """The class at the table: each pupil with loan and tablet, by name. The reading is noted. Raises `NotFound`, `Forbidden`."""
-    school_class = _class(work, actor, class_id)
+    school_class = class_of(work, actor, class_id)
     rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).table_of(class_id)]
     access.note(work, actor, (pupil for pupil, _, _ in rows), AccessKind.CLASS_LIST)
     return school_class, sorted(rows, key=lambda row: by_name(row[0]))
@@ -146,7 +146,7 @@ def given_back(work: Work, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tab
 
     Raises `NotFound`, `Forbidden`.
     """
-    _class(work, actor, class_id)
+    class_of(work, actor, class_id)
     rows = TabletRepository(work.session).given_back(class_id, work.now - CAMPAIGN)
     return {pupil_id: (tablet, at) for pupil_id, tablet, at in rows}
 
@@ -156,7 +156,8 @@ def by_name(pupil: Pupil) -> tuple[str, str, str]:
     return (pupil.usage_name or pupil.last_name).casefold(), pupil.first_name.casefold(), str(pupil.id)
 
 
-def _class(work: Work, actor: Actor, class_id: UUID) -> SchoolClass:
+def class_of(work: Work, actor: Actor, class_id: UUID) -> SchoolClass:
+    """The class, for one who handles tablets there. Raises `NotFound` (also out of reach), `Forbidden`."""
     school_class = work.session.get(SchoolClass, class_id)
     if school_class is None or not actor.may(Permission.SEE, school_class.town_id, school_class.school_id):
         raise NotFound

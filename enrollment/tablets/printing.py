@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select
 
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
-from enrollment.places.models import School, SchoolClass, Town
+from enrollment.places.models import School, Town
 from enrollment.tablets import desk, papers
 from enrollment.tablets.models import Agreement, Loan, Tablet
 from enrollment.tablets.papers import Heading, Label, Line, Sheet
@@ -30,8 +30,7 @@ TableRow = tuple[Pupil, Loan | None, Tablet | None]
 
 def labels_of_class(work: Work, actor: Actor, class_id: UUID) -> bytes:
     """The labels of the tablets that a class holds. Raises `NotFound`, `Invalid` (none)."""
-    school_class = _class(work, class_id)
-    actor.require(Permission.HANDLE, school_class.town_id, school_class.school_id)
+    school_class = desk.class_of(work, actor, class_id)
     return _labels(work, actor, school_class.town_id, TabletRepository(work.session).of_class(class_id))
 
 
@@ -114,13 +113,6 @@ def _town(work: Work, actor: Actor, town_id: UUID, *, whole: bool = True) -> Tow
     if town is None or not actor.may_somewhere(Permission.HANDLE, town_id):
         raise NotFound
     return town
-
-
-def _class(work: Work, class_id: UUID) -> SchoolClass:
-    found = work.session.get(SchoolClass, class_id)
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _today(work: Work, town: Town) -> date:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
 from enrollment.tablets.models import CartSlot, DoneOnce, Incident, Loan, LoanAccessory, PairAct, PairRequest, Tablet, TabletState
+from enrollment.tablets.rules import IN_HAND
 from mdm.kit.db import EnumText, Utc
 from mdm.kit.scope import Actor, Permission
 
@@ -194,7 +195,7 @@ class TabletRepository:
             .order_by(func.max(Tablet.created_at).desc(), Tablet.order_reference)
             .limit(20)
         )
-        return self.session.execute(actor.narrow(statement, Tablet, Permission.HANDLE)).all()  # type: ignore[return-value]
+        return self.session.execute(actor.narrow(statement, Tablet, Permission.HANDLE)).all()
 
     def done_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[DoneOnce]:
         """What a person has done in a town, newest first."""
@@ -207,11 +208,13 @@ class TabletRepository:
 
     def classes_at_the_desk(self, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
         """The classes with active pupils, each with its school, its pupils and those who hold a tablet."""
+        held = or_(Loan.handed_over_at.is_not(None), Tablet.state.in_(IN_HAND))
         statement = (
-            select(School, SchoolClass, func.count(Pupil.id), func.count(Loan.id))
+            select(School, SchoolClass, func.count(Pupil.id), func.sum(case((held, 1), else_=0)))
             .join(SchoolClass, SchoolClass.school_id == School.id)
             .join(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
-            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None) & Loan.handed_over_at.is_not(None))
+            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
+            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
             .where(SchoolClass.town_id == town_id)
             .group_by(School.id, SchoolClass.id)
             .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)

@@ -21,6 +21,7 @@ PAGE: dict[str, Words] = {
     "current_password": Words(fr="Mot de passe reçu", en="Password you were given"),
     "new_password": Words(fr="Nouveau mot de passe", en="New password"),
     "save": Words(fr="Enregistrer", en="Save"),
+    "desk": Words(fr="Atelier", en="Desk"),
     "tablets": Words(fr="Tablettes", en="Tablets"),
     "search": Words(fr="Étiquette, numéro de série ou nom de l'enfant", en="Tag, serial number or child's name"),
     "find": Words(fr="Chercher", en="Find"),
