@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from enrollment.people import access
+from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets import custody, incidents, service
@@ -152,8 +152,8 @@ def given_back(work: Work, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tab
 
 
 def by_name(pupil: Pupil) -> tuple[str, str, str]:
-    """The order of a class list; alike names stay in the same order everywhere."""
-    return (pupil.usage_name or pupil.last_name).casefold(), pupil.first_name.casefold(), str(pupil.id)
+    """The order of a class list, on screen and paper: by first name, as children are called; accents do not count."""
+    return naming.look(pupil.first_name), naming.look(naming.last_name(pupil)), str(pupil.id)
 
 
 def class_of(work: Work, actor: Actor, class_id: UUID) -> SchoolClass:

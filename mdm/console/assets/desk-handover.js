@@ -1,6 +1,6 @@
 // The table of a class: which child is next, what the family said of the agreement, what is handed over. Names stay in the page.
 
-export function handover({ form, words, queue, show, focus }) {
+export function handover({ form, words, queue, show, focus, log }) {
   const rows = [...document.querySelectorAll("#pupils tr[data-pupil]")];
   const ask = document.getElementById("ask");
   const allSigned = document.getElementById("all-signed");
@@ -13,12 +13,12 @@ export function handover({ form, words, queue, show, focus }) {
   choose(marked ? marked.closest("tr") : next());
 
   form.addEventListener("change", (event) => { if (event.target.name === "pupil_id") pick(event.target.closest("tr")); });
-  // A letter or digit on a button is the scanner's: the scan field takes it, the question is dropped.
   queue.addEventListener("answered", ({ detail }) => {
     const answer = detail.answer.answer;
     const row = answer && answer.act === "hand_over" && rowOf(answer.pupil_id);
     if (!row) return;
     set(row, "held", "good", "✓", words.handed, answer.tag);
+    agreed(row, field(detail.entry, "agreement"));
     if (row === chosen) choose(next(row));
     progress();
   });
@@ -39,7 +39,9 @@ export function handover({ form, words, queue, show, focus }) {
     const radio = row && row.querySelector("input");
     if (radio) radio.checked = true;
     document.getElementById("now").textContent = row ? row.dataset.full : words.everybody;
-    row?.scrollIntoView({ block: "nearest" });
+    // Only the list moves: the scan field stays where it is.
+    const list = row?.closest(".wrap");
+    if (list) list.scrollTop = row.offsetTop - list.clientHeight / 2;
   }
 
   function pick(row) {
@@ -53,9 +55,25 @@ export function handover({ form, words, queue, show, focus }) {
     ask.classList.remove("open");
   }
 
+  function agreed(row, agreement) {
+    const now = { signed_now: "signed", was_signed: "signed", stays: "stays" }[agreement];
+    if (!now) return;
+    row.dataset.agreement = now;
+    const shown = row.querySelector(".agreement .state");
+    shown.className = `state ${now === "signed" ? "good" : "stays"}`;
+    shown.textContent = `${now === "signed" ? "✓" : "⌂"} ${words[now]}`;
+  }
+
+  // Back to the child whose scan was refused, unless another is being served.
+  function refusedNow(entry) {
+    const row = rowOf(field(entry, "pupil_id"));
+    if (row && free(row) && !pending) choose(row);
+  }
+
   function progress() {
     const done = rows.filter((row) => ["held", "waiting"].includes(row.dataset.state)).length;
     document.getElementById("progress").textContent = words.progress.replace("{done}", done).replace("{all}", rows.length);
+    document.getElementById("left").textContent = rows.length - done;
     document.getElementById("meter").value = done;
   }
 
@@ -69,11 +87,11 @@ export function handover({ form, words, queue, show, focus }) {
     row.querySelector("input").disabled = state === "held" || state === "waiting";
   }
 
-  // A name, or the code on a child's sheet, chooses a child; all else is a scan. Letters alone are a name unless they could be a serial number.
+  // A name, or the code on a child's sheet, chooses a child; all else is a scan. A word without digits is a name, unless it could be a serial number.
   function search(text) {
     const sheet = /CARTABLE-P-([0-9A-F-]{36})$/i.exec(text.trim());
     if (sheet) return rowOf(sheet[1].toLowerCase()) || words.nobody;
-    if (/\d/.test(text) || /^[A-Z]{8,}$/.test(text.trim())) return null;
+    if ((/\d/.test(text) && !/\s/.test(text.trim())) || /^[A-Z]{8,}$/.test(text.trim())) return null;
     const plain = (each) => each.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
     const parts = plain(text).split(/\s+/).filter(Boolean);
     const found = rows.filter((row) => free(row) && parts.every((part) => plain(row.dataset.full).split(/[\s'(-]+/).some((word) => word.startsWith(part))));
@@ -104,7 +122,7 @@ export function handover({ form, words, queue, show, focus }) {
       scan.value = "";
       return focus();
     }
-    if (pending) show("bad", "✕", words.answer_first.replace("{tag}", pending.split("/").pop()));
+    if (pending) log("✕", "bad-text", words.answer_first.replace("{tag}", pending.split("/").pop()), 0);
     const row = planned(text);
     if (row && row !== chosen) choose(row);
     pending = read.scan;
@@ -155,5 +173,5 @@ export function handover({ form, words, queue, show, focus }) {
     return row ? row.dataset.full + " : " : "";
   }
 
-  return { submit, paint, nameOf };
+  return { submit, paint, nameOf, refusedNow };
 }

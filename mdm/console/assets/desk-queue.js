@@ -28,7 +28,7 @@ export class Queue extends EventTarget {
   // Keep a scan, then send it. `fields`: pairs of name and value. Returns the entry.
   add(town, act, fields) {
     const at = Date.now();
-    const entry = { id: fields.find(([name]) => name === "request_id")[1], at, town, act, fields: fields.filter(([name]) => KEPT.has(name)), refused: null };
+    const entry = { id: fields.find(([name]) => name === "request_id")[1], at, waited: Boolean(this.why) || this.waiting().length > 3, town, act, fields: fields.filter(([name]) => KEPT.has(name)), refused: null };
     entry.key = `${PREFIX}${this.account}.${String(at).padStart(15, "0")}.${String(this.number++).padStart(5, "0")}.${entry.id}`;
     this.told.set(entry.id, fields.filter(([name]) => !KEPT.has(name) && name !== "csrf"));
     this.#keep(entry);
@@ -81,6 +81,7 @@ export class Queue extends EventTarget {
   async #run() {
     for (let entry = this.waiting()[0]; entry; entry = this.waiting()[0]) {
       const why = await this.#send(entry);
+      if (why && !entry.waited) this.#keep({ ...entry, waited: true });
       if (why !== this.why) { this.why = why; this.#changed(); }
       if (why) return;
     }

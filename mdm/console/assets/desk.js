@@ -8,7 +8,7 @@ const words = JSON.parse(desk.dataset.words);
 const { account, act, town } = desk.dataset;
 const queue = new Queue(account, form.elements.csrf.value);
 const scan = document.getElementById("scan");
-const table = act === "handover" ? handover({ form, words, queue, show, focus }) : null;
+const table = act === "handover" ? handover({ form, words, queue, show, focus, log }) : null;
 let shown = ""; // the request whose outcome the big result is about
 
 form.classList.add("scripted");
@@ -83,7 +83,13 @@ queue.addEventListener("answered", ({ detail }) => {
   returned(detail.answer.answer);
 });
 queue.addEventListener("refused", ({ detail }) => {
-  if (detail.entry.id === shown) show("bad", "✕", refusal(detail.entry), scanned(detail.entry) + (detail.answer.advice ? " – " + detail.answer.advice : ""));
+  if (detail.entry.id !== shown) return;
+  show("bad", "✕", refusal(detail.entry), scanned(detail.entry) + (detail.answer.advice ? " – " + detail.answer.advice : ""));
+  if (detail.entry.waited || detail.answer.code === "too_old") return;
+  // Told to the person who has just scanned: there is nothing to decide later.
+  log("✕", "bad-text", `${scanned(detail.entry)} – ${refusal(detail.entry)}`, 0);
+  queue.forget(detail.entry);
+  table?.refusedNow(detail.entry);
 });
 queue.addEventListener("change", paint);
 
@@ -91,7 +97,7 @@ function refusal(entry) { return entry.refused.code === "too_old" ? words.too_ol
 
 function scanned(entry) { return entry.fields.filter(([name, value]) => ["scan", "tag", "second"].includes(name) && value).map(([, value]) => value.split("/").pop()).join(" · "); }
 
-function log(sign, tone, text) {
+function log(sign, tone, text, count = 1) {
   const line = document.createElement("li");
   const time = document.createElement("time");
   const mark = document.createElement("span");
@@ -101,7 +107,7 @@ function log(sign, tone, text) {
   mark.setAttribute("aria-hidden", "true");
   line.append(time, " ", mark, " ", text);
   document.getElementById("today").prepend(line);
-  document.getElementById("today-count").textContent = Number(document.getElementById("today-count").textContent) + 1;
+  document.getElementById("today-count").textContent = Number(document.getElementById("today-count").textContent) + count;
   document.getElementById("nothing")?.remove();
 }
 
@@ -128,7 +134,7 @@ function paint() {
   document.getElementById("decide").hidden = refused.length === 0;
   document.getElementById("refused-count").textContent = refused.length;
   document.getElementById("refused-list").replaceChildren(...refused.map((entry) => {
-    const line = item(`${scanned(entry)} – ${refusal(entry)}`);
+    const line = item(`${entry.act === act ? "" : words["act_" + entry.act] + " : "}${scanned(entry)} – ${refusal(entry)}`);
     if (table) line.prepend(table.nameOf(entry));
     if (entry.refused.code !== "too_old") line.append(document.createElement("br"), button(words.again, () => queue.again(entry)));
     line.append(button(words.forget, () => queue.forget(entry)));
