@@ -20,12 +20,14 @@ Reference = Annotated[str, Query(min_length=1, max_length=60)]
 
 
 class Pdf(Response):
-    """A paper: shown by the browser under a name that tells what it is, kept by nobody on the way."""
+    """The type of a paper."""
 
     media_type = "application/pdf"
 
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content, headers={"Content-Disposition": f'inline; filename="{name}.pdf"', "Cache-Control": "no-store"})
+
+def shown(content: bytes, name: str) -> Pdf:
+    """A paper that the browser opens, under a name that tells what it is; nothing on the way keeps it."""
+    return Pdf(content, headers={"Content-Disposition": f'inline; filename="{name}.pdf"', "Cache-Control": "no-store"})
 
 
 class LabelsIn(BaseModel):
@@ -45,32 +47,32 @@ class LabelsIn(BaseModel):
 def labels(town_id: UUID, body: LabelsIn, work: WorkDep, actor: ActorDep) -> Response:
     """Labels with QR code and tag, 24 a page. No child's name has a place on them."""
     if body.reference is not None:
-        return Pdf(printing.labels_of_order(work, actor, town_id, body.reference), "etiquettes")
-    return Pdf(printing.labels_of(work, actor, town_id, body.tablet_ids or []), "etiquettes")
+        return shown(printing.labels_of_order(work, actor, town_id, body.reference), "etiquettes")
+    return shown(printing.labels_of(work, actor, town_id, body.tablet_ids or []), "etiquettes")
 
 
 @router.get("/classes/{class_id}/labels", operation_id="print_labels_of_class", response_class=Pdf, responses=_PDF)
 def labels_of_class(class_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
     """The labels of the tablets that a class holds."""
-    return Pdf(printing.labels_of_class(work, actor, class_id), "etiquettes")
+    return shown(printing.labels_of_class(work, actor, class_id), "etiquettes")
 
 
 @router.get("/classes/{class_id}/handover-sheets", operation_id="print_handover_sheets", response_class=Pdf, responses=_PDF)
 def sheets(class_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
     """The class list and a sheet for each pupil. The reading of each name is noted."""
-    return Pdf(printing.handover_sheets(work, actor, class_id, _language(request)), "remise")
+    return shown(printing.handover_sheets(work, actor, class_id, _language(request)), "remise")
 
 
 @router.get("/classes/{class_id}/return-slips", operation_id="print_return_slips", response_class=Pdf, responses=_PDF)
 def slips(class_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
     """A slip for each pupil of a class who has a tablet. The reading of each name is noted."""
-    return Pdf(printing.return_slips(work, actor, class_id, _language(request)), "retour")
+    return shown(printing.return_slips(work, actor, class_id, _language(request)), "retour")
 
 
 @router.get("/towns/{town_id}/delivery-list", operation_id="print_delivery_list", response_class=Pdf, responses=_PDF)
 def delivery(town_id: UUID, reference: Reference, request: Request, work: WorkDep, actor: ActorDep) -> Response:
     """The tablets of an order, to tick off while they are unpacked."""
-    return Pdf(printing.delivery_list(work, actor, town_id, reference, _language(request)), "livraison")
+    return shown(printing.delivery_list(work, actor, town_id, reference, _language(request)), "livraison")
 
 
 def _language(request: Request) -> Language:

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from enrollment.tablets import printing
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
-from mdm.api.papers import Pdf
+from mdm.api.papers import shown
 from mdm.console.desk_words import DESK
 from mdm.console.desk_words import desk as desk_words
 from mdm.console.frame import language_of, person, show
@@ -51,7 +51,7 @@ def of_class(request: Request, class_id: UUID, paper: ClassPaper, work: WorkDep)
     }
     make, name = made[paper]
     try:
-        return Pdf(make(), name)
+        return shown(make(), name)
     except Refusal as refusal:
         return _nothing(request, refusal)
 
@@ -65,8 +65,8 @@ def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, 
         return RedirectResponse("/desk", status_code=303)
     try:
         if paper is OrderPaper.LABELS:
-            return Pdf(printing.labels_of_order(work, actor, town_id, reference[:60]), "etiquettes")
-        return Pdf(printing.delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison")
+            return shown(printing.labels_of_order(work, actor, town_id, reference[:60]), "etiquettes")
+        return shown(printing.delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison")
     except Refusal as refusal:
         return _nothing(request, refusal)
 

@@ -18,7 +18,7 @@ _PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told
 
 
 @cache
-def fonts() -> typst.Fonts:
+def available() -> typst.Fonts:
     """The fonts of this machine, looked for once: the system's, those of font packages, and the few inside typst."""
     folders = []
     for found in entry_points(group=GROUP):
@@ -38,7 +38,7 @@ def unshowable(texts: Collection[str]) -> set[str]:
 def _shows(texts: Collection[str]) -> bool:
     try:
         typst.compile(
-            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=fonts(),
+            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=available(),
             sys_inputs={"told": json.dumps(sorted(texts), ensure_ascii=False)},
         )  # fmt: skip
     except typst.TypstError as error:
