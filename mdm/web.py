@@ -18,6 +18,7 @@ from mdm.api import (
     bundles,
     care,
     custody,
+    desk,
     errors,
     filters,
     invitations,
@@ -60,6 +61,7 @@ _ROUTERS = (
     rhythm,
     care,
     custody,
+    desk,
     papers,
     years,
     privacy,
@@ -99,10 +101,11 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console import desk, desk_papers, pages
+    from mdm.console import desk as desk_pages
+    from mdm.console import desk_papers, pages
     from mdm.console.frame import assets
 
-    for chapter in (pages, desk_papers, desk):
+    for chapter in (pages, desk_papers, desk_pages):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 
