@@ -136,6 +136,7 @@ SCRIPT: dict[str, Words] = {
     "again": Words(fr="Renvoyer", en="Send again"),
     "forget": Words(fr="Oublier", en="Forget"),
     "too_old": Words(fr="Trop ancien pour être renvoyé sans risque : refaites-le.", en="Too old to be sent again safely: do it anew."),
+    "fault": Words(fr="Le serveur n'y arrive pas : mise de côté, prévenez l'exploitant.", en="The server fails at it: put aside; tell the operator."),
     "not_a_scan": Words(fr="Ceci n'est ni une étiquette ni un numéro de série.", en="This is neither a tag nor a serial number."),
     "layout": Words(fr="Le scanner parle un autre clavier que l'ordinateur : voir le guide, « Le scanner ».",
                     en="The scanner speaks another keyboard than the computer: see the guide, “The scanner”."),

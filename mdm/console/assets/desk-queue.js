@@ -50,7 +50,7 @@ export class Queue extends EventTarget {
   get keeps() { return this.memory.size === 0; }
 
   again(entry) {
-    this.#keep({ ...entry, refused: null });
+    this.#keep({ ...entry, refused: null, faults: 0 });
     this.#changed();
     this.flush();
   }
@@ -81,7 +81,7 @@ export class Queue extends EventTarget {
   async #run() {
     for (let entry = this.waiting()[0]; entry; entry = this.waiting()[0]) {
       const why = await this.#send(entry);
-      if (why && !entry.waited) this.#keep({ ...entry, waited: true });
+      if (why && !entry.waited) this.#wait(entry);
       if (why !== this.why) { this.why = why; this.#changed(); }
       if (why) return;
     }
@@ -103,10 +103,19 @@ export class Queue extends EventTarget {
       this.#tell({ kind: "answered", entry, answer }, true);
       return "";
     }
-    if (response.status >= 500 || response.status === 429 || response.status === 408) return "network";
+    if ([408, 429, 502, 503, 504].includes(response.status)) return "network";
+    if (response.status >= 500) return this.#fault(entry);
     if (response.status === 401 || answer.code === "must_change_password") return "signed-out";
-    if (answer.code === "stale_page" && !fresh) return (await this.#renew()) || this.#send(entry, true);
+    if (answer.code === "stale_page") return fresh ? "signed-out" : (await this.#renew()) || this.#send(entry, true);
     return this.#refuse(entry, { code: answer.code, title: answer.title, advice: answer.advice || "" });
+  }
+
+  // The server stumbles over this scan: after three times it is set aside, so that the others go on.
+  #fault(entry) {
+    const faults = (entry.faults || 0) + 1;
+    if (faults >= 3) return this.#refuse({ ...entry, waited: true }, { code: "fault", title: "", advice: "" });
+    this.#keep({ ...entry, faults, waited: true });
+    return "network";
   }
 
   // The person has signed in anew: learn the word for forms. Returns why not.
@@ -121,6 +130,12 @@ export class Queue extends EventTarget {
     } catch {
       return "network";
     }
+  }
+
+  // Keep in mind that it had to wait: its refusal is then to be decided, and not only told.
+  #wait(entry) {
+    const kept = this.waiting().find((each) => each.id === entry.id);
+    if (kept) this.#keep({ ...kept, waited: true });
   }
 
   #refuse(entry, refused) {

@@ -93,7 +93,7 @@ queue.addEventListener("refused", ({ detail }) => {
 });
 queue.addEventListener("change", paint);
 
-function refusal(entry) { return entry.refused.code === "too_old" ? words.too_old : entry.refused.title; }
+function refusal(entry) { return words[entry.refused.code] || entry.refused.title; } // the script's own reasons have its own words
 
 function scanned(entry) { return entry.fields.filter(([name, value]) => ["scan", "tag", "second"].includes(name) && value).map(([, value]) => value.split("/").pop()).join(" · "); }
 
