@@ -19,11 +19,13 @@ from mdm.api import (
     care,
     carts,
     custody,
+    desk,
     errors,
     filters,
     invitations,
     layers,
     missions,
+    papers,
     places,
     policy,
     privacy,
@@ -61,6 +63,8 @@ _ROUTERS = (
     care,
     custody,
     carts,
+    desk,
+    papers,
     years,
     privacy,
     system,
@@ -99,10 +103,11 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console import pages
+    from mdm.console import desk as desk_pages
+    from mdm.console import desk_papers, pages
     from mdm.console.frame import assets
 
-    for chapter in (pages,):
+    for chapter in (pages, desk_papers, desk_pages):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 

@@ -100,6 +100,16 @@ class SerialKnown(Conflict):
     )
 
 
+class OtherTown(Conflict):
+    """The tablet belongs to another town in which this person also works today; of any other town nothing is said."""
+
+    code = "other_town"
+    words = Words(
+        fr="Cette tablette est celle d'une autre ville : {town}.",
+        en="This tablet belongs to another town: {town}.",
+    )
+
+
 class NoIncident(Conflict):
     """No incident of that kind is open."""
 

@@ -63,7 +63,8 @@ class Tablet(TownOwned, Base):
     battery_level: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(Utc)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
-    __table_args__ = (UniqueConstraint("town_id", "tag"),)
+    order_reference: Mapped[str | None] = mapped_column(String(60))
+    __table_args__ = (UniqueConstraint("town_id", "tag"), Index("ix_tablet_order", "town_id", "order_reference"))
 
 
 class Cart(TownOwned, Base):

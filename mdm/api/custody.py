@@ -87,6 +87,7 @@ class HandoverIn(BaseModel):
     accessories: list[AccessoryKind] = Field(default_factory=list, max_length=10)
     signed_by: str | None = Field(None, max_length=120, description="Who signs the agreement at the table.")
     signed_on: date | None = None
+    stays_at_school: bool = Field(False, description="The family does not want it at home.")
 
 
 class SwapIn(BaseModel):
@@ -241,7 +242,7 @@ def bench(town_id: UUID, body: BenchIn, work: WorkDep, actor: ActorDep) -> DeskT
 @router.post("/towns/{town_id}/handover", operation_id="hand_over")
 def handover(town_id: UUID, body: HandoverIn, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     """Hand a tablet to a pupil: one call per child. Refused without a signed agreement, unless it stays at school."""
-    said = Handing(body.condition, tuple(body.accessories), body.signed_by, body.signed_on)
+    said = Handing(body.condition, tuple(body.accessories), body.signed_by, body.signed_on, stays=body.stays_at_school)
     return desk.hand_over(work, actor, town_id, body.request_id, body.scan, body.pupil_id, said)
 
 

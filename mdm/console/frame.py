@@ -20,8 +20,8 @@ from mdm.accounts import service as accounts
 from mdm.accounts.models import Account
 from mdm.console.words import page
 from mdm.kit.errors import Forbidden
-from mdm.kit.scope import Actor
-from mdm.kit.words import Language, preferred_language
+from mdm.kit.scope import PERMISSIONS, Actor, Permission
+from mdm.kit.words import Language, Words, preferred_language
 from mdm.kit.work import Work
 
 _HERE = Path(__file__).parent
@@ -30,17 +30,39 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-#: The chapters in the bar at the top: address and word.
-CHAPTERS = (("/", "tablets"),)
+#: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
+CHAPTERS: tuple[tuple[str, str, Permission], ...] = (("/", "tablets", Permission.SEE), ("/desk", "desk", Permission.HANDLE))
 templates = Jinja2Templates(_HERE / "templates")
 assets = StaticFiles(directory=_HERE / "assets")
 #: The clock of the pages. Instants are UTC everywhere else.
 LOCAL = ZoneInfo("Europe/Paris")
 
 
+class OtherSite(Forbidden):
+    """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
+
+    code = "stale_page"
+    words = Words(
+        fr="Cette page date d'une autre connexion : rechargez-la.", en="This page is from another sign-in: load it again."
+    )
+
+
 def person(request: Request, work: Work) -> tuple[Actor, Account]:
     """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    return accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+    actor, account = accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+    request.state.actor = actor
+    return actor, account
+
+
+def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
+    """The chapters that this person may open, and whether the page is in it."""
+    actor: Actor | None = getattr(request.state, "actor", None)
+    here = request.url.path
+    return [
+        (address, words[word], here == address or (address != "/" and here.startswith(address + "/")))
+        for address, word, permission in CHAPTERS
+        if actor is not None and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.grants))
+    ]
 
 
 def csrf(request: Request) -> str:
@@ -51,9 +73,9 @@ def csrf(request: Request) -> str:
 
 
 def check_csrf(request: Request, offered: str) -> None:
-    """Refuse a form that another site sent. Raises `Forbidden`."""
+    """Refuse a form that another site sent. Raises `OtherSite`."""
     if not hmac.compare_digest(offered, csrf(request)):
-        raise Forbidden
+        raise OtherSite
 
 
 def language_of(request: Request) -> Language:
@@ -69,7 +91,7 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
         "language": language.value,
         "w": page(language),
         "languages": [("fr", "Français"), ("en", "English")],
-        "chapters": [(address, page(language)[word], address == request.url.path) for address, word in CHAPTERS],
+        "chapters": _chapters(request, page(language)),
         "csrf": csrf(request),
         **values,
     }

@@ -21,6 +21,7 @@ from enrollment.tablets.errors import (
     NotFree,
     NotOrdered,
     OnHold,
+    OtherTown,
     PupilHasTablet,
     RequestReused,
     SamePerson,
@@ -119,6 +120,42 @@ def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> 
             custody.order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
         with pytest.raises(Forbidden):
             custody.order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
+
+
+def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, other = world.town(), world.town("Là-Bas")
+        technician = _person(town, Role.TECHNICIAN)
+        both = Actor(uuid4(), "somebody", (Grant(Role.TECHNICIAN, town.id), Grant(Role.TECHNICIAN, other.id)))
+        custody.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
+        custody.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
+        for text in ("DMPX0001", " dmpx0001\r\n", "\x1dDMPX0001\x04", "https://mdm.test/t/dmpx0001", "\ufeffDMPX0001"):
+            assert custody.scanned(work, technician, town.id, text).serial == "DMPX0001"
+        assert custody.scanned(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"  # exactly, before the box's S
+        assert custody.scanned(work, technician, town.id, "SSX77").serial == "SX77"
+        for text in ("", "é", "DM PX", "DMPX\x000001", "../..", "a" * 500, "%", "_MPX0001"):
+            with pytest.raises(UnknownScan):
+                custody.scanned(work, technician, town.id, text)
+        with pytest.raises(OtherTown):
+            custody.scanned(work, both, town.id, "DMPX0009")
+        with pytest.raises(OtherTown):
+            custody.bench(work, both, town.id, "DMPX0009")
+        with pytest.raises(NotOrdered):
+            custody.bench(work, technician, town.id, "DMPX0009")
+        with pytest.raises(Invalid):
+            custody.bench(work, technician, town.id, "DMPX0001", "é")
+        for reference in ("", "a\x00", "x" * 61):
+            with pytest.raises(Invalid):
+                custody.order(work, technician, town.id, ["DMPX0011"], reference)
+
+
+def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, [child, _] = _class(world)
+        loan = custody.hand_over(work, SYSTEM, _stocked(world, town), child.id, Handing(stays=True))
+        assert (loan.agreement, child.take_home) == (Agreement.REFUSED, False)
 
 
 def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
