@@ -83,9 +83,9 @@ def _who(work: Work, addresses: Addresses, signed: Signed) -> tuple[AcmeAccount 
 def _resolve(path: str) -> tuple[Verb, UUID | None]:
     """The verb of an address and the thing that it names. Raises `Problem`."""
     kind, *rest = path.split("/")
-    target = _uuid(rest.pop(0)) if rest else None
-    verb = _VERBS.get((kind, *rest))
-    if verb is None or (target is None) is not (kind in _NAMELESS):
+    verb = _VERBS.get((kind, *rest[1:]))
+    target = _uuid(rest[0]) if rest else None
+    if verb is None or bool(rest) is (kind in _NAMELESS) or (rest and target is None):
         raise Problem(Kind.NOT_FOUND, "there is nothing here")
     return verb, target
 
