@@ -173,7 +173,8 @@ def test_an_identifier_is_ours_in_time_and_of_this_path(bench: Bench, clock: Man
     assert problem(client.order("example.org", "dns")) == (400, "unsupportedIdentifier")
     assert problem(client.order(bench.identifier(path=IdentityPath.SCEP))) == (403, "rejectedIdentifier")
     url = client.directory["newOrder"]
-    for wrong in ([], [{}, {}], "x", [7], None):
+    malformed: tuple[object, ...] = ([], [{}, {}], "x", [7], None)
+    for wrong in malformed:
         assert problem(client.send(url, {"identifiers": wrong}))[0] == 400
     late = bench.identifier()
     clock.advance(timedelta(minutes=61))

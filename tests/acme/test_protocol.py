@@ -56,6 +56,14 @@ def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.Key) -> None:
     assert problem(client.register()) == (401, "unauthorized")
 
 
+def test_one_key_has_one_account_however_it_is_spelt(bench: Bench) -> None:
+    client = bench.client()
+    plain = jose.jwk(client.key)
+    odd = {**plain, "x": plain["x"][:9] + "\x00" + plain["x"][9:] + "=", "use": "sig", "kid": "\x00"}
+    answer = client.send(client.directory["newAccount"], {}, drop="kid", jwk=odd)
+    assert (answer.status_code, answer.headers["location"]) == (200, client.kid)
+
+
 def test_many_at_once_with_one_key_get_one_account(bench: Bench) -> None:
     key = curve_key()
     with ThreadPoolExecutor(4) as pool:

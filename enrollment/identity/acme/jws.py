@@ -89,14 +89,17 @@ def verify(signed: Signed, jwk: Mapping[str, Any]) -> None:
 
 
 def public_jwk(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of a public key that count, checked: P-256, or RSA of 2048 to 4096 bits. Raises `Problem`."""
+    """The members of a public key that count, written anew: P-256, or RSA of 2048 to 4096 bits. Raises `Problem`.
+
+    Written anew, because one key may be spelt in many ways, and what a client spells is not kept.
+    """
     kind = jwk.get("kty")
     members = _MEMBERS.get(kind) if isinstance(kind, str) else None
     if members is None or any(not isinstance(jwk.get(name), str) for name in members) or "d" in jwk:
         raise Problem(Kind.BAD_PUBLIC_KEY, "a public key of kind EC or RSA")
-    kept = {name: jwk[name] for name in members}
-    _load(kept)
-    return kept
+    key, algorithm = _load(jwk)
+    spelt: dict[str, Any] = algorithm.to_jwk(key, as_dict=True)
+    return {name: spelt[name] for name in members}
 
 
 def account_key(jwk: Mapping[str, Any]) -> AccountKey:
