@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +63,7 @@ def test_a_policy_that_nothing_could_satisfy_is_refused_at_the_start(runtime: Ru
 
 
 @pytest.fixture
-def fingerprint(runtime: Runtime) -> Iterator[str]:
+def fingerprint(runtime: Runtime) -> str:
     """A certificate that was had with an invitation, attested for one device."""
     with runtime.work() as work:
         spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=3)
@@ -73,7 +72,7 @@ def fingerprint(runtime: Runtime) -> Iterator[str]:
         challenge = identity.challenge_of(work, secret, IdentityPath.ACME)
         key = ec.generate_private_key(ec.SECP384R1()).public_key()
         issued = identity.redeem(work, challenge, key, "test", Evidence("SERIAL-A", "UDID-A"))
-    yield issued.fingerprint
+    return issued.fingerprint
 
 
 def test_with_an_invitation_the_attested_device_alone_is_admitted(runtime: Runtime, fingerprint: str) -> None:
