@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
-from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, IdentityPath, ScepChallenge
+from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, ScepChallenge
 
 
 class IdentityRepository:
@@ -87,10 +87,10 @@ class IdentityRepository:
             )
         )
 
-    def newest_path(self, tablet_id: UUID) -> IdentityPath | None:
-        """The path of the tablet's newest unrevoked certificate."""
+    def newest(self, tablet_id: UUID) -> DeviceCertificate | None:
+        """The tablet's newest unrevoked certificate."""
         return self.session.scalar(
-            select(DeviceCertificate.path)
+            select(DeviceCertificate)
             .where(DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None))
             .order_by(DeviceCertificate.issued_at.desc(), DeviceCertificate.id.desc())
             .limit(1)

@@ -235,7 +235,14 @@ def goes_silent_on(work: Work, tablet_id: UUID) -> datetime | None:
 
 def path_of(work: Work, tablet_id: UUID) -> IdentityPath | None:
     """By which protocol the tablet got its newest certificate; None when it has none that holds."""
-    return IdentityRepository(work.session).newest_path(tablet_id)
+    newest = IdentityRepository(work.session).newest(tablet_id)
+    return None if newest is None else newest.path
+
+
+def is_attested(work: Work, tablet_id: UUID) -> bool | None:
+    """Whether it is proved that the key of the tablet's newest certificate lies in it; None when it has none that holds."""
+    newest = IdentityRepository(work.session).newest(tablet_id)
+    return None if newest is None else newest.attested
 
 
 def _hash(work: Work, secret: str) -> str:

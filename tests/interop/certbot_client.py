@@ -5,6 +5,7 @@ from whoever runs this: token and key go out on one line of JSON, the attestatio
 """
 
 # mypy: ignore-errors
+# ruff: noqa: T201, DTZ005, PT017, ICN001 - it is a program of its own, in the ways of that library
 
 from __future__ import annotations
 

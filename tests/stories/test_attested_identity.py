@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -17,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Engine, select
 
 from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
+from enrollment.places.models import Town
 from enrollment.tablets import custody
 from mdm.devices.models import DeviceEnrollment
-from mdm.kit.scope import SYSTEM
+from mdm.kit.scope import SYSTEM, Role
 from mdm.kit.settings import Acme
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
@@ -79,6 +81,11 @@ def _certificates(server: LiveServer) -> list[DeviceCertificate]:
         return list(work.session.scalars(select(DeviceCertificate).order_by(DeviceCertificate.issued_at)))
 
 
+def _town(server: LiveServer) -> UUID:
+    with server.runtime.work() as work:
+        return work.session.scalars(select(Town.id)).one()
+
+
 @pytest.mark.parametrize("shape", list(Shape))
 def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
     server: LiveServer, factory: Factory, attester: Attester, shape: Shape
@@ -94,6 +101,11 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
     [first] = _certificates(server)
     assert (first.path, first.attested) == (IdentityPath.ACME, True)
     assert first.fingerprint == tablet.identity.fingerprint
+
+    technician = server.client(_town(server), Role.TOWN_ADMIN, "admin")
+    [listed] = technician.get("/tablets").json()
+    assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
+    technician.close()
 
     # Commands reach it, signed for by the elliptic key.
     with server.runtime.work() as work:
