@@ -42,7 +42,7 @@ test-fast: setup ## Only the tests that need no server process
 story: setup ## The stories, over real HTTPS with simulated tablets
 	@$(RUN) -m pytest tests/stories -v
 
-interop: ## Install the independent programs (SCEP clients, a browser; Debian packages, needs root) that tests use
+interop: ## Install the independent programs (SCEP and ACME clients, a browser; Debian packages, needs root) that tests use
 	@sh deploy/install-interop.sh
 
 bench: setup ## Measure the device channel here, on PostgreSQL and SQLite; see bench/README.md

@@ -1,4 +1,4 @@
-"""The web application: device channel, SCEP, joining, REST and console on one server. Composes; holds no rules."""
+"""The web application: device channel, SCEP and ACME, joining, REST and console on one server. Composes; holds no rules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.automated import routes as automated_routes
@@ -88,6 +89,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor
     app = _bare(lifespan)
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
+    app.router.routes.extend(acme_routes(runtime))
     app.router.routes.extend(automated_routes(runtime, active_topic))
     app.router.routes.extend(joining_routes(runtime, active_topic))
     _console(app)

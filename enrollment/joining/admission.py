@@ -27,9 +27,11 @@ log = structlog.get_logger()
 def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
     """Turn a certificate of ours and a serial number into the tablet they stand for.
 
-    A certificate already bound to a tablet only ever admits that tablet. One issued for an invitation admits a
-    tablet while the invitation has uses left; the same tablet may come again. Raises `NotInvited`.
+    A certificate already bound to a tablet only ever admits that tablet, an attested one only that device. One issued for an
+    invitation admits a tablet while the invitation has uses left; the same tablet may come again. Raises `NotInvited`.
     """
+    if not certificate.is_of(serial, udid):
+        raise _refused(udid, "certificate_attested_for_another_device")
     repository = TabletRepository(work.session)
     known_by = (serial or udid)[:64]
     if certificate.tablet_id is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from enrollment.identity.acme.service import purge as purge_acme
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
 from mdm.care.contact import watch as watch_contact
@@ -36,6 +37,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "purge_imports": purge_imports,
     "purge_care": purge_care,
     "purge_once": purge_once,
+    "purge_acme": purge_acme,
     "contact": watch_contact,
     "retention": run_next,
 }
@@ -50,6 +52,7 @@ _SECONDS = {
     "purge_imports": 3600,
     "purge_care": 3600,
     "purge_once": 3600,
+    "purge_acme": 3600,
     "contact": 60,
     "retention": 600,
 }
