@@ -53,7 +53,8 @@ migrate: ## Bring the database to the newest migration
 	@$(RUN) -m mdm migrate
 
 revision: setup ## Write a new migration from the tables: make revision M="what changes"
-	@$(VENV)/bin/alembic revision --autogenerate -m "$(M)"
+	@scratch=$$(mktemp -d) && export CARTABLE_DATA_DIR=$$scratch && $(VENV)/bin/alembic upgrade head \
+		&& $(VENV)/bin/alembic revision --autogenerate -m "$(M)"; status=$$?; rm -rf "$$scratch"; exit $$status
 
 openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/admin/settings
 	@$(RUN) -m mdm.cli.checks --write

@@ -66,6 +66,13 @@ class IdentityRepository:
             update(DeviceCertificate).where(DeviceCertificate.fingerprint == fingerprint).values(tablet_id=tablet_id)
         )
 
+    def live_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceCertificate]:
+        """Unrevoked certificates of a tablet."""
+        statement = select(DeviceCertificate).where(
+            DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
+        )
+        return self.session.scalars(statement.order_by(DeviceCertificate.issued_at, DeviceCertificate.id)).all()
+
     def live_between(self, now: datetime, until: datetime) -> Sequence[DeviceCertificate]:
         """Unrevoked certificates of tablets that end between two instants."""
         return self.session.scalars(

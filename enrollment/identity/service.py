@@ -157,6 +157,12 @@ def revoke(work: Work, actor: Actor, certificate_id: UUID, why: str) -> DeviceCe
     return row
 
 
+def revoke_all(work: Work, actor: Actor, tablet_id: UUID, why: str) -> None:
+    """Stop trusting every certificate of a tablet that is gone."""
+    for row in IdentityRepository(work.session).live_of_tablet(tablet_id):
+        revoke(work, actor, row.id, why)
+
+
 def renewals_due(work: Work) -> list[UUID]:
     """Tablets whose newest certificate has passed two thirds of its life and has not ended."""
     repository = IdentityRepository(work.session)

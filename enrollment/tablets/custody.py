@@ -273,14 +273,15 @@ def _again(work: Work, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) 
 
 def transfer(work: Work, actor: Actor, loan: Loan, tablet: Tablet) -> Loan:
     """Let a pupil's loan go on with another tablet: the pupil keeps one. Raises nothing; the caller has checked both."""
-    former = work.session.get_one(Tablet, loan.tablet_id)
-    audit.record(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former.id))
+    pupil, former_id = work.session.get_one(Pupil, loan.pupil_id), loan.tablet_id
+    audit.record(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former_id))
     loan.closed_at = work.now
     work.session.flush()
     made = _again(work, loan, tablet)
-    tablet.school_id, tablet.class_id = former.school_id, None
+    tablet.school_id, tablet.class_id = pupil.school_id, None
+    TabletRepository(work.session).leave_slot(tablet.id)
     work.session.flush()
-    work.later(Topic.DECIDE, former.id, tablet.id)
+    work.later(Topic.DECIDE, former_id, tablet.id)
     return made
 
 

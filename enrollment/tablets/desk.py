@@ -16,7 +16,7 @@ from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.incidents import Account
-from enrollment.tablets.models import AccessoryKind, Condition, Incident, Loan, Tablet, TabletState
+from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet, TabletState
 from enrollment.tablets.once import NOBODY, once
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import read_scan
@@ -116,7 +116,7 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
             "act": "breakage", **_told(broken), "incident_id": str(incident.id), "loaner": _told(spare) if spare else None,
         }  # fmt: skip
 
-    asked = {"act": "breakage", "scan": scan, "cause": told.cause.value, "loaner": loaner}
+    asked = {"act": "breakage", "scan": scan, "cause": told.cause, "loaner": loaner}
     return once(work, actor, town_id, request_id, asked, act)
 
 
@@ -182,6 +182,13 @@ def history(work: Work, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], 
     tablet = service.get(work, actor, tablet_id)
     repository = TabletRepository(work.session)
     return repository.loans(tablet.id), repository.incidents(tablet.id)
+
+
+def incidents_of(
+    work: Work, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
+) -> Sequence[Incident]:
+    """Incidents of a town that the actor may see, newest first; none for a stranger, who learns nothing of the town."""
+    return TabletRepository(work.session).listed_incidents(actor, town_id, kind, is_open=is_open, after=after, limit=limit)
 
 
 def _told(tablet: Tablet) -> Answer:

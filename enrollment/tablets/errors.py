@@ -158,3 +158,10 @@ class UnknownScan(Invalid):
         fr="Ni étiquette ni numéro de série connu ici.",
         en="Neither a tag nor a serial number that is known here.",
     )
+
+
+class CartNotFound(NotFound):
+    """No such cart, or no such slot in it, in the caller's reach."""
+
+    code = "cart_not_found"
+    words = Words(fr="Ce chariot ou cette place est introuvable.", en="This cart or slot was not found.")

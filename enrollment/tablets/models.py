@@ -184,6 +184,18 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
+class Reporter(StrEnum):
+    """Who told of an incident (schools.md section 9)."""
+
+    GUARDIAN = "guardian"
+    PUPIL = "pupil"
+    TEACHER = "teacher"
+    HEAD = "head"
+    AGENT = "agent"
+    HELPDESK = "helpdesk"
+    TECHNICIAN = "technician"
+
+
 class Incident(TownOwned, Base):
     """One breakage, loss or theft. `intentional` is unknown until somebody says so. One is open per tablet at most."""
 
@@ -197,6 +209,9 @@ class Incident(TownOwned, Base):
     cause: Mapped[Cause | None] = mapped_column(EnumText(Cause))
     intentional: Mapped[bool | None]
     account: Mapped[str] = mapped_column(SealedText("incident.account"))
+    reporter: Mapped[Reporter | None] = mapped_column(EnumText(Reporter))
+    place: Mapped[str | None] = mapped_column(SealedText("incident.place"))
+    happened_on: Mapped[date | None]
     reported_by: Mapped[UUID | None]
     reported_at: Mapped[datetime] = mapped_column(Utc)
     receipt_number: Mapped[str | None] = mapped_column(String(40))

@@ -12,7 +12,18 @@ from sqlalchemy.orm import Session, aliased
 
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
-from enrollment.tablets.models import CartSlot, DoneOnce, Incident, Loan, LoanAccessory, PairAct, PairRequest, Tablet, TabletState
+from enrollment.tablets.models import (
+    CartSlot,
+    DoneOnce,
+    Incident,
+    IncidentKind,
+    Loan,
+    LoanAccessory,
+    PairAct,
+    PairRequest,
+    Tablet,
+    TabletState,
+)
 from enrollment.tablets.rules import IN_HAND
 from mdm.kit.db import EnumText, Utc
 from mdm.kit.scope import Actor, Permission
@@ -125,6 +136,21 @@ class TabletRepository:
         statement = select(Incident).where(Incident.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Incident.reported_at.desc(), Incident.id).limit(100)).all()
 
+    def listed_incidents(
+        self, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
+    ) -> Sequence[Incident]:
+        statement = select(Incident).where(Incident.town_id == town_id)
+        if kind is not None:
+            statement = statement.where(Incident.kind == kind)
+        if is_open is not None:
+            statement = statement.where(Incident.closed_at.is_(None) if is_open else Incident.closed_at.is_not(None))
+        last = self.session.get(Incident, after) if after is not None else None
+        if last is not None:
+            behind = (Incident.reported_at == last.reported_at) & (Incident.id > last.id)
+            statement = statement.where((Incident.reported_at < last.reported_at) | behind)
+        statement = statement.order_by(Incident.reported_at.desc(), Incident.id).limit(limit)
+        return self.session.scalars(actor.narrow(statement, Incident)).all()
+
     def loans(self, tablet_id: UUID) -> Sequence[Loan]:
         statement = select(Loan).where(Loan.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
@@ -233,6 +259,10 @@ class TabletRepository:
 
     def slot(self, slot_id: UUID) -> CartSlot | None:
         return self.session.get(CartSlot, slot_id)
+
+    def leave_slot(self, tablet_id: UUID) -> None:
+        """Take the tablet out of its cart, if it is in one."""
+        self.session.execute(update(CartSlot).where(CartSlot.tablet_id == tablet_id).values(tablet_id=None))
 
     def matching(self, actor: Actor, text: str, limit: int) -> list[Tablet]:
         """Tablets whose tag or serial number begins with or holds `text`."""

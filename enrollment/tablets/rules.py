@@ -41,6 +41,10 @@ GONE = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
 REFUSED = frozenset({S.RETIRED, S.DISPOSED})
 #: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
 MISSING = frozenset({S.LOST, S.STOLEN})
+#: A tablet that joins anew in one of these stays what it is: where it belongs is a person's decision, not an invitation's.
+UNPLACED = frozenset({S.LOST, S.STOLEN, S.MISSING_WRITTEN_OFF, S.BROKEN, S.IN_REPAIR})
+#: Ordered, and not prepared yet.
+UNPACKED = frozenset({S.ORDERED, S.RECEIVED})
 #: May be lent at the table.
 FREE = frozenset({S.PREPARED, S.STOCK, S.REPAIRED, S.STORAGE, S.ASSIGNED, S.FOUND})
 #: In a pupil's hands.
@@ -54,6 +58,18 @@ WRITE_OFF_DAYS = 60
 def may_become(before: S, after: S) -> bool:
     """Whether the life cycle allows this change. Staying is always allowed."""
     return before == after or after in ALLOWED[before]
+
+
+def way(before: S, after: S) -> tuple[S, ...] | None:
+    """The lawful steps from one state to another: none, one, or two by way of the bench or of use. None: there is no way."""
+    if before == after:
+        return ()
+    if may_become(before, after):
+        return (after,)
+    for between in (S.PREPARED, S.IN_USE):
+        if may_become(before, between) and may_become(between, after):
+            return (between, after)
+    return None
 
 
 _SCAN = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,63}")

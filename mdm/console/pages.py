@@ -178,12 +178,17 @@ def mark_lost(
 
 @router.post("/tablets/{tablet_id}/lift")
 def lift(
-    request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
+    request: Request,
+    tablet_id: UUID,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    reason: Annotated[str, Form(max_length=300)],
+    called_back: Annotated[bool, Form()] = False,
 ) -> Response:
     """Ask for the end of lost mode."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    care.lift(work, actor, tablet_id, reason)
+    care.lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 

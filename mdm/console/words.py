@@ -46,6 +46,10 @@ PAGE: dict[str, Words] = {
     "not_yet": Words(fr="pas encore : au prochain contact", en="not yet: at its next contact"),
     "lift_asked": Words(fr="Levée demandée", en="Lift asked"),
     "lift_reason": Words(fr="Comment a-t-elle été retrouvée ?", en="How was it found?"),
+    "called_back": Words(
+        fr="J'ai rappelé la famille à un numéro déjà connu.",
+        en="I have called the family back on a number that was known before.",
+    ),
     "lift": Words(fr="Lever le mode perdu", en="Lift lost mode"),
     "lost_explained": Words(
         fr="La tablette affichera un message et le téléphone de la ville ; rien d'autre n'y marchera.",
