@@ -120,6 +120,18 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
     return once(work, actor, town_id, request_id, asked, act)
 
 
+def store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> Answer:
+    """A tablet that nobody holds is put away by one scan. Raises what `custody.move` raises."""
+
+    def act() -> Answer:
+        return {
+            "act": "store",
+            **_told(custody.move(work, actor, custody.scanned(work, actor, town_id, scan), state, "at the desk")),
+        }
+
+    return once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, act)
+
+
 def done_today(work: Work, actor: Actor, town: Town) -> list[tuple[datetime, Answer]]:
     """What this person has done at the desk since midnight in the town, newest first."""
     zone = ZoneInfo(town.time_zone)

@@ -259,3 +259,4 @@ class DoneOnce(TownOwned, Base):
     asked: Mapped[str] = mapped_column(String(64))
     answer: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(Utc, index=True)
+    __table_args__ = (Index("ix_done_once_account", "account_id", "at"),)

@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
-from enrollment.tablets.models import Cause, Condition
-from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS
+from enrollment.tablets.models import Cause, Condition, TabletState
+from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
@@ -188,11 +188,12 @@ def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -
         act=act.value, form=form, done=done, today=today, table=table, status=done.status if done else 200,
         accessories=[(kind.value, words.say(place.language)) for kind, words in ACCESSORIES.items()],
         conditions=[(kind.value, CONDITIONS[kind].say(place.language)) for kind in Condition],
+        states=[(kind.value, STATES[kind].say(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
         causes=[(kind.value, CAUSES[kind].say(place.language)) for kind in CAUSES if kind in Cause],
         local=desk_table.hour(place.town),
     )  # fmt: skip
 
 
 _ANSWERS = {
-    Act.BENCH: "bench", Act.HANDOVER: "hand_over", Act.SWAP: "swap", Act.RETURN: "return", Act.BREAKAGE: "breakage",
+    Act.BENCH: "bench", Act.HANDOVER: "hand_over", Act.SWAP: "swap", Act.RETURN: "return", Act.BREAKAGE: "breakage", Act.STORE: "store",
 }  # fmt: skip

@@ -34,6 +34,7 @@ class Act(StrEnum):
     SWAP = "swap"
     RETURN = "return"
     BREAKAGE = "breakage"
+    STORE = "store"
 
 
 class ScanForm(BaseModel):
@@ -51,6 +52,7 @@ class ScanForm(BaseModel):
     signed_on: str = ""
     condition: str = Condition.GOOD.value
     cause: str = Cause.OTHER.value
+    state: str = TabletState.STORAGE.value
     account: str = ""
     accessory: list[str] = Field(default_factory=list)
 
@@ -102,6 +104,8 @@ def told(answer: dict[str, Any], language: Language) -> str:
     lost = ", ".join(ACCESSORIES[AccessoryKind(kind)].say(language) for kind in answer.get("lost", ()))
     if lost:
         act = "return_lost"
+    if act == "store":
+        other = STATES[TabletState(answer["state"])].say(language)
     if answer.get("loaner"):
         act, other = "breakage_loaner", answer["loaner"]["tag"]
     return DONE[act].say(language, tag=tag, other=other, lost=lost)
@@ -144,8 +148,13 @@ def _breakage(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: S
     return desk.break_(work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None)
 
 
+def _store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    return desk.store(work, actor, town_id, request_id, form.scan[:LONGEST], _one(TabletState, form.state, "state"))
+
+
 _ACTS = {
     Act.BENCH: _bench, Act.HANDOVER: _hand_over, Act.SWAP: _swap, Act.RETURN: _return, Act.BREAKAGE: _breakage,
+    Act.STORE: _store,
 }  # fmt: skip
 
 

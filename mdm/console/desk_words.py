@@ -28,6 +28,12 @@ DESK: dict[str, Words] = {
         fr="Scannez la tablette cassée, puis celle de prêt. L'enfant repart avec.",
         en="Scan the broken tablet, then the loaner. The child leaves with it.",
     ),
+    "store": Words(fr="Ranger", en="Put away"),
+    "store_why": Words(
+        fr="En réserve pour l'été, ou en stock : scannez ce que personne n'a.",
+        en="Into storage for the summer, or into stock: scan what nobody holds.",
+    ),
+    "where": Words(fr="Où", en="Where"),
     "school": Words(fr="École", en="School"),
     "class": Words(fr="Classe", en="Class"),
     "pupils": Words(fr="Remises", en="Handed over"),
@@ -157,6 +163,7 @@ SCRIPT: dict[str, Words] = {
     "act_handover": Words(fr="Remettre", en="Hand over"),
     "act_swap": Words(fr="Échanger", en="Swap"),
     "act_return": Words(fr="Reprendre", en="Take back"),
+    "act_store": Words(fr="Ranger", en="Put away"),
     "act_breakage": Words(fr="Casse", en="Breakage"),
     "returned": Words(fr="rendue", en="given back"),
     "not_yet": Words(fr="pas encore", en="not yet"),
@@ -170,6 +177,7 @@ DONE: dict[str, Words] = {
     "swap": Words(fr="{tag} et {other} échangées", en="{tag} and {other} swapped"),
     "return": Words(fr="{tag} rendue", en="{tag} given back"),
     "return_lost": Words(fr="{tag} rendue, sans : {lost}", en="{tag} given back, without: {lost}"),
+    "store": Words(fr="{tag} : {other}", en="{tag}: {other}"),
     "breakage": Words(fr="{tag} notée cassée", en="{tag} noted as broken"),
     "breakage_loaner": Words(fr="{tag} cassée, {other} prêtée", en="{tag} broken, {other} lent"),
 }

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import func, select
 
 from enrollment.tablets.models import Agreement, DoneOnce, Loan, LoanAccessory, Tablet, TabletState
@@ -258,10 +258,10 @@ def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: S
     _table(page, server, world)
     lost: list[str] = []
 
-    def lose_the_answer(route) -> None:  # type: ignore[no-untyped-def]
+    def lose_the_answer(route: Route) -> None:
         if len(lost) < 2:
             route.fetch()  # the server does it
-            lost.append(route.request.post_data)
+            lost.append(route.request.post_data or "")
             route.abort("connectionreset")
         else:
             route.continue_()
@@ -277,6 +277,30 @@ def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: S
         done = work.session.scalar(select(func.count()).select_from(DoneOnce))
         opened = work.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.action == "loan.open"))
     assert (done, opened) == (1, 1)
+
+
+def test_a_scan_that_the_server_stumbles_over_does_not_hold_up_the_others(server: LiveServer, sign_in: SignIn) -> None:
+    world = desk_world(server.runtime)
+    page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
+    page.goto(f"{server.url}/desk/{world.town_id}/bench")
+    portal = ["captive"]
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST" and portal:  # the hotel's page instead of ours
+            portal.pop()
+            route.fulfill(status=200, content_type="text/html", body="<h1>Wi-Fi</h1>")
+        elif world.serials[0] in (route.request.post_data or ""):
+            route.fulfill(status=500, content_type="application/problem+json", body='{"code": "internal", "title": "x"}')
+        else:
+            route.continue_()
+
+    page.route("**/bench", answer)
+    for serial in world.serials[:3]:
+        Hands(page).scan(serial)
+    _all_but_refused(page)
+    expect(page.locator("#decide")).to_contain_text(world.serials[0])
+    expect(page.locator("#decide")).to_contain_text("prévenez l'exploitant")
+    expect(page.locator("#today-count")).to_have_text("2")
 
 
 def test_two_tabs_send_each_scan_once_and_both_learn_the_answer(server: LiveServer, sign_in: SignIn) -> None:
@@ -407,7 +431,7 @@ _HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["bench", "handover", "swap", "return", "breakage"])
+@pytest.mark.parametrize("kind", ["bench", "handover", "swap", "return", "breakage", "store"])
 def test_whatever_is_scanned_breaks_nothing(server: LiveServer, sign_in: SignIn, kind: str) -> None:
     world = desk_world(server.runtime, size=2)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")

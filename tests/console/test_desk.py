@@ -31,7 +31,7 @@ def test_the_desk_is_there_for_those_who_handle_tablets(server: LiveServer, pers
     assert "Atelier" in technician.client.get("/").text
     assert "Atelier" not in helpdesk.client.get("/").text
     assert helpdesk.client.get("/desk").status_code == 200
-    for path in ("", "/bench", f"/handover?class={world.class_id}", "/swap", "/return", "/breakage"):
+    for path in ("", "/bench", f"/handover?class={world.class_id}", "/swap", "/return", "/breakage", "/store"):
         assert helpdesk.client.get(f"/desk/{world.town_id}{path}").status_code == 404
         assert technician.client.get(f"/desk/{world.town_id}{path}").status_code == 200
     assert helpdesk.scan(world.town_id, "bench", scan=world.serials[0]).status_code == 404
@@ -173,6 +173,9 @@ def test_the_whole_life_by_forms_without_scripts(server: LiveServer, person: Ent
     assert f"{world.tags[2]} prêtée" in result_of(broken)
     back = technician.submit(world.town_id, "return", scan=world.tags[1], condition="worn", accessory=["cover"])
     assert "sans : stylet" in result_of(back)
+    assert f"{world.tags[1]} : en réserve" in result_of(technician.submit(world.town_id, "store", scan=world.tags[1]))
+    assert technician.scan(world.town_id, "store", scan=world.tags[2]).json()["code"] == "pupil_has_tablet"
+    assert technician.scan(world.town_id, "store", scan=world.tags[1], state="lost").json()["code"] == "invalid"
     with server.runtime.work() as work:
         loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
         assert [loan.agreement for loan in loans] == [Agreement.SIGNED]
@@ -268,7 +271,7 @@ def test_nothing_that_is_scanned_is_a_fault_of_ours(server: LiveServer, person: 
     )
 
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(act=st.sampled_from(["bench", "handover", "swap", "return", "breakage"]), scan=text, second=text, other=text)
+    @given(act=st.sampled_from(["bench", "handover", "swap", "return", "breakage", "store"]), scan=text, second=text, other=text)
     def act(act: str, scan: str, second: str, other: str) -> None:
         fields = {"scan": scan, "second": second, "tag": second, "pupil_id": other, "account": other, "signed_by": other}
         answer = technician.scan(world.town_id, act, **fields)

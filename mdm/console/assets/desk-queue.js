@@ -1,7 +1,7 @@
 // The scans that the server has not answered yet, kept in this browser for the account that made them, sent in order.
 // Kept are identifiers, tags and serial numbers; never a name. See docs/adr/0029.
 
-const KEPT = new Set(["request_id", "class_id", "scan", "tag", "second", "pupil_id", "agreement", "signed_on", "condition", "cause", "accessory"]);
+const KEPT = new Set(["request_id", "class_id", "scan", "tag", "second", "pupil_id", "agreement", "signed_on", "condition", "cause", "state", "accessory"]);
 const PREFIX = "cartable.desk.";
 const OLDEST = 6 * 24 * 3600 * 1000; // the server knows a request for seven days
 const PATIENCE = 12000;
