@@ -6,9 +6,9 @@ from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     )
     acme: Acme = Field(Acme.OFF, description="Attested identities by ACME for tablets that can: off, offered, required.")
     attestation_roots: Path | None = Field(
-        None, description="PEM of the roots of attestations: Apple Enterprise Attestation Root CA. Empty: nothing is attested."
+        None,
+        validate_default=True,
+        description="PEM of the roots of attestations: Apple Enterprise Attestation Root CA. Empty: nothing is attested.",
     )
     apps_and_books_url: str = Field(
         "https://vpp.itunes.apple.com/mdm/v2", description="Apple's licence service, or a test server."
@@ -88,18 +90,19 @@ class Settings(BaseSettings):
             ip_network(part, strict=False)
         return value
 
+    @field_validator("attestation_roots")
+    @classmethod
+    def _attested_by_somebody(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("acme") is Acme.REQUIRED:
+            raise ValueError("CARTABLE_ACME=required needs roots: without one no attestation is sound")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _https(cls, value: str) -> str:
         if not value.startswith("https://"):
             raise ValueError("public_url must begin with https://: tablets accept nothing else")
         return value.rstrip("/")
-
-    @model_validator(mode="after")
-    def _attested_by_somebody(self) -> Self:
-        if self.acme is Acme.REQUIRED and self.attestation_roots is None:
-            raise ValueError("acme=required needs attestation_roots: without a root no attestation is sound")
-        return self
 
     @cached_property
     def proxy_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -1,11 +1,10 @@
-"""Keys and signatures of ACME requests (RFC 7515, 7517, 7638; flattened JSON). Sending them is `acme`'s work."""
+"""Keys and signatures of ACME requests (RFC 7515, 7517; flattened JSON). Sending them is `acme`'s work."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -28,11 +27,6 @@ def jwk(key: Key) -> dict[str, str]:
     size = (key.curve.key_size + 7) // 8
     point = key.public_key().public_numbers()
     return {"kty": "EC", "crv": f"P-{key.curve.key_size}", "x": _number(point.x, size), "y": _number(point.y, size)}
-
-
-def thumbprint(key: Key) -> str:
-    """RFC 7638."""
-    return base64url(sha256(json.dumps(jwk(key), sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
 def sign(key: Key, protected: Mapping[str, Any], payload: Any) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,11 +80,18 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock, attester: Atteste
         yield running
 
 
-@pytest.fixture
-def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
+@contextmanager
+def bench_on(server: LiveServer, attester: Attester) -> Iterator[Bench]:
+    """A tablet in the server's inventory, and a connection."""
     hardware = ipad()
     with server.runtime.work() as work:
         tablet = World(work).tablet(World(work).town(), serial=hardware.serial)
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as http:
         yield Bench(server, http, attester, tablet.id, hardware)
+
+
+@pytest.fixture
+def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
+    with bench_on(server, attester) as made:
+        yield made

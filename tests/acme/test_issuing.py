@@ -111,6 +111,10 @@ def test_under_offered_what_is_not_proved_is_written_down_and_another_device_is_
         if told["status"] == "valid":
             assert client.finalize(order, csr(key)).json()["status"] == "valid", why
     client.obtain(bench.identifier(), rsa_key(), None)
+    order = client.order(bench.identifier()).json()
+    client.respond(client.challenge(order), None)
+    bench.demand(Acme.REQUIRED)
+    assert problem(client.finalize(order, csr(curve_key()))) == (403, "orderNotReady"), "the policy has changed meanwhile"
     assert len(_issued(bench)) == 8
     assert not any(row.attested for row in _issued(bench))
 

@@ -20,6 +20,7 @@ from enrollment.joining.models import InvitationKind
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from enrollment.tablets.service import TabletDetails
+from mdm.cli.preflight import CannotStart, check_roots
 from mdm.kit.scope import SYSTEM
 from mdm.kit.settings import Acme, Settings
 from mdm.kit.work import Runtime
@@ -60,6 +61,8 @@ def test_a_policy_that_nothing_could_satisfy_is_refused_at_the_start(runtime: Ru
         runtime.settings = runtime.settings.model_copy(update={"acme": Acme.REQUIRED, "attestation_roots": path})
         with pytest.raises(wrong):
             routes(runtime)
+        with pytest.raises(CannotStart, match="CARTABLE_ATTESTATION_ROOTS"):
+            check_roots(path)
 
 
 @pytest.fixture

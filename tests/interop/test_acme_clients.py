@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,11 +18,10 @@ from sqlalchemy import Engine
 from mdm.kit.clock import ManualClock
 from mdm.kit.settings import Acme
 from mdm.simulator import Attester, jose
-from tests.acme.conftest import Bench, ipad
+from tests.acme.conftest import Bench, bench_on
 from tests.conftest import KEYRING
 from tests.interop.conftest import program
 from tests.support.server import LiveServer, live_server
-from tests.support.world import World
 
 #: Debian's python3-acme, for the machine's own interpreter.
 LIBRARY = "/usr/lib/python3/dist-packages/acme/client.py"
@@ -47,11 +44,8 @@ def server(engine: Engine, tmp_path: Path, attester: Attester) -> Iterator[LiveS
 
 @pytest.fixture
 def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
-    hardware = ipad()
-    with server.runtime.work() as work:
-        tablet = World(work).tablet(World(work).town(), serial=hardware.serial)
-    with httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca))) as http:
-        yield Bench(server, http, attester, tablet.id, hardware)
+    with bench_on(server, attester) as made:
+        yield made
 
 
 def test_certbots_library_registers_orders_proves_and_finalizes(bench: Bench, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from enrollment.identity.service import Evidence
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit import audit
 from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Acme
 from mdm.kit.work import Work
 
 log = structlog.get_logger()
@@ -152,6 +153,8 @@ def finalize(work: Work, account: AcmeAccount, order: AcmeOrder, asked: dict[str
     """
     if order.state not in (OrderState.READY, OrderState.VALID):
         raise Problem(Kind.ORDER_NOT_READY, f"the order is {order.state.value}")
+    if work.settings.acme is Acme.REQUIRED and _evidence(order) is None:
+        raise Problem(Kind.ORDER_NOT_READY, "the order was proved under another policy: order again")
     encoded = asked.get("csr")
     if not isinstance(encoded, str):
         raise Problem(Kind.MALFORMED, "csr is missing")
