@@ -6,6 +6,7 @@ import structlog
 
 from enrollment.identity import service as identity
 from enrollment.identity.verifier import KnownCertificate
+from enrollment.joining import reservations
 from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.joining.repository import InvitationRepository
@@ -13,7 +14,7 @@ from enrollment.people.models import Pupil
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import MISSING, REFUSED
+from enrollment.tablets.rules import GONE, MISSING, REFUSED, may_become
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
@@ -36,6 +37,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
         if bound is None or bound.serial != known_by or bound.state in REFUSED:
             raise _refused(udid, "certificate_of_another_tablet")
         tablets.update_details(work, bound.id, details)
+        reservations.honour(work, bound)
         return bound
     if certificate.invitation_id is None:
         raise _refused(udid, "certificate_without_invitation")
@@ -58,6 +60,10 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     _count_use(work, invitation, tablet, udid)
     identity.bind(work, certificate.fingerprint, tablet.id)
     _place(work, invitation, tablet)
+    if invitation.kind is InvitationKind.STOCK:
+        reservations.honour(work, tablet)
+    else:
+        reservations.forget(work, tablet)
     return tablet
 
 
@@ -73,8 +79,14 @@ def _count_use(work: Work, invitation: Invitation, tablet: Tablet, udid: str) ->
 
 
 def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
-    """Put the tablet where its invitation says. A lost or retired tablet keeps its state: joining does not clear it."""
-    if tablet.state in MISSING:
+    """Put the tablet where its invitation says. One that is lost, given up or under repair keeps its state: joining does not clear
+    it.
+    """
+    written_off = tablet.state in GONE
+    tablets.unpack(work, SYSTEM, tablet)
+    after = TabletState.IN_USE if invitation.kind is InvitationKind.PUPIL else TabletState.ASSIGNED
+    if written_off or tablet.state in MISSING or not may_become(tablet.state, after):
+        work.later(Topic.DECIDE, tablet.id)
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:

@@ -19,7 +19,7 @@ from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles
 from enrollment.joining.errors import NotInvited
 from enrollment.tablets import service as tablets
-from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import REFUSED
 from enrollment.tablets.service import TabletDetails
@@ -93,10 +93,7 @@ def expected(work: Work, info: MachineInfo) -> Tablet:
     tablets.update_details(
         work, tablet.id, TabletDetails(product_name=info.product, os_version=info.os_version, build_version=info.build)
     )
-    if tablet.state is TabletState.MISSING_WRITTEN_OFF:
-        tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "a tablet that was written off has come back")
-    elif tablet.state in (TabletState.ORDERED, TabletState.RECEIVED):
-        tablets.change_state(work, SYSTEM, tablet, TabletState.PREPARED, "enrolled out of its box")
+    tablets.unpack(work, SYSTEM, tablet)
     return tablet
 
 

@@ -27,7 +27,7 @@ from enrollment.tablets.errors import (
 from enrollment.tablets.models import AccessoryKind, Agreement, Condition, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import FREE, IN_HAND, next_tag
+from enrollment.tablets.rules import FREE, IN_HAND, is_serial, next_tag
 from mdm.kit import audit
 from mdm.kit.errors import Invalid, NotFound
 from mdm.kit.outbox import Topic
@@ -72,7 +72,7 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     """Enter the serial numbers of an order: only these are received at the bench. Raises `Invalid`, `SerialKnown`."""
     actor.require(Permission.HANDLE, town_id)
     wanted = [serial.strip().upper() for serial in serials]
-    if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(_is_serial(s) for s in wanted):
+    if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(is_serial(s) for s in wanted):
         raise Invalid(field="serials", maximum=LONGEST_ORDER)
     repository = TabletRepository(work.session)
     audit.record(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(wanted))
@@ -87,10 +87,6 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     work.session.add_all(made)
     work.session.flush()
     return made
-
-
-def _is_serial(text: str) -> bool:
-    return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()
 
 
 def bench(work: Work, actor: Actor, town_id: UUID, serial: str, tag: str | None = None) -> Tablet:
