@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-Reply = tuple[int, bytes, dict[str, str]]
+from mdm.kit import loopback
+from mdm.kit.loopback import Reply, Request
+
 SKEW = 300
 MOST = 1000
 
@@ -34,9 +35,9 @@ class Portal:
     """
 
     consumer_key: str = "CK_portal"
-    consumer_secret: str = "CS_portal"
-    access_token: str = "AT_portal"
-    access_secret: str = "AS_portal"
+    consumer_secret: str = "CS_portal"  # noqa: S105 - a stand-in
+    access_token: str = "AT_portal"  # noqa: S105 - a stand-in
+    access_secret: str = "AS_portal"  # noqa: S105 - a stand-in
     server_uuid: str = "5F2A0D4E8C4B4B6E9A0F1E2D3C4B5A69"
     devices: dict[str, dict[str, Any]] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Portal:
         """Assign a device to this entry."""
         device = {
             "serial_number": serial, "model": "iPad (A16)", "description": "IPAD WI-FI 128GB", "color": "BLUE", "device_family": "iPad",
-            "os": "iPadOS", "profile_status": "empty", "device_assigned_date": self._instant(),
+            "os": "iPadOS", "profile_status": "empty", "device_assigned_date": self.instant(),
             "device_assigned_by": "somebody@town.example", **told,
         }  # fmt: skip
         self.devices[serial] = device
@@ -73,7 +74,7 @@ class Portal:
 
     def note(self, op: str, device: dict[str, Any], when: str | None = None) -> None:
         """Let the next sync tell something."""
-        self.log.append({**device, "op_type": op, "op_date": when or self._instant()})
+        self.log.append({**device, "op_type": op, "op_date": when or self.instant()})
 
     def expire_cursors(self) -> None:
         """What a week does."""
@@ -90,7 +91,8 @@ class Portal:
         builder = pkcs7.PKCS7EnvelopeBuilder().set_data(inner(json.dumps(said))).add_recipient(certificate)
         return builder.encrypt(Encoding.SMIME, [pkcs7.PKCS7Options.Binary])
 
-    def _instant(self) -> str:
+    def instant(self) -> str:
+        """Now, as the service writes it."""
         return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -103,63 +105,33 @@ def inner(message: str) -> bytes:
 @contextmanager
 def serve(portal: Portal, port: int = 0) -> Iterator[str]:
     """Run on a loopback port; gives the base address."""
+    with loopback.serve(lambda request: _answer(portal, request), port) as url:
+        yield url
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._answer()
-
-        do_POST = do_PUT = do_DELETE = do_GET
-
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = urlsplit(self.path).path
-            portal.requests.append(f"{self.command} {path}")
-            portal.before(path)
-            status, content, headers = self._reply(path, body)
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def _reply(self, path: str, body: bytes) -> Reply:
-            for index, (wanted, status, content, headers) in enumerate(portal.script):
-                if wanted == path:
-                    del portal.script[index]
-                    return status, content, headers
-            given = {name.lower(): value for name, value in self.headers.items()}
-            if "x-server-protocol-version" not in given or given.get("user-agent", "python-httpx").startswith("python-httpx"):
-                return _word(400, "MALFORMED_REQUEST_BODY")
-            if path == "/session":
-                return _open(portal, given.get("authorization", ""), f"http://{given['host']}/session")
-            if not portal.session or given.get("x-adm-auth-session") != portal.session:
-                return 401, b"UNAUTHORIZED", {}
-            fresh = {}
-            if portal.rotate:
-                portal.session = f"session-{time.monotonic_ns()}"
-                fresh = {"X-ADM-Auth-Session": portal.session}
-            if body and given.get("content-type") != "application/json;charset=UTF8":
-                return _word(400, "MALFORMED_REQUEST_BODY")
-            said = json.loads(body) if body else {}
-            query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-            status, content, headers = _route(portal, self.command, path, {**query, **said})
-            return status, content, {**fresh, **headers}
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the library
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+def _answer(portal: Portal, request: Request) -> Reply:
+    portal.requests.append(f"{request.method} {request.path}")
+    portal.before(request.path)
+    scripted = next((line for line in portal.script if line[0] == request.path), None)
+    if scripted is not None:
+        portal.script.remove(scripted)
+        return scripted[1:]
+    agent = request.headers.get("user-agent", "python-httpx")
+    if "x-server-protocol-version" not in request.headers or agent.startswith("python-httpx"):
+        return _word(400, "MALFORMED_REQUEST_BODY")
+    if request.path == "/session":
+        return _open(portal, request.headers.get("authorization", ""), request.address)
+    if not portal.session or request.headers.get("x-adm-auth-session") != portal.session:
+        return 401, b"UNAUTHORIZED", {}
+    fresh = {}
+    if portal.rotate:
+        portal.session = f"session-{time.monotonic_ns()}"
+        fresh = {"X-ADM-Auth-Session": portal.session}
+    if request.body and request.headers.get("content-type") != "application/json;charset=UTF8":
+        return _word(400, "MALFORMED_REQUEST_BODY")
+    said = json.loads(request.body) if request.body else {}
+    status, content, headers = _route(portal, request.method, request.path, {**request.query, **said})
+    return status, content, {**fresh, **headers}
 
 
 def _json(said: dict[str, Any]) -> Reply:
@@ -248,7 +220,7 @@ def _fetch(portal: Portal, said: dict[str, Any]) -> Reply:
     rows = [portal.devices[serial] for serial in serials[place : place + limit]]
     more = place + limit < len(serials)
     cursor = f"f.{portal.epoch}.{place + limit}.{start}" if more else f"s.{portal.epoch}.{start}"
-    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal._instant(), "more_to_follow": more})
+    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
 
 
 def _sync(portal: Portal, said: dict[str, Any]) -> Reply:
@@ -263,7 +235,7 @@ def _sync(portal: Portal, said: dict[str, Any]) -> Reply:
     rows, following = portal.log[place : place + limit], min(place + limit, len(portal.log))
     more = following < len(portal.log)
     cursor = f"s.{portal.epoch}.{following}"
-    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal._instant(), "more_to_follow": more})
+    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
 
 
 def _define(portal: Portal, said: dict[str, Any]) -> Reply:
@@ -286,7 +258,7 @@ def _assign(portal: Portal, said: dict[str, Any]) -> Reply:
         told[serial] = word
         if word == "SUCCESS":
             portal.devices[serial].update(
-                profile_uuid=said["profile_uuid"], profile_status="assigned", profile_assign_time=portal._instant()
+                profile_uuid=said["profile_uuid"], profile_status="assigned", profile_assign_time=portal.instant()
             )
             portal.note("modified", portal.devices[serial])
     wait = {"retry_after_seconds": portal.retry_after} if portal.retry_after is not None else {}

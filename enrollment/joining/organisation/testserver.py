@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mdm.kit import loopback
+from mdm.kit.loopback import Reply, Request
+
+Said = tuple[int, dict[str, Any], dict[str, str]]
 AUDIENCE = "https://account.apple.com/auth/oauth2/v2/token"
 PAGE = 2
 
@@ -38,57 +40,33 @@ class Organisation:
 @contextmanager
 def serve(organisation: Organisation) -> Iterator[str]:
     """Run on a loopback port; gives the base address. Tokens come from `/auth/oauth2/token` below it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(b"")
-
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-        def _answer(self, body: bytes) -> None:
-            parts = urlsplit(self.path)
-            organisation.requests.append(f"{self.command} {parts.path}")
-            status, said, headers = self._reply(parts.path, parts.query, body)
-            content = json.dumps(said).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def _reply(self, path: str, query: str, body: bytes) -> tuple[int, dict[str, Any], dict[str, str]]:
-            for index, (wanted, status, said, headers) in enumerate(organisation.script):
-                if wanted == path:
-                    del organisation.script[index]
-                    return status, said, headers
-            if path == "/auth/oauth2/token":
-                return _token(organisation, {key: values[0] for key, values in parse_qs(body.decode()).items()})
-            if not organisation.tokens or self.headers.get("Authorization") != f"Bearer {organisation.tokens[-1]}":
-                return _error(401, "NOT_AUTHORIZED")
-            asked = {key: values[0] for key, values in parse_qs(query).items()}
-            base = f"http://{self.headers['Host']}{path}"
-            return _route(organisation, path, base, asked)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the library
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with loopback.serve(lambda request: _answer(organisation, request)) as url:
+        yield url
 
 
-def _error(status: int, code: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+def _answer(organisation: Organisation, request: Request) -> Reply:
+    organisation.requests.append(f"{request.method} {request.path}")
+    status, said, headers = _reply(organisation, request)
+    return status, json.dumps(said).encode(), headers
+
+
+def _reply(organisation: Organisation, request: Request) -> Said:
+    scripted = next((line for line in organisation.script if line[0] == request.path), None)
+    if scripted is not None:
+        organisation.script.remove(scripted)
+        return scripted[1:]
+    if request.path == "/auth/oauth2/token":
+        return _token(organisation, {key: values[0] for key, values in parse_qs(request.body.decode()).items()})
+    if not organisation.tokens or request.headers.get("authorization") != f"Bearer {organisation.tokens[-1]}":
+        return _error(401, "NOT_AUTHORIZED")
+    return _route(organisation, request)
+
+
+def _error(status: int, code: str) -> Said:
     return status, {"errors": [{"id": "1", "status": str(status), "code": code, "title": code, "detail": code}]}, {}
 
 
-def _token(organisation: Organisation, form: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+def _token(organisation: Organisation, form: dict[str, str]) -> Said:
     """Check the client assertion as RFC 7523 wants it, each once."""
     try:
         head = jwt.get_unverified_header(form["client_assertion"])
@@ -115,7 +93,8 @@ def _token(organisation: Organisation, form: dict[str, str]) -> tuple[int, dict[
     return 200, {"access_token": organisation.tokens[-1], "token_type": "Bearer", "expires_in": 3600, "scope": form["scope"]}, {}
 
 
-def _route(organisation: Organisation, path: str, base: str, asked: dict[str, str]) -> tuple[int, dict[str, Any], dict[str, str]]:
+def _route(organisation: Organisation, request: Request) -> Said:
+    path = request.path
     if path == "/v1/orgDevices":
         rows = [_device(serial, server) for serial, server in sorted(organisation.devices.items())]
     elif path == "/v1/mdmServers":
@@ -131,10 +110,10 @@ def _route(organisation: Organisation, path: str, base: str, asked: dict[str, st
         rows = [{"type": "orgDevices", "id": serial} for serial in mine]
     else:
         return _error(404, "NOT_FOUND")
-    return 200, _page(organisation, rows, base, asked), {}
+    return 200, _page(organisation, rows, request.address, request.query), {}
 
 
-def _page(organisation: Organisation, rows: list[dict[str, Any]], base: str, asked: dict[str, str]) -> dict[str, Any]:
+def _page(organisation: Organisation, rows: list[dict[str, Any]], base: str, asked: Mapping[str, str]) -> dict[str, Any]:
     """One page, with the next cursor in `meta` and in the link, or in the link alone."""
     start = int(asked.get("cursor", "c0")[1:])
     said: dict[str, Any] = {"data": rows[start : start + PAGE], "links": {"self": base}}
