@@ -31,7 +31,7 @@ from enrollment.joining.assignment.repository import AssignmentRepository
 from enrollment.joining.assignment.syncing import Read, begin_whole, read_devices
 from enrollment.joining.assignment.talking import Overtaken, Talk
 from enrollment.tablets.models import Tablet
-from mdm.kit import audit
+from mdm.kit import audit, expiry
 from mdm.kit.errors import Conflict
 from mdm.kit.ids import new_id
 from mdm.kit.outbox import Topic
@@ -166,6 +166,13 @@ def managed_account_token(work: Work, tablet_id: UUID) -> bytes | None:
         return None
     claims = {"iss": server.server_uuid, "iat": int(work.now.timestamp()), "jti": str(new_id()), "service_type": MANAGED_ACCOUNTS}
     return jwt.encode(claims, token.load_key(server.private_key), algorithm="RS256").encode()
+
+
+def needing_people(work: Work, actor: Actor) -> list[tuple[AssignmentServer, int | None]]:
+    """The servers in the actor's reach with an alarm, or with a token whose end is near, and the days that are warned of."""
+    rows = AssignmentRepository(work.session).servers(actor)
+    told = [(row, expiry.warning(work.now, row.expires) if row.expires else None) for row in rows]
+    return [(row, warning) for row, warning in told if row.alarm is not None or warning is not None]
 
 
 def compare_all(work: Work) -> None:
