@@ -3,7 +3,9 @@
 # ruff: noqa: F401
 import enrollment.identity.acme.models
 import enrollment.identity.models
+import enrollment.joining.assignment.models
 import enrollment.joining.models
+import enrollment.joining.organisation.models
 import enrollment.people.models
 import enrollment.places.models
 import enrollment.tablets.models

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import structlog
 
 from enrollment.identity import service as identity
 from enrollment.identity.verifier import KnownCertificate
+from enrollment.joining import reservations
 from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.joining.repository import InvitationRepository
@@ -14,7 +17,7 @@ from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import REFUSED, UNPACKED, UNPLACED
+from enrollment.tablets.rules import REFUSED, UNPLACED
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
@@ -32,35 +35,53 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     """
     if not certificate.is_of(serial, udid):
         raise _refused(udid, "certificate_attested_for_another_device")
-    repository = TabletRepository(work.session)
     known_by = (serial or udid)[:64]
     if certificate.tablet_id is not None:
-        bound = repository.get(certificate.tablet_id)
-        if bound is None or bound.serial != known_by or bound.state in REFUSED:
-            raise _refused(udid, "certificate_of_another_tablet")
-        tablets.update_details(work, bound.id, details)
-        return bound
+        return _bound(work, certificate.tablet_id, known_by, udid, details)
+    invitation = _invitation(work, certificate, udid)
+    tablet = _of_the_inventory(work, invitation, known_by, udid, details)
+    _count_use(work, invitation, tablet, udid)
+    identity.bind(work, certificate.fingerprint, tablet.id)
+    _place(work, invitation, tablet)
+    if invitation.kind is InvitationKind.STOCK:
+        reservations.honour(work, tablet)
+    else:
+        reservations.forget(work, tablet)
+    return tablet
+
+
+def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: TabletDetails) -> Tablet:
+    tablet = TabletRepository(work.session).get(tablet_id)
+    if tablet is None or tablet.serial != known_by or tablet.state in REFUSED:
+        raise _refused(udid, "certificate_of_another_tablet")
+    tablets.update_details(work, tablet.id, details)
+    reservations.honour(work, tablet)
+    return tablet
+
+
+def _invitation(work: Work, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
         raise _refused(udid, "certificate_without_invitation")
     invitation = InvitationRepository(work.session).locked(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
         raise _refused(udid, "invitation_withdrawn")
-    tablet = repository.by_serial(known_by)
-    if tablet is not None and tablet.town_id != invitation.town_id:
-        raise _refused(udid, "tablet_of_another_town")
-    if tablet is not None and tablet.state in REFUSED:
-        raise _refused(udid, "tablet_retired")
+    return invitation
+
+
+def _of_the_inventory(work: Work, invitation: Invitation, known_by: str, udid: str, details: TabletDetails) -> Tablet:
+    """The tablet of the invitation's town; a new one is entered while the invitation has uses left."""
+    tablet = TabletRepository(work.session).by_serial(known_by)
     if tablet is None:
         if invitation.uses >= invitation.max_uses:
             raise _refused(udid, "invitation_used_up")
-        tablet = tablets.register(
+        return tablets.register(
             work, town_id=invitation.town_id, school_id=invitation.school_id, serial=known_by, details=details
         )
-    else:
-        tablets.update_details(work, tablet.id, details)
-    _count_use(work, invitation, tablet, udid)
-    identity.bind(work, certificate.fingerprint, tablet.id)
-    _place(work, invitation, tablet)
+    if tablet.town_id != invitation.town_id:
+        raise _refused(udid, "tablet_of_another_town")
+    if tablet.state in REFUSED:
+        raise _refused(udid, "tablet_retired")
+    tablets.update_details(work, tablet.id, details)
     return tablet
 
 
@@ -80,18 +101,14 @@ def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
     repair, no evidence hold, and takes no child's tablet away for a class or a cart.
     """
     work.later(Topic.DECIDE, tablet.id)
-    if tablet.state is TabletState.MISSING_WRITTEN_OFF:
-        tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "a tablet that was written off has come back")
-        return
-    if tablet.state in UNPLACED or tablet.evidence_hold:
+    stays = tablet.state in UNPLACED or tablet.evidence_hold
+    tablets.unpack(work, SYSTEM, tablet)
+    if stays:
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
         _give(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
-    elif invitation.kind is InvitationKind.STOCK:
-        if tablet.state in UNPACKED:
-            tablets.change_state(work, SYSTEM, tablet, TabletState.PREPARED, "joined at the bench")
-    elif repository.open_loan_of_tablet(tablet.id) is None:
+    elif invitation.kind is not InvitationKind.STOCK and repository.open_loan_of_tablet(tablet.id) is None:
         _share(work, repository, tablet, invitation)
 
 

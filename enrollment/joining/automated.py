@@ -5,6 +5,7 @@ Apple's device assignment sends it to `/join/automated`; what it proves is in `m
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import structlog
@@ -20,11 +21,12 @@ from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles
 from enrollment.joining.errors import NotInvited
 from enrollment.tablets import service as tablets
-from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import REFUSED
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
+from mdm.kit.errors import Refusal
 from mdm.kit.scope import SYSTEM
 from mdm.kit.settings import Settings
 from mdm.kit.work import Runtime, Work
@@ -33,14 +35,18 @@ from mdm.protocol.errors import WireError
 from mdm.protocol.machine_info import Anchor, MachineInfo
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
+DEVICE_INFO = "x-apple-aspen-deviceinfo"
 MAX_BODY = 64 * 1024
 log = structlog.get_logger()
 
 
 def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]:
-    """The address for the device assignment profile: `url`."""
+    """The address for the device assignment profile: `url`, and `configuration_web_url` for who wants a web view."""
     door = AutomatedDoor(runtime, topic_of)
-    return [Route("/join/automated", door.knock, methods=["POST"])]
+    return [
+        Route("/join/automated", door.knock, methods=["POST"]),
+        Route("/join/automated", door.look, methods=["GET"]),
+    ]
 
 
 class AutomatedDoor:
@@ -59,6 +65,16 @@ class AutomatedDoor:
             if len(body) > MAX_BODY:
                 return Response(status_code=413)
         return await run_in_threadpool(self._answer, bytes(body))
+
+    async def look(self, request: Request) -> Response:
+        """The same for a web view (protocol.md section 5.2): MachineInfo comes in a header, and nothing need be typed."""
+        try:
+            body = base64.b64decode(request.headers.get(DEVICE_INFO, ""), validate=True)
+        except ValueError:
+            body = b""
+        if not body:
+            return Response(status_code=400)
+        return await run_in_threadpool(self._answer, body)
 
     def _answer(self, body: bytes) -> Response:
         try:
@@ -79,6 +95,9 @@ class AutomatedDoor:
         except NotInvited as refusal:
             log.warning("join.automated_refused", why=str(refusal))
             return Response(status_code=403)
+        except Refusal as refusal:  # no push certificate, for one: the tablet may try again when it is mended
+            log.error("join.automated_unable", why=refusal.code)  # noqa: TRY400 - for the operator; the trace tells nothing
+            return Response(status_code=503)
 
 
 def expected(work: Work, info: MachineInfo) -> Tablet:
@@ -95,10 +114,7 @@ def expected(work: Work, info: MachineInfo) -> Tablet:
     tablets.update_details(
         work, tablet.id, TabletDetails(product_name=info.product, os_version=info.os_version, build_version=info.build)
     )
-    if tablet.state is TabletState.MISSING_WRITTEN_OFF:
-        tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "a tablet that was written off has come back")
-    elif tablet.state in (TabletState.ORDERED, TabletState.RECEIVED):
-        tablets.change_state(work, SYSTEM, tablet, TabletState.PREPARED, "enrolled out of its box")
+    tablets.unpack(work, SYSTEM, tablet)
     return tablet
 
 

@@ -32,6 +32,16 @@ class InvitationUsedUp(Conflict):
     words = Words(fr=f"Cette invitation a déjà servi. {_ASK.fr}", en=f"This invitation has already been used. {_ASK.en}")
 
 
+class NotReservable(Conflict):
+    """A tablet that somebody has, or that is kept, is not given away in advance."""
+
+    code = "tablet_not_reservable"
+    words = Words(
+        fr="Seule une tablette commandée, reçue, préparée ou en stock peut être réservée.",
+        en="Only a tablet that is ordered, received, prepared or in stock can be reserved.",
+    )
+
+
 class NotInvited(Refusal):
     """A tablet tried to enrol without a right to. `why` is for the log, never a child's name."""
 

@@ -1,4 +1,4 @@
-"""Tables of joining: invitations and their uses."""
+"""Tables of joining: invitations and their uses, reservations."""
 
 from __future__ import annotations
 
@@ -55,3 +55,21 @@ class InvitationUse(Base):
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
     at: Mapped[datetime] = mapped_column(Utc)
     __table_args__ = (UniqueConstraint("invitation_id", "tablet_id"),)
+
+
+class Reservation(TownOwned, Base):
+    """For whom a tablet is meant that is still in its box. Honoured and forgotten when it enrols; `problem` tells why it could
+    not be.
+    """
+
+    __tablename__ = "reservation"
+
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[InvitationKind] = mapped_column(EnumText(InvitationKind))
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"), index=True)
+    class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id", ondelete="CASCADE"), index=True)
+    pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), unique=True)
+    cart_slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart_slot.id", ondelete="CASCADE"), unique=True)
+    problem: Mapped[str | None] = mapped_column(String(40))
+    made_at: Mapped[datetime] = mapped_column(Utc)
+    made_by: Mapped[UUID | None]

@@ -28,7 +28,7 @@ from enrollment.tablets.errors import (
 from enrollment.tablets.models import AccessoryKind, Agreement, Condition, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import FREE, IN_HAND, is_tag, next_tag, read_scan
+from enrollment.tablets.rules import FREE, IN_HAND, is_serial, is_tag, next_tag, read_scan
 from mdm.kit import audit
 from mdm.kit.errors import Invalid, NotFound, Refusal
 from mdm.kit.outbox import Topic
@@ -80,7 +80,7 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     """Enter the serial numbers of an order: only these are received at the bench. Raises `Invalid`, `SerialKnown`."""
     actor.require(Permission.HANDLE, town_id)
     wanted = [serial.strip().upper() for serial in serials]
-    if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(_is_serial(s) for s in wanted):
+    if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(is_serial(s) for s in wanted):
         raise Invalid(field="serials", maximum=LONGEST_ORDER)
     if not reference.strip().isprintable() or not 1 <= len(reference.strip()) <= 60:
         raise Invalid(field="reference", maximum=60)
@@ -99,10 +99,6 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     work.session.add_all(made)
     work.session.flush()
     return made
-
-
-def _is_serial(text: str) -> bool:
-    return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()
 
 
 def bench(work: Work, actor: Actor, town_id: UUID, serial: str, tag: str | None = None) -> Tablet:

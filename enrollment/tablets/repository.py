@@ -273,8 +273,9 @@ class TabletRepository:
         return list(self.session.scalars(actor.narrow(statement, Tablet).order_by(Tablet.tag, Tablet.id).limit(limit)))
 
     def highest_tag(self, town_id: UUID, prefix: str) -> str | None:
-        """The highest tag of the town that begins with `prefix`; tags have a fixed width."""
-        return self.session.scalar(select(func.max(Tablet.tag)).where(Tablet.town_id == town_id, Tablet.tag.like(prefix + "%")))
+        """The highest tag of the town that begins with `prefix`: after 99 999 they get longer, and a longer one is higher."""
+        statement = select(Tablet.tag).where(Tablet.town_id == town_id, Tablet.tag.like(prefix + "%"))
+        return self.session.scalar(statement.order_by(func.length(Tablet.tag).desc(), Tablet.tag.desc()).limit(1))
 
     def update(self, tablet_id: UUID, values: dict[str, Any]) -> None:
         self.session.execute(update(Tablet).where(Tablet.id == tablet_id).values(**values))

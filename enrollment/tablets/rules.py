@@ -97,3 +97,8 @@ def next_tag(prefix: str, highest: str | None) -> str:
     if highest and highest.startswith(prefix + "-") and highest[len(prefix) + 1 :].isdigit():
         number = int(highest[len(prefix) + 1 :])
     return f"{prefix}-{number + 1:05d}"
+
+
+def is_serial(text: str) -> bool:
+    """Whether this can be a serial number, in capitals."""
+    return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()

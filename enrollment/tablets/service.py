@@ -94,6 +94,16 @@ def bring_to(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: 
     return steps is not None
 
 
+def unpack(work: Work, actor: Actor, tablet: Tablet) -> None:
+    """A tablet has been switched on and says who it is: one out of its box is prepared, one that was written off is found, and
+    waits in quarantine until a person has looked at it.
+    """
+    if tablet.state in (TabletState.ORDERED, TabletState.RECEIVED):
+        change_state(work, actor, tablet, TabletState.PREPARED, "enrolled out of its box")
+    elif tablet.state is TabletState.MISSING_WRITTEN_OFF:
+        change_state(work, actor, tablet, TabletState.FOUND, "a tablet that was written off has come back")
+
+
 def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     """Put a tablet into a pupil's hands: closes the tablet's former loan, asks for a new decision on its policy.
 

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from enrollment.joining.assignment.models import Alarm
+from enrollment.joining.assignment.service import needing_people
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.kit import audit, outbox
 from mdm.kit.errors import Forbidden
@@ -30,10 +32,22 @@ class PushHealth(BaseModel):
     warning: int | None = Field(description="The smallest of 60, 30, 14, 7 days that has been reached.")
 
 
+class AssignmentHealth(BaseModel):
+    """A device-assignment server that needs a person: an alarm, or a token that ends soon."""
+
+    town_id: UUID
+    server_id: UUID
+    name: str
+    alarm: Alarm | None
+    alarm_since: datetime | None
+    warning: int | None = Field(description="The smallest of 60, 30, 14, 7 days before the token's end that has been reached.")
+
+
 class State(BaseModel):
     """The state of the server."""
 
     push: PushHealth
+    device_assignment: list[AssignmentHealth]
     oldest_job_due: datetime | None
 
 
@@ -73,11 +87,17 @@ def readyz(work: WorkDep) -> dict[str, str]:
 
 
 @router.get("/system/state", response_model=State, operation_id="get_state")
-def state(work: WorkDep, _actor: ActorDep) -> State:
-    """Push certificate, and whether jobs wait."""
+def state(work: WorkDep, actor: ActorDep) -> State:
+    """Push certificate, device-assignment servers in the caller's reach that need a person, and whether jobs wait."""
     found = certificate_health(work)
     push = PushHealth(installed=found.installed, simulated=found.simulated, days_left=found.days_left, warning=found.warning)
-    return State(push=push, oldest_job_due=outbox.oldest_due(work.session, work.now))
+    assignment = [
+        AssignmentHealth(
+            town_id=row.town_id, server_id=row.id, name=row.name, alarm=row.alarm, alarm_since=row.alarm_since, warning=warning
+        )
+        for row, warning in needing_people(work, actor)
+    ]
+    return State(push=push, device_assignment=assignment, oldest_job_due=outbox.oldest_due(work.session, work.now))
 
 
 @router.get("/audit", response_model=list[EventOut], operation_id="list_audit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from enrollment.joining.assignment.service import MANAGED_ACCOUNTS, managed_account_token
 from mdm.channel import declarative
 from mdm.channel.enrolling import authenticate, check_out, token_update
 from mdm.channel.errors import ChannelRefusal, Refused
@@ -81,8 +82,12 @@ def _declarative(work: Work, message: c.DeclarativeManagement, enrollment: Devic
     return declarative.answer(work, message, enrollment)
 
 
-def _get_token(_work: Work, message: c.GetToken, _enrollment: DeviceEnrollment) -> Reply:
-    raise ChannelRefusal(Refused.UNSUPPORTED, message.service_type[:48])
+def _get_token(work: Work, message: c.GetToken, enrollment: DeviceEnrollment) -> Reply:
+    """A token for the tablet's sign-in to a Managed Apple Account; other services are not offered (protocol.md section 7.5)."""
+    found = managed_account_token(work, enrollment.tablet_id) if message.service_type == MANAGED_ACCOUNTS else None
+    if found is None:
+        raise ChannelRefusal(Refused.UNSUPPORTED, message.service_type[:48])
+    return Reply(200, plist.dumps({"TokenData": found}))
 
 
 def _return_to_service(work: Work, _message: c.ReturnToService, enrollment: DeviceEnrollment) -> Reply:

@@ -25,7 +25,9 @@ class Topic(StrEnum):
     ANSWER = "answer"  # key: command id; read a stored answer and apply its effects
     DECIDE = "decide"  # key: tablet id; desired minus reported
     CHECKED_IN = "checked_in"  # key: enrollment id; it has just become enrolled
+    ASSIGNMENT = "assignment"  # key: device-assignment server id; compare with Apple's list
     LICENCES = "licences"  # key: town id; compare with Apps and Books
+    ORGANISATION = "organisation"  # key: town id; read which devices its organisation owns
     RENEW = "renew"  # key: enrollment id; its certificate is due
 
 

@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     apps_and_books_url: str = Field(
         "https://vpp.itunes.apple.com/mdm/v2", description="Apple's licence service, or a test server."
     )
+    device_assignment_url: str = Field(
+        "https://mdmenrollment.apple.com", description="Apple's device-assignment service, or a test server."
+    )
+    organisation_url: str = Field("", description="Apple School (or Business) Manager API; empty: Apple's, by the kind of key.")
+    organisation_token_url: str = Field(
+        "https://account.apple.com/auth/oauth2/token", description="Where that API's access tokens come from, or a test server."
+    )
     token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
     minimum_os: str = Field(
         "",

@@ -34,6 +34,9 @@ _APPLE_DEVICE_CA = rsa.RSAPublicNumbers(
 )
 
 
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
 @lru_cache(maxsize=1)
 def apple_device_ca() -> Anchor:
     """The key of Apple's device CA."""
@@ -102,10 +105,15 @@ def _text(values: dict[str, object], key: str, longest: int) -> str:
 
 
 def _issued(der: bytes, anchor: Anchor) -> bool:
-    """Whether the anchor's key signed the certificate. Dates are not asked: a tablet's factory certificate outlives them."""
+    """Whether the anchor's key signed the certificate. Dates are not asked: a tablet's factory certificate outlives them.
+
+    SHA-1 is good for Apple's old device CA alone, which signs with nothing else.
+    """
     try:
         certificate = x509.load_der_x509_certificate(der)
-        algorithm = certificate.signature_hash_algorithm or hashes.SHA256()
+        algorithm = certificate.signature_hash_algorithm
+        if algorithm is None or not (isinstance(algorithm, _HASHES) or _is_apples(anchor, algorithm)):
+            return False
         if isinstance(anchor, ec.EllipticCurvePublicKey):
             anchor.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
         else:
@@ -113,3 +121,7 @@ def _issued(der: bytes, anchor: Anchor) -> bool:
     except (InvalidSignature, ValueError, TypeError):
         return False
     return True
+
+
+def _is_apples(anchor: Anchor, algorithm: hashes.HashAlgorithm) -> bool:
+    return isinstance(algorithm, hashes.SHA1) and anchor == apple_device_ca()

@@ -16,14 +16,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from enrollment.identity.ca import BACKDATE, make_ca
 from enrollment.identity.tls import write_secret
-from mdm.kit import audit
+from mdm.kit import audit, expiry
 from mdm.kit.scope import SYSTEM, Actor
 from mdm.kit.work import Work
 from mdm.push.errors import BadPushCertificate, NoPushCertificate, OtherTopic
 from mdm.push.models import PushCertificate
 from mdm.push.repository import PushRepository
 
-WARN_DAYS = (60, 30, 14, 7)
 _TOPIC_PREFIX = "com.apple.mgmt."
 _PEM = serialization.Encoding.PEM
 
@@ -46,8 +45,7 @@ def certificate_health(work: Work) -> Health:
     if row is None or row.not_after is None:
         return Health(False, False, None, None, None, None)
     days = (row.not_after - work.now).days
-    warning = next((limit for limit in sorted(WARN_DAYS) if days < limit), None)
-    return Health(True, row.simulated, row.topic, row.not_after, days, warning)
+    return Health(True, row.simulated, row.topic, row.not_after, days, expiry.warning(work.now, row.not_after))
 
 
 def active_topic(work: Work) -> str:

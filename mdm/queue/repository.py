@@ -44,6 +44,20 @@ class QueueRepository:
             .execution_options(synchronize_session=False)
         )
 
+    def hasten(self, enrollment_ids: Sequence[int], key: str, lane: int) -> None:
+        """Let unsent commands with this dedupe key go out in a more urgent lane."""
+        self.session.execute(
+            update(Command)
+            .where(
+                Command.enrollment_id.in_(enrollment_ids),
+                Command.dedupe_key == key,
+                Command.state.in_(UNSENT),
+                Command.lane > lane,
+            )
+            .values(lane=lane)
+            .execution_options(synchronize_session=False)
+        )
+
     def insert_for(self, selection: Select[int], values: dict[str, Any]) -> int:
         """One command for each selected enrolment that can receive it; equal waiting ones stay single. Returns how many."""
         columns = ["enrollment_id", "generation", *values]

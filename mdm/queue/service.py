@@ -114,6 +114,13 @@ def enqueue_where(
     return Enqueued(body.id, count)
 
 
+def hasten(work: Work, order: Order, enrollment_ids: Sequence[int], lane: Lane) -> None:
+    """Let an order that waits already, or was put off, go before others."""
+    key = order.dedupe_key()
+    if key is not None:
+        QueueRepository(work.session).hasten(enrollment_ids, key, int(lane))
+
+
 def cancel(work: Work, actor: Actor, command_id: int) -> Command:
     """Withdraw a command that has not gone out. Raises `NotFound`, `Forbidden`, `CannotCancel`."""
     found = QueueRepository(work.session).visible(actor, command_id)

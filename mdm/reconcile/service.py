@@ -224,8 +224,9 @@ def unfinished_setups(work: Work) -> None:
     """A tablet must not hang in the Setup Assistant: after ten minutes it is let go, whatever else failed."""
     waiting = ReconcileRepository(work.session).awaiting_since(work.now - SETUP_PATIENCE)
     if waiting:
-        urgent = Timing(lane=Lane.URGENT)
-        queue.enqueue(work, SYSTEM, DeviceConfigured(), [channel.id for channel in waiting], timing=urgent)
+        ids, order = [channel.id for channel in waiting], DeviceConfigured()
+        queue.hasten(work, order, ids, Lane.URGENT)  # one that was put off would come after everything else that was
+        queue.enqueue(work, SYSTEM, order, ids, timing=Timing(lane=Lane.URGENT))
 
 
 def refresh(work: Work, tablet_ids: Sequence[UUID]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from enrollment.joining.assignment import service as assignment
+from enrollment.joining.organisation import service as organisation
 from mdm.care import answers as care_answers
 from mdm.care import service as care
 from mdm.kit import outbox
@@ -16,10 +19,11 @@ from mdm.kit.work import Runtime, Work
 from mdm.push.service import push_due
 from mdm.reconcile import answers as reconcile_answers
 from mdm.reconcile import service as reconcile
-from profiles.bundles.vpp.service import synchronise
+from profiles.bundles.vpp.service import synchronise as synchronise_licences
 
 log = structlog.get_logger()
 LEASE = timedelta(minutes=2)
+LONG_LEASE = timedelta(minutes=30)
 #: A service may ask for a pause; a day is enough, whatever it says.
 LONGEST_WAIT = timedelta(days=1)
 #: Decisions are taken in sets, so that one situation is compiled once.
@@ -60,26 +64,64 @@ HANDLERS: dict[Topic, Callable[[Work, list[str]], None]] = {
 }
 
 
-def licences_due(runtime: Runtime) -> int:
-    """Compare the licences of towns with Apps and Books; one whose service is away is tried again later."""
+class Outcome(Protocol):
+    """What a talk with a service came to. `retry_after`: seconds that the service asked us to wait."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    @property
+    def retry_after(self) -> float | None: ...
+
+
+def compare_due(runtime: Runtime, topic: Topic, compare: Callable[[Runtime, UUID], Outcome], lease: timedelta) -> int:
+    """Compare what is due with a service outside; one whose service is away is tried again later, and holds up no other."""
     with runtime.work() as work:
-        rows = outbox.claim(work.session, work.now, Topic.LICENCES, 20, LEASE)
+        rows = outbox.claim(work.session, work.now, topic, 20, lease)
     for row in rows:
-        synced = synchronise(runtime, UUID(row.key))
+        problem, wait = _compared(runtime, compare, row)
         with runtime.work() as work:
-            if synced.problem is None:
+            if problem is None:
                 outbox.done(work.session, [row])
             else:
-                outbox.failed(work.session, row.id, work.now, synced.problem)
+                outbox.failed(work.session, row.id, work.now, problem)
                 waiting = work.session.get(OutboxRow, row.id)
-                if waiting is not None and synced.retry_after is not None:
-                    asked = min(timedelta(seconds=synced.retry_after), LONGEST_WAIT)
-                    waiting.not_before = max(waiting.not_before, work.now + asked)
+                if waiting is not None and wait is not None:
+                    waiting.not_before = max(waiting.not_before, work.now + min(timedelta(seconds=wait), LONGEST_WAIT))
     return len(rows)
 
 
+def _compared(runtime: Runtime, compare: Callable[[Runtime, UUID], Outcome], row: OutboxRow) -> tuple[str | None, float | None]:
+    try:
+        outcome = compare(runtime, UUID(row.key))
+    except Exception as error:
+        log.exception("worker.job_failed", topic=row.topic.value, key=row.key)
+        return f"{type(error).__name__}: {error}", None
+    return outcome.problem, outcome.retry_after
+
+
+def licences_due(runtime: Runtime) -> int:
+    """Compare the licences of towns with Apps and Books."""
+    return compare_due(runtime, Topic.LICENCES, synchronise_licences, LEASE)
+
+
+def assignments_due(runtime: Runtime) -> int:
+    """Compare the tablets that Apple assigns to the towns' servers. A first reading of a whole fleet takes minutes."""
+    return compare_due(runtime, Topic.ASSIGNMENT, assignment.synchronise, LONG_LEASE)
+
+
+def organisations_due(runtime: Runtime) -> int:
+    """Read which devices the towns' organisations own."""
+    return compare_due(runtime, Topic.ORGANISATION, organisation.synchronise, LONG_LEASE)
+
+
 #: What talks to the outside opens its units of work itself, around the talk.
-_OUTSIDE: dict[Topic, Callable[[Runtime], int]] = {Topic.PUSH: push_due, Topic.LICENCES: licences_due}
+_OUTSIDE: dict[Topic, Callable[[Runtime], int]] = {
+    Topic.PUSH: push_due,
+    Topic.LICENCES: licences_due,
+    Topic.ASSIGNMENT: assignments_due,
+    Topic.ORGANISATION: organisations_due,
+}
 
 
 def drain(runtime: Runtime, topic: Topic) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from enrollment.identity.acme.service import purge as purge_acme
+from enrollment.joining.assignment.service import compare_all as compare_assignments
+from enrollment.joining.organisation.service import compare_all as compare_organisations
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
 from mdm.care.contact import watch as watch_contact
@@ -29,6 +31,8 @@ def compare_licences(work: Work) -> None:
 HOUSEKEEPING: dict[str, Act] = {
     "modes": change_modes,
     "licences": compare_licences,
+    "assignments": compare_assignments,
+    "organisations": compare_organisations,
     "reap": reap,
     "renewals": renewals,
     "refresh": refresh_stale,
@@ -44,6 +48,8 @@ HOUSEKEEPING: dict[str, Act] = {
 _SECONDS = {
     "modes": 5,
     "licences": 6 * 3600,
+    "assignments": 900,
+    "organisations": 3600,
     "reap": 60,
     "renewals": 3600,
     "refresh": 600,

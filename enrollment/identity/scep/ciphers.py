@@ -1,4 +1,4 @@
-"""The envelopes of SCEP (RFC 5652 section 6): RSA key transport, AES, 3DES and, for old clients, single DES."""
+"""CMS envelopes (RFC 5652 section 6), as SCEP and Apple's server tokens use them: RSA key transport, AES, 3DES and, for old clients, single DES."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.ciphers import CipherAlgorithm
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-from enrollment.identity.ca import Authority
 
 
 class Cipher(StrEnum):
@@ -52,8 +50,8 @@ def _algorithm(cipher: Cipher, key: bytes) -> CipherAlgorithm:
     return TripleDES(key) if cipher is Cipher.TRIPLE_DES else AES(key)
 
 
-def open_envelope(der: bytes, authority: Authority) -> tuple[bytes, Cipher]:
-    """Decrypt what was enveloped for the authority. Raises anything: the caller gives one answer to all of it."""
+def open_envelope(der: bytes, certificate: bytes, key: rsa.RSAPrivateKey) -> tuple[bytes, Cipher]:
+    """Decrypt what was enveloped for the owner of a certificate (DER). Raises anything: the caller gives one answer to all of it."""
     info = cms.ContentInfo.load(der)
     if info["content_type"].native != "enveloped_data":
         raise ValueError("not EnvelopedData")
@@ -61,10 +59,10 @@ def open_envelope(der: bytes, authority: Authority) -> tuple[bytes, Cipher]:
     content = enveloped["encrypted_content_info"]
     algorithm = content["content_encryption_algorithm"]
     cipher = Cipher(algorithm["algorithm"].dotted)
-    wrapped = _recipient(enveloped, authority)
+    wrapped = _recipient(enveloped, certificate)
     # PKCS#1 v1.5 with implicit rejection in the library: a wrong padding gives a random key, not an error.
-    key = authority.key.decrypt(wrapped, padding.PKCS1v15())
-    decryptor = BlockCipher(_algorithm(cipher, key), CBC(bytes(algorithm["parameters"].native))).decryptor()
+    content_key = key.decrypt(wrapped, padding.PKCS1v15())
+    decryptor = BlockCipher(_algorithm(cipher, content_key), CBC(bytes(algorithm["parameters"].native))).decryptor()
     padded = decryptor.update(_encrypted(content)) + decryptor.finalize()
     unpadder = block_padding.PKCS7(_SHAPES[cipher].block_bytes * 8).unpadder()
     return unpadder.update(padded) + unpadder.finalize(), cipher
@@ -91,8 +89,8 @@ def _length(der: bytes) -> int:
     return len(header) + len(content) + len(trailer)
 
 
-def _recipient(enveloped: cms.EnvelopedData, authority: Authority) -> bytes:
-    certificate = x509.Certificate.load(authority.der)
+def _recipient(enveloped: cms.EnvelopedData, der: bytes) -> bytes:
+    certificate = x509.Certificate.load(der)
     for recipient in enveloped["recipient_infos"]:
         if recipient.name != "ktri":
             continue
@@ -103,7 +101,7 @@ def _recipient(enveloped: cms.EnvelopedData, authority: Authority) -> bytes:
             mine = rid.native == certificate.key_identifier
         if mine:
             return bytes(recipient.chosen["encrypted_key"].native)
-    raise ValueError("not for this authority")
+    raise ValueError("not for this certificate")
 
 
 def seal_envelope(plain: bytes, recipient: x509.Certificate, cipher: Cipher) -> bytes:

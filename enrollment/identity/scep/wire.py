@@ -170,7 +170,7 @@ class Request:
 def open_request(message: PkiMessage, authority: Authority) -> Request:
     """Decrypt and read the request. Raises `ScepFailure`, with one answer for every failure to decrypt."""
     try:
-        plain, cipher = open_envelope(message.content, authority)
+        plain, cipher = open_envelope(message.content, authority.der, authority.key)
     except Exception as error:  # one answer, whatever went wrong: PKCS#1 v1.5 is a padding oracle
         raise ScepFailure(FailInfo.BAD_MESSAGE_CHECK, "envelope") from error
     try:

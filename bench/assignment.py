@@ -1,0 +1,109 @@
+"""`python -m bench.assignment`: a fleet read from device assignment by pages, on a durable PostgreSQL, with the peak of memory.
+
+The portal is the test server in a process of its own; worker and database are what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import event
+
+from bench.__main__ import _database, _machine
+from enrollment.joining.assignment import service
+from enrollment.joining.assignment.models import AssignmentServer
+from enrollment.joining.assignment.service import Synced
+from enrollment.places import service as places
+from mdm.composition import compose
+from mdm.kit.migrate import upgrade
+from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+
+
+def main() -> None:
+    """Measure a first reading, an empty sync, and a night."""
+    parser = argparse.ArgumentParser(prog="python -m bench.assignment")
+    parser.add_argument("--devices", type=int, default=130_000)
+    parser.add_argument("--page", type=int, default=1000)
+    asked = parser.parse_args()
+    _machine()
+    with _database("postgresql") as (folder, url, _pid):
+        settings = Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid")
+        runtime = compose(settings)
+        upgrade(runtime.engine)
+        with runtime.work() as work:
+            town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+            server = service.create_server(work, SYSTEM, town.id, "Mesure")
+        with _portal(folder, server, asked.devices, asked.page) as address:
+            runtime.settings = settings.model_copy(update={"device_assignment_url": address})
+            with runtime.work() as work:
+                service.install_token(work, SYSTEM, server.id, (folder / "token.p7m").read_bytes())
+            print(
+                f"\nmemory before: {_peak():.0f} MB\n\n| act | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
+            )
+            _timed(runtime, "first reading, tablets entered, profile assigned", asked.devices, lambda: _sync(runtime, server.id))
+            _timed(
+                runtime,
+                "the sync after it (every device says that it was assigned)",
+                asked.devices,
+                lambda: _sync(runtime, server.id),
+            )
+            _timed(runtime, "a sync with nothing new", 0, lambda: _sync(runtime, server.id))
+            with runtime.work() as work:
+                work.session.get_one(AssignmentServer, server.id).whole_at = None
+            _timed(runtime, "the nightly reading of the whole list", asked.devices, lambda: _sync(runtime, server.id))
+        runtime.engine.dispose()
+
+
+@contextmanager
+def _portal(folder: Path, server: AssignmentServer, devices: int, page: int) -> Iterator[str]:
+    (folder / "server.pem").write_text(server.certificate)
+    command = [
+        sys.executable, "-m", "enrollment.joining.assignment.testserver", "--devices", str(devices), "--page", str(page),
+        "--certificate", str(folder / "server.pem"), "--token", str(folder / "token.p7m"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _timed(runtime: Runtime, what: str, devices: int, act: Callable[[], Synced]) -> None:
+    statements = [0]
+
+    def count(*_: object) -> None:
+        statements[0] += 1
+
+    event.listen(runtime.engine, "before_cursor_execute", count)
+    started = time.perf_counter()
+    done = act()
+    seconds = time.perf_counter() - started
+    event.remove(runtime.engine, "before_cursor_execute", count)
+    assert done.problem is None, done.problem
+    pace = f"{devices / seconds:,.0f}".replace(",", " ") if devices else ""
+    print(f"| {what} | {devices} | {seconds:.1f} | {pace} | {statements[0]} | {_peak():.0f} |", flush=True)
+
+
+def _sync(runtime: Runtime, server_id: UUID) -> Synced:
+    return service.synchronise(runtime, server_id)
+
+
+def _peak() -> float:
+    """The largest memory that this process has had so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

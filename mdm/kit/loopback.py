@@ -1,0 +1,70 @@
+"""A small HTTP server on a loopback port, for stand-ins of services outside. Knows no service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+#: Status, body, further headers.
+Reply = tuple[int, bytes, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came. The names of headers are in small letters."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def address(self) -> str:
+        """Where it was sent, without the query."""
+        return f"http://{self.headers['host']}{self.path}"
+
+
+@contextmanager
+def serve(answer: Callable[[Request], Reply], port: int = 0) -> Iterator[str]:
+    """Answer every request with `answer`, in threads; gives the base address. Port 0: a free one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _any(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            given = {name.lower(): value for name, value in self.headers.items()}
+            status, content, headers = answer(Request(self.command, parts.path, query, given, body))
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def __getattr__(self, name: str) -> Any:
+            """Every method is answered alike."""
+            if name.startswith("do_"):
+                return self._any
+            raise AttributeError(name)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the library
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
