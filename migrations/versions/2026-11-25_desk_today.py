@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0011_desk_today"
-down_revision = "0010_desk"
+down_revision = "0010_acme"
 branch_labels = None
 depends_on = None
 
