@@ -9,6 +9,7 @@ import hmac
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -91,6 +92,7 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
         "language": language.value,
         "w": page(language),
         "languages": [("fr", "Français"), ("en", "English")],
+        "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
         "chapters": _chapters(request, page(language)),
         "csrf": csrf(request),
         **values,

@@ -184,6 +184,15 @@ def test_the_whole_life_by_forms_without_scripts(server: LiveServer, person: Ent
         assert work.session.scalar(select(func.count()).select_from(RecordAccess)) == 3
 
 
+def test_another_language_keeps_the_class_that_is_open(server: LiveServer, person: Enter) -> None:
+    world = desk_world(server.runtime, size=1)
+    page = person(world.town_id).client.get(f"/desk/{world.town_id}/handover", params={"class": str(world.class_id)}).text
+    assert f'href="?class={world.class_id}&amp;lang=en"' in page
+    page = person(world.town_id).client.get(f"/desk/{world.town_id}/handover?class={world.class_id}&lang=en").text
+    assert "Scan the tablet, or type a name" in page
+    assert "Scannez" not in page
+
+
 def test_a_refused_scan_leaves_nothing_behind(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=2)
     technician = person(world.town_id)
