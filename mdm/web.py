@@ -29,6 +29,7 @@ from mdm.api import (
     rhythm,
     roster_exports,
     rosters,
+    storage,
     system,
     tablets,
     why,
@@ -60,6 +61,7 @@ _ROUTERS = (
     care,
     custody,
     years,
+    storage,
     privacy,
     system,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
+from enrollment.years.service import apply_due as apply_years
 from mdm.care.contact import watch as watch_contact
 from mdm.care.positions import purge as purge_care
 from mdm.kit.outbox import Topic
@@ -37,6 +38,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "purge_care": purge_care,
     "purge_once": purge_once,
     "contact": watch_contact,
+    "years": apply_years,
     "retention": run_next,
 }
 _SECONDS = {
@@ -51,6 +53,7 @@ _SECONDS = {
     "purge_care": 3600,
     "purge_once": 3600,
     "contact": 60,
+    "years": 60,
     "retention": 600,
 }
 SWEEP_SECONDS = 2.0

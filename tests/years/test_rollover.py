@@ -11,7 +11,7 @@ from sqlalchemy import event, select
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from enrollment.years import service
+from enrollment.years import returns, service
 from enrollment.years.errors import NotApplied, RolloverClosed, RolloverUnknown, TooEarly
 from enrollment.years.models import Decision, RolloverState
 from enrollment.years.repository import YearRepository
@@ -96,7 +96,7 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
         }  # fmt: skip
         assert now["promoted"].class_id == made.id
         assert (now["merged"].school_id, now["merged"].class_id) == (new.id, None)
-        assert [(row.tag, school) for row, school in service.to_return(work, admin, rollover.id)] == [(tablet.tag, new.id)]
+        assert [(row.tag, school) for row, school in returns.to_return(work, admin, rollover.id)] == [(tablet.tag, new.id)]
         assert work.session.scalar(select(Loan.closed_at).where(Loan.tablet_id == tablet.id)) is None
         assert {row.topic for row in work.session.scalars(select(OutboxRow))} == {Topic.DECIDE}
         assert work.session.get_one(Tablet, tablet.id).state is TabletState.IN_USE
@@ -118,18 +118,6 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
                 act(work, admin, rollover.id)
 
 
-def test_a_leaver_who_returns_in_october_is_still_known(runtime: Runtime, clock: ManualClock) -> None:
-    _to(clock, SEPTEMBER)
-    with runtime.work() as work:
-        world = World(work)
-        town = world.town()
-        pupil = world.pupil(world.school_class(world.school(town)), Level.CE2)
-        rollover = service.preview(work, SYSTEM, town.id, "2026-2027")
-        service.tick(work, SYSTEM, rollover.id, [pupil.id], Decision.LEAVER)
-        assert service.apply(work, SYSTEM, rollover.id) == 1
-        assert (pupil.level, pupil.state) == (Level.CE2, PupilState.ACTIVE)
-
-
 def test_another_town_has_no_say(runtime: Runtime) -> None:
     with runtime.work() as work:
         world = World(work)
@@ -138,7 +126,7 @@ def test_another_town_has_no_say(runtime: Runtime) -> None:
         rollover, stranger = service.preview(work, SYSTEM, town.id), _admin(other)
         with pytest.raises(Forbidden):
             service.preview(work, stranger, town.id)
-        for act in (service.get, service.apply, service.undo, service.close, service.to_return):
+        for act in (service.get, service.apply, service.undo, service.close, returns.to_return, returns.progress, returns.of):
             with pytest.raises(RolloverUnknown):
                 act(work, stranger, rollover.id)
         theirs = service.preview(work, SYSTEM, other.id)
