@@ -95,19 +95,17 @@ class Coming:
         already is not touched: then the roster speaks of the pupil alone.
         """
         line = self.lines.get(pupil_id)
-        if line is not None and line.applied_at is None:
-            level: Level = values["level"]
-            told: dict[str, Any] = {
-                "told": True, "decision": between(line.level_before, level), "level_after": level,
-                "school_after": values["school_id"],
-            }  # fmt: skip
-            if values.get("class_id") is not None or values["school_id"] != line.school_after:
-                told["class_after"] = values.get("class_id")
-            ledger.change("line", line, told, key=pupil_id)
-        if not self.early:
+        if line is None or line.applied_at is not None:
+            return _besides_place(values) if self.early else values
+        level: Level = values["level"]
+        told: dict[str, Any] = {"told": True, "level_after": level, "school_after": values["school_id"]}
+        if values.get("class_id") is not None or values["school_id"] != line.school_after:
+            told["class_after"] = values.get("class_id")
+        if line.decision is Decision.ARRIVED:  # nothing waits for September: the pupil is where the lists say
+            ledger.change("line", line, {**told, "level_before": level, "school_id": values["school_id"]}, key=pupil_id)
             return values
-        placed = {"school_id", "class_id", "level", "state", "absent_since"}
-        return {name: value for name, value in values.items() if name not in placed}
+        ledger.change("line", line, {**told, "decision": between(line.level_before, level)}, key=pupil_id)
+        return _besides_place(values) if self.early else values
 
     def arrived(self, work: Work, pupils: Iterable[Pupil]) -> None:
         """A roster of the year brought new pupils: the passage leaves them where they are."""
@@ -119,6 +117,12 @@ class Coming:
             )
             for pupil in pupils
         )  # fmt: skip
+
+
+def _besides_place(values: dict[str, Any]) -> dict[str, Any]:
+    """What a list tells of a pupil other than where they are: that waits for the passage."""
+    placed = {"school_id", "class_id", "level", "state", "absent_since"}
+    return {name: value for name, value in values.items() if name not in placed}
 
 
 def coming_into(work: Work, actor: Actor, town_id: UUID, year: str) -> Coming | None:

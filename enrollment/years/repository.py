@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, func, or_, select, update
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session
 
 from enrollment.people.imports.repository import parts
 from enrollment.people.models import Pupil, PupilState, TeacherAssignment
@@ -22,10 +22,17 @@ from mdm.kit.scope import Actor, Permission
 
 #: The same columns as `Actor.reach` looks at, for the school where a pupil will be.
 _AFTER: Any = SimpleNamespace(town_id=RolloverLine.town_id, school_id=RolloverLine.school_after)
-#: What a passage changes of a pupil; names stay sealed.
-_PLACED = (
-    Pupil.id, Pupil.town_id, Pupil.level, Pupil.class_id, Pupil.school_id, Pupil.state, Pupil.absent_since,
-)  # fmt: skip
+
+
+class Placed(NamedTuple):
+    """A line and where its pupil is now; names stay sealed."""
+
+    line: RolloverLine
+    level: Level
+    class_id: UUID | None
+    school_id: UUID
+    state: PupilState
+    absent_since: date | None
 
 
 def reach(actor: Actor, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
@@ -129,18 +136,26 @@ class YearRepository:
             .order_by(RolloverLine.pupil_id)
         ).all()
 
-    def part(self, rollover_id: UUID, *, applied: bool, limit: int) -> Sequence[Row[RolloverLine, Pupil]]:
-        """Lines that are, or are not, in force, each with its pupil."""
+    def part(self, rollover_id: UUID, *, applied: bool, limit: int) -> list[Placed]:
+        """Lines that are, or are not, in force, each with where its pupil is."""
         held = RolloverLine.applied_at.is_not(None) if applied else RolloverLine.applied_at.is_(None)
-        return self.session.execute(
-            select(RolloverLine, Pupil)
+        rows = self.session.execute(
+            select(RolloverLine, Pupil.level, Pupil.class_id, Pupil.school_id, Pupil.state, Pupil.absent_since)
             .join(Pupil, Pupil.id == RolloverLine.pupil_id)
             .where(RolloverLine.rollover_id == rollover_id, held, RolloverLine.decision.not_in(STAYS))
             .where(Pupil.state != PupilState.ERASED)
             .order_by(RolloverLine.pupil_id)
             .limit(limit)
-            .options(load_only(*_PLACED))
-        ).all()
+        )
+        return [Placed(*row) for row in rows]
+
+    def write(self, lines: Sequence[dict[str, Any]], placed: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]]) -> None:
+        """Change lines, where pupils are, and whether they are of a roster: one statement each, whatever their number."""
+        self.session.flush()
+        for model, rows in ((RolloverLine, lines), (Pupil, placed), (Pupil, present)):
+            if rows:
+                self.session.execute(update(model), rows)
+        self.session.expire_all()
 
     def groups(self, rollover_id: UUID, within: ColumnElement[bool] | None = None) -> list[Group]:
         """The passage counted by where pupils are, what becomes of them and where they will be. One statement."""

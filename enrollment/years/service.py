@@ -1,7 +1,7 @@
-"""Verbs of the school year: preview, tick, classes of next year, apply, undo, close. Never commits.
+"""Verbs of the school year: preview, tick, classes of next year. Never commits.
 
-Tablets stay with the pupils and are not wiped; their apps follow the level by the decision that each change asks for. What
-rosters say of the coming year is in `coming`, the return of the leavers' tablets in `returns`.
+Carrying a passage out is in `applying`; what rosters say of the coming year in `coming`; the return of the leavers' tablets in
+`returns`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,17 @@ from zoneinfo import ZoneInfo
 
 from enrollment.people import access
 from enrollment.people.files.cells import label_key
-from enrollment.people.imports.repository import ImportRepository
-from enrollment.people.models import AccessKind, Pupil, PupilState
+from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.rules import school_year_of
-from enrollment.tablets.repository import TabletRepository
-from enrollment.years.errors import AlreadyApplied, NotApplied, NotToBeSaid, RolloverClosed, RolloverUnknown, TooEarly
+from enrollment.years.errors import AlreadyApplied, NotToBeSaid, RolloverClosed, RolloverUnknown
 from enrollment.years.models import Decision, Rollover, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
 from enrollment.years.repository import Group, YearRepository, reach
-from enrollment.years.rules import SAID, after, first_day, is_ulis, left_on, may_apply_from, next_year, usual, usual_freeze
+from enrollment.years.rules import SAID, after, first_day, is_ulis, next_year, usual, usual_freeze
 from mdm.kit import audit
 from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import SYSTEM, Actor, Permission
+from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
-
-PART = 1000
 
 
 def preview(work: Work, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
@@ -101,7 +96,7 @@ def bring_up_to_date(work: Work, rollover: Rollover, *, only_missing: bool = Fal
 
 def set_dates(work: Work, actor: Actor, rollover_id: UUID, freezes_on: date, starts_on: date) -> Rollover:
     """Say from which day rosters take nobody away, and on which day pupils come back. Raises `Invalid`."""
-    rollover = _open(work, actor, rollover_id)
+    rollover = whole(work, actor, rollover_id)
     year = int(rollover.to_year[:4])
     if not date(year, 5, 1) <= freezes_on < starts_on <= date(year, 10, 31):
         raise Invalid(field="starts_on")
@@ -120,7 +115,7 @@ def tick(work: Work, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID],
     """
     if decision not in SAID:
         raise NotToBeSaid(field="decision")
-    rollover = _held(work, actor, rollover_id)
+    rollover = held(work, actor, rollover_id)
     lines = _lines(work, actor, rollover, pupil_ids)
     audit.record(
         work, actor, "rollover.tick", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
@@ -137,7 +132,7 @@ def make_class(
     work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, label: str, pupil_ids: Sequence[UUID]
 ) -> SchoolClass:
     """Make a class of next year, a new one even under an old name, and place pupils in it. Raises as `tick` does, `Invalid`."""
-    rollover = _held(work, actor, rollover_id)
+    rollover = held(work, actor, rollover_id)
     repository = YearRepository(work.session)
     school = work.session.get(School, school_id)
     if school is None or school.town_id != rollover.town_id or not actor.may(Permission.ROSTER, school.town_id, school.id):
@@ -166,7 +161,7 @@ def say_done(work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, *, li
     """A head has ticked everybody or, with `lists`, has seen that the lists of the new year are right: only then are they
     handed to Apple. Raises `NotFound`.
     """
-    rollover = _held(work, actor, rollover_id)
+    rollover = held(work, actor, rollover_id)
     school = work.session.get(School, school_id)
     if school is None or school.town_id != rollover.town_id or not actor.may(Permission.ROSTER, school.town_id, school.id):
         raise NotFound(field="school_id")
@@ -202,97 +197,6 @@ def succeed(work: Work, actor: Actor, old_school_id: UUID, new_school_id: UUID) 
     return row
 
 
-def arm(work: Work, actor: Actor, rollover_id: UUID, *, armed: bool) -> Rollover:
-    """Let the passage apply itself when the new year begins, at midnight in the town, or not."""
-    rollover = _open(work, actor, rollover_id)
-    audit.record(work, actor, "rollover.arm" if armed else "rollover.disarm", "rollover", rollover.id, town_id=rollover.town_id)
-    rollover.armed_by, rollover.armed_at = (actor.account_id, work.now) if armed else (None, None)
-    return rollover
-
-
-def apply_due(work: Work) -> int:
-    """Apply the next part of one passage that was told to apply itself and whose year has begun. Returns how many lines."""
-    for rollover in YearRepository(work.session).armed():
-        town = work.session.get_one(Town, rollover.town_id)
-        if work.now >= may_apply_from(rollover.to_year, town.time_zone) and (done := apply(work, SYSTEM, rollover.id)):
-            return done
-    return 0
-
-
-def apply(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
-    """Apply the next part of a passage, from 1 September on. Returns how many lines: call again until 0.
-
-    A pupil whom a roster has moved meanwhile is left as the roster says; one who has come since the preview passes too.
-    Raises `TooEarly`, and as `tick` does.
-    """
-    rollover = _open(work, actor, rollover_id)
-    town = work.session.get_one(Town, rollover.town_id)
-    if work.now < may_apply_from(rollover.to_year, town.time_zone):
-        raise TooEarly
-    if rollover.state is RolloverState.DRAFT:
-        bring_up_to_date(work, rollover, only_missing=True)
-    rows = YearRepository(work.session).part(rollover.id, applied=False, limit=limit)
-    if not rows and rollover.state is RolloverState.APPLIED:
-        return 0
-    audit.record(work, actor, "rollover.apply", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
-    followed = set()
-    for line, pupil in rows:
-        line.applied_at, line.moved = work.now, False
-        if not _is_as(pupil, line.level_before, line.class_before, line.school_id):
-            continue
-        if line.decision is Decision.LEAVER:
-            line.moved = _leave(pupil, rollover)
-            continue
-        line.moved = True
-        if pupil.school_id != line.school_after:
-            followed.add(pupil.id)
-        pupil.level, pupil.class_id, pupil.school_id = line.level_after, line.class_after, line.school_after
-    rollover.state, rollover.applied_at = RolloverState.APPLIED, rollover.applied_at or work.now
-    _follow(work, [pupil.id for line, pupil in rows if line.moved], followed)
-    return len(rows)
-
-
-def undo(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
-    """Take back the next part of what was applied. Pupils who have changed since stay as they are. Call again until 0.
-
-    It also stops the passage from applying itself. Raises as `tick` does.
-    """
-    rollover = _open(work, actor, rollover_id)
-    rows = YearRepository(work.session).part(rollover.id, applied=True, limit=limit)
-    audit.record(work, actor, "rollover.undo", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
-    followed, touched = set(), []
-    for line, pupil in rows:
-        moved, line.applied_at, line.moved = line.moved, None, False
-        if moved and line.decision is Decision.LEAVER:
-            _stay(pupil, rollover)
-        elif moved and _is_as(pupil, line.level_after, line.class_after, line.school_after):
-            touched.append(pupil.id)
-            if pupil.school_id != line.school_id:
-                followed.add(pupil.id)
-            pupil.level, pupil.class_id, pupil.school_id = line.level_before, line.class_before, line.school_id
-    rollover.armed_by = rollover.armed_at = None
-    if len(rows) < limit:
-        rollover.state, rollover.applied_at = RolloverState.DRAFT, None
-    _follow(work, touched, followed)
-    return len(rows)
-
-
-def close(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
-    """End a passage for good: what adults did in classes of the former year ends with it.
-
-    Raises `NotApplied`, `RolloverUnknown`, `Forbidden`.
-    """
-    rollover = _open(work, actor, rollover_id)
-    actor.require(Permission.GOVERN, rollover.town_id)
-    repository = YearRepository(work.session)
-    if rollover.state is not RolloverState.APPLIED or repository.part(rollover.id, applied=False, limit=1):
-        raise NotApplied
-    audit.record(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
-    repository.end_assignments(rollover.town_id, rollover.to_year, left_on(rollover.to_year))
-    rollover.state, rollover.closed_at = RolloverState.CLOSED, work.now
-    return rollover
-
-
 def get(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """A passage of a town in which the actor sees a school. Raises `RolloverUnknown`."""
     rollover = YearRepository(work.session).visible(actor, rollover_id)
@@ -323,7 +227,7 @@ def _name_key(pupil: Pupil) -> tuple[str, str, str]:
     return label_key(pupil.usage_name or pupil.last_name), label_key(pupil.first_name), str(pupil.id)
 
 
-def _held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who may say what becomes of some pupils; other acts on it wait."""
     rollover = get(work, actor, rollover_id)
     if not actor.everywhere and rollover.town_id not in actor.towns(Permission.ROSTER):
@@ -334,11 +238,11 @@ def _held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     return rollover
 
 
-def _open(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def whole(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who answers for the whole town."""
     rollover = get(work, actor, rollover_id)
     actor.require(Permission.ROSTER, rollover.town_id)
-    return _held(work, actor, rollover_id)
+    return held(work, actor, rollover_id)
 
 
 def _lines(work: Work, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUID]) -> list[RolloverLine]:
@@ -359,32 +263,6 @@ def _lines(work: Work, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUI
 def _still_open(rollover: Rollover) -> None:
     if rollover.state is RolloverState.CLOSED:
         raise RolloverClosed
-
-
-def _is_as(pupil: Pupil, level: object, class_id: UUID | None, school_id: UUID) -> bool:
-    return (pupil.level, pupil.class_id, pupil.school_id) == (level, class_id, school_id)
-
-
-def _leave(pupil: Pupil, rollover: Rollover) -> bool:
-    """A leaver is of no roster from the end of the year on. The loan stays open until the tablet is back."""
-    if pupil.state is not PupilState.ACTIVE:
-        return False
-    pupil.state, pupil.absent_since = PupilState.ABSENT_FROM_ROSTER, left_on(rollover.to_year)
-    return True
-
-
-def _stay(pupil: Pupil, rollover: Rollover) -> None:
-    if (pupil.state, pupil.absent_since) == (PupilState.ABSENT_FROM_ROSTER, left_on(rollover.to_year)):
-        pupil.state, pupil.absent_since = PupilState.ACTIVE, None
-
-
-def _follow(work: Work, pupil_ids: Sequence[UUID], moved_school: set[UUID]) -> None:
-    """The tablets of these pupils are decided again, and stand in the pupils' school."""
-    work.session.flush()
-    ImportRepository(work.session).follow_pupils(moved_school)
-    tablet_ids = TabletRepository(work.session).of_pupils(pupil_ids)
-    if tablet_ids:
-        work.later(Topic.DECIDE, *tablet_ids)
 
 
 def of_year(work: Work, actor: Actor, town_id: UUID) -> Rollover | None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from enrollment.places.models import Level
-from enrollment.years import returns, service
+from enrollment.years import applying, returns, service
 from enrollment.years.models import Decision, Rollover, RolloverState
 from enrollment.years.repository import YearRepository, reach
 from mdm.api.deps import ActorDep, WorkDep
@@ -224,19 +224,19 @@ def succeed(school_id: UUID, body: SuccessionIn, work: WorkDep, actor: ActorDep)
 @router.post("/rollovers/{rollover_id}/apply", operation_id="apply_rollover")
 def apply(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> PartOut:
     """Apply the next thousand lines; from 1 September on."""
-    return PartOut(lines=service.apply(work, actor, rollover_id))
+    return PartOut(lines=applying.apply(work, actor, rollover_id))
 
 
 @router.post("/rollovers/{rollover_id}/undo", operation_id="undo_rollover")
 def undo(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> PartOut:
     """Take back the next thousand lines."""
-    return PartOut(lines=service.undo(work, actor, rollover_id))
+    return PartOut(lines=applying.undo(work, actor, rollover_id))
 
 
 @router.post("/rollovers/{rollover_id}/close", operation_id="close_rollover")
 def close(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
     """End the passage: nothing of it can be undone after that."""
-    return _out(work, actor, service.close(work, actor, rollover_id))
+    return _out(work, actor, applying.close(work, actor, rollover_id))
 
 
 @router.get("/rollovers/{rollover_id}/to-return", operation_id="list_tablets_to_return")
@@ -257,13 +257,13 @@ def dates(rollover_id: UUID, body: DatesIn, work: WorkDep, actor: ActorDep) -> R
 @router.put("/rollovers/{rollover_id}/armed", operation_id="arm_rollover")
 def arm(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
     """Let the passage apply itself on 1 September at midnight in the town."""
-    return _out(work, actor, service.arm(work, actor, rollover_id, armed=True))
+    return _out(work, actor, applying.arm(work, actor, rollover_id, armed=True))
 
 
 @router.delete("/rollovers/{rollover_id}/armed", operation_id="disarm_rollover")
 def disarm(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
     """A person will apply it."""
-    return _out(work, actor, service.arm(work, actor, rollover_id, armed=False))
+    return _out(work, actor, applying.arm(work, actor, rollover_id, armed=False))
 
 
 @router.put("/rollovers/{rollover_id}/schools/{school_id}", operation_id="say_school_done")

@@ -7,7 +7,7 @@ from typing import Any
 
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
-from enrollment.years.service import apply_due as apply_years
+from enrollment.years.applying import apply_due as apply_years
 from mdm.care.contact import watch as watch_contact
 from mdm.care.positions import purge as purge_care
 from mdm.kit.outbox import Topic

@@ -20,6 +20,7 @@ from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import school_year_of
 from enrollment.years.coming import turn_of
 from enrollment.years.repository import YearRepository
+from enrollment.years.service import today
 from mdm.kit import audit
 from mdm.kit.errors import NotFound
 from mdm.kit.scope import Actor, Permission
@@ -100,7 +101,7 @@ def _snapshot(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, *
         if school is None or school.town_id != town_id:
             raise NotFound
     actor.require(Permission.ROSTER, town_id, school_id)
-    return ExportRepository(work.session).snapshot(town_id, school_id, work.now.date(), absent=absent)
+    return ExportRepository(work.session).snapshot(town_id, school_id, today(work, town_id), absent=absent)
 
 
 def _reasons(work: Work, found: Snapshot, template: apple.Template) -> list[Reason]:
