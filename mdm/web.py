@@ -99,10 +99,10 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console import pages
+    from mdm.console import pages, rosters, year_classes, years
     from mdm.console.frame import assets
 
-    for chapter in (pages,):
+    for chapter in (pages, rosters, years, year_classes):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 

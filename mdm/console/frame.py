@@ -6,21 +6,25 @@ The pages themselves are beside it, one module per subject; none holds rules.
 from __future__ import annotations
 
 import hmac
-from datetime import datetime
+from collections.abc import Callable, Coroutine
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import Request
-from fastapi.responses import Response
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from mdm.accounts import service as accounts
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.console.words import page
-from mdm.kit.errors import Forbidden
-from mdm.kit.scope import Actor
+from mdm.kit.errors import Forbidden, Invalid, Refusal
+from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language, preferred_language
 from mdm.kit.work import Work
 
@@ -30,17 +34,48 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-#: The chapters in the bar at the top: address and word.
-CHAPTERS = (("/", "tablets"),)
+#: The chapters in the bar at the top: address, word, and what one may do somewhere to be shown it.
+CHAPTERS = (
+    ("/", "tablets", Permission.SEE),
+    ("/rosters", "rosters", Permission.ROSTER),
+    ("/year", "year", Permission.ROSTER),
+)
 templates = Jinja2Templates(_HERE / "templates")
 assets = StaticFiles(directory=_HERE / "assets")
+MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
 LOCAL = ZoneInfo("Europe/Paris")
 
 
 def person(request: Request, work: Work) -> tuple[Actor, Account]:
     """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    return accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+    actor, account = accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+    request.state.actor = actor
+    return actor, account
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are pages: who is not signed in comes to the door, another reads why, and nothing is written."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except (NotSignedIn, MustChangePassword):
+                return RedirectResponse("/", status_code=303)
+            except Refusal as refusal:
+                return refused(request, refusal)
+            except RequestValidationError:
+                return refused(request, Invalid())
+
+        return handle
+
+
+def refused(request: Request, refusal: Refusal) -> Response:
+    """The page that says why something was not done."""
+    return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
 
 
 def csrf(request: Request) -> str:
@@ -56,6 +91,15 @@ def check_csrf(request: Request, offered: str) -> None:
         raise Forbidden
 
 
+async def _fields(request: Request) -> dict[str, str]:
+    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+#: The fields of a form whose names the page made: one per line of a table.
+FieldsDep = Annotated[dict[str, str], Depends(_fields)]
+
+
 def language_of(request: Request) -> Language:
     """The language chosen on a page, else the browser's."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
@@ -65,11 +109,19 @@ def language_of(request: Request) -> Language:
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A page in its frame. `person` among the values shows who is signed in."""
     language = language_of(request)
+    actor: Actor | None = getattr(request.state, "actor", None)
+    shown = actor.towns if actor is not None else lambda _permission: ()
+    path, words = request.url.path, page(language)
     context = {
         "language": language.value,
-        "w": page(language),
+        "w": words,
+        "person": actor.name if actor is not None else None,
         "languages": [("fr", "Français"), ("en", "English")],
-        "chapters": [(address, page(language)[word], address == request.url.path) for address, word in CHAPTERS],
+        "chapters": [
+            (address, words[word], path == address or (address != "/" and path.startswith(f"{address}/")))
+            for address, word, permission in CHAPTERS
+            if shown(permission)
+        ],
         "csrf": csrf(request),
         **values,
     }
@@ -79,6 +131,13 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     if request.query_params.get("lang") in {*Language}:
         response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
     return response
+
+
+def day(at: date | datetime | None, zone: ZoneInfo = LOCAL) -> str:
+    """A day for a person; a dash when there is none."""
+    if isinstance(at, datetime):
+        at = at.astimezone(zone).date()
+    return at.strftime("%d/%m/%Y") if at else "–"
 
 
 def when(at: datetime | None) -> str:

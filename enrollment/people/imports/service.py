@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from enrollment.people import access
 from enrollment.people.errors import (
     ImportNotFound,
     ImportOver,
@@ -25,7 +26,15 @@ from enrollment.people.imports.changes import Diff, Subject
 from enrollment.people.imports.planning import Plan, make_plan
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.writing import write_plan
-from enrollment.people.models import ImportState, RosterImport, RosterImportSchool
+from enrollment.people.models import (
+    AccessKind,
+    Guardian,
+    ImportState,
+    Pupil,
+    RosterImport,
+    RosterImportSchool,
+    StaffMember,
+)
 from enrollment.people.reading import read
 from enrollment.places.rules import school_year_of
 from enrollment.years import coming
@@ -137,6 +146,16 @@ def lines(work: Work, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
         raise ImportOver
     audit.record(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
     return list(json.loads(row.plan)["changes"])
+
+
+def names(work: Work, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of the people whom undecided lines may speak of; it is noted that the pupils' were read."""
+    repository = ImportRepository(work.session)
+    pupils = [pupil for pupil in repository.pupils(ids).values() if pupil.town_id == town_id]
+    access.note(work, actor, pupils, AccessKind.ROSTER)
+    people: list[Pupil | Guardian | StaffMember] = [*pupils]
+    people += [*repository.guardians(ids).values(), *repository.staff(ids).values()]
+    return {each.id: f"{each.first_name} {each.last_name}" for each in people if each.town_id == town_id}
 
 
 def hold(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
