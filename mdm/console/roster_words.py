@@ -116,6 +116,18 @@ KINDS: dict[Diff, Words] = {
     Diff.AMBIGUOUS: Words(fr="à décider", en="to be decided"),
     Diff.INVALID: Words(fr="non importés", en="not imported"),
 }
+#: The same of one line.
+LINES: dict[Diff, Words] = {
+    Diff.NEW: Words(fr="arrive", en="new"),
+    Diff.UNCHANGED: Words(fr="inchangé", en="unchanged"),
+    Diff.RENAMED: Words(fr="fiche modifiée", en="details changed"),
+    Diff.MOVED_CLASS: Words(fr="change de classe", en="moves class"),
+    Diff.CHANGED_LEVEL: Words(fr="change de niveau", en="changes level"),
+    Diff.LEFT_FILE: Words(fr="absent du fichier", en="left the file"),
+    Diff.DUPLICATE: Words(fr="en double", en="duplicate"),
+    Diff.AMBIGUOUS: Words(fr="à décider", en="to be decided"),
+    Diff.INVALID: Words(fr="non importé", en="not imported"),
+}
 SUBJECTS: dict[Subject, Words] = {
     Subject.PUPIL: Words(fr="élève", en="pupil"),
     Subject.GUARDIAN: Words(fr="responsable", en="guardian"),

@@ -25,7 +25,7 @@ from enrollment.years.rules import next_year
 from mdm.api.deps import WorkDep
 from mdm.api.rosters import TYPES, attachment
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, when
-from mdm.console.roster_words import FIELDS, FILES, KINDS, REASONS, STANDINGS, STATES, SUBJECTS, why_words, words_of
+from mdm.console.roster_words import FIELDS, FILES, KINDS, LINES, REASONS, STANDINGS, STATES, SUBJECTS, why_words, words_of
 from mdm.kit.errors import NotFound, Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language
@@ -347,7 +347,7 @@ def _line(number: int, line: dict[str, Any], names: dict[UUID, str], language: L
     kind, row = Diff(line["kind"]), line["row"] or {}
     return {
         "number": number, "line": line["line"] or "–", "name": _name(line), "level": row.get("level") or "–",
-        "class": row.get("class_label") or "–", "kind": KINDS[kind].say(language),
+        "class": row.get("class_label") or "–", "kind": LINES[kind].say(language),
         "subject": SUBJECTS[Subject(line["subject"])].say(language), "why": why_words(line["why"], language),
         "decide": waiting and kind in UNDECIDED,
         "candidates": [(each, names.get(UUID(each), "–")) for each in line["candidates"]],

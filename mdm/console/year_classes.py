@@ -61,7 +61,7 @@ def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> 
         unplaced=_unplaced(groups, school_id),
         ticked=t["yes_on"].format(day=day(said.ticked_at)) if said and said.ticked_at else "",
         listed=t["yes_on"].format(day=day(said.listed_at)) if said and said.listed_at else "",
-        days=_days([each for each in days if each.school_id == school_id], ending, t),
+        days=_days([each for each in days if each.school_id == school_id], _of_leavers(groups, ending), t),
         out=[{"tag": each.tablet.tag, "id": each.tablet.id, "lost": each.missing} for each in progress if each.out],
     )
 
@@ -196,7 +196,8 @@ def _ending(
          "levels": _levels(levels[key])}
         for key, counts in of.items()
     ]  # fmt: skip
-    return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, str(row["label"]), str(row["id"])))
+    first = {key or NO_CLASS: min(each.rank for each in held) for key, held in levels.items()}
+    return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, first[row["id"]], str(row["label"]), str(row["id"])))
 
 
 def _levels(levels: Iterable[Level]) -> str:
@@ -221,10 +222,16 @@ def _unplaced(groups: Iterable[Group], school_id: UUID) -> str:
     return ", ".join(f"{level.value} {waiting[level]}" for level in sorted(waiting, key=lambda one: one.rank))
 
 
-def _days(days: Sequence[ReturnDay], classes: Mapping[UUID, SchoolClass], t: dict[str, str]) -> list[dict[str, str]]:
+def _of_leavers(groups: Iterable[Group], classes: Mapping[UUID, SchoolClass]) -> list[SchoolClass]:
+    """The classes in which somebody leaves."""
+    ids = {group.class_id for group in groups if group.decision is Decision.LEAVER}
+    return [each for key, each in classes.items() if key in ids]
+
+
+def _days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], t: dict[str, str]) -> list[dict[str, str]]:
     held = {each.class_id: each.day.isoformat() for each in days}
     rows = [{"key": NO_CLASS, "label": t["whole_school"], "day": held.get(None, "")}]
-    for each in sorted(classes.values(), key=lambda one: (one.label, str(one.id))):
+    for each in sorted(classes, key=lambda one: (one.label, str(one.id))):
         rows.append({"key": str(each.id), "label": each.label, "day": held.get(each.id, "")})
     return rows
 

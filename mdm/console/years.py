@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from enrollment.places import service as places
 from enrollment.places.models import Level, School, Town
 from enrollment.years import applying, returns, service
-from enrollment.years.models import Decision, Rollover, RolloverState
+from enrollment.years.models import Decision, Rollover, RolloverSchool, RolloverState
 from enrollment.years.repository import Group, YearRepository
 from enrollment.years.returns import Progress
 from enrollment.years.rules import first_day
@@ -51,12 +51,13 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     }  # fmt: skip
     if rollover is not None:
         groups, progress = service.groups(work, actor, rollover), returns.progress(work, actor, rollover.id)
+        told = YearRepository(work.session).schools(rollover.id)
         schools = [each for each in places.schools(work, actor, chosen.id) if actor.may(Permission.ROSTER, chosen.id, each.id)]
         values |= {
             "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].say(language),
             "steps": _steps(work, chosen, rollover, t),
-            "schools": [_school(work, each, rollover, groups, t) for each in schools],
+            "schools": [_school(each, told.get(each.id), groups, t) for each in schools],
             "acts": _acts(work, chosen, rollover, groups, t),
             "licences": overlap(work, actor, rollover.id) if whole else None,
             "returns": _returns(work, actor, rollover, schools, progress, t),
@@ -156,7 +157,7 @@ def _steps(work: Work, town: Town, rollover: Rollover, t: dict[str, str]) -> lis
     return said
 
 
-def _school(work: Work, school: School, rollover: Rollover, groups: Iterable[Group], t: dict[str, str]) -> dict[str, Any]:
+def _school(school: School, row: RolloverSchool | None, groups: Iterable[Group], t: dict[str, str]) -> dict[str, Any]:
     counts = Counter[str]()
     for group in groups:
         if group.school_id == school.id and group.decision is not Decision.ARRIVED:
@@ -167,7 +168,6 @@ def _school(work: Work, school: School, rollover: Rollover, groups: Iterable[Gro
             counts["expected"] += group.pupils
         if comes and group.class_after is None and group.decision is not Decision.ABSENT:
             counts["unplaced"] += group.pupils
-    row = YearRepository(work.session).schools(rollover.id).get(school.id)
 
     def said(at: Any) -> str:
         return t["yes_on"].format(day=day(at)) if at else t["not_yet"]
