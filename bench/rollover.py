@@ -95,6 +95,7 @@ def _seed(work: Work, count: int) -> UUID:
     ]
     work.session.add_all(classes)
     work.session.flush()
+    loans = []
     for number in range(count):
         here, level = classes[number % len(classes)], LEVELS[number % len(LEVELS)]
         pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, level=level, last_name=f"NOM{number}",
@@ -102,7 +103,10 @@ def _seed(work: Work, count: int) -> UUID:
         tablet = Tablet(id=new_id(), town_id=town.id, school_id=here.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
                         state=TabletState.IN_USE, created_at=work.now)  # fmt: skip
         loan = Loan(town_id=town.id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
-        work.session.add_all([pupil, tablet, loan])
+        work.session.add_all([pupil, tablet])
+        loans.append(loan)
+    work.session.flush()
+    work.session.add_all(loans)
     work.session.flush()
     for number in range(20):
         app = policy.create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
