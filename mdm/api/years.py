@@ -101,7 +101,7 @@ class SaidIn(BaseModel):
     lists: bool = Field(False, description="The new lists are right; otherwise: everybody is ticked.")
 
 
-class SchoolOut(BaseModel):
+class SchoolSaidOut(BaseModel):
     """How far a school is."""
 
     school_id: UUID
@@ -267,10 +267,10 @@ def disarm(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
 
 
 @router.put("/rollovers/{rollover_id}/schools/{school_id}", operation_id="say_school_done")
-def say_done(rollover_id: UUID, school_id: UUID, body: SaidIn, work: WorkDep, actor: ActorDep) -> SchoolOut:
+def say_done(rollover_id: UUID, school_id: UUID, body: SaidIn, work: WorkDep, actor: ActorDep) -> SchoolSaidOut:
     """A head has ticked everybody or, with `lists`, has seen that the new lists are right."""
     row = service.say_done(work, actor, rollover_id, school_id, lists=body.lists)
-    return SchoolOut(school_id=row.school_id, ticked_at=row.ticked_at, listed_at=row.listed_at)
+    return SchoolSaidOut(school_id=row.school_id, ticked_at=row.ticked_at, listed_at=row.listed_at)
 
 
 @router.get("/rollovers/{rollover_id}/licences", response_model=list[OverlapOut], operation_id="preview_rollover_licences")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
@@ -19,11 +20,13 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
+from enrollment.places import service as places
+from enrollment.places.models import Town
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.console.words import page
-from mdm.kit.errors import Forbidden, Invalid, Refusal
+from mdm.kit.errors import Forbidden, Invalid, NotFound, Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language, preferred_language
 from mdm.kit.work import Work
@@ -83,6 +86,20 @@ def csrf(request: Request) -> str:
     token = request.cookies.get(COOKIE, "")
     keyring = request.app.state.runtime.keyring
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
+
+
+def towns_of(work: Work, actor: Actor) -> list[Town]:
+    """The towns in which one may speak of pupils, be it for one school."""
+    mine = actor.towns(Permission.ROSTER)
+    return [town for town in places.towns(work, actor) if town.id in mine]
+
+
+def town_of(towns: list[Town], wanted: UUID | None) -> Town:
+    """The town of a page: the one named, else the first. Raises `NotFound`."""
+    chosen = next((town for town in towns if wanted is None or town.id == wanted), None)
+    if chosen is None:
+        raise NotFound
+    return chosen
 
 
 def check_csrf(request: Request, offered: str) -> None:

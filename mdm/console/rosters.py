@@ -24,7 +24,7 @@ from enrollment.years.coming import Turn, turn_of
 from enrollment.years.rules import next_year
 from mdm.api.deps import WorkDep
 from mdm.api.rosters import TYPES, attachment
-from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, when
+from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of, when
 from mdm.console.roster_words import FIELDS, FILES, KINDS, LINES, REASONS, STANDINGS, STATES, SUBJECTS, why_words, words_of
 from mdm.kit.errors import NotFound, Refusal
 from mdm.kit.scope import Actor, Permission
@@ -44,7 +44,7 @@ Checked = Annotated[str, Form(max_length=200)]
 def rosters(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """The form, the latest imports, and what can be handed out."""
     actor, _ = person(request, work)
-    return _front(request, work, actor, _town(work, actor, town), notice=done)
+    return _front(request, work, actor, town_of(towns_of(work, actor), town), notice=done)
 
 
 @router.post("/rosters")
@@ -63,7 +63,7 @@ def upload(
     """Read a file and show what it would change; a file that cannot be read brings the form back with the reason."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    chosen, content = _town(work, actor, town), file.file.read(MAX_BYTES + 1)
+    chosen, content = town_of(towns_of(work, actor), town), file.file.read(MAX_BYTES + 1)
     made: list[RosterImport] = []
     problem = _tried(
         work,
@@ -92,7 +92,7 @@ def columns(
     """What each column of a file is read as, and what a person says that it is. Nothing of the file is kept."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    chosen, content = _town(work, actor, town), file.file.read(MAX_BYTES + 1)
+    chosen, content = town_of(towns_of(work, actor), town), file.file.read(MAX_BYTES + 1)
     place = next((each for each in _schools(work, actor, chosen) if each.uai == school), None)
     told: list[Any] = []
     problem = _tried(work, lambda: told.extend(mapping.columns(work, actor, chosen.id, content, school or None, _kind(kind))))
@@ -160,7 +160,9 @@ def export_apple(request: Request, work: WorkDep, csrf: Checked, town: Annotated
     check_csrf(request, csrf)
     told = exports.check_apple(work, actor, town)
     if told:
-        return _front(request, work, actor, _town(work, actor, town), reasons=[(each.code, each.count) for each in told])
+        return _front(
+            request, work, actor, town_of(towns_of(work, actor), town), reasons=[(each.code, each.count) for each in told]
+        )
     return attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
 
 
@@ -214,16 +216,6 @@ def act(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: Checke
             raise NotFound
 
 
-def _town(work: Work, actor: Actor, wanted: UUID | None) -> Town:
-    """The town whose rosters one may bring in: the one named, else the first."""
-    mine = actor.towns(Permission.ROSTER)
-    found = [town for town in places.towns(work, actor) if actor.everywhere or town.id in mine]
-    chosen = next((town for town in found if wanted is None or town.id == wanted), None)
-    if chosen is None:
-        raise NotFound
-    return chosen
-
-
 def _schools(work: Work, actor: Actor, town: Town) -> list[School]:
     return [each for each in places.schools(work, actor, town.id) if actor.may(Permission.ROSTER, town.id, each.id)]
 
@@ -260,7 +252,6 @@ def _front(
     language = language_of(request)
     t, turn, schools = words_of(language), turn_of(work, town.id), _schools(work, actor, town)
     names = {each.id: each.name for each in schools}
-    mine = actor.towns(Permission.ROSTER)
     said = problem.message(language) if problem else ""
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
         said = f"{said} {t['try_columns']}"
@@ -272,7 +263,7 @@ def _front(
         problem=said,
         notice=t[notice] if notice in _NOTICES else "",
         town=town,
-        towns=[each for each in places.towns(work, actor) if each.id in mine],
+        towns=towns_of(work, actor),
         schools=schools,
         school=school or (schools[0].uai if len(schools) == 1 else ""),
         whole_town=actor.may(Permission.ROSTER, town.id),

@@ -21,7 +21,7 @@ from enrollment.years.returns import Progress
 from enrollment.years.rules import first_day
 from mdm.api.deps import WorkDep
 from mdm.care import storage
-from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show
+from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of
 from mdm.console.year_words import NOT_READY, STATES, words_of
 from mdm.kit.errors import NotFound
 from mdm.kit.scope import Actor, Permission
@@ -41,11 +41,11 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     """Where the passage of a town stands; a head sees the own schools in it."""
     actor, _ = person(request, work)
     language = language_of(request)
-    t, chosen = words_of(language), town_of(work, actor, town)
+    towns = towns_of(work, actor)
+    t, chosen = words_of(language), town_of(towns, town)
     rollover, whole = service.of_year(work, actor, chosen.id), actor.may(Permission.ROSTER, chosen.id)
-    mine = actor.towns(Permission.ROSTER)
     values: dict[str, Any] = {
-        "t": t, "town": chosen, "towns": [each for each in places.towns(work, actor) if each.id in mine], "whole": whole,
+        "t": t, "town": chosen, "towns": towns, "whole": whole,
         "rollover": rollover, "notice": t[done] if done in _NOTICES else "",
         "storage": _storage(work, actor, chosen, t, language) if actor.may(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
@@ -127,16 +127,6 @@ def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Chec
 
 def _back(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/year?{urlencode({'town': town_id, 'done': done})}", status_code=303)
-
-
-def town_of(work: Work, actor: Actor, wanted: UUID | None) -> Town:
-    """The town whose year one prepares: the one named, else the first."""
-    mine = actor.towns(Permission.ROSTER)
-    found = [each for each in places.towns(work, actor) if actor.everywhere or each.id in mine]
-    chosen = next((each for each in found if wanted is None or each.id == wanted), None)
-    if chosen is None:
-        raise NotFound
-    return chosen
 
 
 def _steps(work: Work, town: Town, rollover: Rollover, t: dict[str, str]) -> list[dict[str, str]]:
