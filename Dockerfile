@@ -1,5 +1,8 @@
 # One image, three commands: serve, worker, beat.
 FROM python:3.11-slim
+# Names on the papers, in any script.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock && useradd --system --uid 10001 cartable

@@ -42,7 +42,7 @@ test-fast: setup ## Only the tests that need no server process
 story: setup ## The stories, over real HTTPS with simulated tablets
 	@$(RUN) -m pytest tests/stories -v
 
-interop: ## Install the independent programs (SCEP clients, a browser; Debian packages, needs root) that tests use
+interop: ## Install the independent programs (SCEP and ACME clients, a browser; Debian packages, needs root) that tests use
 	@sh deploy/install-interop.sh
 
 bench: setup ## Measure the device channel here, on PostgreSQL and SQLite; see bench/README.md
@@ -53,7 +53,8 @@ migrate: ## Bring the database to the newest migration
 	@$(RUN) -m mdm migrate
 
 revision: setup ## Write a new migration from the tables: make revision M="what changes"
-	@$(VENV)/bin/alembic revision --autogenerate -m "$(M)"
+	@scratch=$$(mktemp -d) && export CARTABLE_DATA_DIR=$$scratch && $(VENV)/bin/alembic upgrade head \
+		&& $(VENV)/bin/alembic revision --autogenerate -m "$(M)"; status=$$?; rm -rf "$$scratch"; exit $$status
 
 openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/admin/settings
 	@$(RUN) -m mdm.cli.checks --write

@@ -1,6 +1,7 @@
 """Imports every table, so that migrations and tests see one complete metadata. Holds nothing of its own."""
 
 # ruff: noqa: F401
+import enrollment.identity.acme.models
 import enrollment.identity.models
 import enrollment.joining.models
 import enrollment.people.models

@@ -1,4 +1,4 @@
-"""The web application: device channel, SCEP, joining, REST and console on one server. Composes; holds no rules."""
+"""The web application: device channel, SCEP and ACME, joining, REST and console on one server. Composes; holds no rules."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.automated import routes as automated_routes
@@ -17,12 +18,15 @@ from mdm.api import (
     accounts,
     bundles,
     care,
+    carts,
     custody,
+    desk,
     errors,
     filters,
     invitations,
     layers,
     missions,
+    papers,
     places,
     policy,
     privacy,
@@ -60,6 +64,9 @@ _ROUTERS = (
     rhythm,
     care,
     custody,
+    carts,
+    desk,
+    papers,
     years,
     storage,
     privacy,
@@ -84,6 +91,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor
     app = _bare(lifespan)
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
+    app.router.routes.extend(acme_routes(runtime))
     app.router.routes.extend(automated_routes(runtime, active_topic))
     app.router.routes.extend(joining_routes(runtime, active_topic))
     _console(app)
@@ -99,10 +107,11 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console import pages, rosters, year_classes, years
+    from mdm.console import desk as desk_pages
+    from mdm.console import desk_papers, pages, rosters, year_classes, years
     from mdm.console.frame import assets
 
-    for chapter in (pages, rosters, years, year_classes):
+    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 

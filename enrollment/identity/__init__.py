@@ -1,1 +1,1 @@
-"""The device certificate authority: issue, renew, revoke; the SCEP server."""
+"""The device certificate authority: issue, renew, revoke; the SCEP and ACME servers."""

@@ -28,7 +28,7 @@ class UntrustedCertificate(Exception):
 
 
 class ChallengeRefused(Refusal):
-    """The SCEP challenge is unknown, spent or too old."""
+    """The challenge is unknown, spent, too old, or of another path."""
 
     code = "challenge_refused"
     status = 403

@@ -1,4 +1,4 @@
-"""Tables of identity: certificate authorities, SCEP challenges, device certificates."""
+"""Tables of identity: certificate authorities, one-time challenges, device certificates and what was attested of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mdm.kit.db import Base, EnumText, SealedBytes, Utc
@@ -26,26 +26,37 @@ class CertificateAuthority(Base):
     created_at: Mapped[datetime] = mapped_column(Utc)
 
 
+class IdentityPath(StrEnum):
+    """By which protocol a tablet gets its certificate. It keeps to it when it renews."""
+
+    SCEP = "scep"
+    ACME = "acme"
+
+
 class ChallengePurpose(StrEnum):
-    """Why a SCEP challenge was given."""
+    """Why a challenge was given."""
 
     ENROL = "enrol"
     RENEW = "renew"
 
 
 class ScepChallenge(Base):
-    """A one-time SCEP challenge, bound to an invitation (enrol) or a tablet (renew).
+    """A one-time secret that earns one certificate, bound to an invitation or a tablet: the challenge of SCEP, or the
+    ClientIdentifier of ACME. It serves on its own path alone: else an attested identity could be had without attestation.
 
-    Once used it remembers the public key it was used with: the same key may retry until `expires_at`.
+    Once used it remembers the public key it was used with: the same key may retry until `expires_at`. `udid` is set when it
+    is known which device the tablet is.
     """
 
     __tablename__ = "scep_challenge"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    path: Mapped[IdentityPath] = mapped_column(EnumText(IdentityPath), default=IdentityPath.SCEP, server_default="scep")
     purpose: Mapped[ChallengePurpose] = mapped_column(EnumText(ChallengePurpose))
     invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"), index=True)
     tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
+    udid: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(Utc)
     expires_at: Mapped[datetime] = mapped_column(Utc)
     used_at: Mapped[datetime | None] = mapped_column(Utc)
@@ -54,11 +65,16 @@ class ScepChallenge(Base):
 
 
 class DeviceCertificate(Base):
-    """A certificate we issued. `tablet_id` is known at issue for renewals, else from the first Authenticate."""
+    """A certificate we issued. `tablet_id` is known at issue for renewals, else from the first Authenticate.
+
+    `attested`: its maker has proved that the key lies in that very device (`DeviceAttestation`).
+    """
 
     __tablename__ = "device_certificate"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    path: Mapped[IdentityPath] = mapped_column(EnumText(IdentityPath), default=IdentityPath.SCEP, server_default="scep")
+    attested: Mapped[bool] = mapped_column(default=False, server_default=false())
     ca_id: Mapped[UUID] = mapped_column(ForeignKey("certificate_authority.id"))
     serial_hex: Mapped[str] = mapped_column(String(40), unique=True)
     fingerprint: Mapped[str] = mapped_column(String(64), unique=True)
@@ -73,3 +89,18 @@ class DeviceCertificate(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Utc)
     revoked_why: Mapped[str | None] = mapped_column(String(64))
     __table_args__ = (Index("ix_device_certificate_not_after", "not_after"),)
+
+
+class DeviceAttestation(Base):
+    """What Apple has attested of the device that holds a certificate's key. Its serial number and UDID are the only ones
+    that this certificate may speak for.
+    """
+
+    __tablename__ = "device_attestation"
+
+    certificate_id: Mapped[UUID] = mapped_column(ForeignKey("device_certificate.id"), primary_key=True)
+    serial: Mapped[str] = mapped_column(String(64))
+    udid: Mapped[str] = mapped_column(String(64))
+    os_version: Mapped[str | None] = mapped_column(String(24))
+    sep_version: Mapped[str | None] = mapped_column(String(24))
+    at: Mapped[datetime] = mapped_column(Utc)

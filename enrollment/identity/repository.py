@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
-from enrollment.identity.models import CertificateAuthority, DeviceCertificate, ScepChallenge
+from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, ScepChallenge
 
 
 class IdentityRepository:
@@ -66,6 +66,13 @@ class IdentityRepository:
             update(DeviceCertificate).where(DeviceCertificate.fingerprint == fingerprint).values(tablet_id=tablet_id)
         )
 
+    def live_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceCertificate]:
+        """Unrevoked certificates of a tablet."""
+        statement = select(DeviceCertificate).where(
+            DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
+        )
+        return self.session.scalars(statement.order_by(DeviceCertificate.issued_at, DeviceCertificate.id)).all()
+
     def live_between(self, now: datetime, until: datetime) -> Sequence[DeviceCertificate]:
         """Unrevoked certificates of tablets that end between two instants."""
         return self.session.scalars(
@@ -86,6 +93,18 @@ class IdentityRepository:
                 DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
             )
         )
+
+    def newest(self, tablet_id: UUID) -> DeviceCertificate | None:
+        """The tablet's newest unrevoked certificate."""
+        return self.session.scalar(
+            select(DeviceCertificate)
+            .where(DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None))
+            .order_by(DeviceCertificate.issued_at.desc(), DeviceCertificate.id.desc())
+            .limit(1)
+        )
+
+    def attestation(self, certificate_id: UUID) -> DeviceAttestation | None:
+        return self.session.get(DeviceAttestation, certificate_id)
 
     def revoked_since(self) -> Sequence[Row[str]]:
         """Fingerprints of every revoked certificate."""

@@ -11,12 +11,20 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from enrollment.identity import keys
 from enrollment.identity.ca import BACKDATE, Authority, authorities, ensure_authority, import_authority
 from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
-from enrollment.identity.models import ChallengePurpose, DeviceCertificate, ScepChallenge
+from enrollment.identity.keys import DeviceKey
+from enrollment.identity.models import (
+    ChallengePurpose,
+    DeviceAttestation,
+    DeviceCertificate,
+    IdentityPath,
+    ScepChallenge,
+)
 from enrollment.identity.repository import IdentityRepository
 from mdm.kit import audit
 from mdm.kit.scope import SYSTEM, Actor
@@ -41,17 +49,35 @@ class Holder:
         return f"tablet {self.tablet_id}" if self.tablet_id else f"invitation {self.invitation_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a sound attestation says of the device that holds the key."""
+
+    serial: str
+    udid: str
+    os_version: str | None = None
+    sep_version: str | None = None
+
+
 def new_challenge(
-    work: Work, *, purpose: ChallengePurpose, invitation_id: UUID | None = None, tablet_id: UUID | None = None
+    work: Work,
+    *,
+    purpose: ChallengePurpose,
+    path: IdentityPath = IdentityPath.SCEP,
+    invitation_id: UUID | None = None,
+    tablet_id: UUID | None = None,
+    udid: str | None = None,
 ) -> str:
-    """Make a one-time SCEP challenge and return its secret, which is not kept."""
+    """Make a one-time challenge (ACME: client identifier) and return its secret, which is not kept."""
     secret = secrets.token_urlsafe(24)
     work.session.add(
         ScepChallenge(
             secret_hash=_hash(work, secret),
+            path=path,
             purpose=purpose,
             invitation_id=invitation_id,
             tablet_id=tablet_id,
+            udid=udid,
             created_at=work.now,
             expires_at=work.now + timedelta(minutes=work.settings.challenge_minutes),
         )
@@ -59,15 +85,22 @@ def new_challenge(
     return secret
 
 
-def redeem(work: Work, secret: str, key: rsa.RSAPublicKey, transaction_id: str) -> DeviceCertificate:
-    """Spend a challenge on a certificate for `key`. The same key may come again within the challenge's time and gets
-    the same certificate: a tablet whose answer was lost must not be bricked. Raises `ChallengeRefused`.
+def challenge_of(work: Work, secret: str, path: IdentityPath) -> ScepChallenge:
+    """The challenge with this secret, in its time and on its path. Raises `ChallengeRefused`."""
+    challenge = IdentityRepository(work.session).challenge(_hash(work, secret))
+    if challenge is None or challenge.path is not path or challenge.expires_at <= work.now:
+        raise ChallengeRefused
+    return challenge
+
+
+def redeem(
+    work: Work, challenge: ScepChallenge, key: DeviceKey, transaction_id: str, evidence: Evidence | None = None
+) -> DeviceCertificate:
+    """Spend a challenge on a certificate for `key`. The same key may come again and gets the same certificate: a tablet
+    whose answer was lost must not be bricked. Raises `ChallengeRefused` when another key has spent it.
     """
     repository = IdentityRepository(work.session)
-    challenge = repository.challenge(_hash(work, secret))
-    if challenge is None or challenge.expires_at <= work.now:
-        raise ChallengeRefused
-    key_sha256 = fingerprint_of_key(key)
+    key_sha256 = keys.fingerprint(key)
     if not repository.consume(challenge.id, work.now, key_sha256):
         work.session.refresh(challenge)
         if challenge.used_key_sha256 != key_sha256 or challenge.certificate_id is None:
@@ -75,22 +108,32 @@ def redeem(work: Work, secret: str, key: rsa.RSAPublicKey, transaction_id: str) 
         return work.session.get_one(DeviceCertificate, challenge.certificate_id)
     work.session.refresh(challenge)
     holder = Holder(invitation_id=challenge.invitation_id, tablet_id=challenge.tablet_id)
-    certificate = issue(work, holder, key, transaction_id)
+    certificate = issue(work, holder, key, transaction_id, path=challenge.path, evidence=evidence)
     challenge.certificate_id = certificate.id
     return certificate
 
 
-def issue(work: Work, holder: Holder, key: rsa.RSAPublicKey, transaction_id: str | None) -> DeviceCertificate:
+def issue(
+    work: Work,
+    holder: Holder,
+    key: DeviceKey,
+    transaction_id: str | None,
+    *,
+    path: IdentityPath = IdentityPath.SCEP,
+    evidence: Evidence | None = None,
+) -> DeviceCertificate:
     """Sign a certificate for a tablet's key. Nothing of the subject that the tablet asked for is taken over."""
     authority = ensure_authority(work)
     certificate = _sign(work, authority, holder, key)
     der = certificate.public_bytes(Encoding.DER)
     row = DeviceCertificate(
+        path=path,
+        attested=evidence is not None,
         ca_id=authority.id,
         serial_hex=f"{certificate.serial_number:x}",
         fingerprint=sha256(der).hexdigest(),
         der=der,
-        key_sha256=fingerprint_of_key(key),
+        key_sha256=keys.fingerprint(key),
         transaction_id=transaction_id[:128] if transaction_id else None,
         invitation_id=holder.invitation_id,
         tablet_id=holder.tablet_id,
@@ -100,11 +143,25 @@ def issue(work: Work, holder: Holder, key: rsa.RSAPublicKey, transaction_id: str
     )
     work.session.add(row)
     work.session.flush()
-    audit.record(work, SYSTEM, "certificate.issue", "certificate", row.id, town_id=None, holder=holder.common_name)
+    if evidence is not None:
+        work.session.add(
+            DeviceAttestation(
+                certificate_id=row.id,
+                serial=evidence.serial,
+                udid=evidence.udid,
+                os_version=evidence.os_version,
+                sep_version=evidence.sep_version,
+                at=work.now,
+            )
+        )
+    audit.record(
+        work, SYSTEM, "certificate.issue", "certificate", row.id,
+        town_id=None, holder=holder.common_name, path=path.value, attested=row.attested,
+    )  # fmt: skip
     return row
 
 
-def _sign(work: Work, authority: Authority, holder: Holder, key: rsa.RSAPublicKey) -> x509.Certificate:
+def _sign(work: Work, authority: Authority, holder: Holder, key: DeviceKey) -> x509.Certificate:
     end = min(work.now + timedelta(days=work.settings.certificate_days), authority.certificate.not_valid_after_utc)
     subject = x509.Name(
         [
@@ -124,6 +181,7 @@ def _sign(work: Work, authority: Authority, holder: Holder, key: rsa.RSAPublicKe
         ),
         False,
     )
+    encrypts = isinstance(key, rsa.RSAPublicKey)  # an elliptic key signs and agrees, it encrypts nothing
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -133,7 +191,7 @@ def _sign(work: Work, authority: Authority, holder: Holder, key: rsa.RSAPublicKe
         .not_valid_before(work.now - BACKDATE)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=True, **usage), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=encrypts, **usage), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
@@ -157,6 +215,12 @@ def revoke(work: Work, actor: Actor, certificate_id: UUID, why: str) -> DeviceCe
     return row
 
 
+def revoke_all(work: Work, actor: Actor, tablet_id: UUID, why: str) -> None:
+    """Stop trusting every certificate of a tablet that is gone."""
+    for row in IdentityRepository(work.session).live_of_tablet(tablet_id):
+        revoke(work, actor, row.id, why)
+
+
 def renewals_due(work: Work) -> list[UUID]:
     """Tablets whose newest certificate has passed two thirds of its life and has not ended."""
     repository = IdentityRepository(work.session)
@@ -175,9 +239,16 @@ def goes_silent_on(work: Work, tablet_id: UUID) -> datetime | None:
     return IdentityRepository(work.session).newest_end(tablet_id)
 
 
-def fingerprint_of_key(key: rsa.RSAPublicKey) -> str:
-    """SHA-256 of the public key, hex."""
-    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+def path_of(work: Work, tablet_id: UUID) -> IdentityPath | None:
+    """By which protocol the tablet got its newest certificate; None when it has none that holds."""
+    newest = IdentityRepository(work.session).newest(tablet_id)
+    return None if newest is None else newest.path
+
+
+def is_attested(work: Work, tablet_id: UUID) -> bool | None:
+    """Whether it is proved that the key of the tablet's newest certificate lies in it; None when it has none that holds."""
+    newest = IdentityRepository(work.session).newest(tablet_id)
+    return None if newest is None else newest.attested
 
 
 def _hash(work: Work, secret: str) -> str:

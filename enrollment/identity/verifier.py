@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -25,12 +25,19 @@ MAX_CACHED = 200_000
 
 @dataclass(frozen=True, slots=True)
 class KnownCertificate:
-    """A certificate of ours, and for whom it was issued."""
+    """A certificate of ours, and for whom it was issued. `serial` and `udid` are set when Apple has attested them."""
 
     fingerprint: str
     certificate_id: UUID
     invitation_id: UUID | None
     tablet_id: UUID | None
+    serial: str | None = None
+    udid: str | None = None
+
+    def is_of(self, serial: str | None, udid: str) -> bool:
+        """Whether a device that calls itself so may use it: the attested one alone, where one was attested."""
+        same_serial = self.serial is None or (serial or "").upper() == self.serial.upper()
+        return same_serial and (self.udid is None or udid.upper() == self.udid.upper())
 
 
 class TrustStore:
@@ -98,9 +105,12 @@ class TrustStore:
 
 def describe(work: Work, fingerprint: str) -> KnownCertificate:
     """Return for whom a trusted certificate was issued. Raises `UntrustedCertificate` when it is not in the books."""
-    row = IdentityRepository(work.session).by_fingerprint(fingerprint)
+    repository = IdentityRepository(work.session)
+    row = repository.by_fingerprint(fingerprint)
     if row is None:
         raise UntrustedCertificate(Distrust.UNKNOWN)
     if row.revoked_at is not None:
         raise UntrustedCertificate(Distrust.REVOKED)
-    return KnownCertificate(row.fingerprint, row.id, row.invitation_id, row.tablet_id)
+    proof = repository.attestation(row.id) if row.attested else None
+    known = KnownCertificate(row.fingerprint, row.id, row.invitation_id, row.tablet_id)
+    return known if proof is None else replace(known, serial=proof.serial, udid=proof.udid)

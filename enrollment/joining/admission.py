@@ -10,10 +10,11 @@ from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.joining.repository import InvitationRepository
 from enrollment.people.models import Pupil
+from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import MISSING, REFUSED
+from enrollment.tablets.rules import REFUSED, UNPACKED, UNPLACED
 from enrollment.tablets.service import TabletDetails
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
@@ -26,9 +27,11 @@ log = structlog.get_logger()
 def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
     """Turn a certificate of ours and a serial number into the tablet they stand for.
 
-    A certificate already bound to a tablet only ever admits that tablet. One issued for an invitation admits a
-    tablet while the invitation has uses left; the same tablet may come again. Raises `NotInvited`.
+    A certificate already bound to a tablet only ever admits that tablet, an attested one only that device. One issued for an
+    invitation admits a tablet while the invitation has uses left; the same tablet may come again. Raises `NotInvited`.
     """
+    if not certificate.is_of(serial, udid):
+        raise _refused(udid, "certificate_attested_for_another_device")
     repository = TabletRepository(work.session)
     known_by = (serial or udid)[:64]
     if certificate.tablet_id is not None:
@@ -73,36 +76,53 @@ def _count_use(work: Work, invitation: Invitation, tablet: Tablet, udid: str) ->
 
 
 def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
-    """Put the tablet where its invitation says. A lost or retired tablet keeps its state: joining does not clear it."""
-    if tablet.state in MISSING:
+    """Put the tablet where its invitation says, unless its own state or a person decides otherwise: joining ends no loss, no
+    repair, no evidence hold, and takes no child's tablet away for a class or a cart.
+    """
+    work.later(Topic.DECIDE, tablet.id)
+    if tablet.state is TabletState.MISSING_WRITTEN_OFF:
+        tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "a tablet that was written off has come back")
+        return
+    if tablet.state in UNPLACED or tablet.evidence_hold:
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
-        pupil = work.session.get_one(Pupil, invitation.pupil_id)
-        _give(work, repository, tablet, pupil)
-    elif invitation.kind is InvitationKind.CLASS:
-        tablet.school_id, tablet.class_id = invitation.school_id, invitation.class_id
-        tablets.change_state(work, SYSTEM, tablet, TabletState.ASSIGNED, "joined for a class")
-    elif invitation.kind is InvitationKind.CART_SLOT and invitation.cart_slot_id is not None:
-        slot = repository.slot(invitation.cart_slot_id)
-        if slot is not None:
-            slot.tablet_id = tablet.id
-        tablet.school_id = invitation.school_id
-        tablets.change_state(work, SYSTEM, tablet, TabletState.ASSIGNED, "joined for a cart slot")
-    work.later(Topic.DECIDE, tablet.id)
+        _give(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
+    elif invitation.kind is InvitationKind.STOCK:
+        if tablet.state in UNPACKED:
+            tablets.change_state(work, SYSTEM, tablet, TabletState.PREPARED, "joined at the bench")
+    elif repository.open_loan_of_tablet(tablet.id) is None:
+        _share(work, repository, tablet, invitation)
+
+
+def _share(work: Work, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:
+    """The tablet is a class's, or a cart's: nobody's by name."""
+    tablet.school_id = invitation.school_id
+    repository.leave_slot(tablet.id)
+    slot = repository.slot(invitation.cart_slot_id) if invitation.cart_slot_id is not None else None
+    if slot is None:
+        tablet.class_id = invitation.class_id
+    else:
+        former = repository.get(slot.tablet_id) if slot.tablet_id is not None else None
+        slot.tablet_id = tablet.id
+        if former is not None and not former.evidence_hold and former.state not in UNPLACED:
+            tablets.bring_to(work, SYSTEM, former, TabletState.STOCK, "its slot has another tablet")
+    why = "joined for a class" if slot is None else "joined for a cart slot"
+    tablets.bring_to(work, SYSTEM, tablet, TabletState.ASSIGNED, why)
 
 
 def _give(work: Work, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
-    """Lend the tablet to the invited pupil. The pupil's former tablet, if any, goes back to stock: one active loan."""
+    """Lend the tablet to the invited pupil. Their former one goes back to stock, and the loan goes on: agreement, accessories."""
     former = repository.open_loan_of_pupil(pupil.id)
-    if former is not None and former.tablet_id != tablet.id:
-        repository.close_loan(former.tablet_id, work.now)
+    if former is None:
+        tablets.lend(work, SYSTEM, tablet, pupil)
+    elif former.tablet_id != tablet.id:
+        repository.close_loan(tablet.id, work.now)
+        custody.transfer(work, SYSTEM, former, tablet)
         replaced = repository.get(former.tablet_id)
-        if replaced is not None and replaced.state not in MISSING:
-            tablets.change_state(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
-        work.later(Topic.DECIDE, former.tablet_id)
-    tablets.lend(work, SYSTEM, tablet, pupil)
-    tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
+        if replaced is not None and replaced.state not in UNPLACED and not replaced.evidence_hold:
+            tablets.bring_to(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
+    tablets.bring_to(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
 
 
 def _refused(udid: str, why: str) -> NotInvited:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from enrollment.identity.acme.rules import can_attest
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles
 from enrollment.joining.errors import NotInvited
@@ -71,7 +72,8 @@ class AutomatedDoor:
         try:
             with self.runtime.work() as work:
                 tablet = expected(work, info)
-                plain = profiles.automated_profile(work, tablet.id, self.topic_of(work))
+                attests = can_attest(info.product, info.os_version, info.build)
+                plain = profiles.automated_profile(work, tablet.id, self.topic_of(work), udid=info.udid, attests=attests)
                 log.info("join.automated", tablet=str(tablet.id))
                 return Response(sign_profile(work, plain), media_type=PROFILE_TYPE, headers={"Cache-Control": "no-store"})
         except NotInvited as refusal:

@@ -1,4 +1,5 @@
-"""The enrolment profile: CA, SCEP and MDM payloads (Apple: Configuration Profile, com.apple.security.scep, com.apple.mdm).
+"""The enrolment profile: identity, MDM and CA payloads (Apple: Configuration Profile, com.apple.mdm). The identity payloads are
+in `identity_payloads`.
 
 Identifiers and addresses never change between enrolment and renewal: a tablet refuses an update that differs.
 """
@@ -12,12 +13,14 @@ from uuid import UUID, uuid5
 
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from enrollment.identity.models import ChallengePurpose
+from enrollment.identity.models import ChallengePurpose, IdentityPath
+from enrollment.joining import identity_payloads
 from enrollment.joining.models import Invitation
 from mdm.kit.ids import new_id
+from mdm.kit.settings import Acme
 from mdm.kit.work import Work
 
-IDENTIFIER = "fr.cartable.enrolment"
+IDENTIFIER = identity_payloads.IDENTIFIER
 #: Every right of the MDM payload: one cannot be added later without enrolling again.
 ALL_RIGHTS = 8191
 CAPABILITIES = ["com.apple.mdm.per-user-connections", "com.apple.mdm.bootstraptoken"]
@@ -25,28 +28,42 @@ _NAMESPACE = UUID("6f1d6a0e-6d6c-4b39-9a52-0d2f4d8a2c11")
 
 
 def enrolment_profile(work: Work, invitation: Invitation, topic: str) -> bytes:
-    """Return the profile by which a tablet joins, with a fresh one-time challenge of the invitation."""
+    """Return the profile by which a tablet joins, with a fresh one-time challenge of the invitation.
+
+    Which tablet will come is not known, nor what it can attest: SCEP serves them all.
+    """
     secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, invitation_id=invitation.id)
-    return _profile(work, secret, topic, common_name=f"invitation {invitation.id}")
+    return _profile(work, IdentityPath.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
 
 
-def automated_profile(work: Work, tablet_id: UUID, topic: str) -> bytes:
-    """Return the profile for a tablet that Apple's device assignment sent here: its challenge serves this tablet alone."""
-    secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet_id)
-    return _profile(work, secret, topic, common_name=f"tablet {tablet_id}")
+def automated_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
+    """Return the profile for a tablet that Apple's device assignment sent here: its challenge serves this tablet alone.
+
+    `attests`: it is one that can attest its key; then it is given ACME where the operator has switched that on.
+    """
+    path = IdentityPath.ACME if attests and work.settings.acme is not Acme.OFF else IdentityPath.SCEP
+    return _tablet_profile(work, ChallengePurpose.ENROL, path, tablet_id, topic, udid)
 
 
-def renewal_profile(work: Work, tablet_id: UUID, topic: str) -> bytes:
-    """Return the same profile with a fresh identity payload, bound to the tablet (protocol.md section 3.4)."""
-    secret = identity.new_challenge(work, purpose=ChallengePurpose.RENEW, tablet_id=tablet_id)
-    return _profile(work, secret, topic, common_name=f"tablet {tablet_id}")
+def renewal_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
+    """Return the same profile with a fresh identity payload, bound to the tablet (protocol.md section 3.4). It renews the
+    way it enrolled, unless ACME has been switched off since.
+    """
+    attested = work.settings.acme is not Acme.OFF and identity.path_of(work, tablet_id) is IdentityPath.ACME
+    path = IdentityPath.ACME if attested else IdentityPath.SCEP
+    return _tablet_profile(work, ChallengePurpose.RENEW, path, tablet_id, topic, udid)
 
 
-def _profile(work: Work, secret: str, topic: str, *, common_name: str) -> bytes:
+def _tablet_profile(work: Work, purpose: ChallengePurpose, path: IdentityPath, tablet_id: UUID, topic: str, udid: str) -> bytes:
+    secret = identity.new_challenge(work, purpose=purpose, path=path, tablet_id=tablet_id, udid=udid[:64])
+    return _profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
+
+
+def _profile(work: Work, path: IdentityPath, secret: str, topic: str, *, common_name: str) -> bytes:
     base = work.settings.public_url
     identity_uuid = str(new_id()).upper()  # a new identity each time, so that the tablet asks for a certificate
     content: list[dict[str, Any]] = [
-        _scep_payload(work, base, secret, identity_uuid, common_name),
+        identity_payloads.payload(work.settings, path, secret, identity_uuid, common_name),
         _mdm_payload(base, topic, identity_uuid),
     ]
     root = tls.tls_ca_certificate(work.settings)
@@ -66,28 +83,6 @@ def _profile(work: Work, secret: str, topic: str, *, common_name: str) -> bytes:
             "PayloadContent": content,
         }
     )
-
-
-def _scep_payload(work: Work, base: str, secret: str, identity_uuid: str, common_name: str) -> dict[str, Any]:
-    return {
-        "PayloadType": "com.apple.security.scep",
-        "PayloadVersion": 1,
-        "PayloadIdentifier": IDENTIFIER + ".identity",
-        "PayloadUUID": identity_uuid,
-        "PayloadDisplayName": "Identité de la tablette",
-        "PayloadContent": {
-            "URL": base + "/scep",
-            "Name": work.settings.organisation,
-            "Subject": [[["O", work.settings.organisation]], [["CN", common_name]]],
-            "Challenge": secret,
-            "Keysize": 2048,
-            "Key Type": "RSA",
-            "Key Usage": 5,
-            "KeyIsExtractable": False,
-            "Retries": 3,
-            "RetryDelay": 10,
-        },
-    }
 
 
 def _mdm_payload(base: str, topic: str, identity_uuid: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from enrollment.tablets.errors import (
     NotFree,
     NotOrdered,
     OnHold,
+    OtherTown,
     PupilHasTablet,
     SerialKnown,
     TagTaken,
@@ -27,9 +28,9 @@ from enrollment.tablets.errors import (
 from enrollment.tablets.models import AccessoryKind, Agreement, Condition, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import FREE, IN_HAND, next_tag
+from enrollment.tablets.rules import FREE, IN_HAND, is_tag, next_tag, read_scan
 from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
+from mdm.kit.errors import Invalid, NotFound, Refusal
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
@@ -39,12 +40,15 @@ LONGEST_ORDER = 5000
 
 @dataclass(frozen=True, slots=True)
 class Handing:
-    """What is said at the table. `signed_by`: who signed the agreement there, as written on it."""
+    """What is said at the table. `signed_by`: who signed the agreement there, as written on it. `stays`: the family does not
+    want the tablet at home, it stays at school.
+    """
 
     condition: Condition = Condition.GOOD
     accessories: Collection[AccessoryKind] = ()
     signed_by: str | None = None
     signed_on: date | None = None
+    stays: bool = False
 
 
 def held(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
@@ -57,15 +61,19 @@ def held(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
 
 
 def scanned(work: Work, actor: Actor, town_id: UUID, text: str) -> Tablet:
-    """The tablet whose label or back was scanned. A label's QR code holds an address that ends with the tag.
+    """The tablet whose label or back was scanned. Raises `UnknownScan`, `OtherTown`."""
+    return held(work, actor, _found(work, actor, town_id, text, UnknownScan(field="scan")).id)
 
-    Raises `UnknownScan`.
-    """
-    wanted = text.strip().rsplit("/", 1)[-1].upper()[:64]
-    tablet = TabletRepository(work.session).scanned(actor, town_id, wanted)
-    if tablet is None:
-        raise UnknownScan(field="scan")
-    return held(work, actor, tablet.id)
+
+def _found(work: Work, actor: Actor, town_id: UUID, text: str, unknown: Refusal) -> Tablet:
+    repository = TabletRepository(work.session)
+    wanted = read_scan(text)
+    tablet = repository.scanned(actor, town_id, wanted) if wanted else None
+    if tablet is not None:
+        return tablet
+    if wanted and (town := repository.town_of_scanned(actor, wanted)) is not None:
+        raise OtherTown(town=town)
+    raise unknown
 
 
 def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], reference: str) -> list[Tablet]:
@@ -74,6 +82,9 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     wanted = [serial.strip().upper() for serial in serials]
     if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(_is_serial(s) for s in wanted):
         raise Invalid(field="serials", maximum=LONGEST_ORDER)
+    if not reference.strip().isprintable() or not 1 <= len(reference.strip()) <= 60:
+        raise Invalid(field="reference", maximum=60)
+    reference = reference.strip()
     repository = TabletRepository(work.session)
     audit.record(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(wanted))
     town = work.session.get_one(Town, town_id, with_for_update=True)
@@ -84,6 +95,7 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     for serial in wanted:
         tag = next_tag(town.tag_prefix, tag)
         made.append(Tablet(town_id=town_id, serial=serial, tag=tag, state=S.ORDERED, created_at=work.now))
+        made[-1].order_reference = reference
     work.session.add_all(made)
     work.session.flush()
     return made
@@ -96,16 +108,14 @@ def _is_serial(text: str) -> bool:
 def bench(work: Work, actor: Actor, town_id: UUID, serial: str, tag: str | None = None) -> Tablet:
     """One scan at the bench: the tablet of the order is unpacked, tagged and prepared. Again: nothing changes.
 
-    Raises `NotOrdered`, `TagTaken`, `WrongState`.
+    Raises `NotOrdered`, `OtherTown`, `TagTaken`, `WrongState`, `Invalid` (what was scanned as a tag is none).
     """
     actor.require(Permission.HANDLE, town_id)
-    repository = TabletRepository(work.session)
-    found = repository.scanned(actor, town_id, serial.strip().upper()[:64])
-    if found is None:
-        raise NotOrdered(field="serial")
-    tablet = held(work, actor, found.id)
-    tag = tag.strip().upper()[:24] if tag else tablet.tag
-    other = repository.by_tag(town_id, tag)
+    tablet = held(work, actor, _found(work, actor, town_id, serial, NotOrdered(field="serial")).id)
+    tag = read_scan(tag) if tag else tablet.tag
+    if not is_tag(tag):
+        raise Invalid(field="tag")
+    other = TabletRepository(work.session).by_tag(town_id, tag)
     if other is not None and other.id != tablet.id:
         raise TagTaken(field="tag")
     if tag != tablet.tag:
@@ -172,7 +182,9 @@ def hand_over(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Ha
     loan = assign(work, actor, tablet, pupil_id)
     if loan.handed_over_at is not None:
         return loan
-    if said.signed_by is not None:
+    if said.stays:
+        agree(work, actor, tablet, Agreement.REFUSED, None, None)
+    elif said.signed_by is not None:
         agree(work, actor, tablet, Agreement.SIGNED, said.signed_by, said.signed_on or work.now.date())
     if loan.agreement is not Agreement.SIGNED and work.session.get_one(Pupil, pupil_id).take_home:
         raise AgreementMissing
@@ -261,14 +273,15 @@ def _again(work: Work, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) 
 
 def transfer(work: Work, actor: Actor, loan: Loan, tablet: Tablet) -> Loan:
     """Let a pupil's loan go on with another tablet: the pupil keeps one. Raises nothing; the caller has checked both."""
-    former = work.session.get_one(Tablet, loan.tablet_id)
-    audit.record(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former.id))
+    pupil, former_id = work.session.get_one(Pupil, loan.pupil_id), loan.tablet_id
+    audit.record(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former_id))
     loan.closed_at = work.now
     work.session.flush()
     made = _again(work, loan, tablet)
-    tablet.school_id, tablet.class_id = former.school_id, None
+    tablet.school_id, tablet.class_id = pupil.school_id, None
+    TabletRepository(work.session).leave_slot(tablet.id)
     work.session.flush()
-    work.later(Topic.DECIDE, former.id, tablet.id)
+    work.later(Topic.DECIDE, former_id, tablet.id)
     return made
 
 

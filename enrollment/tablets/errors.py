@@ -100,6 +100,16 @@ class SerialKnown(Conflict):
     )
 
 
+class OtherTown(Conflict):
+    """The tablet belongs to another town in which this person also works today; of any other town nothing is said."""
+
+    code = "other_town"
+    words = Words(
+        fr="Cette tablette est celle d'une autre ville : {town}.",
+        en="This tablet belongs to another town: {town}.",
+    )
+
+
 class NoIncident(Conflict):
     """No incident of that kind is open."""
 
@@ -148,3 +158,10 @@ class UnknownScan(Invalid):
         fr="Ni étiquette ni numéro de série connu ici.",
         en="Neither a tag nor a serial number that is known here.",
     )
+
+
+class CartNotFound(NotFound):
+    """No such cart, or no such slot in it, in the caller's reach."""
+
+    code = "cart_not_found"
+    words = Words(fr="Ce chariot ou cette place est introuvable.", en="This cart or slot was not found.")

@@ -7,7 +7,7 @@ from datetime import date
 
 from enrollment.tablets import custody, service
 from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
-from enrollment.tablets.models import Cause, Incident, IncidentKind, Tablet
+from enrollment.tablets.models import Cause, Incident, IncidentKind, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE
@@ -18,32 +18,37 @@ from mdm.kit.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What was told of a breakage. `intentional` stays None unless somebody knows."""
+    """What was told of a mishap. `cause` is a breakage's; `intentional` stays None unless somebody knows."""
 
     text: str
-    cause: Cause
+    cause: Cause | None = None
     intentional: bool | None = None
     insured_on: date | None = None
+    reporter: Reporter | None = None
+    place: str | None = None
+    happened_on: date | None = None
 
 
-def open_incident(work: Work, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account | str) -> Incident:
+def open_incident(work: Work, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account) -> Incident:
     """Open the incident of a tablet; the one that is open already is told again, not doubled."""
     repository = TabletRepository(work.session)
     incident = repository.open_incident(tablet.id)
     if incident is not None:
         return incident
     loan = repository.open_loan_of_tablet(tablet.id)
-    told = account if isinstance(account, Account) else None
     incident = Incident(
         town_id=tablet.town_id,
         school_id=tablet.school_id,
         tablet_id=tablet.id,
         loan_id=loan.id if loan else None,
         kind=kind,
-        cause=told.cause if told else None,
-        intentional=told.intentional if told else None,
-        insured_on=told.insured_on if told else None,
-        account=account.text if isinstance(account, Account) else account,
+        cause=account.cause,
+        intentional=account.intentional,
+        insured_on=account.insured_on,
+        account=account.text,
+        reporter=account.reporter,
+        place=account.place,
+        happened_on=account.happened_on,
         reported_by=actor.account_id,
         reported_at=work.now,
     )
@@ -122,7 +127,7 @@ def settle(work: Work, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> In
 
 def stolen(work: Work, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
     """The police report was made: its number and date are kept, nothing of what it says. Raises `WrongState`."""
-    incident = open_incident(work, actor, tablet, IncidentKind.THEFT, "")
+    incident = open_incident(work, actor, tablet, IncidentKind.THEFT, Account(""))
     service.change_state(work, actor, tablet, S.STOLEN, "police report receipt given")
     incident.kind, incident.receipt_number, incident.receipt_on = IncidentKind.THEFT, receipt_number, receipt_on
     return incident

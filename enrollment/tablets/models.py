@@ -63,7 +63,8 @@ class Tablet(TownOwned, Base):
     battery_level: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(Utc)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
-    __table_args__ = (UniqueConstraint("town_id", "tag"),)
+    order_reference: Mapped[str | None] = mapped_column(String(60))
+    __table_args__ = (UniqueConstraint("town_id", "tag"), Index("ix_tablet_order", "town_id", "order_reference"))
 
 
 class Cart(TownOwned, Base):
@@ -183,6 +184,18 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
+class Reporter(StrEnum):
+    """Who told of an incident (schools.md section 9)."""
+
+    GUARDIAN = "guardian"
+    PUPIL = "pupil"
+    TEACHER = "teacher"
+    HEAD = "head"
+    AGENT = "agent"
+    HELPDESK = "helpdesk"
+    TECHNICIAN = "technician"
+
+
 class Incident(TownOwned, Base):
     """One breakage, loss or theft. `intentional` is unknown until somebody says so. One is open per tablet at most."""
 
@@ -196,6 +209,9 @@ class Incident(TownOwned, Base):
     cause: Mapped[Cause | None] = mapped_column(EnumText(Cause))
     intentional: Mapped[bool | None]
     account: Mapped[str] = mapped_column(SealedText("incident.account"))
+    reporter: Mapped[Reporter | None] = mapped_column(EnumText(Reporter))
+    place: Mapped[str | None] = mapped_column(SealedText("incident.place"))
+    happened_on: Mapped[date | None]
     reported_by: Mapped[UUID | None]
     reported_at: Mapped[datetime] = mapped_column(Utc)
     receipt_number: Mapped[str | None] = mapped_column(String(40))
@@ -243,3 +259,4 @@ class DoneOnce(TownOwned, Base):
     asked: Mapped[str] = mapped_column(String(64))
     answer: Mapped[dict[str, Any]]
     at: Mapped[datetime] = mapped_column(Utc, index=True)
+    __table_args__ = (Index("ix_done_once_account", "account_id", "at"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from enrollment.identity import service as identity
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.errors import OnHold, SamePerson, TooEarly
 from enrollment.tablets.models import PairAct, PairRequest, Tablet
@@ -64,7 +65,7 @@ def _carry_out(work: Work, actor: Actor, tablet: Tablet, request: PairRequest, d
 
 
 def _write_off(work: Work, actor: Actor, tablet: Tablet, decision: str | None) -> None:
-    """The serial number stays in the inventory: one that turns up lands in quarantine."""
+    """Its certificates are worth nothing any more. The serial number stays on watch: one that turns up lands in quarantine."""
     repository = TabletRepository(work.session)
     incident = repository.open_incident(tablet.id)
     if tablet.evidence_hold:
@@ -73,6 +74,7 @@ def _write_off(work: Work, actor: Actor, tablet: Tablet, decision: str | None) -
     if not decision and work.now - since < timedelta(days=WRITE_OFF_DAYS):
         raise TooEarly(days=WRITE_OFF_DAYS)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
+    identity.revoke_all(work, actor, tablet.id, "written off")
     loan = repository.open_loan_of_tablet(tablet.id)
     if loan is not None:
         custody.close(work, actor, loan, "written off")

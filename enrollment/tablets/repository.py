@@ -7,16 +7,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, case, delete, func, or_, select, type_coerce, union, update
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session, aliased
 
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level
-from enrollment.tablets.models import CartSlot, DoneOnce, Incident, Loan, LoanAccessory, PairAct, PairRequest, Tablet
-from mdm.kit.db import EnumText
-from mdm.kit.scope import Actor
+from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.tablets.models import (
+    CartSlot,
+    DoneOnce,
+    Incident,
+    IncidentKind,
+    Loan,
+    LoanAccessory,
+    PairAct,
+    PairRequest,
+    Tablet,
+    TabletState,
+)
+from enrollment.tablets.rules import IN_HAND
+from mdm.kit.db import EnumText, Utc
+from mdm.kit.scope import Actor, Permission
 
 InClass = aliased(Pupil)
+
+
+def _is(text: str) -> ColumnElement[bool]:
+    """The condition that a tablet is the one that was scanned."""
+    return or_(Tablet.tag == text, Tablet.serial.in_({text, text.removeprefix("S")}))
 
 
 class TabletRepository:
@@ -119,6 +136,21 @@ class TabletRepository:
         statement = select(Incident).where(Incident.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Incident.reported_at.desc(), Incident.id).limit(100)).all()
 
+    def listed_incidents(
+        self, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
+    ) -> Sequence[Incident]:
+        statement = select(Incident).where(Incident.town_id == town_id)
+        if kind is not None:
+            statement = statement.where(Incident.kind == kind)
+        if is_open is not None:
+            statement = statement.where(Incident.closed_at.is_(None) if is_open else Incident.closed_at.is_not(None))
+        last = self.session.get(Incident, after) if after is not None else None
+        if last is not None:
+            behind = (Incident.reported_at == last.reported_at) & (Incident.id > last.id)
+            statement = statement.where((Incident.reported_at < last.reported_at) | behind)
+        statement = statement.order_by(Incident.reported_at.desc(), Incident.id).limit(limit)
+        return self.session.scalars(actor.narrow(statement, Incident)).all()
+
     def loans(self, tablet_id: UUID) -> Sequence[Loan]:
         statement = select(Loan).where(Loan.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
@@ -135,9 +167,17 @@ class TabletRepository:
         )
 
     def scanned(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
-        """The tablet of the town whose tag or serial number this is, exactly."""
-        statement = select(Tablet).where(Tablet.town_id == town_id, or_(Tablet.tag == text, Tablet.serial == text))
-        return self.session.scalar(actor.narrow(statement, Tablet).limit(1))
+        """The tablet of the town whose tag or serial number this is, exactly; or its serial number as the bar code of its box
+        has it, with an S before. The tag goes first.
+        """
+        statement = select(Tablet).where(Tablet.town_id == town_id, _is(text))
+        first = case((Tablet.tag == text, 0), (Tablet.serial == text, 1), else_=2)
+        return self.session.scalar(actor.narrow(statement, Tablet).order_by(first, Tablet.id).limit(1))
+
+    def town_of_scanned(self, actor: Actor, text: str) -> str | None:
+        """The name of another town in the actor's reach that has this tablet."""
+        statement = select(Town.name).join(Tablet, Tablet.town_id == Town.id).where(_is(text))
+        return self.session.scalar(actor.narrow(statement, Tablet).order_by(Town.name, Tablet.id).limit(1))
 
     def known_serials(self, serials: Sequence[str]) -> set[str]:
         return set(self.session.scalars(select(Tablet.serial).where(Tablet.serial.in_(serials))))
@@ -161,8 +201,68 @@ class TabletRepository:
             .order_by(Pupil.id)
         ).all()
 
+    def of_tags(self, actor: Actor, town_id: UUID, chosen: Select[UUID], limit: int) -> Sequence[Tablet]:
+        """The tablets of a statement that are in a town and in the actor's hands, by tag."""
+        statement = select(Tablet).where(Tablet.town_id == town_id, Tablet.id.in_(chosen.order_by(None)))
+        statement = actor.narrow(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
+        return self.session.scalars(statement.limit(limit)).all()
+
+    def of_order(self, town_id: UUID, reference: str) -> Select[UUID]:
+        """Statement: the tablets that came with an order."""
+        return select(Tablet.id).where(Tablet.town_id == town_id, Tablet.order_reference == reference)
+
+    def orders(self, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, int]]:
+        """The last orders of a town: reference, tablets, and how many are still to be unpacked."""
+        waiting = func.sum(case((Tablet.state == TabletState.ORDERED, 1), else_=0))
+        statement = (
+            select(Tablet.order_reference, func.count(Tablet.id), waiting)
+            .where(Tablet.town_id == town_id, Tablet.order_reference.is_not(None))
+            .group_by(Tablet.order_reference)
+            .order_by(func.max(Tablet.created_at).desc(), Tablet.order_reference)
+            .limit(20)
+        )
+        return self.session.execute(actor.narrow(statement, Tablet, Permission.HANDLE)).all()
+
+    def done_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[DoneOnce]:
+        """What a person has done in a town, newest first."""
+        return self.session.scalars(
+            select(DoneOnce)
+            .where(DoneOnce.at >= since, DoneOnce.account_id == account_id, DoneOnce.town_id == town_id)
+            .order_by(DoneOnce.at.desc(), DoneOnce.request_id)
+            .limit(1000)
+        ).all()
+
+    def classes_at_the_desk(self, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
+        """The classes with active pupils, each with its school, its pupils and those who hold a tablet."""
+        held = or_(Loan.handed_over_at.is_not(None), Tablet.state.in_(IN_HAND))
+        statement = (
+            select(School, SchoolClass, func.count(Pupil.id), func.sum(case((held, 1), else_=0)))
+            .join(SchoolClass, SchoolClass.school_id == School.id)
+            .join(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
+            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
+            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
+            .where(SchoolClass.town_id == town_id)
+            .group_by(School.id, SchoolClass.id)
+            .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)
+        )
+        return self.session.execute(actor.narrow(statement, SchoolClass, Permission.HANDLE)).all()
+
+    def given_back(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
+        """Pupils of a class whose loan ended with a return, with the tablet and when; the last one last."""
+        return self.session.execute(
+            select(Loan.pupil_id, Tablet, type_coerce(Loan.closed_at, Utc))
+            .join(Pupil, Pupil.id == Loan.pupil_id)
+            .join(Tablet, Tablet.id == Loan.tablet_id)
+            .where(Pupil.class_id == class_id, Loan.condition_in.is_not(None), Loan.closed_at >= since)
+            .order_by(Loan.closed_at, Loan.id)
+        ).all()
+
     def slot(self, slot_id: UUID) -> CartSlot | None:
         return self.session.get(CartSlot, slot_id)
+
+    def leave_slot(self, tablet_id: UUID) -> None:
+        """Take the tablet out of its cart, if it is in one."""
+        self.session.execute(update(CartSlot).where(CartSlot.tablet_id == tablet_id).values(tablet_id=None))
 
     def matching(self, actor: Actor, text: str, limit: int) -> list[Tablet]:
         """Tablets whose tag or serial number begins with or holds `text`."""

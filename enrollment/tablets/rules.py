@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from enrollment.tablets.models import TabletState as S
 
 #: A pupil, a class or a cart may hold it at once: by invitation, a tablet joins and is in use without a table in between.
@@ -41,6 +43,10 @@ REFUSED = frozenset({S.RETIRED, S.DISPOSED})
 AWAY = frozenset({S.RETURNED, S.STORAGE})
 #: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
 MISSING = frozenset({S.LOST, S.STOLEN})
+#: A tablet that joins anew in one of these stays what it is: where it belongs is a person's decision, not an invitation's.
+UNPLACED = frozenset({S.LOST, S.STOLEN, S.MISSING_WRITTEN_OFF, S.BROKEN, S.IN_REPAIR})
+#: Ordered, and not prepared yet.
+UNPACKED = frozenset({S.ORDERED, S.RECEIVED})
 #: May be lent at the table.
 FREE = frozenset({S.PREPARED, S.STOCK, S.REPAIRED, S.STORAGE, S.ASSIGNED, S.FOUND})
 #: In a pupil's hands.
@@ -54,6 +60,37 @@ WRITE_OFF_DAYS = 60
 def may_become(before: S, after: S) -> bool:
     """Whether the life cycle allows this change. Staying is always allowed."""
     return before == after or after in ALLOWED[before]
+
+
+def way(before: S, after: S) -> tuple[S, ...] | None:
+    """The lawful steps from one state to another: none, one, or two by way of the bench or of use. None: there is no way."""
+    if before == after:
+        return ()
+    if may_become(before, after):
+        return (after,)
+    for between in (S.PREPARED, S.IN_USE):
+        if may_become(before, between) and may_become(between, after):
+            return (between, after)
+    return None
+
+
+_SCAN = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,63}")
+_TAG = re.compile(r"[A-Z0-9-]{2,24}")
+
+
+def read_scan(text: str) -> str:
+    """What a hand scanner meant: the end of a label's address, in capitals. Empty when it cannot be a tag or a serial number.
+
+    Scanners may put control characters around what they read, and the box's bar code an S before the serial number: that
+    one is taken off where the tablet is looked for, since a serial number may begin with S itself.
+    """
+    last = text[:400].strip().strip("\x00\x1d\x1e\x04\u200e\u200f\ufeff").rsplit("/", 1)[-1].upper()
+    return last if _SCAN.fullmatch(last) else ""
+
+
+def is_tag(text: str) -> bool:
+    """Whether this may stand on a label."""
+    return _TAG.fullmatch(text) is not None
 
 
 def next_tag(prefix: str, highest: str | None) -> str:

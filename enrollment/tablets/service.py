@@ -10,7 +10,7 @@ from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import may_become, next_tag
+from enrollment.tablets.rules import may_become, next_tag, way
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor
@@ -86,6 +86,14 @@ def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, w
     work.later(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
 
 
+def bring_to(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> bool:
+    """Move a tablet to a state by lawful steps, each audited. False, and nothing changes, where there is no way."""
+    steps = way(tablet.state, after)
+    for step in steps or ():
+        change_state(work, actor, tablet, step, why)
+    return steps is not None
+
+
 def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     """Put a tablet into a pupil's hands: closes the tablet's former loan, asks for a new decision on its policy.
 
@@ -99,6 +107,7 @@ def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
         raise PupilHasTablet(pupil_id=str(pupil.id))
     audit.record(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, pupil_id=str(pupil.id))
     repository.close_loan(tablet.id, work.now)
+    repository.leave_slot(tablet.id)
     loan = Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
     work.session.add(loan)
     tablet.school_id = pupil.school_id

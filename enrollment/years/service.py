@@ -21,7 +21,7 @@ from enrollment.years.models import Decision, Rollover, RolloverLine, RolloverSc
 from enrollment.years.repository import Group, YearRepository, reach
 from enrollment.years.rules import SAID, after, first_day, is_ulis, next_year, usual, usual_freeze
 from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
+from mdm.kit.errors import Forbidden, Invalid, NotFound
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 
@@ -230,8 +230,8 @@ def _name_key(pupil: Pupil) -> tuple[str, str, str]:
 def held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who may say what becomes of some pupils; other acts on it wait."""
     rollover = get(work, actor, rollover_id)
-    if not actor.everywhere and rollover.town_id not in actor.towns(Permission.ROSTER):
-        actor.require(Permission.ROSTER, rollover.town_id)
+    if not actor.may_somewhere(Permission.ROSTER, rollover.town_id):
+        raise Forbidden(permission=Permission.ROSTER.value)
     audit.hold(work, rollover.town_id)
     work.session.refresh(rollover)
     _still_open(rollover)

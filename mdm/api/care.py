@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from enrollment.tablets.incidents import Account
+from enrollment.tablets.models import Reporter
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.tablets import LostOut
 from mdm.care import destructive, positions, service
@@ -27,9 +29,19 @@ class Reason(BaseModel):
 class LostIn(Reason):
     """What the screen shows is the town's message and phone, unless others are given."""
 
+    reporter: Reporter | None = Field(None, description="Who told of it.")
+    place: str | None = Field(None, max_length=120, description="Where it was last seen; no names.")
+    happened_on: date | None = None
+
     message: str | None = Field(None, max_length=200)
     phone: str | None = Field(None, max_length=40)
     footnote: str | None = Field(None, max_length=120)
+
+
+class LiftIn(Reason):
+    """A loss is ended from afar only after a call back, except when the tablet was scanned in hand."""
+
+    called_back: bool = Field(False, description="The family was called back on a number that was known before.")
 
 
 class EraseIn(Reason):
@@ -67,14 +79,18 @@ class SwitchOut(BaseModel):
 @router.post("/tablets/{tablet_id}/lost", response_model=LostOut, operation_id="mark_lost")
 def mark_lost(tablet_id: UUID, body: LostIn, work: WorkDep, actor: ActorDep) -> LostOut:
     """Mark a tablet lost. A second call finds the open case: one order, one message."""
-    case = service.mark_lost(work, actor, tablet_id, body.reason, message=body.message, phone=body.phone, footnote=body.footnote)
-    return _lost(case)
+    told = Account(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
+    return _lost(
+        service.mark_lost(
+            work, actor, tablet_id, body.reason, message=body.message, phone=body.phone, footnote=body.footnote, told=told
+        )
+    )
 
 
 @router.post("/tablets/{tablet_id}/lift", response_model=LostOut, operation_id="lift_lost")
-def lift(tablet_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> LostOut:
+def lift(tablet_id: UUID, body: LiftIn, work: WorkDep, actor: ActorDep) -> LostOut:
     """Ask for the end of lost mode; the case closes when the tablet confirms."""
-    return _lost(service.lift(work, actor, tablet_id, body.reason))
+    return _lost(service.lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
 
 
 @router.post("/tablets/{tablet_id}/position-requests", response_model=PositionOut, status_code=201, operation_id="ask_position")

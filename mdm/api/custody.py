@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from enrollment.tablets import custody, desk, incidents, pairs
@@ -22,11 +22,13 @@ from enrollment.tablets.models import (
     Loan,
     PairAct,
     PairRequest,
+    Reporter,
     Tablet,
     TabletState,
 )
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.care import custody as acts
+from mdm.care import finding
 
 router = APIRouter(tags=["custody"])
 Scan = Annotated[
@@ -85,6 +87,7 @@ class HandoverIn(BaseModel):
     accessories: list[AccessoryKind] = Field(default_factory=list, max_length=10)
     signed_by: str | None = Field(None, max_length=120, description="Who signs the agreement at the table.")
     signed_on: date | None = None
+    stays_at_school: bool = Field(False, description="The family does not want it at home.")
 
 
 class SwapIn(BaseModel):
@@ -110,6 +113,16 @@ class BreakageIn(BaseModel):
     cause: Cause
     intentional: bool | None = None
     insured_on: date | None = None
+    reporter: Reporter | None = None
+    place: str | None = Field(None, max_length=120)
+    happened_on: date | None = None
+
+
+class FoundIn(BaseModel):
+    """A missing tablet in hand: what was scanned, and how it looks."""
+
+    scan: Scan
+    condition: Condition
 
 
 class LoanerIn(BaseModel):
@@ -185,6 +198,8 @@ class IncidentOut(BaseModel):
     id: UUID
     tablet_id: UUID
     kind: IncidentKind
+    reporter: Reporter | None
+    happened_on: date | None
     cause: Cause | None
     intentional: bool | None
     reported_at: datetime
@@ -227,7 +242,7 @@ def bench(town_id: UUID, body: BenchIn, work: WorkDep, actor: ActorDep) -> DeskT
 @router.post("/towns/{town_id}/handover", operation_id="hand_over")
 def handover(town_id: UUID, body: HandoverIn, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     """Hand a tablet to a pupil: one call per child. Refused without a signed agreement, unless it stays at school."""
-    said = Handing(body.condition, tuple(body.accessories), body.signed_by, body.signed_on)
+    said = Handing(body.condition, tuple(body.accessories), body.signed_by, body.signed_on, stays=body.stays_at_school)
     return desk.hand_over(work, actor, town_id, body.request_id, body.scan, body.pupil_id, said)
 
 
@@ -277,7 +292,7 @@ def move(tablet_id: UUID, body: MoveIn, work: WorkDep, actor: ActorDep) -> DeskT
 @router.post("/tablets/{tablet_id}/breakage", status_code=201, operation_id="report_breakage")
 def breakage(tablet_id: UUID, body: BreakageIn, work: WorkDep, actor: ActorDep) -> IncidentOut:
     """Report a breakage. The loan stays open."""
-    account = Account(body.account, body.cause, body.intentional, body.insured_on)
+    account = Account(body.account, **body.model_dump(exclude={"account"}))
     return _incident(acts.report_breakage(work, actor, tablet_id, account))
 
 
@@ -312,6 +327,26 @@ def theft(tablet_id: UUID, body: TheftIn, work: WorkDep, actor: ActorDep) -> Inc
     return _incident(acts.report_theft(work, actor, tablet_id, body.receipt_number, body.receipt_on))
 
 
+@router.post("/towns/{town_id}/found", operation_id="found_tablet")
+def found(town_id: UUID, body: FoundIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
+    """A missing tablet is held in hand again: lost mode is lifted, its identity renewed, what it has asked anew."""
+    return _tablet(finding.found(work, actor, town_id, body.scan, body.condition))
+
+
+@router.get("/towns/{town_id}/incidents", operation_id="list_incidents")
+def listed(
+    town_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    kind: IncidentKind | None = None,
+    is_open: bool | None = Query(None, alias="open"),
+    after: Annotated[UUID | None, Query(description="The last incident of the page before.")] = None,
+    limit: int = Query(50, ge=1, le=200),
+) -> list[IncidentOut]:
+    """Incidents of a town in the caller's reach, newest first."""
+    return [_incident(row) for row in desk.incidents_of(work, actor, town_id, kind, is_open=is_open, after=after, limit=limit)]
+
+
 @router.post("/tablets/{tablet_id}/retire", operation_id="retire_tablet")
 def retire(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
     """Take a tablet out of the programme."""
@@ -321,8 +356,7 @@ def retire(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> Desk
 @router.post("/tablets/{tablet_id}/dispose", operation_id="dispose_tablet")
 def dispose(tablet_id: UUID, body: DisposeIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
     """A retired tablet is gone, with the proof of its wipe and the waste slip."""
-    tablet = custody.held(work, actor, tablet_id)
-    return _tablet(custody.dispose(work, actor, tablet, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip))
+    return _tablet(acts.dispose(work, actor, tablet_id, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip))
 
 
 @router.post("/tablets/{tablet_id}/pair-requests", status_code=201, operation_id="ask_pair")

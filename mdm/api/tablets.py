@@ -83,6 +83,7 @@ class TabletDetail(TabletOut):
     enrollment: EnrollmentState | None
     push_failing_since: datetime | None
     goes_silent_on: datetime | None = Field(description="When its certificate ends, unless it renews.")
+    attested: bool | None = Field(description="Whether Apple has attested that the key of its certificate lies in this device.")
     profile: ProfileState | None
     profile_problem: str | None
     rules: RulesOut
@@ -144,6 +145,7 @@ def detail(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
         "enrollment": view.enrollment.state if view.enrollment else None,
         "push_failing_since": view.push.invalid_since if view.push else None,
         "goes_silent_on": view.silent_on,
+        "attested": view.attested,
         "profile": rules.state,
         "profile_problem": rules.problem,
         "rules": asdict(rules),

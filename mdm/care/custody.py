@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from enrollment.tablets import incidents, pairs
+from enrollment.tablets import custody, incidents, pairs
 from enrollment.tablets.incidents import Account
-from enrollment.tablets.models import Incident, PairAct, PairRequest
+from enrollment.tablets.models import Incident, PairAct, PairRequest, Tablet
 from mdm.care.ordering import hold
+from mdm.channel.enrolling import retire as retire_channels
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 
@@ -26,3 +27,13 @@ def report_theft(work: Work, actor: Actor, tablet_id: UUID, receipt_number: str,
 def ask_pair(work: Work, actor: Actor, tablet_id: UUID, act: PairAct, reason: str) -> PairRequest:
     """Ask for an act of two people. Raises `Forbidden`."""
     return pairs.ask(work, actor, hold(work, actor, tablet_id, Permission.CARE), act, reason)
+
+
+def dispose(work: Work, actor: Actor, tablet_id: UUID, *, wipe_proof: str, waste_slip: str) -> Tablet:
+    """The end of a tablet: its papers, and the word at its next contact, should there be one, that it is managed no more.
+
+    Raises what `custody.dispose` raises.
+    """
+    tablet = custody.dispose(work, actor, custody.held(work, actor, tablet_id), wipe_proof=wipe_proof, waste_slip=waste_slip)
+    retire_channels(work, tablet.id)
+    return tablet

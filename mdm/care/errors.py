@@ -37,6 +37,26 @@ class OwnRequest(Forbidden):
     words = Words(fr="Une autre personne doit approuver cette demande.", en="Another person must approve this request.")
 
 
+class CallBackNeeded(Conflict):
+    """A loss is ended from afar only after a call to a number that was known before."""
+
+    code = "call_back_needed"
+    words = Words(
+        fr="Rappelez d'abord la famille à un numéro déjà connu, ou scannez la tablette.",
+        en="First call the family back on a number that was known before, or scan the tablet.",
+    )
+
+
+class ScanNeeded(Conflict):
+    """A stolen tablet is believed to be back when somebody of the town holds it."""
+
+    code = "scan_needed"
+    words = Words(
+        fr="Une tablette volée n'est rendue que scannée en main par un agent de la ville.",
+        en="A stolen tablet is back only when somebody of the town has scanned it.",
+    )
+
+
 class PositionUnknown(NotFound):
     """No such request in the caller's reach."""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from enrollment.identity.service import goes_silent_on
+from enrollment.identity.service import goes_silent_on, is_attested
 from enrollment.people import access
 from enrollment.people.models import AccessKind
 from enrollment.people.service import find_pupils
@@ -92,6 +92,7 @@ class TabletView:
     case: LostCase | None
     rules: Rules
     silent_on: datetime | None
+    attested: bool | None
     apps: Sequence[Row[TabletApp, App]]
 
 
@@ -110,6 +111,7 @@ def view_tablet(work: Work, actor: Actor, tablet_id: UUID) -> TabletView:
         case=CareRepository(work.session).open_case(tablet_id),
         rules=_rules(repository, found[0] if found else None, reconcile.profiles([tablet_id]).get(tablet_id), tablet_id),
         silent_on=goes_silent_on(work, tablet_id),
+        attested=is_attested(work, tablet_id),
         apps=reconcile.apps_of_tablet(tablet_id),
     )
 

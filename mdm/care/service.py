@@ -7,10 +7,11 @@ from uuid import UUID
 from enrollment.places.models import Town
 from enrollment.tablets import incidents
 from enrollment.tablets import service as tablets
+from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import IncidentKind, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
-from mdm.care.errors import LostNotConfirmed
+from mdm.care.errors import CallBackNeeded, LostNotConfirmed, ScanNeeded
 from mdm.care.models import LostCase
 from mdm.care.ordering import hold, is_ordered, open_case, reach, send
 from mdm.care.repository import CareRepository
@@ -41,6 +42,7 @@ def mark_lost(
     message: str | None = None,
     phone: str | None = None,
     footnote: str | None = None,
+    told: Account | None = None,
 ) -> LostCase:
     """Report a tablet lost and order lost mode. A second click finds the open case and orders nothing again."""
     tablet = hold(work, actor, tablet_id, Permission.CARE)
@@ -65,7 +67,7 @@ def mark_lost(
     work.session.flush()
     audit.record(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
-    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, reason)
+    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, told or Account(reason))
     send(work, actor, tablet, _lost_mode(case), required=False)
     return case
 
@@ -74,13 +76,23 @@ def _lost_mode(case: LostCase) -> EnableLostMode:
     return EnableLostMode(message=case.message, phone_number=case.phone, footnote=case.footnote)
 
 
-def lift(work: Work, actor: Actor, tablet_id: UUID, reason: str) -> LostCase:
-    """Ask for the end of lost mode. The case is closed when the tablet confirms. Raises `NotLost`.
+def lift(work: Work, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
+    """Ask for the end of lost mode from afar: only for a tablet found at home, and when the family was called back on a number
+    that was known before (schools.md section 9). The case is closed when the tablet confirms.
 
-    Asked again, it only renews an order that came to nothing; who asked first, and why, stays.
+    Raises `NotLost`, `CallBackNeeded`, `ScanNeeded` (a stolen tablet is held in hand first: `found`).
     """
     tablet = hold(work, actor, tablet_id, Permission.CARE)
     case = open_case(work, tablet)
+    if tablet.state is TabletState.STOLEN:
+        raise ScanNeeded
+    if tablet.state is not TabletState.FOUND and not called_back:
+        raise CallBackNeeded
+    return lift_case(work, actor, tablet, case, reason)
+
+
+def lift_case(work: Work, actor: Actor, tablet: Tablet, case: LostCase, reason: str) -> LostCase:
+    """Order the end of lost mode. Asked again, it only renews an order that came to nothing; who asked first, and why, stays."""
     if case.lift_requested_at is not None and is_ordered(work, tablet, DisableLostMode()):
         return case
     audit.record(work, actor, "tablet.lift_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))

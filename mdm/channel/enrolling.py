@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.verifier import describe
 from enrollment.joining.admission import admit
@@ -12,6 +14,7 @@ from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.kit import audit
+from mdm.kit.errors import Refusal
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
@@ -34,6 +37,8 @@ def authenticate(work: Work, message: Authenticate, fingerprint: str) -> None:
         raise ChannelRefusal(Refused.UNTRUSTED, error.reason.value) from error
     except NotInvited as error:
         raise ChannelRefusal(Refused.NOT_INVITED, str(error.details.get("why", "")), status=403) from error
+    except Refusal as error:  # custody does not allow it: that is no failure of the server
+        raise ChannelRefusal(Refused.NOT_INVITED, error.code, status=403) from error
     for former in repository.other_channels_of_tablet(tablet.id, key):
         _end(work, repository, former)
     enrollment = repository.by_key(key, lock=True)
@@ -138,6 +143,13 @@ def check_out(work: Work, enrollment: DeviceEnrollment) -> None:
     for user in repository.users_of(enrollment.id):
         _end(work, repository, user)
     _end(work, repository, enrollment)
+
+
+def retire(work: Work, tablet_id: UUID) -> None:
+    """A person has ended the tablet's life here: this, and nothing else, tells a tablet to unenrol (protocol.md section 2.2)."""
+    for channel in ChannelRepository(work.session).channels_of_tablet(tablet_id):
+        _end(work, ChannelRepository(work.session), channel)
+        channel.state = EnrollmentState.RETIRED
 
 
 def _end(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:

@@ -72,7 +72,11 @@ def take_over(work: Work, enrollment_id: int, fingerprint: str) -> bool:
     except UntrustedCertificate:
         return False
     enrollment = work.session.get_one(DeviceEnrollment, enrollment_id)
-    if offered.tablet_id is None or offered.tablet_id != enrollment.tablet_id:
+    if (
+        offered.tablet_id is None
+        or offered.tablet_id != enrollment.tablet_id
+        or not offered.is_of(offered.serial, enrollment.udid)
+    ):
         return False
     if not _is_newer(work, offered.certificate_id, enrollment.fingerprint):
         return False

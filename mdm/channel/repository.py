@@ -104,6 +104,11 @@ class ChannelRepository:
         )
         return found is not None
 
+    def channels_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceEnrollment]:
+        """Every channel of a tablet, those of Shared iPad users too."""
+        statement = select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet_id)
+        return self.session.scalars(statement.order_by(DeviceEnrollment.id)).all()
+
     def other_channels_of_tablet(self, tablet_id: UUID, channel_key: str) -> Sequence[DeviceEnrollment]:
         """Older device channels of the same tablet under another UDID (a logic board was changed)."""
         return self.session.scalars(

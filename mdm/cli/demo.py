@@ -11,6 +11,9 @@ from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Level
 from enrollment.places.repository import PlaceRepository
+from enrollment.tablets import carts, custody
+from enrollment.tablets.models import TabletState
+from enrollment.tablets.repository import TabletRepository
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Runtime
 from profiles import service as policy
@@ -32,6 +35,9 @@ _DAY: list[dict[str, object]] = [
     {"kind": "school", "from": "13:20", "to": "16:30"},
     {"kind": "after_school", "from": "16:30", "to": "18:30", "label": "étude, accueil du soir"},
 ]
+#: The serial numbers of a delivery; so many are prepared, and so many of these stand in a cart.
+DELIVERY = tuple(f"DEMO{number:08d}" for number in range(1, 49))
+IN_STOCK, IN_CART = 40, 5
 #: The four-day week of schools.md section 4.6.
 WEEK: dict[str, list[dict[str, object]]] = {
     **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
@@ -63,7 +69,23 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
             service.confirm(work, SYSTEM, previewed.id)
     _bundle(runtime, town_id)
     _rules(runtime, town_id)
+    _desk(runtime, town_id)
     return town_id
+
+
+def _desk(runtime: Runtime, town_id: UUID) -> None:
+    """A delivery: some tablets still in their boxes, most of them prepared, and a cart: something to scan at the desk."""
+    with runtime.work() as work:
+        if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
+            return
+        custody.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
+        prepared = [custody.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
+        for tablet in prepared:
+            custody.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
+        school = places.schools(work, SYSTEM, town_id)[0]
+        cart = carts.make(work, SYSTEM, school.id, "Chariot 1", 15)
+        for number, tablet in enumerate(prepared[-IN_CART:], start=1):
+            carts.put(work, SYSTEM, cart.id, number, tablet.tag)
 
 
 def _rules(runtime: Runtime, town_id: UUID) -> None:

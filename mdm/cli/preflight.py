@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from enrollment.identity.acme.attestation import roots_in
 from mdm.kit.settings import Settings
 
 
@@ -38,6 +39,14 @@ def check_folder(folder: Path) -> None:
             f"the data folder {folder.absolute()} cannot be written ({error.strerror}). "
             "Set CARTABLE_DATA_DIR to a folder on a disk that can be written."
         ) from error
+
+
+def check_roots(path: Path | None) -> None:
+    """Read the roots of attestations, if there are any. Raises `CannotStart`."""
+    try:
+        roots_in(path)
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"CARTABLE_ATTESTATION_ROOTS names {path}, which is no PEM file of certificates ({error}).") from error
 
 
 def check_port(host: str, port: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import uvicorn
 
 from enrollment.identity import service as identity
@@ -16,7 +18,12 @@ from mdm.web import create_app
 
 def web() -> int:
     """Serve until interrupted: HTTPS, or plain HTTP behind a proxy that ends TLS."""
-    settings = Settings()
+    try:
+        settings = preflight.read_settings()
+        preflight.check_roots(settings.attestation_roots)
+    except preflight.CannotStart as error:
+        print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
+        return 1
     with compose(settings).work() as work:
         identity.ensure_authority(work)
         files = tls.ensure_server_certificate(work, preflight.host_names(settings)) if settings.serve_tls else (None, None)

@@ -42,6 +42,7 @@ def main() -> int:
     try:
         settings = preflight.read_settings()
         preflight.check_folder(settings.data_dir)
+        preflight.check_roots(settings.attestation_roots)
         preflight.check_port(settings.bind_host, settings.bind_port)
         settings = preflight.with_public_address(settings)
     except preflight.CannotStart as error:

@@ -27,8 +27,8 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.console.words import page
 from mdm.kit.errors import Forbidden, Invalid, NotFound, Refusal
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Language, preferred_language
+from mdm.kit.scope import PERMISSIONS, Actor, Permission
+from mdm.kit.words import Language, Words, preferred_language
 from mdm.kit.work import Work
 
 _HERE = Path(__file__).parent
@@ -37,9 +37,10 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-#: The chapters in the bar at the top: address, word, and what one may do somewhere to be shown it.
-CHAPTERS = (
+#: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
+CHAPTERS: tuple[tuple[str, str, Permission], ...] = (
     ("/", "tablets", Permission.SEE),
+    ("/desk", "desk", Permission.HANDLE),
     ("/rosters", "rosters", Permission.ROSTER),
     ("/year", "year", Permission.ROSTER),
 )
@@ -48,6 +49,15 @@ assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
 LOCAL = ZoneInfo("Europe/Paris")
+
+
+class OtherSite(Forbidden):
+    """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
+
+    code = "stale_page"
+    words = Words(
+        fr="Cette page date d'une autre connexion : rechargez-la.", en="This page is from another sign-in: load it again."
+    )
 
 
 def person(request: Request, work: Work) -> tuple[Actor, Account]:
@@ -81,6 +91,17 @@ def refused(request: Request, refusal: Refusal) -> Response:
     return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
 
 
+def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
+    """The chapters that this person may open, and whether the page is in it."""
+    actor: Actor | None = getattr(request.state, "actor", None)
+    here = request.url.path
+    return [
+        (address, words[word], here == address or (address != "/" and here.startswith(address + "/")))
+        for address, word, permission in CHAPTERS
+        if actor is not None and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.grants))
+    ]
+
+
 def csrf(request: Request) -> str:
     """A word that only a page of ours, made for this session, can know."""
     token = request.cookies.get(COOKIE, "")
@@ -103,9 +124,9 @@ def town_of(towns: list[Town], wanted: UUID | None) -> Town:
 
 
 def check_csrf(request: Request, offered: str) -> None:
-    """Refuse a form that another site sent. Raises `Forbidden`."""
+    """Refuse a form that another site sent. Raises `OtherSite`."""
     if not hmac.compare_digest(offered, csrf(request)):
-        raise Forbidden
+        raise OtherSite
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -127,18 +148,12 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     """A page in its frame. `person` among the values shows who is signed in."""
     language = language_of(request)
     actor: Actor | None = getattr(request.state, "actor", None)
-    shown = actor.towns if actor is not None else lambda _permission: ()
-    path, words = request.url.path, page(language)
     context = {
         "language": language.value,
-        "w": words,
+        "w": page(language),
         "person": actor.name if actor is not None else None,
         "languages": [("fr", "Français"), ("en", "English")],
-        "chapters": [
-            (address, words[word], path == address or (address != "/" and path.startswith(f"{address}/")))
-            for address, word, permission in CHAPTERS
-            if shown(permission)
-        ],
+        "chapters": _chapters(request, page(language)),
         "csrf": csrf(request),
         **values,
     }

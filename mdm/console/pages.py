@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from enrollment.tablets.models import TabletState
+from enrollment.tablets.words import STATES
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
@@ -17,13 +19,14 @@ from mdm.care import overview
 from mdm.care import service as care
 from mdm.care.overview_repository import Filter, TabletRow
 from mdm.console.frame import COOKIE, check_csrf, language_of, person, show, when
-from mdm.console.words import STATES, mode_words, page, state_words
+from mdm.console.words import mode_words, page, state_words
 from mdm.kit.errors import Refusal
 from mdm.kit.scope import Permission
 from mdm.kit.words import Language
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
+_OURS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False)
 
 
@@ -118,14 +121,25 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
 
 
 @router.post("/sign-in")
-def sign_in(request: Request, work: WorkDep, login: Annotated[str, Form()], password: Annotated[str, Form()]) -> Response:
+def sign_in(
+    request: Request,
+    work: WorkDep,
+    login: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    then: Annotated[str, Form()] = "",
+) -> Response:
     """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
     if isinstance(outcome, Refusal):
         return show(
-            request, "sign_in.html", problem=outcome.message(language_of(request)), login=login[:200], status=outcome.status
+            request,
+            "sign_in.html",
+            problem=outcome.message(language_of(request)),
+            login=login[:200],
+            then=then,
+            status=outcome.status,
         )
-    return _signed_in(outcome[1])
+    return _signed_in(outcome[1], then)
 
 
 @router.post("/password")
@@ -164,16 +178,22 @@ def mark_lost(
 
 @router.post("/tablets/{tablet_id}/lift")
 def lift(
-    request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
+    request: Request,
+    tablet_id: UUID,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    reason: Annotated[str, Form(max_length=300)],
+    called_back: Annotated[bool, Form()] = False,
 ) -> Response:
     """Ask for the end of lost mode."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    care.lift(work, actor, tablet_id, reason)
+    care.lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
-def _signed_in(token: str) -> Response:
-    response = RedirectResponse("/", status_code=303)
+def _signed_in(token: str, then: str = "") -> Response:
+    """Back to the page of ours that asked for the sign-in; nowhere else."""
+    response = RedirectResponse(then if _OURS.fullmatch(then) else "/", status_code=303)
     response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
     return response

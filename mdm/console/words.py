@@ -21,6 +21,7 @@ PAGE: dict[str, Words] = {
     "current_password": Words(fr="Mot de passe reçu", en="Password you were given"),
     "new_password": Words(fr="Nouveau mot de passe", en="New password"),
     "save": Words(fr="Enregistrer", en="Save"),
+    "desk": Words(fr="Atelier", en="Desk"),
     "tablets": Words(fr="Tablettes", en="Tablets"),
     "rosters": Words(fr="Listes", en="Rosters"),
     "year": Words(fr="Année scolaire", en="School year"),
@@ -51,6 +52,10 @@ PAGE: dict[str, Words] = {
     "not_yet": Words(fr="pas encore : au prochain contact", en="not yet: at its next contact"),
     "lift_asked": Words(fr="Levée demandée", en="Lift asked"),
     "lift_reason": Words(fr="Comment a-t-elle été retrouvée ?", en="How was it found?"),
+    "called_back": Words(
+        fr="J'ai rappelé la famille à un numéro déjà connu.",
+        en="I have called the family back on a number that was known before.",
+    ),
     "lift": Words(fr="Lever le mode perdu", en="Lift lost mode"),
     "lost_explained": Words(
         fr="La tablette affichera un message et le téléphone de la ville ; rien d'autre n'y marchera.",
@@ -62,28 +67,6 @@ PAGE: dict[str, Words] = {
     "system": Words(fr="Système", en="System"),
     "profile": Words(fr="Profil", en="Profile"),
     "silent_on": Words(fr="Certificat jusqu'au", en="Certificate until"),
-}
-STATES: dict[str, Words] = {
-    "prepared": Words(fr="préparée", en="prepared"),
-    "stock": Words(fr="en stock", en="in stock"),
-    "ordered": Words(fr="commandée", en="ordered"),
-    "received": Words(fr="reçue", en="received"),
-    "handed_over": Words(fr="remise", en="handed over"),
-    "absent": Words(fr="sans nouvelles", en="not heard of"),
-    "stolen": Words(fr="volée", en="stolen"),
-    "broken": Words(fr="cassée", en="broken"),
-    "in_repair": Words(fr="en réparation", en="in repair"),
-    "repaired": Words(fr="réparée", en="repaired"),
-    "loaner_out": Words(fr="prêtée en dépannage", en="out as a loaner"),
-    "returned": Words(fr="rendue", en="returned"),
-    "storage": Words(fr="en réserve", en="in storage"),
-    "disposed": Words(fr="éliminée", en="disposed of"),
-    "missing_written_off": Words(fr="passée en pertes", en="written off"),
-    "assigned": Words(fr="attribuée", en="assigned"),
-    "in_use": Words(fr="en service", en="in use"),
-    "lost": Words(fr="perdue", en="lost"),
-    "found": Words(fr="retrouvée", en="found"),
-    "retired": Words(fr="retirée", en="retired"),
 }
 #: Where an order or a tablet's rules stand.
 COMMAND_STATES: dict[str, Words] = {

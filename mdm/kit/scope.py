@@ -73,6 +73,10 @@ class Actor:
             for grant in self.grants
         )
 
+    def may_somewhere(self, permission: Permission, town_id: UUID) -> bool:
+        """Whether the actor holds `permission` in the town or in one of its schools."""
+        return self.everywhere or any(permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.grants)
+
     def require(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
         """Raise `Forbidden` unless the actor holds `permission` there."""
         if not self.may(permission, town_id, school_id):

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Acme(StrEnum):
+    """Whether tablets that can attest their keys are given an ACME payload instead of a SCEP one (ADR 28)."""
+
+    OFF = "off"
+    """SCEP alone; the ACME addresses do not exist."""
+    OFFERED = "offered"
+    """A certificate also for a key whose attestation is missing or not convincing, marked as not attested."""
+    REQUIRED = "required"
+    """By ACME, no certificate without a sound attestation. Tablets that cannot attest go by SCEP all the same."""
 
 
 class Settings(BaseSettings):
@@ -35,7 +47,15 @@ class Settings(BaseSettings):
     scep_allow_single_des: bool = Field(True, description="Accept the single-DES envelopes of old SCEP clients.")
     scep_allow_rsa1024: bool = False
     certificate_days: int = Field(398, ge=2, le=3650, description="Life of a device certificate, in days.")
-    challenge_minutes: int = Field(60, ge=1, le=10080, description="Life of a SCEP challenge, and retry window.")
+    challenge_minutes: int = Field(
+        60, ge=1, le=10080, description="Life of a SCEP challenge or ACME client identifier, and retry window."
+    )
+    acme: Acme = Field(Acme.OFF, description="Attested identities by ACME for tablets that can: off, offered, required.")
+    attestation_roots: Path | None = Field(
+        None,
+        validate_default=True,
+        description="PEM of the roots of attestations: Apple Enterprise Attestation Root CA. Empty: nothing is attested.",
+    )
     apps_and_books_url: str = Field(
         "https://vpp.itunes.apple.com/mdm/v2", description="Apple's licence service, or a test server."
     )
@@ -68,6 +88,13 @@ class Settings(BaseSettings):
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
             ip_network(part, strict=False)
+        return value
+
+    @field_validator("attestation_roots")
+    @classmethod
+    def _attested_by_somebody(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and info.data.get("acme") is Acme.REQUIRED:
+            raise ValueError("CARTABLE_ACME=required needs roots: without one no attestation is sound")
         return value
 
     @field_validator("public_url")

@@ -16,6 +16,7 @@ from mdm.kit.words import Words
 SECURITY_ACTS = frozenset(
     {
         "account.create", "account.withdraw", "account.sign_in_failed", "account.reset", "account.password", "certificate.revoke",
+        "attestation.refuse",
         "tablet.erase", "tablet.mark_lost", "tablet.lift", "position.approve", "position.read", "safety.stop", "safety.resume",
         "privacy.erase", "privacy.export", "roster.export",
     }

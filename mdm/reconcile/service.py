@@ -271,7 +271,8 @@ def renew(work: Work, enrollment_id: int) -> None:
     if channel is None or channel.state is not EnrollmentState.ENROLLED:
         return
     deadline = work.now + timedelta(minutes=work.settings.challenge_minutes)
-    order = InstallProfile(payload_data=renewal_profile(work, channel.tablet_id, _topic(work, channel)), identifier=ENROLMENT)
+    profile = renewal_profile(work, channel.tablet_id, _topic(work, channel), udid=channel.udid)
+    order = InstallProfile(payload_data=profile, identifier=ENROLMENT)
     queue.enqueue(work, SYSTEM, order, [channel.id], reason="certificate renewal", timing=Timing(deadline=deadline))
 
 

@@ -37,5 +37,9 @@ class ScepFailed(SimulatorError):
         super().__init__(words if fail_info is None else f"{words} (failInfo {fail_info})")
 
 
+class AcmeFailed(SimulatorError):
+    """The ACME server refused, or its answer is wrong."""
+
+
 class NotEnrolled(SimulatorError):
     """The tablet has no MDM profile, so there is nobody to talk to."""

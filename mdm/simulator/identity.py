@@ -1,4 +1,4 @@
-"""The key and the certificate of a tablet. How the certificate is obtained is `scep`'s work."""
+"""The key and the certificate of a tablet. How the certificate is obtained is the work of `scep` and `acme`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import TypeAlias
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mdm.simulator import der
 
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KeySource: TypeAlias = Callable[[int], Awaitable[rsa.RSAPrivateKey]]
 
 
@@ -43,7 +44,7 @@ class ReusedKeys:
 class Identity:
     """A private key and the DER certificate that names it."""
 
-    key: rsa.RSAPrivateKey
+    key: PrivateKey
     certificate_der: bytes
 
     @cached_property
@@ -69,7 +70,7 @@ class Identity:
     @classmethod
     def from_pem(cls, text: str) -> Identity:
         key = serialization.load_pem_private_key(text.encode(), None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError("a simulated tablet's key is RSA")
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise TypeError("a simulated tablet's key is RSA or elliptic")
         certificate = x509.load_pem_x509_certificate(text[text.index("-----BEGIN CERTIFICATE") :].encode())
         return cls(key, certificate.public_bytes(serialization.Encoding.DER))

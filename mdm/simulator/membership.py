@@ -75,7 +75,7 @@ class Membership:
         self._device.restart()
 
     async def obtain_identity(self, found: Profile) -> None:
-        """The SCEP part of an updated MDM profile. Raises `SimulatorError`."""
+        """The identity of an updated MDM profile. Raises `SimulatorError`."""
         enrolment = self.channel.enrolment
         enrolment.next_identity = await self._network.identity_for(found)
         enrolment.next_profile = found

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mdm.simulator import trust
+from mdm.simulator.acme import AcmeClient
+from mdm.simulator.attestation import Attester
 from mdm.simulator.device import Device
 from mdm.simulator.errors import BadProfile, ServerRefused
 from mdm.simulator.identity import Identity, KeySource
-from mdm.simulator.profile import Profile
+from mdm.simulator.profile import AcmeSettings, Profile
 from mdm.simulator.scep import DIALECTS, ScepClient
 from mdm.simulator.wire import Wire
 
@@ -27,6 +29,7 @@ class Network:
         keys: KeySource,
         pace: float,
         heard: Callable[[float], None] | None,
+        attester: Attester | None = None,
     ) -> None:
         pem = ca.read_bytes() if isinstance(ca, Path) else ca
         self._built_in: frozenset[bytes] = trust.roots_in_pem(pem) if pem else frozenset()
@@ -35,6 +38,7 @@ class Network:
         self._keys = keys
         self._pace = pace
         self._heard = heard
+        self._attester = attester
         self._wire: Wire | None = None
         self.pause = 0.0
 
@@ -63,14 +67,19 @@ class Network:
         return reply.body
 
     async def identity_for(self, found: Profile, renewing: Identity | None = None) -> Identity:
-        """Get the identity that the profile's MDM payload names. Raises `ScepFailed`, `BadProfile`, `Disconnected`."""
+        """Get the identity that the profile's MDM payload names. `renewing` counts for SCEP alone: ACME begins anew.
+
+        Raises `ScepFailed`, `AcmeFailed`, `BadProfile`, `Disconnected`.
+        """
         mdm = found.mdm
         if mdm is None:
             raise BadProfile("there is no MDM payload in the profile")
         wire = Wire(self._context(found), heard=self._heard)
         try:
-            client = ScepClient(wire, found.scep_for(mdm), self._dialect, self._device.clock, self._pace)
-            return await client.obtain(self._keys, renewing)
+            wanted, device = found.identity_for(mdm), self._device
+            if isinstance(wanted, AcmeSettings):
+                return await AcmeClient(wire, wanted, device.hardware, device.clock, self._attester).obtain()
+            return await ScepClient(wire, wanted, self._dialect, device.clock, self._pace).obtain(self._keys, renewing)
         finally:
             await wire.close()
 

@@ -15,6 +15,7 @@ from mdm.simulator.wire import Wire
 MEDIA_TYPE = "application/x-apple-aspen-config"
 MDM = "com.apple.mdm"
 SCEP = "com.apple.security.scep"
+ACME = "com.apple.security.acme"
 CERTIFICATES = frozenset({"com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem"})
 
 
@@ -31,6 +32,16 @@ class ScepSettings:
     fingerprint: bytes
     retries: int
     retry_delay: float
+
+
+@dataclass(frozen=True)
+class AcmeSettings:
+    """An ACME payload for an elliptic key of the Secure Enclave (protocol.md section 4.2)."""
+
+    directory_url: str
+    client_identifier: str
+    key_bits: int
+    attest: bool
 
 
 @dataclass(frozen=True)
@@ -80,12 +91,12 @@ class Profile:
             raise BadProfile("more than one MDM payload")
         return _mdm(found[0]) if found else None
 
-    def scep_for(self, mdm: MdmSettings) -> ScepSettings:
-        """The SCEP payload that the MDM payload names. Raises `BadProfile`."""
+    def identity_for(self, mdm: MdmSettings) -> ScepSettings | AcmeSettings:
+        """The SCEP or ACME payload that the MDM payload names. Raises `BadProfile`."""
         for one in self.payloads:
-            if one["PayloadUUID"] == mdm.identity_uuid and one["PayloadType"] == SCEP:
-                return _scep(one)
-        raise BadProfile("IdentityCertificateUUID names no SCEP payload of this profile")
+            if one["PayloadUUID"] == mdm.identity_uuid and one["PayloadType"] in {SCEP, ACME}:
+                return _scep(one) if one["PayloadType"] == SCEP else _acme(one)
+        raise BadProfile("IdentityCertificateUUID names no SCEP or ACME payload of this profile")
 
 
 def read(data: bytes) -> Profile:
@@ -177,6 +188,20 @@ def _scep(payload: dict[str, Any]) -> ScepSettings:
         retries=inner.get("Retries", 3),
         retry_delay=inner.get("RetryDelay", 10),
     )
+
+
+def _acme(payload: dict[str, Any]) -> AcmeSettings:
+    try:
+        url, identifier, bits = payload["DirectoryURL"], payload["ClientIdentifier"], payload["KeySize"]
+        kind, bound = payload["KeyType"], payload["HardwareBound"]
+        _ = payload["Subject"]
+    except KeyError as error:
+        raise BadProfile(f"the ACME payload lacks {error}") from error
+    if not url.startswith("https://"):
+        raise BadProfile("an ACME directory must be https")
+    if kind != "ECSECPrimeRandom" or bits not in {256, 384} or bound is not True:
+        raise BadProfile("this tablet makes elliptic keys in its Secure Enclave, of 256 or 384 bits")
+    return AcmeSettings(url, identifier, bits, payload.get("Attest", False))
 
 
 def _der(content: bytes) -> bytes:

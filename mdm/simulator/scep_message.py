@@ -131,6 +131,8 @@ def decrypt(data: bytes, reader: Identity) -> bytes:
         content = enveloped["encrypted_content_info"]
         algorithm = content["content_encryption_algorithm"]
         cipher = ContentCipher(algorithm["algorithm"].dotted)
+        if not isinstance(reader.key, rsa.RSAPrivateKey):
+            raise ScepFailed("SCEP knows only RSA")
         key = reader.key.decrypt(wrapped, padding.PKCS1v15())
         vector = algorithm["parameters"].native
         decryptor = Cipher(_algorithm(cipher, key), modes.CBC(vector)).decryptor()

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from mdm.simulator import der
 from mdm.simulator.identity import Identity
@@ -18,6 +18,7 @@ SIGNED_DATA = "1.2.840.113549.1.7.2"
 RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
 SHA1 = "1.3.14.3.2.26"
 SHA256 = "2.16.840.1.101.3.4.2.1"
+ECDSA = {SHA1: "1.2.840.10045.4.1", SHA256: "1.2.840.10045.4.3.2"}
 CONTENT_TYPE = "1.2.840.113549.1.9.3"
 MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 SIGNING_TIME = "1.2.840.113549.1.9.5"
@@ -48,8 +49,10 @@ def header(identity: Identity, body: bytes, shape: Shape, now: datetime) -> str:
 
 
 def sign(identity: Identity, data: bytes, digest: str) -> bytes:
-    """RSA PKCS#1 v1.5 over `data` with the digest of that OID."""
-    return identity.key.sign(data, padding.PKCS1v15(), _HASHES[digest][1])
+    """RSA PKCS#1 v1.5 or ECDSA over `data` with the digest of that OID."""
+    if isinstance(identity.key, rsa.RSAPrivateKey):
+        return identity.key.sign(data, padding.PKCS1v15(), _HASHES[digest][1])
+    return identity.key.sign(data, ec.ECDSA(_HASHES[digest][1]))
 
 
 def digest_of(data: bytes, digest: str) -> bytes:
@@ -97,9 +100,16 @@ def _signer(identity: Identity, digest: str, signature: bytes, attributes: bytes
         identity.issuer_and_serial,
         der.algorithm(digest),
         attributes,
-        der.algorithm(RSA_ENCRYPTION),
+        _algorithm(identity, digest),
         der.octets(signature),
     )
+
+
+def _algorithm(identity: Identity, digest: str) -> bytes:
+    """RSA with NULL parameters, ECDSA with none (RFC 5754 section 3.3)."""
+    if isinstance(identity.key, rsa.RSAPrivateKey):
+        return der.algorithm(RSA_ENCRYPTION)
+    return der.algorithm(ECDSA[digest], b"")
 
 
 def _indefinite(identity: Identity, body: bytes, digest: str) -> bytes:

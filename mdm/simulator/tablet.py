@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mdm.simulator.attestation import Attester
 from mdm.simulator.behaviours import Behaviour, behaviour
 from mdm.simulator.channel import Channel, Habits
 from mdm.simulator.commands.base import Status
@@ -34,7 +35,7 @@ class SimulatedTablet:
     `base_url` and `code` make the invitation's address (a whole address as `code` will do). `ca` (PEM, or a file of it)
     is what the tablet trusts before it has a profile, the machine's own roots when absent; afterwards it trusts the
     roots that came with its profile, and only those if there are any. `pace` multiplies every wait. `heard` is told the
-    seconds of each request.
+    seconds of each request. `attester` attests its keys, as Apple does for newer chips; without one it cannot attest.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class SimulatedTablet:
         store: AppStore | None = None,
         pace: float = 1.0,
         heard: Callable[[float], None] | None = None,
+        attester: Attester | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.code = code
@@ -62,7 +64,7 @@ class SimulatedTablet:
         if store is not None:
             self.device.store = store
         self.device.clock.offset = self.behaviour.clock_error
-        self.network = Network(self.device, ca, dialect=dialect, keys=keys, pace=pace, heard=heard)
+        self.network = Network(self.device, ca, dialect=dialect, keys=keys, pace=pace, heard=heard, attester=attester)
         self.network.pause = self.behaviour.pause * pace
         self.history: deque[Conversation] = deque(maxlen=200)
         self.ignored_pushes = 0
@@ -158,7 +160,7 @@ class SimulatedTablet:
 
         `awaiting_configuration`: it is in the Setup Assistant and waits there for DeviceConfigured.
 
-        Raises `ServerRefused`, `BadProfile`, `ScepFailed`, `Disconnected`; the tablet is then not enrolled.
+        Raises `ServerRefused`, `BadProfile`, `ScepFailed`, `AcmeFailed`, `Disconnected`; the tablet is then not enrolled.
         """
         async with self._lock:
             await self._membership.enrol(self.invitation_url, enrolment_profile, awaiting=awaiting_configuration)
@@ -229,7 +231,7 @@ class SimulatedTablet:
         return await self.network.fetch(url)
 
     async def obtain_identity(self, found: Profile) -> None:
-        """For commands: the SCEP part of an updated MDM profile."""
+        """For commands: the identity of an updated MDM profile."""
         await self._membership.obtain_identity(found)
 
     async def _converse(self, talk: Talk) -> None:

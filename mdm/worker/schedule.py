@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from enrollment.identity.acme.service import purge as purge_acme
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
 from enrollment.years.applying import apply_due as apply_years
@@ -37,6 +38,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "purge_imports": purge_imports,
     "purge_care": purge_care,
     "purge_once": purge_once,
+    "purge_acme": purge_acme,
     "contact": watch_contact,
     "years": apply_years,
     "retention": run_next,
@@ -52,6 +54,7 @@ _SECONDS = {
     "purge_imports": 3600,
     "purge_care": 3600,
     "purge_once": 3600,
+    "purge_acme": 3600,
     "contact": 60,
     "years": 60,
     "retention": 600,

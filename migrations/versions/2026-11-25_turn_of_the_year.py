@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010_turn_of_the_year"
-down_revision = "0009"
+down_revision = ("0010_acme", "0011_desk_today")
 branch_labels = None
 depends_on = None
 

@@ -110,7 +110,7 @@ async def _story(server: LiveServer) -> None:
     }
 
     # Lifted when found.
-    helpdesk.post(f"/tablets/{listed['id']}/lift", json={"reason": "under the bed"}).raise_for_status()
+    helpdesk.post(f"/tablets/{listed['id']}/lift", json={"reason": "under the bed", "called_back": True}).raise_for_status()
     await _talk(server, tablet, 1)
     after = helpdesk.get(f"/tablets/{listed['id']}").json()
     assert (after["state"], after["lost"]) == ("in_use", None)

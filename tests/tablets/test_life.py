@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import event, func, select
 
 from enrollment.facts import facts_for
+from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, Town
 from enrollment.tablets import custody, desk, incidents, pairs
@@ -19,6 +21,7 @@ from enrollment.tablets.errors import (
     NotFree,
     NotOrdered,
     OnHold,
+    OtherTown,
     PupilHasTablet,
     RequestReused,
     SamePerson,
@@ -30,13 +33,26 @@ from enrollment.tablets.errors import (
 )
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import AccessoryKind as A
-from enrollment.tablets.models import Agreement, Cause, Condition, Incident, Loan, LoanAccessory, PairAct, Tablet
+from enrollment.tablets.models import (
+    Agreement,
+    Cause,
+    Condition,
+    Incident,
+    IncidentKind,
+    Loan,
+    LoanAccessory,
+    PairAct,
+    Reporter,
+    Tablet,
+)
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.once import purge
 from enrollment.tablets.rules import ALLOWED, GONE
 from mdm.care import custody as acts
+from mdm.care import finding
 from mdm.care import service as care
 from mdm.care.contact import silent_since, watch
+from mdm.care.errors import CallBackNeeded, ScanNeeded
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
 from mdm.kit.audit import AuditEvent
 from mdm.kit.clock import ManualClock
@@ -104,6 +120,42 @@ def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> 
             custody.order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
         with pytest.raises(Forbidden):
             custody.order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
+
+
+def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, other = world.town(), world.town("Là-Bas")
+        technician = _person(town, Role.TECHNICIAN)
+        both = Actor(uuid4(), "somebody", (Grant(Role.TECHNICIAN, town.id), Grant(Role.TECHNICIAN, other.id)))
+        custody.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
+        custody.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
+        for text in ("DMPX0001", " dmpx0001\r\n", "\x1dDMPX0001\x04", "https://mdm.test/t/dmpx0001", "\ufeffDMPX0001"):
+            assert custody.scanned(work, technician, town.id, text).serial == "DMPX0001"
+        assert custody.scanned(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"  # exactly, before the box's S
+        assert custody.scanned(work, technician, town.id, "SSX77").serial == "SX77"
+        for text in ("", "é", "DM PX", "DMPX\x000001", "../..", "a" * 500, "%", "_MPX0001"):
+            with pytest.raises(UnknownScan):
+                custody.scanned(work, technician, town.id, text)
+        with pytest.raises(OtherTown):
+            custody.scanned(work, both, town.id, "DMPX0009")
+        with pytest.raises(OtherTown):
+            custody.bench(work, both, town.id, "DMPX0009")
+        with pytest.raises(NotOrdered):
+            custody.bench(work, technician, town.id, "DMPX0009")
+        with pytest.raises(Invalid):
+            custody.bench(work, technician, town.id, "DMPX0001", "é")
+        for reference in ("", "a\x00", "x" * 61):
+            with pytest.raises(Invalid):
+                custody.order(work, technician, town.id, ["DMPX0011"], reference)
+
+
+def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, [child, _] = _class(world)
+        loan = custody.hand_over(work, SYSTEM, _stocked(world, town), child.id, Handing(stays=True))
+        assert (loan.agreement, child.take_home) == (Agreement.REFUSED, False)
 
 
 def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
@@ -225,11 +277,79 @@ def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
     with runtime.work() as work:
         tablet = work.session.get_one(Tablet, tablet.id)
         care.mark_lost(work, helpdesk, tablet.id, "bus 189")
-        acts.report_theft(work, helpdesk, tablet.id, "2026/1234", date(2026, 11, 23))
         [incident] = work.session.scalars(select(Incident)).all()
+        with pytest.raises(CallBackNeeded):
+            care.lift(work, helpdesk, tablet.id, "somebody says so")
+        acts.report_theft(work, helpdesk, tablet.id, "2026/1234", date(2026, 11, 23))
         assert (tablet.state, incident.receipt_number) == (S.STOLEN, "2026/1234")
-        care.lift(work, helpdesk, tablet.id, "brought back")
+        with pytest.raises(ScanNeeded):
+            care.lift(work, helpdesk, tablet.id, "brought back", called_back=True)
+        with pytest.raises(Forbidden):
+            finding.found(work, helpdesk, town.id, tablet.tag, Condition.GOOD)
+        finding.found(work, _person(town, Role.TECHNICIAN), town.id, tablet.tag, Condition.GOOD)
         assert (tablet.state, incident.closed_at) == (S.IN_USE, work.now)
+        with pytest.raises(WrongState):
+            finding.found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
+
+
+def test_a_loss_is_told_by_whom_where_and_when_and_ends_with_a_call_back(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, [child, _] = _class(world)
+        tablet, helpdesk = _in_use(work, world, town, child), _person(town, Role.HELPDESK)
+        told = Account("oubliée", reporter=Reporter.GUARDIAN, place="bus 189", happened_on=date(2026, 11, 20))
+        care.mark_lost(work, helpdesk, tablet.id, "oubliée", told=told)
+        [incident] = desk.incidents_of(work, helpdesk, town.id, IncidentKind.LOSS, is_open=True, after=None, limit=10)
+        assert (incident.reporter, incident.place, incident.happened_on) == (Reporter.GUARDIAN, "bus 189", date(2026, 11, 20))
+        stranger = _person(world.town(), Role.TOWN_ADMIN)
+        assert desk.incidents_of(work, stranger, town.id, None, is_open=None, after=None, limit=10) == []
+        care.lift(work, helpdesk, tablet.id, "under the bed", called_back=True)
+        assert (tablet.state, incident.closed_at) == (S.IN_USE, work.now)
+
+
+def test_incidents_are_listed_by_pages_newest_first(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, children = _class(world, size=5)
+        ids = [_in_use(work, world, town, child).id for child in children]
+    for number, tablet_id in enumerate(ids):
+        if number % 2:
+            clock.advance(timedelta(minutes=1))
+        with runtime.work() as work:
+            incidents.break_(work, SYSTEM, work.session.get_one(Tablet, tablet_id), Account("tombée", Cause.DROP))
+    with runtime.work() as work:
+        seen: list[UUID] = []
+        while page := desk.incidents_of(work, SYSTEM, town.id, None, is_open=True, after=seen[-1] if seen else None, limit=2):
+            seen += [row.id for row in page]
+        whole = desk.incidents_of(work, SYSTEM, town.id, None, is_open=None, after=None, limit=50)
+        assert seen == [row.id for row in whole]
+        assert len(seen) == 5
+
+
+def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, [child, _] = _class(world)
+        gone, old = _in_use(work, world, town, child), _stocked(world, town)
+        key = rsa.generate_private_key(65537, 2048).public_key()
+        identity.ensure_authority(work)
+        certificate = identity.issue(work, identity.Holder(tablet_id=gone.id), key, None)
+        channel = DeviceEnrollment(
+            town_id=town.id, tablet_id=old.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
+            fingerprint="0" * 64, topic="t", authenticated_at=work.now,
+        )  # fmt: skip
+        work.session.add(channel)
+        asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
+        care.mark_lost(work, asker, gone.id, "gone")
+        request = acts.ask_pair(work, asker, gone.id, PairAct.WRITE_OFF, "gone")
+        pairs.approve(work, approver, request.id, decision="burnt")
+        assert certificate.revoked_at == work.now
+        custody.retire(work, asker, old, "six years old")
+        assert channel.ended_at is None  # it may still be told to erase itself
+        acts.dispose(work, asker, old.id, wipe_proof="E-77", waste_slip="B-1")
+        assert channel.state is EnrollmentState.RETIRED
+        back = finding.found(work, asker, town.id, gone.serial, Condition.WORN)
+        assert back.state is S.FOUND
 
 
 def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Runtime) -> None:

@@ -9,10 +9,11 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from enrollment.identity import keys
 from enrollment.identity import service as identity
 from enrollment.identity.ca import Authority, authorities, ensure_authority
 from enrollment.identity.errors import ChallengeRefused
-from enrollment.identity.models import DeviceCertificate
+from enrollment.identity.models import DeviceCertificate, IdentityPath
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.scep import wire
 from enrollment.identity.scep.ciphers import Cipher
@@ -57,12 +58,13 @@ def _grant(work: Work, message: PkiMessage, authority: Authority) -> Granted:
         return Granted(_renew(work, message, request), request.cipher)
     if request.cipher is Cipher.DES and not work.settings.scep_allow_single_des:
         raise ScepFailure(FailInfo.BAD_ALG, "single DES")
-    if identity.fingerprint_of_key(message.signer_key) != identity.fingerprint_of_key(request.key):
+    if keys.fingerprint(message.signer_key) != keys.fingerprint(request.key):
         raise ScepFailure(FailInfo.BAD_REQUEST, "the request's key is not the signer's")
     if not request.challenge:
         raise ScepFailure(FailInfo.BAD_REQUEST, "no challenge")
     try:
-        return Granted(identity.redeem(work, request.challenge, request.key, message.transaction_id), request.cipher)
+        challenge = identity.challenge_of(work, request.challenge, IdentityPath.SCEP)
+        return Granted(identity.redeem(work, challenge, request.key, message.transaction_id), request.cipher)
     except ChallengeRefused:
         raise ScepFailure(FailInfo.BAD_REQUEST, "challenge") from None
 
@@ -76,7 +78,7 @@ def _renew(work: Work, message: PkiMessage, request: Request) -> DeviceCertifica
         raise ScepFailure(FailInfo.BAD_CERT_ID, "revoked")
     if current.not_after <= work.now or current.not_before > work.now:
         raise ScepFailure(FailInfo.BAD_TIME, "not in its time")
-    wanted = identity.fingerprint_of_key(request.key)
+    wanted = keys.fingerprint(request.key)
     for made in IdentityRepository(work.session).by_transaction(message.transaction_id):
         if made.key_sha256 == wanted and made.tablet_id == current.tablet_id:
             return made  # the same request again, its answer was lost

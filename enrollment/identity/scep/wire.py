@@ -8,12 +8,12 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from asn1crypto import algos, cms, core, x509
-from asn1crypto.csr import CertificationRequest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from enrollment.identity import csr
 from enrollment.identity.ca import Authority
 from enrollment.identity.scep.ciphers import Cipher, open_envelope, seal_envelope
 
@@ -174,17 +174,12 @@ def open_request(message: PkiMessage, authority: Authority) -> Request:
     except Exception as error:  # one answer, whatever went wrong: PKCS#1 v1.5 is a padding oracle
         raise ScepFailure(FailInfo.BAD_MESSAGE_CHECK, "envelope") from error
     try:
-        request = CertificationRequest.load(plain)
-        info = request["certification_request_info"]
-        key = rsa_key(info["subject_pk_info"].dump())
-        algorithm = _HASHES[request["signature_algorithm"].hash_algo]
-        key.verify(request["signature"].native, info.dump(), padding.PKCS1v15(), algorithm)
-        challenge = next((a["values"][0].native for a in info["attributes"] if a["type"].native == "challenge_password"), None)
-    except ScepFailure:
-        raise
-    except Exception as error:  # as above: a damaged request shows itself in many ways
-        raise ScepFailure(FailInfo.BAD_REQUEST, f"request: {type(error).__name__}") from error
-    return Request(key, challenge, cipher)
+        request = csr.read(plain)
+    except csr.BadRequest as error:
+        raise ScepFailure(FailInfo.BAD_REQUEST, f"request: {error}") from error
+    if not isinstance(request.key, rsa.RSAPublicKey):
+        raise ScepFailure(FailInfo.BAD_ALG, "not an RSA key")
+    return Request(request.key, request.challenge, cipher)
 
 
 def success(message: PkiMessage, authority: Authority, certificate_der: bytes, cipher: Cipher) -> bytes:

@@ -22,7 +22,7 @@ MAX_COLUMNS = 100
 
 def require_author_somewhere(actor: Actor, town_id: UUID) -> None:
     """Refuse early who may import nowhere in the town; each school is checked once it is known."""
-    if not actor.everywhere and town_id not in actor.towns(Permission.ROSTER):
+    if not actor.may_somewhere(Permission.ROSTER, town_id):
         raise Forbidden(permission=Permission.ROSTER.value)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enrollment.tablets.models import AccessoryKind
 from mdm.kit.words import Words
 
 SHEET: dict[str, Words] = {
     "title": Words(fr="Remise des tablettes", en="Handover of tablets"),
     "loan": Words(fr="Prêt d'une tablette", en="Loan of a tablet"),
     "pupil": Words(fr="Élève", en="Pupil"),
+    "write": Words(fr="nom à écrire à la main", en="name to write by hand"),
     "tag": Words(fr="Étiquette", en="Tag"),
     "agreed": Words(fr="Convention", en="Agreement"),
     "handed": Words(fr="Remise", en="Handed over"),
@@ -16,17 +16,19 @@ SHEET: dict[str, Words] = {
     "where": Words(fr="Usage", en="Use"),
     "home": Words(fr="à l'école et à la maison", en="at school and at home"),
     "school_only": Words(fr="à l'école seulement", en="at school only"),
+    "return": Words(fr="Retour d'une tablette", en="Return of a tablet"),
+    "back": Words(fr="Rendu avec la tablette", en="Given back with it"),
+    "condition": Words(fr="État", en="Condition"),
+    "conditions": Words(fr="comme neuve  /  bon  /  usée  /  abîmée", en="as new  /  good  /  worn  /  damaged"),
+    "giver": Words(fr="Remise par : date et signature", en="Given back by: date and signature"),
+    "delivery": Words(fr="Livraison", en="Delivery"),
+    "serial": Words(fr="Numéro de série", en="Serial number"),
+    "state": Words(fr="État", en="State"),
+    "unpacked": Words(fr="Vue", en="Seen"),
     "accessories": Words(fr="Remis avec la tablette", en="Handed over with it"),
     "care": Words(fr="En prendre soin", en="Taking care of it"),
     "guardian": Words(fr="Responsable légal : nom, date et signature", en="Guardian: name, date and signature"),
     "agent": Words(fr="Pour la ville : date et signature", en="For the town: date and signature"),
-}
-ACCESSORIES: dict[AccessoryKind, Words] = {
-    AccessoryKind.COVER: Words(fr="coque", en="cover"),
-    AccessoryKind.KEYBOARD: Words(fr="clavier", en="keyboard"),
-    AccessoryKind.CHARGER: Words(fr="chargeur", en="charger"),
-    AccessoryKind.CABLE: Words(fr="câble", en="cable"),
-    AccessoryKind.PEN: Words(fr="stylet", en="pen"),
 }
 RULES: tuple[Words, ...] = (
     Words(fr="Je garde la tablette dans sa coque et je la transporte à plat.", en="I keep the tablet in its cover and carry it flat."),

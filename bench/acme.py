@@ -1,0 +1,111 @@
+"""`python -m bench.acme`: enrolments per second by SCEP and by ACME with attestation, in one run on one server and PostgreSQL."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from bench.__main__ import _database, _machine, _progress, _settle
+from bench.serving import PUBLIC_URL, Serving, serving
+from enrollment.identity import service as identity
+from enrollment.identity import tls
+from enrollment.joining.profiles import automated_profile
+from enrollment.places.models import Town
+from enrollment.tablets.models import Tablet, TabletState
+from mdm.composition import compose
+from mdm.kit.migrate import upgrade
+from mdm.kit.settings import Acme, Settings
+from mdm.kit.work import Runtime
+from mdm.push.certificates import active_topic, ensure_simulated_certificate
+from mdm.simulator import Attester, Hardware, SimulatedTablet
+from mdm.simulator.identity import ReusedKeys
+
+Waiting = list[tuple[Hardware, bytes]]
+
+
+def main() -> None:
+    """Measure both, in turns, so that a busy machine slows both."""
+    parser = argparse.ArgumentParser(prog="python -m bench.acme")
+    parser.add_argument("--enrolments", type=int, default=200, help="of each path and round")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    _machine()
+    attester = Attester()
+    with _database("postgresql") as (folder, url, pid):
+        roots = folder / "roots.pem"
+        roots.write_bytes(attester.root_pem)
+        os.environ |= {"CARTABLE_ACME": Acme.REQUIRED.value, "CARTABLE_ATTESTATION_ROOTS": str(roots)}
+        runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
+        upgrade(runtime.engine)
+        with runtime.work() as work:
+            identity.ensure_authority(work)
+            ensure_simulated_certificate(work)
+            tls.ensure_server_certificate(work, ["localhost"])
+        print(
+            "\n| path | count | seconds | per second | server ms | database ms | statements | commits |\n|---|---|---|---|---|---|---|---|"
+        )
+        rates: dict[str, list[float]] = {"SCEP": [], "ACME": []}
+        with serving(folder, url, pid, https=True) as server:
+            for number in range(asked.rounds):
+                for name, attests in (("SCEP", False), ("ACME", True)):
+                    _progress(f"profiles for round {number + 1}, {name}")
+                    waiting = _profiles(runtime, asked.enrolments, attests=attests)
+                    _settle(runtime)
+                    rates[name].append(_measure(server, name, waiting, attester, runtime.settings.secrets_dir / "tls-ca.pem"))
+        runtime.engine.dispose()
+    ratios = [acme / scep for acme, scep in zip(rates["ACME"], rates["SCEP"], strict=True)]
+    print(f"\nACME to SCEP, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+
+
+def _profiles(runtime: Runtime, count: int, *, attests: bool) -> Waiting:
+    """Tablets of the inventory, and the enrolment profile of each as the Setup Assistant gets it."""
+    with runtime.work() as work:
+        town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix=uuid4().hex[:4].upper())
+        work.session.add(town)
+        work.session.flush()
+        made = []
+        for number in range(count):
+            hardware = Hardware.made_from(town.slug, number)
+            tablet = Tablet(
+                town_id=town.id, serial=hardware.serial, tag=f"{town.tag_prefix}-{number:05d}", state=TabletState.PREPARED,
+                created_at=work.now,
+            )  # fmt: skip
+            work.session.add(tablet)
+            work.session.flush()
+            made.append((hardware, automated_profile(work, tablet.id, active_topic(work), udid=hardware.udid, attests=attests)))
+        return made
+
+
+def _measure(server: Serving, name: str, waiting: Waiting, attester: Attester, ca: Path) -> float:
+    count, before, started = len(waiting), server.cost(), time.perf_counter()
+    asyncio.run(_all(waiting, attester, ca))
+    took = time.perf_counter() - started
+    cost = server.cost() - before
+    print(
+        f"| {name} | {count} | {took:.2f} | {count / took:,.1f} | {1000 * cost.server_cpu / count:.1f} | "
+        f"{1000 * cost.database_cpu / count:.1f} | {cost.statements / count:.1f} | {cost.commits / count:.1f} |",
+        flush=True,
+    )
+    return count / took
+
+
+_KEYS = ReusedKeys(16)
+
+
+async def _all(waiting: Waiting, attester: Attester, ca: Path) -> None:
+    """Identity, Authenticate and TokenUpdate of all, 32 at a time. RSA keys were made beforehand, elliptic ones are made."""
+    room = asyncio.Semaphore(32)
+
+    async def one(hardware: Hardware, profile: bytes) -> None:
+        async with room, SimulatedTablet(PUBLIC_URL, ca=ca, hardware=hardware, attester=attester, keys=_KEYS) as tablet:
+            await tablet.enrol(profile)
+
+    await asyncio.gather(*(one(hardware, profile) for hardware, profile in waiting))
+
+
+if __name__ == "__main__":
+    main()

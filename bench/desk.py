@@ -1,0 +1,155 @@
+"""`python -m bench.desk`: classes of thirty at the desk by API, as one technician does it: bench, handover, swaps, returns.
+
+One connection, one request after the other, as at a table: what is measured is the wait of the person who scans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+
+from bench.__main__ import _database, _machine, _progress, _settle
+from bench.serving import PORT, Serving, serving
+from enrollment.people.models import Pupil, PupilState
+from enrollment.places.models import Level, School, SchoolClass
+from enrollment.places.service import create_town
+from enrollment.tablets.models import Tablet, TabletState
+from enrollment.tablets.rules import next_tag
+from mdm.accounts import service as accounts
+from mdm.composition import compose
+from mdm.kit.migrate import upgrade
+from mdm.kit.scope import SYSTEM, Role
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime
+
+SIZE = 30
+PASSWORD = "a password for the bench only"
+HEADER = (
+    "| act | tablets | requests/tablet | p50 ms | p99 ms | server ms/tablet | statements/request |\n|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(slots=True)
+class Class:
+    """Thirty children and the tablets that wait for them."""
+
+    class_id: UUID
+    pupils: list[UUID] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    """Measure on each database."""
+    parser = argparse.ArgumentParser(prog="python -m bench.desk")
+    parser.add_argument("--databases", default="postgresql,sqlite")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--fleet", type=int, default=4000, help="tablets of the town that are not at the table")
+    asked = parser.parse_args()
+    _machine()
+    for database in asked.databases.split(","):
+        with _database(database) as (folder, url, pid):
+            _measure(database, folder, url, pid, asked.classes, asked.fleet)
+
+
+def _measure(database: str, folder: Path, url: str, pid: int | None, count: int, fleet: int) -> None:
+    runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
+    upgrade(runtime.engine)
+    _progress("seeding")
+    town_id, classes = _seed(runtime, count, fleet)
+    _settle(runtime)
+    print(f"\n### {database}, {count} classes of {SIZE} in a town of {fleet + count * SIZE:,} tablets\n\n{HEADER}")
+    with serving(folder, url, pid) as server, httpx.Client(base_url=f"http://127.0.0.1:{PORT}/api/v1", timeout=30) as client:
+        answer = client.post("/sign-in", json={"login": "bench", "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        town = f"/towns/{town_id}"
+        whole = [(pupil, tag) for each in classes for pupil, tag in zip(each.pupils, each.tags, strict=True)]
+        serials = [f"ORDER{number:07d}" for number in range(len(whole))]
+        client.post(f"{town}/tablet-orders", json={"reference": "BENCH", "serials": serials}).raise_for_status()
+
+        def table(each: Class) -> httpx.Response:
+            return client.get(f"/classes/{each.class_id}/table")
+
+        def give(body: dict[str, Any]) -> httpx.Response:
+            return client.post(f"{town}/handover", json=body)
+
+        def post(path: str, body: dict[str, Any]) -> httpx.Response:
+            return client.post(f"{town}/{path}", json={"request_id": str(uuid4()), **body})
+
+        _line(server, "bench: one scan", serials, lambda serial: post("bench", {"serial": serial}))
+        _line(server, "table of a class (once a class)", classes, table, per=SIZE)
+        said = {"signed_by": "voir la feuille", "accessories": ["cover", "charger", "cable"]}
+        handovers = [{"request_id": str(uuid4()), "scan": tag, "pupil_id": str(pupil), **said} for pupil, tag in whole]
+        _line(server, "handover: one scan", handovers, give)
+        _line(server, "the same sent again, its answer was lost", handovers, give)
+        pairs = list(zip(whole[::2], whole[1::2], strict=True))
+        _line(server, "swap: two scans", pairs, lambda two: post("swaps", {"first": two[0][1], "second": two[1][1]}))
+        _line(
+            server, "return: one scan", whole, lambda pair: post("returns", {"scan": pair[1], "accessories": ["cover", "cable"]})
+        )
+    runtime.engine.dispose()
+
+
+def _line(server: Serving, name: str, things: Iterable[Any], act: Callable[[Any], httpx.Response], per: int = 1) -> None:
+    before, times = server.cost(), []
+    for thing in things:
+        started = time.perf_counter()
+        answer = act(thing)
+        times.append(1000 * (time.perf_counter() - started))
+        answer.raise_for_status()
+    cost = server.cost() - before
+    times.sort()
+    tablets = len(times) * per
+    print(
+        f"| {name} | {tablets} | {len(times) / tablets:.2f} | {median(times):.1f} | {times[int(0.99 * (len(times) - 1))]:.1f} "
+        f"| {1000 * cost.server_cpu / tablets:.1f} | {cost.statements / len(times):.1f} |",
+        flush=True,
+    )
+
+
+def _seed(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[Class]]:
+    with runtime.work() as work:
+        town = create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+        school = School(town_id=town.id, uai="0929001J", name="École de la mesure")
+        work.session.add(school)
+        work.session.flush()
+        account = accounts.create_account(
+            work, SYSTEM, login="bench", display_name="bench", password=PASSWORD, role=Role.TECHNICIAN, town_id=town.id
+        )
+        account.must_change_password = False
+        classes, tag = [], None
+        for number in range(count):
+            row = SchoolClass(
+                town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"Classe {number}", label_key=f"C{number}"
+            )
+            work.session.add(row)
+            work.session.flush()
+            made = Class(row.id)
+            for child in range(SIZE):
+                pupil = Pupil(
+                    town_id=town.id, school_id=school.id, class_id=row.id, level=Level.CE2, last_name=f"Nom{child}", first_name="A",
+                    name_hash=f"{number * SIZE + child:064d}", state=PupilState.ACTIVE,
+                )  # fmt: skip
+                work.session.add(pupil)
+                work.session.flush()
+                made.pupils.append(pupil.id)
+            classes.append(made)
+        for number in range(fleet + count * SIZE):
+            tag = next_tag("M", tag)
+            work.session.add(
+                Tablet(town_id=town.id, serial=f"SEED{number:08d}", tag=tag, state=TabletState.STOCK, created_at=work.now)
+            )
+            if number < count * SIZE:
+                classes[number // SIZE].tags.append(tag)
+        return town.id, classes
+
+
+if __name__ == "__main__":
+    main()

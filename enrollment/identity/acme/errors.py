@@ -1,0 +1,62 @@
+"""Problems as ACME clients read them (RFC 8555 section 6.7): a type, a status, a sentence for the log of the client."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+URN = "urn:ietf:params:acme:error:"
+
+
+class Kind(Enum):
+    """Type and HTTP status of a problem."""
+
+    ACCOUNT_DOES_NOT_EXIST = ("accountDoesNotExist", 400)
+    ALREADY_REVOKED = ("alreadyRevoked", 400)
+    BAD_ATTESTATION = ("badAttestationStatement", 400)
+    BAD_CSR = ("badCSR", 400)
+    BAD_NONCE = ("badNonce", 400)
+    BAD_PUBLIC_KEY = ("badPublicKey", 400)
+    BAD_REVOCATION_REASON = ("badRevocationReason", 400)
+    BAD_SIGNATURE_ALGORITHM = ("badSignatureAlgorithm", 400)
+    MALFORMED = ("malformed", 400)
+    NOT_FOUND = ("malformed", 404)
+    WRONG_METHOD = ("malformed", 405)
+    KEY_IN_USE = ("malformed", 409)
+    TOO_LARGE = ("malformed", 413)
+    WRONG_MEDIA_TYPE = ("malformed", 415)
+    ORDER_NOT_READY = ("orderNotReady", 403)
+    RATE_LIMITED = ("rateLimited", 429)
+    REJECTED_IDENTIFIER = ("rejectedIdentifier", 403)
+    UNAUTHORIZED = ("unauthorized", 403)
+    DEACTIVATED = ("unauthorized", 401)  # RFC 8555 section 7.3.6 asks for 401
+    UNSUPPORTED_IDENTIFIER = ("unsupportedIdentifier", 400)
+
+    @property
+    def urn(self) -> str:
+        """The problem's `type`."""
+        return URN + self.value[0]
+
+
+class Problem(Exception):
+    """A request that is refused. `more` goes into the document as it is, `location` into the header of that name."""
+
+    def __init__(self, kind: Kind, detail: str, *, location: str | None = None, **more: object) -> None:
+        super().__init__(f"{kind.name.lower()}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.location = location
+        self.more = more
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.kind.value[1])
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The problem document (RFC 7807)."""
+        return {"type": self.kind.urn, "detail": self.detail, "status": self.status, **self.more}
+
+
+class BadAttestation(Exception):
+    """The attestation object does not prove what it should; the message says why, for the log and the client."""

@@ -1,0 +1,71 @@
+"""Tables of the ACME server: accounts, orders, spent nonces. None outlives its use: `service.purge`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mdm.kit.db import Base, EnumText, SealedText, Utc
+from mdm.kit.ids import new_id
+
+
+class AcmeAccount(Base):
+    """A key that has introduced itself. No contact is kept: whoever brings a client identifier needs no name."""
+
+    __tablename__ = "acme_account"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    thumbprint: Mapped[str] = mapped_column(String(43), unique=True)
+    jwk: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    deactivated_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class OrderState(StrEnum):
+    """How far an order has come (RFC 8555 section 7.1.6). Its one authorization and that one's challenge follow it."""
+
+    PENDING = "pending"
+    READY = "ready"
+    VALID = "valid"
+    INVALID = "invalid"
+    WITHDRAWN = "withdrawn"  # its authorization was deactivated by the client
+
+
+class AcmeOrder(Base):
+    """An order with its one authorization and its one challenge: an order names one identifier, and there is one way to
+    prove it. `serial` to `sep_version` are set when the attestation was sound, `key_sha256` also when it only named the key.
+    """
+
+    __tablename__ = "acme_order"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("acme_account.id"), index=True)
+    challenge_id: Mapped[UUID] = mapped_column(ForeignKey("scep_challenge.id"), index=True)
+    identifier: Mapped[str] = mapped_column(SealedText("acme_order.identifier"))
+    token: Mapped[str] = mapped_column(String(43))
+    state: Mapped[OrderState] = mapped_column(EnumText(OrderState), default=OrderState.PENDING)
+    validated_at: Mapped[datetime | None] = mapped_column(Utc)
+    problem: Mapped[str | None] = mapped_column(String(160))
+    key_sha256: Mapped[str | None] = mapped_column(String(64))
+    serial: Mapped[str | None] = mapped_column(String(64))
+    udid: Mapped[str | None] = mapped_column(String(64))
+    os_version: Mapped[str | None] = mapped_column(String(24))
+    sep_version: Mapped[str | None] = mapped_column(String(24))
+    certificate_id: Mapped[UUID | None] = mapped_column(ForeignKey("device_certificate.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (Index("ix_acme_order_expires_at", "expires_at"),)
+
+
+class AcmeNonce(Base):
+    """A nonce that was used, kept until it would not be accepted anyway."""
+
+    __tablename__ = "acme_nonce"
+
+    value: Mapped[str] = mapped_column(String(43), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(Utc, index=True)

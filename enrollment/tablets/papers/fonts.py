@@ -1,0 +1,48 @@
+"""Fonts for names in any script: where they are found, and which names no font of this machine can show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+import typst
+
+#: Fonts that come as Python packages (`fontpkg-noto-sans-tamil`…) announce themselves here; system fonts are found anyway.
+GROUP = "fontpkg.family"
+#: Archivable PDF: a glyph that is missing is an error instead of an empty box.
+STANDARD: Final = "a-2b"
+_PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told"))).join(linebreak())'
+
+
+@cache
+def available() -> typst.Fonts:
+    """The fonts of this machine, looked for once: the system's, those of font packages, and the few inside typst."""
+    folders = []
+    for found in entry_points(group=GROUP):
+        if found.dist is not None:
+            folders.append(str(found.dist.locate_file(found.module.replace(".", "/"))))
+    return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True, font_paths=folders)
+
+
+def unshowable(texts: Collection[str]) -> set[str]:
+    """Those of `texts` for which a glyph is missing on this machine."""
+    wanted = {text for text in texts if not text.isascii()}
+    if not wanted or _shows(wanted):
+        return set()
+    return {text for text in wanted if not _shows({text})}
+
+
+def _shows(texts: Collection[str]) -> bool:
+    try:
+        typst.compile(
+            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=available(),
+            sys_inputs={"told": json.dumps(sorted(texts), ensure_ascii=False)},
+        )  # fmt: skip
+    except typst.TypstError as error:
+        if "could not be displayed" in str(error):
+            return False
+        raise
+    return True

@@ -1,0 +1,58 @@
+"""A town at handover day: a class of thirty with invented names, tablets ready on the bench, an order that waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from enrollment.places.models import Level
+from enrollment.tablets import custody
+from enrollment.tablets.models import TabletState
+from mdm.kit.scope import SYSTEM
+from mdm.kit.work import Runtime
+from tests.support.world import World
+
+FIRST = (
+    "Adèle", "Basile", "Célestine", "Désiré", "Élise", "Fantine", "Gaspard", "Hawa", "Ilan", "Joséphine", "Kenza", "Léonard", "Maëlys",
+    "Noé", "Octavie", "Prune", "Quentin", "Rayan", "Salomé", "Tiago", "Ulysse", "Violette", "Wassim", "Xavier", "Yaëlle", "Zoé",
+    "Zoé", "Martin", "Martine", "محمد",
+)  # fmt: skip
+LAST = (
+    "Abricotier", "Belletoile", "Craiebleue", "Dunord", "Étourneau", "Faucheux", "Grandpré", "Hautbois", "Islette", "Jolivet",
+    "Kerbihan", "Lavandier", "Mirabelle", "Noisetier", "Orangeraie", "Pommeraie", "Quatrevents", "Roseraie", "Sablière", "Tilleul",
+    "Ursuline", "Verger", "Wagonnet", "Xylophone", "Yole", "Zéphyr", "Zéphyr", "Vannier", "Vannier", "علي",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeskWorld:
+    """What a test needs to know of it."""
+
+    town_id: UUID
+    class_id: UUID
+    pupil_ids: list[UUID]
+    tags: list[str]
+    serials: list[str]
+
+
+def desk_world(runtime: Runtime, *, size: int = 30, ordered: int = 6) -> DeskWorld:
+    """One child in ten stays at school with the tablet, by the wish of the family."""
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        school_class = world.school_class(world.school(town, "École Jules-Verne"), "CE1-CE2 Mme Exemple")
+        pupils = []
+        for number in range(size):
+            level = Level.CE1 if number % 2 else Level.CE2
+            pupil = world.pupil(school_class, level, last=LAST[number % 30], first=FIRST[number % 30])
+            pupil.take_home = number % 10 != 4
+            pupils.append(pupil)
+        tags = []
+        for _ in range(size):
+            tablet = world.tablet(town)
+            tablet.state = TabletState.STOCK
+            tags.append(tablet.tag)
+        serials = [f"DMPX{number:05d}{str(town.id)[:3]}".upper() for number in range(ordered)]
+        if serials:
+            custody.order(work, SYSTEM, town.id, serials, "BC-2026-17")
+        return DeskWorld(town.id, school_class.id, [pupil.id for pupil in pupils], tags, serials)

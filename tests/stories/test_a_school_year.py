@@ -1,0 +1,371 @@
+"""A whole year of one town, over real HTTPS with simulated tablets, on an accelerated clock: order, bench, September, a loss, a
+breakage with a loaner, a swap, a move, the passage to the next year, and the return of the tablets of CM2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Engine, func, select
+
+from enrollment.tablets.models import Loan
+from mdm.kit import audit
+from mdm.kit.clock import ManualClock
+from mdm.kit.scope import Role
+from mdm.simulator import SimulatedTablet
+from mdm.worker.schedule import HOUSEKEEPING
+from tests.conftest import KEYRING
+from tests.joining.test_automated import Factory
+from tests.people.files import ONDE, onde_line, text_file
+from tests.support.server import LiveServer, live_server
+from tests.support.world import World, uai
+
+PARIS = ZoneInfo("Europe/Paris")
+#: (family name, first name, level, class, number of the class)
+FIRST_SCHOOL = (
+    ("EL HADJ", "Zoé", "CE2", "CE2  A", "77"),
+    ("NGUYEN", "A", "CE2", "CE2  A", "77"),
+    ("D'ARTAGNAN-LE GOFF", "Élise-Anaïs", "CM2", "CM2 B", "78"),
+    ("MARTIN", "Martine", "CM2", "CM2 B", "78"),
+)
+People = tuple[tuple[str, str, str, str, str], ...]
+BORN = {"NGUYEN": "14/07/2018", "MARTIN": "03/03/2017"}
+NAMES = ("EL HADJ", "NGUYEN", "ARTAGNAN", "Élise", "Martine", "MARTIN", "Zoé")
+
+
+def _next_september() -> int:
+    today = datetime.now(PARIS).date()
+    return today.year + (today >= date(today.year, 6, 1))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def factory() -> Factory:
+    return Factory()
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path, clock: ManualClock, factory: Factory) -> Iterator[LiveServer]:
+    anchors = tmp_path / "anchors.pem"
+    anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
+    with live_server(
+        engine, KEYRING, tmp_path / "data", clock, token_minutes=3_000_000, device_anchors=anchors, certificate_days=398
+    ) as running:
+        yield running
+
+
+class Year:
+    """The town, its people, its tablets by their serial number, and the clock."""
+
+    def __init__(self, server: LiveServer, clock: ManualClock, factory: Factory) -> None:
+        self.server, self.clock, self.factory, self.start = server, clock, factory, _next_september()
+        with server.runtime.work() as work:
+            self.town_id = World(work).town().id
+        self.town = str(self.town_id)
+        self.school: dict[str, Any] = {}
+        self.other: dict[str, Any] = {}
+        self.admin = self._person(Role.TOWN_ADMIN, "admin")
+        self.second = self._person(Role.TOWN_ADMIN, "second")
+        self.technician = self._person(Role.TECHNICIAN, "technician")
+        self.helpdesk = self._person(Role.HELPDESK, "helpdesk")
+        self.tablets: dict[str, SimulatedTablet] = {}
+
+    def _person(self, role: Role, login: str) -> httpx.Client:
+        return self.server.client(self.town_id, role, login)
+
+    async def close(self) -> None:
+        for tablet in self.tablets.values():
+            await tablet.close()
+        for person in (self.admin, self.second, self.technician, self.helpdesk):
+            person.close()
+
+    def to(self, day: int, month: int, year: int, hour: int = 9) -> None:
+        """Go on to an hour of a day in France, with the housekeeping that the clock owes."""
+        wanted = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
+        assert wanted > self.clock.now()
+        self.clock.advance(wanted - self.clock.now())
+        for tablet in self.tablets.values():
+            tablet.device.clock.offset = self.clock.now() - datetime.now(UTC)
+        self.keep_house()
+
+    def keep_house(self) -> None:
+        for act in HOUSEKEEPING.values():
+            with self.server.runtime.work() as work:
+                act(work)
+
+    async def talk(self, *serials: str, rounds: int = 4) -> None:
+        """These tablets (all of them) are in contact."""
+        for _ in range(rounds):
+            await asyncio.to_thread(self.server.work_off)
+            for tablet in [self.tablets[s] for s in serials or self.tablets]:
+                if tablet.enrolled:
+                    await tablet.poll()
+        await asyncio.to_thread(self.server.work_off)
+        self.keep_house()
+
+    def preview(self, school: dict[str, Any], people: People) -> dict[str, Any]:
+        lines = [onde_line(n, f, level=v, label=c, number=k, born=BORN.get(n, "01/02/2018")) for n, f, v, c, k in people]
+        return dict(
+            _ok(
+                self.admin.post(
+                    "/rosters",
+                    data={"town_id": self.town, "school_uai": school["uai"]},
+                    files={"file": ("CSVExtraction.csv", text_file(ONDE, *lines))},
+                )
+            )
+        )
+
+    def roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
+        """A head sends the ONDE file of the school; it is previewed and confirmed."""
+        previewed = self.preview(school, people)
+        if previewed["needs_second"]:
+            self.admin.post(f"/rosters/{previewed['id']}/confirm")
+            _ok(self.second.post(f"/rosters/{previewed['id']}/confirm"))
+        else:
+            _ok(self.admin.post(f"/rosters/{previewed['id']}/confirm"))
+        return dict(previewed["counts"])
+
+    def child(self, name: str) -> dict[str, Any]:
+        found = _ok(self.admin.get("/pupils", params={"town_id": self.town, "q": name}))
+        assert len(found) == 1, (name, found)
+        return dict(found[0])
+
+    def tablet(self, serial: str) -> dict[str, Any]:
+        [listed] = _ok(self.helpdesk.get("/tablets", params={"q": serial}))
+        return dict(_ok(self.helpdesk.get(f"/tablets/{listed['id']}")))
+
+    def state(self, serial: str) -> str:
+        return str(self.tablet(serial)["state"])
+
+    def holder(self, serial: str) -> str | None:
+        """The pupil of the open loan."""
+        custody = _ok(self.technician.get(f"/tablets/{self.tablet(serial)['id']}/custody"))
+        held = [loan["pupil_id"] for loan in custody["loans"] if loan["closed_at"] is None]
+        assert len(held) <= 1
+        return held[0] if held else None
+
+    def desk(self, path: str, **body: Any) -> dict[str, Any]:
+        return dict(_ok(self.technician.post(f"/towns/{self.town}/{path}", json={"request_id": str(uuid4()), **body})))
+
+    def on_tablet(self, serial: str, act: str, person: httpx.Client | None = None, **body: Any) -> Any:
+        return _ok((person or self.technician).post(f"/tablets/{self.tablet(serial)['id']}/{act}", json=body))
+
+    async def out_of_the_box(self, tablet: SimulatedTablet) -> None:
+        """The Setup Assistant proves which iPad it is, and is given its enrolment profile."""
+        body = self.factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.1")
+        headers = {"Content-Type": "application/pkcs7-signature"}
+        answer = await asyncio.to_thread(
+            lambda: self.admin.post(f"{self.server.url}/join/automated", content=body, headers=headers)
+        )
+        assert answer.status_code == 200
+        await tablet.enrol(answer.content, awaiting_configuration=True)
+
+
+def _ok(answer: httpx.Response) -> Any:
+    assert answer.is_success, (answer.request.url.path, answer.status_code, answer.text[:300])
+    return answer.json() if answer.content else {}
+
+
+def test_a_year_of_a_town(server: LiveServer, clock: ManualClock, factory: Factory) -> None:
+    async def whole() -> None:
+        year = Year(server, clock, factory)
+        try:
+            await _spring_order_and_bench(year)
+            await _september(year)
+            await _a_loss(year)
+            await _a_breakage(year)
+            await _a_swap_and_a_move(year)
+            await _the_passage(year)
+            _what_remains(year)
+        finally:
+            await year.close()
+
+    asyncio.run(whole())
+
+
+async def _spring_order_and_bench(year: Year) -> None:
+    """June: an order of six. August: they are unpacked, scanned, and set themselves up."""
+    year.to(15, 6, year.start)
+    for _ in range(6):
+        tablet = SimulatedTablet(year.server.url, "", ca=year.server.ca)
+        year.tablets[tablet.serial] = tablet
+    serials = list(year.tablets)
+    ordered = _ok(year.technician.post(f"/towns/{year.town}/tablet-orders", json={"reference": "BC-17", "serials": serials}))
+    assert {row["state"] for row in ordered} == {"ordered"}
+    year.school, year.other = (
+        _ok(year.admin.post("/schools", json={"town_id": year.town, "uai": uai(number), "name": name}))
+        for number, name in ((950, "École Louise-Michel"), (951, "École Jules-Verne"))
+    )
+    year.to(26, 8, year.start)
+    for serial, tablet in year.tablets.items():
+        assert year.desk("bench", serial=serial.lower())["state"] == "prepared"
+        await year.out_of_the_box(tablet)
+    await year.talk()
+    for serial, tablet in year.tablets.items():
+        assert year.tablet(serial)["enrollment"] == "enrolled"
+        assert not tablet.device.awaiting_configuration
+        year.on_tablet(serial, "move", state="stock", why="ready for September")
+    assert (
+        year.technician.post(f"/towns/{year.town}/bench", json={"request_id": str(uuid4()), "serial": "NOTOURS1"}).status_code
+        == 404
+    )
+
+
+async def _september(year: Year) -> None:
+    """The lists come in, an app goes to a grade, and the table hands over a tablet to each child."""
+    year.to(2, 9, year.start)
+    assert year.roster(year.school, FIRST_SCHOOL)["new"] == 4
+    assert year.roster(year.school, FIRST_SCHOOL)["unchanged"] == 4
+    app = {"town_id": year.town, "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad", "app_store_id": 895485086}
+    made = _ok(year.admin.post("/apps", json=app))
+    for level in ("CE2", "CM1"):
+        bundle = _ok(year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [made["id"]]}))
+        if level == "CE2":
+            _ok(year.admin.put(f"/bundles/{bundle['id']}/levels/CE2"))
+    zoe, a, elise, martine = (year.child(name) for name in ("hadj", "nguyen", "goff", "martin"))
+    serials = list(year.tablets)
+    refused = year.technician.post(
+        f"/towns/{year.town}/handover", json={"request_id": str(uuid4()), "scan": serials[0], "pupil_id": zoe["id"]}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "agreement_missing")
+    for serial, child in zip(serials, (zoe, a, elise, martine), strict=False):
+        said = {"signed_by": "Responsable", "signed_on": f"{year.start}-09-02", "accessories": ["cover", "charger"]}
+        handed = year.desk("handover", scan=serial, pupil_id=child["id"], **said)
+        assert handed["state"] == "handed_over"
+    await year.talk()
+    assert [year.state(serial) for serial in serials] == ["in_use"] * 4 + ["stock"] * 2
+    assert year.tablet(serials[0])["level"] == "CE2"
+    assert [app["name"] for app in year.tablet(serials[0])["apps"]] == ["ScratchJr"]
+    assert year.tablet(serials[2])["apps"] == []
+
+
+async def _a_loss(year: Year) -> None:
+    """October: left in a bus, locked, brought to the town hall, scanned, and back with the child."""
+    serial = next(iter(year.tablets))
+    year.to(8, 10, year.start)
+    told = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
+    year.on_tablet(serial, "lost", year.helpdesk, **told)
+    await year.talk(serial)
+    assert (year.state(serial), year.tablets[serial].lost is not None) == ("lost", True)
+    early = year.helpdesk.post(f"/tablets/{year.tablet(serial)['id']}/lift", json={"reason": "on me l'a rendue"})
+    assert (early.status_code, early.json()["code"]) == (409, "call_back_needed")
+    year.to(12, 10, year.start)
+    found = _ok(year.technician.post(f"/towns/{year.town}/found", json={"scan": serial, "condition": "good"}))
+    assert found["state"] == "found"
+    await year.talk(serial)
+    assert (year.state(serial), year.tablets[serial].lost) == ("in_use", None)
+    assert year.holder(serial) == year.child("hadj")["id"]
+    assert _ok(year.helpdesk.get(f"/towns/{year.town}/incidents", params={"open": True})) == []
+
+
+async def _a_breakage(year: Year) -> None:
+    """November: dropped, a loaner the same day with the grade's apps, repaired, swapped back."""
+    own, spare = next(iter(year.tablets)), list(year.tablets)[4]
+    zoe = year.child("hadj")["id"]
+    year.to(16, 11, year.start)
+    incident = year.on_tablet(own, "breakage", year.helpdesk, account="tombée du bureau", cause="drop", reporter="teacher")
+    assert incident["intentional"] is None
+    year.on_tablet(own, "loaner", scan=spare)
+    await year.talk()
+    assert (year.state(own), year.state(spare), year.holder(own), year.holder(spare)) == ("broken", "loaner_out", None, zoe)
+    assert [app["name"] for app in year.tablet(spare)["apps"]] == ["ScratchJr"]
+    year.on_tablet(own, "repair", why="SAV-2031")
+    year.to(4, 12, year.start)
+    year.on_tablet(own, "repaired", why="écran, son, charge")
+    year.on_tablet(own, "settle", keep_loaner=False)
+    await year.talk()
+    assert (year.state(own), year.state(spare), year.holder(own), year.holder(spare)) == ("in_use", "stock", zoe, None)
+    assert year.tablet(spare)["apps"] == []
+
+
+async def _a_swap_and_a_move(year: Year) -> None:
+    """January: two children have exchanged their tablets. March: one of them changes school, and the tablet goes along."""
+    one, two = list(year.tablets)[:2]
+    zoe, a = year.child("hadj")["id"], year.child("nguyen")["id"]
+    year.to(14, 1, year.start + 1)
+    await year.talk()
+    year.desk("swaps", first=one, second=two)
+    assert (year.holder(one), year.holder(two)) == (a, zoe)
+    assert year.on_tablet(one, "confirm-swap")["to_confirm"] is False
+    assert year.on_tablet(two, "confirm-swap")["to_confirm"] is False
+    year.to(3, 3, year.start + 1)
+    assert year.state(one) == "absent", "seven weeks of silence"
+    await year.talk()
+    there = (("NGUYEN", "A", "CE2", "CE2 unique", "91"),)
+    both = year.preview(year.other, there)
+    assert both["counts"]["ambiguous"] == 1, "who is at two schools is for a person to decide"
+    _ok(year.admin.delete(f"/rosters/{both['id']}"))
+    left = year.roster(year.school, tuple(each for each in FIRST_SCHOOL if each[0] != "NGUYEN"))
+    assert left["left_file"] == 1
+    assert (year.state(one), year.holder(one)) == ("in_use", a), "between two schools the loan stays open"
+    assert year.roster(year.other, there)["moved_class"] == 1
+    await year.talk()
+    assert year.child("nguyen")["school_id"] == year.other["id"]
+    moved = year.tablet(one)
+    assert (moved["school_id"], moved["state"], year.holder(one)) == (year.other["id"], "in_use", a)
+
+
+async def _the_passage(year: Year) -> None:
+    """May to September: preview, ticks, tablets of leavers returned and erased, summer without alarms, the new year applied."""
+    ce2, elise_s, martine_s = list(year.tablets)[1], *list(year.tablets)[2:4]
+    elise, martine = year.child("goff")["id"], year.child("martin")["id"]
+    year.to(15, 5, year.start + 1)
+    await year.talk()
+    year.to(15, 6, year.start + 1)
+    await year.talk()  # identities past two thirds of their life are renewed on the way
+    rollover = _ok(year.admin.put(f"/towns/{year.town}/rollover"))
+    assert (rollover["counts"]["leaver"], rollover["counts"]["promoted"]) == (2, 2)
+    _ok(year.admin.post(f"/rollovers/{rollover['id']}/ticks", json={"pupil_ids": [martine], "decision": "retained"}))
+    [wanted] = _ok(year.admin.get(f"/rollovers/{rollover['id']}/to-return"))
+    assert wanted["tag"] == year.tablet(elise_s)["tag"]
+
+    year.to(25, 6, year.start + 1)
+    await year.talk()
+    returned = year.on_tablet(elise_s, "return", request_id=str(uuid4()), condition="worn", accessories=["cover"])
+    assert (returned["state"], year.holder(elise_s)) == ("returned", None)
+    year.on_tablet(elise_s, "erase", year.admin, reason="fin de CM2", ticket="RET-1")
+    await year.talk(elise_s)
+    assert year.tablets[elise_s].erased
+    year.on_tablet(elise_s, "move", state="storage", why="été")
+    year.to(3, 7, year.start + 1)
+    await year.talk()
+
+    year.to(1, 9, year.start + 1)
+    assert {year.state(serial) for serial in year.tablets} == {"in_use", "stock", "storage"}, "a summer of silence alarms nobody"
+    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] >= 3
+    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] == 0
+    await year.talk()
+    assert (year.child("hadj")["level"], year.child("martin")["level"]) == ("CM1", "CM2")
+    assert (year.holder(ce2), year.holder(martine_s)) == (year.child("hadj")["id"], martine)
+    assert year.tablet(ce2)["apps"] == [], "the apps of CE2 stay with CE2"
+    assert elise != martine
+    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/close"))["state"] == "closed"
+
+
+def _what_remains(year: Year) -> None:
+    """The trail is whole and names nobody; nobody holds two tablets."""
+    with year.server.runtime.work() as work:
+        events = work.session.scalars(select(audit.AuditEvent)).all()
+        assert audit.verify(work, year.town_id) is None
+        said = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
+        assert not [name for name in NAMES if name in said]
+        open_loans = select(func.count(), func.count(Loan.pupil_id.distinct())).where(Loan.closed_at.is_(None))
+        assert tuple(work.session.execute(open_loans).one()) == (3, 3)
+        assert {event.action for event in events} >= {
+            "tablet.state", "loan.open", "loan.swap", "loan.transfer", "tablet.mark_lost", "tablet.found",
+            "incident.open", "incident.close", "rollover.apply", "tablet.erase",
+        }  # fmt: skip
+    assert timedelta(days=365) < year.clock.now() - datetime.now(UTC)

@@ -1,0 +1,214 @@
+"""A tablet out of its box proves that its key lies in its own chip, lives with an elliptic identity, and renews the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import plistlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Engine, select
+
+from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
+from enrollment.places.models import Town
+from enrollment.tablets import custody
+from mdm.devices.models import DeviceEnrollment
+from mdm.kit.scope import SYSTEM, Role
+from mdm.kit.settings import Acme
+from mdm.protocol.commands.queries import SecurityInfo
+from mdm.queue import service as queue
+from mdm.queue.models import Command, CommandBody, CommandState
+from mdm.reconcile.service import renew
+from mdm.simulator import Attester, Habits, Hardware, Shape, SimulatedTablet
+from mdm.simulator.errors import AcmeFailed, ServerRefused
+from tests.conftest import KEYRING
+from tests.joining.test_automated import Factory
+from tests.support.server import LiveServer, live_server
+from tests.support.world import World
+
+
+@pytest.fixture(scope="module")
+def factory() -> Factory:
+    return Factory()
+
+
+@pytest.fixture(scope="module")
+def attester() -> Attester:
+    return Attester()
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path, factory: Factory, attester: Attester) -> Iterator[LiveServer]:
+    anchors, roots = tmp_path / "anchors.pem", tmp_path / "roots.pem"
+    anchors.write_bytes(factory.certificate.public_bytes(serialization.Encoding.PEM))
+    roots.write_bytes(attester.root_pem)
+    given: dict[str, Any] = {"device_anchors": anchors, "attestation_roots": roots, "acme": Acme.REQUIRED}
+    with live_server(engine, KEYRING, tmp_path / "data", **given) as running:
+        yield running
+
+
+def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
+    return replace(Hardware.made_from("attested", number), product_name=product, os_version="26.1", build="23B85")
+
+
+def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
+    with server.runtime.work() as work:
+        custody.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
+
+
+def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
+    """What the Setup Assistant is given."""
+    hardware = tablet.device.hardware
+    told = factory.says(
+        SERIAL=hardware.serial, UDID=hardware.udid, PRODUCT=hardware.product_name, VERSION=hardware.build,
+        OS_VERSION=hardware.os_version,
+    )  # fmt: skip
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
+        return client.post("/join/automated", content=told).content
+
+
+def _certificates(server: LiveServer) -> list[DeviceCertificate]:
+    with server.runtime.work() as work:
+        return list(work.session.scalars(select(DeviceCertificate).order_by(DeviceCertificate.issued_at)))
+
+
+def _town(server: LiveServer) -> UUID:
+    with server.runtime.work() as work:
+        return work.session.scalars(select(Town.id)).one()
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
+    server: LiveServer, factory: Factory, attester: Attester, shape: Shape
+) -> None:
+    asyncio.run(_life(server, factory, attester, shape))
+
+
+async def _life(server: LiveServer, factory: Factory, attester: Attester, shape: Shape) -> None:
+    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(1), attester=attester, habits=Habits(shape=shape))
+    _expect(server, tablet)
+    await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+    assert isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
+    [first] = _certificates(server)
+    assert (first.path, first.attested) == (IdentityPath.ACME, True)
+    assert first.fingerprint == tablet.identity.fingerprint
+
+    technician = server.client(_town(server), Role.TOWN_ADMIN, "admin")
+    [listed] = technician.get("/tablets").json()
+    assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
+    technician.close()
+
+    # Commands reach it, signed for by the elliptic key.
+    with server.runtime.work() as work:
+        row = work.session.scalars(select(DeviceEnrollment)).one()
+        queue.enqueue(work, SYSTEM, SecurityInfo(), [row.id])
+    talked = await tablet.poll()
+    assert "SecurityInfo" in talked.request_types
+    with server.runtime.work() as work:
+        ordered = select(Command.state).join(CommandBody, Command.body_id == CommandBody.id)
+        states = work.session.scalars(ordered.where(CommandBody.request_type == "SecurityInfo"))
+        assert states.all() == [CommandState.ACKNOWLEDGED]
+
+    # It renews by ACME, with a fresh client identifier and a fresh attestation, and goes on under the new key.
+    with server.runtime.work() as work:
+        renew(work, row.id)
+    for _ in range(2):
+        await asyncio.to_thread(server.work_off)
+        talked = await tablet.poll()
+        assert not talked.surprises
+    [old, new] = _certificates(server)
+    assert (new.path, new.attested, new.tablet_id) == (IdentityPath.ACME, True, old.tablet_id)
+    assert tablet.identity.fingerprint == new.fingerprint != old.fingerprint
+    with server.runtime.work() as work:
+        assert work.session.scalars(select(DeviceEnrollment.fingerprint)).one() == new.fingerprint
+        assert work.session.get_one(DeviceAttestation, new.id).serial == tablet.serial
+    await tablet.close()
+
+
+def test_older_chips_go_by_scep_and_a_key_that_nobody_attests_gets_nothing(server: LiveServer, factory: Factory) -> None:
+    asyncio.run(_others(server, factory))
+
+
+async def _others(server: LiveServer, factory: Factory) -> None:
+    old = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(2, "iPad7,5"))
+    mute = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(3))
+    forged = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(4), attester=Attester())
+    _expect(server, old, mute, forged)
+    await old.enrol(await asyncio.to_thread(_profile, server, factory, old))
+    assert [(row.path, row.attested) for row in _certificates(server)] == [(IdentityPath.SCEP, False)]
+    for tablet in (mute, forged):
+        with pytest.raises(AcmeFailed, match="badAttestationStatement"):
+            await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+
+    # The town bears it: then the certificate says that nothing was proved.
+    settings = server.runtime.settings
+    server.runtime.settings = settings.model_copy(update={"acme": Acme.OFFERED})
+    await mute.enrol(await asyncio.to_thread(_profile, server, factory, mute))
+    assert [(row.path, row.attested) for row in _certificates(server)][1:] == [(IdentityPath.ACME, False)]
+
+    # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
+    server.runtime.settings = settings
+    with server.runtime.work() as work:
+        rows = {row.udid: row.id for row in work.session.scalars(select(DeviceEnrollment))}
+        renew(work, rows[old.udid])
+    server.runtime.settings = settings.model_copy(update={"acme": Acme.OFF})
+    with server.runtime.work() as work:
+        renew(work, rows[mute.udid])
+    for tablet in (old, mute):
+        for _ in range(2):
+            await asyncio.to_thread(server.work_off)
+            await tablet.poll()
+        assert not isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
+    assert [row.path for row in _certificates(server)][2:] == [IdentityPath.SCEP] * 2
+    for each in (old, mute, forged):
+        await each.close()
+
+
+def test_a_profile_made_for_one_tablet_serves_no_other(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    asyncio.run(_stolen(server, factory, attester))
+
+
+async def _stolen(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    victim = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(5), attester=attester)
+    thief = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(6), attester=attester)
+    _expect(server, victim)
+    body = await asyncio.to_thread(_profile, server, factory, victim)
+    with pytest.raises(AcmeFailed, match="another device"):
+        await thief.enrol(body)
+    # Even with a certificate that was rightly had: it is believed from that device alone.
+    await victim.enrol(body)
+    identity = victim.identity
+    victim.device.hardware = replace(victim.device.hardware, udid="00008101-00000000DEADBEEF")
+    with pytest.raises(ServerRefused):
+        await victim.channel.authenticate()
+    assert identity is victim.identity
+    for tablet in (victim, thief):
+        await tablet.close()
+
+
+def test_the_payload_is_as_apple_defines_it(server: LiveServer, factory: Factory) -> None:
+    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(7))  # never switched on
+    _expect(server, tablet)
+    signed = _profile(server, factory, tablet)
+    plain = plistlib.loads(signed[signed.index(b"<?xml") : signed.index(b"</plist>") + 8])
+    payload, mdm = plain["PayloadContent"][:2]
+    assert payload["PayloadType"] == "com.apple.security.acme"
+    assert mdm["IdentityCertificateUUID"] == payload["PayloadUUID"]
+    assert payload["DirectoryURL"] == f"{server.url}/acme/directory"
+    assert (payload["KeyType"], payload["KeySize"], payload["HardwareBound"], payload["Attest"]) == (
+        "ECSECPrimeRandom",
+        384,
+        True,
+        True,
+    )
+    assert payload["ExtendedKeyUsage"] == ["1.3.6.1.5.5.7.3.2"]
+    assert (payload["UsageFlags"], len(payload["ClientIdentifier"])) == (1, 32)
