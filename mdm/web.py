@@ -36,6 +36,7 @@ from mdm.api import (
     rhythm,
     roster_exports,
     rosters,
+    storage,
     system,
     tablets,
     why,
@@ -73,6 +74,7 @@ _ROUTERS = (
     desk,
     papers,
     years,
+    storage,
     privacy,
     system,
 )
@@ -112,10 +114,10 @@ def _worker(runtime: Runtime) -> Any:
 
 def _console(app: FastAPI) -> None:
     from mdm.console import desk as desk_pages
-    from mdm.console import desk_papers, pages
+    from mdm.console import desk_papers, pages, rosters, year_classes, years
     from mdm.console.frame import assets
 
-    for chapter in (pages, desk_papers, desk_pages):
+    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 

@@ -39,6 +39,8 @@ ALLOWED: dict[S, frozenset[S]] = {
 GONE = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
 #: May not join again. One that was written off may: it has been found.
 REFUSED = frozenset({S.RETIRED, S.DISPOSED})
+#: Given back and put away: it keeps no licence that it does not need there.
+AWAY = frozenset({S.RETURNED, S.STORAGE})
 #: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
 MISSING = frozenset({S.LOST, S.STOLEN})
 #: A tablet that joins anew in one of these stays what it is: where it belongs is a person's decision, not an invitation's.

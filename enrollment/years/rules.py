@@ -1,9 +1,9 @@
-"""Pure rules of the passage: what follows a level, what is decided unless a head says otherwise, when it may be applied."""
+"""Pure rules of the passage: what follows a level, what is decided unless a head says otherwise, when what may happen."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from enrollment.people.models import PupilState
@@ -11,6 +11,10 @@ from enrollment.places.models import Level
 from enrollment.years.models import Decision
 
 _ULIS = re.compile(r"\bULIS\b")
+#: What a person may say of a pupil. The others are facts of rosters.
+SAID = frozenset({Decision.PROMOTED, Decision.RETAINED, Decision.SKIPPING, Decision.LEAVER})
+#: These pupils are not moved by the passage.
+STAYS = frozenset({Decision.ABSENT, Decision.ARRIVED})
 
 
 def after(level: Level, decision: Decision) -> Level:
@@ -26,6 +30,11 @@ def usual(level: Level, state: PupilState) -> Decision:
     return Decision.LEAVER if level is Level.CM2 else Decision.PROMOTED
 
 
+def between(before: Level, level: Level) -> Decision:
+    """What a roster of the coming year has decided by naming a level. One that goes back or leaps is kept at its word."""
+    return {0: Decision.RETAINED, 2: Decision.SKIPPING}.get(level.rank - before.rank, Decision.PROMOTED)
+
+
 def is_ulis(class_label_key: str | None) -> bool:
     """Whether a class label names the support unit: the head places these pupils by hand."""
     return bool(class_label_key and _ULIS.search(class_label_key.upper()))
@@ -38,4 +47,25 @@ def next_year(year: str) -> str:
 
 def may_apply_from(to_year: str, time_zone: str) -> datetime:
     """The instant at which the new year begins in a town: 1 September, midnight there."""
-    return datetime.combine(date(int(to_year[:4]), 9, 1), time(), ZoneInfo(time_zone)).astimezone(UTC)
+    return datetime.combine(first_day(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def first_day(year: str) -> date:
+    """1 September of a school year: levels change on that day."""
+    return date(int(year[:4]), 9, 1)
+
+
+def left_on(to_year: str) -> date:
+    """The day of which a leaver is absent: the last one of the year that they finished, from which retention counts."""
+    return first_day(to_year) - timedelta(days=1)
+
+
+def usual_freeze(to_year: str) -> date:
+    """3 July: from then on no roster takes anybody away (schools.md section 18). A town may choose another day."""
+    return date(int(to_year[:4]), 7, 3)
+
+
+def turning(today: date) -> str:
+    """The school year whose end is nearest: the passage that a day in July, August or September belongs to."""
+    start = today.year - 1
+    return f"{start}-{start + 1}"

@@ -49,6 +49,8 @@ def create_account(
     who come for a time (schools.md section 13). Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`.
     """
     actor.require(Permission.GOVERN, town_id, school_id)
+    if role is Role.HEAD and school_id is None:
+        raise Invalid(field="school_id")
     _check_grant(work, town_id, school_id, ends_at)
     login = login.strip().lower()
     if AccountRepository(work.session).by_login(login) is not None:

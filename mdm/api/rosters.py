@@ -123,11 +123,17 @@ def preview(
     only_classes: Annotated[
         bool, Form(description="The file is a part of the school: nobody of another class has left.")
     ] = False,
+    year: Annotated[
+        str | None,
+        Form(
+            pattern=r"^20\d\d-20\d\d$", description="The school year that the file is of; in summer the coming one unless given."
+        ),
+    ] = None,
 ) -> object:
     """Read a roster and say what it would change. Nothing is written before it is confirmed; the file is not stored."""
     content = file.file.read(MAX_BYTES + 1)
     return service.preview(
-        work, actor, town_id, content, school_uai, kind=kind, keep_contacts=keep_contacts, only_classes=only_classes
+        work, actor, town_id, content, school_uai, kind=kind, keep_contacts=keep_contacts, only_classes=only_classes, year=year
     )
 
 

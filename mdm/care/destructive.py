@@ -1,4 +1,8 @@
-"""Acts that cannot be undone: erase, with quotas and a ticket, and the town's stop switch (schools.md section 20). Never commits."""
+"""Acts that cannot be undone: erase, with quotas and a ticket, and the town's stop switch (schools.md section 20). Never commits.
+
+One tablet at a time. An act in bulk would ask `enrollment.years.returns.may_be_wiped_in_bulk` first: outside an open return
+campaign it is refused.
+"""
 
 from __future__ import annotations
 

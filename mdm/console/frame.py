@@ -6,21 +6,28 @@ The pages themselves are beside it, one module per subject; none holds rules.
 from __future__ import annotations
 
 import hmac
-from datetime import datetime
+from collections.abc import Callable, Coroutine
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Request
-from fastapi.responses import Response
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
+from enrollment.places import service as places
+from enrollment.places.models import Town
 from mdm.accounts import service as accounts
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.console.words import page
-from mdm.kit.errors import Forbidden
+from mdm.kit.errors import Forbidden, Invalid, NotFound, Refusal
 from mdm.kit.scope import PERMISSIONS, Actor, Permission
 from mdm.kit.words import Language, Words, preferred_language
 from mdm.kit.work import Work
@@ -32,9 +39,15 @@ _CSP = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 #: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
-CHAPTERS: tuple[tuple[str, str, Permission], ...] = (("/", "tablets", Permission.SEE), ("/desk", "desk", Permission.HANDLE))
+CHAPTERS: tuple[tuple[str, str, Permission], ...] = (
+    ("/", "tablets", Permission.SEE),
+    ("/desk", "desk", Permission.HANDLE),
+    ("/rosters", "rosters", Permission.ROSTER),
+    ("/year", "year", Permission.ROSTER),
+)
 templates = Jinja2Templates(_HERE / "templates")
 assets = StaticFiles(directory=_HERE / "assets")
+MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
 LOCAL = ZoneInfo("Europe/Paris")
 
@@ -55,6 +68,30 @@ def person(request: Request, work: Work) -> tuple[Actor, Account]:
     return actor, account
 
 
+class PageRoute(APIRoute):
+    """A route whose refusals are pages: who is not signed in comes to the door, another reads why, and nothing is written."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except (NotSignedIn, MustChangePassword):
+                return RedirectResponse("/", status_code=303)
+            except Refusal as refusal:
+                return refused(request, refusal)
+            except RequestValidationError:
+                return refused(request, Invalid())
+
+        return handle
+
+
+def refused(request: Request, refusal: Refusal) -> Response:
+    """The page that says why something was not done."""
+    return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
+
+
 def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
     """The chapters that this person may open, and whether the page is in it."""
     actor: Actor | None = getattr(request.state, "actor", None)
@@ -73,10 +110,33 @@ def csrf(request: Request) -> str:
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
+def towns_of(work: Work, actor: Actor) -> list[Town]:
+    """The towns in which one may speak of pupils, be it for one school."""
+    mine = actor.towns(Permission.ROSTER)
+    return [town for town in places.towns(work, actor) if town.id in mine]
+
+
+def town_of(towns: list[Town], wanted: UUID | None) -> Town:
+    """The town of a page: the one named, else the first. Raises `NotFound`."""
+    chosen = next((town for town in towns if wanted is None or town.id == wanted), None)
+    if chosen is None:
+        raise NotFound
+    return chosen
+
+
 def check_csrf(request: Request, offered: str) -> None:
     """Refuse a form that another site sent. Raises `OtherSite`."""
     if not hmac.compare_digest(offered, csrf(request)):
         raise OtherSite
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+#: The fields of a form whose names the page made: one per line of a table.
+FieldsDep = Annotated[dict[str, str], Depends(_fields)]
 
 
 def language_of(request: Request) -> Language:
@@ -88,9 +148,11 @@ def language_of(request: Request) -> Language:
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A page in its frame. `person` among the values shows who is signed in."""
     language = language_of(request)
+    actor: Actor | None = getattr(request.state, "actor", None)
     context = {
         "language": language.value,
         "w": page(language),
+        "person": actor.name if actor is not None else None,
         "languages": [("fr", "Français"), ("en", "English")],
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
         "chapters": _chapters(request, page(language)),
@@ -103,6 +165,13 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     if request.query_params.get("lang") in {*Language}:
         response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
     return response
+
+
+def day(at: date | datetime | None, zone: ZoneInfo = LOCAL) -> str:
+    """A day for a person; a dash when there is none."""
+    if isinstance(at, datetime):
+        at = at.astimezone(zone).date()
+    return at.strftime("%d/%m/%Y") if at else "–"
 
 
 def when(at: datetime | None) -> str:

@@ -21,7 +21,8 @@ class Permission(StrEnum):
     CARE = "care"  # lost mode, lock, refresh
     LOCATE = "locate"  # ask for the position of a lost tablet
     HANDLE = "handle"  # prepare and hand over: invitations, custody
-    AUTHOR = "author"  # bundles, filters, rosters
+    AUTHOR = "author"  # bundles, filters, calendars
+    ROSTER = "roster"  # bring in the lists of a school, say what becomes of its pupils
     DESTROY = "destroy"  # erase
     GOVERN = "govern"  # accounts, push certificate
 
@@ -32,12 +33,14 @@ class Role(StrEnum):
     TOWN_ADMIN = "town_admin"
     TECHNICIAN = "technician"
     HELPDESK = "helpdesk"
+    HEAD = "head"  # always of one school
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TOWN_ADMIN: frozenset(Permission),
     Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE}),
     Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
+    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER}),
 }
 
 
@@ -78,6 +81,10 @@ class Actor:
         """Raise `Forbidden` unless the actor holds `permission` there."""
         if not self.may(permission, town_id, school_id):
             raise Forbidden(permission=permission.value)
+
+    def towns(self, permission: Permission) -> set[UUID]:
+        """The towns in which the actor holds `permission`, be it for one school only. Not for the server itself."""
+        return {grant.town_id for grant in self.grants if permission in PERMISSIONS[grant.role]}
 
     def reach(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
         """The SQL condition that narrows `model` (with `town_id`, maybe `school_id`) to this actor's reach."""

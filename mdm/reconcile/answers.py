@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.tablets import service as tablets
@@ -136,7 +137,7 @@ def _app_answered(
         if isinstance(order, RemoveApplication):
             if app.bundle_identifier == order.identifier and row.state is AppState.REMOVING:
                 work.session.delete(row)  # gone, or never there: an Error says just that
-                licences.release(work, app.id, answered.tablet_id)
+                _give_back(work, repository, app.id, answered.tablet_id)
         elif (order.itunes_store_id, order.manifest_url) == (app.app_store_id, app.manifest_url):
             _install_answered(work, answered, row)
 
@@ -173,17 +174,25 @@ def _poll(work: Work, answered: AnsweredCommand, attempts: int) -> None:
 def _apps_reported(work: Work, repository: ReconcileRepository, answered: AnsweredCommand, present: dict[str, AppState]) -> None:
     rows = _find(repository, answered)
     for row, app in rows:
-        _app_reported(work, answered, row, present.get(app.bundle_identifier))
+        _app_reported(work, repository, answered, row, present.get(app.bundle_identifier))
     still = [row.attempts for row, _ in rows if row.state is AppState.INSTALLING]
     if still and isinstance(answered.order, ManagedApplicationList):
         _poll(work, answered, min(still))
 
 
-def _app_reported(work: Work, answered: AnsweredCommand, row: TabletApp, state: AppState | None) -> None:
+def _give_back(work: Work, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
+    """The app is gone: its licence is free, and the tablet that has waited for it longest is decided again."""
+    licences.release(work, app_id, tablet_id)
+    work.later(Topic.DECIDE, *repository.waiting_for({app_id: 1}))
+
+
+def _app_reported(
+    work: Work, repository: ReconcileRepository, answered: AnsweredCommand, row: TabletApp, state: AppState | None
+) -> None:
     if row.state is AppState.REMOVING:
         if state is None and isinstance(answered.order, ManagedApplicationList):
             work.session.delete(row)
-            licences.release(work, row.app_id, row.tablet_id)
+            _give_back(work, repository, row.app_id, row.tablet_id)
     elif state is AppState.INSTALLED:
         row.state, row.reason, row.detail, row.changed_at = state, AppReason.INSTALLED, None, work.now
         licences.installed(work, row.app_id, row.tablet_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -195,6 +195,18 @@ class ReconcileRepository:
             .order_by(Tablet.tag, Tablet.id)
         )
         return self.session.execute(actor.narrow(statement, Tablet)).all()
+
+    def waiting_for(self, freed: Mapping[UUID, int]) -> list[UUID]:
+        """The tablets that have waited longest for a licence of these apps, as many as have come free. Few apps at a time."""
+        found: list[UUID] = []
+        for app_id, count in freed.items():
+            found += self.session.scalars(
+                select(TabletApp.tablet_id)
+                .where(TabletApp.app_id == app_id, TabletApp.reason == AppReason.NO_LICENCE)
+                .order_by(TabletApp.changed_at, TabletApp.tablet_id)
+                .limit(count)
+            )
+        return found
 
     def waiting_for_licences(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, str | None], int]:
         """How many tablets wait for a licence, by app and by the level of the pupil."""

@@ -10,7 +10,7 @@ from enrollment.facts import TabletFacts, facts_for
 from enrollment.identity.service import renewals_due
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.joining.profiles import renewal_profile
-from enrollment.tablets.rules import GONE
+from enrollment.tablets.rules import AWAY, GONE
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import SYSTEM
@@ -55,15 +55,29 @@ def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
         for tablet_id, channel in repository.enrolled(list(facts)).items()
         if facts[tablet_id].state not in GONE
     }
+    desired = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
+    _put_away(work, repository, facts, desired)
     if not channels:
         return
-    desired = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes)
     states = repository.declarative([channel.id for channel in channels.values()])
     probe(work, channels, desired, states)
     declared = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
     announce(work, declared, desired, states)
     told = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
     _command(work, repository, channels, facts, desired, states, set(told))
+
+
+def _put_away(
+    work: Work, repository: ReconcileRepository, facts: Mapping[UUID, TabletFacts], desired: Mapping[UUID, Desired]
+) -> None:
+    """What came back gives its licences back at once: it may be wiped before it answers. Who waits for them is served."""
+    away = {
+        tablet_id: {app.app_id for app in desired[tablet_id].apps} if tablet_id in desired else set()
+        for tablet_id, known in facts.items()
+        if known.state in AWAY
+    }
+    if away and (freed := licences.release_besides(work, away)):
+        work.later(Topic.DECIDE, *repository.waiting_for(freed))
 
 
 def _command(

@@ -10,6 +10,7 @@ from enrollment.joining.assignment.service import compare_all as compare_assignm
 from enrollment.joining.organisation.service import compare_all as compare_organisations
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
+from enrollment.years.applying import apply_due as apply_years
 from mdm.care.contact import watch as watch_contact
 from mdm.care.positions import purge as purge_care
 from mdm.kit.outbox import Topic
@@ -43,6 +44,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "purge_once": purge_once,
     "purge_acme": purge_acme,
     "contact": watch_contact,
+    "years": apply_years,
     "retention": run_next,
 }
 _SECONDS = {
@@ -60,6 +62,7 @@ _SECONDS = {
     "purge_once": 3600,
     "purge_acme": 3600,
     "contact": 60,
+    "years": 60,
     "retention": 600,
 }
 SWEEP_SECONDS = 2.0

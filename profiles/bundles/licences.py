@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -144,6 +145,13 @@ def release_all(work: Work, tablet_ids: Collection[UUID]) -> None:
     """These tablets are given up: every licence they hold comes back."""
     if tablet_ids:
         _give_back(work, LicenceRepository(work.session).held_by(tablet_ids))
+
+
+def release_besides(work: Work, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
+    """These tablets keep licences of these apps alone. Returns how many of each other app have come free."""
+    rows = [row for row in LicenceRepository(work.session).held_by(list(kept)) if row.app_id not in kept[row.tablet_id]]
+    _give_back(work, rows)
+    return Counter(row.app_id for row in rows)
 
 
 def _give_back(work: Work, rows: Iterable[Licence]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import event, select
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from enrollment.years import service
+from enrollment.years import applying, returns, service
 from enrollment.years.errors import NotApplied, RolloverClosed, RolloverUnknown, TooEarly
 from enrollment.years.models import Decision, RolloverState
 from enrollment.years.repository import YearRepository
@@ -81,13 +81,13 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
         }  # fmt: skip
         assert lines[ids["ulis"]].ulis
         with pytest.raises(TooEarly):
-            service.apply(work, admin, rollover.id)
+            applying.apply(work, admin, rollover.id)
 
     _to(clock, SEPTEMBER)
     with runtime.work() as work:
         # Meanwhile a roster has moved one of them: the roster is right.
         work.session.get_one(Pupil, ids["moved"]).level = Level.CE2
-        turns = [service.apply(work, admin, rollover.id, limit=3) for _ in range(4)]
+        turns = [applying.apply(work, admin, rollover.id, limit=3) for _ in range(4)]
         assert turns == [3, 3, 1, 0]
         now = {name: work.session.get_one(Pupil, each) for name, each in ids.items()}
         assert {name: pupil.level for name, pupil in now.items()} == {
@@ -96,38 +96,26 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
         }  # fmt: skip
         assert now["promoted"].class_id == made.id
         assert (now["merged"].school_id, now["merged"].class_id) == (new.id, None)
-        assert [(row.tag, school) for row, school in service.to_return(work, admin, rollover.id)] == [(tablet.tag, new.id)]
+        assert [(row.tag, school) for row, school in returns.to_return(work, admin, rollover.id)] == [(tablet.tag, new.id)]
         assert work.session.scalar(select(Loan.closed_at).where(Loan.tablet_id == tablet.id)) is None
         assert {row.topic for row in work.session.scalars(select(OutboxRow))} == {Topic.DECIDE}
         assert work.session.get_one(Tablet, tablet.id).state is TabletState.IN_USE
         assert work.session.get_one(SchoolClass, here.id).school_year == "2026-2027"
 
-        while service.undo(work, admin, rollover.id, limit=3):
+        while applying.undo(work, admin, rollover.id, limit=3):
             pass
         for name, pupil in now.items():
             if name != "moved":
                 assert (pupil.level, pupil.class_id, pupil.school_id) == before[name], name
         assert now["moved"].level is Level.CE2
         with pytest.raises(NotApplied):
-            service.close(work, admin, rollover.id)
-        while service.apply(work, admin, rollover.id):
+            applying.close(work, admin, rollover.id)
+        while applying.apply(work, admin, rollover.id):
             pass
-        assert service.close(work, admin, rollover.id).state is RolloverState.CLOSED
-        for act in (service.undo, service.apply):
+        assert applying.close(work, admin, rollover.id).state is RolloverState.CLOSED
+        for act in (applying.undo, applying.apply):
             with pytest.raises(RolloverClosed):
                 act(work, admin, rollover.id)
-
-
-def test_a_leaver_who_returns_in_october_is_still_known(runtime: Runtime, clock: ManualClock) -> None:
-    _to(clock, SEPTEMBER)
-    with runtime.work() as work:
-        world = World(work)
-        town = world.town()
-        pupil = world.pupil(world.school_class(world.school(town)), Level.CE2)
-        rollover = service.preview(work, SYSTEM, town.id, "2026-2027")
-        service.tick(work, SYSTEM, rollover.id, [pupil.id], Decision.LEAVER)
-        assert service.apply(work, SYSTEM, rollover.id) == 1
-        assert (pupil.level, pupil.state) == (Level.CE2, PupilState.ACTIVE)
 
 
 def test_another_town_has_no_say(runtime: Runtime) -> None:
@@ -138,7 +126,7 @@ def test_another_town_has_no_say(runtime: Runtime) -> None:
         rollover, stranger = service.preview(work, SYSTEM, town.id), _admin(other)
         with pytest.raises(Forbidden):
             service.preview(work, stranger, town.id)
-        for act in (service.get, service.apply, service.undo, service.close, service.to_return):
+        for act in (service.get, applying.apply, applying.undo, applying.close, returns.to_return, returns.progress, returns.of):
             with pytest.raises(RolloverUnknown):
                 act(work, stranger, rollover.id)
         theirs = service.preview(work, SYSTEM, other.id)
@@ -160,7 +148,7 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
         with runtime.work() as work:
             statements: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *a, seen=statements: seen.append(a[2]))
-            assert service.apply(work, SYSTEM, rollover.id) == size
+            assert applying.apply(work, SYSTEM, rollover.id) == size
             work.session.flush()
             counts.append(len(statements))
     assert counts[0] == counts[1]

@@ -5,7 +5,6 @@ their work there: so it is whole, or there are reasons why not. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from enum import StrEnum
 from uuid import UUID, uuid5
 
@@ -13,7 +12,6 @@ from enrollment.people.exports.archives import csv_text
 from enrollment.people.exports.snapshot import Reason, Snapshot
 
 MAX_INSTRUCTORS = 15
-FREEZE_MONTHS = (7, 8)
 HEADERS: dict[str, tuple[str, ...]] = {
     "locations": ("location_id", "location_name"),
     "students": ("person_id", "person_number", "first_name", "middle_name", "last_name", "grade_level", "email_address",
@@ -34,7 +32,7 @@ REQUIRED: dict[str, frozenset[str]] = {
     "rosters": frozenset(HEADERS["rosters"]),
 }
 #: Reasons that a person may accept after having looked; the others cannot be handed out at all.
-ACCEPTABLE = frozenset({"school_without_pupils", "pupil_without_class", "class_missing", "summer_freeze"})
+ACCEPTABLE = frozenset({"school_without_pupils", "pupil_without_class", "class_missing", "summer_freeze", "lists_unconfirmed"})
 _ROSTERS = UUID("8c0f5d3e-6f0a-4f0e-9b57-0d2b8f1c7a11")
 
 
@@ -51,8 +49,12 @@ Template = Mapping[str, Sequence[str]]
 Record = dict[str, str]
 
 
-def reasons(found: Snapshot, today: date, before: Iterable[str], template: Template) -> list[Reason]:
-    """Why the set cannot be handed out as it is; `before` are the classes of this year's last set."""
+def reasons(
+    found: Snapshot, before: Iterable[str], template: Template, *, frozen: bool = False, unconfirmed: Iterable[UUID] = ()
+) -> list[Reason]:
+    """Why the set cannot be handed out as it is; `before` are the classes of this year's last set, `frozen` tells of summer,
+    `unconfirmed` are the schools whose head has not said yet that the lists of the new year are right.
+    """
     told = found.faults()
     if not found.pupils:
         told.append(Reason("no_pupils", 0))
@@ -62,8 +64,10 @@ def reasons(found: Snapshot, today: date, before: Iterable[str], template: Templ
     for code, ids in (("pupil_without_class", without), ("class_missing", sorted(missing)), ("too_many_instructors", crowded)):
         if ids:
             told.append(Reason.of(code, ids))
-    if today.month in FREEZE_MONTHS:
+    if frozen:
         told.append(Reason("summer_freeze", 1))
+    if waiting := sorted(unconfirmed, key=str):
+        told.append(Reason.of("lists_unconfirmed", waiting))
     return told + _of_template(found, template)
 
 

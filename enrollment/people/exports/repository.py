@@ -39,7 +39,7 @@ class ExportRepository:
             year=year,
             schools=list(schools),
             classes=self._classes(ids, year),
-            pupils=self._pupils(ids, today, absent=absent),
+            pupils=self._pupils(ids, year, today, absent=absent),
             staff={each.id: each for each in self._staff(town_id) if each.id in staff},
             assignments=assignments,
             tags=self._tags(town_id),
@@ -49,10 +49,16 @@ class ExportRepository:
         statement = select(SchoolClass).where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
         return list(self.session.scalars(statement.order_by(SchoolClass.school_id, SchoolClass.label_key, SchoolClass.id)))
 
-    def _pupils(self, school_ids: list[UUID], today: date, *, absent: bool) -> list[Pupil]:
+    def _pupils(self, school_ids: list[UUID], year: str, today: date, *, absent: bool) -> list[Pupil]:
         present = Pupil.state == PupilState.ACTIVE
         if absent:
-            lately = and_(Pupil.state == PupilState.ABSENT_FROM_ROSTER, Pupil.absent_since > today - ABSENT_FOR)
+            # Who left with the year that has ended is in no class of this one.
+            classes = select(SchoolClass.id).where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
+            lately = and_(
+                Pupil.state == PupilState.ABSENT_FROM_ROSTER,
+                Pupil.absent_since > today - ABSENT_FOR,
+                Pupil.class_id.in_(classes),
+            )
             present = or_(present, lately)
         statement = select(Pupil).where(Pupil.school_id.in_(school_ids), present)
         return list(self.session.scalars(statement.order_by(Pupil.school_id, Pupil.class_id, Pupil.id)))

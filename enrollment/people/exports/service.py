@@ -18,6 +18,9 @@ from enrollment.people.files.tables import csv_table
 from enrollment.people.models import AccessKind, RosterExport
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import school_year_of
+from enrollment.years.coming import turn_of
+from enrollment.years.repository import YearRepository
+from enrollment.years.service import today
 from mdm.kit import audit
 from mdm.kit.errors import NotFound
 from mdm.kit.scope import Actor, Permission
@@ -97,15 +100,26 @@ def _snapshot(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, *
         school = PlaceRepository(work.session).school(actor, school_id)
         if school is None or school.town_id != town_id:
             raise NotFound
-    actor.require(Permission.AUTHOR, town_id, school_id)
-    return ExportRepository(work.session).snapshot(town_id, school_id, work.now.date(), absent=absent)
+    actor.require(Permission.ROSTER, town_id, school_id)
+    return ExportRepository(work.session).snapshot(town_id, school_id, today(work, town_id), absent=absent)
 
 
 def _reasons(work: Work, found: Snapshot, template: apple.Template) -> list[Reason]:
     last = ExportRepository(work.session).last(found.town.id, "apple")
     same_year = last is not None and school_year_of(last.made_at.date()) == found.year
     before = list(last.class_ids) if last is not None and same_year else []
-    return apple.reasons(found, work.now.date(), before, template)
+    frozen = turn_of(work, found.town.id).frozen
+    return apple.reasons(found, before, template, frozen=frozen, unconfirmed=_unconfirmed(work, found))
+
+
+def _unconfirmed(work: Work, found: Snapshot) -> set[UUID]:
+    """The schools with pupils that have not confirmed the lists of this year. Only where its passage is still open."""
+    repository = YearRepository(work.session)
+    passage = repository.open_into(found.town.id, found.year)
+    if passage is None:
+        return set()
+    said = {school_id for school_id, row in repository.schools(passage.id).items() if row.listed_at is not None}
+    return {pupil.school_id for pupil in found.pupils} - said
 
 
 def _template(found: Snapshot, template: bytes | None) -> apple.Template:

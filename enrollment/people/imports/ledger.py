@@ -18,24 +18,30 @@ MODELS = {"class": SchoolClass, "pupil": Pupil, "staff": StaffMember, "assignmen
 
 @dataclass(slots=True)
 class Ledger:
-    """Notes of one import: rows made, fields before and after, links of guardians made and removed."""
+    """Notes of one import: rows made, fields before and after, links of guardians made and removed. `passage`: whose lines
+    it has changed, by pupil.
+    """
 
     made: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in MODELS})
-    before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in MODELS})
+    before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in (*MODELS, "line")})
     linked: list[list[str]] = field(default_factory=list)
     unlinked: list[list[str]] = field(default_factory=list)
+    passage: UUID | None = None
 
-    def change(self, kind: str, row: Any, values: Json) -> None:
+    def change(self, kind: str, row: Any, values: Json, key: UUID | None = None) -> None:
         """Set what differs on a row, and note what it was and what it is now."""
         for name, value in values.items():
             before = getattr(row, name)
             if before != value:
-                self.before[kind].setdefault(str(row.id), {})[name] = [plain(before), plain(value)]
+                self.before[kind].setdefault(str(key or row.id), {})[name] = [plain(before), plain(value)]
                 setattr(row, name, value)
 
     def to_json(self) -> Json:
         """As it is sealed into the import."""
-        return {"made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked}
+        return {
+            "made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked,
+            "passage": plain(self.passage),
+        }  # fmt: skip
 
 
 def plain(value: object) -> object:

@@ -14,7 +14,7 @@ from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
 from mdm.kit import audit
 from mdm.kit.errors import Forbidden, Invalid, NotFound
-from mdm.kit.scope import PERMISSIONS, Actor, Permission
+from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 
 MAX_COLUMNS = 100
@@ -22,9 +22,8 @@ MAX_COLUMNS = 100
 
 def require_author_somewhere(actor: Actor, town_id: UUID) -> None:
     """Refuse early who may import nowhere in the town; each school is checked once it is known."""
-    may = any(grant.town_id == town_id and Permission.AUTHOR in PERMISSIONS[grant.role] for grant in actor.grants)
-    if not may and not actor.everywhere:
-        raise Forbidden(permission=Permission.AUTHOR.value)
+    if not actor.may_somewhere(Permission.ROSTER, town_id):
+        raise Forbidden(permission=Permission.ROSTER.value)
 
 
 def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
@@ -78,5 +77,5 @@ def _school(work: Work, actor: Actor, school_id: UUID) -> School:
     school = PlaceRepository(work.session).school(actor, school_id)
     if school is None:
         raise NotFound
-    actor.require(Permission.AUTHOR, school.town_id, school.id)
+    actor.require(Permission.ROSTER, school.town_id, school.id)
     return school

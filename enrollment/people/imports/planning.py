@@ -29,7 +29,8 @@ from enrollment.people.imports.matching import SchoolLines, match_pupils
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass
-from enrollment.places.rules import check_uai, school_year_of
+from enrollment.places.rules import check_uai
+from enrollment.years import coming
 from mdm.kit.errors import NotFound
 from mdm.kit.work import Work
 
@@ -48,6 +49,7 @@ class Plan:
     schools: list[UUID]
     changes: list[Change] = field(default_factory=list)
     needs_second: bool = False
+    frozen: bool = False
 
 
 @dataclass(slots=True)
@@ -58,11 +60,19 @@ class _Known:
     pupils: Sequence[Pupil]
     classes: Sequence[SchoolClass]
     class_keys: ClassKeys
+    year: str
+    early: bool
 
 
-def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None, *, only_classes: bool) -> Plan:
-    """Compare a file with what is known. Raises `SchoolNeeded`, `NotFound` for a school that is not the town's."""
-    repository, year = ImportRepository(work.session), school_year_of(work.now.date())
+def make_plan(
+    work: Work, town_id: UUID, roster: Roster, school_uai: str | None, *, only_classes: bool, year: str | None = None
+) -> Plan:
+    """Compare a file with what is known or, when its year has not begun, with what is expected. In summer that is the coming
+    year unless `year` says otherwise. Raises `SchoolNeeded`, `NotFound` for a school that is not the town's.
+    """
+    repository, turn = ImportRepository(work.session), coming.turn_of(work, town_id)
+    year = year or turn.year
+    early = coming.is_early(work, town_id, year)
     given = check_uai(school_uai)[0] if school_uai else None
     rows: list[RosterRow | GuardianRow | StaffRow] = [*roster.rows, *roster.guardians, *roster.staff]
     codes = {_code(row, given) for row in rows} | ({given} if given else set())
@@ -75,12 +85,13 @@ def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None,
         schools = {given: schools[given]}
     ids = [school.id for school in schools.values()]
     classes = repository.classes_of_schools(ids, year)
-    known = _Known(schools, repository.pupils_of_schools(ids), classes, ClassKeys(classes))
-    plan = Plan(year, ids)
+    pupils = coming.expected(work, town_id, year, ids) if early else repository.pupils_of_schools(ids)
+    known = _Known(schools, pupils, classes, ClassKeys(classes), year, early)
+    plan = Plan(year, ids, frozen=turn.frozen or early)
     plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
     plan.changes += _guardians(work, repository, town_id, roster, given, known, plan.changes)
-    plan.needs_second = _guarded(plan.changes, _numbers(repository, known))
+    plan.needs_second = not plan.frozen and _guarded(plan.changes, _numbers(repository, known))
     return plan
 
 
@@ -140,7 +151,8 @@ def _pupils(
 
     def elsewhere(wanted: Sequence[Hashes]) -> list[Pupil]:
         names = {name for each in wanted if each.birth for name in (each.name, each.usage) if name}
-        return repository.pupils_by_hash(town_id, {each.ine for each in wanted if each.ine}, names)
+        found = repository.pupils_by_hash(town_id, {each.ine for each in wanted if each.ine}, names)
+        return coming.expected_among(work, town_id, known.year, found) if known.early else found
 
     return match_pupils(lines, elsewhere) + [_stranger(row, Subject.PUPIL, given) for row in strangers]
 

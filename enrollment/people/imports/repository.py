@@ -144,7 +144,7 @@ class ImportRepository:
 
     def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
-        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.AUTHOR))
+        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.ROSTER))
 
     def listed(self, actor: Actor, town_id: UUID, limit: int) -> Sequence[RosterImport]:
         statement = (
@@ -153,7 +153,7 @@ class ImportRepository:
             .order_by(RosterImport.uploaded_at.desc(), RosterImport.id)
             .limit(limit)
         )
-        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.AUTHOR)).all()
+        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.ROSTER)).all()
 
     def changed_since(self, import_id: UUID, since: datetime) -> bool:
         """Whether another import of one of the same schools was confirmed or undone since then."""

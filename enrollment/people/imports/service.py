@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from enrollment.people import access
 from enrollment.people.errors import (
     ImportNotFound,
     ImportOver,
@@ -21,13 +22,26 @@ from enrollment.people.errors import (
 from enrollment.people.files.columns import FileKind
 from enrollment.people.files.rows import Roster
 from enrollment.people.imports import mapping, undoing
-from enrollment.people.imports.changes import Change, Diff, Subject
+from enrollment.people.imports.changes import Diff, Subject
 from enrollment.people.imports.planning import Plan, make_plan
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.writing import write_plan
-from enrollment.people.models import ImportState, RosterImport, RosterImportSchool
+from enrollment.people.models import (
+    AccessKind,
+    Guardian,
+    ImportState,
+    Pupil,
+    RosterImport,
+    RosterImportSchool,
+    StaffMember,
+)
 from enrollment.people.reading import read
+from enrollment.places.rules import school_year_of
+from enrollment.years import coming
+from enrollment.years.rules import next_year
+from enrollment.years.service import today
 from mdm.kit import audit
+from mdm.kit.errors import Invalid
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
@@ -46,25 +60,28 @@ def preview(
     kind: FileKind | None = None,
     keep_contacts: bool = False,
     only_classes: bool = False,
+    year: str | None = None,
 ) -> RosterImport:
     """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
-    `only_classes`: the file is a part of the school, nobody of another class has left.
+    `only_classes`: the file is a part of the school, nobody of another class has left; `year`: the school year that it is of,
+    where it is not the one that the day tells (in summer the coming one).
 
-    Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere.
+    Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere, `Invalid` for another year.
     """
     mapping.require_author_somewhere(actor, town_id)
     hands = mapping.hands_of(work, town_id, school_uai)
     roster = read(content, kind=kind, hands=hands, keep_contacts=keep_contacts)
-    plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes)
+    year = _year(work, actor, town_id, year)
+    plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
-        actor.require(Permission.AUTHOR, town_id, school_id)
+        actor.require(Permission.ROSTER, town_id, school_id)
     row = RosterImport(
         town_id=town_id,
         school_id=plan.schools[0] if len(plan.schools) == 1 else None,
         format=roster.format,
         state=ImportState.PREVIEWED,
         file_sha256=sha256(content).hexdigest(),
-        counts=_counts(plan.changes, roster),
+        counts=_counts(plan, roster),
         needs_second=plan.needs_second,
         plan=_sealed(plan),
         uploaded_by=actor.account_id,
@@ -82,14 +99,28 @@ def _sealed(plan: Plan) -> str:
     return json.dumps({"year": plan.year, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
 
 
-def _counts(changes: Sequence[Change], roster: Roster) -> dict[str, Any]:
-    """Lines by kind of change: all of them, and those of each kind of people."""
+def _year(work: Work, actor: Actor, town_id: UUID, asked: str | None) -> str:
+    """The year of a roster: the present one or the one to come, whose passage is brought up to date for it."""
+    year = asked or coming.turn_of(work, town_id).year
+    present = school_year_of(today(work, town_id))
+    if year not in (present, next_year(present)):
+        raise Invalid(field="year")
+    if coming.is_early(work, town_id, year):
+        coming.prepare(work, actor, town_id, year)
+    return year
+
+
+def _counts(plan: Plan, roster: Roster) -> dict[str, Any]:
+    """Lines by kind of change: all of them, and those of each kind of people. `frozen`: nobody will be taken away."""
+    changes = plan.changes
     of = {subject: Counter(c.kind.value for c in changes if c.subject is subject) for subject in Subject}
     every: Counter[str] = sum(of.values(), Counter())
     told = {subject.value: {kind.value: counted[kind.value] for kind in Diff} for subject, counted in of.items() if counted}
     return {
         **{kind.value: every[kind.value] for kind in Diff},
         "by_subject": told,
+        "year": plan.year,
+        "frozen": plan.frozen,
         "skipped": roster.skipped,
         "ignored": roster.ignored,
     }
@@ -117,6 +148,16 @@ def lines(work: Work, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
     return list(json.loads(row.plan)["changes"])
 
 
+def names(work: Work, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of the people whom undecided lines may speak of; it is noted that the pupils' were read."""
+    repository = ImportRepository(work.session)
+    pupils = [pupil for pupil in repository.pupils(ids).values() if pupil.town_id == town_id]
+    access.note(work, actor, pupils, AccessKind.ROSTER)
+    people: list[Pupil | Guardian | StaffMember] = [*pupils]
+    people += [*repository.guardians(ids).values(), *repository.staff(ids).values()]
+    return {each.id: f"{each.first_name} {each.last_name}" for each in people if each.town_id == town_id}
+
+
 def hold(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     """The import as it is now, with every other act in its town waiting: two clicks see each other."""
     row = get_import(work, actor, import_id)
@@ -140,7 +181,11 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     plan = json.loads(row.plan)
     written = {kind.value: row.counts[kind.value] for kind in Diff}
     audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
-    done = write_plan(work, row.town_id, plan["year"], plan["changes"])
+    changes = plan["changes"]
+    if coming.turn_of(work, row.town_id).frozen or coming.is_early(work, row.town_id, plan["year"]):
+        changes = [change for change in changes if change["kind"] != Diff.LEFT_FILE.value]
+    passage = coming.coming_into(work, actor, row.town_id, plan["year"])
+    done = write_plan(work, row.town_id, plan["year"], changes, passage)
     row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)
     row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
     work.session.flush()

@@ -12,12 +12,13 @@ from enrollment.people.imports.ledger import MODELS, Json, plain
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, GuardianLink, Pupil, StaffMember, TeacherAssignment
 from enrollment.places.models import SchoolClass
+from enrollment.years.repository import YearRepository
 from mdm.kit.db import EnumText
 from mdm.kit.references import referenced
 from mdm.kit.work import Work
 
 #: What an import makes together with a pupil; it goes with the pupil.
-_OWN = ("guardian_link",)
+_OWN = ("guardian_link", "rollover_line")
 
 
 def blockers(work: Work, notes: Json) -> set[UUID]:
@@ -29,6 +30,7 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
     """Put everything back. Returns the pupils whose class, level or school is another one now."""
     repository = ImportRepository(work.session)
     _restore_links(work, repository, town_id, notes)
+    _restore_lines(work, notes)
     pupils = repository.pupils(UUID(each) for each in notes["before"]["pupil"])
     touched, moved = set(), set()
     for pupil in pupils.values():
@@ -50,6 +52,16 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
     repository.follow_pupils(moved)
     _delete_made(work, repository, notes)
     return touched
+
+
+def _restore_lines(work: Work, notes: Json) -> None:
+    """What the roster said of a passage is unsaid, except where the passage is in force by now."""
+    if notes.get("passage"):
+        told = notes["before"]["line"]
+        for pupil_id, line in YearRepository(work.session).lines_of(UUID(notes["passage"]), map(UUID, told)).items():
+            if line.applied_at is None:
+                _restore(line, told[str(pupil_id)])
+        work.session.flush()
 
 
 def _restore(row: Any, fields: dict[str, list[object]]) -> None:

@@ -15,6 +15,7 @@ from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.writing_adults import write_guardians, write_staff
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass
+from enrollment.years.coming import Coming
 from mdm.kit.ids import new_id
 from mdm.kit.work import Work
 
@@ -31,11 +32,11 @@ class Written:
     touched: set[UUID]
 
 
-def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json]) -> Written:
-    """Write everything: pupils first, then the adults who refer to them."""
-    ledger = Ledger()
+def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json], coming: Coming | None = None) -> Written:
+    """Write everything: pupils first, then the adults who refer to them. `coming`: the passage into the roster's year."""
+    ledger = Ledger(passage=coming.rollover.id if coming else None)
     of = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
-    pupils = _Pupils(work, town_id, year, ledger)
+    pupils = _Pupils(work, town_id, year, ledger, coming)
     pupils.write(of[Subject.PUPIL])
     write_staff(work, town_id, year, of[Subject.STAFF], ledger)
     write_guardians(work, town_id, of[Subject.GUARDIAN], pupils.lines, ledger)
@@ -47,8 +48,9 @@ def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json]) ->
 class _Pupils:
     """Writes classes and pupils. `lines` tells which pupil a line of the file became."""
 
-    def __init__(self, work: Work, town_id: UUID, year: str, ledger: Ledger) -> None:
+    def __init__(self, work: Work, town_id: UUID, year: str, ledger: Ledger, coming: Coming | None) -> None:
         self.work = work
+        self.coming = coming
         self.town_id = town_id
         self.year = year
         self.ledger = ledger
@@ -59,7 +61,9 @@ class _Pupils:
 
     def write(self, changes: Sequence[Json]) -> None:
         """Write the pupils' part of a plan."""
-        written = [change for change in changes if change["kind"] in _WRITTEN]
+        spoken = _SPOKEN if self.coming is not None else _WRITTEN  # of the passage, what stays as expected is told too
+        written = [change for change in changes if change["kind"] in spoken]
+        arrived: list[Pupil] = []
         classes = self._classes([change for change in changes if change["kind"] in _SPOKEN])
         gone = [UUID(change["target_id"]) for change in changes if change["kind"] == Diff.LEFT_FILE.value]
         known = self.repository.pupils([*gone, *(UUID(change["target_id"]) for change in written if change["target_id"])])
@@ -73,20 +77,28 @@ class _Pupils:
                 self.work.session.add(made)
                 self.ledger.made["pupil"].append(str(made.id))
                 self.lines[change["line"]] = made.id
-                continue
-            pupil = known[UUID(change["target_id"])]
-            if values["class_id"] is None and pupil.school_id == values["school_id"]:
-                del values["class_id"]  # the file does not tell
-            before = pupil.school_id, pupil.class_id, pupil.level
-            self.ledger.change("pupil", pupil, values)
-            if before != (pupil.school_id, pupil.class_id, pupil.level):
-                self.touched.add(pupil.id)
-            if before[0] != pupil.school_id:
-                self.moved_school.add(pupil.id)
+                arrived.append(made)
+            else:
+                self._change(known[UUID(change["target_id"])], values)
+        self.work.session.flush()
+        if self.coming is not None:
+            self.coming.arrived(self.work, arrived)
         for pupil_id in gone:
             if known[pupil_id].state is PupilState.ACTIVE:
                 absent = {"state": PupilState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
                 self.ledger.change("pupil", known[pupil_id], absent)
+
+    def _change(self, pupil: Pupil, values: Json) -> None:
+        if self.coming is not None:
+            values = self.coming.learn(pupil.id, values, self.ledger)
+        if "class_id" in values and values["class_id"] is None and pupil.school_id == values["school_id"]:
+            del values["class_id"]  # the file does not tell
+        before = pupil.school_id, pupil.class_id, pupil.level
+        self.ledger.change("pupil", pupil, values)
+        if before != (pupil.school_id, pupil.class_id, pupil.level):
+            self.touched.add(pupil.id)
+        if before[0] != pupil.school_id:
+            self.moved_school.add(pupil.id)
 
     def _classes(self, spoken: Sequence[Json]) -> dict[tuple[str, str], UUID]:
         """The classes that the plan speaks of, by school and key; new ones are made."""

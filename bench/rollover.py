@@ -1,0 +1,143 @@
+"""`python -m bench.rollover`: a town of 4 000 pupils with tablets passes to the next year: preview, licences, apply, undo.
+
+Runs on SQLite and on a durable PostgreSQL; each part is one transaction, as the API does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy import event
+
+from bench.__main__ import _database, _machine, _progress
+from enrollment.people.models import Pupil, PupilState
+from enrollment.places import service as places
+from enrollment.places.models import Level, School, SchoolClass
+from enrollment.places.rules import uai_letter
+from enrollment.tablets.models import Loan, Tablet, TabletState
+from enrollment.years import applying, coming, returns
+from enrollment.years import service as years
+from mdm.composition import compose
+from mdm.kit.clock import ManualClock
+from mdm.kit.ids import new_id
+from mdm.kit.migrate import upgrade
+from mdm.kit.scope import SYSTEM
+from mdm.kit.settings import Settings
+from mdm.kit.work import Runtime, Work
+from profiles import service as policy
+from profiles.bundles.overlap import overlap
+from profiles.layers.kinds import LayerKind
+
+T = TypeVar("T")
+SCHOOLS, CLASSES = 12, 13
+LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+HEADER = "| act | lines | seconds | statements |\n|---|---|---|---|"
+
+
+def main() -> None:
+    """Measure on each database."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rollover")
+    parser.add_argument("--databases", default="postgresql,sqlite")
+    parser.add_argument("--pupils", type=int, default=4000)
+    asked = parser.parse_args()
+    _machine()
+    for database in asked.databases.split(","):
+        with _database(database) as (folder, url, _pid):
+            print(f"\n### {database}\n\n{HEADER}")
+            _town(folder, url, asked.pupils)
+
+
+def _town(folder: Path, url: str, count: int) -> None:
+    runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
+    clock = ManualClock(datetime(2027, 6, 10, 8, tzinfo=UTC))
+    runtime.clock = clock
+    upgrade(runtime.engine)
+    _progress("seeding")
+    with runtime.work() as work:
+        town_id = _seed(work, count)
+    rollover = _timed(runtime, "preview", count, lambda work: years.preview(work, SYSTEM, town_id))
+    _timed(runtime, "preview again", count, lambda work: years.preview(work, SYSTEM, town_id))
+    _timed(runtime, "licence overlap, 20 apps", count, lambda work: overlap(work, SYSTEM, rollover.id))
+    _timed(runtime, "return campaign opened", count, lambda work: returns.open_(work, SYSTEM, rollover.id))
+    _timed(runtime, "its progress", count, lambda work: returns.progress(work, SYSTEM, rollover.id))
+    _timed(
+        runtime,
+        "a passage brought up to date for a list of August",
+        count,
+        lambda work: coming.prepare(work, SYSTEM, town_id, "2027-2028"),
+    )
+    clock.advance(datetime(2027, 9, 1, 8, tzinfo=UTC) - clock.now())
+    _parts(runtime, "apply", lambda work: applying.apply(work, SYSTEM, rollover.id))
+    _parts(runtime, "undo", lambda work: applying.undo(work, SYSTEM, rollover.id))
+    _parts(runtime, "apply again", lambda work: applying.apply(work, SYSTEM, rollover.id))
+    _timed(runtime, "close", count, lambda work: applying.close(work, SYSTEM, rollover.id))
+    runtime.engine.dispose()
+
+
+def _seed(work: Work, count: int) -> UUID:
+    """Twelve schools; the first goes on under another code, so that pupils and tablets change their school too."""
+    town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+    codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
+    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_letter(code), name=code) for code in codes]
+    work.session.add_all(schools)
+    work.session.flush()
+    years.succeed(work, SYSTEM, schools[0].id, schools[-1].id)
+    classes = [
+        SchoolClass(id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}")
+        for school in schools[:SCHOOLS]
+        for n in range(CLASSES)
+    ]
+    work.session.add_all(classes)
+    work.session.flush()
+    loans = []
+    for number in range(count):
+        here, level = classes[number % len(classes)], LEVELS[number % len(LEVELS)]
+        pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, level=level, last_name=f"NOM{number}",
+                      first_name="Ana", name_hash=f"{number:064d}", state=PupilState.ACTIVE)  # fmt: skip
+        tablet = Tablet(id=new_id(), town_id=town.id, school_id=here.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
+                        state=TabletState.IN_USE, created_at=work.now)  # fmt: skip
+        loan = Loan(town_id=town.id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
+        work.session.add_all([pupil, tablet])
+        loans.append(loan)
+    work.session.flush()
+    work.session.add_all(loans)
+    work.session.flush()
+    for number in range(20):
+        app = policy.create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
+                                app_store_id=number + 1, manifest_url=None)  # fmt: skip
+        bundle = policy.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
+        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, LEVELS[number % len(LEVELS)].value)
+    return town.id
+
+
+def _timed(runtime: Runtime, what: str, count: int, act: Callable[[Work], T]) -> T:
+    statements = 0
+
+    def note(*_given: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(runtime.engine, "before_cursor_execute", note)
+    started = time.perf_counter()
+    with runtime.work() as work:
+        made = act(work)
+    seconds = time.perf_counter() - started
+    event.remove(runtime.engine, "before_cursor_execute", note)
+    print(f"| {what} | {made if isinstance(made, int) else count} | {seconds:.2f} | {statements} |", flush=True)
+    return made
+
+
+def _parts(runtime: Runtime, what: str, act: Callable[[Work], int]) -> None:
+    number = 1
+    while _timed(runtime, f"{what}, part {number}", 0, act):
+        number += 1
+
+
+if __name__ == "__main__":
+    main()
