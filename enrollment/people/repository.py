@@ -57,4 +57,4 @@ class PeopleRepository:
             .where(RecordAccess.pupil_id == pupil_id)
             .order_by(RecordAccess.day.desc(), RecordAccess.last_at.desc(), RecordAccess.actor_id, RecordAccess.kind)
         )
-        return self.session.scalars(actor.narrow(statement, RecordAccess, Permission.GOVERN)).all()
+        return self.session.scalars(actor.narrow(statement, RecordAccess, Permission.PRIVACY)).all()

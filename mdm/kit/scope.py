@@ -21,9 +21,11 @@ class Permission(StrEnum):
     CARE = "care"  # lost mode, lock, refresh
     LOCATE = "locate"  # ask for the position of a lost tablet
     HANDLE = "handle"  # prepare and hand over: invitations, custody
-    AUTHOR = "author"  # bundles, filters, rosters
+    AUTHOR = "author"  # bundles, filters, calendars, exports
+    ROSTER = "roster"  # import rosters, name substitutes
     DESTROY = "destroy"  # erase
     GOVERN = "govern"  # accounts, push certificate
+    PRIVACY = "privacy"  # retention, one child's data, who read it, requests and breaches
 
 
 class Role(StrEnum):
@@ -32,12 +34,16 @@ class Role(StrEnum):
     TOWN_ADMIN = "town_admin"
     TECHNICIAN = "technician"
     HELPDESK = "helpdesk"
+    HEAD = "head"  # of one school
+    DPO = "dpo"  # reads no names, but those of a request
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TOWN_ADMIN: frozenset(Permission),
-    Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE}),
+    Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE, Permission.ROSTER}),
     Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
+    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER}),
+    Role.DPO: frozenset({Permission.PRIVACY}),
 }
 
 

@@ -94,7 +94,7 @@ def _pupil(work: Work, actor: Actor, pupil_id: UUID) -> Pupil:
     pupil = PrivacyRepository(work.session).pupil(actor, pupil_id)
     if pupil is None:
         raise PupilUnknown
-    actor.require(Permission.GOVERN, pupil.town_id)
+    actor.require(Permission.PRIVACY, pupil.town_id)
     return pupil
 
 

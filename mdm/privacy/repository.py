@@ -45,7 +45,7 @@ class PrivacyRepository:
 
     def pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id)
-        return self.session.scalar(actor.narrow(statement, Pupil, Permission.GOVERN))
+        return self.session.scalar(actor.narrow(statement, Pupil, Permission.PRIVACY))
 
     def gone_pupils(self, town_id: UUID, before: date, *, lent: bool) -> Sequence[Pupil]:
         """Pupils who left before that day; those who still hold a tablet, or the others."""
@@ -242,14 +242,14 @@ class PrivacyRepository:
 
     def report(self, actor: Actor, report_id: UUID) -> PrivacyReport | None:
         statement = select(PrivacyReport).where(PrivacyReport.id == report_id)
-        return self.session.scalar(actor.narrow(statement, PrivacyReport, Permission.GOVERN))
+        return self.session.scalar(actor.narrow(statement, PrivacyReport, Permission.PRIVACY))
 
     def reports(self, actor: Actor, town_id: UUID, kind: ReportKind | None, limit: int) -> Sequence[PrivacyReport]:
         statement = select(PrivacyReport).where(PrivacyReport.town_id == town_id)
         if kind is not None:
             statement = statement.where(PrivacyReport.kind == kind)
         ordered = statement.order_by(PrivacyReport.made_at.desc(), PrivacyReport.id).limit(limit)
-        return self.session.scalars(actor.narrow(ordered, PrivacyReport, Permission.GOVERN)).all()
+        return self.session.scalars(actor.narrow(ordered, PrivacyReport, Permission.PRIVACY)).all()
 
 
 def _parts(ids: Sequence[Any]) -> list[Sequence[Any]]:

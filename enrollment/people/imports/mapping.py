@@ -20,11 +20,11 @@ from mdm.kit.work import Work
 MAX_COLUMNS = 100
 
 
-def require_author_somewhere(actor: Actor, town_id: UUID) -> None:
+def require_roster_somewhere(actor: Actor, town_id: UUID) -> None:
     """Refuse early who may import nowhere in the town; each school is checked once it is known."""
-    may = any(grant.town_id == town_id and Permission.AUTHOR in PERMISSIONS[grant.role] for grant in actor.grants)
+    may = any(grant.town_id == town_id and Permission.ROSTER in PERMISSIONS[grant.role] for grant in actor.grants)
     if not may and not actor.everywhere:
-        raise Forbidden(permission=Permission.AUTHOR.value)
+        raise Forbidden(permission=Permission.ROSTER.value)
 
 
 def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
@@ -41,7 +41,7 @@ def columns(
     work: Work, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
 ) -> tuple[FileKind, list[tuple[str, str | None, Standing]]]:
     """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
-    require_author_somewhere(actor, town_id)
+    require_roster_somewhere(actor, town_id)
     return look(content, kind=kind, hands=hands_of(work, town_id, school_uai))
 
 
@@ -78,5 +78,5 @@ def _school(work: Work, actor: Actor, school_id: UUID) -> School:
     school = PlaceRepository(work.session).school(actor, school_id)
     if school is None:
         raise NotFound
-    actor.require(Permission.AUTHOR, school.town_id, school.id)
+    actor.require(Permission.ROSTER, school.town_id, school.id)
     return school

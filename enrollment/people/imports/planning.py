@@ -46,6 +46,8 @@ class Plan:
 
     year: str
     schools: list[UUID]
+    #: How often the schools had been written to by imports when this was read.
+    acts: int
     changes: list[Change] = field(default_factory=list)
     needs_second: bool = False
 
@@ -74,9 +76,10 @@ def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None,
     if given is not None:
         schools = {given: schools[given]}
     ids = [school.id for school in schools.values()]
+    acts = repository.acts(ids)
     classes = repository.classes_of_schools(ids, year)
     known = _Known(schools, repository.pupils_of_schools(ids), classes, ClassKeys(classes))
-    plan = Plan(year, ids)
+    plan = Plan(year, ids, acts)
     plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
     plan.changes += _guardians(work, repository, town_id, roster, given, known, plan.changes)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import (
@@ -144,7 +144,7 @@ class ImportRepository:
 
     def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
-        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.AUTHOR))
+        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.ROSTER))
 
     def listed(self, actor: Actor, town_id: UUID, limit: int) -> Sequence[RosterImport]:
         statement = (
@@ -153,21 +153,27 @@ class ImportRepository:
             .order_by(RosterImport.uploaded_at.desc(), RosterImport.id)
             .limit(limit)
         )
-        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.AUTHOR)).all()
+        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.ROSTER)).all()
 
-    def changed_since(self, import_id: UUID, since: datetime) -> bool:
-        """Whether another import of one of the same schools was confirmed or undone since then."""
-        return self._another(import_id, or_(RosterImport.confirmed_at > since, RosterImport.undone_at > since))
+    def acts(self, school_ids: Iterable[UUID]) -> int:
+        """How often imports of these schools were confirmed or undone. Read before what a plan is compared with, and again at its
+        confirmation: clocks cannot tell what two transactions saw of each other.
+        """
+        shares = exists().where(RosterImportSchool.import_id == RosterImport.id)
+        shares = shares.where(RosterImportSchool.school_id.in_(list(school_ids)))
+        counted = select(func.count(RosterImport.confirmed_at) + func.count(RosterImport.undone_at)).where(shares)
+        return self.session.scalar(counted) or 0
+
+    def schools_of(self, import_id: UUID) -> Sequence[UUID]:
+        statement = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
+        return self.session.scalars(statement.order_by(RosterImportSchool.school_id)).all()
 
     def is_followed(self, import_id: UUID, confirmed_at: datetime) -> bool:
         """Whether a later import of one of the same schools stands."""
         stands = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
-        return self._another(import_id, stands)
-
-    def _another(self, import_id: UUID, condition: ColumnElement[bool]) -> bool:
         mine = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
         shares = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
-        statement = select(RosterImport.id).where(RosterImport.id != import_id, condition, shares).limit(1)
+        statement = select(RosterImport.id).where(RosterImport.id != import_id, stands, shares).limit(1)
         return self.session.scalar(statement) is not None
 
     def tablets_of(self, pupil_ids: Iterable[UUID]) -> list[UUID]:

@@ -16,6 +16,7 @@ from enrollment.people.errors import (
     ImportStale,
     NeedsSecondPerson,
     NotTheLastImport,
+    SchoolNeeded,
     UndoBlocked,
 )
 from enrollment.people.files.columns import FileKind
@@ -48,16 +49,18 @@ def preview(
     only_classes: bool = False,
 ) -> RosterImport:
     """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
-    `only_classes`: the file is a part of the school, nobody of another class has left.
+    `only_classes`: the file is a part of the school, nobody of another class has left. Who acts on behalf of a school names it.
 
     Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere.
     """
-    mapping.require_author_somewhere(actor, town_id)
+    mapping.require_roster_somewhere(actor, town_id)
     hands = mapping.hands_of(work, town_id, school_uai)
     roster = read(content, kind=kind, hands=hands, keep_contacts=keep_contacts)
     plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes)
     for school_id in plan.schools:
-        actor.require(Permission.AUTHOR, town_id, school_id)
+        actor.require(Permission.ROSTER, town_id, school_id)
+    if len(plan.schools) > 1 and not actor.may(Permission.AUTHOR, town_id):
+        raise SchoolNeeded(field="school_uai")
     row = RosterImport(
         town_id=town_id,
         school_id=plan.schools[0] if len(plan.schools) == 1 else None,
@@ -79,7 +82,7 @@ def preview(
 
 
 def _sealed(plan: Plan) -> str:
-    return json.dumps({"year": plan.year, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
+    return json.dumps({"year": plan.year, "acts": plan.acts, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
 
 
 def _counts(changes: Sequence[Change], roster: Roster) -> dict[str, Any]:
@@ -135,9 +138,9 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     if row.needs_second and actor.account_id == row.uploaded_by:
         raise NeedsSecondPerson(left=row.counts.get(Diff.LEFT_FILE.value, 0))
     repository = ImportRepository(work.session)
-    if repository.changed_since(row.id, row.uploaded_at):
-        raise ImportStale
     plan = json.loads(row.plan)
+    if repository.acts(repository.schools_of(row.id)) != plan["acts"]:
+        raise ImportStale
     written = {kind.value: row.counts[kind.value] for kind in Diff}
     audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
     done = write_plan(work, row.town_id, plan["year"], plan["changes"])
