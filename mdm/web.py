@@ -23,10 +23,12 @@ from mdm.api import (
     invitations,
     layers,
     missions,
+    people,
     places,
     policy,
     privacy,
     rhythm,
+    rights,
     roster_exports,
     rosters,
     system,
@@ -47,6 +49,7 @@ _ROUTERS = (
     accounts,
     missions,
     places,
+    people,
     roster_exports,
     rosters,
     invitations,
@@ -61,6 +64,7 @@ _ROUTERS = (
     custody,
     years,
     privacy,
+    rights,
     system,
 )
 

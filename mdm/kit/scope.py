@@ -24,6 +24,7 @@ class Permission(StrEnum):
     AUTHOR = "author"  # bundles, filters, calendars, exports
     ROSTER = "roster"  # import rosters, name substitutes
     DESTROY = "destroy"  # erase
+    FAMILY = "family"  # guardians, what a court decided between them, support units
     GOVERN = "govern"  # accounts, push certificate
     PRIVACY = "privacy"  # retention, one child's data, who read it, requests and breaches
 
@@ -42,7 +43,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TOWN_ADMIN: frozenset(Permission),
     Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE, Permission.ROSTER}),
     Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
-    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER}),
+    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER, Permission.FAMILY}),
     Role.DPO: frozenset({Permission.PRIVACY}),
 }
 

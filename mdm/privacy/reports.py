@@ -37,7 +37,7 @@ def write(
     return row
 
 
-_ACTS = {ReportKind.RETENTION: "retention", ReportKind.ERASURE: "erase", ReportKind.EXPORT: "export"}
+_ACTS = {ReportKind.RETENTION: "retention", ReportKind.ERASURE: "erase", ReportKind.EXPORT: "export", ReportKind.BREACH: "breach"}
 
 
 def is_genuine(work: Work, row: PrivacyReport) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
@@ -10,12 +10,10 @@ from sqlalchemy.orm import Session
 
 from enrollment.people.exports.snapshot import Snapshot
 from enrollment.people.models import Pupil, PupilState, RosterExport, StaffMember, TeacherAssignment
+from enrollment.people.rules import ABSENT_FOR
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.rules import school_year_of
 from enrollment.tablets.models import Loan, Tablet
-
-#: A pupil whom the last roster no longer names stays in their class for so long (schools.md section 7.5).
-ABSENT_FOR = timedelta(days=30)
 
 
 class ExportRepository:
@@ -52,7 +50,7 @@ class ExportRepository:
     def _pupils(self, school_ids: list[UUID], today: date, *, absent: bool) -> list[Pupil]:
         present = Pupil.state == PupilState.ACTIVE
         if absent:
-            lately = and_(Pupil.state == PupilState.ABSENT_FROM_ROSTER, Pupil.absent_since > today - ABSENT_FOR)
+            lately = and_(Pupil.state == PupilState.ABSENT_FROM_ROSTER, Pupil.absent_since >= today - ABSENT_FOR)
             present = or_(present, lately)
         statement = select(Pupil).where(Pupil.school_id.in_(school_ids), present)
         return list(self.session.scalars(statement.order_by(Pupil.school_id, Pupil.class_id, Pupil.id)))

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from enrollment.places.models import Level
 
 MAX_CELL = 200
+MAX_LABEL = 120
 _SPACES = re.compile(r"\s+")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'")
@@ -104,6 +105,14 @@ def is_damaged_name(cell: str) -> bool:
 def class_label_of(cell: str) -> str:
     """The label of a class; the State's directory writes it behind the code of the school, `structure$class`."""
     return cell.rpartition("$")[2].strip() if "$" in cell else cell
+
+
+def listed(cell: str | None) -> tuple[str, ...] | None:
+    """The labels of a cell that may hold several, without repeating one; None when there is no such cell."""
+    if cell is None:
+        return None
+    parts = {label_key(part): part.strip()[:MAX_LABEL] for part in re.split(r"[,;|]", cell) if part.strip()}
+    return tuple(parts[key] for key in sorted(parts))
 
 
 _NO = {"non", "no", "false", "faux", "0", "n"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enrollment.people.files.cells import birth_of, class_label_of, ine_of, is_damaged_name, level_of, yes_no
+from enrollment.people.files.cells import birth_of, class_label_of, ine_of, is_damaged_name, level_of, listed, yes_no
 from enrollment.people.files.rows import RosterRow
 
 
@@ -37,6 +37,8 @@ def pupil_row(line: int, cells: dict[str, str]) -> RosterRow:
         school_uai=cells.get("school_uai", ""),
         take_home=yes_no(cells.get("take_home", "")),
         inventory_tag=cells.get("inventory_tag", ""),
+        groups=listed(cells.get("groups")),
+        units=listed(cells.get("units")),
         problems=tuple(problems),
         notes=tuple(notes),
     )

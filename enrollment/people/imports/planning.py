@@ -78,7 +78,7 @@ def make_plan(work: Work, town_id: UUID, roster: Roster, school_uai: str | None,
     ids = [school.id for school in schools.values()]
     acts = repository.acts(ids)
     classes = repository.classes_of_schools(ids, year)
-    known = _Known(schools, repository.pupils_of_schools(ids), classes, ClassKeys(classes))
+    known = _Known(schools, repository.pupils_of_schools(ids), classes, ClassKeys(classes, repository.group_keys(ids, year)))
     plan = Plan(year, ids, acts)
     plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})

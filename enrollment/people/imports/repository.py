@@ -15,6 +15,8 @@ from enrollment.people.models import (
     GuardianLink,
     ImportState,
     Pupil,
+    PupilGroup,
+    PupilGroupMember,
     PupilState,
     RosterImport,
     RosterImportSchool,
@@ -137,10 +139,32 @@ class ImportRepository:
             found.update(self.session.scalars(statement))
         return found
 
-    def mappings(self, school_ids: Sequence[UUID]) -> Sequence[ColumnMapping]:
+    def mappings(self, town_id: UUID, school_id: UUID | None) -> Sequence[ColumnMapping]:
+        """What was said of the files of one school, or with None of all files of the town."""
+        of = ColumnMapping.school_id.is_(None) if school_id is None else ColumnMapping.school_id == school_id
+        statement = select(ColumnMapping).where(ColumnMapping.town_id == town_id, of)
+        return self.session.scalars(statement.order_by(ColumnMapping.id)).all()
+
+    def groups_of_schools(self, school_ids: Iterable[UUID], year: str) -> Sequence[PupilGroup]:
         return self.session.scalars(
-            select(ColumnMapping).where(ColumnMapping.school_id.in_(school_ids)).order_by(ColumnMapping.id)
+            select(PupilGroup)
+            .where(PupilGroup.school_id.in_(list(school_ids)), PupilGroup.school_year == year)
+            .order_by(PupilGroup.id)
         ).all()
+
+    def members(self, group_ids: Iterable[UUID]) -> list[PupilGroupMember]:
+        found: list[PupilGroupMember] = []
+        for part in parts(group_ids):
+            found += self.session.scalars(select(PupilGroupMember).where(PupilGroupMember.group_id.in_(part)))
+        return found
+
+    def group_keys(self, school_ids: Iterable[UUID], year: str) -> dict[UUID, frozenset[str]]:
+        """The keys of the groups of each pupil of these schools."""
+        groups = {each.id: f"{each.kind.value}:{each.label_key}" for each in self.groups_of_schools(school_ids, year)}
+        found: dict[UUID, set[str]] = {}
+        for member in self.members(groups):
+            found.setdefault(member.pupil_id, set()).add(groups[member.group_id])
+        return {pupil_id: frozenset(keys) for pupil_id, keys in found.items()}
 
     def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
@@ -195,7 +219,9 @@ class ImportRepository:
                 update(Tablet).where(Tablet.id.in_(part)).values(school_id=school).execution_options(synchronize_session=False)
             )
 
-    def delete(self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass], ids: Iterable[UUID]) -> None:
+    def delete(
+        self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass | PupilGroup], ids: Iterable[UUID]
+    ) -> None:
         for part in parts(ids):
             self.session.execute(delete(model).where(model.id.in_(part)).execution_options(synchronize_session=False))
 

@@ -82,7 +82,9 @@ def preview(
 
 
 def _sealed(plan: Plan) -> str:
-    return json.dumps({"year": plan.year, "acts": plan.acts, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
+    return json.dumps(
+        {"year": plan.year, "acts": plan.acts, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False
+    )
 
 
 def _counts(changes: Sequence[Change], roster: Roster) -> dict[str, Any]:
