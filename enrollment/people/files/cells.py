@@ -13,8 +13,8 @@ MAX_LABEL = 120
 _SPACES = re.compile(r"\s+")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'")
-#: Zero-width signs, soft hyphens, marks of direction: nobody sees them, and they make two names of one.
-_UNSEEN = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+#: Control and zero-width signs, soft hyphens, marks of direction: nobody sees them, and they make two names of one.
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def clean(cell: str, longest: int = MAX_CELL) -> str:

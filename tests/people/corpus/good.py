@@ -115,7 +115,7 @@ NBSP, NARROW = "\u00a0", "\u202f"
 ODD_SIGNS = lines(
     HISTORICAL.replace("'", "’"),
     historical(f"{NBSP}D’ARTAGNAN{NARROW}LE{NBSP}GOFF{NBSP}", "\u200bÉlise\u00ad"),
-    historical("D\u2018HOMME", "E\u0301lodie"),
+    historical("D\u2018HOM\x01ME", "E\u0301lodie"),
     encoding="utf-8",
 )
 SIMPLE = "Nom{0}Prénom{0}Niveau{0}Classe{0}Né(e) le"
