@@ -152,7 +152,7 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
             "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id, "loan_id": loan.id,
             "layer_id": layer.id, "account_id": account.id, "new_school_id": school.id,
         }  # fmt: skip
-        own, other = ours.id, theirs.id
+        own, other, own_school = ours.id, theirs.id, world.school(ours).id
     client = server.client(own, Role.TOWN_ADMIN, "ours")
     before = _rows_of(server.runtime.engine, other, set())
     accepted = []
@@ -168,6 +168,12 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
             assert answer.status_code != 500, (method, path)
             if answer.is_success:
                 accepted.append((method, path, answer.text))
+        # These believe the town that the body names.
+        rule = {"town_id": str(own), "guardian_id": _SOME, "kind": "pause", "minutes": 30}
+        rhythm = {"town_id": str(own), "school_id": str(own_school), "where": "attends"}
+        for method, path, body in (("POST", "guardian-rules", rule), ("PUT", "after-school", rhythm)):
+            answer = client.request(method, f"/pupils/{pupil.id}/{path}", json=body)
+            assert (answer.status_code, answer.json().get("code")) == (404, "not_found"), (path, answer.text)
     finally:
         client.close()
     assert _rows_of(server.runtime.engine, other, set()) == before, accepted

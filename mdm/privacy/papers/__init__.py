@@ -46,8 +46,15 @@ _YES, _NO = Words(fr="oui", en="yes"), Words(fr="non", en="no")
 
 def child(told: Json, language: Language) -> bytes:
     """The PDF of what `children.export` tells."""
+    made = typst.compile(_template(), format="pdf", sys_inputs={"told": json.dumps(content(told, language), ensure_ascii=False)})
+    assert isinstance(made, bytes)
+    return made
+
+
+def content(told: Json, language: Language) -> Json:
+    """What stands on the paper, part by part."""
     pupil = told["pupil"]
-    content = {
+    return {
         "title": _TITLE.say(language),
         "subtitle": f"{pupil['last_name']} {pupil['first_name']} – {told['made_at'][:10]}",
         "footer": _FOOTER.say(language, report=told["report_id"]),
@@ -58,9 +65,6 @@ def child(told: Json, language: Language) -> bytes:
             for name in sorted(set(told) - {"made_at", "report_id"}, key=_order)
         ],
     }
-    made = typst.compile(_template(), format="pdf", sys_inputs={"told": json.dumps(content, ensure_ascii=False)})
-    assert isinstance(made, bytes)
-    return made
 
 
 def _order(name: str) -> tuple[int, str]:
