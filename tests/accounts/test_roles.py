@@ -94,7 +94,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             )
             made.must_change_password = False
             town_id = town.id
-        people = {role: stack.enter_context(contextlib.closing(server.client(town_id, role, role.value))) for role in (ADMIN, TECHNICIAN, HELPDESK, DPO)}
+        people = {
+            role: stack.enter_context(contextlib.closing(server.client(town_id, role, role.value)))
+            for role in (ADMIN, TECHNICIAN, HELPDESK, DPO)
+        }
         head = stack.enter_context(httpx.Client(base_url=f"{server.url}/api/v1", verify=_trust(server), timeout=20))
         token = head.post("/sign-in", json={"login": "head", "password": PASSWORD}).json()["access_token"]
         head.headers["Authorization"] = f"Bearer {token}"
@@ -133,7 +136,13 @@ def test_who_may_do_what(house: House, action: str) -> None:
 
 
 def _exception(house: House) -> dict[str, Any]:
-    return {"first": "2026-12-01", "last": "2026-12-01", "kind": "no_school", "label": "grève", "school_id": house.known["school_id"]}
+    return {
+        "first": "2026-12-01",
+        "last": "2026-12-01",
+        "kind": "no_school",
+        "label": "grève",
+        "school_id": house.known["school_id"],
+    }
 
 
 def test_a_head_is_of_one_school_and_a_protection_officer_of_a_town(house: House) -> None:
@@ -143,13 +152,18 @@ def test_a_head_is_of_one_school_and_a_protection_officer_of_a_town(house: House
         answer = admin.post("/accounts", json={**base, **wrong})
         assert (answer.status_code, answer.json()["details"]) == (422, {"field": "school_id"})
     for role in (HEAD, HELPDESK, DPO, TECHNICIAN):
-        assert house.people[role].post("/accounts", json={**base, "role": "town_admin", "login": f"by-{role.value}"}).status_code == 403
+        assert (
+            house.people[role].post("/accounts", json={**base, "role": "town_admin", "login": f"by-{role.value}"}).status_code
+            == 403
+        )
 
 
 def test_the_protection_officer_sees_the_whole_trail_and_no_names(house: House) -> None:
     town = {"town_id": house.known["town_id"]}
     house.people[HELPDESK].get("/pupils", params={**town, "q": "MARTIN"}).raise_for_status()
-    acts = {role: {event["action"] for event in client.get("/audit", params=town).json()} for role, client in house.people.items()}
+    acts = {
+        role: {event["action"] for event in client.get("/audit", params=town).json()} for role, client in house.people.items()
+    }
     assert "pupil.search" in acts[DPO]
     assert "pupil.search" not in acts[HEAD], "own acts alone"
     dpo = house.people[DPO]

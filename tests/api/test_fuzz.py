@@ -102,7 +102,22 @@ def target(server: LiveServer) -> Iterator[Target]:
     client.close()
 
 
-NASTY = ["", " ", "\0", "a\0b", "\ud800", "=1+1", "\u202eevil", "é" * 400, "x" * 5000, "' OR 1=1 --", "../../etc", "%s%n", "0" * 40, "🏫"]
+NASTY = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "=1+1",
+    "\u202eevil",
+    "é" * 400,
+    "x" * 5000,
+    "' OR 1=1 --",
+    "../../etc",
+    "%s%n",
+    "0" * 40,
+    "🏫",
+]
 TEXTS = st.one_of(st.sampled_from(NASTY), st.text(max_size=30))
 ANYTHING = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.sampled_from([2**31, 2**63, 2**70, -1, 0]), st.floats(), TEXTS),
@@ -175,7 +190,9 @@ def _call(data: st.DataObject, target: Target, operation: Operation) -> httpx.Re
     for parameter in operation.told.get("parameters", []):
         schema, name = _resolved(parameter["schema"]), parameter["name"]
         if parameter["in"] == "path":
-            value = data.draw(st.one_of(*[_good(schema, name, target.known)] * 4, TEXTS.filter(lambda text: text.strip("./ ") == text != "")))
+            value = data.draw(
+                st.one_of(*[_good(schema, name, target.known)] * 4, TEXTS.filter(lambda text: text.strip("./ ") == text != ""))
+            )
             path = path.replace(f"{{{name}}}", _quoted(str(value)))
         elif parameter["required"] or data.draw(st.booleans()):
             query[name] = _said(data.draw(of_schema(schema, name, target.known)))
@@ -186,12 +203,24 @@ def _call(data: st.DataObject, target: Target, operation: Operation) -> httpx.Re
             body = data.draw(of_schema(schema, "", target.known))
             sent |= {"content": json.dumps(body).encode(), "headers": {"Content-Type": kind}}
         elif kind == "multipart/form-data":
-            fields = {name: of_schema(each, name, target.known) for name, each in schema["properties"].items() if name not in ("file", "template")}
-            form = {name: _said(data.draw(each)) for name, each in fields.items() if name in schema.get("required", ()) or data.draw(st.booleans())}
+            fields = {
+                name: of_schema(each, name, target.known)
+                for name, each in schema["properties"].items()
+                if name not in ("file", "template")
+            }
+            form = {
+                name: _said(data.draw(each))
+                for name, each in fields.items()
+                if name in schema.get("required", ()) or data.draw(st.booleans())
+            }
             at = "file" if "file" in schema["properties"] else "template"
             sent |= {"data": form, "files": {at: ("liste.csv", data.draw(FILES))}}
         else:
-            sent |= {"data": {name: _said(data.draw(of_schema(each, name, target.known))) for name, each in schema["properties"].items()}}
+            sent |= {
+                "data": {
+                    name: _said(data.draw(of_schema(each, name, target.known))) for name, each in schema["properties"].items()
+                }
+            }
     return target.client.request(operation.method, path, **sent)
 
 

@@ -128,7 +128,9 @@ def _rows_of(engine: Engine, town_id: UUID, besides: set[str]) -> dict[str, Any]
     """All that belongs to a town, and all that points at its pupils, tablets, classes and schools."""
     with engine.connect() as connection:
         return {
-            table.name: connection.execute(select(table).where(table.c.town_id == town_id).order_by(*table.primary_key.columns)).all()
+            table.name: connection.execute(
+                select(table).where(table.c.town_id == town_id).order_by(*table.primary_key.columns)
+            ).all()
             for table in metadata.sorted_tables
             if "town_id" in table.c and table.name not in besides
         }
@@ -154,6 +156,7 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
         }  # fmt: skip
         own, other, own_school = ours.id, theirs.id, world.school(ours).id
     client = server.client(own, Role.TOWN_ADMIN, "ours")
+    of_path = {**known, "town_id": other}
     before = _rows_of(server.runtime.engine, other, set())
     accepted = []
     try:
@@ -161,10 +164,11 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
             if method == "GET" or not path.startswith("/api/v1") or path == "/api/v1/password":
                 continue
             told = DOCUMENT["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
-            of_path = {**known, "town_id": other}
             url = re.sub(r"\{([^}]+)\}", lambda match: str(of_path.get(match.group(1), _SOME)), path.removeprefix("/api/v1"))
             schema = told.get("application/json", {}).get("schema")
-            answer = client.request(method, url, params={"town_id": str(other)}, json=_named(schema, known, own) if schema else None)
+            answer = client.request(
+                method, url, params={"town_id": str(other)}, json=_named(schema, known, own) if schema else None
+            )
             assert answer.status_code != 500, (method, path)
             if answer.is_success:
                 accepted.append((method, path, answer.text))
@@ -193,7 +197,13 @@ def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServ
             world.tablet(town, school_id=school.id, serial=f"SERIAL{town.slug}"[:20])
         first = accounts.create_shared_technician(work, "tech@operator.example", "Technicienne")
         theirs = accounts.create_account(
-            work, SYSTEM, login="boss@there.example", display_name="boss", password=PASSWORD, role=Role.TOWN_ADMIN, town_id=there.id
+            work,
+            SYSTEM,
+            login="boss@there.example",
+            display_name="boss",
+            password=PASSWORD,
+            role=Role.TOWN_ADMIN,
+            town_id=there.id,
         )
         here_id, there_id, boss = here.id, there.id, theirs.login
     admin, other = server.client(here_id, Role.TOWN_ADMIN, "here"), server.client(there_id, Role.TOWN_ADMIN, "there")
@@ -202,8 +212,12 @@ def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServ
     later = {"first_day": str(today + timedelta(days=1)), "last_day": str(today + timedelta(days=2)), "reason": "remise"}
     given = [admin.post(f"/towns/{here_id}/missions", json={"login": "tech@operator.example", **days}).json() for _ in range(2)]
     planned = other.post(f"/towns/{there_id}/missions", json={"login": "tech@operator.example", **later}).json()
-    strangers = [admin.post(f"/towns/{here_id}/missions", json={"login": login, **days}) for login in (boss, "nobody@there.example")]
-    assert [(each.status_code, each.json()["code"]) for each in strangers] == [(404, "not_found")] * 2, "who works next door is not told"
+    strangers = [
+        admin.post(f"/towns/{here_id}/missions", json={"login": login, **days}) for login in (boss, "nobody@there.example")
+    ]
+    assert [(each.status_code, each.json()["code"]) for each in strangers] == [(404, "not_found")] * 2, (
+        "who works next door is not told"
+    )
     tech = server.client(here_id, Role.HELPDESK, "spare")
     try:
         token = tech.post("/sign-in", json={"login": "tech@operator.example", "password": first}).json()["access_token"]
@@ -222,14 +236,23 @@ def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServ
                          path.removeprefix("/api/v1"))  # fmt: skip
             answer = tech.get(url, params={"town_id": str(there_id), "kind": "town", "host": "a.example", "q": "CANARI"})
             assert answer.status_code != 500, path
-            assert not (answer.is_success and any(each in answer.text for each in (str(there_id), str(pupils[there_id].id)))), (path, known)
+            assert not (answer.is_success and any(each in answer.text for each in (str(there_id), str(pupils[there_id].id)))), (
+                path,
+                known,
+            )
         assert admin.delete(f"/missions/{planned['id']}").status_code == 404
         assert tech.delete(f"/missions/{given[0]['id']}").status_code == 404, "nobody ends the own mission by being on it"
-        visits = [event for event in admin.get("/audit", params={"town_id": str(here_id)}).json() if event["action"] == "mission.visit"]
+        visits = [
+            event for event in admin.get("/audit", params={"town_id": str(here_id)}).json() if event["action"] == "mission.visit"
+        ]
         assert len(visits) == 2, "one for each of two missions of the day"
-        assert not [event for event in other.get("/audit", params={"town_id": str(there_id)}).json() if event["action"] == "mission.visit"]
+        assert not [
+            event for event in other.get("/audit", params={"town_id": str(there_id)}).json() if event["action"] == "mission.visit"
+        ]
         with server.runtime.work() as work:
-            operators = work.session.scalars(select(AuditEvent).where(AuditEvent.town_id.is_(None), AuditEvent.action == "mission.visit")).all()
+            operators = work.session.scalars(
+                select(AuditEvent).where(AuditEvent.town_id.is_(None), AuditEvent.action == "mission.visit")
+            ).all()
             assert {event.subject_id for event in operators} == {str(here_id)}
         admin.delete(f"/missions/{given[0]['id']}").raise_for_status()
         assert tech.get("/towns").json(), "the second mission of the day still holds"

@@ -152,7 +152,10 @@ def test_a_town_says_once_what_new_column_names_mean(one: OneSchool) -> None:
         assert one.preview(file, school=school).counts["new"] == 1
     own = {"Groupe de classe": "-"}
     mapping.set_mapping(one.work, one.admin, one.town.id, other.id, FileKind.PUPILS, own)
-    labels = [service.lines(one.work, one.admin, one.preview(file, school=each).id)[0]["row"]["class_label"] for each in (one.school, other)]
+    labels = [
+        service.lines(one.work, one.admin, one.preview(file, school=each).id)[0]["row"]["class_label"]
+        for each in (one.school, other)
+    ]
     assert labels == ["CE1 A", ""], "what a school said of its own counts more"
     head = Actor(new_id(), "head", (Grant(Role.HEAD, one.town.id, other.id),))
     mapping.set_mapping(one.work, head, one.town.id, other.id, FileKind.PUPILS, {})

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 from sqlalchemy import Engine, text
 
@@ -93,7 +92,11 @@ def test_a_breach_names_in_numbers_who_is_touched_and_by_what(one: OneSchool) ->
     assert SECRET not in str(told)
     assert breaches.report(one.work, other.admin, other.town.id, known_at).content["pupils"] == 0
     misused = breaches.report(one.work, one.admin, one.town.id, known_at, account_id=one.admin.account_id).content
-    assert (misused["pupil_ids"], misused["fields"]["pupil"][0], "guardian" in misused["fields"]) == ([str(pupil.id)], "last_name", False)
+    assert (misused["pupil_ids"], misused["fields"]["pupil"][0], "guardian" in misused["fields"]) == (
+        [str(pupil.id)],
+        "last_name",
+        False,
+    )
     before = breaches.report(one.work, one.admin, one.town.id, known_at, account_id=one.admin.account_id, until=date(2026, 11, 1))
     assert before.content["pupils"] == 0
     assert breaches.report(one.work, one.admin, one.town.id, one.work.now - timedelta(hours=73)).content["late"] is True
@@ -143,7 +146,14 @@ def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: Liv
         assert paper.content.startswith(b"%PDF")
         exported = dpo.get(f"/privacy/pupils/{pupil['id']}/export").json()
         words = json.dumps(papers.content(exported, Language.FR), ensure_ascii=False)
-        for said in ("Données conservées", "ARTAGNAN #let x = 1 Élise", "Chorale", "ULIS", "nom de famille", "Pourquoi ces données"):
+        for said in (
+            "Données conservées",
+            "ARTAGNAN #let x = 1 Élise",
+            "Chorale",
+            "ULIS",
+            "nom de famille",
+            "Pourquoi ces données",
+        ):
             assert said in words, said
         assert "empreinte" not in words, "no hashes"
         answered = dpo.post(f"/privacy/requests/{request['id']}/answer", json={"outcome": "done", "answer": "handed over"}).json()
