@@ -85,7 +85,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
                 school_class = world.school_class(school)
                 pupil, tablet = world.pupil(school_class, Level.CE2), world.tablet(town, school_id=school.id)
                 world.lend(tablet, pupil)
-                things = {"school": school, "class": school_class, "pupil": pupil, "tablet": tablet}
+                things: dict[str, Any] = {"school": school, "class": school_class, "pupil": pupil, "tablet": tablet}
                 known |= {f"{prefix}{name}_id": str(thing.id) for name, thing in things.items()} | {f"{prefix}uai": school.uai}
                 if not prefix:
                     own = school.id
@@ -127,7 +127,7 @@ def test_who_may_do_what(house: House, action: str) -> None:
             form = {"town_id": house.known["town_id"], **told}
             answer = client.post(url, files={"file": ("a.csv", text_file(ONDE, onde_line("A", "B")))}, data=form)
         else:
-            sent = {"json": _exception(house) if "exceptions" in path else told} if method != "GET" else {}
+            sent: dict[str, Any] = {"json": _exception(house) if "exceptions" in path else told} if method != "GET" else {}
             answer = client.request(method, url, **sent)
         assert answer.status_code not in (401, 422, 500), (role, answer.text)
         if answer.status_code not in (403, 404):

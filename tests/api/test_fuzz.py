@@ -242,7 +242,7 @@ def test_the_routes_are_there() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-@settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_comes_is_answered(target: Target, operation: Operation, data: st.DataObject) -> None:
     answer = _call(data, target, operation)
