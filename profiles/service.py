@@ -68,12 +68,10 @@ def write_filter(
     """Save the town's filter. Raises `BadHost`, `ListTooLong`."""
     actor.require(Permission.AUTHOR, town_id)
     lists = {"denied": _hosts(denied, "denied"), "permitted": _hosts(permitted, "permitted")}
-    row = PolicyRepository(work.session).filters([town_id]).get(town_id)
-    if row is None:
-        row = WebFilter(town_id=town_id)
-        work.session.add(row)
+    row = PolicyRepository(work.session).filters([town_id]).get(town_id) or WebFilter(town_id=town_id)
     audit.record(work, actor, "filter.write", "town", town_id, town_id=town_id, **{k: len(v) for k, v in lists.items()})
     row.auto_filter, row.denied, row.permitted, row.updated_at = auto_filter, lists["denied"], lists["permitted"], work.now
+    work.session.add(row)
     _decide_town(work, town_id)
     return row
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from enrollment.places.models import Level
@@ -78,12 +78,16 @@ class Guardian(TownOwned, Base):
 
 
 class GuardianLink(TownOwned, Base):
-    """One guardian of one pupil."""
+    """One guardian of one pupil. `court_order`: a judge has decided between guardians; the paper itself stays at school.
+
+    Only the head and the town's administrator see the flag (schools.md section 14, PRIV-12). No import sets or removes it.
+    """
 
     __tablename__ = "guardian_link"
 
     guardian_id: Mapped[UUID] = mapped_column(ForeignKey("guardian.id", ondelete="CASCADE"), primary_key=True)
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
+    court_order: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class StaffMember(TownOwned, Base):
@@ -129,18 +133,50 @@ class TeacherAssignment(TownOwned, Base):
     ends_on: Mapped[date | None]
 
 
+class GroupKind(StrEnum):
+    """What brings pupils of several classes together (schools.md sections 1 and 7.1)."""
+
+    GROUP = "group"  # ONDE's regroupement: a choir, a corridor
+    UNIT = "unit"  # ONDE's dispositif: ULIS, UPE2A
+
+
+class PupilGroup(TownOwned, Base):
+    """A group of one school and year, as its roster names it. It says who is together, not what they may: that is policy."""
+
+    __tablename__ = "pupil_group"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
+    school_year: Mapped[str] = mapped_column(String(9))
+    kind: Mapped[GroupKind] = mapped_column(EnumText(GroupKind))
+    label: Mapped[str] = mapped_column(String(120))
+    label_key: Mapped[str] = mapped_column(String(120))
+    __table_args__ = (UniqueConstraint("school_id", "school_year", "kind", "label_key"),)
+
+
+class PupilGroupMember(TownOwned, Base):
+    """A pupil in a group."""
+
+    __tablename__ = "pupil_group_member"
+
+    group_id: Mapped[UUID] = mapped_column(ForeignKey("pupil_group.id", ondelete="CASCADE"), primary_key=True)
+    pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
 class ColumnMapping(TownOwned, Base):
-    """What a person said that the columns of one school's files are: normalised header → field, `-` for left out."""
+    """What a person said that the columns of one school's files are, or without a school of all files of the town: normalised
+    header → field, `-` for left out.
+    """
 
     __tablename__ = "column_mapping"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
+    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
     kind: Mapped[str] = mapped_column(String(16))
     columns: Mapped[dict[str, Any]]
     written_by: Mapped[UUID | None]
     written_at: Mapped[datetime] = mapped_column(Utc)
-    __table_args__ = (UniqueConstraint("school_id", "kind"),)
+    __table_args__ = (UniqueConstraint("school_id", "kind"), Index("ix_column_mapping_town", "town_id", "school_id", "kind"))
 
 
 class ImportState(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from enrollment.people.files import oneroster
 from enrollment.people.files.archive import is_zip
-from enrollment.people.files.columns import ByHand, Columns, FileKind, Standing, columns_of, columns_told, kind_of
+from enrollment.people.files.columns import ByHand, Columns, FileKind, Standing, columns_of, columns_told, kind_of, recognised
 from enrollment.people.files.errors import UnreadableRoster
 from enrollment.people.files.guardians import guardian_rows
 from enrollment.people.files.pupils import pupil_row
@@ -17,6 +17,8 @@ from enrollment.people.files.staff import is_not_staff, staff_row
 from enrollment.people.files.tables import MAX_BYTES, MAX_LINES, Table, table_of
 
 Hands = Mapping[FileKind, ByHand]
+#: The header is the first of so many lines that has so many known columns, else the first line.
+_HEADER_WITHIN, _KNOWN_COLUMNS = 10, 2
 
 
 def read(content: bytes, *, kind: FileKind | None = None, hands: Hands | None = None, keep_contacts: bool = False) -> Roster:
@@ -27,7 +29,7 @@ def read(content: bytes, *, kind: FileKind | None = None, hands: Hands | None = 
         raise UnreadableRoster(why="too_large")
     if is_zip(content) and oneroster.is_oneroster(content):
         return oneroster.read(content, keep_contacts=keep_contacts)
-    header, width, body = _parted(table_of(content))
+    header, width, body = _parted(table_of(content), hands or {})
     known = kind or kind_of(header, (hands or {}).get(FileKind.PUPILS))
     columns = columns_of(header, known, (hands or {}).get(known))
     lines, skipped = _filled(body)
@@ -45,16 +47,17 @@ def look(
     content: bytes, *, kind: FileKind | None = None, hands: Hands | None = None
 ) -> tuple[FileKind, list[tuple[str, str | None, Standing]]]:
     """What each column of a CSV or XLSX file is read as, before anything is required of it. Raises `UnreadableRoster`."""
-    header, _, _ = _parted(table_of(content))
+    header, _, _ = _parted(table_of(content), hands or {})
     known = kind or kind_of(header, (hands or {}).get(FileKind.PUPILS))
     return known, columns_told(header, known, (hands or {}).get(known, {}))
 
 
-def _parted(table: Table) -> tuple[list[str], int, list[tuple[int, list[str]]]]:
-    """The header, how far it reaches, and the lines behind it with their numbers."""
-    start = next((at for at, cells in enumerate(table) if any(cells)), None)
-    if start is None:
+def _parted(table: Table, hands: Hands) -> tuple[list[str], int, list[tuple[int, list[str]]]]:
+    """The header, how far it reaches, and the lines behind it with their numbers. A title may stand above the header."""
+    filled = [at for at, cells in enumerate(table) if any(cells)]
+    if not filled:
         raise UnreadableRoster(why="empty")
+    start = next((at for at in filled[:_HEADER_WITHIN] if recognised(table[at], hands) >= _KNOWN_COLUMNS), filled[0])
     header = table[start]
     body = list(enumerate(table[start + 1 :], start=start + 2))
     if len(body) > MAX_LINES:

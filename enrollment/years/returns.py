@@ -46,7 +46,7 @@ def plan(
     school = work.session.get(School, school_id)
     if school is None or school.town_id != rollover.town_id:
         raise NotFound(field="school_id")
-    actor.require(Permission.ROSTER, school.town_id, school.id)
+    actor.require(Permission.LEAD, school.town_id, school.id)
     campaign = _campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise CampaignNotOpen

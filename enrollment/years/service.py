@@ -31,7 +31,7 @@ def preview(work: Work, actor: Actor, town_id: UUID, from_year: str | None = Non
 
     Raises `RolloverClosed`, `Forbidden`.
     """
-    actor.require(Permission.ROSTER, town_id)
+    actor.require(Permission.LEAD, town_id)
     audit.hold(work, town_id)
     rollover = draft(work, actor, town_id, from_year or year_now(work, town_id))
     _still_open(rollover)
@@ -135,7 +135,7 @@ def make_class(
     rollover = held(work, actor, rollover_id)
     repository = YearRepository(work.session)
     school = work.session.get(School, school_id)
-    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.ROSTER, school.town_id, school.id):
+    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.LEAD, school.town_id, school.id):
         raise NotFound(field="school_id")
     key = label_key(label)
     if not key:
@@ -163,7 +163,7 @@ def say_done(work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, *, li
     """
     rollover = held(work, actor, rollover_id)
     school = work.session.get(School, school_id)
-    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.ROSTER, school.town_id, school.id):
+    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.LEAD, school.town_id, school.id):
         raise NotFound(field="school_id")
     act = "rollover.listed" if lists else "rollover.ticked"
     audit.record(work, actor, act, "school", school_id, town_id=rollover.town_id)
@@ -184,7 +184,7 @@ def succeed(work: Work, actor: Actor, old_school_id: UUID, new_school_id: UUID) 
     old, new = work.session.get(School, old_school_id), work.session.get(School, new_school_id)
     if old is None or new is None or old.town_id != new.town_id:
         raise NotFound(field="new_school_id")
-    actor.require(Permission.ROSTER, old.town_id)
+    actor.require(Permission.LEAD, old.town_id)
     if old.id == new.id or YearRepository(work.session).successors(old.town_id).get(new.id) == old.id:
         raise Invalid(field="new_school_id")
     audit.record(work, actor, "school.succession", "school", old.id, town_id=old.town_id, new=str(new.id))
@@ -215,7 +215,7 @@ def of_class(
 ) -> list[tuple[RolloverLine, Pupil]]:
     """The pupils of a class that ends, by name, each with the lot. Reading it is audited. Raises `RolloverUnknown`, `NotFound`."""
     rollover = get(work, actor, rollover_id)
-    rows = YearRepository(work.session).of_class(rollover.id, school_id, class_id, reach(actor, Permission.ROSTER))
+    rows = YearRepository(work.session).of_class(rollover.id, school_id, class_id, reach(actor, Permission.LEAD))
     if not rows:
         raise NotFound
     audit.record(work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or ""))
@@ -230,8 +230,8 @@ def _name_key(pupil: Pupil) -> tuple[str, str, str]:
 def held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who may say what becomes of some pupils; other acts on it wait."""
     rollover = get(work, actor, rollover_id)
-    if not actor.may_somewhere(Permission.ROSTER, rollover.town_id):
-        raise Forbidden(permission=Permission.ROSTER.value)
+    if not actor.may_somewhere(Permission.LEAD, rollover.town_id):
+        raise Forbidden(permission=Permission.LEAD.value)
     audit.hold(work, rollover.town_id)
     work.session.refresh(rollover)
     _still_open(rollover)
@@ -241,7 +241,7 @@ def held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
 def whole(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who answers for the whole town."""
     rollover = get(work, actor, rollover_id)
-    actor.require(Permission.ROSTER, rollover.town_id)
+    actor.require(Permission.LEAD, rollover.town_id)
     return held(work, actor, rollover_id)
 
 
@@ -250,7 +250,7 @@ def _lines(work: Work, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUI
     for pupil_id in pupil_ids:
         line = lines.get(pupil_id)
         if line is None or not any(
-            actor.may(Permission.ROSTER, rollover.town_id, school_id) for school_id in (line.school_id, line.school_after)
+            actor.may(Permission.LEAD, rollover.town_id, school_id) for school_id in (line.school_id, line.school_after)
         ):
             raise NotFound(field="pupil_ids")
         if line.applied_at is not None:

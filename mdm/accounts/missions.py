@@ -22,10 +22,16 @@ LONGEST_DAYS = 31
 
 
 def give(work: Work, actor: Actor, town_id: UUID, login: str, first_day: date, last_day: date, reason: str) -> Mission:
-    """Call a shared technician into a town for some days. Raises `NotFound` (no such person), `Invalid`, `TooLong`."""
+    """Call a shared technician into a town for some days. Raises `NotFound` (no such technician), `Invalid`, `TooLong`.
+
+    Who is something else in another town is not found: no town learns who works for the next one.
+    """
     actor.require(Permission.GOVERN, town_id)
-    account = AccountRepository(work.session).by_login(login.strip().lower())
+    repository = AccountRepository(work.session)
+    account = repository.by_login(login.strip().lower())
     if account is None or not account.active:
+        raise NotFound(field="login")
+    if any(grant.role is not Role.TECHNICIAN and grant.town_id != town_id for grant in repository.grants(account.id, work.now)):
         raise NotFound(field="login")
     if last_day < first_day or last_day < work.now.date() - timedelta(days=1):
         raise Invalid(field="last_day")

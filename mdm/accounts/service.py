@@ -49,9 +49,7 @@ def create_account(
     who come for a time (schools.md section 13). Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`.
     """
     actor.require(Permission.GOVERN, town_id, school_id)
-    if role is Role.HEAD and school_id is None:
-        raise Invalid(field="school_id")
-    _check_grant(work, town_id, school_id, ends_at)
+    _check_grant(work, role, town_id, school_id, ends_at)
     login = login.strip().lower()
     if AccountRepository(work.session).by_login(login) is not None:
         raise LoginTaken
@@ -91,7 +89,10 @@ def create_shared_technician(work: Work, login: str, display_name: str) -> str:
     return password
 
 
-def _check_grant(work: Work, town_id: UUID, school_id: UUID | None, ends_at: datetime | None) -> None:
+def _check_grant(work: Work, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None) -> None:
+    """A head is one of a school; a data protection officer is one of a town."""
+    if (role is Role.HEAD and school_id is None) or (role is Role.DPO and school_id is not None):
+        raise Invalid(field="school_id")
     if school_id is not None:
         school = work.session.get(School, school_id)
         if school is None or school.town_id != town_id:

@@ -9,9 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from mdm.kit.errors import Refusal
+from mdm.kit.errors import Invalid, Refusal
 from mdm.kit.words import preferred_language
 
 log = structlog.get_logger()
@@ -53,6 +54,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(OverflowError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -78,6 +81,12 @@ async def _validation(_request: Request, error: Exception) -> JSONResponse:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+
+
+async def _unstorable(request: Request, error: Exception) -> JSONResponse:
+    """A value that no column can hold: a NUL sign, a number of twenty digits. Which one is not told: it may be a name."""
+    log.warning("api.unstorable", path=request.url.path, error=type(error).__name__)
+    return problem(422, Invalid.code, Invalid.words.say(preferred_language(request.headers.get("accept-language"))))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -17,7 +17,7 @@ from mdm.api.rosters import attachment
 from mdm.kit import audit
 from mdm.kit.scope import Permission
 from mdm.kit.words import preferred_language
-from mdm.privacy import children, dictionary, reports, retention
+from mdm.privacy import children, dictionary, papers, reports, retention
 from mdm.privacy.models import PrivacyReport, ReportKind
 
 router = APIRouter(prefix="/privacy", tags=["privacy"])
@@ -115,7 +115,8 @@ class ChainOut(BaseModel):
     first_broken: int | None
 
 
-def _report(work: WorkDep, row: PrivacyReport) -> ReportOut:
+def report_out(work: WorkDep, row: PrivacyReport) -> ReportOut:
+    """A sealed report, and whether its seal fits."""
     told = {name: getattr(row, name) for name in ReportOut.model_fields if name != "genuine"}
     return ReportOut(**told, genuine=reports.is_genuine(work, row))
 
@@ -177,7 +178,7 @@ def preview(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
 @router.post("/retention/run", response_model=ReportOut, operation_id="run_retention")
 def run(body: TownIn, work: WorkDep, actor: ActorDep) -> ReportOut:
     """Apply the table now; it happens every day by itself. The report proves what is left: nothing."""
-    return _report(work, retention.run(work, actor, body.town_id))
+    return report_out(work, retention.run(work, actor, body.town_id))
 
 
 @router.get("/reports", response_model=list[ReportOut], operation_id="list_privacy_reports")
@@ -185,13 +186,13 @@ def listed(
     town_id: UUID, work: WorkDep, actor: ActorDep, kind: ReportKind | None = None, limit: int = Query(50, ge=1, le=200)
 ) -> list[ReportOut]:
     """The sealed reports of a town, newest first."""
-    return [_report(work, row) for row in reports.listed(work, actor, town_id, kind, limit)]
+    return [report_out(work, row) for row in reports.listed(work, actor, town_id, kind, limit)]
 
 
 @router.get("/reports/{report_id}", response_model=ReportOut, operation_id="get_privacy_report")
 def report(report_id: UUID, work: WorkDep, actor: ActorDep) -> ReportOut:
     """One sealed report."""
-    return _report(work, reports.get(work, actor, report_id))
+    return report_out(work, reports.get(work, actor, report_id))
 
 
 @router.get("/pupils/{pupil_id}/export", operation_id="export_pupil", response_class=Response)
@@ -199,6 +200,13 @@ def export(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
     """All that is kept about one child, as JSON."""
     content = json.dumps(children.export(work, actor, pupil_id), ensure_ascii=False, indent=1).encode()
     return attachment(content, f"pupil-{pupil_id}.json", "application/json")
+
+
+@router.get("/pupils/{pupil_id}/export.pdf", operation_id="export_pupil_paper", response_class=Response)
+def export_paper(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
+    """The same as a paper that a family can read."""
+    language = preferred_language(request.headers.get("accept-language"))
+    return attachment(papers.child(children.export(work, actor, pupil_id), language), f"pupil-{pupil_id}.pdf", "application/pdf")
 
 
 @router.get("/pupils/{pupil_id}/accesses", response_model=list[AccessOut], operation_id="list_pupil_accesses")
@@ -210,12 +218,12 @@ def accesses(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> object:
 @router.post("/pupils/{pupil_id}/erase", response_model=ReportOut, operation_id="erase_pupil")
 def erase(pupil_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> ReportOut:
     """Erase what is kept about one child. Refused while a tablet is on loan. It cannot be undone."""
-    return _report(work, children.erase(work, actor, pupil_id, body.reason))
+    return report_out(work, children.erase(work, actor, pupil_id, body.reason))
 
 
 @router.get("/audit/verify", response_model=ChainOut, operation_id="verify_audit")
 def verify(town_id: UUID, work: WorkDep, actor: ActorDep) -> ChainOut:
     """Whether the audit trail of a town is whole, purged events included."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require(Permission.PRIVACY, town_id)
     broken = audit.verify(work, town_id)
     return ChainOut(holds=broken is None, first_broken=broken)

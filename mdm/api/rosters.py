@@ -11,7 +11,7 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrollment.people.files.columns import FileKind, Standing
+from enrollment.people.files.columns import FileKind, Standing, fields_of
 from enrollment.people.files.tables import MAX_BYTES
 from enrollment.people.imports import deciding, mapping, report, service
 from enrollment.people.imports.changes import Diff, Subject
@@ -70,6 +70,14 @@ class ColumnsOut(BaseModel):
 
     kind: FileKind
     columns: list[ColumnOut]
+
+
+class FieldOut(BaseModel):
+    """One thing that a file may tell."""
+
+    kind: FileKind
+    field: str
+    known_as: list[str] = Field(description="Names without accents, spaces and capitals.")
 
 
 class MappingIn(BaseModel):
@@ -157,16 +165,38 @@ def columns(
     return ColumnsOut(kind=known, columns=[ColumnOut(title=t, field=f, standing=s) for t, f, s in told])
 
 
+@router.get("/fields", response_model=list[FieldOut], operation_id="list_roster_fields")
+def fields(_actor: ActorDep) -> list[FieldOut]:
+    """What a file may tell, and the names by which its columns are known. A mapping adds to them."""
+    return [FieldOut(kind=kind, field=name, known_as=names) for kind in FileKind for name, names in fields_of(kind).items()]
+
+
+@router.get("/mappings", response_model=list[MappingOut], operation_id="get_town_roster_mapping")
+def get_town_mapping(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[MappingOut]:
+    """What a person said that the columns of all files of the town are."""
+    told = mapping.get_mapping(work, actor, town_id, None)
+    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in told.items()]
+
+
+@router.put("/mappings", response_model=MappingOut, operation_id="set_town_roster_mapping")
+def set_town_mapping(town_id: UUID, body: MappingIn, work: WorkDep, actor: ActorDep) -> object:
+    """Say it for the whole town: an extraction whose names have changed everywhere. What a school said of its own counts more."""
+    return mapping.set_mapping(work, actor, town_id, None, body.kind, body.columns)
+
+
 @router.get("/mappings/{school_id}", response_model=list[MappingOut], operation_id="get_roster_mapping")
 def get_mapping(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[MappingOut]:
     """What a person said that the columns of a school's files are."""
-    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in mapping.get_mapping(work, actor, school_id).items()]
+    school = mapping.school_of(work, actor, school_id)
+    told = mapping.get_mapping(work, actor, school.town_id, school.id)
+    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in told.items()]
 
 
 @router.put("/mappings/{school_id}", response_model=MappingOut, operation_id="set_roster_mapping")
 def set_mapping(school_id: UUID, body: MappingIn, work: WorkDep, actor: ActorDep) -> object:
     """Say what the columns of a school's files are. What is never kept of a child cannot be mapped."""
-    return mapping.set_mapping(work, actor, school_id, body.kind, body.columns)
+    school = mapping.school_of(work, actor, school_id)
+    return mapping.set_mapping(work, actor, school.town_id, school.id, body.kind, body.columns)
 
 
 @router.get("/{import_id}", response_model=RosterOut, operation_id="get_roster")

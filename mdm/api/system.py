@@ -107,7 +107,7 @@ def trail(
     """The audit trail of a town, newest first; helpdesk, technicians and a school's staff see their own acts."""
     if all(grant.town_id != town_id for grant in actor.grants):
         raise Forbidden(permission=Permission.SEE.value)
-    own = None if actor.may(Permission.GOVERN, town_id) else actor.account_id
+    own = None if actor.may(Permission.PRIVACY, town_id) else actor.account_id
     return audit.read(work, town_id, actor_id=own, before=before, limit=limit)
 
 

@@ -43,7 +43,7 @@ CHAPTERS: tuple[tuple[str, str, Permission], ...] = (
     ("/", "tablets", Permission.SEE),
     ("/desk", "desk", Permission.HANDLE),
     ("/rosters", "rosters", Permission.ROSTER),
-    ("/year", "year", Permission.ROSTER),
+    ("/year", "year", Permission.LEAD),
 )
 templates = Jinja2Templates(_HERE / "templates")
 assets = StaticFiles(directory=_HERE / "assets")
@@ -110,9 +110,9 @@ def csrf(request: Request) -> str:
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
-def towns_of(work: Work, actor: Actor) -> list[Town]:
-    """The towns in which one may speak of pupils, be it for one school."""
-    mine = actor.towns(Permission.ROSTER)
+def towns_of(work: Work, actor: Actor, permission: Permission) -> list[Town]:
+    """The towns in which one holds a permission, be it for one school."""
+    mine = actor.towns(permission)
     return [town for town in places.towns(work, actor) if town.id in mine]
 
 

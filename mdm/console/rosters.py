@@ -44,7 +44,7 @@ Checked = Annotated[str, Form(max_length=200)]
 def rosters(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """The form, the latest imports, and what can be handed out."""
     actor, _ = person(request, work)
-    return _front(request, work, actor, town_of(towns_of(work, actor), town), notice=done)
+    return _front(request, work, actor, town_of(towns_of(work, actor, Permission.ROSTER), town), notice=done)
 
 
 @router.post("/rosters")
@@ -63,7 +63,7 @@ def upload(
     """Read a file and show what it would change; a file that cannot be read brings the form back with the reason."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    chosen, content = town_of(towns_of(work, actor), town), file.file.read(MAX_BYTES + 1)
+    chosen, content = town_of(towns_of(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
     made: list[RosterImport] = []
     problem = _tried(
         work,
@@ -92,14 +92,14 @@ def columns(
     """What each column of a file is read as, and what a person says that it is. Nothing of the file is kept."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    chosen, content = town_of(towns_of(work, actor), town), file.file.read(MAX_BYTES + 1)
+    chosen, content = town_of(towns_of(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
     place = next((each for each in _schools(work, actor, chosen) if each.uai == school), None)
     told: list[Any] = []
     problem = _tried(work, lambda: told.extend(mapping.columns(work, actor, chosen.id, content, school or None, _kind(kind))))
     if problem is not None or place is None:
         return _front(request, work, actor, chosen, problem=problem or NotFound(), school=school)
     known, listed = told
-    held = mapping.get_mapping(work, actor, place.id).get(known, {})
+    held = mapping.get_mapping(work, actor, chosen.id, place.id).get(known, {})
     language = language_of(request)
     return show(
         request,
@@ -131,7 +131,8 @@ def keep_columns(request: Request, work: WorkDep, said: FieldsDep) -> Response:
         school_id, kind = UUID(said.get("school", "")), FileKind(said.get("kind", ""))
     except ValueError as error:
         raise NotFound from error
-    row = mapping.set_mapping(work, actor, school_id, kind, named)
+    school = mapping.school_of(work, actor, school_id)
+    row = mapping.set_mapping(work, actor, school.town_id, school.id, kind, named)
     return RedirectResponse(f"/rosters?{urlencode({'town': row.town_id, 'done': 'columns_kept'})}", status_code=303)
 
 
@@ -161,7 +162,11 @@ def export_apple(request: Request, work: WorkDep, csrf: Checked, town: Annotated
     told = exports.check_apple(work, actor, town)
     if told:
         return _front(
-            request, work, actor, town_of(towns_of(work, actor), town), reasons=[(each.code, each.count) for each in told]
+            request,
+            work,
+            actor,
+            town_of(towns_of(work, actor, Permission.ROSTER), town),
+            reasons=[(each.code, each.count) for each in told],
         )
     return attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
 
@@ -263,10 +268,11 @@ def _front(
         problem=said,
         notice=t[notice] if notice in _NOTICES else "",
         town=town,
-        towns=towns_of(work, actor),
+        towns=towns_of(work, actor, Permission.ROSTER),
         schools=schools,
         school=school or (schools[0].uai if len(schools) == 1 else ""),
-        whole_town=actor.may(Permission.ROSTER, town.id),
+        whole_town=actor.may(Permission.AUTHOR, town.id),
+        may_export=actor.may_somewhere(Permission.LEAD, town.id),
         kinds=[(kind.value, words.say(language)) for kind, words in FILES.items()],
         years=_years(turn),
         year=turn.year,

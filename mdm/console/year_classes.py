@@ -157,7 +157,7 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
 def _reach(work: Work, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
     """A school whose pupils one may speak of, and the passage of its town. Raises `NotFound`."""
     found = PlaceRepository(work.session).school(actor, school_id)
-    if found is None or not actor.may(Permission.ROSTER, found.town_id, found.id):
+    if found is None or not actor.may(Permission.LEAD, found.town_id, found.id):
         raise NotFound
     rollover = service.of_year(work, actor, found.town_id)
     if rollover is None:
@@ -241,7 +241,7 @@ def _destinations(
 ) -> list[SchoolClass]:
     """The classes that pupils may be placed in: of their school and of the one that it becomes, where one may speak for it."""
     ids = {place.id, *(line.school_after for line in lines)}
-    mine = [each for each in ids if actor.may(Permission.ROSTER, rollover.town_id, each)]
+    mine = [each for each in ids if actor.may(Permission.LEAD, rollover.town_id, each)]
     return list(YearRepository(work.session).classes_of(mine, rollover.to_year))
 
 

@@ -41,9 +41,9 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     """Where the passage of a town stands; a head sees the own schools in it."""
     actor, _ = person(request, work)
     language = language_of(request)
-    towns = towns_of(work, actor)
+    towns = towns_of(work, actor, Permission.LEAD)
     t, chosen = words_of(language), town_of(towns, town)
-    rollover, whole = service.of_year(work, actor, chosen.id), actor.may(Permission.ROSTER, chosen.id)
+    rollover, whole = service.of_year(work, actor, chosen.id), actor.may(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
         "t": t, "town": chosen, "towns": towns, "whole": whole,
         "rollover": rollover, "notice": t[done] if done in _NOTICES else "",
@@ -52,7 +52,7 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     if rollover is not None:
         groups, progress = service.groups(work, actor, rollover), returns.progress(work, actor, rollover.id)
         told = YearRepository(work.session).schools(rollover.id)
-        schools = [each for each in places.schools(work, actor, chosen.id) if actor.may(Permission.ROSTER, chosen.id, each.id)]
+        schools = [each for each in places.schools(work, actor, chosen.id) if actor.may(Permission.LEAD, chosen.id, each.id)]
         values |= {
             "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].say(language),

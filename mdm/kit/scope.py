@@ -21,10 +21,13 @@ class Permission(StrEnum):
     CARE = "care"  # lost mode, lock, refresh
     LOCATE = "locate"  # ask for the position of a lost tablet
     HANDLE = "handle"  # prepare and hand over: invitations, custody
-    AUTHOR = "author"  # bundles, filters, calendars
-    ROSTER = "roster"  # bring in the lists of a school, say what becomes of its pupils
+    AUTHOR = "author"  # bundles, filters, calendars, exports
+    ROSTER = "roster"  # import rosters, name substitutes
+    LEAD = "lead"  # a school's own matters: what becomes of its pupils, its lists handed out
     DESTROY = "destroy"  # erase
+    FAMILY = "family"  # guardians, what a court decided between them, support units
     GOVERN = "govern"  # accounts, push certificate
+    PRIVACY = "privacy"  # retention, one child's data, who read it, requests and breaches
 
 
 class Role(StrEnum):
@@ -34,13 +37,15 @@ class Role(StrEnum):
     TECHNICIAN = "technician"
     HELPDESK = "helpdesk"
     HEAD = "head"  # always of one school
+    DPO = "dpo"  # reads no names, but those of a request
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TOWN_ADMIN: frozenset(Permission),
-    Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE}),
+    Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE, Permission.ROSTER}),
     Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
-    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER}),
+    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER, Permission.LEAD, Permission.FAMILY}),
+    Role.DPO: frozenset({Permission.PRIVACY}),
 }
 
 

@@ -25,6 +25,7 @@ from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.repository import PrivacyRepository
 
 Json = dict[str, Any]
+_TOLD_APART = frozenset({"guardian_link", "pupil_group_member"})
 
 
 def export(work: Work, actor: Actor, pupil_id: UUID) -> Json:
@@ -43,6 +44,8 @@ def export(work: Work, actor: Actor, pupil_id: UUID) -> Json:
         "pupil": _told("pupil", _row(pupil)),
         "place": _place(work, pupil),
         "guardians": [{"last_name": g.last_name, "first_name": g.first_name} for g in repository.guardians_of(pupil.id)],
+        "groups": [{"label": label} for label in repository.group_labels(pupil.id)],
+        "requests": [_told("privacy_request", _row(each)) for each in repository.rights_about(pupil.town_id, pupil.id)],
         "tablets": sorted(repository.tags_of(pupil.id).values()),
         **_pointing(repository, pupil.id),
         "losses": _losses(repository, pupil.id),
@@ -94,7 +97,7 @@ def _pupil(work: Work, actor: Actor, pupil_id: UUID) -> Pupil:
     pupil = PrivacyRepository(work.session).pupil(actor, pupil_id)
     if pupil is None:
         raise PupilUnknown
-    actor.require(Permission.GOVERN, pupil.town_id)
+    actor.require(Permission.PRIVACY, pupil.town_id)
     return pupil
 
 
@@ -113,7 +116,7 @@ def _pointing(repository: PrivacyRepository, pupil_id: UUID) -> Json:
     found: Json = {}
     for column in pointing_at(Pupil):
         name = column.table.name
-        if name != "guardian_link":
+        if name not in _TOLD_APART:
             found[name] = [*found.get(name, []), *(_told(name, row) for row in repository.rows_of(column, pupil_id))]
     return found
 

@@ -45,3 +45,34 @@ class ReportUnknown(NotFound):
 
     code = "report_not_found"
     words = Words(fr="Ce rapport est introuvable.", en="This report was not found.")
+
+
+class RequestUnknown(NotFound):
+    """No such request in the caller's reach."""
+
+    code = "request_not_found"
+    words = Words(fr="Cette demande est introuvable.", en="This request was not found.")
+
+
+class RequestAnswered(Conflict):
+    """The request is answered: what was said stays."""
+
+    code = "request_answered"
+    words = Words(fr="Cette demande a déjà reçu sa réponse.", en="This request is answered already.")
+
+
+class RequestExtended(Conflict):
+    """A term is extended once, before it is over."""
+
+    code = "request_extended"
+    words = Words(
+        fr="Le délai a déjà été prolongé, ou il est dépassé.",
+        en="The term was extended already, or it is over.",
+    )
+
+
+class NoticeUnchanged(Conflict):
+    """The last version says what the program does."""
+
+    code = "notice_unchanged"
+    words = Words(fr="La notice publiée est à jour.", en="The notice given out is up to date.")

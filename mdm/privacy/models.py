@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, TownOwned, Utc
+from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
 from mdm.kit.ids import new_id
 
 
@@ -34,6 +34,71 @@ class ReportKind(StrEnum):
     RETENTION = "retention"
     ERASURE = "erasure"
     EXPORT = "export"
+    BREACH = "breach"
+
+
+class RequestKind(StrEnum):
+    """Which right a person uses (GDPR, articles 15 to 21)."""
+
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    OBJECTION = "objection"
+    INFORMATION = "information"
+
+
+class RequestOutcome(StrEnum):
+    """How a request was answered."""
+
+    DONE = "done"
+    PARTLY = "partly"
+    REFUSED = "refused"
+
+
+class PrivacyRequest(TownOwned, Base):
+    """A person's request and its terms (PRIV-09). Who asked and why are sealed; `subject_id` is the pupil it is about, where known,
+    also after the erasure. It is nobody's loan or class, so it keeps no pupil's row alive.
+    """
+
+    __tablename__ = "privacy_request"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[RequestKind] = mapped_column(EnumText(RequestKind))
+    subject_id: Mapped[UUID | None] = mapped_column(index=True)
+    asked_by: Mapped[str] = mapped_column(SealedText("privacy_request.asked_by"))
+    note: Mapped[str] = mapped_column(SealedText("privacy_request.note"))
+    received_on: Mapped[date]
+    due_on: Mapped[date]
+    extended_because: Mapped[str | None] = mapped_column(SealedText("privacy_request.extended_because"))
+    answered_on: Mapped[date | None]
+    outcome: Mapped[RequestOutcome | None] = mapped_column(EnumText(RequestOutcome))
+    answer: Mapped[str | None] = mapped_column(SealedText("privacy_request.answer"))
+    opened_by: Mapped[UUID | None]
+    __table_args__ = (Index("ix_privacy_request_town", "town_id", "answered_on", "due_on"),)
+
+
+class NoticeAudience(StrEnum):
+    """Whom a notice informs."""
+
+    GUARDIANS = "guardians"
+    CHILDREN = "children"
+    STAFF = "staff"
+
+
+class PrivacyNotice(TownOwned, Base):
+    """One version of a notice as a town gave it out (PRIV-10): the text, and the hash of what it was made of."""
+
+    __tablename__ = "privacy_notice"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    audience: Mapped[NoticeAudience] = mapped_column(EnumText(NoticeAudience))
+    version: Mapped[int]
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    content: Mapped[dict[str, Any]]
+    published_by: Mapped[UUID | None]
+    published_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (UniqueConstraint("town_id", "audience", "version"),)
 
 
 class PrivacyReport(Base):

@@ -17,7 +17,7 @@ from mdm.care.models import PositionRequest
 from mdm.kit import audit
 from mdm.kit.work import Work
 from mdm.privacy.erasing import blank_cases, erase_identities
-from mdm.privacy.models import PrivacyReport
+from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import LIMIT, PrivacyRepository
 from mdm.privacy.rules import SECURITY_ACTS, left_before
 from mdm.queue.models import CommandBody
@@ -194,6 +194,14 @@ def _reports(turn: Turn) -> int:
     return turn.repository.delete(PrivacyReport, turn.repository.take(turn.repository.reports_before(turn.town_id, turn.before)))
 
 
+def _requests_due(turn: Turn) -> Due:
+    return Due(turn.repository.count(turn.repository.answered(turn.town, turn.before.date())))
+
+
+def _requests(turn: Turn) -> int:
+    return turn.repository.delete(PrivacyRequest, turn.repository.take(turn.repository.answered(turn.town, turn.before.date())))
+
+
 PURGES: dict[str, Purge] = {
     "pupil_identity": Purge(_pupils_due, _pupils),
     "loan": Purge(_loans_due, _loans),
@@ -208,5 +216,6 @@ PURGES: dict[str, Purge] = {
     "audit": Purge(_audit_due, _audit, everywhere=True),
     "security_audit": Purge(_security_due, _security, everywhere=True),
     "record_access": Purge(_accesses_due, _accesses),
+    "rights_request": Purge(_requests_due, _requests),
     "privacy_report": Purge(_reports_due, _reports, everywhere=True),
 }

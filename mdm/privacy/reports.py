@@ -37,7 +37,7 @@ def write(
     return row
 
 
-_ACTS = {ReportKind.RETENTION: "retention", ReportKind.ERASURE: "erase", ReportKind.EXPORT: "export"}
+_ACTS = {ReportKind.RETENTION: "retention", ReportKind.ERASURE: "erase", ReportKind.EXPORT: "export", ReportKind.BREACH: "breach"}
 
 
 def is_genuine(work: Work, row: PrivacyReport) -> bool:
@@ -68,5 +68,5 @@ def get(work: Work, actor: Actor, report_id: UUID) -> PrivacyReport:
 
 def listed(work: Work, actor: Actor, town_id: UUID, kind: ReportKind | None = None, limit: int = 50) -> Sequence[PrivacyReport]:
     """The reports of a town, newest first. Raises `Forbidden`."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require(Permission.PRIVACY, town_id)
     return PrivacyRepository(work.session).reports(actor, town_id, kind, limit)

@@ -15,19 +15,22 @@ from enrollment.people.models import (
     Guardian,
     GuardianLink,
     Pupil,
+    PupilGroup,
+    PupilGroupMember,
     PupilState,
     RecordAccess,
     RosterState,
     StaffMember,
+    TeacherAssignment,
 )
-from enrollment.places.models import Town
+from enrollment.places.models import School, Town
 from enrollment.tablets.models import Incident, Loan, Tablet
 from mdm.care.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment
 from mdm.kit.audit import AuditEvent
 from mdm.kit.references import pointing_at, unreferenced
 from mdm.kit.scope import Actor, Permission
-from mdm.privacy.models import PrivacyReport, ReportKind, RetentionChoice
+from mdm.privacy.models import NoticeAudience, PrivacyNotice, PrivacyReport, PrivacyRequest, ReportKind, RetentionChoice
 from mdm.queue.models import Command, CommandBody
 
 #: How many rows of one rule are removed in one run; the next run takes the others.
@@ -45,7 +48,7 @@ class PrivacyRepository:
 
     def pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id)
-        return self.session.scalar(actor.narrow(statement, Pupil, Permission.GOVERN))
+        return self.session.scalar(actor.narrow(statement, Pupil, Permission.PRIVACY))
 
     def gone_pupils(self, town_id: UUID, before: date, *, lent: bool) -> Sequence[Pupil]:
         """Pupils who left before that day; those who still hold a tablet, or the others."""
@@ -205,6 +208,12 @@ class PrivacyRepository:
             .order_by(Guardian.id)
         ).all()
 
+    def group_labels(self, pupil_id: UUID) -> list[str]:
+        joined = select(PupilGroup.label).join(PupilGroupMember, PupilGroupMember.group_id == PupilGroup.id)
+        return list(
+            self.session.scalars(joined.where(PupilGroupMember.pupil_id == pupil_id).order_by(PupilGroup.label, PupilGroup.id))
+        )
+
     def tags_of(self, pupil_id: UUID) -> dict[UUID, str]:
         rows = self.session.execute(
             select(Tablet.id, Tablet.tag).join(Loan, Loan.tablet_id == Tablet.id).where(Loan.pupil_id == pupil_id)
@@ -224,6 +233,76 @@ class PrivacyRepository:
         found = self.session.execute(select(column.table).where(column == pupil_id).order_by(*column.table.primary_key.columns))
         return [dict(row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name
 
+    def request(self, actor: Actor, request_id: UUID) -> PrivacyRequest | None:
+        statement = select(PrivacyRequest).where(PrivacyRequest.id == request_id)
+        return self.session.scalar(actor.narrow(statement, PrivacyRequest, Permission.PRIVACY))
+
+    def requests(self, actor: Actor, town_id: UUID, *, only_open: bool, limit: int) -> Sequence[PrivacyRequest]:
+        statement = select(PrivacyRequest).where(PrivacyRequest.town_id == town_id)
+        if only_open:
+            statement = statement.where(PrivacyRequest.answered_on.is_(None))
+        ordered = statement.order_by(PrivacyRequest.answered_on.is_not(None), PrivacyRequest.due_on, PrivacyRequest.id)
+        return self.session.scalars(actor.narrow(ordered.limit(limit), PrivacyRequest, Permission.PRIVACY)).all()
+
+    def rights_about(self, town_id: UUID, pupil_id: UUID) -> Sequence[PrivacyRequest]:
+        """The requests about one child."""
+        statement = select(PrivacyRequest).where(PrivacyRequest.town_id == town_id, PrivacyRequest.subject_id == pupil_id)
+        return self.session.scalars(statement.order_by(PrivacyRequest.received_on, PrivacyRequest.id)).all()
+
+    def answered(self, town_id: UUID, before: date) -> Select[Any]:
+        return select(PrivacyRequest.id).where(PrivacyRequest.town_id == town_id, PrivacyRequest.answered_on < before)
+
+    def is_school(self, town_id: UUID, school_id: UUID) -> bool:
+        return self.session.scalar(select(School.id).where(School.id == school_id, School.town_id == town_id)) is not None
+
+    def living_pupils(self, town_id: UUID, school_id: UUID | None) -> list[UUID]:
+        """The pupils of a town, or of one school, whose identity is still there."""
+        statement = select(Pupil.id).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED)
+        if school_id is not None:
+            statement = statement.where(Pupil.school_id == school_id)
+        return list(self.session.scalars(statement.order_by(Pupil.id)))
+
+    def read_by(self, town_id: UUID, account_id: UUID, since: date | None, until: date | None) -> Sequence[RecordAccess]:
+        """The records that one person has read in a town between two days, both included."""
+        statement = select(RecordAccess).where(RecordAccess.town_id == town_id, RecordAccess.actor_id == account_id)
+        if since is not None:
+            statement = statement.where(RecordAccess.day >= since)
+        if until is not None:
+            statement = statement.where(RecordAccess.day <= until)
+        return self.session.scalars(statement.order_by(RecordAccess.day, RecordAccess.pupil_id, RecordAccess.kind)).all()
+
+    def guardians_touched(self, pupil_ids: Sequence[UUID]) -> int:
+        found: set[UUID] = set()
+        for part in _parts(pupil_ids):
+            found.update(self.session.scalars(select(GuardianLink.guardian_id).where(GuardianLink.pupil_id.in_(part))))
+        return len(found)
+
+    def staff_of(self, town_id: UUID, school_id: UUID | None) -> int:
+        statement = select(StaffMember.id).where(StaffMember.town_id == town_id)
+        if school_id is not None:
+            works = exists().where(TeacherAssignment.staff_id == StaffMember.id, TeacherAssignment.school_id == school_id)
+            statement = statement.where(works)
+        return self.count(statement)
+
+    def notice(self, town_id: UUID, audience: NoticeAudience) -> PrivacyNotice | None:
+        """The last version that was given out."""
+        return self.session.scalar(
+            select(PrivacyNotice)
+            .where(PrivacyNotice.town_id == town_id, PrivacyNotice.audience == audience)
+            .order_by(PrivacyNotice.version.desc())
+            .limit(1)
+        )
+
+    def concerned(self, town_id: UUID, audience: NoticeAudience) -> list[UUID]:
+        """Whom a notice informs: guardians of pupils who are here, those pupils, or staff."""
+        here = (Pupil.town_id == town_id) & (Pupil.state != PupilState.ERASED)
+        statement = {
+            NoticeAudience.GUARDIANS: select(GuardianLink.guardian_id).join(Pupil, Pupil.id == GuardianLink.pupil_id).where(here),
+            NoticeAudience.CHILDREN: select(Pupil.id).where(here),
+            NoticeAudience.STAFF: select(StaffMember.id).where(StaffMember.town_id == town_id),
+        }[audience]
+        return sorted(set(self.session.scalars(statement)), key=str)
+
     def choices(self, town_id: UUID) -> dict[str, RetentionChoice]:
         rows = self.session.scalars(
             select(RetentionChoice).where(RetentionChoice.town_id == town_id).order_by(RetentionChoice.id)
@@ -242,14 +321,14 @@ class PrivacyRepository:
 
     def report(self, actor: Actor, report_id: UUID) -> PrivacyReport | None:
         statement = select(PrivacyReport).where(PrivacyReport.id == report_id)
-        return self.session.scalar(actor.narrow(statement, PrivacyReport, Permission.GOVERN))
+        return self.session.scalar(actor.narrow(statement, PrivacyReport, Permission.PRIVACY))
 
     def reports(self, actor: Actor, town_id: UUID, kind: ReportKind | None, limit: int) -> Sequence[PrivacyReport]:
         statement = select(PrivacyReport).where(PrivacyReport.town_id == town_id)
         if kind is not None:
             statement = statement.where(PrivacyReport.kind == kind)
         ordered = statement.order_by(PrivacyReport.made_at.desc(), PrivacyReport.id).limit(limit)
-        return self.session.scalars(actor.narrow(ordered, PrivacyReport, Permission.GOVERN)).all()
+        return self.session.scalars(actor.narrow(ordered, PrivacyReport, Permission.PRIVACY)).all()
 
 
 def _parts(ids: Sequence[Any]) -> list[Sequence[Any]]:

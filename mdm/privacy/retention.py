@@ -44,7 +44,7 @@ class Preview:
 
 def periods(work: Work, actor: Actor, town_id: UUID) -> list[Period]:
     """The retention table of a town. Raises `Forbidden`."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require(Permission.PRIVACY, town_id)
     choices = PrivacyRepository(work.session).choices(town_id)
     days = _days(work, town_id)
     return [Period(each, days[each.id], choices[each.id].reason if each.id in choices else None) for each in table()]
@@ -69,7 +69,7 @@ def choose(work: Work, actor: Actor, town_id: UUID, rule_id: str, days: int, rea
 
 def preview(work: Work, actor: Actor, town_id: UUID) -> list[Preview]:
     """What a run would do now. Touches nothing. Raises `Forbidden`."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require(Permission.PRIVACY, town_id)
     days = _days(work, town_id)
     told = []
     for rule_id, purge in PURGES.items():
@@ -80,7 +80,7 @@ def preview(work: Work, actor: Actor, town_id: UUID) -> list[Preview]:
 
 def run(work: Work, actor: Actor, town_id: UUID) -> PrivacyReport:
     """Apply the table to a town now. Raises `Forbidden`."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require(Permission.PRIVACY, town_id)
     return _run(work, actor, town_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,7 +19,7 @@ SECURITY_ACTS = frozenset(
         "account.create", "account.withdraw", "account.sign_in_failed", "account.reset", "account.password", "certificate.revoke",
         "attestation.refuse",
         "tablet.erase", "tablet.mark_lost", "tablet.lift", "position.approve", "position.read", "safety.stop", "safety.resume",
-        "privacy.erase", "privacy.export", "roster.export",
+        "privacy.erase", "privacy.export", "privacy.breach", "roster.export",
     }
 )  # fmt: skip
 
@@ -70,3 +71,9 @@ def left_before(today: date, days: int) -> date:
     """Whoever left the roster before this day left in a school year that ended more than `days` days ago."""
     ended = today - timedelta(days=days)
     return date(ended.year if (ended.month, ended.day) >= (9, 1) else ended.year - 1, 9, 1)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day some months later, or the last one of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

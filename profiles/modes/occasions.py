@@ -7,8 +7,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from enrollment.facts import TabletFacts, facts_for
+from enrollment.people.repository import PeopleRepository
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit import audit
+from mdm.kit.errors import NotFound
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 from profiles.modes.errors import BadLength, BadRhythm, NoOpenBand, SessionNotFound
@@ -128,8 +130,9 @@ def start_activity(
 
 
 def set_after_school(work: Work, actor: Actor, town_id: UUID, school_id: UUID, pupil_id: UUID, where: AfterSchool) -> None:
-    """Note where a pupil is in after-school bands."""
+    """Note where a pupil is in after-school bands. Raises `NotFound` for a pupil of elsewhere."""
     actor.require(Permission.AUTHOR, town_id, school_id)
+    _require_pupil(work, actor, town_id, pupil_id, school_id)
     audit.record(work, actor, "pupil.after_school", "pupil", pupil_id, town_id=town_id, where=where.value)
     row = ModeRepository(work.session).pupil_rhythm(pupil_id)
     if row is None:
@@ -152,8 +155,9 @@ def write_guardian_rule(
     window: tuple[str, str] | None = None,
     minutes: int | None = None,
 ) -> GuardianRule:
-    """Add a rule that a guardian asked for; it can only tighten. Raises `BadRhythm`."""
+    """Add a rule that a guardian asked for; it can only tighten. Raises `BadRhythm`, `NotFound` for a pupil of elsewhere."""
     actor.require(Permission.CARE, town_id)
+    _require_pupil(work, actor, town_id, pupil_id)
     if kind is RuleKind.PAUSE:
         if minutes is None or not 5 <= minutes <= 24 * 60:
             raise BadRhythm(field="minutes", why="out_of_range")
@@ -189,6 +193,13 @@ def withdraw_guardian_rule(work: Work, actor: Actor, rule_id: UUID) -> None:
     row.withdrawn_at = work.now
     work.session.flush()
     _look_pupil(work, row.pupil_id)
+
+
+def _require_pupil(work: Work, actor: Actor, town_id: UUID, pupil_id: UUID, school_id: UUID | None = None) -> None:
+    """The caller names the town, whose right was checked: the pupil must be one of it."""
+    pupil = PeopleRepository(work.session).pupil(actor, pupil_id)
+    if pupil is None or pupil.town_id != town_id or school_id not in (None, pupil.school_id):
+        raise NotFound(field="pupil_id")
 
 
 def _look_pupil(work: Work, pupil_id: UUID) -> None:

@@ -157,7 +157,19 @@ def test_a_head_meets_the_own_school_alone(server: LiveServer, place: Place) -> 
     assert _state(server) == before
 
 
-@pytest.mark.parametrize("role", [Role.TECHNICIAN, Role.HELPDESK])
+def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServer, place: Place) -> None:
+    with _browser(server, place.town.id, Role.TECHNICIAN, "other") as client:
+        front = client.get("/").text
+        assert ('href="/rosters"' in front, 'href="/year"' in front) == (True, False)
+        assert "/rosters/export/" not in client.get("/rosters").text
+        assert client.get("/rosters/export/own.csv", params={"town": str(place.town.id)}).status_code == 403
+        years = [page for page in place.pages() if page.startswith("/year")]
+        assert years
+        for page in years:
+            assert client.get(page).status_code in (403, 404), page
+
+
+@pytest.mark.parametrize("role", [Role.HELPDESK, Role.DPO])
 def test_who_has_no_say_over_pupils_is_not_shown_these_chapters(server: LiveServer, place: Place, role: Role) -> None:
     with _browser(server, place.town.id, role, "other") as client:
         front = client.get("/").text

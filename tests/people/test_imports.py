@@ -304,18 +304,32 @@ def test_a_new_school_year_makes_new_classes(runtime: Runtime, clock: ManualCloc
 
 def test_walls(one: OneSchool) -> None:
     stranger = Actor(new_id(), "stranger", (Grant(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
-    technician = Actor(new_id(), "technician", (Grant(Role.TECHNICIAN, one.town.id),))
-    for actor in (stranger, technician):
+    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    for actor in (stranger, helpdesk):
         with pytest.raises(Forbidden):
             service.preview(one.work, actor, one.town.id, FILE, one.school.uai)
     made = one.preview(FILE)
     for act in (service.get_import, service.lines, service.confirm, service.undo, service.discard):
-        for actor in (stranger, technician):
+        for actor in (stranger, helpdesk):
             with pytest.raises(NotFound):
                 act(one.work, actor, made.id)
     assert service.list_imports(one.work, stranger, one.town.id) == []
-    of_school = Actor(new_id(), "school", (Grant(Role.TOWN_ADMIN, one.town.id, one.school.id),))
-    assert service.preview(one.work, of_school, one.town.id, FILE, one.school.uai).counts["new"] == 23
+
+
+def test_a_head_brings_the_own_school_and_a_technician_a_named_one(one: OneSchool) -> None:
     other = one.world.school(one.town)
+    head = Actor(new_id(), "head", (Grant(Role.HEAD, one.town.id, one.school.id),))
+    technician = Actor(new_id(), "technician", (Grant(Role.TECHNICIAN, one.town.id),))
+    for actor in (head, technician):
+        assert service.preview(one.work, actor, one.town.id, FILE, one.school.uai).counts["new"] == 23
+    of_both = text_file(OWN, f"{one.school.uai};CP A;CP;A;B;;", f"{other.uai};CP A;CP;C;D;;")
     with pytest.raises(Forbidden):
-        service.preview(one.work, of_school, one.town.id, FILE, other.uai)
+        service.preview(one.work, head, one.town.id, FILE, other.uai)
+    with pytest.raises(Forbidden):
+        service.preview(one.work, head, one.town.id, of_both)
+    with pytest.raises(SchoolNeeded):
+        service.preview(one.work, technician, one.town.id, of_both)
+    assert service.preview(one.work, one.admin, one.town.id, of_both).counts["new"] == 2
+    theirs = one.preview(FILE, school=other)
+    with pytest.raises(NotFound):
+        service.confirm(one.work, head, theirs.id)

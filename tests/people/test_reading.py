@@ -71,7 +71,8 @@ def test_the_older_variant_has_no_identifiers() -> None:
 def test_the_short_variant_and_its_extra_columns() -> None:
     roster = read(text_file(SHORT, "MARTIN;Zoé;01/01/2018;CM2;CM2 (dont 3 CM1);123456789AB;Chorale;ULIS;Mme X"))
     assert (roster.rows[0].level, roster.rows[0].ine) == (Level.CM2, "123456789AB")
-    assert roster.ignored == ["Regroupement(s)", "Dispositif(s)", "Directeur"]
+    assert roster.ignored == ["Directeur"]
+    assert (roster.rows[0].groups, roster.rows[0].units) == (("Chorale",), ("ULIS",))
 
 
 def test_separators_blank_lines_footer_and_unknown_columns() -> None:

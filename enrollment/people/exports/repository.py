@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
@@ -10,12 +10,10 @@ from sqlalchemy.orm import Session
 
 from enrollment.people.exports.snapshot import Snapshot
 from enrollment.people.models import Pupil, PupilState, RosterExport, StaffMember, TeacherAssignment
+from enrollment.people.rules import ABSENT_FOR
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.rules import school_year_of
 from enrollment.tablets.models import Loan, Tablet
-
-#: A pupil whom the last roster no longer names stays in their class for so long (schools.md section 7.5).
-ABSENT_FOR = timedelta(days=30)
 
 
 class ExportRepository:
@@ -56,7 +54,7 @@ class ExportRepository:
             classes = select(SchoolClass.id).where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
             lately = and_(
                 Pupil.state == PupilState.ABSENT_FROM_ROSTER,
-                Pupil.absent_since > today - ABSENT_FOR,
+                Pupil.absent_since >= today - ABSENT_FOR,
                 Pupil.class_id.in_(classes),
             )
             present = or_(present, lately)

@@ -100,7 +100,7 @@ def _snapshot(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, *
         school = PlaceRepository(work.session).school(actor, school_id)
         if school is None or school.town_id != town_id:
             raise NotFound
-    actor.require(Permission.ROSTER, town_id, school_id)
+    actor.require(Permission.LEAD, town_id, school_id)
     return ExportRepository(work.session).snapshot(town_id, school_id, today(work, town_id), absent=absent)
 
 

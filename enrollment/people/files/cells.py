@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from enrollment.places.models import Level
 
 MAX_CELL = 200
+MAX_LABEL = 120
 _SPACES = re.compile(r"\s+")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'")
+#: Control and zero-width signs, soft hyphens, marks of direction: nobody sees them, and they make two names of one.
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1b\x7f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def clean(cell: str, longest: int = MAX_CELL) -> str:
-    """One line, one kind of space and apostrophe, NFC, trimmed. An apostrophe that an export put before a sign that a
-    spreadsheet would run is taken away again.
+    """One line, one kind of space and apostrophe, nothing unseen, NFC, trimmed. An apostrophe that an export put before a sign
+    that a spreadsheet would run is taken away again.
     """
-    text = unicodedata.normalize("NFC", cell).replace("’", "'").replace("\ufeff", "")
+    text = unicodedata.normalize("NFC", _UNSEEN.sub("", cell)).translate(_APOSTROPHES)
     return _GUARDED.sub("", _SPACES.sub(" ", text).strip(), count=1)[:longest]
 
 
@@ -60,18 +64,28 @@ def ine_of(cell: str) -> str | None:
     return ine if not ine or _INE.fullmatch(ine) else None
 
 
-_FRENCH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})")
+_FRENCH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?: .*)?")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ].*)?")
+#: A date that lost its format in a spreadsheet: days since 1899, here from 2001 to 2064.
+_SERIAL = re.compile(r"(?:3[7-9]|4\d|5\d)\d{3}")
+_FIRST_DAY = date(1899, 12, 30)
 
 
 def birth_of(cell: str) -> str | None:
-    """The birth date of a cell as `dd/mm/yyyy`, `""` when it is empty, None when it is not a date."""
+    """The birth date of a pupil's cell as `dd/mm/yyyy`, `""` when it is empty, None when it is not a date. A year of two digits
+    is one of this century.
+    """
     if not cell:
         return ""
+    if _SERIAL.fullmatch(cell):
+        return (_FIRST_DAY + timedelta(days=int(cell))).strftime("%d/%m/%Y")
     french, iso = _FRENCH_DATE.fullmatch(cell), _ISO_DATE.fullmatch(cell)
     parts = french.groups()[::-1] if french else iso.groups() if iso else None
+    if parts is None:
+        return None
+    year, month, day = (int(part) for part in parts)
     try:
-        return None if parts is None else date(*(int(part) for part in parts)).strftime("%d/%m/%Y")
+        return date(year + 2000 if len(parts[0]) == len("26") else year, month, day).strftime("%d/%m/%Y")
     except ValueError:
         return None
 
@@ -86,6 +100,19 @@ def is_damaged_name(cell: str) -> bool:
     """Whether a spreadsheet has turned this name into a date or a number."""
     text = plain(cell.lower())
     return bool(text) and (_LIKE_A_DATE.fullmatch(text) is not None or re.fullmatch(r"\d[\d.,e+]*", text) is not None)
+
+
+def class_label_of(cell: str) -> str:
+    """The label of a class; the State's directory writes it behind the code of the school, `structure$class`."""
+    return cell.rpartition("$")[2].strip() if "$" in cell else cell
+
+
+def listed(cell: str | None) -> tuple[str, ...] | None:
+    """The labels of a cell that may hold several, without repeating one; None when there is no such cell."""
+    if cell is None:
+        return None
+    parts = {label_key(part): part.strip()[:MAX_LABEL] for part in re.split(r"[,;|]", cell) if part.strip()}
+    return tuple(parts[key] for key in sorted(parts))
 
 
 _NO = {"non", "no", "false", "faux", "0", "n"}

@@ -117,6 +117,11 @@ class Columns:
         return {name: line[at + shift] for name, at in block.items() if at + shift < len(line)}
 
 
+def recognised(header: Sequence[str], hands: Mapping[FileKind, ByHand]) -> int:
+    """How many columns of a line would be known if it were the header."""
+    return max(sum(1 for name in _names(header, kind, hands.get(kind, {})) if name is not None) for kind in FileKind)
+
+
 def kind_of(header: Sequence[str], by_hand: ByHand | None = None) -> FileKind:
     """Of whom a file speaks, by its header alone: every file of ONDE has the same name."""
     guardians, staff = set(_names(header, FileKind.GUARDIANS, {})), set(_names(header, FileKind.STAFF, {}))

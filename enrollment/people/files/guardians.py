@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from enrollment.people.files.cells import email_of, is_damaged_name, label_key, mobile_of
+from enrollment.people.files.cells import class_label_of, email_of, is_damaged_name, label_key, mobile_of
 from enrollment.people.files.columns import Columns
 from enrollment.people.files.rows import Child, GuardianRow
 
@@ -70,7 +70,7 @@ def _child(cells: dict[str, str]) -> Child:
         last_name=cells.get("child_last_name", ""),
         first_name=cells.get("child_first_name", ""),
         usage_name=cells.get("child_usage_name", ""),
-        class_label=cells.get("child_class", ""),
+        class_label=class_label_of(cells.get("child_class", "")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enrollment.people.files.cells import birth_of, ine_of, is_damaged_name, level_of, yes_no
+from enrollment.people.files.cells import birth_of, class_label_of, ine_of, is_damaged_name, level_of, listed, yes_no
 from enrollment.people.files.rows import RosterRow
 
 
@@ -30,13 +30,15 @@ def pupil_row(line: int, cells: dict[str, str]) -> RosterRow:
         first_name=first,
         usage_name=cells.get("usage_name"),
         level=level,
-        class_label=cells.get("class_label", ""),
+        class_label=class_label_of(cells.get("class_label", "")),
         onde_class_id=cells.get("onde_class_id", "")[:32],
         birth_date=birth or "",
         ine=ine or "",
         school_uai=cells.get("school_uai", ""),
         take_home=yes_no(cells.get("take_home", "")),
         inventory_tag=cells.get("inventory_tag", ""),
+        groups=listed(cells.get("groups")),
+        units=listed(cells.get("units")),
         problems=tuple(problems),
         notes=tuple(notes),
     )

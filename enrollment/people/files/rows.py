@@ -28,6 +28,8 @@ class RosterRow:
     school_uai: str = ""
     take_home: bool | None = None
     inventory_tag: str = ""
+    groups: tuple[str, ...] | None = None
+    units: tuple[str, ...] | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

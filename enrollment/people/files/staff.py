@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from enrollment.people.files.cells import email_of, is_damaged_name, label_key
+from enrollment.people.files.cells import class_label_of, email_of, is_damaged_name, label_key
 from enrollment.people.files.rows import StaffRow
 
 _KINDS = {
@@ -43,7 +43,7 @@ def staff_row(line: int, cells: dict[str, str]) -> StaffRow:
         last_name=last,
         first_name=first,
         email=email or "",
-        class_label=cells.get("class_label", ""),
+        class_label=class_label_of(cells.get("class_label", "")),
         kind=_SAID.get(said, "main"),
         school_uai=cells.get("school_uai", ""),
         problems=tuple(problems),

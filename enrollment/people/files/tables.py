@@ -17,6 +17,9 @@ MAX_COLUMNS = 200
 #: What the cells of one sheet may add up to: a few shared strings can stand in a million cells.
 MAX_SHEET = 256 * 2**20
 
+#: How a workbook with a password begins, and one of before 2007.
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
 Table = list[list[str]]
 
 
@@ -24,6 +27,8 @@ def table_of(content: bytes) -> Table:
     """Read a CSV or XLSX file whole; the first line is the header. Raises `UnreadableRoster`."""
     if len(content) > MAX_BYTES:
         raise UnreadableRoster(why="too_large")
+    if content.startswith(_COMPOUND):
+        raise UnreadableRoster(why="locked_or_old_workbook")
     table = list(_xlsx(content)) if is_zip(content) else csv_table(content)
     if not table:
         raise UnreadableRoster(why="empty")
@@ -32,11 +37,7 @@ def table_of(content: bytes) -> Table:
 
 def csv_table(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CELL) -> Table:
     """Read a CSV file: `;` is expected, `,` and tab are recognised by the header. Raises `UnreadableRoster`."""
-    text = _decode(content)
-    if "\0" in text:
-        raise UnreadableRoster(why="binary")
-    first = text.partition("\n")[0]
-    delimiter = max(";,\t", key=first.count)
+    delimiter, text = _delimited(_decode(content))
     table: Table = []
     try:
         for cells in csv.reader(io.StringIO(text), delimiter=delimiter):
@@ -48,12 +49,33 @@ def csv_table(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CE
     return table
 
 
+#: The line by which a spreadsheet tells itself what separates the cells.
+_SEPARATOR_LINE = re.compile(r"\s{0,9}\"?sep=([;,\t])\"?[;,\t]{0,200}\n", re.IGNORECASE)
+#: A title may stand above the header; one comma in it says nothing yet.
+_LOOK_AT, _SURE = 10, 2
+
+
+def _delimited(text: str) -> tuple[str, str]:
+    """What separates the cells, by the first line that shows it, and the text without a line that only says so."""
+    if told := _SEPARATOR_LINE.match(text):
+        return told.group(1), text[told.end() :]
+    lines = [line for line in text.split("\n", _LOOK_AT)[:_LOOK_AT] if line.strip(";,\t ")]
+    signs = [max(";,\t", key=line.count) for line in lines]
+    sure = (sign for sign, line in zip(signs, lines, strict=True) if line.count(sign) >= _SURE)
+    return next(sure, signs[0] if signs else ";"), text
+
+
 def _decode(content: bytes) -> str:
     """UTF-8, with or without BOM, or UTF-16 with one, else Windows-1252. Text that was decoded wrongly before is refused."""
+    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not wide and b"\0" in content:
+        raise UnreadableRoster(why="binary")
     try:
-        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise UnreadableRoster(why="binary")
     if any(sign in text for sign in ("Ã©", "Ã¨", "Ã‰", "Ã«", "Ã§", "\ufffd")):
         raise UnreadableRoster(why="encoding_suspect")
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -67,7 +89,7 @@ _PARTS = re.compile(
 
 
 def _xlsx(content: bytes) -> Iterator[list[str]]:
-    from python_calamine import CalamineError, CalamineWorkbook
+    from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     parts = unpack(content, lambda name: _PARTS.match(name) is not None)
     if "xl/workbook.xml" not in parts:
@@ -75,7 +97,12 @@ def _xlsx(content: bytes) -> Iterator[list[str]]:
     _check_sheets(parts)
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(repack(parts)))
-        rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        shown = (
+            at
+            for at, each in enumerate(workbook.sheets_metadata)
+            if each.visible == SheetVisibleEnum.Visible and each.typ == SheetTypeEnum.WorkSheet
+        )
+        rows = workbook.get_sheet_by_index(next(shown, 0)).to_python(skip_empty_area=False)
     except (CalamineError, ValueError, IndexError, OSError) as error:
         raise UnreadableRoster(why="bad_xlsx") from error
     for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from enrollment.people.files.cells import label_key
 from enrollment.people.files.rows import GuardianRow, RosterRow, StaffRow
+from enrollment.people.models import GroupKind
 from enrollment.places.models import SchoolClass
 from mdm.kit.crypto import Keyring
 
@@ -104,14 +105,24 @@ def class_key(label: str, onde_class_id: str | None) -> str:
     return f"#{onde_class_id}" if onde_class_id else label_key(label)
 
 
+#: The fields of a pupil's line that name groups, and of which kind.
+GROUP_FIELDS = {"groups": GroupKind.GROUP, "units": GroupKind.UNIT}
+
+
+def group_key(kind: GroupKind, label: str) -> str:
+    """What a group is matched by within its school and year."""
+    return f"{kind.value}:{label_key(label)}"
+
+
 class ClassKeys:
-    """The keys of the classes of some schools in one year, and which of them a file means.
+    """The keys of the classes of some schools in one year, and which of them a file means; and who is in which group.
 
     One file names a class by ONDE's number, another by its label: both mean the class that is there, as long as the label is
     of one class alone.
     """
 
-    def __init__(self, classes: Sequence[SchoolClass]) -> None:
+    def __init__(self, classes: Sequence[SchoolClass], groups: Mapping[UUID, frozenset[str]] | None = None) -> None:
+        self._groups = groups or {}
         self.of = {each.id: class_key(each.label, each.onde_id) for each in classes}
         labels = Counter((each.school_id, label_key(each.label)) for each in classes)
         self._known = {(each.school_id, self.of[each.id]) for each in classes}
@@ -131,6 +142,15 @@ class ClassKeys:
             return key
         return self.of[named.id]
 
+    def other_groups(self, pupil_id: UUID, row: Mapping[str, Any]) -> bool:
+        """Whether a line tells other groups of a pupil than those that are known. What it does not tell is not compared."""
+        held = self._groups.get(pupil_id, frozenset())
+        return any(
+            {group_key(kind, label) for label in row[name]} != {key for key in held if key.startswith(f"{kind.value}:")}
+            for name, kind in GROUP_FIELDS.items()
+            if row.get(name) is not None
+        )
+
     def held(self, class_id: UUID | None) -> str:
         """The key of a class of this year, empty for none and for one of a former year."""
         return self.of.get(class_id, "") if class_id else ""
@@ -147,6 +167,8 @@ def kept_pupil(row: RosterRow) -> dict[str, Any]:
         "onde_class_id": row.onde_class_id,
         "take_home": row.take_home,
         "inventory_tag": row.inventory_tag,
+        "groups": None if row.groups is None else list(row.groups),
+        "units": None if row.units is None else list(row.units),
     }
 
 

@@ -53,8 +53,9 @@ def _meaning(work: Work, year: str, change: dict[str, Any], target_id: UUID | No
         return Diff.RENAMED.value, ()
     repository = ImportRepository(work.session)
     pupil = repository.pupils([target_id])[target_id]
-    classes = repository.classes_of_schools([UUID(change["school_id"])], year)
-    kind, why = judged(pupil, change["row"], Hashes(**change["hashes"]), change["class_key"], ClassKeys(classes))
+    schools = [UUID(change["school_id"])]
+    keys = ClassKeys(repository.classes_of_schools(schools, year), repository.group_keys(schools, year))
+    kind, why = judged(pupil, change["row"], Hashes(**change["hashes"]), change["class_key"], keys)
     if str(pupil.school_id) != change["school_id"]:
         return Diff.MOVED_CLASS.value, ("other_school", *why)
     return kind.value, why

@@ -8,24 +8,30 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from enrollment.people.models import Guardian, Pupil, StaffMember, TeacherAssignment
+from enrollment.people.models import Guardian, Pupil, PupilGroup, StaffMember, TeacherAssignment
 from enrollment.places.models import SchoolClass
 
 Json = dict[str, Any]
 #: The rows that an import makes and changes, by the word that the notes use; made in this order, deleted in the other.
-MODELS = {"class": SchoolClass, "pupil": Pupil, "staff": StaffMember, "assignment": TeacherAssignment, "guardian": Guardian}
+MODELS = {
+    "class": SchoolClass, "pupil": Pupil, "staff": StaffMember, "assignment": TeacherAssignment, "guardian": Guardian,
+    "group": PupilGroup,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Notes of one import: rows made, fields before and after, links of guardians made and removed. `passage`: whose lines
-    it has changed, by pupil.
+    """Notes of one import: rows made, fields before and after, links of guardians and places in groups made and removed.
+    `passage`: whose lines it has changed, by pupil.
     """
 
     made: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in MODELS})
     before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in (*MODELS, "line")})
     linked: list[list[str]] = field(default_factory=list)
-    unlinked: list[list[str]] = field(default_factory=list)
+    #: Guardian, pupil, whether a court had decided.
+    unlinked: list[list[Any]] = field(default_factory=list)
+    joined: list[list[str]] = field(default_factory=list)
+    left: list[list[str]] = field(default_factory=list)
     passage: UUID | None = None
 
     def change(self, kind: str, row: Any, values: Json, key: UUID | None = None) -> None:
@@ -39,8 +45,8 @@ class Ledger:
     def to_json(self) -> Json:
         """As it is sealed into the import."""
         return {
-            "made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked,
-            "passage": plain(self.passage),
+            "made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked, "joined": self.joined,
+            "left": self.left, "passage": plain(self.passage),
         }  # fmt: skip
 
 

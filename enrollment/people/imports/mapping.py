@@ -1,4 +1,6 @@
-"""What a person said that the columns of a school's files are; kept per school (schools.md sections 7.3 and 7.4). Never commits."""
+"""What a person said that the columns of files are, for one school or for the whole town (schools.md sections 7.3 and 7.4).
+Never commits.
+"""
 
 from __future__ import annotations
 
@@ -17,55 +19,60 @@ from mdm.kit.errors import Forbidden, Invalid, NotFound
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 
-MAX_COLUMNS = 100
+MAX_COLUMNS, MAX_TITLE = 100, 200
 
 
-def require_author_somewhere(actor: Actor, town_id: UUID) -> None:
+def require_roster_somewhere(actor: Actor, town_id: UUID) -> None:
     """Refuse early who may import nowhere in the town; each school is checked once it is known."""
     if not actor.may_somewhere(Permission.ROSTER, town_id):
         raise Forbidden(permission=Permission.ROSTER.value)
 
 
 def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
-    """The mappings of a school, none for an unknown one."""
-    if not school_uai:
-        return {}
+    """What was said of the town's files, and of those of the school, which counts more."""
     repository = ImportRepository(work.session)
-    schools = repository.schools_by_uai(town_id, [check_uai(school_uai)[0]])
-    rows = repository.mappings([school.id for school in schools.values()])
-    return {FileKind(row.kind): row.columns for row in rows}
+    schools = repository.schools_by_uai(town_id, [check_uai(school_uai)[0]]) if school_uai else {}
+    found: dict[FileKind, dict[str, str]] = {}
+    for school_id in (None, *(school.id for school in schools.values())):
+        for row in repository.mappings(town_id, school_id):
+            found.setdefault(FileKind(row.kind), {}).update(row.columns)
+    return found
 
 
 def columns(
     work: Work, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
 ) -> tuple[FileKind, list[tuple[str, str | None, Standing]]]:
     """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
-    require_author_somewhere(actor, town_id)
+    require_roster_somewhere(actor, town_id)
     return look(content, kind=kind, hands=hands_of(work, town_id, school_uai))
 
 
-def get_mapping(work: Work, actor: Actor, school_id: UUID) -> dict[FileKind, ByHand]:
-    """The mappings of a school, by kind of file. Raises `NotFound`, `Forbidden`."""
-    school = _school(work, actor, school_id)
-    return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).mappings([school.id])}
+def get_mapping(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ByHand]:
+    """What was said of a school's files, or without a school of all of the town's. Raises `NotFound`, `Forbidden`."""
+    _require(work, actor, town_id, school_id)
+    return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).mappings(town_id, school_id)}
 
 
-def set_mapping(work: Work, actor: Actor, school_id: UUID, kind: FileKind, named: dict[str, str]) -> ColumnMapping:
-    """Keep what the columns of a school's files are; an empty mapping goes back to the known names.
+def set_mapping(
+    work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, kind: FileKind, named: dict[str, str]
+) -> ColumnMapping:
+    """Keep what the columns of a school's files are, or without a school of all of the town's; an empty mapping goes back to the
+    known names.
 
-    Raises `UnknownField`, `ForbiddenColumn` for a column that is never kept, whatever it is called.
+    Raises `NotFound`, `Forbidden`, `UnknownField`, `ForbiddenColumn` for a column that is never kept, whatever it is called.
     """
-    school = _school(work, actor, school_id)
-    if len(named) > MAX_COLUMNS:
+    _require(work, actor, town_id, school_id)
+    if len(named) > MAX_COLUMNS or any(len(title) > MAX_TITLE for title in named):
         raise Invalid(field="columns")
     for title, field in named.items():
         if field != IGNORE and field not in fields_of(kind):
             raise UnknownField(field=field[:60])
         if field != IGNORE and is_forbidden(title):
             raise ForbiddenColumn(column=title[:60])
-    held = {row.kind: row for row in ImportRepository(work.session).mappings([school.id])}
-    row = held.get(kind.value) or ColumnMapping(town_id=school.town_id, school_id=school.id, kind=kind.value)
-    audit.record(work, actor, "roster.mapping", "school", school.id, town_id=school.town_id, kind=kind.value, columns=len(named))
+    about = ("town", town_id) if school_id is None else ("school", school_id)
+    audit.record(work, actor, "roster.mapping", *about, town_id=town_id, kind=kind.value, columns=len(named))
+    held = {row.kind: row for row in ImportRepository(work.session).mappings(town_id, school_id)}
+    row = held.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
     row.columns = {header_key(title): field for title, field in named.items()}
     row.written_by, row.written_at = actor.account_id, work.now
     work.session.add(row)
@@ -73,9 +80,20 @@ def set_mapping(work: Work, actor: Actor, school_id: UUID, kind: FileKind, named
     return row
 
 
-def _school(work: Work, actor: Actor, school_id: UUID) -> School:
+def school_of(work: Work, actor: Actor, school_id: UUID) -> School:
+    """A school in the actor's reach. Raises `NotFound`."""
     school = PlaceRepository(work.session).school(actor, school_id)
     if school is None:
         raise NotFound
-    actor.require(Permission.ROSTER, school.town_id, school.id)
     return school
+
+
+def _require(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None) -> None:
+    """A school's own files are the head's matter, those of the whole town the town's."""
+    if school_id is None:
+        actor.require(Permission.AUTHOR, town_id)
+        return
+    school = school_of(work, actor, school_id)
+    if school.town_id != town_id:
+        raise NotFound
+    actor.require(Permission.ROSTER, town_id, school_id)

@@ -141,6 +141,7 @@ def judged(pupil: Pupil, row: dict[str, Any], hashes: Hashes, key: str, class_ke
         "name": (pupil.last_name, pupil.first_name) != (row["last_name"], row["first_name"]),
         "usage_name": row["usage_name"] is not None and (pupil.usage_name or "") != row["usage_name"],
         "take_home": row["take_home"] is not None and pupil.take_home != row["take_home"],
+        "groups": class_keys.other_groups(pupil.id, row),
         "returned": pupil.state is not PupilState.ACTIVE,
         "identifier": (hashes.ine or pupil.ine_hash, hashes.birth or pupil.birth_hash) != (pupil.ine_hash, pupil.birth_hash),
     }

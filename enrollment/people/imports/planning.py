@@ -47,6 +47,8 @@ class Plan:
 
     year: str
     schools: list[UUID]
+    #: How often the schools had been written to by imports when this was read.
+    acts: int
     changes: list[Change] = field(default_factory=list)
     needs_second: bool = False
     frozen: bool = False
@@ -84,10 +86,11 @@ def make_plan(
     if given is not None:
         schools = {given: schools[given]}
     ids = [school.id for school in schools.values()]
+    acts = repository.acts(ids)
     classes = repository.classes_of_schools(ids, year)
     pupils = coming.expected(work, town_id, year, ids) if early else repository.pupils_of_schools(ids)
-    known = _Known(schools, pupils, classes, ClassKeys(classes), year, early)
-    plan = Plan(year, ids, frozen=turn.frozen or early)
+    known = _Known(schools, pupils, classes, ClassKeys(classes, repository.group_keys(ids, year)), year, early)
+    plan = Plan(year, ids, acts, frozen=turn.frozen or early)
     plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
     plan.changes += _guardians(work, repository, town_id, roster, given, known, plan.changes)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.people.models import (
@@ -15,6 +15,8 @@ from enrollment.people.models import (
     GuardianLink,
     ImportState,
     Pupil,
+    PupilGroup,
+    PupilGroupMember,
     PupilState,
     RosterImport,
     RosterImportSchool,
@@ -137,10 +139,32 @@ class ImportRepository:
             found.update(self.session.scalars(statement))
         return found
 
-    def mappings(self, school_ids: Sequence[UUID]) -> Sequence[ColumnMapping]:
+    def mappings(self, town_id: UUID, school_id: UUID | None) -> Sequence[ColumnMapping]:
+        """What was said of the files of one school, or with None of all files of the town."""
+        of = ColumnMapping.school_id.is_(None) if school_id is None else ColumnMapping.school_id == school_id
+        statement = select(ColumnMapping).where(ColumnMapping.town_id == town_id, of)
+        return self.session.scalars(statement.order_by(ColumnMapping.id)).all()
+
+    def groups_of_schools(self, school_ids: Iterable[UUID], year: str) -> Sequence[PupilGroup]:
         return self.session.scalars(
-            select(ColumnMapping).where(ColumnMapping.school_id.in_(school_ids)).order_by(ColumnMapping.id)
+            select(PupilGroup)
+            .where(PupilGroup.school_id.in_(list(school_ids)), PupilGroup.school_year == year)
+            .order_by(PupilGroup.id)
         ).all()
+
+    def members(self, group_ids: Iterable[UUID]) -> list[PupilGroupMember]:
+        found: list[PupilGroupMember] = []
+        for part in parts(group_ids):
+            found += self.session.scalars(select(PupilGroupMember).where(PupilGroupMember.group_id.in_(part)))
+        return found
+
+    def group_keys(self, school_ids: Iterable[UUID], year: str) -> dict[UUID, frozenset[str]]:
+        """The keys of the groups of each pupil of these schools."""
+        groups = {each.id: f"{each.kind.value}:{each.label_key}" for each in self.groups_of_schools(school_ids, year)}
+        found: dict[UUID, set[str]] = {}
+        for member in self.members(groups):
+            found.setdefault(member.pupil_id, set()).add(groups[member.group_id])
+        return {pupil_id: frozenset(keys) for pupil_id, keys in found.items()}
 
     def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
@@ -155,19 +179,25 @@ class ImportRepository:
         )
         return self.session.scalars(actor.narrow(statement, RosterImport, Permission.ROSTER)).all()
 
-    def changed_since(self, import_id: UUID, since: datetime) -> bool:
-        """Whether another import of one of the same schools was confirmed or undone since then."""
-        return self._another(import_id, or_(RosterImport.confirmed_at > since, RosterImport.undone_at > since))
+    def acts(self, school_ids: Iterable[UUID]) -> int:
+        """How often imports of these schools were confirmed or undone. Read before what a plan is compared with, and again at its
+        confirmation: clocks cannot tell what two transactions saw of each other.
+        """
+        shares = exists().where(RosterImportSchool.import_id == RosterImport.id)
+        shares = shares.where(RosterImportSchool.school_id.in_(list(school_ids)))
+        counted = select(func.count(RosterImport.confirmed_at) + func.count(RosterImport.undone_at)).where(shares)
+        return self.session.scalar(counted) or 0
+
+    def schools_of(self, import_id: UUID) -> Sequence[UUID]:
+        statement = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
+        return self.session.scalars(statement.order_by(RosterImportSchool.school_id)).all()
 
     def is_followed(self, import_id: UUID, confirmed_at: datetime) -> bool:
         """Whether a later import of one of the same schools stands."""
         stands = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
-        return self._another(import_id, stands)
-
-    def _another(self, import_id: UUID, condition: ColumnElement[bool]) -> bool:
         mine = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
         shares = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
-        statement = select(RosterImport.id).where(RosterImport.id != import_id, condition, shares).limit(1)
+        statement = select(RosterImport.id).where(RosterImport.id != import_id, stands, shares).limit(1)
         return self.session.scalar(statement) is not None
 
     def tablets_of(self, pupil_ids: Iterable[UUID]) -> list[UUID]:
@@ -189,7 +219,9 @@ class ImportRepository:
                 update(Tablet).where(Tablet.id.in_(part)).values(school_id=school).execution_options(synchronize_session=False)
             )
 
-    def delete(self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass], ids: Iterable[UUID]) -> None:
+    def delete(
+        self, model: type[Pupil | Guardian | StaffMember | TeacherAssignment | SchoolClass | PupilGroup], ids: Iterable[UUID]
+    ) -> None:
         for part in parts(ids):
             self.session.execute(delete(model).where(model.id.in_(part)).execution_options(synchronize_session=False))
 

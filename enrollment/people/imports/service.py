@@ -17,6 +17,7 @@ from enrollment.people.errors import (
     ImportStale,
     NeedsSecondPerson,
     NotTheLastImport,
+    SchoolNeeded,
     UndoBlocked,
 )
 from enrollment.people.files.columns import FileKind
@@ -64,17 +65,19 @@ def preview(
 ) -> RosterImport:
     """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
     `only_classes`: the file is a part of the school, nobody of another class has left; `year`: the school year that it is of,
-    where it is not the one that the day tells (in summer the coming one).
+    where it is not the one that the day tells (in summer the coming one). Who acts on behalf of a school names it.
 
     Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere, `Invalid` for another year.
     """
-    mapping.require_author_somewhere(actor, town_id)
+    mapping.require_roster_somewhere(actor, town_id)
     hands = mapping.hands_of(work, town_id, school_uai)
     roster = read(content, kind=kind, hands=hands, keep_contacts=keep_contacts)
     year = _year(work, actor, town_id, year)
     plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
         actor.require(Permission.ROSTER, town_id, school_id)
+    if len(plan.schools) > 1 and not actor.may(Permission.AUTHOR, town_id):
+        raise SchoolNeeded(field="school_uai")
     row = RosterImport(
         town_id=town_id,
         school_id=plan.schools[0] if len(plan.schools) == 1 else None,
@@ -96,7 +99,9 @@ def preview(
 
 
 def _sealed(plan: Plan) -> str:
-    return json.dumps({"year": plan.year, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False)
+    return json.dumps(
+        {"year": plan.year, "acts": plan.acts, "changes": [change.to_json() for change in plan.changes]}, ensure_ascii=False
+    )
 
 
 def _year(work: Work, actor: Actor, town_id: UUID, asked: str | None) -> str:
@@ -176,9 +181,9 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     if row.needs_second and actor.account_id == row.uploaded_by:
         raise NeedsSecondPerson(left=row.counts.get(Diff.LEFT_FILE.value, 0))
     repository = ImportRepository(work.session)
-    if repository.changed_since(row.id, row.uploaded_at):
-        raise ImportStale
     plan = json.loads(row.plan)
+    if repository.acts(repository.schools_of(row.id)) != plan["acts"]:
+        raise ImportStale
     written = {kind.value: row.counts[kind.value] for kind in Diff}
     audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
     changes = plan["changes"]

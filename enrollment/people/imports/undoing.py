@@ -10,7 +10,7 @@ from sqlalchemy import Date, Uuid
 
 from enrollment.people.imports.ledger import MODELS, Json, plain
 from enrollment.people.imports.repository import ImportRepository
-from enrollment.people.models import Guardian, GuardianLink, Pupil, StaffMember, TeacherAssignment
+from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilGroup, PupilGroupMember, StaffMember, TeacherAssignment
 from enrollment.places.models import SchoolClass
 from enrollment.years.repository import YearRepository
 from mdm.kit.db import EnumText
@@ -18,7 +18,7 @@ from mdm.kit.references import referenced
 from mdm.kit.work import Work
 
 #: What an import makes together with a pupil; it goes with the pupil.
-_OWN = ("guardian_link", "rollover_line")
+_OWN = ("guardian_link", "rollover_line", "pupil_group_member")
 
 
 def blockers(work: Work, notes: Json) -> set[UUID]:
@@ -31,6 +31,7 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
     repository = ImportRepository(work.session)
     _restore_links(work, repository, town_id, notes)
     _restore_lines(work, notes)
+    _restore_groups(work, repository, town_id, notes)
     pupils = repository.pupils(UUID(each) for each in notes["before"]["pupil"])
     touched, moved = set(), set()
     for pupil in pupils.values():
@@ -85,10 +86,22 @@ def _restore_links(work: Work, repository: ImportRepository, town_id: UUID, note
         if (link.guardian_id, link.pupil_id) in made:
             work.session.delete(link)
     work.session.flush()
-    removed = {(UUID(guardian), UUID(pupil)) for guardian, pupil in notes["unlinked"]}
+    removed = {(UUID(guardian), UUID(pupil)): court for guardian, pupil, court in notes["unlinked"]}
     present = {(link.guardian_id, link.pupil_id) for link in repository.links_of({guardian for guardian, _ in removed})}
-    for guardian_id, pupil_id in sorted(removed - present):
-        work.session.add(GuardianLink(town_id=town_id, guardian_id=guardian_id, pupil_id=pupil_id))
+    for guardian_id, pupil_id in sorted(set(removed) - present):
+        court = removed[guardian_id, pupil_id]
+        work.session.add(GuardianLink(town_id=town_id, guardian_id=guardian_id, pupil_id=pupil_id, court_order=court))
+    work.session.flush()
+
+
+def _restore_groups(work: Work, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
+    joined = {(UUID(group), UUID(pupil)) for group, pupil in notes["joined"]}
+    left = {(UUID(group), UUID(pupil)) for group, pupil in notes["left"]}
+    present = {(each.group_id, each.pupil_id): each for each in repository.members({group for group, _ in joined | left})}
+    for place in joined & set(present):
+        work.session.delete(present[place])
+    for group_id, pupil_id in sorted(left - set(present)):
+        work.session.add(PupilGroupMember(town_id=town_id, group_id=group_id, pupil_id=pupil_id))
     work.session.flush()
 
 
@@ -99,6 +112,7 @@ def _delete_made(work: Work, repository: ImportRepository, notes: Json) -> None:
     repository.delete(TeacherAssignment, made["assignment"])
     repository.delete(StaffMember, made["staff"] - referenced(work.session, StaffMember, made["staff"]))
     repository.delete(Pupil, made["pupil"])
+    repository.delete(PupilGroup, made["group"] - referenced(work.session, PupilGroup, made["group"]))
     repository.delete(SchoolClass, made["class"] - referenced(work.session, SchoolClass, made["class"]))
     work.session.flush()
     work.session.expire_all()

@@ -13,6 +13,7 @@ from enrollment.people.imports.changes import WRITTEN, Diff, Subject, class_key
 from enrollment.people.imports.ledger import Json, Ledger
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.writing_adults import write_guardians, write_staff
+from enrollment.people.imports.writing_groups import write_groups
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass
 from enrollment.years.coming import Coming
@@ -38,6 +39,8 @@ def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json], co
     of = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
     pupils = _Pupils(work, town_id, year, ledger, coming)
     pupils.write(of[Subject.PUPIL])
+    written = [change for change in of[Subject.PUPIL] if change["kind"] in _WRITTEN]
+    write_groups(work, town_id, year, written, pupils.lines, ledger)
     write_staff(work, town_id, year, of[Subject.STAFF], ledger)
     write_guardians(work, town_id, of[Subject.GUARDIAN], pupils.lines, ledger)
     work.session.flush()

@@ -155,7 +155,7 @@ class _Guardians(_Writer):
             self.ledger.linked.append([str(guardian_id), str(pupil_id)])
         for pupil_id in sorted(set(held) - wanted) if whole else ():
             self.work.session.delete(held[pupil_id])
-            self.ledger.unlinked.append([str(guardian_id), str(pupil_id)])
+            self.ledger.unlinked.append([str(guardian_id), str(pupil_id), held[pupil_id].court_order])
 
 
 def _child(reference: str, lines: dict[int, UUID]) -> UUID | None:
