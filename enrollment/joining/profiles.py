@@ -23,7 +23,7 @@ from mdm.kit.work import Work
 IDENTIFIER = identity_payloads.IDENTIFIER
 #: Every right of the MDM payload: one cannot be added later without enrolling again.
 ALL_RIGHTS = 8191
-CAPABILITIES = ["com.apple.mdm.per-user-connections", "com.apple.mdm.bootstraptoken"]
+CAPABILITIES = ["com.apple.mdm.per-user-connections", "com.apple.mdm.bootstraptoken", "com.apple.mdm.token"]
 _NAMESPACE = UUID("6f1d6a0e-6d6c-4b39-9a52-0d2f4d8a2c11")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from enrollment.identity.acme.service import purge as purge_acme
+from enrollment.joining.assignment.rules import EVERY
 from enrollment.joining.assignment.service import compare_all as compare_assignments
 from enrollment.joining.organisation.service import compare_all as compare_organisations
 from enrollment.people.imports.service import purge_imports
@@ -50,7 +51,7 @@ HOUSEKEEPING: dict[str, Act] = {
 _SECONDS = {
     "modes": 5,
     "licences": 6 * 3600,
-    "assignments": 900,
+    "assignments": int(EVERY.total_seconds()),
     "organisations": 3600,
     "reap": 60,
     "renewals": 3600,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from enrollment.joining.assignment import oauth, reading
-from enrollment.joining.assignment.ports import Account, Assigned, AssignmentError, Device, Page, Result, Trouble
+from enrollment.joining.assignment.ports import Account, Assigned, AssignmentError, Page, Result, Trouble
 from mdm.kit.outside import TIMEOUT, Answer, Unreachable, exchange, retry_after
 
 APPLE = "https://mdmenrollment.apple.com"
@@ -47,9 +47,6 @@ class DeviceAssignment:
 
     def sync(self, cursor: str, limit: int) -> Page:
         return reading.page_of(self._call("POST", "/devices/sync", {"limit": limit, "cursor": cursor}))
-
-    def details(self, serials: Sequence[str]) -> Mapping[str, Device | None]:
-        return reading.details_of(self._call("POST", "/devices", {"devices": list(serials)}))
 
     def define(self, profile: Mapping[str, Any]) -> str:
         uuid = self._call("POST", "/profile", dict(profile)).get("profile_uuid")

@@ -129,10 +129,6 @@ class AssignmentService(Protocol):
         """A page of what has happened since the cursor."""
         ...
 
-    def details(self, serials: Sequence[str]) -> Mapping[str, Device | None]:
-        """Single devices; None for one that the token does not reach."""
-        ...
-
     def define(self, profile: Mapping[str, Any]) -> str:
         """Define a profile, which can never be changed. Returns its UUID."""
         ...

@@ -147,16 +147,6 @@ def device_of(row: object) -> Device | None:
 TOLD = tuple(field.name for field in fields(Device) if field.name not in ("serial", "op", "op_date"))
 
 
-def details_of(said: Mapping[str, Any]) -> dict[str, Device | None]:
-    """Single devices by their serial numbers."""
-    rows = said.get("devices")
-    found: dict[str, Device | None] = {}
-    for serial, row in rows.items() if isinstance(rows, dict) else ():
-        good = isinstance(row, dict) and row.get("response_status") in (None, Result.SUCCESS)
-        found[str(serial).upper()] = device_of({"serial_number": serial, **row}) if good else None
-    return found
-
-
 def assigned_of(said: Mapping[str, Any]) -> Assigned:
     """Results by serial number. A word that is not known counts as a failure."""
     rows = said.get("devices")

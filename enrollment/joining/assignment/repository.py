@@ -211,7 +211,7 @@ class AssignmentRepository:
             .limit(1)
         )  # fmt: skip
 
-    def to_lock(self, server_id: UUID, now: datetime, limit: int) -> Sequence[AssignedDevice]:
+    def to_lock(self, server_id: UUID, limit: int) -> Sequence[AssignedDevice]:
         """Devices whose activation lock was asked for and is not on yet."""
         return self.session.scalars(
             select(AssignedDevice)

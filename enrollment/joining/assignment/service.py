@@ -270,7 +270,7 @@ def _is_ours(talk: Talk, account: Account) -> bool:
 def _lock(talk: Talk, service: AssignmentService) -> None:
     """Turn on the activation locks that were asked for."""
     with talk.work() as work:
-        due = AssignmentRepository(work.session).to_lock(talk.server_id, work.now, LOCKS_AT_ONCE)
+        due = AssignmentRepository(work.session).to_lock(talk.server_id, LOCKS_AT_ONCE)
         asked = [(device.serial, device.lock_code) for device in due]
     for serial, code in asked:
         result = service.lock(serial, lock_codes.escrow_key(bytes.fromhex(code)) if code else None, "")

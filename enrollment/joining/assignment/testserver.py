@@ -174,10 +174,6 @@ def _route(portal: Portal, method: str, path: str, said: dict[str, Any]) -> Repl
         return _fetch(portal, said)
     if path == "/devices/sync":
         return _sync(portal, said)
-    if path == "/devices":
-        gone = {"response_status": "NOT_ACCESSIBLE"}
-        return _json({"devices": {s: {**portal.devices[s], "response_status": "SUCCESS"} if s in portal.devices else gone
-                                  for s in said["devices"]}})  # fmt: skip
     if path == "/profile" and method == "POST":
         return _define(portal, said)
     if path == "/profile" and method == "GET":
