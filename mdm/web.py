@@ -17,6 +17,7 @@ from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import (
     accounts,
     assignment,
+    bulk,
     bundles,
     care,
     carts,
@@ -72,6 +73,7 @@ _ROUTERS = (
     layers,
     rhythm,
     care,
+    bulk,
     custody,
     carts,
     desk,
@@ -118,10 +120,10 @@ def _worker(runtime: Runtime) -> Any:
 
 def _console(app: FastAPI) -> None:
     from mdm.console import desk as desk_pages
-    from mdm.console import desk_papers, pages, rosters, year_classes, years
+    from mdm.console import desk_papers, erasing, pages, rosters, year_classes, years
     from mdm.console.frame import assets
 
-    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes):
+    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes, erasing):
         app.include_router(chapter.router)
     app.mount("/console/assets", assets)
 

@@ -139,6 +139,10 @@ def _give(work: Work, repository: TabletRepository, tablet: Tablet, pupil: Pupil
         replaced = repository.get(former.tablet_id)
         if replaced is not None and replaced.state not in UNPLACED and not replaced.evidence_hold:
             tablets.bring_to(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
+    loan = repository.open_loan_of_pupil(pupil.id)
+    if loan is not None and loan.handed_over_at is None:
+        loan.handed_over_at = work.now  # who installs it has it in hand
+    tablet.to_wipe = True
     tablets.bring_to(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
 
 

@@ -63,7 +63,7 @@ def contents(work: Work, actor: Actor, cart_id: UUID) -> tuple[Cart, list[Filled
 def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tablet:
     """Put the scanned tablet into a slot; what was there goes back to stock, and the tablet leaves the slot it was in.
 
-    Raises `CartNotFound`, `UnknownScan`, `NotFree`, `PupilHasTablet`, `OnHold`.
+    Raises `CartNotFound`, `UnknownScan`, `NotFree`, `NotWiped`, `PupilHasTablet`, `OnHold`.
     """
     slot = _slot(work, actor, cart_id, number)
     tablet = custody.scanned(work, actor, slot.town_id, scan)
@@ -76,6 +76,7 @@ def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tabl
         raise PupilHasTablet
     if tablet.state not in FREE:
         raise NotFree(state=tablet.state.value)
+    custody.check_wiped(work, tablet, None)
     former = repository.get(slot.tablet_id) if slot.tablet_id else None
     audit.record(
         work, actor, "cart.put", "tablet", tablet.id, town_id=tablet.town_id, cart_id=str(cart_id), number=number,

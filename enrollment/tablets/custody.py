@@ -18,6 +18,7 @@ from enrollment.tablets.errors import (
     NoLoan,
     NotFree,
     NotOrdered,
+    NotWiped,
     OnHold,
     OtherTown,
     PupilHasTablet,
@@ -134,7 +135,7 @@ def move(work: Work, actor: Actor, tablet: Tablet, after: S, why: str) -> Tablet
 def assign(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Loan:
     """Draft the loan: the tablet is the pupil's, and gets the level's apps, but is not in their hands yet.
 
-    Raises `NotFree`, `PupilHasTablet`, `OnHold`, `NotFound`.
+    Raises `NotFree`, `PupilHasTablet`, `OnHold`, `NotWiped`, `NotFound`.
     """
     pupil = _pupil(work, actor, tablet, pupil_id)
     repository = TabletRepository(work.session)
@@ -145,9 +146,28 @@ def assign(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Loan:
         raise OnHold
     if (loan is not None and tablet.state is not S.ASSIGNED) or tablet.state not in FREE:
         raise NotFree(state=tablet.state.value)
+    check_wiped(work, tablet, pupil.id)
     loan = service.lend(work, actor, tablet, pupil)
     service.change_state(work, actor, tablet, S.ASSIGNED, "assigned to a pupil")
     return loan
+
+
+def check_wiped(work: Work, tablet: Tablet, pupil_id: UUID | None) -> None:
+    """No child is given what another one made (PRIV-20): only the one who had the tablet last may have it back as it is.
+
+    Raises `NotWiped`.
+    """
+    if tablet.to_wipe and (pupil_id is None or TabletRepository(work.session).last_holder(tablet.id) != pupil_id):
+        raise NotWiped
+
+
+def state_wiped(work: Work, actor: Actor, tablet: Tablet, proof: str) -> Tablet:
+    """A technician has erased it by hand, for instance over a cable: `proof` says how. Raises `PupilHasTablet`."""
+    if TabletRepository(work.session).open_loan_of_tablet(tablet.id) is not None:
+        raise PupilHasTablet
+    audit.record(work, actor, "tablet.wiped", "tablet", tablet.id, town_id=tablet.town_id, proof=proof)
+    tablet.to_wipe = False
+    return tablet
 
 
 def _pupil(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Pupil:
@@ -176,7 +196,8 @@ def hand_over(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Ha
     Raises `AgreementMissing`, and what `assign` raises. Handed over already: nothing changes.
     """
     loan = assign(work, actor, tablet, pupil_id)
-    if loan.handed_over_at is not None:
+    by_invitation = loan.condition_out is None and loan.agreement is Agreement.WANTED  # in hand, but never at the table
+    if loan.handed_over_at is not None and not by_invitation:
         return loan
     if said.stays:
         agree(work, actor, tablet, Agreement.REFUSED, None, None)
@@ -185,7 +206,7 @@ def hand_over(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Ha
     if loan.agreement is not Agreement.SIGNED and work.session.get_one(Pupil, pupil_id).take_home:
         raise AgreementMissing
     service.change_state(work, actor, tablet, S.HANDED_OVER, "handed over")
-    loan.handed_over_at, loan.condition_out = work.now, said.condition
+    loan.handed_over_at, loan.condition_out, tablet.to_wipe = work.now, said.condition, True
     for kind in sorted(set(said.accessories)):
         work.session.add(LoanAccessory(town_id=loan.town_id, loan_id=loan.id, kind=kind, given_at=work.now))
     work.session.flush()
@@ -262,6 +283,7 @@ def _again(work: Work, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) 
         agreed_on=loan.agreed_on, signed_by=loan.signed_by, handed_over_at=work.now, to_confirm=to_confirm,
     )  # fmt: skip
     work.session.add(made)
+    tablet.to_wipe = True
     work.session.flush()
     TabletRepository(work.session).move_accessories(loan.id, made.id)
     return made

@@ -60,6 +60,16 @@ class NotFree(Conflict):
     )
 
 
+class NotWiped(Conflict):
+    """What another child made is still on the tablet."""
+
+    code = "tablet_not_wiped"
+    words = Words(
+        fr="Un autre enfant s'est servi de cette tablette : effacez-la d'abord.",
+        en="Another child has used this tablet: erase it first.",
+    )
+
+
 class NoLoan(Conflict):
     """The tablet is in nobody's hands."""
 

@@ -69,7 +69,7 @@ def break_(work: Work, actor: Actor, tablet: Tablet, account: Account) -> Incide
 def lend_loaner(work: Work, actor: Actor, broken: Tablet, loaner: Tablet) -> Incident:
     """The pupil goes on with a loaner, with the same rules and apps; the accessories stay with them.
 
-    Raises `NoIncident`, `NoLoan`, `NotFree`, `OnHold`.
+    Raises `NoIncident`, `NoLoan`, `NotFree`, `NotWiped`, `OnHold`.
     """
     incident = _open(work, broken, IncidentKind.BREAKAGE)
     if incident.loaner_id == loaner.id:
@@ -82,6 +82,7 @@ def lend_loaner(work: Work, actor: Actor, broken: Tablet, loaner: Tablet) -> Inc
     loan = repository.open_loan_of_tablet(broken.id)
     if loan is None:
         raise NoLoan
+    custody.check_wiped(work, loaner, loan.pupil_id)
     incident.loan_id = custody.transfer(work, actor, loan, loaner).id
     service.change_state(work, actor, loaner, S.LOANER_OUT, "stands in for a broken tablet")
     incident.loaner_id = loaner.id

@@ -63,6 +63,8 @@ class Tablet(TownOwned, Base):
     battery_level: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(Utc)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
+    #: A child has used it since it was last erased: no other child is given it before that.
+    to_wipe: Mapped[bool] = mapped_column(default=False, server_default=false())
     order_reference: Mapped[str | None] = mapped_column(String(60))
     __table_args__ = (UniqueConstraint("town_id", "tag"), Index("ix_tablet_order", "town_id", "order_reference"))
 

@@ -109,6 +109,11 @@ class TabletRepository:
     def open_loan_of_tablet(self, tablet_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
 
+    def last_holder(self, tablet_id: UUID) -> UUID | None:
+        """The pupil who had the tablet in hand last, or has it."""
+        statement = select(Loan.pupil_id).where(Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None))
+        return self.session.scalar(statement.order_by(Loan.handed_over_at.desc(), Loan.id.desc()).limit(1))
+
     def open_loan_of_pupil(self, pupil_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
 

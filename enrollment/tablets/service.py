@@ -104,6 +104,11 @@ def unpack(work: Work, actor: Actor, tablet: Tablet) -> None:
         change_state(work, actor, tablet, TabletState.FOUND, "a tablet that was written off has come back")
 
 
+def wiped(work: Work, tablet_id: UUID) -> None:
+    """Nothing of a child is left on the tablet: it has been erased."""
+    TabletRepository(work.session).update(tablet_id, {"to_wipe": False})
+
+
 def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     """Put a tablet into a pupil's hands: closes the tablet's former loan, asks for a new decision on its policy.
 

@@ -353,6 +353,12 @@ def retire(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> Desk
     return _tablet(custody.retire(work, actor, custody.held(work, actor, tablet_id), body.why))
 
 
+@router.post("/tablets/{tablet_id}/wiped", operation_id="state_wiped")
+def wiped(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
+    """A tablet that could not be told was erased by hand; `why` says how. Others say so themselves."""
+    return _tablet(custody.state_wiped(work, actor, custody.held(work, actor, tablet_id), body.why))
+
+
 @router.post("/tablets/{tablet_id}/dispose", operation_id="dispose_tablet")
 def dispose(tablet_id: UUID, body: DisposeIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
     """A retired tablet is gone, with the proof of its wipe and the waste slip."""

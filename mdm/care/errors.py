@@ -57,6 +57,30 @@ class ScanNeeded(Conflict):
     )
 
 
+class NotInCampaign(Conflict):
+    """An act in bulk wipes only what was given back in an open return campaign."""
+
+    code = "not_in_return_campaign"
+    words = Words(
+        fr="{count} de ces tablettes n'ont pas été rendues dans une campagne de retour ouverte.",
+        en="{count} of these tablets were not given back in an open return campaign.",
+    )
+
+
+class BulkNotFound(NotFound):
+    """No such erase in the caller's reach."""
+
+    code = "bulk_erase_not_found"
+    words = Words(fr="Cet effacement groupé est introuvable.", en="This erase in bulk was not found.")
+
+
+class BulkOver(Conflict):
+    """It was cancelled, or its orders have left."""
+
+    code = "bulk_erase_over"
+    words = Words(fr="Cet effacement groupé est annulé ou déjà parti.", en="This erase in bulk was cancelled or has left.")
+
+
 class PositionUnknown(NotFound):
     """No such request in the caller's reach."""
 

@@ -1,14 +1,15 @@
-"""Tables of care: lost cases and position requests (schools.md section 9)."""
+"""Tables of care: lost cases and position requests (schools.md section 9), erases in bulk (section 20)."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, SealedText, TownOwned, Utc
+from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
 from mdm.kit.ids import new_id
 
 
@@ -54,3 +55,42 @@ class PositionRequest(TownOwned, Base):
     answered_at: Mapped[datetime | None] = mapped_column(Utc)
     position: Mapped[str | None] = mapped_column(SealedText("position_request.position"))
     failed_why: Mapped[str | None] = mapped_column(String(200))
+
+
+class BulkErase(TownOwned, Base):
+    """An erase of many tablets that were given back: asked by one person, approved by another, sent half an hour later, unless
+    somebody cancels (schools.md section 20).
+    """
+
+    __tablename__ = "bulk_erase"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    ticket: Mapped[str] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(SealedText("bulk_erase.reason"))
+    asked_by: Mapped[UUID | None]
+    asked_at: Mapped[datetime] = mapped_column(Utc)
+    approved_by: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None] = mapped_column(Utc)
+    due_at: Mapped[datetime | None] = mapped_column(Utc)
+    cancelled_by: Mapped[UUID | None]
+    cancelled_at: Mapped[datetime | None] = mapped_column(Utc)
+    sent_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class LeftOut(StrEnum):
+    """Why a tablet of a bulk erase was not erased."""
+
+    NOT_RETURNED = "not_returned"  # it is in a child's hands, or its campaign is over
+    EVIDENCE_HOLD = "evidence_hold"
+    MISSING = "missing"  # lost or stolen
+    NOT_ENROLLED = "not_enrolled"  # nothing can be told to it
+
+
+class BulkEraseTablet(TownOwned, Base):
+    """One tablet of a bulk erase; `left_out` tells why it was not erased in the end."""
+
+    __tablename__ = "bulk_erase_tablet"
+
+    bulk_id: Mapped[UUID] = mapped_column(ForeignKey("bulk_erase.id", ondelete="CASCADE"), primary_key=True)
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), primary_key=True, index=True)
+    left_out: Mapped[LeftOut | None] = mapped_column(EnumText(LeftOut))

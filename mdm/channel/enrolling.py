@@ -8,6 +8,7 @@ from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.verifier import describe
 from enrollment.joining.admission import admit
 from enrollment.joining.errors import NotInvited
+from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
 from mdm.channel.errors import ChannelRefusal, Refused
@@ -87,7 +88,8 @@ def _again(
     enrollment.awaiting_configuration = False
     enrollment.authenticated_at, enrollment.enrolled_at, enrollment.ended_at = work.now, None, None
     work.session.flush()
-    QueueRepository(work.session).supersede_life(enrollment.id, enrollment.generation, work.now)
+    if QueueRepository(work.session).supersede_life(enrollment.id, enrollment.generation, work.now):
+        tablets.wiped(work, tablet.id)
     repository.forget_push([enrollment.id])
     repository.forget_status(enrollment.id)
     for user in repository.users_of(enrollment.id):
@@ -105,6 +107,8 @@ def token_update(work: Work, message: TokenUpdate, speaker: DeviceEnrollment) ->
         enrollment.unlock_token = message.unlock_token
     if message.awaiting_configuration is not None:
         enrollment.awaiting_configuration = message.awaiting_configuration
+        if message.awaiting_configuration and enrollment.state is EnrollmentState.PENDING:
+            tablets.wiped(work, enrollment.tablet_id)  # it stands in the Setup Assistant: nothing of a child is left on it
     if enrollment.state is EnrollmentState.PENDING:
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
         work.later(Topic.CHECKED_IN, enrollment.id)

@@ -91,6 +91,7 @@ _PAGE: dict[str, Words] = {
     "open_returns": Words(fr="Ouvrir la campagne", en="Open the campaign"),
     "list_again": Words(fr="Ajouter les nouveaux partants", en="Add those who have joined the leavers"),
     "close_returns": Words(fr="Clore la campagne", en="Close the campaign"),
+    "erase_in_bulk": Words(fr="Effacer les tablettes rendues…", en="Erase the tablets that are back…"),
     "returns_why": Words(
         fr="Tant qu'elle est ouverte, les tablettes rendues peuvent être effacées en nombre. En dehors, jamais.",
         en="While it is open, tablets that are back may be wiped in bulk. Outside it, never.",

@@ -160,19 +160,20 @@ class QueueRepository:
             )
         ) - {None}  # type: ignore[return-value]
 
-    def supersede_life(self, enrollment_id: int, generation: int, now: datetime) -> None:
-        """End every open command of the lives before `generation`. An erase that was sent has done its work."""
+    def supersede_life(self, enrollment_id: int, generation: int, now: datetime) -> bool:
+        """End every open command of the lives before `generation`. An erase that was sent has done its work. Returns whether
+        there was one.
+        """
+        ended = []
         erased = (Command.state == CommandState.SENT) & (Command.lane == Lane.FINAL)
         for condition, state, why in (
             (erased, CommandState.ACKNOWLEDGED, "the tablet came back erased"),
             (Command.state.in_(OPEN_STATES), CommandState.SUPERSEDED, "the tablet enrolled again"),
         ):
-            self.session.execute(
-                update(Command)
-                .where(Command.enrollment_id == enrollment_id, Command.generation < generation, condition)
-                .values(state=state, finished_at=now, why=why)
-                .execution_options(synchronize_session=False)
-            )
+            statement = update(Command).where(Command.enrollment_id == enrollment_id, Command.generation < generation, condition)
+            statement = statement.values(state=state, finished_at=now, why=why).returning(Command.id)
+            ended.append(self.session.scalars(statement.execution_options(synchronize_session=False)).all())
+        return bool(ended[0])
 
     def stopped_towns(self, town_ids: set[UUID]) -> set[UUID]:
         """Those of the towns whose stop switch is thrown."""

@@ -16,6 +16,7 @@ from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigure
 from mdm.protocol.commands.apps import InstallAnswer, InstallApplication, RemoveApplication
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ManagedApplicationList, ProfileList
+from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
 from mdm.queue.service import AnsweredCommand, Timing
@@ -58,6 +59,8 @@ def apply(work: Work, command_id: int) -> None:
         refused(work, repository, answered)
     elif isinstance(order, DeviceConfigured) and good:
         channel.awaiting_configuration = False
+    elif isinstance(order, EraseDevice) and good:
+        tablets.wiped(work, answered.tablet_id)
     elif good and answered.result is not None:
         _report(work, repository, answered)
 

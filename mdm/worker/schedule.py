@@ -12,6 +12,7 @@ from enrollment.joining.organisation.service import compare_all as compare_organ
 from enrollment.people.imports.service import purge_imports
 from enrollment.tablets.once import purge as purge_once
 from enrollment.years.applying import apply_due as apply_years
+from mdm.care.bulk import send_due
 from mdm.care.contact import watch as watch_contact
 from mdm.care.positions import purge as purge_care
 from mdm.kit.outbox import Topic
@@ -46,6 +47,7 @@ HOUSEKEEPING: dict[str, Act] = {
     "purge_acme": purge_acme,
     "contact": watch_contact,
     "years": apply_years,
+    "bulk_erases": send_due,
     "retention": run_next,
 }
 _SECONDS = {
@@ -64,6 +66,7 @@ _SECONDS = {
     "purge_acme": 3600,
     "contact": 60,
     "years": 60,
+    "bulk_erases": 60,
     "retention": 600,
 }
 SWEEP_SECONDS = 2.0

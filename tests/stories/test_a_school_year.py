@@ -26,7 +26,7 @@ from mdm.worker.schedule import HOUSEKEEPING
 from tests.conftest import KEYRING
 from tests.joining.test_automated import Factory
 from tests.people.files import ONDE, onde_line, text_file
-from tests.support.server import LiveServer, live_server
+from tests.support.server import PASSWORD, LiveServer, live_server
 from tests.support.world import World, uai
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -318,6 +318,23 @@ async def _a_swap_and_a_move(year: Year) -> None:
     assert (moved["school_id"], moved["state"], year.holder(one)) == (year.other["id"], "in_use", a)
 
 
+async def _erased_by_two(year: Year, rollover_id: str, serial: str) -> None:
+    """In the open campaign one person asks, another approves, and half an hour later the tablet erases itself."""
+    body = {"tablet_ids": [year.tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1", "password": PASSWORD}
+    asked = _ok(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
+    own = year.admin.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD})
+    wrong = year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": "not the password"})
+    assert (own.status_code, wrong.status_code) == (403, 401)
+    _ok(year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD}))
+    await year.talk(serial)
+    assert not year.tablets[serial].erased
+    year.clock.advance(timedelta(minutes=31))
+    year.keep_house()
+    await year.talk(serial)
+    assert year.tablets[serial].erased
+    assert [row["left_out"] for row in _ok(year.admin.get(f"/bulk-erases/{asked['id']}"))["tablets"]] == [None]
+
+
 async def _the_passage(year: Year) -> None:
     """May to September: preview, ticks, tablets of leavers returned and erased, summer without alarms, the new year applied."""
     ce2, elise_s, martine_s = list(year.tablets)[1], *list(year.tablets)[2:4]
@@ -329,6 +346,7 @@ async def _the_passage(year: Year) -> None:
     rollover = _ok(year.admin.put(f"/towns/{year.town}/rollover"))
     assert (rollover["counts"]["leaver"], rollover["counts"]["promoted"]) == (2, 2)
     _ok(year.admin.post(f"/rollovers/{rollover['id']}/ticks", json={"pupil_ids": [martine], "decision": "retained"}))
+    _ok(year.admin.post(f"/rollovers/{rollover['id']}/returns/open"))
     [wanted] = _ok(year.admin.get(f"/rollovers/{rollover['id']}/to-return"))
     assert wanted["tag"] == year.tablet(elise_s)["tag"]
 
@@ -336,9 +354,7 @@ async def _the_passage(year: Year) -> None:
     await year.talk()
     returned = year.on_tablet(elise_s, "return", request_id=str(uuid4()), condition="worn", accessories=["cover"])
     assert (returned["state"], year.holder(elise_s)) == ("returned", None)
-    year.on_tablet(elise_s, "erase", year.admin, reason="fin de CM2", ticket="RET-1")
-    await year.talk(elise_s)
-    assert year.tablets[elise_s].erased
+    await _erased_by_two(year, rollover["id"], elise_s)
     year.on_tablet(elise_s, "move", state="storage", why="été")
     year.to(3, 7, year.start + 1)
     await year.talk()
@@ -366,6 +382,6 @@ def _what_remains(year: Year) -> None:
         assert tuple(work.session.execute(open_loans).one()) == (3, 3)
         assert {event.action for event in events} >= {
             "tablet.state", "loan.open", "loan.swap", "loan.transfer", "tablet.mark_lost", "tablet.found",
-            "incident.open", "incident.close", "rollover.apply", "tablet.erase",
+            "incident.open", "incident.close", "rollover.apply", "tablet.erase_in_bulk",
         }  # fmt: skip
     assert timedelta(days=365) < year.clock.now() - datetime.now(UTC)

@@ -12,14 +12,15 @@ from sqlalchemy import event, func, select
 from enrollment.facts import facts_for
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, Town
-from enrollment.tablets import custody, desk, incidents, pairs
+from enrollment.places.models import Level, SchoolClass, Town
+from enrollment.tablets import carts, custody, desk, incidents, pairs
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.errors import (
     AgreementMissing,
     NoIncident,
     NotFree,
     NotOrdered,
+    NotWiped,
     OnHold,
     OtherTown,
     PupilHasTablet,
@@ -468,3 +469,32 @@ def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> N
             work.session.flush()
             counts.append(len(statements))
     assert counts[0] == counts[1]
+
+
+def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, [child, other] = _class(world)
+        technician = _person(town, Role.TECHNICIAN)
+        tablet, broken = _in_use(work, world, town, child), _in_use(work, world, town, other)
+        custody.take_back(work, technician, tablet, Condition.GOOD, ())
+        custody.move(work, technician, tablet, S.STOCK, "spare")
+        third = world.pupil(work.session.get_one(SchoolClass, child.class_id), Level.CE2)
+        cart = carts.make(work, technician, third.school_id, "Chariot", 1)
+        incidents.break_(work, technician, broken, Account("tombée", Cause.DROP))
+        for act in (
+            lambda: custody.hand_over(work, technician, tablet, third.id, SIGNED),
+            lambda: carts.put(work, technician, cart.id, 1, tablet.tag),
+            lambda: incidents.lend_loaner(work, technician, broken, tablet),
+        ):
+            with pytest.raises(NotWiped):
+                act()
+        # The same child may have it back as it was.
+        assert custody.assign(work, technician, tablet, child.id).pupil_id == child.id
+        with pytest.raises(PupilHasTablet):
+            custody.state_wiped(work, technician, tablet, "by cable")
+        custody.take_back(work, technician, tablet, Condition.GOOD, ())
+        custody.move(work, technician, tablet, S.STOCK, "spare")
+        custody.state_wiped(work, technician, tablet, "by cable")
+        assert incidents.lend_loaner(work, technician, broken, tablet).loaner_id == tablet.id
+        assert tablet.to_wipe

@@ -1,0 +1,72 @@
+"""Two people at two screens erase what was given back; a third stops it in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from playwright.sync_api import Page, expect
+
+from enrollment.places.models import Level
+from enrollment.tablets import custody
+from enrollment.tablets.models import Condition
+from enrollment.years import returns
+from enrollment.years import service as years
+from mdm.care.bulk import send_due
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.kit.clock import ManualClock
+from mdm.kit.scope import SYSTEM, Role
+from tests.support.server import PASSWORD, LiveServer
+from tests.support.world import World
+
+
+def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        tablet = world.tablet(town)
+        world.lend(tablet, world.pupil(world.school_class(world.school(town), "CM2"), Level.CM2))
+        tablet.to_wipe = True
+        work.session.add(
+            DeviceEnrollment(
+                town_id=town.id, tablet_id=tablet.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
+                fingerprint="0" * 64, topic="t", authenticated_at=work.now,
+            )
+        )  # fmt: skip
+        work.session.flush()
+        returns.open_(work, SYSTEM, years.preview(work, SYSTEM, town.id).id)
+        custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
+        town_id, tag = town.id, tablet.tag
+
+    first = sign_in(town_id, Role.TOWN_ADMIN, "first")
+    first.goto(f"{server.url}/year")
+    first.get_by_role("link", name="Effacer les tablettes rendues").click()
+    expect(first.get_by_role("heading", level=2).first).to_have_text("Rendues et pas encore effacées : 1")
+    first.get_by_text("Lesquelles").click()
+    expect(first.get_by_text(tag)).to_be_visible()
+    for password in ("not the password", PASSWORD):
+        first.fill("#ticket", "RET-1")
+        first.fill("#reason", "fin de CM2")
+        first.fill("#password", password)
+        first.get_by_role("button", name="Demander l'effacement").click()
+        if password != PASSWORD:
+            expect(first.get_by_role("alert")).to_be_visible()
+    expect(first.get_by_text("attend l'accord d'une autre personne")).to_be_visible()
+    expect(first.get_by_role("button", name="Approuver RET-1")).to_have_count(0)
+
+    second = sign_in(town_id, Role.TOWN_ADMIN, "second")
+    second.goto(f"{server.url}/erases")
+    second.get_by_label("Votre mot de passe, encore une fois").last.fill(PASSWORD)
+    second.get_by_role("button", name="Approuver RET-1").click()
+    expect(second.get_by_role("status")).to_contain_text("dans une demi-heure")
+
+    helpdesk = sign_in(town_id, Role.HELPDESK, "helpdesk")
+    helpdesk.goto(f"{server.url}/erases")
+    expect(helpdesk.get_by_role("button", name="Demander l'effacement")).to_have_count(0)
+    helpdesk.get_by_role("button", name="Annuler RET-1").click()
+    expect(helpdesk.get_by_role("status")).to_contain_text("Rien ne part")
+    clock = server.runtime.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(timedelta(hours=1))
+    with server.runtime.work() as work:
+        assert send_due(work) == 0
