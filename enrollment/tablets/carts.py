@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from enrollment.places.models import School
-from enrollment.tablets import custody, service
+from enrollment.tablets import custody, reaching, service
 from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet
 from enrollment.tablets.models import Cart, CartSlot, Tablet
@@ -66,7 +66,7 @@ def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tabl
     Raises `CartNotFound`, `UnknownScan`, `NotFree`, `NotWiped`, `PupilHasTablet`, `OnHold`.
     """
     slot = _slot(work, actor, cart_id, number)
-    tablet = custody.scanned(work, actor, slot.town_id, scan)
+    tablet = reaching.scanned(work, actor, slot.town_id, scan)
     if slot.tablet_id == tablet.id:
         return tablet
     repository = TabletRepository(work.session)

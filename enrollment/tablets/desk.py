@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
-from enrollment.tablets import custody, incidents, service
+from enrollment.tablets import custody, incidents, preparing, reaching, service
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet, TabletState
@@ -30,12 +30,12 @@ CAMPAIGN = timedelta(days=60)
 
 
 def bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None) -> Answer:
-    """One scan at the bench. Raises what `custody.bench` raises."""
+    """One scan at the bench. Raises what `preparing.bench` raises."""
 
     def act() -> Answer:
         known = TabletRepository(work.session).scanned(actor, town_id, read_scan(serial))
         again = known is not None and known.state is TabletState.PREPARED
-        return {"act": "bench", "again": again, **_told(custody.bench(work, actor, town_id, serial, tag))}
+        return {"act": "bench", "again": again, **_told(preparing.bench(work, actor, town_id, serial, tag))}
 
     actor.require(Permission.HANDLE, town_id)
     return once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, act)
@@ -45,7 +45,7 @@ def hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: s
     """One child at the table. Raises what `custody.hand_over` raises."""
 
     def act() -> Answer:
-        tablet = custody.scanned(work, actor, town_id, scan)
+        tablet = reaching.scanned(work, actor, town_id, scan)
         loan = custody.hand_over(work, actor, tablet, pupil_id, said)
         return {"act": "hand_over", **_told(tablet), "loan_id": str(loan.id), "pupil_id": str(pupil_id)}
 
@@ -61,7 +61,7 @@ def swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, first: str, 
     """Two scans: two children keep what they hold. Raises what `custody.swap` raises."""
 
     def act() -> Answer:
-        pair = [custody.scanned(work, actor, town_id, scan) for scan in (first, second)]
+        pair = [reaching.scanned(work, actor, town_id, scan) for scan in (first, second)]
         loans = custody.swap(work, actor, *pair, to_confirm=True)
         return {"act": "swap", "tablets": [_told(tablet) for tablet in pair], "loans": [str(loan.id) for loan in loans]}
 
@@ -75,7 +75,7 @@ def take_back(
     tablet = service.get(work, actor, tablet_id)
 
     def act() -> Answer:
-        return _back(work, actor, custody.held(work, actor, tablet_id), condition, back)
+        return _back(work, actor, reaching.held(work, actor, tablet_id), condition, back)
 
     asked = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
     return once(work, actor, tablet.town_id, request_id, asked, act)
@@ -87,7 +87,7 @@ def take_back_scanned(
     """A return at the table: one scan, and what came back with it. Raises what `custody.take_back` raises."""
 
     def act() -> Answer:
-        return _back(work, actor, custody.scanned(work, actor, town_id, scan), condition, back)
+        return _back(work, actor, reaching.scanned(work, actor, town_id, scan), condition, back)
 
     asked = {"act": "return", "scan": scan, "condition": condition.value, "back": sorted(back)}
     return once(work, actor, town_id, request_id, asked, act)
@@ -107,8 +107,8 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
     """
 
     def act() -> Answer:
-        broken = custody.scanned(work, actor, town_id, scan)
-        spare = custody.scanned(work, actor, town_id, loaner) if loaner else None
+        broken = reaching.scanned(work, actor, town_id, scan)
+        spare = reaching.scanned(work, actor, town_id, loaner) if loaner else None
         incident = incidents.break_(work, actor, broken, told)
         if spare is not None:
             incidents.lend_loaner(work, actor, broken, spare)
@@ -121,12 +121,12 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
 
 
 def store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> Answer:
-    """A tablet that nobody holds is put away by one scan. Raises what `custody.move` raises."""
+    """A tablet that nobody holds is put away by one scan. Raises what `preparing.move` raises."""
 
     def act() -> Answer:
         return {
             "act": "store",
-            **_told(custody.move(work, actor, custody.scanned(work, actor, town_id, scan), state, "at the desk")),
+            **_told(preparing.move(work, actor, reaching.scanned(work, actor, town_id, scan), state, "at the desk")),
         }
 
     return once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, act)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from enrollment.tablets import custody, incidents, pairs
+from enrollment.tablets import incidents, pairs, preparing, reaching
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import Incident, PairAct, PairRequest, Tablet
 from mdm.care.ordering import hold
@@ -32,8 +32,8 @@ def ask_pair(work: Work, actor: Actor, tablet_id: UUID, act: PairAct, reason: st
 def dispose(work: Work, actor: Actor, tablet_id: UUID, *, wipe_proof: str, waste_slip: str) -> Tablet:
     """The end of a tablet: its papers, and the word at its next contact, should there be one, that it is managed no more.
 
-    Raises what `custody.dispose` raises.
+    Raises what `preparing.dispose` raises.
     """
-    tablet = custody.dispose(work, actor, custody.held(work, actor, tablet_id), wipe_proof=wipe_proof, waste_slip=waste_slip)
+    tablet = preparing.dispose(work, actor, reaching.held(work, actor, tablet_id), wipe_proof=wipe_proof, waste_slip=waste_slip)
     retire_channels(work, tablet.id)
     return tablet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from enrollment.tablets import custody, incidents
+from enrollment.tablets import incidents, reaching
 from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import WrongState
 from enrollment.tablets.models import Condition, IncidentKind, Tablet
@@ -27,7 +27,7 @@ def found(work: Work, actor: Actor, town_id: UUID, scan: str, condition: Conditi
 
     Raises `UnknownScan`, `WrongState` (it was not missing), `Forbidden`.
     """
-    tablet = custody.scanned(work, actor, town_id, scan)
+    tablet = reaching.scanned(work, actor, town_id, scan)
     if tablet.state is S.FOUND:
         return tablet
     if tablet.state not in MISSING and tablet.state is not S.MISSING_WRITTEN_OFF:

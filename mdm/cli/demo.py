@@ -11,7 +11,7 @@ from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Level
 from enrollment.places.repository import PlaceRepository
-from enrollment.tablets import carts, custody
+from enrollment.tablets import carts, preparing
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit.scope import SYSTEM
@@ -78,10 +78,10 @@ def _desk(runtime: Runtime, town_id: UUID) -> None:
     with runtime.work() as work:
         if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
             return
-        custody.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
-        prepared = [custody.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
+        preparing.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
+        prepared = [preparing.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
         for tablet in prepared:
-            custody.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
+            preparing.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
         school = places.schools(work, SYSTEM, town_id)[0]
         cart = carts.make(work, SYSTEM, school.id, "Chariot 1", 15)
         for number, tablet in enumerate(prepared[-IN_CART:], start=1):

@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from enrollment.tablets import custody, desk
+from enrollment.tablets import desk, preparing
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.incidents import Account as Told
 from enrollment.tablets.models import AccessoryKind, Cause, Condition, TabletState
@@ -163,7 +163,7 @@ def order(work: Work, actor: Actor, town_id: UUID, reference: str, serials: str,
     wanted = [line.strip() for line in serials.splitlines() if line.strip()]
     try:
         with work.session.begin_nested():
-            made = custody.order(work, actor, town_id, wanted, reference)
+            made = preparing.order(work, actor, town_id, wanted, reference)
     except Refusal as refusal:
         return refused(refusal, language)
     return Outcome(good=True, title=f"{reference} : {len(made)}")

@@ -13,7 +13,7 @@ from enrollment.joining.assignment.models import Alarm, Phase
 from enrollment.joining.assignment.ports import ProfileStatus
 from enrollment.joining.assignment.repository import AssignmentRepository, Standing
 from enrollment.joining.assignment.talking import Talk
-from enrollment.tablets import custody
+from enrollment.tablets import preparing
 from enrollment.tablets.models import TabletState
 from mdm.kit.outbox import OutboxRow, Topic
 from mdm.kit.scope import SYSTEM
@@ -55,7 +55,7 @@ def test_the_whole_is_empty_at_first(assigned: Assigned) -> None:
 
 def test_an_ordered_tablet_stays_the_one_it_is(assigned: Assigned) -> None:
     with assigned.runtime.work() as work:
-        [ordered] = custody.order(work, SYSTEM, assigned.town_id, ["DMP00000"], "BC-1")
+        [ordered] = preparing.order(work, SYSTEM, assigned.town_id, ["DMP00000"], "BC-1")
     fill(assigned, 2)
     assigned.sync()
     tablets = assigned.tablets()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from enrollment.places.models import Level
-from enrollment.tablets import custody
+from enrollment.tablets import preparing
 from enrollment.tablets.models import TabletState
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Runtime
@@ -54,5 +54,5 @@ def desk_world(runtime: Runtime, *, size: int = 30, ordered: int = 6) -> DeskWor
             tags.append(tablet.tag)
         serials = [f"DMPX{number:05d}{str(town.id)[:3]}".upper() for number in range(ordered)]
         if serials:
-            custody.order(work, SYSTEM, town.id, serials, "BC-2026-17")
+            preparing.order(work, SYSTEM, town.id, serials, "BC-2026-17")
         return DeskWorld(town.id, school_class.id, [pupil.id for pupil in pupils], tags, serials)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from sqlalchemy import Engine, select
 
 from enrollment.facts import facts_for
-from enrollment.tablets import custody
+from enrollment.tablets import custody, preparing
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from mdm.channel.handlers import handle
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
@@ -195,7 +195,7 @@ def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Fac
     with server.runtime.work() as work:
         world = World(work)
         town = world.town()
-        custody.order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
+        preparing.order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
         for serial, state in (("DMPXGONE", TabletState.RETIRED), ("DMPXLOST", TabletState.MISSING_WRITTEN_OFF)):
             world.tablet(town, serial=serial).state = state
     assert _knock(server, b"\x30\x80nonsense").status_code == 400
@@ -235,8 +235,8 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
         world = World(work)
         town = world.town()
         pupil = world.pupil(world.school_class(world.school(town)))
-        [expected] = custody.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
-        custody.bench(work, SYSTEM, town.id, tablet.serial)
+        [expected] = preparing.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
+        preparing.bench(work, SYSTEM, town.id, tablet.serial)
         custody.assign(work, SYSTEM, expected, pupil.id)
         tablet_id = expected.id
     answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
@@ -309,7 +309,7 @@ async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, do
     """Its policy does not arrive at once; DeviceConfigured comes by itself, or after ten minutes."""
     tablet = SimulatedTablet(server.url, "", ca=server.ca, doing=doing)
     with server.runtime.work() as work:
-        custody.order(work, SYSTEM, World(work).town().id, [tablet.serial], "BC-1")
+        preparing.order(work, SYSTEM, World(work).town().id, [tablet.serial], "BC-1")
     answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid))
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(3):
@@ -335,7 +335,7 @@ def test_without_a_push_certificate_the_tablet_hears_that_it_may_try_again(
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
     with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
         with running.runtime.work() as work:
-            custody.order(work, SYSTEM, World(work).town().id, ["DMPX0001"], "BC-1")
+            preparing.order(work, SYSTEM, World(work).town().id, ["DMPX0001"], "BC-1")
             work.session.query(PushCertificate).delete()
         assert _knock(running, factory.says()).status_code == 503
         with running.runtime.work() as work:

@@ -21,7 +21,7 @@ from enrollment.joining.models import InvitationKind, Reservation
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
-from enrollment.tablets import custody
+from enrollment.tablets import preparing
 from enrollment.tablets.errors import TabletNotFound
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from enrollment.tablets.service import TabletDetails
@@ -49,7 +49,7 @@ class Place:
         self.school: School = self.world.school(self.town)
         self.school_class: SchoolClass = self.world.school_class(self.school)
         self.pupils: list[Pupil] = [self.world.pupil(self.school_class) for _ in range(3)]
-        self.boxes: list[Tablet] = custody.order(work, SYSTEM, self.town.id, [f"BOX{n}A" for n in range(6)], "BC-1")
+        self.boxes: list[Tablet] = preparing.order(work, SYSTEM, self.town.id, [f"BOX{n}A" for n in range(6)], "BC-1")
         cart = Cart(town_id=self.town.id, school_id=self.school.id, label="C1")
         work.session.add(cart)
         work.session.flush()
@@ -234,7 +234,7 @@ def test_out_of_the_box_into_a_pupils_hands(server: tuple[LiveServer, Factory]) 
         world = World(work)
         town, other = world.town(), world.town()
         pupil = world.pupil(world.school_class(world.school(town)))
-        [box] = custody.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
+        [box] = preparing.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
     technician, stranger = running.client(town.id, Role.TECHNICIAN, "t"), running.client(other.id, Role.TECHNICIAN, "s")
     try:
         _reserved_by_api(technician, stranger, town.id, box.id, tablet.serial, pupil.id)

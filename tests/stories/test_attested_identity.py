@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 
 from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
 from enrollment.places.models import Town
-from enrollment.tablets import custody
+from enrollment.tablets import preparing
 from mdm.devices.models import DeviceEnrollment
 from mdm.kit.scope import SYSTEM, Role
 from mdm.kit.settings import Acme
@@ -61,7 +61,7 @@ def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
 
 def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
     with server.runtime.work() as work:
-        custody.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
+        preparing.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
 
 
 def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:

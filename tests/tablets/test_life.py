@@ -13,7 +13,7 @@ from enrollment.facts import facts_for
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, SchoolClass, Town
-from enrollment.tablets import carts, custody, desk, incidents, pairs
+from enrollment.tablets import carts, custody, desk, incidents, pairs, preparing, reaching
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.errors import (
     AgreementMissing,
@@ -106,21 +106,21 @@ def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> 
         world = World(work)
         town = world.town()
         technician = _person(town, Role.TECHNICIAN)
-        ordered = custody.order(work, technician, town.id, ["dmpx0001", "DMPX0002"], "BC-2026-17")
+        ordered = preparing.order(work, technician, town.id, ["dmpx0001", "DMPX0002"], "BC-2026-17")
         assert [tablet.state for tablet in ordered] == [S.ORDERED, S.ORDERED]
-        prepared = custody.bench(work, technician, town.id, " dmpx0001 ", "cla-77")
+        prepared = preparing.bench(work, technician, town.id, " dmpx0001 ", "cla-77")
         assert (prepared.state, prepared.tag) == (S.PREPARED, "CLA-77")
-        assert custody.bench(work, technician, town.id, "DMPX0001").tag == "CLA-77"
+        assert preparing.bench(work, technician, town.id, "DMPX0001").tag == "CLA-77"
         with pytest.raises(TagTaken):
-            custody.bench(work, technician, town.id, "DMPX0002", "CLA-77")
+            preparing.bench(work, technician, town.id, "DMPX0002", "CLA-77")
         with pytest.raises(NotOrdered):
-            custody.bench(work, technician, town.id, "DMPX9999")
+            preparing.bench(work, technician, town.id, "DMPX9999")
         with pytest.raises(SerialKnown):
-            custody.order(work, technician, town.id, ["DMPX0002"], "again")
+            preparing.order(work, technician, town.id, ["DMPX0002"], "again")
         with pytest.raises(Invalid):
-            custody.order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
+            preparing.order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
         with pytest.raises(Forbidden):
-            custody.order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
+            preparing.order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
 
 
 def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
@@ -129,26 +129,26 @@ def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
         town, other = world.town(), world.town("Là-Bas")
         technician = _person(town, Role.TECHNICIAN)
         both = Actor(uuid4(), "somebody", (Grant(Role.TECHNICIAN, town.id), Grant(Role.TECHNICIAN, other.id)))
-        custody.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
-        custody.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
+        preparing.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
+        preparing.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
         for text in ("DMPX0001", " dmpx0001\r\n", "\x1dDMPX0001\x04", "https://mdm.test/t/dmpx0001", "\ufeffDMPX0001"):
-            assert custody.scanned(work, technician, town.id, text).serial == "DMPX0001"
-        assert custody.scanned(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"  # exactly, before the box's S
-        assert custody.scanned(work, technician, town.id, "SSX77").serial == "SX77"
+            assert reaching.scanned(work, technician, town.id, text).serial == "DMPX0001"
+        assert reaching.scanned(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"  # exactly, before the box's S
+        assert reaching.scanned(work, technician, town.id, "SSX77").serial == "SX77"
         for text in ("", "é", "DM PX", "DMPX\x000001", "../..", "a" * 500, "%", "_MPX0001"):
             with pytest.raises(UnknownScan):
-                custody.scanned(work, technician, town.id, text)
+                reaching.scanned(work, technician, town.id, text)
         with pytest.raises(OtherTown):
-            custody.scanned(work, both, town.id, "DMPX0009")
+            reaching.scanned(work, both, town.id, "DMPX0009")
         with pytest.raises(OtherTown):
-            custody.bench(work, both, town.id, "DMPX0009")
+            preparing.bench(work, both, town.id, "DMPX0009")
         with pytest.raises(NotOrdered):
-            custody.bench(work, technician, town.id, "DMPX0009")
+            preparing.bench(work, technician, town.id, "DMPX0009")
         with pytest.raises(Invalid):
-            custody.bench(work, technician, town.id, "DMPX0001", "é")
+            preparing.bench(work, technician, town.id, "DMPX0001", "é")
         for reference in ("", "a\x00", "x" * 61):
             with pytest.raises(Invalid):
-                custody.order(work, technician, town.id, ["DMPX0011"], reference)
+                preparing.order(work, technician, town.id, ["DMPX0011"], reference)
 
 
 def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
@@ -203,7 +203,7 @@ def test_kept_answers_are_forgotten_after_a_week(runtime: Runtime, clock: Manual
     with runtime.work() as work:
         town = World(work).town()
         technician = _person(town, Role.TECHNICIAN)
-        custody.order(work, technician, town.id, ["DMPX0001"], "one")
+        preparing.order(work, technician, town.id, ["DMPX0001"], "one")
         desk.bench(work, technician, town.id, request, "DMPX0001", None)
         purge(work)
         with pytest.raises(RequestReused):
@@ -345,7 +345,7 @@ def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runti
         request = acts.ask_pair(work, asker, gone.id, PairAct.WRITE_OFF, "gone")
         pairs.approve(work, approver, request.id, decision="burnt")
         assert certificate.revoked_at == work.now
-        custody.retire(work, asker, old, "six years old")
+        preparing.retire(work, asker, old, "six years old")
         assert channel.ended_at is None  # it may still be told to erase itself
         acts.dispose(work, asker, old.id, wipe_proof="E-77", waste_slip="B-1")
         assert channel.state is EnrollmentState.RETIRED
@@ -371,7 +371,7 @@ def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Run
         for act in (
             lambda: custody.swap(work, SYSTEM, tablet, second, to_confirm=False),
             lambda: custody.take_back(work, SYSTEM, tablet, Condition.GOOD, ()),
-            lambda: custody.retire(work, SYSTEM, tablet, "old"),
+            lambda: preparing.retire(work, SYSTEM, tablet, "old"),
         ):
             with pytest.raises(OnHold):
                 act()
@@ -407,17 +407,17 @@ def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runt
         tablet = _in_use(work, world, town, child)
         technician = _person(town, Role.TECHNICIAN)
         with pytest.raises(PupilHasTablet):
-            custody.retire(work, technician, tablet, "old")
+            preparing.retire(work, technician, tablet, "old")
         desk.take_back(work, technician, tablet.id, uuid4(), Condition.WORN, (A.COVER,))
         lines = {line.kind: line for line in work.session.scalars(select(LoanAccessory))}
         assert lines[A.COVER].returned_at
         assert lines[A.CHARGER].lost_at
         assert (tablet.state, _holder(work, tablet)) == (S.RETURNED, None)
-        custody.move(work, technician, tablet, S.STORAGE, "summer")
-        custody.retire(work, technician, tablet, "six years old")
+        preparing.move(work, technician, tablet, S.STORAGE, "summer")
+        preparing.retire(work, technician, tablet, "six years old")
         with pytest.raises(Invalid):
-            custody.dispose(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
-        assert custody.dispose(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
+            preparing.dispose(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
+        assert preparing.dispose(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
 
 
 def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
@@ -478,7 +478,7 @@ def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
         technician = _person(town, Role.TECHNICIAN)
         tablet, broken = _in_use(work, world, town, child), _in_use(work, world, town, other)
         custody.take_back(work, technician, tablet, Condition.GOOD, ())
-        custody.move(work, technician, tablet, S.STOCK, "spare")
+        preparing.move(work, technician, tablet, S.STOCK, "spare")
         third = world.pupil(work.session.get_one(SchoolClass, child.class_id), Level.CE2)
         cart = carts.make(work, technician, third.school_id, "Chariot", 1)
         incidents.break_(work, technician, broken, Account("tombée", Cause.DROP))
@@ -492,9 +492,9 @@ def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
         # The same child may have it back as it was.
         assert custody.assign(work, technician, tablet, child.id).pupil_id == child.id
         with pytest.raises(PupilHasTablet):
-            custody.state_wiped(work, technician, tablet, "by cable")
+            preparing.state_wiped(work, technician, tablet, "by cable")
         custody.take_back(work, technician, tablet, Condition.GOOD, ())
-        custody.move(work, technician, tablet, S.STOCK, "spare")
-        custody.state_wiped(work, technician, tablet, "by cable")
+        preparing.move(work, technician, tablet, S.STOCK, "spare")
+        preparing.state_wiped(work, technician, tablet, "by cable")
         assert incidents.lend_loaner(work, technician, broken, tablet).loaner_id == tablet.id
         assert tablet.to_wipe

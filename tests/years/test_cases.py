@@ -8,7 +8,7 @@ from sqlalchemy import select
 from enrollment.people.models import AssignmentKind as Kind
 from enrollment.people.models import Pupil, PupilState, RosterState, StaffMember, TeacherAssignment
 from enrollment.places.models import Level
-from enrollment.tablets import custody
+from enrollment.tablets import custody, preparing
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
 from enrollment.years import applying, service
 from enrollment.years.errors import AlreadyApplied, NotToBeSaid, RolloverUnknown
@@ -97,7 +97,7 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         back = work.session.get_one(Pupil, gone.id)
         assert (back.state, back.absent_since, back.level) == (PupilState.ACTIVE, None, Level.CM1)
         again = work.session.get_one(Tablet, tablet.id)
-        custody.move(work, town.admin, again, TabletState.PREPARED, "wiped")
+        preparing.move(work, town.admin, again, TabletState.PREPARED, "wiped")
         custody.hand_over(work, town.admin, again, back.id, custody.Handing(signed_by="a parent"))
         assert work.session.query(Loan).filter(Loan.pupil_id == back.id).count() == 2, "with the former loan as history"
         while applying.undo(work, town.admin, rollover.id):

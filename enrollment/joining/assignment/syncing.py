@@ -26,7 +26,7 @@ from enrollment.joining.assignment.ports import (
 from enrollment.joining.assignment.reading import TOLD
 from enrollment.joining.assignment.repository import AssignmentRepository
 from enrollment.joining.assignment.talking import Talk
-from enrollment.tablets import custody
+from enrollment.tablets import preparing
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
 
@@ -159,5 +159,5 @@ def _enter(work: Work, server: AssignmentServer, present: list[str]) -> int:
     if foreign:
         log.warning("assignment.tablets_of_another_town", server=str(server.id), count=foreign)
     if new:
-        custody.order(work, SYSTEM, server.town_id, new, f"device assignment {server.id}")
+        preparing.order(work, SYSTEM, server.town_id, new, f"device assignment {server.id}")
     return len(new)
