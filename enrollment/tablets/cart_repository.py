@@ -35,5 +35,9 @@ class CartRepository:
             .order_by(CartSlot.number)
         ).all()
 
+    def holds(self, tablet_id: UUID) -> bool:
+        """Whether the tablet is in a cart."""
+        return self.session.scalar(select(CartSlot.id).where(CartSlot.tablet_id == tablet_id)) is not None
+
     def slot(self, cart_id: UUID, number: int) -> CartSlot | None:
         return self.session.scalar(select(CartSlot).where(CartSlot.cart_id == cart_id, CartSlot.number == number))

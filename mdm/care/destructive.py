@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from enrollment.joining.assignment.repository import AssignmentRepository
+from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import OnHold
 from enrollment.tablets.models import Tablet
 from mdm.care.errors import QuotaReached, Stopped
@@ -18,6 +20,7 @@ from mdm.kit import audit
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 from mdm.protocol.commands.security import EraseDevice
+from mdm.protocol.machine_info import is_older
 from mdm.queue.models import SafetySwitch
 
 PER_HOUR, PER_DAY, TOWN_PER_DAY = 5, 20, 50
@@ -39,7 +42,19 @@ def erase(work: Work, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -
         return
     _check_quota(work, actor, tablet)
     audit.record(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
-    send(work, actor, tablet, EraseDevice(), reason=reason)
+    send(work, actor, tablet, _erase_of(work, tablet), reason=reason)
+
+
+def _erase_of(work: Work, tablet: Tablet) -> EraseDevice:
+    """A cart's tablet comes back by itself, unattended, where the school's Wi-Fi can be given to it and Apple sends it here
+    (commands.md, ReturnToService); every other one waits in the Setup Assistant.
+    """
+    wifi, system = work.settings.wifi_profile, tablet.os_version
+    if wifi is None or system is None or is_older(system, "17.0") or not CartRepository(work.session).holds(tablet.id):
+        return EraseDevice()
+    if AssignmentRepository(work.session).of_tablet(tablet) is None:
+        return EraseDevice()
+    return EraseDevice(return_to_service={"Enabled": True, "WiFiProfileData": wifi.read_bytes()})
 
 
 def set_stop(work: Work, actor: Actor, town_id: UUID, reason: str, *, stopped: bool) -> SafetySwitch:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select
 
+from enrollment.joining.assignment.models import AssignedDevice, AssignmentServer
 from enrollment.tablets import carts, custody
 from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet, UnknownScan
 from enrollment.tablets.models import TabletState as S
+from mdm.care import destructive
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.kit.errors import Forbidden, NotFound
 from mdm.kit.scope import SYSTEM, Actor, Grant, Role
 from mdm.kit.work import Runtime, Work
+from mdm.queue.models import CommandBody
 from tests.support.world import World
 
 
@@ -78,3 +84,37 @@ def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtim
         carts.put(work, SYSTEM, cart.id, 1, tablet.tag)
         custody.hand_over(work, SYSTEM, tablet, child.id, custody.Handing())
         assert _tags(work, cart.id) == {1: None}
+
+
+def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtime, tmp_path: Path) -> None:
+    wifi = tmp_path / "wifi.mobileconfig"
+    wifi.write_bytes(b"wifi")
+    runtime.settings = runtime.settings.model_copy(update={"wifi_profile": wifi})
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        cart = carts.make(work, SYSTEM, world.school(town).id, "Chariot 1", 3)
+        server = AssignmentServer(town_id=town.id, name="s", private_key=b"k", certificate="", created_at=work.now, skipped=[])
+        work.session.add(server)
+        work.session.flush()
+        told: dict[str, bytes] = {}
+        for name, in_cart, sent_here, system in (
+            ("cart", True, True, "26.1"), ("old", True, True, "16.7"), ("invited", True, False, "26.1"), ("child", False, True, "26.1"),
+        ):  # fmt: skip
+            tablet = world.tablet(town)
+            tablet.state, tablet.os_version = S.STOCK, system
+            if in_cart:
+                carts.put(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
+            if sent_here:
+                work.session.add(AssignedDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
+            work.session.add(
+                DeviceEnrollment(
+                    town_id=town.id, tablet_id=tablet.id, channel_key=name, udid=name, generation=1, fingerprint=name,
+                    state=EnrollmentState.ENROLLED, topic="t", authenticated_at=work.now,
+                )
+            )  # fmt: skip
+            work.session.flush()
+            destructive.erase(work, SYSTEM, tablet.id, "end of the activity", "T-1")
+            told[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
+        assert b"WiFiProfileData" in told["cart"]
+        assert not [name for name in ("old", "invited", "child") if b"WiFiProfileData" in told[name]]
