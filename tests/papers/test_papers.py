@@ -26,9 +26,9 @@ from enrollment.tablets.papers import (
     labels,
     return_slips,
 )
-from enrollment.tablets.papers.fonts import unshowable
 from enrollment.tablets.words import ACCESSORIES
 from mdm.kit.errors import Invalid
+from mdm.kit.fonts import packaged, unshowable
 from mdm.kit.words import Language
 from tests.interop.conftest import program
 
@@ -106,7 +106,7 @@ def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: 
 
 def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True)
-    monkeypatch.setattr("enrollment.tablets.papers.fonts.available", lambda: bare)
+    monkeypatch.setattr("mdm.kit.fonts.available", lambda: bare)
     assert unshowable(["Élise", "Nguyễn"]) == set()
     assert unshowable(["王小明", "Élise"]) == {"王小明"}
     wanted = [
@@ -117,6 +117,12 @@ def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: P
     text = _text(handover_sheets(Heading("王", "1", "王小明", "王", DAY), wanted[:4]), tmp_path)
     assert text.count("nom à écrire à la main · 7f") == 4  # two names, each in the list and on its sheet
     assert "Nguyễn Thị Hương" in unicodedata.normalize("NFC", text)
+
+
+def test_the_fonts_that_come_with_the_program_show_the_scripts_of_its_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=packaged())
+    monkeypatch.setattr("mdm.kit.fonts.available", lambda: own)
+    assert unshowable(["زينب الحاج", "தமிழ்ச்செல்வி", "प्रिया", "Nguyễn", "Çağrı Şahin", "Владимир", "Αλέξανδρος", "דוד"]) == set()
 
 
 def test_slips_and_delivery_lists() -> None:

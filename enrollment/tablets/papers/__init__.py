@@ -16,9 +16,9 @@ import segno
 import typst
 
 from enrollment.tablets.models import AccessoryKind
-from enrollment.tablets.papers import fonts
 from enrollment.tablets.papers.words import RULES, SHEET
 from enrollment.tablets.words import ACCESSORIES
+from mdm.kit import fonts
 from mdm.kit.errors import Invalid
 from mdm.kit.words import Language
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import typst
 
+from mdm.kit.fonts import available
 from mdm.kit.words import Language, Words
 from mdm.privacy import dictionary
 
@@ -46,7 +47,12 @@ _YES, _NO = Words(fr="oui", en="yes"), Words(fr="non", en="no")
 
 def child(told: Json, language: Language) -> bytes:
     """The PDF of what `children.export` tells."""
-    made = typst.compile(_template(), format="pdf", sys_inputs={"told": json.dumps(content(told, language), ensure_ascii=False)})
+    made = typst.compile(
+        _template(),
+        format="pdf",
+        font_paths=available(),
+        sys_inputs={"told": json.dumps(content(told, language), ensure_ascii=False)},
+    )
     assert isinstance(made, bytes)
     return made
 

@@ -20,11 +20,16 @@ _PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told
 @cache
 def available() -> typst.Fonts:
     """The fonts of this machine, looked for once: the system's, those of font packages, and the few inside typst."""
-    folders = []
-    for found in entry_points(group=GROUP):
-        if found.dist is not None:
-            folders.append(str(found.dist.locate_file(found.module.replace(".", "/"))))
-    return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True, font_paths=folders)
+    return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True, font_paths=packaged())
+
+
+def packaged() -> list[str]:
+    """The folders of the fonts that come with the program, as Python packages: they are there on every machine."""
+    return [
+        str(found.dist.locate_file(found.module.replace(".", "/")))
+        for found in entry_points(group=GROUP)
+        if found.dist is not None
+    ]
 
 
 def unshowable(texts: Collection[str]) -> set[str]:
