@@ -142,6 +142,7 @@ _PAGE: dict[str, Words] = {
     "lot": Words(fr="L'an prochain", en="Next year"),
     "by_you": Words(fr="coché", en="ticked"),
     "by_list": Words(fr="dit par la liste", en="said by the roster"),
+    "by_file": Words(fr="proposé par le fichier", en="proposed by the file"),
     "ulis": Words(fr="ULIS", en="ULIS"),
     "in_force": Words(fr="en vigueur", en="in force"),
     "saved": Words(fr="C'est enregistré.", en="Saved."),
