@@ -31,7 +31,7 @@ def changed(work: Work, town_id: UUID, year: str, proposals: Sequence[Proposal])
     """What each proposal would make of its pupil, None where the passage says so already or somebody has said more. Reads only."""
     if not proposals or not _listens(work, town_id, year):
         return [None] * len(proposals)
-    lines = _lines(work, _draft(work, town_id, year), proposals)
+    lines = _lines(work, YearRepository(work.session).of_town(town_id, year), proposals)
     found: list[Decision | None] = []
     for each in proposals:
         line = lines.get(each.pupil_id) if each.pupil_id else None
@@ -49,7 +49,7 @@ def propose(work: Work, actor: Actor, town_id: UUID, year: str, proposals: Seque
     """
     if not proposals or not _listens(work, town_id, year):
         return
-    rollover = _draft(work, town_id, year)
+    rollover = YearRepository(work.session).of_town(town_id, year)
     if rollover is None:
         active = PupilState.ACTIVE
         if all(decided(each.level, active, each.word) is usual(each.level, active) for each in proposals):
@@ -73,14 +73,8 @@ def _listens(work: Work, town_id: UUID, year: str) -> bool:
     """Whether the passage that concerns the town now is the one out of this year, and not under way: while the former one is
     open, no other is begun behind it.
     """
-    return service.year_now(work, town_id) == year and (
-        YearRepository(work.session).of_town(town_id, year) is None or _draft(work, town_id, year) is not None
-    )
-
-
-def _draft(work: Work, town_id: UUID, year: str) -> Rollover | None:
     found = YearRepository(work.session).of_town(town_id, year)
-    return found if found is not None and found.state is RolloverState.DRAFT else None
+    return service.year_now(work, town_id) == year and (found is None or found.state is RolloverState.DRAFT)
 
 
 def _lines(work: Work, rollover: Rollover | None, proposals: Sequence[Proposal]) -> dict[UUID, RolloverLine]:
