@@ -100,7 +100,7 @@ def undo(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
 
 
 def close(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
-    """End a passage for good: what adults did in classes of the former year ends with it.
+    """End a passage for good: what adults did in classes of the former year ends with it, what files proposed is forgotten.
 
     Raises `NotApplied`, `RolloverUnknown`, `Forbidden`.
     """
@@ -110,6 +110,7 @@ def close(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     if rollover.state is not RolloverState.APPLIED or repository.part(rollover.id, applied=False, limit=1):
         raise NotApplied
     audit.record(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
+    repository.forget_proposals(rollover.id)
     repository.end_assignments(rollover.town_id, rollover.to_year, left_on(rollover.to_year))
     rollover.state, rollover.closed_at = RolloverState.CLOSED, work.now
     return rollover

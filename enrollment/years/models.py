@@ -60,6 +60,7 @@ class RolloverLine(TownOwned, Base):
     """One pupil's passage. `applied_at` is set while it is in force, `moved` when it has changed the pupil.
 
     `ticked`: a head said so; `told`: a roster of the coming year says so, and where the pupil will be. A new preview leaves both.
+    `proposed`: what a roster of the year that ends says; the preview follows it where neither of them has spoken.
     """
 
     __tablename__ = "rollover_line"
@@ -70,6 +71,7 @@ class RolloverLine(TownOwned, Base):
     decision: Mapped[Decision] = mapped_column(EnumText(Decision))
     ticked: Mapped[bool] = mapped_column(default=False)
     told: Mapped[bool] = mapped_column(default=False, server_default=false())
+    proposed: Mapped[Decision | None] = mapped_column(EnumText(Decision))
     ulis: Mapped[bool] = mapped_column(default=False)
     level_before: Mapped[Level] = mapped_column(EnumText(Level))
     level_after: Mapped[Level] = mapped_column(EnumText(Level))

@@ -225,6 +225,11 @@ class YearRepository:
             )
         )
 
+    def forget_proposals(self, rollover_id: UUID) -> None:
+        """Of decisions that files proposed nothing stays behind a passage (schools.md section 7.1)."""
+        held = update(RolloverLine).where(RolloverLine.rollover_id == rollover_id, RolloverLine.proposed.is_not(None))
+        self.session.execute(held.values(proposed=None))
+
     def end_assignments(self, town_id: UUID, before_year: str, on: date) -> int:
         """End what adults still do in classes of years before this one. Returns how many there were."""
         former = select(SchoolClass.id).where(SchoolClass.town_id == town_id, SchoolClass.school_year < before_year)

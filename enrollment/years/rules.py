@@ -15,12 +15,12 @@ _ULIS = re.compile(r"\bULIS\b")
 SAID = frozenset({Decision.PROMOTED, Decision.RETAINED, Decision.SKIPPING, Decision.LEAVER})
 #: These pupils are not moved by the passage.
 STAYS = frozenset({Decision.ABSENT, Decision.ARRIVED})
+_STEPS = {Decision.PROMOTED: 1, Decision.SKIPPING: 2}
 
 
 def after(level: Level, decision: Decision) -> Level:
     """The level of next year. Nobody goes beyond CM2: who leaves keeps the last level."""
-    step = {Decision.PROMOTED: 1, Decision.SKIPPING: 2}.get(decision, 0)
-    return list(Level)[min(level.rank + step, Level.CM2.rank)]
+    return list(Level)[min(level.rank + _STEPS.get(decision, 0), Level.CM2.rank)]
 
 
 def usual(level: Level, state: PupilState) -> Decision:
@@ -28,6 +28,14 @@ def usual(level: Level, state: PupilState) -> Decision:
     if state is not PupilState.ACTIVE:
         return Decision.ABSENT
     return Decision.LEAVER if level is Level.CM2 else Decision.PROMOTED
+
+
+def decided(level: Level, state: PupilState, proposed: Decision | None) -> Decision:
+    """What becomes of a pupil of whom a roster at most has proposed something. Whom it would lead beyond CM2 leaves."""
+    default = usual(level, state)
+    if proposed is None or default is Decision.ABSENT:
+        return default
+    return Decision.LEAVER if level.rank + _STEPS.get(proposed, 0) > Level.CM2.rank else proposed
 
 
 def between(before: Level, level: Level) -> Decision:

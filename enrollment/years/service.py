@@ -19,7 +19,7 @@ from enrollment.places.rules import school_year_of
 from enrollment.years.errors import AlreadyApplied, NotToBeSaid, RolloverClosed, RolloverUnknown
 from enrollment.years.models import Decision, Rollover, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
 from enrollment.years.repository import Group, YearRepository, reach
-from enrollment.years.rules import SAID, after, first_day, is_ulis, next_year, usual, usual_freeze
+from enrollment.years.rules import SAID, after, decided, first_day, is_ulis, next_year, usual_freeze
 from mdm.kit import audit
 from mdm.kit.errors import Forbidden, Invalid, NotFound
 from mdm.kit.scope import Actor, Permission
@@ -27,7 +27,7 @@ from mdm.kit.work import Work
 
 
 def preview(work: Work, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
-    """Make the draft of a town's passage, or bring it up to date with the roster. What a head ticked or a roster told stays.
+    """Make the draft of a town's passage, or bring it up to date with the roster. What a head ticked or a roster said stays.
 
     Raises `RolloverClosed`, `Forbidden`.
     """
@@ -68,7 +68,7 @@ def draft(work: Work, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
 
 
 def bring_up_to_date(work: Work, rollover: Rollover, *, only_missing: bool = False) -> None:
-    """Give every pupil a line, and let those that nobody decided follow the roster. `only_missing`: leave the lines there are."""
+    """Give every pupil a line, and let those that nobody decided follow the roster and what it proposed. `only_missing`: leave the lines there are."""
     repository = YearRepository(work.session)
     lines, successors = repository.lines(rollover.id), repository.successors(rollover.town_id)
     for pupil_id, school_id, class_id, level, state, key, year in repository.pupils(rollover.town_id):
@@ -89,7 +89,7 @@ def bring_up_to_date(work: Work, rollover: Rollover, *, only_missing: bool = Fal
             line.school_after = default
         line.level_before, line.class_before, line.school_id, line.ulis = level, class_id, school_id, is_ulis(key)
         if not line.ticked:
-            line.decision = Decision.ARRIVED if has_passed else usual(level, state)
+            line.decision = Decision.ARRIVED if has_passed else decided(level, state, line.proposed)
         line.level_after = after(level, line.decision)
     work.session.flush()
 

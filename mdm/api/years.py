@@ -44,6 +44,9 @@ class LineOut(BaseModel):
     decision: Decision
     ticked: bool
     told: bool = Field(description="A roster of the coming year says so.")
+    proposed: Decision | None = Field(
+        description="What a roster of the year that ends says; a head, or the coming year's, says more."
+    )
     ulis: bool
     level_before: Level
     level_after: Level

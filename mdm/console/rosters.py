@@ -303,7 +303,7 @@ def _import_page(request: Request, work: Work, actor: Actor, import_id: UUID, ki
     numbered = list(enumerate(lines))
     chosen = Diff(kind) if kind in {*Diff} else None
     wanted = [
-        (number, line) for number, line in numbered if (kind == "all" or (Diff(line["kind"]) in _PROBLEMS if chosen is None else line["kind"] == chosen))
+        (number, line) for number, line in numbered if (kind == "all" or (_to_look_at(line) if chosen is None else line["kind"] == chosen))
     ]  # fmt: skip
     shown = wanted[offset : offset + _AT_ONCE]
     ids = {UUID(each) for _, line in shown for each in line["candidates"]}
@@ -338,6 +338,11 @@ def _import_page(request: Request, work: Work, actor: Actor, import_id: UUID, ki
         second=t["second"].format(left=row.counts.get(Diff.LEFT_FILE.value, 0)) if waiting and row.needs_second else "",
         mine=row.needs_second and actor.account_id == row.uploaded_by,
     )
+
+
+def _to_look_at(line: dict[str, Any]) -> bool:
+    """What a person should read before confirming: what is not plain, and what next year will be for whom."""
+    return Diff(line["kind"]) in _PROBLEMS or any(word.startswith("passage_") for word in line["why"])
 
 
 def _line(number: int, line: dict[str, Any], names: dict[UUID, str], language: Language, *, waiting: bool) -> dict[str, Any]:

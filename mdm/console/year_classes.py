@@ -247,7 +247,8 @@ def _destinations(
 
 def _pupil(line: RolloverLine, pupil: Pupil, t: dict[str, str], language: Language) -> dict[str, Any]:
     name = f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"
-    by = t["by_list"] if line.told else t["by_you"] if line.ticked else ""
+    by_file = t["by_file"] if line.proposed and line.decision is not Decision.ABSENT else ""
+    by = t["by_list"] if line.told else t["by_you"] if line.ticked else by_file
     return {
         "id": pupil.id, "name": name, "level": line.level_before.value, "after": line.level_after.value,
         "decision": line.decision.value, "words": DECISIONS[line.decision].say(language), "ulis": line.ulis, "by": by,

@@ -131,8 +131,8 @@ _PAGE: dict[str, Words] = {
         en="To be said in September, once the ONDE roster is in: what goes to Apple waits for it.",
     ),
     "tick_why": Words(
-        fr="Tout le monde passe au niveau suivant, les CM2 partent, sauf ce que vous cochez. Flèches du clavier pour choisir, tabulation pour l'élève suivant.",
-        en="Everybody moves up and CM2 leave, except what you tick. Arrow keys choose, Tab goes to the next pupil.",
+        fr="Tout le monde passe au niveau suivant, les CM2 partent, sauf ce que propose votre fichier ONDE et ce que vous cochez : votre coche l'emporte. Flèches du clavier pour choisir, tabulation pour l'élève suivant.",
+        en="Everybody moves up and CM2 leave, except what your ONDE file proposes and what you tick: your tick counts more. Arrow keys choose, Tab goes to the next pupil.",
     ),
     "lot_of": Words(fr="Que devient {name} ?", en="What becomes of {name}?"),
     "class_of": Words(fr="Classe de {name} l'an prochain", en="Class of {name} next year"),
@@ -142,6 +142,7 @@ _PAGE: dict[str, Words] = {
     "lot": Words(fr="L'an prochain", en="Next year"),
     "by_you": Words(fr="coché", en="ticked"),
     "by_list": Words(fr="dit par la liste", en="said by the roster"),
+    "by_file": Words(fr="proposé par le fichier", en="proposed by the file"),
     "ulis": Words(fr="ULIS", en="ULIS"),
     "in_force": Words(fr="en vigueur", en="in force"),
     "saved": Words(fr="C'est enregistré.", en="Saved."),

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import func, select
 
 from enrollment.people.imports import service as imports
+from enrollment.people.imports.changes import name_hash
 from enrollment.people.models import Pupil, RosterImport
 from enrollment.places.models import Level
 from enrollment.years import service
@@ -218,3 +219,31 @@ def test_a_head_is_always_of_one_school(server: LiveServer, place: Place) -> Non
         accounts.create_account(
             work, SYSTEM, login="x", display_name="x", password=PASSWORD, role=Role.HEAD, town_id=place.town.id
         )
+
+
+def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_overrule(
+    server: LiveServer, place: Place
+) -> None:
+    content = text_file(ONDE, onde_line("CANARI", "Zoé", level="CE2", label="", number="", decision="Redoublement"))
+    page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
+    with server.runtime.work() as work:
+        known = work.session.get_one(Pupil, place.pupils[0].id)
+        known.name_hash = name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
+    with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
+        csrf = _csrf(client)
+        assert "proposé par le fichier" not in client.get(page).text
+        sent = {"csrf": csrf, "town": str(place.town.id), "school": place.school.uai}
+        made = client.post("/rosters", data=sent, files={"file": ("CSVExtraction.csv", content)})
+        preview = made.headers["location"].partition("?")[0]
+        assert "l&#39;an prochain : maintenu" in client.get(preview).text
+        assert client.post(f"{preview}/confirm", data={"csrf": csrf}).status_code == 303
+        shown = client.get(page).text
+        assert "proposé par le fichier" in shown
+        assert re.search(r'value="retained" checked', shown)
+        client.post(page, data={"csrf": csrf, f"lot_{place.pupils[0].id}": "promoted"})
+        shown = client.get(page).text
+        assert "proposé par le fichier" not in shown
+        assert "coché" in shown
+    with contextlib.closing(server.client(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
+        lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()
+        assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]

@@ -58,10 +58,10 @@ def zip_file(files: Mapping[str, str | bytes], compression: int = zipfile.ZIP_DE
 
 
 def onde_line(last: str, first: str, *, usage: str = "", born: str = "01/02/2018", ine: str = "", level: str = "CE1",
-              label: str = "CE1  A", number: str = "77", forbidden: str = "x") -> str:  # fmt: skip
+              label: str = "CE1  A", number: str = "77", forbidden: str = "x", decision: str = "") -> str:  # fmt: skip
     """One line of `ONDE`; every column that must not be kept holds `forbidden`."""
     return ";".join([last, usage, first, born, forbidden, ine, *[forbidden] * 8, "CYCLE II", level, label, number,
-                     *[forbidden] * 3, ""])  # fmt: skip
+                     *[forbidden] * 3, decision])  # fmt: skip
 
 
 def oneroster(

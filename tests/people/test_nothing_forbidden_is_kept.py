@@ -59,7 +59,16 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 def _files(uai: str, bad: str, ine: str, born: str) -> dict[str, tuple[bytes, bool]]:
     """Every kind of file, with what is forbidden in all the columns that may not be kept; whether to name the school."""
     onde = [
-        onde_line(f"KEPT{n}", "Zoé", ine=ine if n == 0 else "", born=born, label="CE1 A", forbidden=bad * 5) for n in range(1500)
+        onde_line(
+            f"KEPT{n}",
+            "Zoé",
+            ine=ine if n == 0 else "",
+            born=born,
+            label="CE1 A",
+            forbidden=bad * 5,
+            decision=f"Maintien {bad}" if n else "Maintien",
+        )
+        for n in range(1500)
     ]
     guardian = f"{bad};;KEPTGUARDIAN;Nadia;{bad};{bad};{bad};{bad};{bad}@home.example;{bad};{bad};{bad};{bad};;KEPT1;Zoé;CE1 A;;KEPT2;Zoé;CE1 A"
     pair = f"KEPT1;Zoé;;CE1 A;{bad};;KEPTGUARDIAN;Nadia;{bad};{bad};{bad};{bad};{bad}@home.example;{bad};{bad};{bad}"
@@ -69,7 +78,7 @@ def _files(uai: str, bad: str, ine: str, born: str) -> dict[str, tuple[bytes, bo
         "onde.xlsx": (sheet_file(ONDE, *onde[:20]), True),
         "old.csv": (text_file(OLD_ONDE, f"KEPT1;;Zoé;{born};{bad};{bad};{bad};{bad};{bad};{bad};CE1;CE1 A;{bad};{bad};{bad}"), True),
         "custom.csv": (text_file(f"Nom;Prénom;Niveau;Classe;{extra}", ";".join(["KEPT1", "Zoé", "CE1", "CE1 A", *[bad] * 7])), True),
-        "faulty.csv": (text_file(ONDE, onde_line("", "Zoé", ine=f"{ine}9", born=f"99/{born}", level=bad[:2], forbidden=bad)), True),
+        "faulty.csv": (text_file(ONDE, onde_line("", "Zoé", ine=f"{ine}9", born=f"99/{born}", level=bad[:2], forbidden=bad, decision=bad)), True),
         "refused.csv": (text_file(f"Nom;{bad}", f"{bad};Ã©{bad}", encoding="utf-8"), True),
         "guardians.csv": (text_file(GUARDIANS.format(desk="Numéro de poste;") + f"{CHILD};{CHILD}", guardian), True),
         "pairs.csv": (text_file(PAIRS, pair), True),

@@ -100,6 +100,6 @@ class Turning:
         return imports.confirm(self.work, self.second if made.needs_second else self.admin, made.id)
 
 
-def child(name: str, number: int, level: str, label: str, onde: str = "") -> str:
+def child(name: str, number: int, level: str, label: str, onde: str = "", decision: str = "") -> str:
     """A line of an ONDE file; the number makes the INE."""
-    return onde_line(name, "Zoé", ine=f"{number:010d}A", level=level, label=label, number=onde)
+    return onde_line(name, "Zoé", ine=f"{number:010d}A", level=level, label=label, number=onde, decision=decision)

@@ -35,7 +35,7 @@ def label_key(text: str) -> str:
     return _SPACES.sub(" ", plain(text.upper())).strip()
 
 
-_SPELLED = {
+SPELLED = {
     "COURS PREPARATOIRE": Level.CP,
     "COURS ELEMENTAIRE 1": Level.CE1,
     "COURS ELEMENTAIRE 2": Level.CE2,
@@ -45,7 +45,7 @@ _SPELLED = {
     "MOYENNE SECTION": Level.MS,
     "GRANDE SECTION": Level.GS,
 }
-_LEVELS = {level.value: level for level in Level} | _SPELLED
+_LEVELS = {level.value: level for level in Level} | SPELLED
 _TAIL = re.compile(r"(?:ERE|EME|E)? ANNEE$")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enrollment.people.files.cells import birth_of, class_label_of, ine_of, is_damaged_name, level_of, listed, yes_no
+from enrollment.people.files.passage import passage_of
 from enrollment.people.files.rows import RosterRow
 
 
@@ -24,6 +25,10 @@ def pupil_row(line: int, cells: dict[str, str]) -> RosterRow:
         notes.append("bad_ine")
     if birth is None:
         notes.append("bad_birth_date")
+    decision = cells.get("passage", "")
+    passage = passage_of(decision, level) if level else None
+    if decision and level and passage is None:
+        notes.append("passage_unknown")
     return RosterRow(
         line=line,
         last_name=last,
@@ -39,6 +44,7 @@ def pupil_row(line: int, cells: dict[str, str]) -> RosterRow:
         inventory_tag=cells.get("inventory_tag", ""),
         groups=listed(cells.get("groups")),
         units=listed(cells.get("units")),
+        passage=passage,
         problems=tuple(problems),
         notes=tuple(notes),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from enrollment.places.models import Level
+from enrollment.years.models import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class RosterRow:
     """One pupil's line, cleaned. None means that the file has no such column: what is unknown removes nothing.
 
     `problems` are stable words that keep the row from being imported; `notes` are only told. `ine` and `birth_date` serve
-    matching in memory and are never stored.
+    matching in memory and are never stored. Of a decision of passage only the word is kept, never the text.
     """
 
     line: int
@@ -30,6 +31,7 @@ class RosterRow:
     inventory_tag: str = ""
     groups: tuple[str, ...] | None = None
     units: tuple[str, ...] | None = None
+    passage: Decision | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

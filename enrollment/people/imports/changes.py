@@ -32,6 +32,8 @@ class Diff(StrEnum):
 
 #: Kinds that are written at confirmation.
 WRITTEN = frozenset({Diff.NEW, Diff.RENAMED, Diff.MOVED_CLASS, Diff.CHANGED_LEVEL})
+#: Kinds of lines that are read for what they tell, changed or not.
+SPOKEN = WRITTEN | {Diff.UNCHANGED}
 #: Kinds about which a person may decide.
 UNDECIDED = frozenset({Diff.AMBIGUOUS, Diff.DUPLICATE})
 
@@ -157,7 +159,7 @@ class ClassKeys:
 
 
 def kept_pupil(row: RosterRow) -> dict[str, Any]:
-    """The columns of a pupil that are kept: no INE, no birth date."""
+    """The columns of a pupil that are kept: no INE, no birth date, of a decision of passage the word."""
     return {
         "last_name": row.last_name,
         "first_name": row.first_name,
@@ -169,6 +171,7 @@ def kept_pupil(row: RosterRow) -> dict[str, Any]:
         "inventory_tag": row.inventory_tag,
         "groups": None if row.groups is None else list(row.groups),
         "units": None if row.units is None else list(row.units),
+        "passage": row.passage.value if row.passage else None,
     }
 
 

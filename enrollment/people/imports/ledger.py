@@ -22,17 +22,18 @@ MODELS = {
 @dataclass(slots=True)
 class Ledger:
     """Notes of one import: rows made, fields before and after, links of guardians and places in groups made and removed.
-    `passage`: whose lines it has changed, by pupil.
+    `passage`: whose lines it has changed, by pupil; `proposed`: on whose lines it has left proposals.
     """
 
     made: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in MODELS})
-    before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in (*MODELS, "line")})
+    before: dict[str, dict[str, Json]] = field(default_factory=lambda: {kind: {} for kind in (*MODELS, "line", "proposal")})
     linked: list[list[str]] = field(default_factory=list)
     #: Guardian, pupil, whether a court had decided.
     unlinked: list[list[Any]] = field(default_factory=list)
     joined: list[list[str]] = field(default_factory=list)
     left: list[list[str]] = field(default_factory=list)
     passage: UUID | None = None
+    proposed: UUID | None = None
 
     def change(self, kind: str, row: Any, values: Json, key: UUID | None = None) -> None:
         """Set what differs on a row, and note what it was and what it is now."""
@@ -46,7 +47,7 @@ class Ledger:
         """As it is sealed into the import."""
         return {
             "made": self.made, "before": self.before, "linked": self.linked, "unlinked": self.unlinked, "joined": self.joined,
-            "left": self.left, "passage": plain(self.passage),
+            "left": self.left, "passage": plain(self.passage), "proposed": plain(self.proposed),
         }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from enrollment.people.errors import SchoolNeeded
 from enrollment.people.files.rows import GuardianRow, Roster, RosterRow, StaffRow
 from enrollment.people.imports.adults import KnownChild, KnownGuardian, KnownStaff, match_guardians, match_staff
 from enrollment.people.imports.changes import (
+    SPOKEN,
     Change,
     ClassKeys,
     Diff,
@@ -28,9 +29,10 @@ from enrollment.people.imports.changes import (
 from enrollment.people.imports.matching import SchoolLines, match_pupils
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import School, SchoolClass
+from enrollment.places.models import Level, School, SchoolClass
 from enrollment.places.rules import check_uai
-from enrollment.years import coming
+from enrollment.years import coming, proposing
+from enrollment.years.models import Decision
 from mdm.kit.errors import NotFound
 from mdm.kit.work import Work
 
@@ -91,7 +93,8 @@ def make_plan(
     pupils = coming.expected(work, town_id, year, ids) if early else repository.pupils_of_schools(ids)
     known = _Known(schools, pupils, classes, ClassKeys(classes, repository.group_keys(ids, year)), year, early)
     plan = Plan(year, ids, acts, frozen=turn.frozen or early)
-    plan.changes += _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
+    pupils_told = _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
+    plan.changes += _with_proposals(work, town_id, year, pupils_told)
     plan.changes += _staff(work, repository, town_id, roster, given, known, {c.class_key for c in plan.changes})
     plan.changes += _guardians(work, repository, town_id, roster, given, known, plan.changes)
     plan.needs_second = not plan.frozen and _guarded(plan.changes, _numbers(repository, known))
@@ -158,6 +161,20 @@ def _pupils(
         return coming.expected_among(work, town_id, known.year, found) if known.early else found
 
     return match_pupils(lines, elsewhere) + [_stranger(row, Subject.PUPIL, given) for row in strangers]
+
+
+def _with_proposals(work: Work, town_id: UUID, year: str, changes: Sequence[Change]) -> list[Change]:
+    """The lines, each with what its decision of passage would change of next year."""
+    said = {
+        at: proposing.Proposal(change.target_id, Level(change.row["level"]), Decision(change.row["passage"]))
+        for at, change in enumerate(changes)
+        if change.kind in SPOKEN and change.row and change.row["passage"]
+    }
+    news = dict(zip(said, proposing.changed(work, town_id, year, list(said.values())), strict=True))
+    return [
+        replace(change, why=(*change.why, f"passage_{meant.value}")) if (meant := news.get(at)) else change
+        for at, change in enumerate(changes)
+    ]
 
 
 def _is_one_class_of_several(named: set[str], pupils: Sequence[Pupil], class_keys: ClassKeys) -> bool:

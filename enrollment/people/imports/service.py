@@ -26,7 +26,7 @@ from enrollment.people.imports import mapping, undoing
 from enrollment.people.imports.changes import Diff, Subject
 from enrollment.people.imports.planning import Plan, make_plan
 from enrollment.people.imports.repository import ImportRepository
-from enrollment.people.imports.writing import write_plan
+from enrollment.people.imports.writing import proposals, write_plan
 from enrollment.people.models import (
     AccessKind,
     Guardian,
@@ -38,7 +38,7 @@ from enrollment.people.models import (
 )
 from enrollment.people.reading import read
 from enrollment.places.rules import school_year_of
-from enrollment.years import coming
+from enrollment.years import coming, proposing
 from enrollment.years.rules import next_year
 from enrollment.years.service import today
 from mdm.kit import audit
@@ -191,6 +191,7 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
         changes = [change for change in changes if change["kind"] != Diff.LEFT_FILE.value]
     passage = coming.coming_into(work, actor, row.town_id, plan["year"])
     done = write_plan(work, row.town_id, plan["year"], changes, passage)
+    proposing.propose(work, actor, row.town_id, plan["year"], proposals(changes, done.pupils), done.ledger)
     row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)
     row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
     work.session.flush()

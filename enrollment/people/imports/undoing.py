@@ -12,6 +12,8 @@ from enrollment.people.imports.ledger import MODELS, Json, plain
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilGroup, PupilGroupMember, StaffMember, TeacherAssignment
 from enrollment.places.models import SchoolClass
+from enrollment.years import service as years
+from enrollment.years.models import Rollover, RolloverState
 from enrollment.years.repository import YearRepository
 from mdm.kit.db import EnumText
 from mdm.kit.references import referenced
@@ -51,6 +53,7 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
             _restore(row, notes["before"][kind][str(row.id)])
     work.session.flush()
     repository.follow_pupils(moved)
+    _restore_proposals(work, notes)
     _delete_made(work, repository, notes)
     return touched
 
@@ -63,6 +66,16 @@ def _restore_lines(work: Work, notes: Json) -> None:
             if line.applied_at is None:
                 _restore(line, told[str(pupil_id)])
         work.session.flush()
+
+
+def _restore_proposals(work: Work, notes: Json) -> None:
+    """What the roster proposed is proposed no more; the draft follows the pupils as they are again."""
+    rollover = work.session.get(Rollover, UUID(notes["proposed"])) if notes.get("proposed") else None
+    if rollover is not None and rollover.state is RolloverState.DRAFT:
+        before = notes["before"]["proposal"]
+        for pupil_id, line in YearRepository(work.session).lines_of(rollover.id, map(UUID, before)).items():
+            _restore(line, before[str(pupil_id)])
+        years.bring_up_to_date(work, rollover)
 
 
 def _restore(row: Any, fields: dict[str, list[object]]) -> None:

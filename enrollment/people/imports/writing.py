@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from enrollment.people.files.cells import label_key
-from enrollment.people.imports.changes import WRITTEN, Diff, Subject, class_key
+from enrollment.people.imports.changes import SPOKEN, WRITTEN, Diff, Subject, class_key
 from enrollment.people.imports.ledger import Json, Ledger
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.writing_adults import write_guardians, write_staff
@@ -17,20 +17,22 @@ from enrollment.people.imports.writing_groups import write_groups
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass
 from enrollment.years.coming import Coming
+from enrollment.years.models import Decision
+from enrollment.years.proposing import Proposal
 from mdm.kit.ids import new_id
 from mdm.kit.work import Work
 
 _WRITTEN = {kind.value for kind in WRITTEN}
-#: Lines that speak of a class, changed or not.
-_SPOKEN = {*_WRITTEN, Diff.UNCHANGED.value}
+_SPOKEN = {kind.value for kind in SPOKEN}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done: the notes to undo it, and the pupils whose tablet may have to be another."""
+    """What was done: the notes to undo it, the pupils whose tablet may have to be another, and who each line of the file is."""
 
     ledger: Ledger
     touched: set[UUID]
+    pupils: dict[int, UUID]
 
 
 def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json], coming: Coming | None = None) -> Written:
@@ -45,7 +47,16 @@ def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json], co
     write_guardians(work, town_id, of[Subject.GUARDIAN], pupils.lines, ledger)
     work.session.flush()
     pupils.repository.follow_pupils(pupils.moved_school)
-    return Written(ledger, pupils.touched)
+    return Written(ledger, pupils.touched, pupils.lines)
+
+
+def proposals(changes: Sequence[Json], pupils: dict[int, UUID]) -> list[Proposal]:
+    """The decisions of passage that lines of pupils tell, once it is known who each is."""
+    return [
+        Proposal(pupils.get(change["line"]), Level(change["row"]["level"]), Decision(change["row"]["passage"]))
+        for change in changes
+        if change["subject"] == Subject.PUPIL.value and change["kind"] in _SPOKEN and change["row"].get("passage")
+    ]
 
 
 class _Pupils:
