@@ -120,11 +120,12 @@ def _worker(runtime: Runtime) -> Any:
 
 def _console(app: FastAPI) -> None:
     from mdm.console import desk as desk_pages
-    from mdm.console import desk_papers, erasing, pages, rosters, year_classes, years
-    from mdm.console.frame import assets
+    from mdm.console import desk_papers, erasing, holding, pages, rosters, year_classes, years
+    from mdm.console.frame import assets, install
 
-    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes, erasing):
+    for chapter in (pages, holding, desk_papers, desk_pages, rosters, years, year_classes, erasing):
         app.include_router(chapter.router)
+    install(app)
     app.mount("/console/assets", assets)
 
 
