@@ -77,8 +77,8 @@ PAGE: dict[str, Words] = {
         en="No tablet yet. Enter an order at the desk, or make an invitation.",
     ),
     "sees_nothing": Words(
-        fr="Votre rôle ne voit ni tablettes ni enfants. Ce qui vous revient (demandes, durées, journal des consultations) se lit par l'API, description sous /api/docs.",
-        en="Your role sees neither tablets nor children. What is yours (requests, periods, who read what) is read by API, described at /api/docs.",
+        fr="Votre rôle ne voit ni tablettes ni enfants. Ce qui vous revient (demandes, durées, journal des consultations) se lit par l'API, décrite ici :",
+        en="Your role sees neither tablets nor children. What is yours (requests, periods, who read what) is read by API, described here:",
     ),
     "no_such_page": Words(fr="Cette page n'existe pas, ou pas pour vous", en="There is no such page, or not for you"),
     "to_desk": Words(fr="Atelier", en="Desk"),

@@ -58,3 +58,16 @@ def test_a_wrong_address_leads_back(server: LiveServer, sign_in: Callable[..., P
     check_page(page)
     page.get_by_role("link", name="Retour à l'accueil").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+
+
+def test_the_description_of_the_api_asks_no_other_server(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    page = sign_in(desk_world(server.runtime, size=1).town_id, Role.DPO, "officer")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="API").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("API")
+    page.locator("#op-sign_in summary").click()
+    expect(page.get_by_role("rowheader", name="login")).to_be_visible()
+    check_page(page)
+    assert asked
+    assert all(url.startswith(server.url) for url in asked)
