@@ -44,7 +44,7 @@ def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "path": path,
                 "what": told.get("description") or told.get("summary", ""),
                 "taken": taken,
-                "given": ", ".join(_given(told)),
+                "given": ", ".join(_given(told, schemas)),
             }
 
 
@@ -53,22 +53,27 @@ def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, 
     body = schemas.get(_name(schema), schema)
     wanted = body.get("required", ())
     return [
-        (name, _kind(field), name in wanted, field.get("description", "")) for name, field in body.get("properties", {}).items()
+        (name, _kind(field, schemas), name in wanted, field.get("description", ""))
+        for name, field in body.get("properties", {}).items()
     ]
 
 
-def _kind(field: dict[str, Any]) -> str:
+def _kind(field: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """The kind of a field in a word: the values of an enumeration, the name of an object, else its type."""
+    named = schemas.get(_name(field), {})
+    if "enum" in named:
+        return " | ".join(map(str, named["enum"]))
     if "anyOf" in field:
-        return " | ".join(_kind(each) for each in field["anyOf"])
+        return " | ".join(_kind(each, schemas) for each in field["anyOf"])
     if field.get("type") == "array":
-        return f"[{_kind(field.get('items', {}))}]"
+        return f"[{_kind(field.get('items', {}), schemas)}]"
     return _name(field) or field.get("format") or str(field.get("type", "any"))
 
 
-def _given(told: dict[str, Any]) -> Iterator[str]:
+def _given(told: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     for status, answer in told["responses"].items():
         if status.startswith("2"):
-            kinds = [_kind(content.get("schema", {})) for content in answer.get("content", {}).values()]
+            kinds = [_kind(content.get("schema", {}), schemas) for content in answer.get("content", {}).values()]
             yield " ".join([status, *kinds])
 
 
