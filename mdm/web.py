@@ -123,12 +123,13 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
+    from mdm.console import api_docs, desk_papers, erasing, holding, pages, rosters, year_classes, years
     from mdm.console import desk as desk_pages
-    from mdm.console import desk_papers, erasing, pages, rosters, year_classes, years
-    from mdm.console.frame import assets
+    from mdm.console.frame import assets, install
 
-    for chapter in (pages, desk_papers, desk_pages, rosters, years, year_classes, erasing):
+    for chapter in (pages, holding, api_docs, desk_papers, desk_pages, rosters, years, year_classes, erasing):
         app.include_router(chapter.router)
+    install(app)
     app.mount("/console/assets", assets)
 
 
@@ -139,7 +140,7 @@ def describe() -> dict[str, Any]:
 
 def _bare(lifespan: Any) -> FastAPI:
     app = FastAPI(
-        title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url="/api/docs", redoc_url=None,
+        title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/api/openapi.json", lifespan=lifespan,
     )  # fmt: skip
     errors.install(app)

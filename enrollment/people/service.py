@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from enrollment.people import access
@@ -28,8 +29,10 @@ def pupils_of_class(work: Work, actor: Actor, class_id: UUID) -> list[Pupil]:
     return sorted(pupils, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
 
 
-def find_pupils(work: Work, actor: Actor, town_id: UUID, text: str) -> list[Pupil]:
-    """Pupils whose names hold every word of `text`, within the actor's reach. The search is audited (schools.md section 13)."""
+def find_pupils(work: Work, actor: Actor, town_id: UUID, text: str, *, among: Collection[UUID] | None = None) -> list[Pupil]:
+    """Pupils whose names hold every word of `text`, within the actor's reach, the first `MAX_FOUND`; with `among`, of these pupils
+    alone. The search is audited (schools.md section 13).
+    """
     words = label_key(text).split()
     if not words or (not actor.may(Permission.SEE, town_id) and not any(g.town_id == town_id for g in actor.grants)):
         return []
@@ -37,7 +40,7 @@ def find_pupils(work: Work, actor: Actor, town_id: UUID, text: str) -> list[Pupi
     found = []
     for pupil in PeopleRepository(work.session).pupils_in_reach(actor, town_id):
         name = label_key(f"{pupil.last_name} {pupil.usage_name or ''} {pupil.first_name}")
-        if all(word in name for word in words):
+        if (among is None or pupil.id in among) and all(word in name for word in words):
             found.append(pupil)
     told = sorted(found, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_FOUND]
     access.note(work, actor, told, AccessKind.SEARCH)

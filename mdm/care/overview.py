@@ -20,6 +20,7 @@ from mdm.care.models import LostCase
 from mdm.care.overview_repository import Filter, OverviewRepository, TabletRow
 from mdm.care.repository import CareRepository
 from mdm.devices.models import DeviceEnrollment, PushTarget
+from mdm.kit.audit import AuditEvent
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
 from mdm.queue import service as queue
@@ -34,7 +35,8 @@ def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
     pupil_ids: list[UUID] = []
     if wanted.text and not any(ch.isdigit() for ch in wanted.text):
         for town_id in {grant.town_id for grant in actor.grants}:
-            pupil_ids += [pupil.id for pupil in find_pupils(work, actor, town_id, wanted.text)]
+            holders = OverviewRepository(work.session).holders(town_id)
+            pupil_ids += [pupil.id for pupil in find_pupils(work, actor, town_id, wanted.text, among=holders)]
     rows = OverviewRepository(work.session).rows(actor, wanted, pupil_ids)
     access.note(work, actor, (row.pupil for row in rows if row.pupil is not None), AccessKind.TABLET)
     return rows
@@ -125,16 +127,25 @@ class Entry:
     who: str
     state: str | None = None
     detail: str | None = None
+    before: TabletState | None = None
+    after: TabletState | None = None
 
 
 def time_line(work: Work, actor: Actor, tablet_id: UUID, limit: int = 50) -> list[Entry]:
     """Acts and commands, newest first. Raises `TabletNotFound`."""
     tablets.get(work, actor, tablet_id)
-    entries = [
-        Entry(event.at, event.action, event.actor_name) for event in OverviewRepository(work.session).events(tablet_id, limit)
-    ]
+    entries = [_act(event) for event in OverviewRepository(work.session).events(tablet_id, limit)]
     for command, body, answer in queue.history(work, tablet_id, limit=limit):
         at = command.finished_at or command.sent_at or command.created_at
         detail = command.why or (answer.status if answer else None)
         entries.append(Entry(at, body.request_type, body.asked_by_name, command.state.value, detail))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)[:limit]
+
+
+def _act(event: AuditEvent) -> Entry:
+    """An act as an entry. A change of state says from what to what."""
+    told = event.details if event.action == "tablet.state" else {}
+    before, after = told.get("before"), told.get("after")
+    if before is None or after is None:
+        return Entry(event.at, event.action, event.actor_name)
+    return Entry(event.at, event.action, event.actor_name, before=TabletState(before), after=TabletState(after))

@@ -108,6 +108,10 @@ class OverviewRepository:
         statement = select(Tablet.state, func.count()).group_by(Tablet.state)
         return {row[0]: row[1] for row in self.session.execute(actor.narrow(statement, Tablet))}
 
+    def holders(self, town_id: UUID) -> set[UUID]:
+        """The pupils of a town who hold a tablet."""
+        return set(self.session.scalars(select(Loan.pupil_id).where(Loan.town_id == town_id, Loan.closed_at.is_(None))))
+
     def events(self, tablet_id: UUID, limit: int) -> Sequence[AuditEvent]:
         return self.session.scalars(
             select(AuditEvent)

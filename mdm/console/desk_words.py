@@ -89,6 +89,7 @@ DESK: dict[str, Words] = {
     "handed": Words(fr="remise", en="handed over"),
     "planned": Words(fr="à remettre", en="to hand over"),
     "not_yet": Words(fr="pas encore", en="not yet"),
+    "erases": Words(fr="Effacements groupés : voir, annuler", en="Erases in bulk: see, cancel"),
     "next_child": Words(fr="Enfant", en="Child"),
     "choose": Words(fr="Choisir {name}", en="Choose {name}"),
     "all_signed": Words(

@@ -12,8 +12,8 @@ _WORDS: dict[str, Words] = {
     ),
     "waiting": Words(fr="Rendues et pas encore effacées : {count}", en="Back and not yet erased: {count}"),
     "none_waiting": Words(
-        fr="Aucune tablette n'attend : ouvrez la campagne de retour, et reprenez les tablettes à l'atelier.",
-        en="No tablet waits: open the return campaign, and take the tablets back at the desk.",
+        fr="Aucune n'est à demander. Elles viennent d'une campagne de retour ouverte (Année scolaire), une fois reprises à l'atelier.",
+        en="None is to be asked for. They come from an open return campaign (School year), once taken back at the desk.",
     ),
     "tags": Words(fr="Lesquelles", en="Which"),
     "ticket": Words(fr="Ticket", en="Ticket"),

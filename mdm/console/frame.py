@@ -8,24 +8,27 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Coroutine
 from datetime import date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
 
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
+from mdm.api.errors import problem
 from mdm.console.words import page
 from mdm.kit.errors import Forbidden, Invalid, NotFound, Refusal
 from mdm.kit.scope import PERMISSIONS, Actor, Permission
@@ -85,6 +88,19 @@ class PageRoute(APIRoute):
                 return refused(request, Invalid())
 
         return handle
+
+
+def install(app: FastAPI) -> None:
+    """Who follows a wrong address with a browser gets a page; programs get what the API says."""
+    app.add_exception_handler(HTTPException, _no_such_page)
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+    if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
+        return show(request, "missing.html", status=error.status_code)
+    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
 def refused(request: Request, refusal: Refusal) -> Response:

@@ -18,16 +18,18 @@ from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care import service as care
 from mdm.care.overview_repository import Filter, TabletRow
-from mdm.console.frame import COOKIE, check_csrf, language_of, person, show, when
-from mdm.console.words import mode_words, page, state_words
+from mdm.console import holding
+from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
+from mdm.console.time_line import by_whom, said
+from mdm.console.words import attested_words, mode_words, page, reason_words, state_words
 from mdm.kit.errors import Refusal
-from mdm.kit.scope import Permission
+from mdm.kit.scope import PERMISSIONS, Permission
 from mdm.kit.words import Language
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
 _OURS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")
@@ -52,7 +54,13 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         q=q,
         caption="",
         next_url=f"/?{more}" if more else "",
-        tiles=[{"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)} for s in TabletState],
+        total=sum(counts.values()),
+        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.grants),
+        tiles=[
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)}
+            for s in TabletState
+            if counts.get(s) or s is chosen
+        ],
         rows=[_row(row, language) for row in rows],
     )
 
@@ -73,12 +81,9 @@ def _row(row: TabletRow, language: Language) -> dict[str, Any]:
 
 
 @router.get("/tablets/{tablet_id}")
-def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
-    """One tablet: its time line, its apps, lost mode."""
-    try:
-        actor, _ = person(request, work)
-    except (NotSignedIn, MustChangePassword):
-        return RedirectResponse("/", status_code=303)
+def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
+    """One tablet: its holder, its time line, its apps, lost mode."""
+    actor, _ = person(request, work)
     language = language_of(request)
     words = page(language)
     view = overview.view_tablet(work, actor, tablet_id)
@@ -96,6 +101,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
         (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
         (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
         (words["last_seen"], when(view.row.last_seen_at)),
+        (words["attested"], attested_words(attested=view.attested, language=language)),
         (words["silent_on"], when(view.silent_on)),
     ]
     return show(
@@ -104,16 +110,18 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep) -> Response:
         person=actor.name,
         tablet=_row(view.row, language),
         lost=lost,
+        holding=(told := holding.told(work, actor, view.row, language)),
+        notice=told["h"]["noted"] if done == "noted" else "",
         facts=facts,
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
         may_care=actor.may(Permission.CARE, found.town_id, found.school_id),
         apps=[
-            {"name": app.name, "state": state_words(row.state, language), "reason": row.reason.value,
+            {"name": app.name, "state": state_words(row.state, language), "reason": reason_words(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{e.what}{' : ' + state_words(e.state, language) if e.state else ''}", "who": e.who,
+            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_words(e.state, language) if e.state else ''}", "who": by_whom(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.time_line(work, actor, tablet_id)
         ],

@@ -81,7 +81,11 @@ _PAGE: dict[str, Words] = {
         fr="{left} personnes disparaîtraient de l'école : le fichier est peut-être partiel. Une autre personne que celle qui l'a déposé doit confirmer.",
         en="{left} people would leave the school: the file may be partial. Another person than who uploaded it must confirm.",
     ),
-    "second_you": Words(fr="Vous l'avez déposé : demandez à la mairie de confirmer.", en="You have uploaded it: ask the town hall to confirm."),
+    "second_you": Words(
+        fr="Vous l'avez déposé : une autre personne de la mairie doit le confirmer. S'il ne contient qu'une partie de l'école, abandonnez-le et déposez-le à nouveau en cochant « Une partie de l'école ».",
+        en="You have uploaded it: another person of the town hall must confirm. If it holds a part of the school only, discard it and upload it again with “A part of the school” ticked.",
+    ),
+    "unreadable": Words(fr="Ce fichier ne peut pas être lu : {why}.", en="This file cannot be read: {why}."),
     "columns_of": Words(fr="Colonnes du fichier", en="Columns of the file"),
     "columns_why": Words(
         fr="Dites ce qu'est chaque colonne. C'est retenu pour cette école. Le fichier n'a pas été gardé : vous le déposerez à nouveau.",
@@ -171,6 +175,8 @@ FIELDS: dict[str, Words] = {
     "child_class": Words(fr="classe de l'enfant", en="child's class"),
     "kind": Words(fr="fonction", en="capacity"),
     "profile": Words(fr="profil", en="profile"),
+    "groups": Words(fr="groupes", en="groups"),
+    "units": Words(fr="dispositifs (ULIS, UPE2A)", en="units (ULIS, UPE2A)"),
     "class": Words(fr="classe", en="class"),
 }
 #: Why a line is what it is; a word that is not here is shown as it is.
@@ -199,6 +205,34 @@ WHY: dict[str, Words] = {
     "unknown_school": Words(fr="école inconnue", en="unknown school"),
     "other_school_than_named": Words(fr="autre école que celle choisie", en="another school than the one chosen"),
 }
+#: Why a file as a whole is refused, by the stable word of the refusal.
+UNREADABLE: dict[str, Words] = {
+    "bad_csv": Words(fr="ce CSV est abîmé", en="this CSV is damaged"),
+    "bad_xlsx": Words(fr="ce classeur est abîmé", en="this workbook is damaged"),
+    "bad_zip": Words(fr="cette archive est abîmée", en="this archive is damaged"),
+    "binary": Words(fr="ce n'est ni un CSV, ni un XLSX, ni une archive OneRoster", en="it is no CSV, XLSX or OneRoster archive"),
+    "duplicate_column": Words(fr="deux colonnes disent la même chose", en="two columns say the same"),
+    "empty": Words(fr="il est vide", en="it is empty"),
+    "encoding_suspect": Words(
+        fr="ses accents sont abîmés ; refaites l'extraction sans tableur",
+        en="its accents are damaged; extract it anew without a spreadsheet",
+    ),
+    "locked_or_old_workbook": Words(
+        fr="ce classeur a un mot de passe ou un format ancien ; enregistrez-le en .xlsx ou .csv",
+        en="this workbook has a password or an old format; save it as .xlsx or .csv",
+    ),
+    "oneroster_delta": Words(
+        fr="cet envoi OneRoster est partiel ; il en faut un complet", en="this OneRoster set is partial; a whole one is needed"
+    ),
+    "oneroster_version": Words(fr="cette version de OneRoster n'est pas lue", en="this version of OneRoster is not read"),
+    "too_large": Words(fr="il est trop gros", en="it is too large"),
+    "too_many_lines": Words(fr="il a trop de lignes", en="it has too many lines"),
+    "zip_duplicate": Words(fr="un fichier est deux fois dans l'archive", en="a file is twice in the archive"),
+    "zip_encrypted": Words(fr="l'archive a un mot de passe", en="the archive has a password"),
+    "zip_too_large": Words(fr="l'archive est trop grosse", en="the archive is too large"),
+    "zip_unsafe_name": Words(fr="un nom dans l'archive est suspect", en="a name in the archive is suspicious"),
+}
+_MISSING = Words(fr="il manque : {field}", en="missing: {field}")
 REASONS: dict[str, Words] = {
     "summer_freeze": Words(fr="gel d'été : les directeurs n'ont pas encore leurs listes", en="summer freeze: heads do not have their lists yet"),
     "lists_unconfirmed": Words(fr="écoles dont les nouvelles listes ne sont pas confirmées", en="schools whose new lists are not confirmed"),
@@ -218,3 +252,11 @@ def words_of(language: Language) -> dict[str, str]:
 def why_words(told: list[str], language: Language) -> str:
     """The reasons of a line for a person."""
     return ", ".join(WHY[word].say(language) if word in WHY else word for word in told)
+
+
+def unreadable_words(why: str, language: Language) -> str:
+    """Why a file cannot be read; a word that is not here is shown as it is."""
+    if why.startswith("missing_"):
+        field = why.removeprefix("missing_")
+        return _MISSING.say(language).format(field=FIELDS[field].say(language) if field in FIELDS else field)
+    return UNREADABLE[why].say(language) if why in UNREADABLE else why

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from enrollment.people.exports import service as exports
 from enrollment.people.exports.service import OwnPart, SheetForm
 from enrollment.people.files.columns import FileKind, Standing, fields_of, header_key
+from enrollment.people.files.errors import UnreadableRoster
 from enrollment.people.files.tables import MAX_BYTES
 from enrollment.people.imports import deciding, mapping, report, service
 from enrollment.people.imports.changes import UNDECIDED, Diff, Subject
@@ -25,7 +26,19 @@ from enrollment.years.rules import next_year
 from mdm.api.deps import WorkDep
 from mdm.api.rosters import TYPES, attachment
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of, when
-from mdm.console.roster_words import FIELDS, FILES, KINDS, LINES, REASONS, STANDINGS, STATES, SUBJECTS, why_words, words_of
+from mdm.console.roster_words import (
+    FIELDS,
+    FILES,
+    KINDS,
+    LINES,
+    REASONS,
+    STANDINGS,
+    STATES,
+    SUBJECTS,
+    unreadable_words,
+    why_words,
+    words_of,
+)
 from mdm.kit.errors import NotFound, Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.words import Language
@@ -258,6 +271,8 @@ def _front(
     t, turn, schools = words_of(language), turn_of(work, town.id), _schools(work, actor, town)
     names = {each.id: each.name for each in schools}
     said = problem.message(language) if problem else ""
+    if isinstance(problem, UnreadableRoster):
+        said = t["unreadable"].format(why=unreadable_words(str(problem.details.get("why", "")), language))
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
         said = f"{said} {t['try_columns']}"
     return show(

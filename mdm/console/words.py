@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mdm.kit.words import Language, Words
+from mdm.reconcile.models import AppReason
 from profiles.modes.kinds import Mode
 
 PAGE: dict[str, Words] = {
@@ -65,6 +66,22 @@ PAGE: dict[str, Words] = {
     "mark_lost": Words(fr="Marquer perdue", en="Mark as lost"),
     "serial": Words(fr="Numéro de série", en="Serial number"),
     "system": Words(fr="Système", en="System"),
+    "attested": Words(fr="Clé attestée", en="Attested key"),
+    "every_tablet": Words(fr="toutes", en="all"),
+    "not_found_hint": Words(
+        fr="Aucune tablette ne répond à cette recherche. L'enfant n'en tient peut-être pas encore ; essayez une partie du nom, l'étiquette ou le numéro de série.",
+        en="No tablet answers to this search. The child may not hold one yet; try a part of the name, the tag or the serial number.",
+    ),
+    "no_tablets_hint": Words(
+        fr="Aucune tablette encore. Saisissez une commande à l'atelier, ou créez une invitation.",
+        en="No tablet yet. Enter an order at the desk, or make an invitation.",
+    ),
+    "sees_nothing": Words(
+        fr="Votre rôle ne voit ni tablettes ni enfants. Ce qui vous revient (demandes, durées, journal des consultations) se lit par l'API, décrite ici :",
+        en="Your role sees neither tablets nor children. What is yours (requests, periods, who read what) is read by API, described here:",
+    ),
+    "no_such_page": Words(fr="Cette page n'existe pas, ou pas pour vous", en="There is no such page, or not for you"),
+    "to_desk": Words(fr="Atelier", en="Desk"),
     "profile": Words(fr="Profil", en="Profile"),
     "silent_on": Words(fr="Certificat jusqu'au", en="Certificate until"),
 }
@@ -117,3 +134,30 @@ MODES: dict[Mode, Words] = {
 def mode_words(mode: Mode | None, language: Language) -> str:
     """A mode for a person; a dash when nobody knows it."""
     return MODES[mode].say(language) if mode else "–"
+
+
+REASONS: dict[AppReason, Words] = {
+    AppReason.NO_LICENCE: Words(fr="pas de licence libre", en="no licence left"),
+    AppReason.WAITING_CONTACT: Words(fr="attend que la tablette appelle", en="waits for the tablet's call"),
+    AppReason.LOCKED_PASSCODE: Words(fr="tablette verrouillée par un code", en="locked by a passcode"),
+    AppReason.STORAGE_FULL: Words(fr="plus de place", en="no room left"),
+    AppReason.OS_TOO_OLD: Words(fr="système trop ancien", en="system too old"),
+    AppReason.NOT_IN_REGION: Words(fr="pas dans le magasin du pays", en="not in the country's store"),
+    AppReason.REMOVED_FROM_STORE: Words(fr="retirée du magasin", en="removed from the store"),
+    AppReason.USER_REJECTED: Words(fr="refusée sur la tablette", en="declined on the tablet"),
+    AppReason.DOWNLOAD_FAILED: Words(fr="téléchargement manqué", en="download failed"),
+    AppReason.INSTALLING: Words(fr="en cours d'installation", en="being installed"),
+    AppReason.INSTALLED: Words(fr="–", en="–"),
+}
+
+
+def reason_words(reason: AppReason, language: Language) -> str:
+    """Why an app is not there yet; a dash when it is."""
+    return REASONS[reason].say(language)
+
+
+def attested_words(*, attested: bool | None, language: Language) -> str:
+    """Whether the tablet has proved its key to Apple; a dash when it has no identity."""
+    if attested is None:
+        return "–"
+    return (Words(fr="oui", en="yes") if attested else Words(fr="non", en="no")).say(language)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 _KNOWN = {
     361309726: "com.apple.Pages",
+    895485086: "org.scratchjr.ipad",
+    1450246545: "com.ode.one",
     361304891: "com.apple.Numbers",
     361285480: "com.apple.Keynote",
     408709785: "com.apple.mobilegarageband",

@@ -1,0 +1,73 @@
+"""One tablet's page in a real browser, as helpdesk and technicians meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from enrollment.people.models import Pupil
+from enrollment.tablets.models import TabletState
+from enrollment.tablets.repository import TabletRepository
+from mdm.kit.scope import Role
+from tests.browser.accessible import check_page
+from tests.browser.desk_world import desk_world
+from tests.support.server import LiveServer
+from tests.support.world import World
+
+
+def test_helpdesk_finds_the_child_and_the_technician_notes_the_repair(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    world = desk_world(server.runtime, size=3)
+    with server.runtime.work() as work:
+        tablet = TabletRepository(work.session).by_tag(world.town_id, world.tags[1])
+        assert tablet is not None
+        World(work).lend(tablet, work.session.get_one(Pupil, world.pupil_ids[1]))
+        tablet.state = TabletState.IN_USE
+    page = sign_in(world.town_id, Role.HELPDESK, "helpdesk")
+    check_page(page)
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("basile")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_role("link", name=world.tags[1]).click()
+    expect(page.get_by_role("region", name="Chez qui")).to_contain_text("Basile Belletoile")
+    check_page(page)
+    page.get_by_text("Signaler une casse").click()
+    page.get_by_label("Cause").select_option("drop")
+    page.get_by_label("Ce qui est raconté (sans nom)").fill("tombée dans l'escalier")
+    page.get_by_role("button", name="Noter : Signaler une casse").click()
+    expect(page.get_by_role("status")).to_have_text("C'est noté.")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("cassée")
+    address = page.url.partition("?")[0]
+
+    technician = sign_in(world.town_id, Role.TECHNICIAN, "technician")
+    technician.goto(address)
+    check_page(technician)
+    for label, button in (("Réparateur, numéro d'envoi", "Partie en réparation"), ("Ce qui a été vérifié", "Revenue réparée")):
+        technician.get_by_label(label).fill("envoi 12")
+        technician.get_by_role("button", name=f"Noter : {button}").click()
+    technician.get_by_role("button", name="Noter : Clore la casse").click()
+    expect(technician.get_by_role("heading", level=1)).to_contain_text("en service")
+    expect(technician.get_by_role("region", name="Incidents")).to_contain_text("clos le")
+    check_page(technician)
+
+
+def test_a_wrong_address_leads_back(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    page = sign_in(desk_world(server.runtime, size=1).town_id, Role.HELPDESK, "helpdesk")
+    page.goto(f"{server.url}/rien")
+    check_page(page)
+    page.get_by_role("link", name="Retour à l'accueil").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
+
+
+def test_the_description_of_the_api_asks_no_other_server(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    page = sign_in(desk_world(server.runtime, size=1).town_id, Role.DPO, "officer")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("link", name="API").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("API")
+    page.locator("#op-sign_in summary").click()
+    expect(page.get_by_role("rowheader", name="login")).to_be_visible()
+    check_page(page)
+    assert asked
+    assert all(url.startswith(server.url) for url in asked)
