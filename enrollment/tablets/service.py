@@ -10,7 +10,7 @@ from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import may_become, next_tag, way
+from enrollment.tablets.rules import GONE, may_become, next_tag, way
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor
@@ -34,6 +34,13 @@ def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
     tablet = TabletRepository(work.session).visible(actor, tablet_id)
     if tablet is None:
         raise TabletNotFound
+    return tablet
+
+
+def hold(work: Work, tablet: Tablet) -> Tablet:
+    """The tablet as it is now; other acts on the town's tablets wait. Before anything else is locked: so nobody waits in a ring."""
+    audit.hold(work, tablet.town_id)
+    work.session.refresh(tablet)
     return tablet
 
 
@@ -83,6 +90,9 @@ def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, w
         work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
     )
     tablet.state = after
+    if after in GONE:
+        TabletRepository(work.session).leave_slot(tablet.id)
+        tablet.class_id = None
     work.later(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
 
 
