@@ -63,7 +63,10 @@ def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: Table
 def _invitation(work: Work, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
         raise _refused(udid, "certificate_without_invitation")
-    invitation = InvitationRepository(work.session).locked(certificate.invitation_id)
+    repository = InvitationRepository(work.session)
+    if (town_id := repository.town_of(certificate.invitation_id)) is not None:
+        audit.hold(work, town_id)
+    invitation = repository.locked(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
         raise _refused(udid, "invitation_withdrawn")
     return invitation
@@ -80,7 +83,7 @@ def _of_the_inventory(work: Work, invitation: Invitation, known_by: str, udid: s
         )
     if tablet.town_id != invitation.town_id:
         raise _refused(udid, "tablet_of_another_town")
-    if tablet.state in REFUSED:
+    if tablets.hold(work, tablet).state in REFUSED:
         raise _refused(udid, "tablet_retired")
     tablets.update_details(work, tablet.id, details)
     return tablet

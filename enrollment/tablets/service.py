@@ -40,6 +40,7 @@ def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
 def hold(work: Work, tablet: Tablet) -> Tablet:
     """The tablet as it is now; other acts on the town's tablets wait. Before anything else is locked: so nobody waits in a ring."""
     audit.hold(work, tablet.town_id)
+    work.session.flush()  # to refresh forgets what this transaction has changed and not written yet
     work.session.refresh(tablet)
     return tablet
 
