@@ -12,6 +12,7 @@ from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets.models import Cart, CartSlot, Loan
+from mdm.kit.db import UNCHANGED_KEY
 from mdm.kit.scope import Actor, Permission
 
 
@@ -29,7 +30,10 @@ class InvitationRepository:
         town before, as every act does that comes upon an invitation later: so nobody waits in a ring.
         """
         return self.session.scalar(
-            select(Invitation).where(Invitation.id == invitation_id).with_for_update().execution_options(populate_existing=True)
+            select(Invitation)
+            .where(Invitation.id == invitation_id)
+            .with_for_update(**UNCHANGED_KEY)
+            .execution_options(populate_existing=True)
         )
 
     def town_of(self, invitation_id: UUID) -> UUID | None:

@@ -36,7 +36,13 @@ DOORS = (
 PEOPLE = ("/", "/api/v1/sign-in", "/api/v1/towns/%00/handover", "/console", "/console/sign-in", "/openapi.json", "/nowhere%00")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW")
 BODIES = (b"", b"\x00" * 40, b"{" * 3000, b'{"protected": 1, "payload": [], "signature": {}}', b"bplist00" + b"\xff" * 40)
-TYPES = ("", "application/json", "application/jose+json", "application/x-apple-aspen-mdm-checkin", "multipart/form-data; boundary=")
+TYPES = (
+    "",
+    "application/json",
+    "application/jose+json",
+    "application/x-apple-aspen-mdm-checkin",
+    "multipart/form-data; boundary=",
+)
 ODD = (
     {},
     {"Mdm-Signature": "A" * 9000},
@@ -75,7 +81,10 @@ def test_every_path_answers_every_method_and_body(server: LiveServer, code: str)
         for number, (path, method) in enumerate(itertools.product(paths, METHODS)):
             for step in range(2):  # each path and method meets a few of the shapes, all shapes are met
                 body, kind, odd = shapes[(number * 2 + step) % len(shapes)]
-                headers = {**{name.encode(): value.encode("latin-1") for name, value in odd.items()}, b"Content-Type": kind.encode()}
+                headers = {
+                    **{name.encode(): value.encode("latin-1") for name, value in odd.items()},
+                    b"Content-Type": kind.encode(),
+                }
                 answer = client.request(method, path, content=body, headers=headers)
                 asked += 1
                 told = f"{method} {path[:60]} {kind} {answer.status_code}"

@@ -28,7 +28,6 @@ from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, PupilState, RosterImport
 from enrollment.places.models import SchoolClass
 from enrollment.tablets import carts, custody, incidents, pairs
-from enrollment.tablets import service as tablets
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import Agreement, Cart, CartSlot, Cause, Condition, Loan, PairAct, PairRequest, Tablet
@@ -50,7 +49,7 @@ from mdm.kit.audit import AuditEvent
 from mdm.kit.clock import ManualClock
 from mdm.kit.errors import NotFound, Refusal
 from mdm.kit.outbox import OutboxRow, Topic
-from mdm.kit.scope import SYSTEM, Actor, Grant, Role
+from mdm.kit.scope import Actor, Grant, Role
 from mdm.kit.settings import Settings
 from mdm.kit.work import Runtime, Work
 from mdm.privacy import children
@@ -70,7 +69,7 @@ SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
 class Stage:
     """One act: the unit of work, and the things it is about."""
 
-    def __init__(self, town: Town_, work: Work, numbers: tuple[int, int, int], *, yes: bool) -> None:
+    def __init__(self, town: Ground, work: Work, numbers: tuple[int, int, int], *, yes: bool) -> None:
         one, two, child = numbers
         self.town, self.work, self.yes = town, work, yes
         self.tablet, self.other = (custody.held(work, town.one, town.tablets[n % len(town.tablets)]) for n in (one, two))
@@ -79,7 +78,9 @@ class Stage:
         self.number, self.actor = child, town.two if yes else town.one
 
     def newest(self, model: Any, order: Any) -> Any:
-        found = self.work.session.scalar(select(model).where(model.town_id == self.town.id).order_by(order.desc(), model.id).limit(1))
+        found = self.work.session.scalar(
+            select(model).where(model.town_id == self.town.id).order_by(order.desc(), model.id).limit(1)
+        )
         if found is None:
             raise NotFound
         return found
@@ -137,7 +138,9 @@ class Stage:
 ACTS: dict[str, Callable[[Stage], object]] = {
     "order": lambda s: custody.order(s.work, s.actor, s.town.id, [f"ORDERED{s.number}"], "BC"),
     "bench": lambda s: custody.bench(s.work, s.actor, s.town.id, s.tablet.serial),
-    "move": lambda s: custody.move(s.work, s.actor, s.tablet, (S.STOCK, S.STORAGE, S.PREPARED, S.RECEIVED)[s.number % 4], "moved"),
+    "move": lambda s: custody.move(
+        s.work, s.actor, s.tablet, (S.STOCK, S.STORAGE, S.PREPARED, S.RECEIVED)[s.number % 4], "moved"
+    ),
     "reserve": lambda s: reservations.reserve(s.work, s.actor, [s.tablet.serial], s.spec(s.kind)),
     "unreserve": lambda s: reservations.withdraw(s.work, s.actor, s.tablet.id),
     "join": Stage.join,
@@ -187,7 +190,7 @@ ACTS: dict[str, Callable[[Stage], object]] = {
 }
 
 
-class Town_:
+class Ground:
     """Two schools, a cart, four children by a roster, four tablets of which two speak; its own database."""
 
     def __init__(self, engine: Engine, clock: ManualClock) -> None:
@@ -230,7 +233,7 @@ def _channel(work: Work, tablet: Tablet, number: int) -> DeviceEnrollment:
 class CustodyMachine(RuleBasedStateMachine):
     """Draws acts; `open_town` gives each run its own database."""
 
-    open_town: Callable[[], Town_]
+    open_town: Callable[[], Ground]
 
     def __init__(self) -> None:
         super().__init__()
@@ -311,19 +314,23 @@ def _fast(connection: Any, _record: object) -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_whatever_is_done_in_whatever_order(dialect: str, tmp_path: Path) -> None:
-    def open_town() -> Town_:
+    def open_town() -> Ground:
         clock = ManualClock(datetime(2027, 6, 7, 8, 0, tzinfo=UTC))
         if dialect == "postgresql":
-            return Town_(databases.fresh_postgres(), clock)
+            return Ground(databases.fresh_postgres(), clock)
         engine = databases.fresh_sqlite(Path(tempfile.mkdtemp(dir=tmp_path)))
         event.listen(engine, "connect", _fast)
-        return Town_(engine, clock)
+        return Ground(engine, clock)
 
     machine = type("Machine", (CustodyMachine,), {"open_town": staticmethod(open_town)})
     most = int(os.environ.get("CARTABLE_MACHINE_RUNS", "20" if dialect == "sqlite" else "4"))
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=most, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=most < 50
+            max_examples=most,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=most < 50,
         ),
     )

@@ -174,10 +174,14 @@ def test_a_tablet_asks_for_its_profile_while_it_is_retired(runtime: Runtime) -> 
         desk = Desk(runtime)
         with runtime.work() as work:
             work.session.get_one(Tablet, desk.tablets[0]).state = S.ORDERED
-        info = MachineInfo(serial=desk.serials[0], udid="U", product="iPad13,18", build="23B1", os_version="26.1", can_update=False)
+        info = MachineInfo(
+            serial=desk.serials[0], udid="U", product="iPad13,18", build="23B1", os_version="26.1", can_update=False
+        )
         _, retired = desk.together(
             lambda work, info=info: automated.expected(work, info),  # type: ignore[misc]
-            lambda work, desk=desk: custody.retire(work, desk.one, custody.held(work, desk.one, desk.tablets[0]), "never unpacked"),  # type: ignore[misc]
+            lambda work, desk=desk: custody.retire(
+                work, desk.one, custody.held(work, desk.one, desk.tablets[0]), "never unpacked"
+            ),  # type: ignore[misc]
         )
         with runtime.work() as work:
             assert (retired, work.session.get_one(Tablet, desk.tablets[0]).state) == ("done", S.RETIRED)
