@@ -12,7 +12,6 @@ from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets.models import Cart, CartSlot, Loan
-from mdm.kit.db import UNCHANGED_KEY
 from mdm.kit.scope import Actor, Permission
 
 
@@ -32,7 +31,7 @@ class InvitationRepository:
         return self.session.scalar(
             select(Invitation)
             .where(Invitation.id == invitation_id)
-            .with_for_update(**UNCHANGED_KEY)
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
 

@@ -31,7 +31,6 @@ from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE, IN_HAND, is_serial, is_tag, next_tag, read_scan
 from mdm.kit import audit
-from mdm.kit.db import UNCHANGED_KEY
 from mdm.kit.errors import Invalid, NotFound, Refusal
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor, Permission
@@ -87,7 +86,7 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     reference = reference.strip()
     repository = TabletRepository(work.session)
     audit.record(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(wanted))
-    town = work.session.get_one(Town, town_id, with_for_update=UNCHANGED_KEY)
+    town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})
     if repository.known_serials(wanted):
         raise SerialKnown(field="serials")
     tag = repository.highest_tag(town_id, town.tag_prefix + "-")

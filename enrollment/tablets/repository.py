@@ -25,7 +25,7 @@ from enrollment.tablets.models import (
     TabletState,
 )
 from enrollment.tablets.rules import IN_HAND
-from mdm.kit.db import UNCHANGED_KEY, EnumText, Utc
+from mdm.kit.db import EnumText, Utc
 from mdm.kit.scope import Actor, Permission
 
 InClass = aliased(Pupil)
@@ -161,7 +161,7 @@ class TabletRepository:
         return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
 
     def pair_request(self, actor: Actor, request_id: UUID) -> PairRequest | None:
-        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update(**UNCHANGED_KEY)
+        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update(key_share=True)
         return self.session.scalar(actor.narrow(statement, PairRequest))
 
     def open_pair_request(self, tablet_id: UUID, act: PairAct) -> PairRequest | None:

@@ -12,7 +12,6 @@ from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import GONE, may_become, next_tag, way
 from mdm.kit import audit
-from mdm.kit.db import UNCHANGED_KEY
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
@@ -53,7 +52,7 @@ def find(work: Work, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
 
 def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, details: TabletDetails) -> Tablet:
     """Enter a new tablet into the inventory, with the town's next tag. The serial number must be new."""
-    town = work.session.get_one(Town, town_id, with_for_update=UNCHANGED_KEY)  # tags are numbered one at a time
+    town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})  # tags are numbered one at a time
     highest = TabletRepository(work.session).highest_tag(town_id, town.tag_prefix + "-")
     tablet = Tablet(
         town_id=town_id,

@@ -16,7 +16,7 @@ from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
-from mdm.kit.db import UNCHANGED_KEY, Utc
+from mdm.kit.db import Utc
 from mdm.kit.sets import parameters, table_of
 from mdm.queue.hot import BEGINNING, FIRST_OPEN, Candidate
 from mdm.queue.models import CommandState
@@ -91,7 +91,7 @@ class ChannelRepository:
 
     def by_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
         statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
-        return self.session.scalar(statement.with_for_update(**UNCHANGED_KEY) if lock else statement)
+        return self.session.scalar(statement.with_for_update(key_share=True) if lock else statement)
 
     def pinned_elsewhere(self, fingerprint: str, channel_key: str) -> bool:
         """Whether the certificate already speaks for another device."""

@@ -41,9 +41,6 @@ NAMING = {
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 #: JSON that PostgreSQL stores parsed.
 Json = JSON().with_variant(JSONB(none_as_null=True), "postgresql")
-#: How a row is locked that others point at: their new rows do not wait for it. The stronger lock makes a ring of one who holds a
-#: town and wants its row, and one who has written a row of the town and wants to hold it.
-UNCHANGED_KEY = {"key_share": True}
 
 
 class Base(DeclarativeBase):

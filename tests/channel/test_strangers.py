@@ -43,7 +43,7 @@ TYPES = (
     "application/x-apple-aspen-mdm-checkin",
     "multipart/form-data; boundary=",
 )
-ODD = (
+ODD: tuple[dict[str, str], ...] = (
     {},
     {"Mdm-Signature": "A" * 9000},
     {"X-Apple-Aspen-DeviceInfo": "////"},

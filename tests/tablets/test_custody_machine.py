@@ -66,8 +66,56 @@ WITH_NOBODY = GONE | {S.ORDERED, S.RECEIVED, S.PREPARED, S.STOCK, S.STORAGE, S.R
 SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
 
 
+class Ground:
+    """Two schools, a cart, four children by a roster, four tablets of which two speak; its own database."""
+
+    id: UUID
+    one: Actor
+    two: Actor
+    uais: list[str]
+    schools: list[UUID]
+    class_id: UUID | None
+    cart_id: UUID
+    tablets: list[UUID]
+    slots: list[UUID]
+
+    def __init__(self, engine: Engine, clock: ManualClock) -> None:
+        self.engine, self.clock = engine, clock
+        self.runtime = Runtime(Settings(_env_file=None, public_url="https://mdm.test"), engine, clock, KEYRING)
+        with self.runtime.work() as work:
+            world = World(work)
+            town = world.town()
+            self.id = town.id
+            self.one, self.two = (Actor(uuid4(), n, (Grant(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            schools = [world.school(town) for _ in range(2)]
+            self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
+            lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
+            made = imports.preview(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
+            imports.confirm(work, self.two, made.id)
+            self.class_id = work.session.scalars(select(SchoolClass.id)).first()
+            cart = Cart(town_id=town.id, school_id=self.schools[1], label="Chariot")
+            work.session.add(cart)
+            work.session.flush()
+            self.cart_id = cart.id
+            slots = [CartSlot(town_id=town.id, cart_id=cart.id, number=n) for n in (1, 2)]
+            work.session.add_all(slots)
+            rows = [world.tablet(town) for _ in range(4)]
+            for number, row in enumerate(rows):
+                row.state = (S.ORDERED, S.STOCK, S.STOCK, S.PREPARED)[number]
+                if number in (1, 2):
+                    work.session.add(_channel(work, row, number))
+            work.session.flush()
+            self.tablets, self.slots = [row.id for row in rows], [slot.id for slot in slots]
+        clock.advance(timedelta(days=2))  # the first roster is not undone any more
+
+
 class Stage:
     """One act: the unit of work, and the things it is about."""
+
+    tablet: Tablet
+    other: Tablet
+    pupil: Pupil
+    actor: Actor
 
     def __init__(self, town: Ground, work: Work, numbers: tuple[int, int, int], *, yes: bool) -> None:
         one, two, child = numbers
@@ -188,39 +236,6 @@ ACTS: dict[str, Callable[[Stage], object]] = {
     "undo roster": lambda s: imports.undo(s.work, s.actor, s.newest(RosterImport, RosterImport.uploaded_at).id),
     "erase child": lambda s: children.erase(s.work, s.actor, s.pupil.id, "asked"),
 }
-
-
-class Ground:
-    """Two schools, a cart, four children by a roster, four tablets of which two speak; its own database."""
-
-    def __init__(self, engine: Engine, clock: ManualClock) -> None:
-        self.engine, self.clock = engine, clock
-        self.runtime = Runtime(Settings(_env_file=None, public_url="https://mdm.test"), engine, clock, KEYRING)
-        with self.runtime.work() as work:
-            world = World(work)
-            town = world.town()
-            self.id = town.id
-            self.one, self.two = (Actor(uuid4(), n, (Grant(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
-            schools = [world.school(town) for _ in range(2)]
-            self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
-            lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
-            made = imports.preview(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
-            imports.confirm(work, self.two, made.id)
-            self.class_id = work.session.scalars(select(SchoolClass.id)).first()
-            cart = Cart(town_id=town.id, school_id=self.schools[1], label="Chariot")
-            work.session.add(cart)
-            work.session.flush()
-            self.cart_id = cart.id
-            slots = [CartSlot(town_id=town.id, cart_id=cart.id, number=n) for n in (1, 2)]
-            work.session.add_all(slots)
-            rows = [world.tablet(town) for _ in range(4)]
-            for number, row in enumerate(rows):
-                row.state = (S.ORDERED, S.STOCK, S.STOCK, S.PREPARED)[number]
-                if number in (1, 2):
-                    work.session.add(_channel(work, row, number))
-            work.session.flush()
-            self.tablets, self.slots = [row.id for row in rows], [slot.id for slot in slots]
-        clock.advance(timedelta(days=2))  # the first roster is not undone any more
 
 
 def _channel(work: Work, tablet: Tablet, number: int) -> DeviceEnrollment:

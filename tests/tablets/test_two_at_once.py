@@ -78,6 +78,27 @@ class Desk:
         certificate = KnownCertificate(f"{tablet:064d}", uuid4(), invitation_id, bound)
         return lambda work: admission.admit(work, certificate, serial, "UDID", TabletDetails())
 
+    def withdraw(self, invitation_id: UUID) -> Act:
+        return lambda work: revoke_invitation(work, self.one, invitation_id)
+
+    def order(self, serial: str) -> Act:
+        return lambda work: custody.order(work, self.one, self.town, [serial], "BC")
+
+    def make_cart(self) -> Act:
+        return lambda work: carts.make(work, self.two, self.school, "Chariot", 3)
+
+    def invites(self, spec: InvitationSpec) -> Act:
+        return lambda work: create_invitations(work, self.two, spec)
+
+    def retire(self, tablet: int) -> Act:
+        return lambda work: custody.retire(work, self.one, custody.held(work, self.one, self.tablets[tablet]), "never unpacked")
+
+    def ask_profile(self, tablet: int) -> Act:
+        info = MachineInfo(
+            serial=self.serials[tablet], udid="U", product="iPad13,18", build="23B1", os_version="26.1", can_update=False
+        )
+        return lambda work: automated.expected(work, info)
+
     def together(self, *acts: Act) -> list[str]:
         """What each came to: `done`, or the code of its refusal. Anything else is raised here."""
         barrier = Barrier(len(acts))
@@ -127,9 +148,7 @@ def test_two_tablets_join_by_one_invitation_while_it_is_withdrawn(runtime: Runti
     for _ in range(ROUNDS):
         desk = Desk(runtime)
         invitation = desk.invite(InvitationSpec(kind=K.PUPIL, town_id=desk.town, pupil_ids=(desk.pupils[0],)))
-        *joined, withdrawn = desk.together(
-            desk.join(0, invitation), desk.join(1, invitation), lambda work: revoke_invitation(work, desk.one, invitation)
-        )
+        *joined, withdrawn = desk.together(desk.join(0, invitation), desk.join(1, invitation), desk.withdraw(invitation))
         assert withdrawn == "done"
         assert joined.count("done") <= 1
         with runtime.work() as work:
@@ -142,10 +161,7 @@ def test_a_new_tablet_joins_while_an_order_is_entered(runtime: Runtime) -> None:
         desk = Desk(runtime)
         invitation = desk.invite(InvitationSpec(kind=K.STOCK, town_id=desk.town))
         desk.serials[0] = f"NEVERSEEN{number}"
-        said = desk.together(
-            lambda work, desk=desk, number=number: custody.order(work, desk.one, desk.town, [f"BOXED{number}"], "BC"),  # type: ignore[misc]
-            desk.join(0, invitation),
-        )
+        said = desk.together(desk.order(f"BOXED{number}"), desk.join(0, invitation))
         assert said == ["done", "done"]
 
 
@@ -174,15 +190,7 @@ def test_a_tablet_asks_for_its_profile_while_it_is_retired(runtime: Runtime) -> 
         desk = Desk(runtime)
         with runtime.work() as work:
             work.session.get_one(Tablet, desk.tablets[0]).state = S.ORDERED
-        info = MachineInfo(
-            serial=desk.serials[0], udid="U", product="iPad13,18", build="23B1", os_version="26.1", can_update=False
-        )
-        _, retired = desk.together(
-            lambda work, info=info: automated.expected(work, info),  # type: ignore[misc]
-            lambda work, desk=desk: custody.retire(
-                work, desk.one, custody.held(work, desk.one, desk.tablets[0]), "never unpacked"
-            ),  # type: ignore[misc]
-        )
+        _, retired = desk.together(desk.ask_profile(0), desk.retire(0))
         with runtime.work() as work:
             assert (retired, work.session.get_one(Tablet, desk.tablets[0]).state) == ("done", S.RETIRED)
 
@@ -229,3 +237,14 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
         erases = select(func.count(Command.id)).join(CommandBody, CommandBody.id == Command.body_id)
         erases = erases.where(CommandBody.request_type == "EraseDevice")
         assert work.session.scalar(erases) == (0 if said[2] == "done" else 2)
+
+
+def test_a_desk_orders_while_others_write_what_is_of_the_town(runtime: Runtime) -> None:
+    """Their rows point at the town's, and only then they want to hold it."""
+    for number in range(ROUNDS):
+        desk = Desk(runtime)
+        spec = InvitationSpec(kind=K.STOCK, town_id=desk.town)
+        said = desk.together(
+            desk.order(f"CRATED{number}"), desk.make_cart(), desk.make_cart(), desk.invites(spec), desk.order(f"PACKED{number}")
+        )
+        assert set(said) == {"done"}
