@@ -47,8 +47,8 @@ def _value(column: Column[Any], rows: dict[Table, dict[str, Any]]) -> Any:
         return there[key.column.name] if there is not None else None  # a row of its own table, or of one that comes later
     kind = column.type
     if isinstance(kind, EnumText):
-        members: list[Any] = list(kind.kind)
-        return members[0]
+        kinds: Any = kind.kind  # an enumeration
+        return next(iter(kinds))
     if isinstance(kind, SealedText | SealedBytes):
         return "sealed" if isinstance(kind, SealedText) else b"sealed"
     python = getattr(kind, "impl_instance", kind).python_type
