@@ -15,6 +15,7 @@ from enrollment.joining.repository import InvitationRepository
 from enrollment.people.models import Pupil
 from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
+from enrollment.tablets.errors import NotWiped
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import REFUSED, UNPLACED
@@ -52,7 +53,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
 
 def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: TabletDetails) -> Tablet:
     tablet = TabletRepository(work.session).get(tablet_id)
-    if tablet is None or tablet.serial != known_by or tablet.state in REFUSED:
+    if tablet is None or tablet.serial != known_by or tablets.hold(work, tablet).state in REFUSED:
         raise _refused(udid, "certificate_of_another_tablet")
     tablets.update_details(work, tablet.id, details)
     reservations.honour(work, tablet)
@@ -62,7 +63,10 @@ def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: Table
 def _invitation(work: Work, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
         raise _refused(udid, "certificate_without_invitation")
-    invitation = InvitationRepository(work.session).locked(certificate.invitation_id)
+    repository = InvitationRepository(work.session)
+    if (town_id := repository.town_of(certificate.invitation_id)) is not None:
+        audit.hold(work, town_id)
+    invitation = repository.locked(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
         raise _refused(udid, "invitation_withdrawn")
     return invitation
@@ -79,7 +83,7 @@ def _of_the_inventory(work: Work, invitation: Invitation, known_by: str, udid: s
         )
     if tablet.town_id != invitation.town_id:
         raise _refused(udid, "tablet_of_another_town")
-    if tablet.state in REFUSED:
+    if tablets.hold(work, tablet).state in REFUSED:
         raise _refused(udid, "tablet_retired")
     tablets.update_details(work, tablet.id, details)
     return tablet
@@ -103,13 +107,23 @@ def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
     work.later(Topic.DECIDE, tablet.id)
     stays = tablet.state in UNPLACED or tablet.evidence_hold
     tablets.unpack(work, SYSTEM, tablet)
-    if stays:
+    if stays or not _is_clean_for(work, invitation, tablet):
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
         _give(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
     elif invitation.kind is not InvitationKind.STOCK and repository.open_loan_of_tablet(tablet.id) is None:
         _share(work, repository, tablet, invitation)
+
+
+def _is_clean_for(work: Work, invitation: Invitation, tablet: Tablet) -> bool:
+    """Joining is no way round the wipe: the tablet joins, and stays where it was until what another child made is gone."""
+    try:
+        custody.check_wiped(work, tablet, invitation.pupil_id)
+    except NotWiped:
+        log.warning("join.not_placed", tablet=str(tablet.id), why="not_wiped")
+        return False
+    return True
 
 
 def _share(work: Work, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:

@@ -108,6 +108,7 @@ def expected(work: Work, info: MachineInfo) -> Tablet:
     tablet = TabletRepository(work.session).by_serial(info.serial)
     if tablet is None:
         raise NotInvited(why="serial_not_expected")
+    tablets.hold(work, tablet)
     if tablet.state in REFUSED:
         raise NotInvited(why="tablet_retired")
     audit.record(work, SYSTEM, "tablet.automated", "tablet", tablet.id, town_id=tablet.town_id)

@@ -25,8 +25,18 @@ class InvitationRepository:
         return self.session.scalar(select(Invitation).where(Invitation.code_hash == code_hash))
 
     def locked(self, invitation_id: UUID) -> Invitation | None:
-        """The invitation, locked until the end of the transaction: uses are counted one at a time."""
-        return self.session.scalar(select(Invitation).where(Invitation.id == invitation_id).with_for_update())
+        """The invitation, locked until the end of the transaction: uses are counted one at a time. The caller holds the
+        town before, as every act does that comes upon an invitation later: so nobody waits in a ring.
+        """
+        return self.session.scalar(
+            select(Invitation)
+            .where(Invitation.id == invitation_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    def town_of(self, invitation_id: UUID) -> UUID | None:
+        return self.session.scalar(select(Invitation.town_id).where(Invitation.id == invitation_id))
 
     def visible(self, actor: Actor, invitation_id: UUID) -> Invitation | None:
         statement = select(Invitation).where(Invitation.id == invitation_id)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from enrollment.joining.models import Reservation
 from enrollment.joining.targets import Target
 from enrollment.tablets.models import CartSlot, Tablet
+from enrollment.tablets.rules import GONE
 from mdm.kit.scope import Actor, Permission
 
 
@@ -27,6 +28,11 @@ class ReservationRepository:
 
     def forget(self, tablet_ids: Sequence[UUID]) -> None:
         self.session.execute(delete(Reservation).where(Reservation.tablet_id.in_(tablet_ids)))
+
+    def forget_gone(self, town_id: UUID) -> None:
+        """What was meant for tablets that are out of the programme: the pupil or slot is free for another."""
+        gone = select(Tablet.id).where(Tablet.town_id == town_id, Tablet.state.in_(GONE))
+        self.session.execute(delete(Reservation).where(Reservation.town_id == town_id, Reservation.tablet_id.in_(gone)))
 
     def taken(self, targets: Sequence[Target]) -> bool:
         """Whether a reservation exists for one of these pupils or slots."""

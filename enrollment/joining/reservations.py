@@ -12,8 +12,9 @@ from enrollment.joining.models import InvitationKind, Reservation
 from enrollment.joining.reservation_repository import ReservationRepository
 from enrollment.joining.targets import InvitationSpec, Target, targets_of
 from enrollment.people.models import Pupil, PupilState
+from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
-from enrollment.tablets.errors import TabletNotFound
+from enrollment.tablets.errors import NotWiped, TabletNotFound
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.kit import audit
@@ -56,6 +57,7 @@ def reserve(work: Work, actor: Actor, serials: Sequence[str], spec: InvitationSp
         actor.require(Permission.HANDLE, spec.town_id, target.get("school_id"))
         actor.require(Permission.HANDLE, spec.town_id, tablet.school_id or target.get("school_id"))
     repository.forget([tablet.id for tablet, _ in pairs])
+    repository.forget_gone(spec.town_id)
     if repository.taken([target for _, target in pairs]):
         raise Conflict(field="pupil_ids" if spec.kind is InvitationKind.PUPIL else "cart_slot_ids")
     return [_made(work, actor, spec, tablet, target) for tablet, target in pairs]
@@ -128,6 +130,10 @@ def _obstacle(work: Work, row: Reservation, tablet: Tablet) -> str | None:
     repository = TabletRepository(work.session)
     if tablet.state not in RESERVABLE or tablet.evidence_hold:
         return "tablet_state"
+    try:
+        custody.check_wiped(work, tablet, row.pupil_id)
+    except NotWiped:
+        return "not_wiped"
     if row.kind is InvitationKind.PUPIL and row.pupil_id is not None:
         pupil = work.session.get_one(Pupil, row.pupil_id)
         if pupil.state is not PupilState.ACTIVE or pupil.town_id != tablet.town_id:

@@ -7,13 +7,16 @@ from datetime import date
 
 from enrollment.tablets import custody, service
 from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
-from enrollment.tablets.models import Cause, Incident, IncidentKind, Reporter, Tablet
+from enrollment.tablets.models import Cause, Incident, IncidentKind, Loan, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE
 from mdm.kit import audit
 from mdm.kit.scope import Actor
 from mdm.kit.work import Work
+
+#: Back from repair, and with a child again before anybody settled the breakage.
+_LENT_ANEW = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +109,40 @@ def repaired(work: Work, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
 def settle(work: Work, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
     """End a breakage: the pupil gets the own tablet back and the loaner is free, or keeps the loaner for good.
 
-    Raises `NoIncident`, `WrongState`.
+    Either may have gone on to another child meanwhile, who keeps it.
+
+    Raises `NoIncident`, `WrongState`, `NotFree` (the own tablet is another child's by now), `NotWiped`, `OnHold`.
     """
     incident = _open(work, tablet, IncidentKind.BREAKAGE)
+    if tablet.evidence_hold:
+        raise OnHold
     repository = TabletRepository(work.session)
+    own = repository.open_loan_of_tablet(tablet.id)
     loaner = repository.get(incident.loaner_id) if incident.loaner_id else None
-    loan = repository.open_loan_of_tablet(loaner.id) if loaner else None
+    loan = _loan_of_loaner(work, incident)
     if loaner is None or loan is None:
-        own = repository.open_loan_of_tablet(tablet.id)
-        service.change_state(work, actor, tablet, S.IN_USE if own else S.STOCK, "repaired")
+        if own is None or tablet.state not in _LENT_ANEW:
+            service.change_state(work, actor, tablet, S.IN_USE if own else S.STOCK, "repaired")
     elif keep_loaner:
         service.change_state(work, actor, loaner, S.IN_USE, "the loaner stays with the pupil")
-        service.change_state(work, actor, tablet, S.STOCK, "repaired, replaced for good")
+        if own is None:
+            service.change_state(work, actor, tablet, S.STOCK, "repaired, replaced for good")
     else:
+        if own is not None:
+            raise NotFree(state=tablet.state.value)
+        custody.check_wiped(work, tablet, loan.pupil_id)
         custody.transfer(work, actor, loan, tablet)
         service.change_state(work, actor, tablet, S.IN_USE, "repaired, back with the pupil")
         service.change_state(work, actor, loaner, S.STOCK, "the pupil has the own tablet back")
     end(work, actor, incident)
     return incident
+
+
+def _loan_of_loaner(work: Work, incident: Incident) -> Loan | None:
+    """The loan by which the child of a breakage still has the loaner; None when it was given back, or is another child's."""
+    lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
+    loan = TabletRepository(work.session).open_loan_of_tablet(incident.loaner_id) if incident.loaner_id else None
+    return loan if lent is not None and loan is not None and loan.pupil_id == lent.pupil_id else None
 
 
 def stolen(work: Work, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:

@@ -38,7 +38,7 @@ def order(work: Work, actor: Actor, town_id: UUID, serials: Sequence[str], refer
     reference = reference.strip()
     repository = TabletRepository(work.session)
     audit.record(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(wanted))
-    town = work.session.get_one(Town, town_id, with_for_update=True)
+    town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})
     if repository.known_serials(wanted):
         raise SerialKnown(field="serials")
     tag = repository.highest_tag(town_id, town.tag_prefix + "-")

@@ -12,7 +12,6 @@ from enrollment.tablets.errors import (
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import read_scan
-from mdm.kit import audit
 from mdm.kit.errors import Refusal
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
@@ -22,9 +21,7 @@ def held(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
     """The tablet as it is now, for one who handles tablets there; other acts on the town's tablets wait."""
     tablet = service.get(work, actor, tablet_id)
     actor.require(Permission.HANDLE, tablet.town_id, tablet.school_id)
-    audit.hold(work, tablet.town_id)
-    work.session.refresh(tablet)
-    return tablet
+    return service.hold(work, tablet)
 
 
 def scanned(work: Work, actor: Actor, town_id: UUID, text: str) -> Tablet:

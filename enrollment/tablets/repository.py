@@ -161,7 +161,7 @@ class TabletRepository:
         return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
 
     def pair_request(self, actor: Actor, request_id: UUID) -> PairRequest | None:
-        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update()
+        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update(key_share=True)
         return self.session.scalar(actor.narrow(statement, PairRequest))
 
     def open_pair_request(self, tablet_id: UUID, act: PairAct) -> PairRequest | None:

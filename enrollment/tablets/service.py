@@ -10,7 +10,7 @@ from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import may_become, next_tag, way
+from enrollment.tablets.rules import GONE, may_become, next_tag, way
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor
@@ -37,6 +37,14 @@ def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
     return tablet
 
 
+def hold(work: Work, tablet: Tablet) -> Tablet:
+    """The tablet as it is now; other acts on the town's tablets wait. Before anything else is locked: so nobody waits in a ring."""
+    audit.hold(work, tablet.town_id)
+    work.session.flush()  # to refresh forgets what this transaction has changed and not written yet
+    work.session.refresh(tablet)
+    return tablet
+
+
 def find(work: Work, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
     """Find tablets by a part of their tag or serial number, within the actor's reach."""
     return TabletRepository(work.session).matching(actor, text.strip()[:64], limit)
@@ -44,7 +52,7 @@ def find(work: Work, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
 
 def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, details: TabletDetails) -> Tablet:
     """Enter a new tablet into the inventory, with the town's next tag. The serial number must be new."""
-    town = work.session.get_one(Town, town_id, with_for_update=True)  # tags are numbered one at a time
+    town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})  # tags are numbered one at a time
     highest = TabletRepository(work.session).highest_tag(town_id, town.tag_prefix + "-")
     tablet = Tablet(
         town_id=town_id,
@@ -83,6 +91,9 @@ def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, w
         work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
     )
     tablet.state = after
+    if after in GONE:
+        TabletRepository(work.session).leave_slot(tablet.id)
+        tablet.class_id = None
     work.later(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from mdm.care import service
 from mdm.care.models import LostCase
@@ -49,7 +50,7 @@ def _confirm(case: LostCase, answered: AnsweredCommand) -> None:
 
 def _lifted(work: Work, case: LostCase) -> None:
     if case.lift_requested_at is not None:
-        service.close(work, case, work.session.get_one(Tablet, case.tablet_id))
+        service.close(work, case, tablets.hold(work, work.session.get_one(Tablet, case.tablet_id)))
 
 
 def _told(work: Work, case: LostCase, answered: AnsweredCommand, enabled: object) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
-from enrollment.tablets.models import TabletState
+from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.rules import ABSENT_AFTER_SCHOOL_DAYS
 from mdm.care.contact_repository import ContactRepository
 from mdm.kit.scope import SYSTEM
@@ -27,17 +27,23 @@ def watch(work: Work) -> int:
     repository = ContactRepository(work.session)
     moved = 0
     for tablet in repository.heard_since_handover():
-        tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "first contact after the handover")
-        moved += 1
+        moved += _move(work, tablet, TabletState.IN_USE, "first contact after the handover")
     for town in repository.towns():
         since = silent_since(work.now, town)
         for tablet in repository.heard_again(town.id, since):
-            tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "heard again")
-            moved += 1
+            moved += _move(work, tablet, TabletState.IN_USE, "heard again")
         for tablet in repository.silent(town.id, since):
-            tablets.change_state(work, SYSTEM, tablet, TabletState.ABSENT, "not heard for ten school days")
-            moved += 1
+            moved += _move(work, tablet, TabletState.ABSENT, "not heard for ten school days")
     return moved
+
+
+def _move(work: Work, tablet: Tablet, after: TabletState, why: str) -> bool:
+    """False when somebody has moved it since it was looked up: what a person says goes first."""
+    before = tablet.state
+    if tablets.hold(work, tablet).state is not before:
+        return False
+    tablets.change_state(work, SYSTEM, tablet, after, why)
+    return True
 
 
 def silent_since(now: datetime, town: Town) -> datetime:

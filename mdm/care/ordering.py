@@ -9,7 +9,6 @@ from enrollment.tablets.models import Tablet
 from mdm.care.errors import NotEnrolled, NotLost
 from mdm.care.models import LostCase
 from mdm.care.repository import CareRepository
-from mdm.kit import audit
 from mdm.kit.scope import Actor, Permission
 from mdm.kit.work import Work
 from mdm.protocol.commands.base import Command as Order
@@ -28,10 +27,7 @@ def reach(work: Work, actor: Actor, tablet_id: UUID, permission: Permission) -> 
 
 def hold(work: Work, actor: Actor, tablet_id: UUID, permission: Permission) -> Tablet:
     """The tablet as it is now, with every other act of care in its town waiting: two clicks see each other."""
-    tablet = reach(work, actor, tablet_id, permission)
-    audit.hold(work, tablet.town_id)
-    work.session.refresh(tablet)
-    return tablet
+    return tablets.hold(work, reach(work, actor, tablet_id, permission))
 
 
 def open_case(work: Work, tablet: Tablet) -> LostCase:

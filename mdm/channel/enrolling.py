@@ -6,6 +6,7 @@ from uuid import UUID
 
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.verifier import describe
+from enrollment.joining import reservations
 from enrollment.joining.admission import admit
 from enrollment.joining.errors import NotInvited
 from enrollment.tablets import service as tablets
@@ -109,6 +110,7 @@ def token_update(work: Work, message: TokenUpdate, speaker: DeviceEnrollment) ->
         enrollment.awaiting_configuration = message.awaiting_configuration
         if message.awaiting_configuration and enrollment.state is EnrollmentState.PENDING:
             tablets.wiped(work, enrollment.tablet_id)  # it stands in the Setup Assistant: nothing of a child is left on it
+            reservations.honour(work, work.session.get_one(Tablet, enrollment.tablet_id))
     if enrollment.state is EnrollmentState.PENDING:
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
         work.later(Topic.CHECKED_IN, enrollment.id)

@@ -91,7 +91,7 @@ class ChannelRepository:
 
     def by_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
         statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
-        return self.session.scalar(statement.with_for_update() if lock else statement)
+        return self.session.scalar(statement.with_for_update(key_share=True) if lock else statement)
 
     def pinned_elsewhere(self, fingerprint: str, channel_key: str) -> bool:
         """Whether the certificate already speaks for another device."""

@@ -81,6 +81,9 @@ def record(
 def hold(work: Work, town_id: UUID | None) -> None:
     """Let one writer per chain go on at a time, until the end of the transaction: two that read the same last link would
     fork it. A verb that looks before it acts calls this first, so that two clicks see each other. SQLite does so anyway.
+
+    Rows are locked after this, and with `key_share` where others point at them: who has written such a pointer and then wants to
+    hold the town would wait in a ring with who holds it and wants the row.
     """
     if work.session.get_bind().dialect.name == "postgresql":
         lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)

@@ -147,3 +147,17 @@ def test_there_is_a_lawful_way_or_none() -> None:
     assert way(S.STOCK, S.ASSIGNED) == (S.ASSIGNED,)
     assert way(S.ABSENT, S.ASSIGNED) == (S.IN_USE, S.ASSIGNED)
     assert way(S.DISPOSED, S.STOCK) is None
+
+
+@pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT])
+def test_joining_is_no_way_round_the_wipe(runtime: Runtime, kind: K) -> None:
+    with runtime.work() as work:
+        door = Door(work)
+        used = door.world.tablet(door.town)
+        used.state, used.to_wipe = S.STOCK, True
+        work.session.flush()
+        door.knock(kind, used.serial)
+        assert (used.state, door.holder(used), door.in_slot()) == (S.STOCK, None, None)
+        used.to_wipe = False
+        door.knock(kind, used.serial)
+        assert used.state in {S.IN_USE, S.ASSIGNED}

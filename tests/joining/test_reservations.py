@@ -272,3 +272,30 @@ async def _enrol(running: LiveServer, factory: Factory, tablet: SimulatedTablet)
         await tablet.poll()
     assert not tablet.device.awaiting_configuration
     await tablet.close()
+
+
+def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        place = Place(work)
+        child = place.pupils[0].id
+        place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(child,))
+        preparing.retire(work, SYSTEM, place.boxes[0], "broken in its box")
+        [made] = place.reserve(["BOX1A"], K.PUPIL, pupil_ids=(child,))
+        assert (made.tablet_id, made.pupil_id) == (place.boxes[1].id, child)
+        assert work.session.get(Reservation, place.boxes[0].id) is None
+
+
+def test_a_tablet_is_put_where_it_is_meant_once_it_was_wiped(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        place = Place(work)
+        box, child = place.boxes[0], place.pupils[0]
+        preparing.bench(work, SYSTEM, place.town.id, box.serial)
+        box.to_wipe = True
+        place.reserve([box.serial], K.PUPIL, pupil_ids=(child.id,))
+        certificate = KnownCertificate("0" * 64, new_id(), None, box.id)
+        admit(work, certificate, box.serial, "UDID", TabletDetails())
+        row = work.session.get_one(Reservation, box.id)
+        assert (row.problem, box.state) == ("not_wiped", TabletState.PREPARED)
+        preparing.state_wiped(work, SYSTEM, box, "cable")
+        reservations.honour(work, box)
+        assert (work.session.get(Reservation, box.id), box.state) == (None, TabletState.ASSIGNED)

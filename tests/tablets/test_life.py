@@ -498,3 +498,36 @@ def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
         preparing.state_wiped(work, technician, tablet, "by cable")
         assert incidents.lend_loaner(work, technician, broken, tablet).loaner_id == tablet.id
         assert tablet.to_wipe
+
+
+def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, (first, second) = _class(world)
+        broken, loaner = _in_use(work, world, town, first), _stocked(world, town)
+        incidents.break_(work, SYSTEM, broken, Account("fell", Cause.DROP))
+        incidents.lend_loaner(work, SYSTEM, broken, loaner)
+        custody.take_back(work, SYSTEM, loaner, Condition.GOOD, ())
+        preparing.state_wiped(work, SYSTEM, loaner, "cable")
+        preparing.move(work, SYSTEM, loaner, S.STOCK, "wiped")
+        custody.hand_over(work, SYSTEM, loaner, second.id, SIGNED)
+        incidents.repaired(work, SYSTEM, broken, "tested")
+        incidents.settle(work, SYSTEM, broken, keep_loaner=False)
+        assert (_holder(work, loaner), _holder(work, broken), broken.state) == (second.id, None, S.STOCK)
+
+
+def test_a_repaired_tablet_that_is_another_childs_by_now_stays_theirs(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town, (first, second) = _class(world)
+        broken, loaner = _in_use(work, world, town, first), _stocked(world, town)
+        incidents.break_(work, SYSTEM, broken, Account("fell", Cause.DROP))
+        incidents.lend_loaner(work, SYSTEM, broken, loaner)
+        incidents.repaired(work, SYSTEM, broken, "tested")
+        preparing.state_wiped(work, SYSTEM, broken, "by the repair service")
+        custody.hand_over(work, SYSTEM, broken, second.id, SIGNED)
+        with pytest.raises(NotFree):
+            incidents.settle(work, SYSTEM, broken, keep_loaner=False)
+        incidents.settle(work, SYSTEM, broken, keep_loaner=True)
+        assert (_holder(work, broken), broken.state) == (second.id, S.HANDED_OVER)
+        assert (_holder(work, loaner), loaner.state) == (first.id, S.IN_USE)

@@ -27,6 +27,7 @@ from enrollment.joining.assignment.reading import TOLD
 from enrollment.joining.assignment.repository import AssignmentRepository
 from enrollment.joining.assignment.talking import Talk
 from enrollment.tablets import preparing
+from mdm.kit import audit
 from mdm.kit.scope import SYSTEM
 from mdm.kit.work import Work
 
@@ -153,6 +154,7 @@ def _learn(row: AssignedDevice, device: Device, now: datetime) -> None:
 
 def _enter(work: Work, server: AssignmentServer, present: list[str]) -> int:
     """Enter tablets that no inventory has as ordered. One of another town, or one that was given up, stays as it is."""
+    audit.hold(work, server.town_id)  # an order may be entered at the desk meanwhile
     known = AssignmentRepository(work.session).tablets(present)
     new = [serial for serial in present if serial not in known]
     foreign = sum(town_id != server.town_id for town_id in known.values())

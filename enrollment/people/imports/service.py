@@ -207,6 +207,8 @@ def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     row = hold(work, actor, import_id)
     if row.state is not ImportState.CONFIRMED or row.undo is None or row.confirmed_at is None:
         raise ImportOver
+    if work.now - row.confirmed_at > KEEP_PLAN:  # housekeeping forgets the notes some time later
+        raise ImportOver
     repository = ImportRepository(work.session)
     if repository.is_followed(row.id, row.confirmed_at):
         raise NotTheLastImport
