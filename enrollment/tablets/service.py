@@ -10,7 +10,7 @@ from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import GONE, may_become, next_tag, way
+from enrollment.tablets.rules import GONE, UNPACKED, may_become, next_tag, way
 from mdm.kit import audit
 from mdm.kit.outbox import Topic
 from mdm.kit.scope import Actor
@@ -109,7 +109,7 @@ def unpack(work: Work, actor: Actor, tablet: Tablet) -> None:
     """A tablet has been switched on and says who it is: one out of its box is prepared, one that was written off is found, and
     waits in quarantine until a person has looked at it.
     """
-    if tablet.state in (TabletState.ORDERED, TabletState.RECEIVED):
+    if tablet.state in UNPACKED:
         change_state(work, actor, tablet, TabletState.PREPARED, "enrolled out of its box")
     elif tablet.state is TabletState.MISSING_WRITTEN_OFF:
         change_state(work, actor, tablet, TabletState.FOUND, "a tablet that was written off has come back")

@@ -14,9 +14,9 @@ from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
 from enrollment.years.returns import may_be_wiped_in_bulk
 from mdm.care.bulk_repository import BulkRepository
+from mdm.care.destructive import is_stopped
 from mdm.care.errors import BulkNotFound, BulkOver, NotInCampaign, Stopped
 from mdm.care.models import BulkErase, BulkEraseTablet, LeftOut
-from mdm.care.repository import CareRepository
 from mdm.kit import audit
 from mdm.kit.errors import Invalid
 from mdm.kit.scope import SYSTEM, Actor, Permission
@@ -106,7 +106,7 @@ def send_due(work: Work) -> int:
     for bulk in BulkRepository(work.session).due(work.now):
         audit.hold(work, bulk.town_id)
         work.session.refresh(bulk)
-        if bulk.cancelled_at is None and bulk.sent_at is None and not _is_stopped(work, bulk.town_id):
+        if bulk.cancelled_at is None and bulk.sent_at is None and not is_stopped(work, bulk.town_id):
             told += _send(work, bulk)
     return told
 
@@ -154,11 +154,6 @@ def _held(work: Work, actor: Actor, bulk_id: UUID) -> BulkErase:
     return bulk
 
 
-def _is_stopped(work: Work, town_id: UUID) -> bool:
-    switch = CareRepository(work.session).switch(town_id)
-    return switch is not None and switch.stopped_at is not None
-
-
 def _check_switch(work: Work, town_id: UUID) -> None:
-    if _is_stopped(work, town_id):
+    if is_stopped(work, town_id):
         raise Stopped

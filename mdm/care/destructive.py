@@ -32,11 +32,9 @@ def erase(work: Work, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -
     Raises `OnHold`, `Stopped`, `QuotaReached`, `NotEnrolled`.
     """
     tablet = hold(work, actor, tablet_id, Permission.DESTROY)
-    repository = CareRepository(work.session)
     if tablet.evidence_hold:
         raise OnHold
-    switch = repository.switch(tablet.town_id)
-    if switch is not None and switch.stopped_at is not None:
+    if is_stopped(work, tablet.town_id):
         raise Stopped
     if is_ordered(work, tablet, EraseDevice()):
         return
@@ -55,6 +53,12 @@ def _erase_of(work: Work, tablet: Tablet) -> EraseDevice:
     if AssignmentRepository(work.session).of_tablet(tablet) is None:
         return EraseDevice()
     return EraseDevice(return_to_service={"Enabled": True, "WiFiProfileData": wifi.read_bytes()})
+
+
+def is_stopped(work: Work, town_id: UUID) -> bool:
+    """Whether the town's stop switch for destructive commands is thrown."""
+    switch = CareRepository(work.session).switch(town_id)
+    return switch is not None and switch.stopped_at is not None
 
 
 def set_stop(work: Work, actor: Actor, town_id: UUID, reason: str, *, stopped: bool) -> SafetySwitch:
