@@ -14,12 +14,12 @@ from pathlib import Path
 
 from bench import channel, fleet
 from bench.serving import serving
+from cartable.embedded_postgres import PostgresServer, find_binaries
+from cartable.migrate import upgrade
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from mdm.composition import compose
-from mdm.kit.migrate import upgrade
-from mdm.kit.postgres import PostgresServer, find_binaries
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 
 
 def main() -> None:

@@ -11,18 +11,18 @@ from uuid import uuid4
 
 from bench.__main__ import _database, _machine, _progress, _settle
 from bench.serving import PUBLIC_URL, Serving, serving
+from cartable.migrate import upgrade
+from cartable.settings import Acme, Settings
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.joining.profiles import automated_profile
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.composition import compose
-from mdm.kit.migrate import upgrade
-from mdm.kit.settings import Acme, Settings
-from mdm.kit.work import Runtime
 from mdm.push.certificates import active_topic, ensure_simulated_certificate
-from mdm.simulator import Attester, Hardware, SimulatedTablet
-from mdm.simulator.identity import ReusedKeys
+from simulator import Attester, Hardware, SimulatedTablet
+from simulator.identity import ReusedKeys
 
 Waiting = list[tuple[Hardware, bytes]]
 

@@ -18,15 +18,15 @@ from uuid import UUID
 from sqlalchemy import event
 
 from bench.__main__ import _database, _machine
-from enrollment.joining.assignment import service
-from enrollment.joining.assignment.models import AssignmentServer
-from enrollment.joining.assignment.service import Synced
+from cartable.migrate import upgrade
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
+from enrollment.joining.ade import service
+from enrollment.joining.ade.models import AssignmentServer
+from enrollment.joining.ade.service import Synced
 from enrollment.places import service as places
 from mdm.composition import compose
-from mdm.kit.migrate import upgrade
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def main() -> None:
 def _portal(folder: Path, server: AssignmentServer, devices: int, page: int) -> Iterator[str]:
     (folder / "server.pem").write_text(server.certificate)
     command = [
-        sys.executable, "-m", "enrollment.joining.assignment.testserver", "--devices", str(devices), "--page", str(page),
+        sys.executable, "-m", "enrollment.joining.ade.testserver", "--devices", str(devices), "--page", str(page),
         "--certificate", str(folder / "server.pem"), "--token", str(folder / "token.p7m"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

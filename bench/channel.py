@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from bench.fleet import HOST, Seeded, open_commands
 from bench.load import Outcome, drive
 from bench.serving import PORT, Cost, Serving
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Runtime
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime
 from mdm.protocol.commands.registry import COMMANDS, build
 from mdm.queue import service as queue
 

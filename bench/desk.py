@@ -18,6 +18,10 @@ import httpx
 
 from bench.__main__ import _database, _machine, _progress, _settle
 from bench.serving import PORT, Serving, serving
+from cartable.migrate import upgrade
+from cartable.scope import SYSTEM, Role
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.places.service import create_town
@@ -25,10 +29,6 @@ from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.rules import next_tag
 from mdm.accounts import service as accounts
 from mdm.composition import compose
-from mdm.kit.migrate import upgrade
-from mdm.kit.scope import SYSTEM, Role
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 
 SIZE = 30
 PASSWORD = "a password for the bench only"

@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import insert, select
 
 from bench.load import request
+from cartable.unit_of_work import Runtime, Work
 from enrollment.identity import service as identity
 from enrollment.identity.models import DeviceCertificate
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
-from mdm.kit.work import Runtime, Work
 from mdm.protocol.commands.registry import COMMANDS
 from mdm.queue.models import Command, CommandAnswer, CommandBody, CommandState
 from mdm.queue.rules import uuid_of
-from mdm.simulator.identity import Identity
-from mdm.simulator.signature import Shape, header
+from simulator.identity import Identity
+from simulator.signature import Shape, header
 
 #: Certificates are all different; keys repeat, since making 2 000 of them would take longer than the measurement.
 KEYS = 32

@@ -18,6 +18,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, delete, event, func, insert, select
 
 from bench.__main__ import _machine, _progress, _settle
+from cartable.clock import ManualClock
+from cartable.embedded_postgres import PostgresServer, find_binaries
+from cartable.ids import new_id
+from cartable.migrate import upgrade
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.facts import facts_for
 from enrollment.identity import service as identity
 from enrollment.identity import tls
@@ -25,22 +33,14 @@ from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
-from mdm.kit.clock import ManualClock
-from mdm.kit.ids import new_id
-from mdm.kit.migrate import upgrade
-from mdm.kit.outbox import OutboxRow, Topic
-from mdm.kit.postgres import PostgresServer, find_binaries
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 from mdm.worker.handlers import drain
-from profiles.layers import service as layers
-from profiles.layers.kinds import LayerKind, VersionState
-from profiles.layers.preview import preview
-from profiles.layers.repository import LayerRepository
-from profiles.models import Artefact, DeclarationSet
-from profiles.modes import authoring
-from profiles.modes.service import timed
+from profiles.effective.models import Artefact, DeclarationSet
+from profiles.policy import service as layers
+from profiles.policy.kinds import LayerKind, VersionState
+from profiles.policy.preview import preview
+from profiles.policy.repository import LayerRepository
+from profiles.schedule import authoring
+from profiles.schedule.service import timed
 
 TOWN, SCHOOLS, CLASSES = 4000, 12, 12
 _LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)

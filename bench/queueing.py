@@ -12,6 +12,12 @@ from sqlalchemy import delete, insert
 
 from bench.__main__ import _database, _machine, _progress, _settle
 from bench.serving import PUBLIC_URL, Serving, serving
+from cartable.ids import new_id
+from cartable.migrate import upgrade
+from cartable.outbox import OutboxRow
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.joining.models import InvitationKind
@@ -22,18 +28,12 @@ from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.kit.ids import new_id
-from mdm.kit.migrate import upgrade
-from mdm.kit.outbox import OutboxRow
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 from mdm.protocol.commands.registry import build
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
 from mdm.queue.repository import QueueRepository
-from mdm.simulator import SimulatedTablet
-from mdm.simulator.identity import ReusedKeys
+from simulator import SimulatedTablet
+from simulator.identity import ReusedKeys
 
 
 def main() -> None:

@@ -16,23 +16,23 @@ from uuid import UUID
 from sqlalchemy import event
 
 from bench.__main__ import _database, _machine, _progress
+from cartable.clock import ManualClock
+from cartable.ids import new_id
+from cartable.migrate import upgrade
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime, Work
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places import service as places
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.places.rules import uai_letter
+from enrollment.rollover import applying, incoming_year, returns
+from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from enrollment.years import applying, coming, returns
-from enrollment.years import service as years
 from mdm.composition import compose
-from mdm.kit.clock import ManualClock
-from mdm.kit.ids import new_id
-from mdm.kit.migrate import upgrade
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime, Work
 from profiles import service as policy
-from profiles.bundles.overlap import overlap
-from profiles.layers.kinds import LayerKind
+from profiles.apps.licence_overlap import overlap
+from profiles.policy.kinds import LayerKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
@@ -70,7 +70,7 @@ def _town(folder: Path, url: str, count: int) -> None:
         runtime,
         "a passage brought up to date for a list of August",
         count,
-        lambda work: coming.prepare(work, SYSTEM, town_id, "2027-2028"),
+        lambda work: incoming_year.prepare(work, SYSTEM, town_id, "2027-2028"),
     )
     clock.advance(datetime(2027, 9, 1, 8, tzinfo=UTC) - clock.now())
     _parts(runtime, "apply", lambda work: applying.apply(work, SYSTEM, rollover.id))

@@ -17,6 +17,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from bench.__main__ import _database, _machine, _progress
+from cartable.ids import new_id
+from cartable.migrate import upgrade
+from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.people import demo
 from enrollment.people.exports import service as exports
 from enrollment.people.imports import service
@@ -24,11 +29,6 @@ from enrollment.people.imports.changes import Diff
 from enrollment.people.reading import read
 from enrollment.places import service as places
 from mdm.composition import compose
-from mdm.kit.ids import new_id
-from mdm.kit.migrate import upgrade
-from mdm.kit.scope import SYSTEM, Actor, Grant, Role
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 
 T = TypeVar("T")
 HEADER = "| act | lines | seconds | result |\n|---|---|---|---|"

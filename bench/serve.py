@@ -11,10 +11,10 @@ from pathlib import Path
 import uvicorn
 from sqlalchemy import Engine, event
 
+from cartable.settings import Settings
+from cartable.telemetry import configure_logging
 from enrollment.identity import tls
 from mdm.composition import compose
-from mdm.kit.settings import Settings
-from mdm.kit.telemetry import configure_logging
 from mdm.web import create_app
 
 

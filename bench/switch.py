@@ -17,27 +17,27 @@ from sqlalchemy import func, select
 from bench import fleet
 from bench.__main__ import _database, _machine, _progress, _settle
 from bench.serving import PUBLIC_URL, serving
+from cartable.migrate import upgrade
+from cartable.outbox import Topic
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.places.models import Town
 from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeclarativeState
-from mdm.kit.migrate import upgrade
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 from mdm.push.certificates import ensure_simulated_certificate
-from mdm.simulator import SimulatedTablet
-from mdm.simulator.device import Device, Enrolment
-from mdm.simulator.hardware import Hardware
-from mdm.simulator.profile import MdmSettings, Profile
 from mdm.worker.handlers import drain
-from profiles.modes import authoring
-from profiles.modes.kinds import Mode
-from profiles.modes.overrides import OverrideKind
-from profiles.repository import decide_again
+from profiles.effective.repository import decide_again
+from profiles.schedule import authoring
+from profiles.schedule.day_exceptions import OverrideKind
+from profiles.schedule.modes import Mode
+from simulator import SimulatedTablet
+from simulator.device import Device, Enrolment
+from simulator.hardware import Hardware
+from simulator.profile import MdmSettings, Profile
 
 _ALWAYS = [{"kind": "school", "from": "00:00", "to": "24:00"}]
 _WEEK = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), _ALWAYS)

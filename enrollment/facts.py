@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cartable.unit_of_work import Work
 from enrollment.places.models import Level
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit.work import Work
 
 
 @dataclass(frozen=True, slots=True)

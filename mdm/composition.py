@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mdm.kit.clock import Clock, SystemClock
-from mdm.kit.crypto import Keyring
-from mdm.kit.db import make_engine, use_keyring
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
+from cartable.clock import Clock, SystemClock
+from cartable.crypto import Keyring
+from cartable.database import make_engine, use_keyring
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 
 
 class MasterKeyMissing(RuntimeError):

@@ -9,48 +9,30 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
-from enrollment.joining.automated import routes as automated_routes
+from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
-from mdm.api import (
-    accounts,
-    assignment,
-    bulk,
-    bundles,
-    care,
-    carts,
-    custody,
-    desk,
-    endings,
-    errors,
-    filters,
-    incidents,
-    invitations,
-    layers,
-    missions,
-    organisation,
-    papers,
-    people,
-    places,
-    policy,
-    privacy,
-    reservations,
-    rhythm,
-    rights,
-    roster_exports,
-    rosters,
-    storage,
-    system,
-    tablets,
-    why,
-    years,
-)
+from mdm.api import errors
+from mdm.api.accounts import accounts, missions
+from mdm.api.apps import bundles
+from mdm.api.care import bulk_erases, care
+from mdm.api.effective import explanations
+from mdm.api.filters import filters
 from mdm.api.guard import Guard
+from mdm.api.joining import ade, apple_school_manager, invitations, reservations
+from mdm.api.people import people, roster_exports, rosters
+from mdm.api.places import places
+from mdm.api.policy import layers, policy
+from mdm.api.privacy import privacy, rights
+from mdm.api.rollover import rollovers
+from mdm.api.schedule import schedule
+from mdm.api.system import system
+from mdm.api.tablets import approvals, carts, custody, desk, documents, incidents, storage, tablets
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import ChannelEndpoint, DeviceDoor
-from mdm.kit.work import Runtime
 from mdm.push.certificates import active_topic
 
 _DESCRIPTION = (
@@ -64,25 +46,25 @@ _ROUTERS = (
     roster_exports,
     rosters,
     invitations,
-    assignment,
+    ade,
     reservations,
-    organisation,
+    apple_school_manager,
     tablets,
-    why,
+    explanations,
     bundles,
     policy,
     filters,
     layers,
-    rhythm,
+    schedule,
     care,
-    bulk,
+    bulk_erases,
     custody,
     incidents,
-    endings,
+    approvals,
     carts,
     desk,
-    papers,
-    years,
+    documents,
+    rollovers,
     storage,
     privacy,
     rights,
@@ -123,11 +105,15 @@ def _worker(runtime: Runtime) -> Any:
 
 
 def _console(app: FastAPI) -> None:
-    from mdm.console import api_docs, desk_papers, erasing, holding, pages, rosters, year_classes, years
-    from mdm.console import desk as desk_pages
+    from mdm.console import api_docs
+    from mdm.console.care import bulk_erases
     from mdm.console.frame import assets, install
+    from mdm.console.people import rosters
+    from mdm.console.rollover import rollovers, school_classes
+    from mdm.console.tablets import desk as desk_pages
+    from mdm.console.tablets import desk_documents, holding, pages
 
-    for chapter in (pages, holding, api_docs, desk_papers, desk_pages, rosters, years, year_classes, erasing):
+    for chapter in (pages, holding, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
         app.include_router(chapter.router)
     install(app)
     app.mount("/console/assets", assets)

@@ -7,8 +7,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import JSON, Connection, TypeDecorator, text
 
-from mdm.kit.db import make_engine
-from mdm.kit.settings import Settings
+from cartable.database import make_engine
+from cartable.settings import Settings
 from mdm.tables import metadata
 
 _ADVISORY_LOCK = 0x0CA27AB1E

@@ -8,23 +8,23 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+from cartable import audit
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit import audit
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
-from profiles.bundles import licences
-from profiles.bundles.models import App, AppBundle, BundleGrant, GrantStanding
-from profiles.bundles.rules import GRANTABLE
+from profiles.apps import licences
+from profiles.apps.models import App, AppBundle, BundleGrant, GrantStanding
+from profiles.apps.rules import GRANTABLE
 from profiles.catalog.composites import vocabulary
+from profiles.effective.repository import PolicyRepository, decide_again
 from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, LicencesShort, ListTooLong
 from profiles.filters.models import WebFilter
 from profiles.filters.rules import MAX_BUILT_IN
-from profiles.layers.errors import BadTarget
-from profiles.layers.floor import DEFAULT_FLOOR
-from profiles.layers.kinds import LayerKind
-from profiles.layers.models import TownFloor
-from profiles.layers.places import check_target, tablets_of
-from profiles.repository import PolicyRepository, decide_again
+from profiles.policy.baseline import DEFAULT_FLOOR
+from profiles.policy.errors import BadTarget
+from profiles.policy.kinds import LayerKind
+from profiles.policy.models import TownFloor
+from profiles.policy.places import check_target, tablets_of
 
 MAX_HOSTS = MAX_BUILT_IN
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from mdm.kit.clock import ManualClock
-from mdm.kit.crypto import Keyring
-from mdm.kit.db import use_keyring
-from mdm.kit.postgres import PostgresServer
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
+from cartable.clock import ManualClock
+from cartable.crypto import Keyring
+from cartable.database import use_keyring
+from cartable.embedded_postgres import PostgresServer
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from tests.support import databases
 
 KEYRING = Keyring(b"only for tests, 32 bytes at least")

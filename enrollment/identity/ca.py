@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
+from cartable import audit
+from cartable.scope import SYSTEM, Actor
+from cartable.unit_of_work import Work
 from enrollment.identity.errors import BadAuthority
 from enrollment.identity.models import CertificateAuthority
 from enrollment.identity.repository import IdentityRepository
-from mdm.kit import audit
-from mdm.kit.scope import SYSTEM, Actor
-from mdm.kit.work import Work
 
 #: The expiry of any certificate of the chain loses every tablet at once.
 LIFE = timedelta(days=20 * 365)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mdm.kit.errors import Invalid, NotFound, Refusal
-from mdm.kit.words import Words
+from cartable.errors import Invalid, NotFound, Refusal
+from cartable.i18n import Words
 
 
 class Distrust(StrEnum):

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
+from cartable.unit_of_work import Work
 from enrollment.identity import tls
-from mdm.kit.work import Work
 
 
 def sign_profile(work: Work, profile: bytes) -> bytes:

@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cartable import audit
+from cartable.scope import SYSTEM, Actor
+from cartable.unit_of_work import Work
 from enrollment.identity import keys
 from enrollment.identity.ca import BACKDATE, Authority, authorities, ensure_authority, import_authority
 from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
@@ -26,9 +29,6 @@ from enrollment.identity.models import (
     ScepChallenge,
 )
 from enrollment.identity.repository import IdentityRepository
-from mdm.kit import audit
-from mdm.kit.scope import SYSTEM, Actor
-from mdm.kit.work import Work
 
 __all__ = ["Authority", "authorities", "ensure_authority", "import_authority", "issue", "new_challenge", "redeem", "revoke"]
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cartable.settings import Settings
+from cartable.unit_of_work import Work
 from enrollment.identity.ca import BACKDATE, make_ca
-from mdm.kit.settings import Settings
-from mdm.kit.work import Work
 
 #: Apple refuses server certificates that live longer than 825 days, and public ones longer than 398.
 SERVER_LIFE = timedelta(days=397)

@@ -13,10 +13,10 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from cartable.unit_of_work import Runtime, Work
 from enrollment.identity.ca import Authority, authorities
 from enrollment.identity.errors import Distrust, UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
-from mdm.kit.work import Runtime, Work
 
 #: How long a revocation made by another process may go unseen, in seconds.
 STALE_AFTER = 5.0

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cartable.errors import Refusal
+from cartable.i18n import Language, preferred_language
+from cartable.ids import normalise_code
+from cartable.unit_of_work import Runtime, Work
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles, service, words
-from mdm.kit.errors import Refusal
-from mdm.kit.ids import normalise_code
-from mdm.kit.words import Language, preferred_language
-from mdm.kit.work import Runtime, Work
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mdm.kit.errors import Conflict, NotFound, Refusal
-from mdm.kit.words import Words
+from cartable.errors import Conflict, NotFound, Refusal
+from cartable.i18n import Words
 
 _ASK = Words(
     fr="Demandez une nouvelle invitation à l'école ou à la mairie.", en="Ask the school or the town for a new invitation."

@@ -9,8 +9,8 @@ from typing import Any
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from cartable.settings import Settings
 from enrollment.identity.models import IdentityPath
-from mdm.kit.settings import Settings
 
 IDENTIFIER = "fr.cartable.enrolment"
 #: P-384 is the largest curve of the Secure Enclave; every tablet that attests has it.

@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
+from cartable.ids import new_id
+from cartable.settings import Acme
+from cartable.unit_of_work import Work
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.identity.models import ChallengePurpose, IdentityPath
 from enrollment.joining import identity_payloads
 from enrollment.joining.models import Invitation
-from mdm.kit.ids import new_id
-from mdm.kit.settings import Acme
-from mdm.kit.work import Work
 
 IDENTIFIER = identity_payloads.IDENTIFIER
 #: Every right of the MDM payload: one cannot be added later without enrolling again.

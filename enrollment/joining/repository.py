@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor, Permission
 from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets.models import Cart, CartSlot, Loan
-from mdm.kit.scope import Actor, Permission
 
 
 class InvitationRepository:

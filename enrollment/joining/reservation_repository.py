@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import Row, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor, Permission
 from enrollment.joining.models import Reservation
 from enrollment.joining.targets import Target
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import GONE
-from mdm.kit.scope import Actor, Permission
 
 
 class ReservationRepository:

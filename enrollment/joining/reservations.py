@@ -7,6 +7,11 @@ from uuid import UUID
 
 import structlog
 
+from cartable import audit
+from cartable.errors import Conflict, Invalid
+from cartable.outbox import Topic
+from cartable.scope import SYSTEM, Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.joining.errors import NotReservable
 from enrollment.joining.models import InvitationKind, Reservation
 from enrollment.joining.reservation_repository import ReservationRepository
@@ -17,11 +22,6 @@ from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import NotWiped, TabletNotFound
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit import audit
-from mdm.kit.errors import Conflict, Invalid
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import SYSTEM, Actor, Permission
-from mdm.kit.work import Work
 
 log = structlog.get_logger()
 #: Not with anybody yet. What a bench has prepared or holds in stock may be reserved too, until it enrols.

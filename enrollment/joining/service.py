@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.ids import normalise_code, short_code
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.joining.errors import InvitationExpired, InvitationUnknown, InvitationUsedUp
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
 from enrollment.joining.targets import InvitationSpec, targets_of
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.ids import normalise_code, short_code
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 MAX_DAYS = 90
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from cartable.errors import Invalid, NotFound
+from cartable.unit_of_work import Work
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.repository import InvitationRepository
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.work import Work
 
 Target = dict[str, UUID | None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mdm.kit.words import Language, Words
+from cartable.i18n import Language, Words
 
 LANDING = {
     "title": Words(fr="Inscrire cette tablette", en="Enrol this tablet"),

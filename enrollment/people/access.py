@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
-from mdm.kit.scope import Actor
-from mdm.kit.work import Work
 
 
 def note(work: Work, actor: Actor, pupils: Iterable[Pupil], kind: AccessKind) -> None:

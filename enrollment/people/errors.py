@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mdm.kit.errors import Conflict, Forbidden, Invalid, NotFound
-from mdm.kit.words import Words
+from cartable.errors import Conflict, Forbidden, Invalid, NotFound
+from cartable.i18n import Words
 
 
 class ImportNotFound(NotFound):

@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.ids import new_id
 from enrollment.places.models import Level
-from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
-from mdm.kit.ids import new_id
 
 
 class PupilState(StrEnum):

@@ -11,6 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor, Permission
 from enrollment.people.models import (
     AssignmentKind,
     Guardian,
@@ -25,7 +26,6 @@ from enrollment.people.models import (
 )
 from enrollment.places.models import SchoolClass
 from enrollment.tablets.models import Loan, Tablet
-from mdm.kit.scope import Actor, Permission
 
 #: Rows of one statement: SQLite takes 32 766 parameters.
 AT_ONCE = 500

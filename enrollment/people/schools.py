@@ -7,6 +7,11 @@ from datetime import date, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.ids import new_id
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access
 from enrollment.people.imports.changes import name_hash
 from enrollment.people.models import (
@@ -25,11 +30,6 @@ from enrollment.people.repository import PeopleRepository
 from enrollment.people.rules import LONGEST_SUBSTITUTE, holds_on, is_due_back
 from enrollment.places.models import School, Town
 from enrollment.places.repository import PlaceRepository
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.ids import new_id
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import NotFound
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access
 from enrollment.people.files.cells import label_key
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
-from mdm.kit import audit
-from mdm.kit.errors import NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 MAX_FOUND = 50
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, TownOwned
-from mdm.kit.ids import new_id
+from cartable.database import Base, TownOwned
+from cartable.ids import new_id
 
 
 class Level(StrEnum):

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
-from mdm.kit.scope import Actor
 
 
 class PlaceRepository:

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from cartable import audit
+from cartable.errors import Conflict, Invalid, NotFound
+from cartable.i18n import Words
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
-from mdm.kit import audit
-from mdm.kit.errors import Conflict, Invalid, NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Words
-from mdm.kit.work import Work
 
 
 class BadUai(Invalid):

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor
 from enrollment.tablets.models import Cart, CartSlot, Tablet
-from mdm.kit.scope import Actor
 
 
 class CartRepository:

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import NotFound
+from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.places.models import School
-from enrollment.tablets import custody, reaching, service
+from enrollment.tablets import custody, lookup, service
 from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet
 from enrollment.tablets.models import Cart, CartSlot, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE, UNPLACED
-from mdm.kit import audit
-from mdm.kit.errors import NotFound
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 MOST_SLOTS = 60
 
@@ -66,7 +66,7 @@ def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tabl
     Raises `CartNotFound`, `UnknownScan`, `NotFree`, `NotWiped`, `PupilHasTablet`, `OnHold`.
     """
     slot = _slot(work, actor, cart_id, number)
-    tablet = reaching.scanned(work, actor, slot.town_id, scan)
+    tablet = lookup.scanned(work, actor, slot.town_id, scan)
     if slot.tablet_id == tablet.id:
         return tablet
     repository = TabletRepository(work.session)

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people.models import Pupil, PupilState
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
@@ -23,11 +28,6 @@ from enrollment.tablets.models import AccessoryKind, Agreement, Condition, Loan,
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE, IN_HAND
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 
 @dataclass(frozen=True, slots=True)

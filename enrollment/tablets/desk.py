@@ -10,19 +10,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
+from cartable.errors import NotFound
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
-from enrollment.tablets import custody, incidents, preparing, reaching, service
+from enrollment.tablets import custody, incidents, inventory, lookup, service
 from enrollment.tablets.custody import Handing
+from enrollment.tablets.idempotency import NOBODY, once
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet, TabletState
-from enrollment.tablets.once import NOBODY, once
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import read_scan
-from mdm.kit.errors import NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 Answer = dict[str, Any]
 #: A return campaign is over after so long.
@@ -35,7 +35,7 @@ def bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, serial: str
     def act() -> Answer:
         known = TabletRepository(work.session).scanned(actor, town_id, read_scan(serial))
         again = known is not None and known.state is TabletState.PREPARED
-        return {"act": "bench", "again": again, **_told(preparing.bench(work, actor, town_id, serial, tag))}
+        return {"act": "bench", "again": again, **_told(inventory.bench(work, actor, town_id, serial, tag))}
 
     actor.require(Permission.HANDLE, town_id)
     return once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, act)
@@ -45,7 +45,7 @@ def hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: s
     """One child at the table. Raises what `custody.hand_over` raises."""
 
     def act() -> Answer:
-        tablet = reaching.scanned(work, actor, town_id, scan)
+        tablet = lookup.scanned(work, actor, town_id, scan)
         loan = custody.hand_over(work, actor, tablet, pupil_id, said)
         return {"act": "hand_over", **_told(tablet), "loan_id": str(loan.id), "pupil_id": str(pupil_id)}
 
@@ -61,7 +61,7 @@ def swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, first: str, 
     """Two scans: two children keep what they hold. Raises what `custody.swap` raises."""
 
     def act() -> Answer:
-        pair = [reaching.scanned(work, actor, town_id, scan) for scan in (first, second)]
+        pair = [lookup.scanned(work, actor, town_id, scan) for scan in (first, second)]
         loans = custody.swap(work, actor, *pair, to_confirm=True)
         return {"act": "swap", "tablets": [_told(tablet) for tablet in pair], "loans": [str(loan.id) for loan in loans]}
 
@@ -75,7 +75,7 @@ def take_back(
     tablet = service.get(work, actor, tablet_id)
 
     def act() -> Answer:
-        return _back(work, actor, reaching.held(work, actor, tablet_id), condition, back)
+        return _back(work, actor, lookup.held(work, actor, tablet_id), condition, back)
 
     asked = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
     return once(work, actor, tablet.town_id, request_id, asked, act)
@@ -87,7 +87,7 @@ def take_back_scanned(
     """A return at the table: one scan, and what came back with it. Raises what `custody.take_back` raises."""
 
     def act() -> Answer:
-        return _back(work, actor, reaching.scanned(work, actor, town_id, scan), condition, back)
+        return _back(work, actor, lookup.scanned(work, actor, town_id, scan), condition, back)
 
     asked = {"act": "return", "scan": scan, "condition": condition.value, "back": sorted(back)}
     return once(work, actor, town_id, request_id, asked, act)
@@ -107,8 +107,8 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
     """
 
     def act() -> Answer:
-        broken = reaching.scanned(work, actor, town_id, scan)
-        spare = reaching.scanned(work, actor, town_id, loaner) if loaner else None
+        broken = lookup.scanned(work, actor, town_id, scan)
+        spare = lookup.scanned(work, actor, town_id, loaner) if loaner else None
         incident = incidents.break_(work, actor, broken, told)
         if spare is not None:
             incidents.lend_loaner(work, actor, broken, spare)
@@ -126,7 +126,7 @@ def store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, 
     def act() -> Answer:
         return {
             "act": "store",
-            **_told(preparing.move(work, actor, reaching.scanned(work, actor, town_id, scan), state, "at the desk")),
+            **_told(inventory.move(work, actor, lookup.scanned(work, actor, town_id, scan), state, "at the desk")),
         }
 
     return once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, act)

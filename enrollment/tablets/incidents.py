@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from cartable import audit
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
 from enrollment.tablets import custody, service
 from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
 from enrollment.tablets.models import Cause, Incident, IncidentKind, Loan, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import FREE
-from mdm.kit import audit
-from mdm.kit.scope import Actor
-from mdm.kit.work import Work
 
 #: Back from repair, and with a child again before anybody settled the breakage.
 _LENT_ANEW = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE})

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
-from mdm.kit.ids import new_id
+from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.ids import new_id
 
 
 class TabletState(StrEnum):

@@ -9,19 +9,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Select
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.i18n import Language
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, Town
-from enrollment.tablets import desk, papers
+from enrollment.tablets import desk, documents
+from enrollment.tablets.documents import Heading, Label, Line, Sheet
 from enrollment.tablets.models import Agreement, Loan, Tablet
-from enrollment.tablets.papers import Heading, Label, Line, Sheet
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.words import STATES
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Language
-from mdm.kit.work import Work
 
 #: What a scanner reads from a child's sheet at the table, before the child's number. Opens nothing by itself.
 SHEET_CODE = "CARTABLE-P-"
@@ -41,31 +41,31 @@ def labels_of_order(work: Work, actor: Actor, town_id: UUID, reference: str) -> 
 
 def labels_of(work: Work, actor: Actor, town_id: UUID, tablet_ids: Sequence[UUID]) -> bytes:
     """The labels of chosen tablets. What is not in the town or not in reach has none. Raises `Invalid`."""
-    if len(tablet_ids) > papers.MOST_LABELS:
-        raise Invalid(field="tablet_ids", maximum=papers.MOST_LABELS)
+    if len(tablet_ids) > documents.MOST_LABELS:
+        raise Invalid(field="tablet_ids", maximum=documents.MOST_LABELS)
     return _labels(work, actor, town_id, TabletRepository(work.session).among(tablet_ids))
 
 
 def handover_sheets(work: Work, actor: Actor, class_id: UUID, language: Language) -> bytes:
     """The class list and a sheet for each pupil. Raises `NotFound`, `Forbidden`, `Invalid` (nobody)."""
     heading, rows = _table(work, actor, class_id, "handover_sheets")
-    return papers.handover_sheets(heading, _sheets(rows), language)
+    return documents.handover_sheets(heading, _sheets(rows), language)
 
 
 def return_slips(work: Work, actor: Actor, class_id: UUID, language: Language) -> bytes:
     """A slip for each pupil of a class who has a tablet. Raises `NotFound`, `Forbidden`, `Invalid` (nobody)."""
     heading, rows = _table(work, actor, class_id, "return_slips")
-    return papers.return_slips(heading, [s for s in _sheets(rows) if s.tag], language)
+    return documents.return_slips(heading, [s for s in _sheets(rows) if s.tag], language)
 
 
 def delivery_list(work: Work, actor: Actor, town_id: UUID, reference: str, language: Language) -> bytes:
     """The tablets of an order, to tick off. Raises `Invalid` (none)."""
     town = _town(work, actor, town_id)
     repository = TabletRepository(work.session)
-    found = repository.of_tags(actor, town_id, repository.of_order(town_id, reference), papers.MOST_LINES)
+    found = repository.of_tags(actor, town_id, repository.of_order(town_id, reference), documents.MOST_LINES)
     audit.record(work, actor, "paper.delivery", "town", town_id, town_id=town_id, reference=reference[:60], count=len(found))
     lines = [Line(row.tag, row.serial, STATES[row.state].say(language)) for row in found]
-    return papers.delivery_list(town.name, reference, lines, _today(work, town), language)
+    return documents.delivery_list(town.name, reference, lines, _today(work, town), language)
 
 
 def orders(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, int]]:
@@ -75,11 +75,11 @@ def orders(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, in
 
 def _labels(work: Work, actor: Actor, town_id: UUID, chosen: Select[UUID]) -> bytes:
     town = _town(work, actor, town_id, whole=False)
-    found = TabletRepository(work.session).of_tags(actor, town_id, chosen, papers.MOST_LABELS + 1)
+    found = TabletRepository(work.session).of_tags(actor, town_id, chosen, documents.MOST_LABELS + 1)
     audit.record(work, actor, "paper.labels", "town", town_id, town_id=town_id, count=len(found))
     address = work.settings.public_url
     wanted = [Label(row.tag, row.serial, f"{address}/t/{row.tag}") for row in found]
-    return papers.labels(town.name, town.support_phone or "", wanted, _today(work, town))
+    return documents.labels(town.name, town.support_phone or "", wanted, _today(work, town))
 
 
 def _table(work: Work, actor: Actor, class_id: UUID, paper: str) -> tuple[Heading, list[TableRow]]:

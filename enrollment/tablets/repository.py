@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session, aliased
 
+from cartable.database import EnumText, Utc
+from cartable.scope import Actor, Permission
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
 from enrollment.tablets.models import (
@@ -25,8 +27,6 @@ from enrollment.tablets.models import (
     TabletState,
 )
 from enrollment.tablets.rules import IN_HAND
-from mdm.kit.db import EnumText, Utc
-from mdm.kit.scope import Actor, Permission
 
 InClass = aliased(Pupil)
 

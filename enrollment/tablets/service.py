@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
+from cartable import audit
+from cartable.outbox import Topic
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
 from enrollment.people.models import Pupil
 from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import GONE, UNPACKED, may_become, next_tag, way
-from mdm.kit import audit
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import Actor
-from mdm.kit.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cartable.i18n import Words
 from enrollment.tablets.models import AccessoryKind, Cause, Condition, TabletState
-from mdm.kit.words import Words
 
 STATES: dict[TabletState, Words] = {
     TabletState.PREPARED: Words(fr="préparée", en="prepared"),

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.scope import Actor, Grant, Permission, Role
+from cartable.unit_of_work import Work
 from mdm.accounts.errors import TooLong
 from mdm.accounts.models import Account, Mission
 from mdm.accounts.repository import AccountRepository
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.scope import Actor, Grant, Permission, Role
-from mdm.kit.work import Work
 
 LONGEST_DAYS = 31
 

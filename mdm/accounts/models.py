@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, TownOwned, Utc
-from mdm.kit.ids import new_id
-from mdm.kit.scope import Role
+from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.ids import new_id
+from cartable.scope import Role
 
 
 class Account(Base):

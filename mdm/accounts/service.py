@@ -9,6 +9,10 @@ from uuid import UUID, uuid4
 
 import jwt
 
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.scope import SYSTEM, Actor, Grant, Permission, Role
+from cartable.unit_of_work import Work
 from enrollment.places.models import School
 from mdm.accounts import missions
 from mdm.accounts.errors import (
@@ -23,10 +27,6 @@ from mdm.accounts.errors import (
 from mdm.accounts.models import Account, AccountGrant
 from mdm.accounts.passwords import NOBODY, Strangers, hashed, lock_after, matches
 from mdm.accounts.repository import AccountRepository
-from mdm.kit import audit
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.scope import SYSTEM, Actor, Grant, Permission, Role
-from mdm.kit.work import Work
 
 FIRST_LOGIN = "admin"
 _ALGORITHM = "HS256"

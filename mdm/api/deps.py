@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from cartable.scope import Actor
+from cartable.unit_of_work import Runtime, Work
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import NotSignedIn
 from mdm.accounts.models import Account
-from mdm.kit.scope import Actor
-from mdm.kit.work import Runtime, Work
 
 _bearer = HTTPBearer(auto_error=False, description="The token of `POST /api/v1/sign-in`.")
 

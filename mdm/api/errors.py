@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from mdm.kit.errors import Invalid, Refusal
-from mdm.kit.words import preferred_language
+from cartable.errors import Invalid, Refusal
+from cartable.i18n import preferred_language
 
 log = structlog.get_logger()
 TYPE = "application/problem+json"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID
 
-from enrollment.tablets import incidents, pairs, preparing, reaching
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from enrollment.tablets import approvals, incidents, inventory, lookup
 from enrollment.tablets.incidents import Account
 from enrollment.tablets.models import Incident, PairAct, PairRequest, Tablet
-from mdm.care.ordering import hold
-from mdm.channel.enrolling import retire as retire_channels
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
+from mdm.care.command_helpers import hold
+from mdm.channel.authenticate import retire as retire_channels
 
 
 def report_breakage(work: Work, actor: Actor, tablet_id: UUID, account: Account) -> Incident:
@@ -26,7 +26,7 @@ def report_theft(work: Work, actor: Actor, tablet_id: UUID, receipt_number: str,
 
 def ask_pair(work: Work, actor: Actor, tablet_id: UUID, act: PairAct, reason: str) -> PairRequest:
     """Ask for an act of two people. Raises `Forbidden`."""
-    return pairs.ask(work, actor, hold(work, actor, tablet_id, Permission.CARE), act, reason)
+    return approvals.ask(work, actor, hold(work, actor, tablet_id, Permission.CARE), act, reason)
 
 
 def dispose(work: Work, actor: Actor, tablet_id: UUID, *, wipe_proof: str, waste_slip: str) -> Tablet:
@@ -34,6 +34,6 @@ def dispose(work: Work, actor: Actor, tablet_id: UUID, *, wipe_proof: str, waste
 
     Raises what `preparing.dispose` raises.
     """
-    tablet = preparing.dispose(work, actor, reaching.held(work, actor, tablet_id), wipe_proof=wipe_proof, waste_slip=waste_slip)
+    tablet = inventory.dispose(work, actor, lookup.held(work, actor, tablet_id), wipe_proof=wipe_proof, waste_slip=waste_slip)
     retire_channels(work, tablet.id)
     return tablet

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, SealedText, TownOwned, Utc
-from mdm.kit.ids import new_id
+from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.ids import new_id
 
 
 class LostCase(TownOwned, Base):

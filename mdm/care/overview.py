@@ -10,6 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from cartable.audit import AuditEvent
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
 from enrollment.identity.service import goes_silent_on, is_attested
 from enrollment.people import access
 from enrollment.people.models import AccessKind
@@ -20,14 +23,11 @@ from mdm.care.models import LostCase
 from mdm.care.overview_repository import Filter, OverviewRepository, TabletRow
 from mdm.care.repository import CareRepository
 from mdm.devices.models import DeviceEnrollment, PushTarget
-from mdm.kit.audit import AuditEvent
-from mdm.kit.scope import Actor
-from mdm.kit.work import Work
 from mdm.queue import service as queue
 from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.bundles.models import App
-from profiles.modes.kinds import Mode
+from profiles.apps.models import App
+from profiles.schedule.modes import Mode
 
 
 def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:

@@ -10,15 +10,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 
+from cartable.audit import AuditEvent
+from cartable.errors import Invalid
+from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, Heartbeat, PushTarget
-from mdm.kit.audit import AuditEvent
-from mdm.kit.errors import Invalid
-from mdm.kit.scope import Actor
 from mdm.reconcile.models import AppState, TabletApp
-from profiles.modes.models import TabletMode
+from profiles.schedule.models import TabletMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from cartable.audit import AuditEvent
+from cartable.scope import Actor, Permission
 from mdm.care.models import LostCase, PositionRequest
-from mdm.kit.audit import AuditEvent
-from mdm.kit.scope import Actor, Permission
 from mdm.queue.models import SafetySwitch
 
 

@@ -12,16 +12,16 @@ from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from cartable import audit
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.facts import facts_for
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
 from mdm.care.storage_repository import StorageRepository
-from mdm.kit import audit
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
-from profiles.modes.service import read_said
+from profiles.schedule.service import read_said
 
 #: What may be put away by an act in bulk. One that is absent or was found is looked at by a person.
 PUT_AWAY = frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.REPAIRED, S.RETURNED})

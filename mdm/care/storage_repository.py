@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor, Permission
 from enrollment.tablets.models import CartSlot, Loan, Tablet, TabletState
 from mdm.devices.models import DeviceEnrollment, Heartbeat
-from mdm.kit.scope import Actor, Permission
 
 
 class StorageRepository:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import structlog
 
+from cartable.database import lookup_engine
+from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedBodies
-from mdm.channel.conversation import Conversation
+from mdm.channel.connect_batch import Conversation
 from mdm.channel.messages import FAILED, ChannelRequest, Reply
-from mdm.kit.db import lookup_engine
-from mdm.kit.work import Runtime
 
 log = structlog.get_logger()
 MAX_BATCH = 256

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from cartable.outbox import Topic
+from cartable.unit_of_work import Work
 from mdm.channel.messages import EMPTY, JSON, Reply
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
-from mdm.kit.outbox import Topic
-from mdm.kit.work import Work
 from mdm.protocol import ddm
 from mdm.protocol.checkin import DeclarativeManagement
 from mdm.protocol.errors import BadMessage
-from profiles.modes.kinds import Mode
 from profiles.render.declarations import PROPERTIES, Declaration, properties
+from profiles.schedule.modes import Mode
 
 PROFILE = b"application/x-apple-aspen-config"
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.batcher import Batcher
 from mdm.channel.declarative import PROFILE
@@ -15,7 +16,6 @@ from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.identity import Verifier
 from mdm.channel.messages import FAILED, ChannelRequest, Reply, refused
 from mdm.channel.repository import ChannelRepository
-from mdm.kit.work import Runtime
 from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
 from mdm.protocol.connect import is_checkin, parse_connect

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enrollment.joining.assignment.service import MANAGED_ACCOUNTS, managed_account_token
+from cartable import audit
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Work
+from enrollment.joining.ade.service import MANAGED_ACCOUNTS, managed_account_token
 from mdm.channel import declarative
-from mdm.channel.enrolling import authenticate, check_out, token_update
+from mdm.channel.authenticate import authenticate, check_out, token_update
 from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.identity import take_over
 from mdm.channel.messages import EMPTY, UNRECOGNIZED, Reply
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.kit import audit
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Work
 from mdm.protocol import checkin as c
 from mdm.protocol import plist
 

@@ -7,14 +7,14 @@ from datetime import datetime
 from ipaddress import ip_address
 from uuid import UUID
 
+from cartable.settings import Settings
+from cartable.unit_of_work import Work
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.verifier import TrustStore, describe
 from mdm.channel.errors import ChannelRefusal, Refused
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment
-from mdm.kit.settings import Settings
-from mdm.kit.work import Work
 from mdm.protocol.certificate_header import certificate_from_header
 from mdm.protocol.cms import verify_detached
 from mdm.protocol.errors import BadSignature

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, BigKey, Utc
+from cartable.database import Base, BigKey, Utc
 
 
 class ChannelNote(Base):

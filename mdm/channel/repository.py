@@ -12,15 +12,15 @@ from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.bulk_params import parameters, table_of
+from cartable.database import Utc
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat, PushTarget
-from mdm.kit.db import Utc
-from mdm.kit.sets import parameters, table_of
-from mdm.queue.hot import BEGINNING, FIRST_OPEN, Candidate
+from mdm.queue.batch_statements import BEGINNING, FIRST_OPEN, Candidate
 from mdm.queue.models import CommandState
-from profiles.models import Artefact, DeclarationSet
+from profiles.effective.models import Artefact, DeclarationSet
 
 _ASKED = {"channel_key": "text", "print": "text"}
 #: Who speaks, and what waits for them: the answer to an idle tablet in one statement.

@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mdm.kit.crypto import Keyring
-from mdm.kit.db import make_engine, use_keyring
-from mdm.kit.migrate import check, downgrade, upgrade
-from mdm.kit.postgres import PostgresServer, find_binaries
+from cartable.crypto import Keyring
+from cartable.database import make_engine, use_keyring
+from cartable.embedded_postgres import PostgresServer, find_binaries
+from cartable.migrate import check, downgrade, upgrade
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = ROOT / "docs" / "openapi.json"

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime
 from enrollment.people import demo
 from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Level
 from enrollment.places.repository import PlaceRepository
-from enrollment.tablets import carts, preparing
+from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Runtime
 from profiles import service as policy
-from profiles.layers import service as layers
-from profiles.layers.kinds import LayerKind
-from profiles.modes import authoring
-from profiles.modes.repository import ModeRepository
+from profiles.policy import service as layers
+from profiles.policy.kinds import LayerKind
+from profiles.schedule import authoring
+from profiles.schedule.repository import ModeRepository
 
 APPS = (
     ("Pages", "com.apple.Pages", 361309726),
@@ -78,10 +78,10 @@ def _desk(runtime: Runtime, town_id: UUID) -> None:
     with runtime.work() as work:
         if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
             return
-        preparing.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
-        prepared = [preparing.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
+        inventory.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
+        prepared = [inventory.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
         for tablet in prepared:
-            preparing.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
+            inventory.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
         school = places.schools(work, SYSTEM, town_id)[0]
         cart = carts.make(work, SYSTEM, school.id, "Chariot 1", 15)
         for number, tablet in enumerate(prepared[-IN_CART:], start=1):

@@ -11,15 +11,15 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from cartable.scope import SYSTEM
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime, Work
 from enrollment.joining import service as joining
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, Town
 from mdm.composition import compose
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime, Work
 
 
 def free_port() -> int:
@@ -78,7 +78,7 @@ class DemoFleet:
         ca = settings.secrets_dir / "tls-ca.pem"
         push = ["--push", f"localhost:{self.ports[1]}"] if self.simulated_push else []
         self._run(
-            "mdm.simulator", "--url", settings.public_url, "--codes-file", str(codes), "--ca", str(ca), *push,
+            "simulator", "--url", settings.public_url, "--codes-file", str(codes), "--ca", str(ca), *push,
             "--state-file", str(state), "--behaviour", "normal", "--reuse-keys", "4", "--quiet",
         )  # fmt: skip
 
@@ -134,7 +134,7 @@ def simulate(count: int) -> int:
     command = [
         sys.executable,
         "-m",
-        "mdm.simulator",
+        "simulator",
         "--url",
         url,
         "--code",

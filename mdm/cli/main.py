@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mdm.kit.errors import Refusal
-from mdm.kit.words import Language
+from cartable.errors import Refusal
+from cartable.i18n import Language
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,9 +66,9 @@ def _beat(_parsed: argparse.Namespace) -> int:
 
 
 def _migrate(_parsed: argparse.Namespace) -> int:
+    from cartable.migrate import upgrade
+    from cartable.settings import Settings
     from mdm.composition import compose
-    from mdm.kit.migrate import upgrade
-    from mdm.kit.settings import Settings
 
     settings = Settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -84,8 +84,8 @@ def _simulate(parsed: argparse.Namespace) -> int:
 
 def _push(act: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
     def run(parsed: argparse.Namespace) -> int:
+        from cartable.settings import Settings
         from mdm.composition import compose
-        from mdm.kit.settings import Settings
 
         with compose(Settings()).work() as work:
             act(work, parsed)
@@ -95,14 +95,14 @@ def _push(act: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
 
 
 def _csr(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.kit.scope import SYSTEM
+    from cartable.scope import SYSTEM
     from mdm.push.certificates import create_csr
 
     print(create_csr(work, SYSTEM, parsed.email).decode())  # type: ignore[arg-type]
 
 
 def _import(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.kit.scope import SYSTEM
+    from cartable.scope import SYSTEM
     from mdm.push.certificates import import_certificate
 
     key = parsed.key.read_bytes() if parsed.key else None

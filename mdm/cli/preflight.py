@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from cartable.settings import Settings
 from enrollment.identity.acme.attestation import roots_in
-from mdm.kit.settings import Settings
 
 
 class CannotStart(Exception):

@@ -6,13 +6,13 @@ import sys
 
 import uvicorn
 
+from cartable.settings import Settings
+from cartable.telemetry import configure_logging
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.channel.endpoint import DeviceDoor
 from mdm.cli import preflight
 from mdm.composition import compose
-from mdm.kit.settings import Settings
-from mdm.kit.telemetry import configure_logging
 from mdm.web import create_app
 
 

@@ -12,6 +12,10 @@ from typing import Any
 
 import uvicorn
 
+from cartable.migrate import upgrade
+from cartable.settings import Settings
+from cartable.telemetry import configure_logging
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
@@ -19,10 +23,6 @@ from mdm.cli import banner, preflight
 from mdm.cli.demo import load_demo
 from mdm.cli.demo_fleet import DemoFleet
 from mdm.composition import compose
-from mdm.kit.migrate import upgrade
-from mdm.kit.settings import Settings
-from mdm.kit.telemetry import configure_logging
-from mdm.kit.work import Runtime
 from mdm.push import service as push
 from mdm.web import create_app
 

@@ -23,6 +23,10 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
+from cartable.errors import Forbidden, Invalid, NotFound, Refusal
+from cartable.i18n import Language, Words, preferred_language
+from cartable.scope import PERMISSIONS, Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.accounts import service as accounts
@@ -30,10 +34,6 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.errors import problem
 from mdm.console.words import page
-from mdm.kit.errors import Forbidden, Invalid, NotFound, Refusal
-from mdm.kit.scope import PERMISSIONS, Actor, Permission
-from mdm.kit.words import Language, Words, preferred_language
-from mdm.kit.work import Work
 
 _HERE = Path(__file__).parent
 COOKIE, LANGUAGE = "cartable", "cartable-lang"

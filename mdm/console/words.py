@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mdm.kit.words import Language, Words
+from cartable.i18n import Language, Words
 from mdm.reconcile.models import AppReason
-from profiles.modes.kinds import Mode
+from profiles.schedule.modes import Mode
 
 PAGE: dict[str, Words] = {
     "skip": Words(fr="Aller au contenu", en="Skip to content"),

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, Utc
+from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, Utc
 
 
 class EnrollmentState(StrEnum):

@@ -7,10 +7,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from cartable.errors import Invalid, NotFound
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people.models import AccessKind
-from mdm.kit.errors import Invalid, NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 from mdm.privacy import dictionary, reports
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.repository import PrivacyRepository

@@ -10,14 +10,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from cartable import audit
+from cartable.foreign_keys import pointing_at
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil, PupilState, RecordAccess
 from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import School, SchoolClass, Town
-from mdm.kit import audit
-from mdm.kit.references import pointing_at
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 from mdm.privacy import dictionary, reports
 from mdm.privacy.erasing import erase_identities
 from mdm.privacy.errors import AlreadyErased, LoanOpen, PupilUnknown

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from mdm.kit.db import SealedBytes, SealedText
-from mdm.kit.words import Words
+from cartable.database import SealedBytes, SealedText
+from cartable.i18n import Words
 
 #: Tables that are people: whatever points at one of them speaks of a person.
 PEOPLE = frozenset({"pupil", "guardian", "staff_member", "account"})

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from cartable.unit_of_work import Work
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
 from mdm.care.models import LostCase
-from mdm.kit.work import Work
 from mdm.privacy.repository import PrivacyRepository
 
 

@@ -9,10 +9,10 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from mdm.kit import audit
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Language, Words
-from mdm.kit.work import Work
+from cartable import audit
+from cartable.i18n import Language, Words
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from mdm.privacy import dictionary
 from mdm.privacy.errors import NoticeUnchanged
 from mdm.privacy.models import NoticeAudience, PrivacyNotice

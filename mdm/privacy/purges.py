@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from cartable import audit
+from cartable.unit_of_work import Work
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, Pupil, StaffMember
 from enrollment.tablets.models import Loan
 from mdm.care.models import PositionRequest
-from mdm.kit import audit
-from mdm.kit.work import Work
 from mdm.privacy.erasing import blank_cases, erase_identities
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import LIMIT, PrivacyRepository

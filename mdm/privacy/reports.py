@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from mdm.kit import audit
-from mdm.kit.ids import new_id
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
+from cartable import audit
+from cartable.ids import new_id
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from mdm.privacy.errors import ReportUnknown
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.repository import PrivacyRepository

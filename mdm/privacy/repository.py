@@ -10,6 +10,9 @@ from uuid import UUID
 from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from cartable.audit import AuditEvent
+from cartable.foreign_keys import pointing_at, unreferenced
+from cartable.scope import Actor, Permission
 from enrollment.joining.models import Invitation
 from enrollment.people.models import (
     Guardian,
@@ -27,9 +30,6 @@ from enrollment.places.models import School, Town
 from enrollment.tablets.models import Incident, Loan, Tablet
 from mdm.care.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment
-from mdm.kit.audit import AuditEvent
-from mdm.kit.references import pointing_at, unreferenced
-from mdm.kit.scope import Actor, Permission
 from mdm.privacy.models import NoticeAudience, PrivacyNotice, PrivacyReport, PrivacyRequest, ReportKind, RetentionChoice
 from mdm.queue.models import Command, CommandBody
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from mdm.kit import audit
-from mdm.kit.errors import Invalid
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
+from cartable import audit
+from cartable.errors import Invalid
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from mdm.privacy.errors import PupilUnknown, RequestAnswered, RequestExtended, RequestUnknown
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
 from mdm.privacy.repository import PrivacyRepository

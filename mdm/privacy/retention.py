@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from mdm.kit import audit
-from mdm.kit.errors import NotFound
-from mdm.kit.scope import SYSTEM, Actor, Permission
-from mdm.kit.work import Work
+from cartable import audit
+from cartable.errors import NotFound
+from cartable.scope import SYSTEM, Actor, Permission
+from cartable.unit_of_work import Work
 from mdm.privacy import reports
 from mdm.privacy.errors import OutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind, RetentionChoice

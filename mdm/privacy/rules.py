@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 
 #: Acts of which security lives: kept longer than the others.
 SECURITY_ACTS = frozenset(

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cartable import audit, expiry
+from cartable.scope import SYSTEM, Actor
+from cartable.unit_of_work import Work
 from enrollment.identity.ca import BACKDATE, make_ca
 from enrollment.identity.tls import write_secret
-from mdm.kit import audit, expiry
-from mdm.kit.scope import SYSTEM, Actor
-from mdm.kit.work import Work
 from mdm.push.errors import BadPushCertificate, NoPushCertificate, OtherTopic
 from mdm.push.models import PushCertificate
 from mdm.push.repository import PushRepository

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, SealedBytes, Utc
-from mdm.kit.ids import new_id
+from cartable.database import Base, SealedBytes, Utc
+from cartable.ids import new_id
 
 
 class PushCertificate(Base):

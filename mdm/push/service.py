@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from mdm.kit import outbox
-from mdm.kit.outbox import OutboxRow, Topic
-from mdm.kit.work import Runtime, Work
+from cartable import outbox
+from cartable.outbox import OutboxRow, Topic
+from cartable.unit_of_work import Runtime, Work
 from mdm.push.apns import ApnsTransport
 from mdm.push.certificates import active_topic, ensure_simulated_certificate, transport_parts
 from mdm.push.ports import Outcome, PushTransport, Wake

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, BigKey, EnumText, SealedBytes, TownOwned, Utc
-from mdm.kit.ids import new_id
+from cartable.database import Base, BigKey, EnumText, SealedBytes, TownOwned, Utc
+from cartable.ids import new_id
 
 
 class Lane(IntEnum):

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Row, Select, String, bindparam, cast, lite
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from cartable.outbox import OutboxRow, Topic, sooner
+from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.kit.outbox import OutboxRow, Topic, sooner
-from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command, CommandAnswer, CommandBody, CommandState, Lane, SafetySwitch
 
 UNSENT = (CommandState.QUEUED, CommandState.NOT_NOW)

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, select
 
+from cartable.errors import Conflict, NotFound
+from cartable.i18n import Words
+from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from mdm.devices.models import DeviceEnrollment
-from mdm.kit.errors import Conflict, NotFound
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.words import Words
-from mdm.kit.work import Work
 from mdm.protocol import plist
 from mdm.protocol.commands.base import Command as Order
 from mdm.protocol.commands.registry import build

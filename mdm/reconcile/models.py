@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, EnumText, Utc
+from cartable.database import Base, EnumText, Utc
 
 
 class ProfileState(StrEnum):

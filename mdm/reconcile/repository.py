@@ -9,16 +9,16 @@ from uuid import UUID
 from sqlalchemy import Row, Select, false, func, or_, select
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.repository import TabletRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
-from mdm.kit.scope import Actor
 from mdm.queue.models import OPEN_STATES, Command
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
-from profiles.bundles.models import App
-from profiles.layers.kinds import StageKind
-from profiles.models import Artefact, DeclarationSet
+from profiles.apps.models import App
+from profiles.effective.models import Artefact, DeclarationSet
+from profiles.policy.kinds import StageKind
 
 
 class ReconcileRepository:

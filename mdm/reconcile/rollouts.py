@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Work
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Work
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.layers.kinds import StageKind
-from profiles.layers.models import LayerVersion
-from profiles.layers.repository import LayerRepository
-from profiles.layers.service import stop_version
+from profiles.policy.kinds import StageKind
+from profiles.policy.models import LayerVersion
+from profiles.policy.repository import LayerRepository
+from profiles.policy.service import stop_version
 
 #: So many tablets of a stage may fail, or their share, before the roll-out is stopped.
 TOLERATED, TOLERATED_SHARE = 0, 0.02

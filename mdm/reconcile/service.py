@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from cartable.outbox import Topic
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Work
 from enrollment.facts import TabletFacts, facts_for
 from enrollment.identity.service import renewals_due
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.joining.profiles import renewal_profile
 from enrollment.tablets.rules import AWAY, GONE
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Work
 from mdm.protocol.commands.actions import DeviceConfigured
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command as Order
@@ -24,14 +24,14 @@ from mdm.push.service import active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import Timing
-from mdm.reconcile.declared import announce, awaits_proof, beside_declarations, is_declared, note_apps, probe
+from mdm.reconcile.declarations import announce, awaits_proof, beside_declarations, is_declared, note_apps, probe
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.bundles import licences
-from profiles.desired import Desired, WantedApp, desired_for
-from profiles.modes.repository import ModeRepository
-from profiles.modes.service import LOOK_AGAIN, keep, timed
-from profiles.repository import decide_again
+from profiles.apps import licences
+from profiles.effective.compile import Desired, WantedApp, desired_for
+from profiles.effective.repository import decide_again
+from profiles.schedule.repository import ModeRepository
+from profiles.schedule.service import LOOK_AGAIN, keep, timed
 
 FACTS = (
     "UDID", "DeviceName", "OSVersion", "BuildVersion", "ModelName", "ProductName", "SerialNumber", "IsSupervised", "BatteryLevel",

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import structlog
 from celery import Celery
 
-from mdm.kit.outbox import Topic
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
+from cartable.outbox import Topic
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
 

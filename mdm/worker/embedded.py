@@ -8,8 +8,8 @@ from celery.apps.worker import Worker as _Unused  # noqa: F401 - loads what Work
 from celery.beat import Scheduler, Service
 from celery.worker import WorkController
 
-from mdm.kit.outbox import Topic
-from mdm.kit.work import Runtime
+from cartable.outbox import Topic
+from cartable.unit_of_work import Runtime
 from mdm.worker.app import bell, make_app
 
 

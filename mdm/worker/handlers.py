@@ -9,17 +9,17 @@ from uuid import UUID
 
 import structlog
 
-from enrollment.joining.assignment import service as assignment
-from enrollment.joining.organisation import service as organisation
-from mdm.care import answers as care_answers
-from mdm.care import service as care
-from mdm.kit import outbox
-from mdm.kit.outbox import OutboxRow, Topic
-from mdm.kit.work import Runtime, Work
+from cartable import outbox
+from cartable.outbox import OutboxRow, Topic
+from cartable.unit_of_work import Runtime, Work
+from enrollment.joining.ade import service as assignment
+from enrollment.joining.apple_school_manager import service as organisation
+from mdm.care.lost_mode import results as care_answers
+from mdm.care.lost_mode import service as care
 from mdm.push.service import push_due
-from mdm.reconcile import answers as reconcile_answers
+from mdm.reconcile import results as reconcile_answers
 from mdm.reconcile import service as reconcile
-from profiles.bundles.vpp.service import synchronise as synchronise_licences
+from profiles.apps.apps_and_books.service import synchronise as synchronise_licences
 
 log = structlog.get_logger()
 LEASE = timedelta(minutes=2)

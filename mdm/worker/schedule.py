@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cartable.outbox import Topic
+from cartable.unit_of_work import Work
 from enrollment.identity.acme.service import purge as purge_acme
-from enrollment.joining.assignment.rules import EVERY
-from enrollment.joining.assignment.service import compare_all as compare_assignments
-from enrollment.joining.organisation.service import compare_all as compare_organisations
+from enrollment.joining.ade.rules import EVERY
+from enrollment.joining.ade.service import compare_all as compare_assignments
+from enrollment.joining.apple_school_manager.service import compare_all as compare_organisations
 from enrollment.people.imports.service import purge_imports
-from enrollment.tablets.once import purge as purge_once
-from enrollment.years.applying import apply_due as apply_years
-from mdm.care.bulk import send_due
-from mdm.care.contact import watch as watch_contact
-from mdm.care.positions import purge as purge_care
-from mdm.kit.outbox import Topic
-from mdm.kit.work import Work
+from enrollment.rollover.applying import apply_due as apply_years
+from enrollment.tablets.idempotency import purge as purge_once
+from mdm.care.absence import watch as watch_contact
+from mdm.care.erasing.bulk import send_due
+from mdm.care.lost_mode.positions import purge as purge_care
 from mdm.privacy.retention import run_next
 from mdm.queue.service import reap
 from mdm.reconcile.rollouts import watch
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
-from profiles.bundles.vpp.repository import VppRepository
+from profiles.apps.apps_and_books.repository import VppRepository
 
 Act = Callable[[Work], object]
 

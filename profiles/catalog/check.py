@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 from profiles.catalog.fields import Field, Trouble
 from profiles.catalog.kinds import Kind
 

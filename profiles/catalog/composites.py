@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 from profiles.catalog import expansions as to
 from profiles.catalog.fields import Field
 from profiles.catalog.forms import Form
 from profiles.catalog.kinds import Group, Kind
+from profiles.catalog.merge import merge
 from profiles.catalog.settings import catalog
-from profiles.engine.merge import merge
 
 Values = dict[str, Any]
 

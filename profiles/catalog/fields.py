@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 from profiles.catalog.forms import Form
 from profiles.catalog.kinds import Kind
 

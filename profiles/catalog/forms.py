@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 
 
 class Form(StrEnum):

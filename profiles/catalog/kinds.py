@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 
 
 class Kind(StrEnum):

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mdm.kit.words import Words
+from cartable.i18n import Words
 from profiles.catalog.fields import Field, Support, Trouble
 from profiles.catalog.forms import Form
 from profiles.catalog.kinds import Group, Kind, Merge, Slot, version

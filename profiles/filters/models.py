@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mdm.kit.db import Base, BigKey, EnumText, TownOwned, Utc
-from mdm.kit.ids import new_id
-from profiles.layers.kinds import LayerKind
+from cartable.database import Base, BigKey, EnumText, TownOwned, Utc
+from cartable.ids import new_id
+from profiles.policy.kinds import LayerKind
 
 
 class WebFilter(TownOwned, Base):

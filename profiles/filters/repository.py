@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from profiles.filters.models import FilterBlock, FilterCategory, FilterDelivery, FilterPolicy
 from profiles.filters.rules import Words, domains_of
-from profiles.layers.kinds import LayerKind
+from profiles.policy.kinds import LayerKind
 
 BLOCK = 4096
 #: Hosts that are sorted in memory at once; sorted lists of any length pass without it.

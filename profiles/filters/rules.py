@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from profiles.layers.kinds import ALWAYS, LayerKind
-from profiles.layers.rules import Place, targets
-from profiles.modes.kinds import Mode
+from profiles.policy.kinds import ALWAYS, LayerKind
+from profiles.policy.rules import Place, targets
+from profiles.schedule.modes import Mode
 
 #: Categories that are blocked for every child in every mode.
 FLOOR = frozenset(

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 from uuid import UUID
 
+from cartable import audit
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.facts import TabletFacts
-from mdm.kit import audit
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
+from profiles.effective.repository import decide_again
+from profiles.effective.situation import filter_in, read_policy, situation_of
 from profiles.errors import BadHost, BadList, BadSetting, ListTooLong
 from profiles.filters import archive
 from profiles.filters.models import DeliveryKind, FilterDelivery, FilterPolicy
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import BYPASS, FLOOR, MAX_BUILT_IN, Decision, Verdict, clean_host, verdict
-from profiles.layers.kinds import ALWAYS, LayerKind
-from profiles.layers.places import check_target, tablets_of
-from profiles.modes.kinds import Mode
-from profiles.modes.service import timed
-from profiles.repository import decide_again
-from profiles.situations import filter_in, read_policy, situation_of
+from profiles.policy.kinds import ALWAYS, LayerKind
+from profiles.policy.places import check_target, tablets_of
+from profiles.schedule.modes import Mode
+from profiles.schedule.service import timed
 
 KINDS = (LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.GRADE, LayerKind.CLASS)
 

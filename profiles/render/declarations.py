@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from profiles.modes.kinds import Mode
+from profiles.schedule.modes import Mode
 
 PREFIX = "fr.cartable"
 PROPERTIES = f"{PREFIX}.properties"

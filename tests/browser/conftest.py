@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Engine
 
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM, Role
 from mdm.accounts import service as accounts
-from mdm.kit.clock import ManualClock
-from mdm.kit.scope import SYSTEM, Role
 from tests.conftest import KEYRING
 from tests.interop.conftest import program
 from tests.support import databases

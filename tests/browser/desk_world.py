@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime
 from enrollment.places.models import Level
-from enrollment.tablets import preparing
+from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
-from mdm.kit.scope import SYSTEM
-from mdm.kit.work import Runtime
 from tests.support.world import World
 
 FIRST = (
@@ -54,5 +54,5 @@ def desk_world(runtime: Runtime, *, size: int = 30, ordered: int = 6) -> DeskWor
             tags.append(tablet.tag)
         serials = [f"DMPX{number:05d}{str(town.id)[:3]}".upper() for number in range(ordered)]
         if serials:
-            preparing.order(work, SYSTEM, town.id, serials, "BC-2026-17")
+            inventory.order(work, SYSTEM, town.id, serials, "BC-2026-17")
         return DeskWorld(town.id, school_class.id, [pupil.id for pupil in pupils], tags, serials)

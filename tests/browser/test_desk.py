@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import func, select
 
+from cartable.audit import AuditEvent
+from cartable.clock import ManualClock
+from cartable.scope import Role
 from enrollment.tablets.models import Agreement, DoneOnce, Loan, LoanAccessory, Tablet, TabletState
-from mdm.kit.audit import AuditEvent
-from mdm.kit.clock import ManualClock
-from mdm.kit.scope import Role
 from tests.browser.desk_world import FIRST, LAST, DeskWorld, desk_world
 from tests.support.server import PASSWORD, LiveServer
 

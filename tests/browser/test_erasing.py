@@ -7,15 +7,15 @@ from datetime import timedelta
 
 from playwright.sync_api import Page, expect
 
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM, Role
 from enrollment.places.models import Level
+from enrollment.rollover import returns
+from enrollment.rollover import service as years
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition
-from enrollment.years import returns
-from enrollment.years import service as years
-from mdm.care.bulk import send_due
+from mdm.care.erasing.bulk import send_due
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.kit.clock import ManualClock
-from mdm.kit.scope import SYSTEM, Role
 from tests.support.server import PASSWORD, LiveServer
 from tests.support.world import World
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from mdm.kit.scope import Role
+from cartable.scope import Role
 from tests.browser.accessible import check_page
-from tests.people.files import ONDE, onde_line, text_file
+from tests.enrollment.people.files import ONDE, onde_line, text_file
 from tests.support.server import LiveServer
 from tests.support.world import World
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from mdm.kit.scope import Role
+from cartable.scope import Role
 from tests.support.server import LiveServer
 from tests.support.world import World
 

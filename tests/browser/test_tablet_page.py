@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit.scope import Role
 from tests.browser.accessible import check_page
 from tests.browser.desk_world import desk_world
 from tests.support.server import LiveServer

@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Engine, select
 
+from cartable.clock import ManualClock
+from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, School, Town
 from enrollment.places.rules import school_year_of
-from mdm.kit.clock import ManualClock
-from mdm.kit.scope import Role
 from tests.browser.accessible import check_page
 from tests.conftest import KEYRING
 from tests.support.server import LiveServer, live_server

@@ -17,11 +17,11 @@ import uvicorn
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 
+from cartable.clock import ManualClock
 from enrollment.identity.scep.endpoint import routes as scep_routes
-from mdm.kit.clock import ManualClock
 from tests.conftest import KEYRING
+from tests.enrollment.identity.scep.conftest import Requester
 from tests.interop import missing
-from tests.scep.conftest import Requester
 from tests.support.server import LiveServer, free_port, live_server
 
 

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Engine
 
-from mdm.kit.clock import ManualClock
-from mdm.kit.settings import Acme
-from mdm.simulator import Attester, jose
-from tests.acme.conftest import Bench, bench_on
+from cartable.clock import ManualClock
+from cartable.settings import Acme
+from simulator import Attester, jose
 from tests.conftest import KEYRING
+from tests.enrollment.identity.acme.conftest import Bench, bench_on
 from tests.interop.conftest import program
 from tests.support.server import LiveServer, live_server
 

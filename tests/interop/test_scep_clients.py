@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mdm.simulator import scep_message
-from mdm.simulator.scep_message import ContentCipher, MessageType
-from mdm.simulator.signature import SHA256, signed_data
+from simulator import scep_message
+from simulator.scep_message import ContentCipher, MessageType
+from simulator.signature import SHA256, signed_data
+from tests.enrollment.identity.scep.conftest import Requester, self_signed
 from tests.interop.conftest import program, run
-from tests.scep.conftest import Requester, self_signed
 from tests.support.server import LiveServer
 
 
@@ -100,7 +100,7 @@ def test_openssl_makes_the_request_and_reads_the_certificate(scep: Requester, tm
 
 
 def test_openssl_believes_the_enrolment_profiles_signature(server: LiveServer, scep: Requester, tmp_path: Path) -> None:
-    from tests.scep.test_joining import _code
+    from tests.enrollment.identity.scep.test_joining import _code
 
     openssl = program("openssl")
     answer = scep.http.get(f"/join/{_code(server)}/profile")

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from mdm.simulator import AppStore, SimulatedTablet
+from simulator import AppStore, SimulatedTablet
 from tests.simulator.reference import ReferenceServer
 
 

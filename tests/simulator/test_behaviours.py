@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from mdm.simulator import SimulatedTablet
-from mdm.simulator.behaviours import BEHAVIOURS, MIX, behaviour, drawn
-from mdm.simulator.conversation import Conversation, Ending
-from mdm.simulator.errors import SimulatorError
+from simulator import SimulatedTablet
+from simulator.behaviours import BEHAVIOURS, MIX, behaviour, drawn
+from simulator.conversation import Conversation, Ending
+from simulator.errors import SimulatorError
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import Seen, profile
 

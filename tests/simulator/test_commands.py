@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mdm.simulator import AppStore, Hardware, SimulatedTablet
-from mdm.simulator.commands import TABLE
-from mdm.simulator.conversation import Ending
+from simulator import AppStore, Hardware, SimulatedTablet
+from simulator.commands import TABLE
+from simulator.conversation import Ending
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import Seen, payload, profile
 

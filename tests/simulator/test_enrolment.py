@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from starlette.responses import Response
 
-from mdm.simulator import Habits, Shape
-from mdm.simulator.behaviours import WrongClock
-from mdm.simulator.conversation import Ending
-from mdm.simulator.errors import BadProfile, Disconnected, ScepFailed, ServerRefused
+from simulator import Habits, Shape
+from simulator.behaviours import WrongClock
+from simulator.conversation import Ending
+from simulator.errors import BadProfile, Disconnected, ScepFailed, ServerRefused
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import TOPIC, profile
 

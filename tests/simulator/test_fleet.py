@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mdm.simulator import AppStore
-from mdm.simulator.errors import SimulatorError
-from mdm.simulator.fleet import Fleet, Plan
+from simulator import AppStore
+from simulator.errors import SimulatorError
+from simulator.fleet import Fleet, Plan
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import profile
 
@@ -62,9 +62,7 @@ def test_a_class_enrols_lives_and_comes_back(rig: Rig, tmp_path: Path) -> None:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mdm.simulator", *words], capture_output=True, text=True, check=False, timeout=60
-    )
+    return subprocess.run([sys.executable, "-m", "simulator", *words], capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_command_line(rig: Rig, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from mdm.simulator import Shape, signature
-from mdm.simulator.identity import Identity
+from simulator import Shape, signature
+from simulator.identity import Identity
 
 NOW = datetime.now(UTC)
 BODY = b"<plist><dict><key>Status</key><string>Idle</string></dict></plist>\r\n\x00"

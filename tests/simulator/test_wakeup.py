@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from mdm.simulator import Wakeup, trust
-from mdm.simulator.living import Life
+from simulator import Wakeup, trust
+from simulator.living import Life
 from tests.simulator.conftest import Rig
 from tests.simulator.lines import PushLines
 

@@ -17,15 +17,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Engine, func, select
 
+from cartable import audit
+from cartable.clock import ManualClock
+from cartable.scope import Role
 from enrollment.tablets.models import Loan
-from mdm.kit import audit
-from mdm.kit.clock import ManualClock
-from mdm.kit.scope import Role
-from mdm.simulator import SimulatedTablet
 from mdm.worker.schedule import HOUSEKEEPING
+from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.joining.test_automated import Factory
-from tests.people.files import ONDE, onde_line, text_file
+from tests.enrollment.joining.test_automated import Factory
+from tests.enrollment.people.files import ONDE, onde_line, text_file
 from tests.support.server import PASSWORD, LiveServer, live_server
 from tests.support.world import World, uai
 

@@ -17,20 +17,20 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Engine, select
 
+from cartable.scope import SYSTEM, Role
+from cartable.settings import Acme
 from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
 from enrollment.places.models import Town
-from enrollment.tablets import preparing
+from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
-from mdm.kit.scope import SYSTEM, Role
-from mdm.kit.settings import Acme
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
 from mdm.queue.models import Command, CommandBody, CommandState
 from mdm.reconcile.service import renew
-from mdm.simulator import Attester, Habits, Hardware, Shape, SimulatedTablet
-from mdm.simulator.errors import AcmeFailed, ServerRefused
+from simulator import Attester, Habits, Hardware, Shape, SimulatedTablet
+from simulator.errors import AcmeFailed, ServerRefused
 from tests.conftest import KEYRING
-from tests.joining.test_automated import Factory
+from tests.enrollment.joining.test_automated import Factory
 from tests.support.server import LiveServer, live_server
 from tests.support.world import World
 
@@ -61,7 +61,7 @@ def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
 
 def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
     with server.runtime.work() as work:
-        preparing.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
+        inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
 
 
 def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from mdm.kit.scope import Role
-from mdm.simulator import SimulatedTablet
+from cartable.scope import Role
+from simulator import SimulatedTablet
 from tests.conftest import KEYRING
 from tests.support.server import LiveServer, live_server
 from tests.support.world import World, uai

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from mdm.kit.db import make_engine
-from mdm.kit.migrate import upgrade
-from mdm.kit.postgres import PostgresServer, find_binaries, unique_name
+from cartable.database import make_engine
+from cartable.embedded_postgres import PostgresServer, find_binaries, unique_name
+from cartable.migrate import upgrade
 from mdm.tables import metadata
 
 SOCKET = "CARTABLE_TEST_POSTGRES"

@@ -17,15 +17,15 @@ import httpx
 import uvicorn
 from sqlalchemy import Engine
 
+from cartable.clock import Clock, SystemClock
+from cartable.crypto import Keyring
+from cartable.outbox import Topic
+from cartable.scope import SYSTEM, Role
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
-from mdm.kit.clock import Clock, SystemClock
-from mdm.kit.crypto import Keyring
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import SYSTEM, Role
-from mdm.kit.settings import Settings
-from mdm.kit.work import Runtime
 from mdm.push import certificates, testserver
 from mdm.web import create_app
 from mdm.worker.handlers import drain

@@ -6,10 +6,10 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
+from cartable.unit_of_work import Work
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from mdm.kit.work import Work
 
 T = TypeVar("T")
 _numbers = count(1)

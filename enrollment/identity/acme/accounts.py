@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from cartable.ids import new_id
+from cartable.unit_of_work import Work
 from enrollment.identity.acme import jws
 from enrollment.identity.acme.documents import Addresses
 from enrollment.identity.acme.errors import Kind, Problem
 from enrollment.identity.acme.jws import Signed
 from enrollment.identity.acme.models import AcmeAccount
 from enrollment.identity.acme.repository import AcmeRepository
-from mdm.kit.ids import new_id
-from mdm.kit.work import Work
 
 
 def introduce(work: Work, jwk: dict[str, Any], asked: dict[str, Any]) -> tuple[AcmeAccount, bool]:

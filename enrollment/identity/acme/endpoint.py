@@ -10,12 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from cartable.settings import Acme
+from cartable.unit_of_work import Runtime
 from enrollment.identity.acme import attestation, nonces, requests
 from enrollment.identity.acme.documents import Addresses, Reply
 from enrollment.identity.acme.errors import Kind, Problem
 from enrollment.identity.acme.jws import MAX_BODY
-from mdm.kit.settings import Acme
-from mdm.kit.work import Runtime
 
 JOSE, JSON, PROBLEM = "application/jose+json", "application/json", "application/problem+json"
 METHODS = [

@@ -9,11 +9,11 @@ import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 
+from cartable.crypto import Keyring
+from cartable.unit_of_work import Work
 from enrollment.identity.acme.errors import Kind, Problem
 from enrollment.identity.acme.jws import from_base64url, to_base64url
 from enrollment.identity.acme.repository import AcmeRepository
-from mdm.kit.crypto import Keyring
-from mdm.kit.work import Work
 
 #: Longer than a tablet waits for Apple's attestation servers between two requests.
 LIFE = timedelta(hours=1)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from cartable.unit_of_work import Work
 from enrollment.identity.acme import accounts, jws, nonces, service
 from enrollment.identity.acme.documents import PEM_CHAIN, Addresses, Reply
 from enrollment.identity.acme.errors import Kind, Problem
 from enrollment.identity.acme.jws import Signed
 from enrollment.identity.acme.models import AcmeAccount, AcmeOrder
 from enrollment.identity.acme.repository import AcmeRepository
-from mdm.kit.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from cartable.settings import Acme
 from enrollment.identity.acme.attestation import Attested
-from mdm.kit.settings import Acme
 
 #: The first iPads with an A11 or later; those of the seventh generation of names have an A10 or A10X.
 FIRST_IPAD = 8

@@ -13,6 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
+from cartable import audit
+from cartable.scope import SYSTEM
+from cartable.settings import Acme
+from cartable.unit_of_work import Work
 from enrollment.identity import csr, keys
 from enrollment.identity import service as identity
 from enrollment.identity.acme import attestation, jws, rules
@@ -28,10 +32,6 @@ from enrollment.identity.models import DeviceCertificate, IdentityPath, ScepChal
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.service import Evidence
 from enrollment.tablets.repository import TabletRepository
-from mdm.kit import audit
-from mdm.kit.scope import SYSTEM
-from mdm.kit.settings import Acme
-from mdm.kit.work import Work
 
 log = structlog.get_logger()
 #: Apple's attestation may be slow: a shorter life would fail honest tablets.

@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cartable.unit_of_work import Runtime
 from enrollment.identity.ca import ensure_authority
 from enrollment.identity.scep import service
 from enrollment.identity.scep.wire import NotScep
-from mdm.kit.work import Runtime
 
 MAX_BODY = 64 * 1024
 log = structlog.get_logger()

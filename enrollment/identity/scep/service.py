@@ -9,6 +9,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from cartable.unit_of_work import Work
 from enrollment.identity import keys
 from enrollment.identity import service as identity
 from enrollment.identity.ca import Authority, authorities, ensure_authority
@@ -18,7 +19,6 @@ from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.scep import wire
 from enrollment.identity.scep.ciphers import Cipher
 from enrollment.identity.scep.wire import FailInfo, MessageType, PkiMessage, Request, ScepFailure
-from mdm.kit.work import Work
 
 log = structlog.get_logger()
 

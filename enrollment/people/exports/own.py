@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
+from cartable.spreadsheets import harmless
 from enrollment.people.exports.snapshot import Snapshot
-from mdm.kit.sheets import harmless
 
 PUPILS = ("school_uai", "class", "level", "last_name", "first_name", "take_home", "inventory_tag")
 STAFF = ("school_uai", "last_name", "first_name", "email", "class", "kind")

@@ -7,6 +7,11 @@ from enum import StrEnum
 from hashlib import sha256
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import NotFound
+from cartable.scope import Actor, Permission
+from cartable.spreadsheets import workbook
+from cartable.unit_of_work import Work
 from enrollment.people import access
 from enrollment.people.errors import ExportRefused
 from enrollment.people.exports import apple, oneroster, own
@@ -18,14 +23,9 @@ from enrollment.people.files.tables import csv_table
 from enrollment.people.models import AccessKind, RosterExport
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import school_year_of
-from enrollment.years.coming import turn_of
-from enrollment.years.repository import YearRepository
-from enrollment.years.service import today
-from mdm.kit import audit
-from mdm.kit.errors import NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.sheets import workbook
-from mdm.kit.work import Work
+from enrollment.rollover.incoming_year import turn_of
+from enrollment.rollover.repository import YearRepository
+from enrollment.rollover.service import today
 
 
 class OwnPart(StrEnum):

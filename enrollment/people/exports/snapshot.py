@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from cartable.spreadsheets import runs
 from enrollment.people.models import Pupil, StaffMember, TeacherAssignment
 from enrollment.places.models import Level, School, SchoolClass, Town
-from mdm.kit.sheets import runs
 
 MAX_IDS = 50
 

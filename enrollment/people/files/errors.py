@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mdm.kit.errors import Invalid
-from mdm.kit.words import Words
+from cartable.errors import Invalid
+from cartable.i18n import Words
 
 
 class UnreadableRoster(Invalid):

@@ -6,7 +6,7 @@ import re
 
 from enrollment.people.files.cells import SPELLED, label_key
 from enrollment.places.models import Level
-from enrollment.years.models import Decision
+from enrollment.rollover.models import Decision
 
 _WORDS = {
     Decision.RETAINED: (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from enrollment.places.models import Level
-from enrollment.years.models import Decision
+from enrollment.rollover.models import Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from cartable.crypto import Keyring
 from enrollment.people.files.cells import label_key
 from enrollment.people.files.rows import GuardianRow, RosterRow, StaffRow
 from enrollment.people.models import GroupKind
 from enrollment.places.models import SchoolClass
-from mdm.kit.crypto import Keyring
 
 
 class Diff(StrEnum):

@@ -7,16 +7,16 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import NotFound
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
 from enrollment.people.errors import ImportOver, LineDecided, NotACandidate
 from enrollment.people.imports.changes import UNDECIDED, ClassKeys, Diff, Hashes, Subject
 from enrollment.people.imports.matching import judged
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.imports.service import hold
 from enrollment.people.models import ImportState, RosterImport
-from mdm.kit import audit
-from mdm.kit.errors import NotFound
-from mdm.kit.scope import Actor
-from mdm.kit.work import Work
 
 
 def decide(work: Work, actor: Actor, import_id: UUID, number: int, target_id: UUID | None) -> RosterImport:

@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import Forbidden, Invalid, NotFound
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people.errors import ForbiddenColumn, UnknownField
 from enrollment.people.files.columns import IGNORE, ByHand, FileKind, Standing, fields_of, header_key, is_forbidden
 from enrollment.people.imports.repository import ImportRepository
@@ -14,10 +18,6 @@ from enrollment.people.reading import Hands, look
 from enrollment.places.models import School
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
-from mdm.kit import audit
-from mdm.kit.errors import Forbidden, Invalid, NotFound
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
 
 MAX_COLUMNS, MAX_TITLE = 100, 200
 

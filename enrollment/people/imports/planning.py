@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from uuid import UUID
 
+from cartable.errors import NotFound
+from cartable.unit_of_work import Work
 from enrollment.people.errors import SchoolNeeded
 from enrollment.people.files.rows import GuardianRow, Roster, RosterRow, StaffRow
 from enrollment.people.imports.adults import KnownChild, KnownGuardian, KnownStaff, match_guardians, match_staff
@@ -31,10 +33,8 @@ from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.places.rules import check_uai
-from enrollment.years import coming, proposing
-from enrollment.years.models import Decision
-from mdm.kit.errors import NotFound
-from mdm.kit.work import Work
+from enrollment.rollover import incoming_year, proposals
+from enrollment.rollover.models import Decision
 
 #: Above this many people of a school leaving at once, a second person confirms (schools.md section 7.5).
 GUARD_SHARE, GUARD_COUNT = 0.10, 15
@@ -74,9 +74,9 @@ def make_plan(
     """Compare a file with what is known or, when its year has not begun, with what is expected. In summer that is the coming
     year unless `year` says otherwise. Raises `SchoolNeeded`, `NotFound` for a school that is not the town's.
     """
-    repository, turn = ImportRepository(work.session), coming.turn_of(work, town_id)
+    repository, turn = ImportRepository(work.session), incoming_year.turn_of(work, town_id)
     year = year or turn.year
-    early = coming.is_early(work, town_id, year)
+    early = incoming_year.is_early(work, town_id, year)
     given = check_uai(school_uai)[0] if school_uai else None
     rows: list[RosterRow | GuardianRow | StaffRow] = [*roster.rows, *roster.guardians, *roster.staff]
     codes = {_code(row, given) for row in rows} | ({given} if given else set())
@@ -90,7 +90,7 @@ def make_plan(
     ids = [school.id for school in schools.values()]
     acts = repository.acts(ids)
     classes = repository.classes_of_schools(ids, year)
-    pupils = coming.expected(work, town_id, year, ids) if early else repository.pupils_of_schools(ids)
+    pupils = incoming_year.expected(work, town_id, year, ids) if early else repository.pupils_of_schools(ids)
     known = _Known(schools, pupils, classes, ClassKeys(classes, repository.group_keys(ids, year)), year, early)
     plan = Plan(year, ids, acts, frozen=turn.frozen or early)
     pupils_told = _pupils(work, repository, town_id, roster, given, known, only_classes=only_classes)
@@ -158,7 +158,7 @@ def _pupils(
     def elsewhere(wanted: Sequence[Hashes]) -> list[Pupil]:
         names = {name for each in wanted if each.birth for name in (each.name, each.usage) if name}
         found = repository.pupils_by_hash(town_id, {each.ine for each in wanted if each.ine}, names)
-        return coming.expected_among(work, town_id, known.year, found) if known.early else found
+        return incoming_year.expected_among(work, town_id, known.year, found) if known.early else found
 
     return match_pupils(lines, elsewhere) + [_stranger(row, Subject.PUPIL, given) for row in strangers]
 
@@ -166,11 +166,11 @@ def _pupils(
 def _with_proposals(work: Work, town_id: UUID, year: str, changes: Sequence[Change]) -> list[Change]:
     """The lines, each with what its decision of passage would change of next year."""
     said = {
-        at: proposing.Proposal(change.target_id, Level(change.row["level"]), Decision(change.row["passage"]))
+        at: proposals.Proposal(change.target_id, Level(change.row["level"]), Decision(change.row["passage"]))
         for at, change in enumerate(changes)
         if change.kind in SPOKEN and change.row and change.row["passage"]
     }
-    news = dict(zip(said, proposing.changed(work, town_id, year, list(said.values())), strict=True))
+    news = dict(zip(said, proposals.changed(work, town_id, year, list(said.values())), strict=True))
     return [
         replace(change, why=(*change.why, f"passage_{meant.value}")) if (meant := news.get(at)) else change
         for at, change in enumerate(changes)

@@ -7,8 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from mdm.kit.sheets import harmless, workbook
-from mdm.kit.words import Language, Words
+from cartable.i18n import Language, Words
+from cartable.spreadsheets import harmless, workbook
 
 _COLUMNS = {
     "number": Words(fr="n°", en="number"),

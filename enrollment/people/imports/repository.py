@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from cartable.scope import Actor, Permission
 from enrollment.people.models import (
     ColumnMapping,
     Guardian,
@@ -25,7 +26,6 @@ from enrollment.people.models import (
 )
 from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet
-from mdm.kit.scope import Actor, Permission
 
 AT_ONCE = 1000
 

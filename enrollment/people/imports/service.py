@@ -10,6 +10,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from cartable import audit
+from cartable.errors import Invalid
+from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
 from enrollment.people import access
 from enrollment.people.errors import (
     ImportNotFound,
@@ -38,14 +43,10 @@ from enrollment.people.models import (
 )
 from enrollment.people.reading import read
 from enrollment.places.rules import school_year_of
-from enrollment.years import coming, proposing
-from enrollment.years.rules import next_year
-from enrollment.years.service import today
-from mdm.kit import audit
-from mdm.kit.errors import Invalid
-from mdm.kit.outbox import Topic
-from mdm.kit.scope import Actor, Permission
-from mdm.kit.work import Work
+from enrollment.rollover import incoming_year
+from enrollment.rollover import proposals as proposing
+from enrollment.rollover.rules import next_year
+from enrollment.rollover.service import today
 
 #: Plans and notes are kept for a day (schools.md section 14, PRIV-07).
 KEEP_PLAN = timedelta(hours=24)
@@ -106,12 +107,12 @@ def _sealed(plan: Plan) -> str:
 
 def _year(work: Work, actor: Actor, town_id: UUID, asked: str | None) -> str:
     """The year of a roster: the present one or the one to come, whose passage is brought up to date for it."""
-    year = asked or coming.turn_of(work, town_id).year
+    year = asked or incoming_year.turn_of(work, town_id).year
     present = school_year_of(today(work, town_id))
     if year not in (present, next_year(present)):
         raise Invalid(field="year")
-    if coming.is_early(work, town_id, year):
-        coming.prepare(work, actor, town_id, year)
+    if incoming_year.is_early(work, town_id, year):
+        incoming_year.prepare(work, actor, town_id, year)
     return year
 
 
@@ -187,9 +188,9 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     written = {kind.value: row.counts[kind.value] for kind in Diff}
     audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
     changes = plan["changes"]
-    if coming.turn_of(work, row.town_id).frozen or coming.is_early(work, row.town_id, plan["year"]):
+    if incoming_year.turn_of(work, row.town_id).frozen or incoming_year.is_early(work, row.town_id, plan["year"]):
         changes = [change for change in changes if change["kind"] != Diff.LEFT_FILE.value]
-    passage = coming.coming_into(work, actor, row.town_id, plan["year"])
+    passage = incoming_year.coming_into(work, actor, row.town_id, plan["year"])
     done = write_plan(work, row.town_id, plan["year"], changes, passage)
     proposing.propose(work, actor, row.town_id, plan["year"], proposals(changes, done.pupils), done.ledger)
     row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)

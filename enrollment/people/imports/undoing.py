@@ -8,16 +8,16 @@ from uuid import UUID
 
 from sqlalchemy import Date, Uuid
 
+from cartable.database import EnumText
+from cartable.foreign_keys import referenced
+from cartable.unit_of_work import Work
 from enrollment.people.imports.ledger import MODELS, Json, plain
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilGroup, PupilGroupMember, StaffMember, TeacherAssignment
 from enrollment.places.models import SchoolClass
-from enrollment.years import service as years
-from enrollment.years.models import Rollover, RolloverState
-from enrollment.years.repository import YearRepository
-from mdm.kit.db import EnumText
-from mdm.kit.references import referenced
-from mdm.kit.work import Work
+from enrollment.rollover import service as years
+from enrollment.rollover.models import Rollover, RolloverState
+from enrollment.rollover.repository import YearRepository
 
 #: What an import makes together with a pupil; it goes with the pupil.
 _OWN = ("guardian_link", "rollover_line", "pupil_group_member")

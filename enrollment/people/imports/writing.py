@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cartable.ids import new_id
+from cartable.unit_of_work import Work
 from enrollment.people.files.cells import label_key
 from enrollment.people.imports.changes import SPOKEN, WRITTEN, Diff, Subject, class_key
 from enrollment.people.imports.ledger import Json, Ledger
@@ -16,11 +18,9 @@ from enrollment.people.imports.writing_adults import write_guardians, write_staf
 from enrollment.people.imports.writing_groups import write_groups
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass
-from enrollment.years.coming import Coming
-from enrollment.years.models import Decision
-from enrollment.years.proposing import Proposal
-from mdm.kit.ids import new_id
-from mdm.kit.work import Work
+from enrollment.rollover.incoming_year import Coming
+from enrollment.rollover.models import Decision
+from enrollment.rollover.proposals import Proposal
 
 _WRITTEN = {kind.value for kind in WRITTEN}
 _SPOKEN = {kind.value for kind in SPOKEN}

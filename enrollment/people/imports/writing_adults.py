@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from cartable.ids import new_id
+from cartable.unit_of_work import Work
 from enrollment.people.imports.changes import WRITTEN, Diff, class_key, name_hash
 from enrollment.people.imports.ledger import Json, Ledger
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import AssignmentKind, Guardian, GuardianLink, RosterState, StaffMember, TeacherAssignment
-from mdm.kit.ids import new_id
-from mdm.kit.work import Work
 
 _WRITTEN = {kind.value for kind in WRITTEN}
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from cartable.ids import new_id
+from cartable.unit_of_work import Work
 from enrollment.people.files.cells import label_key
 from enrollment.people.imports.changes import GROUP_FIELDS, group_key
 from enrollment.people.imports.ledger import Json, Ledger
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import GroupKind, PupilGroup, PupilGroupMember
-from mdm.kit.ids import new_id
-from mdm.kit.work import Work
 
 
 def write_groups(

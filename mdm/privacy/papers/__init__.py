@@ -9,8 +9,8 @@ from typing import Any
 
 import typst
 
-from mdm.kit.fonts import available
-from mdm.kit.words import Language, Words
+from cartable.fonts import available
+from cartable.i18n import Language, Words
 from mdm.privacy import dictionary
 
 Json = dict[str, Any]

@@ -1,0 +1,41 @@
+"""Which rows others still point at, told by the foreign keys of the metadata, so that nothing in use is deleted. Knows no table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, and_, exists, select
+from sqlalchemy.orm import Session
+
+from cartable.database import Base
+
+_AT_ONCE = 1000
+
+
+def pointing_at(model: type[Base], besides: Collection[str] = ()) -> Iterator[Column[Any]]:
+    """The columns of other tables that refer to `model`, except those of the tables named in `besides`."""
+    table = model.__table__
+    for other in Base.metadata.sorted_tables:
+        if other.name in besides:
+            continue
+        for key in other.foreign_keys:
+            if key.column.table is table:
+                yield other.columns[key.parent.name]
+
+
+def unreferenced(model: Any, besides: Collection[str] = ()) -> ColumnElement[bool]:
+    """The SQL condition that nothing refers to a row of `model`."""
+    return and_(True, *(~exists().where(column == model.id) for column in pointing_at(model, besides)))
+
+
+def referenced(session: Session, model: type[Base], ids: Collection[UUID], besides: Collection[str] = ()) -> set[UUID]:
+    """Those of `ids` that something refers to."""
+    wanted = sorted(ids)
+    found: set[UUID] = set()
+    for column in pointing_at(model, besides):
+        for start in range(0, len(wanted), _AT_ONCE):
+            part = wanted[start : start + _AT_ONCE]
+            found.update(session.scalars(select(column).where(column.in_(part)).distinct()))
+    return found

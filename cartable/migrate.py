@@ -1,0 +1,61 @@
+"""Brings a database to the newest migration, from inside the program. Holds no migration itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Apply all migrations up to `revision` on `engine`."""
+    _run(engine, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Undo migrations down to `revision`."""
+    _run(engine, lambda config: command.downgrade(config, revision))
+
+
+def check(engine: Engine) -> None:
+    """Raise when the tables in code differ from the newest migration."""
+    _run(engine, command.check)
+
+
+def _run(engine: Engine, act: Callable[[Config], object]) -> None:
+    config = Config(str(ROOT / "alembic.ini"))
+    with engine.connect() as connection, _foreign_keys_at_rest(connection):
+        config.attributes["connection"] = connection
+        act(config)
+
+
+@contextmanager
+def _foreign_keys_at_rest(connection: Connection) -> Iterator[None]:
+    """Commit what is done inside. SQLite changes a table by making it anew and dropping the old one, which with foreign keys on
+    fails where a row points at it, or takes that row along (sqlite.org, "Making Other Kinds Of Table Schema Changes"): they are
+    off meanwhile, and checked before the commit.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        connection.commit()
+        return
+    driver: Any = connection.connection.driver_connection  # beside SQLAlchemy: inside a transaction the switch does nothing
+    driver.execute("PRAGMA foreign_keys=OFF")
+    before = driver.execute("PRAGMA schema_version").fetchone()
+    try:
+        yield
+        if connection.exec_driver_sql("PRAGMA schema_version").fetchone() != before:
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+            if broken is not None:
+                raise RuntimeError(f"the migration would leave a row of {broken[0]} that points at nothing")
+        connection.commit()
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")

@@ -1,0 +1,115 @@
+"""Who acts, and on which towns and schools: the only place where a query is narrowed to what an actor may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, true
+
+from cartable.errors import Forbidden
+
+S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
+
+
+class Permission(StrEnum):
+    """Rights, named by their effect."""
+
+    SEE = "see"
+    CARE = "care"  # lost mode, lock, refresh
+    LOCATE = "locate"  # ask for the position of a lost tablet
+    HANDLE = "handle"  # prepare and hand over: invitations, custody
+    AUTHOR = "author"  # bundles, filters, calendars, exports
+    ROSTER = "roster"  # import rosters, name substitutes
+    LEAD = "lead"  # a school's own matters: what becomes of its pupils, its lists handed out
+    DESTROY = "destroy"  # erase
+    FAMILY = "family"  # guardians, what a court decided between them, support units
+    GOVERN = "govern"  # accounts, push certificate
+    PRIVACY = "privacy"  # retention, one child's data, who read it, requests and breaches
+
+
+class Role(StrEnum):
+    """What a person is in a town (schools.md section 13)."""
+
+    TOWN_ADMIN = "town_admin"
+    TECHNICIAN = "technician"
+    HELPDESK = "helpdesk"
+    HEAD = "head"  # always of one school
+    DPO = "dpo"  # reads no names, but those of a request
+
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.TOWN_ADMIN: frozenset(Permission),
+    Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE, Permission.ROSTER}),
+    Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
+    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER, Permission.LEAD, Permission.FAMILY}),
+    Role.DPO: frozenset({Permission.PRIVACY}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role in one town, or in one of its schools when `school_id` is set."""
+
+    role: Role
+    town_id: UUID
+    school_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `account_id` is None for the server itself and for the operator at the command line."""
+
+    account_id: UUID | None
+    name: str
+    grants: tuple[Grant, ...] = field(default=())
+    everywhere: bool = False
+
+    def may(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
+        """Whether the actor holds `permission` there. A grant on a school does not reach the whole town."""
+        if self.everywhere:
+            return True
+        return any(
+            permission in PERMISSIONS[grant.role]
+            and grant.town_id == town_id
+            and (grant.school_id is None or grant.school_id == school_id)
+            for grant in self.grants
+        )
+
+    def may_somewhere(self, permission: Permission, town_id: UUID) -> bool:
+        """Whether the actor holds `permission` in the town or in one of its schools."""
+        return self.everywhere or any(permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.grants)
+
+    def require(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
+        """Raise `Forbidden` unless the actor holds `permission` there."""
+        if not self.may(permission, town_id, school_id):
+            raise Forbidden(permission=permission.value)
+
+    def towns(self, permission: Permission) -> set[UUID]:
+        """The towns in which the actor holds `permission`, be it for one school only. Not for the server itself."""
+        return {grant.town_id for grant in self.grants if permission in PERMISSIONS[grant.role]}
+
+    def reach(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
+        """The SQL condition that narrows `model` (with `town_id`, maybe `school_id`) to this actor's reach."""
+        if self.everywhere:
+            return true()
+        has_school = hasattr(model, "school_id")
+        conditions = []
+        for grant in self.grants:
+            if permission not in PERMISSIONS[grant.role]:
+                continue
+            if grant.school_id is None:
+                conditions.append(model.town_id == grant.town_id)
+            elif has_school:
+                conditions.append(and_(model.town_id == grant.town_id, model.school_id == grant.school_id))
+        return or_(*conditions) if conditions else false()
+
+    def narrow(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
+        """Return `statement` limited to the rows of `model` that the actor may see."""
+        return statement.where(self.reach(model, permission))
+
+
+#: The server acting by itself: schedules, answers of tablets, first set-up.
+SYSTEM = Actor(account_id=None, name="system", everywhere=True)

@@ -1,0 +1,51 @@
+"""Tables of the organisation's own list: the key by which it is read, its servers, its devices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+
+
+class KeyKind(StrEnum):
+    """Whose API a key opens. The scope of its tokens is `school.api` or `business.api`."""
+
+    SCHOOL = "school"
+    BUSINESS = "business"
+
+
+class OrganisationKey(TownOwned, Base):
+    """A town's key for the API, sealed. `generation` numbers the readings of the list; `read_at` is the end of the last whole one."""
+
+    __tablename__ = "organisation_key"
+
+    town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"), primary_key=True)
+    kind: Mapped[KeyKind] = mapped_column(EnumText(KeyKind))
+    client_id: Mapped[str] = mapped_column(String(120))
+    key_id: Mapped[str] = mapped_column(String(120))
+    private_key: Mapped[str] = mapped_column(SealedText("organisation_key.private_key"))
+    generation: Mapped[int] = mapped_column(default=0)
+    read_at: Mapped[datetime | None] = mapped_column(Utc)
+    problem: Mapped[str | None] = mapped_column(String(200))
+    needs_person: Mapped[bool] = mapped_column(default=False)
+
+
+class OrganisationDevice(TownOwned, Base):
+    """A device that the organisation owns. `server`: the name of the server it is assigned to, as the reading numbered
+    `server_generation` showed.
+    """
+
+    __tablename__ = "organisation_device"
+
+    town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"), primary_key=True)
+    serial: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str | None] = mapped_column(String(80))
+    family: Mapped[str | None] = mapped_column(String(40))
+    server: Mapped[str | None] = mapped_column(String(160))
+    server_generation: Mapped[int]
+    generation: Mapped[int]

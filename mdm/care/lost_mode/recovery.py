@@ -1,0 +1,52 @@
+"""A missing tablet that somebody of the town holds again: scanned, inspected, its secrets renewed (schools.md section 8). Never commits."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cartable import audit
+from cartable.outbox import Topic
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
+from enrollment.tablets import incidents, lookup
+from enrollment.tablets import service as tablets
+from enrollment.tablets.errors import WrongState
+from enrollment.tablets.models import Condition, IncidentKind, Tablet
+from enrollment.tablets.models import TabletState as S
+from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import MISSING
+from mdm.care.lost_mode.service import lift_case
+from mdm.care.repository import CareRepository
+from mdm.reconcile import service as reconcile
+from mdm.reconcile.repository import ReconcileRepository
+
+
+def found(work: Work, actor: Actor, town_id: UUID, scan: str, condition: Condition) -> Tablet:
+    """The tablet is in hand. Lost mode is lifted, its identity renewed and what it has asked anew; nothing else works on it
+    until it has confirmed the lift.
+
+    Raises `UnknownScan`, `WrongState` (it was not missing), `Forbidden`.
+    """
+    tablet = lookup.scanned(work, actor, town_id, scan)
+    if tablet.state is S.FOUND:
+        return tablet
+    if tablet.state not in MISSING and tablet.state is not S.MISSING_WRITTEN_OFF:
+        raise WrongState(before=tablet.state.value, after=S.FOUND.value)
+    audit.record(work, actor, "tablet.found", "tablet", tablet.id, town_id=tablet.town_id, condition=condition.value)
+    tablets.change_state(work, actor, tablet, S.FOUND, "scanned in hand")
+    case = CareRepository(work.session).open_case(tablet.id)
+    if case is not None:
+        lift_case(work, actor, tablet, case, "scanned in hand")
+    else:
+        _end_incident(work, actor, tablet)
+    channel = ReconcileRepository(work.session).enrolled([tablet.id]).get(tablet.id)
+    if channel is not None:
+        work.later(Topic.RENEW, channel.id)
+        reconcile.refresh(work, [tablet.id])
+    return tablet
+
+
+def _end_incident(work: Work, actor: Actor, tablet: Tablet) -> None:
+    incident = TabletRepository(work.session).open_incident(tablet.id)
+    if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
+        incidents.end(work, actor, incident)

@@ -1,0 +1,126 @@
+"""The page of erases in bulk: asked by one person, approved by another, cancelled while there is time. Holds no rules."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import Refusal
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from enrollment.places.models import Town
+from mdm.accounts import service as accounts
+from mdm.accounts.models import Account
+from mdm.api.deps import WorkDep
+from mdm.care.erasing import bulk
+from mdm.care.models import BulkErase
+from mdm.console.care.erasing_words import words_of
+from mdm.console.frame import PageRoute, check_csrf, language_of, person, show, town_of, towns_of, when
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Checked = Annotated[str, Form(max_length=200)]
+Password = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/erases")
+def erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """What waits to be erased, and the erases in bulk of a town."""
+    actor, _ = person(request, work)
+    return _front(request, work, actor, _town(work, actor, town), done=done)
+
+
+@router.post("/erases/{town}/ask")
+def ask(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    csrf: Checked,
+    password: Password,
+    ticket: Annotated[str, Form(max_length=40, pattern=r"^[A-Za-z0-9#/_.-]{1,40}$")],
+    reason: Annotated[str, Form(min_length=3, max_length=300)],
+) -> Response:
+    """Ask for the erase of every tablet that is back in an open campaign."""
+    actor, account = person(request, work)
+    check_csrf(request, csrf)
+    chosen = _town(work, actor, town)
+    refused = _refused(work, account, password)
+    if refused is not None:
+        return _front(request, work, actor, chosen, problem=refused)
+    bulk.ask(work, actor, chosen.id, [tablet.id for tablet in bulk.waiting(work, actor, chosen.id)], reason, ticket)
+    return _back(chosen.id, "asked")
+
+
+@router.post("/erases/{town}/{bulk_id}/approve")
+def approve(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked, password: Password) -> Response:
+    """Approve what another person asked for."""
+    actor, account = person(request, work)
+    check_csrf(request, csrf)
+    chosen = _town(work, actor, town)
+    refused = _refused(work, account, password)
+    if refused is not None:
+        return _front(request, work, actor, chosen, problem=refused)
+    bulk.approve(work, actor, bulk_id)
+    return _back(chosen.id, "approved")
+
+
+@router.post("/erases/{town}/{bulk_id}/cancel")
+def cancel(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked) -> Response:
+    """Stop it while there is time."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    bulk.cancel(work, actor, bulk_id)
+    return _back(town, "cancelled")
+
+
+def _town(work: Work, actor: Actor, wanted: UUID | None) -> Town:
+    return town_of(towns_of(work, actor, Permission.CARE), wanted)
+
+
+def _refused(work: Work, account: Account, password: str) -> Refusal | None:
+    """The password once more. Told, not raised: the counter of failures must be kept."""
+    outcome = accounts.sign_in(work, account.login, password)
+    return outcome if isinstance(outcome, Refusal) else None
+
+
+def _back(town_id: UUID, done: str) -> Response:
+    return RedirectResponse(f"/erases?{urlencode({'town': town_id, 'done': done})}", status_code=303)
+
+
+def _front(request: Request, work: Work, actor: Actor, town: Town, *, problem: Refusal | None = None, done: str = "") -> Response:
+    language = language_of(request)
+    t = words_of(language)
+    may_ask = actor.may(Permission.DESTROY, town.id)
+    waiting = bulk.waiting(work, actor, town.id) if may_ask else ()
+    return show(
+        request,
+        "erasing.html",
+        status=problem.status if problem else 200,
+        t=t,
+        problem=problem.message(language) if problem else "",
+        notice=t.get(f"done_{done}", ""),
+        town=town,
+        may_ask=may_ask,
+        waiting=t["waiting"].format(count=len(waiting)),
+        tags=[tablet.tag for tablet in waiting],
+        rows=[_row(row, actor, t) for row in bulk.listed(work, actor, town.id)],
+    )
+
+
+def _row(row: BulkErase, actor: Actor, t: dict[str, str]) -> dict[str, Any]:
+    if row.cancelled_at:
+        state = t["cancelled"].format(at=when(row.cancelled_at))
+    elif row.sent_at:
+        state = t["sent"].format(at=when(row.sent_at))
+    elif row.due_at:
+        state = t["due"].format(at=when(row.due_at))
+    else:
+        state = t["to_approve"]
+    is_over = bool(row.cancelled_at or row.sent_at)
+    return {
+        "id": row.id, "ticket": row.ticket, "asked": when(row.asked_at), "state": state, "may_cancel": not is_over,
+        "may_approve": not is_over and row.approved_at is None and row.asked_by != actor.account_id,
+    }  # fmt: skip

@@ -1,0 +1,376 @@
+"""Pages of rosters: bring one in, look at what it would change, name its columns, decide, confirm, undo; hand rosters out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import NotFound, Refusal
+from cartable.i18n import Language
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from enrollment.people.exports import service as exports
+from enrollment.people.exports.service import OwnPart, SheetForm
+from enrollment.people.files.columns import FileKind, Standing, fields_of, header_key
+from enrollment.people.files.errors import UnreadableRoster
+from enrollment.people.files.tables import MAX_BYTES
+from enrollment.people.imports import deciding, mapping, report, service
+from enrollment.people.imports.changes import UNDECIDED, Diff, Subject
+from enrollment.people.models import ImportState, RosterImport
+from enrollment.places import service as places
+from enrollment.places.models import School, Town
+from enrollment.places.rules import school_year_of
+from enrollment.rollover.incoming_year import Turn, turn_of
+from enrollment.rollover.rules import next_year
+from mdm.api.deps import WorkDep
+from mdm.api.people.rosters import TYPES, attachment
+from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of, when
+from mdm.console.people.roster_words import (
+    FIELDS,
+    FILES,
+    KINDS,
+    LINES,
+    REASONS,
+    STANDINGS,
+    STATES,
+    SUBJECTS,
+    unreadable_words,
+    why_words,
+    words_of,
+)
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+_AT_ONCE = 50
+_SAMPLE = 5
+#: What a person must look at before confirming.
+_PROBLEMS = frozenset({Diff.INVALID, Diff.DUPLICATE, Diff.AMBIGUOUS, Diff.LEFT_FILE})
+_NOTICES = frozenset({"confirmed", "undone", "decided", "columns_kept"})
+Checked = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/rosters")
+def rosters(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """The form, the latest imports, and what can be handed out."""
+    actor, _ = person(request, work)
+    return _front(request, work, actor, town_of(towns_of(work, actor, Permission.ROSTER), town), notice=done)
+
+
+@router.post("/rosters")
+def upload(
+    request: Request,
+    work: WorkDep,
+    csrf: Checked,
+    town: Annotated[UUID, Form()],
+    file: Annotated[UploadFile, File()],
+    school: Annotated[str, Form(max_length=20)] = "",
+    kind: Annotated[str, Form(max_length=16)] = "",
+    year: Annotated[str, Form(max_length=9)] = "",
+    keep_contacts: Annotated[bool, Form()] = False,
+    only_classes: Annotated[bool, Form()] = False,
+) -> Response:
+    """Read a file and show what it would change; a file that cannot be read brings the form back with the reason."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    chosen, content = town_of(towns_of(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
+    made: list[RosterImport] = []
+    problem = _tried(
+        work,
+        lambda: made.append(
+            service.preview(
+                work, actor, chosen.id, content, school or None, kind=_kind(kind), keep_contacts=keep_contacts,
+                only_classes=only_classes, year=year or None,
+            )
+        ),
+    )  # fmt: skip
+    if problem is not None:
+        return _front(request, work, actor, chosen, problem=problem, school=school)
+    return RedirectResponse(f"/rosters/{made[0].id}", status_code=303)
+
+
+@router.post("/rosters/columns")
+def columns(
+    request: Request,
+    work: WorkDep,
+    csrf: Checked,
+    town: Annotated[UUID, Form()],
+    file: Annotated[UploadFile, File()],
+    school: Annotated[str, Form(max_length=20)] = "",
+    kind: Annotated[str, Form(max_length=16)] = "",
+) -> Response:
+    """What each column of a file is read as, and what a person says that it is. Nothing of the file is kept."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    chosen, content = town_of(towns_of(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
+    place = next((each for each in _schools(work, actor, chosen) if each.uai == school), None)
+    told: list[Any] = []
+    problem = _tried(work, lambda: told.extend(mapping.columns(work, actor, chosen.id, content, school or None, _kind(kind))))
+    if problem is not None or place is None:
+        return _front(request, work, actor, chosen, problem=problem or NotFound(), school=school)
+    known, listed = told
+    held = mapping.get_mapping(work, actor, chosen.id, place.id).get(known, {})
+    language = language_of(request)
+    return show(
+        request,
+        "roster_columns.html",
+        t=words_of(language),
+        school=place,
+        kind=known.value,
+        kind_words=FILES[known].say(language),
+        fields=[(name, _field(name, language)) for name in fields_of(known)],
+        columns=[
+            {"title": title, "field": field or "", "field_words": _field(field, language) if field else "",
+             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].say(language), "forbidden": standing is Standing.FORBIDDEN}
+            for title, field, standing in listed
+        ],
+    )  # fmt: skip
+
+
+@router.post("/rosters/mapping")
+def keep_columns(request: Request, work: WorkDep, said: FieldsDep) -> Response:
+    """Keep what a person said of the columns, for one school. Columns left by their name are not named."""
+    actor, _ = person(request, work)
+    check_csrf(request, said.get("csrf", ""))
+    named = {
+        said[f"title_{name.removeprefix('field_')}"]: value
+        for name, value in said.items()
+        if name.startswith("field_") and value and f"title_{name.removeprefix('field_')}" in said
+    }
+    try:
+        school_id, kind = UUID(said.get("school", "")), FileKind(said.get("kind", ""))
+    except ValueError as error:
+        raise NotFound from error
+    school = mapping.school_of(work, actor, school_id)
+    row = mapping.set_mapping(work, actor, school.town_id, school.id, kind, named)
+    return RedirectResponse(f"/rosters?{urlencode({'town': row.town_id, 'done': 'columns_kept'})}", status_code=303)
+
+
+@router.get("/rosters/export/own.{form}")
+def export_own(
+    request: Request, work: WorkDep, form: SheetForm, town: UUID, school: str = "", part: OwnPart = OwnPart.PUPILS
+) -> Response:
+    """The own template, filled in."""
+    actor, _ = person(request, work)
+    content = exports.export_own(work, actor, town, UUID(school) if school else None, part, form)
+    return attachment(content, f"cartable-{part.value}.{form.value}", TYPES[form.value])
+
+
+@router.post("/rosters/export/oneroster")
+def export_oneroster(request: Request, work: WorkDep, csrf: Checked, town: Annotated[UUID, Form()]) -> Response:
+    """A set of OneRoster files."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    return attachment(exports.export_oneroster(work, actor, town), "oneroster.zip", "application/zip")
+
+
+@router.post("/rosters/export/apple")
+def export_apple(request: Request, work: WorkDep, csrf: Checked, town: Annotated[UUID, Form()]) -> Response:
+    """The set for Apple School Manager, or why it would be partial."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    told = exports.check_apple(work, actor, town)
+    if told:
+        return _front(
+            request,
+            work,
+            actor,
+            town_of(towns_of(work, actor, Permission.ROSTER), town),
+            reasons=[(each.code, each.count) for each in told],
+        )
+    return attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
+
+
+@router.get("/rosters/{import_id}")
+def one(request: Request, work: WorkDep, import_id: UUID, kind: str = "", offset: int = 0, done: str = "") -> Response:
+    """One import: what it would change or has changed, and the lines that need a look."""
+    actor, _ = person(request, work)
+    return _import_page(request, work, actor, import_id, kind, max(0, offset), done)
+
+
+@router.get("/rosters/{import_id}/report.{form}")
+def download(request: Request, work: WorkDep, import_id: UUID, form: SheetForm) -> Response:
+    """The report as a file."""
+    actor, _ = person(request, work)
+    changes, language = service.lines(work, actor, import_id), language_of(request)
+    content = report.as_csv(changes, language) if form is SheetForm.CSV else report.as_xlsx(changes, language)
+    return attachment(content, f"import-{import_id}.{form.value}", TYPES[form.value])
+
+
+@router.post("/rosters/{import_id}/lines/{number}")
+def decide(
+    request: Request, work: WorkDep, import_id: UUID, number: int, csrf: Checked, target: Annotated[str, Form(max_length=36)] = ""
+) -> Response:
+    """Say whom a line speaks of."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    try:
+        target_id = UUID(target) if target else None
+    except ValueError as error:
+        raise NotFound from error
+    deciding.decide(work, actor, import_id, number, target_id)
+    return RedirectResponse(f"/rosters/{import_id}?done=decided", status_code=303)
+
+
+@router.post("/rosters/{import_id}/{act}")
+def act(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: Checked) -> Response:
+    """Confirm, undo or discard."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    match act:
+        case "confirm":
+            service.confirm(work, actor, import_id)
+            return RedirectResponse(f"/rosters/{import_id}?done=confirmed", status_code=303)
+        case "undo":
+            service.undo(work, actor, import_id)
+            return RedirectResponse(f"/rosters/{import_id}?done=undone", status_code=303)
+        case "discard":
+            service.discard(work, actor, import_id)
+            return RedirectResponse("/rosters", status_code=303)
+        case _:
+            raise NotFound
+
+
+def _schools(work: Work, actor: Actor, town: Town) -> list[School]:
+    return [each for each in places.schools(work, actor, town.id) if actor.may(Permission.ROSTER, town.id, each.id)]
+
+
+def _kind(text: str) -> FileKind | None:
+    return FileKind(text) if text in {*FileKind} else None
+
+
+def _tried(work: Work, act: Callable[[], object]) -> Refusal | None:
+    """Do something that may be refused, of which then nothing is written; the page tells why."""
+    try:
+        with work.session.begin_nested():
+            act()
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _field(name: str, language: Language) -> str:
+    return FIELDS[name].say(language) if name in FIELDS else name
+
+
+def _front(
+    request: Request,
+    work: Work,
+    actor: Actor,
+    town: Town,
+    *,
+    problem: Refusal | None = None,
+    notice: str = "",
+    school: str = "",
+    reasons: list[tuple[str, int]] | None = None,
+) -> Response:
+    language = language_of(request)
+    t, turn, schools = words_of(language), turn_of(work, town.id), _schools(work, actor, town)
+    names = {each.id: each.name for each in schools}
+    said = problem.message(language) if problem else ""
+    if isinstance(problem, UnreadableRoster):
+        said = t["unreadable"].format(why=unreadable_words(str(problem.details.get("why", "")), language))
+    if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
+        said = f"{said} {t['try_columns']}"
+    return show(
+        request,
+        "rosters.html",
+        status=problem.status if problem else 200,
+        t=t,
+        problem=said,
+        notice=t[notice] if notice in _NOTICES else "",
+        town=town,
+        towns=towns_of(work, actor, Permission.ROSTER),
+        schools=schools,
+        school=school or (schools[0].uai if len(schools) == 1 else ""),
+        whole_town=actor.may(Permission.AUTHOR, town.id),
+        may_export=actor.may_somewhere(Permission.LEAD, town.id),
+        kinds=[(kind.value, words.say(language)) for kind, words in FILES.items()],
+        years=_years(turn),
+        year=turn.year,
+        frozen=t["frozen_now"].format(first=day(turn.freezes_on), last=day(turn.starts_on)) if turn.frozen else "",
+        reasons=[(REASONS[code].say(language) if code in REASONS else code, count) for code, count in reasons or ()],
+        imports=[_row(row, names, language) for row in service.list_imports(work, actor, town.id, 20)],
+    )
+
+
+def _years(turn: Turn) -> list[str]:
+    present = school_year_of(turn.today)
+    return [present, next_year(present)]
+
+
+def _row(row: RosterImport, names: dict[UUID, str], language: Language) -> dict[str, Any]:
+    changed = sum(row.counts.get(kind.value, 0) for kind in Diff if kind is not Diff.UNCHANGED)
+    return {
+        "id": row.id, "at": when(row.uploaded_at), "school": names.get(row.school_id, "–") if row.school_id else "–",
+        "format": row.format, "year": row.counts.get("year", "–"), "state": STATES[row.state].say(language),
+        "tone": {ImportState.PREVIEWED: "warn", ImportState.CONFIRMED: "good"}.get(row.state, "soft"), "changed": changed,
+    }  # fmt: skip
+
+
+def _import_page(request: Request, work: Work, actor: Actor, import_id: UUID, kind: str, offset: int, done: str) -> Response:
+    language, row = language_of(request), service.get_import(work, actor, import_id)
+    t = words_of(language)
+    lines = service.lines(work, actor, import_id) if row.plan is not None else []
+    numbered = list(enumerate(lines))
+    chosen = Diff(kind) if kind in {*Diff} else None
+    wanted = [
+        (number, line) for number, line in numbered if (kind == "all" or (_to_look_at(line) if chosen is None else line["kind"] == chosen))
+    ]  # fmt: skip
+    shown = wanted[offset : offset + _AT_ONCE]
+    ids = {UUID(each) for _, line in shown for each in line["candidates"]}
+    names = service.names(work, actor, row.town_id, ids) if ids else {}
+    waiting = row.state is ImportState.PREVIEWED and row.plan is not None
+    more = urlencode({"kind": kind, "offset": offset + _AT_ONCE}) if len(wanted) > offset + _AT_ONCE else ""
+    year = str(row.counts.get("year", ""))
+    return show(
+        request,
+        "roster.html",
+        t=t,
+        notice=t[done] if done in _NOTICES else "",
+        row=_row(row, {}, language),
+        title=t["import_of"].format(at=when(row.uploaded_at)),
+        for_year=t["for_year"].format(year=year) if year else "",
+        early=waiting and year > school_year_of(turn_of(work, row.town_id).today),
+        frozen=waiting and bool(row.counts.get("frozen")),
+        counts=[
+            {"kind": each.value, "count": row.counts.get(each.value, 0), "label": words.say(language), "here": chosen is each}
+            for each, words in KINDS.items()
+        ],
+        sample=[_name(line) for line in lines if line["line"] and line["row"]][:_SAMPLE],
+        ignored=row.counts.get("ignored", []),
+        skipped=t["skipped"].format(count=row.counts["skipped"]) if row.counts.get("skipped") else "",
+        kind=kind,
+        kind_words=KINDS[chosen].say(language) if chosen else t["everything"] if kind == "all" else t["to_look_at"],
+        lines=[_line(number, line, names, language, waiting=waiting) for number, line in shown],
+        next_url=f"/rosters/{row.id}?{more}" if more else "",
+        waiting=waiting,
+        readable=row.plan is not None,
+        undoable=row.state is ImportState.CONFIRMED and row.undo is not None,
+        second=t["second"].format(left=row.counts.get(Diff.LEFT_FILE.value, 0)) if waiting and row.needs_second else "",
+        mine=row.needs_second and actor.account_id == row.uploaded_by,
+    )
+
+
+def _to_look_at(line: dict[str, Any]) -> bool:
+    """What a person should read before confirming: what is not plain, and what next year will be for whom."""
+    return Diff(line["kind"]) in _PROBLEMS or any(word.startswith("passage_") for word in line["why"])
+
+
+def _line(number: int, line: dict[str, Any], names: dict[UUID, str], language: Language, *, waiting: bool) -> dict[str, Any]:
+    kind, row = Diff(line["kind"]), line["row"] or {}
+    return {
+        "number": number, "line": line["line"] or "–", "name": _name(line), "level": row.get("level") or "–",
+        "class": row.get("class_label") or "–", "kind": LINES[kind].say(language),
+        "subject": SUBJECTS[Subject(line["subject"])].say(language), "why": why_words(line["why"], language),
+        "decide": waiting and kind in UNDECIDED,
+        "candidates": [(each, names.get(UUID(each), "–")) for each in line["candidates"]],
+    }  # fmt: skip
+
+
+def _name(line: dict[str, Any]) -> str:
+    row = line["row"] or {}
+    return f"{row.get('first_name') or ''} {row.get('usage_name') or row.get('last_name') or ''}".strip()

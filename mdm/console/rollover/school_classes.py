@@ -1,0 +1,257 @@
+"""Pages of the school year for one school: its head ticks pupils class by class, makes next year's classes, plans returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import Invalid, NotFound
+from cartable.i18n import Language
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from enrollment.people.models import Pupil
+from enrollment.places.models import Level, School, SchoolClass
+from enrollment.places.repository import PlaceRepository
+from enrollment.rollover import returns, service
+from enrollment.rollover.models import Decision, ReturnDay, Rollover, RolloverLine, RolloverState
+from enrollment.rollover.repository import Group, YearRepository
+from enrollment.rollover.rules import SAID
+from mdm.api.deps import WorkDep
+from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show
+from mdm.console.rollover.rollover_words import DECISIONS, words_of
+
+router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)
+#: The address of the pupils of a school who have no class.
+NO_CLASS = "none"
+_SAID = [each for each in Decision if each in SAID]
+Checked = Annotated[str, Form(max_length=200)]
+
+
+@router.get("/{school_id}")
+def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> Response:
+    """One school: its classes to tick, next year's classes, return days, what its head has finished."""
+    actor, _ = person(request, work)
+    language = language_of(request)
+    t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
+    groups = [each for each in service.groups(work, actor, rollover) if school_id in (each.school_id, each.school_after)]
+    repository = YearRepository(work.session)
+    ending = repository.classes({each.class_id for each in groups if each.class_id and each.school_id == school_id})
+    coming = repository.classes_of([school_id], rollover.to_year)
+    said = repository.schools(rollover.id).get(school_id)
+    _, days = returns.of(work, actor, rollover.id)
+    progress = [each for each in returns.progress(work, actor, rollover.id) if each.line.school_id == school_id]
+    return show(
+        request,
+        "year_school.html",
+        t=t,
+        notice=t["saved"] if done == "saved" else "",
+        school=place,
+        rollover=rollover,
+        open=rollover.state is not RolloverState.CLOSED,
+        classes_now=t["classes_now"].format(year=rollover.from_year),
+        next_classes=t["next_classes"].format(year=rollover.to_year),
+        classes=_ending(groups, ending, school_id, t),
+        coming=[_coming(each, groups) for each in coming],
+        unplaced=_unplaced(groups, school_id),
+        ticked=t["yes_on"].format(day=day(said.ticked_at)) if said and said.ticked_at else "",
+        listed=t["yes_on"].format(day=day(said.listed_at)) if said and said.listed_at else "",
+        days=_days([each for each in days if each.school_id == school_id], _of_leavers(groups, ending), t),
+        out=[{"tag": each.tablet.tag, "id": each.tablet.id, "lost": each.missing} for each in progress if each.out],
+    )
+
+
+@router.post("/{school_id}/classes")
+def make_class(
+    request: Request, work: WorkDep, school_id: UUID, csrf: Checked, label: Annotated[str, Form(min_length=1, max_length=200)]
+) -> Response:
+    """Make a class of next year, empty."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    service.make_class(work, actor, _reach(work, actor, school_id)[1].id, school_id, label, [])
+    return _saved(school_id)
+
+
+@router.post("/{school_id}/done")
+def say_done(request: Request, work: WorkDep, school_id: UUID, csrf: Checked, lists: Annotated[bool, Form()] = False) -> Response:
+    """The head has ticked everybody, or the new lists are right."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    service.say_done(work, actor, _reach(work, actor, school_id)[1].id, school_id, lists=lists)
+    return _saved(school_id)
+
+
+@router.post("/{school_id}/days")
+def plan_days(request: Request, work: WorkDep, school_id: UUID, said: FieldsDep) -> Response:
+    """The return days of the school and its classes; an empty day is none."""
+    actor, _ = person(request, work)
+    check_csrf(request, said.get("csrf", ""))
+    days: list[tuple[UUID | None, date]] = []
+    try:
+        for name, value in said.items():
+            if name.startswith("day_") and value:
+                key = name.removeprefix("day_")
+                days.append((None if key == NO_CLASS else UUID(key), date.fromisoformat(value)))
+    except ValueError as error:
+        raise Invalid(field="day") from error
+    returns.plan(work, actor, _reach(work, actor, school_id)[1].id, school_id, days)
+    return _saved(school_id)
+
+
+@router.get("/{school_id}/classes/{class_id}")
+def tick_page(request: Request, work: WorkDep, school_id: UUID, class_id: str, done: str = "") -> Response:
+    """The pupils of a class that ends, each with what becomes of them. Reading it is audited."""
+    actor, _ = person(request, work)
+    language = language_of(request)
+    t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
+    chosen = _class(class_id)
+    rows = service.of_class(work, actor, rollover.id, school_id, chosen)
+    repository = YearRepository(work.session)
+    held = repository.classes([chosen]).get(chosen) if chosen else None
+    coming = _destinations(work, actor, rollover, place, [line for line, _ in rows])
+    return show(
+        request,
+        "year_class.html",
+        t=t,
+        notice=t["saved"] if done == "saved" else "",
+        school=place,
+        class_id=class_id,
+        title=held.label if held else t["without_class"],
+        coming=coming,
+        open=rollover.state is not RolloverState.CLOSED,
+        said=[(each.value, DECISIONS[each].say(language)) for each in _SAID],
+        rows=[_pupil(line, pupil, t, language) for line, pupil in rows],
+    )
+
+
+@router.post("/{school_id}/classes/{class_id}")
+def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: FieldsDep) -> Response:
+    """Note what has changed on the page: lots and classes."""
+    actor, _ = person(request, work)
+    check_csrf(request, said.get("csrf", ""))
+    place, rollover = _reach(work, actor, school_id)
+    rows = service.of_class(work, actor, rollover.id, school_id, _class(class_id))
+    lots: dict[Decision, list[UUID]] = {}
+    placed: dict[UUID, list[UUID]] = {}
+    coming = {each.id: each for each in _destinations(work, actor, rollover, place, [line for line, _ in rows])}
+    for line, _ in rows:
+        lot, target = said.get(f"lot_{line.pupil_id}", ""), said.get(f"class_{line.pupil_id}", "")
+        if lot in {each.value for each in SAID} and lot != line.decision.value:
+            lots.setdefault(Decision(lot), []).append(line.pupil_id)
+        wanted = next((each for each in coming if str(each) == target), None)
+        if wanted is not None and wanted != line.class_after and lot != Decision.LEAVER:
+            placed.setdefault(wanted, []).append(line.pupil_id)
+    for decision, pupil_ids in lots.items():
+        service.tick(work, actor, rollover.id, pupil_ids, decision)
+    for wanted, pupil_ids in placed.items():
+        into = coming[wanted]
+        service.make_class(work, actor, rollover.id, into.school_id, into.label, pupil_ids)
+    return RedirectResponse(f"/year/schools/{school_id}/classes/{class_id}?done=saved", status_code=303)
+
+
+def _reach(work: Work, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
+    """A school whose pupils one may speak of, and the passage of its town. Raises `NotFound`."""
+    found = PlaceRepository(work.session).school(actor, school_id)
+    if found is None or not actor.may(Permission.LEAD, found.town_id, found.id):
+        raise NotFound
+    rollover = service.of_year(work, actor, found.town_id)
+    if rollover is None:
+        raise NotFound
+    return found, rollover
+
+
+def _class(text: str) -> UUID | None:
+    if text == NO_CLASS:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error
+
+
+def _saved(school_id: UUID) -> Response:
+    return RedirectResponse(f"/year/schools/{school_id}?done=saved", status_code=303)
+
+
+def _ending(
+    groups: Iterable[Group], classes: Mapping[UUID, SchoolClass], school_id: UUID, t: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The classes that end, with how many pupils have which lot."""
+    of: dict[UUID | None, Counter[str]] = {}
+    levels: dict[UUID | None, set[Level]] = {}
+    for group in groups:
+        if group.school_id == school_id and group.decision is not Decision.ARRIVED:
+            counts = of.setdefault(group.class_id, Counter())
+            counts["pupils"] += group.pupils
+            counts["ticked"] += group.ticked
+            counts[group.decision.value] += group.pupils
+            levels.setdefault(group.class_id, set()).add(group.level)
+    rows = [
+        {"id": key or NO_CLASS, "label": classes[key].label if key else t["without_class"], "counts": counts,
+         "levels": _levels(levels[key])}
+        for key, counts in of.items()
+    ]  # fmt: skip
+    first = {key or NO_CLASS: min(each.rank for each in held) for key, held in levels.items()}
+    return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, first[row["id"]], str(row["label"]), str(row["id"])))
+
+
+def _levels(levels: Iterable[Level]) -> str:
+    return ", ".join(level.value for level in sorted(levels, key=lambda each: each.rank))
+
+
+def _coming(each: SchoolClass, groups: Iterable[Group]) -> dict[str, Any]:
+    inside: Counter[Level] = Counter()
+    for group in groups:
+        if group.class_after == each.id and group.decision is not Decision.LEAVER:
+            inside[group.level_after] += group.pupils
+    levels = ", ".join(f"{level.value} {inside[level]}" for level in sorted(inside, key=lambda one: one.rank))
+    return {"label": each.label, "pupils": sum(inside.values()), "levels": levels or "–"}
+
+
+def _unplaced(groups: Iterable[Group], school_id: UUID) -> str:
+    waiting: Counter[Level] = Counter()
+    for group in groups:
+        stays = group.decision not in (Decision.LEAVER, Decision.ABSENT)
+        if group.school_after == school_id and group.class_after is None and stays:
+            waiting[group.level_after] += group.pupils
+    return ", ".join(f"{level.value} {waiting[level]}" for level in sorted(waiting, key=lambda one: one.rank))
+
+
+def _of_leavers(groups: Iterable[Group], classes: Mapping[UUID, SchoolClass]) -> list[SchoolClass]:
+    """The classes in which somebody leaves."""
+    ids = {group.class_id for group in groups if group.decision is Decision.LEAVER}
+    return [each for key, each in classes.items() if key in ids]
+
+
+def _days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], t: dict[str, str]) -> list[dict[str, str]]:
+    held = {each.class_id: each.day.isoformat() for each in days}
+    rows = [{"key": NO_CLASS, "label": t["whole_school"], "day": held.get(None, "")}]
+    for each in sorted(classes, key=lambda one: (one.label, str(one.id))):
+        rows.append({"key": str(each.id), "label": each.label, "day": held.get(each.id, "")})
+    return rows
+
+
+def _destinations(
+    work: Work, actor: Actor, rollover: Rollover, place: School, lines: Sequence[RolloverLine]
+) -> list[SchoolClass]:
+    """The classes that pupils may be placed in: of their school and of the one that it becomes, where one may speak for it."""
+    ids = {place.id, *(line.school_after for line in lines)}
+    mine = [each for each in ids if actor.may(Permission.LEAD, rollover.town_id, each)]
+    return list(YearRepository(work.session).classes_of(mine, rollover.to_year))
+
+
+def _pupil(line: RolloverLine, pupil: Pupil, t: dict[str, str], language: Language) -> dict[str, Any]:
+    name = f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"
+    by_file = t["by_file"] if line.proposed and line.decision is not Decision.ABSENT else ""
+    by = t["by_list"] if line.told else t["by_you"] if line.ticked else by_file
+    return {
+        "id": pupil.id, "name": name, "level": line.level_before.value, "after": line.level_after.value,
+        "decision": line.decision.value, "words": DECISIONS[line.decision].say(language), "ulis": line.ulis, "by": by,
+        "applied": line.applied_at is not None, "class_after": line.class_after,
+        "leaves": line.decision is Decision.LEAVER, "lot_of": t["lot_of"].format(name=name), "class_of": t["class_of"].format(name=name),
+    }  # fmt: skip

@@ -1,0 +1,199 @@
+"""Pages of the desk: a town's work, the bench, handover, swaps, returns, breakage. Each form also answers the page's script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from cartable.errors import NotFound, Refusal
+from cartable.i18n import Language
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from enrollment.places import service as places
+from enrollment.places.models import Town
+from enrollment.tablets import desk, printing
+from enrollment.tablets.models import Cause, Condition, TabletState
+from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS, STATES
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.accounts.models import Account
+from mdm.api.deps import WorkDep
+from mdm.console.frame import OtherSite, check_csrf, csrf, language_of, person, show
+from mdm.console.tablets import desk_actions, desk_table
+from mdm.console.tablets.desk_actions import Act, Outcome, ScanForm, wants_json
+from mdm.console.tablets.desk_words import desk as desk_words
+from mdm.console.tablets.desk_words import script as script_words
+from mdm.console.words import page as page_words
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who works at the desk of which town, in which language."""
+
+    request: Request
+    work: Work
+    actor: Actor
+    account: Account
+    town: Town
+    language: Language
+
+    def show(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """A page of the desk."""
+        return show(
+            self.request, template, status=status, person=self.actor.name, account=self.account, town=self.town,
+            towns=_towns(self.work, self.actor), request_id=uuid4(), js=script_words(self.language),
+            w={**page_words(self.language), **desk_words(self.language)}, **values,
+        )  # fmt: skip
+
+
+@router.get("/desk")
+def home(request: Request, work: WorkDep) -> Response:
+    """The town to work in; where there is only one, its desk."""
+    try:
+        actor, _ = person(request, work)
+    except (NotSignedIn, MustChangePassword) as refusal:
+        return _sign_in(request, refusal)
+    towns = _towns(work, actor)
+    if len(towns) == 1:
+        return RedirectResponse(f"/desk/{towns[0].id}", status_code=303)
+    words = {**page_words(language_of(request)), **desk_words(language_of(request))}
+    return show(request, "desk_towns.html", person=actor.name, towns=towns, w=words)
+
+
+@router.get("/desk/me")
+def me(request: Request, work: WorkDep) -> Response:
+    """Who is signed in, and the word for forms: what a page asks whose sign-in has ended while scans were waiting."""
+    _, account = person(request, work)
+    return JSONResponse({"account": str(account.id), "csrf": csrf(request)}, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/t/{tag}")
+def label(tag: str) -> Response:
+    """Where the QR code of a label leads whoever scans it with a camera: the console's search."""
+    return RedirectResponse(f"/?q={quote(tag[:24], safe='')}", status_code=303)
+
+
+@router.get("/desk/{town_id}")
+def town_desk(request: Request, town_id: UUID, work: WorkDep) -> Response:
+    """What there is to do in a town: classes, orders, papers."""
+    place = _place(request, work, town_id)
+    return place if isinstance(place, Response) else _town(place)
+
+
+@router.post("/desk/{town_id}/orders")
+def order(
+    request: Request, town_id: UUID, work: WorkDep, csrf: Annotated[str, Form()] = "", reference: Annotated[str, Form()] = "",
+    serials: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """Enter an order."""
+    place = _place(request, work, town_id)
+    if isinstance(place, Response):
+        return place
+    try:
+        check_csrf(request, csrf)
+        done = desk_actions.order(work, place.actor, town_id, reference, serials, place.language)
+    except OtherSite as refusal:
+        done = desk_actions.refused(refusal, place.language)
+    return _town(place, done, {} if done.good else {"reference": reference[:60], "serials": serials})
+
+
+@router.get("/desk/{town_id}/{act}")
+def page(request: Request, town_id: UUID, act: Act, work: WorkDep) -> Response:
+    """A page with its scanner form."""
+    place = _place(request, work, town_id)
+    return place if isinstance(place, Response) else _page(place, act, ScanForm(class_id=request.query_params.get("class", "")))
+
+
+@router.post("/desk/{town_id}/{act}")
+def post(request: Request, town_id: UUID, act: Act, work: WorkDep, form: Annotated[ScanForm, Form()]) -> Response:
+    """One scan. The script gets the outcome alone, a browser the whole page."""
+    place = _place(request, work, town_id)
+    if isinstance(place, Response):
+        return place
+    try:
+        check_csrf(request, form.csrf)
+        done = desk_actions.carry_out(work, place.actor, town_id, act, form, place.language)
+    except OtherSite as refusal:
+        done = desk_actions.refused(refusal, place.language)
+    if wants_json(request):
+        told = {"ok": done.good, "code": done.code, "title": done.title, "advice": done.advice, "answer": done.answer}
+        return JSONResponse(told, status_code=done.status, headers={"Cache-Control": "no-store"})
+    return _page(place, act, ScanForm(class_id=form.class_id) if done.good else form, done)
+
+
+def _place(request: Request, work: Work, town_id: UUID) -> Place | Response:
+    """Who is there and may work in the town; else the page that says what is missing. Raises to a script."""
+    try:
+        actor, account = person(request, work)
+        town = next((town for town in _towns(work, actor) if town.id == town_id), None)
+        if town is None:
+            raise NotFound
+    except (NotSignedIn, MustChangePassword) as refusal:
+        if wants_json(request):
+            raise
+        return _sign_in(request, refusal)
+    except NotFound as refusal:
+        if wants_json(request):
+            raise
+        language = language_of(request)
+        words = {**page_words(language), **desk_words(language)}
+        return show(request, "desk_towns.html", status=404, person=actor.name, towns=_towns(work, actor), w=words,
+                    problem=refusal.message(language))  # fmt: skip
+    return Place(request, work, actor, account, town, language_of(request))
+
+
+def _towns(work: Work, actor: Actor) -> list[Town]:
+    return [town for town in places.towns(work, actor) if actor.may_somewhere(Permission.HANDLE, town.id)]
+
+
+def _sign_in(request: Request, refusal: Refusal) -> Response:
+    if isinstance(refusal, MustChangePassword):
+        return show(request, "password.html")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return show(request, "sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
+
+
+def _town(place: Place, done: Outcome | None = None, typed: dict[str, str] | None = None) -> Response:
+    rows = [
+        {"school": school.name, "id": row.id, "label": row.label, "pupils": pupils, "held": held or 0}
+        for school, row, pupils, held in desk.classes(place.work, place.actor, place.town.id)
+    ]
+    return place.show(
+        "desk.html", classes=rows, orders=printing.orders(place.work, place.actor, place.town.id), typed=typed or {},
+        notice=done.title if done and done.good else "", problem=f"{done.title} {done.advice}" if done and not done.good else "",
+        status=done.status if done else 200, may_order=place.actor.may(Permission.HANDLE, place.town.id),
+    )  # fmt: skip
+
+
+def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -> Response:
+    table: dict[str, Any] = {}
+    if form.class_id or act is Act.HANDOVER:
+        try:
+            table = desk_table.read(place.work, place.actor, place.town, UUID(form.class_id), place.language)
+        except (Refusal, ValueError):
+            return RedirectResponse(f"/desk/{place.town.id}", status_code=303)
+    today = [
+        {"at": at, "title": desk_actions.told(answer, place.language)}
+        for at, answer in desk.done_today(place.work, place.actor, place.town)
+        if answer["act"] == _ANSWERS[act]
+    ]
+    return place.show(
+        "desk_handover.html" if act is Act.HANDOVER else "desk_scan.html",
+        act=act.value, form=form, done=done, today=today, table=table, status=done.status if done else 200,
+        accessories=[(kind.value, words.say(place.language)) for kind, words in ACCESSORIES.items()],
+        conditions=[(kind.value, CONDITIONS[kind].say(place.language)) for kind in Condition],
+        states=[(kind.value, STATES[kind].say(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
+        causes=[(kind.value, CAUSES[kind].say(place.language)) for kind in CAUSES if kind in Cause],
+        local=desk_table.hour(place.town),
+    )  # fmt: skip
+
+
+_ANSWERS = {
+    Act.BENCH: "bench", Act.HANDOVER: "hand_over", Act.SWAP: "swap", Act.RETURN: "return", Act.BREAKAGE: "breakage", Act.STORE: "store",
+}  # fmt: skip

@@ -1,0 +1,198 @@
+"""What a form of the desk asks for, carried out by the services, and told in words. A refusal undoes the act and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from cartable.errors import Invalid, Refusal
+from cartable.i18n import Language
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
+from enrollment.tablets import desk, inventory
+from enrollment.tablets.custody import Handing
+from enrollment.tablets.incidents import Account as Told
+from enrollment.tablets.models import AccessoryKind, Cause, Condition, TabletState
+from enrollment.tablets.words import ACCESSORIES, STATES
+from mdm.console.tablets.desk_words import ADVICE, DESK, DONE
+
+E = TypeVar("E", bound=StrEnum)
+LONGEST = 200
+
+
+class Act(StrEnum):
+    """The pages of the desk."""
+
+    BENCH = "bench"
+    HANDOVER = "handover"
+    SWAP = "swap"
+    RETURN = "return"
+    BREAKAGE = "breakage"
+    STORE = "store"
+
+
+class ScanForm(BaseModel):
+    """What the forms send. All is text here: what is wrong is refused in words, and the page stays."""
+
+    csrf: str = ""
+    request_id: str = ""
+    class_id: str = ""
+    scan: str = ""
+    tag: str = ""
+    second: str = ""
+    pupil_id: str = ""
+    agreement: str = ""
+    signed_by: str = ""
+    signed_on: str = ""
+    condition: str = Condition.GOOD.value
+    cause: str = Cause.OTHER.value
+    state: str = TabletState.STORAGE.value
+    account: str = ""
+    accessory: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went, for a person and for the script."""
+
+    good: bool
+    title: str
+    advice: str = ""
+    code: str = ""
+    status: int = 200
+    answer: dict[str, Any] | None = None
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the page's script asks, and not the browser itself."""
+    return "application/json" in request.headers.get("accept", "")
+
+
+def carry_out(work: Work, actor: Actor, town_id: UUID, act: Act, form: ScanForm, language: Language) -> Outcome:
+    """Do it. What is refused leaves nothing behind: the rest of the page is still shown in the same transaction."""
+    try:
+        with work.session.begin_nested():
+            answer = _ACTS[act](work, actor, town_id, _uuid(form.request_id, "request_id"), form)
+    except Refusal as refusal:
+        return refused(refusal, language)
+    return Outcome(good=True, title=told(answer, language), answer=answer)
+
+
+def refused(refusal: Refusal, language: Language) -> Outcome:
+    """A refusal in words that people at a table use, with what to do about it."""
+    details = {name: _state(value, language) for name, value in refusal.details.items()}
+    advice = ADVICE.get(refusal.code)
+    return Outcome(
+        good=False, title=refusal.words.say(language, **details), advice=advice.say(language) if advice else "",
+        code=refusal.code, status=refusal.status,
+    )  # fmt: skip
+
+
+def told(answer: dict[str, Any], language: Language) -> str:
+    """What was done, in one line; no child's name."""
+    act, tag, other = answer["act"], answer.get("tag", ""), ""
+    if act == "bench" and answer["again"]:
+        act = "bench_again"
+    if act == "swap":
+        tag, other = (tablet["tag"] for tablet in answer["tablets"])
+    lost = ", ".join(ACCESSORIES[AccessoryKind(kind)].say(language) for kind in answer.get("lost", ()))
+    if lost:
+        act = "return_lost"
+    if act == "store":
+        other = STATES[TabletState(answer["state"])].say(language)
+    if answer.get("loaner"):
+        act, other = "breakage_loaner", answer["loaner"]["tag"]
+    return DONE[act].say(language, tag=tag, other=other, lost=lost)
+
+
+def _state(value: object, language: Language) -> object:
+    return STATES[TabletState(value)].say(language) if isinstance(value, str) and value in {*TabletState} else value
+
+
+def _bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    return desk.bench(work, actor, town_id, request_id, form.scan[:LONGEST], form.tag[:LONGEST].strip() or None)
+
+
+def _hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    signed = form.agreement in ("signed_now", "was_signed")
+    who = form.signed_by.strip()[:120] or DESK["on_the_sheet"].fr
+    said = Handing(
+        _one(Condition, form.condition, "condition"),
+        _accessories(form),
+        who if signed else None,
+        _day(work, form.signed_on) if form.agreement == "was_signed" else None,
+        stays=form.agreement == "stays",
+    )
+    pupil_id = _uuid(form.pupil_id, "pupil_id")
+    return desk.hand_over(work, actor, town_id, request_id, form.scan[:LONGEST], pupil_id, said)
+
+
+def _swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    return desk.swap(work, actor, town_id, request_id, form.scan[:LONGEST], form.second[:LONGEST])
+
+
+def _return(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    condition = _one(Condition, form.condition, "condition")
+    return desk.take_back_scanned(work, actor, town_id, request_id, form.scan[:LONGEST], condition, _accessories(form))
+
+
+def _breakage(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    account = form.account.strip()[:1000]
+    story = Told(account if len(account) > 2 else DESK["account_default"].fr, _one(Cause, form.cause, "cause"))
+    return desk.break_(work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None)
+
+
+def _store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+    return desk.store(work, actor, town_id, request_id, form.scan[:LONGEST], _one(TabletState, form.state, "state"))
+
+
+_ACTS = {
+    Act.BENCH: _bench, Act.HANDOVER: _hand_over, Act.SWAP: _swap, Act.RETURN: _return, Act.BREAKAGE: _breakage,
+    Act.STORE: _store,
+}  # fmt: skip
+
+
+def order(work: Work, actor: Actor, town_id: UUID, reference: str, serials: str, language: Language) -> Outcome:
+    """Enter an order, its serial numbers one a line."""
+    wanted = [line.strip() for line in serials.splitlines() if line.strip()]
+    try:
+        with work.session.begin_nested():
+            made = inventory.order(work, actor, town_id, wanted, reference)
+    except Refusal as refusal:
+        return refused(refusal, language)
+    return Outcome(good=True, title=f"{reference} : {len(made)}")
+
+
+def _accessories(form: ScanForm) -> tuple[AccessoryKind, ...]:
+    return tuple(_one(AccessoryKind, kind, "accessory") for kind in sorted(set(form.accessory[:10])))
+
+
+def _one(kind: type[E], text: str, field: str) -> E:
+    if text not in {*kind}:
+        raise Invalid(field=field)
+    return kind(text)
+
+
+def _uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid(field=field) from error
+
+
+def _day(work: Work, text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(field="signed_on") from error
+    if not date(2000, 1, 1) <= day <= work.now.date():
+        raise Invalid(field="signed_on")
+    return day

@@ -1,0 +1,79 @@
+"""The papers of the desk, opened from its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import Invalid, Refusal
+from enrollment.tablets import printing
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.api.deps import WorkDep
+from mdm.api.tablets.documents import shown
+from mdm.console.frame import language_of, person, show
+from mdm.console.tablets.desk_words import DESK
+from mdm.console.tablets.desk_words import desk as desk_words
+from mdm.console.words import page
+
+router = APIRouter(include_in_schema=False)
+
+
+class ClassPaper(StrEnum):
+    """What is printed for a class."""
+
+    LABELS = "labels"
+    SHEETS = "sheets"
+    SLIPS = "slips"
+
+
+class OrderPaper(StrEnum):
+    """What is printed for an order."""
+
+    LABELS = "labels"
+    DELIVERY = "delivery"
+
+
+@router.get("/desk/papers/class/{class_id}/{paper}")
+def of_class(request: Request, class_id: UUID, paper: ClassPaper, work: WorkDep) -> Response:
+    """A paper of a class."""
+    try:
+        actor, _ = person(request, work)
+    except (NotSignedIn, MustChangePassword):
+        return RedirectResponse("/desk", status_code=303)
+    made: dict[ClassPaper, tuple[Callable[[], bytes], str]] = {
+        ClassPaper.LABELS: (lambda: printing.labels_of_class(work, actor, class_id), "etiquettes"),
+        ClassPaper.SHEETS: (lambda: printing.handover_sheets(work, actor, class_id, language_of(request)), "remise"),
+        ClassPaper.SLIPS: (lambda: printing.return_slips(work, actor, class_id, language_of(request)), "retour"),
+    }
+    make, name = made[paper]
+    try:
+        return shown(make(), name)
+    except Refusal as refusal:
+        return _nothing(request, refusal)
+
+
+@router.get("/desk/papers/order/{town_id}/{paper}")
+def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, reference: str = "") -> Response:
+    """A paper of an order."""
+    try:
+        actor, _ = person(request, work)
+    except (NotSignedIn, MustChangePassword):
+        return RedirectResponse("/desk", status_code=303)
+    try:
+        if paper is OrderPaper.LABELS:
+            return shown(printing.labels_of_order(work, actor, town_id, reference[:60]), "etiquettes")
+        return shown(printing.delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison")
+    except Refusal as refusal:
+        return _nothing(request, refusal)
+
+
+def _nothing(request: Request, refusal: Refusal) -> Response:
+    """Nothing to print, or not for this person: a page that says so."""
+    language = language_of(request)
+    problem = DESK["nothing_to_print"].say(language) if isinstance(refusal, Invalid) else refusal.message(language)
+    return show(request, "desk_towns.html", status=refusal.status, person=request.state.actor.name, towns=None, problem=problem,
+                w={**page(language), **desk_words(language)})  # fmt: skip

@@ -1,0 +1,76 @@
+"""A class as the table sees it: each child with agreement, tablet and where it stands, for handover and for a return campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from cartable.errors import NotFound
+from cartable.i18n import Language
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
+from enrollment.people import naming
+from enrollment.places.models import School, Town
+from enrollment.tablets import desk
+from enrollment.tablets.models import Agreement, Loan, Tablet, TabletState
+from enrollment.tablets.rules import IN_HAND
+from enrollment.tablets.words import STATES
+from mdm.console.tablets.desk_words import DESK
+
+
+def read(work: Work, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
+    """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
+    school_class, rows = desk.table_of(work, actor, class_id)
+    if school_class.town_id != town.id:
+        raise NotFound
+    back = desk.given_back(work, actor, class_id)
+    short = naming.short_names([pupil for pupil, _, _ in rows])
+    full = naming.full_names([pupil for pupil, _, _ in rows])
+    shown = []
+    for pupil, loan, tablet in rows:
+        agreement = _agreement(loan, take_home=pupil.take_home)
+        shown.append(
+            {
+                "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.level.value,
+                "agreement": agreement, "agreement_words": DESK[agreement].say(language),
+                **_where(loan, tablet, language), **_back(back.get(pupil.id), loan, town, language),
+            }
+        )  # fmt: skip
+    return {
+        "id": class_id, "label": school_class.label, "school": work.session.get_one(School, school_class.school_id).name,
+        "rows": shown, "all": len(shown), "done": sum(row["held"] for row in shown),
+        "returned": sum(row["back"] for row in shown), "to_return": sum(row["held"] or row["back"] for row in shown),
+    }  # fmt: skip
+
+
+def hour(town: Town) -> Callable[[datetime], str]:
+    """Instants as the clock of the town's wall shows them."""
+    zone = ZoneInfo(town.time_zone)
+    return lambda at: at.astimezone(zone).strftime("%H:%M")
+
+
+def _agreement(loan: Loan | None, *, take_home: bool) -> str:
+    """Where the agreement stands; a family's no goes before everything."""
+    if not take_home or (loan is not None and loan.agreement is Agreement.REFUSED):
+        return "stays"
+    return "signed" if loan is not None and loan.agreement is Agreement.SIGNED else "wanted"
+
+
+def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
+    if loan is None or tablet is None:
+        return {"held": False, "tag": "", "serial": "", "state": DESK["not_yet"].say(language)}
+    held = loan.handed_over_at is not None or tablet.state in IN_HAND
+    state = DESK["planned"] if not held else DESK["handed"] if tablet.state is TabletState.HANDED_OVER else STATES[tablet.state]
+    return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.say(language)}
+
+
+def _back(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
+    """Given back counts only for a pupil who holds nothing else."""
+    if found is None or loan is not None:
+        return {"back": False, "back_words": DESK["to_return" if loan else "no_tablet"].say(language), "back_tag": ""}
+    tablet, at = found
+    day = at.astimezone(ZoneInfo(town.time_zone)).strftime("%d/%m")
+    return {"back": True, "back_words": DESK["returned_on"].say(language, day=day), "back_tag": tablet.tag}

@@ -1,0 +1,128 @@
+"""The part of a tablet's page that tells its holder, loans and incidents, and notes repairs. Holds no rules, and no lost mode."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import Invalid
+from cartable.i18n import Language
+from cartable.scope import Actor
+from cartable.unit_of_work import Work
+from enrollment.tablets import incidents, lookup
+from enrollment.tablets import service as tablets
+from enrollment.tablets.incidents import Account
+from enrollment.tablets.models import Cause, Condition, Incident, Loan, Tablet
+from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS
+from mdm.api.deps import WorkDep
+from mdm.care import custody as reports
+from mdm.care.lost_mode import recovery
+from mdm.care.overview_repository import TabletRow
+from mdm.care.tablet_summary import Act, Holding, holding, next_acts
+from mdm.console.frame import PageRoute, check_csrf, day, person
+from mdm.console.tablets.holding_words import ACTS, AGREEMENTS, KINDS, RESERVED, words_of
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+_WITH_WHY, _SHORTEST = frozenset({Act.BROKEN, Act.REPAIR, Act.REPAIRED}), 3
+Said = Annotated[str, Form(max_length=300)]
+
+
+@router.post("/tablets/{tablet_id}/custody/{act}")
+def note(
+    request: Request,
+    tablet_id: UUID,
+    act: Act,
+    work: WorkDep,
+    csrf: Annotated[str, Form(max_length=200)],
+    why: Said = "",
+    cause: Annotated[Cause, Form()] = Cause.OTHER,
+    condition: Annotated[Condition, Form()] = Condition.GOOD,
+    keep_loaner: Annotated[bool, Form()] = False,
+) -> Response:
+    """Note what happened to the tablet."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    if act in _WITH_WHY and len(why.strip()) < _SHORTEST:
+        raise Invalid(field="why")
+    match act:
+        case Act.BROKEN:
+            reports.report_breakage(work, actor, tablet_id, Account(why, cause=cause))
+        case Act.REPAIR:
+            incidents.send_to_repair(work, actor, lookup.held(work, actor, tablet_id), why)
+        case Act.REPAIRED:
+            incidents.repaired(work, actor, lookup.held(work, actor, tablet_id), why)
+        case Act.SETTLE:
+            incidents.settle(work, actor, lookup.held(work, actor, tablet_id), keep_loaner=keep_loaner)
+        case Act.FOUND:
+            found = tablets.get(work, actor, tablet_id)
+            recovery.found(work, actor, found.town_id, found.serial, condition)
+    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
+
+
+def told(work: Work, actor: Actor, row: TabletRow, language: Language) -> dict[str, Any]:
+    """What the page shows of the holder and of what happened. Names the present holder only, whose reading is noted; what was told of
+    an incident stays sealed.
+    """
+    seen, t = holding(work, actor, row.tablet), words_of(language)
+    return {
+        "h": t,
+        "now": _now(row, seen, t, language),
+        "loans": [_loan(each, t, language) for each in seen.loans if each.closed_at is not None],
+        "incidents": [_incident(each, t, language) for each in seen.incidents],
+        "loaner": _link(seen.loaner),
+        "stands_in_for": _link(seen.stands_in_for),
+        "acts": [(act.value, ACTS[act].say(language)) for act in next_acts(actor, row.tablet, seen)],
+        "causes": [(each.value, CAUSES[each].say(language)) for each in Cause],
+        "conditions": [(each.value, CONDITIONS[each].say(language)) for each in Condition],
+    }
+
+
+def _now(row: TabletRow, seen: Holding, t: dict[str, str], language: Language) -> list[tuple[str, str]]:
+    pupil, loan = row.pupil, seen.loan
+    facts = []
+    if pupil is not None:
+        facts.append((t["pupil"], f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"))
+    if row.school_class is not None:
+        facts.append((t["class"], f"{row.school_class.label}{f' ({pupil.level})' if pupil is not None else ''}"))
+    if row.school is not None:
+        facts.append((t["school"], row.school.name))
+    if loan is not None:
+        facts.append((t["since"], day(loan.handed_over_at or loan.opened_at)))
+        facts.append((t["agreement"], AGREEMENTS[loan.agreement].say(language)))
+        facts.append((t["accessories"], ", ".join(_accessory(line, t, language) for line in seen.accessories) or "–"))
+        if loan.to_confirm:
+            facts.append((t["swap"], t["to_confirm"]))
+    if seen.reservation is not None:
+        facts.append((t["reserved"], RESERVED[seen.reservation.kind].say(language)))
+    if row.tablet.evidence_hold:
+        facts.append((t["evidence"], t["evidence_why"]))
+    if row.tablet.to_wipe and loan is None:
+        facts.append((t["to_wipe"], t["to_wipe_why"]))
+    return facts
+
+
+def _accessory(line: Any, t: dict[str, str], language: Language) -> str:
+    word = ACCESSORIES[line.kind].say(language)
+    return f"{word} ({t['lost']})" if line.lost_at is not None else word
+
+
+def _loan(loan: Loan, t: dict[str, str], language: Language) -> str:
+    back = f", {CONDITIONS[loan.condition_in].say(language)}" if loan.condition_in else ""
+    return t["lent"].format(first=day(loan.handed_over_at or loan.opened_at), last=day(loan.closed_at)) + back
+
+
+def _incident(incident: Incident, t: dict[str, str], language: Language) -> dict[str, Any]:
+    cause = f", {CAUSES[incident.cause].say(language)}" if incident.cause else ""
+    return {
+        "what": KINDS[incident.kind].say(language) + cause,
+        "when": t["reported_on"].format(day=day(incident.reported_at)),
+        "open": incident.closed_at is None,
+        "closed": t["closed_on"].format(day=day(incident.closed_at)) if incident.closed_at else t["open"],
+    }
+
+
+def _link(tablet: Tablet | None) -> dict[str, Any] | None:
+    return {"id": tablet.id, "tag": tablet.tag} if tablet is not None else None

@@ -1,0 +1,207 @@
+"""Pages of tablets and of signing in: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import Refusal
+from cartable.i18n import Language
+from cartable.scope import PERMISSIONS, Permission
+from enrollment.tablets.models import TabletState
+from enrollment.tablets.words import STATES
+from mdm.accounts import service as accounts
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.api.deps import WorkDep
+from mdm.care import overview
+from mdm.care.lost_mode import service as care
+from mdm.care.overview_repository import Filter, TabletRow
+from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
+from mdm.console.tablets import holding
+from mdm.console.tablets.time_line import by_whom, said
+from mdm.console.words import attested_words, mode_words, page, reason_words, state_words
+from mdm.reconcile.models import AppState
+
+_TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
+_OURS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/")
+def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
+    """Tablets by state, and a search."""
+    try:
+        actor, _ = person(request, work)
+    except MustChangePassword:
+        return show(request, "password.html")
+    except NotSignedIn:
+        return show(request, "sign_in.html")
+    language = language_of(request)
+    chosen = TabletState(state) if state in {*TabletState} else None
+    rows = overview.list_tablets(work, actor, Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
+    counts = overview.count_by_state(work, actor)
+    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == Filter().limit else ""
+    return show(
+        request,
+        "tablets.html",
+        person=actor.name,
+        state=state,
+        q=q,
+        caption="",
+        next_url=f"/?{more}" if more else "",
+        total=sum(counts.values()),
+        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.grants),
+        tiles=[
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)}
+            for s in TabletState
+            if counts.get(s) or s is chosen
+        ],
+        rows=[_row(row, language) for row in rows],
+    )
+
+
+def _row(row: TabletRow, language: Language) -> dict[str, Any]:
+    pupil = row.pupil
+    return {
+        "id": row.tablet.id,
+        "tag": row.tablet.tag,
+        "serial": row.tablet.serial,
+        "state": STATES[row.tablet.state].say(language),
+        "tone": _TONES.get(row.tablet.state, "soft"),
+        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.level})" if pupil else "–",
+        "school": row.school.name if row.school else "–",
+        "apps": f"{row.apps_installed} / {row.apps_wanted}",
+        "last_seen": when(row.last_seen_at),
+    }
+
+
+@router.get("/tablets/{tablet_id}")
+def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
+    """One tablet: its holder, its time line, its apps, lost mode."""
+    actor, _ = person(request, work)
+    language = language_of(request)
+    words = page(language)
+    view = overview.view_tablet(work, actor, tablet_id)
+    found, case = view.row.tablet, view.case
+    lost = case and {
+        "asked": when(case.requested_at),
+        "confirmed": when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
+        "is_confirmed": case.confirmed_at is not None,
+        "lift_asked": when(case.lift_requested_at) if case.lift_requested_at else "",
+    }
+    facts = [
+        (words["serial"], found.serial),
+        (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
+        (words["profile"], state_words(view.rules.state, language)),
+        (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
+        (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
+        (words["last_seen"], when(view.row.last_seen_at)),
+        (words["attested"], attested_words(attested=view.attested, language=language)),
+        (words["silent_on"], when(view.silent_on)),
+    ]
+    return show(
+        request,
+        "tablet.html",
+        person=actor.name,
+        tablet=_row(view.row, language),
+        lost=lost,
+        holding=(told := holding.told(work, actor, view.row, language)),
+        notice=told["h"]["noted"] if done == "noted" else "",
+        facts=facts,
+        refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
+        may_care=actor.may(Permission.CARE, found.town_id, found.school_id),
+        apps=[
+            {"name": app.name, "state": state_words(row.state, language), "reason": reason_words(row.reason, language),
+             "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
+            for row, app in view.apps
+        ],
+        timeline=[
+            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_words(e.state, language) if e.state else ''}", "who": by_whom(e, language),
+             "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
+            for e in overview.time_line(work, actor, tablet_id)
+        ],
+    )  # fmt: skip
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    work: WorkDep,
+    login: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    then: Annotated[str, Form()] = "",
+) -> Response:
+    """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
+    outcome = accounts.sign_in(work, login[:200], password[:200])
+    if isinstance(outcome, Refusal):
+        return show(
+            request,
+            "sign_in.html",
+            problem=outcome.message(language_of(request)),
+            login=login[:200],
+            then=then,
+            status=outcome.status,
+        )
+    return _signed_in(outcome[1], then)
+
+
+@router.post("/password")
+def password(
+    request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
+) -> Response:
+    """Choose one's own password."""
+    token = request.cookies.get(COOKIE, "")
+    _, account = accounts.actor_of(work, token, even_with_one_time_password=True)
+    check_csrf(request, csrf)
+    try:
+        return _signed_in(accounts.change_password(work, account, current, new))
+    except Refusal as refusal:
+        return show(request, "password.html", problem=refusal.message(language_of(request)), status=refusal.status)
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
+    """Forget the cookie."""
+    check_csrf(request, csrf)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.post("/tablets/{tablet_id}/lost")
+def mark_lost(
+    request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
+) -> Response:
+    """Mark a tablet lost."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    care.mark_lost(work, actor, tablet_id, reason)
+    return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
+
+
+@router.post("/tablets/{tablet_id}/lift")
+def lift(
+    request: Request,
+    tablet_id: UUID,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    reason: Annotated[str, Form(max_length=300)],
+    called_back: Annotated[bool, Form()] = False,
+) -> Response:
+    """Ask for the end of lost mode."""
+    actor, _ = person(request, work)
+    check_csrf(request, csrf)
+    care.lift(work, actor, tablet_id, reason, called_back=called_back)
+    return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
+
+
+def _signed_in(token: str, then: str = "") -> Response:
+    """Back to the page of ours that asked for the sign-in; nowhere else."""
+    response = RedirectResponse(then if _OURS.fullmatch(then) else "/", status_code=303)
+    response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+    return response

@@ -1,0 +1,161 @@
+"""Licences: how many a place needs, reserving, assigning and giving them back (schools.md section 17). Never commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from cartable import audit
+from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import Work
+from profiles.apps.licence_repository import LicenceRepository
+from profiles.apps.models import AppBundle, Licence, LicencePool, LicenceState
+from profiles.effective.repository import PolicyRepository, decide_again
+from profiles.errors import AppNotFound
+from profiles.policy.kinds import LayerKind
+from profiles.policy.places import tablets_of
+
+#: So long an app may still open on a tablet whose licence was taken back.
+GRACE = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one app costs in one place. `needed` counts its tablets that hold no licence yet; `missing` is what must be bought."""
+
+    app: str
+    needed: int
+    owned: int
+    free: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """How the licences of an app stand. `in_grace` are the town's again, and may still be used for a while."""
+
+    app_id: UUID
+    app: str
+    total: int
+    assigned: int
+    reserved: int
+    in_grace: int
+    available: int
+
+
+def needs(work: Work, bundle: AppBundle, kind: LayerKind, target: str) -> list[Need]:
+    """What giving a bundle to a place would need, app by app. Apps without a pool are not counted."""
+    repository = LicenceRepository(work.session)
+    apps = {app.id: app for _, app in PolicyRepository(work.session).apps_of_bundles([bundle.id])}
+    pools = repository.pools(list(apps))
+    tablets = tablets_of(work, bundle.town_id, kind, target)
+    held = repository.held(list(pools))
+    found = []
+    for app_id, pool in sorted(pools.items(), key=lambda item: apps[item[0]].name):
+        needed = repository.without_licence(app_id, tablets)
+        free = pool.total - held.get(app_id, 0)
+        found.append(Need(apps[app_id].name, needed, pool.total, free, max(0, needed - free)))
+    return found
+
+
+def set_total(work: Work, actor: Actor, app_id: UUID, total: int) -> LicencePool:
+    """Say how many licences of an app the town owns; tablets that waited for one are decided again. Raises `AppNotFound`."""
+    app = PolicyRepository(work.session).app(actor, app_id)
+    if app is None:
+        raise AppNotFound
+    actor.require(Permission.AUTHOR, app.town_id)
+    audit.record(work, actor, "licences.total", "app", app.id, town_id=app.town_id, total=total)
+    repository = LicenceRepository(work.session)
+    pool = repository.pools([app.id]).get(app.id)
+    if pool is None:
+        pool = LicencePool(app_id=app.id, town_id=app.town_id, total=total, updated_at=work.now)
+        work.session.add(pool)
+    pool.total, pool.updated_at = total, work.now
+    work.session.flush()
+    decide_again(work, tablets_of(work, app.town_id, LayerKind.TOWN, ""))
+    return pool
+
+
+def pools(work: Work, actor: Actor, town_id: UUID) -> list[Pool]:
+    """How the licences of a town stand, app by app."""
+    apps = {app.id: app for app in PolicyRepository(work.session).apps(actor, town_id)}
+    repository = LicenceRepository(work.session)
+    counted = repository.by_state(list(apps), work.now)
+    found = []
+    for app_id, pool in repository.pools(list(apps)).items():
+        states = counted.get(app_id, {})
+        assigned, reserved = states.get(LicenceState.ASSIGNED, 0), states.get(LicenceState.RESERVED, 0)
+        grace = states.get(LicenceState.IN_GRACE, 0)
+        found.append(Pool(app_id, apps[app_id].name, pool.total, assigned, reserved, grace, pool.total - assigned - reserved))
+    return sorted(found, key=lambda each: each.app)
+
+
+def reserve(work: Work, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID]) -> set[UUID]:
+    """Reserve a licence for each tablet, as far as they go. Returns the tablets that may install: with a licence, or where
+    the app has no pool. Two workers never give out the same last one: the pool's row is locked.
+    """
+    wanted = list(dict.fromkeys(tablet_ids))
+    repository = LicenceRepository(work.session)
+    pool = repository.lock_pool(app_id)
+    if pool is None:
+        return set(wanted)
+    known = repository.licences(app_id, wanted)
+    free = pool.total - repository.held([app_id]).get(app_id, 0)
+    served = {t for t, row in known.items() if row.state is not LicenceState.IN_GRACE}
+    for tablet_id in wanted:
+        if tablet_id in served or free <= 0:
+            continue
+        row = known.get(tablet_id)
+        if row is None:
+            row = Licence(app_id=app_id, tablet_id=tablet_id, town_id=town_id)
+            work.session.add(row)
+        row.state, row.since, row.until, row.returned = LicenceState.RESERVED, work.now, None, False
+        served.add(tablet_id)
+        free -= 1
+    work.session.flush()
+    if not repository.has_token(town_id):
+        return served
+    # Licences come from a service: what is reserved must be given before the tablet may install.
+    given = {t for t, row in repository.licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
+    if served - given:
+        work.later(Topic.LICENCES, town_id)
+    return given
+
+
+def installed(work: Work, app_id: UUID, tablet_id: UUID) -> None:
+    """The app is there: the licence counts as assigned. Where a service gives licences, only its answer says so."""
+    repository = LicenceRepository(work.session)
+    row = repository.licences(app_id, [tablet_id]).get(tablet_id)
+    if row is not None and row.state is LicenceState.RESERVED and not repository.has_token(row.town_id):
+        row.state, row.since = LicenceState.ASSIGNED, work.now
+
+
+def release(work: Work, app_id: UUID, tablet_id: UUID) -> None:
+    """The tablet gives its licence back: the number is free at once, the app is in grace."""
+    row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
+    if row is not None:
+        _give_back(work, [row])
+
+
+def release_all(work: Work, tablet_ids: Collection[UUID]) -> None:
+    """These tablets are given up: every licence they hold comes back."""
+    if tablet_ids:
+        _give_back(work, LicenceRepository(work.session).held_by(tablet_ids))
+
+
+def release_besides(work: Work, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
+    """These tablets keep licences of these apps alone. Returns how many of each other app have come free."""
+    rows = [row for row in LicenceRepository(work.session).held_by(list(kept)) if row.app_id not in kept[row.tablet_id]]
+    _give_back(work, rows)
+    return Counter(row.app_id for row in rows)
+
+
+def _give_back(work: Work, rows: Iterable[Licence]) -> None:
+    for row in rows:
+        if row.state is not LicenceState.IN_GRACE:
+            row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
+            work.later(Topic.LICENCES, row.town_id)

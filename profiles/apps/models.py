@@ -1,0 +1,106 @@
+"""Tables of apps: the town's catalogue, bundles, to which place each is given, and licences."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.ids import new_id
+from profiles.policy.kinds import LayerKind
+
+
+class App(TownOwned, Base):
+    """An approved app: exactly one of a store id or a manifest URL says where it comes from; neither: built in."""
+
+    __tablename__ = "app"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(120))
+    bundle_identifier: Mapped[str] = mapped_column(String(155))
+    app_store_id: Mapped[int | None] = mapped_column(BigInteger)
+    manifest_url: Mapped[str | None] = mapped_column(String(500))
+    __table_args__ = (UniqueConstraint("town_id", "bundle_identifier"),)
+
+
+class AppBundle(TownOwned, Base):
+    """A named set of apps that a town gives together."""
+
+    __tablename__ = "app_bundle"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    __table_args__ = (UniqueConstraint("town_id", "name"),)
+
+
+class BundleApp(Base):
+    """One app of a bundle."""
+
+    __tablename__ = "bundle_app"
+
+    bundle_id: Mapped[UUID] = mapped_column(ForeignKey("app_bundle.id", ondelete="CASCADE"), primary_key=True)
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id"), primary_key=True)
+
+
+class GrantStanding(StrEnum):
+    """What a grant makes of the apps of a bundle. Where grants meet, the stricter holds: banned, then required."""
+
+    REQUIRED = "required"  # installed, and comes back
+    AVAILABLE = "available"  # may be used where it is, is not installed
+    BANNED = "banned"  # hidden, whoever else gives it
+
+
+class BundleGrant(TownOwned, Base):
+    """A bundle given to a place: the whole town, a school, a grade or a class. In a class of two grades the pupil's own
+    level decides, never the class label. `target` names the place as layers do.
+    """
+
+    __tablename__ = "bundle_grant"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    bundle_id: Mapped[UUID] = mapped_column(ForeignKey("app_bundle.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
+    target: Mapped[str] = mapped_column(String(36), default="")
+    standing: Mapped[GrantStanding] = mapped_column(EnumText(GrantStanding))
+    granted_at: Mapped[datetime] = mapped_column(Utc)
+    granted_by: Mapped[UUID | None]
+    __table_args__ = (UniqueConstraint("bundle_id", "kind", "target"),)
+
+
+class LicencePool(TownOwned, Base):
+    """How many device licences of an app a town owns. An app without a pool is not counted."""
+
+    __tablename__ = "licence_pool"
+
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
+    total: Mapped[int]
+    updated_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class LicenceState(StrEnum):
+    """Life of one licence on one tablet (schools.md section 17)."""
+
+    RESERVED = "reserved"
+    ASSIGNED = "assigned"
+    IN_GRACE = "in_grace"
+
+
+class Licence(TownOwned, Base):
+    """A licence of an app for a tablet. After release it is in grace for 30 days: the app may still open there, while
+    the number is the town's again.
+    """
+
+    __tablename__ = "licence"
+
+    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
+    state: Mapped[LicenceState] = mapped_column(EnumText(LicenceState))
+    since: Mapped[datetime] = mapped_column(Utc)
+    until: Mapped[datetime | None] = mapped_column(Utc)
+    #: Whether the licence service has taken it back.
+    returned: Mapped[bool] = mapped_column(default=False)

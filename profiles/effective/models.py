@@ -1,0 +1,38 @@
+"""Tables of the desired state: compiled artefacts under their hash."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cartable.database import Base, TownOwned, Utc
+
+
+class Artefact(TownOwned, Base):
+    """A compiled, signed configuration profile, stored once under the SHA-256 of its plain content."""
+
+    __tablename__ = "artefact"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    identifier: Mapped[str] = mapped_column(String(155))
+    uuid: Mapped[str] = mapped_column(String(36))
+    plain: Mapped[bytes] = mapped_column(LargeBinary)
+    signed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class DeclarationSet(TownOwned, Base):
+    """The declarations that tablets of one situation share, stored once under their hash. The mode is not among them.
+
+    `items` are the documents with their kind; `profiles` are the artefacts that they name.
+    """
+
+    __tablename__ = "declaration_set"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    items: Mapped[list[Any]]
+    profiles: Mapped[list[Any]]
+    created_at: Mapped[datetime] = mapped_column(Utc)

@@ -1,1 +1,0 @@
-"""Merge, resolve, explain: pure. No I/O, no clock."""

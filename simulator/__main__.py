@@ -1,0 +1,138 @@
+"""`python -m simulator`: a class of simulated tablets from the command line. Reads arguments, shows progress; no more."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator import trust
+from simulator.behaviours import BEHAVIOURS
+from simulator.channel import Habits
+from simulator.errors import SimulatorError
+from simulator.fleet import MIXED, Fleet, Plan, shown
+from simulator.identity import ReusedKeys, fresh_key
+from simulator.scep import DIALECTS
+from simulator.signature import Shape
+from simulator.store import AppStore
+from simulator.wakeup import Wakeup
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m simulator", description="Simulated iPads that enrol and obey over real HTTPS.")
+    parser.add_argument("--url", required=True, help="the server's address, https://host:port")
+    parser.add_argument("--code", action="append", default=[], help="an invitation's code or whole address; may be repeated")
+    parser.add_argument("--codes-file", type=Path, help="a file with one code a line; # begins a comment")
+    parser.add_argument("--count", type=int, help="how many tablets (default: one per code)")
+    parser.add_argument("--ca", type=Path, help="PEM of the root to trust before the profile is there (default: the machine's)")
+    parser.add_argument("--push", metavar="HOST:PORT", help="where the APNs stand-in tells pushes; without it tablets poll once")
+    parser.add_argument("--push-ca", type=Path, help="PEM of its root (default: --ca)")
+    parser.add_argument("--behaviour", default="normal", help=f"{MIXED}, or NAME[:NUMBER] of {', '.join(BEHAVIOURS)}")
+    parser.add_argument("--seed", default="1", help="the same seed makes the same tablets")
+    parser.add_argument("--for", dest="seconds", type=float, help="seconds to live after enrolment (default: until Ctrl-C)")
+    parser.add_argument("--state-file", type=Path, help="keeps the tablets, keys included, for the next run")
+    parser.add_argument("--dialect", choices=DIALECTS, default="aes", help="how SCEP is spoken")
+    parser.add_argument("--signature", type=Shape, choices=list(Shape), default=Shape.GENUINE, help="shape of Mdm-Signature")
+    parser.add_argument("--enrolling", type=int, default=16, help="tablets that enrol at once")
+    parser.add_argument("--talking", type=int, default=64, help="tablets that talk at once")
+    parser.add_argument("--reuse-keys", type=int, metavar="N", help="share N keys among all, to spare time under load")
+    parser.add_argument("--pace", type=float, default=1.0, help="multiplies every wait; 0.1 is ten times faster")
+    parser.add_argument("--store", type=Path, help="JSON {store number: bundle identifier}")
+    parser.add_argument("--quiet", action="store_true", help="only the summary")
+    return parser.parse_args(words)
+
+
+def plan_of(given: argparse.Namespace) -> Plan:
+    """The fleet that the arguments ask for. Raises `SimulatorError`, `OSError`, `ValueError`."""
+    codes = list(given.code)
+    if given.codes_file:
+        lines = given.codes_file.read_text(encoding="utf-8").splitlines()
+        codes += [line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip()]
+    names = json.loads(given.store.read_text(encoding="utf-8")) if given.store else {}
+    if not given.url.startswith("https://"):
+        raise SimulatorError("--url must begin with https://, as a tablet talks to nothing else")
+    return Plan(
+        base_url=given.url,
+        codes=codes,
+        count=len(codes) if given.count is None else given.count,
+        ca=given.ca.read_bytes() if given.ca else None,
+        behaviour=given.behaviour,
+        seed=given.seed,
+        dialect=given.dialect,
+        habits=Habits(shape=given.signature),
+        store=AppStore({int(number): str(name) for number, name in names.items()}, seconds=3.0 * given.pace),
+        keys=ReusedKeys(given.reuse_keys) if given.reuse_keys else fresh_key,
+        pace=given.pace,
+        enrolling=given.enrolling,
+        talking=given.talking,
+        state_file=given.state_file,
+    )
+
+
+async def run(given: argparse.Namespace) -> int:
+    """Enrol, live, sum up. The exit status is 1 when a tablet could not enrol."""
+    plan = plan_of(given)
+    async with contextlib.AsyncExitStack() as stack:
+        wakeup = None
+        if given.push:
+            host, _, port = given.push.rpartition(":")
+            root = given.push_ca or given.ca
+            context = trust.context_for(trust.roots_in_pem(root.read_bytes()) if root else frozenset())
+            wakeup = await stack.enter_async_context(Wakeup(host.strip("[]") or "localhost", int(port), context))
+        fleet = Fleet(plan, wakeup)
+        stack.push_async_callback(fleet.close)
+        task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else int)
+        try:
+            await shown(fleet.tally, _show(quiet=given.quiet), _all(fleet, given.seconds, woken=wakeup is not None))
+        except asyncio.CancelledError:
+            _show(quiet=given.quiet)("stopping")
+    sys.stdout.write("\n" * (not given.quiet) + fleet.tally.summary() + "\n")
+    return 1 if fleet.tally.failures else 0
+
+
+async def _all(fleet: Fleet, seconds: float | None, *, woken: bool) -> None:
+    await fleet.enrol()
+    if woken or seconds is not None:
+        await fleet.live(seconds)
+    else:
+        await fleet.poll_all()
+        fleet.save()
+
+
+def _show(*, quiet: bool) -> Callable[[str], None]:
+    """One line that is written over on a terminal; a line every few seconds in a log."""
+    terminal = sys.stderr.isatty()
+    shown_at = 0.0
+
+    def show(line: str) -> None:
+        nonlocal shown_at
+        if quiet or (not terminal and time.monotonic() - shown_at < 5):
+            return
+        shown_at = time.monotonic()
+        sys.stderr.write(f"\r\x1b[K{line}" if terminal else f"{line}\n")
+        sys.stderr.flush()
+
+    return show
+
+
+def main() -> int:
+    """The exit status: 0 all well, 1 a tablet could not enrol, 2 wrong arguments."""
+    given = arguments(sys.argv[1:])
+    try:
+        return asyncio.run(run(given))
+    except (SimulatorError, OSError, ValueError) as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

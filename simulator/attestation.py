@@ -1,0 +1,110 @@
+"""A stand-in for Apple's attestation servers: a root, a CA below it, and attestation objects for keys of simulated tablets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from simulator.hardware import Hardware
+
+_APPLE = "1.2.840.113635.100.8."
+SERIAL, UDID, OS_VERSION, SEP_VERSION, FRESHNESS = (_APPLE + part for part in ("9.1", "9.2", "10.1", "10.2", "11.1"))
+_DAY = timedelta(days=1)
+
+CborValue = int | bytes | str | Sequence["CborValue"] | Mapping[str, "CborValue"]
+
+
+def cbor(value: CborValue) -> bytes:
+    """Encode a value (RFC 8949), lengths definite."""
+    match value:
+        case int():
+            return _head(0, value)
+        case bytes():
+            return _head(2, len(value)) + value
+        case str():
+            return _head(3, len(value.encode())) + value.encode()
+        case Mapping():
+            return _head(5, len(value)) + b"".join(cbor(key) + cbor(item) for key, item in value.items())
+        case _:
+            return _head(4, len(value)) + b"".join(map(cbor, value))
+
+
+def _head(major: int, size: int) -> bytes:
+    if size < 24:
+        return bytes((major << 5 | size,))
+    width = next(width for width in range(4) if size < 1 << (8 << width))
+    return bytes((major << 5 | 24 + width,)) + size.to_bytes(1 << width, "big")
+
+
+def facts_of(hardware: Hardware, token: str) -> dict[str, bytes]:
+    """What an attestation says of a tablet that answers the challenge `token`."""
+    return {
+        SERIAL: hardware.serial.encode(),
+        UDID: hardware.udid.encode(),
+        OS_VERSION: hardware.os_version.encode(),
+        SEP_VERSION: b"1.0.0",
+        FRESHNESS: sha256(token.encode()).digest(),
+    }
+
+
+def attestation_object(chain: Sequence[bytes], fmt: str = "apple") -> bytes:
+    """A WebAuthn attestation object around DER certificates, the leaf first."""
+    return cbor({"fmt": fmt, "attStmt": {"x5c": list(chain)}, "authData": b""})
+
+
+@dataclass
+class Attester:
+    """Attests keys. `root_pem` is what a server must trust to believe it."""
+
+    born: datetime = field(default_factory=lambda: datetime.now(UTC) - _DAY)
+    root_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()))
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()))
+
+    def __post_init__(self) -> None:
+        self.root = self.issue("Attestation Root CA", self.root_key, "Attestation Root CA", self.root_key, ca=True)
+        self.ca = self.issue("Attestation CA", self.key, "Attestation Root CA", self.root_key, ca=True, path_length=0)
+
+    @property
+    def root_pem(self) -> bytes:
+        return self.root.public_bytes(serialization.Encoding.PEM)
+
+    def attest(self, key: ec.EllipticCurvePrivateKey, hardware: Hardware, token: str) -> bytes:
+        """The attestation object of an honest tablet."""
+        return attestation_object(self.chain(key, facts_of(hardware, token)))
+
+    def chain(self, key: ec.EllipticCurvePrivateKey, facts: Mapping[str, bytes]) -> list[bytes]:
+        """Leaf and CA (DER); the root is known to whoever checks."""
+        leaf = self.issue("device", key, "Attestation CA", self.key, facts=facts)
+        return [each.public_bytes(serialization.Encoding.DER) for each in (leaf, self.ca)]
+
+    def issue(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        issuer: str,
+        signer: ec.EllipticCurvePrivateKey,
+        *,
+        ca: bool = False,
+        path_length: int | None = None,
+        facts: Mapping[str, bytes] | None = None,
+        life: timedelta = 365 * _DAY,
+    ) -> x509.Certificate:
+        """One certificate, as wanted."""
+        builder = x509.CertificateBuilder().subject_name(_name(name)).issuer_name(_name(issuer)).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(self.born).not_valid_after(self.born + life)
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
+        for oid, value in (facts or {}).items():
+            builder = builder.add_extension(x509.UnrecognizedExtension(ObjectIdentifier(oid), value), critical=False)
+        return builder.sign(signer, hashes.SHA256())
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])

@@ -1,0 +1,65 @@
+"""Declarative management as an iPad does it: tokens, manifest, the declarations that changed, then apply and report.
+
+What declarations do to the tablet is in `applying`; what it tells of itself is in `reporting`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from simulator import applying, reporting
+from simulator.channel import Channel
+from simulator.errors import ServerRefused
+from simulator.wire import Reply
+
+KINDS = {"Activations": "activation", "Configurations": "configuration", "Assets": "asset", "Management": "management"}
+
+
+async def synchronise(channel: Channel) -> None:
+    """One round of declarative.md section 1. Raises `ServerRefused` when a document is missing or wrong."""
+    state = channel.device.declarations
+    offered = state.pop("offered", None)
+    if offered is None:
+        offered = _document(await channel.declarative("tokens"), "tokens")["SyncTokens"]["DeclarationsToken"]
+    if offered == state.get("token"):
+        return
+    manifest = _document(await channel.declarative("declaration-items"), "declaration-items")
+    held: dict[str, Any] = state.get("items", {})
+    wanted: dict[str, Any] = {}
+    for plural, kind in KINDS.items():
+        rows = manifest["Declarations"][plural]
+        if not isinstance(rows, list):
+            raise ServerRefused(f"declaration-items: {plural} is no list", 200)
+        for row in rows:
+            key = f"{kind}/{row['Identifier']}"
+            known = held.get(key)
+            if known is None or known["ServerToken"] != row["ServerToken"]:
+                known = await _fetched(channel, key, row)
+            if known is not None:
+                wanted[key] = known
+    state["items"], state["token"] = wanted, manifest["DeclarationsToken"]
+    await applying.apply(channel)
+    await reporting.report(channel)
+
+
+async def _fetched(channel: Channel, key: str, row: dict[str, Any]) -> dict[str, Any] | None:
+    """One declaration; none when it has left the set meanwhile."""
+    reply = await channel.declarative(f"declaration/{key}")
+    if reply.status == 404:
+        return None
+    document: dict[str, Any] = _document(reply, key)
+    if (document["Identifier"], document["ServerToken"]) != (row["Identifier"], row["ServerToken"]):
+        raise ServerRefused(f"{key}: another declaration than the manifest announced", 200)
+    if not isinstance(document["Payload"], dict) or len(document["Identifier"]) > 64 or len(document["ServerToken"]) > 64:
+        raise ServerRefused(f"{key}: malformed", 200)
+    return document
+
+
+def _document(reply: Reply, what: str) -> Any:
+    if reply.status != 200 or reply.media_type != "application/json":
+        raise ServerRefused(f"{what} as {reply.media_type!r}", reply.status, reply.body)
+    try:
+        return json.loads(reply.body)
+    except ValueError as error:
+        raise ServerRefused(what, reply.status, reply.body) from error

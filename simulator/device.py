@@ -1,0 +1,170 @@
+"""What is on one tablet: its enrolment, profiles, apps, settings and state. No network; answers are in `commands`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from simulator.clock import TabletClock
+from simulator.hardware import Hardware
+from simulator.identity import Identity
+from simulator.profile import MdmSettings, Profile
+from simulator.store import AppStore
+
+
+class AppState(StrEnum):
+    """The values of a managed app's Status that a simulated tablet passes through."""
+
+    INSTALLING = "Installing"
+    MANAGED = "Managed"
+    UNINSTALLED = "ManagedButUninstalled"
+    FAILED = "Failed"
+
+
+class AfterAnswer(StrEnum):
+    """What a tablet does once its answer has left."""
+
+    ERASE = "erase"
+    RESTART = "restart"
+    SHUT_DOWN = "shut down"
+    LEAVE = "leave management"
+    NEW_IDENTITY = "use the new identity"
+    DECLARATIONS = "synchronise declarations"
+
+
+@dataclass
+class App:
+    """One app. `settles` is when its installation ends, in the tablet's time."""
+
+    identifier: str
+    version: str = "1.0"
+    managed: bool = True
+    settles: datetime | None = None
+    fails: bool = False
+    uninstalled: bool = False
+    flags: int = 0
+    configuration: dict[str, Any] | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def state(self, now: datetime) -> AppState:
+        """Where the installation stands."""
+        if self.uninstalled:
+            return AppState.UNINSTALLED
+        if self.settles is not None and now < self.settles:
+            return AppState.INSTALLING
+        return AppState.FAILED if self.fails else AppState.MANAGED
+
+
+@dataclass
+class LostMode:
+    """The texts on a lost tablet's screen."""
+
+    message: str = ""
+    phone_number: str = ""
+    footnote: str = ""
+    sounding: bool = False
+
+
+@dataclass
+class Installed:
+    """A profile on the tablet. `managed` is false for one that a person installed, `declared` true while a declaration
+    holds it: then commands cannot touch it.
+    """
+
+    profile: Profile
+    managed: bool = True
+    declared: bool = False
+
+
+@dataclass
+class Enrolment:
+    """Everything that the MDM profile brought, and the identity obtained with it."""
+
+    mdm: MdmSettings
+    identity: Identity
+    profile: Profile
+    next_identity: Identity | None = None
+    next_profile: Profile | None = None
+    token_told: bool = False
+
+    @property
+    def roots(self) -> frozenset[bytes]:
+        return self.profile.roots
+
+
+@dataclass
+class Device:
+    """The state of one tablet. Everything that an erase must forget is set in `forget`."""
+
+    hardware: Hardware
+    clock: TabletClock = field(default_factory=TabletClock)
+    store: AppStore = field(default_factory=AppStore)
+    supervised: bool = True
+    name: str = "iPad"
+    passcode: bool = True
+    unlocked: bool = True
+    powered: bool = True
+    erased: bool = False
+    enrolment: Enrolment | None = None
+    lost: LostMode | None = None
+    awaiting_configuration: bool = False
+    position: tuple[float, float] = (48.8566, 2.3522)
+    battery: float = 0.8
+    push_token: bytes = b""
+    push_magic: str = ""
+    unlock_token: bytes = b""
+    bypass_code: str | None = None
+    profiles: dict[str, Installed] = field(default_factory=dict)
+    apps: dict[str, App] = field(default_factory=dict)
+    books: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provisioning: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    declarations: dict[str, Any] = field(default_factory=dict)
+    return_to_service: bytes | None = None
+    after: list[AfterAnswer] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Leave the tablet as it comes out of its box; supervision stays, as an organisation's tablet keeps it."""
+        self.name, self.passcode, self.unlocked, self.erased = "iPad", False, True, True
+        self.lost, self.bypass_code = None, None
+        for kept in (self.books, self.provisioning, self.settings, self.apps, self.profiles):
+            kept.clear()
+        self.leave()
+
+    def leave(self) -> None:
+        """Drop the MDM profile and all that it brought (protocol.md section 7.3)."""
+        self.enrolment = None
+        self.awaiting_configuration = False
+        self.push_token, self.push_magic, self.unlock_token = b"", "", b""
+        self.profiles = {key: one for key, one in self.profiles.items() if not one.managed}
+        self.apps = {key: one for key, one in self.apps.items() if not one.managed or not one.flags & 1}
+        self.declarations.clear()
+        self.after.clear()
+
+    def new_push_address(self) -> None:
+        """A new token and magic, as APNs and the MDM client hand out at enrolment."""
+        self.push_token = os.urandom(32)
+        self.push_magic = os.urandom(16).hex().upper()
+        self.unlock_token = os.urandom(64)
+        self.bypass_code = os.urandom(13).hex().upper()
+
+    def install_app(self, identifier: str, *, flags: int = 0, version: str = "1.0") -> App:
+        """Begin an installation, or an update of what is there."""
+        app = self.apps.setdefault(identifier, App(identifier, version))
+        app.managed, app.uninstalled, app.flags, app.version = True, False, flags, version
+        app.settles = self.clock.now() + timedelta(seconds=self.store.seconds)
+        app.fails = identifier in self.store.broken
+        return app
+
+    def restart(self) -> None:
+        """Boot again: a tablet with a passcode is locked until somebody types it."""
+        self.powered = True
+        self.unlocked = not self.passcode
+
+    @property
+    def installed_payloads(self) -> list[dict[str, Any]]:
+        """All payloads of all profiles."""
+        return [payload for one in self.profiles.values() for payload in one.profile.payloads]

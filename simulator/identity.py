@@ -1,0 +1,76 @@
+"""The key and the certificate of a tablet. How the certificate is obtained is the work of `scep` and `acme`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+from typing import TypeAlias
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from simulator import der
+
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+KeySource: TypeAlias = Callable[[int], Awaitable[rsa.RSAPrivateKey]]
+
+
+async def fresh_key(bits: int) -> rsa.RSAPrivateKey:
+    """A new RSA key, made beside the event loop (it takes a tenth of a second)."""
+    return await asyncio.to_thread(rsa.generate_private_key, public_exponent=65537, key_size=bits)
+
+
+class ReusedKeys:
+    """A few keys shared by many tablets, so that a load generator measures the server and not its own key making."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._made: dict[int, cycle[rsa.RSAPrivateKey]] = {}
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, bits: int) -> rsa.RSAPrivateKey:
+        async with self._lock:
+            if bits not in self._made:
+                self._made[bits] = cycle([await fresh_key(bits) for _ in range(self._count)])
+        return next(self._made[bits])
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A private key and the DER certificate that names it."""
+
+    key: PrivateKey
+    certificate_der: bytes
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
+        return x509.load_der_x509_certificate(self.certificate_der)
+
+    @cached_property
+    def issuer_and_serial(self) -> bytes:
+        """IssuerAndSerialNumber (RFC 5652 section 10.2.4), the issuer byte for byte as in the certificate."""
+        body = asn1_x509.Certificate.load(self.certificate_der)["tbs_certificate"]
+        return der.sequence(body["issuer"].dump(), body["serial_number"].dump())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, hex."""
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    def to_pem(self) -> str:
+        """Key and certificate, unencrypted: the state file of a simulated fleet holds nothing real."""
+        key = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return (key + self.certificate.public_bytes(serialization.Encoding.PEM)).decode()
+
+    @classmethod
+    def from_pem(cls, text: str) -> Identity:
+        key = serialization.load_pem_private_key(text.encode(), None)
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise TypeError("a simulated tablet's key is RSA or elliptic")
+        certificate = x509.load_pem_x509_certificate(text[text.index("-----BEGIN CERTIFICATE") :].encode())
+        return cls(key, certificate.public_bytes(serialization.Encoding.DER))

@@ -1,0 +1,203 @@
+"""The SCEP client (RFC 8894) in the dialects that devices and old libraries speak. The messages are in `scep_message`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from simulator import cms, scep_message
+from simulator.clock import TabletClock
+from simulator.errors import BadSignedData, Disconnected, ScepFailed
+from simulator.identity import Identity, KeySource
+from simulator.profile import ScepSettings
+from simulator.scep_message import ContentCipher, MessageType
+from simulator.signature import SHA1, SHA256
+from simulator.wire import Wire
+
+_NAMES = {
+    "CN": NameOID.COMMON_NAME,
+    "O": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "C": NameOID.COUNTRY_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "EMAIL": NameOID.EMAIL_ADDRESS,
+}
+_SUBSTITUTE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a client insists on; `None` is decided by the server's capabilities, as iPads do."""
+
+    name: str
+    cipher: ContentCipher | None = None
+    digest: str | None = None
+    post: bool | None = None
+
+
+DIALECTS = {
+    one.name: one
+    for one in (
+        Dialect("aes"),
+        Dialect("aes-256", ContentCipher.AES_256, SHA256, post=True),
+        Dialect("aes-get", ContentCipher.AES_128, SHA256, post=False),
+        Dialect("3des", ContentCipher.TRIPLE_DES, SHA1, post=True),
+        Dialect("des-sha1", ContentCipher.DES, SHA1, post=True),
+    )
+}
+
+
+class ScepClient:
+    """Gets certificates from one SCEP server. `pace` multiplies the profile's RetryDelay."""
+
+    def __init__(self, wire: Wire, settings: ScepSettings, dialect: Dialect, clock: TabletClock, pace: float = 1.0) -> None:
+        self._wire = wire
+        self._settings = settings
+        self._dialect = dialect
+        self._clock = clock
+        self._pace = pace
+
+    async def obtain(self, keys: KeySource, renewing: Identity | None = None) -> Identity:
+        """A new identity: by the profile's challenge, or by RenewalReq signed with `renewing`. Raises `ScepFailed`."""
+        capabilities = await self._capabilities()
+        authority = await self._authority()
+        key = await keys(self._settings.key_bits)
+        csr = self._csr(key)
+        signer = renewing or Identity(key, self._self_signed(key))
+        kind = MessageType.RENEWAL_REQ if renewing else MessageType.PKCS_REQ
+        transaction = hashlib.sha256(_public_bytes(key)).hexdigest().upper()
+        cipher = self._dialect.cipher or _cipher(capabilities)
+        digest = self._dialect.digest or (SHA256 if capabilities & {"SHA-256", "SCEPSTANDARD"} else SHA1)
+        request = scep_message.write(
+            signer, csr, _recipient(authority), kind=kind, cipher=cipher, digest=digest, transaction=transaction
+        )
+        post = self._dialect.post
+        if post is None:
+            post = bool(capabilities & {"POSTPKIOPERATION", "SCEPSTANDARD"})
+        certificate = scep_message.read(await self._send(request.message, post), request, frozenset(authority))
+        return self._accepted(Identity(key, certificate))
+
+    async def _capabilities(self) -> set[str]:
+        reply = await self._wire.request("GET", self._address("GetCACaps"))
+        return {line.strip().upper() for line in reply.body.decode("latin-1").splitlines()} if reply.status == 200 else set()
+
+    async def _authority(self) -> list[bytes]:
+        reply = await self._wire.request("GET", self._address("GetCACert", self._settings.name))
+        kind = reply.headers.get("content-type", "")
+        if reply.status != 200:
+            raise ScepFailed(f"GetCACert: HTTP {reply.status}")
+        if kind == "application/x-x509-ca-cert":
+            found = [reply.body]
+        elif kind == "application/x-x509-ca-ra-cert":
+            try:
+                found = list(cms.certificates_in(reply.body))
+            except BadSignedData as error:
+                raise ScepFailed(f"GetCACert: {error}") from error
+        else:
+            raise ScepFailed(f"GetCACert is served as {kind!r}")
+        pin = self._settings.fingerprint
+        prints = {hashlib.new(name, one, usedforsecurity=False).digest() for name in ("sha1", "md5") for one in found}
+        if pin and pin not in prints:
+            raise ScepFailed("GetCACert's certificate is not the one that the profile pins")
+        return found
+
+    async def _send(self, message: bytes, post: bool) -> bytes:
+        for attempt in range(self._settings.retries + 1):
+            if attempt:
+                await asyncio.sleep(self._settings.retry_delay * self._pace)
+            try:
+                if post:
+                    headers = {"Content-Type": "application/x-pki-message"}
+                    reply = await self._wire.request("POST", self._address("PKIOperation"), headers, message)
+                else:
+                    reply = await self._wire.request("GET", self._address("PKIOperation", base64.b64encode(message).decode()))
+            except Disconnected:
+                continue
+            if reply.status < 500:
+                break
+        else:
+            raise ScepFailed("PKIOperation: no answer")
+        if reply.status != 200:
+            raise ScepFailed(f"PKIOperation: HTTP {reply.status} {reply.body[:120]!r}")
+        if reply.media_type != "application/x-pki-message":
+            raise ScepFailed(f"PKIOperation is answered as {reply.media_type!r}")
+        return reply.body
+
+    def _address(self, operation: str, message: str = "") -> str:
+        joint = "&" if "?" in self._settings.url else "?"
+        extra = f"&message={quote(message, safe='')}" if message else ""
+        return f"{self._settings.url}{joint}operation={operation}{extra}"
+
+    def _subject(self) -> x509.Name:
+        pairs = self._settings.subject or (("CN", "SCEP SIGNER"),)
+        return x509.Name([x509.NameAttribute(_NAMES.get(name) or x509.ObjectIdentifier(name), value) for name, value in pairs])
+
+    def _csr(self, key: rsa.RSAPrivateKey) -> bytes:
+        builder = x509.CertificateSigningRequestBuilder().subject_name(self._subject())
+        if self._settings.challenge:
+            builder = builder.add_attribute(x509.oid.AttributeOID.CHALLENGE_PASSWORD, self._settings.challenge.encode())
+        usage = self._settings.key_usage
+        if usage:
+            builder = builder.add_extension(_key_usage(sign=bool(usage & 1), encrypt=bool(usage & 4)), critical=True)
+        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    def _self_signed(self, key: rsa.RSAPrivateKey) -> bytes:
+        now = self._clock.now()
+        builder = x509.CertificateBuilder().subject_name(self._subject()).issuer_name(self._subject())
+        builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now).not_valid_after(now + _SUBSTITUTE_DAY)
+        return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+    def _accepted(self, identity: Identity) -> Identity:
+        certificate = identity.certificate
+        if certificate.public_key() != identity.key.public_key():
+            raise ScepFailed("the first certificate of the answer is for another key")
+        if not certificate.not_valid_before_utc <= self._clock.now() <= certificate.not_valid_after_utc:
+            raise ScepFailed("by the tablet's clock the issued certificate is not in date")
+        return identity
+
+
+def _cipher(capabilities: set[str]) -> ContentCipher:
+    if capabilities & {"AES", "SCEPSTANDARD"}:
+        return ContentCipher.AES_128
+    return ContentCipher.TRIPLE_DES if "DES3" in capabilities else ContentCipher.DES
+
+
+def _recipient(authority: list[bytes]) -> bytes:
+    """The certificate to encrypt to: a registration authority's when there is one, else the first."""
+    for one in authority:
+        try:
+            constraints = x509.load_der_x509_certificate(one).extensions.get_extension_for_class(x509.BasicConstraints)
+        except x509.ExtensionNotFound:
+            return one
+        if not constraints.value.ca:
+            return one
+    return authority[0]
+
+
+def _key_usage(*, sign: bool, encrypt: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=sign,
+        key_encipherment=encrypt,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _public_bytes(key: rsa.RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

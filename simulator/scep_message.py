@@ -1,0 +1,172 @@
+"""SCEP messages (RFC 8894 section 3): writing a request, reading a CertRep. Sending them is `scep`'s work."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+
+from asn1crypto import cms as asn1_cms
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherAlgorithm, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from simulator import cms, der
+from simulator.errors import BadSignedData, ScepFailed
+from simulator.identity import Identity
+from simulator.signature import DATA, RSA_ENCRYPTION, attribute, signed_data
+
+ENVELOPED_DATA = "1.2.840.113549.1.7.3"
+_VERISIGN = "2.16.840.1.113733.1.9"
+MESSAGE_TYPE, PKI_STATUS, FAIL_INFO = f"{_VERISIGN}.2", f"{_VERISIGN}.3", f"{_VERISIGN}.4"
+SENDER_NONCE, RECIPIENT_NONCE, TRANSACTION = f"{_VERISIGN}.5", f"{_VERISIGN}.6", f"{_VERISIGN}.7"
+CERT_REP = "3"
+
+
+class MessageType(StrEnum):
+    """What a request asks for."""
+
+    PKCS_REQ = "19"
+    RENEWAL_REQ = "17"
+
+
+class ContentCipher(StrEnum):
+    """Content encryption by its OID."""
+
+    AES_128 = "2.16.840.1.101.3.4.1.2"
+    AES_192 = "2.16.840.1.101.3.4.1.22"
+    AES_256 = "2.16.840.1.101.3.4.1.42"
+    TRIPLE_DES = "1.2.840.113549.3.7"
+    DES = "1.3.14.3.2.7"
+
+
+_KEY_BYTES = {
+    ContentCipher.AES_128: 16,
+    ContentCipher.AES_192: 24,
+    ContentCipher.AES_256: 32,
+    ContentCipher.TRIPLE_DES: 24,
+    ContentCipher.DES: 8,
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request ready to send, and what its answer must repeat."""
+
+    message: bytes
+    transaction: str
+    nonce: bytes
+    signer: Identity
+
+
+def write(
+    signer: Identity,
+    csr: bytes,
+    recipient: bytes,
+    *,
+    kind: MessageType,
+    cipher: ContentCipher,
+    digest: str,
+    transaction: str,
+) -> Request:
+    """A pkiMessage that carries `csr` (DER) to the holder of `recipient` (DER certificate). `digest` is an OID."""
+    nonce = os.urandom(16)
+    message = signed_data(
+        signer,
+        encrypt(csr, recipient, cipher),
+        digest,
+        _attributes(kind, nonce, transaction),
+        attached=True,
+    )
+    return Request(message, transaction, nonce, signer)
+
+
+def attributes(kind: MessageType, request: Request) -> list[bytes]:
+    """The signed attributes of a request, for a message whose inner parts another program made."""
+    return _attributes(kind, request.nonce, request.transaction)
+
+
+def _attributes(kind: MessageType, nonce: bytes, transaction: str) -> list[bytes]:
+    return [
+        attribute(MESSAGE_TYPE, der.printable(kind.value)),
+        attribute(SENDER_NONCE, der.octets(nonce)),
+        attribute(TRANSACTION, der.printable(transaction)),
+    ]
+
+
+def encrypt(data: bytes, recipient: bytes, cipher: ContentCipher) -> bytes:
+    """An EnvelopedData for one RSA recipient (RFC 5652 section 6). Raises `ScepFailed` when its key is not RSA."""
+    public = x509.load_der_x509_certificate(recipient).public_key()
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise ScepFailed("the SCEP server's certificate has no RSA key")
+    key = os.urandom(_KEY_BYTES[cipher])
+    algorithm = _algorithm(cipher, key)
+    vector = os.urandom(algorithm.block_size // 8)  # type: ignore[attr-defined]
+    padder = PKCS7(len(vector) * 8).padder()
+    encryptor = Cipher(algorithm, modes.CBC(vector)).encryptor()
+    hidden = encryptor.update(padder.update(data) + padder.finalize()) + encryptor.finalize()
+    body = asn1_x509.Certificate.load(recipient)["tbs_certificate"]
+    holder = der.sequence(
+        der.integer(0),
+        der.sequence(body["issuer"].dump(), body["serial_number"].dump()),
+        der.algorithm(RSA_ENCRYPTION),
+        der.octets(public.encrypt(key, padding.PKCS1v15())),
+    )
+    content = der.sequence(
+        der.oid(DATA), der.algorithm(cipher.value, der.octets(vector)), der.tlv(der.CONTEXT_0_PRIMITIVE, hidden)
+    )
+    enveloped = der.sequence(der.integer(0), der.set_of([holder]), content)
+    return der.sequence(der.oid(ENVELOPED_DATA), der.tlv(der.CONTEXT_0, enveloped))
+
+
+def decrypt(data: bytes, reader: Identity) -> bytes:
+    """What an EnvelopedData says to `reader`. Raises `ScepFailed`."""
+    try:
+        info = asn1_cms.ContentInfo.load(data)
+        enveloped = info["content"]
+        wrapped = enveloped["recipient_infos"][0].chosen["encrypted_key"].native
+        content = enveloped["encrypted_content_info"]
+        algorithm = content["content_encryption_algorithm"]
+        cipher = ContentCipher(algorithm["algorithm"].dotted)
+        if not isinstance(reader.key, rsa.RSAPrivateKey):
+            raise ScepFailed("SCEP knows only RSA")
+        key = reader.key.decrypt(wrapped, padding.PKCS1v15())
+        vector = algorithm["parameters"].native
+        decryptor = Cipher(_algorithm(cipher, key), modes.CBC(vector)).decryptor()
+        padded = decryptor.update(content["encrypted_content"].native) + decryptor.finalize()
+        unpadder = PKCS7(len(vector) * 8).unpadder()
+        return unpadder.update(padded) + unpadder.finalize()
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise ScepFailed(f"the envelope of the answer does not open: {error}") from error
+
+
+def read(answer: bytes, request: Request, authority: frozenset[bytes]) -> bytes:
+    """The issued DER certificate in a CertRep. `authority` is what GetCACert gave. Raises `ScepFailed`."""
+    try:
+        opened = cms.open_signed(answer)
+    except BadSignedData as error:
+        raise ScepFailed(f"the answer is no CertRep: {error}") from error
+    if opened.signer not in authority:
+        raise ScepFailed("the answer is signed by somebody else than GetCACert's certificates")
+    said = {oid: value.native for oid, value in opened.attributes.items()}
+    for oid, wanted in ((MESSAGE_TYPE, CERT_REP), (TRANSACTION, request.transaction), (RECIPIENT_NONCE, request.nonce)):
+        if said.get(oid) != wanted:
+            raise ScepFailed(f"attribute {oid} of the answer is {said.get(oid)!r}, not {wanted!r}")
+    status = said.get(PKI_STATUS)
+    if status == "2":
+        raise ScepFailed("refused", int(said.get(FAIL_INFO, "2")))
+    if status != "0":
+        raise ScepFailed(f"pkiStatus {status!r}")
+    certificates = cms.certificates_in(decrypt(opened.content, request.signer))
+    if not certificates:
+        raise ScepFailed("no certificate in the answer")
+    return certificates[0]
+
+
+def _algorithm(cipher: ContentCipher, key: bytes) -> CipherAlgorithm:
+    if cipher is ContentCipher.DES:
+        return TripleDES(key * 3)
+    return TripleDES(key) if cipher is ContentCipher.TRIPLE_DES else algorithms.AES(key)

@@ -1,0 +1,130 @@
+"""The `Mdm-Signature` header in every shape that clients send. Verifying them is the server's work, in its own code."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from simulator import der
+from simulator.identity import Identity
+
+DATA = "1.2.840.113549.1.7.1"
+SIGNED_DATA = "1.2.840.113549.1.7.2"
+RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
+SHA1 = "1.3.14.3.2.26"
+SHA256 = "2.16.840.1.101.3.4.2.1"
+ECDSA = {SHA1: "1.2.840.10045.4.1", SHA256: "1.2.840.10045.4.3.2"}
+CONTENT_TYPE = "1.2.840.113549.1.9.3"
+MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+SIGNING_TIME = "1.2.840.113549.1.9.5"
+
+_HASHES: dict[str, tuple[str, hashes.HashAlgorithm]] = {SHA1: ("sha1", hashes.SHA1()), SHA256: ("sha256", hashes.SHA256())}  # noqa: S303
+
+
+class Shape(StrEnum):
+    """How a client writes its signature (protocol.md sections 3.2 and 11)."""
+
+    GENUINE = "ber-sha1"
+    """Indefinite-length BER, detached, SHA-1, no signed attributes: what iPads send."""
+    BER_SHA256 = "ber-sha256"
+    """The same with SHA-256."""
+    ATTRIBUTES = "der-sha256"
+    """DER, detached, SHA-256, signed attributes."""
+    ATTACHED = "attached"
+    """DER, SHA-256, signed attributes, and the body once more inside."""
+
+
+def header(identity: Identity, body: bytes, shape: Shape, now: datetime) -> str:
+    """The value of `Mdm-Signature` for `body`: base64 on one line. `now` is the tablet's idea of the time."""
+    if shape in {Shape.GENUINE, Shape.BER_SHA256}:
+        signed = _indefinite(identity, body, SHA1 if shape is Shape.GENUINE else SHA256)
+    else:
+        signed = signed_data(identity, body, SHA256, [signing_time(now)], attached=shape is Shape.ATTACHED)
+    return base64.b64encode(signed).decode("ascii")
+
+
+def sign(identity: Identity, data: bytes, digest: str) -> bytes:
+    """RSA PKCS#1 v1.5 or ECDSA over `data` with the digest of that OID."""
+    if isinstance(identity.key, rsa.RSAPrivateKey):
+        return identity.key.sign(data, padding.PKCS1v15(), _HASHES[digest][1])
+    return identity.key.sign(data, ec.ECDSA(_HASHES[digest][1]))
+
+
+def digest_of(data: bytes, digest: str) -> bytes:
+    """The digest of that OID."""
+    return hashlib.new(_HASHES[digest][0], data, usedforsecurity=False).digest()
+
+
+def attribute(dotted: str, value: bytes) -> bytes:
+    """An Attribute with one value that is already encoded."""
+    return der.sequence(der.oid(dotted), der.tlv(der.SET, value))
+
+
+def signing_time(now: datetime) -> bytes:
+    """The signingTime attribute (RFC 5652 section 11.3)."""
+    return attribute(SIGNING_TIME, der.utc_time(now.strftime("%y%m%d%H%M%SZ")))
+
+
+def signed_data(identity: Identity, content: bytes, digest: str, attributes: list[bytes], *, attached: bool) -> bytes:
+    """A DER ContentInfo with one signer, contentType and messageDigest added to `attributes` (RFC 5652 section 5)."""
+    signed = [
+        attribute(CONTENT_TYPE, der.oid(DATA)),
+        attribute(MESSAGE_DIGEST, der.octets(digest_of(content, digest))),
+        *attributes,
+    ]
+    signature = sign(identity, der.set_of(signed), digest)
+    inner = der.tlv(der.CONTEXT_0, der.octets(content)) if attached else b""
+    return der.sequence(
+        der.oid(SIGNED_DATA),
+        der.tlv(
+            der.CONTEXT_0,
+            der.sequence(
+                der.integer(1),
+                der.set_of([der.algorithm(digest)]),
+                der.sequence(der.oid(DATA), inner),
+                der.tlv(der.CONTEXT_0, identity.certificate_der),
+                der.set_of([_signer(identity, digest, signature, der.set_of(signed, der.CONTEXT_0))]),
+            ),
+        ),
+    )
+
+
+def _signer(identity: Identity, digest: str, signature: bytes, attributes: bytes = b"") -> bytes:
+    return der.sequence(
+        der.integer(1),
+        identity.issuer_and_serial,
+        der.algorithm(digest),
+        attributes,
+        _algorithm(identity, digest),
+        der.octets(signature),
+    )
+
+
+def _algorithm(identity: Identity, digest: str) -> bytes:
+    """RSA with NULL parameters, ECDSA with none (RFC 5754 section 3.3)."""
+    if isinstance(identity.key, rsa.RSAPrivateKey):
+        return der.algorithm(RSA_ENCRYPTION)
+    return der.algorithm(ECDSA[digest], b"")
+
+
+def _indefinite(identity: Identity, body: bytes, digest: str) -> bytes:
+    return der.indefinite(
+        der.SEQUENCE,
+        der.oid(SIGNED_DATA),
+        der.indefinite(
+            der.CONTEXT_0,
+            der.indefinite(
+                der.SEQUENCE,
+                der.integer(1),
+                der.set_of([der.algorithm(digest)]),
+                der.indefinite(der.SEQUENCE, der.oid(DATA)),
+                der.indefinite(der.CONTEXT_0, identity.certificate_der),
+                der.set_of([_signer(identity, digest, sign(identity, body, digest))]),
+            ),
+        ),
+    )

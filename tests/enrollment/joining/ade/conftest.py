@@ -1,0 +1,68 @@
+"""A town with a device-assignment server, its token installed, and the portal behind it on a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime
+from enrollment.joining.ade import service
+from enrollment.joining.ade.models import AssignedDevice, AssignmentServer
+from enrollment.joining.ade.service import Synced
+from enrollment.joining.ade.testserver import Portal, serve
+from enrollment.tablets.models import Tablet
+from tests.support.world import World
+
+
+@dataclass
+class Assigned:
+    """What a test of device assignment holds in hand."""
+
+    runtime: Runtime
+    clock: ManualClock
+    portal: Portal
+    town_id: UUID
+    server_id: UUID
+
+    def sync(self) -> Synced:
+        """Compare now; a minute passes before."""
+        self.clock.advance(timedelta(minutes=1))
+        return service.synchronise(self.runtime, self.server_id)
+
+    def server(self) -> AssignmentServer:
+        with self.runtime.work() as work:
+            return work.session.get_one(AssignmentServer, self.server_id)
+
+    def devices(self) -> dict[str, AssignedDevice]:
+        with self.runtime.work() as work:
+            return {row.serial: row for row in work.session.scalars(select(AssignedDevice))}
+
+    def tablets(self) -> dict[str, Tablet]:
+        with self.runtime.work() as work:
+            return {row.serial: row for row in work.session.scalars(select(Tablet))}
+
+    def present(self) -> set[str]:
+        return {serial for serial, row in self.devices().items() if row.removed_at is None}
+
+
+@pytest.fixture
+def portal(clock: ManualClock) -> Portal:
+    return Portal(now=lambda: clock.now().timestamp())
+
+
+@pytest.fixture
+def assigned(runtime: Runtime, clock: ManualClock, portal: Portal) -> Iterator[Assigned]:
+    with serve(portal) as url:
+        runtime.settings = runtime.settings.model_copy(update={"device_assignment_url": url})
+        with runtime.work() as work:
+            town = World(work).town()
+            server = service.create_server(work, SYSTEM, town.id, "Ville")
+            service.install_token(work, SYSTEM, server.id, portal.token_file(server.certificate))
+        yield Assigned(runtime, clock, portal, town.id, server.id)

@@ -1,0 +1,70 @@
+"""Two workers for one server, and a bench that scans what the portal tells of: nothing is doubled, nobody fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from sqlalchemy import select
+
+from cartable import audit
+from cartable.errors import Refusal
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
+from enrollment.tablets import inventory
+from enrollment.tablets.models import Tablet, TabletState
+from mdm.worker.handlers import drain
+from tests.enrollment.joining.ade.conftest import Assigned
+
+
+def _together(*acts: Callable[[], object]) -> None:
+    barrier = Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait(20)
+        act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        list(pool.map(run, acts))
+
+
+def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Assigned) -> None:
+    serials = [f"DMP{number:05d}" for number in range(40)]
+    for serial in serials[:20]:
+        assigned.portal.add(serial)
+    assert assigned.sync().problem is None
+    for serial in serials[20:]:
+        assigned.portal.add(serial)
+    with assigned.runtime.work() as work:
+        work.later(Topic.ASSIGNMENT, assigned.server_id)
+
+    def scan() -> None:
+        for serial in serials:
+            try:
+                with assigned.runtime.work() as work:
+                    inventory.bench(work, SYSTEM, assigned.town_id, serial)
+            except Refusal:
+                continue  # not known yet
+
+    def order() -> None:
+        for serial in reversed(serials):
+            try:
+                with assigned.runtime.work() as work:
+                    inventory.order(work, SYSTEM, assigned.town_id, [serial], "BC-1")
+            except Refusal:
+                continue  # the portal told of it first
+
+    _together(
+        lambda: drain(assigned.runtime, Topic.ASSIGNMENT), lambda: drain(assigned.runtime, Topic.ASSIGNMENT),
+        assigned.sync, scan, order,
+    )  # fmt: skip
+    assigned.sync()
+    with assigned.runtime.work() as work:
+        rows = work.session.scalars(select(Tablet)).all()
+        assert sorted(row.serial for row in rows) == serials
+        assert len({row.tag for row in rows}) == len(serials)
+        assert {row.state for row in rows if row.serial in serials[:20]} == {TabletState.PREPARED}
+        told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ASSIGNMENT)).all()
+        assert set(told) <= {None, "busy"}
+        assert audit.verify(work, assigned.town_id) is None

@@ -1,0 +1,342 @@
+"""Automated enrolment: who is let in, what an old system hears, and a tablet out of its box that ends up configured."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import plistlib
+import random
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from asn1crypto import cms
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
+from sqlalchemy import Engine, select
+
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM
+from enrollment.facts import facts_for
+from enrollment.tablets import custody, inventory
+from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
+from mdm.channel.handlers import handle
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.protocol import checkin, machine_info, plist
+from mdm.protocol.errors import WireError
+from mdm.push.models import PushCertificate
+from mdm.reconcile.service import unfinished_setups
+from simulator import SimulatedTablet
+from tests.conftest import KEYRING
+from tests.support.server import LiveServer, live_server
+from tests.support.world import World
+
+#: Of the public key in Apple's published certificate "Apple iPhone Device CA" (SubjectPublicKeyInfo).
+APPLE_DEVICE_CA_SHA256 = "13686ec675f9fd26a123adb17b5533f593cf451edd6105ae39b748277a3922e5"
+
+
+class Factory:
+    """A maker of iPads: a CA, and factory certificates under it whose dates are over, as Apple's are."""
+
+    def __init__(self, *, curve: bool = False, bits: int = 2048) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, bits)
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test Device CA")])
+        self.certificate = self._certificate(self.name, self.key)
+
+    def _certificate(self, subject: x509.Name, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        start = datetime(2007, 4, 16, tzinfo=UTC)
+        builder = x509.CertificateBuilder(subject_name=subject, issuer_name=self.name, public_key=key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(start)
+        return builder.not_valid_after(start + timedelta(days=2555)).sign(self.key, hashes.SHA256())
+
+    def leaf(self, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> x509.Certificate:
+        """A device's certificate."""
+        return self._certificate(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "device")]), key)
+
+    def says(self, *, curve: bool = False, **values: Any) -> bytes:
+        """MachineInfo as a device of this factory signs it."""
+        told = {"UDID": "U1", "SERIAL": "DMPX0001", "PRODUCT": "iPad13,18", "VERSION": "23A341", **values}
+        body = plistlib.dumps({key: value for key, value in told.items() if value is not None})
+        key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = rsa.generate_private_key(65537, 2048)
+        if curve:
+            key = ec.generate_private_key(ec.SECP256R1())
+        leaf = self.leaf(key)
+        builder = pkcs7.PKCS7SignatureBuilder().set_data(body).add_signer(leaf, key, hashes.SHA256())
+        return builder.sign(Encoding.DER, [pkcs7.PKCS7Options.Binary])
+
+
+@pytest.fixture(scope="module")
+def factory() -> Factory:
+    return Factory()
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path, factory: Factory) -> Iterator[LiveServer]:
+    anchors, wifi = tmp_path / "anchors.pem", tmp_path / "wifi.mobileconfig"
+    anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
+    wifi.write_bytes(b"wifi")
+    with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors, minimum_os="26.2", wifi_profile=wifi) as running:
+        yield running
+
+
+def _knock(server: LiveServer, body: bytes) -> httpx.Response:
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
+        return client.post("/join/automated", content=body, headers={"Content-Type": "application/pkcs7-signature"})
+
+
+def _look(server: LiveServer, header: str) -> httpx.Response:
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
+        return client.get("/join/automated", headers={"x-apple-aspen-deviceinfo": header} if header else {})
+
+
+@pytest.mark.parametrize("curve", [False, True])
+def test_a_device_is_believed_under_its_makers_key_alone(curve: bool) -> None:
+    ours, theirs = Factory(curve=curve), Factory()
+    body = ours.says(curve=curve, OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)
+    info = machine_info.read(body, [ours.key.public_key()])
+    assert (info.serial, info.os_version, info.can_update) == ("DMPX0001", "26.1", True)
+    for anchors in ([], [machine_info.apple_device_ca()], [theirs.key.public_key()]):
+        with pytest.raises(WireError):
+            machine_info.read(body, anchors)
+
+
+@pytest.mark.parametrize("values", [{"SERIAL": None}, {"SERIAL": 7}, {"UDID": ""}, {"PRODUCT": "x" * 99}])
+def test_a_device_that_says_nonsense_is_refused(factory: Factory, values: dict[str, Any]) -> None:
+    with pytest.raises(WireError):
+        machine_info.read(factory.says(**values), [factory.key.public_key()])
+
+
+def test_damaged_bytes_never_escape_as_anything_but_a_wire_error(factory: Factory) -> None:
+    good, chance = factory.says(), random.Random(7)
+    for _ in range(300):
+        damaged = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        try:
+            machine_info.read(bytes(damaged[: chance.randint(1, len(damaged))]), [factory.key.public_key()])
+        except WireError:
+            continue
+
+
+def signed_with_sha1(issuer: rsa.RSAPrivateKey, leaf: x509.Certificate) -> bytes:
+    """The same certificate as Apple's old device CA signs it: SHA-1, which the library refuses to make."""
+    made = asn1_x509.Certificate.load(leaf.public_bytes(Encoding.DER))
+    made["tbs_certificate"]["signature"] = made["signature_algorithm"] = {"algorithm": "sha1_rsa"}
+    tbs = made["tbs_certificate"].dump(force=True)
+    made["signature_value"] = issuer.sign(tbs, padding.PKCS1v15(), hashes.SHA1())
+    return bytes(made.dump(force=True))
+
+
+def test_apples_own_chain_is_believed_sha1_rsa1024_and_dates_that_are_over_and_sha1_under_no_other_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    apple = Factory(bits=1024)
+    key = rsa.generate_private_key(65537, 2048)
+    leaf = apple.leaf(key)
+    body = _attached(signed_with_sha1(apple.key, leaf), key)  # type: ignore[arg-type]
+    with pytest.raises(WireError):
+        machine_info.read(body, [apple.key.public_key()])
+    with pytest.raises(WireError):
+        machine_info.read(body, [machine_info.apple_device_ca()])
+    monkeypatch.setattr(machine_info, "apple_device_ca", apple.key.public_key)
+    assert machine_info.read(body, [apple.key.public_key()]).serial == "DMPX0001"
+
+
+def _attached(leaf_der: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    """CMS with the content inside, signed by a leaf that the library would not take."""
+    body = plistlib.dumps({"UDID": "U1", "SERIAL": "DMPX0001", "PRODUCT": "iPad13,18", "VERSION": "23A341"})
+    leaf = asn1_x509.Certificate.load(leaf_der)
+    signer = {
+        "version": "v1",
+        "sid": cms.SignerIdentifier("issuer_and_serial_number", {"issuer": leaf.issuer, "serial_number": leaf.serial_number}),
+        "digest_algorithm": {"algorithm": "sha1"},
+        "signature_algorithm": {"algorithm": "rsassa_pkcs1v15"},
+        "signature": key.sign(body, padding.PKCS1v15(), hashes.SHA1()),
+    }
+    signed = {
+        "version": "v1", "digest_algorithms": [{"algorithm": "sha1"}],
+        "encap_content_info": {"content_type": "data", "content": body}, "certificates": [leaf], "signer_infos": [signer],
+    }  # fmt: skip
+    return bytes(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
+
+
+def test_apples_key_is_that_of_the_published_certificate() -> None:
+    numbers = machine_info.apple_device_ca()
+    assert isinstance(numbers, rsa.RSAPublicKey)
+    der = numbers.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert (numbers.key_size, hashlib.sha256(der).hexdigest()) == (1024, APPLE_DEVICE_CA_SHA256)
+
+
+@pytest.mark.parametrize(
+    ("version", "minimum", "older"),
+    [
+        ("26.1", "26.2", True),
+        ("26.2", "26.2", False),
+        ("26.10", "26.2", False),
+        ("16.1 (a)", "16.1", False),
+        ("17", "17.0.1", True),
+    ],
+)
+def test_versions_are_compared_number_by_number(version: str, minimum: str, older: bool) -> None:
+    assert machine_info.is_older(version, minimum) is older
+
+
+def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Factory) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        inventory.order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
+        for serial, state in (("DMPXGONE", TabletState.RETIRED), ("DMPXLOST", TabletState.MISSING_WRITTEN_OFF)):
+            world.tablet(town, serial=serial).state = state
+    assert _knock(server, b"\x30\x80nonsense").status_code == 400
+    assert _knock(server, Factory().says()).status_code == 400
+    assert _knock(server, b"x" * 70_000).status_code == 413
+    assert _knock(server, factory.says(SERIAL="DMPXSOMEONE")).status_code == 403
+    assert _knock(server, factory.says(SERIAL="DMPXGONE")).status_code == 403
+
+    old = _knock(server, factory.says(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True))
+    assert (old.status_code, old.json()["code"]) == (403, "com.apple.softwareupdate.required")
+    assert old.json()["details"] == {"OSVersion": "26.2"}
+    told = _look(server, base64.b64encode(factory.says(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)).decode())
+    assert (told.status_code, told.json()["code"]) == (403, "com.apple.softwareupdate.required")
+    for bad in ("", "no base64!", base64.b64encode(b"nonsense").decode(), base64.b64encode(Factory().says()).decode()):
+        assert _look(server, bad).status_code == 400
+    # One that cannot be told to update is let in all the same: it would be stuck otherwise.
+    assert _knock(server, factory.says(OS_VERSION="26.1")).status_code == 200
+
+    seen = _look(server, base64.b64encode(factory.says(OS_VERSION="26.2")).decode())
+    assert (seen.status_code, seen.headers["content-type"]) == (200, "application/x-apple-aspen-config")
+
+    back = _knock(server, factory.says(SERIAL="DMPXLOST"))
+    assert (back.status_code, back.headers["content-type"]) == (200, "application/x-apple-aspen-config")
+    with server.runtime.work() as work:
+        states = {tablet.serial: tablet.state for tablet in work.session.scalars(select(Tablet))}
+    assert states["DMPXLOST"] is TabletState.FOUND
+    assert states["DMPX0001"] is TabletState.PREPARED
+
+
+def test_out_of_its_box_a_tablet_of_a_pupil_ends_up_configured(server: LiveServer, factory: Factory) -> None:
+    asyncio.run(_out_of_the_box(server, factory))
+
+
+async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
+    tablet = SimulatedTablet(server.url, "", ca=server.ca)
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        pupil = world.pupil(world.school_class(world.school(town)))
+        [expected] = inventory.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
+        inventory.bench(work, SYSTEM, town.id, tablet.serial)
+        custody.assign(work, SYSTEM, expected, pupil.id)
+        tablet_id = expected.id
+    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
+    await tablet.enrol(answer.content, awaiting_configuration=True)
+    for _ in range(4):
+        await asyncio.to_thread(server.work_off)
+        await tablet.poll()
+    ordered = [name for talk in tablet.history for name, _ in talk.commands]
+    assert ordered.count("DeviceConfigured") == 1
+    assert ordered.index("InstallProfile") < ordered.index("DeviceConfigured")
+    assert not tablet.device.awaiting_configuration
+    with server.runtime.work() as work:
+        facts = facts_for(work, [tablet_id])[tablet_id]
+        assert (facts.pupil_id, facts.state) == (pupil.id, TabletState.ASSIGNED)
+
+    # Another tablet cannot use what was made for this one.
+    other = SimulatedTablet(server.url, "", ca=server.ca)
+    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
+    with pytest.raises(Exception, match="403"):
+        await other.enrol(answer.content)
+    await tablet.close()
+    await other.close()
+
+
+def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        cart = Cart(town_id=town.id, school_id=world.school(town).id, label="Chariot 1")
+        work.session.add(cart)
+        work.session.flush()
+        of_cart, named = world.tablet(town), world.tablet(town)
+        work.session.add(CartSlot(town_id=town.id, cart_id=cart.id, number=1, tablet_id=of_cart.id))
+        for tablet in (of_cart, named):
+            work.session.add(
+                DeviceEnrollment(
+                    town_id=town.id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial, generation=1,
+                    state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, topic="t", authenticated_at=work.now,
+                )
+            )  # fmt: skip
+        work.session.flush()
+        for row in work.session.scalars(select(DeviceEnrollment)):
+            work.session.add(Heartbeat(enrollment_id=row.id, last_seen_at=work.now))
+        work.session.flush()
+
+        def said(tablet: Tablet) -> dict[str, object]:
+            body = plistlib.dumps({"MessageType": "ReturnToService", "UDID": tablet.serial})
+            answer = plistlib.loads(handle(work, checkin.parse_checkin(plist.loads(body)), tablet.serial).body)
+            return dict(answer["ReturnToService"])
+
+        assert said(of_cart) == {"Enabled": True, "WiFiProfileData": b"wifi"}
+        assert said(named) == {"Enabled": False}
+        of_cart.evidence_hold = True
+        work.session.flush()
+        assert said(of_cart) == {"Enabled": False}
+
+
+def test_a_tablet_that_puts_off_or_garbles_its_first_answers_does_not_hang_in_the_setup_assistant(
+    engine: Engine, tmp_path: Path, factory: Factory
+) -> None:
+    anchors = tmp_path / "anchors.pem"
+    anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
+    clock = ManualClock(datetime.now(UTC))
+    with live_server(engine, KEYRING, tmp_path / "data", clock, device_anchors=anchors) as running:
+        for doing in ("not_now:6", "garbage:3"):
+            asyncio.run(_stubborn(running, clock, factory, doing))
+
+
+async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, doing: str) -> None:
+    """Its policy does not arrive at once; DeviceConfigured comes by itself, or after ten minutes."""
+    tablet = SimulatedTablet(server.url, "", ca=server.ca, doing=doing)
+    with server.runtime.work() as work:
+        inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial], "BC-1")
+    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid))
+    await tablet.enrol(answer.content, awaiting_configuration=True)
+    for _ in range(3):
+        await asyncio.to_thread(server.work_off)
+        await tablet.poll()
+    clock.advance(timedelta(minutes=11))
+    for _ in range(3):
+        with server.runtime.work() as work:
+            unfinished_setups(work)
+        await tablet.poll()
+        await asyncio.to_thread(server.work_off)
+    assert not tablet.device.awaiting_configuration
+    with server.runtime.work() as work:
+        row = work.session.scalars(select(DeviceEnrollment).where(DeviceEnrollment.udid == tablet.udid)).one()
+        assert not row.awaiting_configuration
+    await tablet.close()
+
+
+def test_without_a_push_certificate_the_tablet_hears_that_it_may_try_again(
+    engine: Engine, tmp_path: Path, factory: Factory
+) -> None:
+    anchors = tmp_path / "anchors.pem"
+    anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
+    with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
+        with running.runtime.work() as work:
+            inventory.order(work, SYSTEM, World(work).town().id, ["DMPX0001"], "BC-1")
+            work.session.query(PushCertificate).delete()
+        assert _knock(running, factory.says()).status_code == 503
+        with running.runtime.work() as work:
+            assert work.session.scalars(select(Tablet)).one().state is TabletState.ORDERED

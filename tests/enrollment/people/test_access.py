@@ -1,0 +1,67 @@
+"""Every reading of a child's record leaves a line, whoever reads; what the server does by itself leaves none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from cartable.ids import new_id
+from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.unit_of_work import Runtime
+from enrollment.people import service
+from enrollment.people.exports import service as exports
+from enrollment.people.models import AccessKind, RecordAccess
+from enrollment.places.models import Level
+from mdm.care import overview
+from mdm.care.overview_repository import Filter
+from tests.enrollment.people.school import OneSchool
+
+
+@pytest.fixture
+def one(runtime: Runtime) -> Iterator[OneSchool]:
+    with runtime.work() as work:
+        yield OneSchool(work)
+
+
+def read(one: OneSchool) -> list[tuple[str, str, int]]:
+    one.work.session.expire_all()
+    rows = one.work.session.scalars(select(RecordAccess).order_by(RecordAccess.day, RecordAccess.kind, RecordAccess.actor_name))
+    return [(row.actor_name, row.kind.value, row.times) for row in rows]
+
+
+def test_each_way_of_reading_is_counted_by_person_and_day(one: OneSchool) -> None:
+    school_class = one.world.school_class(one.school)
+    pupil = one.world.pupil(school_class, Level.CE2, last="EL HADJ")
+    tablet = one.world.tablet(one.town)
+    one.world.lend(tablet, pupil)
+    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    for _ in range(2):
+        service.pupils_of_class(one.work, helpdesk, school_class.id)
+    service.find_pupils(one.work, one.admin, one.town.id, "hadj")
+    service.find_pupils(one.work, one.admin, one.town.id, "nobody")
+    overview.list_tablets(one.work, helpdesk, Filter(town_id=one.town.id))
+    overview.view_tablet(one.work, helpdesk, tablet.id)
+    service.pupils_of_class(one.work, SYSTEM, school_class.id)
+    assert read(one) == [("helpdesk", "class_list", 2), ("one", "search", 1), ("helpdesk", "tablet", 2)]
+    [row] = one.work.session.scalars(select(RecordAccess).where(RecordAccess.kind == AccessKind.CLASS_LIST))
+    assert (row.pupil_id, row.town_id, row.first_at) == (pupil.id, one.town.id, one.work.now)
+    one.work.now += timedelta(days=1)
+    service.pupils_of_class(one.work, helpdesk, school_class.id)
+    assert len(read(one)) == 4
+
+
+def test_handing_out_a_whole_town_is_a_reading_of_each_child(one: OneSchool) -> None:
+    school_class = one.world.school_class(one.school)
+    for number in range(510):
+        one.world.pupil(school_class, last=f"NOM{number}")
+    exports.export_own(one.work, one.admin, one.town.id, None)
+    exports.export_oneroster(one.work, one.admin, one.town.id)
+    assert read(one) == [("one", "roster", 2)] * 510
+
+
+def test_a_tablet_without_a_pupil_tells_of_nobody(one: OneSchool) -> None:
+    overview.view_tablet(one.work, one.admin, one.world.tablet(one.town).id)
+    assert read(one) == []

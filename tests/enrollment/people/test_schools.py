@@ -1,0 +1,192 @@
+"""What a head has in hand: who left the roster and when the month is over, groups and support units, guardians and a court's decision,
+substitutes who end by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from cartable.audit import AuditEvent
+from cartable.errors import Forbidden, Invalid, NotFound
+from cartable.ids import new_id
+from cartable.scope import Actor, Grant, Role
+from cartable.unit_of_work import Runtime
+from enrollment.people import schools
+from enrollment.people.imports import service
+from enrollment.people.models import GroupKind, GuardianLink, PupilGroup, PupilGroupMember, PupilState, RosterState
+from enrollment.tablets.models import Loan
+from mdm.privacy import retention
+from tests.enrollment.people.corpus.build import CUSTOM, custom, lines
+from tests.enrollment.people.files import CHILD, GUARDIANS, ONDE, onde_line, text_file
+from tests.enrollment.people.school import OneSchool
+
+YEAR = "2026-2027"
+
+
+@pytest.fixture
+def one(runtime: Runtime) -> Iterator[OneSchool]:
+    with runtime.work() as work:
+        yield OneSchool(work)
+
+
+def _as(one: OneSchool, role: Role, *, school: bool = False) -> Actor:
+    return Actor(new_id(), role.value, (Grant(role, one.town.id, one.school.id if school else None),))
+
+
+def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: OneSchool) -> None:
+    head = _as(one, Role.HEAD, school=True)
+    pupils = [onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(12)]
+    one.bring(text_file(ONDE, *pupils))
+    one.world.lend(one.world.tablet(one.town), one.pupil("NOM0 Zoé"))
+    one.bring(text_file(ONDE, *pupils[1:]))
+    pupil = one.pupil("NOM0 Zoé")
+    assert (pupil.state, pupil.class_id is not None) == (PupilState.ABSENT_FROM_ROSTER, True)
+    [told] = schools.absent(one.work, head, one.school.id)
+    assert (told.pupil.id, told.due_back, told.tag is not None) == (pupil.id, False, True)
+    one.work.now += timedelta(days=30)
+    assert not schools.absent(one.work, head, one.school.id)[0].due_back, "thirty days, the last one included"
+    one.work.now += timedelta(days=1)
+    assert schools.absent(one.work, head, one.school.id)[0].due_back
+    acts = one.work.session.scalars(select(AuditEvent.action).where(AuditEvent.action == "school.absent")).all()
+    assert len(acts) == 3
+    one.work.now += timedelta(days=700)
+    retention.run(one.work, one.admin, one.town.id)
+    one.work.session.expire_all()
+    assert one.pupil("NOM0 Zoé").state is PupilState.ABSENT_FROM_ROSTER, "never erased while the tablet is out"
+    assert one.work.session.scalar(select(Loan).where(Loan.pupil_id == pupil.id)).closed_at is None  # type: ignore[union-attr]
+    for wrong in (_as(one, Role.HELPDESK), _as(one, Role.DPO)):
+        with pytest.raises((Forbidden, NotFound)):
+            schools.absent(one.work, wrong, one.school.id)
+
+
+def _groups(one: OneSchool) -> dict[tuple[str, str], set[str]]:
+    one.work.session.expire_all()
+    names = {pupil.id: name for name, pupil in one.pupils().items()}
+    found: dict[tuple[str, str], set[str]] = {}
+    for group in one.work.session.scalars(select(PupilGroup)):
+        members = one.work.session.scalars(select(PupilGroupMember.pupil_id).where(PupilGroupMember.group_id == group.id))
+        found[group.kind.value, group.label] = {names[each] for each in members}
+    return found
+
+
+def test_groups_and_support_units_are_kept_and_undone(one: OneSchool) -> None:
+    first = lines(
+        CUSTOM,
+        custom("MARTIN", "Zoé", ine="1234567890A", groups="Chorale, Échecs", units="ULIS"),
+        custom("PETIT", "Max", ine="1234567891A", groups="CHORALE"),
+        custom("ROUX", "Eva", ine="1234567892A"),
+    )
+    one.bring(first)
+    before = _groups(one)
+    assert before == {
+        ("group", "Chorale"): {"MARTIN Zoé", "PETIT Max"}, ("group", "Échecs"): {"MARTIN Zoé"}, ("unit", "ULIS"): {"MARTIN Zoé"},
+    }  # fmt: skip
+    assert one.bring(first).counts["unchanged"] == 3
+    one.bring(text_file(ONDE, *(onde_line(*name, born="14/03/2018", ine=f"123456789{n}A", label="CE1 A", number="101") for n, name in
+                                enumerate([("MARTIN", "Zoé"), ("PETIT", "Max"), ("ROUX", "Eva")]))))  # fmt: skip
+    assert _groups(one) == before, "a file without the columns tells nothing of groups"
+    one.work.now += timedelta(minutes=1)
+    changed = one.preview(lines(
+        CUSTOM, custom("MARTIN", "Zoé", ine="1234567890A", units="UPE2A"), custom("PETIT", "Max", ine="1234567891A", groups="Chorale"),
+        custom("ROUX", "Eva", ine="1234567892A", groups="Chorale"),
+    ))  # fmt: skip
+    assert [(kind, why) for _, kind, why in one.lines(changed)] == [
+        ("renamed", ("groups",)), ("unchanged", ()), ("renamed", ("groups",)),
+    ]  # fmt: skip
+    service.confirm(one.work, one.admin, changed.id)
+    assert _groups(one) == {
+        ("group", "Chorale"): {"PETIT Max", "ROUX Eva"}, ("group", "Échecs"): set(), ("unit", "ULIS"): set(), ("unit", "UPE2A"): {"MARTIN Zoé"},
+    }  # fmt: skip
+    service.undo(one.work, one.admin, changed.id)
+    assert _groups(one) == before
+
+
+def test_support_units_are_told_to_the_head_alone(one: OneSchool) -> None:
+    one.bring(lines(CUSTOM, custom("MARTIN", "Zoé", groups="Chorale", units="ULIS")))
+    told = {
+        role: {group.kind for group, _ in schools.groups(one.work, _as(one, role, school=role is Role.HEAD), one.school.id, YEAR)}
+        for role in (Role.HEAD, Role.TOWN_ADMIN, Role.TECHNICIAN, Role.HELPDESK)
+    }
+    everything = {GroupKind.GROUP, GroupKind.UNIT}
+    assert told == {
+        Role.HEAD: everything, Role.TOWN_ADMIN: everything, Role.TECHNICIAN: {GroupKind.GROUP}, Role.HELPDESK: {GroupKind.GROUP},
+    }  # fmt: skip
+
+
+def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it(one: OneSchool) -> None:
+    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé"), onde_line("PETIT", "Max")))
+    both = [f"MME;;MARTIN;{first};;;;;;;;;;MARTIN;Zoé;CE1 A" for first in ("Nadia", "Karim")]
+    header = GUARDIANS.format(desk="") + CHILD
+    one.bring(text_file(header, *both))
+    pupil, head = one.pupil("MARTIN Zoé"), _as(one, Role.HEAD, school=True)
+    nadia = one.guardians()["Nadia"][0]
+    schools.set_court_order(one.work, head, pupil.id, nadia.id, holds=True)
+    for actor in (head, one.admin):
+        told = {guardian.first_name: link.court_order for guardian, link in schools.guardians(one.work, actor, pupil.id)}
+        assert told == {"Nadia": True, "Karim": False}
+    for role in (Role.TECHNICIAN, Role.HELPDESK, Role.DPO):
+        with pytest.raises((Forbidden, NotFound)):
+            schools.guardians(one.work, _as(one, role), pupil.id)
+    assert one.bring(text_file(header, *both)).counts["unchanged"] == 2
+    moved = one.bring(text_file(header, both[0].replace(";MARTIN;Zoé;", ";PETIT;Max;"), both[1]))
+    one.work.session.expire_all()
+    one.work.now += timedelta(minutes=1)
+    service.undo(one.work, one.admin, moved.id)
+    one.work.session.expire_all()
+    flags = {link.guardian_id: link.court_order for link in one.work.session.scalars(select(GuardianLink))}
+    assert flags[nadia.id] is True
+    details = one.work.session.scalars(select(AuditEvent.details).where(AuditEvent.action == "guardian.flag")).all()
+    assert list(details) == [{}], "the trail does not say which way"
+    with pytest.raises(NotFound):
+        schools.set_court_order(one.work, head, pupil.id, new_id(), holds=True)
+
+
+def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> None:
+    head = _as(one, Role.HEAD, school=True)
+    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé")))
+    [class_id] = one.classes()
+    one.work.now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    made = schools.name_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
+    assert (made.starts_on, made.ends_on) == (date(2026, 11, 23), date(2026, 11, 23))
+    longer = schools.name_substitute(one.work, head, one.school.id, class_id, "ZIL", "Bea", date(2026, 11, 27))
+
+    def present() -> list[str]:
+        return [member.last_name for _, member in schools.substitutes(one.work, head, one.school.id)]
+
+    one.work.now = datetime(2026, 11, 23, 22, 59, tzinfo=UTC)  # 23:59 in Paris
+    assert sorted(present()) == ["BRIGADE", "ZIL"]
+    one.work.now = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)  # midnight in Paris
+    assert present() == ["ZIL"]
+    schools.end_substitute(one.work, head, longer.id)
+    assert present() == []
+    assert one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé"))).counts["unchanged"] == 1
+    member = one.staff()["Ali"][0]
+    assert member.state is RosterState.ABSENT_FROM_ROSTER
+    one.work.now = datetime(2027, 11, 10, tzinfo=UTC)
+    retention.run(one.work, one.admin, one.town.id)
+    assert "Ali" not in one.staff(), "the name ends with the school year"
+
+
+def test_a_substitute_overseas_ends_at_midnight_there_and_only_where_the_head_may(one: OneSchool) -> None:
+    one.town.time_zone = "Indian/Reunion"
+    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé")))
+    [class_id] = one.classes()
+    head = _as(one, Role.HEAD, school=True)
+    one.work.now = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)  # 23:00 there
+    schools.name_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
+    one.work.now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+    assert schools.substitutes(one.work, head, one.school.id) == []
+    other = one.world.school(one.town)
+    with pytest.raises(NotFound):
+        schools.name_substitute(one.work, head, other.id, class_id, "X", "Y")
+    with pytest.raises(NotFound):
+        schools.name_substitute(one.work, one.admin, other.id, class_id, "X", "Y")
+    with pytest.raises(Forbidden):
+        schools.name_substitute(one.work, _as(one, Role.HELPDESK), one.school.id, class_id, "X", "Y")
+    for day in (date(2026, 11, 1), date(2027, 6, 1)):
+        with pytest.raises(Invalid):
+            schools.name_substitute(one.work, head, one.school.id, class_id, "X", "Y", day)

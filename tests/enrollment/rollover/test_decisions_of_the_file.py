@@ -1,0 +1,186 @@
+"""*Décision de passage* of a roster: a proposal on the passage, below what heads tick and what the new lists tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from cartable.clock import ManualClock
+from cartable.unit_of_work import Runtime, Work
+from enrollment.people.imports import service as imports
+from enrollment.people.models import Pupil, PupilState
+from enrollment.places.models import Level, SchoolClass
+from enrollment.rollover import applying, service
+from enrollment.rollover.models import Decision, RolloverLine
+from enrollment.rollover.repository import YearRepository
+from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day, to
+
+PUPILS = [
+    ("RESTE", 1, "CE1"),
+    ("SAUTE", 2, "CE1"),
+    ("PASSE", 3, "CP"),
+    ("PART", 4, "CM2"),
+    ("RESTE6", 5, "CM2"),
+    ("LOIN", 6, "CM1"),
+    ("MUET", 7, "CE2"),
+]
+SAID = {"RESTE": "Maintien", "SAUTE": "Saut de classe", "PASSE": "Passage en CE1", "PART": "Passage en 6e", "RESTE6": "Redoublement",
+        "LOIN": "Raccourcissement", "MUET": "voir l'équipe éducative"}  # fmt: skip
+USUAL = {
+    "RESTE": "promoted",
+    "SAUTE": "promoted",
+    "PASSE": "promoted",
+    "PART": "leaver",
+    "RESTE6": "leaver",
+    "LOIN": "promoted",
+    "MUET": "promoted",
+}
+FILE = {**USUAL, "RESTE": "retained", "SAUTE": "skipping", "RESTE6": "retained", "LOIN": "leaver"}
+PLAIN = [child(name, number, level, level, level) for name, number, level in PUPILS]
+
+
+def _lines(said: dict[str, str] = SAID) -> list[str]:
+    return [child(name, number, level, level, level, said.get(name, "")) for name, number, level in PUPILS]
+
+
+def _school(runtime: Runtime, clock: ManualClock, *, begun: bool = True) -> Turning:
+    to(clock, day(5, 20))
+    with runtime.work() as work:
+        town = Turning(work)
+        town.bring(*PLAIN)
+        if begun:
+            town.begin()
+        return town
+
+
+def _held(work: Work) -> dict[str, RolloverLine]:
+    work.session.flush()
+    work.session.expire_all()
+    names = {row.id: row.last_name for row in work.session.scalars(select(Pupil))}
+    return {names[line.pupil_id]: line for line in work.session.scalars(select(RolloverLine))}
+
+
+def _lots(work: Work) -> dict[str, str]:
+    return {name: line.decision.value for name, line in _held(work).items()}
+
+
+def _all(work: Work) -> set[tuple[Any, ...]]:
+    return {tuple(getattr(line, name) for name in RolloverLine.__table__.columns.keys()) for line in _held(work).values()}  # noqa: SIM118
+
+
+def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: ManualClock) -> None:
+    town = _school(runtime, clock)
+    with runtime.work() as work:
+        town.on(work)
+        before = _all(work)
+        made = town.previewed(*_lines())
+        assert (made.counts["unchanged"], made.counts["renamed"]) == (len(PUPILS), 0)
+        told = {each["row"]["last_name"]: each["why"] for each in imports.lines(work, town.admin, made.id)}
+        assert told == {
+            "RESTE": ["passage_retained"], "SAUTE": ["passage_skipping"], "PASSE": [], "PART": [], "RESTE6": ["passage_retained"],
+            "LOIN": ["passage_leaver"], "MUET": ["passage_unknown"],
+        }  # fmt: skip
+        assert _all(work) == before, "nothing is written before the confirmation"
+        assert "éducative" not in str(made.plan)
+        imports.confirm(work, town.admin, made.id)
+        assert _lots(work) == FILE
+        held = _held(work)
+        assert (held["RESTE"].level_after, held["SAUTE"].level_after, held["RESTE6"].level_after) == (
+            Level.CE1,
+            Level.CM1,
+            Level.CM2,
+        )
+        assert (held["PART"].proposed, held["MUET"].proposed) == (Decision.PROMOTED, None)
+        after = _all(work)
+        town.begin()
+        assert _all(work) == after, "a later preview keeps what the file proposed"
+        again = town.previewed(*_lines())
+        assert [each["why"] for each in imports.lines(work, town.admin, again.id)] == [[]] * 6 + [["passage_unknown"]]
+        imports.confirm(work, town.admin, again.id)
+        assert _all(work) == after, "the same file twice changes nothing"
+        imports.undo(work, town.admin, again.id)
+        assert _all(work) == after
+        town.bring(*PLAIN)
+        assert _all(work) == after, "an empty cell takes nothing back"
+    to(clock, day(5, 21))
+    with runtime.work() as work:
+        last = town.on(work).bring(*_lines({"RESTE": "Passage"}))
+        assert _lots(work) == {**FILE, "RESTE": "promoted"}, "a decision that was corrected"
+        imports.undo(work, town.admin, last.id)
+        assert _lots(work) == FILE
+
+
+def test_undoing_the_import_takes_its_proposals_back(runtime: Runtime, clock: ManualClock) -> None:
+    town = _school(runtime, clock)
+    with runtime.work() as work:
+        town.on(work)
+        before = _all(work)
+        made = town.bring(*_lines())
+        rollover = town.begin()
+        ticked = _held(work)["SAUTE"].pupil_id
+        service.tick(work, town.head(), rollover.id, [ticked], Decision.SKIPPING)
+        imports.undo(work, town.admin, made.id)
+        assert _lots(work) == {**USUAL, "SAUTE": "skipping"}, "what a head has agreed with meanwhile stays"
+        assert {line for line in _all(work) if ticked not in line} == {line for line in before if ticked not in line}
+        assert _held(work)["SAUTE"].proposed is None
+
+
+def test_without_a_preview_the_first_unusual_decision_begins_one(runtime: Runtime, clock: ManualClock) -> None:
+    town = _school(runtime, clock, begun=False)
+    with runtime.work() as work:
+        town.on(work)
+        town.bring(*_lines({"PASSE": "Passage", "PART": "Passage"}))
+        assert YearRepository(work.session).latest(town.town.id) is None, "everybody passes: the preview says so by itself"
+        moved = [child(name, number, level, "neuve", "99", SAID[name]) for name, number, level in PUPILS]
+        made = town.bring(*moved, child("NOUVEAU", 8, "CE2", "neuve", "99", "Maintien"))
+        assert _lots(work) == {**FILE, "NOUVEAU": "retained"}
+        imports.undo(work, town.admin, made.id)
+        assert _lots(work) == USUAL
+        assert {line.proposed for line in _held(work).values()} == {None}
+        labels = set(work.session.scalars(select(SchoolClass.label).where(SchoolClass.school_id == town.school.id)))
+        assert "neuve" not in labels, "no class is kept for the sake of a draft"
+
+
+def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock: ManualClock) -> None:
+    town = _school(runtime, clock)
+    with runtime.work() as work:
+        rollover = town.on(work).begin()
+        service.tick(work, town.head(), rollover.id, [_held(work)["RESTE"].pupil_id], Decision.PROMOTED)
+        town.bring(*_lines())
+        assert _lots(work) == {**FILE, "RESTE": "promoted"}, "ticked before the file"
+        service.tick(work, town.head(), rollover.id, [_held(work)["RESTE6"].pupil_id], Decision.LEAVER)
+        town.begin()
+        assert _lots(work)["RESTE6"] == "leaver", "ticked after it"
+    to(clock, day(8, 26))
+    with runtime.work() as work:
+        town.on(work).bring(child("SAUTE", 2, "CE2", "CE2", "12", "Maintien"), child("RESTE", 1, "CE2", "CE2", "12"))
+        held = _held(work)
+        assert (held["SAUTE"].decision, held["SAUTE"].told, held["SAUTE"].level_after) == (Decision.PROMOTED, True, Level.CE2)
+        assert held["SAUTE"].proposed is Decision.SKIPPING, "a decision in a list of the coming year is not of this passage"
+        town.bring(*_lines(), year="2026-2027")
+        assert _lots(work)["SAUTE"] == "promoted", "the old file again, after the new list"
+    to(clock, SEPTEMBER)
+    with runtime.work() as work:
+        held_one = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert held_one is not None
+        town.on(work).apply(held_one)
+        work.session.expire_all()
+        rows = work.session.scalars(select(Pupil))
+        levels = {row.last_name: row.level.value for row in rows if row.state is PupilState.ACTIVE}
+        assert levels == {"RESTE": "CE2", "SAUTE": "CE2", "PASSE": "CE1", "MUET": "CM1"}
+        lines = _all(work)
+        town.bring(*[child(name, number, level, "", "", "Maintien") for name, number, level in PUPILS[:3]])
+        assert _all(work) == lines, "while this passage is open no file begins the next one"
+        applying.close(work, town.admin, held_one.id)
+        held = _held(work)
+        assert {line.proposed for line in held.values()} == {None}, "not stored after the passage"
+        assert held["RESTE6"].decision is Decision.LEAVER
+
+
+def test_the_decision_follows_a_level_that_is_corrected(runtime: Runtime, clock: ManualClock) -> None:
+    town = _school(runtime, clock)
+    with runtime.work() as work:
+        town.on(work).bring(child("LOIN", 6, "CE1", "CE1", "CE1", "Raccourcissement"), only_classes=True)
+        held = _held(work)["LOIN"]
+        assert (held.decision, held.level_before, held.level_after) == (Decision.SKIPPING, Level.CE1, Level.CM1)

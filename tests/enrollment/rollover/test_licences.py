@@ -1,0 +1,159 @@
+"""Licences at the turn of the year: told app by app beforehand, and really moved from one level's tablets to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+
+from cartable.clock import ManualClock
+from cartable.errors import Forbidden
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime, Work
+from enrollment.places.models import Level
+from enrollment.rollover import applying
+from enrollment.tablets import custody
+from enrollment.tablets.models import Condition, Tablet, TabletState
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.queue.models import Command, CommandAnswer, CommandBody, CommandState
+from mdm.reconcile import results
+from mdm.reconcile.models import AppReason, AppState
+from mdm.reconcile.repository import ReconcileRepository
+from mdm.reconcile.service import decide
+from profiles import service as policy
+from profiles.apps import licences
+from profiles.apps.licence_overlap import Overlap, overlap
+from profiles.apps.models import App, Licence, LicenceState
+from profiles.policy.kinds import LayerKind
+from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
+
+
+@pytest.fixture
+def opened(runtime: Runtime) -> Iterator[Work]:
+    from enrollment.identity import service as identity
+    from enrollment.identity import tls
+
+    with runtime.work() as work:
+        identity.ensure_authority(work)
+        tls.ensure_server_certificate(work, ["localhost"])
+        yield work
+
+
+def _app(work: Work, town: Turning, level: Level, number: int, owned: int) -> App:
+    app = policy.create_app(
+        work, SYSTEM, town.town.id, name=f"App {level.value}", bundle_identifier=f"fr.test.{level.value.lower()}",
+        app_store_id=number, manifest_url=None,
+    )  # fmt: skip
+    bundle = policy.create_bundle(work, SYSTEM, town.town.id, f"Bundle {level.value}", [app.id])
+    licences.set_total(work, SYSTEM, app.id, owned)
+    policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, level.value)
+    return app
+
+
+def _enrol(work: Work, tablet: Tablet) -> None:
+    work.session.add(
+        DeviceEnrollment(
+            town_id=tablet.town_id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
+            state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, authenticated_at=work.now,
+        )
+    )  # fmt: skip
+    work.session.flush()
+
+
+def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: ManualClock) -> None:
+    to(clock, day(6, 10))
+    with runtime.work() as work:
+        town = Turning(work)
+        school_class = town.world.school_class(town.school)
+        for level, count in ((Level.CE1, 3), (Level.CE2, 2), (Level.CM2, 2)):
+            for _ in range(count):
+                town.with_tablet(school_class, level)
+        for _ in range(4):
+            town.pupil(school_class, Level.GS)
+        _app(work, town, Level.CE2, 11, 2)
+        _app(work, town, Level.CP, 12, 5)
+        _app(work, town, Level.CM2, 13, 3)
+        rollover = town.begin()
+        told = overlap(work, town.admin, rollover.id)
+        assert told == [
+            Overlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
+            Overlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
+            Overlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
+        ]
+        with pytest.raises(Forbidden):
+            overlap(work, town.head(), rollover.id)
+        counted: list[str] = []
+        for _ in range(20):
+            town.with_tablet(school_class, Level.CE1)
+        town.begin()
+        work.session.flush()
+        for _ in range(2):
+            seen: list[str] = []
+            event.listen(runtime.engine, "before_cursor_execute", lambda *given, seen=seen: seen.append(given[2]))
+            overlap(work, town.admin, rollover.id)
+            counted.append(str(len(seen)))
+        assert int(counted[0]) <= 8
+
+
+def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: Work, clock: ManualClock) -> None:
+    town = Turning(opened)
+    school_class = town.world.school_class(town.school)
+    older, younger = town.with_tablet(school_class, Level.CE2)[1], town.with_tablet(school_class, Level.CE1)[1]
+    app = _app(opened, town, Level.CE2, 11, 1)
+    for tablet in (older, younger):
+        _enrol(opened, tablet)
+    decide(opened, [older.id, younger.id])
+    licences.installed(opened, app.id, older.id)
+    assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
+    rollover = town.begin()
+    opened.now = SEPTEMBER
+    assert applying.apply(opened, town.admin, rollover.id) == 2
+    decide(opened, [older.id, younger.id])
+    apps = ReconcileRepository(opened.session).apps([older.id, younger.id])
+    assert apps[older.id][app.id].state is AppState.REMOVING
+    assert apps[younger.id][app.id].reason is AppReason.NO_LICENCE, "the one licence is still on the other tablet"
+    _removed(opened, older)
+    waiting = [row.key for row in _outbox(opened) if row.topic is Topic.DECIDE]
+    assert str(younger.id) in waiting, "who has waited is decided again as soon as one is free"
+    decide(opened, [younger.id])
+    assert _holder(opened, app) == {older.id: LicenceState.IN_GRACE, younger.id: LicenceState.RESERVED}
+
+
+def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: Work, clock: ManualClock) -> None:
+    town = Turning(opened)
+    _, tablet = town.with_tablet(town.world.school_class(town.school), Level.CM2)
+    app = _app(opened, town, Level.CM2, 11, 1)
+    _enrol(opened, tablet)
+    decide(opened, [tablet.id])
+    assert _holder(opened, app) == {tablet.id: LicenceState.RESERVED}
+    custody.take_back(opened, town.admin, tablet, Condition.GOOD, ())
+    assert tablet.state is TabletState.RETURNED
+    decide(opened, [tablet.id])
+    assert _holder(opened, app) == {tablet.id: LicenceState.IN_GRACE}, "before it answers: it may be wiped first"
+
+
+def _removed(work: Work, tablet: Tablet) -> None:
+    """The tablet says that it has removed the app."""
+    channel = ReconcileRepository(work.session).enrolled([tablet.id])[tablet.id]
+    removal = (
+        work.session.query(Command)
+        .join(CommandBody, CommandBody.id == Command.body_id)
+        .filter(Command.enrollment_id == channel.id, CommandBody.request_type == "RemoveApplication")
+        .one()
+    )
+    removal.state = CommandState.ACKNOWLEDGED
+    work.session.add(CommandAnswer(command_id=removal.id, status="Acknowledged", body=b"", received_at=work.now))
+    work.session.flush()
+    results.apply(work, removal.id)
+
+
+def _holder(work: Work, app: App) -> dict[UUID, LicenceState]:
+    work.session.flush()
+    return {row.tablet_id: row.state for row in work.session.query(Licence).filter_by(app_id=app.id)}
+
+
+def _outbox(work: Work) -> list[OutboxRow]:
+    return list(work.session.query(OutboxRow))

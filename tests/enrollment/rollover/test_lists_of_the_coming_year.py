@@ -1,0 +1,268 @@
+"""24 to 31 August: heads import the lists of the new year. Levels change on 1 September, once, whatever comes first."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import func, select
+
+from cartable.clock import ManualClock
+from cartable.errors import Invalid
+from cartable.unit_of_work import Runtime, Work
+from enrollment.people.errors import ExportRefused
+from enrollment.people.exports import service as exports
+from enrollment.people.imports import service as imports
+from enrollment.people.models import Pupil, PupilState
+from enrollment.places.models import Level, SchoolClass
+from enrollment.rollover import applying, service
+from enrollment.rollover.incoming_year import turn_of
+from enrollment.rollover.models import Decision, RolloverLine, RolloverState
+from enrollment.rollover.repository import YearRepository
+from enrollment.tablets.models import Tablet
+from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day, to
+
+OLD = [
+    child("PREMIER", 1, "CP", "CP", "1"), child("MONTE", 2, "CE1", "CE1", "2"), child("REDOUBLE", 3, "CE1", "CE1", "2"),
+    child("SAUTE", 4, "CE1", "CE1", "2"), child("PART", 5, "CM2", "CM2", "5"), child("DEMENAGE", 6, "CE2", "CE2", "3"),
+]  # fmt: skip
+NEW = [
+    child("PREMIER", 1, "CE1", "CE1 Mme Roux", "12"), child("MONTE", 2, "CE2", "CE2", "13"),
+    child("REDOUBLE", 3, "CE1", "CE1 Mme Roux", "12"), child("SAUTE", 4, "CM1", "CM1", "14"),
+    child("NOUVEAU", 7, "CP", "CP", "11"),
+]  # fmt: skip
+
+
+def _begun(runtime: Runtime, clock: ManualClock) -> Turning:
+    """A school as of May, its passage previewed, nobody ticked: only the lists of August know of the retained pupil."""
+    to(clock, day(5, 20))
+    with runtime.work() as work:
+        town = Turning(work)
+        town.bring(*OLD)
+        town.begin()
+        return town
+
+
+def _levels(work: Work, town: Turning) -> dict[str, str]:
+    work.session.expire_all()
+    rows = work.session.scalars(select(Pupil).where(Pupil.town_id == town.town.id))
+    return {row.last_name: row.level.value for row in rows if row.state is PupilState.ACTIVE}
+
+
+BEFORE = {"PREMIER": "CP", "MONTE": "CE1", "REDOUBLE": "CE1", "SAUTE": "CE1", "PART": "CM2", "DEMENAGE": "CE2"}
+AFTER = {"PREMIER": "CE1", "MONTE": "CE2", "REDOUBLE": "CE1", "SAUTE": "CM1", "NOUVEAU": "CP"}
+
+
+def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    to(clock, day(8, 26))
+    with runtime.work() as work:
+        town.on(work)
+        made = town.previewed(*NEW)
+        counts = made.counts
+        assert (counts["year"], counts["frozen"], counts["new"], counts["left_file"]) == ("2027-2028", True, 1, 1)
+        assert (counts["changed_level"], counts["moved_class"]) == (2, 2), "what differs from the passage as it was drafted"
+        imports.confirm(work, town.admin, made.id)
+        assert _levels(work, town) == {**BEFORE, "NOUVEAU": "CP"}, "no pupil has moved"
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        said = {
+            pupil.last_name: (line.decision, line.told)
+            for line, pupil in YearRepository(work.session).expected(rollover.id, [town.school.id])
+        }
+        assert said == {
+            "PREMIER": (Decision.PROMOTED, True), "MONTE": (Decision.PROMOTED, True), "REDOUBLE": (Decision.RETAINED, True),
+            "SAUTE": (Decision.SKIPPING, True), "PART": (Decision.LEAVER, False), "DEMENAGE": (Decision.PROMOTED, False),
+            "NOUVEAU": (Decision.ARRIVED, True),
+        }  # fmt: skip
+        again = town.previewed(*NEW)
+        assert (again.counts["unchanged"], again.counts["new"]) == (5, 0), "the same file twice: nothing changes"
+        town.begin()
+    to(clock, SEPTEMBER)
+    with runtime.work() as work:
+        town.on(work)
+        assert town.apply(rollover) == 6
+        assert _levels(work, town) == {**AFTER, "DEMENAGE": "CM1"}
+        labels = dict(
+            work.session.execute(select(Pupil.id, SchoolClass.label).join(SchoolClass, SchoolClass.id == Pupil.class_id)).all()
+        )
+        names = {row.last_name: labels.get(row.id) for row in work.session.scalars(select(Pupil))}
+        assert (names["MONTE"], names["REDOUBLE"], names["PART"]) == ("CE2", "CE1 Mme Roux", "CM2")
+    to(clock, day(9, 2))
+    with runtime.work() as work:
+        town.on(work)
+        made = town.bring(*NEW)
+        assert (made.counts["unchanged"], made.counts["left_file"], made.needs_second) == (5, 1, True), "leavers are not counted"
+        assert _levels(work, town) == AFTER
+        assert town.apply(rollover) == 0
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_a_list_of_september_before_the_passage_is_applied(runtime: Runtime, clock: ManualClock, *, classes: bool) -> None:
+    town = _begun(runtime, clock)
+    to(clock, day(9, 2))
+    with runtime.work() as work:
+        town.on(work)
+        lines = NEW if classes else [child(name, n, level, "") for name, n, level in
+                                     [("PREMIER", 1, "CE1"), ("MONTE", 2, "CE2"), ("REDOUBLE", 3, "CE1"), ("SAUTE", 4, "CM1"), ("NOUVEAU", 7, "CP")]]  # fmt: skip
+        town.bring(*lines)
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        levels = _levels(work, town)
+        assert {name: levels[name] for name in AFTER} == AFTER
+        town.begin()
+        town.apply(rollover)
+        levels = _levels(work, town)
+        assert {name: levels[name] for name in AFTER} == AFTER, "the retained pupil above all"
+
+
+def test_the_list_of_august_is_undone_with_its_lines(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    to(clock, day(8, 31, 20))
+    with runtime.work() as work:
+        town.on(work)
+        before = _lines(work)
+        made = town.bring(*NEW)
+        assert _lines(work) != before
+        imports.undo(work, town.admin, made.id)
+        assert _lines(work) == before
+        assert work.session.scalar(select(func.count()).select_from(Pupil)) == len(OLD)
+        made = town.bring(*NEW)
+    to(clock, day(9, 1))
+    with runtime.work() as work:
+        town.on(work)
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        town.apply(rollover)
+        levels = _levels(work, town)
+        imports.undo(work, town.admin, made.id)
+        del levels["NOUVEAU"]
+        assert _levels(work, town) == levels, "what is in force by now stays; undoing it is the passage's"
+        town.undo(rollover)
+        assert _levels(work, town) == BEFORE
+
+
+def _lines(work: Work) -> set[tuple[object, ...]]:
+    work.session.flush()
+    work.session.expire_all()
+    rows = work.session.scalars(select(RolloverLine))
+    return {(row.pupil_id, row.decision, row.level_after, row.class_after, row.school_after, row.told) for row in rows}
+
+
+def test_without_a_passage_the_list_of_august_begins_one(runtime: Runtime, clock: ManualClock) -> None:
+    to(clock, day(5, 20))
+    with runtime.work() as work:
+        town = Turning(work)
+        town.bring(*OLD)
+    to(clock, day(8, 26))
+    with runtime.work() as work:
+        town.on(work)
+        town.bring(*NEW)
+        assert _levels(work, town) == {**BEFORE, "NOUVEAU": "CP"}
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        assert rollover.state is RolloverState.DRAFT
+
+
+def test_from_3_july_to_the_first_school_day_nobody_is_taken_away(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    to(clock, day(7, 2))
+    with runtime.work() as work:
+        waiting = town.on(work).previewed(*OLD[:4])
+        assert (waiting.counts["left_file"], waiting.needs_second, waiting.counts["frozen"]) == (2, True, False)
+        assert turn_of(work, town.town.id).year == "2026-2027"
+    to(clock, day(7, 3, 0))
+    with runtime.work() as work:
+        town.on(work)
+        imports.confirm(work, town.second, waiting.id)
+        assert set(_levels(work, town)) == set(BEFORE), "previewed the day before, confirmed in the freeze"
+        assert turn_of(work, town.town.id).frozen
+        late = town.bring(*OLD[:4], year="2026-2027")
+        assert (late.counts["year"], late.counts["left_file"], late.needs_second) == ("2026-2027", 2, False)
+        assert set(_levels(work, town)) == set(BEFORE)
+        for year in ("2025-2026", "2028-2029"):
+            with pytest.raises(Invalid):
+                town.previewed(*OLD, year=year)
+    to(clock, day(9, 1))
+    with runtime.work() as work:
+        assert not turn_of(work, town.town.id).frozen
+
+
+def test_a_town_chooses_the_days_of_its_freeze(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    with runtime.work() as work:
+        town.on(work)
+        rollover = town.begin()
+        service.set_dates(work, town.admin, rollover.id, day(7, 6).date(), day(9, 3).date())
+        with pytest.raises(Invalid):
+            service.set_dates(work, town.admin, rollover.id, day(9, 6).date(), day(9, 3).date())
+    for at, frozen in ((day(7, 5), False), (day(7, 6), True), (day(9, 2), True), (day(9, 3), False)):
+        to(clock, at)
+        with runtime.work() as work:
+            assert turn_of(work, town.town.id).frozen is frozen, at
+
+
+def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    with runtime.work() as work:
+        town.on(work)
+        pupil = next(each for each in work.session.scalars(select(Pupil)) if each.last_name == "DEMENAGE")
+        tablet = town.world.tablet(town.town)
+        town.world.lend(tablet, pupil)
+    to(clock, day(8, 27))
+    with runtime.work() as work:
+        town.on(work)
+        made = town.bring(child("DEMENAGE", 6, "CM1", "CM1", "44"), school=town.other)
+        assert (made.counts["moved_class"], made.counts["ambiguous"], made.counts["new"]) == (1, 0, 0)
+        assert town.now(pupil.id)[2] == town.school.id
+        again = town.bring(*NEW)
+        assert again.counts["left_file"] == 0, "the school that the pupil leaves does not miss anybody"
+    to(clock, SEPTEMBER)
+    with runtime.work() as work:
+        town.on(work)
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        town.apply(rollover)
+        assert town.now(pupil.id)[2] == town.other.id
+        work.session.expire_all()
+        assert work.session.get_one(Tablet, tablet.id).school_id == town.other.id
+
+
+def test_nothing_goes_to_apple_until_each_head_has_confirmed_the_new_lists(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    to(clock, day(8, 26))
+    with runtime.work() as work:
+        assert "summer_freeze" in _refused(town.on(work))
+        town.bring(*NEW)
+    to(clock, SEPTEMBER)
+    with runtime.work() as work:
+        town.on(work)
+        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        assert rollover is not None
+        town.apply(rollover)
+        town.bring(*NEW)
+        assert _refused(town) == {"lists_unconfirmed", "school_without_pupils"}
+        service.say_done(work, town.head(), rollover.id, town.school.id, lists=True)
+        assert _refused(town) == {"school_without_pupils"}
+
+
+def _refused(town: Turning) -> set[str]:
+    with pytest.raises(ExportRefused) as caught:
+        exports.export_apple(town.work, town.admin, town.town.id)
+    reasons: list[dict[str, str]] = caught.value.details["reasons"]  # type: ignore[assignment]
+    return {each["code"] for each in reasons}
+
+
+def test_an_armed_passage_applies_itself_at_midnight_in_the_town(runtime: Runtime, clock: ManualClock) -> None:
+    town = _begun(runtime, clock)
+    with runtime.work() as work:
+        town.on(work)
+        rollover = town.begin()
+        applying.arm(work, town.admin, rollover.id, armed=True)
+    to(clock, day(8, 31, 23))
+    with runtime.work() as work:
+        assert applying.apply_due(work) == 0
+    to(clock, SEPTEMBER)
+    with runtime.work() as work:
+        assert applying.apply_due(work) == len(OLD)
+    with runtime.work() as work:
+        assert applying.apply_due(work) == 0
+        assert work.session.scalar(select(func.count()).select_from(Pupil).where(Pupil.level == Level.CP)) == 0

@@ -1,0 +1,71 @@
+"""The return of the leavers' tablets: planned, opened, followed, closed; and what an act in bulk may wipe."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from cartable.clock import ManualClock
+from cartable.errors import Forbidden, NotFound
+from cartable.unit_of_work import Runtime
+from enrollment.places.models import Level
+from enrollment.rollover import returns, service
+from enrollment.rollover.errors import CampaignNotOpen, CampaignOpen
+from enrollment.rollover.models import Decision
+from enrollment.tablets import custody
+from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
+from tests.enrollment.rollover.school_year import Turning, day, to
+
+
+def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualClock) -> None:
+    to(clock, day(6, 1))
+    with runtime.work() as work:
+        town = Turning(work)
+        cm2 = town.world.school_class(town.school, "CM2")
+        held = [town.with_tablet(cm2, Level.CM2) for _ in range(3)]
+        moving, his = town.with_tablet(town.world.school_class(town.other, "CE1"), Level.CE1)
+        rollover, head = town.begin(), town.head()
+        returns.plan(work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 24)), (None, date(2027, 6, 25))])
+        returns.plan(work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 28))])
+        with pytest.raises(Forbidden):
+            returns.plan(work, head, rollover.id, town.other.id, [(None, date(2027, 6, 24))])
+        with pytest.raises(NotFound):
+            returns.plan(work, town.admin, rollover.id, town.other.id, [(cm2.id, date(2027, 6, 24))])
+        assert [each.day for each in returns.of(work, head, rollover.id)[1]] == [date(2027, 6, 28)]
+        assert returns.progress(work, head, rollover.id) == []
+        with pytest.raises(Forbidden):
+            returns.open_(work, head, rollover.id)
+        with pytest.raises(CampaignNotOpen):
+            returns.close(work, town.admin, rollover.id)
+        returns.open_(work, town.admin, rollover.id)
+        service.tick(work, town.admin, rollover.id, [moving.id], Decision.LEAVER)
+        returns.open_(work, town.admin, rollover.id)
+        assert len(returns.progress(work, town.admin, rollover.id)) == 4, "who joins the leavers joins the list"
+        assert {each.tablet.id for each in returns.progress(work, head, rollover.id)} == {tablet.id for _, tablet in held}
+        ids = [tablet.id for _, tablet in held] + [his.id]
+        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set()
+    to(clock, day(6, 28))
+    with runtime.work() as work:
+        town.on(work)
+        first, second = (work.session.get_one(Tablet, tablet.id) for _, tablet in held[:2])
+        custody.take_back(work, town.admin, first, Condition.GOOD, ())
+        second.state = TabletState.LOST
+        work.session.flush()
+        told = {each.tablet.id: (each.out, each.missing) for each in returns.progress(work, town.admin, rollover.id)}
+        assert told == {ids[0]: (False, False), ids[1]: (True, True), ids[2]: (True, False), ids[3]: (True, False)}
+        stock = town.world.tablet(town.town)
+        assert returns.may_be_wiped_in_bulk(work, town.town.id, [*ids, stock.id]) == {ids[0]}
+        work.session.add(Loan(town_id=town.town.id, tablet_id=first.id, pupil_id=held[0][0].id, opened_at=work.now))
+        work.session.flush()
+        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set(), "lent again: another child's"
+        assert not next(e for e in returns.progress(work, town.admin, rollover.id) if e.tablet.id == ids[0]).out
+        custody.close(work, town.admin, work.session.query(Loan).filter_by(tablet_id=first.id, closed_at=None).one(), "back")
+        elsewhere = Turning(work)
+        assert returns.may_be_wiped_in_bulk(work, elsewhere.town.id, ids) == set()
+        returns.close(work, town.admin, rollover.id)
+        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set(), "outside a campaign nothing is wiped in bulk"
+        with pytest.raises(CampaignOpen):
+            returns.open_(work, town.admin, rollover.id)
+        with pytest.raises(CampaignNotOpen):
+            returns.plan(work, town.admin, rollover.id, town.school.id, [])

@@ -1,0 +1,134 @@
+"""Papers of the desk: names in any script are shown as they are, and no label has a place for a child."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import unicodedata
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+import typst
+
+from cartable.errors import Invalid
+from cartable.fonts import packaged, unshowable
+from cartable.i18n import Language
+from enrollment.tablets.documents import (
+    MOST_LABELS,
+    MOST_SHEETS,
+    Heading,
+    Label,
+    Line,
+    Sheet,
+    delivery_list,
+    handover_sheets,
+    labels,
+    return_slips,
+)
+from enrollment.tablets.models import AccessoryKind
+from enrollment.tablets.words import ACCESSORIES
+from tests.interop.conftest import program
+
+Paper = Callable[[Heading, list[Sheet], Language], bytes]
+
+DAY = date(2026, 9, 3)
+HEADING = Heading("Belleville-sur-Craie", "01 00 00 00 00", "École Jules-Verne", "CE1-CE2", DAY)
+NAMES = [
+    "D'ARTAGNAN-LE GOFF Élise-Anaïs", "EL HADJ Zoé", "NGUYEN A", "محمد بن علي", "தமிழ்ச்செல்வி", "王小明", "#set page(width: 1pt)",
+    '$x$ \\ *a* _b_ @c <d> "e" `f`', "//", "/* */", "]#panic()[", "🎒", "x" * 500,
+]  # fmt: skip
+
+
+def _pages(pdf: bytes) -> int:
+    assert pdf.startswith(b"%PDF")
+    found = re.search(rb"/Type\s*/Pages.*?/Count\s+(\d+)|/Count\s+(\d+).*?/Type\s*/Pages", pdf, re.DOTALL)
+    assert found
+    return int(found[1] or found[2])
+
+
+def test_a_label_has_no_field_for_a_child() -> None:
+    assert {field.name for field in dataclasses.fields(Label)} == {"tag", "serial", "url"}
+
+
+@pytest.mark.parametrize(("count", "pages"), [(1, 1), (24, 1), (25, 2), (60, 3)])
+def test_labels_fill_sheets_of_twenty_four(count: int, pages: int) -> None:
+    wanted = [Label(f"CLA-{n:05d}", f"DMPX{n:06d}", f"https://mdm.test/t/CLA-{n:05d}") for n in range(count)]
+    assert _pages(labels("Belleville & <Craie>", "01 00", wanted, DAY)) == pages
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_class_has_its_list_and_a_sheet_for_each_pupil_whatever_the_name(language: Language) -> None:
+    wanted = [Sheet(name, f"CLA-{n:05d}", take_home=bool(n % 2), agreed=not n % 3) for n, name in enumerate(NAMES)]
+    pdf = handover_sheets(HEADING, wanted, language)
+    assert _pages(pdf) == 1 + len(NAMES)
+    assert pdf == handover_sheets(HEADING, wanted, language)
+
+
+def test_none_and_too_many_are_refused() -> None:
+    label, sheet = Label("T", "S", "https://x"), Sheet("A", "T", take_home=True, agreed=True)
+    for count in (0, MOST_LABELS + 1):
+        with pytest.raises(Invalid):
+            labels("", "", [label] * count, DAY)
+    for count in (0, MOST_SHEETS + 1):
+        with pytest.raises(Invalid):
+            handover_sheets(HEADING, [sheet] * count)
+
+
+def test_every_accessory_has_its_word() -> None:
+    assert set(ACCESSORIES) == set(AccessoryKind)
+
+
+_SCRIPTS = ["Nguyễn Thị Hương", "محمد بن علي", "தமிழ்ச்செல்வி", "王小明", "שרה כהן", "Ανδρέας", "Софія", "ሄለን", "ณัฐ", "🎒 Zoé", "𒀀"]
+
+
+def _text(pdf: bytes, tmp_path: Path) -> str:
+    (tmp_path / "paper.pdf").write_bytes(pdf)
+    return subprocess.run([program("pdftotext"), tmp_path / "paper.pdf", "-"], capture_output=True, check=True).stdout.decode()
+
+
+@pytest.mark.parametrize("paper", [handover_sheets, return_slips])
+def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: Path) -> None:
+    wanted = [
+        Sheet(name, f"CLA-{n:05d}", take_home=True, agreed=False, code=f"CARTABLE-P-{n:032x}") for n, name in enumerate(_SCRIPTS)
+    ]
+    blank = unshowable(_SCRIPTS)
+    text = unicodedata.normalize("NFKC", _text(paper(HEADING, wanted, Language.FR), tmp_path))
+    for number, name in enumerate(_SCRIPTS):
+        assert f"CLA-{number:05d}" in text
+        if name in blank:
+            assert f"nom à écrire à la main · {number:02x}" in text
+        elif name.isascii() or unicodedata.bidirectional(name[0]) == "L":
+            assert unicodedata.normalize("NFKC", name)[:3] in text
+
+
+def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True)
+    monkeypatch.setattr("cartable.fonts.available", lambda: bare)
+    assert unshowable(["Élise", "Nguyễn"]) == set()
+    assert unshowable(["王小明", "Élise"]) == {"王小明"}
+    wanted = [
+        Sheet(name, f"CLA-{n:05d}", take_home=False, agreed=True, code="x-7f") for n, name in enumerate([*_SCRIPTS, *NAMES])
+    ]
+    for language in Language:
+        assert _pages(handover_sheets(HEADING, wanted, language)) == 1 + len(wanted)
+    text = _text(handover_sheets(Heading("王", "1", "王小明", "王", DAY), wanted[:4]), tmp_path)
+    assert text.count("nom à écrire à la main · 7f") == 4  # two names, each in the list and on its sheet
+    assert "Nguyễn Thị Hương" in unicodedata.normalize("NFC", text)
+
+
+def test_the_fonts_that_come_with_the_program_show_the_scripts_of_its_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=packaged())
+    monkeypatch.setattr("cartable.fonts.available", lambda: own)
+    assert unshowable(["زينب الحاج", "தமிழ்ச்செல்வி", "प्रिया", "Nguyễn", "Çağrı Şahin", "Владимир", "Αλέξανδρος", "דוד"]) == set()
+
+
+def test_slips_and_delivery_lists() -> None:
+    sheet = Sheet("Zoé Exemple", "CLA-00001", take_home=True, agreed=True)
+    assert _pages(return_slips(HEADING, [sheet] * 5)) == 3
+    lines = [Line(f"CLA-{n:05d}", f"DMPX{n:06d}", "commandée") for n in range(100)]
+    assert _pages(delivery_list("Belleville", "BC-1 #x $y", lines, DAY)) >= 2
+    with pytest.raises(Invalid):
+        delivery_list("Belleville", "BC-1", [], DAY)

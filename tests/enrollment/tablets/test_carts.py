@@ -1,0 +1,120 @@
+"""Carts: slots are filled by a scan, a tablet is in one place, a child's tablet is not taken for a cart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from cartable.errors import Forbidden, NotFound
+from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.unit_of_work import Runtime, Work
+from enrollment.joining.ade.models import AssignedDevice, AssignmentServer
+from enrollment.tablets import carts, custody
+from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet, UnknownScan
+from enrollment.tablets.models import TabletState as S
+from mdm.care.erasing import service
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.queue.models import CommandBody
+from tests.support.world import World
+
+
+def _tags(work: Work, cart_id: UUID) -> dict[int, str | None]:
+    return {each.slot.number: each.tablet.tag if each.tablet else None for each in carts.contents(work, SYSTEM, cart_id)[1]}
+
+
+def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        school = world.school(town)
+        technician = Actor(uuid4(), "t", (Grant(Role.TECHNICIAN, town.id),))
+        cart = carts.make(work, technician, school.id, "Chariot 1", 3)
+        first, second = world.tablet(town), world.tablet(town)
+        first.state = second.state = S.STOCK
+        carts.put(work, technician, cart.id, 1, first.tag)
+        assert (first.state, first.school_id, _tags(work, cart.id)) == (S.ASSIGNED, school.id, {1: first.tag, 2: None, 3: None})
+        carts.put(work, technician, cart.id, 1, second.serial)
+        assert (first.state, second.state, _tags(work, cart.id)[1]) == (S.STOCK, S.ASSIGNED, second.tag)
+        carts.put(work, technician, cart.id, 3, second.tag)
+        carts.put(work, technician, cart.id, 3, second.tag)
+        assert _tags(work, cart.id) == {1: None, 2: None, 3: second.tag}
+        taken = carts.take(work, technician, cart.id, 3)
+        assert (taken, second.state, carts.take(work, technician, cart.id, 3)) == (second, S.STOCK, None)
+        assert [row.id for row in carts.listed(work, technician, town.id, None)] == [cart.id]
+
+
+def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        school_class = world.school_class(world.school(town))
+        cart = carts.make(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
+        lent, broken, kept = world.tablet(town), world.tablet(town), world.tablet(town)
+        world.lend(lent, world.pupil(school_class))
+        broken.state, kept.state, kept.evidence_hold = S.BROKEN, S.STOCK, True
+        for tablet, refusal in ((lent, PupilHasTablet), (broken, NotFree), (kept, OnHold)):
+            with pytest.raises(refusal):
+                carts.put(work, SYSTEM, cart.id, 1, tablet.tag)
+        with pytest.raises(UnknownScan):
+            carts.put(work, SYSTEM, cart.id, 1, "NOPE")
+        with pytest.raises(CartNotFound):
+            carts.put(work, SYSTEM, cart.id, 2, lent.tag)
+        stranger = Actor(uuid4(), "s", (Grant(Role.TOWN_ADMIN, world.town().id),))
+        with pytest.raises(CartNotFound):
+            carts.contents(work, stranger, cart.id)
+        with pytest.raises(NotFound):
+            carts.make(work, stranger, school_class.school_id, "x", 1)
+        with pytest.raises(Forbidden):
+            carts.put(work, Actor(uuid4(), "h", (Grant(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
+
+
+def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtime) -> None:
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        school_class = world.school_class(world.school(town))
+        child = world.pupil(school_class)
+        child.take_home = False
+        cart = carts.make(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
+        tablet = world.tablet(town)
+        tablet.state = S.STOCK
+        carts.put(work, SYSTEM, cart.id, 1, tablet.tag)
+        custody.hand_over(work, SYSTEM, tablet, child.id, custody.Handing())
+        assert _tags(work, cart.id) == {1: None}
+
+
+def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtime, tmp_path: Path) -> None:
+    wifi = tmp_path / "wifi.mobileconfig"
+    wifi.write_bytes(b"wifi")
+    runtime.settings = runtime.settings.model_copy(update={"wifi_profile": wifi})
+    with runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        cart = carts.make(work, SYSTEM, world.school(town).id, "Chariot 1", 3)
+        server = AssignmentServer(town_id=town.id, name="s", private_key=b"k", certificate="", created_at=work.now, skipped=[])
+        work.session.add(server)
+        work.session.flush()
+        told: dict[str, bytes] = {}
+        for name, in_cart, sent_here, system in (
+            ("cart", True, True, "26.1"), ("old", True, True, "16.7"), ("invited", True, False, "26.1"), ("child", False, True, "26.1"),
+        ):  # fmt: skip
+            tablet = world.tablet(town)
+            tablet.state, tablet.os_version = S.STOCK, system
+            if in_cart:
+                carts.put(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
+            if sent_here:
+                work.session.add(AssignedDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
+            work.session.add(
+                DeviceEnrollment(
+                    town_id=town.id, tablet_id=tablet.id, channel_key=name, udid=name, generation=1, fingerprint=name,
+                    state=EnrollmentState.ENROLLED, topic="t", authenticated_at=work.now,
+                )
+            )  # fmt: skip
+            work.session.flush()
+            service.erase(work, SYSTEM, tablet.id, "end of the activity", "T-1")
+            told[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
+        assert b"WiFiProfileData" in told["cart"]
+        assert not [name for name in ("old", "invited", "child") if b"WiFiProfileData" in told[name]]

@@ -1,0 +1,354 @@
+"""Any order of any acts on a few tablets and children: each succeeds or is refused in words, and what must always hold does.
+
+The acts are one table; hypothesis draws which, on what, and finds the shortest way to a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Engine, event, select
+
+from cartable import audit
+from cartable.audit import AuditEvent
+from cartable.clock import ManualClock
+from cartable.errors import NotFound, Refusal
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import Actor, Grant, Role
+from cartable.settings import Settings
+from cartable.unit_of_work import Runtime, Work
+from enrollment.identity.verifier import KnownCertificate
+from enrollment.joining import enrollment_matching, reservations
+from enrollment.joining.ade import profile_requests
+from enrollment.joining.models import InvitationKind as K
+from enrollment.joining.service import create_invitations
+from enrollment.joining.targets import InvitationSpec
+from enrollment.people.imports import service as imports
+from enrollment.people.models import Pupil, PupilState, RosterImport
+from enrollment.places.models import SchoolClass
+from enrollment.rollover import applying, returns
+from enrollment.rollover import service as years
+from enrollment.rollover.models import Decision, Rollover
+from enrollment.tablets import approvals, carts, custody, incidents, inventory, lookup
+from enrollment.tablets.custody import Handing
+from enrollment.tablets.incidents import Account
+from enrollment.tablets.models import Agreement, Cart, CartSlot, Cause, Condition, Loan, PairAct, PairRequest, Tablet
+from enrollment.tablets.models import TabletState as S
+from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import GONE, may_become
+from enrollment.tablets.service import TabletDetails
+from mdm.care import custody as acts
+from mdm.care import storage
+from mdm.care.erasing import bulk
+from mdm.care.lost_mode import recovery
+from mdm.care.lost_mode import service as care
+from mdm.care.models import BulkErase
+from mdm.care.repository import CareRepository
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.privacy import children
+from mdm.protocol.machine_info import MachineInfo
+from mdm.worker.handlers import drain
+from tests.conftest import KEYRING
+from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.support import databases
+from tests.support.world import World
+
+SECRET = "ZOLAFERRY"
+#: Nobody may hold one of these.
+WITH_NOBODY = GONE | {S.ORDERED, S.RECEIVED, S.PREPARED, S.STOCK, S.STORAGE, S.RETURNED}
+SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
+
+
+class Ground:
+    """Two schools, a cart, four children by a roster, four tablets of which two speak; its own database."""
+
+    id: UUID
+    one: Actor
+    two: Actor
+    uais: list[str]
+    schools: list[UUID]
+    class_id: UUID | None
+    cart_id: UUID
+    tablets: list[UUID]
+    slots: list[UUID]
+
+    def __init__(self, engine: Engine, clock: ManualClock) -> None:
+        self.engine, self.clock = engine, clock
+        self.runtime = Runtime(Settings(_env_file=None, public_url="https://mdm.test"), engine, clock, KEYRING)
+        with self.runtime.work() as work:
+            world = World(work)
+            town = world.town()
+            self.id = town.id
+            self.one, self.two = (Actor(uuid4(), n, (Grant(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            schools = [world.school(town) for _ in range(2)]
+            self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
+            lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
+            made = imports.preview(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
+            imports.confirm(work, self.two, made.id)
+            self.class_id = work.session.scalars(select(SchoolClass.id)).first()
+            cart = Cart(town_id=town.id, school_id=self.schools[1], label="Chariot")
+            work.session.add(cart)
+            work.session.flush()
+            self.cart_id = cart.id
+            slots = [CartSlot(town_id=town.id, cart_id=cart.id, number=n) for n in (1, 2)]
+            work.session.add_all(slots)
+            rows = [world.tablet(town) for _ in range(4)]
+            for number, row in enumerate(rows):
+                row.state = (S.ORDERED, S.STOCK, S.STOCK, S.PREPARED)[number]
+                if number in (1, 2):
+                    work.session.add(_channel(work, row, number))
+            work.session.flush()
+            self.tablets, self.slots = [row.id for row in rows], [slot.id for slot in slots]
+        clock.advance(timedelta(days=2))  # the first roster is not undone any more
+
+
+class Stage:
+    """One act: the unit of work, and the things it is about."""
+
+    tablet: Tablet
+    other: Tablet
+    pupil: Pupil
+    actor: Actor
+
+    def __init__(self, town: Ground, work: Work, numbers: tuple[int, int, int], *, yes: bool) -> None:
+        one, two, child = numbers
+        self.town, self.work, self.yes = town, work, yes
+        self.tablet, self.other = (lookup.held(work, town.one, town.tablets[n % len(town.tablets)]) for n in (one, two))
+        pupils = work.session.scalars(select(Pupil).where(Pupil.town_id == town.id).order_by(Pupil.id)).all()
+        self.pupil = pupils[child % len(pupils)]
+        self.number, self.actor = child, town.two if yes else town.one
+
+    def newest(self, model: Any, order: Any) -> Any:
+        found = self.work.session.scalar(
+            select(model).where(model.town_id == self.town.id).order_by(order.desc(), model.id).limit(1)
+        )
+        if found is None:
+            raise NotFound
+        return found
+
+    def spec(self, kind: K) -> InvitationSpec:
+        slot = self.town.slots[self.number % 2]
+        aim: dict[K, dict[str, Any]] = {
+            K.PUPIL: {"pupil_ids": (self.pupil.id,)}, K.CLASS: {"class_id": self.town.class_id},
+            K.CART_SLOT: {"cart_slot_ids": (slot,)}, K.STOCK: {},
+        }  # fmt: skip
+        return InvitationSpec(kind=kind, town_id=self.town.id, **aim[kind])
+
+    @property
+    def kind(self) -> K:
+        return list(K)[self.number % 4]
+
+    @property
+    def passage(self) -> UUID:
+        found: Rollover = self.newest(Rollover, Rollover.made_at)
+        return found.id
+
+    def join(self) -> None:
+        [invitation] = create_invitations(self.work, self.town.one, self.spec(self.kind))
+        certificate = KnownCertificate("0" * 64, uuid4(), invitation.id, None)
+        enrollment_matching.admit(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
+
+    def join_alone(self) -> None:
+        info = MachineInfo(
+            udid="UDID", serial=self.tablet.serial, product="iPad13,18", os_version="26.1", build="23B1",
+            can_update=False,
+        )  # fmt: skip
+        expected = profile_requests.expected(self.work, info)
+        certificate = KnownCertificate("1" * 64, uuid4(), None, expected.id)
+        enrollment_matching.admit(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
+
+    def roster(self) -> None:
+        lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(5) if n != self.number]
+        uai = self.town.uais[self.yes]
+        made = imports.preview(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
+        imports.confirm(self.work, self.town.two, made.id)
+
+    def confirmed(self) -> None:
+        case = CareRepository(self.work.session).open_case(self.tablet.id)
+        if case is not None and case.lift_requested_at is not None:
+            care.close(self.work, case, self.tablet)
+
+    def ask_pair(self) -> None:
+        act = list(PairAct)[self.number % len(PairAct)]
+        acts.ask_pair(self.work, self.actor, self.tablet.id, act, "asked")
+
+    def make_class(self) -> None:
+        years.make_class(self.work, self.town.one, self.passage, self.town.schools[self.yes], "CM9", [self.pupil.id])
+
+
+ACTS: dict[str, Callable[[Stage], object]] = {
+    "order": lambda s: inventory.order(s.work, s.actor, s.town.id, [f"ORDERED{s.number}"], "BC"),
+    "bench": lambda s: inventory.bench(s.work, s.actor, s.town.id, s.tablet.serial),
+    "move": lambda s: inventory.move(
+        s.work, s.actor, s.tablet, (S.STOCK, S.STORAGE, S.PREPARED, S.RECEIVED)[s.number % 4], "moved"
+    ),
+    "reserve": lambda s: reservations.reserve(s.work, s.actor, [s.tablet.serial], s.spec(s.kind)),
+    "unreserve": lambda s: reservations.withdraw(s.work, s.actor, s.tablet.id),
+    "join": Stage.join,
+    "join alone": Stage.join_alone,
+    "assign": lambda s: custody.assign(s.work, s.actor, s.tablet, s.pupil.id),
+    "hand over": lambda s: custody.hand_over(s.work, s.actor, s.tablet, s.pupil.id, SIGNED),
+    "agree": lambda s: custody.agree(s.work, s.actor, s.tablet, list(Agreement)[s.number % 3], "Mme", date(2026, 9, 3)),
+    "swap": lambda s: custody.swap(s.work, s.actor, s.tablet, s.other, to_confirm=s.yes),
+    "take back": lambda s: custody.take_back(s.work, s.actor, s.tablet, Condition.GOOD, ()),
+    "wiped": lambda s: inventory.state_wiped(s.work, s.actor, s.tablet, "cable"),
+    "break": lambda s: incidents.break_(s.work, s.actor, s.tablet, Account("fell", Cause.DROP)),
+    "loaner": lambda s: incidents.lend_loaner(s.work, s.actor, s.tablet, s.other),
+    "repair": lambda s: incidents.send_to_repair(s.work, s.actor, s.tablet, "sent"),
+    "repaired": lambda s: incidents.repaired(s.work, s.actor, s.tablet, "tested"),
+    "settle": lambda s: incidents.settle(s.work, s.actor, s.tablet, keep_loaner=s.yes),
+    "lost": lambda s: care.mark_lost(s.work, s.actor, s.tablet.id, "lost"),
+    "lift": lambda s: care.lift(s.work, s.actor, s.tablet.id, "home", called_back=s.yes),
+    "lift confirmed": Stage.confirmed,
+    "found": lambda s: recovery.found(s.work, s.actor, s.town.id, s.tablet.tag, Condition.WORN),
+    "theft": lambda s: acts.report_theft(s.work, s.actor, s.tablet.id, "R1", date(2026, 9, 3)),
+    "ask pair": Stage.ask_pair,
+    "approve": lambda s: approvals.approve(
+        s.work, s.actor, s.newest(PairRequest, PairRequest.asked_at).id, decision="now" if s.number else None
+    ),
+    "retire": lambda s: inventory.retire(s.work, s.actor, s.tablet, "old"),
+    "dispose": lambda s: acts.dispose(s.work, s.actor, s.tablet.id, wipe_proof="W", waste_slip="B"),
+    "put": lambda s: carts.put(s.work, s.actor, s.town.cart_id, 1 + s.number % 2, s.tablet.tag),
+    "take": lambda s: carts.take(s.work, s.actor, s.town.cart_id, 1 + s.number % 2),
+    "put away": lambda s: storage.put_away(s.work, s.actor, s.town.id),
+    "bring back": lambda s: storage.bring_back(s.work, s.actor, s.town.id),
+    "preview": lambda s: years.preview(s.work, s.actor, s.town.id, "2026-2027"),
+    "tick": lambda s: years.tick(
+        s.work, s.actor, s.passage, [s.pupil.id], (Decision.LEAVER, Decision.PROMOTED, Decision.RETAINED)[s.number % 3]
+    ),
+    "make class": Stage.make_class,
+    "apply": lambda s: applying.apply(s.work, s.actor, s.passage, 2 if s.yes else 100),
+    "undo year": lambda s: applying.undo(s.work, s.actor, s.passage, 2 if s.yes else 100),
+    "close year": lambda s: applying.close(s.work, s.actor, s.passage),
+    "returns": lambda s: (returns.open_ if s.number else returns.close)(s.work, s.actor, s.passage),
+    "ask bulk": lambda s: bulk.ask(s.work, s.actor, s.town.id, {s.tablet.id, s.other.id}, "end", "T1"),
+    "approve bulk": lambda s: bulk.approve(s.work, s.actor, s.newest(BulkErase, BulkErase.asked_at).id),
+    "cancel bulk": lambda s: bulk.cancel(s.work, s.actor, s.newest(BulkErase, BulkErase.asked_at).id),
+    "send bulk": lambda s: bulk.send_due(s.work),
+    "roster": Stage.roster,
+    "undo roster": lambda s: imports.undo(s.work, s.actor, s.newest(RosterImport, RosterImport.uploaded_at).id),
+    "erase child": lambda s: children.erase(s.work, s.actor, s.pupil.id, "asked"),
+}
+
+
+def _channel(work: Work, tablet: Tablet, number: int) -> DeviceEnrollment:
+    return DeviceEnrollment(
+        town_id=tablet.town_id, tablet_id=tablet.id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
+        state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
+    )  # fmt: skip
+
+
+class CustodyMachine(RuleBasedStateMachine):
+    """Draws acts; `open_town` gives each run its own database."""
+
+    open_town: Callable[[], Ground]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.town = type(self).open_town()
+        self.states: dict[UUID, S] = {}
+        self.holds: set[UUID] = set()
+        self.seen = 0
+        self.name = ""
+
+    @rule(name=st.sampled_from(sorted(ACTS)), numbers=st.tuples(*[st.integers(0, 4)] * 3), yes=st.booleans())
+    def act(self, name: str, numbers: tuple[int, int, int], yes: bool) -> None:
+        self.name = name
+        self.town.clock.advance(timedelta(seconds=1))
+        try:
+            with self.town.runtime.work() as work:
+                ACTS[name](Stage(self.town, work, numbers, yes=yes))
+        except Refusal:
+            self.name = "refused"
+
+    @rule(days=st.sampled_from([0.1, 1, 40, 200]))
+    def wait(self, days: float) -> None:
+        self.name = "wait"
+        self.town.clock.advance(timedelta(days=days))
+
+    @rule()
+    def decide(self) -> None:
+        self.name = "decide"
+        drain(self.town.runtime, Topic.DECIDE)
+
+    @invariant()
+    def holds_true(self) -> None:
+        with self.town.runtime.work() as work:
+            rows = list(work.session.scalars(select(Tablet).where(Tablet.town_id == self.town.id)))
+            loans = list(work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))))
+            pupils = {row.id: row for row in work.session.scalars(select(Pupil))}
+            self._loans(work, {row.id: row for row in rows}, loans, pupils)
+            self._carts(work, {row.id: row for row in rows}, {loan.tablet_id for loan in loans})
+            self._story(work, rows)
+            assert not work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.last_error.is_not(None))).all()
+
+    def _loans(self, work: Work, rows: dict[UUID, Tablet], loans: list[Loan], pupils: dict[UUID, Pupil]) -> None:
+        assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
+        for loan in loans:
+            tablet, pupil = rows[loan.tablet_id], pupils[loan.pupil_id]
+            assert tablet.state not in WITH_NOBODY, f"{tablet.state} with an open loan"
+            assert (tablet.school_id, tablet.class_id) == (pupil.school_id, None)
+            assert pupil.state is not PupilState.ERASED
+            if tablet.to_wipe:
+                assert TabletRepository(work.session).last_holder(tablet.id) == pupil.id, "another child's work"
+
+    def _carts(self, work: Work, rows: dict[UUID, Tablet], lent: set[UUID]) -> None:
+        filled = set(work.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.is_not(None))))
+        assert not filled & lent
+        assert not [rows[each].state for each in filled if each is not None and rows[each].state in GONE]
+
+    def _story(self, work: Work, rows: list[Tablet]) -> None:
+        """Every change of state is in the trail and lawful; evidence is let go by two; the trail holds, and names nobody."""
+        told = work.session.scalars(select(AuditEvent).where(AuditEvent.id > self.seen).order_by(AuditEvent.id)).all()
+        for one in told:
+            assert SECRET not in str(one.details)
+            if one.action == "tablet.state":
+                key, before, after = UUID(one.subject_id), S(one.details["before"]), S(one.details["after"])
+                assert self.states.get(key, before) is before
+                assert may_become(before, after)
+                self.states[key] = after
+        if self.name != "swap":
+            assert all(self.states.get(row.id, row.state) is row.state for row in rows)
+        kept = {row.id for row in rows if row.evidence_hold}
+        assert self.holds == kept or self.name == "approve"
+        self.states, self.holds = {row.id: row.state for row in rows}, kept
+        self.seen = told[-1].id if told else self.seen
+        assert audit.verify(work, self.town.id) is None
+
+
+def _fast(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_whatever_is_done_in_whatever_order(dialect: str, tmp_path: Path) -> None:
+    def open_town() -> Ground:
+        clock = ManualClock(datetime(2027, 6, 7, 8, 0, tzinfo=UTC))
+        if dialect == "postgresql":
+            return Ground(databases.fresh_postgres(), clock)
+        engine = databases.fresh_sqlite(Path(tempfile.mkdtemp(dir=tmp_path)))
+        event.listen(engine, "connect", _fast)
+        return Ground(engine, clock)
+
+    machine = type("Machine", (CustodyMachine,), {"open_town": staticmethod(open_town)})
+    most = int(os.environ.get("CARTABLE_MACHINE_RUNS", "20" if dialect == "sqlite" else "4"))
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=most,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=most < 50,
+        ),
+    )

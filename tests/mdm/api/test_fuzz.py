@@ -1,0 +1,251 @@
+"""Random bodies, queries, forms and files of the described shape, and of worse ones, against every route of rosters, people, custody,
+years, missions and privacy: whatever comes, the answer is a refusal or a result, never a 500 (design.md section 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cartable.scope import Role
+from enrollment.places.models import Level
+from mdm.web import describe
+from tests.conftest import KEYRING
+from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.support import databases
+from tests.support.server import LiveServer, live_server
+from tests.support.world import World
+
+Schema = dict[str, Any]
+DOCUMENT = describe()
+STARTS = (
+    "/api/v1/rosters", "/api/v1/privacy", "/api/v1/schools", "/api/v1/pupils", "/api/v1/classes", "/api/v1/substitutes", "/api/v1/missions",
+    "/api/v1/towns", "/api/v1/rollovers", "/api/v1/loans", "/api/v1/accounts", "/api/v1/audit", "/api/v1/incidents", "/api/v1/requests",
+)  # fmt: skip
+#: Custody speaks of tablets below a path that other chapters share.
+TAGS = {"custody", "rosters", "people", "privacy", "school year", "accounts", "places"}
+NOT_HERE = {"/api/v1/password", "/api/v1/sign-in"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route and method, as the document describes it."""
+
+    method: str
+    path: str
+    told: Schema
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def _operations() -> list[Operation]:
+    found = []
+    for path, methods in DOCUMENT["paths"].items():
+        for method, told in methods.items():
+            if path not in NOT_HERE and (path.startswith(STARTS) or TAGS & set(told.get("tags", ()))):
+                found.append(Operation(method.upper(), path, told))
+    return found
+
+
+OPERATIONS = _operations()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("fuzz")
+    engine = databases.fresh_sqlite(folder) if request.param == "sqlite" else databases.fresh_postgres()
+    with live_server(engine, KEYRING, folder / "data") as running:
+        yield running
+    engine.dispose()
+
+
+@dataclass
+class Target:
+    """An administrator, and things that are really there, by the name under which paths and bodies speak of them."""
+
+    client: httpx.Client
+    known: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def target(server: LiveServer) -> Iterator[Target]:
+    with server.runtime.work() as work:
+        world = World(work)
+        town = world.town()
+        school = world.school(town)
+        school_class = world.school_class(school)
+        pupil = world.pupil(school_class, Level.CE2)
+        tablet = world.tablet(town, school_id=school.id)
+        loan = world.lend(tablet, pupil)
+        ids: dict[str, UUID] = {
+            "town_id": town.id, "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id,
+            "loan_id": loan.id,
+        }  # fmt: skip
+        uai = school.uai
+    client = server.client(town.id, Role.TOWN_ADMIN, "fuzzer")
+    client.timeout = httpx.Timeout(60)
+    known = {name: str(value) for name, value in ids.items()} | {"school_uai": uai}
+    form = {"town_id": known["town_id"], "school_uai": uai}
+    made = client.post("/rosters", files={"file": ("a.csv", text_file(ONDE, onde_line("A", "B")))}, data=form).json()
+    passage = client.post("/rollovers", json={"town_id": known["town_id"]})
+    known |= {"import_id": made["id"], "rollover_id": passage.json().get("id", made["id"])}
+    yield Target(client, known)
+    client.close()
+
+
+NASTY = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "=1+1",
+    "\u202eevil",
+    "é" * 400,
+    "x" * 5000,
+    "' OR 1=1 --",
+    "../../etc",
+    "%s%n",
+    "0" * 40,
+    "🏫",
+]
+TEXTS = st.one_of(st.sampled_from(NASTY), st.text(max_size=30))
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.sampled_from([2**31, 2**63, 2**70, -1, 0]), st.floats(), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=5,
+)
+DATES = ["0001-01-01", "9999-12-31", "2026-11-25", "2026-02-30", "2016-02-29", "2026-11-25T10:00:00Z", "0001-01-01T00:00:00+14:00",
+         "9999-12-31T23:59:59-12:00", "now"]  # fmt: skip
+
+
+def _resolved(schema: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def of_schema(schema: Schema, name: str, known: dict[str, str]) -> st.SearchStrategy[Any]:
+    """Values of a schema: mostly good ones, so that the depths are reached, now and then anything."""
+    return st.one_of(*[_good(_resolved(schema), name, known)] * 5, ANYTHING)
+
+
+def _good(schema: Schema, name: str, known: dict[str, str]) -> st.SearchStrategy[Any]:
+    if name in known:
+        return st.one_of(*[st.just(known[name])] * 3, st.uuids().map(str))
+    if "anyOf" in schema:
+        return st.one_of(*(_good(_resolved(each), name, known) for each in schema["anyOf"]))
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if "const" in schema:
+        return st.just(schema["const"])
+    simple: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
+        "null": st.none,
+        "boolean": st.booleans,
+        "integer": lambda: st.one_of(st.integers(0, 40), st.sampled_from([-1, 2**31, 2**63, 2**70])),
+        "number": lambda: st.floats(allow_nan=False),
+        "string": lambda: _string(schema, known),
+        "array": lambda: st.lists(_good(_resolved(schema.get("items", {})), name.removesuffix("s"), known), max_size=3),
+        "object": lambda: _object(schema, known),
+    }
+    return simple.get(schema.get("type", ""), lambda: ANYTHING)()
+
+
+def _string(schema: Schema, known: dict[str, str]) -> st.SearchStrategy[Any]:
+    form = schema.get("format", "")
+    if form in ("date", "date-time"):
+        return st.one_of(st.sampled_from(DATES), st.dates().map(str), st.datetimes().map(lambda at: at.isoformat() + "Z"))
+    if form == "uuid":
+        return st.one_of(st.sampled_from(sorted(known.values())), st.uuids().map(str))
+    return TEXTS
+
+
+def _object(schema: Schema, known: dict[str, str]) -> st.SearchStrategy[Any]:
+    properties = schema.get("properties", {})
+    needed = {name: of_schema(each, name, known) for name, each in properties.items() if name in schema.get("required", ())}
+    others = {name: of_schema(each, name, known) for name, each in properties.items() if name not in needed}
+    if not properties:
+        return st.dictionaries(TEXTS, TEXTS, max_size=4)
+    return st.fixed_dictionaries(needed, optional=others)
+
+
+FILES = st.one_of(
+    st.binary(max_size=200),
+    st.builds(lambda lines: text_file(ONDE, *lines, encoding="utf-8"), st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=5)),
+    st.sampled_from([b"", b"PK\x03\x04", text_file(ONDE, onde_line("MARTIN", "Zoé")), b"Nom;Pr\xc3\xa9nom;Niveau\n\x00;b;CP"]),
+)  # fmt: skip
+
+
+def _call(data: st.DataObject, target: Target, operation: Operation) -> httpx.Response:
+    path, query = operation.path.removeprefix("/api/v1"), {}
+    for parameter in operation.told.get("parameters", []):
+        schema, name = _resolved(parameter["schema"]), parameter["name"]
+        if parameter["in"] == "path":
+            value = data.draw(
+                st.one_of(*[_good(schema, name, target.known)] * 4, TEXTS.filter(lambda text: text.strip("./ ") == text != ""))
+            )
+            path = path.replace(f"{{{name}}}", _quoted(str(value)))
+        elif parameter["required"] or data.draw(st.booleans()):
+            query[name] = _said(data.draw(of_schema(schema, name, target.known)))
+    sent: dict[str, Any] = {"params": query}
+    for kind, told in operation.told.get("requestBody", {}).get("content", {}).items():
+        schema = _resolved(told["schema"])
+        if kind == "application/json":
+            body = data.draw(of_schema(schema, "", target.known))
+            sent |= {"content": json.dumps(body).encode(), "headers": {"Content-Type": kind}}
+        elif kind == "multipart/form-data":
+            fields = {
+                name: of_schema(each, name, target.known)
+                for name, each in schema["properties"].items()
+                if name not in ("file", "template")
+            }
+            form = {
+                name: _said(data.draw(each))
+                for name, each in fields.items()
+                if name in schema.get("required", ()) or data.draw(st.booleans())
+            }
+            at = "file" if "file" in schema["properties"] else "template"
+            sent |= {"data": form, "files": {at: ("liste.csv", data.draw(FILES))}}
+        else:
+            sent |= {
+                "data": {
+                    name: _said(data.draw(of_schema(each, name, target.known))) for name, each in schema["properties"].items()
+                }
+            }
+    return target.client.request(operation.method, path, **sent)
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text.encode("utf-8", "replace")[:300], safe="") or "x"
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, list):
+        return [str(_said(each)) for each in value]
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
+
+
+def test_the_routes_are_there() -> None:
+    assert len(OPERATIONS) > 80
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_comes_is_answered(target: Target, operation: Operation, data: st.DataObject) -> None:
+    answer = _call(data, target, operation)
+    assert answer.status_code < 500, (answer.status_code, answer.request.url, answer.request.content[:600], answer.text)
+    if answer.status_code >= 400:
+        assert answer.json()["code"], answer.text

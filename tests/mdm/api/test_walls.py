@@ -1,0 +1,263 @@
+"""No route of the API answers a stranger, and none shows or changes one town for another's administrator or technician."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from sqlalchemy import Engine, select
+
+from cartable.audit import AuditEvent
+from cartable.scope import SYSTEM, Role
+from enrollment.places.models import Level
+from mdm.accounts import service as accounts
+from mdm.tables import metadata
+from mdm.web import describe
+from profiles import service as policy
+from profiles.policy import service as layers
+from profiles.policy.kinds import LayerKind
+from tests.conftest import KEYRING
+from tests.support.server import PASSWORD, LiveServer, live_server
+from tests.support.world import World
+
+#: Where one may come without having signed in.
+OPEN = {"/api/v1/sign-in", "/api/v1/health", "/health", "/healthz", "/readyz"}
+DOCUMENT = describe()
+_SOME = "00000000-0000-0000-0000-000000000001"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    from tests.support import databases
+
+    engine: Engine = databases.fresh_sqlite(tmp_path)
+    with live_server(engine, KEYRING, tmp_path / "data") as running:
+        yield running
+    engine.dispose()
+
+
+def _routes() -> list[tuple[str, str]]:
+    found = []
+    for path, methods in DOCUMENT["paths"].items():
+        found += [(method.upper(), path) for method in methods if path not in OPEN]
+    return found
+
+
+def test_every_route_wants_to_know_who_asks(server: LiveServer) -> None:
+    trust = ssl.create_default_context(cafile=str(server.ca))
+    routes = [(method, path) for method, path in _routes() if path.startswith("/api/v1")]
+    assert len(routes) > 80
+    with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
+        for method, path in routes:
+            for headers in ({}, {"Authorization": "Bearer nonsense"}):
+                answer = client.request(method, re.sub(r"\{[^}]+\}", _SOME, path), headers=headers)
+                assert answer.status_code == 401, (method, path, answer.status_code)
+                assert answer.json()["code"]
+
+
+def test_an_administrator_sees_nothing_of_another_town(server: LiveServer) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        ours, theirs = world.town(), world.town()
+        school = world.school(theirs)
+        school_class = world.school_class(school)
+        pupil = world.pupil(school_class, Level.CE2)
+        tablet = world.tablet(theirs, school_id=school.id)
+        app = policy.create_app(
+            work, SYSTEM, theirs.id, name="App", bundle_identifier="fr.app", app_store_id=1, manifest_url=None
+        )
+        bundle = policy.create_bundle(work, SYSTEM, theirs.id, "Bundle", [app.id])
+        layer = layers.open_layer(work, SYSTEM, theirs.id, LayerKind.TOWN, "", "")
+        known: dict[str, UUID] = {
+            "town_id": theirs.id, "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id,
+            "app_id": app.id, "bundle_id": bundle.id, "layer_id": layer.id,
+        }  # fmt: skip
+    client = server.client(ours.id, Role.TOWN_ADMIN, "ours")
+    try:
+        for method, path in _routes():
+            names = re.findall(r"\{([^}]+)\}", path)
+            if method != "GET" or not path.startswith("/api/v1"):
+                continue
+            url = re.sub(r"\{([^}]+)\}", lambda match: str(known.get(match.group(1), _SOME)), path.removeprefix("/api/v1"))
+            answer = client.get(url, params={"town_id": str(theirs.id), "kind": "town", "host": "a.example", "q": "a"})
+            assert answer.status_code != 500, path
+            if names or "town_id" in str(answer.request.url):
+                seen = answer.text if answer.status_code == 200 else ""
+                assert not any(str(each) in seen for each in known.values()), (path, seen[:200])
+    finally:
+        client.close()
+
+
+def _named(schema: dict[str, Any], known: dict[str, UUID], own: UUID) -> Any:
+    """A body of this shape that speaks of the other town's things, but claims to be about one's own town."""
+    if "$ref" in schema:
+        return _named(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], known, own)
+    if "anyOf" in schema:
+        return _named(schema["anyOf"][0], known, own)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("type") == "object":
+        return {
+            name: str(own) if name == "town_id" else _of_name(name, each, known, own)
+            for name, each in schema.get("properties", {}).items()
+        }
+    if schema.get("type") == "array":
+        return [_named(schema.get("items", {}), known, own)]
+    simple = {"boolean": True, "integer": 30, "number": 1.0, "string": "a text long enough"}
+    dates = {"date": "2026-11-25", "date-time": "2026-11-25T10:00:00Z", "uuid": _SOME}
+    return dates.get(schema.get("format", "")) or simple.get(schema.get("type", ""), "x")
+
+
+def _of_name(name: str, schema: dict[str, Any], known: dict[str, UUID], own: UUID) -> Any:
+    if name in known:
+        return str(known[name])
+    if name.removesuffix("s") in known:
+        return [str(known[name.removesuffix("s")])]
+    return _named(schema, known, own)
+
+
+def _rows_of(engine: Engine, town_id: UUID, besides: set[str]) -> dict[str, Any]:
+    """All that belongs to a town, and all that points at its pupils, tablets, classes and schools."""
+    with engine.connect() as connection:
+        return {
+            table.name: connection.execute(
+                select(table).where(table.c.town_id == town_id).order_by(*table.primary_key.columns)
+            ).all()
+            for table in metadata.sorted_tables
+            if "town_id" in table.c and table.name not in besides
+        }
+
+
+def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) -> None:
+    """Every writing route, with the own town in the body and the other town's pupil, tablet, class, school in path and body."""
+    with server.runtime.work() as work:
+        world = World(work)
+        ours, theirs = world.town(), world.town()
+        school = world.school(theirs)
+        school_class = world.school_class(school)
+        pupil = world.pupil(school_class, Level.CE2)
+        tablet = world.tablet(theirs, school_id=school.id)
+        loan = world.lend(tablet, pupil)
+        layer = layers.open_layer(work, SYSTEM, theirs.id, LayerKind.TOWN, "", "")
+        account = accounts.create_account(
+            work, SYSTEM, login="theirs", display_name="theirs", password=PASSWORD, role=Role.TOWN_ADMIN, town_id=theirs.id
+        )
+        known: dict[str, UUID] = {
+            "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id, "loan_id": loan.id,
+            "layer_id": layer.id, "account_id": account.id, "new_school_id": school.id,
+        }  # fmt: skip
+        own, other, own_school = ours.id, theirs.id, world.school(ours).id
+    client = server.client(own, Role.TOWN_ADMIN, "ours")
+    of_path = {**known, "town_id": other}
+    before = _rows_of(server.runtime.engine, other, set())
+    accepted = []
+    try:
+        for method, path in _routes():
+            if method == "GET" or not path.startswith("/api/v1") or path == "/api/v1/password":
+                continue
+            told = DOCUMENT["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
+            url = re.sub(r"\{([^}]+)\}", lambda match: str(of_path.get(match.group(1), _SOME)), path.removeprefix("/api/v1"))
+            schema = told.get("application/json", {}).get("schema")
+            answer = client.request(
+                method, url, params={"town_id": str(other)}, json=_named(schema, known, own) if schema else None
+            )
+            assert answer.status_code != 500, (method, path)
+            if answer.is_success:
+                accepted.append((method, path, answer.text))
+        # These believe the town that the body names.
+        rule = {"town_id": str(own), "guardian_id": _SOME, "kind": "pause", "minutes": 30}
+        rhythm = {"town_id": str(own), "school_id": str(own_school), "where": "attends"}
+        for method, path, body in (("POST", "guardian-rules", rule), ("PUT", "after-school", rhythm)):
+            answer = client.request(method, f"/pupils/{pupil.id}/{path}", json=body)
+            assert (answer.status_code, answer.json().get("code")) == (404, "not_found"), (path, answer.text)
+    finally:
+        client.close()
+    assert _rows_of(server.runtime.engine, other, set()) == before, accepted
+    written = str({name: rows for name, rows in _rows_of(server.runtime.engine, own, {"audit_event"}).items() if rows})
+    for name, value in known.items():
+        assert str(value) not in written, (name, [each for each in accepted if str(value) in str(each)], accepted)
+
+
+def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServer) -> None:
+    with server.runtime.work() as work:
+        world = World(work)
+        here, there = world.town("Ici"), world.town("Là-bas")
+        pupils = {}
+        for town in (here, there):
+            school = world.school(town)
+            pupils[town.id] = world.pupil(world.school_class(school), Level.CE2, last="CANARI")
+            world.tablet(town, school_id=school.id, serial=f"SERIAL{town.slug}"[:20])
+        first = accounts.create_shared_technician(work, "tech@operator.example", "Technicienne")
+        theirs = accounts.create_account(
+            work,
+            SYSTEM,
+            login="boss@there.example",
+            display_name="boss",
+            password=PASSWORD,
+            role=Role.TOWN_ADMIN,
+            town_id=there.id,
+        )
+        here_id, there_id, boss = here.id, there.id, theirs.login
+    admin, other = server.client(here_id, Role.TOWN_ADMIN, "here"), server.client(there_id, Role.TOWN_ADMIN, "there")
+    today = datetime.now(ZoneInfo("Europe/Paris")).date()
+    days = {"first_day": str(today), "last_day": str(today), "reason": "remise"}
+    later = {"first_day": str(today + timedelta(days=1)), "last_day": str(today + timedelta(days=2)), "reason": "remise"}
+    given = [admin.post(f"/towns/{here_id}/missions", json={"login": "tech@operator.example", **days}).json() for _ in range(2)]
+    planned = other.post(f"/towns/{there_id}/missions", json={"login": "tech@operator.example", **later}).json()
+    strangers = [
+        admin.post(f"/towns/{here_id}/missions", json={"login": login, **days}) for login in (boss, "nobody@there.example")
+    ]
+    assert [(each.status_code, each.json()["code"]) for each in strangers] == [(404, "not_found")] * 2, (
+        "who works next door is not told"
+    )
+    tech = server.client(here_id, Role.HELPDESK, "spare")
+    try:
+        token = tech.post("/sign-in", json={"login": "tech@operator.example", "password": first}).json()["access_token"]
+        tech.headers["Authorization"] = f"Bearer {token}"
+        changed = tech.post("/password", json={"current": first, "new": "a long sentence of her own"}).json()
+        tech.headers["Authorization"] = f"Bearer {changed['access_token']}"
+        assert {town["id"] for town in tech.get("/towns").json()} == {str(here_id)}
+        for town_id, found in ((here_id, [str(pupils[here_id].id)]), (there_id, [])):
+            told = tech.get("/pupils", params={"town_id": str(town_id), "q": "CANARI"}).json()
+            assert [pupil["id"] for pupil in told] == found
+        known = str([str(there_id), str(pupils[there_id].id)])
+        for method, path in _routes():
+            if method != "GET" or not path.startswith("/api/v1"):
+                continue
+            url = re.sub(r"\{([^}]+)\}", lambda match: str({"town_id": there_id, "pupil_id": pupils[there_id].id}.get(match.group(1), _SOME)),
+                         path.removeprefix("/api/v1"))  # fmt: skip
+            answer = tech.get(url, params={"town_id": str(there_id), "kind": "town", "host": "a.example", "q": "CANARI"})
+            assert answer.status_code != 500, path
+            assert not (answer.is_success and any(each in answer.text for each in (str(there_id), str(pupils[there_id].id)))), (
+                path,
+                known,
+            )
+        assert admin.delete(f"/missions/{planned['id']}").status_code == 404
+        assert tech.delete(f"/missions/{given[0]['id']}").status_code == 404, "nobody ends the own mission by being on it"
+        visits = [
+            event for event in admin.get("/audit", params={"town_id": str(here_id)}).json() if event["action"] == "mission.visit"
+        ]
+        assert len(visits) == 2, "one for each of two missions of the day"
+        assert not [
+            event for event in other.get("/audit", params={"town_id": str(there_id)}).json() if event["action"] == "mission.visit"
+        ]
+        with server.runtime.work() as work:
+            operators = work.session.scalars(
+                select(AuditEvent).where(AuditEvent.town_id.is_(None), AuditEvent.action == "mission.visit")
+            ).all()
+            assert {event.subject_id for event in operators} == {str(here_id)}
+        admin.delete(f"/missions/{given[0]['id']}").raise_for_status()
+        assert tech.get("/towns").json(), "the second mission of the day still holds"
+        admin.delete(f"/missions/{given[1]['id']}").raise_for_status()
+        assert tech.get("/towns").json() == [], "ended at once, with the token in hand"
+    finally:
+        for client in (admin, other, tech):
+            client.close()

@@ -1,0 +1,183 @@
+"""Apps and Books against a test server over HTTP: paging, polling, limits, error numbers, tokens; and the whole comparison."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from cartable.clock import ManualClock
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime, Work
+from mdm.reconcile.models import AppReason, TabletApp
+from mdm.reconcile.service import decide
+from mdm.worker.handlers import drain
+from profiles import service as policy
+from profiles.apps import licences
+from profiles.apps.apps_and_books import service as vpp
+from profiles.apps.apps_and_books.client import AppsAndBooks
+from profiles.apps.apps_and_books.models import LicenceToken
+from profiles.apps.apps_and_books.ports import LicenceServiceError, Trouble
+from profiles.apps.apps_and_books.testserver import Location, serve
+from profiles.apps.models import Licence, LicencePool, LicenceState
+from profiles.errors import BadSetting
+from profiles.policy.kinds import LayerKind
+from tests.profiles.apps.test_grants import Place
+
+ADAM = 895485086
+
+
+def token(clock: ManualClock, days: int = 300) -> str:
+    said = {"orgName": "Ville", "token": "secret", "expDate": (clock.now() + timedelta(days=days)).isoformat()}
+    return base64.b64encode(json.dumps(said).encode()).decode()
+
+
+@pytest.fixture
+def location(clock: ManualClock) -> Location:
+    return Location(token(clock), {str(ADAM): 2, "1": 5, "2": 5, "3": 5, "4": 5})
+
+
+@pytest.fixture
+def url(location: Location) -> Iterator[str]:
+    with serve(location) as address:
+        yield address
+
+
+@pytest.fixture
+def client(location: Location, url: str) -> Iterator[AppsAndBooks]:
+    made = AppsAndBooks(location.token, url, pause=lambda _seconds: None)
+    yield made
+    made.close()
+
+
+def test_lists_are_read_page_by_page_and_again_when_they_change(client: AppsAndBooks, location: Location) -> None:
+    assert [asset.adam_id for asset in client.assets()] == [1, 2, 3, 4, ADAM]
+    location.script = [
+        (200, {"assets": [], "versionId": "1", "nextPageIndex": 1}, {}),
+        (200, {"assets": [], "versionId": "2"}, {}),
+    ]
+    assert len(client.assets()) == 5
+
+
+def test_licences_move_in_parts_and_failures_are_named(client: AppsAndBooks, location: Location) -> None:
+    failures = client.associate(ADAM, [f"SERIAL{number}" for number in range(4)])
+    assert location.held[str(ADAM)] == {"SERIAL0", "SERIAL1"}
+    assert {each.serial for each in failures} == {"SERIAL2", "SERIAL3"}
+    assert sum("associate" in each for each in location.requests) == 2, "three serials at most in one request"
+    assert client.disassociate(ADAM, ["SERIAL0"]) == []
+    assert client.assigned(ADAM) == ["SERIAL1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "headers", "trouble", "after"),
+    [
+        (200, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}, Trouble.TOKEN, None),
+        (401, {"errorNumber": 9625, "errorMessage": "Revoked"}, {}, Trouble.TOKEN, None),
+        (429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": "7"}, Trouble.RETRY, 7.0),
+        (503, {"errorNumber": 9729, "errorMessage": "Away"}, {}, Trouble.RETRY, None),
+        (400, {"errorNumber": 9602, "errorMessage": "Bad"}, {}, Trouble.PERMANENT, None),
+        (500, {}, {}, Trouble.RETRY, None),
+    ],
+)
+def test_each_error_is_understood(
+    client: AppsAndBooks, location: Location, status: int, said: dict[str, object], headers: dict[str, str], trouble: Trouble,
+    after: float | None,
+) -> None:  # fmt: skip
+    location.script = [(status, said, headers)]
+    with pytest.raises(LicenceServiceError) as refusal:
+        client.location()
+    assert (refusal.value.trouble, refusal.value.retry_after) == (trouble, after)
+
+
+@pytest.fixture
+def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) -> Place:
+    from enrollment.identity import service as identity
+    from enrollment.identity import tls
+
+    runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
+    with runtime.work() as work:
+        identity.ensure_authority(work)
+        tls.ensure_server_certificate(work, ["localhost"])
+        made = Place(work)
+        vpp.install_token(work, SYSTEM, made.town.id, location.token)
+    return made
+
+
+def _reasons(runtime: Runtime) -> list[str]:
+    with runtime.work() as work:
+        return sorted(row.reason for row in work.session.query(TabletApp))
+
+
+def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
+    runtime: Runtime, place: Place, location: Location
+) -> None:
+    drain_licences(runtime, place)
+    with runtime.work() as work:
+        assert work.session.get_one(LicencePool, place.app.id).total == 2, "the service says how many the town owns"
+        policy.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
+        decide(work, place.ids)
+    assert _reasons(runtime) == [AppReason.NO_LICENCE] * 3
+    drain(runtime, Topic.LICENCES)
+    assert len(location.held[str(ADAM)]) == 2
+    drain(runtime, Topic.DECIDE)
+    assert _reasons(runtime) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
+
+
+def drain_licences(runtime: Runtime, place: Place) -> None:
+    with runtime.work() as work:
+        work.later(Topic.LICENCES, place.town.id)
+    drain(runtime, Topic.LICENCES)
+
+
+def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Place, location: Location) -> None:
+    drain_licences(runtime, place)
+    with runtime.work() as work:
+        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+    drain(runtime, Topic.LICENCES)
+    assert location.held[str(ADAM)] == {place.tablets[0].serial}
+    with runtime.work() as work:
+        licences.release(work, place.app.id, place.ids[0])
+    drain(runtime, Topic.LICENCES)
+    assert location.held[str(ADAM)] == set()
+    with runtime.work() as work:
+        row = work.session.query(Licence).one()
+        assert (row.state, row.returned) == (LicenceState.IN_GRACE, True)
+
+
+def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
+    runtime: Runtime, place: Place, location: Location, clock: ManualClock
+) -> None:
+    location.script = [(503, {"errorNumber": 9729, "errorMessage": "Away"}, {})]
+    drain_licences(runtime, place)
+    with runtime.work() as work:
+        assert "9729" in (work.session.query(LicenceToken).one().problem or "")
+        assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).count() == 1
+    clock.advance(timedelta(minutes=10))
+    drain(runtime, Topic.LICENCES)
+    with runtime.work() as work:
+        assert work.session.query(LicenceToken).one().problem is None
+
+
+def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, place: Place, location: Location) -> None:
+    location.claimed_by = "somebody else"
+    with runtime.work() as work:
+        work.session.add(LicencePool(app_id=place.app.id, town_id=place.town.id, total=2, updated_at=work.now))
+        licences.reserve(work, place.town.id, place.app.id, place.ids)
+    drain(runtime, Topic.LICENCES)
+    assert not any("associate" in each for each in location.requests)
+    with runtime.work() as work:
+        assert "another MDM server" in (work.session.query(LicenceToken).one().problem or "")
+
+
+def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Place, clock: ManualClock) -> None:
+    def refused(work: Work, content: str) -> None:
+        with pytest.raises(BadSetting):
+            vpp.install_token(work, SYSTEM, place.town.id, content)
+
+    with runtime.work() as work:
+        for content in ("garbage", base64.b64encode(b"{}").decode(), token(clock, -1)):
+            refused(work, content)

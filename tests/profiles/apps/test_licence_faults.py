@@ -1,0 +1,198 @@
+"""What must not go wrong with licences: a talk that is overtaken, an event that fails, a tablet that is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cartable.clock import ManualClock
+from cartable.outbox import OutboxRow, Topic
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime, Work
+from enrollment.facts import facts_for
+from enrollment.tablets import service as tablets
+from enrollment.tablets.models import TabletState
+from mdm.devices.models import DeclarativeState
+from mdm.reconcile.declarations import note_apps
+from mdm.reconcile.repository import ReconcileRepository
+from mdm.worker import schedule
+from mdm.worker.handlers import drain
+from profiles import service as policy
+from profiles.apps import licences
+from profiles.apps.apps_and_books import service as vpp
+from profiles.apps.apps_and_books.client import AppsAndBooks
+from profiles.apps.apps_and_books.ports import Failure
+from profiles.apps.apps_and_books.testserver import Location, serve
+from profiles.apps.models import Licence, LicenceState
+from profiles.effective.compile import desired_for
+from profiles.policy.kinds import LayerKind
+from tests.profiles.apps.test_apps_and_books import ADAM, token
+from tests.profiles.apps.test_grants import Place
+
+
+@pytest.fixture
+def location(clock: ManualClock) -> Location:
+    return Location(token(clock), {str(ADAM): 2})
+
+
+@pytest.fixture
+def place(runtime: Runtime, location: Location) -> Iterator[Place]:
+    from enrollment.identity import service as identity
+    from enrollment.identity import tls
+
+    with serve(location) as url:
+        runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
+        with runtime.work() as work:
+            identity.ensure_authority(work)
+            tls.ensure_server_certificate(work, ["localhost"])
+            made = Place(work)
+            vpp.install_token(work, SYSTEM, made.town.id, location.token)
+        compare(runtime, made)
+        yield made
+
+
+def compare(runtime: Runtime, place: Place) -> None:
+    with runtime.work() as work:
+        work.later(Topic.LICENCES, place.town.id)
+    drain(runtime, Topic.LICENCES)
+
+
+def reserve(runtime: Runtime, place: Place) -> None:
+    with runtime.work() as work:
+        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+
+
+def release(runtime: Runtime, place: Place) -> None:
+    with runtime.work() as work:
+        licences.release(work, place.app.id, place.ids[0])
+
+
+def state(runtime: Runtime) -> LicenceState:
+    with runtime.work() as work:
+        return work.session.query(Licence).one().state
+
+
+class Overtaken(AppsAndBooks):
+    """The real client, on whose talk something else happens before its end is written down."""
+
+    meanwhile: Callable[[], None]
+
+    def associate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+        failures = super().associate(adam_id, serials)
+        self.meanwhile()
+        return failures
+
+    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+        failures = super().disassociate(adam_id, serials)
+        self.meanwhile()
+        return failures
+
+
+def talk(runtime: Runtime, place: Place, meanwhile: Callable[[], None]) -> None:
+    def connect(content: str, url: str) -> Overtaken:
+        client = Overtaken(content, url, pause=lambda _seconds: None)
+        client.meanwhile = meanwhile
+        return client
+
+    vpp.synchronise(runtime, place.town.id, connect)
+
+
+def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
+    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.beat().values()}
+    assert planned == {*schedule.HOUSEKEEPING, "sweep"}
+
+
+@pytest.mark.parametrize("failures", [[], [{"errorNumber": 9603, "errorMessage": "Internal"}]])
+def test_an_event_that_failed_without_naming_tablets_gave_nothing(
+    runtime: Runtime, place: Place, location: Location, failures: list[dict[str, object]]
+) -> None:
+    reserve(runtime, place)
+    location.script = [
+        (200, {"locationName": "Ville", "mdmInfo": {"id": location.claimed_by}}, {}),
+        (200, {"limits": {"maxSerialNumbers": 3}}, {}),
+        (200, {"eventId": "event"}, {}),
+        (200, {"eventStatus": "FAILED", "failures": failures}, {}),
+    ]
+    drain(runtime, Topic.LICENCES)
+    assert location.script == [], "the whole talk took place"
+    assert state(runtime) is LicenceState.RESERVED
+
+
+def test_a_licence_given_back_while_it_was_being_given_goes_back(runtime: Runtime, place: Place, location: Location) -> None:
+    reserve(runtime, place)
+    talk(runtime, place, lambda: release(runtime, place))
+    assert state(runtime) is LicenceState.IN_GRACE
+    compare(runtime, place)
+    assert location.held[str(ADAM)] == set()
+
+
+def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
+    runtime: Runtime, place: Place, location: Location
+) -> None:
+    reserve(runtime, place)
+    drain(runtime, Topic.LICENCES)
+    release(runtime, place)
+    talk(runtime, place, lambda: reserve(runtime, place))
+    compare(runtime, place)
+    assert location.held[str(ADAM)] == {place.tablets[0].serial}
+
+
+def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: Place, location: Location) -> None:
+    reserve(runtime, place)
+    drain(runtime, Topic.LICENCES)
+    with runtime.work() as work:
+        tablets.change_state(work, SYSTEM, tablets.get(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
+    drain(runtime, Topic.DECIDE)
+    drain(runtime, Topic.LICENCES)
+    assert location.held[str(ADAM)] == set()
+
+
+def test_an_app_that_is_there_already_still_needs_the_services_licence(
+    runtime: Runtime, place: Place, location: Location
+) -> None:
+    reserve(runtime, place)
+    with runtime.work() as work:
+        licences.installed(work, place.app.id, place.ids[0])
+    assert state(runtime) is LicenceState.RESERVED
+    drain(runtime, Topic.LICENCES)
+    assert location.held[str(ADAM)] == {place.tablets[0].serial}
+
+
+@pytest.mark.parametrize(("said", "waits"), [("600", timedelta(minutes=10)), ("999999999", timedelta(days=1))])
+def test_the_pause_that_the_service_asks_for_is_kept(
+    runtime: Runtime, place: Place, location: Location, clock: ManualClock, said: str, waits: timedelta
+) -> None:
+    location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
+    compare(runtime, place)
+    with runtime.work() as work:
+        row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).one()
+        assert row.not_before == clock.now() + waits
+
+
+def declared(work: Work, place: Place, status: str, *, wanted: bool = True) -> None:
+    tablet_id = place.ids[0]
+    desired = desired_for(work, facts_for(work, [tablet_id]).values())[tablet_id]
+    said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
+    known = ReconcileRepository(work.session).apps([tablet_id]).get(tablet_id, {})
+    note_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(items=said))
+    work.session.flush()
+
+
+def test_a_declared_app_assigns_its_licence_and_gives_it_back(runtime: Runtime) -> None:
+    from enrollment.identity import service as identity
+    from enrollment.identity import tls
+
+    with runtime.work() as work:
+        identity.ensure_authority(work)
+        tls.ensure_server_certificate(work, ["localhost"])
+        place = Place(work)
+        policy.assign(work, SYSTEM, place.bundle.id, LayerKind.TOWN, "")
+        licences.set_total(work, SYSTEM, place.app.id, 1)
+        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+        declared(work, place, "managed")
+        assert work.session.query(Licence).one().state is LicenceState.ASSIGNED
+        declared(work, place, "managed", wanted=False)
+        assert work.session.query(Licence).one().state is LicenceState.IN_GRACE

@@ -1,0 +1,132 @@
+"""Importing UT1 archives, layered policies, and "why is this host blocked?", on both databases."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+
+import pytest
+
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime, Work
+from enrollment.facts import facts_for
+from enrollment.places.models import Level
+from profiles.effective.compile import content_in
+from profiles.effective.situation import read_policy, situation_of
+from profiles.errors import BadHost, BadList, BadSetting
+from profiles.filters import service
+from profiles.filters.models import DeliveryKind
+from profiles.filters.repository import FilterRepository
+from profiles.filters.rules import Decision, Ground
+from profiles.policy.kinds import LayerKind
+from profiles.schedule.modes import Mode
+from profiles.schedule.service import timed
+from tests.support.world import World
+
+
+def archive(files: dict[str, bytes], links: dict[str, str] | None = None) -> io.BytesIO:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            tar.addfile(info)
+    made.seek(0)
+    return made
+
+
+@pytest.fixture
+def work(runtime: Runtime) -> Iterator[Work]:
+    with runtime.work() as opened:
+        yield opened
+
+
+def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Work) -> None:
+    town = World(work).town()
+    many = "\n".join(f"site{number:06d}.example" for number in range(20_000)).encode()
+    file = archive(
+        {
+            "blacklists/adult/domains": many + b"\nzz.last.example\n192.0.2.7.invalid\n",
+            "blacklists/games/domains.0": b"jeu.example\n",
+            "blacklists/games/domains.1": b"encore.example\n",
+            "blacklists/games/urls": b"jeu.example/path\n",
+            "blacklists/adult/usage": b"black\n",
+            "blacklists/global_usage": b"NAME: adult\n",
+        },
+        {"blacklists/porn": "adult"},
+    )
+    counts = service.import_lists(work, SYSTEM, town.id, file)
+    assert counts == {"adult": 20_002, "games": 2}
+    repository = FilterRepository(work.session)
+    assert repository.categories_of(town.id, "site000000.example") == ["adult"]
+    assert repository.categories_of(town.id, "www.site019999.example") == ["adult"]
+    assert repository.categories_of(town.id, "a.b.zz.last.example") == ["adult"]
+    assert repository.categories_of(town.id, "encore.example") == ["games"]
+    assert repository.categories_of(town.id, "site0000000.example") == []
+    assert repository.categories_of(World(work).town().id, "jeu.example") == [], "another town's lists are not ours"
+    service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
+    assert [(row.name, row.hosts) for row in repository.categories(town.id)] == [("games", 1)]
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [({}, "no_lists"), ({"../../etc/passwd": b"root"}, "no_lists"), ({"a/domains": b"x" * 5000}, "too_large")],
+)
+def test_hostile_archives_are_refused(work: Work, files: dict[str, bytes], why: str) -> None:
+    with pytest.raises(BadList) as refusal:
+        service.import_lists(work, SYSTEM, World(work).town().id, archive(files))
+    assert refusal.value.details["why"] == why
+
+
+def test_garbage_is_no_archive(work: Work) -> None:
+    with pytest.raises(BadList):
+        service.import_lists(work, SYSTEM, World(work).town().id, io.BytesIO(b"garbage" * 100))
+
+
+def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: Work) -> None:
+    world = World(work)
+    town = world.town()
+    tablets = []
+    for level in (Level.CP, Level.CM2):
+        tablet = world.tablet(town)
+        world.lend(tablet, world.pupil(world.school_class(world.school(town)), level))
+        tablets.append(tablet)
+    service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
+    nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
+    service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, "categories": {"games": "block"}})  # type: ignore[arg-type]
+    only = {**nothing, "permitted": ["ecole.example"], "only_permitted": True}
+    service.write_policy(work, SYSTEM, town.id, LayerKind.GRADE, "CP", "school", **only)  # type: ignore[arg-type]
+    facts = facts_for(work, [tablet.id for tablet in tablets])
+    little, big = (facts[tablet.id] for tablet in tablets)
+    assert service.why_host(work, big, "www.jeu.example")[2].ground is Ground.CATEGORY
+    assert service.why_host(work, little, "autre.example")[2].ground is Ground.NOT_LISTED
+    assert service.why_host(work, big, "autre.example")[2].decision is Decision.ALLOW
+    policy = read_policy(work, facts.values())
+    situation = situation_of(little, policy, timed(work, [little])[little.tablet_id])
+    school, home = (
+        content_in(situation, policy, mode).others["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
+    )
+    assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
+    assert "AllowListBookmarks" not in home
+
+
+def test_what_cannot_be_is_refused_with_the_field_named(work: Work) -> None:
+    town = World(work).town()
+    nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
+    for said, field in (
+        ({"categories": {"adult": "allow"}}, "categories.adult"),
+        ({"categories": {"games": "maybe"}}, "categories.games"),
+    ):
+        with pytest.raises(BadSetting) as refusal:
+            service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, **said})  # type: ignore[arg-type]
+        assert refusal.value.details["field"] == field
+    with pytest.raises(BadHost):
+        service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, "denied": ["no host"]})  # type: ignore[arg-type]
+    with pytest.raises(BadSetting):
+        service.choose_delivery(work, SYSTEM, town.id, DeliveryKind.DNS, {"protocol": "HTTPS", "server": "http://plain.example"})
+    assert service.choose_delivery(work, SYSTEM, town.id, DeliveryKind.BUILT_IN, {}).kind is DeliveryKind.BUILT_IN
