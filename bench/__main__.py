@@ -42,7 +42,7 @@ def main() -> None:
 def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
     _progress("seeding")
     tablets = fleet.seed(runtime, asked.tablets)

@@ -41,7 +41,7 @@ def main() -> None:
         os.environ |= {"CARTABLE_ACME": Acme.REQUIRED.value, "CARTABLE_ATTESTATION_ROOTS": str(roots)}
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
         upgrade(runtime.engine)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             ensure_simulated_certificate(work)
             tls.ensure_server_certificate(work, ["localhost"])
@@ -63,7 +63,7 @@ def main() -> None:
 
 def _profiles(runtime: Runtime, count: int, *, attests: bool) -> Waiting:
     """Tablets of the inventory, and the enrolment profile of each as the Setup Assistant gets it."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix=uuid4().hex[:4].upper())
         work.session.add(town)
         work.session.flush()

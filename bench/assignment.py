@@ -40,12 +40,12 @@ def main() -> None:
         settings = Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid")
         runtime = compose(settings)
         upgrade(runtime.engine)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
             server = service.create_server(work, SYSTEM, town.id, "Mesure")
         with _portal(folder, server, asked.devices, asked.page) as address:
             runtime.settings = settings.model_copy(update={"device_assignment_url": address})
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 service.install_token(work, SYSTEM, server.id, (folder / "token.p7m").read_bytes())
             print(
                 f"\nmemory before: {_peak():.0f} MB\n\n| act | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
@@ -58,7 +58,7 @@ def main() -> None:
                 lambda: _sync(runtime, server.id),
             )
             _timed(runtime, "a sync with nothing new", 0, lambda: _sync(runtime, server.id))
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 work.session.get_one(AssignmentServer, server.id).whole_at = None
             _timed(runtime, "the nightly reading of the whole list", asked.devices, lambda: _sync(runtime, server.id))
         runtime.engine.dispose()

@@ -59,11 +59,11 @@ def idle(server: Serving, tablets: Sequence[Seeded], connections: int, seconds: 
 def delivery(server: Serving, runtime: Runtime, tablets: Sequence[Seeded], connections: int) -> Figures:
     """Every tablet has two commands waiting: Idle, Acknowledged, Acknowledged."""
     ids = [tablet.enrollment_id for tablet in tablets]
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         for request_type, args in (("DeviceInformation", {"queries": ["OSVersion"]}), ("SecurityInfo", {})):
             assert request_type in COMMANDS
             queue.enqueue(work, SYSTEM, build(request_type, args), ids)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         waiting = open_commands(work)
     conversations = [
         [
@@ -73,7 +73,7 @@ def delivery(server: Serving, runtime: Runtime, tablets: Sequence[Seeded], conne
         for tablet in tablets
     ]
     outcome, cost = _measured(server, conversations, connections, 600, once=True)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         left = len(open_commands(work))
     if left:
         raise RuntimeError(f"{left} tablets still have commands waiting")

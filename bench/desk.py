@@ -115,7 +115,7 @@ def _line(server: Serving, name: str, things: Iterable[Any], act: Callable[[Any]
 
 
 def _seed(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[Class]]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
         school = School(town_id=town.id, uai="0929001J", name="École de la mesure")
         work.session.add(school)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import insert, select
 
 from bench.load import request
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.identity.models import DeviceCertificate
 from enrollment.places.models import Town
@@ -48,14 +48,14 @@ class Seeded:
 def seed(runtime: Runtime, count: int) -> list[Seeded]:
     """Enrol `count` tablets of one town, in one transaction."""
     keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(min(KEYS, count))]
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=f"mesure-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
         work.session.flush()
         return [_tablet(work, town.id, number, keys[number % len(keys)]) for number in range(count)]
 
 
-def _tablet(work: Work, town_id: UUID, number: int, key: rsa.RSAPrivateKey) -> Seeded:
+def _tablet(work: UnitOfWork, town_id: UUID, number: int, key: rsa.RSAPrivateKey) -> Seeded:
     tablet = Tablet(
         town_id=town_id, serial=f"BENCH{uuid4().hex[:10].upper()}", tag=f"M-{number:06d}", state=TabletState.IN_USE,
         os_version="26.1", supervised=True, created_at=work.now,
@@ -75,7 +75,7 @@ def _tablet(work: Work, town_id: UUID, number: int, key: rsa.RSAPrivateKey) -> S
     return Seeded(udid, row.id, Identity(key, certificate.der))
 
 
-def _certificate(work: Work, tablet_id: UUID, key: rsa.RSAPrivateKey) -> DeviceCertificate:
+def _certificate(work: UnitOfWork, tablet_id: UUID, key: rsa.RSAPrivateKey) -> DeviceCertificate:
     return identity.issue(work, identity.Holder(tablet_id=tablet_id), key.public_key(), None)
 
 
@@ -86,7 +86,7 @@ def pem(tablet: Seeded) -> str:
 
 def give_history(runtime: Runtime, enrollment_ids: Sequence[int], answered: int) -> None:
     """Let every tablet have `answered` finished commands, with their answers kept."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         bodies = [_body(work, COMMANDS["ProfileList"].request_type) for _ in range(answered)]
         past = work.now - timedelta(days=30)
         for body_id in bodies:
@@ -108,14 +108,14 @@ def give_history(runtime: Runtime, enrollment_ids: Sequence[int], answered: int)
             )
 
 
-def _body(work: Work, request_type: str) -> int:
+def _body(work: UnitOfWork, request_type: str) -> int:
     body = CommandBody(nonce=1, request_type=request_type, args=b"{}", asked_by_name="bench", created_at=work.now)
     work.session.add(body)
     work.session.flush()
     return body.id
 
 
-def open_commands(work: Work) -> dict[int, list[str]]:
+def open_commands(work: UnitOfWork) -> dict[int, list[str]]:
     """The CommandUUIDs that wait for each enrolment, in the order of delivery."""
     statement = (
         select(Command.enrollment_id, Command.id, CommandBody.nonce)

@@ -68,7 +68,7 @@ def main() -> None:
         _settle(runtime)
         print("\n| what | tablets | seconds | statements | commits |\n|---|---|---|---|---|")
         whole = _line("decide a town from nothing", TOWN, lambda: _decide(runtime))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
             artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
         _line("preview of a town's draft", TOWN, lambda: _preview(runtime, town))
@@ -78,10 +78,10 @@ def main() -> None:
         _progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
         for _ in range((asked.fleet - TOWN) // TOWN):
             seed(runtime, TOWN)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             work.session.execute(delete(OutboxRow))  # their first decisions are not what is measured here
         _settle(runtime)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             ids = list(work.session.scalars(select(Tablet.id)))
         large = min(_line("an edit of one class, fleet around", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
         _line("mode of every tablet", len(ids), lambda: _modes(runtime, ids))
@@ -103,7 +103,7 @@ def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
         )
         runtime = compose(settings, clock=clock)
         upgrade(runtime.engine)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             tls.ensure_server_certificate(work, ["localhost"])
         yield runtime, clock
@@ -117,7 +117,7 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
     """A town with its schools, classes, timetable and tablets on loan. Returns the town and one class."""
     from mdm.devices.models import DeviceEnrollment, EnrollmentState
 
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=f"m-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
         work.session.flush()
@@ -171,7 +171,7 @@ def _decide(runtime: Runtime) -> None:
 
 
 def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.CLASS, str(class_id), "")
         former = LayerRepository(work.session).in_state(layer.id, VersionState.LIVE)
         camera = former is not None and not former.settings["all"]["allowCamera"]
@@ -183,7 +183,7 @@ def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
 
 
 def _preview(runtime: Runtime, town_id: UUID) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.TOWN, "", "")
         found = preview(work, SYSTEM, layer.id, {"all": {"allowAirDrop": False}})
         assert found.changed == TOWN
@@ -192,14 +192,14 @@ def _preview(runtime: Runtime, town_id: UUID) -> None:
 def _switch(runtime: Runtime) -> None:
     from mdm.reconcile.service import change_modes
 
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         change_modes(work)
     drain(runtime, Topic.DECIDE)
 
 
 def _modes(runtime: Runtime, ids: list[UUID]) -> None:
     for start in range(0, len(ids), 5000):
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             timed(work, facts_for(work, ids[start : start + 5000]).values())
 
 

@@ -46,7 +46,7 @@ def main() -> None:
     with _database("postgresql") as (folder, url, pid):
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
         upgrade(runtime.engine)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             ensure_simulated_certificate(work)
             tls.ensure_server_certificate(work, ["localhost"])
@@ -56,14 +56,14 @@ def main() -> None:
             town_id = _fleet(runtime, count)
             _settle(runtime)
             started = time.perf_counter()
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 tablets = TabletRepository(work.session).of_town(town_id)
                 selection = QueueRepository(work.session).device_channels_where(tablets)
                 made = queue.enqueue_where(work, SYSTEM, build("SecurityInfo", {}), selection)
             took = time.perf_counter() - started
             assert made.count == count, made
             print(f"| one order to a town | {count:,} | {took:.2f} | {count / took:,.0f} |", flush=True)
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 work.session.execute(delete(OutboxRow))
         with serving(folder, url, pid, https=True) as server:
             _enrolments(runtime, server, asked.enrolments)
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _fleet(runtime: Runtime, count: int) -> UUID:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
         work.session.flush()
@@ -96,7 +96,7 @@ def _fleet(runtime: Runtime, count: int) -> UUID:
 
 def _enrolments(runtime: Runtime, server: Serving, count: int) -> None:
     """Profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are made beforehand."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="N")
         work.session.add(town)
         work.session.flush()

@@ -21,7 +21,7 @@ from cartable.ids import new_id
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places import service as places
 from enrollment.places.models import Level, School, SchoolClass
@@ -59,7 +59,7 @@ def _town(folder: Path, url: str, count: int) -> None:
     runtime.clock = clock
     upgrade(runtime.engine)
     _progress("seeding")
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town_id = _seed(work, count)
     rollover = _timed(runtime, "preview", count, lambda work: years.preview(work, SYSTEM, town_id))
     _timed(runtime, "preview again", count, lambda work: years.preview(work, SYSTEM, town_id))
@@ -80,7 +80,7 @@ def _town(folder: Path, url: str, count: int) -> None:
     runtime.engine.dispose()
 
 
-def _seed(work: Work, count: int) -> UUID:
+def _seed(work: UnitOfWork, count: int) -> UUID:
     """Twelve schools; the first goes on under another code, so that pupils and tablets change their school too."""
     town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
@@ -116,7 +116,7 @@ def _seed(work: Work, count: int) -> UUID:
     return town.id
 
 
-def _timed(runtime: Runtime, what: str, count: int, act: Callable[[Work], T]) -> T:
+def _timed(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
     statements = 0
 
     def note(*_given: object) -> None:
@@ -125,7 +125,7 @@ def _timed(runtime: Runtime, what: str, count: int, act: Callable[[Work], T]) ->
 
     event.listen(runtime.engine, "before_cursor_execute", note)
     started = time.perf_counter()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         made = act(work)
     seconds = time.perf_counter() - started
     event.remove(runtime.engine, "before_cursor_execute", note)
@@ -133,7 +133,7 @@ def _timed(runtime: Runtime, what: str, count: int, act: Callable[[Work], T]) ->
     return made
 
 
-def _parts(runtime: Runtime, what: str, act: Callable[[Work], int]) -> None:
+def _parts(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:
     number = 1
     while _timed(runtime, f"{what}, part {number}", 0, act):
         number += 1

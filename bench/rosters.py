@@ -19,7 +19,7 @@ from uuid import UUID
 from bench.__main__ import _database, _machine, _progress
 from cartable.ids import new_id
 from cartable.migrate import upgrade
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.people import demo
@@ -59,12 +59,12 @@ def _town(folder: Path, url: str) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
     files = demo.files()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
         for file in files:
             places.create_school(work, SYSTEM, town.id, file.uai, file.school_name)
-    actor = Actor(new_id(), "bench", (Grant(Role.TOWN_ADMIN, town.id),))
-    second = Actor(new_id(), "bench 2", (Grant(Role.TOWN_ADMIN, town.id),))
+    actor = Actor(new_id(), "bench", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
+    second = Actor(new_id(), "bench 2", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
     whole = whole_town(files)
     lines = whole.count(b"\n") - 1
     _progress(f"{lines} lines in one file")
@@ -113,24 +113,24 @@ def _timed(what: str, lines: int, act: Callable[[], T]) -> T:
 
 
 def _preview(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> Previewed:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         row = service.preview(work, actor, town_id, content, uai)
         told = ", ".join(f"{count} {kind.value}" for kind in Diff if (count := row.counts[kind.value]))
         return Previewed(row.id, told)
 
 
 def _confirm(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         service.confirm(work, actor, import_id)
 
 
 def _undo(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         service.undo(work, actor, import_id)
 
 
 def _export(runtime: Runtime, actor: Actor, town_id: UUID) -> bytes:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return exports.export_oneroster(work, actor, town_id)
 
 

@@ -53,13 +53,13 @@ def main() -> None:
     with _database("postgresql") as (folder, url, pid):
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
         upgrade(runtime.engine)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             tls.ensure_server_certificate(work, ["localhost"])
             ensure_simulated_certificate(work)
         _progress("seeding")
         seeded = fleet.seed(runtime, asked.tablets)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             town_id = work.session.scalars(select(Town.id)).one()
             authoring.write_calendar(work, SYSTEM, town_id, "own", periods=[], public=[], known_until=None)
             authoring.write_timetable(work, SYSTEM, town_id, None, week=_WEEK, calendar="own", night=None)
@@ -84,7 +84,7 @@ def main() -> None:
 
 def _boundary(runtime: Runtime, town_id: UUID) -> None:
     """From now on there is no school: what a boundary of the timetable does, at an instant that we choose."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         today = work.now.date()
         authoring.write_override(
             work, SYSTEM, town_id, school_id=None, class_id=None, first=today, last=today, kind=OverrideKind.CLOSED
@@ -128,7 +128,7 @@ def _work_off(runtime: Runtime) -> None:
 
 def _confirmed(runtime: Runtime, mode: Mode) -> int:
     statement = select(func.count()).where(DeclarativeState.mode == mode.value, DeclarativeState.confirmed_at.is_not(None))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return work.session.scalar(statement) or 0
 
 

@@ -13,12 +13,13 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, select, text
+from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, Utc
+from cartable import locks
+from cartable.database import Base, BigKey, UtcDateTime
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 
 #: The action of an event whose time is over: what it said is gone, its place in the chain stays and can be proved.
 PURGED = "purged"
@@ -31,7 +32,7 @@ class AuditEvent(Base):
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     town_id: Mapped[UUID | None] = mapped_column(ForeignKey("town.id"))
-    at: Mapped[datetime] = mapped_column(Utc)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     actor_id: Mapped[UUID | None]
     actor_name: Mapped[str] = mapped_column(String(200))
     action: Mapped[str] = mapped_column(String(64))
@@ -45,8 +46,8 @@ class AuditEvent(Base):
     )
 
 
-def record(
-    work: Work,
+def record_event(
+    work: UnitOfWork,
     actor: Actor,
     action: str,
     subject_kind: str,
@@ -58,7 +59,7 @@ def record(
     """Write one act into the trail. `details` must be JSON-able and free of names and secrets."""
     if action == PURGED:
         raise ValueError("nobody does this: an event becomes this when its time is over")
-    hold(work, town_id)
+    locks.lock_town(work, town_id)
     previous = work.session.scalar(
         select(AuditEvent.link).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(1)
     )
@@ -73,24 +74,12 @@ def record(
         details=details,
         link="",
     )
-    event.link = link_of(work, event, previous or "")
+    event.link = compute_link(work, event, previous or "")
     work.session.add(event)
     work.session.flush()
 
 
-def hold(work: Work, town_id: UUID | None) -> None:
-    """Let one writer per chain go on at a time, until the end of the transaction: two that read the same last link would
-    fork it. A verb that looks before it acts calls this first, so that two clicks see each other. SQLite does so anyway.
-
-    Rows are locked after this, and with `key_share` where others point at them: who has written such a pointer and then wants to
-    hold the town would wait in a ring with who holds it and wants the row.
-    """
-    if work.session.get_bind().dialect.name == "postgresql":
-        lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)
-        work.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})
-
-
-def link_of(work: Work, event: AuditEvent, previous: str) -> str:
+def compute_link(work: UnitOfWork, event: AuditEvent, previous: str) -> str:
     """Compute the chain link of `event` behind `previous`."""
     content = json.dumps(
         [
@@ -111,8 +100,8 @@ def link_of(work: Work, event: AuditEvent, previous: str) -> str:
     return hmac.new(key, content.encode(), sha256).hexdigest()
 
 
-def read(
-    work: Work, town_id: UUID, *, actor_id: UUID | None = None, before: int | None = None, limit: int = 50
+def list_events(
+    work: UnitOfWork, town_id: UUID, *, actor_id: UUID | None = None, before: int | None = None, limit: int = 50
 ) -> Sequence[AuditEvent]:
     """Events of a town, newest first; with `actor_id`, those of one person. What is purged says nothing and is left out."""
     statement = (
@@ -126,19 +115,21 @@ def read(
     return work.session.scalars(statement if before is None else statement.where(AuditEvent.id < before)).all()
 
 
-def verify(work: Work, town_id: UUID | None) -> int | None:
+def verify_chain(work: UnitOfWork, town_id: UUID | None) -> int | None:
     """Check the chain of a town. Returns the number of the first event that does not fit, or None."""
     previous = ""
     for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
-        good = event.details == _proof(work, event) if event.action == PURGED else event.link == link_of(work, event, previous)
+        good = (
+            event.details == _proof(work, event) if event.action == PURGED else event.link == compute_link(work, event, previous)
+        )
         if not good:
             return event.id
         previous = event.link
     return None
 
 
-def over(
-    work: Work, town_id: UUID | None, before: datetime, actions: Collection[str], *, others: bool, limit: int
+def list_expired_events(
+    work: UnitOfWork, town_id: UUID | None, before: datetime, actions: Collection[str], *, others: bool, limit: int
 ) -> Sequence[AuditEvent]:
     """Events of a chain from before an instant, oldest first: those of `actions`, or with `others` all but those."""
     kind = AuditEvent.action.not_in(actions) if others else AuditEvent.action.in_(actions)
@@ -146,7 +137,7 @@ def over(
     return work.session.scalars(statement.order_by(AuditEvent.id).limit(limit)).all()
 
 
-def purge(work: Work, events: Sequence[AuditEvent]) -> None:
+def purge_events(work: UnitOfWork, events: Sequence[AuditEvent]) -> None:
     """Take out of events what they said and of whom; their links stay, so that the chain still holds and a gap still shows.
 
     Without the key nobody can make an event look purged.
@@ -158,5 +149,5 @@ def purge(work: Work, events: Sequence[AuditEvent]) -> None:
     work.session.flush()
 
 
-def _proof(work: Work, event: AuditEvent) -> dict[str, Any]:
+def _proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
     return {"proof": work.keyring.keyed_hash(f"{event.town_id}/{event.id}/{event.link}", "audit-purged")}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def table_of(dialect: str, alias: str, columns: Mapping[str, str]) -> str:
+def build_table_sql(dialect: str, alias: str, columns: Mapping[str, str]) -> str:
     """SQL of a table `alias` made of parameters; `columns` maps names to types: bigint or text."""
     if dialect == "postgresql":
         arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
@@ -19,7 +19,7 @@ def table_of(dialect: str, alias: str, columns: Mapping[str, str]) -> str:
     return f"(SELECT {fields} FROM json_each(:{alias})) AS {alias}"  # noqa: S608 - fixed names
 
 
-def parameters(dialect: str, alias: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def build_parameters(dialect: str, alias: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """The parameters that fill such a table."""
     if dialect == "postgresql":
         return {name: [row[index] for row in rows] for index, name in enumerate(columns)}

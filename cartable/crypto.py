@@ -15,7 +15,7 @@ _VERSION = b"\x01"
 _NONCE_BYTES = 12
 
 
-class CannotOpen(Exception):
+class DecryptionError(Exception):
     """The sealed value was made with another key or purpose, or was altered."""
 
 
@@ -46,14 +46,14 @@ class Keyring:
     def open(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypt what `seal` made. Raises `CannotOpen`."""
         if sealed[:1] != _VERSION or len(sealed) < 1 + _NONCE_BYTES + 16:
-            raise CannotOpen(purpose)
+            raise DecryptionError(purpose)
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         for generation in range(len(self._masters)):
             try:
                 return AESGCM(self._key("seal:" + purpose, generation)).decrypt(nonce, body, _VERSION)
             except InvalidTag:
                 continue
-        raise CannotOpen(purpose)
+        raise DecryptionError(purpose)
 
     def keyed_hash(self, value: str | bytes, purpose: str) -> str:
         """Return a hex HMAC-SHA256 by which `value` can be looked up but not guessed without the key."""

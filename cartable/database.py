@@ -51,12 +51,12 @@ class Base(DeclarativeBase):
 
 
 class TownOwned:
-    """Mixin of every row that belongs to one town; reads of it go through `kit.scope`."""
+    """Mixin of every row that belongs to one town; reads of it go through `cartable.scope`."""
 
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"), index=True)
 
 
-class Utc(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC instant; refuses naive ones."""
 
     impl = DateTime(timezone=True)
@@ -101,7 +101,7 @@ def use_keyring(keyring: Keyring) -> None:
     _keyring = keyring
 
 
-def keyring() -> Keyring:
+def get_keyring() -> Keyring:
     """Return the keyring in use. Raises `RuntimeError` before `use_keyring`."""
     if _keyring is None:
         raise RuntimeError("no keyring: call use_keyring first")
@@ -119,10 +119,10 @@ class SealedBytes(TypeDecorator[bytes]):
         self.purpose = purpose
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else keyring().seal(value, self.purpose)
+        return None if value is None else get_keyring().seal(value, self.purpose)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else keyring().open(bytes(value), self.purpose)
+        return None if value is None else get_keyring().open(bytes(value), self.purpose)
 
 
 class SealedText(TypeDecorator[str]):
@@ -136,10 +136,10 @@ class SealedText(TypeDecorator[str]):
         self.purpose = purpose
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        return None if value is None else keyring().seal(value.encode(), self.purpose)
+        return None if value is None else get_keyring().seal(value.encode(), self.purpose)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
-        return None if value is None else keyring().open(bytes(value), self.purpose).decode()
+        return None if value is None else get_keyring().open(bytes(value), self.purpose).decode()
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
@@ -155,7 +155,7 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     return create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, hide_parameters=True)
 
 
-def lookup_engine(engine: Engine) -> Engine:
+def make_index_only_engine(engine: Engine) -> Engine:
     """An engine on the same database for work that only ever follows indexes.
 
     PostgreSQL keeps the plan of a statement that it has prepared. One made while a table was empty reads the whole table, and

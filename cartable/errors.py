@@ -7,7 +7,7 @@ from typing import ClassVar
 from cartable.i18n import Language, Words
 
 
-class Refusal(Exception):
+class DomainError(Exception):
     """A request that is refused for a reason the caller can act on.
 
     Subclasses set `code` (stable, snake_case), `status` (HTTP) and `words`. `details` are shown to the
@@ -30,7 +30,7 @@ class Refusal(Exception):
         return f"{self.code} {self.details}" if self.details else self.code
 
 
-class NotFound(Refusal):
+class NotFound(DomainError):
     """The thing does not exist, or lies outside the caller's scope: the two are never told apart."""
 
     code = "not_found"
@@ -38,7 +38,7 @@ class NotFound(Refusal):
     words = Words(fr="Introuvable.", en="Not found.")
 
 
-class Forbidden(Refusal):
+class Forbidden(DomainError):
     """The caller is known but lacks the permission."""
 
     code = "forbidden"
@@ -46,7 +46,7 @@ class Forbidden(Refusal):
     words = Words(fr="Vous n'avez pas ce droit.", en="You do not have this permission.")
 
 
-class Conflict(Refusal):
+class Conflict(DomainError):
     """The request contradicts the present state."""
 
     code = "conflict"
@@ -54,7 +54,7 @@ class Conflict(Refusal):
     words = Words(fr="L'état actuel ne le permet pas.", en="The present state does not allow it.")
 
 
-class Invalid(Refusal):
+class Invalid(DomainError):
     """A value is not acceptable; `field` names it."""
 
     code = "invalid"

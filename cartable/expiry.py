@@ -8,7 +8,7 @@ from datetime import datetime
 WARN_DAYS = (60, 30, 14, 7)
 
 
-def warning(now: datetime, not_after: datetime) -> int | None:
+def get_warning_days(now: datetime, not_after: datetime) -> int | None:
     """The smallest of 60, 30, 14, 7 days that has been reached; None while there is time."""
     days = (not_after - now).days
     return next((limit for limit in sorted(WARN_DAYS) if days < limit), None)

@@ -18,12 +18,12 @@ _PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told
 
 
 @cache
-def available() -> typst.Fonts:
+def load_fonts() -> typst.Fonts:
     """The fonts of this machine, looked for once: the system's, those of font packages, and the few inside typst."""
-    return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True, font_paths=packaged())
+    return typst.Fonts(include_system_fonts=True, include_embedded_fonts=True, font_paths=list_packaged_font_folders())
 
 
-def packaged() -> list[str]:
+def list_packaged_font_folders() -> list[str]:
     """The folders of the fonts that come with the program, as Python packages: they are there on every machine."""
     return [
         str(found.dist.locate_file(found.module.replace(".", "/")))
@@ -32,7 +32,7 @@ def packaged() -> list[str]:
     ]
 
 
-def unshowable(texts: Collection[str]) -> set[str]:
+def find_unshowable_texts(texts: Collection[str]) -> set[str]:
     """Those of `texts` for which a glyph is missing on this machine."""
     wanted = {text for text in texts if not text.isascii()}
     if not wanted or _shows(wanted):
@@ -43,7 +43,7 @@ def unshowable(texts: Collection[str]) -> set[str]:
 def _shows(texts: Collection[str]) -> bool:
     try:
         typst.compile(
-            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=available(),
+            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=load_fonts(),
             sys_inputs={"told": json.dumps(sorted(texts), ensure_ascii=False)},
         )  # fmt: skip
     except typst.TypstError as error:

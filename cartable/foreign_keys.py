@@ -14,7 +14,7 @@ from cartable.database import Base
 _AT_ONCE = 1000
 
 
-def pointing_at(model: type[Base], besides: Collection[str] = ()) -> Iterator[Column[Any]]:
+def list_referencing_columns(model: type[Base], besides: Collection[str] = ()) -> Iterator[Column[Any]]:
     """The columns of other tables that refer to `model`, except those of the tables named in `besides`."""
     table = model.__table__
     for other in Base.metadata.sorted_tables:
@@ -25,16 +25,16 @@ def pointing_at(model: type[Base], besides: Collection[str] = ()) -> Iterator[Co
                 yield other.columns[key.parent.name]
 
 
-def unreferenced(model: Any, besides: Collection[str] = ()) -> ColumnElement[bool]:
+def build_unreferenced_condition(model: Any, besides: Collection[str] = ()) -> ColumnElement[bool]:
     """The SQL condition that nothing refers to a row of `model`."""
-    return and_(True, *(~exists().where(column == model.id) for column in pointing_at(model, besides)))
+    return and_(True, *(~exists().where(column == model.id) for column in list_referencing_columns(model, besides)))
 
 
-def referenced(session: Session, model: type[Base], ids: Collection[UUID], besides: Collection[str] = ()) -> set[UUID]:
+def find_referenced_ids(session: Session, model: type[Base], ids: Collection[UUID], besides: Collection[str] = ()) -> set[UUID]:
     """Those of `ids` that something refers to."""
     wanted = sorted(ids)
     found: set[UUID] = set()
-    for column in pointing_at(model, besides):
+    for column in list_referencing_columns(model, besides):
         for start in range(0, len(wanted), _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
             found.update(session.scalars(select(column).where(column.in_(part)).distinct()))

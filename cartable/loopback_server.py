@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 #: Status, body, further headers.
-Reply = tuple[int, bytes, dict[str, str]]
+LoopbackReply = tuple[int, bytes, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoopbackRequest:
     """A request as it came. The names of headers are in small letters."""
 
     method: str
@@ -31,7 +31,7 @@ class Request:
 
 
 @contextmanager
-def serve(answer: Callable[[Request], Reply], port: int = 0) -> Iterator[str]:
+def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: int = 0) -> Iterator[str]:
     """Answer every request with `answer`, in threads; gives the base address. Port 0: a free one."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -42,7 +42,7 @@ def serve(answer: Callable[[Request], Reply], port: int = 0) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             given = {name.lower(): value for name, value in self.headers.items()}
-            status, content, headers = answer(Request(self.command, parts.path, query, given, body))
+            status, content, headers = answer(LoopbackRequest(self.command, parts.path, query, given, body))
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)

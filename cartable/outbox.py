@@ -14,8 +14,8 @@ from sqlalchemy import Index, String, bindparam, case, column, delete, func, sel
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from cartable.bulk_params import parameters, table_of
-from cartable.database import Base, BigKey, EnumText, Utc
+from cartable.bulk_params import build_parameters, build_table_sql
+from cartable.database import Base, BigKey, EnumText, UtcDateTime
 
 
 class Topic(StrEnum):
@@ -40,11 +40,11 @@ class OutboxRow(Base):
     topic: Mapped[Topic] = mapped_column(EnumText(Topic))
     key: Mapped[str] = mapped_column(String(64))
     payload: Mapped[dict[str, Any] | None]
-    not_before: Mapped[datetime] = mapped_column(Utc)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
-    lease_until: Mapped[datetime | None] = mapped_column(Utc)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (
         # A leased row no longer coalesces: what changes while a job runs needs a new run.
         Index(
@@ -59,12 +59,12 @@ class OutboxRow(Base):
     )
 
 
-def put(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
+def enqueue_jobs(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
     """Ask for `topic` on each of `keys`, once after commit. Equal waiting jobs become one."""
     if not keys:
         return
     dialect = session.get_bind().dialect.name
-    values = parameters(dialect, "keys", _KEYS, [(key,) for key in sorted(set(keys))])
+    values = build_parameters(dialect, "keys", _KEYS, [(key,) for key in sorted(set(keys))])
     session.connection().execute(_put(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now})
 
 
@@ -77,13 +77,13 @@ def _put(dialect: str) -> Any:
     """One statement for any number of jobs: every answer of every tablet leaves one."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     listed = text(
-        _NEW.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=table_of(dialect, "keys", _KEYS))
-    ).bindparams(bindparam("not_before", type_=Utc()), bindparam("now", type_=Utc()))
+        _NEW.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=build_table_sql(dialect, "keys", _KEYS))
+    ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     columns = ["topic", "key", "not_before", "created_at", "attempts"]
-    return sooner(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))
+    return keep_earlier_time(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))
 
 
-def sooner(statement: Any) -> Any:
+def keep_earlier_time(statement: Any) -> Any:
     """Complete an INSERT: where an equal job waits already, the earlier of the two times holds. A poll that is due in an
     hour must never hold back an urgent push.
     """
@@ -95,7 +95,7 @@ def sooner(statement: Any) -> Any:
     )
 
 
-def claim(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:
+def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:
     """Take up to `limit` due rows of `topic`, oldest first, leased for `lease`. Safe between workers."""
     due = (
         select(OutboxRow.id)
@@ -118,12 +118,12 @@ def claim(session: Session, now: datetime, topic: Topic, limit: int, lease: time
 MAX_ATTEMPTS = 12
 
 
-def done(session: Session, rows: list[OutboxRow]) -> None:
+def complete_jobs(session: Session, rows: list[OutboxRow]) -> None:
     """These jobs are finished."""
     session.execute(delete(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])))
 
 
-def failed(session: Session, row_id: int, now: datetime, why: str) -> None:
+def record_failure(session: Session, row_id: int, now: datetime, why: str) -> None:
     """A job did not succeed: it waits longer each time. After `MAX_ATTEMPTS` it is kept, far in the future, for a person.
 
     If an equal job is waiting by now, that one takes over.
@@ -143,7 +143,7 @@ def failed(session: Session, row_id: int, now: datetime, why: str) -> None:
     row.lease_until, row.last_error, row.not_before = None, why[:500], now + delay
 
 
-def oldest_due(session: Session, now: datetime) -> datetime | None:
+def get_oldest_due(session: Session, now: datetime) -> datetime | None:
     """Since when the oldest due job waits; None when nothing waits."""
     return session.scalar(
         select(func.min(OutboxRow.not_before)).where(OutboxRow.not_before <= now, OutboxRow.lease_until.is_(None))

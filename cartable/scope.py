@@ -50,7 +50,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class RoleAssignment:
     """A role in one town, or in one of its schools when `school_id` is set."""
 
     role: Role
@@ -64,10 +64,10 @@ class Actor:
 
     account_id: UUID | None
     name: str
-    grants: tuple[Grant, ...] = field(default=())
+    role_assignments: tuple[RoleAssignment, ...] = field(default=())
     everywhere: bool = False
 
-    def may(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
+    def has_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
         """Whether the actor holds `permission` there. A grant on a school does not reach the whole town."""
         if self.everywhere:
             return True
@@ -75,29 +75,31 @@ class Actor:
             permission in PERMISSIONS[grant.role]
             and grant.town_id == town_id
             and (grant.school_id is None or grant.school_id == school_id)
-            for grant in self.grants
+            for grant in self.role_assignments
         )
 
-    def may_somewhere(self, permission: Permission, town_id: UUID) -> bool:
+    def has_permission_somewhere(self, permission: Permission, town_id: UUID) -> bool:
         """Whether the actor holds `permission` in the town or in one of its schools."""
-        return self.everywhere or any(permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.grants)
+        return self.everywhere or any(
+            permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.role_assignments
+        )
 
-    def require(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
+    def require_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
         """Raise `Forbidden` unless the actor holds `permission` there."""
-        if not self.may(permission, town_id, school_id):
+        if not self.has_permission(permission, town_id, school_id):
             raise Forbidden(permission=permission.value)
 
-    def towns(self, permission: Permission) -> set[UUID]:
+    def list_permitted_towns(self, permission: Permission) -> set[UUID]:
         """The towns in which the actor holds `permission`, be it for one school only. Not for the server itself."""
-        return {grant.town_id for grant in self.grants if permission in PERMISSIONS[grant.role]}
+        return {grant.town_id for grant in self.role_assignments if permission in PERMISSIONS[grant.role]}
 
-    def reach(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
+    def visibility_of(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
         """The SQL condition that narrows `model` (with `town_id`, maybe `school_id`) to this actor's reach."""
         if self.everywhere:
             return true()
         has_school = hasattr(model, "school_id")
         conditions = []
-        for grant in self.grants:
+        for grant in self.role_assignments:
             if permission not in PERMISSIONS[grant.role]:
                 continue
             if grant.school_id is None:
@@ -106,9 +108,9 @@ class Actor:
                 conditions.append(and_(model.town_id == grant.town_id, model.school_id == grant.school_id))
         return or_(*conditions) if conditions else false()
 
-    def narrow(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
+    def restrict(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
         """Return `statement` limited to the rows of `model` that the actor may see."""
-        return statement.where(self.reach(model, permission))
+        return statement.where(self.visibility_of(model, permission))
 
 
 #: The server acting by itself: schedules, answers of tablets, first set-up.

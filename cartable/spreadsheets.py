@@ -10,17 +10,17 @@ import xlsxwriter
 _RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def runs(cell: str) -> bool:
+def is_formula(cell: str) -> bool:
     """Whether a spreadsheet would take this cell for a formula."""
     return cell.lstrip(" \u00a0").startswith(_RUNS) or cell.startswith(_RUNS)
 
 
-def harmless(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """The cell, with an apostrophe before what would run. Reading a roster takes that apostrophe away again."""
-    return "'" + cell if runs(cell) else cell
+    return "'" + cell if is_formula(cell) else cell
 
 
-def workbook(rows: Sequence[Sequence[str]], title: str = "Cartable") -> bytes:
+def build_workbook(rows: Sequence[Sequence[str]], title: str = "Cartable") -> bytes:
     """An XLSX file with one sheet; every cell is a string, so nothing is run. No temporary file is made."""
     out = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}

@@ -18,19 +18,19 @@ from cartable.settings import Settings
 
 
 @dataclass(slots=True)
-class Work:
+class UnitOfWork:
     """What a service receives: the session, the instant, the settings. It never commits."""
 
     session: Session
     now: datetime
     settings: Settings
     keyring: Keyring
-    rung: set[Topic] = field(default_factory=set)
+    topics_to_notify: set[Topic] = field(default_factory=set)
 
-    def later(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
+    def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
         """Ask the worker for `topic` on each key once this work has been committed."""
-        outbox.put(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
-        self.rung.add(topic)
+        outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
+        self.topics_to_notify.add(topic)
 
 
 @dataclass(slots=True)
@@ -42,17 +42,17 @@ class Runtime:
     clock: Clock
     keyring: Keyring
     #: Rung after a commit that left outbox rows; the worker's sweep covers a bell that was not heard.
-    bell: Callable[[Topic], None] = lambda _topic: None
+    notify_worker: Callable[[Topic], None] = lambda _topic: None
 
     @contextmanager
-    def work(self, engine: Engine | None = None) -> Iterator[Work]:
+    def open_unit_of_work(self, engine: Engine | None = None) -> Iterator[UnitOfWork]:
         """Open a unit of work: commit on return, roll back on any exception, then ring the bells.
 
         `engine`: another engine on the same database, for work whose connections are set up otherwise.
         """
         with Session(engine or self.engine, expire_on_commit=False) as session:
-            work = Work(session, self.clock.now(), self.settings, self.keyring)
+            work = UnitOfWork(session, self.clock.now(), self.settings, self.keyring)
             with session.begin():
                 yield work
-        for topic in work.rung:
-            self.bell(topic)
+        for topic in work.topics_to_notify:
+            self.notify_worker(topic)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Level
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
@@ -31,7 +31,7 @@ class TabletFacts:
     level: Level | None
 
 
-def facts_for(work: Work, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
+def facts_for(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
     """Return the facts of the tablets that exist among `tablet_ids`, in one query."""
     found = {}
     for tablet, pupil_id, class_id, level in TabletRepository(work.session).with_holder(tablet_ids):

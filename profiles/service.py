@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.repository import TabletRepository
 from profiles.apps import licences
 from profiles.apps.models import App, AppBundle, BundleGrant, GrantStanding
@@ -31,16 +31,16 @@ _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2
 _BUNDLE_ID = re.compile(r"[A-Za-z0-9.\-]{3,155}$")
 
 
-def read_floor(work: Work, actor: Actor, town_id: UUID) -> dict[str, Any]:
+def read_floor(work: UnitOfWork, actor: Actor, town_id: UUID) -> dict[str, Any]:
     """The settings of the town's floor."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     row = PolicyRepository(work.session).floors([town_id]).get(town_id)
     return dict(row.settings) if row else dict(DEFAULT_FLOOR)
 
 
-def write_floor(work: Work, actor: Actor, town_id: UUID, settings: dict[str, Any]) -> TownFloor:
+def write_floor(work: UnitOfWork, actor: Actor, town_id: UUID, settings: dict[str, Any]) -> TownFloor:
     """Save a new version of the floor. Raises `BadSetting` with the field named; the former versions stay."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     for key, value in settings.items():
         known = vocabulary().get(key)
         problem = "unknown setting" if known is None else known.problem(value)
@@ -49,27 +49,27 @@ def write_floor(work: Work, actor: Actor, town_id: UUID, settings: dict[str, Any
     repository = PolicyRepository(work.session)
     current = repository.floors([town_id]).get(town_id)
     number = current.version + 1 if current else 1
-    audit.record(work, actor, "floor.write", "town", town_id, town_id=town_id, version=number, keys=sorted(settings))
+    audit.record_event(work, actor, "floor.write", "town", town_id, town_id=town_id, version=number, keys=sorted(settings))
     row = TownFloor(town_id=town_id, version=number, settings=settings, written_by=actor.account_id, written_at=work.now)
     work.session.add(row)
     _decide_town(work, town_id)
     return row
 
 
-def read_filter(work: Work, actor: Actor, town_id: UUID) -> WebFilter | None:
+def read_filter(work: UnitOfWork, actor: Actor, town_id: UUID) -> WebFilter | None:
     """The town's web filter; None: the default one."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     return PolicyRepository(work.session).filters([town_id]).get(town_id)
 
 
 def write_filter(
-    work: Work, actor: Actor, town_id: UUID, *, auto_filter: bool, denied: Sequence[str], permitted: Sequence[str]
+    work: UnitOfWork, actor: Actor, town_id: UUID, *, auto_filter: bool, denied: Sequence[str], permitted: Sequence[str]
 ) -> WebFilter:
     """Save the town's filter. Raises `BadHost`, `ListTooLong`."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     lists = {"denied": _hosts(denied, "denied"), "permitted": _hosts(permitted, "permitted")}
     row = PolicyRepository(work.session).filters([town_id]).get(town_id) or WebFilter(town_id=town_id)
-    audit.record(work, actor, "filter.write", "town", town_id, town_id=town_id, **{k: len(v) for k, v in lists.items()})
+    audit.record_event(work, actor, "filter.write", "town", town_id, town_id=town_id, **{k: len(v) for k, v in lists.items()})
     row.auto_filter, row.denied, row.permitted, row.updated_at = auto_filter, lists["denied"], lists["permitted"], work.now
     work.session.add(row)
     _decide_town(work, town_id)
@@ -87,7 +87,7 @@ def _hosts(entries: Sequence[str], field: str) -> list[str]:
 
 
 def create_app(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     *,
@@ -97,7 +97,7 @@ def create_app(
     manifest_url: str | None,
 ) -> App:
     """Enter an app into the town's catalogue. Raises `BadApp`, `AlreadyExists`."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     if not _BUNDLE_ID.match(bundle_identifier):
         raise BadApp(field="bundle_identifier")
     if app_store_id is not None and manifest_url is not None:
@@ -111,35 +111,35 @@ def create_app(
     )
     work.session.add(app)
     work.session.flush()
-    audit.record(work, actor, "app.create", "app", app.id, town_id=town_id, bundle_identifier=bundle_identifier)
+    audit.record_event(work, actor, "app.create", "app", app.id, town_id=town_id, bundle_identifier=bundle_identifier)
     return app
 
 
-def create_bundle(work: Work, actor: Actor, town_id: UUID, name: str, app_ids: Sequence[UUID]) -> AppBundle:
+def create_bundle(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, app_ids: Sequence[UUID]) -> AppBundle:
     """Make a bundle. Raises `AlreadyExists`, `AppNotFound`."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     if PolicyRepository(work.session).bundle_by_name(town_id, name) is not None:
         raise AlreadyExists(field="name")
     bundle = AppBundle(town_id=town_id, name=name, created_at=work.now)
     work.session.add(bundle)
     work.session.flush()
-    audit.record(work, actor, "bundle.create", "bundle", bundle.id, town_id=town_id)
+    audit.record_event(work, actor, "bundle.create", "bundle", bundle.id, town_id=town_id)
     _fill(work, bundle, app_ids)
     return bundle
 
 
-def change_bundle(work: Work, actor: Actor, bundle_id: UUID, app_ids: Sequence[UUID]) -> AppBundle:
+def change_bundle(work: UnitOfWork, actor: Actor, bundle_id: UUID, app_ids: Sequence[UUID]) -> AppBundle:
     """Give a bundle other apps; every tablet of its grades follows. Raises `BundleNotFound`, `AppNotFound`."""
     bundle = get_bundle(work, actor, bundle_id)
-    actor.require(Permission.AUTHOR, bundle.town_id)
-    audit.record(work, actor, "bundle.change", "bundle", bundle.id, town_id=bundle.town_id, apps=[str(a) for a in app_ids])
+    actor.require_permission(Permission.AUTHOR, bundle.town_id)
+    audit.record_event(work, actor, "bundle.change", "bundle", bundle.id, town_id=bundle.town_id, apps=[str(a) for a in app_ids])
     _fill(work, bundle, app_ids)
     for grant in PolicyRepository(work.session).grants_of([bundle.id]):
         decide_place(work, bundle.town_id, grant.kind, grant.target)
     return bundle
 
 
-def _fill(work: Work, bundle: AppBundle, app_ids: Sequence[UUID]) -> None:
+def _fill(work: UnitOfWork, bundle: AppBundle, app_ids: Sequence[UUID]) -> None:
     repository = PolicyRepository(work.session)
     if len(repository.apps_of_town(bundle.town_id, app_ids)) != len(set(app_ids)):
         raise AppNotFound(field="app_ids")
@@ -147,7 +147,7 @@ def _fill(work: Work, bundle: AppBundle, app_ids: Sequence[UUID]) -> None:
     work.session.flush()
 
 
-def get_bundle(work: Work, actor: Actor, bundle_id: UUID) -> AppBundle:
+def get_bundle(work: UnitOfWork, actor: Actor, bundle_id: UUID) -> AppBundle:
     """Return a bundle the actor may see. Raises `BundleNotFound`."""
     bundle = PolicyRepository(work.session).bundle(actor, bundle_id)
     if bundle is None:
@@ -156,7 +156,7 @@ def get_bundle(work: Work, actor: Actor, bundle_id: UUID) -> AppBundle:
 
 
 def assign(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     bundle_id: UUID,
     kind: LayerKind,
@@ -170,7 +170,7 @@ def assign(
     Raises `BundleNotFound`, `BadTarget`, and `LicencesShort` unless the shortage is accepted: then the tablets that get none wait.
     """
     bundle = get_bundle(work, actor, bundle_id)
-    actor.require(Permission.AUTHOR, bundle.town_id)
+    actor.require_permission(Permission.AUTHOR, bundle.town_id)
     if kind not in GRANTABLE:
         raise BadTarget(field="kind")
     check_target(work, bundle.town_id, kind, target)
@@ -182,7 +182,7 @@ def assign(
     found = repository.grant(bundle.id, kind, target)
     if found is not None and found.standing is standing:
         return found
-    audit.record(
+    audit.record_event(
         work,
         actor,
         "bundle.grant",
@@ -205,28 +205,30 @@ def assign(
     return found
 
 
-def unassign(work: Work, actor: Actor, bundle_id: UUID, kind: LayerKind, target: str) -> None:
+def unassign(work: UnitOfWork, actor: Actor, bundle_id: UUID, kind: LayerKind, target: str) -> None:
     """Take a bundle from a place; its apps leave the tablets unless another grant wants them."""
     bundle = get_bundle(work, actor, bundle_id)
-    actor.require(Permission.AUTHOR, bundle.town_id)
+    actor.require_permission(Permission.AUTHOR, bundle.town_id)
     found = PolicyRepository(work.session).grant(bundle.id, kind, target)
     if found is not None:
-        audit.record(work, actor, "bundle.revoke", "bundle", bundle.id, town_id=bundle.town_id, kind=kind.value, target=target)
+        audit.record_event(
+            work, actor, "bundle.revoke", "bundle", bundle.id, town_id=bundle.town_id, kind=kind.value, target=target
+        )
         work.session.delete(found)
         work.session.flush()
         decide_place(work, bundle.town_id, kind, target)
 
 
-def decide_place(work: Work, town_id: UUID, kind: LayerKind, target: str) -> None:
+def decide_place(work: UnitOfWork, town_id: UUID, kind: LayerKind, target: str) -> None:
     """Every tablet of a place is decided again, in one statement."""
     decide_again(work, tablets_of(work, town_id, kind, target))
 
 
-def _decide_town(work: Work, town_id: UUID) -> None:
+def _decide_town(work: UnitOfWork, town_id: UUID) -> None:
     decide_again(work, TabletRepository(work.session).of_town(town_id))
 
 
-def list_bundles(work: Work, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[BundleGrant]]]:
+def list_bundles(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[BundleGrant]]]:
     """The bundles of a town, with their apps and the places they are given to."""
     repository = PolicyRepository(work.session)
     bundles = repository.bundles(actor, town_id)
@@ -240,6 +242,6 @@ def list_bundles(work: Work, actor: Actor, town_id: UUID) -> list[tuple[AppBundl
     return [(each, apps.get(each.id, []), grants.get(each.id, [])) for each in bundles]
 
 
-def list_apps(work: Work, actor: Actor, town_id: UUID) -> Sequence[App]:
+def list_apps(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[App]:
     """The town's catalogue of apps."""
     return PolicyRepository(work.session).apps(actor, town_id)

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from cartable import audit
 from cartable.scope import SYSTEM, Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import BadAuthority
 from enrollment.identity.models import CertificateAuthority
 from enrollment.identity.repository import IdentityRepository
@@ -39,7 +39,7 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.DER)
 
 
-def ensure_authority(work: Work) -> Authority:
+def ensure_authority(work: UnitOfWork) -> Authority:
     """Return the issuing CA, made now if there is none yet."""
     found = issuing(work)
     if found is not None:
@@ -85,7 +85,7 @@ def make_ca(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Cert
     )
 
 
-def import_authority(work: Work, actor: Actor, certificate_pem: bytes, key_pem: bytes) -> Authority:
+def import_authority(work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes) -> Authority:
     """Take over an own CA as the issuing one; the former stays trusted. Raises `BadAuthority`."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
@@ -105,7 +105,7 @@ def import_authority(work: Work, actor: Actor, certificate_pem: bytes, key_pem: 
     return _keep(work, actor, certificate, key, "ca.import")
 
 
-def _keep(work: Work, actor: Actor, certificate: x509.Certificate, key: rsa.RSAPrivateKey, action: str) -> Authority:
+def _keep(work: UnitOfWork, actor: Actor, certificate: x509.Certificate, key: rsa.RSAPrivateKey, action: str) -> Authority:
     der_key = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     row = CertificateAuthority(
         certificate=certificate.public_bytes(serialization.Encoding.DER),
@@ -116,17 +116,17 @@ def _keep(work: Work, actor: Actor, certificate: x509.Certificate, key: rsa.RSAP
     )
     work.session.add(row)
     work.session.flush()
-    audit.record(work, actor, action, "certificate_authority", row.id, town_id=None)
+    audit.record_event(work, actor, action, "certificate_authority", row.id, town_id=None)
     return _load(row.id, row.certificate, row.private_key)
 
 
-def issuing(work: Work) -> Authority | None:
+def issuing(work: UnitOfWork) -> Authority | None:
     """The CA that signs new certificates, if there is one."""
     row = IdentityRepository(work.session).issuing_authority()
     return None if row is None else _load(row.id, row.certificate, row.private_key)
 
 
-def authorities(work: Work) -> list[Authority]:
+def authorities(work: UnitOfWork) -> list[Authority]:
     """Every trusted CA, the issuing one first."""
     return [_load(row.id, row.certificate, row.private_key) for row in IdentityRepository(work.session).authorities()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cartable.errors import Invalid, NotFound, Refusal
+from cartable.errors import DomainError, Invalid, NotFound
 from cartable.i18n import Words
 
 
@@ -27,7 +27,7 @@ class UntrustedCertificate(Exception):
         self.reason = reason
 
 
-class ChallengeRefused(Refusal):
+class ChallengeRefused(DomainError):
     """The challenge is unknown, spent, too old, or of another path."""
 
     code = "challenge_refused"

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedBytes, Utc
+from cartable.database import Base, EnumText, SealedBytes, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -22,8 +22,8 @@ class CertificateAuthority(Base):
     certificate: Mapped[bytes] = mapped_column(LargeBinary)
     private_key: Mapped[bytes] = mapped_column(SealedBytes("certificate_authority.private_key"))
     issuing: Mapped[bool] = mapped_column(default=True)
-    not_after: Mapped[datetime] = mapped_column(Utc)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    not_after: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class IdentityPath(StrEnum):
@@ -57,9 +57,9 @@ class ScepChallenge(Base):
     invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"), index=True)
     tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
     udid: Mapped[str | None] = mapped_column(String(64))
-    created_at: Mapped[datetime] = mapped_column(Utc)
-    expires_at: Mapped[datetime] = mapped_column(Utc)
-    used_at: Mapped[datetime | None] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_key_sha256: Mapped[str | None] = mapped_column(String(64))
     certificate_id: Mapped[UUID | None]
 
@@ -83,10 +83,10 @@ class DeviceCertificate(Base):
     transaction_id: Mapped[str | None] = mapped_column(String(128), index=True)
     invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"))
     tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
-    not_before: Mapped[datetime] = mapped_column(Utc)
-    not_after: Mapped[datetime] = mapped_column(Utc)
-    issued_at: Mapped[datetime] = mapped_column(Utc)
-    revoked_at: Mapped[datetime | None] = mapped_column(Utc)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_after: Mapped[datetime] = mapped_column(UtcDateTime)
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_why: Mapped[str | None] = mapped_column(String(64))
     __table_args__ = (Index("ix_device_certificate_not_after", "not_after"),)
 
@@ -103,4 +103,4 @@ class DeviceAttestation(Base):
     udid: Mapped[str] = mapped_column(String(64))
     os_version: Mapped[str | None] = mapped_column(String(24))
     sep_version: Mapped[str | None] = mapped_column(String(24))
-    at: Mapped[datetime] = mapped_column(Utc)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -6,11 +6,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import tls
 
 
-def sign_profile(work: Work, profile: bytes) -> bytes:
+def sign_profile(work: UnitOfWork, profile: bytes) -> bytes:
     """Return `profile` signed with the server's certificate, chain included (DER)."""
     certificate, key, chain = tls.signer(work)
     builder = PKCS7SignatureBuilder().set_data(profile).add_signer(certificate, key, SHA256())

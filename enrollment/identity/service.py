@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable import audit
 from cartable.scope import SYSTEM, Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
 from enrollment.identity.ca import BACKDATE, Authority, authorities, ensure_authority, import_authority
 from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
@@ -60,7 +60,7 @@ class Evidence:
 
 
 def new_challenge(
-    work: Work,
+    work: UnitOfWork,
     *,
     purpose: ChallengePurpose,
     path: IdentityPath = IdentityPath.SCEP,
@@ -85,7 +85,7 @@ def new_challenge(
     return secret
 
 
-def challenge_of(work: Work, secret: str, path: IdentityPath) -> ScepChallenge:
+def challenge_of(work: UnitOfWork, secret: str, path: IdentityPath) -> ScepChallenge:
     """The challenge with this secret, in its time and on its path. Raises `ChallengeRefused`."""
     challenge = IdentityRepository(work.session).challenge(_hash(work, secret))
     if challenge is None or challenge.path is not path or challenge.expires_at <= work.now:
@@ -94,7 +94,7 @@ def challenge_of(work: Work, secret: str, path: IdentityPath) -> ScepChallenge:
 
 
 def redeem(
-    work: Work, challenge: ScepChallenge, key: DeviceKey, transaction_id: str, evidence: Evidence | None = None
+    work: UnitOfWork, challenge: ScepChallenge, key: DeviceKey, transaction_id: str, evidence: Evidence | None = None
 ) -> DeviceCertificate:
     """Spend a challenge on a certificate for `key`. The same key may come again and gets the same certificate: a tablet
     whose answer was lost must not be bricked. Raises `ChallengeRefused` when another key has spent it.
@@ -114,7 +114,7 @@ def redeem(
 
 
 def issue(
-    work: Work,
+    work: UnitOfWork,
     holder: Holder,
     key: DeviceKey,
     transaction_id: str | None,
@@ -154,14 +154,14 @@ def issue(
                 at=work.now,
             )
         )
-    audit.record(
+    audit.record_event(
         work, SYSTEM, "certificate.issue", "certificate", row.id,
         town_id=None, holder=holder.common_name, path=path.value, attested=row.attested,
     )  # fmt: skip
     return row
 
 
-def _sign(work: Work, authority: Authority, holder: Holder, key: DeviceKey) -> x509.Certificate:
+def _sign(work: UnitOfWork, authority: Authority, holder: Holder, key: DeviceKey) -> x509.Certificate:
     end = min(work.now + timedelta(days=work.settings.certificate_days), authority.certificate.not_valid_after_utc)
     subject = x509.Name(
         [
@@ -199,29 +199,29 @@ def _sign(work: Work, authority: Authority, holder: Holder, key: DeviceKey) -> x
     )
 
 
-def bind(work: Work, fingerprint: str, tablet_id: UUID) -> None:
+def bind(work: UnitOfWork, fingerprint: str, tablet_id: UUID) -> None:
     """Remember which tablet a certificate turned out to be for, at its first Authenticate."""
     IdentityRepository(work.session).bind(fingerprint, tablet_id)
 
 
-def revoke(work: Work, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
+def revoke(work: UnitOfWork, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
     """Stop trusting a certificate, at once and for ever. Raises `CertificateNotFound`."""
     row = IdentityRepository(work.session).certificate(certificate_id)
     if row is None:
         raise CertificateNotFound
     if row.revoked_at is None:
-        audit.record(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=why)
+        audit.record_event(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=why)
         row.revoked_at, row.revoked_why = work.now, why[:64]
     return row
 
 
-def revoke_all(work: Work, actor: Actor, tablet_id: UUID, why: str) -> None:
+def revoke_all(work: UnitOfWork, actor: Actor, tablet_id: UUID, why: str) -> None:
     """Stop trusting every certificate of a tablet that is gone."""
     for row in IdentityRepository(work.session).live_of_tablet(tablet_id):
         revoke(work, actor, row.id, why)
 
 
-def renewals_due(work: Work) -> list[UUID]:
+def renewals_due(work: UnitOfWork) -> list[UUID]:
     """Tablets whose newest certificate has passed two thirds of its life and has not ended."""
     repository = IdentityRepository(work.session)
     horizon = work.now + timedelta(days=work.settings.certificate_days)
@@ -234,22 +234,22 @@ def renewals_due(work: Work) -> list[UUID]:
     return [tablet_id for tablet_id, is_due in due.items() if is_due]
 
 
-def goes_silent_on(work: Work, tablet_id: UUID) -> datetime | None:
+def goes_silent_on(work: UnitOfWork, tablet_id: UUID) -> datetime | None:
     """When the tablet can no longer prove who it is, unless it renews: the end of its newest certificate."""
     return IdentityRepository(work.session).newest_end(tablet_id)
 
 
-def path_of(work: Work, tablet_id: UUID) -> IdentityPath | None:
+def path_of(work: UnitOfWork, tablet_id: UUID) -> IdentityPath | None:
     """By which protocol the tablet got its newest certificate; None when it has none that holds."""
     newest = IdentityRepository(work.session).newest(tablet_id)
     return None if newest is None else newest.path
 
 
-def is_attested(work: Work, tablet_id: UUID) -> bool | None:
+def is_attested(work: UnitOfWork, tablet_id: UUID) -> bool | None:
     """Whether it is proved that the key of the tablet's newest certificate lies in it; None when it has none that holds."""
     newest = IdentityRepository(work.session).newest(tablet_id)
     return None if newest is None else newest.attested
 
 
-def _hash(work: Work, secret: str) -> str:
+def _hash(work: UnitOfWork, secret: str) -> str:
     return work.keyring.keyed_hash(secret, "scep.challenge")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable.settings import Settings
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, make_ca
 
 #: Apple refuses server certificates that live longer than 825 days, and public ones longer than 398.
@@ -26,7 +26,7 @@ SERVER_LIFE = timedelta(days=397)
 RENEW_BEFORE = timedelta(days=60)
 
 
-def ensure_server_certificate(work: Work, hostnames: list[str]) -> tuple[Path, Path]:
+def ensure_server_certificate(work: UnitOfWork, hostnames: list[str]) -> tuple[Path, Path]:
     """Return the files of a certificate that carries `hostnames`, made or renewed when needed.
 
     With `CARTABLE_TLS_CERTIFICATE` set, those files are returned and nothing is made.
@@ -59,7 +59,7 @@ def tls_ca_certificate(settings: Settings) -> bytes | None:
     return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(serialization.Encoding.DER)
 
 
-def signer(work: Work) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
+def signer(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
     """The certificate and key that sign profiles, with the chain: those of the TLS server, as is common practice."""
     chain_file, key_file = ensure_server_certificate(work, [])
     return _load(str(chain_file), chain_file.stat().st_mtime_ns, str(key_file))
@@ -74,7 +74,7 @@ def _load(chain_file: str, _changed: int, key_file: str) -> tuple[x509.Certifica
     return certificate, key, chain
 
 
-def _still_good(work: Work, chain: Path, hostnames: list[str]) -> bool:
+def _still_good(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
     if not chain.exists():
         return False
     certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
@@ -83,7 +83,7 @@ def _still_good(work: Work, chain: Path, hostnames: list[str]) -> bool:
     return set(hostnames) <= covered and certificate.not_valid_after_utc > work.now + RENEW_BEFORE
 
 
-def _authority(work: Work) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+def _authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     certificate_file = work.settings.secrets_dir / "tls-ca.pem"
     key_file = work.settings.secrets_dir / "tls-ca.key"
     if not certificate_file.exists():
@@ -96,7 +96,7 @@ def _authority(work: Work) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
 
 
 def _server_certificate(
-    work: Work, authority: x509.Certificate, authority_key: rsa.RSAPrivateKey, key: rsa.RSAPrivateKey, names: list[str]
+    work: UnitOfWork, authority: x509.Certificate, authority_key: rsa.RSAPrivateKey, key: rsa.RSAPrivateKey, names: list[str]
 ) -> x509.Certificate:
     usage = dict.fromkeys(
         (

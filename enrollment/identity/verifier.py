@@ -13,7 +13,7 @@ from uuid import UUID
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.ca import Authority, authorities
 from enrollment.identity.errors import Distrust, UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
@@ -97,13 +97,13 @@ class TrustStore:
         with self._lock:
             if time.monotonic() - self._read_at < STALE_AFTER:
                 return
-            with self._runtime.work() as work:
+            with self._runtime.open_unit_of_work() as work:
                 self._authorities = authorities(work)
                 self._revoked = frozenset(row[0] for row in IdentityRepository(work.session).revoked_since())
             self._read_at = time.monotonic()
 
 
-def describe(work: Work, fingerprint: str) -> KnownCertificate:
+def describe(work: UnitOfWork, fingerprint: str) -> KnownCertificate:
     """Return for whom a trusted certificate was issued. Raises `UntrustedCertificate` when it is not in the books."""
     repository = IdentityRepository(work.session)
     row = repository.by_fingerprint(fingerprint)

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.i18n import Language, preferred_language
 from cartable.ids import normalise_code
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles, service, words
 
@@ -31,7 +31,7 @@ _HEADERS = {
 log = structlog.get_logger()
 
 
-def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]:
+def routes(runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> list[BaseRoute]:
     """The routes of joining. `topic_of` names the push topic (Apple MDM payload: Topic) of the server."""
     pages = JoiningPages(runtime, topic_of)
     return [
@@ -45,7 +45,7 @@ def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]
 class JoiningPages:
     """Answers the requests of people and tablets that hold an invitation code."""
 
-    def __init__(self, runtime: Runtime, topic_of: Callable[[Work], str]) -> None:
+    def __init__(self, runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> None:
         self.runtime = runtime
         self.topic_of = topic_of
         environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape())
@@ -68,7 +68,7 @@ class JoiningPages:
         language = _language(request)
         try:
             await run_in_threadpool(self._check, code)
-        except Refusal as refusal:
+        except DomainError as refusal:
             return self._refused(refusal, language)
         return self._page(language, code=code)
 
@@ -78,23 +78,23 @@ class JoiningPages:
         signed = request.query_params.get("unsigned", "0") in ("", "0", "false")
         try:
             body = await run_in_threadpool(self._profile, code, signed=signed)
-        except Refusal as refusal:
+        except DomainError as refusal:
             return self._refused(refusal, _language(request))
         disposition = {"Content-Disposition": 'attachment; filename="enroll.mobileconfig"', "Cache-Control": "no-store"}
         return Response(body, media_type=PROFILE_TYPE, headers=disposition)
 
     def _check(self, code: str) -> None:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             service.open_invitation(work, code)
 
     def _profile(self, code: str, *, signed: bool) -> bytes:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             invitation = service.open_invitation(work, code)
             plain = profiles.enrolment_profile(work, invitation, self.topic_of(work))
             log.info("join.profile_served", invitation=str(invitation.id), signed=signed)
             return sign_profile(work, plain) if signed else plain
 
-    def _refused(self, refusal: Refusal, language: Language) -> Response:
+    def _refused(self, refusal: DomainError, language: Language) -> Response:
         log.warning("join.code_refused", code=refusal.code)
         return self._page(language, problem=refusal.message(language), status=refusal.status)
 

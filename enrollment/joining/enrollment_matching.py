@@ -6,10 +6,10 @@ from uuid import UUID
 
 import structlog
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import reservations
@@ -28,7 +28,7 @@ from enrollment.tablets.service import TabletDetails
 log = structlog.get_logger()
 
 
-def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
+def admit(work: UnitOfWork, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
     """Turn a certificate of ours and a serial number into the tablet they stand for.
 
     A certificate already bound to a tablet only ever admits that tablet, an attested one only that device. One issued for an
@@ -51,7 +51,7 @@ def admit(work: Work, certificate: KnownCertificate, serial: str | None, udid: s
     return tablet
 
 
-def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: TabletDetails) -> Tablet:
+def _bound(work: UnitOfWork, tablet_id: UUID, known_by: str, udid: str, details: TabletDetails) -> Tablet:
     tablet = TabletRepository(work.session).get(tablet_id)
     if tablet is None or tablet.serial != known_by or tablets.hold(work, tablet).state in REFUSED:
         raise _refused(udid, "certificate_of_another_tablet")
@@ -60,19 +60,19 @@ def _bound(work: Work, tablet_id: UUID, known_by: str, udid: str, details: Table
     return tablet
 
 
-def _invitation(work: Work, certificate: KnownCertificate, udid: str) -> Invitation:
+def _invitation(work: UnitOfWork, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
         raise _refused(udid, "certificate_without_invitation")
     repository = InvitationRepository(work.session)
     if (town_id := repository.town_of(certificate.invitation_id)) is not None:
-        audit.hold(work, town_id)
+        locks.lock_town(work, town_id)
     invitation = repository.locked(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
         raise _refused(udid, "invitation_withdrawn")
     return invitation
 
 
-def _of_the_inventory(work: Work, invitation: Invitation, known_by: str, udid: str, details: TabletDetails) -> Tablet:
+def _of_the_inventory(work: UnitOfWork, invitation: Invitation, known_by: str, udid: str, details: TabletDetails) -> Tablet:
     """The tablet of the invitation's town; a new one is entered while the invitation has uses left."""
     tablet = TabletRepository(work.session).by_serial(known_by)
     if tablet is None:
@@ -89,22 +89,22 @@ def _of_the_inventory(work: Work, invitation: Invitation, known_by: str, udid: s
     return tablet
 
 
-def _count_use(work: Work, invitation: Invitation, tablet: Tablet, udid: str) -> None:
+def _count_use(work: UnitOfWork, invitation: Invitation, tablet: Tablet, udid: str) -> None:
     if InvitationRepository(work.session).use_of(invitation.id, tablet.id) is not None:
         return
     if invitation.uses >= invitation.max_uses:
         raise _refused(udid, "invitation_used_up")
-    audit.record(work, SYSTEM, "tablet.join", "tablet", tablet.id, town_id=tablet.town_id, invitation_id=str(invitation.id))
+    audit.record_event(work, SYSTEM, "tablet.join", "tablet", tablet.id, town_id=tablet.town_id, invitation_id=str(invitation.id))
     invitation.uses += 1
     work.session.add(InvitationUse(invitation_id=invitation.id, tablet_id=tablet.id, at=work.now))
     work.session.flush()
 
 
-def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
+def _place(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> None:
     """Put the tablet where its invitation says, unless its own state or a person decides otherwise: joining ends no loss, no
     repair, no evidence hold, and takes no child's tablet away for a class or a cart.
     """
-    work.later(Topic.DECIDE, tablet.id)
+    work.enqueue_job(Topic.DECIDE, tablet.id)
     stays = tablet.state in UNPLACED or tablet.evidence_hold
     tablets.unpack(work, SYSTEM, tablet)
     if stays or not _is_clean_for(work, invitation, tablet):
@@ -116,7 +116,7 @@ def _place(work: Work, invitation: Invitation, tablet: Tablet) -> None:
         _share(work, repository, tablet, invitation)
 
 
-def _is_clean_for(work: Work, invitation: Invitation, tablet: Tablet) -> bool:
+def _is_clean_for(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> bool:
     """Joining is no way round the wipe: the tablet joins, and stays where it was until what another child made is gone."""
     try:
         custody.check_wiped(work, tablet, invitation.pupil_id)
@@ -126,7 +126,7 @@ def _is_clean_for(work: Work, invitation: Invitation, tablet: Tablet) -> bool:
     return True
 
 
-def _share(work: Work, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:
+def _share(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:
     """The tablet is a class's, or a cart's: nobody's by name."""
     tablet.school_id = invitation.school_id
     repository.leave_slot(tablet.id)
@@ -142,7 +142,7 @@ def _share(work: Work, repository: TabletRepository, tablet: Tablet, invitation:
     tablets.bring_to(work, SYSTEM, tablet, TabletState.ASSIGNED, why)
 
 
-def _give(work: Work, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
+def _give(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
     """Lend the tablet to the invited pupil. Their former one goes back to stock, and the loan goes on: agreement, accessories."""
     former = repository.open_loan_of_pupil(pupil.id)
     if former is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, NotFound, Refusal
+from cartable.errors import Conflict, DomainError, NotFound
 from cartable.i18n import Words
 
 _ASK = Words(
@@ -17,7 +17,7 @@ class InvitationUnknown(NotFound):
     words = Words(fr=f"Ce code d'invitation n'existe pas. {_ASK.fr}", en=f"This invitation code does not exist. {_ASK.en}")
 
 
-class InvitationExpired(Refusal):
+class InvitationExpired(DomainError):
     """The invitation was good once; its time has passed or it was withdrawn."""
 
     code = "invitation_expired"
@@ -42,7 +42,7 @@ class NotReservable(Conflict):
     )
 
 
-class NotInvited(Refusal):
+class NotInvited(DomainError):
     """A tablet tried to enrol without a right to. `why` is for the log, never a child's name."""
 
     code = "not_invited"

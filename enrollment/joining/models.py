@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -39,9 +39,9 @@ class Invitation(TownOwned, Base):
     code: Mapped[str] = mapped_column(SealedText("invitation.code"))
     max_uses: Mapped[int] = mapped_column(default=1)
     uses: Mapped[int] = mapped_column(default=0)
-    expires_at: Mapped[datetime] = mapped_column(Utc)
-    revoked_at: Mapped[datetime | None] = mapped_column(Utc)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID | None]
 
 
@@ -53,7 +53,7 @@ class InvitationUse(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     invitation_id: Mapped[UUID] = mapped_column(ForeignKey("invitation.id"))
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
-    at: Mapped[datetime] = mapped_column(Utc)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("invitation_id", "tablet_id"),)
 
 
@@ -71,5 +71,5 @@ class Reservation(TownOwned, Base):
     pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), unique=True)
     cart_slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart_slot.id", ondelete="CASCADE"), unique=True)
     problem: Mapped[str | None] = mapped_column(String(40))
-    made_at: Mapped[datetime] = mapped_column(Utc)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     made_by: Mapped[UUID | None]

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from cartable.ids import new_id
 from cartable.settings import Acme
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.identity.models import ChallengePurpose, IdentityPath
@@ -27,7 +27,7 @@ CAPABILITIES = ["com.apple.mdm.per-user-connections", "com.apple.mdm.bootstrapto
 _NAMESPACE = UUID("6f1d6a0e-6d6c-4b39-9a52-0d2f4d8a2c11")
 
 
-def enrolment_profile(work: Work, invitation: Invitation, topic: str) -> bytes:
+def enrolment_profile(work: UnitOfWork, invitation: Invitation, topic: str) -> bytes:
     """Return the profile by which a tablet joins, with a fresh one-time challenge of the invitation.
 
     Which tablet will come is not known, nor what it can attest: SCEP serves them all.
@@ -36,7 +36,7 @@ def enrolment_profile(work: Work, invitation: Invitation, topic: str) -> bytes:
     return _profile(work, IdentityPath.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
 
 
-def automated_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
+def automated_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
     """Return the profile for a tablet that Apple's device assignment sent here: its challenge serves this tablet alone.
 
     `attests`: it is one that can attest its key; then it is given ACME where the operator has switched that on.
@@ -45,7 +45,7 @@ def automated_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str, att
     return _tablet_profile(work, ChallengePurpose.ENROL, path, tablet_id, topic, udid)
 
 
-def renewal_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
+def renewal_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
     """Return the same profile with a fresh identity payload, bound to the tablet (protocol.md section 3.4). It renews the
     way it enrolled, unless ACME has been switched off since.
     """
@@ -54,12 +54,14 @@ def renewal_profile(work: Work, tablet_id: UUID, topic: str, *, udid: str) -> by
     return _tablet_profile(work, ChallengePurpose.RENEW, path, tablet_id, topic, udid)
 
 
-def _tablet_profile(work: Work, purpose: ChallengePurpose, path: IdentityPath, tablet_id: UUID, topic: str, udid: str) -> bytes:
+def _tablet_profile(
+    work: UnitOfWork, purpose: ChallengePurpose, path: IdentityPath, tablet_id: UUID, topic: str, udid: str
+) -> bytes:
     secret = identity.new_challenge(work, purpose=purpose, path=path, tablet_id=tablet_id, udid=udid[:64])
     return _profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
 
 
-def _profile(work: Work, path: IdentityPath, secret: str, topic: str, *, common_name: str) -> bytes:
+def _profile(work: UnitOfWork, path: IdentityPath, secret: str, topic: str, *, common_name: str) -> bytes:
     base = work.settings.public_url
     identity_uuid = str(new_id()).upper()  # a new identity each time, so that the tablet asks for a certificate
     content: list[dict[str, Any]] = [

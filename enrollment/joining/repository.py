@@ -40,11 +40,11 @@ class InvitationRepository:
 
     def visible(self, actor: Actor, invitation_id: UUID) -> Invitation | None:
         statement = select(Invitation).where(Invitation.id == invitation_id)
-        return self.session.scalar(actor.narrow(statement, Invitation, Permission.HANDLE))
+        return self.session.scalar(actor.restrict(statement, Invitation, Permission.HANDLE))
 
     def listed(self, actor: Actor, limit: int, after: UUID | None = None) -> Sequence[Invitation]:
         """Invitations in the actor's reach, ordered by id."""
-        statement = actor.narrow(select(Invitation), Invitation, Permission.HANDLE).order_by(Invitation.id).limit(limit)
+        statement = actor.restrict(select(Invitation), Invitation, Permission.HANDLE).order_by(Invitation.id).limit(limit)
         return self.session.scalars(statement if after is None else statement.where(Invitation.id > after)).all()
 
     def use_of(self, invitation_id: UUID, tablet_id: UUID) -> InvitationUse | None:

@@ -43,7 +43,7 @@ class ReservationRepository:
 
     def visible(self, actor: Actor, tablet_id: UUID) -> Reservation | None:
         statement = select(Reservation).where(Reservation.tablet_id == tablet_id)
-        return self.session.scalar(actor.narrow(statement, Reservation, Permission.HANDLE))
+        return self.session.scalar(actor.restrict(statement, Reservation, Permission.HANDLE))
 
     def listed(self, actor: Actor, town_id: UUID, after: UUID | None, limit: int) -> Sequence[Row[Reservation, Tablet]]:
         """Reservations of a town with their tablets, by the tablet's id."""
@@ -51,7 +51,7 @@ class ReservationRepository:
         statement = statement.where(Reservation.town_id == town_id)
         if after is not None:
             statement = statement.where(Reservation.tablet_id > after)
-        statement = actor.narrow(statement, Reservation, Permission.HANDLE)
+        statement = actor.restrict(statement, Reservation, Permission.HANDLE)
         return self.session.execute(statement.order_by(Reservation.tablet_id).limit(limit)).all()
 
     def fill(self, slot_id: UUID, tablet_id: UUID) -> None:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import structlog
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import Conflict, Invalid
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.errors import NotReservable
 from enrollment.joining.models import InvitationKind, Reservation
 from enrollment.joining.reservation_repository import ReservationRepository
@@ -29,7 +29,7 @@ RESERVABLE = frozenset({TabletState.ORDERED, TabletState.RECEIVED, TabletState.P
 MOST = 1000
 
 
-def reserve(work: Work, actor: Actor, serials: Sequence[str], spec: InvitationSpec) -> list[Reservation]:
+def reserve(work: UnitOfWork, actor: Actor, serials: Sequence[str], spec: InvitationSpec) -> list[Reservation]:
     """Say for whom tablets are meant: the first serial number for the first pupil or slot, and so on; or all for one class or
     school. A tablet reserved before gets the new meaning.
 
@@ -45,7 +45,7 @@ def reserve(work: Work, actor: Actor, serials: Sequence[str], spec: InvitationSp
     else:
         targets = targets * len(wanted)
     repository = ReservationRepository(work.session)
-    audit.hold(work, spec.town_id)
+    locks.lock_town(work, spec.town_id)
     found = repository.tablets(spec.town_id, wanted)
     if len(found) != len(wanted):
         raise TabletNotFound(field="serials", missing=sorted(set(wanted) - set(found))[:20])
@@ -54,8 +54,8 @@ def reserve(work: Work, actor: Actor, serials: Sequence[str], spec: InvitationSp
         raise NotReservable(field="serials", refused=bad[:20])
     pairs = [(found[serial], target) for serial, target in zip(wanted, targets, strict=False)]
     for tablet, target in pairs:
-        actor.require(Permission.HANDLE, spec.town_id, target.get("school_id"))
-        actor.require(Permission.HANDLE, spec.town_id, tablet.school_id or target.get("school_id"))
+        actor.require_permission(Permission.HANDLE, spec.town_id, target.get("school_id"))
+        actor.require_permission(Permission.HANDLE, spec.town_id, tablet.school_id or target.get("school_id"))
     repository.forget([tablet.id for tablet, _ in pairs])
     repository.forget_gone(spec.town_id)
     if repository.taken([target for _, target in pairs]):
@@ -72,8 +72,8 @@ def _in_order(spec: InvitationSpec, targets: list[Target]) -> list[Target]:
     return targets
 
 
-def _made(work: Work, actor: Actor, spec: InvitationSpec, tablet: Tablet, target: Target) -> Reservation:
-    audit.record(
+def _made(work: UnitOfWork, actor: Actor, spec: InvitationSpec, tablet: Tablet, target: Target) -> Reservation:
+    audit.record_event(
         work, actor, "tablet.reserve", "tablet", tablet.id, town_id=tablet.town_id, kind=spec.kind.value,
         **{name: str(value) for name, value in target.items() if value is not None},
     )  # fmt: skip
@@ -85,17 +85,17 @@ def _made(work: Work, actor: Actor, spec: InvitationSpec, tablet: Tablet, target
     return made
 
 
-def withdraw(work: Work, actor: Actor, tablet_id: UUID) -> None:
+def withdraw(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """The tablet is meant for nobody any more. Raises `TabletNotFound`."""
     row = ReservationRepository(work.session).visible(actor, tablet_id)
     if row is None:
         raise TabletNotFound
-    actor.require(Permission.HANDLE, row.town_id, row.school_id)
-    audit.record(work, actor, "tablet.unreserve", "tablet", tablet_id, town_id=row.town_id)
+    actor.require_permission(Permission.HANDLE, row.town_id, row.school_id)
+    audit.record_event(work, actor, "tablet.unreserve", "tablet", tablet_id, town_id=row.town_id)
     work.session.delete(row)
 
 
-def honour(work: Work, tablet: Tablet) -> None:
+def honour(work: UnitOfWork, tablet: Tablet) -> None:
     """Put a tablet that has just enrolled where it is meant. What stands in the way is noted; the tablet enrols all the same."""
     row = work.session.get(Reservation, tablet.id)
     if row is None:
@@ -108,7 +108,7 @@ def honour(work: Work, tablet: Tablet) -> None:
         tablets.lend(work, SYSTEM, tablet, work.session.get_one(Pupil, row.pupil_id))
         tablets.change_state(work, SYSTEM, tablet, TabletState.ASSIGNED, "reserved for a pupil")
     else:
-        audit.record(work, SYSTEM, "tablet.place", "tablet", tablet.id, town_id=tablet.town_id, kind=row.kind.value)
+        audit.record_event(work, SYSTEM, "tablet.place", "tablet", tablet.id, town_id=tablet.town_id, kind=row.kind.value)
         tablet.school_id, tablet.class_id = row.school_id, row.class_id
         if row.cart_slot_id is not None:
             TabletRepository(work.session).leave_slot(tablet.id)
@@ -117,15 +117,15 @@ def honour(work: Work, tablet: Tablet) -> None:
             tablets.change_state(work, SYSTEM, tablet, TabletState.ASSIGNED, "reserved for a class or cart")
     work.session.delete(row)
     work.session.flush()
-    work.later(Topic.DECIDE, tablet.id)
+    work.enqueue_job(Topic.DECIDE, tablet.id)
 
 
-def forget(work: Work, tablet: Tablet) -> None:
+def forget(work: UnitOfWork, tablet: Tablet) -> None:
     """It has been put somewhere else by name."""
     ReservationRepository(work.session).forget([tablet.id])
 
 
-def _obstacle(work: Work, row: Reservation, tablet: Tablet) -> str | None:
+def _obstacle(work: UnitOfWork, row: Reservation, tablet: Tablet) -> str | None:
     """Why a tablet cannot be put where it was meant, as a stable word."""
     repository = TabletRepository(work.session)
     if tablet.state not in RESERVABLE or tablet.evidence_hold:

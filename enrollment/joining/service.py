@@ -9,7 +9,7 @@ from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.ids import normalise_code, short_code
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.errors import InvitationExpired, InvitationUnknown, InvitationUsedUp
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
@@ -18,7 +18,7 @@ from enrollment.joining.targets import InvitationSpec, targets_of
 MAX_DAYS = 90
 
 
-def create_invitations(work: Work, actor: Actor, spec: InvitationSpec) -> list[Invitation]:
+def create_invitations(work: UnitOfWork, actor: Actor, spec: InvitationSpec) -> list[Invitation]:
     """Make the invitations of `spec`. Raises `Forbidden`, `NotFound` (target outside the town), `Invalid`."""
     if not 1 <= spec.valid_days <= MAX_DAYS:
         raise Invalid(field="valid_days", maximum=MAX_DAYS)
@@ -26,11 +26,11 @@ def create_invitations(work: Work, actor: Actor, spec: InvitationSpec) -> list[I
         raise Invalid(field="max_uses", maximum=1000)
     made = [_invitation(work, actor, spec, **target) for target in targets_of(work, spec)]
     for invitation in made:
-        actor.require(Permission.HANDLE, invitation.town_id, invitation.school_id)
+        actor.require_permission(Permission.HANDLE, invitation.town_id, invitation.school_id)
         work.session.add(invitation)
     work.session.flush()
     for invitation in made:
-        audit.record(
+        audit.record_event(
             work,
             actor,
             "invitation.create",
@@ -43,7 +43,7 @@ def create_invitations(work: Work, actor: Actor, spec: InvitationSpec) -> list[I
     return made
 
 
-def _invitation(work: Work, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
+def _invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
     code = short_code()
     per_tablet = spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT)
     return Invitation(
@@ -60,12 +60,12 @@ def _invitation(work: Work, actor: Actor, spec: InvitationSpec, **target: UUID |
     )
 
 
-def code_hash(work: Work, code: str) -> str:
+def code_hash(work: UnitOfWork, code: str) -> str:
     """The keyed hash by which a typed code is found."""
     return work.keyring.keyed_hash(normalise_code(code), "invitation.code")
 
 
-def open_invitation(work: Work, code: str) -> Invitation:
+def open_invitation(work: UnitOfWork, code: str) -> Invitation:
     """Return the invitation that a person holds in hand, if a tablet may still join by it.
 
     Raises `InvitationUnknown`, `InvitationExpired`, `InvitationUsedUp`.
@@ -80,18 +80,18 @@ def open_invitation(work: Work, code: str) -> Invitation:
     return invitation
 
 
-def revoke_invitation(work: Work, actor: Actor, invitation_id: UUID) -> Invitation:
+def revoke_invitation(work: UnitOfWork, actor: Actor, invitation_id: UUID) -> Invitation:
     """Withdraw an invitation. Raises `NotFound`. Tablets that joined by it stay."""
     invitation = InvitationRepository(work.session).visible(actor, invitation_id)
     if invitation is None:
         raise NotFound
-    actor.require(Permission.HANDLE, invitation.town_id, invitation.school_id)
+    actor.require_permission(Permission.HANDLE, invitation.town_id, invitation.school_id)
     if invitation.revoked_at is None:
-        audit.record(work, actor, "invitation.revoke", "invitation", invitation.id, town_id=invitation.town_id)
+        audit.record_event(work, actor, "invitation.revoke", "invitation", invitation.id, town_id=invitation.town_id)
         invitation.revoked_at = work.now
     return invitation
 
 
-def join_url(work: Work, invitation: Invitation) -> str:
+def join_url(work: UnitOfWork, invitation: Invitation) -> str:
     """The address a tablet opens, also in the QR code."""
     return f"{work.settings.public_url}/join/{invitation.code}"

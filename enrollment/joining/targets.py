@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cartable.errors import Invalid, NotFound
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.repository import InvitationRepository
 
@@ -29,7 +29,7 @@ class InvitationSpec:
     valid_days: int = 14
 
 
-def targets_of(work: Work, spec: InvitationSpec) -> list[Target]:
+def targets_of(work: UnitOfWork, spec: InvitationSpec) -> list[Target]:
     """Return the columns that point each invitation at its target. Raises `NotFound`, `Invalid` with the field."""
     repository = InvitationRepository(work.session)
     match spec.kind:

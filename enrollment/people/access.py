@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
 
 
-def note(work: Work, actor: Actor, pupils: Iterable[Pupil], kind: AccessKind) -> None:
+def note(work: UnitOfWork, actor: Actor, pupils: Iterable[Pupil], kind: AccessKind) -> None:
     """Note that a person has read these records: one row for each way and day, counted."""
     found = {pupil.id: pupil for pupil in pupils}
     if actor.account_id is None or not found:

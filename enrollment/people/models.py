@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from enrollment.places.models import Level
 
@@ -175,7 +175,7 @@ class ColumnMapping(TownOwned, Base):
     kind: Mapped[str] = mapped_column(String(16))
     columns: Mapped[dict[str, Any]]
     written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("school_id", "kind"), Index("ix_column_mapping_town", "town_id", "school_id", "kind"))
 
 
@@ -205,11 +205,11 @@ class RosterImport(TownOwned, Base):
     plan: Mapped[str | None] = mapped_column(SealedText("roster_import.plan"))
     undo: Mapped[str | None] = mapped_column(SealedText("roster_import.undo"))
     uploaded_by: Mapped[UUID | None]
-    uploaded_at: Mapped[datetime] = mapped_column(Utc)
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     confirmed_by: Mapped[UUID | None]
-    confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     undone_by: Mapped[UUID | None]
-    undone_at: Mapped[datetime | None] = mapped_column(Utc)
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RosterImportSchool(TownOwned, Base):
@@ -232,7 +232,7 @@ class RosterExport(TownOwned, Base):
     class_ids: Mapped[list[Any]]
     counts: Mapped[dict[str, Any]]
     made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(Utc)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_roster_export_town", "town_id", "format", "made_at"),)
 
 
@@ -256,6 +256,6 @@ class RecordAccess(TownOwned, Base):
     kind: Mapped[AccessKind] = mapped_column(EnumText(AccessKind), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True, index=True)
     actor_name: Mapped[str] = mapped_column(String(200))
-    first_at: Mapped[datetime] = mapped_column(Utc)
-    last_at: Mapped[datetime] = mapped_column(Utc)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     times: Mapped[int] = mapped_column(default=1)

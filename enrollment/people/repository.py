@@ -38,7 +38,7 @@ class PeopleRepository:
         self.session = session
 
     def class_visible(self, actor: Actor, class_id: UUID) -> SchoolClass | None:
-        return self.session.scalar(actor.narrow(select(SchoolClass).where(SchoolClass.id == class_id), SchoolClass))
+        return self.session.scalar(actor.restrict(select(SchoolClass).where(SchoolClass.id == class_id), SchoolClass))
 
     def pupils_of_class(self, class_id: UUID) -> Sequence[Pupil]:
         return self.session.scalars(
@@ -47,11 +47,11 @@ class PeopleRepository:
 
     def pupils_in_reach(self, actor: Actor, town_id: UUID) -> Sequence[Pupil]:
         statement = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED).order_by(Pupil.id)
-        return self.session.scalars(actor.narrow(statement, Pupil)).all()
+        return self.session.scalars(actor.restrict(statement, Pupil)).all()
 
     def pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id, Pupil.state != PupilState.ERASED)
-        return self.session.scalar(actor.narrow(statement, Pupil))
+        return self.session.scalar(actor.restrict(statement, Pupil))
 
     def absent(self, school_id: UUID) -> list[tuple[Pupil, str | None]]:
         """Pupils of a school whom no roster names, with the tag of the tablet that they hold."""
@@ -98,7 +98,7 @@ class PeopleRepository:
 
     def assignment(self, actor: Actor, assignment_id: UUID) -> TeacherAssignment | None:
         statement = select(TeacherAssignment).where(TeacherAssignment.id == assignment_id)
-        return self.session.scalar(actor.narrow(statement, TeacherAssignment, Permission.ROSTER))
+        return self.session.scalar(actor.restrict(statement, TeacherAssignment, Permission.ROSTER))
 
     def note_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
         """Count readings, in sets. In the order of their keys: two readers of one class never wait in a circle."""
@@ -121,4 +121,4 @@ class PeopleRepository:
             .where(RecordAccess.pupil_id == pupil_id)
             .order_by(RecordAccess.day.desc(), RecordAccess.last_at.desc(), RecordAccess.actor_id, RecordAccess.kind)
         )
-        return self.session.scalars(actor.narrow(statement, RecordAccess, Permission.PRIVACY)).all()
+        return self.session.scalars(actor.restrict(statement, RecordAccess, Permission.PRIVACY)).all()

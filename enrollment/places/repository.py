@@ -22,7 +22,7 @@ class PlaceRepository:
     def towns(self, actor: Actor) -> Sequence[Town]:
         statement = select(Town).order_by(Town.name, Town.id)
         if not actor.everywhere:
-            statement = statement.where(Town.id.in_({grant.town_id for grant in actor.grants}))
+            statement = statement.where(Town.id.in_({grant.town_id for grant in actor.role_assignments}))
         return self.session.scalars(statement).all()
 
     def town_by_slug(self, slug: str) -> Town | None:
@@ -43,7 +43,7 @@ class PlaceRepository:
         found = self.session.scalars(statement).all()
         if actor.everywhere:
             return found
-        reach = {(grant.town_id, grant.school_id) for grant in actor.grants}
+        reach = {(grant.town_id, grant.school_id) for grant in actor.role_assignments}
         return [s for s in found if (s.town_id, None) in reach or (s.town_id, s.id) in reach]
 
     def classes(self, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:

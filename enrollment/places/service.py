@@ -11,7 +11,7 @@ from cartable import audit
 from cartable.errors import Conflict, Invalid, NotFound
 from cartable.i18n import Words
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
@@ -31,7 +31,7 @@ class SchoolExists(Conflict):
     words = Words(fr="Cette école existe déjà.", en="This school exists already.")
 
 
-def create_town(work: Work, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
+def create_town(work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
     """Found a town; an act of the operator at the command line."""
     town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone="C", time_zone="Europe/Paris")
     work.session.add(town)
@@ -39,9 +39,9 @@ def create_town(work: Work, *, name: str, slug: str, tag_prefix: str, phone: str
     return town
 
 
-def create_school(work: Work, actor: Actor, town_id: UUID, uai: str, name: str) -> School:
+def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name: str) -> School:
     """Enter a school. Raises `BadUai`, `SchoolExists`."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     code, wrong = check_uai(uai)
     if wrong:
         raise BadUai(why=wrong, field="uai")
@@ -50,21 +50,21 @@ def create_school(work: Work, actor: Actor, town_id: UUID, uai: str, name: str) 
     school = School(town_id=town_id, uai=code, name=name)
     work.session.add(school)
     work.session.flush()
-    audit.record(work, actor, "school.create", "school", school.id, town_id=town_id, uai=code)
+    audit.record_event(work, actor, "school.create", "school", school.id, town_id=town_id, uai=code)
     return school
 
 
-def towns(work: Work, actor: Actor) -> Sequence[Town]:
+def towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
     """The towns in which the actor holds a role."""
     return PlaceRepository(work.session).towns(actor)
 
 
-def schools(work: Work, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+def schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
     """The schools in the actor's reach."""
     return PlaceRepository(work.session).schools(actor, town_id)
 
 
-def classes(work: Work, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
+def classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
     """The classes of a school with their numbers of pupils. Raises `NotFound`."""
     repository = PlaceRepository(work.session)
     if repository.school(actor, school_id) is None:

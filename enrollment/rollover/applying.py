@@ -12,7 +12,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import PupilState
 from enrollment.places.models import Level, Town
@@ -26,15 +26,17 @@ from enrollment.tablets.repository import TabletRepository
 PART = 1000
 
 
-def arm(work: Work, actor: Actor, rollover_id: UUID, *, armed: bool) -> Rollover:
+def arm(work: UnitOfWork, actor: Actor, rollover_id: UUID, *, armed: bool) -> Rollover:
     """Let the passage apply itself when the new year begins, at midnight in the town, or not."""
     rollover = whole(work, actor, rollover_id)
-    audit.record(work, actor, "rollover.arm" if armed else "rollover.disarm", "rollover", rollover.id, town_id=rollover.town_id)
+    audit.record_event(
+        work, actor, "rollover.arm" if armed else "rollover.disarm", "rollover", rollover.id, town_id=rollover.town_id
+    )
     rollover.armed_by, rollover.armed_at = (actor.account_id, work.now) if armed else (None, None)
     return rollover
 
 
-def apply_due(work: Work) -> int:
+def apply_due(work: UnitOfWork) -> int:
     """Apply the next part of one passage that was told to apply itself and whose year has begun. Returns how many lines."""
     for rollover in YearRepository(work.session).armed():
         town = work.session.get_one(Town, rollover.town_id)
@@ -43,7 +45,7 @@ def apply_due(work: Work) -> int:
     return 0
 
 
-def apply(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
+def apply(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
     """Apply the next part of a passage, from 1 September on. Returns how many lines: call again until 0.
 
     A pupil whom a roster has moved meanwhile is left as the roster says; one who has come since the preview passes too.
@@ -58,7 +60,7 @@ def apply(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int
     rows = YearRepository(work.session).part(rollover.id, applied=False, limit=limit)
     if not rows and rollover.state is RolloverState.APPLIED:
         return 0
-    audit.record(work, actor, "rollover.apply", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
+    audit.record_event(work, actor, "rollover.apply", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
     moves = _Moves()
     for row in rows:
         line = row.line
@@ -75,14 +77,14 @@ def apply(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int
     return len(rows)
 
 
-def undo(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
+def undo(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
     """Take back the next part of what was applied. Pupils who have changed since stay as they are. Call again until 0.
 
     It also stops the passage from applying itself. Raises as `tick` does.
     """
     rollover = whole(work, actor, rollover_id)
     rows = YearRepository(work.session).part(rollover.id, applied=True, limit=limit)
-    audit.record(work, actor, "rollover.undo", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
+    audit.record_event(work, actor, "rollover.undo", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
     moves = _Moves()
     for row in rows:
         line = row.line
@@ -99,17 +101,17 @@ def undo(work: Work, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
     return len(rows)
 
 
-def close(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def close(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """End a passage for good: what adults did in classes of the former year ends with it, what files proposed is forgotten.
 
     Raises `NotApplied`, `RolloverUnknown`, `Forbidden`.
     """
     rollover = whole(work, actor, rollover_id)
-    actor.require(Permission.GOVERN, rollover.town_id)
+    actor.require_permission(Permission.GOVERN, rollover.town_id)
     repository = YearRepository(work.session)
     if rollover.state is not RolloverState.APPLIED or repository.part(rollover.id, applied=False, limit=1):
         raise NotApplied
-    audit.record(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
+    audit.record_event(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
     repository.forget_proposals(rollover.id)
     repository.end_assignments(rollover.town_id, rollover.to_year, left_on(rollover.to_year))
     rollover.state, rollover.closed_at = RolloverState.CLOSED, work.now
@@ -144,10 +146,10 @@ class _Moves:
         self.lines.append({**key, "applied_at": applied_at, "moved": moved})
 
 
-def _carry_out(work: Work, moves: _Moves) -> None:
+def _carry_out(work: UnitOfWork, moves: _Moves) -> None:
     """Write a part. The tablets of its pupils are decided again, and stand in the pupils' school."""
     YearRepository(work.session).write(moves.lines, moves.placed, moves.present)
     ImportRepository(work.session).follow_pupils(moves.to_school)
     tablet_ids = TabletRepository(work.session).of_pupils([each["id"] for each in moves.placed])
     if tablet_ids:
-        work.later(Topic.DECIDE, *tablet_ids)
+        work.enqueue_job(Topic.DECIDE, *tablet_ids)

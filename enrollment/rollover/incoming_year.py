@@ -10,9 +10,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
+from cartable import locks
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.ledger import Ledger
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level
@@ -42,7 +42,7 @@ class Turn:
         return next_year(present) if self.frozen and self.today < first_day(next_year(present)) else present
 
 
-def turn_of(work: Work, town_id: UUID) -> Turn:
+def turn_of(work: UnitOfWork, town_id: UUID) -> Turn:
     """Where a town stands today, by the dates of its passage or the usual ones."""
     today = service.today(work, town_id)
     ending = turning(today)
@@ -51,19 +51,19 @@ def turn_of(work: Work, town_id: UUID) -> Turn:
     return Turn(today, held.freezes_on if held else usual_freeze(coming), held.starts_on if held else first_day(coming))
 
 
-def is_early(work: Work, town_id: UUID, year: str) -> bool:
+def is_early(work: UnitOfWork, town_id: UUID, year: str) -> bool:
     """Whether a year has not begun in a town: its lists are of the passage, not yet of the pupils."""
     return service.today(work, town_id) < first_day(year)
 
 
-def expected(work: Work, town_id: UUID, year: str, school_ids: Collection[UUID]) -> list[Pupil]:
+def expected(work: UnitOfWork, town_id: UUID, year: str, school_ids: Collection[UUID]) -> list[Pupil]:
     """The pupils of schools as they will be in a year that has not begun: copies, which nothing writes back."""
     rollover = YearRepository(work.session).open_into(town_id, year)
     rows = YearRepository(work.session).expected(rollover.id, school_ids) if rollover else ()
     return [_copy(line, pupil, present=True) for line, pupil in rows]
 
 
-def expected_among(work: Work, town_id: UUID, year: str, found: Iterable[Pupil]) -> list[Pupil]:
+def expected_among(work: UnitOfWork, town_id: UUID, year: str, found: Iterable[Pupil]) -> list[Pupil]:
     """The same of pupils met elsewhere in the town. One whom no list of the coming year has named yet is free to have moved."""
     pupils = {pupil.id: pupil for pupil in found}
     rollover = YearRepository(work.session).open_into(town_id, year)
@@ -107,7 +107,7 @@ class Coming:
         ledger.change("line", line, {**told, "decision": between(line.level_before, level)}, key=pupil_id)
         return _besides_place(values) if self.early else values
 
-    def arrived(self, work: Work, pupils: Iterable[Pupil]) -> None:
+    def arrived(self, work: UnitOfWork, pupils: Iterable[Pupil]) -> None:
         """A roster of the year brought new pupils: the passage leaves them where they are."""
         work.session.add_all(
             RolloverLine(
@@ -125,7 +125,7 @@ def _besides_place(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in placed}
 
 
-def coming_into(work: Work, actor: Actor, town_id: UUID, year: str) -> Coming | None:
+def coming_into(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Coming | None:
     """The passage into the year of a roster: made when the year has not begun and nobody has begun one; None for a year that
     is under way without one, and for one whose passage is closed.
     """
@@ -139,9 +139,9 @@ def coming_into(work: Work, actor: Actor, town_id: UUID, year: str) -> Coming | 
     return Coming(rollover, repository.lines(rollover.id), early)
 
 
-def prepare(work: Work, actor: Actor, town_id: UUID, year: str) -> Rollover:
+def prepare(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Rollover:
     """See to it that the passage into a year knows every pupil, so that a list of that year has something to speak of."""
-    audit.hold(work, town_id)
+    locks.lock_town(work, town_id)
     rollover = service.draft(work, actor, town_id, f"{int(year[:4]) - 1}-{year[:4]}")
     if rollover.state is RolloverState.DRAFT:
         service.bring_up_to_date(work, rollover)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from enrollment.places.models import Level
 
@@ -48,11 +48,11 @@ class Rollover(TownOwned, Base):
     freezes_on: Mapped[date]
     starts_on: Mapped[date]
     made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(Utc)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     armed_by: Mapped[UUID | None]
-    armed_at: Mapped[datetime | None] = mapped_column(Utc)
-    applied_at: Mapped[datetime | None] = mapped_column(Utc)
-    closed_at: Mapped[datetime | None] = mapped_column(Utc)
+    armed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "from_year"),)
 
 
@@ -78,7 +78,7 @@ class RolloverLine(TownOwned, Base):
     class_before: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
     class_after: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
     school_after: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
-    applied_at: Mapped[datetime | None] = mapped_column(Utc)
+    applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     moved: Mapped[bool] = mapped_column(default=False, server_default=false())
     __table_args__ = (Index("ix_rollover_line_school", "rollover_id", "school_id", "class_before"),)
 
@@ -91,9 +91,9 @@ class RolloverSchool(TownOwned, Base):
     rollover_id: Mapped[UUID] = mapped_column(ForeignKey("rollover.id", ondelete="CASCADE"), primary_key=True)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), primary_key=True)
     ticked_by: Mapped[UUID | None]
-    ticked_at: Mapped[datetime | None] = mapped_column(Utc)
+    ticked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     listed_by: Mapped[UUID | None]
-    listed_at: Mapped[datetime | None] = mapped_column(Utc)
+    listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class SchoolSuccession(TownOwned, Base):
@@ -113,9 +113,9 @@ class ReturnCampaign(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     rollover_id: Mapped[UUID] = mapped_column(ForeignKey("rollover.id", ondelete="CASCADE"), unique=True)
     opened_by: Mapped[UUID | None]
-    opened_at: Mapped[datetime | None] = mapped_column(Utc)
+    opened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_by: Mapped[UUID | None]
-    closed_at: Mapped[datetime | None] = mapped_column(Utc)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ReturnDay(TownOwned, Base):
@@ -139,4 +139,4 @@ class ReturnTablet(TownOwned, Base):
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
     class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
-    listed_at: Mapped[datetime] = mapped_column(Utc)
+    listed_at: Mapped[datetime] = mapped_column(UtcDateTime)

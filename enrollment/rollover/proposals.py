@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.ledger import Ledger
 from enrollment.people.models import PupilState
 from enrollment.places.models import Level
@@ -27,7 +27,7 @@ class Proposal(NamedTuple):
     word: Decision
 
 
-def changed(work: Work, town_id: UUID, year: str, proposals: Sequence[Proposal]) -> list[Decision | None]:
+def changed(work: UnitOfWork, town_id: UUID, year: str, proposals: Sequence[Proposal]) -> list[Decision | None]:
     """What each proposal would make of its pupil, None where the passage says so already or somebody has said more. Reads only."""
     if not proposals or not _listens(work, town_id, year):
         return [None] * len(proposals)
@@ -41,7 +41,7 @@ def changed(work: Work, town_id: UUID, year: str, proposals: Sequence[Proposal])
     return found
 
 
-def propose(work: Work, actor: Actor, town_id: UUID, year: str, proposals: Sequence[Proposal], ledger: Ledger) -> None:
+def propose(work: UnitOfWork, actor: Actor, town_id: UUID, year: str, proposals: Sequence[Proposal], ledger: Ledger) -> None:
     """Note what a confirmed roster proposes, and bring the passage up to date with it.
 
     Without a passage one is begun, but only for a decision that differs from the usual one: it would be lost, for the file is not
@@ -69,7 +69,7 @@ def propose(work: Work, actor: Actor, town_id: UUID, year: str, proposals: Seque
         service.bring_up_to_date(work, rollover)
 
 
-def _listens(work: Work, town_id: UUID, year: str) -> bool:
+def _listens(work: UnitOfWork, town_id: UUID, year: str) -> bool:
     """Whether the passage that concerns the town now is the one out of this year, and not under way: while the former one is
     open, no other is begun behind it.
     """
@@ -77,7 +77,7 @@ def _listens(work: Work, town_id: UUID, year: str) -> bool:
     return service.year_now(work, town_id) == year and (found is None or found.state is RolloverState.DRAFT)
 
 
-def _lines(work: Work, rollover: Rollover | None, proposals: Sequence[Proposal]) -> dict[UUID, RolloverLine]:
+def _lines(work: UnitOfWork, rollover: Rollover | None, proposals: Sequence[Proposal]) -> dict[UUID, RolloverLine]:
     ids = [each.pupil_id for each in proposals if each.pupil_id]
     return YearRepository(work.session).lines_of(rollover.id, ids) if rollover else {}
 

@@ -37,7 +37,7 @@ class Placed(NamedTuple):
 
 def reach(actor: Actor, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
     """The lines that an actor may see: of pupils who are at one of the schools, or will be."""
-    return or_(actor.reach(RolloverLine, permission), actor.reach(_AFTER, permission))
+    return or_(actor.visibility_of(RolloverLine, permission), actor.visibility_of(_AFTER, permission))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class YearRepository:
         """A passage is seen by who sees a school of its town; its lines are narrowed further."""
         statement = select(Rollover).where(Rollover.id == rollover_id)
         if not actor.everywhere:
-            statement = statement.where(Rollover.town_id.in_(actor.towns(Permission.SEE)))
+            statement = statement.where(Rollover.town_id.in_(actor.list_permitted_towns(Permission.SEE)))
         return self.session.scalar(statement)
 
     def pupils(self, town_id: UUID) -> Sequence[Row[UUID, UUID, UUID | None, Level, PupilState, str | None, str | None]]:

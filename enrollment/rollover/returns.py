@@ -12,10 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from enrollment.rollover import service
 from enrollment.rollover.errors import CampaignNotOpen, CampaignOpen
@@ -39,14 +39,14 @@ class Progress:
 
 
 def plan(
-    work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, days: Sequence[tuple[UUID | None, date]]
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, days: Sequence[tuple[UUID | None, date]]
 ) -> ReturnCampaign:
     """Write the days of one school anew: of its classes or, without a class, of the whole. Raises `NotFound`, `CampaignNotOpen`."""
     rollover = service.get(work, actor, rollover_id)
     school = work.session.get(School, school_id)
     if school is None or school.town_id != rollover.town_id:
         raise NotFound(field="school_id")
-    actor.require(Permission.LEAD, school.town_id, school.id)
+    actor.require_permission(Permission.LEAD, school.town_id, school.id)
     campaign = _campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise CampaignNotOpen
@@ -54,7 +54,7 @@ def plan(
         held = work.session.get(SchoolClass, class_id) if class_id else None
         if class_id is not None and (held is None or held.school_id != school_id):
             raise NotFound(field="class_id")
-    audit.record(
+    audit.record_event(
         work, actor, "return.plan", "school", school_id, town_id=rollover.town_id, days=[day.isoformat() for _, day in days]
     )
     ReturnRepository(work.session).clear_days(campaign.id, [school_id])
@@ -66,14 +66,14 @@ def plan(
     return campaign
 
 
-def open_(work: Work, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
+def open_(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
     """Open the campaign, or bring the list of an open one up to date with who leaves. Raises `CampaignOpen` once it is over."""
     rollover = service.get(work, actor, rollover_id)
-    actor.require(Permission.GOVERN, rollover.town_id)
+    actor.require_permission(Permission.GOVERN, rollover.town_id)
     campaign = _campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise CampaignOpen
-    audit.record(work, actor, "return.open", "return_campaign", campaign.id, town_id=rollover.town_id)
+    audit.record_event(work, actor, "return.open", "return_campaign", campaign.id, town_id=rollover.town_id)
     if campaign.opened_at is None:
         campaign.opened_by, campaign.opened_at = actor.account_id, work.now
         work.session.flush()
@@ -81,28 +81,28 @@ def open_(work: Work, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
     return campaign
 
 
-def close(work: Work, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
+def close(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
     """End the campaign: from now on no act in bulk may wipe. Tablets still out stay on the list. Raises `CampaignNotOpen`."""
     rollover = service.get(work, actor, rollover_id)
-    actor.require(Permission.GOVERN, rollover.town_id)
+    actor.require_permission(Permission.GOVERN, rollover.town_id)
     campaign = _campaign(work, rollover_id, rollover.town_id)
     if campaign.opened_at is None or campaign.closed_at is not None:
         raise CampaignNotOpen
-    audit.record(work, actor, "return.close", "return_campaign", campaign.id, town_id=rollover.town_id)
+    audit.record_event(work, actor, "return.close", "return_campaign", campaign.id, town_id=rollover.town_id)
     campaign.closed_by, campaign.closed_at = actor.account_id, work.now
     return campaign
 
 
-def of(work: Work, actor: Actor, rollover_id: UUID) -> tuple[ReturnCampaign | None, Sequence[ReturnDay]]:
+def of(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> tuple[ReturnCampaign | None, Sequence[ReturnDay]]:
     """The campaign of a passage and its days, as far as somebody planned them. Raises `RolloverUnknown`."""
     rollover = service.get(work, actor, rollover_id)
     repository = ReturnRepository(work.session)
     campaign = repository.campaign(rollover.id)
     days = repository.days(campaign.id) if campaign else ()
-    return campaign, [day for day in days if actor.may(Permission.SEE, day.town_id, day.school_id)]
+    return campaign, [day for day in days if actor.has_permission(Permission.SEE, day.town_id, day.school_id)]
 
 
-def progress(work: Work, actor: Actor, rollover_id: UUID) -> list[Progress]:
+def progress(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Progress]:
     """What is back and what is still out, in the actor's schools: tags, no names. Empty before the campaign is opened."""
     rollover = service.get(work, actor, rollover_id)
     repository = ReturnRepository(work.session)
@@ -110,13 +110,13 @@ def progress(work: Work, actor: Actor, rollover_id: UUID) -> list[Progress]:
     return [Progress(*row) for row in repository.listed(actor, campaign.id)] if campaign else []
 
 
-def to_return(work: Work, actor: Actor, rollover_id: UUID) -> Sequence[Row[Tablet, UUID]]:
+def to_return(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Sequence[Row[Tablet, UUID]]:
     """The tablets that leavers hold at this moment, campaign or not: tags and schools, no names. Raises `RolloverUnknown`."""
     rollover = service.get(work, actor, rollover_id)
     return ReturnRepository(work.session).leavers(actor, rollover.id)
 
 
-def may_be_wiped_in_bulk(work: Work, town_id: UUID, tablet_ids: Collection[UUID]) -> set[UUID]:
+def may_be_wiped_in_bulk(work: UnitOfWork, town_id: UUID, tablet_ids: Collection[UUID]) -> set[UUID]:
     """Those of the tablets that an act in bulk may wipe (schools.md section 20): of an open campaign, and back. Others are
     wiped one by one or not at all.
     """
@@ -124,8 +124,8 @@ def may_be_wiped_in_bulk(work: Work, town_id: UUID, tablet_ids: Collection[UUID]
     return set(found) & set(tablet_ids)
 
 
-def _campaign(work: Work, rollover_id: UUID, town_id: UUID) -> ReturnCampaign:
-    audit.hold(work, town_id)
+def _campaign(work: UnitOfWork, rollover_id: UUID, town_id: UUID) -> ReturnCampaign:
+    locks.lock_town(work, town_id)
     found = ReturnRepository(work.session).campaign(rollover_id)
     if found is None:
         found = ReturnCampaign(town_id=town_id, rollover_id=rollover_id)

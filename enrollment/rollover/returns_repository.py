@@ -62,7 +62,7 @@ class ReturnRepository:
             .where(ReturnTablet.campaign_id == campaign_id)
             .order_by(ReturnTablet.school_id, Tablet.tag, Tablet.id)
         )
-        return self.session.execute(actor.narrow(statement, ReturnTablet)).all()
+        return self.session.execute(actor.restrict(statement, ReturnTablet)).all()
 
     def leavers(self, actor: Actor, rollover_id: UUID) -> Sequence[Row[Tablet, UUID]]:
         """The tablets that leavers still hold, by tag, each with the school where it is given back."""
@@ -73,7 +73,7 @@ class ReturnRepository:
             .where(RolloverLine.rollover_id == rollover_id, RolloverLine.decision == Decision.LEAVER)
             .order_by(Tablet.tag, Tablet.id)
         )
-        return self.session.execute(actor.narrow(statement, RolloverLine)).all()
+        return self.session.execute(actor.restrict(statement, RolloverLine)).all()
 
     def returned(self, town_id: UUID) -> Select[UUID]:
         """Statement: the tablets of open campaigns that are back."""

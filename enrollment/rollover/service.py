@@ -11,10 +11,10 @@ from datetime import date
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.files.cells import label_key
 from enrollment.people.models import AccessKind, Pupil
@@ -26,33 +26,33 @@ from enrollment.rollover.repository import Group, YearRepository, reach
 from enrollment.rollover.rules import SAID, after, decided, first_day, is_ulis, next_year, usual_freeze
 
 
-def preview(work: Work, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
+def preview(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
     """Make the draft of a town's passage, or bring it up to date with the roster. What a head ticked or a roster said stays.
 
     Raises `RolloverClosed`, `Forbidden`.
     """
-    actor.require(Permission.LEAD, town_id)
-    audit.hold(work, town_id)
+    actor.require_permission(Permission.LEAD, town_id)
+    locks.lock_town(work, town_id)
     rollover = draft(work, actor, town_id, from_year or year_now(work, town_id))
     _still_open(rollover)
-    audit.record(work, actor, "rollover.preview", "rollover", rollover.id, town_id=town_id)
+    audit.record_event(work, actor, "rollover.preview", "rollover", rollover.id, town_id=town_id)
     bring_up_to_date(work, rollover)
     return rollover
 
 
-def year_now(work: Work, town_id: UUID) -> str:
+def year_now(work: UnitOfWork, town_id: UUID) -> str:
     """The year whose end concerns a town now: that of an open passage, else the present one."""
     latest = YearRepository(work.session).latest(town_id)
     open_one = latest is not None and latest.state is not RolloverState.CLOSED
     return latest.from_year if latest is not None and open_one else school_year_of(today(work, town_id))
 
 
-def today(work: Work, town_id: UUID) -> date:
+def today(work: UnitOfWork, town_id: UUID) -> date:
     """The day in a town."""
     return work.now.astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
 
 
-def draft(work: Work, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
+def draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
     """The passage out of a year; made, empty, when there is none."""
     repository = YearRepository(work.session)
     rollover = repository.of_town(town_id, from_year)
@@ -67,7 +67,7 @@ def draft(work: Work, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
     return rollover
 
 
-def bring_up_to_date(work: Work, rollover: Rollover, *, only_missing: bool = False) -> None:
+def bring_up_to_date(work: UnitOfWork, rollover: Rollover, *, only_missing: bool = False) -> None:
     """Give every pupil a line, and let those that nobody decided follow the roster and what it proposed. `only_missing`: leave the lines there are."""
     repository = YearRepository(work.session)
     lines, successors = repository.lines(rollover.id), repository.successors(rollover.town_id)
@@ -94,13 +94,13 @@ def bring_up_to_date(work: Work, rollover: Rollover, *, only_missing: bool = Fal
     work.session.flush()
 
 
-def set_dates(work: Work, actor: Actor, rollover_id: UUID, freezes_on: date, starts_on: date) -> Rollover:
+def set_dates(work: UnitOfWork, actor: Actor, rollover_id: UUID, freezes_on: date, starts_on: date) -> Rollover:
     """Say from which day rosters take nobody away, and on which day pupils come back. Raises `Invalid`."""
     rollover = whole(work, actor, rollover_id)
     year = int(rollover.to_year[:4])
     if not date(year, 5, 1) <= freezes_on < starts_on <= date(year, 10, 31):
         raise Invalid(field="starts_on")
-    audit.record(
+    audit.record_event(
         work, actor, "rollover.dates", "rollover", rollover.id, town_id=rollover.town_id, freezes=freezes_on.isoformat(),
         starts=starts_on.isoformat(),
     )  # fmt: skip
@@ -108,7 +108,7 @@ def set_dates(work: Work, actor: Actor, rollover_id: UUID, freezes_on: date, sta
     return rollover
 
 
-def tick(work: Work, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID], decision: Decision) -> int:
+def tick(work: UnitOfWork, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID], decision: Decision) -> int:
     """Note what a head decided for some pupils of the school.
 
     Raises `RolloverUnknown`, `RolloverClosed`, `NotFound` for pupils out of reach, `AlreadyApplied`, `NotToBeSaid`.
@@ -117,7 +117,7 @@ def tick(work: Work, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID],
         raise NotToBeSaid(field="decision")
     rollover = held(work, actor, rollover_id)
     lines = _lines(work, actor, rollover, pupil_ids)
-    audit.record(
+    audit.record_event(
         work, actor, "rollover.tick", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
         pupils=[str(pupil_id) for pupil_id in pupil_ids],
     )  # fmt: skip
@@ -129,13 +129,17 @@ def tick(work: Work, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID],
 
 
 def make_class(
-    work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, label: str, pupil_ids: Sequence[UUID]
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, label: str, pupil_ids: Sequence[UUID]
 ) -> SchoolClass:
     """Make a class of next year, a new one even under an old name, and place pupils in it. Raises as `tick` does, `Invalid`."""
     rollover = held(work, actor, rollover_id)
     repository = YearRepository(work.session)
     school = work.session.get(School, school_id)
-    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.LEAD, school.town_id, school.id):
+    if (
+        school is None
+        or school.town_id != rollover.town_id
+        or not actor.has_permission(Permission.LEAD, school.town_id, school.id)
+    ):
         raise NotFound(field="school_id")
     key = label_key(label)
     if not key:
@@ -148,7 +152,7 @@ def make_class(
         )
         work.session.add(found)
         work.session.flush()
-    audit.record(
+    audit.record_event(
         work, actor, "rollover.class", "school_class", found.id, town_id=rollover.town_id,
         pupils=[str(each) for each in pupil_ids],
     )  # fmt: skip
@@ -157,16 +161,20 @@ def make_class(
     return found
 
 
-def say_done(work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, *, lists: bool = False) -> RolloverSchool:
+def say_done(work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, *, lists: bool = False) -> RolloverSchool:
     """A head has ticked everybody or, with `lists`, has seen that the lists of the new year are right: only then are they
     handed to Apple. Raises `NotFound`.
     """
     rollover = held(work, actor, rollover_id)
     school = work.session.get(School, school_id)
-    if school is None or school.town_id != rollover.town_id or not actor.may(Permission.LEAD, school.town_id, school.id):
+    if (
+        school is None
+        or school.town_id != rollover.town_id
+        or not actor.has_permission(Permission.LEAD, school.town_id, school.id)
+    ):
         raise NotFound(field="school_id")
     act = "rollover.listed" if lists else "rollover.ticked"
-    audit.record(work, actor, act, "school", school_id, town_id=rollover.town_id)
+    audit.record_event(work, actor, act, "school", school_id, town_id=rollover.town_id)
     row = work.session.get(RolloverSchool, (rollover.id, school_id))
     if row is None:
         row = RolloverSchool(rollover_id=rollover.id, school_id=school_id, town_id=rollover.town_id)
@@ -179,15 +187,15 @@ def say_done(work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, *, li
     return row
 
 
-def succeed(work: Work, actor: Actor, old_school_id: UUID, new_school_id: UUID) -> SchoolSuccession:
+def succeed(work: UnitOfWork, actor: Actor, old_school_id: UUID, new_school_id: UUID) -> SchoolSuccession:
     """Say that a school goes on as another: its pupils follow at the next passage. Raises `NotFound`, `Invalid`."""
     old, new = work.session.get(School, old_school_id), work.session.get(School, new_school_id)
     if old is None or new is None or old.town_id != new.town_id:
         raise NotFound(field="new_school_id")
-    actor.require(Permission.LEAD, old.town_id)
+    actor.require_permission(Permission.LEAD, old.town_id)
     if old.id == new.id or YearRepository(work.session).successors(old.town_id).get(new.id) == old.id:
         raise Invalid(field="new_school_id")
-    audit.record(work, actor, "school.succession", "school", old.id, town_id=old.town_id, new=str(new.id))
+    audit.record_event(work, actor, "school.succession", "school", old.id, town_id=old.town_id, new=str(new.id))
     row = work.session.get(SchoolSuccession, old.id)
     if row is None:
         row = SchoolSuccession(town_id=old.town_id, old_school_id=old.id, new_school_id=new.id)
@@ -197,7 +205,7 @@ def succeed(work: Work, actor: Actor, old_school_id: UUID, new_school_id: UUID) 
     return row
 
 
-def get(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def get(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """A passage of a town in which the actor sees a school. Raises `RolloverUnknown`."""
     rollover = YearRepository(work.session).visible(actor, rollover_id)
     if rollover is None:
@@ -205,20 +213,20 @@ def get(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
     return rollover
 
 
-def groups(work: Work, actor: Actor, rollover: Rollover) -> list[Group]:
+def groups(work: UnitOfWork, actor: Actor, rollover: Rollover) -> list[Group]:
     """The passage in numbers, as far as the actor sees it."""
     return YearRepository(work.session).groups(rollover.id, reach(actor))
 
 
 def of_class(
-    work: Work, actor: Actor, rollover_id: UUID, school_id: UUID, class_id: UUID | None
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, class_id: UUID | None
 ) -> list[tuple[RolloverLine, Pupil]]:
     """The pupils of a class that ends, by name, each with the lot. Reading it is audited. Raises `RolloverUnknown`, `NotFound`."""
     rollover = get(work, actor, rollover_id)
     rows = YearRepository(work.session).of_class(rollover.id, school_id, class_id, reach(actor, Permission.LEAD))
     if not rows:
         raise NotFound
-    audit.record(work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or ""))
+    audit.record_event(work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or ""))
     access.note(work, actor, [pupil for _, pupil in rows], AccessKind.CLASS_LIST)
     return sorted(((line, pupil) for line, pupil in rows), key=lambda row: _name_key(row[1]))
 
@@ -227,30 +235,31 @@ def _name_key(pupil: Pupil) -> tuple[str, str, str]:
     return label_key(pupil.usage_name or pupil.last_name), label_key(pupil.first_name), str(pupil.id)
 
 
-def held(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def held(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who may say what becomes of some pupils; other acts on it wait."""
     rollover = get(work, actor, rollover_id)
-    if not actor.may_somewhere(Permission.LEAD, rollover.town_id):
+    if not actor.has_permission_somewhere(Permission.LEAD, rollover.town_id):
         raise Forbidden(permission=Permission.LEAD.value)
-    audit.hold(work, rollover.town_id)
+    locks.lock_town(work, rollover.town_id)
     work.session.refresh(rollover)
     _still_open(rollover)
     return rollover
 
 
-def whole(work: Work, actor: Actor, rollover_id: UUID) -> Rollover:
+def whole(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """An open passage, for one who answers for the whole town."""
     rollover = get(work, actor, rollover_id)
-    actor.require(Permission.LEAD, rollover.town_id)
+    actor.require_permission(Permission.LEAD, rollover.town_id)
     return held(work, actor, rollover_id)
 
 
-def _lines(work: Work, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUID]) -> list[RolloverLine]:
+def _lines(work: UnitOfWork, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUID]) -> list[RolloverLine]:
     lines = YearRepository(work.session).lines_of(rollover.id, pupil_ids)
     for pupil_id in pupil_ids:
         line = lines.get(pupil_id)
         if line is None or not any(
-            actor.may(Permission.LEAD, rollover.town_id, school_id) for school_id in (line.school_id, line.school_after)
+            actor.has_permission(Permission.LEAD, rollover.town_id, school_id)
+            for school_id in (line.school_id, line.school_after)
         ):
             raise NotFound(field="pupil_ids")
         if line.applied_at is not None:
@@ -265,7 +274,7 @@ def _still_open(rollover: Rollover) -> None:
         raise RolloverClosed
 
 
-def of_year(work: Work, actor: Actor, town_id: UUID) -> Rollover | None:
+def of_year(work: UnitOfWork, actor: Actor, town_id: UUID) -> Rollover | None:
     """The passage that concerns a town now, if it was begun and the actor sees a school there."""
     found = YearRepository(work.session).latest(town_id)
     return found if found is not None and YearRepository(work.session).visible(actor, found.id) else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.errors import OnHold, SamePerson, TooEarly
@@ -18,7 +18,7 @@ from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import WRITE_OFF_DAYS
 
 
-def ask(work: Work, actor: Actor, tablet: Tablet, act: PairAct, reason: str) -> PairRequest:
+def ask(work: UnitOfWork, actor: Actor, tablet: Tablet, act: PairAct, reason: str) -> PairRequest:
     """Ask for an act; a second click finds the request that waits."""
     waiting = TabletRepository(work.session).open_pair_request(tablet.id, act)
     if waiting is not None:
@@ -28,11 +28,13 @@ def ask(work: Work, actor: Actor, tablet: Tablet, act: PairAct, reason: str) -> 
     )
     work.session.add(request)
     work.session.flush()
-    audit.record(work, actor, f"pair.{act.value}.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
+    audit.record_event(
+        work, actor, f"pair.{act.value}.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
+    )
     return request
 
 
-def approve(work: Work, actor: Actor, request_id: UUID, *, decision: str | None = None) -> PairRequest:
+def approve(work: UnitOfWork, actor: Actor, request_id: UUID, *, decision: str | None = None) -> PairRequest:
     """Carry out what another person asked for. `decision`: why a loss is written off before its time.
 
     Raises `SamePerson`, `TooEarly`, `OnHold`, `WrongState`, `NotFound`.
@@ -40,15 +42,15 @@ def approve(work: Work, actor: Actor, request_id: UUID, *, decision: str | None 
     request = TabletRepository(work.session).pair_request(actor, request_id)
     if request is None:
         raise NotFound
-    actor.require(Permission.GOVERN, request.town_id)
+    actor.require_permission(Permission.GOVERN, request.town_id)
     if request.asked_by == actor.account_id:
         raise SamePerson
-    audit.hold(work, request.town_id)
+    locks.lock_town(work, request.town_id)
     work.session.refresh(request)
     if request.approved_at is not None:
         return request
     tablet = work.session.get_one(Tablet, request.tablet_id)
-    audit.record(
+    audit.record_event(
         work, actor, f"pair.{request.act.value}.approve", "tablet", tablet.id, town_id=tablet.town_id,
         request_id=str(request.id), decision=decision,
     )  # fmt: skip
@@ -57,14 +59,14 @@ def approve(work: Work, actor: Actor, request_id: UUID, *, decision: str | None 
     return request
 
 
-def _carry_out(work: Work, actor: Actor, tablet: Tablet, request: PairRequest, decision: str | None) -> None:
+def _carry_out(work: UnitOfWork, actor: Actor, tablet: Tablet, request: PairRequest, decision: str | None) -> None:
     if request.act is PairAct.WRITE_OFF:
         _write_off(work, actor, tablet, decision)
     else:
         tablet.evidence_hold = request.act is PairAct.HOLD
 
 
-def _write_off(work: Work, actor: Actor, tablet: Tablet, decision: str | None) -> None:
+def _write_off(work: UnitOfWork, actor: Actor, tablet: Tablet, decision: str | None) -> None:
     """Its certificates are worth nothing any more. The serial number stays on watch: one that turns up lands in quarantine."""
     repository = TabletRepository(work.session)
     incident = repository.open_incident(tablet.id)

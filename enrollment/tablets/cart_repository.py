@@ -19,13 +19,13 @@ class CartRepository:
         self.session = session
 
     def visible(self, actor: Actor, cart_id: UUID) -> Cart | None:
-        return self.session.scalar(actor.narrow(select(Cart).where(Cart.id == cart_id), Cart))
+        return self.session.scalar(actor.restrict(select(Cart).where(Cart.id == cart_id), Cart))
 
     def listed(self, actor: Actor, town_id: UUID, school_id: UUID | None) -> Sequence[Cart]:
         statement = select(Cart).where(Cart.town_id == town_id)
         if school_id is not None:
             statement = statement.where(Cart.school_id == school_id)
-        return self.session.scalars(actor.narrow(statement, Cart).order_by(Cart.label, Cart.id).limit(500)).all()
+        return self.session.scalars(actor.restrict(statement, Cart).order_by(Cart.label, Cart.id).limit(500)).all()
 
     def slots(self, cart_id: UUID) -> Sequence[Row[CartSlot, Tablet | None]]:
         return self.session.execute(

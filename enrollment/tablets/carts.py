@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School
 from enrollment.tablets import custody, lookup, service
 from enrollment.tablets.cart_repository import CartRepository
@@ -34,33 +34,33 @@ class Filled:
     tablet: Tablet | None
 
 
-def make(work: Work, actor: Actor, school_id: UUID, label: str, slots: int) -> Cart:
+def make(work: UnitOfWork, actor: Actor, school_id: UUID, label: str, slots: int) -> Cart:
     """Enter a cart with numbered slots, all empty. Raises `NotFound`, `Forbidden`."""
     school = work.session.get(School, school_id)
-    if school is None or not actor.may(Permission.SEE, school.town_id, school.id):
+    if school is None or not actor.has_permission(Permission.SEE, school.town_id, school.id):
         raise NotFound(field="school_id")
-    actor.require(Permission.HANDLE, school.town_id, school.id)
+    actor.require_permission(Permission.HANDLE, school.town_id, school.id)
     cart = Cart(town_id=school.town_id, school_id=school.id, label=label)
     work.session.add(cart)
     work.session.flush()
-    audit.record(work, actor, "cart.make", "cart", cart.id, town_id=cart.town_id, slots=slots)
+    audit.record_event(work, actor, "cart.make", "cart", cart.id, town_id=cart.town_id, slots=slots)
     work.session.add_all(CartSlot(town_id=cart.town_id, cart_id=cart.id, number=number) for number in range(1, slots + 1))
     work.session.flush()
     return cart
 
 
-def listed(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None) -> Sequence[Cart]:
+def listed(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> Sequence[Cart]:
     """The carts in the actor's reach."""
     return CartRepository(work.session).listed(actor, town_id, school_id)
 
 
-def contents(work: Work, actor: Actor, cart_id: UUID) -> tuple[Cart, list[Filled]]:
+def contents(work: UnitOfWork, actor: Actor, cart_id: UUID) -> tuple[Cart, list[Filled]]:
     """A cart and its slots in order, in two queries. Raises `CartNotFound`."""
     cart = _visible(work, actor, cart_id)
     return cart, [Filled(slot, tablet) for slot, tablet in CartRepository(work.session).slots(cart.id)]
 
 
-def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tablet:
+def put(work: UnitOfWork, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tablet:
     """Put the scanned tablet into a slot; what was there goes back to stock, and the tablet leaves the slot it was in.
 
     Raises `CartNotFound`, `UnknownScan`, `NotFree`, `NotWiped`, `PupilHasTablet`, `OnHold`.
@@ -78,7 +78,7 @@ def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tabl
         raise NotFree(state=tablet.state.value)
     custody.check_wiped(work, tablet, None)
     former = repository.get(slot.tablet_id) if slot.tablet_id else None
-    audit.record(
+    audit.record_event(
         work, actor, "cart.put", "tablet", tablet.id, town_id=tablet.town_id, cart_id=str(cart_id), number=number,
         former=str(former.id) if former else None,
     )  # fmt: skip
@@ -89,34 +89,34 @@ def put(work: Work, actor: Actor, cart_id: UUID, number: int, scan: str) -> Tabl
     slot.tablet_id, tablet.school_id, tablet.class_id = tablet.id, work.session.get_one(Cart, cart_id).school_id, None
     service.bring_to(work, actor, tablet, S.ASSIGNED, "put into a cart")
     work.session.flush()
-    work.later(Topic.DECIDE, tablet.id)
+    work.enqueue_job(Topic.DECIDE, tablet.id)
     return tablet
 
 
-def take(work: Work, actor: Actor, cart_id: UUID, number: int) -> Tablet | None:
+def take(work: UnitOfWork, actor: Actor, cart_id: UUID, number: int) -> Tablet | None:
     """Empty a slot; the tablet goes to stock unless something holds it where it is. Raises `CartNotFound`."""
     slot = _slot(work, actor, cart_id, number)
     tablet = TabletRepository(work.session).get(slot.tablet_id) if slot.tablet_id else None
     if tablet is None:
         return None
-    audit.record(work, actor, "cart.take", "tablet", tablet.id, town_id=tablet.town_id, cart_id=str(cart_id), number=number)
+    audit.record_event(work, actor, "cart.take", "tablet", tablet.id, town_id=tablet.town_id, cart_id=str(cart_id), number=number)
     _free(work, actor, slot, tablet)
     work.session.flush()
     return tablet
 
 
-def _free(work: Work, actor: Actor, slot: CartSlot, tablet: Tablet) -> None:
+def _free(work: UnitOfWork, actor: Actor, slot: CartSlot, tablet: Tablet) -> None:
     slot.tablet_id = None
     work.session.flush()
     if tablet.state not in UNPLACED and not tablet.evidence_hold:
         service.bring_to(work, actor, tablet, S.STOCK, "taken out of a cart")
-    work.later(Topic.DECIDE, tablet.id)
+    work.enqueue_job(Topic.DECIDE, tablet.id)
 
 
-def _slot(work: Work, actor: Actor, cart_id: UUID, number: int) -> CartSlot:
+def _slot(work: UnitOfWork, actor: Actor, cart_id: UUID, number: int) -> CartSlot:
     cart = _visible(work, actor, cart_id)
-    actor.require(Permission.HANDLE, cart.town_id, cart.school_id)
-    audit.hold(work, cart.town_id)
+    actor.require_permission(Permission.HANDLE, cart.town_id, cart.school_id)
+    locks.lock_town(work, cart.town_id)
     slot = CartRepository(work.session).slot(cart.id, number)
     if slot is None:
         raise CartNotFound(field="number")
@@ -124,7 +124,7 @@ def _slot(work: Work, actor: Actor, cart_id: UUID, number: int) -> CartSlot:
     return slot
 
 
-def _visible(work: Work, actor: Actor, cart_id: UUID) -> Cart:
+def _visible(work: UnitOfWork, actor: Actor, cart_id: UUID) -> Cart:
     cart = CartRepository(work.session).visible(actor, cart_id)
     if cart is None:
         raise CartNotFound

@@ -14,7 +14,7 @@ from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
@@ -43,7 +43,7 @@ class Handing:
     stays: bool = False
 
 
-def assign(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Loan:
+def assign(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Loan:
     """Draft the loan: the tablet is the pupil's, and gets the level's apps, but is not in their hands yet.
 
     Raises `NotFree`, `PupilHasTablet`, `OnHold`, `NotWiped`, `NotFound`.
@@ -63,7 +63,7 @@ def assign(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Loan:
     return loan
 
 
-def check_wiped(work: Work, tablet: Tablet, pupil_id: UUID | None) -> None:
+def check_wiped(work: UnitOfWork, tablet: Tablet, pupil_id: UUID | None) -> None:
     """No child is given what another one made (PRIV-20): only the one who had the tablet last may have it back as it is.
 
     Raises `NotWiped`.
@@ -72,27 +72,27 @@ def check_wiped(work: Work, tablet: Tablet, pupil_id: UUID | None) -> None:
         raise NotWiped
 
 
-def _pupil(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Pupil:
+def _pupil(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Pupil:
     pupil = work.session.get(Pupil, pupil_id)
     if pupil is None or pupil.town_id != tablet.town_id or pupil.state is PupilState.ERASED:
         raise NotFound(field="pupil_id")
-    actor.require(Permission.HANDLE, pupil.town_id, pupil.school_id)
+    actor.require_permission(Permission.HANDLE, pupil.town_id, pupil.school_id)
     return pupil
 
 
-def agree(work: Work, actor: Actor, tablet: Tablet, agreement: Agreement, signed_by: str | None, on: date | None) -> Loan:
+def agree(work: UnitOfWork, actor: Actor, tablet: Tablet, agreement: Agreement, signed_by: str | None, on: date | None) -> Loan:
     """Note the family's answer to the loan agreement. Refused: the tablet stays at school. Raises `NoLoan`, `Invalid`."""
     loan = _loan(work, tablet)
     if agreement is Agreement.SIGNED and not (signed_by and on):
         raise Invalid(field="signed_by")
-    audit.record(work, actor, "loan.agreement", "tablet", tablet.id, town_id=tablet.town_id, answer=agreement.value)
+    audit.record_event(work, actor, "loan.agreement", "tablet", tablet.id, town_id=tablet.town_id, answer=agreement.value)
     loan.agreement, loan.signed_by, loan.agreed_on = agreement, signed_by, on
     if agreement is Agreement.REFUSED:
         work.session.get_one(Pupil, loan.pupil_id).take_home = False
     return loan
 
 
-def hand_over(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Handing) -> Loan:
+def hand_over(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Handing) -> Loan:
     """Put the tablet into the pupil's hands. Without a signed agreement only where the tablet stays at school.
 
     Raises `AgreementMissing`, and what `assign` raises. Handed over already: nothing changes.
@@ -115,7 +115,7 @@ def hand_over(work: Work, actor: Actor, tablet: Tablet, pupil_id: UUID, said: Ha
     return loan
 
 
-def take_back(work: Work, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]) -> Loan:
+def take_back(work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]) -> Loan:
     """The pupil gives the tablet back: checklist, end of the loan, quarantine until it is wiped. What of the accessories
     did not come back is noted as lost. Raises `NoLoan`, `OnHold`, `WrongState`.
     """
@@ -134,18 +134,18 @@ def take_back(work: Work, actor: Actor, tablet: Tablet, condition: Condition, ba
     return loan
 
 
-def lose_accessory(work: Work, actor: Actor, tablet: Tablet, kind: AccessoryKind) -> Loan:
+def lose_accessory(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: AccessoryKind) -> Loan:
     """An accessory is lost; the tablet is not. Raises `NoLoan`, `NotFound`."""
     loan = _loan(work, tablet)
     line = next((line for line in TabletRepository(work.session).accessories(loan.id) if line.kind is kind), None)
     if line is None:
         raise NotFound(field="kind")
-    audit.record(work, actor, "loan.accessory_lost", "tablet", tablet.id, town_id=tablet.town_id, kind=kind.value)
+    audit.record_event(work, actor, "loan.accessory_lost", "tablet", tablet.id, town_id=tablet.town_id, kind=kind.value)
     line.lost_at = line.lost_at or work.now
     return loan
 
 
-def swap(work: Work, actor: Actor, first: Tablet, second: Tablet, *, to_confirm: bool) -> tuple[Loan, Loan]:
+def swap(work: UnitOfWork, actor: Actor, first: Tablet, second: Tablet, *, to_confirm: bool) -> tuple[Loan, Loan]:
     """Two children have exchanged their tablets, and keep them: the loans follow, the accessories stay with the children.
 
     Licences belong to tablets and do not move. One event for the pair. Raises `NoLoan`, `NotFree`, `OnHold`, `Invalid`.
@@ -158,7 +158,7 @@ def swap(work: Work, actor: Actor, first: Tablet, second: Tablet, *, to_confirm:
         if tablet.state not in IN_HAND | {S.ASSIGNED}:
             raise NotFree(state=tablet.state.value)
     one, other = _loan(work, first), _loan(work, second)
-    audit.record(
+    audit.record_event(
         work,
         actor,
         "loan.swap",
@@ -174,11 +174,11 @@ def swap(work: Work, actor: Actor, first: Tablet, second: Tablet, *, to_confirm:
     first.school_id, second.school_id = second.school_id, first.school_id
     first.state, second.state = second.state, first.state
     work.session.flush()
-    work.later(Topic.DECIDE, first.id, second.id)
+    work.enqueue_job(Topic.DECIDE, first.id, second.id)
     return made
 
 
-def _again(work: Work, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) -> Loan:
+def _again(work: UnitOfWork, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) -> Loan:
     """The same loan, of another tablet: agreement and accessories stay with the child."""
     made = Loan(
         town_id=loan.town_id, tablet_id=tablet.id, pupil_id=loan.pupil_id, opened_at=work.now, agreement=loan.agreement,
@@ -191,38 +191,38 @@ def _again(work: Work, loan: Loan, tablet: Tablet, *, to_confirm: bool = False) 
     return made
 
 
-def transfer(work: Work, actor: Actor, loan: Loan, tablet: Tablet) -> Loan:
+def transfer(work: UnitOfWork, actor: Actor, loan: Loan, tablet: Tablet) -> Loan:
     """Let a pupil's loan go on with another tablet: the pupil keeps one. Raises nothing; the caller has checked both."""
     pupil, former_id = work.session.get_one(Pupil, loan.pupil_id), loan.tablet_id
-    audit.record(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former_id))
+    audit.record_event(work, actor, "loan.transfer", "tablet", tablet.id, town_id=tablet.town_id, former=str(former_id))
     loan.closed_at = work.now
     work.session.flush()
     made = _again(work, loan, tablet)
     tablet.school_id, tablet.class_id = pupil.school_id, None
     TabletRepository(work.session).leave_slot(tablet.id)
     work.session.flush()
-    work.later(Topic.DECIDE, former_id, tablet.id)
+    work.enqueue_job(Topic.DECIDE, former_id, tablet.id)
     return made
 
 
-def confirm_swap(work: Work, actor: Actor, tablet: Tablet) -> Loan:
+def confirm_swap(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Loan:
     """A technician has seen who holds what. Raises `NoLoan`."""
     loan = _loan(work, tablet)
     if loan.to_confirm:
-        audit.record(work, actor, "loan.confirm", "tablet", tablet.id, town_id=tablet.town_id)
+        audit.record_event(work, actor, "loan.confirm", "tablet", tablet.id, town_id=tablet.town_id)
         loan.to_confirm = False
     return loan
 
 
-def close(work: Work, actor: Actor, loan: Loan, why: str) -> None:
+def close(work: UnitOfWork, actor: Actor, loan: Loan, why: str) -> None:
     """End a loan; the tablet's policy is decided again, its licences with it."""
-    audit.record(work, actor, "loan.close", "tablet", loan.tablet_id, town_id=loan.town_id, why=why)
+    audit.record_event(work, actor, "loan.close", "tablet", loan.tablet_id, town_id=loan.town_id, why=why)
     loan.closed_at = work.now
     work.session.flush()
-    work.later(Topic.DECIDE, loan.tablet_id)
+    work.enqueue_job(Topic.DECIDE, loan.tablet_id)
 
 
-def _loan(work: Work, tablet: Tablet) -> Loan:
+def _loan(work: UnitOfWork, tablet: Tablet) -> Loan:
     loan = TabletRepository(work.session).open_loan_of_tablet(tablet.id)
     if loan is None:
         raise NoLoan

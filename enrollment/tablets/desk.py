@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
@@ -29,7 +29,7 @@ Answer = dict[str, Any]
 CAMPAIGN = timedelta(days=60)
 
 
-def bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None) -> Answer:
+def bench(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None) -> Answer:
     """One scan at the bench. Raises what `preparing.bench` raises."""
 
     def act() -> Answer:
@@ -37,11 +37,13 @@ def bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, serial: str
         again = known is not None and known.state is TabletState.PREPARED
         return {"act": "bench", "again": again, **_told(inventory.bench(work, actor, town_id, serial, tag))}
 
-    actor.require(Permission.HANDLE, town_id)
+    actor.require_permission(Permission.HANDLE, town_id)
     return once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, act)
 
 
-def hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, pupil_id: UUID, said: Handing) -> Answer:
+def hand_over(
+    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, pupil_id: UUID, said: Handing
+) -> Answer:
     """One child at the table. Raises what `custody.hand_over` raises."""
 
     def act() -> Answer:
@@ -57,7 +59,7 @@ def hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: s
     return once(work, actor, town_id, request_id, asked, act)
 
 
-def swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, first: str, second: str) -> Answer:
+def swap(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, first: str, second: str) -> Answer:
     """Two scans: two children keep what they hold. Raises what `custody.swap` raises."""
 
     def act() -> Answer:
@@ -69,7 +71,7 @@ def swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, first: str, 
 
 
 def take_back(
-    work: Work, actor: Actor, tablet_id: UUID, request_id: UUID, condition: Condition, back: Collection[AccessoryKind]
+    work: UnitOfWork, actor: Actor, tablet_id: UUID, request_id: UUID, condition: Condition, back: Collection[AccessoryKind]
 ) -> Answer:
     """A return. Raises what `custody.take_back` raises."""
     tablet = service.get(work, actor, tablet_id)
@@ -82,7 +84,13 @@ def take_back(
 
 
 def take_back_scanned(
-    work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, condition: Condition, back: Collection[AccessoryKind]
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    request_id: UUID,
+    scan: str,
+    condition: Condition,
+    back: Collection[AccessoryKind],
 ) -> Answer:
     """A return at the table: one scan, and what came back with it. Raises what `custody.take_back` raises."""
 
@@ -93,14 +101,16 @@ def take_back_scanned(
     return once(work, actor, town_id, request_id, asked, act)
 
 
-def _back(work: Work, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]) -> Answer:
+def _back(work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]) -> Answer:
     loan = custody.take_back(work, actor, tablet, condition, back)
     lines = TabletRepository(work.session).accessories(loan.id)
     lost = [line.kind.value for line in lines if line.lost_at == work.now]
     return {"act": "return", **_told(tablet), "pupil_id": str(loan.pupil_id), "lost": lost}
 
 
-def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, told: Account, loaner: str | None) -> Answer:
+def break_(
+    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, told: Account, loaner: str | None
+) -> Answer:
     """A broken tablet comes to the table; with `loaner`, another is put into the child's hands at once.
 
     Raises what `incidents.break_` and `incidents.lend_loaner` raise; then neither has happened.
@@ -120,7 +130,7 @@ def break_(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str,
     return once(work, actor, town_id, request_id, asked, act)
 
 
-def store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> Answer:
+def store(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> Answer:
     """A tablet that nobody holds is put away by one scan. Raises what `preparing.move` raises."""
 
     def act() -> Answer:
@@ -132,7 +142,7 @@ def store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, scan: str, 
     return once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, act)
 
 
-def done_today(work: Work, actor: Actor, town: Town) -> list[tuple[datetime, Answer]]:
+def done_today(work: UnitOfWork, actor: Actor, town: Town) -> list[tuple[datetime, Answer]]:
     """What this person has done at the desk since midnight in the town, newest first."""
     zone = ZoneInfo(town.time_zone)
     midnight = work.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -140,12 +150,14 @@ def done_today(work: Work, actor: Actor, town: Town) -> list[tuple[datetime, Ans
     return [(row.at, row.answer) for row in rows if "act" in row.answer]
 
 
-def classes(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
+def classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
     """The classes with pupils where this person hands over: how many pupils, how many of them hold a tablet."""
     return TabletRepository(work.session).classes_at_the_desk(actor, town_id)
 
 
-def table_of(work: Work, actor: Actor, class_id: UUID) -> tuple[SchoolClass, list[tuple[Pupil, Loan | None, Tablet | None]]]:
+def table_of(
+    work: UnitOfWork, actor: Actor, class_id: UUID
+) -> tuple[SchoolClass, list[tuple[Pupil, Loan | None, Tablet | None]]]:
     """The class at the table: each pupil with loan and tablet, by name. The reading is noted. Raises `NotFound`, `Forbidden`."""
     school_class = class_of(work, actor, class_id)
     rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).table_of(class_id)]
@@ -153,7 +165,7 @@ def table_of(work: Work, actor: Actor, class_id: UUID) -> tuple[SchoolClass, lis
     return school_class, sorted(rows, key=lambda row: by_name(row[0]))
 
 
-def given_back(work: Work, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tablet, datetime]]:
+def given_back(work: UnitOfWork, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tablet, datetime]]:
     """Which pupils of a class have given a tablet back in the last months, and when: the other half of a return campaign.
 
     Raises `NotFound`, `Forbidden`.
@@ -168,16 +180,16 @@ def by_name(pupil: Pupil) -> tuple[str, str, str]:
     return naming.look(pupil.first_name), naming.look(naming.last_name(pupil)), str(pupil.id)
 
 
-def class_of(work: Work, actor: Actor, class_id: UUID) -> SchoolClass:
+def class_of(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
     """The class, for one who handles tablets there. Raises `NotFound` (also out of reach), `Forbidden`."""
     school_class = work.session.get(SchoolClass, class_id)
-    if school_class is None or not actor.may(Permission.SEE, school_class.town_id, school_class.school_id):
+    if school_class is None or not actor.has_permission(Permission.SEE, school_class.town_id, school_class.school_id):
         raise NotFound
-    actor.require(Permission.HANDLE, school_class.town_id, school_class.school_id)
+    actor.require_permission(Permission.HANDLE, school_class.town_id, school_class.school_id)
     return school_class
 
 
-def history(work: Work, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
+def history(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
     """The loans and incidents of a tablet, newest first. Raises `TabletNotFound`."""
     tablet = service.get(work, actor, tablet_id)
     repository = TabletRepository(work.session)
@@ -185,7 +197,14 @@ def history(work: Work, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], 
 
 
 def incidents_of(
-    work: Work, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    kind: IncidentKind | None,
+    *,
+    is_open: bool | None,
+    after: UUID | None,
+    limit: int,
 ) -> Sequence[Incident]:
     """Incidents of a town that the actor may see, newest first; none for a stranger, who learns nothing of the town."""
     return TabletRepository(work.session).listed_incidents(actor, town_id, kind, is_open=is_open, after=after, limit=limit)

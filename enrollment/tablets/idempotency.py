@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
+from cartable import locks
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.errors import RequestReused
 from enrollment.tablets.models import DoneOnce
 from enrollment.tablets.repository import TabletRepository
@@ -22,12 +22,12 @@ NOBODY = UUID(int=0)
 Answer = dict[str, Any]
 
 
-def once(work: Work, actor: Actor, town_id: UUID, request_id: UUID, asked: Answer, act: Callable[[], Answer]) -> Answer:
+def once(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, asked: Answer, act: Callable[[], Answer]) -> Answer:
     """Carry out `act` unless this person's request was carried out before: then give its answer again.
 
     Raises `RequestReused` when the id came with something else. A refusal is not kept: it may be asked again.
     """
-    audit.hold(work, town_id)
+    locks.lock_town(work, town_id)
     repository = TabletRepository(work.session)
     account = actor.account_id or NOBODY
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
@@ -44,6 +44,6 @@ def once(work: Work, actor: Actor, town_id: UUID, request_id: UUID, asked: Answe
     return answer
 
 
-def purge(work: Work) -> None:
+def purge(work: UnitOfWork) -> None:
     """Nobody repeats a request after a week."""
     TabletRepository(work.session).forget_done(work.now - KEEP)

@@ -7,7 +7,7 @@ from datetime import date
 
 from cartable import audit
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import custody, service
 from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
 from enrollment.tablets.models import Cause, Incident, IncidentKind, Loan, Reporter, Tablet
@@ -32,7 +32,7 @@ class Account:
     happened_on: date | None = None
 
 
-def open_incident(work: Work, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account) -> Incident:
+def open_incident(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account) -> Incident:
     """Open the incident of a tablet; the one that is open already is told again, not doubled."""
     repository = TabletRepository(work.session)
     incident = repository.open_incident(tablet.id)
@@ -57,19 +57,19 @@ def open_incident(work: Work, actor: Actor, tablet: Tablet, kind: IncidentKind, 
     )
     work.session.add(incident)
     work.session.flush()
-    audit.record(
+    audit.record_event(
         work, actor, "incident.open", "tablet", tablet.id, town_id=tablet.town_id, kind=kind.value, incident_id=str(incident.id)
     )
     return incident
 
 
-def break_(work: Work, actor: Actor, tablet: Tablet, account: Account) -> Incident:
+def break_(work: UnitOfWork, actor: Actor, tablet: Tablet, account: Account) -> Incident:
     """A tablet is broken. The loan stays open: it is still the pupil's. Raises `WrongState`."""
     service.change_state(work, actor, tablet, S.BROKEN, "reported broken")
     return open_incident(work, actor, tablet, IncidentKind.BREAKAGE, account)
 
 
-def lend_loaner(work: Work, actor: Actor, broken: Tablet, loaner: Tablet) -> Incident:
+def lend_loaner(work: UnitOfWork, actor: Actor, broken: Tablet, loaner: Tablet) -> Incident:
     """The pupil goes on with a loaner, with the same rules and apps; the accessories stay with them.
 
     Raises `NoIncident`, `NoLoan`, `NotFree`, `NotWiped`, `OnHold`.
@@ -92,7 +92,7 @@ def lend_loaner(work: Work, actor: Actor, broken: Tablet, loaner: Tablet) -> Inc
     return incident
 
 
-def send_to_repair(work: Work, actor: Actor, tablet: Tablet, why: str) -> Tablet:
+def send_to_repair(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
     """The repair service has picked it up. Raises `OnHold`, `WrongState`."""
     if tablet.evidence_hold:
         raise OnHold
@@ -100,13 +100,13 @@ def send_to_repair(work: Work, actor: Actor, tablet: Tablet, why: str) -> Tablet
     return tablet
 
 
-def repaired(work: Work, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
+def repaired(work: UnitOfWork, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
     """It has come back and passed the tests. Raises `WrongState`."""
     service.change_state(work, actor, tablet, S.REPAIRED, tests)
     return tablet
 
 
-def settle(work: Work, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
+def settle(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
     """End a breakage: the pupil gets the own tablet back and the loaner is free, or keeps the loaner for good.
 
     Either may have gone on to another child meanwhile, who keeps it.
@@ -138,14 +138,14 @@ def settle(work: Work, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> In
     return incident
 
 
-def _loan_of_loaner(work: Work, incident: Incident) -> Loan | None:
+def _loan_of_loaner(work: UnitOfWork, incident: Incident) -> Loan | None:
     """The loan by which the child of a breakage still has the loaner; None when it was given back, or is another child's."""
     lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
     loan = TabletRepository(work.session).open_loan_of_tablet(incident.loaner_id) if incident.loaner_id else None
     return loan if lent is not None and loan is not None and loan.pupil_id == lent.pupil_id else None
 
 
-def stolen(work: Work, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
+def stolen(work: UnitOfWork, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
     """The police report was made: its number and date are kept, nothing of what it says. Raises `WrongState`."""
     incident = open_incident(work, actor, tablet, IncidentKind.THEFT, Account(""))
     service.change_state(work, actor, tablet, S.STOLEN, "police report receipt given")
@@ -153,16 +153,16 @@ def stolen(work: Work, actor: Actor, tablet: Tablet, receipt_number: str, receip
     return incident
 
 
-def end(work: Work, actor: Actor, incident: Incident) -> None:
+def end(work: UnitOfWork, actor: Actor, incident: Incident) -> None:
     """Close an incident, once."""
     if incident.closed_at is None:
-        audit.record(
+        audit.record_event(
             work, actor, "incident.close", "tablet", incident.tablet_id, town_id=incident.town_id, incident_id=str(incident.id)
         )
         incident.closed_at = work.now
 
 
-def _open(work: Work, tablet: Tablet, kind: IncidentKind) -> Incident:
+def _open(work: UnitOfWork, tablet: Tablet, kind: IncidentKind) -> Incident:
     incident = TabletRepository(work.session).open_incident(tablet.id)
     if incident is None or incident.kind is not kind:
         raise NoIncident

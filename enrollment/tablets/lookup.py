@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
     OtherTown,
@@ -17,19 +17,19 @@ from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import read_scan
 
 
-def held(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
+def held(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:
     """The tablet as it is now, for one who handles tablets there; other acts on the town's tablets wait."""
     tablet = service.get(work, actor, tablet_id)
-    actor.require(Permission.HANDLE, tablet.town_id, tablet.school_id)
+    actor.require_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
     return service.hold(work, tablet)
 
 
-def scanned(work: Work, actor: Actor, town_id: UUID, text: str) -> Tablet:
+def scanned(work: UnitOfWork, actor: Actor, town_id: UUID, text: str) -> Tablet:
     """The tablet whose label or back was scanned. Raises `UnknownScan`, `OtherTown`."""
     return held(work, actor, found(work, actor, town_id, text, UnknownScan(field="scan")).id)
 
 
-def found(work: Work, actor: Actor, town_id: UUID, text: str, unknown: Refusal) -> Tablet:
+def found(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, unknown: DomainError) -> Tablet:
     """The tablet of a scan. Raises `unknown` when there is none, `OtherTown` when it is another town's within reach."""
     repository = TabletRepository(work.session)
     wanted = read_scan(text)

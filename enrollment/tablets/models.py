@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -61,7 +61,7 @@ class Tablet(TownOwned, Base):
     build_version: Mapped[str | None] = mapped_column(String(24))
     supervised: Mapped[bool | None]
     battery_level: Mapped[float | None]
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
     #: A child has used it since it was last erased: no other child is given it before that.
     to_wipe: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -129,12 +129,12 @@ class Loan(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id"))
-    opened_at: Mapped[datetime] = mapped_column(Utc)
-    closed_at: Mapped[datetime | None] = mapped_column(Utc)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     agreement: Mapped[Agreement] = mapped_column(EnumText(Agreement), default=Agreement.WANTED, server_default="wanted")
     agreed_on: Mapped[date | None]
     signed_by: Mapped[str | None] = mapped_column(SealedText("loan.signed_by"))
-    handed_over_at: Mapped[datetime | None] = mapped_column(Utc)
+    handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     condition_out: Mapped[Condition | None] = mapped_column(EnumText(Condition))
     condition_in: Mapped[Condition | None] = mapped_column(EnumText(Condition))
     to_confirm: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -160,9 +160,9 @@ class LoanAccessory(TownOwned, Base):
 
     loan_id: Mapped[UUID] = mapped_column(ForeignKey("loan.id", ondelete="CASCADE"), primary_key=True)
     kind: Mapped[AccessoryKind] = mapped_column(EnumText(AccessoryKind), primary_key=True)
-    given_at: Mapped[datetime] = mapped_column(Utc)
-    returned_at: Mapped[datetime | None] = mapped_column(Utc)
-    lost_at: Mapped[datetime | None] = mapped_column(Utc)
+    given_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    returned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IncidentKind(StrEnum):
@@ -215,12 +215,12 @@ class Incident(TownOwned, Base):
     place: Mapped[str | None] = mapped_column(SealedText("incident.place"))
     happened_on: Mapped[date | None]
     reported_by: Mapped[UUID | None]
-    reported_at: Mapped[datetime] = mapped_column(Utc)
+    reported_at: Mapped[datetime] = mapped_column(UtcDateTime)
     receipt_number: Mapped[str | None] = mapped_column(String(40))
     receipt_on: Mapped[date | None]
     insured_on: Mapped[date | None]
     loaner_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"))
-    closed_at: Mapped[datetime | None] = mapped_column(Utc)
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index(
             "uq_incident_open", "tablet_id", unique=True, sqlite_where=closed_at.is_(None), postgresql_where=closed_at.is_(None)
@@ -246,9 +246,9 @@ class PairRequest(TownOwned, Base):
     act: Mapped[PairAct] = mapped_column(EnumText(PairAct))
     reason: Mapped[str] = mapped_column(SealedText("pair_request.reason"))
     asked_by: Mapped[UUID | None]
-    asked_at: Mapped[datetime] = mapped_column(Utc)
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     approved_by: Mapped[UUID | None]
-    approved_at: Mapped[datetime | None] = mapped_column(Utc)
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class DoneOnce(TownOwned, Base):
@@ -260,5 +260,5 @@ class DoneOnce(TownOwned, Base):
     account_id: Mapped[UUID] = mapped_column(primary_key=True)
     asked: Mapped[str] = mapped_column(String(64))
     answer: Mapped[dict[str, Any]]
-    at: Mapped[datetime] = mapped_column(Utc, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     __table_args__ = (Index("ix_done_once_account", "account_id", "at"),)

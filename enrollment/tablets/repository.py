@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, select, type_coerce, union, update
 from sqlalchemy.orm import Session, aliased
 
-from cartable.database import EnumText, Utc
+from cartable.database import EnumText, UtcDateTime
 from cartable.scope import Actor, Permission
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
@@ -47,7 +47,7 @@ class TabletRepository:
 
     def visible(self, actor: Actor, tablet_id: UUID) -> Tablet | None:
         """The tablet, if the actor may see it."""
-        return self.session.scalar(actor.narrow(select(Tablet).where(Tablet.id == tablet_id), Tablet))
+        return self.session.scalar(actor.restrict(select(Tablet).where(Tablet.id == tablet_id), Tablet))
 
     def by_serial(self, serial: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.serial == serial))
@@ -154,7 +154,7 @@ class TabletRepository:
             behind = (Incident.reported_at == last.reported_at) & (Incident.id > last.id)
             statement = statement.where((Incident.reported_at < last.reported_at) | behind)
         statement = statement.order_by(Incident.reported_at.desc(), Incident.id).limit(limit)
-        return self.session.scalars(actor.narrow(statement, Incident)).all()
+        return self.session.scalars(actor.restrict(statement, Incident)).all()
 
     def loans(self, tablet_id: UUID) -> Sequence[Loan]:
         statement = select(Loan).where(Loan.tablet_id == tablet_id)
@@ -162,7 +162,7 @@ class TabletRepository:
 
     def pair_request(self, actor: Actor, request_id: UUID) -> PairRequest | None:
         statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update(key_share=True)
-        return self.session.scalar(actor.narrow(statement, PairRequest))
+        return self.session.scalar(actor.restrict(statement, PairRequest))
 
     def open_pair_request(self, tablet_id: UUID, act: PairAct) -> PairRequest | None:
         return self.session.scalar(
@@ -177,12 +177,12 @@ class TabletRepository:
         """
         statement = select(Tablet).where(Tablet.town_id == town_id, _is(text))
         first = case((Tablet.tag == text, 0), (Tablet.serial == text, 1), else_=2)
-        return self.session.scalar(actor.narrow(statement, Tablet).order_by(first, Tablet.id).limit(1))
+        return self.session.scalar(actor.restrict(statement, Tablet).order_by(first, Tablet.id).limit(1))
 
     def town_of_scanned(self, actor: Actor, text: str) -> str | None:
         """The name of another town in the actor's reach that has this tablet."""
         statement = select(Town.name).join(Tablet, Tablet.town_id == Town.id).where(_is(text))
-        return self.session.scalar(actor.narrow(statement, Tablet).order_by(Town.name, Tablet.id).limit(1))
+        return self.session.scalar(actor.restrict(statement, Tablet).order_by(Town.name, Tablet.id).limit(1))
 
     def known_serials(self, serials: Sequence[str]) -> set[str]:
         return set(self.session.scalars(select(Tablet.serial).where(Tablet.serial.in_(serials))))
@@ -209,7 +209,7 @@ class TabletRepository:
     def of_tags(self, actor: Actor, town_id: UUID, chosen: Select[UUID], limit: int) -> Sequence[Tablet]:
         """The tablets of a statement that are in a town and in the actor's hands, by tag."""
         statement = select(Tablet).where(Tablet.town_id == town_id, Tablet.id.in_(chosen.order_by(None)))
-        statement = actor.narrow(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
+        statement = actor.restrict(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
         return self.session.scalars(statement.limit(limit)).all()
 
     def of_order(self, town_id: UUID, reference: str) -> Select[UUID]:
@@ -226,7 +226,7 @@ class TabletRepository:
             .order_by(func.max(Tablet.created_at).desc(), Tablet.order_reference)
             .limit(20)
         )
-        return self.session.execute(actor.narrow(statement, Tablet, Permission.HANDLE)).all()
+        return self.session.execute(actor.restrict(statement, Tablet, Permission.HANDLE)).all()
 
     def done_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[DoneOnce]:
         """What a person has done in a town, newest first."""
@@ -250,12 +250,12 @@ class TabletRepository:
             .group_by(School.id, SchoolClass.id)
             .order_by(School.name, School.id, SchoolClass.label, SchoolClass.id)
         )
-        return self.session.execute(actor.narrow(statement, SchoolClass, Permission.HANDLE)).all()
+        return self.session.execute(actor.restrict(statement, SchoolClass, Permission.HANDLE)).all()
 
     def given_back(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
         """Pupils of a class whose loan ended with a return, with the tablet and when; the last one last."""
         return self.session.execute(
-            select(Loan.pupil_id, Tablet, type_coerce(Loan.closed_at, Utc))
+            select(Loan.pupil_id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
             .join(Pupil, Pupil.id == Loan.pupil_id)
             .join(Tablet, Tablet.id == Loan.tablet_id)
             .where(Pupil.class_id == class_id, Loan.condition_in.is_not(None), Loan.closed_at >= since)
@@ -275,7 +275,7 @@ class TabletRepository:
         statement = select(Tablet).where(
             or_(func.upper(Tablet.tag).like(pattern, escape="\\"), func.upper(Tablet.serial).like(pattern, escape="\\"))
         )
-        return list(self.session.scalars(actor.narrow(statement, Tablet).order_by(Tablet.tag, Tablet.id).limit(limit)))
+        return list(self.session.scalars(actor.restrict(statement, Tablet).order_by(Tablet.tag, Tablet.id).limit(limit)))
 
     def highest_tag(self, town_id: UUID, prefix: str) -> str | None:
         """The highest tag of the town that begins with `prefix`: after 99 999 they get longer, and a longer one is higher."""

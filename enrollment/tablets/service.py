@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.outbox import Topic
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
 from enrollment.places.models import Town
 from enrollment.tablets.errors import PupilHasTablet, TabletNotFound, WrongState
@@ -29,7 +29,7 @@ class TabletDetails:
     battery_level: float | None = None
 
 
-def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
+def get(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:
     """Return a tablet the actor may see. Raises `TabletNotFound`."""
     tablet = TabletRepository(work.session).visible(actor, tablet_id)
     if tablet is None:
@@ -37,20 +37,20 @@ def get(work: Work, actor: Actor, tablet_id: UUID) -> Tablet:
     return tablet
 
 
-def hold(work: Work, tablet: Tablet) -> Tablet:
+def hold(work: UnitOfWork, tablet: Tablet) -> Tablet:
     """The tablet as it is now; other acts on the town's tablets wait. Before anything else is locked: so nobody waits in a ring."""
-    audit.hold(work, tablet.town_id)
+    locks.lock_town(work, tablet.town_id)
     work.session.flush()  # to refresh forgets what this transaction has changed and not written yet
     work.session.refresh(tablet)
     return tablet
 
 
-def find(work: Work, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
+def find(work: UnitOfWork, actor: Actor, text: str, limit: int = 50) -> list[Tablet]:
     """Find tablets by a part of their tag or serial number, within the actor's reach."""
     return TabletRepository(work.session).matching(actor, text.strip()[:64], limit)
 
 
-def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, details: TabletDetails) -> Tablet:
+def register(work: UnitOfWork, *, town_id: UUID, school_id: UUID | None, serial: str, details: TabletDetails) -> Tablet:
     """Enter a new tablet into the inventory, with the town's next tag. The serial number must be new."""
     town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})  # tags are numbered one at a time
     highest = TabletRepository(work.session).highest_tag(town_id, town.tag_prefix + "-")
@@ -68,7 +68,7 @@ def register(work: Work, *, town_id: UUID, school_id: UUID | None, serial: str, 
     return tablet
 
 
-def update_details(work: Work, tablet_id: UUID, details: TabletDetails) -> None:
+def update_details(work: UnitOfWork, tablet_id: UUID, details: TabletDetails) -> None:
     """Keep what a tablet said of itself; silence removes nothing. Its policy depends on some of it, so it is decided again."""
     said = _said(details)
     repository = TabletRepository(work.session)
@@ -76,28 +76,28 @@ def update_details(work: Work, tablet_id: UUID, details: TabletDetails) -> None:
     if tablet is None:
         return
     if any(name in said and getattr(tablet, name) != said[name] for name in ("os_version", "supervised")):
-        work.later(Topic.DECIDE, tablet_id)
+        work.enqueue_job(Topic.DECIDE, tablet_id)
     repository.update(tablet_id, said)
 
 
-def change_state(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:
+def change_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> None:
     """Move a tablet along its life cycle, audited first. Raises `WrongState`."""
     before = tablet.state
     if before == after:
         return
     if not may_become(before, after):
         raise WrongState(before=before.value, after=after.value)
-    audit.record(
+    audit.record_event(
         work, actor, "tablet.state", "tablet", tablet.id, town_id=tablet.town_id, before=before.value, after=after.value, why=why
     )
     tablet.state = after
     if after in GONE:
         TabletRepository(work.session).leave_slot(tablet.id)
         tablet.class_id = None
-    work.later(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
+    work.enqueue_job(Topic.DECIDE, tablet.id)  # the mode of a tablet depends on it
 
 
-def bring_to(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> bool:
+def bring_to(work: UnitOfWork, actor: Actor, tablet: Tablet, after: TabletState, why: str) -> bool:
     """Move a tablet to a state by lawful steps, each audited. False, and nothing changes, where there is no way."""
     steps = way(tablet.state, after)
     for step in steps or ():
@@ -105,7 +105,7 @@ def bring_to(work: Work, actor: Actor, tablet: Tablet, after: TabletState, why: 
     return steps is not None
 
 
-def unpack(work: Work, actor: Actor, tablet: Tablet) -> None:
+def unpack(work: UnitOfWork, actor: Actor, tablet: Tablet) -> None:
     """A tablet has been switched on and says who it is: one out of its box is prepared, one that was written off is found, and
     waits in quarantine until a person has looked at it.
     """
@@ -115,12 +115,12 @@ def unpack(work: Work, actor: Actor, tablet: Tablet) -> None:
         change_state(work, actor, tablet, TabletState.FOUND, "a tablet that was written off has come back")
 
 
-def wiped(work: Work, tablet_id: UUID) -> None:
+def wiped(work: UnitOfWork, tablet_id: UUID) -> None:
     """Nothing of a child is left on the tablet: it has been erased."""
     TabletRepository(work.session).update(tablet_id, {"to_wipe": False})
 
 
-def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
+def lend(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     """Put a tablet into a pupil's hands: closes the tablet's former loan, asks for a new decision on its policy.
 
     Raises `PupilHasTablet` when the pupil holds another one. Lending it again to the same pupil changes nothing.
@@ -131,7 +131,7 @@ def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
         return current
     if current is not None:
         raise PupilHasTablet(pupil_id=str(pupil.id))
-    audit.record(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, pupil_id=str(pupil.id))
+    audit.record_event(work, actor, "loan.open", "tablet", tablet.id, town_id=tablet.town_id, pupil_id=str(pupil.id))
     repository.close_loan(tablet.id, work.now)
     repository.leave_slot(tablet.id)
     loan = Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
@@ -139,7 +139,7 @@ def lend(work: Work, actor: Actor, tablet: Tablet, pupil: Pupil) -> Loan:
     tablet.school_id = pupil.school_id
     tablet.class_id = None
     work.session.flush()
-    work.later(Topic.DECIDE, tablet.id)
+    work.enqueue_job(Topic.DECIDE, tablet.id)
     return loan
 
 

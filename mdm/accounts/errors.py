@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, Invalid, Refusal
+from cartable.errors import Conflict, DomainError, Invalid
 from cartable.i18n import Words
 
 
-class NotSignedIn(Refusal):
+class NotSignedIn(DomainError):
     """No token, or one that is void."""
 
     code = "not_signed_in"
@@ -14,7 +14,7 @@ class NotSignedIn(Refusal):
     words = Words(fr="Connectez-vous.", en="Sign in.")
 
 
-class WrongCredentials(Refusal):
+class WrongCredentials(DomainError):
     """Login or password is wrong; which one is not told."""
 
     code = "wrong_credentials"
@@ -22,7 +22,7 @@ class WrongCredentials(Refusal):
     words = Words(fr="Identifiant ou mot de passe incorrect.", en="Wrong login or password.")
 
 
-class TooManyAttempts(Refusal):
+class TooManyAttempts(DomainError):
     """The account is locked for a while."""
 
     code = "too_many_attempts"
@@ -30,7 +30,7 @@ class TooManyAttempts(Refusal):
     words = Words(fr="Trop d'essais. Réessayez dans quelques minutes.", en="Too many attempts. Try again in a few minutes.")
 
 
-class MustChangePassword(Refusal):
+class MustChangePassword(DomainError):
     """The one-time password only serves to choose another."""
 
     code = "must_change_password"

@@ -12,8 +12,8 @@ from sqlalchemy import Row
 
 from cartable import audit
 from cartable.errors import Invalid, NotFound
-from cartable.scope import Actor, Grant, Permission, Role
-from cartable.unit_of_work import Work
+from cartable.scope import Actor, Permission, Role, RoleAssignment
+from cartable.unit_of_work import UnitOfWork
 from mdm.accounts.errors import TooLong
 from mdm.accounts.models import Account, Mission
 from mdm.accounts.repository import AccountRepository
@@ -21,12 +21,12 @@ from mdm.accounts.repository import AccountRepository
 LONGEST_DAYS = 31
 
 
-def give(work: Work, actor: Actor, town_id: UUID, login: str, first_day: date, last_day: date, reason: str) -> Mission:
+def give(work: UnitOfWork, actor: Actor, town_id: UUID, login: str, first_day: date, last_day: date, reason: str) -> Mission:
     """Call a shared technician into a town for some days. Raises `NotFound` (no such technician), `Invalid`, `TooLong`.
 
     Who is something else in another town is not found: no town learns who works for the next one.
     """
-    actor.require(Permission.GOVERN, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
     repository = AccountRepository(work.session)
     account = repository.by_login(login.strip().lower())
     if account is None or not account.active:
@@ -43,7 +43,7 @@ def give(work: Work, actor: Actor, town_id: UUID, login: str, first_day: date, l
     )  # fmt: skip
     work.session.add(mission)
     work.session.flush()
-    audit.record(
+    audit.record_event(
         work,
         actor,
         "mission.give",
@@ -56,37 +56,39 @@ def give(work: Work, actor: Actor, town_id: UUID, login: str, first_day: date, l
     return mission
 
 
-def end(work: Work, actor: Actor, mission_id: UUID) -> Mission:
+def end(work: UnitOfWork, actor: Actor, mission_id: UUID) -> Mission:
     """End a mission at once, tokens or not. Raises `NotFound`."""
     mission = AccountRepository(work.session).mission(mission_id)
-    if mission is None or not actor.may(Permission.GOVERN, mission.town_id):
+    if mission is None or not actor.has_permission(Permission.GOVERN, mission.town_id):
         raise NotFound
     if mission.ended_at is None:
-        audit.record(work, actor, "mission.end", "account", mission.account_id, town_id=mission.town_id)
+        audit.record_event(work, actor, "mission.end", "account", mission.account_id, town_id=mission.town_id)
         mission.ended_at = work.now
     return mission
 
 
-def listed(work: Work, actor: Actor, town_id: UUID) -> Sequence[Row[Mission, Account]]:
+def listed(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[Row[Mission, Account]]:
     """The missions of a town that are not over."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
     return AccountRepository(work.session).missions_of_town(town_id, work.now.date())
 
 
-def join(work: Work, actor: Actor) -> Actor:
+def join(work: UnitOfWork, actor: Actor) -> Actor:
     """Give the actor the towns of today's missions, by each town's own calendar day, and note each day's visit: in the town's
     trail and in the operator's.
     """
     if actor.account_id is None:
         return actor
-    grants = list(actor.grants)
+    grants = list(actor.role_assignments)
     for mission, zone in AccountRepository(work.session).missions_around(actor.account_id, work.now.date()):
         today = work.now.astimezone(ZoneInfo(zone)).date()
         if not mission.first_day <= today <= mission.last_day:
             continue
         if mission.visited_on != today:
             for town_id in (mission.town_id, None):
-                audit.record(work, actor, "mission.visit", "town", mission.town_id, town_id=town_id, mission_id=str(mission.id))
+                audit.record_event(
+                    work, actor, "mission.visit", "town", mission.town_id, town_id=town_id, mission_id=str(mission.id)
+                )
             mission.visited_on = today
-        grants.append(Grant(Role.TECHNICIAN, mission.town_id))
-    return replace(actor, grants=tuple(grants))
+        grants.append(RoleAssignment(Role.TECHNICIAN, mission.town_id))
+    return replace(actor, role_assignments=tuple(grants))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from cartable.scope import Role
 
@@ -26,8 +26,8 @@ class Account(Base):
     active: Mapped[bool] = mapped_column(default=True)
     token_epoch: Mapped[int] = mapped_column(default=0)
     failed_attempts: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None] = mapped_column(Utc)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AccountGrant(Base):
@@ -40,7 +40,7 @@ class AccountGrant(Base):
     role: Mapped[Role] = mapped_column(EnumText(Role))
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"))
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
-    ends_at: Mapped[datetime | None] = mapped_column(Utc)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_account_grant_town", "town_id", "account_id"),)
 
 
@@ -58,6 +58,6 @@ class Mission(TownOwned, Base):
     last_day: Mapped[date]
     reason: Mapped[str] = mapped_column(String(200))
     given_by: Mapped[UUID | None]
-    given_at: Mapped[datetime] = mapped_column(Utc)
-    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    given_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     visited_on: Mapped[date | None]

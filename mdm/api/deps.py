@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cartable.scope import Actor
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import NotSignedIn
 from mdm.accounts.models import Account
@@ -23,13 +23,13 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def _work(request: Request) -> Iterator[Work]:
-    with runtime_of(request).work() as work:
+def _work(request: Request) -> Iterator[UnitOfWork]:
+    with runtime_of(request).open_unit_of_work() as work:
         yield work
 
 
 #: One transaction per request. `scope="function"`: committed when the endpoint returns, before the response goes out.
-WorkDep = Annotated[Work, Depends(_work, scope="function")]
+WorkDep = Annotated[UnitOfWork, Depends(_work, scope="function")]
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 

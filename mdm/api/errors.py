@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
-from cartable.errors import Invalid, Refusal
+from cartable.errors import DomainError, Invalid
 from cartable.i18n import preferred_language
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ COMMON: dict[int | str, dict[str, Any]] = {
 
 def install(app: FastAPI) -> None:
     """Register the handlers."""
-    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(DomainError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(DataError, _unstorable)
@@ -66,7 +66,7 @@ def problem(status: int, code: str, title: str, details: dict[str, Any] | None =
 
 
 async def _refusal(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refusal)
+    assert isinstance(error, DomainError)
     language = preferred_language(request.headers.get("accept-language"))
     details = {key: value for key, value in error.details.items() if isinstance(value, str | int | float | bool | list)}
     return problem(error.status, error.code, error.message(language), details)

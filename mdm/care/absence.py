@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet, TabletState
@@ -22,7 +22,7 @@ from profiles.schedule.official_calendars import library_calendar
 _LOOK_BACK = timedelta(days=120)
 
 
-def watch(work: Work) -> int:
+def watch(work: UnitOfWork) -> int:
     """Move the tablets whose contact says that they have moved. Returns how many; the rest waits for the next turn."""
     repository = ContactRepository(work.session)
     moved = 0
@@ -37,7 +37,7 @@ def watch(work: Work) -> int:
     return moved
 
 
-def _move(work: Work, tablet: Tablet, after: TabletState, why: str) -> bool:
+def _move(work: UnitOfWork, tablet: Tablet, after: TabletState, why: str) -> bool:
     """False when somebody has moved it since it was looked up: what a person says goes first."""
     before = tablet.state
     if tablets.hold(work, tablet).state is not before:

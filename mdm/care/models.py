@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -26,12 +26,12 @@ class LostCase(TownOwned, Base):
     phone: Mapped[str | None] = mapped_column(String(40))
     footnote: Mapped[str | None] = mapped_column(String(120))
     requested_by: Mapped[UUID | None]
-    requested_at: Mapped[datetime] = mapped_column(Utc)
-    confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lift_requested_by: Mapped[UUID | None]
-    lift_requested_at: Mapped[datetime | None] = mapped_column(Utc)
+    lift_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lift_reason: Mapped[str | None] = mapped_column(SealedText("lost_case.lift_reason"))
-    lifted_at: Mapped[datetime | None] = mapped_column(Utc)
+    lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index(
             "uq_lost_case_open", "tablet_id", unique=True, sqlite_where=lifted_at.is_(None), postgresql_where=lifted_at.is_(None)
@@ -48,11 +48,11 @@ class PositionRequest(TownOwned, Base):
     case_id: Mapped[UUID] = mapped_column(ForeignKey("lost_case.id"), index=True)
     reason: Mapped[str] = mapped_column(SealedText("position_request.reason"))
     requested_by: Mapped[UUID | None]
-    requested_at: Mapped[datetime] = mapped_column(Utc)
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     approved_by: Mapped[UUID | None]
-    approved_at: Mapped[datetime | None] = mapped_column(Utc)
-    expires_at: Mapped[datetime] = mapped_column(Utc)
-    answered_at: Mapped[datetime | None] = mapped_column(Utc)
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     position: Mapped[str | None] = mapped_column(SealedText("position_request.position"))
     failed_why: Mapped[str | None] = mapped_column(String(200))
 
@@ -68,13 +68,13 @@ class BulkErase(TownOwned, Base):
     ticket: Mapped[str] = mapped_column(String(40))
     reason: Mapped[str] = mapped_column(SealedText("bulk_erase.reason"))
     asked_by: Mapped[UUID | None]
-    asked_at: Mapped[datetime] = mapped_column(Utc)
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     approved_by: Mapped[UUID | None]
-    approved_at: Mapped[datetime | None] = mapped_column(Utc)
-    due_at: Mapped[datetime | None] = mapped_column(Utc)
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_by: Mapped[UUID | None]
-    cancelled_at: Mapped[datetime | None] = mapped_column(Utc)
-    sent_at: Mapped[datetime | None] = mapped_column(Utc)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LeftOut(StrEnum):

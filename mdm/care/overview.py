@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from cartable.audit import AuditEvent
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.service import goes_silent_on, is_attested
 from enrollment.people import access
 from enrollment.people.models import AccessKind
@@ -30,11 +30,11 @@ from profiles.apps.models import App
 from profiles.schedule.modes import Mode
 
 
-def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
+def list_tablets(work: UnitOfWork, actor: Actor, wanted: Filter) -> list[TabletRow]:
     """Tablets in the actor's reach, by tag. A text that could be a name is searched among pupils too, which is audited."""
     pupil_ids: list[UUID] = []
     if wanted.text and not any(ch.isdigit() for ch in wanted.text):
-        for town_id in {grant.town_id for grant in actor.grants}:
+        for town_id in {grant.town_id for grant in actor.role_assignments}:
             holders = OverviewRepository(work.session).holders(town_id)
             pupil_ids += [pupil.id for pupil in find_pupils(work, actor, town_id, wanted.text, among=holders)]
     rows = OverviewRepository(work.session).rows(actor, wanted, pupil_ids)
@@ -42,7 +42,7 @@ def list_tablets(work: Work, actor: Actor, wanted: Filter) -> list[TabletRow]:
     return rows
 
 
-def count_by_state(work: Work, actor: Actor) -> dict[TabletState, int]:
+def count_by_state(work: UnitOfWork, actor: Actor) -> dict[TabletState, int]:
     """How many tablets are in each state."""
     return OverviewRepository(work.session).by_state(actor)
 
@@ -98,7 +98,7 @@ class TabletView:
     apps: Sequence[Row[TabletApp, App]]
 
 
-def view_tablet(work: Work, actor: Actor, tablet_id: UUID) -> TabletView:
+def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
     """Raises `TabletNotFound`."""
     tablet = tablets.get(work, actor, tablet_id)
     repository = OverviewRepository(work.session)
@@ -131,7 +131,7 @@ class Entry:
     after: TabletState | None = None
 
 
-def time_line(work: Work, actor: Actor, tablet_id: UUID, limit: int = 50) -> list[Entry]:
+def time_line(work: UnitOfWork, actor: Actor, tablet_id: UUID, limit: int = 50) -> list[Entry]:
     """Acts and commands, newest first. Raises `TabletNotFound`."""
     tablets.get(work, actor, tablet_id)
     entries = [_act(event) for event in OverviewRepository(work.session).events(tablet_id, limit)]

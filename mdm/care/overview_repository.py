@@ -88,7 +88,7 @@ class OverviewRepository:
                 Pupil.id.in_(pupil_ids),
             ]
             statement = statement.where(or_(*hits))
-        found = self.session.execute(actor.narrow(statement, Tablet)).all()
+        found = self.session.execute(actor.restrict(statement, Tablet)).all()
         counts = self._app_counts([row[0].id for row in found])
         return [TabletRow(*row, *counts.get(row[0].id, (0, 0))) for row in found]
 
@@ -106,7 +106,7 @@ class OverviewRepository:
 
     def by_state(self, actor: Actor) -> dict[TabletState, int]:
         statement = select(Tablet.state, func.count()).group_by(Tablet.state)
-        return {row[0]: row[1] for row in self.session.execute(actor.narrow(statement, Tablet))}
+        return {row[0]: row[1] for row in self.session.execute(actor.restrict(statement, Tablet))}
 
     def holders(self, town_id: UUID) -> set[UUID]:
         """The pupils of a town who hold a tablet."""

@@ -30,7 +30,7 @@ class CareRepository:
             .join(LostCase, LostCase.id == PositionRequest.case_id)
             .where(PositionRequest.id == request_id)
         )
-        return self.session.execute(actor.narrow(statement, LostCase)).one_or_none()
+        return self.session.execute(actor.restrict(statement, LostCase)).one_or_none()
 
     def listed_requests(self, actor: Actor, now: datetime, limit: int) -> list[PositionRequest]:
         """Requests that can still be approved or answered, oldest first."""
@@ -46,7 +46,7 @@ class CareRepository:
             .order_by(PositionRequest.requested_at, PositionRequest.id)
             .limit(limit)
         )
-        return list(self.session.scalars(actor.narrow(statement, LostCase, Permission.LOCATE)))
+        return list(self.session.scalars(actor.restrict(statement, LostCase, Permission.LOCATE)))
 
     def open_requests(self, case_id: UUID) -> list[PositionRequest]:
         return list(

@@ -12,9 +12,9 @@ from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from cartable import audit
+from cartable import locks
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
@@ -59,17 +59,17 @@ class Done:
     left: int
 
 
-def to_put_away(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> int:
+def to_put_away(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> int:
     """How many tablets would be put away."""
-    actor.require(Permission.HANDLE, town_id, school_id)
+    actor.require_permission(Permission.HANDLE, town_id, school_id)
     repository = StorageRepository(work.session)
     return repository.count(repository.held_by_nobody(actor, town_id, school_id, PUT_AWAY))
 
 
-def put_away(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
+def put_away(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
     """Put away the next tablets of a town or school that nobody holds: carts, class sets, stock. Pupils' stay with them."""
-    actor.require(Permission.HANDLE, town_id, school_id)
-    audit.hold(work, town_id)
+    actor.require_permission(Permission.HANDLE, town_id, school_id)
+    locks.lock_town(work, town_id)
     repository = StorageRepository(work.session)
     wanted = repository.held_by_nobody(actor, town_id, school_id, PUT_AWAY)
     taken = repository.take(wanted, AT_ONCE)
@@ -79,9 +79,9 @@ def put_away(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = N
     return Done(len(taken), repository.count(wanted))
 
 
-def checks(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = None, limit: int = 1000) -> list[Checked]:
+def checks(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None, limit: int = 1000) -> list[Checked]:
     """The tablets in storage and whether each may come back: heard lately, charged, its system not behind, its timetable known."""
-    actor.require(Permission.HANDLE, town_id, school_id)
+    actor.require_permission(Permission.HANDLE, town_id, school_id)
     repository = StorageRepository(work.session)
     stored = repository.take(repository.held_by_nobody(actor, town_id, school_id, {S.STORAGE}), limit)
     ids = [tablet.id for tablet in stored]
@@ -102,9 +102,9 @@ def checks(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = Non
     return found
 
 
-def bring_back(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
+def bring_back(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
     """Bring back the tablets that are ready, some at a time; the others stay in storage. Call again until none is moved."""
-    audit.hold(work, town_id)
+    locks.lock_town(work, town_id)
     told = checks(work, actor, town_id, school_id)
     ready = [each.tablet for each in told if not each.problems][:AT_ONCE]
     in_carts = StorageRepository(work.session).in_carts([tablet.id for tablet in ready])

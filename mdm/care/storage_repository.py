@@ -32,7 +32,7 @@ class StorageRepository:
         )
         if school_id is not None:
             statement = statement.where(Tablet.school_id == school_id)
-        return actor.narrow(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
+        return actor.restrict(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
 
     def take(self, wanted: Select[Tablet], limit: int) -> Sequence[Tablet]:
         return self.session.scalars(wanted.limit(limit)).all()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.models import Reservation
 from enrollment.joining.reservation_repository import ReservationRepository
 from enrollment.tablets import desk
@@ -49,7 +49,7 @@ class Holding:
         return next((incident for incident in self.incidents if incident.closed_at is None), None)
 
 
-def holding(work: Work, actor: Actor, tablet: Tablet) -> Holding:
+def holding(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Holding:
     """Raises `TabletNotFound`."""
     loans, incidents = desk.history(work, actor, tablet.id)
     repository = TabletRepository(work.session)
@@ -69,8 +69,8 @@ def holding(work: Work, actor: Actor, tablet: Tablet) -> Holding:
 def next_acts(actor: Actor, tablet: Tablet, seen: Holding) -> list[Act]:
     """What this person may note now, by the life cycle (schools.md section 8) and the role."""
     state, open_ = tablet.state, seen.incident
-    handles = actor.may(Permission.HANDLE, tablet.town_id, tablet.school_id)
-    cares = actor.may(Permission.CARE, tablet.town_id, tablet.school_id)
+    handles = actor.has_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
+    cares = actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id)
     possible = {
         Act.BROKEN: cares and open_ is None and state is not S.BROKEN and may_become(state, S.BROKEN),
         Act.REPAIR: handles and not tablet.evidence_hold and state is S.BROKEN,

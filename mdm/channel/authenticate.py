@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from cartable import audit
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.verifier import describe
 from enrollment.joining import reservations
@@ -24,7 +24,7 @@ from mdm.protocol.checkin import Authenticate, TokenUpdate
 from mdm.queue.repository import QueueRepository
 
 
-def authenticate(work: Work, message: Authenticate, fingerprint: str) -> None:
+def authenticate(work: UnitOfWork, message: Authenticate, fingerprint: str) -> None:
     """Open a new generation for a tablet that may join. Raises `ChannelRefusal`.
 
     An uninvited tablet gets 403: it is not enrolled yet, so nothing is lost, and 401 is never said.
@@ -39,7 +39,7 @@ def authenticate(work: Work, message: Authenticate, fingerprint: str) -> None:
         raise ChannelRefusal(Refused.UNTRUSTED, error.reason.value) from error
     except NotInvited as error:
         raise ChannelRefusal(Refused.NOT_INVITED, str(error.details.get("why", "")), status=403) from error
-    except Refusal as error:  # custody does not allow it: that is no failure of the server
+    except DomainError as error:  # custody does not allow it: that is no failure of the server
         raise ChannelRefusal(Refused.NOT_INVITED, error.code, status=403) from error
     for former in repository.other_channels_of_tablet(tablet.id, key):
         _end(work, repository, former)
@@ -49,12 +49,12 @@ def authenticate(work: Work, message: Authenticate, fingerprint: str) -> None:
     else:
         _again(work, repository, enrollment, tablet, message, fingerprint)
     repository.start_heart(enrollment.id, work.now)
-    audit.record(
+    audit.record_event(
         work, SYSTEM, "tablet.authenticate", "tablet", tablet.id, town_id=tablet.town_id, generation=enrollment.generation
     )
 
 
-def _first(work: Work, tablet: Tablet, message: Authenticate, fingerprint: str) -> DeviceEnrollment:
+def _first(work: UnitOfWork, tablet: Tablet, message: Authenticate, fingerprint: str) -> DeviceEnrollment:
     enrollment = DeviceEnrollment(
         town_id=tablet.town_id,
         tablet_id=tablet.id,
@@ -72,7 +72,7 @@ def _first(work: Work, tablet: Tablet, message: Authenticate, fingerprint: str) 
 
 
 def _again(
-    work: Work,
+    work: UnitOfWork,
     repository: ChannelRepository,
     enrollment: DeviceEnrollment,
     tablet: Tablet,
@@ -97,7 +97,7 @@ def _again(
         _end(work, repository, user)
 
 
-def token_update(work: Work, message: TokenUpdate, speaker: DeviceEnrollment) -> None:
+def token_update(work: UnitOfWork, message: TokenUpdate, speaker: DeviceEnrollment) -> None:
     """Keep where to push. The first one on the device channel completes the enrolment."""
     repository = ChannelRepository(work.session)
     enrollment = speaker
@@ -113,11 +113,11 @@ def token_update(work: Work, message: TokenUpdate, speaker: DeviceEnrollment) ->
             reservations.honour(work, work.session.get_one(Tablet, enrollment.tablet_id))
     if enrollment.state is EnrollmentState.PENDING:
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
-        work.later(Topic.CHECKED_IN, enrollment.id)
-        audit.record(work, SYSTEM, "tablet.enrolled", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+        work.enqueue_job(Topic.CHECKED_IN, enrollment.id)
+        audit.record_event(work, SYSTEM, "tablet.enrolled", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
 
 
-def _user(work: Work, repository: ChannelRepository, message: TokenUpdate, speaker: DeviceEnrollment) -> DeviceEnrollment:
+def _user(work: UnitOfWork, repository: ChannelRepository, message: TokenUpdate, speaker: DeviceEnrollment) -> DeviceEnrollment:
     """The Shared iPad user's own channel: made at the first TokenUpdate, kept apart from the device's."""
     device = speaker if speaker.parent_id is None else work.session.get_one(DeviceEnrollment, speaker.parent_id)
     found = repository.by_key(message.ids.channel_key, lock=True)
@@ -142,23 +142,23 @@ def _user(work: Work, repository: ChannelRepository, message: TokenUpdate, speak
     return found
 
 
-def check_out(work: Work, enrollment: DeviceEnrollment) -> None:
+def check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
     """The tablet has removed its profile: the queue is dropped, the inventory stays."""
     repository = ChannelRepository(work.session)
-    audit.record(work, SYSTEM, "tablet.check_out", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+    audit.record_event(work, SYSTEM, "tablet.check_out", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
     for user in repository.users_of(enrollment.id):
         _end(work, repository, user)
     _end(work, repository, enrollment)
 
 
-def retire(work: Work, tablet_id: UUID) -> None:
+def retire(work: UnitOfWork, tablet_id: UUID) -> None:
     """A person has ended the tablet's life here: this, and nothing else, tells a tablet to unenrol (protocol.md section 2.2)."""
     for channel in ChannelRepository(work.session).channels_of_tablet(tablet_id):
         _end(work, ChannelRepository(work.session), channel)
         channel.state = EnrollmentState.RETIRED
 
 
-def _end(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:
+def _end(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:
     enrollment.state, enrollment.ended_at = EnrollmentState.CHECKED_OUT, work.now
     work.session.flush()
     QueueRepository(work.session).supersede_life(enrollment.id, enrollment.generation + 1, work.now)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from cartable.database import lookup_engine
+from cartable.database import make_index_only_engine
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedBodies
@@ -32,7 +32,7 @@ class Batcher:
 
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
-        self._engine = lookup_engine(runtime.engine)
+        self._engine = make_index_only_engine(runtime.engine)
         self._trust = trust
         self._bodies = RenderedBodies()
         self._waiting: list[_Waiting] = []
@@ -93,7 +93,7 @@ class Batcher:
         return [self.answer([request])[0] for request in requests]
 
     def _attempt(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
-        with self._runtime.work(self._engine) as work:
+        with self._runtime.open_unit_of_work(self._engine) as work:
             return Conversation(work, self._bodies).answer(requests)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from cartable.outbox import Topic
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.channel import handlers, identity
 from mdm.channel.bodies import RenderedBodies
 from mdm.channel.errors import ChannelRefusal, Refused
@@ -54,7 +54,7 @@ class Turn:
 class Conversation:
     """Answers one batch within one unit of work."""
 
-    def __init__(self, work: Work, bodies: RenderedBodies) -> None:
+    def __init__(self, work: UnitOfWork, bodies: RenderedBodies) -> None:
         self.work = work
         self.now: datetime = work.now
         self.bodies = bodies
@@ -144,7 +144,7 @@ class Conversation:
             log.info("channel.answer_unasked", enrollment=said[number][0].enrollment_id)
         if answers:
             self.queue.keep_answers(answers)
-            self.work.later(Topic.ANSWER, *(answer["command_id"] for answer in answers))
+            self.work.enqueue_job(Topic.ANSWER, *(answer["command_id"] for answer in answers))
 
     def _choose(self, waiting: dict[int, Speaker], glanced: dict[int, Candidate], *, beginning: bool) -> dict[int, Candidate]:
         """The command each enrolment gets now. One that may not go out is ended, and the next is looked at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cartable.outbox import Topic
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.channel.messages import EMPTY, JSON, Reply
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
@@ -16,7 +16,7 @@ from profiles.schedule.modes import Mode
 PROFILE = b"application/x-apple-aspen-config"
 
 
-def answer(work: Work, message: DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
+def answer(work: UnitOfWork, message: DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
     """Answer one question. A channel without declarations gets correct empty documents, never 404 for those."""
     repository = ChannelRepository(work.session)
     if message.endpoint == "status":
@@ -48,7 +48,7 @@ def as_item(declaration: Declaration) -> dict[str, object]:
     return {"Kind": declaration.kind.value, **declaration.document()}
 
 
-def _status(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollment, body: bytes) -> Reply:
+def _status(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment, body: bytes) -> Reply:
     """Keep a report: incremental ones add to what is known, a full one replaces it."""
     try:
         report = ddm.read_report(body)
@@ -64,12 +64,14 @@ def _status(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollm
     first = state.reported_at is None
     state.errors, state.reported_at = list(report.errors), work.now
     if first or "app" in items:
-        work.later(Topic.DECIDE, enrollment.tablet_id)  # it has proved that it understands declarations, or tells of its apps
+        work.enqueue_job(
+            Topic.DECIDE, enrollment.tablet_id
+        )  # it has proved that it understands declarations, or tells of its apps
     _compare(work, repository, enrollment, state)
     return EMPTY
 
 
-def _compare(work: Work, repository: ChannelRepository, enrollment: DeviceEnrollment, state: DeclarativeState) -> None:
+def _compare(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment, state: DeclarativeState) -> None:
     """What is active on the tablet against what was announced. A difference goes to the worker, which decides again."""
     if state.set_sha256 is None or state.mode is None or state.declarations is None:
         return
@@ -80,13 +82,13 @@ def _compare(work: Work, repository: ChannelRepository, enrollment: DeviceEnroll
         state.seen_mode = state.mode
     if missing or ddm.invalid(state.declarations):
         state.confirmed_at = None
-        work.later(Topic.DECIDE, enrollment.tablet_id)
+        work.enqueue_job(Topic.DECIDE, enrollment.tablet_id)
         return
     state.repairs = 0
     if state.confirmed_at is None:
         state.confirmed_at = work.now
     if state.alone_since is None:
-        work.later(Topic.DECIDE, enrollment.tablet_id)
+        work.enqueue_job(Topic.DECIDE, enrollment.tablet_id)
 
 
 def _missing(items: list[dict[str, object]], declarations: dict[str, list[dict[str, object]]]) -> list[str]:

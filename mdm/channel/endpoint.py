@@ -113,7 +113,7 @@ class ChannelEndpoint:
             fingerprint = self._verifier.fingerprint(
                 dict(scope["headers"]), b"", client[0] if client else None, self._clock.now()
             )
-            with self._runtime.work() as work:
+            with self._runtime.open_unit_of_work() as work:
                 found = ChannelRepository(work.session).profile_for(fingerprint, scope["path"].removeprefix(PROFILES)[:64])
             return Reply(404) if found is None else Reply(200, found, PROFILE)
         except ChannelRefusal as refusal:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cartable import audit
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.service import MANAGED_ACCOUNTS, managed_account_token
 from mdm.channel import declarative
 from mdm.channel.authenticate import authenticate, check_out, token_update
@@ -19,10 +19,10 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol import checkin as c
 from mdm.protocol import plist
 
-Handler = Callable[[Work, Any, DeviceEnrollment], Reply]
+Handler = Callable[[UnitOfWork, Any, DeviceEnrollment], Reply]
 
 
-def handle(work: Work, message: c.CheckinMessage, fingerprint: str) -> Reply:
+def handle(work: UnitOfWork, message: c.CheckinMessage, fingerprint: str) -> Reply:
     """Carry out one message. Raises `ChannelRefusal`."""
     repository = ChannelRepository(work.session)
     if isinstance(message, c.Unknown):
@@ -41,7 +41,7 @@ def handle(work: Work, message: c.CheckinMessage, fingerprint: str) -> Reply:
     return _HANDLERS[type(message)](work, message, enrollment)
 
 
-def _speaker(work: Work, repository: ChannelRepository, message: c.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
+def _speaker(work: UnitOfWork, repository: ChannelRepository, message: c.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
     """The enrolment that speaks, with its certificate checked. On the first message of a Shared iPad user: the device."""
     enrollment = repository.by_key(message.ids.channel_key, lock=True)
     if enrollment is None and message.ids.is_user_channel:
@@ -57,32 +57,32 @@ def _speaker(work: Work, repository: ChannelRepository, message: c.CheckinMessag
     return enrollment
 
 
-def _token_update(work: Work, message: c.TokenUpdate, enrollment: DeviceEnrollment) -> Reply:
+def _token_update(work: UnitOfWork, message: c.TokenUpdate, enrollment: DeviceEnrollment) -> Reply:
     token_update(work, message, enrollment)
     return EMPTY
 
 
-def _check_out(work: Work, _message: c.CheckOut, enrollment: DeviceEnrollment) -> Reply:
+def _check_out(work: UnitOfWork, _message: c.CheckOut, enrollment: DeviceEnrollment) -> Reply:
     check_out(work, enrollment)
     return EMPTY
 
 
-def _set_bootstrap_token(_work: Work, message: c.SetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+def _set_bootstrap_token(_work: UnitOfWork, message: c.SetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
     enrollment.bootstrap_token = message.bootstrap_token or None
     return EMPTY
 
 
-def _get_bootstrap_token(_work: Work, _message: c.GetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+def _get_bootstrap_token(_work: UnitOfWork, _message: c.GetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
     if enrollment.bootstrap_token is None:
         return EMPTY
     return Reply(200, plist.dumps({"BootstrapToken": enrollment.bootstrap_token}))
 
 
-def _declarative(work: Work, message: c.DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
+def _declarative(work: UnitOfWork, message: c.DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
     return declarative.answer(work, message, enrollment)
 
 
-def _get_token(work: Work, message: c.GetToken, enrollment: DeviceEnrollment) -> Reply:
+def _get_token(work: UnitOfWork, message: c.GetToken, enrollment: DeviceEnrollment) -> Reply:
     """A token for the tablet's sign-in to a Managed Apple Account; other services are not offered (protocol.md section 7.5)."""
     found = managed_account_token(work, enrollment.tablet_id) if message.service_type == MANAGED_ACCOUNTS else None
     if found is None:
@@ -90,14 +90,14 @@ def _get_token(work: Work, message: c.GetToken, enrollment: DeviceEnrollment) ->
     return Reply(200, plist.dumps({"TokenData": found}))
 
 
-def _return_to_service(work: Work, _message: c.ReturnToService, enrollment: DeviceEnrollment) -> Reply:
+def _return_to_service(work: UnitOfWork, _message: c.ReturnToService, enrollment: DeviceEnrollment) -> Reply:
     """A cart's tablet may erase itself and come back unattended, if the school's Wi-Fi can be given to it; others stay as they
     are, and so does one that is kept as evidence.
     """
     wifi = work.settings.wifi_profile
     if wifi is None or not ChannelRepository(work.session).may_start_afresh(enrollment.tablet_id):
         return Reply(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
-    audit.record(work, SYSTEM, "tablet.return_to_service", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+    audit.record_event(work, SYSTEM, "tablet.return_to_service", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
     told: dict[str, Any] = {"Enabled": True, "WiFiProfileData": wifi.read_bytes()}
     if enrollment.bootstrap_token is not None:
         told["BootstrapToken"] = enrollment.bootstrap_token

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from uuid import UUID
 
 from cartable.settings import Settings
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.verifier import TrustStore, describe
@@ -62,7 +62,7 @@ class Verifier:
         return any(address in network for network in self._networks)
 
 
-def take_over(work: Work, enrollment_id: int, fingerprint: str) -> bool:
+def take_over(work: UnitOfWork, enrollment_id: int, fingerprint: str) -> bool:
     """Whether this certificate is the renewal of the one pinned: issued for the very same tablet, and later.
 
     If so it is pinned from now on: it has been seen (protocol.md section 3.4).
@@ -84,7 +84,7 @@ def take_over(work: Work, enrollment_id: int, fingerprint: str) -> bool:
     return True
 
 
-def _is_newer(work: Work, certificate_id: UUID, pinned: str) -> bool:
+def _is_newer(work: UnitOfWork, certificate_id: UUID, pinned: str) -> bool:
     repository = IdentityRepository(work.session)
     new, old = repository.certificate(certificate_id), repository.by_fingerprint(pinned)
     return new is not None and (old is None or new.issued_at > old.issued_at)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, Utc
+from cartable.database import Base, BigKey, UtcDateTime
 
 
 class ChannelNote(Base):
@@ -17,7 +17,7 @@ class ChannelNote(Base):
     __tablename__ = "channel_note"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
-    at: Mapped[datetime] = mapped_column(Utc)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
     udid: Mapped[str] = mapped_column(String(128))
     kind: Mapped[str] = mapped_column(String(48))
     details: Mapped[dict[str, Any]]
@@ -31,6 +31,6 @@ class StatusReport(Base):
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     enrollment_id: Mapped[int] = mapped_column(ForeignKey("device_enrollment.id", ondelete="CASCADE"))
-    received_at: Mapped[datetime] = mapped_column(Utc)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     __table_args__ = (UniqueConstraint("enrollment_id"),)

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cartable.bulk_params import parameters, table_of
-from cartable.database import Utc
+from cartable.bulk_params import build_parameters, build_table_sql
+from cartable.database import UtcDateTime
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.channel.models import ChannelNote, StatusReport
@@ -68,7 +68,7 @@ class ChannelRepository:
         """Who is behind these (channel key, fingerprint) pairs, and the first command that waits for each. Touches the
         heartbeats of those who are pinned to that fingerprint.
         """
-        values = {**parameters(self.dialect, "asked", _ASKED, asking), "now": now}
+        values = {**build_parameters(self.dialect, "asked", _ASKED, asking), "now": now}
         connection = self.session.connection()
         if self.dialect != "postgresql":
             connection.execute(_statement(self.dialect, "beat"), values)
@@ -226,12 +226,12 @@ _BUILT: dict[tuple[str, str], Any] = {}
 
 def _statement(dialect: str, name: str) -> Any:
     if (dialect, name) not in _BUILT:
-        asked = table_of(dialect, "asked", _ASKED)
+        asked = build_table_sql(dialect, "asked", _ASKED)
         beat = _BEAT.format(asked=asked, pinned=_PINNED)
         glance = _GLANCE.format(asked=asked, first=FIRST_OPEN.format(states=BEGINNING))
         if dialect == "postgresql":
             glance = f"WITH beat AS ({beat}) {glance}"
-        now = bindparam("now", type_=Utc())
+        now = bindparam("now", type_=UtcDateTime())
         _BUILT[dialect, "glance"], _BUILT[dialect, "beat"] = text(glance).bindparams(now), text(beat).bindparams(now)
     return _BUILT[dialect, name]
 

@@ -51,7 +51,7 @@ LAYERS: tuple[tuple[LayerKind, str, dict[str, dict[str, Any]], list[str]], ...] 
 
 def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
     """Make the town, its schools, pupils and a bundle for CE2, if they are not there. Returns the town."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = PlaceRepository(work.session).town_by_slug(demo.TOWN_SLUG)
         if town is None:
             town = places.create_town(
@@ -61,7 +61,7 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
     made = demo.files()
     for number, file in enumerate(made):
         progress(number / len(made))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             if PlaceRepository(work.session).school_by_uai(file.uai) is not None:
                 continue
             places.create_school(work, SYSTEM, town_id, file.uai, file.school_name)
@@ -75,7 +75,7 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
 
 def _desk(runtime: Runtime, town_id: UUID) -> None:
     """A delivery: some tablets still in their boxes, most of them prepared, and a cart: something to scan at the desk."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
             return
         inventory.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
@@ -90,7 +90,7 @@ def _desk(runtime: Runtime, town_id: UUID) -> None:
 
 def _rules(runtime: Runtime, town_id: UUID) -> None:
     """A four-day week, and two layers that differ by mode: something for "why?" to tell."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         if ModeRepository(work.session).timetable(town_id, None) is not None:
             return
         authoring.write_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
@@ -101,7 +101,7 @@ def _rules(runtime: Runtime, town_id: UUID) -> None:
 
 
 def _bundle(runtime: Runtime, town_id: UUID) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         if policy.list_bundles(work, SYSTEM, town_id):
             return
         apps = [

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining import service as joining
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.targets import InvitationSpec
@@ -62,7 +62,7 @@ class DemoFleet:
     def invite(self) -> tuple[str, int]:
         """Invite a demo class, once, and keep a bench invitation for real tablets. Returns its address and the class's size."""
         codes = self.folder / "codes"
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             town = work.session.scalars(select(Town).order_by(Town.name).limit(1)).one()
             if not codes.exists():
                 spec = InvitationSpec(InvitationKind.PUPIL, town.id, class_id=_demo_class(work), valid_days=1)
@@ -100,14 +100,14 @@ class DemoFleet:
                 process.kill()
 
 
-def _demo_class(work: Work) -> UUID | None:
+def _demo_class(work: UnitOfWork) -> UUID | None:
     """A class of the grade that has the demonstration bundle."""
     return work.session.scalar(
         select(Pupil.class_id).where(Pupil.level == Level.CE2, Pupil.class_id.is_not(None)).order_by(Pupil.class_id).limit(1)
     )
 
 
-def _bench(work: Work, town: Town) -> Invitation:
+def _bench(work: UnitOfWork, town: Town) -> Invitation:
     """The invitation in the banner: made anew when the last one has ended."""
     found = work.session.scalar(
         select(Invitation)
@@ -124,7 +124,7 @@ def simulate(count: int) -> int:
     runtime = compose(Settings())
     kept = runtime.settings.data_dir / "public-url"
     url = kept.read_text().strip() if kept.exists() else runtime.settings.public_url
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = work.session.scalars(select(Town).order_by(Town.name).limit(1)).one()
         spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count, valid_days=1)
         code = joining.create_invitations(work, SYSTEM, spec)[0].code

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.i18n import Language
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return _WORDS[parsed.word][1](parsed)
-    except Refusal as refusal:
+    except DomainError as refusal:
         print(f"{refusal.message(Language.FR)} / {refusal.message(Language.EN)}", file=sys.stderr)
         return 1
 
@@ -87,7 +87,7 @@ def _push(act: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
         from cartable.settings import Settings
         from mdm.composition import compose
 
-        with compose(Settings()).work() as work:
+        with compose(Settings()).open_unit_of_work() as work:
             act(work, parsed)
         return 0
 

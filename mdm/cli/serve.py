@@ -24,7 +24,7 @@ def web() -> int:
     except preflight.CannotStart as error:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
-    with compose(settings).work() as work:
+    with compose(settings).open_unit_of_work() as work:
         identity.ensure_authority(work)
         files = tls.ensure_server_certificate(work, preflight.host_names(settings)) if settings.serve_tls else (None, None)
     uvicorn.run(

@@ -65,13 +65,13 @@ def _prepare(settings: Settings) -> Prepared:
     with _step("Base de données / database"):
         runtime = compose(settings)
         upgrade(runtime.engine)
-    with _step("Certificats / certificates"), runtime.work() as work:
+    with _step("Certificats / certificates"), runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, preflight.host_names(settings))
         simulated = push.ensure_simulated_certificate(work)
     with _step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
         town_id = load_demo(runtime, show)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         first = accounts.ensure_first_admin(work, town_id)
     return Prepared(runtime, first[1] if first else None, first[0] if first else accounts.FIRST_LOGIN, simulated)
 

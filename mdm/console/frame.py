@@ -23,10 +23,10 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
-from cartable.errors import Forbidden, Invalid, NotFound, Refusal
+from cartable.errors import DomainError, Forbidden, Invalid, NotFound
 from cartable.i18n import Language, Words, preferred_language
 from cartable.scope import PERMISSIONS, Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from mdm.accounts import service as accounts
@@ -64,7 +64,7 @@ class OtherSite(Forbidden):
     )
 
 
-def person(request: Request, work: Work) -> tuple[Actor, Account]:
+def person(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
     """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
     actor, account = accounts.actor_of(work, request.cookies.get(COOKIE, ""))
     request.state.actor = actor
@@ -82,7 +82,7 @@ class PageRoute(APIRoute):
                 return await inner(request)
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
-            except Refusal as refusal:
+            except DomainError as refusal:
                 return refused(request, refusal)
             except RequestValidationError:
                 return refused(request, Invalid())
@@ -103,7 +103,7 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
     return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
-def refused(request: Request, refusal: Refusal) -> Response:
+def refused(request: Request, refusal: DomainError) -> Response:
     """The page that says why something was not done."""
     return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
 
@@ -115,7 +115,8 @@ def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, b
     return [
         (address, words[word], here == address or (address != "/" and here.startswith(address + "/")))
         for address, word, permission in CHAPTERS
-        if actor is not None and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.grants))
+        if actor is not None
+        and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.role_assignments))
     ]
 
 
@@ -126,9 +127,9 @@ def csrf(request: Request) -> str:
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
-def towns_of(work: Work, actor: Actor, permission: Permission) -> list[Town]:
+def towns_of(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
     """The towns in which one holds a permission, be it for one school."""
-    mine = actor.towns(permission)
+    mine = actor.list_permitted_towns(permission)
     return [town for town in places.towns(work, actor) if town.id in mine]
 
 

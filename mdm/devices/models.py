@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, Utc
+from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 
 
 class EnrollmentState(StrEnum):
@@ -45,9 +45,9 @@ class DeviceEnrollment(TownOwned, Base):
     awaiting_configuration: Mapped[bool] = mapped_column(default=False)
     unlock_token: Mapped[bytes | None] = mapped_column(SealedBytes("device_enrollment.unlock_token"))
     bootstrap_token: Mapped[bytes | None] = mapped_column(SealedBytes("device_enrollment.bootstrap_token"))
-    authenticated_at: Mapped[datetime] = mapped_column(Utc)
-    enrolled_at: Mapped[datetime | None] = mapped_column(Utc)
-    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    authenticated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    enrolled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index("ix_device_enrollment_fingerprint", "fingerprint"),
         Index("ix_device_enrollment_udid", "udid"),
@@ -62,7 +62,7 @@ class Heartbeat(Base):
     enrollment_id: Mapped[int] = mapped_column(
         ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    last_seen_at: Mapped[datetime] = mapped_column(Utc)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class PushTarget(Base):
@@ -76,9 +76,9 @@ class PushTarget(Base):
     token: Mapped[bytes] = mapped_column(SealedBytes("push_target.token"))
     magic: Mapped[str] = mapped_column(SealedText("push_target.magic"))
     topic: Mapped[str] = mapped_column(String(255))
-    updated_at: Mapped[datetime] = mapped_column(Utc)
-    pushed_at: Mapped[datetime | None] = mapped_column(Utc)
-    invalid_since: Mapped[datetime | None] = mapped_column(Utc)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    pushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    invalid_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     invalid_why: Mapped[str | None] = mapped_column(String(64))
 
 
@@ -96,14 +96,14 @@ class DeclarativeState(Base):
     )
     set_sha256: Mapped[str | None] = mapped_column(String(64))
     mode: Mapped[str | None] = mapped_column(String(32))
-    announced_at: Mapped[datetime | None] = mapped_column(Utc)
-    confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
+    announced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     seen_mode: Mapped[str | None] = mapped_column(String(32))
-    reported_at: Mapped[datetime | None] = mapped_column(Utc)
+    reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     items: Mapped[dict[str, Any] | None]
     declarations: Mapped[dict[str, Any] | None]
     errors: Mapped[list[Any] | None]
     repairs: Mapped[int] = mapped_column(default=0)
     #: Since when the declared policy holds alone: the profile that a command had installed is gone.
-    alone_since: Mapped[datetime | None] = mapped_column(Utc)
+    alone_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(String(200))

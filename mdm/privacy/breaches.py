@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cartable.errors import Invalid, NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import AccessKind
 from mdm.privacy import dictionary, reports
 from mdm.privacy.models import PrivacyReport, ReportKind
@@ -22,7 +22,7 @@ _SEEN = {"pupil": ["last_name", "first_name", "usage_name", "level", "school_id"
 
 
 def report(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     known_at: datetime,
@@ -35,7 +35,7 @@ def report(
     """Who is touched: by default everybody of the town or of `school_id`; with `account_id` the children whose records that account has
     read from `since` to `until`. Raises `Forbidden`, `NotFound`, `Invalid`.
     """
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     repository = PrivacyRepository(work.session)
     if known_at > work.now:
         raise Invalid(field="known_at")

@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
-from cartable.foreign_keys import pointing_at
+from cartable import audit, locks
+from cartable.foreign_keys import list_referencing_columns
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil, PupilState, RecordAccess
 from enrollment.people.repository import PeopleRepository
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 _TOLD_APART = frozenset({"guardian_link", "pupil_group_member"})
 
 
-def export(work: Work, actor: Actor, pupil_id: UUID) -> Json:
+def export(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Json:
     """Everything that is kept about one child, as JSON. What it proves is kept as a report without names.
 
     Other people's data stay out: guardians by name alone, since parents may live apart; staff not at all. Hashes and secret
@@ -61,14 +61,14 @@ def export(work: Work, actor: Actor, pupil_id: UUID) -> Json:
     return {**told, "report_id": str(row.id)}
 
 
-def erase(work: Work, actor: Actor, pupil_id: UUID, reason: str) -> PrivacyReport:
+def erase(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> PrivacyReport:
     """Erase what is kept about one child, now. The loans' history and the audit trail stay, by the child's number alone; the
     report says what was removed and what stays until when. `reason` is kept in the audit trail: no names in it.
 
     Raises `PupilUnknown`, `LoanOpen`, `AlreadyErased`.
     """
     pupil = _pupil(work, actor, pupil_id)
-    audit.hold(work, pupil.town_id)
+    locks.lock_town(work, pupil.town_id)
     work.session.refresh(pupil)
     repository = PrivacyRepository(work.session)
     if pupil.state is PupilState.ERASED:
@@ -76,32 +76,32 @@ def erase(work: Work, actor: Actor, pupil_id: UUID, reason: str) -> PrivacyRepor
     if repository.holds_tablet(pupil.id):
         raise LoanOpen
     removed = erase_identities(work, pupil.town_id, [pupil])
-    kept = {column.table.name: len(repository.rows_of(column, pupil.id)) for column in pointing_at(Pupil)}
+    kept = {column.table.name: len(repository.rows_of(column, pupil.id)) for column in list_referencing_columns(Pupil)}
     stays = {name: {"rows": count, "rule": dictionary.retention_of(name)} for name, count in kept.items() if count}
     content = {"reason": reason, "removed": removed, "stays": stays, "absent_since": _plain(pupil.absent_since)}
     return reports.write(work, actor, pupil.town_id, ReportKind.ERASURE, pupil.id, content)
 
 
-def accesses(work: Work, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+def accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
     """Who has read a child's record, newest first; also of an erased one. Raises `PupilUnknown`."""
     pupil = _pupil(work, actor, pupil_id)
-    audit.record(work, actor, "privacy.accesses", "pupil", pupil.id, town_id=pupil.town_id)
+    audit.record_event(work, actor, "privacy.accesses", "pupil", pupil.id, town_id=pupil.town_id)
     return _accesses(work, actor, pupil.id)
 
 
-def _accesses(work: Work, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+def _accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
     return PeopleRepository(work.session).accesses(actor, pupil_id)
 
 
-def _pupil(work: Work, actor: Actor, pupil_id: UUID) -> Pupil:
+def _pupil(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Pupil:
     pupil = PrivacyRepository(work.session).pupil(actor, pupil_id)
     if pupil is None:
         raise PupilUnknown
-    actor.require(Permission.PRIVACY, pupil.town_id)
+    actor.require_permission(Permission.PRIVACY, pupil.town_id)
     return pupil
 
 
-def _place(work: Work, pupil: Pupil) -> Json:
+def _place(work: UnitOfWork, pupil: Pupil) -> Json:
     school_class = work.session.get(SchoolClass, pupil.class_id) if pupil.class_id else None
     return {
         "town": work.session.get_one(Town, pupil.town_id).name,
@@ -114,7 +114,7 @@ def _place(work: Work, pupil: Pupil) -> Json:
 def _pointing(repository: PrivacyRepository, pupil_id: UUID) -> Json:
     """The rows of every table that points at the pupil, those that are not there yet included."""
     found: Json = {}
-    for column in pointing_at(Pupil):
+    for column in list_referencing_columns(Pupil):
         name = column.table.name
         if name not in _TOLD_APART:
             found[name] = [*found.get(name, []), *(_told(name, row) for row in repository.rows_of(column, pupil_id))]

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
 from mdm.care.models import LostCase
 from mdm.privacy.repository import PrivacyRepository
 
 
-def erase_identities(work: Work, town_id: UUID, pupils: Sequence[Pupil]) -> dict[str, int]:
+def erase_identities(work: UnitOfWork, town_id: UUID, pupils: Sequence[Pupil]) -> dict[str, int]:
     """Erase these pupils of one town, and what was written about them. Returns what was removed, in numbers."""
     repository = PrivacyRepository(work.session)
     ids = [pupil.id for pupil in pupils]
@@ -44,7 +44,7 @@ def erase_identities(work: Work, town_id: UUID, pupils: Sequence[Pupil]) -> dict
     }
 
 
-def blank_cases(work: Work, cases: Sequence[LostCase]) -> tuple[int, int]:
+def blank_cases(work: UnitOfWork, cases: Sequence[LostCase]) -> tuple[int, int]:
     """Erase what was written in cases and their position requests. Returns how many texts and positions there were."""
     texts = positions = 0
     for case in cases:

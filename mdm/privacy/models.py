@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -24,7 +24,7 @@ class RetentionChoice(TownOwned, Base):
     days: Mapped[int]
     reason: Mapped[str] = mapped_column(String(300))
     set_by: Mapped[UUID | None]
-    set_at: Mapped[datetime] = mapped_column(Utc)
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("uq_retention_choice_rule", "town_id", "rule", unique=True),)
 
 
@@ -97,7 +97,7 @@ class PrivacyNotice(TownOwned, Base):
     content_sha256: Mapped[str] = mapped_column(String(64))
     content: Mapped[dict[str, Any]]
     published_by: Mapped[UUID | None]
-    published_at: Mapped[datetime] = mapped_column(Utc)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "audience", "version"),)
 
 
@@ -115,5 +115,5 @@ class PrivacyReport(Base):
     content: Mapped[dict[str, Any]]
     seal: Mapped[str] = mapped_column(String(64))
     made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(Utc)
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_privacy_report_town", "town_id", "made_at"),)

@@ -9,10 +9,10 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.i18n import Language, Words
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.privacy import dictionary
 from mdm.privacy.errors import NoticeUnchanged
 from mdm.privacy.models import NoticeAudience, PrivacyNotice
@@ -36,7 +36,7 @@ _RIGHTS = Words(
 )
 
 
-def compose(work: Work, town_id: UUID, audience: NoticeAudience) -> dict[str, Any]:
+def compose(work: UnitOfWork, town_id: UUID, audience: NoticeAudience) -> dict[str, Any]:
     """The notice as it would be now, in both languages."""
     days = chosen({rule: row.days for rule, row in PrivacyRepository(work.session).choices(town_id).items()})
     return {language.value: _text(audience, days, language) for language in Language}
@@ -66,16 +66,18 @@ def digest(content: dict[str, Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def current(work: Work, actor: Actor, town_id: UUID, audience: NoticeAudience) -> tuple[PrivacyNotice | None, dict[str, Any]]:
+def current(
+    work: UnitOfWork, actor: Actor, town_id: UUID, audience: NoticeAudience
+) -> tuple[PrivacyNotice | None, dict[str, Any]]:
     """The last version that was given out, and the notice as it would be now. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     return PrivacyRepository(work.session).notice(town_id, audience), compose(work, town_id, audience)
 
 
-def publish(work: Work, actor: Actor, town_id: UUID, audience: NoticeAudience) -> PrivacyNotice:
+def publish(work: UnitOfWork, actor: Actor, town_id: UUID, audience: NoticeAudience) -> PrivacyNotice:
     """Give out a new version. Raises `Forbidden`, `NoticeUnchanged` when nothing has changed."""
-    actor.require(Permission.PRIVACY, town_id)
-    audit.hold(work, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
+    locks.lock_town(work, town_id)
     last, content = current(work, actor, town_id, audience)
     if last is not None and last.content_sha256 == digest(content):
         raise NoticeUnchanged
@@ -85,13 +87,13 @@ def publish(work: Work, actor: Actor, town_id: UUID, audience: NoticeAudience) -
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
-    audit.record(
+    audit.record_event(
         work, actor, "privacy.notice", "privacy_notice", row.id, town_id=town_id, audience=audience.value, version=row.version
     )
     return row
 
 
-def to_notify(work: Work, actor: Actor, town_id: UUID, audience: NoticeAudience) -> list[UUID]:
+def to_notify(work: UnitOfWork, actor: Actor, town_id: UUID, audience: NoticeAudience) -> list[UUID]:
     """Whom a new version concerns: guardians of pupils who are here, the pupils themselves, or staff, by id. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     return PrivacyRepository(work.session).concerned(town_id, audience)

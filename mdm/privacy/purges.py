@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cartable import audit
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, Pupil, StaffMember
 from enrollment.tablets.models import Loan
@@ -35,7 +35,7 @@ class Due:
 class Turn:
     """One rule applied to one town, or to what belongs to none."""
 
-    work: Work
+    work: UnitOfWork
     town_id: UUID | None
     days: int
 
@@ -157,22 +157,22 @@ def _imports(turn: Turn) -> int:
 
 
 def _audit_due(turn: Turn) -> Due:
-    return Due(len(audit.over(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)))
+    return Due(len(audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)))
 
 
 def _audit(turn: Turn) -> int:
-    events = audit.over(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)
-    audit.purge(turn.work, events)
+    events = audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)
+    audit.purge_events(turn.work, events)
     return len(events)
 
 
 def _security_due(turn: Turn) -> Due:
-    return Due(len(audit.over(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)))
+    return Due(len(audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)))
 
 
 def _security(turn: Turn) -> int:
-    events = audit.over(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)
-    audit.purge(turn.work, events)
+    events = audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)
+    audit.purge_events(turn.work, events)
     return len(events)
 
 

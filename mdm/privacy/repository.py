@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
-from cartable.foreign_keys import pointing_at, unreferenced
+from cartable.foreign_keys import build_unreferenced_condition, list_referencing_columns
 from cartable.scope import Actor, Permission
 from enrollment.joining.models import Invitation
 from enrollment.people.models import (
@@ -48,7 +48,7 @@ class PrivacyRepository:
 
     def pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id)
-        return self.session.scalar(actor.narrow(statement, Pupil, Permission.PRIVACY))
+        return self.session.scalar(actor.restrict(statement, Pupil, Permission.PRIVACY))
 
     def gone_pupils(self, town_id: UUID, before: date, *, lent: bool) -> Sequence[Pupil]:
         """Pupils who left before that day; those who still hold a tablet, or the others."""
@@ -65,13 +65,15 @@ class PrivacyRepository:
         return self.session.scalar(select(Loan.id).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None))) is not None
 
     def nameless(self, town_id: UUID) -> Select[Any]:
-        return select(Pupil.id).where(Pupil.town_id == town_id, Pupil.state == PupilState.ERASED, unreferenced(Pupil))
+        return select(Pupil.id).where(
+            Pupil.town_id == town_id, Pupil.state == PupilState.ERASED, build_unreferenced_condition(Pupil)
+        )
 
     def loans(self, town_id: UUID, before: datetime) -> Select[Any]:
         return select(Loan.id).where(Loan.town_id == town_id, Loan.closed_at < before)
 
     def free_loans(self, town_id: UUID, before: datetime) -> Select[Any]:
-        return self.loans(town_id, before).where(unreferenced(Loan, _WITH_LOAN))
+        return self.loans(town_id, before).where(build_unreferenced_condition(Loan, _WITH_LOAN))
 
     def contacts(self, town_id: UUID, before: datetime) -> Select[Any]:
         """Guardians with a contact whose children had tablets, and have had none since then."""
@@ -171,7 +173,7 @@ class PrivacyRepository:
     def delete_parts(self, pupil_ids: Sequence[UUID]) -> dict[str, int]:
         """Delete what the database would delete together with these pupils. Returns how many rows of each table."""
         gone: dict[str, int] = {}
-        for column in pointing_at(Pupil):
+        for column in list_referencing_columns(Pupil):
             if any(key.ondelete == "CASCADE" for key in column.foreign_keys) and column.table.name != "guardian_link":
                 for part in _parts(pupil_ids):
                     removed = self.session.execute(delete(column.table).where(column.in_(part)).returning(column))
@@ -235,14 +237,14 @@ class PrivacyRepository:
 
     def request(self, actor: Actor, request_id: UUID) -> PrivacyRequest | None:
         statement = select(PrivacyRequest).where(PrivacyRequest.id == request_id)
-        return self.session.scalar(actor.narrow(statement, PrivacyRequest, Permission.PRIVACY))
+        return self.session.scalar(actor.restrict(statement, PrivacyRequest, Permission.PRIVACY))
 
     def requests(self, actor: Actor, town_id: UUID, *, only_open: bool, limit: int) -> Sequence[PrivacyRequest]:
         statement = select(PrivacyRequest).where(PrivacyRequest.town_id == town_id)
         if only_open:
             statement = statement.where(PrivacyRequest.answered_on.is_(None))
         ordered = statement.order_by(PrivacyRequest.answered_on.is_not(None), PrivacyRequest.due_on, PrivacyRequest.id)
-        return self.session.scalars(actor.narrow(ordered.limit(limit), PrivacyRequest, Permission.PRIVACY)).all()
+        return self.session.scalars(actor.restrict(ordered.limit(limit), PrivacyRequest, Permission.PRIVACY)).all()
 
     def rights_about(self, town_id: UUID, pupil_id: UUID) -> Sequence[PrivacyRequest]:
         """The requests about one child."""
@@ -321,14 +323,14 @@ class PrivacyRepository:
 
     def report(self, actor: Actor, report_id: UUID) -> PrivacyReport | None:
         statement = select(PrivacyReport).where(PrivacyReport.id == report_id)
-        return self.session.scalar(actor.narrow(statement, PrivacyReport, Permission.PRIVACY))
+        return self.session.scalar(actor.restrict(statement, PrivacyReport, Permission.PRIVACY))
 
     def reports(self, actor: Actor, town_id: UUID, kind: ReportKind | None, limit: int) -> Sequence[PrivacyReport]:
         statement = select(PrivacyReport).where(PrivacyReport.town_id == town_id)
         if kind is not None:
             statement = statement.where(PrivacyReport.kind == kind)
         ordered = statement.order_by(PrivacyReport.made_at.desc(), PrivacyReport.id).limit(limit)
-        return self.session.scalars(actor.narrow(ordered, PrivacyReport, Permission.PRIVACY)).all()
+        return self.session.scalars(actor.restrict(ordered, PrivacyReport, Permission.PRIVACY)).all()
 
 
 def _parts(ids: Sequence[Any]) -> list[Sequence[Any]]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import Invalid
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.privacy.errors import PupilUnknown, RequestAnswered, RequestExtended, RequestUnknown
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
 from mdm.privacy.repository import PrivacyRepository
@@ -20,7 +20,7 @@ TERM_MONTHS, MORE_MONTHS = 1, 2
 
 
 def receive(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     kind: RequestKind,
@@ -31,7 +31,7 @@ def receive(
     received_on: date | None = None,
 ) -> PrivacyRequest:
     """Enter a request; the month runs from the day on which it came. Raises `Forbidden`, `PupilUnknown`, `Invalid`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     today = work.now.date()
     came = received_on or today
     if came > today:
@@ -46,43 +46,45 @@ def receive(
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
-    audit.record(work, actor, "privacy.request", "privacy_request", row.id, town_id=town_id, kind=kind.value)
+    audit.record_event(work, actor, "privacy.request", "privacy_request", row.id, town_id=town_id, kind=kind.value)
     return row
 
 
-def extend(work: Work, actor: Actor, request_id: UUID, because: str) -> PrivacyRequest:
+def extend(work: UnitOfWork, actor: Actor, request_id: UUID, because: str) -> PrivacyRequest:
     """Give it two more months; the person is told why within the first. Once. Raises `RequestUnknown`, `RequestAnswered`,
     `RequestExtended`.
     """
     row = _open(work, actor, request_id)
     if row.extended_because is not None or work.now.date() > row.due_on:
         raise RequestExtended
-    audit.record(work, actor, "privacy.extend", "privacy_request", row.id, town_id=row.town_id)
+    audit.record_event(work, actor, "privacy.extend", "privacy_request", row.id, town_id=row.town_id)
     row.extended_because, row.due_on = because, months_after(row.received_on, TERM_MONTHS + MORE_MONTHS)
     work.session.flush()
     return row
 
 
-def answer(work: Work, actor: Actor, request_id: UUID, outcome: RequestOutcome, words: str) -> PrivacyRequest:
+def answer(work: UnitOfWork, actor: Actor, request_id: UUID, outcome: RequestOutcome, words: str) -> PrivacyRequest:
     """Note what was answered. Raises `RequestUnknown`, `RequestAnswered`."""
     row = _open(work, actor, request_id)
-    audit.record(work, actor, "privacy.answer", "privacy_request", row.id, town_id=row.town_id, outcome=outcome.value)
+    audit.record_event(work, actor, "privacy.answer", "privacy_request", row.id, town_id=row.town_id, outcome=outcome.value)
     row.outcome, row.answer, row.answered_on = outcome, words, work.now.date()
     work.session.flush()
     return row
 
 
-def listed(work: Work, actor: Actor, town_id: UUID, *, only_open: bool = False, limit: int = 200) -> Sequence[PrivacyRequest]:
+def listed(
+    work: UnitOfWork, actor: Actor, town_id: UUID, *, only_open: bool = False, limit: int = 200
+) -> Sequence[PrivacyRequest]:
     """The requests of a town: open ones first, the most urgent at the top. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     return PrivacyRepository(work.session).requests(actor, town_id, only_open=only_open, limit=limit)
 
 
-def _open(work: Work, actor: Actor, request_id: UUID) -> PrivacyRequest:
+def _open(work: UnitOfWork, actor: Actor, request_id: UUID) -> PrivacyRequest:
     row = PrivacyRepository(work.session).request(actor, request_id)
     if row is None:
         raise RequestUnknown
-    audit.hold(work, row.town_id)
+    locks.lock_town(work, row.town_id)
     work.session.refresh(row)
     if row.answered_on is not None:
         raise RequestAnswered

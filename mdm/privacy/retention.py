@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.scope import SYSTEM, Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.privacy import reports
 from mdm.privacy.errors import OutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind, RetentionChoice
@@ -42,34 +42,34 @@ class Preview:
     held: int
 
 
-def periods(work: Work, actor: Actor, town_id: UUID) -> list[Period]:
+def periods(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Period]:
     """The retention table of a town. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     choices = PrivacyRepository(work.session).choices(town_id)
     days = _days(work, town_id)
     return [Period(each, days[each.id], choices[each.id].reason if each.id in choices else None) for each in table()]
 
 
-def choose(work: Work, actor: Actor, town_id: UUID, rule_id: str, days: int, reason: str) -> RetentionChoice:
+def choose(work: UnitOfWork, actor: Actor, town_id: UUID, rule_id: str, days: int, reason: str) -> RetentionChoice:
     """Choose a period for a town. Raises `NotFound`, `OutOfBounds`, `Forbidden`."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
     found = rule(rule_id)
     if found is None:
         raise NotFound(field="rule")
     if not found.shortest <= days <= found.longest:
         raise OutOfBounds(shortest=found.shortest, longest=found.longest, field="days")
-    audit.hold(work, town_id)
+    locks.lock_town(work, town_id)
     row = PrivacyRepository(work.session).choices(town_id).get(rule_id) or RetentionChoice(town_id=town_id, rule=rule_id)
-    audit.record(work, actor, "privacy.period", "town", town_id, town_id=town_id, rule=rule_id, days=days)
+    audit.record_event(work, actor, "privacy.period", "town", town_id, town_id=town_id, rule=rule_id, days=days)
     row.days, row.reason, row.set_by, row.set_at = days, reason, actor.account_id, work.now
     work.session.add(row)
     work.session.flush()
     return row
 
 
-def preview(work: Work, actor: Actor, town_id: UUID) -> list[Preview]:
+def preview(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Preview]:
     """What a run would do now. Touches nothing. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     days = _days(work, town_id)
     told = []
     for rule_id, purge in PURGES.items():
@@ -78,13 +78,13 @@ def preview(work: Work, actor: Actor, town_id: UUID) -> list[Preview]:
     return told
 
 
-def run(work: Work, actor: Actor, town_id: UUID) -> PrivacyReport:
+def run(work: UnitOfWork, actor: Actor, town_id: UUID) -> PrivacyReport:
     """Apply the table to a town now. Raises `Forbidden`."""
-    actor.require(Permission.PRIVACY, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
     return _run(work, actor, town_id)
 
 
-def run_next(work: Work) -> PrivacyReport | None:
+def run_next(work: UnitOfWork) -> PrivacyReport | None:
     """Apply the table to the one town, or to what belongs to none, that has waited longest. None when none is due."""
     repository = PrivacyRepository(work.session)
     last = repository.last_runs()
@@ -95,9 +95,9 @@ def run_next(work: Work) -> PrivacyReport | None:
     return _run(work, SYSTEM, min(due, key=lambda place: (place in last, last.get(place, work.now), str(place))))
 
 
-def _run(work: Work, actor: Actor, town_id: UUID | None) -> PrivacyReport:
+def _run(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> PrivacyReport:
     """Every rule in its turn: what was due, removed, held, and what is due afterwards, which proves it."""
-    audit.hold(work, town_id)
+    locks.lock_town(work, town_id)
     days = _days(work, town_id) if town_id is not None else chosen({})
     lines: list[dict[str, Any]] = []
     for rule_id, purge in PURGES.items():
@@ -120,9 +120,9 @@ def _run(work: Work, actor: Actor, town_id: UUID | None) -> PrivacyReport:
                 "left": after.found - after.held,
             }
         )
-    chain = audit.verify(work, town_id)
+    chain = audit.verify_chain(work, town_id)
     return reports.write(work, actor, town_id, ReportKind.RETENTION, None, {"rules": lines, "audit_holds": chain is None})
 
 
-def _days(work: Work, town_id: UUID) -> dict[str, int]:
+def _days(work: UnitOfWork, town_id: UUID) -> dict[str, int]:
     return chosen({rule_id: row.days for rule_id, row in PrivacyRepository(work.session).choices(town_id).items()})

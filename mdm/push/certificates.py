@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable import audit, expiry
 from cartable.scope import SYSTEM, Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, make_ca
 from enrollment.identity.tls import write_secret
 from mdm.push.errors import BadPushCertificate, NoPushCertificate, OtherTopic
@@ -39,16 +39,16 @@ class Health:
     warning: int | None
 
 
-def certificate_health(work: Work) -> Health:
+def certificate_health(work: UnitOfWork) -> Health:
     """Whether pushes can be sent, and for how long."""
     row = PushRepository(work.session).active_certificate()
     if row is None or row.not_after is None:
         return Health(False, False, None, None, None, None)
     days = (row.not_after - work.now).days
-    return Health(True, row.simulated, row.topic, row.not_after, days, expiry.warning(work.now, row.not_after))
+    return Health(True, row.simulated, row.topic, row.not_after, days, expiry.get_warning_days(work.now, row.not_after))
 
 
-def active_topic(work: Work) -> str:
+def active_topic(work: UnitOfWork) -> str:
     """The topic for enrolment profiles. Raises `NoPushCertificate`."""
     row = PushRepository(work.session).active_certificate()
     if row is None or row.topic is None:
@@ -56,7 +56,7 @@ def active_topic(work: Work) -> str:
     return row.topic
 
 
-def transport_parts(work: Work) -> tuple[bytes, bytes] | None:
+def transport_parts(work: UnitOfWork) -> tuple[bytes, bytes] | None:
     """Certificate and key of the active push certificate, as PEM."""
     row = PushRepository(work.session).active_certificate()
     if row is None or row.certificate is None:
@@ -64,7 +64,7 @@ def transport_parts(work: Work) -> tuple[bytes, bytes] | None:
     return row.certificate.encode(), row.private_key
 
 
-def create_csr(work: Work, actor: Actor, email: str) -> bytes:
+def create_csr(work: UnitOfWork, actor: Actor, email: str) -> bytes:
     """Make a key and a certificate request (PEM) for the vendor to sign. The key never leaves the server."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name(
@@ -78,7 +78,7 @@ def create_csr(work: Work, actor: Actor, email: str) -> bytes:
     row = PushCertificate(private_key=_pem_key(key), created_at=work.now, active=False, simulated=False)
     work.session.add(row)
     work.session.flush()
-    audit.record(work, actor, "push.request", "push_certificate", row.id, town_id=None)
+    audit.record_event(work, actor, "push.request", "push_certificate", row.id, town_id=None)
     return request.public_bytes(_PEM)
 
 
@@ -97,7 +97,7 @@ def vendor_sign(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) 
 
 
 def import_certificate(
-    work: Work, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
+    work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
 ) -> PushCertificate:
     """Install what Apple's portal gave. Raises `BadPushCertificate`, and `OtherTopic` unless forced."""
     try:
@@ -116,13 +116,13 @@ def import_certificate(
     row = _row_with_key(repository, certificate, key_pem, work)
     row.topic, row.certificate, row.not_after = topic, certificate_pem.decode(), certificate.not_valid_after_utc
     work.session.flush()
-    audit.record(work, actor, "push.import", "push_certificate", row.id, town_id=None, topic=topic, forced=force)
+    audit.record_event(work, actor, "push.import", "push_certificate", row.id, town_id=None, topic=topic, forced=force)
     repository.activate(row.id)
     return row
 
 
 def _row_with_key(
-    repository: PushRepository, certificate: x509.Certificate, key_pem: bytes | None, work: Work
+    repository: PushRepository, certificate: x509.Certificate, key_pem: bytes | None, work: UnitOfWork
 ) -> PushCertificate:
     """The row whose key belongs to the certificate: that of an earlier request, or a new one with the key given."""
     wanted = certificate.public_key()
@@ -148,7 +148,7 @@ def topic_of(certificate: x509.Certificate) -> str | None:
     return str(values[0].value) if values else None
 
 
-def ensure_simulated_certificate(work: Work) -> bool:
+def ensure_simulated_certificate(work: UnitOfWork) -> bool:
     """Without a certificate from Apple, make one that a demonstration APNs server accepts. Returns whether that is so."""
     row = PushRepository(work.session).active_certificate()
     if row is not None:
@@ -184,7 +184,7 @@ def ensure_simulated_certificate(work: Work) -> bool:
     )
     work.session.add(made)
     work.session.flush()
-    audit.record(work, SYSTEM, "push.simulate", "push_certificate", made.id, town_id=None)
+    audit.record_event(work, SYSTEM, "push.simulate", "push_certificate", made.id, town_id=None)
     return True
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, SealedBytes, Utc
+from cartable.database import Base, SealedBytes, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -21,7 +21,7 @@ class PushCertificate(Base):
     topic: Mapped[str | None] = mapped_column(String(255))
     certificate: Mapped[str | None] = mapped_column(Text)
     private_key: Mapped[bytes] = mapped_column(SealedBytes("push_certificate.private_key"))
-    not_after: Mapped[datetime | None] = mapped_column(Utc)
+    not_after: Mapped[datetime | None] = mapped_column(UtcDateTime)
     active: Mapped[bool] = mapped_column(default=False)
     simulated: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 from sqlalchemy.types import LargeBinary
 
-from cartable.bulk_params import parameters, table_of
-from cartable.database import Json, Utc
+from cartable.bulk_params import build_parameters, build_table_sql
+from cartable.database import Json, UtcDateTime
 from mdm.queue.models import CommandState
 
 _IDS = {"id": "bigint"}
@@ -136,18 +136,20 @@ class HotQueue:
         self._run("sent", "chosen", _IDS, [(number,) for number in command_ids], now)
 
     def _run(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
-        return self.connection.execute(self.statements[name], {**parameters(self.dialect, alias, columns, rows), "now": now})
+        return self.connection.execute(
+            self.statements[name], {**build_parameters(self.dialect, alias, columns, rows), "now": now}
+        )
 
 
 def _build(dialect: str) -> dict[str, Any]:
-    now = bindparam("now", type_=Utc())
+    now = bindparam("now", type_=UtcDateTime())
 
     def statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
-        return text(template.format(**{alias: table_of(dialect, alias, columns)}, **parts)).bindparams(now)
+        return text(template.format(**{alias: build_table_sql(dialect, alias, columns)}, **parts)).bindparams(now)
 
     rows = text(_ANSWER.format(rows=_ANSWER_ROWS[dialect]))
     if dialect == "sqlite":
-        types: dict[str, Any] = {"received_at": Utc(), "error_chain": Json, "body": LargeBinary()}
+        types: dict[str, Any] = {"received_at": UtcDateTime(), "error_chain": Json, "body": LargeBinary()}
         rows = rows.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
     return {
         "next_beginning": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=BEGINNING)),

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, EnumText, SealedBytes, TownOwned, Utc
+from cartable.database import Base, BigKey, EnumText, SealedBytes, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -55,7 +55,7 @@ class CommandBody(Base):
     asked_by: Mapped[UUID | None]
     asked_by_name: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Command(Base):
@@ -70,12 +70,12 @@ class Command(Base):
     lane: Mapped[int] = mapped_column(SmallInteger, default=Lane.NORMAL)
     state: Mapped[CommandState] = mapped_column(EnumText(CommandState), default=CommandState.QUEUED)
     dedupe_key: Mapped[str | None] = mapped_column(String(96))
-    not_before: Mapped[datetime | None] = mapped_column(Utc)
-    deadline: Mapped[datetime] = mapped_column(Utc)
-    created_at: Mapped[datetime] = mapped_column(Utc)
-    sent_at: Mapped[datetime | None] = mapped_column(Utc)
+    not_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deadline: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deliveries: Mapped[int] = mapped_column(SmallInteger, default=0)
-    finished_at: Mapped[datetime | None] = mapped_column(Utc)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     why: Mapped[str | None] = mapped_column(String(200))
     __table_args__ = (
         Index("ix_command_open", "enrollment_id", "lane", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
@@ -100,7 +100,7 @@ class CommandAnswer(Base):
 
     command_id: Mapped[int] = mapped_column(ForeignKey("command.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     status: Mapped[str] = mapped_column(String(24))
-    received_at: Mapped[datetime] = mapped_column(Utc)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     error_chain: Mapped[list[Any] | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
@@ -111,6 +111,6 @@ class SafetySwitch(TownOwned, Base):
     __tablename__ = "safety_switch"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    stopped_at: Mapped[datetime | None] = mapped_column(Utc)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stopped_by: Mapped[UUID | None]
     reason: Mapped[str | None] = mapped_column(String(300))

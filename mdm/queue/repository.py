@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, String, bindparam, cast, lite
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cartable.outbox import OutboxRow, Topic, sooner
+from cartable.outbox import OutboxRow, Topic, keep_earlier_time
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
@@ -83,7 +83,7 @@ class QueueRepository:
         ).where(Command.body_id == body_id, Command.state == CommandState.QUEUED)
         insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
         statement = insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source)
-        self.session.execute(sooner(statement))
+        self.session.execute(keep_earlier_time(statement))
 
     def ids_of(self, body_id: int, limit: int) -> list[int]:
         return list(self.session.scalars(select(Command.id).where(Command.body_id == body_id).order_by(Command.id).limit(limit)))
@@ -124,7 +124,7 @@ class QueueRepository:
             .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
             .where(Command.id == command_id)
         )
-        return self.session.execute(actor.narrow(statement, Tablet)).one_or_none()
+        return self.session.execute(actor.restrict(statement, Tablet)).one_or_none()
 
     def history(
         self, tablet_id: UUID, before: int | None, limit: int

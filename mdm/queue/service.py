@@ -16,7 +16,7 @@ from cartable.errors import Conflict, NotFound
 from cartable.i18n import Words
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol import plist
 from mdm.protocol.commands.base import Command as Order
@@ -58,7 +58,7 @@ class Timing:
 
 
 def enqueue(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     order: Order,
     enrollment_ids: Sequence[int],
@@ -72,7 +72,13 @@ def enqueue(
 
 
 def enqueue_for_tablets(
-    work: Work, actor: Actor, order: Order, tablet_ids: Sequence[UUID], *, reason: str | None = None, timing: Timing | None = None
+    work: UnitOfWork,
+    actor: Actor,
+    order: Order,
+    tablet_ids: Sequence[UUID],
+    *,
+    reason: str | None = None,
+    timing: Timing | None = None,
 ) -> Enqueued:
     """Enqueue an order for the device channels of some tablets."""
     selection = QueueRepository(work.session).device_channels(tablet_ids)
@@ -80,7 +86,13 @@ def enqueue_for_tablets(
 
 
 def enqueue_where(
-    work: Work, actor: Actor, order: Order, selection: Select[int], *, reason: str | None = None, timing: Timing | None = None
+    work: UnitOfWork,
+    actor: Actor,
+    order: Order,
+    selection: Select[int],
+    *,
+    reason: str | None = None,
+    timing: Timing | None = None,
 ) -> Enqueued:
     """Enqueue an order for every selected enrolment, in a constant number of statements: a class, a grade, a town."""
     timing = timing or Timing()
@@ -110,41 +122,41 @@ def enqueue_where(
     count = repository.insert_for(selection, values)
     if count:
         repository.ring_for(body.id, timing.not_before or work.now)
-        work.rung.add(Topic.PUSH)
+        work.topics_to_notify.add(Topic.PUSH)
     return Enqueued(body.id, count)
 
 
-def hasten(work: Work, order: Order, enrollment_ids: Sequence[int], lane: Lane) -> None:
+def hasten(work: UnitOfWork, order: Order, enrollment_ids: Sequence[int], lane: Lane) -> None:
     """Let an order that waits already, or was put off, go before others."""
     key = order.dedupe_key()
     if key is not None:
         QueueRepository(work.session).hasten(enrollment_ids, key, int(lane))
 
 
-def cancel(work: Work, actor: Actor, command_id: int) -> Command:
+def cancel(work: UnitOfWork, actor: Actor, command_id: int) -> Command:
     """Withdraw a command that has not gone out. Raises `NotFound`, `Forbidden`, `CannotCancel`."""
     found = QueueRepository(work.session).visible(actor, command_id)
     if found is None:
         raise NotFound
     command, _, enrollment = found
-    actor.require(Permission.CARE, enrollment.town_id)
+    actor.require_permission(Permission.CARE, enrollment.town_id)
     if command.state not in UNSENT:
         raise CannotCancel
     command.state, command.finished_at, command.why = CommandState.CANCELLED, work.now, "withdrawn"
     return command
 
 
-def reap(work: Work) -> int:
+def reap(work: UnitOfWork) -> int:
     """End what passed its deadline, and wake tablets that put a command off. Returns how many expired."""
     repository = QueueRepository(work.session)
     expired = repository.expire(work.now)
-    work.later(Topic.PUSH, *repository.waiting_again(work.now - WAKE_AGAIN_AFTER, work.now))
+    work.enqueue_job(Topic.PUSH, *repository.waiting_again(work.now - WAKE_AGAIN_AFTER, work.now))
     repository.read_answers_older_than(work.now - KEEP_ANSWERS)
     return expired
 
 
 def history(
-    work: Work, tablet_id: UUID, *, before: int | None = None, limit: int = 50
+    work: UnitOfWork, tablet_id: UUID, *, before: int | None = None, limit: int = 50
 ) -> Sequence[Row[Command, CommandBody, CommandAnswer | None]]:
     """Commands of a tablet, newest first. The caller has checked that the actor may see the tablet."""
     return QueueRepository(work.session).history(tablet_id, before, limit)
@@ -168,7 +180,7 @@ class AnsweredCommand:
     received_at: datetime
 
 
-def load_answer(work: Work, command_id: int) -> AnsweredCommand | None:
+def load_answer(work: UnitOfWork, command_id: int) -> AnsweredCommand | None:
     """Return an answered command, read. An answer that cannot be read has `result` None and says so in `error`."""
     found = QueueRepository(work.session).answered(command_id)
     if found is None:

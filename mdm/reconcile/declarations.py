@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
 from mdm.protocol import ddm
 from mdm.protocol.commands.actions import DeclarativeManagement
@@ -40,7 +40,10 @@ def is_declared(wanted: Desired, state: DeclarativeState | None) -> bool:
 
 
 def probe(
-    work: Work, channels: Mapping[UUID, DeviceEnrollment], desired: Mapping[UUID, Desired], states: Mapping[int, DeclarativeState]
+    work: UnitOfWork,
+    channels: Mapping[UUID, DeviceEnrollment],
+    desired: Mapping[UUID, Desired],
+    states: Mapping[int, DeclarativeState],
 ) -> None:
     """Ask tablets that should understand declarations to prove it. Until they do, profiles are installed by commands:
     a tablet is never without its rules because it promised something.
@@ -54,7 +57,7 @@ def probe(
 
 
 def announce(
-    work: Work,
+    work: UnitOfWork,
     channels: Mapping[UUID, DeviceEnrollment],
     desired: Mapping[UUID, Desired],
     states: Mapping[int, DeclarativeState],
@@ -80,13 +83,13 @@ def announce(
         queue.enqueue(work, SYSTEM, DeclarativeManagement(data=ddm.tokens([], work.now)), given_up)
 
 
-def tokens_of(items: list[dict[str, object]], mode: Mode, work: Work) -> bytes:
+def tokens_of(items: list[dict[str, object]], mode: Mode, work: UnitOfWork) -> bytes:
     """The tokens that go with an announcement: they save the tablet a question."""
     switch = properties(mode)
     return ddm.tokens([*items, {"Kind": switch.kind.value, **switch.document()}], work.now)
 
 
-def _must_tell(work: Work, state: DeclarativeState, wanted: Desired) -> bool:
+def _must_tell(work: UnitOfWork, state: DeclarativeState, wanted: Desired) -> bool:
     if (state.set_sha256, state.mode) != (wanted.declaration_set, wanted.mode.value):
         state.repairs = 0
         return True
@@ -113,14 +116,14 @@ def _repair(state: DeclarativeState, why: str) -> bool:
     return True
 
 
-def awaits_proof(work: Work, channel: DeviceEnrollment, wanted: Desired, state: DeclarativeState | None) -> bool:
+def awaits_proof(work: UnitOfWork, channel: DeviceEnrollment, wanted: Desired, state: DeclarativeState | None) -> bool:
     """Whether apps should wait a moment, because the tablet will soon have proved that they can be declared."""
     if not work.settings.declarative_apps or wanted.declaration_set is None or channel.enrolled_at is None:
         return False
     until = channel.enrolled_at + PATIENCE
     if (state is not None and (state.problem or state.reported_at)) or work.now >= until:
         return False
-    work.later(Topic.DECIDE, channel.tablet_id, not_before=until)
+    work.enqueue_job(Topic.DECIDE, channel.tablet_id, not_before=until)
     return True
 
 
@@ -132,7 +135,9 @@ _APP_STATES = {
 }
 
 
-def note_apps(work: Work, tablet_id: UUID, wanted: Desired, known: Mapping[UUID, TabletApp], state: DeclarativeState) -> None:
+def note_apps(
+    work: UnitOfWork, tablet_id: UUID, wanted: Desired, known: Mapping[UUID, TabletApp], state: DeclarativeState
+) -> None:
     """Where the declared apps stand, as the tablet last reported them (status item `app.managed.list`)."""
     listed = ((state.items or {}).get("app") or {}).get("managed", {}).get("list", [])
     said = {row.get("identifier"): row.get("state") for row in listed if isinstance(row, dict)}
@@ -159,7 +164,7 @@ def note_apps(work: Work, tablet_id: UUID, wanted: Desired, known: Mapping[UUID,
 
 
 def beside_declarations(
-    work: Work, channel: DeviceEnrollment, wanted: Desired, row: TabletProfile | None, state: DeclarativeState
+    work: UnitOfWork, channel: DeviceEnrollment, wanted: Desired, row: TabletProfile | None, state: DeclarativeState
 ) -> str | None:
     """What of the policy goes by command to a tablet that keeps declarations: the address of its profile, or None.
 
@@ -179,10 +184,10 @@ def beside_declarations(
     return None
 
 
-def refused(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
+def refused(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
     """A tablet says that it knows no declarations: it is told by profiles, at once."""
     state = repository.declarative([answered.enrollment_id]).get(answered.enrollment_id)
     if state is not None and answered.state in (CommandState.FAILED, CommandState.REJECTED):
         state.problem = (answered.error or "refused")[:200]
         state.set_sha256, state.mode = None, None
-        work.later(Topic.DECIDE, answered.tablet_id)
+        work.enqueue_job(Topic.DECIDE, answered.tablet_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, Utc
+from cartable.database import Base, EnumText, UtcDateTime
 
 
 class ProfileState(StrEnum):
@@ -31,7 +31,7 @@ class TabletProfile(Base):
     seen_uuid: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[ProfileState] = mapped_column(EnumText(ProfileState))
     why: Mapped[str | None] = mapped_column(String(300))
-    changed_at: Mapped[datetime] = mapped_column(Utc)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AppState(StrEnum):
@@ -71,4 +71,4 @@ class TabletApp(Base):
     reason: Mapped[AppReason] = mapped_column(EnumText(AppReason))
     detail: Mapped[str | None] = mapped_column(String(300))
     attempts: Mapped[int] = mapped_column(default=0)
-    changed_at: Mapped[datetime] = mapped_column(Utc)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -194,7 +194,7 @@ class ReconcileRepository:
             .where(Tablet.town_id == town_id, or_(false(), *(Tablet.id.in_(place) for place in places)))
             .order_by(Tablet.tag, Tablet.id)
         )
-        return self.session.execute(actor.narrow(statement, Tablet)).all()
+        return self.session.execute(actor.restrict(statement, Tablet)).all()
 
     def waiting_for(self, freed: Mapping[UUID, int]) -> list[UUID]:
         """The tablets that have waited longest for a licence of these apps, as many as have come free. Few apps at a time."""
@@ -218,4 +218,4 @@ class ReconcileRepository:
             .where(Tablet.town_id == town_id, TabletApp.reason == AppReason.NO_LICENCE)
             .group_by(TabletApp.app_id, Pupil.level)
         )
-        return {(row[0], row[1]): row[2] for row in self.session.execute(actor.narrow(statement, Tablet))}
+        return {(row[0], row[1]): row[2] for row in self.session.execute(actor.restrict(statement, Tablet))}

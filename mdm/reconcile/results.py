@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
 from enrollment.tablets import service as tablets
 from enrollment.tablets.service import TabletDetails
@@ -40,7 +40,7 @@ _REFUSED = {"UserRejected", "ManagementRejected", "UpdateRejected"}
 POLL_AFTER = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
 
 
-def apply(work: Work, command_id: int) -> None:
+def apply(work: UnitOfWork, command_id: int) -> None:
     """Apply one stored answer."""
     answered = queue.load_answer(work, command_id)
     if answered is None:
@@ -65,7 +65,7 @@ def apply(work: Work, command_id: int) -> None:
         _report(work, repository, answered)
 
 
-def _report(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
+def _report(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
     match answered.order:
         case DeviceInformation():
             tablets.update_details(work, answered.tablet_id, details_of(answered.result))
@@ -98,7 +98,9 @@ def details_of(said: dict[str, Any]) -> TabletDetails:
     )
 
 
-def _profile_answered(work: Work, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallProfile) -> None:
+def _profile_answered(
+    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallProfile
+) -> None:
     """An acknowledgement is a promise: only the list of profiles proves it."""
     if order.identifier == ENROLMENT:
         return
@@ -113,7 +115,7 @@ def _profile_answered(work: Work, repository: ReconcileRepository, answered: Ans
         row.state, row.why, row.changed_at = ProfileState.FAILED, answered.error, work.now
 
 
-def _profiles_reported(work: Work, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
+def _profiles_reported(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
     row = repository.profiles([answered.tablet_id]).get(answered.tablet_id)
     if row is None:
         return
@@ -134,7 +136,7 @@ def _find(repository: ReconcileRepository, answered: AnsweredCommand) -> list[tu
 
 
 def _app_answered(
-    work: Work, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallApplication | RemoveApplication
+    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallApplication | RemoveApplication
 ) -> None:
     for row, app in _find(repository, answered):
         if isinstance(order, RemoveApplication):
@@ -145,7 +147,7 @@ def _app_answered(
             _install_answered(work, answered, row)
 
 
-def _install_answered(work: Work, answered: AnsweredCommand, row: TabletApp) -> None:
+def _install_answered(work: UnitOfWork, answered: AnsweredCommand, row: TabletApp) -> None:
     said = answered.result if isinstance(answered.result, InstallAnswer) else None
     rejected = said.rejection if said else None
     if row.state is AppState.REMOVING or row.state is AppState.INSTALLED:
@@ -159,22 +161,24 @@ def _install_answered(work: Work, answered: AnsweredCommand, row: TabletApp) -> 
     _try_again(work, answered, row)
 
 
-def _try_again(work: Work, answered: AnsweredCommand, row: TabletApp) -> None:
+def _try_again(work: UnitOfWork, answered: AnsweredCommand, row: TabletApp) -> None:
     """A failed install is tried again, less and less often, then left to a person: it never blocks anything else."""
     row.attempts += 1
     if row.attempts >= MAX_ATTEMPTS:
         row.state = AppState.FAILED
         return
     row.state = AppState.WAITING
-    work.later(Topic.DECIDE, answered.tablet_id, not_before=work.now + POLL_AFTER[min(row.attempts, len(POLL_AFTER) - 1)])
+    work.enqueue_job(Topic.DECIDE, answered.tablet_id, not_before=work.now + POLL_AFTER[min(row.attempts, len(POLL_AFTER) - 1)])
 
 
-def _poll(work: Work, answered: AnsweredCommand, attempts: int) -> None:
+def _poll(work: UnitOfWork, answered: AnsweredCommand, attempts: int) -> None:
     wait = POLL_AFTER[min(attempts, len(POLL_AFTER) - 1)]
     queue.enqueue(work, SYSTEM, ManagedApplicationList(), [answered.enrollment_id], timing=Timing(not_before=work.now + wait))
 
 
-def _apps_reported(work: Work, repository: ReconcileRepository, answered: AnsweredCommand, present: dict[str, AppState]) -> None:
+def _apps_reported(
+    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, present: dict[str, AppState]
+) -> None:
     rows = _find(repository, answered)
     for row, app in rows:
         _app_reported(work, repository, answered, row, present.get(app.bundle_identifier))
@@ -183,14 +187,14 @@ def _apps_reported(work: Work, repository: ReconcileRepository, answered: Answer
         _poll(work, answered, min(still))
 
 
-def _give_back(work: Work, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
+def _give_back(work: UnitOfWork, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
     """The app is gone: its licence is free, and the tablet that has waited for it longest is decided again."""
     licences.release(work, app_id, tablet_id)
-    work.later(Topic.DECIDE, *repository.waiting_for({app_id: 1}))
+    work.enqueue_job(Topic.DECIDE, *repository.waiting_for({app_id: 1}))
 
 
 def _app_reported(
-    work: Work, repository: ReconcileRepository, answered: AnsweredCommand, row: TabletApp, state: AppState | None
+    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, row: TabletApp, state: AppState | None
 ) -> None:
     if row.state is AppState.REMOVING:
         if state is None and isinstance(answered.order, ManagedApplicationList):
@@ -204,7 +208,7 @@ def _app_reported(
         _try_again(work, answered, row)
     elif row.state is AppState.INSTALLED and state is None:
         row.state, row.reason, row.attempts, row.changed_at = AppState.WAITING, AppReason.WAITING_CONTACT, 0, work.now
-        work.later(Topic.DECIDE, answered.tablet_id)
+        work.enqueue_job(Topic.DECIDE, answered.tablet_id)
     elif row.state is AppState.INSTALLING:
         row.attempts += 1
         if row.attempts > MAX_ATTEMPTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.policy.kinds import StageKind
 from profiles.policy.models import LayerVersion
@@ -19,7 +19,7 @@ SILENT_AFTER = timedelta(hours=2)
 HEARD_BEFORE = timedelta(minutes=30)
 
 
-def watch(work: Work) -> int:
+def watch(work: UnitOfWork) -> int:
     """Stop the roll-outs that went wrong. Returns how many."""
     stopped = 0
     for layer, version in LayerRepository(work.session).rolling():
@@ -30,7 +30,7 @@ def watch(work: Work) -> int:
     return stopped
 
 
-def _trouble(work: Work, version: LayerVersion) -> str | None:
+def _trouble(work: UnitOfWork, version: LayerVersion) -> str | None:
     """What went wrong in the stage of a version, in words for its history."""
     if version.stage is None or version.stage_target is None or version.rolled_at is None:
         return None

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, facts_for
 from enrollment.identity.service import renewals_due
 from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
@@ -43,7 +43,7 @@ SETUP_PATIENCE = timedelta(minutes=10)
 REFRESH_AFTER = timedelta(hours=20)
 
 
-def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
+def decide(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     """Compare each tablet with what it should be and order what is missing. Running it twice orders nothing twice."""
     repository = ReconcileRepository(work.session)
     facts = facts_for(work, tablet_ids)
@@ -68,7 +68,7 @@ def decide(work: Work, tablet_ids: Sequence[UUID]) -> None:
 
 
 def _put_away(
-    work: Work, repository: ReconcileRepository, facts: Mapping[UUID, TabletFacts], desired: Mapping[UUID, Desired]
+    work: UnitOfWork, repository: ReconcileRepository, facts: Mapping[UUID, TabletFacts], desired: Mapping[UUID, Desired]
 ) -> None:
     """What came back gives its licences back at once: it may be wiped before it answers. Who waits for them is served."""
     away = {
@@ -77,11 +77,11 @@ def _put_away(
         if known.state in AWAY
     }
     if away and (freed := licences.release_besides(work, away)):
-        work.later(Topic.DECIDE, *repository.waiting_for(freed))
+        work.enqueue_job(Topic.DECIDE, *repository.waiting_for(freed))
 
 
 def _command(
-    work: Work,
+    work: UnitOfWork,
     repository: ReconcileRepository,
     channels: Mapping[UUID, DeviceEnrollment],
     facts: Mapping[UUID, TabletFacts],
@@ -121,14 +121,14 @@ def _command(
         queue.enqueue(work, SYSTEM, order, enrollment_ids)
 
 
-def change_modes(work: Work) -> None:
+def change_modes(work: UnitOfWork) -> None:
     """The clock has moved on: every tablet whose hour has come is decided again, in one statement, late or not."""
     repository = ModeRepository(work.session)
     decide_again(work, repository.due(work.now))
     repository.looked_at(work.now, work.now + LOOK_AGAIN)
 
 
-def _profile_differs(work: Work, tablet_id: UUID, wanted: str, row: TabletProfile | None) -> bool:
+def _profile_differs(work: UnitOfWork, tablet_id: UUID, wanted: str, row: TabletProfile | None) -> bool:
     """Whether the profile must be sent; remembers what is wanted from now on."""
     if row is None:
         work.session.add(
@@ -142,7 +142,7 @@ def _profile_differs(work: Work, tablet_id: UUID, wanted: str, row: TabletProfil
 
 
 def _licensed(
-    work: Work,
+    work: UnitOfWork,
     facts: Mapping[UUID, TabletFacts],
     desired: Mapping[UUID, Desired],
     known: Mapping[UUID, Mapping[UUID, TabletApp]],
@@ -160,7 +160,7 @@ def _licensed(
 
 
 def _missing_apps(
-    work: Work, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
+    work: UnitOfWork, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
 ) -> list[Order]:
     orders: list[Order] = []
     for app in wanted.apps:
@@ -182,7 +182,7 @@ def _missing_apps(
     return orders
 
 
-def _waiting(work: Work, tablet_id: UUID, app: WantedApp) -> TabletApp:
+def _waiting(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> TabletApp:
     return TabletApp(
         tablet_id=tablet_id,
         app_id=app.app_id,
@@ -200,7 +200,7 @@ def _install(app: WantedApp) -> Order:
     return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
 
 
-def _surplus_apps(work: Work, wanted: Desired, known: dict[UUID, TabletApp]) -> list[UUID]:
+def _surplus_apps(work: UnitOfWork, wanted: Desired, known: dict[UUID, TabletApp]) -> list[UUID]:
     """Apps that we installed and that no bundle of the tablet wants any more."""
     keep = {app.app_id for app in wanted.apps}
     surplus = []
@@ -211,7 +211,7 @@ def _surplus_apps(work: Work, wanted: Desired, known: dict[UUID, TabletApp]) -> 
     return surplus
 
 
-def welcome(work: Work, enrollment_id: int) -> UUID | None:
+def welcome(work: UnitOfWork, enrollment_id: int) -> UUID | None:
     """First orders to a tablet that has just enrolled: what it is, then what it should be. Returns the tablet."""
     repository = ReconcileRepository(work.session)
     channel = repository.enrollment(enrollment_id)
@@ -226,7 +226,7 @@ def welcome(work: Work, enrollment_id: int) -> UUID | None:
     return channel.tablet_id
 
 
-def _new_life(work: Work, repository: ReconcileRepository, tablet_id: UUID) -> None:
+def _new_life(work: UnitOfWork, repository: ReconcileRepository, tablet_id: UUID) -> None:
     """An enrolment starts from nothing: what an earlier life had is not believed."""
     for rows in (repository.profiles([tablet_id]).values(), repository.apps([tablet_id]).get(tablet_id, {}).values()):
         for row in rows:
@@ -234,7 +234,7 @@ def _new_life(work: Work, repository: ReconcileRepository, tablet_id: UUID) -> N
     work.session.flush()
 
 
-def unfinished_setups(work: Work) -> None:
+def unfinished_setups(work: UnitOfWork) -> None:
     """A tablet must not hang in the Setup Assistant: after ten minutes it is let go, whatever else failed."""
     waiting = ReconcileRepository(work.session).awaiting_since(work.now - SETUP_PATIENCE)
     if waiting:
@@ -243,14 +243,14 @@ def unfinished_setups(work: Work) -> None:
         queue.enqueue(work, SYSTEM, order, ids, timing=Timing(lane=Lane.URGENT))
 
 
-def refresh(work: Work, tablet_ids: Sequence[UUID]) -> None:
+def refresh(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     """Ask tablets what they are and have. One open refresh of each kind per tablet."""
     channels = [channel.id for channel in ReconcileRepository(work.session).enrolled(tablet_ids).values()]
     for order in (_information(), ProfileList(managed_only=True), _applications()):
         queue.enqueue(work, SYSTEM, order, channels)
 
 
-def refresh_stale(work: Work, limit: int = 500) -> None:
+def refresh_stale(work: UnitOfWork, limit: int = 500) -> None:
     """Once a day, the facts of every tablet that is in use; in the background, so that it delays nothing."""
     order = _information()
     repository = ReconcileRepository(work.session)
@@ -260,13 +260,13 @@ def refresh_stale(work: Work, limit: int = 500) -> None:
         queue.enqueue(work, SYSTEM, _applications(), stale)
 
 
-def renewals(work: Work) -> None:
+def renewals(work: UnitOfWork) -> None:
     """Tablets past two thirds of their certificate's life get a new one."""
     channels = ReconcileRepository(work.session).enrolled(renewals_due(work))
-    work.later(Topic.RENEW, *(channel.id for channel in channels.values()))
+    work.enqueue_job(Topic.RENEW, *(channel.id for channel in channels.values()))
 
 
-def renew(work: Work, enrollment_id: int) -> None:
+def renew(work: UnitOfWork, enrollment_id: int) -> None:
     """Send the enrolment profile again, with a fresh challenge. One that waits is replaced."""
     channel = ReconcileRepository(work.session).enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED:
@@ -277,7 +277,7 @@ def renew(work: Work, enrollment_id: int) -> None:
     queue.enqueue(work, SYSTEM, order, [channel.id], reason="certificate renewal", timing=Timing(deadline=deadline))
 
 
-def _topic(work: Work, channel: DeviceEnrollment) -> str:
+def _topic(work: UnitOfWork, channel: DeviceEnrollment) -> str:
     """The topic the tablet enrolled with: it refuses an update with another one."""
     return channel.topic or active_topic(work)
 

@@ -65,7 +65,7 @@ def _register(app: Celery, runtime: Runtime) -> None:
 def _housekeeping(app: Celery, runtime: Runtime, name: str, act: schedule.Act) -> None:
     @_task(app, f"cartable.{name}")
     def run() -> None:
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             act(work)
         log.debug("worker.housekeeping", name=name)
 
@@ -88,5 +88,5 @@ def production() -> Celery:
 
     runtime = compose(Settings())
     app = make_app(runtime)
-    runtime.bell = bell(app)
+    runtime.notify_worker = bell(app)
     return app

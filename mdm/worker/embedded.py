@@ -26,7 +26,7 @@ class EmbeddedWorker:
     def start(self) -> None:
         """Start both threads and take over the bell."""
         self._app.set_default()  # the pool's threads look for their tasks in the default application
-        self._runtime.bell = bell(self._app)
+        self._runtime.notify_worker = bell(self._app)
         for name, target in (("worker", self._controller.start), ("scheduler", self._beat.start)):
             thread = threading.Thread(target=target, name=f"embedded-{name}", daemon=True)
             thread.start()
@@ -34,7 +34,7 @@ class EmbeddedWorker:
 
     def stop(self) -> None:
         """Stop both; jobs that were not done stay in the outbox."""
-        self._runtime.bell = _silent
+        self._runtime.notify_worker = _silent
         self._beat.stop()
         self._controller.stop()
         for thread in self._threads:

@@ -11,7 +11,7 @@ import structlog
 
 from cartable import outbox
 from cartable.outbox import OutboxRow, Topic
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import service as assignment
 from enrollment.joining.apple_school_manager import service as organisation
 from mdm.care.lost_mode import results as care_answers
@@ -30,19 +30,19 @@ LONGEST_WAIT = timedelta(days=1)
 BATCHES = {Topic.DECIDE: 200, Topic.ANSWER: 50, Topic.CHECKED_IN: 50, Topic.RENEW: 50}
 
 
-def answered(work: Work, keys: list[str]) -> None:
+def answered(work: UnitOfWork, keys: list[str]) -> None:
     """Read stored answers and apply what they mean."""
     for key in keys:
         reconcile_answers.apply(work, int(key))
         care_answers.apply(work, int(key))
 
 
-def decide(work: Work, keys: list[str]) -> None:
+def decide(work: UnitOfWork, keys: list[str]) -> None:
     """Desired minus reported."""
     reconcile.decide(work, [UUID(key) for key in keys])
 
 
-def checked_in(work: Work, keys: list[str]) -> None:
+def checked_in(work: UnitOfWork, keys: list[str]) -> None:
     """An enrolment is complete: first orders, and lost mode again where a case is open."""
     for key in keys:
         tablet_id = reconcile.welcome(work, int(key))
@@ -50,13 +50,13 @@ def checked_in(work: Work, keys: list[str]) -> None:
             care.after_enrolment(work, tablet_id)
 
 
-def renew(work: Work, keys: list[str]) -> None:
+def renew(work: UnitOfWork, keys: list[str]) -> None:
     """Certificates that are due."""
     for key in keys:
         reconcile.renew(work, int(key))
 
 
-HANDLERS: dict[Topic, Callable[[Work, list[str]], None]] = {
+HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {
     Topic.ANSWER: answered,
     Topic.DECIDE: decide,
     Topic.CHECKED_IN: checked_in,
@@ -76,15 +76,15 @@ class Outcome(Protocol):
 
 def compare_due(runtime: Runtime, topic: Topic, compare: Callable[[Runtime, UUID], Outcome], lease: timedelta) -> int:
     """Compare what is due with a service outside; one whose service is away is tried again later, and holds up no other."""
-    with runtime.work() as work:
-        rows = outbox.claim(work.session, work.now, topic, 20, lease)
+    with runtime.open_unit_of_work() as work:
+        rows = outbox.claim_jobs(work.session, work.now, topic, 20, lease)
     for row in rows:
         problem, wait = _compared(runtime, compare, row)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             if problem is None:
-                outbox.done(work.session, [row])
+                outbox.complete_jobs(work.session, [row])
             else:
-                outbox.failed(work.session, row.id, work.now, problem)
+                outbox.record_failure(work.session, row.id, work.now, problem)
                 waiting = work.session.get(OutboxRow, row.id)
                 if waiting is not None and wait is not None:
                     waiting.not_before = max(waiting.not_before, work.now + min(timedelta(seconds=wait), LONGEST_WAIT))
@@ -135,8 +135,8 @@ def drain(runtime: Runtime, topic: Topic) -> int:
 
 
 def _drain_once(runtime: Runtime, topic: Topic) -> int:
-    with runtime.work() as work:
-        rows = outbox.claim(work.session, work.now, topic, BATCHES[topic], LEASE)
+    with runtime.open_unit_of_work() as work:
+        rows = outbox.claim_jobs(work.session, work.now, topic, BATCHES[topic], LEASE)
     if rows and not _attempt(runtime, topic, rows) and len(rows) > 1:
         for row in rows:  # one bad job must not hold up the others
             _attempt(runtime, topic, [row])
@@ -145,13 +145,13 @@ def _drain_once(runtime: Runtime, topic: Topic) -> int:
 
 def _attempt(runtime: Runtime, topic: Topic, rows: list[OutboxRow]) -> bool:
     try:
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             HANDLERS[topic](work, [row.key for row in rows])
-            outbox.done(work.session, rows)
+            outbox.complete_jobs(work.session, rows)
     except Exception as error:
         if len(rows) == 1:
             log.exception("worker.job_failed", topic=topic.value, key=rows[0].key)
-            with runtime.work() as work:
-                outbox.failed(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
+            with runtime.open_unit_of_work() as work:
+                outbox.record_failure(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
         return False
     return True

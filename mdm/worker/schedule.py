@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cartable.outbox import Topic
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme.service import purge as purge_acme
 from enrollment.joining.ade.rules import EVERY
 from enrollment.joining.ade.service import compare_all as compare_assignments
@@ -23,12 +23,12 @@ from mdm.reconcile.rollouts import watch
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
 from profiles.apps.apps_and_books.repository import VppRepository
 
-Act = Callable[[Work], object]
+Act = Callable[[UnitOfWork], object]
 
 
-def compare_licences(work: Work) -> None:
+def compare_licences(work: UnitOfWork) -> None:
     """Several times a day, the licences of every town that has a token: notifications may be lost."""
-    work.later(Topic.LICENCES, *VppRepository(work.session).towns_with_token())
+    work.enqueue_job(Topic.LICENCES, *VppRepository(work.session).towns_with_token())
 
 
 HOUSEKEEPING: dict[str, Act] = {

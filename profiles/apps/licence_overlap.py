@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover import service as years
 from enrollment.rollover.models import Decision, Rollover
 from enrollment.rollover.repository import Group, YearRepository
@@ -43,10 +43,10 @@ class Overlap:
     missing_at_peak: int
 
 
-def overlap(work: Work, actor: Actor, rollover_id: UUID) -> list[Overlap]:
+def overlap(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Overlap]:
     """The licence needs of a town around a passage, by the app's name. Raises `RolloverUnknown`, `Forbidden`."""
     rollover = years.get(work, actor, rollover_id)
-    actor.require(Permission.SEE, rollover.town_id)
+    actor.require_permission(Permission.SEE, rollover.town_id)
     groups = YearRepository(work.session).groups(rollover.id)
     policy, licences = PolicyRepository(work.session), LicenceRepository(work.session)
     grants = policy.grants([rollover.town_id])

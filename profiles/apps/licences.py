@@ -11,7 +11,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from profiles.apps.licence_repository import LicenceRepository
 from profiles.apps.models import AppBundle, Licence, LicencePool, LicenceState
 from profiles.effective.repository import PolicyRepository, decide_again
@@ -47,7 +47,7 @@ class Pool:
     available: int
 
 
-def needs(work: Work, bundle: AppBundle, kind: LayerKind, target: str) -> list[Need]:
+def needs(work: UnitOfWork, bundle: AppBundle, kind: LayerKind, target: str) -> list[Need]:
     """What giving a bundle to a place would need, app by app. Apps without a pool are not counted."""
     repository = LicenceRepository(work.session)
     apps = {app.id: app for _, app in PolicyRepository(work.session).apps_of_bundles([bundle.id])}
@@ -62,13 +62,13 @@ def needs(work: Work, bundle: AppBundle, kind: LayerKind, target: str) -> list[N
     return found
 
 
-def set_total(work: Work, actor: Actor, app_id: UUID, total: int) -> LicencePool:
+def set_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> LicencePool:
     """Say how many licences of an app the town owns; tablets that waited for one are decided again. Raises `AppNotFound`."""
     app = PolicyRepository(work.session).app(actor, app_id)
     if app is None:
         raise AppNotFound
-    actor.require(Permission.AUTHOR, app.town_id)
-    audit.record(work, actor, "licences.total", "app", app.id, town_id=app.town_id, total=total)
+    actor.require_permission(Permission.AUTHOR, app.town_id)
+    audit.record_event(work, actor, "licences.total", "app", app.id, town_id=app.town_id, total=total)
     repository = LicenceRepository(work.session)
     pool = repository.pools([app.id]).get(app.id)
     if pool is None:
@@ -80,7 +80,7 @@ def set_total(work: Work, actor: Actor, app_id: UUID, total: int) -> LicencePool
     return pool
 
 
-def pools(work: Work, actor: Actor, town_id: UUID) -> list[Pool]:
+def pools(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Pool]:
     """How the licences of a town stand, app by app."""
     apps = {app.id: app for app in PolicyRepository(work.session).apps(actor, town_id)}
     repository = LicenceRepository(work.session)
@@ -94,7 +94,7 @@ def pools(work: Work, actor: Actor, town_id: UUID) -> list[Pool]:
     return sorted(found, key=lambda each: each.app)
 
 
-def reserve(work: Work, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID]) -> set[UUID]:
+def reserve(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID]) -> set[UUID]:
     """Reserve a licence for each tablet, as far as they go. Returns the tablets that may install: with a licence, or where
     the app has no pool. Two workers never give out the same last one: the pool's row is locked.
     """
@@ -122,11 +122,11 @@ def reserve(work: Work, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID])
     # Licences come from a service: what is reserved must be given before the tablet may install.
     given = {t for t, row in repository.licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
     if served - given:
-        work.later(Topic.LICENCES, town_id)
+        work.enqueue_job(Topic.LICENCES, town_id)
     return given
 
 
-def installed(work: Work, app_id: UUID, tablet_id: UUID) -> None:
+def installed(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
     """The app is there: the licence counts as assigned. Where a service gives licences, only its answer says so."""
     repository = LicenceRepository(work.session)
     row = repository.licences(app_id, [tablet_id]).get(tablet_id)
@@ -134,28 +134,28 @@ def installed(work: Work, app_id: UUID, tablet_id: UUID) -> None:
         row.state, row.since = LicenceState.ASSIGNED, work.now
 
 
-def release(work: Work, app_id: UUID, tablet_id: UUID) -> None:
+def release(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
     """The tablet gives its licence back: the number is free at once, the app is in grace."""
     row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
     if row is not None:
         _give_back(work, [row])
 
 
-def release_all(work: Work, tablet_ids: Collection[UUID]) -> None:
+def release_all(work: UnitOfWork, tablet_ids: Collection[UUID]) -> None:
     """These tablets are given up: every licence they hold comes back."""
     if tablet_ids:
         _give_back(work, LicenceRepository(work.session).held_by(tablet_ids))
 
 
-def release_besides(work: Work, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
+def release_besides(work: UnitOfWork, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
     """These tablets keep licences of these apps alone. Returns how many of each other app have come free."""
     rows = [row for row in LicenceRepository(work.session).held_by(list(kept)) if row.app_id not in kept[row.tablet_id]]
     _give_back(work, rows)
     return Counter(row.app_id for row in rows)
 
 
-def _give_back(work: Work, rows: Iterable[Licence]) -> None:
+def _give_back(work: UnitOfWork, rows: Iterable[Licence]) -> None:
     for row in rows:
         if row.state is not LicenceState.IN_GRACE:
             row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
-            work.later(Topic.LICENCES, row.town_id)
+            work.enqueue_job(Topic.LICENCES, row.town_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from profiles.policy.kinds import LayerKind
 
@@ -34,7 +34,7 @@ class AppBundle(TownOwned, Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(120))
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 
@@ -67,7 +67,7 @@ class BundleGrant(TownOwned, Base):
     kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
     target: Mapped[str] = mapped_column(String(36), default="")
     standing: Mapped[GrantStanding] = mapped_column(EnumText(GrantStanding))
-    granted_at: Mapped[datetime] = mapped_column(Utc)
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     granted_by: Mapped[UUID | None]
     __table_args__ = (UniqueConstraint("bundle_id", "kind", "target"),)
 
@@ -79,7 +79,7 @@ class LicencePool(TownOwned, Base):
 
     app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
     total: Mapped[int]
-    updated_at: Mapped[datetime] = mapped_column(Utc)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class LicenceState(StrEnum):
@@ -100,7 +100,7 @@ class Licence(TownOwned, Base):
     app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), primary_key=True)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
     state: Mapped[LicenceState] = mapped_column(EnumText(LicenceState))
-    since: Mapped[datetime] = mapped_column(Utc)
-    until: Mapped[datetime | None] = mapped_column(Utc)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Whether the licence service has taken it back.
     returned: Mapped[bool] = mapped_column(default=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
 from profiles.catalog.settings import catalog, version
@@ -75,7 +75,7 @@ class Compiled:
         return hashlib.sha256(dump([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: Work, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
+def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
     tablets = list(facts)
     now = timed(work, tablets) if modes is None else modes
@@ -96,7 +96,7 @@ def desired_for(work: Work, facts: Iterable[TabletFacts], modes: Mapping[UUID, T
     }
 
 
-def compile_situation(work: Work, situation: Situation, policy: Policy) -> Compiled:
+def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) -> Compiled:
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
@@ -146,7 +146,7 @@ def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[d
     )
 
 
-def is_declarative(situation: Situation, work: Work) -> bool:
+def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
     """Whether tablets of the situation are told by declarations."""
     from_version = work.settings.declarative_from
     return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
@@ -171,7 +171,7 @@ def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
     return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
 
 
-def _store(work: Work, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
+def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
     repository = PolicyRepository(work.session)
     known = repository.known_artefacts(list(wanted))
     for sha256, (town_id, rendered) in sorted(wanted.items()):

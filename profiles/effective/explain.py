@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
 from profiles.effective.compile import content_in
@@ -37,7 +37,7 @@ class Why:
         return self.verdict.mode
 
 
-def why(work: Work, facts: TabletFacts, at: datetime | None = None) -> Why:
+def why(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Why:
     """What holds for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
     now = timed(work, [facts], at)[facts.tablet_id]
@@ -54,12 +54,12 @@ def why(work: Work, facts: TabletFacts, at: datetime | None = None) -> Why:
     )
 
 
-def explain(work: Work, facts: TabletFacts) -> Mapping[str, Resolved]:
+def explain(work: UnitOfWork, facts: TabletFacts) -> Mapping[str, Resolved]:
     """Each setting of a tablet now, with the layers that won and lost."""
     return why(work, facts).settings
 
 
-def day_ahead(work: Work, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
+def day_ahead(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
     """The modes of a tablet from an instant on, each with the instant at which it begins."""
     plan = timed(work, [facts], at)[facts.tablet_id].plan
     steps, edge = [(at, verdict_at(plan, at))], at

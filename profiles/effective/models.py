@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, TownOwned, Utc
+from cartable.database import Base, TownOwned, UtcDateTime
 
 
 class Artefact(TownOwned, Base):
@@ -21,7 +21,7 @@ class Artefact(TownOwned, Base):
     uuid: Mapped[str] = mapped_column(String(36))
     plain: Mapped[bytes] = mapped_column(LargeBinary)
     signed: Mapped[bytes] = mapped_column(LargeBinary)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class DeclarationSet(TownOwned, Base):
@@ -35,4 +35,4 @@ class DeclarationSet(TownOwned, Base):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     items: Mapped[list[Any]]
     profiles: Mapped[list[Any]]
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from profiles.apps.models import App, AppBundle, BundleApp, BundleGrant
 from profiles.apps.rules import Granted
 from profiles.effective.models import Artefact, DeclarationSet
@@ -78,11 +78,11 @@ class PolicyRepository:
         self.session.execute(insert(model).values(values).on_conflict_do_nothing())
 
     def app(self, actor: Actor, app_id: UUID) -> App | None:
-        return self.session.scalar(actor.narrow(select(App).where(App.id == app_id), App))
+        return self.session.scalar(actor.restrict(select(App).where(App.id == app_id), App))
 
     def apps(self, actor: Actor, town_id: UUID) -> Sequence[App]:
         statement = select(App).where(App.town_id == town_id).order_by(App.name, App.id)
-        return self.session.scalars(actor.narrow(statement, App)).all()
+        return self.session.scalars(actor.restrict(statement, App)).all()
 
     def apps_of_town(self, town_id: UUID, app_ids: Sequence[UUID]) -> Sequence[App]:
         return self.session.scalars(select(App).where(App.town_id == town_id, App.id.in_(app_ids)).order_by(App.id)).all()
@@ -91,14 +91,14 @@ class PolicyRepository:
         return self.session.scalar(select(App).where(App.town_id == town_id, App.bundle_identifier == identifier))
 
     def bundle(self, actor: Actor, bundle_id: UUID) -> AppBundle | None:
-        return self.session.scalar(actor.narrow(select(AppBundle).where(AppBundle.id == bundle_id), AppBundle))
+        return self.session.scalar(actor.restrict(select(AppBundle).where(AppBundle.id == bundle_id), AppBundle))
 
     def bundle_by_name(self, town_id: UUID, name: str) -> AppBundle | None:
         return self.session.scalar(select(AppBundle).where(AppBundle.town_id == town_id, AppBundle.name == name))
 
     def bundles(self, actor: Actor, town_id: UUID) -> Sequence[AppBundle]:
         statement = select(AppBundle).where(AppBundle.town_id == town_id).order_by(AppBundle.name, AppBundle.id)
-        return self.session.scalars(actor.narrow(statement, AppBundle)).all()
+        return self.session.scalars(actor.restrict(statement, AppBundle)).all()
 
     def apps_of_bundles(self, bundle_ids: Sequence[UUID]) -> Sequence[Row[UUID, App]]:
         return self.session.execute(
@@ -125,7 +125,7 @@ class PolicyRepository:
         )
 
 
-def decide_again(work: Work, tablets: Select[UUID]) -> None:
+def decide_again(work: UnitOfWork, tablets: Select[UUID]) -> None:
     """Ask for a new decision on every selected tablet, in one statement."""
     found = tablets.subquery()
     key = cast(next(iter(found.c)), String)
@@ -137,4 +137,4 @@ def decide_again(work: Work, tablets: Select[UUID]) -> None:
     work.session.execute(
         insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source).on_conflict_do_nothing()
     )
-    work.rung.add(Topic.DECIDE)
+    work.topics_to_notify.add(Topic.DECIDE)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.apps.models import App
 from profiles.apps.rules import Apps, Granted, apps_for
@@ -73,7 +73,7 @@ class Policy:
     groups: Mapping[UUID, frozenset[UUID]]
 
 
-def read_policy(work: Work, facts: Iterable[TabletFacts], authored: Sequence[Authored] | None = None) -> Policy:
+def read_policy(work: UnitOfWork, facts: Iterable[TabletFacts], authored: Sequence[Authored] | None = None) -> Policy:
     """Read what these tablets' towns authored, in a constant number of queries. `authored` replaces the layers: a preview."""
     tablets = list(facts)
     town_ids = sorted({each.town_id for each in tablets}, key=str)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, EnumText, TownOwned, Utc
+from cartable.database import Base, BigKey, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from profiles.policy.kinds import LayerKind
 
@@ -24,7 +24,7 @@ class WebFilter(TownOwned, Base):
     auto_filter: Mapped[bool] = mapped_column(default=True)
     denied: Mapped[list[Any]]
     permitted: Mapped[list[Any]]
-    updated_at: Mapped[datetime] = mapped_column(Utc)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id"),)
 
 
@@ -43,7 +43,7 @@ class FilterPolicy(TownOwned, Base):
     categories: Mapped[dict[str, Any]]
     only_permitted: Mapped[bool] = mapped_column(default=False)
     written_by: Mapped[UUID | None]
-    updated_at: Mapped[datetime] = mapped_column(Utc)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "kind", "target", "mode"),)
 
 
@@ -63,7 +63,7 @@ class FilterDelivery(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[DeliveryKind] = mapped_column(EnumText(DeliveryKind))
     options: Mapped[dict[str, Any]]
-    updated_at: Mapped[datetime] = mapped_column(Utc)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id"),)
 
 
@@ -77,7 +77,7 @@ class FilterCategory(TownOwned, Base):
     white: Mapped[bool] = mapped_column(default=False)
     hosts: Mapped[int]
     urls: Mapped[int]
-    imported_at: Mapped[datetime] = mapped_column(Utc)
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 

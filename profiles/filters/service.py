@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.effective.repository import decide_again
 from profiles.effective.situation import filter_in, read_policy, situation_of
@@ -26,7 +26,7 @@ KINDS = (LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.GRADE, LayerKind.CLASS)
 
 
 def write_policy(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     kind: LayerKind,
@@ -40,7 +40,7 @@ def write_policy(
     only_permitted: bool,
 ) -> FilterPolicy:
     """Save what a place says of the filter. Raises `BadHost`, `ListTooLong`, `BadSetting` with the field named."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     if kind not in KINDS:
         raise BadSetting(field="kind", why="no filter for this place")
     check_target(work, town_id, kind, target)
@@ -54,7 +54,7 @@ def write_policy(
             raise BadSetting(field=f"categories.{name}", why="the safety floor forbids it in every mode")
     repository = FilterRepository(work.session)
     row = repository.policy(town_id, kind, target, mode) or FilterPolicy(town_id=town_id, kind=kind, target=target, mode=mode)
-    audit.record(work, actor, "filter.policy", "town", town_id, town_id=town_id, kind=kind.value, target=target, mode=mode)
+    audit.record_event(work, actor, "filter.policy", "town", town_id, town_id=town_id, kind=kind.value, target=target, mode=mode)
     row.denied, row.permitted, row.openable = lists["denied"], lists["permitted"], lists["openable"]
     row.categories, row.only_permitted = dict(categories), only_permitted
     row.written_by, row.updated_at = actor.account_id, work.now
@@ -79,9 +79,11 @@ def _hosts(entries: Sequence[str], field: str) -> list[str]:
 _NEEDED = {DeliveryKind.BUILT_IN: (), DeliveryKind.PLUGIN: ("name", "plugin_bundle_id"), DeliveryKind.DNS: ("protocol", "server")}
 
 
-def choose_delivery(work: Work, actor: Actor, town_id: UUID, kind: DeliveryKind, options: Mapping[str, Any]) -> FilterDelivery:
+def choose_delivery(
+    work: UnitOfWork, actor: Actor, town_id: UUID, kind: DeliveryKind, options: Mapping[str, Any]
+) -> FilterDelivery:
     """How the filter reaches the town's tablets. Raises `BadSetting` with the option named."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     for name in _NEEDED[kind]:
         if not isinstance(options.get(name), str) or not 0 < len(options[name]) <= 255:
             raise BadSetting(field=f"options.{name}", why="missing")
@@ -91,7 +93,7 @@ def choose_delivery(work: Work, actor: Actor, town_id: UUID, kind: DeliveryKind,
         if options["protocol"] == "HTTPS" and not options["server"].startswith("https://"):
             raise BadSetting(field="options.server", why="not an https address")
     row = FilterRepository(work.session).deliveries([town_id]).get(town_id) or FilterDelivery(town_id=town_id)
-    audit.record(work, actor, "filter.delivery", "town", town_id, town_id=town_id, kind=kind.value)
+    audit.record_event(work, actor, "filter.delivery", "town", town_id, town_id=town_id, kind=kind.value)
     row.kind, row.options, row.updated_at = kind, dict(options), work.now
     work.session.add(row)
     work.session.flush()
@@ -99,10 +101,10 @@ def choose_delivery(work: Work, actor: Actor, town_id: UUID, kind: DeliveryKind,
     return row
 
 
-def import_lists(work: Work, actor: Actor, town_id: UUID, file: IO[bytes]) -> dict[str, int]:
+def import_lists(work: UnitOfWork, actor: Actor, town_id: UUID, file: IO[bytes]) -> dict[str, int]:
     """Replace the town's categories by those of an archive in UT1's format, all or nothing. Raises `BadList`."""
-    actor.require(Permission.AUTHOR, town_id)
-    audit.record(work, actor, "filter.import", "town", town_id, town_id=town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
+    audit.record_event(work, actor, "filter.import", "town", town_id, town_id=town_id)
     repository = FilterRepository(work.session)
     repository.forget_categories(town_id)
     counts: dict[str, int] = {}
@@ -115,7 +117,7 @@ def import_lists(work: Work, actor: Actor, town_id: UUID, file: IO[bytes]) -> di
     return counts
 
 
-def why_host(work: Work, facts: TabletFacts, host: str) -> tuple[Mode, list[str], Verdict]:
+def why_host(work: UnitOfWork, facts: TabletFacts, host: str) -> tuple[Mode, list[str], Verdict]:
     """What happens to a host on a tablet now, in which mode, in which categories it is, and why. Raises `BadHost`."""
     clean = clean_host(host)
     if clean is None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from profiles.policy.kinds import LayerKind, StageKind, VersionState
 
@@ -23,7 +23,7 @@ class TownFloor(TownOwned, Base):
     version: Mapped[int]
     settings: Mapped[dict[str, Any]]
     written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class PolicyLayer(Base):
@@ -40,7 +40,7 @@ class PolicyLayer(Base):
     kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
     target: Mapped[str] = mapped_column(String(36), default="")
     name: Mapped[str] = mapped_column(String(120))
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "kind", "target"),)
 
 
@@ -60,8 +60,8 @@ class LayerVersion(Base):
     stage_target: Mapped[UUID | None]
     written_by: Mapped[UUID | None]
     written_by_name: Mapped[str] = mapped_column(String(200))
-    written_at: Mapped[datetime] = mapped_column(Utc)
-    rolled_at: Mapped[datetime | None] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    rolled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stopped_why: Mapped[str | None] = mapped_column(String(200))
     __table_args__ = (
         UniqueConstraint("layer_id", "number"),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.tablets.models import Tablet
@@ -18,7 +18,7 @@ from profiles.policy.models import PolicyGroup
 from profiles.policy.repository import LayerRepository
 
 
-def check_target(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
+def check_target(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
     """The school that the target lies in, if it lies in one. Raises `BadTarget`."""
     if (kind is LayerKind.OPERATOR) != (town_id is None):
         raise BadTarget(field="town_id")
@@ -45,7 +45,7 @@ _TABLES: dict[LayerKind, Any] = {
 }
 
 
-def _place(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
+def _place(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
     try:
         row = work.session.get(_TABLES[kind], UUID(target))
     except ValueError:
@@ -56,7 +56,7 @@ def _place(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> UU
     return found
 
 
-def tablets_of(work: Work, town_id: UUID | None, kind: LayerKind, target: str) -> Select[UUID]:
+def tablets_of(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> Select[UUID]:
     """Statement: the tablets of a place."""
     tablets = TabletRepository(work.session)
     match kind:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import facts_for
 from profiles.catalog.composites import expand, vocabulary
 from profiles.catalog.diff import Change, diff
@@ -42,7 +42,7 @@ class Preview:
 
 
 def preview(
-    work: Work, actor: Actor, layer_id: UUID, settings: Mapping[str, Mapping[str, Any]], locks: Sequence[str] = ()
+    work: UnitOfWork, actor: Actor, layer_id: UUID, settings: Mapping[str, Mapping[str, Any]], locks: Sequence[str] = ()
 ) -> Preview:
     """What this version of the layer would change, tablet by tablet, setting by setting. Raises `BadSetting`."""
     layer = service.find(work, actor, layer_id)

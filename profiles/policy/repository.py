@@ -51,7 +51,7 @@ class LayerRepository:
 
     def layers(self, actor: Actor, town_id: UUID) -> Sequence[PolicyLayer]:
         statement = select(PolicyLayer).where(PolicyLayer.town_id == town_id).order_by(PolicyLayer.kind, PolicyLayer.id)
-        return self.session.scalars(actor.narrow(statement, PolicyLayer)).all()
+        return self.session.scalars(actor.restrict(statement, PolicyLayer)).all()
 
     def versions(self, layer_id: UUID) -> Sequence[LayerVersion]:
         """All versions of a layer, newest first."""
@@ -79,11 +79,11 @@ class LayerRepository:
         ).all()
 
     def group(self, actor: Actor, group_id: UUID) -> PolicyGroup | None:
-        return self.session.scalar(actor.narrow(select(PolicyGroup).where(PolicyGroup.id == group_id), PolicyGroup))
+        return self.session.scalar(actor.restrict(select(PolicyGroup).where(PolicyGroup.id == group_id), PolicyGroup))
 
     def groups(self, actor: Actor, town_id: UUID) -> Sequence[PolicyGroup]:
         statement = select(PolicyGroup).where(PolicyGroup.town_id == town_id).order_by(PolicyGroup.name, PolicyGroup.id)
-        return self.session.scalars(actor.narrow(statement, PolicyGroup)).all()
+        return self.session.scalars(actor.restrict(statement, PolicyGroup)).all()
 
     def tablets(self, statement: Select[UUID]) -> list[UUID]:
         """The tablets that a statement selects."""

@@ -12,7 +12,7 @@ from sqlalchemy import Select
 from cartable import audit
 from cartable.errors import Forbidden
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.repository import TabletRepository
 from profiles.catalog.composites import vocabulary
 from profiles.effective.repository import decide_again
@@ -36,7 +36,7 @@ class Stage:
 ALL = Stage(StageKind.ALL)
 
 
-def open_layer(work: Work, actor: Actor, town_id: UUID | None, kind: LayerKind, target: str, name: str) -> PolicyLayer:
+def open_layer(work: UnitOfWork, actor: Actor, town_id: UUID | None, kind: LayerKind, target: str, name: str) -> PolicyLayer:
     """Return the layer of a place, made on first use. Raises `BadTarget`, `Forbidden`."""
     school_id = check_target(work, town_id, kind, target)
     _require(actor, town_id, school_id)
@@ -47,7 +47,7 @@ def open_layer(work: Work, actor: Actor, town_id: UUID | None, kind: LayerKind, 
     layer = PolicyLayer(town_id=town_id, school_id=school_id, kind=kind, target=target, name=name, created_at=work.now)
     work.session.add(layer)
     work.session.flush()
-    audit.record(work, actor, "layer.create", "layer", layer.id, town_id=town_id, kind=kind.value)
+    audit.record_event(work, actor, "layer.create", "layer", layer.id, town_id=town_id, kind=kind.value)
     return layer
 
 
@@ -56,19 +56,19 @@ def _require(actor: Actor, town_id: UUID | None, school_id: UUID | None) -> None
         if not actor.everywhere:
             raise Forbidden(permission="operator")
         return
-    actor.require(Permission.AUTHOR, town_id, school_id)
+    actor.require_permission(Permission.AUTHOR, town_id, school_id)
 
 
-def find(work: Work, actor: Actor, layer_id: UUID) -> PolicyLayer:
+def find(work: UnitOfWork, actor: Actor, layer_id: UUID) -> PolicyLayer:
     """A layer that the actor may read. Raises `LayerNotFound`."""
     layer = LayerRepository(work.session).layer(layer_id)
-    if layer is None or not (layer.town_id is None or actor.may(Permission.SEE, layer.town_id, layer.school_id)):
+    if layer is None or not (layer.town_id is None or actor.has_permission(Permission.SEE, layer.town_id, layer.school_id)):
         raise LayerNotFound
     return layer
 
 
 def save_draft(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     layer_id: UUID,
     settings: Mapping[str, Mapping[str, Any]],
@@ -83,7 +83,7 @@ def save_draft(
         raise BadSetting(field=problem[0], why=problem[1])
     repository = LayerRepository(work.session)
     number = repository.next_number(layer.id)
-    audit.record(work, actor, "layer.draft", "layer", layer.id, town_id=layer.town_id, version=number)
+    audit.record_event(work, actor, "layer.draft", "layer", layer.id, town_id=layer.town_id, version=number)
     row = LayerVersion(
         layer_id=layer.id, number=number, state=VersionState.DRAFT, settings={k: dict(v) for k, v in settings.items()},
         locks=sorted(set(locks)), note=note, written_by=actor.account_id, written_by_name=actor.name, written_at=work.now,
@@ -93,7 +93,7 @@ def save_draft(
     return row
 
 
-def publish(work: Work, actor: Actor, layer_id: UUID, number: int, stage: Stage = ALL) -> LayerVersion:
+def publish(work: UnitOfWork, actor: Actor, layer_id: UUID, number: int, stage: Stage = ALL) -> LayerVersion:
     """Put a version into force, for all or for a first part. A roll-out goes on by publishing it again, further.
 
     Raises `CannotPublish`, `VersionNotFound`.
@@ -111,7 +111,9 @@ def publish(work: Work, actor: Actor, layer_id: UUID, number: int, stage: Stage 
         raise CannotPublish(why="another_roll_out")
     if (stage.kind is StageKind.ALL) != (stage.target is None):
         raise BadTarget(field="stage")
-    audit.record(work, actor, "layer.publish", "layer", layer.id, town_id=layer.town_id, version=number, stage=stage.kind.value)
+    audit.record_event(
+        work, actor, "layer.publish", "layer", layer.id, town_id=layer.town_id, version=number, stage=stage.kind.value
+    )
     if stage.kind is StageKind.ALL:
         _make_live(work, repository, layer, row)
     else:
@@ -122,7 +124,7 @@ def publish(work: Work, actor: Actor, layer_id: UUID, number: int, stage: Stage 
     return row
 
 
-def _make_live(work: Work, repository: LayerRepository, layer: PolicyLayer, row: LayerVersion) -> None:
+def _make_live(work: UnitOfWork, repository: LayerRepository, layer: PolicyLayer, row: LayerVersion) -> None:
     former = repository.in_state(layer.id, VersionState.LIVE)
     if former is not None:
         former.state = VersionState.SUPERSEDED
@@ -130,7 +132,7 @@ def _make_live(work: Work, repository: LayerRepository, layer: PolicyLayer, row:
     row.state, row.stage, row.stage_target = VersionState.LIVE, None, None
 
 
-def stop(work: Work, actor: Actor, layer_id: UUID, why: str) -> LayerVersion:
+def stop(work: UnitOfWork, actor: Actor, layer_id: UUID, why: str) -> LayerVersion:
     """Stop the roll-out of a layer: what held before holds again. Raises `VersionNotFound`."""
     layer = find(work, actor, layer_id)
     _require(actor, layer.town_id, layer.school_id)
@@ -141,15 +143,15 @@ def stop(work: Work, actor: Actor, layer_id: UUID, why: str) -> LayerVersion:
     return row
 
 
-def stop_version(work: Work, actor: Actor, layer: PolicyLayer, row: LayerVersion, why: str) -> None:
+def stop_version(work: UnitOfWork, actor: Actor, layer: PolicyLayer, row: LayerVersion, why: str) -> None:
     """Stop one roll-out, by a person or by the server itself."""
-    audit.record(work, actor, "layer.stop", "layer", layer.id, town_id=layer.town_id, version=row.number, why=why[:200])
+    audit.record_event(work, actor, "layer.stop", "layer", layer.id, town_id=layer.town_id, version=row.number, why=why[:200])
     row.state, row.stopped_why = VersionState.STOPPED, why[:200]
     work.session.flush()
     decide_again(work, concerned(work, layer))
 
 
-def roll_back(work: Work, actor: Actor, layer_id: UUID, number: int) -> LayerVersion:
+def roll_back(work: UnitOfWork, actor: Actor, layer_id: UUID, number: int) -> LayerVersion:
     """Put an earlier version into force again, as a new one; history is never rewritten. Raises `VersionNotFound`."""
     layer = find(work, actor, layer_id)
     old = LayerRepository(work.session).version(layer.id, number)
@@ -162,24 +164,24 @@ def roll_back(work: Work, actor: Actor, layer_id: UUID, number: int) -> LayerVer
     return publish(work, actor, layer_id, new.number)
 
 
-def concerned(work: Work, layer: PolicyLayer) -> Select[UUID]:
+def concerned(work: UnitOfWork, layer: PolicyLayer) -> Select[UUID]:
     """Statement: the tablets that a layer may change."""
     return tablets_of(work, layer.town_id, layer.kind, layer.target)
 
 
-def reach(work: Work, actor: Actor, layer_id: UUID) -> list[UUID]:
+def reach(work: UnitOfWork, actor: Actor, layer_id: UUID) -> list[UUID]:
     """The tablets that a layer speaks to. Raises `LayerNotFound`."""
     layer = find(work, actor, layer_id)
     return LayerRepository(work.session).tablets(concerned(work, layer))
 
 
-def create_group(work: Work, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
+def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
     """Name a group of pupils across classes."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     group = PolicyGroup(town_id=town_id, name=name)
     work.session.add(group)
     work.session.flush()
-    audit.record(work, actor, "group.create", "group", group.id, town_id=town_id, pupils=len(pupil_ids))
+    audit.record_event(work, actor, "group.create", "group", group.id, town_id=town_id, pupils=len(pupil_ids))
     work.session.add_all(PolicyGroupMember(group_id=group.id, pupil_id=pupil_id) for pupil_id in set(pupil_ids))
     work.session.flush()
     tablets = TabletRepository(work.session)

@@ -10,7 +10,7 @@ from sqlalchemy import Select
 
 from cartable import audit
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Level
 from enrollment.tablets.repository import TabletRepository
 from profiles.effective.repository import decide_again
@@ -28,7 +28,7 @@ LONGEST_OVERRIDE = timedelta(days=366)
 
 
 def write_timetable(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     school_id: UUID | None,
@@ -38,7 +38,7 @@ def write_timetable(
     night: tuple[str, str] | None,
 ) -> Timetable:
     """Save a new version of a week. Raises `BadRhythm` with the field named, `UnknownCalendar`."""
-    actor.require(Permission.AUTHOR, town_id, school_id)
+    actor.require_permission(Permission.AUTHOR, town_id, school_id)
     repository = ModeRepository(work.session)
     if calendar not in ZONES and (town_id, calendar) not in repository.calendars([town_id]):
         raise UnknownCalendar(name=calendar[:80], field="calendar")
@@ -49,7 +49,7 @@ def write_timetable(
         raise BadRhythm(field=error.field, why=error.why) from error
     number = repository.next_version(town_id, school_id)
     where = ("school", school_id) if school_id else ("town", town_id)
-    audit.record(work, actor, "timetable.write", *where, town_id=town_id, version=number)
+    audit.record_event(work, actor, "timetable.write", *where, town_id=town_id, version=number)
     row = Timetable(
         town_id=town_id, school_id=school_id, version=number, week=clean, calendar=calendar,
         night_from=hours.starts if hours else None, night_to=hours.ends if hours else None,
@@ -61,7 +61,7 @@ def write_timetable(
 
 
 def write_calendar(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     name: str,
@@ -71,7 +71,7 @@ def write_calendar(
     known_until: date | None,
 ) -> OwnCalendar:
     """Save a calendar of the town. Raises `BadRhythm`: a period that ends before it begins."""
-    actor.require(Permission.AUTHOR, town_id)
+    actor.require_permission(Permission.AUTHOR, town_id)
     if name in ZONES or not name.strip():
         raise BadRhythm(field="name", why="reserved")
     if len(periods) > MAX_PERIODS:
@@ -81,7 +81,7 @@ def write_calendar(
             raise BadRhythm(field=f"periods.{index}", why="ends_before_it_begins" if last < first else "too_long")
     repository = ModeRepository(work.session)
     row = repository.calendars([town_id]).get((town_id, name)) or OwnCalendar(town_id=town_id, name=name)
-    audit.record(work, actor, "calendar.write", "town", town_id, town_id=town_id, name=name, periods=len(periods))
+    audit.record_event(work, actor, "calendar.write", "town", town_id, town_id=town_id, name=name, periods=len(periods))
     row.periods = [[first.isoformat(), last.isoformat(), label[:80]] for first, last, label in periods]
     row.public, row.known_until, row.written_at = [day.isoformat() for day in public], known_until, work.now
     repository.add(row)
@@ -90,7 +90,7 @@ def write_calendar(
 
 
 def write_override(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     *,
@@ -105,7 +105,7 @@ def write_override(
     label: str = "",
 ) -> CalendarOverride:
     """Say something about single days. Raises `BadRhythm`."""
-    actor.require(Permission.AUTHOR, town_id, school_id)
+    actor.require_permission(Permission.AUTHOR, town_id, school_id)
     if last < first or last - first > LONGEST_OVERRIDE:
         raise BadRhythm(field="last", why="ends_before_it_begins" if last < first else "too_long")
     if (at is None) == (kind in NEEDS_TIME):
@@ -126,7 +126,7 @@ def write_override(
         window_from=hours[0] if hours else None, window_to=hours[1] if hours else None, like=like, label=label[:120],
         written_by=actor.account_id, written_at=work.now,
     )  # fmt: skip
-    audit.record(
+    audit.record_event(
         work, actor, "override.write", "town", town_id, town_id=town_id, kind=kind.value, first=str(first), last=str(last)
     )
     ModeRepository(work.session).add(row)
@@ -134,23 +134,31 @@ def write_override(
     return row
 
 
-def withdraw_override(work: Work, actor: Actor, override_id: UUID) -> None:
+def withdraw_override(work: UnitOfWork, actor: Actor, override_id: UUID) -> None:
     """Take an exception back; it stays as history. Raises `SessionNotFound`."""
     row = ModeRepository(work.session).override(actor, override_id)
     if row is None or row.withdrawn_at is not None:
         raise SessionNotFound
-    actor.require(Permission.AUTHOR, row.town_id, row.school_id)
-    audit.record(work, actor, "override.withdraw", "town", row.town_id, town_id=row.town_id, kind=row.kind.value)
+    actor.require_permission(Permission.AUTHOR, row.town_id, row.school_id)
+    audit.record_event(work, actor, "override.withdraw", "town", row.town_id, town_id=row.town_id, kind=row.kind.value)
     row.withdrawn_at = work.now
     work.session.flush()
     _look(work, row.town_id, row.school_id)
 
 
 def write_exam(
-    work: Work, actor: Actor, town_id: UUID, *, school_id: UUID | None, level: Level | None, day: date, starts: str, ends: str
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    *,
+    school_id: UUID | None,
+    level: Level | None,
+    day: date,
+    starts: str,
+    ends: str,
 ) -> ExamDay:
     """Announce an evaluation. Raises `BadRhythm`."""
-    actor.require(Permission.AUTHOR, town_id, school_id)
+    actor.require_permission(Permission.AUTHOR, town_id, school_id)
     try:
         first, last = clock(starts, "starts"), clock(ends, "ends")
     except BadTimetable as error:
@@ -158,13 +166,13 @@ def write_exam(
     if first >= last:
         raise BadRhythm(field="ends", why="ends_before_it_begins")
     row = ExamDay(town_id=town_id, school_id=school_id, level=level, day=day, starts=first, ends=last)
-    audit.record(work, actor, "exam.write", "town", town_id, town_id=town_id, day=str(day))
+    audit.record_event(work, actor, "exam.write", "town", town_id, town_id=town_id, day=str(day))
     ModeRepository(work.session).add(row)
     _look(work, town_id, school_id)
     return row
 
 
-def _look(work: Work, town_id: UUID, school_id: UUID | None) -> None:
+def _look(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
     repository = TabletRepository(work.session)
     tablets: Select[UUID] = repository.of_school(school_id) if school_id else repository.of_town(town_id)
     decide_again(work, tablets)

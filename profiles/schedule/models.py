@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, Utc
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from enrollment.places.models import Level
 from profiles.schedule.day_exceptions import OverrideKind
@@ -32,7 +32,7 @@ class Timetable(TownOwned, Base):
     night_from: Mapped[int | None]
     night_to: Mapped[int | None]
     written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "school_id", "version"),)
 
 
@@ -46,7 +46,7 @@ class OwnCalendar(TownOwned, Base):
     periods: Mapped[list[Any]]
     public: Mapped[list[Any]]
     known_until: Mapped[date | None]
-    written_at: Mapped[datetime] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 
@@ -67,8 +67,8 @@ class CalendarOverride(TownOwned, Base):
     like: Mapped[int | None]
     label: Mapped[str] = mapped_column(String(120), default="")
     written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(Utc)
-    withdrawn_at: Mapped[datetime | None] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ExamDay(TownOwned, Base):
@@ -105,11 +105,11 @@ class GuardianRule(TownOwned, Base):
     subject: Mapped[str] = mapped_column(String(155), default="")
     window_from: Mapped[int | None]
     window_to: Mapped[int | None]
-    starts: Mapped[datetime | None] = mapped_column(Utc)
-    ends: Mapped[datetime | None] = mapped_column(Utc)
+    starts: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ends: Mapped[datetime | None] = mapped_column(UtcDateTime)
     priority: Mapped[bool] = mapped_column(default=False)
-    written_at: Mapped[datetime] = mapped_column(Utc)
-    withdrawn_at: Mapped[datetime | None] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LessonSession(TownOwned, Base):
@@ -119,8 +119,8 @@ class LessonSession(TownOwned, Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     class_id: Mapped[UUID] = mapped_column(ForeignKey("school_class.id"))
-    starts: Mapped[datetime] = mapped_column(Utc)
-    ends: Mapped[datetime] = mapped_column(Utc)
+    starts: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends: Mapped[datetime] = mapped_column(UtcDateTime)
     preset: Mapped[Preset] = mapped_column(EnumText(Preset))
     apps: Mapped[list[Any]]
     sites: Mapped[list[Any]]
@@ -135,8 +135,8 @@ class Activity(TownOwned, Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
-    starts: Mapped[datetime] = mapped_column(Utc)
-    ends: Mapped[datetime] = mapped_column(Utc, index=True)
+    starts: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     started_by: Mapped[UUID | None]
 
 
@@ -156,5 +156,5 @@ class TabletMode(TownOwned, Base):
 
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
     mode: Mapped[Mode] = mapped_column(EnumText(Mode))
-    since: Mapped[datetime] = mapped_column(Utc)
-    next_look: Mapped[datetime | None] = mapped_column(Utc, index=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_look: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)

@@ -73,7 +73,7 @@ class ModeRepository:
 
     def override(self, actor: Actor, override_id: UUID) -> CalendarOverride | None:
         statement = select(CalendarOverride).where(CalendarOverride.id == override_id)
-        return self.session.scalar(actor.narrow(statement, CalendarOverride))
+        return self.session.scalar(actor.restrict(statement, CalendarOverride))
 
     def exams(self, town_ids: Sequence[UUID]) -> Sequence[ExamDay]:
         return self.session.scalars(
@@ -96,7 +96,7 @@ class ModeRepository:
         return found
 
     def guardian_rule(self, actor: Actor, rule_id: UUID) -> GuardianRule | None:
-        return self.session.scalar(actor.narrow(select(GuardianRule).where(GuardianRule.id == rule_id), GuardianRule))
+        return self.session.scalar(actor.restrict(select(GuardianRule).where(GuardianRule.id == rule_id), GuardianRule))
 
     def pupil_rhythm(self, pupil_id: UUID) -> PupilRhythm | None:
         return self.session.get(PupilRhythm, pupil_id)
@@ -115,7 +115,7 @@ class ModeRepository:
         return {row.class_id: row for row in rows}
 
     def lesson(self, actor: Actor, session_id: UUID) -> LessonSession | None:
-        return self.session.scalar(actor.narrow(select(LessonSession).where(LessonSession.id == session_id), LessonSession))
+        return self.session.scalar(actor.restrict(select(LessonSession).where(LessonSession.id == session_id), LessonSession))
 
     def activities(self, tablet_ids: Sequence[UUID], now: datetime) -> dict[UUID, Activity]:
         """The activity that each tablet is in."""

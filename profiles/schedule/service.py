@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.places.models import School, Town
 from enrollment.tablets.models import TabletState
@@ -104,7 +104,7 @@ class Said:
         return library_calendar(zone if zone in ZONES else "C", region_of(school.uai) if school else None)
 
 
-def read_said(work: Work, town_ids: Iterable[UUID]) -> Said:
+def read_said(work: UnitOfWork, town_ids: Iterable[UUID]) -> Said:
     """Read what these towns said about time, in a constant number of queries."""
     repository, ids = ModeRepository(work.session), sorted(set(town_ids), key=str)
     overrides: dict[UUID, list[tuple[UUID | None, UUID | None, Override]]] = {}
@@ -124,7 +124,7 @@ def read_said(work: Work, town_ids: Iterable[UUID]) -> Said:
     )
 
 
-def timed(work: Work, facts: Iterable[TabletFacts], at: datetime | None = None) -> dict[UUID, Timed]:
+def timed(work: UnitOfWork, facts: Iterable[TabletFacts], at: datetime | None = None) -> dict[UUID, Timed]:
     """What time makes of each tablet at an instant (now), in a constant number of queries. Equal plans are computed once."""
     tablets, at = list(facts), at or work.now
     repository = ModeRepository(work.session)
@@ -204,7 +204,7 @@ def _next_edge(rule: Rule, plan: Plan, at: datetime) -> datetime | None:
     return min((edge for edge in edges if edge > at), default=None)
 
 
-def keep(work: Work, facts: Mapping[UUID, TabletFacts], modes: Mapping[UUID, Timed]) -> None:
+def keep(work: UnitOfWork, facts: Mapping[UUID, TabletFacts], modes: Mapping[UUID, Timed]) -> None:
     """Remember the mode of each tablet and when to look again."""
     repository = ModeRepository(work.session)
     rows = repository.modes(list(modes))

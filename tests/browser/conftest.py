@@ -53,7 +53,7 @@ def sign_in(server: LiveServer, browser: Browser) -> Callable[..., Page]:
     """A page of a person who has signed in by the form, in French."""
 
     def act(town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Page:
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             made = accounts.create_account(
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
             )

@@ -37,7 +37,7 @@ class DeskWorld:
 
 def desk_world(runtime: Runtime, *, size: int = 30, ordered: int = 6) -> DeskWorld:
     """One child in ten stays at school with the tablet, by the wish of the family."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school_class = world.school_class(world.school(town, "École Jules-Verne"), "CE1-CE2 Mme Exemple")

@@ -67,7 +67,7 @@ def _table(page: Page, server: LiveServer, world: DeskWorld) -> None:
 
 
 def _held(server: LiveServer) -> dict[UUID, Loan]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None), Loan.handed_over_at.is_not(None)))
         return {loan.pupil_id: loan for loan in rows}
 
@@ -116,7 +116,7 @@ def test_a_bench_of_scans_never_stops(server: LiveServer, sign_in: SignIn) -> No
     for serial in world.serials[3:]:
         hands.scan(serial)
     expect(page.locator("#today-count")).to_have_text("7")
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         states = set(work.session.scalars(select(Tablet.state).where(Tablet.serial.in_(world.serials))))
     assert states == {TabletState.PREPARED}
 
@@ -146,7 +146,7 @@ def test_a_class_of_thirty_is_handed_over_in_at_most_three_acts_each(server: Liv
     assert set(held) == set(world.pupil_ids)
     assert sum(loan.agreement is Agreement.SIGNED for loan in held.values()) == 27
     assert {loan.signed_by for loan in held.values()} == {"voir la feuille signée", None}
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(LoanAccessory)) == 90
 
 
@@ -187,7 +187,7 @@ def test_a_scan_instead_of_an_answer_hands_nothing_over(server: LiveServer, sign
     hands.key("Enter")
     _all_answered(page)
     [loan] = _held(server).values()
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.get_one(Tablet, loan.tablet_id).tag == world.tags[1]
 
 
@@ -273,7 +273,7 @@ def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: S
     _all_answered(page)
     expect(page.locator("#progress")).to_have_text("1 sur 3")
     assert len({re.search("request_id=([^&]+)", body)[1] for body in lost}) == 1  # type: ignore[index]
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         done = work.session.scalar(select(func.count()).select_from(DoneOnce))
         opened = work.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.action == "loan.open"))
     assert (done, opened) == (1, 1)
@@ -322,7 +322,7 @@ def test_two_tabs_send_each_scan_once_and_both_learn_the_answer(server: LiveServ
     _all_answered(page)
     for tab in (page, second):
         expect(tab.locator("#today-count")).to_have_text("6")
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(DoneOnce)) == 6
 
 
@@ -348,7 +348,7 @@ def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveSer
     page.bring_to_front()
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(page.locator("#queue-why")).to_contain_text("Une autre personne est connectée")
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(DoneOnce)) == 1
     # The person is back, in another tab; this one goes on by itself.
     tab.bring_to_front()
@@ -395,7 +395,7 @@ def test_swap_breakage_and_return_are_two_scans_or_less(server: LiveServer, sign
     expect(page.locator("#result")).to_contain_text("rendue, sans : câble")
     expect(page.locator("#progress")).to_have_text("1 sur 3")
     expect(page.locator("input[value='cable']")).to_be_checked()  # whole again for the next child
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         states = [work.session.scalar(select(Tablet.state).where(Tablet.tag == tag)) for tag in world.tags]
     assert states == [TabletState.RETURNED, TabletState.HANDED_OVER, TabletState.BROKEN, TabletState.LOANER_OUT]
 

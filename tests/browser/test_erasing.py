@@ -21,7 +21,7 @@ from tests.support.world import World
 
 
 def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Callable[..., Page]) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         tablet = world.tablet(town)
@@ -68,5 +68,5 @@ def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Calla
     clock = server.runtime.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=1))
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert send_due(work) == 0

@@ -31,7 +31,7 @@ def _upload(page: Page, content: bytes, button: str = "Voir l'aperçu") -> None:
 
 
 def test_a_roster_from_upload_to_undo_by_two_people(server: LiveServer, sign_in: Callable[..., Page]) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
@@ -65,7 +65,7 @@ def test_a_roster_from_upload_to_undo_by_two_people(server: LiveServer, sign_in:
 
 
 def test_unknown_columns_are_named_once_for_the_school(server: LiveServer, sign_in: Callable[..., Page]) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
@@ -85,7 +85,7 @@ def test_unknown_columns_are_named_once_for_the_school(server: LiveServer, sign_
 
 
 def test_a_doubtful_line_is_decided_by_a_person(server: LiveServer, sign_in: Callable[..., Page]) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         world.school(town)

@@ -12,7 +12,7 @@ from tests.support.world import World
 
 
 def test_an_administrator_signs_in_and_sees_the_tablets(server: LiveServer, sign_in: Callable[..., Page]) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         town_id, tag = town.id, world.tablet(town).tag

@@ -18,7 +18,7 @@ from tests.support.world import World
 
 def test_helpdesk_finds_the_child_and_the_technician_notes_the_repair(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     world = desk_world(server.runtime, size=3)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         tablet = TabletRepository(work.session).by_tag(world.town_id, world.tags[1])
         assert tablet is not None
         World(work).lend(tablet, work.session.get_one(Pupil, world.pupil_ids[1]))

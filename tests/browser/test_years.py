@@ -35,7 +35,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveS
 @pytest.fixture
 def place(server: LiveServer) -> tuple[Town, School, School]:
     """A class of two levels in one school; a CM2 with a tablet; another school."""
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school, other = world.school(town), world.school(town, "École Simone-Veil")
@@ -134,5 +134,5 @@ def _again(page: Page, server: LiveServer, login: str) -> None:
 
 
 def _levels(server: LiveServer) -> dict[str, str]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         return {row.last_name: row.level.value for row in work.session.scalars(select(Pupil))}

@@ -15,44 +15,44 @@ LEASE = timedelta(minutes=1)
 
 
 def test_equal_waiting_jobs_coalesce(runtime: Runtime) -> None:
-    with runtime.work() as work:
-        work.later(Topic.PUSH, 1, 2, 1)
-        work.later(Topic.PUSH, 2)
-    with runtime.work() as work:
-        claimed = outbox.claim(work.session, work.now, Topic.PUSH, 10, LEASE)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, 1, 2, 1)
+        work.enqueue_job(Topic.PUSH, 2)
+    with runtime.open_unit_of_work() as work:
+        claimed = outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)
         assert [row.key for row in claimed] == ["1", "2"]
 
 
 def test_a_job_asked_for_while_it_runs_is_run_again(runtime: Runtime) -> None:
-    with runtime.work() as work:
-        work.later(Topic.PUSH, 1)
-    with runtime.work() as work:
-        outbox.claim(work.session, work.now, Topic.PUSH, 10, LEASE)
-    with runtime.work() as work:
-        work.later(Topic.PUSH, 1)
-        assert len(outbox.claim(work.session, work.now, Topic.PUSH, 10, LEASE)) == 1
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, 1)
+    with runtime.open_unit_of_work() as work:
+        outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, 1)
+        assert len(outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)) == 1
 
 
 def test_a_lease_that_ran_out_is_claimed_again(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
-        work.later(Topic.DECIDE, "a")
-    with runtime.work() as work:
-        assert outbox.claim(work.session, work.now, Topic.DECIDE, 10, LEASE)
-        assert not outbox.claim(work.session, work.now, Topic.DECIDE, 10, LEASE)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.DECIDE, "a")
+    with runtime.open_unit_of_work() as work:
+        assert outbox.claim_jobs(work.session, work.now, Topic.DECIDE, 10, LEASE)
+        assert not outbox.claim_jobs(work.session, work.now, Topic.DECIDE, 10, LEASE)
     clock.advance(LEASE * 2)
-    with runtime.work() as work:
-        again = outbox.claim(work.session, work.now, Topic.DECIDE, 10, LEASE)
+    with runtime.open_unit_of_work() as work:
+        again = outbox.claim_jobs(work.session, work.now, Topic.DECIDE, 10, LEASE)
         assert [row.attempts for row in again] == [2]
 
 
 def test_bells_ring_only_after_the_commit(runtime: Runtime) -> None:
     heard: list[Topic] = []
-    runtime.bell = heard.append
-    with runtime.work() as work:
-        work.later(Topic.PUSH, 1)
+    runtime.notify_worker = heard.append
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, 1)
         assert heard == []
     assert heard == [Topic.PUSH]
-    with pytest.raises(LookupError), runtime.work() as work:
-        work.later(Topic.DECIDE, 1)
+    with pytest.raises(LookupError), runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.DECIDE, 1)
         raise LookupError
     assert heard == [Topic.PUSH]

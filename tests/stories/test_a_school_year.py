@@ -72,7 +72,7 @@ class Year:
 
     def __init__(self, server: LiveServer, clock: ManualClock, factory: Factory) -> None:
         self.server, self.clock, self.factory, self.start = server, clock, factory, _next_september()
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             self.town_id = World(work).town().id
         self.town = str(self.town_id)
         self.school: dict[str, Any] = {}
@@ -103,7 +103,7 @@ class Year:
 
     def keep_house(self) -> None:
         for act in HOUSEKEEPING.values():
-            with self.server.runtime.work() as work:
+            with self.server.runtime.open_unit_of_work() as work:
                 act(work)
 
     async def talk(self, *serials: str, rounds: int = 4) -> None:
@@ -373,9 +373,9 @@ async def _the_passage(year: Year) -> None:
 
 def _what_remains(year: Year) -> None:
     """The trail is whole and names nobody; nobody holds two tablets."""
-    with year.server.runtime.work() as work:
+    with year.server.runtime.open_unit_of_work() as work:
         events = work.session.scalars(select(audit.AuditEvent)).all()
-        assert audit.verify(work, year.town_id) is None
+        assert audit.verify_chain(work, year.town_id) is None
         said = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
         assert not [name for name in NAMES if name in said]
         open_loans = select(func.count(), func.count(Loan.pupil_id.distinct())).where(Loan.closed_at.is_(None))

@@ -60,7 +60,7 @@ def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
 
 
 def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
 
 
@@ -77,12 +77,12 @@ def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> b
 
 
 def _certificates(server: LiveServer) -> list[DeviceCertificate]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         return list(work.session.scalars(select(DeviceCertificate).order_by(DeviceCertificate.issued_at)))
 
 
 def _town(server: LiveServer) -> UUID:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         return work.session.scalars(select(Town.id)).one()
 
 
@@ -108,18 +108,18 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
     technician.close()
 
     # Commands reach it, signed for by the elliptic key.
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment)).one()
         queue.enqueue(work, SYSTEM, SecurityInfo(), [row.id])
     talked = await tablet.poll()
     assert "SecurityInfo" in talked.request_types
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         ordered = select(Command.state).join(CommandBody, Command.body_id == CommandBody.id)
         states = work.session.scalars(ordered.where(CommandBody.request_type == "SecurityInfo"))
         assert states.all() == [CommandState.ACKNOWLEDGED]
 
     # It renews by ACME, with a fresh client identifier and a fresh attestation, and goes on under the new key.
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         renew(work, row.id)
     for _ in range(2):
         await asyncio.to_thread(server.work_off)
@@ -128,7 +128,7 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
     [old, new] = _certificates(server)
     assert (new.path, new.attested, new.tablet_id) == (IdentityPath.ACME, True, old.tablet_id)
     assert tablet.identity.fingerprint == new.fingerprint != old.fingerprint
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(DeviceEnrollment.fingerprint)).one() == new.fingerprint
         assert work.session.get_one(DeviceAttestation, new.id).serial == tablet.serial
     await tablet.close()
@@ -157,11 +157,11 @@ async def _others(server: LiveServer, factory: Factory) -> None:
 
     # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
     server.runtime.settings = settings
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         rows = {row.udid: row.id for row in work.session.scalars(select(DeviceEnrollment))}
         renew(work, rows[old.udid])
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFF})
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         renew(work, rows[mute.udid])
     for tablet in (old, mute):
         for _ in range(2):

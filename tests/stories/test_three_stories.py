@@ -47,7 +47,7 @@ def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server
 
 
 async def _story(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         town = World(work).town()
     admin = server.client(town.id, Role.TOWN_ADMIN, "admin")
     helpdesk = server.client(town.id, Role.HELPDESK, "helpdesk")

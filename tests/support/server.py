@@ -50,7 +50,7 @@ class LiveServer:
 
     def client(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
         """A signed-in person."""
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             made = accounts.create_account(
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
             )
@@ -86,7 +86,7 @@ def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | N
         **given,
     )
     runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         chain, key = tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
         certificates.ensure_simulated_certificate(work)

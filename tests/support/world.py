@@ -6,7 +6,7 @@ from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
@@ -25,7 +25,7 @@ def uai(number: int) -> str:
 class World:
     """Makes things in one unit of work. Names are invented and distinct."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self.work = work
         self.session = work.session
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from cartable.ids import new_id
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme import jws
 from enrollment.identity.acme.documents import Addresses
 from enrollment.identity.acme.errors import Kind, Problem
@@ -18,7 +18,7 @@ from enrollment.identity.acme.models import AcmeAccount
 from enrollment.identity.acme.repository import AcmeRepository
 
 
-def introduce(work: Work, jwk: dict[str, Any], asked: dict[str, Any]) -> tuple[AcmeAccount, bool]:
+def introduce(work: UnitOfWork, jwk: dict[str, Any], asked: dict[str, Any]) -> tuple[AcmeAccount, bool]:
     """The account of a key, made now unless it has one; and whether it was made. Contacts are not kept. Raises `Problem`."""
     repository = AcmeRepository(work.session)
     thumbprint = jws.thumbprint(jwk)
@@ -34,13 +34,13 @@ def introduce(work: Work, jwk: dict[str, Any], asked: dict[str, Any]) -> tuple[A
     return found, made
 
 
-def update(work: Work, account: AcmeAccount, asked: dict[str, Any]) -> None:
+def update(work: UnitOfWork, account: AcmeAccount, asked: dict[str, Any]) -> None:
     """Give an account up if the client says so; anything else changes nothing (RFC 8555 sections 7.3.2 and 7.3.6)."""
     if asked.get("status") == "deactivated":
         account.deactivated_at = work.now
 
 
-def change_key(work: Work, account: AcmeAccount, outer: Signed, addresses: Addresses) -> None:
+def change_key(work: UnitOfWork, account: AcmeAccount, outer: Signed, addresses: Addresses) -> None:
     """Put a new key in the place of the account's (RFC 8555 section 7.3.5). Raises `Problem`."""
     inner = jws.take_apart(outer.document())
     if inner.jwk is None or inner.nonce is not None or inner.url != outer.url:

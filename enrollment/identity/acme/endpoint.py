@@ -68,7 +68,7 @@ class AcmeEndpoint:
         raise Problem(Kind.WRONG_METHOD, "this is read by POST-as-GET")
 
     def _post(self, path: str, body: bytes) -> Reply:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             try:
                 return requests.answer(work, path, body)
             except Problem as problem:  # told after the commit: the nonce of a refused request is spent all the same

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, Utc
+from cartable.database import Base, EnumText, SealedText, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -22,8 +22,8 @@ class AcmeAccount(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     thumbprint: Mapped[str] = mapped_column(String(43), unique=True)
     jwk: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(Utc)
-    deactivated_at: Mapped[datetime | None] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    deactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OrderState(StrEnum):
@@ -49,7 +49,7 @@ class AcmeOrder(Base):
     identifier: Mapped[str] = mapped_column(SealedText("acme_order.identifier"))
     token: Mapped[str] = mapped_column(String(43))
     state: Mapped[OrderState] = mapped_column(EnumText(OrderState), default=OrderState.PENDING)
-    validated_at: Mapped[datetime | None] = mapped_column(Utc)
+    validated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(String(160))
     key_sha256: Mapped[str | None] = mapped_column(String(64))
     serial: Mapped[str | None] = mapped_column(String(64))
@@ -57,8 +57,8 @@ class AcmeOrder(Base):
     os_version: Mapped[str | None] = mapped_column(String(24))
     sep_version: Mapped[str | None] = mapped_column(String(24))
     certificate_id: Mapped[UUID | None] = mapped_column(ForeignKey("device_certificate.id"), index=True)
-    created_at: Mapped[datetime] = mapped_column(Utc)
-    expires_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_acme_order_expires_at", "expires_at"),)
 
 
@@ -68,4 +68,4 @@ class AcmeNonce(Base):
     __tablename__ = "acme_nonce"
 
     value: Mapped[str] = mapped_column(String(43), primary_key=True)
-    expires_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from cartable.crypto import Keyring
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme.errors import Kind, Problem
 from enrollment.identity.acme.jws import from_base64url, to_base64url
 from enrollment.identity.acme.repository import AcmeRepository
@@ -28,7 +28,7 @@ def make(keyring: Keyring, now: datetime) -> str:
     return to_base64url(body + _proof(keyring, body))
 
 
-def spend(work: Work, nonce: str | None) -> None:
+def spend(work: UnitOfWork, nonce: str | None) -> None:
     """Use a nonce up, even if the request is refused afterwards. Raises `Problem` badNonce: the client asks again."""
     born = _born(work.keyring, nonce)
     if nonce is None or born is None or not born - SKEW <= work.now < born + LIFE:

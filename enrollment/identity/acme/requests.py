@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme import accounts, jws, nonces, service
 from enrollment.identity.acme.documents import PEM_CHAIN, Addresses, Reply
 from enrollment.identity.acme.errors import Kind, Problem
@@ -20,7 +20,7 @@ from enrollment.identity.acme.repository import AcmeRepository
 class Asked:
     """A request whose signature holds. `account` is there when it named one, else `jwk`, the key that signed."""
 
-    work: Work
+    work: UnitOfWork
     addresses: Addresses
     signed: Signed
     account: AcmeAccount | None
@@ -52,7 +52,7 @@ class Asked:
 Verb = Callable[[Asked], Reply]
 
 
-def answer(work: Work, path: str, body: bytes) -> Reply:
+def answer(work: UnitOfWork, path: str, body: bytes) -> Reply:
     """Answer one POST. A problem undoes what the request did, but its nonce stays spent. Raises `Problem`."""
     addresses = Addresses(work.settings.public_url)
     verb, target = _resolve(path)
@@ -66,7 +66,7 @@ def answer(work: Work, path: str, body: bytes) -> Reply:
         return verb(Asked(work, addresses, signed, account, None if account else jwk, target))
 
 
-def _who(work: Work, addresses: Addresses, signed: Signed) -> tuple[AcmeAccount | None, dict[str, Any]]:
+def _who(work: UnitOfWork, addresses: Addresses, signed: Signed) -> tuple[AcmeAccount | None, dict[str, Any]]:
     if signed.jwk is not None:
         return None, jws.public_jwk(signed.jwk)
     kid = signed.kid or ""

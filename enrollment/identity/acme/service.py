@@ -16,7 +16,7 @@ from cryptography.x509 import load_der_x509_certificate
 from cartable import audit
 from cartable.scope import SYSTEM
 from cartable.settings import Acme
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import csr, keys
 from enrollment.identity import service as identity
 from enrollment.identity.acme import attestation, jws, rules
@@ -42,7 +42,7 @@ KEEP = timedelta(days=1)
 _REASONS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10})  # RFC 5280 section 5.3.1
 
 
-def new_order(work: Work, account: AcmeAccount, asked: dict[str, Any]) -> AcmeOrder:
+def new_order(work: UnitOfWork, account: AcmeAccount, asked: dict[str, Any]) -> AcmeOrder:
     """Order a certificate for one client identifier that is in its time (RFC 8555 section 7.4). Raises `Problem`.
 
     One that has served already may be ordered with again: a tablet whose answer was lost finalizes with the same key.
@@ -83,7 +83,7 @@ def _identifier(given: Any) -> str:
     return value
 
 
-def order_of(work: Work, account: AcmeAccount, order_id: UUID) -> AcmeOrder:
+def order_of(work: UnitOfWork, account: AcmeAccount, order_id: UUID) -> AcmeOrder:
     """An order of the account, ended if its time is over. Raises `Problem`: another's is not told from none."""
     order = AcmeRepository(work.session).order(account.id, order_id)
     if order is None:
@@ -93,7 +93,7 @@ def order_of(work: Work, account: AcmeAccount, order_id: UUID) -> AcmeOrder:
     return order
 
 
-def respond(work: Work, order: AcmeOrder, said: dict[str, Any]) -> None:
+def respond(work: UnitOfWork, order: AcmeOrder, said: dict[str, Any]) -> None:
     """Take the device's response to its challenge (`attObj`, or nothing from one that cannot attest).
 
     A refusal is a state of the order, not a problem of this request (RFC 8555 section 7.5.1). Raises `Problem` for a response
@@ -106,7 +106,7 @@ def respond(work: Work, order: AcmeOrder, said: dict[str, Any]) -> None:
     verdict = rules.judge(work.settings.acme, _expected(work, challenge), attested, why)
     if verdict.worth is Worth.REFUSED:
         kind, subject = ("tablet", challenge.tablet_id) if challenge.tablet_id else ("invitation", challenge.invitation_id)
-        audit.record(work, SYSTEM, "attestation.refuse", kind, subject, town_id=None, why=verdict.why)
+        audit.record_event(work, SYSTEM, "attestation.refuse", kind, subject, town_id=None, why=verdict.why)
         log.warning("acme.attestation_refused", order=str(order.id), why=verdict.why)
         order.state, order.problem = OrderState.INVALID, verdict.why[:160]
         return
@@ -120,7 +120,7 @@ def respond(work: Work, order: AcmeOrder, said: dict[str, Any]) -> None:
     order.state, order.validated_at = OrderState.READY, work.now
 
 
-def _attested(work: Work, order: AcmeOrder, said: dict[str, Any]) -> tuple[Attested | None, str]:
+def _attested(work: UnitOfWork, order: AcmeOrder, said: dict[str, Any]) -> tuple[Attested | None, str]:
     """What a genuine attestation says, or None and why there is none."""
     if "attObj" not in said:
         return None, "the device could not attest" if "error" in said else "the device sent no attestation"
@@ -134,7 +134,7 @@ def _attested(work: Work, order: AcmeOrder, said: dict[str, Any]) -> tuple[Attes
         return None, str(error)
 
 
-def _expected(work: Work, challenge: ScepChallenge) -> Expected:
+def _expected(work: UnitOfWork, challenge: ScepChallenge) -> Expected:
     """Which device the client identifier was made for. An invitation names none: then the first check-in compares."""
     tablet = TabletRepository(work.session).get(challenge.tablet_id) if challenge.tablet_id else None
     return Expected(serial=tablet.serial if tablet else None, udid=challenge.udid)
@@ -146,7 +146,7 @@ def withdraw(order: AcmeOrder) -> None:
         order.state = OrderState.WITHDRAWN
 
 
-def finalize(work: Work, account: AcmeAccount, order: AcmeOrder, asked: dict[str, Any]) -> None:
+def finalize(work: UnitOfWork, account: AcmeAccount, order: AcmeOrder, asked: dict[str, Any]) -> None:
     """Issue the certificate for the key of the request (RFC 8555 section 7.4). Subject and extensions asked for are ignored.
 
     Sent again with the same key, it gives the same certificate. Raises `Problem`.
@@ -183,7 +183,7 @@ def _evidence(order: AcmeOrder) -> Evidence | None:
     return Evidence(order.serial, order.udid, order.os_version, order.sep_version)
 
 
-def certificate_chain(work: Work, account: AcmeAccount, certificate_id: UUID) -> bytes:
+def certificate_chain(work: UnitOfWork, account: AcmeAccount, certificate_id: UUID) -> bytes:
     """The certificate and the CA that signed it, PEM (RFC 8555 section 9.1). Raises `Problem`."""
     row = AcmeRepository(work.session).certificate(account.id, certificate_id)
     if row is None:
@@ -193,7 +193,7 @@ def certificate_chain(work: Work, account: AcmeAccount, certificate_id: UUID) ->
     return b"".join(each.public_bytes(Encoding.PEM) for each in chain)
 
 
-def revoke(work: Work, asked: dict[str, Any], account: AcmeAccount | None, jwk: dict[str, Any] | None) -> None:
+def revoke(work: UnitOfWork, asked: dict[str, Any], account: AcmeAccount | None, jwk: dict[str, Any] | None) -> None:
     """Revoke a certificate for the account that ordered it, or for its own key (RFC 8555 section 7.6). Raises `Problem`."""
     encoded, reason = asked.get("certificate"), asked.get("reason", 0)
     if not isinstance(encoded, str):
@@ -209,12 +209,12 @@ def revoke(work: Work, asked: dict[str, Any], account: AcmeAccount | None, jwk: 
     identity.revoke(work, SYSTEM, row.id, f"by its holder, reason {reason}")
 
 
-def _may_revoke(work: Work, row: DeviceCertificate, account: AcmeAccount | None, jwk: dict[str, Any] | None) -> bool:
+def _may_revoke(work: UnitOfWork, row: DeviceCertificate, account: AcmeAccount | None, jwk: dict[str, Any] | None) -> bool:
     if account is not None:
         return AcmeRepository(work.session).ordered_by(row.id, account.id)
     return jwk is not None and keys.fingerprint(jws.account_key(jwk)) == row.key_sha256
 
 
-def purge(work: Work) -> None:
+def purge(work: UnitOfWork) -> None:
     """Forget spent nonces, orders a day after their end, and accounts that have no order left."""
     AcmeRepository(work.session).forget(work.now, work.now - KEEP, work.now - KEEP)

@@ -60,11 +60,11 @@ class ScepEndpoint:
         return Response(answer, headers={"Content-Type": "application/x-pki-message"})
 
     def _ca_certificate(self) -> bytes:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return ensure_authority(work).der
 
     def _answer(self, message: bytes) -> bytes:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return service.answer(work, message)
 
 

@@ -9,7 +9,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
 from enrollment.identity import service as identity
 from enrollment.identity.ca import Authority, authorities, ensure_authority
@@ -35,7 +35,7 @@ class Granted:
     cipher: Cipher
 
 
-def answer(work: Work, der: bytes) -> bytes:
+def answer(work: UnitOfWork, der: bytes) -> bytes:
     """Answer a PKIOperation with a CertRep, of success or of failure. Raises `wire.NotScep`."""
     authority = ensure_authority(work)
     message = wire.read(der)
@@ -47,7 +47,7 @@ def answer(work: Work, der: bytes) -> bytes:
     return wire.success(message, authority, granted.certificate.der, granted.cipher)
 
 
-def _grant(work: Work, message: PkiMessage, authority: Authority) -> Granted:
+def _grant(work: UnitOfWork, message: PkiMessage, authority: Authority) -> Granted:
     if message.message_type not in {MessageType.PKCS_REQ, MessageType.RENEWAL_REQ}:
         raise ScepFailure(FailInfo.BAD_REQUEST, f"message type {message.message_type[:8]}")
     request = wire.open_request(message, authority)
@@ -69,7 +69,7 @@ def _grant(work: Work, message: PkiMessage, authority: Authority) -> Granted:
         raise ScepFailure(FailInfo.BAD_REQUEST, "challenge") from None
 
 
-def _renew(work: Work, message: PkiMessage, request: Request) -> DeviceCertificate:
+def _renew(work: UnitOfWork, message: PkiMessage, request: Request) -> DeviceCertificate:
     """RenewalReq (RFC 8894 section 2.3): signed with the certificate that is to be replaced; no challenge."""
     if request.cipher is Cipher.DES:
         raise ScepFailure(FailInfo.BAD_ALG, "single DES is for enrolment only")
@@ -86,7 +86,7 @@ def _renew(work: Work, message: PkiMessage, request: Request) -> DeviceCertifica
     return identity.issue(work, holder, request.key, message.transaction_id)
 
 
-def _own_certificate(work: Work, signer: asn1_x509.Certificate) -> DeviceCertificate:
+def _own_certificate(work: UnitOfWork, signer: asn1_x509.Certificate) -> DeviceCertificate:
     der = signer.dump()
     certificate = x509.load_der_x509_certificate(der)
     for authority in authorities(work):

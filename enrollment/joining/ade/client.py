@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cartable.http_client import TIMEOUT, Answer, Unreachable, exchange, retry_after
+from cartable.http_client import TIMEOUT, HttpResponse, Unreachable, parse_retry_after, send_request
 from enrollment.joining.ade import oauth, parsing
 from enrollment.joining.ade.ports import Account, Assigned, AssignmentError, Page, Result, Trouble
 
@@ -83,7 +83,7 @@ class DeviceAssignment:
             raise self._error(trouble, answer)
         return parsing.json_of(answer.body)
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> HttpResponse:
         session = self._session or self._open()
         headers = {_SESSION: session}
         content = None
@@ -113,17 +113,17 @@ class DeviceAssignment:
             raise AssignmentError(Trouble.RETRY, "a session without its token")
         return token
 
-    def _exchange(self, method: str, path: str, **request: Any) -> Answer:
+    def _exchange(self, method: str, path: str, **request: Any) -> HttpResponse:
         try:
-            return exchange(self._http, method, path, **request)
+            return send_request(self._http, method, path, **request)
         except Unreachable as error:
             raise AssignmentError(Trouble.RETRY, str(error)) from error
 
-    def _refusal(self, answer: Answer) -> Trouble | None:
+    def _refusal(self, answer: HttpResponse) -> Trouble | None:
         return None if answer.status < 300 else parsing.trouble_of(answer.status, answer.body)
 
-    def _error(self, trouble: Trouble, answer: Answer) -> AssignmentError:
-        wait = retry_after(answer.headers, self._now())
+    def _error(self, trouble: Trouble, answer: HttpResponse) -> AssignmentError:
+        wait = parse_retry_after(answer.headers, self._now())
         if wait is None and answer.status == 429:
             wait = PAUSE
         return AssignmentError(trouble, f"HTTP {answer.status} {parsing.word_of(answer.body)}".strip(), wait)

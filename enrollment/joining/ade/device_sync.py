@@ -11,9 +11,9 @@ from datetime import datetime
 
 import structlog
 
-from cartable import audit
+from cartable import locks
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade import rules
 from enrollment.joining.ade.models import AssignedDevice, AssignmentServer, Phase
 from enrollment.joining.ade.parsing import TOLD
@@ -86,7 +86,7 @@ def begin_whole(server: AssignmentServer) -> None:
     server.phase, server.cursor = Phase.FETCH, None
 
 
-def keep_page(work: Work, server: AssignmentServer, page: Page, done: Read) -> bool:
+def keep_page(work: UnitOfWork, server: AssignmentServer, page: Page, done: Read) -> bool:
     """Store a page, and with it its cursor. Returns whether it was the last of its phase."""
     if page.unreadable:
         log.warning("assignment.unreadable_devices", server=str(server.id), count=page.unreadable)
@@ -106,7 +106,7 @@ def keep_page(work: Work, server: AssignmentServer, page: Page, done: Read) -> b
     return True
 
 
-def _keep_devices(work: Work, server: AssignmentServer, said: Mapping[str, Device]) -> list[str]:
+def _keep_devices(work: UnitOfWork, server: AssignmentServer, said: Mapping[str, Device]) -> list[str]:
     """Store what a page says. Returns the serial numbers of the tablets among them that are assigned now."""
     repository = AssignmentRepository(work.session)
     present = []
@@ -143,9 +143,9 @@ def _learn(row: AssignedDevice, device: Device, now: datetime) -> None:
         row.profile_uuid = None
 
 
-def _enter(work: Work, server: AssignmentServer, present: list[str]) -> int:
+def _enter(work: UnitOfWork, server: AssignmentServer, present: list[str]) -> int:
     """Enter tablets that no inventory has as ordered. One of another town, or one that was given up, stays as it is."""
-    audit.hold(work, server.town_id)  # an order may be entered at the desk meanwhile
+    locks.lock_town(work, server.town_id)  # an order may be entered at the desk meanwhile
     known = AssignmentRepository(work.session).tablets(present)
     new = [serial for serial in present if serial not in known]
     foreign = sum(town_id != server.town_id for town_id in known.values())

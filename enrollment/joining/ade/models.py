@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedBytes, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from enrollment.joining.ade.ports import ProfileStatus, Result
 
@@ -47,23 +47,23 @@ class AssignmentServer(TownOwned, Base):
     name: Mapped[str] = mapped_column(String(80))
     private_key: Mapped[bytes] = mapped_column(SealedBytes("assignment_server.private_key"))
     certificate: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     consumer_key: Mapped[str | None] = mapped_column(String(512), unique=True)
     secrets: Mapped[str | None] = mapped_column(SealedText("assignment_server.secrets"))
-    expires: Mapped[datetime | None] = mapped_column(Utc)
+    expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     server_uuid: Mapped[str | None] = mapped_column(String(80))
     server_name: Mapped[str | None] = mapped_column(String(160))
     org_name: Mapped[str | None] = mapped_column(String(160))
     phase: Mapped[Phase] = mapped_column(EnumText(Phase), default=Phase.FETCH)
     cursor: Mapped[str | None] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(default=0)
-    whole_at: Mapped[datetime | None] = mapped_column(Utc)
-    synced_at: Mapped[datetime | None] = mapped_column(Utc)
+    whole_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     holder: Mapped[UUID | None]
-    held_until: Mapped[datetime | None] = mapped_column(Utc)
-    rest_until: Mapped[datetime | None] = mapped_column(Utc)
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     alarm: Mapped[Alarm | None] = mapped_column(EnumText(Alarm))
-    alarm_since: Mapped[datetime | None] = mapped_column(Utc)
+    alarm_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(String(200))
     department: Mapped[str] = mapped_column(String(80), default="")
     support_phone: Mapped[str] = mapped_column(String(40), default="")
@@ -88,7 +88,7 @@ class AssignmentProfile(TownOwned, Base):
     variant: Mapped[Variant] = mapped_column(EnumText(Variant), primary_key=True)
     content_sha256: Mapped[str] = mapped_column(String(64))
     uuid: Mapped[str] = mapped_column(String(64))
-    defined_at: Mapped[datetime] = mapped_column(Utc)
+    defined_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AssignedDevice(TownOwned, Base):
@@ -109,17 +109,17 @@ class AssignedDevice(TownOwned, Base):
     os: Mapped[str | None] = mapped_column(String(24))
     profile_status: Mapped[ProfileStatus | None] = mapped_column(EnumText(ProfileStatus))
     profile_uuid: Mapped[str | None] = mapped_column(String(64))
-    profile_assigned_at: Mapped[datetime | None] = mapped_column(Utc)
-    profile_pushed_at: Mapped[datetime | None] = mapped_column(Utc)
-    assigned_at: Mapped[datetime | None] = mapped_column(Utc)
-    migrate_before: Mapped[datetime | None] = mapped_column(Utc)
-    op_date: Mapped[datetime | None] = mapped_column(Utc)
-    removed_at: Mapped[datetime | None] = mapped_column(Utc)
+    profile_assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    profile_pushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    migrate_before: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    op_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     generation: Mapped[int] = mapped_column(default=0)
     result: Mapped[Result | None] = mapped_column(EnumText(Result))
     attempts: Mapped[int] = mapped_column(default=0)
-    retry_at: Mapped[datetime | None] = mapped_column(Utc)
-    lock_asked_at: Mapped[datetime | None] = mapped_column(Utc)
+    retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lock_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lock_code: Mapped[str | None] = mapped_column(SealedText("assigned_device.lock_code"))
     lock_result: Mapped[Result | None] = mapped_column(EnumText(Result))
     __table_args__ = (

@@ -17,10 +17,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from cartable import audit
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.acme.rules import can_attest
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles
@@ -40,7 +40,7 @@ MAX_BODY = 64 * 1024
 log = structlog.get_logger()
 
 
-def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]:
+def routes(runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> list[BaseRoute]:
     """The address for the device assignment profile: `url`, and `configuration_web_url` for who wants a web view."""
     door = AutomatedDoor(runtime, topic_of)
     return [
@@ -52,7 +52,7 @@ def routes(runtime: Runtime, topic_of: Callable[[Work], str]) -> list[BaseRoute]
 class AutomatedDoor:
     """Answers tablets in the Setup Assistant. Any status but 200 lets the person try again."""
 
-    def __init__(self, runtime: Runtime, topic_of: Callable[[Work], str]) -> None:
+    def __init__(self, runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> None:
         self.runtime = runtime
         self.topic_of = topic_of
         self.anchors = anchors_of(runtime.settings)
@@ -86,7 +86,7 @@ class AutomatedDoor:
         if wanted and info.can_update and info.os_version and machine_info.is_older(info.os_version, wanted):
             return Response(machine_info.update_required(wanted), 403, media_type="application/json")
         try:
-            with self.runtime.work() as work:
+            with self.runtime.open_unit_of_work() as work:
                 tablet = expected(work, info)
                 attests = can_attest(info.product, info.os_version, info.build)
                 plain = profiles.automated_profile(work, tablet.id, self.topic_of(work), udid=info.udid, attests=attests)
@@ -95,12 +95,12 @@ class AutomatedDoor:
         except NotInvited as refusal:
             log.warning("join.automated_refused", why=str(refusal))
             return Response(status_code=403)
-        except Refusal as refusal:  # no push certificate, for one: the tablet may try again when it is mended
+        except DomainError as refusal:  # no push certificate, for one: the tablet may try again when it is mended
             log.error("join.automated_unable", why=refusal.code)  # noqa: TRY400 - for the operator; the trace tells nothing
             return Response(status_code=503)
 
 
-def expected(work: Work, info: MachineInfo) -> Tablet:
+def expected(work: UnitOfWork, info: MachineInfo) -> Tablet:
     """The tablet of the inventory that this device is. Being signed by Apple is not enough: any iPad is.
 
     One that had been written off lands in quarantine, not in stock. Raises `NotInvited`.
@@ -111,7 +111,7 @@ def expected(work: Work, info: MachineInfo) -> Tablet:
     tablets.hold(work, tablet)
     if tablet.state in REFUSED:
         raise NotInvited(why="tablet_retired")
-    audit.record(work, SYSTEM, "tablet.automated", "tablet", tablet.id, town_id=tablet.town_id)
+    audit.record_event(work, SYSTEM, "tablet.automated", "tablet", tablet.id, town_id=tablet.town_id)
     tablets.update_details(
         work, tablet.id, TabletDetails(product_name=info.product, os_version=info.os_version, build_version=info.build)
     )

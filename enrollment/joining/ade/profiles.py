@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import tls
 from enrollment.joining.ade import rules
 from enrollment.joining.ade.models import AssignmentProfile, AssignmentServer, Variant
@@ -48,7 +48,7 @@ def assign_profiles(talk: Talk, service: AssignmentService, account: Account) ->
     return told
 
 
-def wanted_profiles(work: Work, server: AssignmentServer) -> dict[Variant, dict[str, object]]:
+def wanted_profiles(work: UnitOfWork, server: AssignmentServer) -> dict[Variant, dict[str, object]]:
     """What the profiles of a server shall hold now."""
     town = work.session.get_one(Town, server.town_id)
     said = rules.Presented(
@@ -92,7 +92,7 @@ def _assign(talk: Talk, service: AssignmentService, account: Account, variant: V
         after = serials[-1]
 
 
-def _note(work: Work, talk: Talk, serials: Sequence[str], uuid: str, answer: Assigned, told: Told) -> None:
+def _note(work: UnitOfWork, talk: Talk, serials: Sequence[str], uuid: str, answer: Assigned, told: Told) -> None:
     """Store what became of a batch. A serial number that the answer leaves out is taken for failed."""
     rows = AssignmentRepository(work.session).devices(talk.server_id, serials)
     for serial, row in rows.items():

@@ -57,10 +57,10 @@ class AssignmentRepository:
 
     def visible(self, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AssignmentServer | None:
         statement = select(AssignmentServer).where(AssignmentServer.id == server_id)
-        return self.session.scalar(actor.narrow(statement, AssignmentServer, permission))
+        return self.session.scalar(actor.restrict(statement, AssignmentServer, permission))
 
     def servers(self, actor: Actor, town_id: UUID | None = None) -> Sequence[AssignmentServer]:
-        statement = actor.narrow(select(AssignmentServer), AssignmentServer)
+        statement = actor.restrict(select(AssignmentServer), AssignmentServer)
         if town_id is not None:
             statement = statement.where(AssignmentServer.town_id == town_id)
         return self.session.scalars(statement.order_by(AssignmentServer.town_id, AssignmentServer.name)).all()
@@ -176,7 +176,7 @@ class AssignmentRepository:
         )
         if standing is not None:
             statement = statement.where(_standing == standing.value)
-        return self.session.execute(actor.narrow(statement, AssignedDevice).order_by(AssignedDevice.serial).limit(limit)).all()
+        return self.session.execute(actor.restrict(statement, AssignedDevice).order_by(AssignedDevice.serial).limit(limit)).all()
 
     def counts(self, server_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
         """How many devices of each standing, and of those that are here, how many wait for a profile (`waiting`)."""

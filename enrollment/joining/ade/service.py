@@ -13,12 +13,12 @@ from uuid import UUID
 import jwt
 import structlog
 
-from cartable import audit, expiry
+from cartable import audit, expiry, locks
 from cartable.errors import Conflict
 from cartable.ids import new_id
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import lock_codes, rules, token
 from enrollment.joining.ade.client import DeviceAssignment
 from enrollment.joining.ade.device_sync import Read, begin_whole, read_devices
@@ -38,13 +38,13 @@ LOCKS_AT_ONCE = 100
 MANAGED_ACCOUNTS = "com.apple.maid"
 
 
-def create_server(work: Work, actor: Actor, town_id: UUID, name: str) -> AssignmentServer:
+def create_server(work: UnitOfWork, actor: Actor, town_id: UUID, name: str) -> AssignmentServer:
     """Make a server with its key; its certificate is what Apple's portal asks for. A town may have several."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
     if AssignmentRepository(work.session).same_name(town_id, name):
         raise Conflict(field="name")
     server_id = new_id()
-    audit.record(work, actor, "assignment.server", "assignment_server", server_id, town_id=town_id)
+    audit.record_event(work, actor, "assignment.server", "assignment_server", server_id, town_id=town_id)
     key, certificate = token.make_pair(f"Cartable {name}", work.now)
     made = AssignmentServer(
         id=server_id, town_id=town_id, name=name, private_key=key, certificate=certificate, created_at=work.now,
@@ -55,16 +55,16 @@ def create_server(work: Work, actor: Actor, town_id: UUID, name: str) -> Assignm
     return made
 
 
-def get_server(work: Work, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AssignmentServer:
+def get_server(work: UnitOfWork, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AssignmentServer:
     """A server in the actor's reach. Raises `ServerUnknown`, `Forbidden`."""
     found = AssignmentRepository(work.session).visible(actor, server_id)
     if found is None:
         raise ServerUnknown
-    actor.require(permission, found.town_id)
+    actor.require_permission(permission, found.town_id)
     return found
 
 
-def install_token(work: Work, actor: Actor, server_id: UUID, file: bytes, reason: str | None = None) -> AssignmentServer:
+def install_token(work: UnitOfWork, actor: Actor, server_id: UUID, file: bytes, reason: str | None = None) -> AssignmentServer:
     """Take the file from Apple's portal. A renewal keeps cursor, profiles and devices; a token of another portal entry needs a
     reason, and everything is read anew.
 
@@ -80,7 +80,7 @@ def install_token(work: Work, actor: Actor, server_id: UUID, file: bytes, reason
     other = server.consumer_key not in (None, said.secrets.consumer_key)
     if other and not reason:
         raise OtherPortalServer
-    audit.record(
+    audit.record_event(
         work, actor, "assignment.token", "assignment_server", server.id, town_id=server.town_id,
         expires=said.expires.isoformat(), other_server=other, **({"reason": reason} if other else {}),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def install_token(work: Work, actor: Actor, server_id: UUID, file: bytes, reason
     )
     server.alarm = server.alarm_since = server.problem = server.rest_until = None
     work.session.flush()
-    work.later(Topic.ASSIGNMENT, server.id)
+    work.enqueue_job(Topic.ASSIGNMENT, server.id)
     return server
 
 
@@ -109,47 +109,47 @@ class Appearance:
     skipped: tuple[str, ...]
 
 
-def present(work: Work, actor: Actor, server_id: UUID, said: Appearance) -> AssignmentServer:
+def present(work: UnitOfWork, actor: Actor, server_id: UUID, said: Appearance) -> AssignmentServer:
     """Change what the profiles say: others are defined, and assigned to every tablet for its next activation."""
     server = get_server(work, actor, server_id, Permission.GOVERN)
-    audit.record(work, actor, "assignment.profile", "assignment_server", server.id, town_id=server.town_id)
+    audit.record_event(work, actor, "assignment.profile", "assignment_server", server.id, town_id=server.town_id)
     server.department, server.support_phone, server.support_email = said.department, said.support_phone, said.support_email
     server.skipped = sorted(set(said.skipped))
     work.session.flush()
-    work.later(Topic.ASSIGNMENT, server.id)
+    work.enqueue_job(Topic.ASSIGNMENT, server.id)
     return server
 
 
-def ask(work: Work, actor: Actor, server_id: UUID) -> AssignmentServer:
+def ask(work: UnitOfWork, actor: Actor, server_id: UUID) -> AssignmentServer:
     """Let the server be compared now; the service bears one a minute. Raises `NoToken`."""
     server = get_server(work, actor, server_id, Permission.HANDLE)
     if server.secrets is None:
         raise NoToken
-    audit.record(work, actor, "assignment.sync", "assignment_server", server.id, town_id=server.town_id)
+    audit.record_event(work, actor, "assignment.sync", "assignment_server", server.id, town_id=server.town_id)
     soonest = server.synced_at + rules.SOONEST if server.synced_at else work.now
-    work.later(Topic.ASSIGNMENT, server.id, not_before=max(work.now, soonest))
+    work.enqueue_job(Topic.ASSIGNMENT, server.id, not_before=max(work.now, soonest))
     return server
 
 
-def lock_tablet(work: Work, actor: Actor, tablet: Tablet, *, reason: str) -> str:
+def lock_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, *, reason: str) -> str:
     """Ask Apple to turn on activation lock. Returns the bypass code, which is kept sealed. Raises `DeviceUnknown`.
 
     Asked again: the same code. A tablet that was locked with a code of ours opens only with it, or by Apple.
     """
-    actor.require(Permission.DESTROY, tablet.town_id, tablet.school_id)
-    audit.hold(work, tablet.town_id)
+    actor.require_permission(Permission.DESTROY, tablet.town_id, tablet.school_id)
+    locks.lock_town(work, tablet.town_id)
     device = AssignmentRepository(work.session).of_tablet(tablet)
     if device is None:
         raise DeviceUnknown
-    audit.record(work, actor, "tablet.activation_lock", "tablet", tablet.id, town_id=tablet.town_id, reason=reason)
+    audit.record_event(work, actor, "tablet.activation_lock", "tablet", tablet.id, town_id=tablet.town_id, reason=reason)
     raw = bytes.fromhex(device.lock_code) if device.lock_code else lock_codes.new_raw()
     device.lock_code, device.lock_asked_at, device.lock_result = raw.hex(), work.now, None
     work.session.flush()
-    work.later(Topic.ASSIGNMENT, device.server_id)
+    work.enqueue_job(Topic.ASSIGNMENT, device.server_id)
     return lock_codes.code_of(raw)
 
 
-def managed_account_token(work: Work, tablet_id: UUID) -> bytes | None:
+def managed_account_token(work: UnitOfWork, tablet_id: UUID) -> bytes | None:
     """A token that a tablet shows when it signs in to a Managed Apple Account (protocol.md section 7.5), signed with the key of
     its server; None when Apple assigns it to none.
     """
@@ -161,16 +161,16 @@ def managed_account_token(work: Work, tablet_id: UUID) -> bytes | None:
     return jwt.encode(claims, token.load_key(server.private_key), algorithm="RS256").encode()
 
 
-def needing_people(work: Work, actor: Actor) -> list[tuple[AssignmentServer, int | None]]:
+def needing_people(work: UnitOfWork, actor: Actor) -> list[tuple[AssignmentServer, int | None]]:
     """The servers in the actor's reach with an alarm, or with a token whose end is near, and the days that are warned of."""
     rows = AssignmentRepository(work.session).servers(actor)
-    told = [(row, expiry.warning(work.now, row.expires) if row.expires else None) for row in rows]
+    told = [(row, expiry.get_warning_days(work.now, row.expires) if row.expires else None) for row in rows]
     return [(row, warning) for row, warning in told if row.alarm is not None or warning is not None]
 
 
-def compare_all(work: Work) -> None:
+def compare_all(work: UnitOfWork) -> None:
     """By the clock: every server with a token that is not asked to rest."""
-    work.later(Topic.ASSIGNMENT, *AssignmentRepository(work.session).due(work.now))
+    work.enqueue_job(Topic.ASSIGNMENT, *AssignmentRepository(work.session).due(work.now))
 
 
 def connect(secrets: Secrets, url: str, now: Callable[[], datetime]) -> AssignmentService:
@@ -224,7 +224,7 @@ def synchronise(runtime: Runtime, server_id: UUID, service: Connect = connect) -
 
 
 def _exists(runtime: Runtime, server_id: UUID) -> bool:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return AssignmentRepository(work.session).server(server_id) is not None
 
 
@@ -245,7 +245,7 @@ def _talk(talk: Talk, service: AssignmentService) -> Synced:
         server.alarm = server.alarm_since = server.problem = server.rest_until = None
         again = AssignmentRepository(work.session).next_retry(server.id, work.now)
         if again is not None:
-            work.later(Topic.ASSIGNMENT, server.id, not_before=max(again, work.now + rules.SOONEST))
+            work.enqueue_job(Topic.ASSIGNMENT, server.id, not_before=max(again, work.now + rules.SOONEST))
     log.info("assignment.synced", server=str(talk.server_id), **asdict(read), **asdict(told))
     return Synced(None, None, read, told)
 

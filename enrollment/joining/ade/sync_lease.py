@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from cartable.ids import new_id
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade.models import AssignmentServer
 from enrollment.joining.ade.repository import AssignmentRepository
 
@@ -30,18 +30,18 @@ class Talk:
     holder: UUID = field(default_factory=new_id)
 
     @contextmanager
-    def work(self) -> Iterator[Work]:
+    def work(self) -> Iterator[UnitOfWork]:
         """A unit of work that first makes sure that the talk is still ours. Raises `Overtaken`."""
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             if not AssignmentRepository(work.session).hold(self.server_id, self.holder, work.now, LEASE):
                 raise Overtaken
             yield work
 
-    def server(self, work: Work) -> AssignmentServer:
+    def server(self, work: UnitOfWork) -> AssignmentServer:
         """The server, locked by this unit of work."""
         return work.session.get_one(AssignmentServer, self.server_id)
 
     def end(self) -> None:
         """Let others talk."""
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             AssignmentRepository(work.session).release(self.server_id, self.holder)

@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from cartable import loopback_server
-from cartable.loopback_server import Reply, Request
+from cartable.loopback_server import LoopbackReply, LoopbackRequest
 
 SKEW = 300
 MOST = 1000
@@ -105,11 +105,11 @@ def inner(message: str) -> bytes:
 @contextmanager
 def serve(portal: Portal, port: int = 0) -> Iterator[str]:
     """Run on a loopback port; gives the base address."""
-    with loopback_server.serve(lambda request: _answer(portal, request), port) as url:
+    with loopback_server.serve_on_loopback(lambda request: _answer(portal, request), port) as url:
         yield url
 
 
-def _answer(portal: Portal, request: Request) -> Reply:
+def _answer(portal: Portal, request: LoopbackRequest) -> LoopbackReply:
     portal.requests.append(f"{request.method} {request.path}")
     portal.before(request.path)
     scripted = next((line for line in portal.script if line[0] == request.path), None)
@@ -134,15 +134,15 @@ def _answer(portal: Portal, request: Request) -> Reply:
     return status, content, {**fresh, **headers}
 
 
-def _json(said: dict[str, Any]) -> Reply:
+def _json(said: dict[str, Any]) -> LoopbackReply:
     return 200, json.dumps(said).encode(), {}
 
 
-def _word(status: int, word: str) -> Reply:
+def _word(status: int, word: str) -> LoopbackReply:
     return status, json.dumps({"code": word}).encode(), {}
 
 
-def _open(portal: Portal, header: str, url: str) -> Reply:
+def _open(portal: Portal, header: str, url: str) -> LoopbackReply:
     """Check a signed request (RFC 5849 section 3.2) and give a session; an earlier one ends."""
     kind, _, rest = header.partition(" ")
     pairs = (part.strip().partition("=") for part in rest.split(","))
@@ -167,7 +167,7 @@ def _open(portal: Portal, header: str, url: str) -> Reply:
     return _json({"auth_session_token": portal.session})
 
 
-def _route(portal: Portal, method: str, path: str, said: dict[str, Any]) -> Reply:  # noqa: PLR0911 - one return per address
+def _route(portal: Portal, method: str, path: str, said: dict[str, Any]) -> LoopbackReply:  # noqa: PLR0911 - one return per address
     if path == "/account":
         return _json(_account(portal))
     if path == "/server/devices":
@@ -200,7 +200,7 @@ def _account(portal: Portal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fetch(portal: Portal, said: dict[str, Any]) -> Reply:
+def _fetch(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
     start, place = len(portal.log), 0
     if "cursor" in said:
         kind, epoch, *numbers = str(said["cursor"]).split(".")
@@ -219,7 +219,7 @@ def _fetch(portal: Portal, said: dict[str, Any]) -> Reply:
     return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
 
 
-def _sync(portal: Portal, said: dict[str, Any]) -> Reply:
+def _sync(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
     if "cursor" not in said:
         return _word(400, "CURSOR_REQUIRED")
     kind, epoch, *numbers = str(said["cursor"]).split(".")
@@ -234,7 +234,7 @@ def _sync(portal: Portal, said: dict[str, Any]) -> Reply:
     return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
 
 
-def _define(portal: Portal, said: dict[str, Any]) -> Reply:
+def _define(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
     for key, word in (("profile_name", "CONFIG_NAME_REQUIRED"), ("url", "CONFIG_URL_REQUIRED"), ("org_magic", "MAGIC_INVALID")):
         if not said.get(key):
             return _word(400, word)
@@ -243,7 +243,7 @@ def _define(portal: Portal, said: dict[str, Any]) -> Reply:
     return _json({"profile_uuid": uuid, "devices": {}})
 
 
-def _assign(portal: Portal, said: dict[str, Any]) -> Reply:
+def _assign(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
     if said.get("profile_uuid") not in portal.profiles:
         return _word(404, "NOT_FOUND")
     if len(said["devices"]) > portal.page:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import jwt
 
-from cartable.http_client import TIMEOUT, Answer, Unreachable, exchange, retry_after
+from cartable.http_client import TIMEOUT, HttpResponse, Unreachable, parse_retry_after, send_request
 from cartable.ids import new_id
 from enrollment.joining.apple_school_manager.models import KeyKind
 from enrollment.joining.apple_school_manager.ports import OrganisationError, Owned, Server, Trouble
@@ -85,7 +85,7 @@ class SchoolManager:
             answer = self._get(path, params)
         return self._read(answer, refused=Trouble.KEY if answer.status in (401, 403) else Trouble.PERMANENT)
 
-    def _get(self, path: str, params: dict[str, str]) -> Answer:
+    def _get(self, path: str, params: dict[str, str]) -> HttpResponse:
         self._token = self._token or self._fetch_token()
         return self._exchange("GET", path, params=params, headers={"Authorization": f"Bearer {self._token}"})
 
@@ -108,15 +108,15 @@ class SchoolManager:
             raise OrganisationError(Trouble.RETRY, "no access token")
         return token
 
-    def _exchange(self, method: str, path: str, **request: Any) -> Answer:
+    def _exchange(self, method: str, path: str, **request: Any) -> HttpResponse:
         try:
-            return exchange(self._http, method, path, **request)
+            return send_request(self._http, method, path, **request)
         except Unreachable as error:
             raise OrganisationError(Trouble.RETRY, str(error)) from error
 
-    def _read(self, answer: Answer, *, refused: Trouble) -> dict[str, Any]:
+    def _read(self, answer: HttpResponse, *, refused: Trouble) -> dict[str, Any]:
         if answer.status == 429 or answer.status >= 500:
-            wait = retry_after(answer.headers, self._now())
+            wait = parse_retry_after(answer.headers, self._now())
             raise OrganisationError(Trouble.RETRY, f"HTTP {answer.status}", PAUSE if wait is None else wait)
         try:
             said = json.loads(answer.body or b"{}")

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, Utc
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 
 
 class KeyKind(StrEnum):
@@ -30,7 +30,7 @@ class OrganisationKey(TownOwned, Base):
     key_id: Mapped[str] = mapped_column(String(120))
     private_key: Mapped[str] = mapped_column(SealedText("organisation_key.private_key"))
     generation: Mapped[int] = mapped_column(default=0)
-    read_at: Mapped[datetime | None] = mapped_column(Utc)
+    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(String(200))
     needs_person: Mapped[bool] = mapped_column(default=False)
 

@@ -95,5 +95,5 @@ class OrganisationRepository:
         statement = select(OrganisationDevice, _finding).where(
             OrganisationDevice.town_id == town_id, OrganisationDevice.serial > after, _finding == finding.value
         )
-        statement = actor.narrow(statement, OrganisationDevice)
+        statement = actor.restrict(statement, OrganisationDevice)
         return self.session.execute(statement.order_by(OrganisationDevice.serial).limit(limit)).all()

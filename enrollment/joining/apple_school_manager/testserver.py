@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cartable import loopback_server
-from cartable.loopback_server import Reply, Request
+from cartable.loopback_server import LoopbackReply, LoopbackRequest
 
 Said = tuple[int, dict[str, Any], dict[str, str]]
 AUDIENCE = "https://account.apple.com/auth/oauth2/v2/token"
@@ -40,17 +40,17 @@ class Organisation:
 @contextmanager
 def serve(organisation: Organisation) -> Iterator[str]:
     """Run on a loopback port; gives the base address. Tokens come from `/auth/oauth2/token` below it."""
-    with loopback_server.serve(lambda request: _answer(organisation, request)) as url:
+    with loopback_server.serve_on_loopback(lambda request: _answer(organisation, request)) as url:
         yield url
 
 
-def _answer(organisation: Organisation, request: Request) -> Reply:
+def _answer(organisation: Organisation, request: LoopbackRequest) -> LoopbackReply:
     organisation.requests.append(f"{request.method} {request.path}")
     status, said, headers = _reply(organisation, request)
     return status, json.dumps(said).encode(), headers
 
 
-def _reply(organisation: Organisation, request: Request) -> Said:
+def _reply(organisation: Organisation, request: LoopbackRequest) -> Said:
     scripted = next((line for line in organisation.script if line[0] == request.path), None)
     if scripted is not None:
         organisation.script.remove(scripted)
@@ -93,7 +93,7 @@ def _token(organisation: Organisation, form: dict[str, str]) -> Said:
     return 200, {"access_token": organisation.tokens[-1], "token_type": "Bearer", "expires_in": 3600, "scope": form["scope"]}, {}
 
 
-def _route(organisation: Organisation, request: Request) -> Said:
+def _route(organisation: Organisation, request: LoopbackRequest) -> Said:
     path = request.path
     if path == "/v1/orgDevices":
         rows = [_device(serial, server) for serial, server in sorted(organisation.devices.items())]

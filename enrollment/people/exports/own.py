@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from cartable.spreadsheets import harmless
+from cartable.spreadsheets import escape_formula
 from enrollment.people.exports.snapshot import Snapshot
 
 PUPILS = ("school_uai", "class", "level", "last_name", "first_name", "take_home", "inventory_tag")
@@ -35,5 +35,5 @@ def staff(found: Snapshot) -> list[list[str]]:
 def as_csv(rows: list[list[str]]) -> bytes:
     """For a spreadsheet, and for reading again: UTF-8 with BOM, `;`; cells that would run begin with an apostrophe."""
     out = io.StringIO()
-    csv.writer(out, delimiter=";").writerows([harmless(cell) for cell in row] for row in rows)
+    csv.writer(out, delimiter=";").writerows([escape_formula(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")

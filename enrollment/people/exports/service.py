@@ -10,8 +10,8 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
-from cartable.spreadsheets import workbook
-from cartable.unit_of_work import Work
+from cartable.spreadsheets import build_workbook
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.errors import ExportRefused
 from enrollment.people.exports import apple, oneroster, own
@@ -43,7 +43,7 @@ class SheetForm(StrEnum):
 
 
 def export_own(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     school_id: UUID | None,
@@ -53,11 +53,11 @@ def export_own(
     """The own template of a town or one school. Raises `Forbidden`, `NotFound`."""
     found = _snapshot(work, actor, town_id, school_id, absent=False)
     rows = own.pupils(found) if part is OwnPart.PUPILS else own.staff(found)
-    content = own.as_csv(rows) if form is SheetForm.CSV else workbook(rows)
+    content = own.as_csv(rows) if form is SheetForm.CSV else build_workbook(rows)
     return _handed_out(work, actor, town_id, f"own_{part.value}", content, found, school_id)
 
 
-def export_oneroster(work: Work, actor: Actor, town_id: UUID) -> bytes:
+def export_oneroster(work: UnitOfWork, actor: Actor, town_id: UUID) -> bytes:
     """A bulk OneRoster 1.2 set of the town, zipped. Raises `ExportRefused`."""
     found = _snapshot(work, actor, town_id, None, absent=False)
     told = [reason for reason in found.faults() if reason.code != "school_without_pupils"]
@@ -66,14 +66,14 @@ def export_oneroster(work: Work, actor: Actor, town_id: UUID) -> bytes:
     return _handed_out(work, actor, town_id, "oneroster", zipped(oneroster.files(found)), found)
 
 
-def check_apple(work: Work, actor: Actor, town_id: UUID, template: bytes | None = None) -> list[Reason]:
+def check_apple(work: UnitOfWork, actor: Actor, town_id: UUID, template: bytes | None = None) -> list[Reason]:
     """Why the set for Apple School Manager could not be handed out now; empty when it could."""
     found = _snapshot(work, actor, town_id, None, absent=True)
     return _reasons(work, found, _template(found, template))
 
 
 def export_apple(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     policy: apple.PasswordPolicy = apple.PasswordPolicy.DEFAULT,
@@ -95,16 +95,16 @@ def export_apple(
     return _handed_out(work, actor, town_id, "apple", content, found, accepted=sorted(set(accepted) & apple.ACCEPTABLE))
 
 
-def _snapshot(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, *, absent: bool) -> Snapshot:
+def _snapshot(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None, *, absent: bool) -> Snapshot:
     if school_id is not None:
         school = PlaceRepository(work.session).school(actor, school_id)
         if school is None or school.town_id != town_id:
             raise NotFound
-    actor.require(Permission.LEAD, town_id, school_id)
+    actor.require_permission(Permission.LEAD, town_id, school_id)
     return ExportRepository(work.session).snapshot(town_id, school_id, today(work, town_id), absent=absent)
 
 
-def _reasons(work: Work, found: Snapshot, template: apple.Template) -> list[Reason]:
+def _reasons(work: UnitOfWork, found: Snapshot, template: apple.Template) -> list[Reason]:
     last = ExportRepository(work.session).last(found.town.id, "apple")
     same_year = last is not None and school_year_of(last.made_at.date()) == found.year
     before = list(last.class_ids) if last is not None and same_year else []
@@ -112,7 +112,7 @@ def _reasons(work: Work, found: Snapshot, template: apple.Template) -> list[Reas
     return apple.reasons(found, before, template, frozen=frozen, unconfirmed=_unconfirmed(work, found))
 
 
-def _unconfirmed(work: Work, found: Snapshot) -> set[UUID]:
+def _unconfirmed(work: UnitOfWork, found: Snapshot) -> set[UUID]:
     """The schools with pupils that have not confirmed the lists of this year. Only where its passage is still open."""
     repository = YearRepository(work.session)
     passage = repository.open_into(found.town.id, found.year)
@@ -132,7 +132,7 @@ def _template(found: Snapshot, template: bytes | None) -> apple.Template:
 
 
 def _handed_out(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     form: str,
@@ -160,5 +160,7 @@ def _handed_out(
     work.session.flush()
     access.note(work, actor, found.pupils, AccessKind.ROSTER)
     where = {"school_id": str(school_id)} if school_id else {}
-    audit.record(work, actor, "roster.export", "roster_export", row.id, town_id=town_id, format=form, **counts, **where, **more)
+    audit.record_event(
+        work, actor, "roster.export", "roster_export", row.id, town_id=town_id, format=form, **counts, **where, **more
+    )
     return content

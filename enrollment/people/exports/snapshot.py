@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from cartable.spreadsheets import runs
+from cartable.spreadsheets import is_formula
 from enrollment.people.models import Pupil, StaffMember, TeacherAssignment
 from enrollment.places.models import Level, School, SchoolClass, Town
 
@@ -92,8 +92,8 @@ class Snapshot:
         """What another system would refuse or run, whichever it is."""
         people: list[Pupil | StaffMember] = [*self.pupils, *self.staff.values()]
         nameless = [each.id for each in people if not (each.first_name and each.last_name)]
-        running = [each.id for each in people if runs(each.last_name) or runs(each.first_name)]
-        running += [each.id for each in self.classes if runs(each.label)]
+        running = [each.id for each in people if is_formula(each.last_name) or is_formula(each.first_name)]
+        running += [each.id for each in self.classes if is_formula(each.label)]
         inhabited = {pupil.school_id for pupil in self.pupils}
         empty = [school.id for school in self.schools if school.id not in inhabited]
         found = {"name_missing": nameless, "formula_cell": running, "school_without_pupils": empty}

@@ -10,7 +10,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.errors import ImportOver, LineDecided, NotACandidate
 from enrollment.people.imports.changes import UNDECIDED, ClassKeys, Diff, Hashes, Subject
 from enrollment.people.imports.matching import judged
@@ -19,7 +19,7 @@ from enrollment.people.imports.service import hold
 from enrollment.people.models import ImportState, RosterImport
 
 
-def decide(work: Work, actor: Actor, import_id: UUID, number: int, target_id: UUID | None) -> RosterImport:
+def decide(work: UnitOfWork, actor: Actor, import_id: UUID, number: int, target_id: UUID | None) -> RosterImport:
     """Say whom line `number` (its place in the report, from 0) speaks of: one of its candidates, or with None somebody new.
 
     Raises `ImportOver`, `NotFound`, `LineDecided`, `NotACandidate`.
@@ -42,11 +42,13 @@ def decide(work: Work, actor: Actor, import_id: UUID, number: int, target_id: UU
     change["target_id"] = str(target_id) if target_id else None
     change["why"] = ["decided_by_hand", *why]
     row.plan, row.counts = json.dumps(plan, ensure_ascii=False), _recounted(row.counts, change, before)
-    audit.record(work, actor, "roster.decide", "roster_import", row.id, town_id=row.town_id, number=number, kind=change["kind"])
+    audit.record_event(
+        work, actor, "roster.decide", "roster_import", row.id, town_id=row.town_id, number=number, kind=change["kind"]
+    )
     return row
 
 
-def _meaning(work: Work, year: str, change: dict[str, Any], target_id: UUID | None) -> tuple[str, tuple[str, ...]]:
+def _meaning(work: UnitOfWork, year: str, change: dict[str, Any], target_id: UUID | None) -> tuple[str, tuple[str, ...]]:
     if target_id is None:
         return Diff.NEW.value, ()
     if change["subject"] != Subject.PUPIL.value:

@@ -9,7 +9,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.errors import ForbiddenColumn, UnknownField
 from enrollment.people.files.columns import IGNORE, ByHand, FileKind, Standing, fields_of, header_key, is_forbidden
 from enrollment.people.imports.repository import ImportRepository
@@ -24,11 +24,11 @@ MAX_COLUMNS, MAX_TITLE = 100, 200
 
 def require_roster_somewhere(actor: Actor, town_id: UUID) -> None:
     """Refuse early who may import nowhere in the town; each school is checked once it is known."""
-    if not actor.may_somewhere(Permission.ROSTER, town_id):
+    if not actor.has_permission_somewhere(Permission.ROSTER, town_id):
         raise Forbidden(permission=Permission.ROSTER.value)
 
 
-def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
+def hands_of(work: UnitOfWork, town_id: UUID, school_uai: str | None) -> Hands:
     """What was said of the town's files, and of those of the school, which counts more."""
     repository = ImportRepository(work.session)
     schools = repository.schools_by_uai(town_id, [check_uai(school_uai)[0]]) if school_uai else {}
@@ -40,21 +40,21 @@ def hands_of(work: Work, town_id: UUID, school_uai: str | None) -> Hands:
 
 
 def columns(
-    work: Work, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
+    work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
 ) -> tuple[FileKind, list[tuple[str, str | None, Standing]]]:
     """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
     require_roster_somewhere(actor, town_id)
     return look(content, kind=kind, hands=hands_of(work, town_id, school_uai))
 
 
-def get_mapping(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ByHand]:
+def get_mapping(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ByHand]:
     """What was said of a school's files, or without a school of all of the town's. Raises `NotFound`, `Forbidden`."""
     _require(work, actor, town_id, school_id)
     return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).mappings(town_id, school_id)}
 
 
 def set_mapping(
-    work: Work, actor: Actor, town_id: UUID, school_id: UUID | None, kind: FileKind, named: dict[str, str]
+    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None, kind: FileKind, named: dict[str, str]
 ) -> ColumnMapping:
     """Keep what the columns of a school's files are, or without a school of all of the town's; an empty mapping goes back to the
     known names.
@@ -70,7 +70,7 @@ def set_mapping(
         if field != IGNORE and is_forbidden(title):
             raise ForbiddenColumn(column=title[:60])
     about = ("town", town_id) if school_id is None else ("school", school_id)
-    audit.record(work, actor, "roster.mapping", *about, town_id=town_id, kind=kind.value, columns=len(named))
+    audit.record_event(work, actor, "roster.mapping", *about, town_id=town_id, kind=kind.value, columns=len(named))
     held = {row.kind: row for row in ImportRepository(work.session).mappings(town_id, school_id)}
     row = held.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
     row.columns = {header_key(title): field for title, field in named.items()}
@@ -80,7 +80,7 @@ def set_mapping(
     return row
 
 
-def school_of(work: Work, actor: Actor, school_id: UUID) -> School:
+def school_of(work: UnitOfWork, actor: Actor, school_id: UUID) -> School:
     """A school in the actor's reach. Raises `NotFound`."""
     school = PlaceRepository(work.session).school(actor, school_id)
     if school is None:
@@ -88,12 +88,12 @@ def school_of(work: Work, actor: Actor, school_id: UUID) -> School:
     return school
 
 
-def _require(work: Work, actor: Actor, town_id: UUID, school_id: UUID | None) -> None:
+def _require(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> None:
     """A school's own files are the head's matter, those of the whole town the town's."""
     if school_id is None:
-        actor.require(Permission.AUTHOR, town_id)
+        actor.require_permission(Permission.AUTHOR, town_id)
         return
     school = school_of(work, actor, school_id)
     if school.town_id != town_id:
         raise NotFound
-    actor.require(Permission.ROSTER, town_id, school_id)
+    actor.require_permission(Permission.ROSTER, town_id, school_id)

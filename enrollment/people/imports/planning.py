@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from cartable.errors import NotFound
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.errors import SchoolNeeded
 from enrollment.people.files.rows import GuardianRow, Roster, RosterRow, StaffRow
 from enrollment.people.imports.adults import KnownChild, KnownGuardian, KnownStaff, match_guardians, match_staff
@@ -69,7 +69,7 @@ class _Known:
 
 
 def make_plan(
-    work: Work, town_id: UUID, roster: Roster, school_uai: str | None, *, only_classes: bool, year: str | None = None
+    work: UnitOfWork, town_id: UUID, roster: Roster, school_uai: str | None, *, only_classes: bool, year: str | None = None
 ) -> Plan:
     """Compare a file with what is known or, when its year has not begun, with what is expected. In summer that is the coming
     year unless `year` says otherwise. Raises `SchoolNeeded`, `NotFound` for a school that is not the town's.
@@ -135,7 +135,7 @@ def _stranger(row: RosterRow | GuardianRow | StaffRow, subject: Subject, given: 
 
 
 def _pupils(
-    work: Work,
+    work: UnitOfWork,
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
@@ -163,7 +163,7 @@ def _pupils(
     return match_pupils(lines, elsewhere) + [_stranger(row, Subject.PUPIL, given) for row in strangers]
 
 
-def _with_proposals(work: Work, town_id: UUID, year: str, changes: Sequence[Change]) -> list[Change]:
+def _with_proposals(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Change]) -> list[Change]:
     """The lines, each with what its decision of passage would change of next year."""
     said = {
         at: proposals.Proposal(change.target_id, Level(change.row["level"]), Decision(change.row["passage"]))
@@ -184,7 +184,7 @@ def _is_one_class_of_several(named: set[str], pupils: Sequence[Pupil], class_key
 
 
 def _staff(
-    work: Work,
+    work: UnitOfWork,
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
@@ -208,7 +208,7 @@ def _staff(
 
 
 def _guardians(
-    work: Work,
+    work: UnitOfWork,
     repository: ImportRepository,
     town_id: UUID,
     roster: Roster,
@@ -251,7 +251,7 @@ def _children(school_id: UUID, known: _Known, planned: Sequence[Change], sources
     return list(found.values())
 
 
-def _hasher(work: Work, town_id: UUID) -> Callable[[str, str], str]:
+def _hasher(work: UnitOfWork, town_id: UUID) -> Callable[[str, str], str]:
     return lambda last, first: name_hash(work.keyring, town_id, last, first)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cartable.i18n import Language, Words
-from cartable.spreadsheets import harmless, workbook
+from cartable.spreadsheets import build_workbook, escape_formula
 
 _COLUMNS = {
     "number": Words(fr="n°", en="number"),
@@ -52,10 +52,10 @@ def as_csv(changes: Sequence[dict[str, Any]], language: Language) -> bytes:
     """For a spreadsheet: UTF-8 with BOM, `;`."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";")
-    writer.writerows([harmless(cell) for cell in row] for row in table(changes, language))
+    writer.writerows([escape_formula(cell) for cell in row] for row in table(changes, language))
     return out.getvalue().encode("utf-8-sig")
 
 
 def as_xlsx(changes: Sequence[dict[str, Any]], language: Language) -> bytes:
     """A workbook whose cells are all text."""
-    return workbook(table(changes, language))
+    return build_workbook(table(changes, language))

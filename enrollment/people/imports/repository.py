@@ -168,7 +168,7 @@ class ImportRepository:
 
     def roster_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
-        return self.session.scalar(actor.narrow(statement, RosterImport, Permission.ROSTER))
+        return self.session.scalar(actor.restrict(statement, RosterImport, Permission.ROSTER))
 
     def listed(self, actor: Actor, town_id: UUID, limit: int) -> Sequence[RosterImport]:
         statement = (
@@ -177,7 +177,7 @@ class ImportRepository:
             .order_by(RosterImport.uploaded_at.desc(), RosterImport.id)
             .limit(limit)
         )
-        return self.session.scalars(actor.narrow(statement, RosterImport, Permission.ROSTER)).all()
+        return self.session.scalars(actor.restrict(statement, RosterImport, Permission.ROSTER)).all()
 
     def acts(self, school_ids: Iterable[UUID]) -> int:
         """How often imports of these schools were confirmed or undone. Read before what a plan is compared with, and again at its

@@ -10,11 +10,11 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import Invalid
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.errors import (
     ImportNotFound,
@@ -53,7 +53,7 @@ KEEP_PLAN = timedelta(hours=24)
 
 
 def preview(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     content: bytes,
@@ -76,8 +76,8 @@ def preview(
     year = _year(work, actor, town_id, year)
     plan = make_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
-        actor.require(Permission.ROSTER, town_id, school_id)
-    if len(plan.schools) > 1 and not actor.may(Permission.AUTHOR, town_id):
+        actor.require_permission(Permission.ROSTER, town_id, school_id)
+    if len(plan.schools) > 1 and not actor.has_permission(Permission.AUTHOR, town_id):
         raise SchoolNeeded(field="school_uai")
     row = RosterImport(
         town_id=town_id,
@@ -95,7 +95,7 @@ def preview(
     work.session.flush()
     work.session.add_all(RosterImportSchool(town_id=town_id, import_id=row.id, school_id=each) for each in plan.schools)
     work.session.flush()
-    audit.record(work, actor, "roster.preview", "roster_import", row.id, town_id=town_id, lines=len(plan.changes))
+    audit.record_event(work, actor, "roster.preview", "roster_import", row.id, town_id=town_id, lines=len(plan.changes))
     return row
 
 
@@ -105,7 +105,7 @@ def _sealed(plan: Plan) -> str:
     )
 
 
-def _year(work: Work, actor: Actor, town_id: UUID, asked: str | None) -> str:
+def _year(work: UnitOfWork, actor: Actor, town_id: UUID, asked: str | None) -> str:
     """The year of a roster: the present one or the one to come, whose passage is brought up to date for it."""
     year = asked or incoming_year.turn_of(work, town_id).year
     present = school_year_of(today(work, town_id))
@@ -132,7 +132,7 @@ def _counts(plan: Plan, roster: Roster) -> dict[str, Any]:
     }
 
 
-def get_import(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+def get_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
     """Return an import. Raises `ImportNotFound`."""
     row = ImportRepository(work.session).roster_import(actor, import_id)
     if row is None:
@@ -140,21 +140,21 @@ def get_import(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     return row
 
 
-def list_imports(work: Work, actor: Actor, town_id: UUID, limit: int = 50) -> Sequence[RosterImport]:
+def list_imports(work: UnitOfWork, actor: Actor, town_id: UUID, limit: int = 50) -> Sequence[RosterImport]:
     """The latest imports of a town in the actor's reach, newest first."""
     return ImportRepository(work.session).listed(actor, town_id, limit)
 
 
-def lines(work: Work, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
+def lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
     """The plan, line by line, for a day; the reading is audited. Raises `ImportNotFound`, `ImportOver` when it is forgotten."""
     row = get_import(work, actor, import_id)
     if row.plan is None:
         raise ImportOver
-    audit.record(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
+    audit.record_event(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
     return list(json.loads(row.plan)["changes"])
 
 
-def names(work: Work, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
+def names(work: UnitOfWork, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
     """The names of the people whom undecided lines may speak of; it is noted that the pupils' were read."""
     repository = ImportRepository(work.session)
     pupils = [pupil for pupil in repository.pupils(ids).values() if pupil.town_id == town_id]
@@ -164,15 +164,15 @@ def names(work: Work, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dic
     return {each.id: f"{each.first_name} {each.last_name}" for each in people if each.town_id == town_id}
 
 
-def hold(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+def hold(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
     """The import as it is now, with every other act in its town waiting: two clicks see each other."""
     row = get_import(work, actor, import_id)
-    audit.hold(work, row.town_id)
+    locks.lock_town(work, row.town_id)
     work.session.refresh(row)
     return row
 
 
-def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+def confirm(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
     """Carry the plan out, whole. Raises `ImportOver`, `ImportStale` when the schools have changed since the preview,
     `NeedsSecondPerson` for the one who uploaded it.
     """
@@ -186,7 +186,7 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     if repository.acts(repository.schools_of(row.id)) != plan["acts"]:
         raise ImportStale
     written = {kind.value: row.counts[kind.value] for kind in Diff}
-    audit.record(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
+    audit.record_event(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
     changes = plan["changes"]
     if incoming_year.turn_of(work, row.town_id).frozen or incoming_year.is_early(work, row.town_id, plan["year"]):
         changes = [change for change in changes if change["kind"] != Diff.LEFT_FILE.value]
@@ -196,11 +196,11 @@ def confirm(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     row.undo = json.dumps(done.ledger.to_json(), ensure_ascii=False)
     row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
     work.session.flush()
-    work.later(Topic.DECIDE, *repository.tablets_of(done.touched))
+    work.enqueue_job(Topic.DECIDE, *repository.tablets_of(done.touched))
     return row
 
 
-def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
+def undo(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
     """Put back what the last import of its schools found, within a day.
 
     Raises `ImportOver`, `NotTheLastImport`, `UndoBlocked` when a pupil whom it made has a tablet by now.
@@ -217,22 +217,22 @@ def undo(work: Work, actor: Actor, import_id: UUID) -> RosterImport:
     held = undoing.blockers(work, notes)
     if held:
         raise UndoBlocked(pupils=len(held))
-    audit.record(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
+    audit.record_event(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
     touched = undoing.restore(work, row.town_id, notes)
     row.state, row.undo, row.undone_by, row.undone_at = ImportState.UNDONE, None, actor.account_id, work.now
     work.session.flush()
-    work.later(Topic.DECIDE, *repository.tablets_of(touched))
+    work.enqueue_job(Topic.DECIDE, *repository.tablets_of(touched))
     return row
 
 
-def discard(work: Work, actor: Actor, import_id: UUID) -> None:
+def discard(work: UnitOfWork, actor: Actor, import_id: UUID) -> None:
     """Forget a previewed import."""
     row = hold(work, actor, import_id)
     if row.state is ImportState.PREVIEWED:
-        audit.record(work, actor, "roster.discard", "roster_import", row.id, town_id=row.town_id)
+        audit.record_event(work, actor, "roster.discard", "roster_import", row.id, town_id=row.town_id)
         row.state, row.plan = ImportState.DISCARDED, None
 
 
-def purge_imports(work: Work) -> int:
+def purge_imports(work: UnitOfWork) -> int:
     """Plans and notes are kept for a day (PRIV-07). Returns how many imports were emptied."""
     return ImportRepository(work.session).forget_plans(work.now - KEEP_PLAN)

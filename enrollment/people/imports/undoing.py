@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Date, Uuid
 
 from cartable.database import EnumText
-from cartable.foreign_keys import referenced
-from cartable.unit_of_work import Work
+from cartable.foreign_keys import find_referenced_ids
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.ledger import MODELS, Json, plain
 from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, GuardianLink, Pupil, PupilGroup, PupilGroupMember, StaffMember, TeacherAssignment
@@ -23,12 +23,12 @@ from enrollment.rollover.repository import YearRepository
 _OWN = ("guardian_link", "rollover_line", "pupil_group_member")
 
 
-def blockers(work: Work, notes: Json) -> set[UUID]:
+def blockers(work: UnitOfWork, notes: Json) -> set[UUID]:
     """The pupils made by the import to whom something else refers by now: a loan, an invitation."""
-    return referenced(work.session, Pupil, [UUID(each) for each in notes["made"]["pupil"]], besides=_OWN)
+    return find_referenced_ids(work.session, Pupil, [UUID(each) for each in notes["made"]["pupil"]], besides=_OWN)
 
 
-def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
+def restore(work: UnitOfWork, town_id: UUID, notes: Json) -> set[UUID]:
     """Put everything back. Returns the pupils whose class, level or school is another one now."""
     repository = ImportRepository(work.session)
     _restore_links(work, repository, town_id, notes)
@@ -58,7 +58,7 @@ def restore(work: Work, town_id: UUID, notes: Json) -> set[UUID]:
     return touched
 
 
-def _restore_lines(work: Work, notes: Json) -> None:
+def _restore_lines(work: UnitOfWork, notes: Json) -> None:
     """What the roster said of a passage is unsaid, except where the passage is in force by now."""
     if notes.get("passage"):
         told = notes["before"]["line"]
@@ -68,7 +68,7 @@ def _restore_lines(work: Work, notes: Json) -> None:
         work.session.flush()
 
 
-def _restore_proposals(work: Work, notes: Json) -> None:
+def _restore_proposals(work: UnitOfWork, notes: Json) -> None:
     """What the roster proposed is proposed no more; the draft follows the pupils as they are again."""
     rollover = work.session.get(Rollover, UUID(notes["proposed"])) if notes.get("proposed") else None
     if rollover is not None and rollover.state is RolloverState.DRAFT:
@@ -93,7 +93,7 @@ def _typed(row: Any, name: str, value: Any) -> Any:
     return kind.kind(value) if value is not None and isinstance(kind, EnumText) else value
 
 
-def _restore_links(work: Work, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
+def _restore_links(work: UnitOfWork, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
     made = {(UUID(guardian), UUID(pupil)) for guardian, pupil in notes["linked"]}
     for link in repository.links_of({guardian for guardian, _ in made}):
         if (link.guardian_id, link.pupil_id) in made:
@@ -107,7 +107,7 @@ def _restore_links(work: Work, repository: ImportRepository, town_id: UUID, note
     work.session.flush()
 
 
-def _restore_groups(work: Work, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
+def _restore_groups(work: UnitOfWork, repository: ImportRepository, town_id: UUID, notes: Json) -> None:
     joined = {(UUID(group), UUID(pupil)) for group, pupil in notes["joined"]}
     left = {(UUID(group), UUID(pupil)) for group, pupil in notes["left"]}
     present = {(each.group_id, each.pupil_id): each for each in repository.members({group for group, _ in joined | left})}
@@ -118,14 +118,14 @@ def _restore_groups(work: Work, repository: ImportRepository, town_id: UUID, not
     work.session.flush()
 
 
-def _delete_made(work: Work, repository: ImportRepository, notes: Json) -> None:
+def _delete_made(work: UnitOfWork, repository: ImportRepository, notes: Json) -> None:
     """Delete what the import made, except a class in which somebody has put something since."""
     made = {kind: {UUID(each) for each in notes["made"][kind]} for kind in MODELS}
     repository.delete(Guardian, made["guardian"])
     repository.delete(TeacherAssignment, made["assignment"])
-    repository.delete(StaffMember, made["staff"] - referenced(work.session, StaffMember, made["staff"]))
+    repository.delete(StaffMember, made["staff"] - find_referenced_ids(work.session, StaffMember, made["staff"]))
     repository.delete(Pupil, made["pupil"])
-    repository.delete(PupilGroup, made["group"] - referenced(work.session, PupilGroup, made["group"]))
-    repository.delete(SchoolClass, made["class"] - referenced(work.session, SchoolClass, made["class"]))
+    repository.delete(PupilGroup, made["group"] - find_referenced_ids(work.session, PupilGroup, made["group"]))
+    repository.delete(SchoolClass, made["class"] - find_referenced_ids(work.session, SchoolClass, made["class"]))
     work.session.flush()
     work.session.expire_all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cartable.ids import new_id
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.files.cells import label_key
 from enrollment.people.imports.changes import SPOKEN, WRITTEN, Diff, Subject, class_key
 from enrollment.people.imports.ledger import Json, Ledger
@@ -35,7 +35,7 @@ class Written:
     pupils: dict[int, UUID]
 
 
-def write_plan(work: Work, town_id: UUID, year: str, changes: Sequence[Json], coming: Coming | None = None) -> Written:
+def write_plan(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], coming: Coming | None = None) -> Written:
     """Write everything: pupils first, then the adults who refer to them. `coming`: the passage into the roster's year."""
     ledger = Ledger(passage=coming.rollover.id if coming else None)
     of = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
@@ -62,7 +62,7 @@ def proposals(changes: Sequence[Json], pupils: dict[int, UUID]) -> list[Proposal
 class _Pupils:
     """Writes classes and pupils. `lines` tells which pupil a line of the file became."""
 
-    def __init__(self, work: Work, town_id: UUID, year: str, ledger: Ledger, coming: Coming | None) -> None:
+    def __init__(self, work: UnitOfWork, town_id: UUID, year: str, ledger: Ledger, coming: Coming | None) -> None:
         self.work = work
         self.coming = coming
         self.town_id = town_id

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from cartable.ids import new_id
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports.changes import WRITTEN, Diff, class_key, name_hash
 from enrollment.people.imports.ledger import Json, Ledger
 from enrollment.people.imports.repository import ImportRepository
@@ -16,12 +16,12 @@ from enrollment.people.models import AssignmentKind, Guardian, GuardianLink, Ros
 _WRITTEN = {kind.value for kind in WRITTEN}
 
 
-def write_staff(work: Work, town_id: UUID, year: str, changes: Sequence[Json], ledger: Ledger) -> None:
+def write_staff(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], ledger: Ledger) -> None:
     """Write adults and their assignments; what a file no longer tells ends today."""
     _Staff(work, town_id, ledger).write(changes, year)
 
 
-def write_guardians(work: Work, town_id: UUID, changes: Sequence[Json], lines: dict[int, UUID], ledger: Ledger) -> None:
+def write_guardians(work: UnitOfWork, town_id: UUID, changes: Sequence[Json], lines: dict[int, UUID], ledger: Ledger) -> None:
     """Write guardians and their children; `lines` tells which pupil a line of the same file became."""
     _Guardians(work, town_id, ledger).write(changes, lines)
 
@@ -29,7 +29,7 @@ def write_guardians(work: Work, town_id: UUID, changes: Sequence[Json], lines: d
 class _Writer:
     """What both writers stand on."""
 
-    def __init__(self, work: Work, town_id: UUID, ledger: Ledger) -> None:
+    def __init__(self, work: UnitOfWork, town_id: UUID, ledger: Ledger) -> None:
         self.work = work
         self.town_id = town_id
         self.ledger = ledger

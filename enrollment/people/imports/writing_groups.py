@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from cartable.ids import new_id
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.files.cells import label_key
 from enrollment.people.imports.changes import GROUP_FIELDS, group_key
 from enrollment.people.imports.ledger import Json, Ledger
@@ -16,7 +16,7 @@ from enrollment.people.models import GroupKind, PupilGroup, PupilGroupMember
 
 
 def write_groups(
-    work: Work, town_id: UUID, year: str, changes: Sequence[Json], lines: Mapping[int, UUID], ledger: Ledger
+    work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], lines: Mapping[int, UUID], ledger: Ledger
 ) -> None:
     """Write who is in which group; `lines` tells which pupil a line of the file became."""
     telling = [change for change in changes if any(change["row"].get(name) is not None for name in GROUP_FIELDS)]
@@ -48,7 +48,7 @@ def write_groups(
 
 
 def _group(
-    work: Work,
+    work: UnitOfWork,
     town_id: UUID,
     school_id: UUID,
     year: str,

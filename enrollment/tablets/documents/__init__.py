@@ -71,7 +71,7 @@ def labels(town: str, phone: str, wanted: Sequence[Label], day: date) -> bytes:
     """Sheets of 24 labels with QR code and tag. Raises `Invalid` for none or too many."""
     if not 1 <= len(wanted) <= MOST_LABELS:
         raise Invalid(field="labels", maximum=MOST_LABELS)
-    blank = fonts.unshowable({town[:LONGEST]})
+    blank = fonts.find_unshowable_texts({town[:LONGEST]})
     shown = [{"tag": label.tag[:24], "serial": label.serial[:64], "qr": _qr(label.url)} for label in wanted]
     return _pdf("labels.typ", {"town": "" if blank else town[:LONGEST], "phone": phone[:40], "labels": shown}, day)
 
@@ -105,7 +105,7 @@ def _sheets(heading: Heading, wanted: Sequence[Sheet], language: Language) -> di
         raise Invalid(field="sheets", maximum=MOST_SHEETS)
     head = {name: str(value)[:LONGEST] for name, value in asdict(heading).items()}
     head["day"] = heading.day.strftime("%d/%m/%Y")
-    blank = fonts.unshowable({*head.values(), *(sheet.pupil[:LONGEST] for sheet in wanted)})
+    blank = fonts.find_unshowable_texts({*head.values(), *(sheet.pupil[:LONGEST] for sheet in wanted)})
     return _words(language) | {
         **{name: "" if text in blank else text for name, text in head.items()},
         "accessories": [ACCESSORIES[kind].say(language) for kind in AccessoryKind],
@@ -144,7 +144,7 @@ def _template(name: str) -> bytes:
 def _pdf(name: str, told: dict[str, Any], day: date) -> bytes:
     """The same data on the same day make the same bytes."""
     made = typst.compile(
-        _template(name), format="pdf", pdf_standards=fonts.STANDARD, font_paths=fonts.available(),
+        _template(name), format="pdf", pdf_standards=fonts.STANDARD, font_paths=fonts.load_fonts(),
         sys_inputs={"told": json.dumps(told, ensure_ascii=False)}, timestamp=datetime(day.year, day.month, day.day, tzinfo=UTC),
     )  # fmt: skip
     assert isinstance(made, bytes)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.i18n import preferred_language
 from cartable.scope import Role
 from mdm.accounts import service
@@ -82,7 +82,7 @@ class AccountOut(BaseModel):
 def sign_in(request: Request, body: SignIn, work: WorkDep) -> Token | JSONResponse:
     """Exchange login and password for a token. Five failures lock the account for some minutes."""
     outcome = service.sign_in(work, body.login, body.password)
-    if isinstance(outcome, Refusal):  # not raised: the counter of failures must be kept
+    if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
         language = preferred_language(request.headers.get("accept-language"))
         return problem(outcome.status, outcome.code, outcome.message(language))
     account, token = outcome
@@ -98,7 +98,7 @@ def change_password(body: NewPassword, work: WorkDep, account: AccountDep) -> To
 @router.get("/me", response_model=Me, operation_id="me")
 def me(actor: ActorDep) -> Me:
     """Who is signed in, and with which roles."""
-    grants = [GrantOut(role=g.role, town_id=g.town_id, school_id=g.school_id) for g in actor.grants]
+    grants = [GrantOut(role=g.role, town_id=g.town_id, school_id=g.school_id) for g in actor.role_assignments]
     return Me(name=actor.name, grants=grants)
 
 

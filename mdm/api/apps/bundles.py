@@ -236,14 +236,14 @@ def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDe
 def put_token(town_id: UUID, body: TokenIn, work: WorkDep, actor: ActorDep) -> object:
     """Install the town's content token for Apps and Books; licences are compared at once."""
     row = install_token(work, actor, town_id, body.content)
-    work.later(Topic.LICENCES, town_id)
+    work.enqueue_job(Topic.LICENCES, town_id)
     return row
 
 
 @router.get("/towns/{town_id}/licence-token", response_model=TokenOut | None, operation_id="get_licence_token")
 def get_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """How the town's content token stands. The token itself is never shown."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     return VppRepository(work.session).token(town_id)
 
 

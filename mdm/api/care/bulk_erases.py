@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.i18n import preferred_language
 from enrollment.tablets.models import TabletState
 from mdm.accounts import service as accounts
@@ -67,7 +67,7 @@ class BulkDetail(BulkOut):
 
 def _is_refused(request: Request, work: WorkDep, account: Account, password: str) -> JSONResponse | None:
     outcome = accounts.sign_in(work, account.login, password)
-    if isinstance(outcome, Refusal):  # not raised: the counter of failures must be kept
+    if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
         message = outcome.message(preferred_language(request.headers.get("accept-language")))
         return problem(outcome.status, outcome.code, message)
     return None

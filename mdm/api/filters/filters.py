@@ -85,7 +85,7 @@ def put_policy(town_id: UUID, body: PolicyModel, work: WorkDep, actor: ActorDep)
 @router.get("/towns/{town_id}/filter-policies", response_model=list[PolicyModel], operation_id="list_filter_policies")
 def policies(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """What the places of a town say of the filter."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     return FilterRepository(work.session).policies(town_id)
 
 
@@ -105,7 +105,7 @@ def import_lists(town_id: UUID, file: UploadFile, work: WorkDep, actor: ActorDep
 @router.get("/towns/{town_id}/filter-lists", response_model=ListsOut, operation_id="list_filter_categories")
 def lists(town_id: UUID, work: WorkDep, actor: ActorDep) -> ListsOut:
     """The imported categories."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     rows = FilterRepository(work.session).categories(town_id)
     return ListsOut(licence=LICENCE, categories=[CategoryOut.model_validate(row) for row in rows])
 

@@ -178,7 +178,7 @@ def _with(row: AssignmentServer, counts: dict[str, int], now: datetime) -> Serve
     own = {name: getattr(row, name) for name in ServerOut.model_fields if hasattr(row, name)}
     return ServerOut(
         has_token=row.secrets is not None,
-        warning=expiry.warning(now, row.expires) if row.expires is not None else None,
+        warning=expiry.get_warning_days(now, row.expires) if row.expires is not None else None,
         devices={standing: counts[standing.value] for standing in Standing if standing.value in counts},
         waiting=counts.get("waiting", 0),
         **own,

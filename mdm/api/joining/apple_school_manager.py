@@ -58,7 +58,7 @@ def put_key(town_id: UUID, body: KeyIn, work: WorkDep, actor: ActorDep) -> KeyOu
 @router.get("/towns/{town_id}/organisation-key", operation_id="get_organisation_key")
 def get_key(town_id: UUID, work: WorkDep, actor: ActorDep) -> KeyOut | None:
     """How the key stands, and how the organisation's devices compare with our servers."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     row = OrganisationRepository(work.session).key(town_id)
     return None if row is None else _out(work, row)
 
@@ -75,7 +75,7 @@ def devices(
     limit: int = Query(100, ge=1, le=1000),
 ) -> list[OwnedOut]:  # fmt: skip
     """Devices that the organisation owns and that no server of ours is assigned; page on with the last serial number."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     rows = OrganisationRepository(work.session).listed(actor, town_id, finding, after, limit)
     return [
         OwnedOut(serial=row.serial, model=row.model, family=row.family, server=row.server, finding=Finding(found))

@@ -224,6 +224,6 @@ def erase(pupil_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> Repo
 @router.get("/audit/verify", response_model=ChainOut, operation_id="verify_audit")
 def verify(town_id: UUID, work: WorkDep, actor: ActorDep) -> ChainOut:
     """Whether the audit trail of a town is whole, purged events included."""
-    actor.require(Permission.PRIVACY, town_id)
-    broken = audit.verify(work, town_id)
+    actor.require_permission(Permission.PRIVACY, town_id)
+    broken = audit.verify_chain(work, town_id)
     return ChainOut(holds=broken is None, first_broken=broken)

@@ -182,7 +182,7 @@ def _write(work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None
 
 
 def _read(work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None) -> TimetableModel | None:
-    actor.require(Permission.SEE, town_id, school_id)
+    actor.require_permission(Permission.SEE, town_id, school_id)
     row = ModeRepository(work.session).timetable(town_id, school_id)
     if row is None:
         return None
@@ -210,7 +210,7 @@ def create_override(town_id: UUID, body: OverrideIn, work: WorkDep, actor: Actor
 @router.get("/towns/{town_id}/exceptions", response_model=list[OverrideOut], operation_id="list_exceptions")
 def overrides(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """The exceptions that hold."""
-    actor.require(Permission.SEE, town_id)
+    actor.require_permission(Permission.SEE, town_id)
     return ModeRepository(work.session).overrides([town_id])
 
 

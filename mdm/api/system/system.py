@@ -97,7 +97,7 @@ def state(work: WorkDep, actor: ActorDep) -> State:
         )
         for row, warning in needing_people(work, actor)
     ]
-    return State(push=push, device_assignment=assignment, oldest_job_due=outbox.oldest_due(work.session, work.now))
+    return State(push=push, device_assignment=assignment, oldest_job_due=outbox.get_oldest_due(work.session, work.now))
 
 
 @router.get("/audit", response_model=list[EventOut], operation_id="list_audit")
@@ -105,10 +105,10 @@ def trail(
     town_id: UUID, work: WorkDep, actor: ActorDep, before: int | None = None, limit: int = Query(50, ge=1, le=200)
 ) -> object:
     """The audit trail of a town, newest first; helpdesk, technicians and a school's staff see their own acts."""
-    if all(grant.town_id != town_id for grant in actor.grants):
+    if all(grant.town_id != town_id for grant in actor.role_assignments):
         raise Forbidden(permission=Permission.SEE.value)
-    own = None if actor.may(Permission.PRIVACY, town_id) else actor.account_id
-    return audit.read(work, town_id, actor_id=own, before=before, limit=limit)
+    own = None if actor.has_permission(Permission.PRIVACY, town_id) else actor.account_id
+    return audit.list_events(work, town_id, actor_id=own, before=before, limit=limit)
 
 
 @router.post("/commands/{command_id}/cancel", response_model=CommandOut, operation_id="cancel_command")

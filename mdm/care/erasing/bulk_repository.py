@@ -22,7 +22,7 @@ class BulkRepository:
         self.session = session
 
     def visible(self, actor: Actor, bulk_id: UUID) -> BulkErase | None:
-        return self.session.scalar(actor.narrow(select(BulkErase).where(BulkErase.id == bulk_id), BulkErase))
+        return self.session.scalar(actor.restrict(select(BulkErase).where(BulkErase.id == bulk_id), BulkErase))
 
     def newest(self, town_id: UUID) -> Sequence[BulkErase]:
         statement = select(BulkErase).where(BulkErase.town_id == town_id)
@@ -58,5 +58,5 @@ class BulkRepository:
         ).all()
 
     def tags(self, actor: Actor, tablet_ids: Collection[UUID]) -> list[str]:
-        statement = actor.narrow(select(Tablet.tag).where(Tablet.id.in_(tablet_ids)), Tablet)
+        statement = actor.restrict(select(Tablet.tag).where(Tablet.id.in_(tablet_ids)), Tablet)
         return list(self.session.scalars(statement.order_by(Tablet.tag)))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.repository import AssignmentRepository
 from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import OnHold
@@ -26,7 +26,7 @@ from mdm.queue.models import SafetySwitch
 PER_HOUR, PER_DAY, TOWN_PER_DAY = 5, 20, 50
 
 
-def erase(work: Work, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -> None:
+def erase(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -> None:
     """Erase one tablet, within quotas (schools.md section 20). A second click on a waiting order costs nothing.
 
     Raises `OnHold`, `Stopped`, `QuotaReached`, `NotEnrolled`.
@@ -39,11 +39,11 @@ def erase(work: Work, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -
     if is_ordered(work, tablet, EraseDevice()):
         return
     _check_quota(work, actor, tablet)
-    audit.record(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
+    audit.record_event(work, actor, "tablet.erase", "tablet", tablet.id, town_id=tablet.town_id, ticket=ticket)
     send(work, actor, tablet, _erase_of(work, tablet), reason=reason)
 
 
-def _erase_of(work: Work, tablet: Tablet) -> EraseDevice:
+def _erase_of(work: UnitOfWork, tablet: Tablet) -> EraseDevice:
     """A cart's tablet comes back by itself, unattended, where the school's Wi-Fi can be given to it and Apple sends it here
     (commands.md, ReturnToService); every other one waits in the Setup Assistant.
     """
@@ -55,27 +55,27 @@ def _erase_of(work: Work, tablet: Tablet) -> EraseDevice:
     return EraseDevice(return_to_service={"Enabled": True, "WiFiProfileData": wifi.read_bytes()})
 
 
-def is_stopped(work: Work, town_id: UUID) -> bool:
+def is_stopped(work: UnitOfWork, town_id: UUID) -> bool:
     """Whether the town's stop switch for destructive commands is thrown."""
     switch = CareRepository(work.session).switch(town_id)
     return switch is not None and switch.stopped_at is not None
 
 
-def set_stop(work: Work, actor: Actor, town_id: UUID, reason: str, *, stopped: bool) -> SafetySwitch:
+def set_stop(work: UnitOfWork, actor: Actor, town_id: UUID, reason: str, *, stopped: bool) -> SafetySwitch:
     """Throw or release the town's stop switch for destructive commands."""
-    actor.require(Permission.GOVERN, town_id)
-    audit.hold(work, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
+    locks.lock_town(work, town_id)
     row = CareRepository(work.session).switch(town_id)
     if row is None:
         row = SafetySwitch(town_id=town_id)
         work.session.add(row)
         work.session.flush()
-    audit.record(work, actor, "safety.stop" if stopped else "safety.resume", "town", town_id, town_id=town_id)
+    audit.record_event(work, actor, "safety.stop" if stopped else "safety.resume", "town", town_id, town_id=town_id)
     row.stopped_at, row.stopped_by, row.reason = (work.now if stopped else None), actor.account_id, reason
     return row
 
 
-def _check_quota(work: Work, actor: Actor, tablet: Tablet) -> None:
+def _check_quota(work: UnitOfWork, actor: Actor, tablet: Tablet) -> None:
     repository = CareRepository(work.session)
     hour, day = work.now - timedelta(hours=1), work.now - timedelta(days=1)
     if actor.account_id is not None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.models import Tablet
 from mdm.care.command_helpers import hold, open_case, send
 from mdm.care.errors import LostNotConfirmed, NotLost, OwnRequest, PositionUnknown
@@ -22,7 +22,7 @@ POSITION_LIFE = timedelta(hours=72)
 KEEP_POSITION = timedelta(days=7)
 
 
-def ask_position(work: Work, actor: Actor, tablet_id: UUID, reason: str) -> PositionRequest:
+def ask_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str) -> PositionRequest:
     """Ask for one fix of a lost tablet; another person approves (schools.md section 9.4).
 
     Raises `NotLost`, `LostNotConfirmed`.
@@ -46,49 +46,51 @@ def ask_position(work: Work, actor: Actor, tablet_id: UUID, reason: str) -> Posi
     )
     work.session.add(request)
     work.session.flush()
-    audit.record(work, actor, "position.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
+    audit.record_event(work, actor, "position.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
     return request
 
 
-def approve_position(work: Work, actor: Actor, request_id: UUID) -> PositionRequest:
+def approve_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionRequest:
     """Let one fix be asked. Raises `OwnRequest`, `PositionUnknown`, `NotLost`."""
     request, case = _request(work, actor, request_id)
-    actor.require(Permission.GOVERN, case.town_id, case.school_id)
+    actor.require_permission(Permission.GOVERN, case.town_id, case.school_id)
     if request.requested_by == actor.account_id:
         raise OwnRequest
-    audit.hold(work, case.town_id)
+    locks.lock_town(work, case.town_id)
     work.session.refresh(request)
     tablet = work.session.get_one(Tablet, case.tablet_id)
     if case.lifted_at is not None or case.lift_requested_at is not None or request.expires_at <= work.now:
         raise NotLost
     if request.approved_at is None:
-        audit.record(work, actor, "position.approve", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
+        audit.record_event(
+            work, actor, "position.approve", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
+        )
         request.approved_by, request.approved_at = actor.account_id, work.now
         until = Timing(deadline=request.expires_at)
         send(work, actor, tablet, DeviceLocation(), reason="approved position request", timing=until)
     return request
 
 
-def read_position(work: Work, actor: Actor, request_id: UUID) -> PositionRequest:
+def read_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionRequest:
     """Read a request and its answer; the reading of a position is audited."""
     request, case = _request(work, actor, request_id)
-    actor.require(Permission.LOCATE, case.town_id, case.school_id)
+    actor.require_permission(Permission.LOCATE, case.town_id, case.school_id)
     if request.position is not None:
-        audit.record(work, actor, "position.read", "position_request", request.id, town_id=request.town_id)
+        audit.record_event(work, actor, "position.read", "position_request", request.id, town_id=request.town_id)
     return request
 
 
-def open_positions(work: Work, actor: Actor, limit: int = 100) -> list[PositionRequest]:
+def open_positions(work: UnitOfWork, actor: Actor, limit: int = 100) -> list[PositionRequest]:
     """The requests in the actor's reach that still wait, for an approval or for the tablet. Never with a position."""
     return CareRepository(work.session).listed_requests(actor, work.now, limit)
 
 
-def purge(work: Work) -> None:
+def purge(work: UnitOfWork) -> None:
     """Positions are kept for seven days after a case is closed (PRIV-07)."""
     CareRepository(work.session).purge_positions(work.now - KEEP_POSITION, work.now - POSITION_LIFE - KEEP_POSITION)
 
 
-def _request(work: Work, actor: Actor, request_id: UUID) -> tuple[PositionRequest, LostCase]:
+def _request(work: UnitOfWork, actor: Actor, request_id: UUID) -> tuple[PositionRequest, LostCase]:
     found = CareRepository(work.session).request(actor, request_id)
     if found is None:
         raise PositionUnknown

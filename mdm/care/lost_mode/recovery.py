@@ -7,7 +7,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.errors import WrongState
@@ -21,7 +21,7 @@ from mdm.reconcile import service as reconcile
 from mdm.reconcile.repository import ReconcileRepository
 
 
-def found(work: Work, actor: Actor, town_id: UUID, scan: str, condition: Condition) -> Tablet:
+def found(work: UnitOfWork, actor: Actor, town_id: UUID, scan: str, condition: Condition) -> Tablet:
     """The tablet is in hand. Lost mode is lifted, its identity renewed and what it has asked anew; nothing else works on it
     until it has confirmed the lift.
 
@@ -32,7 +32,7 @@ def found(work: Work, actor: Actor, town_id: UUID, scan: str, condition: Conditi
         return tablet
     if tablet.state not in MISSING and tablet.state is not S.MISSING_WRITTEN_OFF:
         raise WrongState(before=tablet.state.value, after=S.FOUND.value)
-    audit.record(work, actor, "tablet.found", "tablet", tablet.id, town_id=tablet.town_id, condition=condition.value)
+    audit.record_event(work, actor, "tablet.found", "tablet", tablet.id, town_id=tablet.town_id, condition=condition.value)
     tablets.change_state(work, actor, tablet, S.FOUND, "scanned in hand")
     case = CareRepository(work.session).open_case(tablet.id)
     if case is not None:
@@ -41,12 +41,12 @@ def found(work: Work, actor: Actor, town_id: UUID, scan: str, condition: Conditi
         _end_incident(work, actor, tablet)
     channel = ReconcileRepository(work.session).enrolled([tablet.id]).get(tablet.id)
     if channel is not None:
-        work.later(Topic.RENEW, channel.id)
+        work.enqueue_job(Topic.RENEW, channel.id)
         reconcile.refresh(work, [tablet.id])
     return tablet
 
 
-def _end_incident(work: Work, actor: Actor, tablet: Tablet) -> None:
+def _end_incident(work: UnitOfWork, actor: Actor, tablet: Tablet) -> None:
     incident = TabletRepository(work.session).open_incident(tablet.id)
     if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
         incidents.end(work, actor, incident)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from mdm.care.lost_mode import service
@@ -18,7 +18,7 @@ from mdm.queue.models import CommandState
 from mdm.queue.service import AnsweredCommand
 
 
-def apply(work: Work, command_id: int) -> None:
+def apply(work: UnitOfWork, command_id: int) -> None:
     """Apply one stored answer, if it concerns a lost tablet. Running it twice changes nothing twice."""
     answered = queue.load_answer(work, command_id)
     if answered is None:
@@ -48,12 +48,12 @@ def _confirm(case: LostCase, answered: AnsweredCommand) -> None:
         case.confirmed_at = answered.received_at
 
 
-def _lifted(work: Work, case: LostCase) -> None:
+def _lifted(work: UnitOfWork, case: LostCase) -> None:
     if case.lift_requested_at is not None:
         service.close(work, case, tablets.hold(work, work.session.get_one(Tablet, case.tablet_id)))
 
 
-def _told(work: Work, case: LostCase, answered: AnsweredCommand, enabled: object) -> None:
+def _told(work: UnitOfWork, case: LostCase, answered: AnsweredCommand, enabled: object) -> None:
     """The tablet says itself whether lost mode is on; what it says counts more than what it acknowledged."""
     if enabled is True:
         _confirm(case, answered)
@@ -64,7 +64,7 @@ def _told(work: Work, case: LostCase, answered: AnsweredCommand, enabled: object
         service.after_enrolment(work, case.tablet_id)  # it has left lost mode without us
 
 
-def _located(work: Work, case: LostCase, answered: AnsweredCommand) -> None:
+def _located(work: UnitOfWork, case: LostCase, answered: AnsweredCommand) -> None:
     for request in CareRepository(work.session).open_requests(case.id):
         if request.approved_at is None or request.expires_at <= answered.received_at:
             continue

@@ -7,7 +7,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import Conflict
 from cartable.scope import SYSTEM, Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from enrollment.tablets import incidents
 from enrollment.tablets import service as tablets
@@ -34,7 +34,7 @@ MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce n
 
 
 def mark_lost(
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     tablet_id: UUID,
     reason: str,
@@ -65,7 +65,7 @@ def mark_lost(
     )
     work.session.add(case)
     work.session.flush()
-    audit.record(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
+    audit.record_event(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
     incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, told or Account(reason))
     send(work, actor, tablet, _lost_mode(case), required=False)
@@ -76,7 +76,7 @@ def _lost_mode(case: LostCase) -> EnableLostMode:
     return EnableLostMode(message=case.message, phone_number=case.phone, footnote=case.footnote)
 
 
-def lift(work: Work, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
+def lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
     """Ask for the end of lost mode from afar: only for a tablet found at home, and when the family was called back on a number
     that was known before (schools.md section 9). The case is closed when the tablet confirms.
 
@@ -91,11 +91,11 @@ def lift(work: Work, actor: Actor, tablet_id: UUID, reason: str, *, called_back:
     return lift_case(work, actor, tablet, case, reason)
 
 
-def lift_case(work: Work, actor: Actor, tablet: Tablet, case: LostCase, reason: str) -> LostCase:
+def lift_case(work: UnitOfWork, actor: Actor, tablet: Tablet, case: LostCase, reason: str) -> LostCase:
     """Order the end of lost mode. Asked again, it only renews an order that came to nothing; who asked first, and why, stays."""
     if case.lift_requested_at is not None and is_ordered(work, tablet, DisableLostMode()):
         return case
-    audit.record(work, actor, "tablet.lift_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
+    audit.record_event(work, actor, "tablet.lift_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     if case.lift_requested_at is None:
         case.lift_requested_by, case.lift_requested_at, case.lift_reason = actor.account_id, work.now, reason
     ordered = send(work, actor, tablet, DisableLostMode(), required=False)
@@ -104,7 +104,7 @@ def lift_case(work: Work, actor: Actor, tablet: Tablet, case: LostCase, reason: 
     return case
 
 
-def close(work: Work, case: LostCase, tablet: Tablet) -> None:
+def close(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
     """The tablet has confirmed, or cannot be reached at all: the case is over."""
     case.lifted_at = work.now
     if tablet.state in MISSING:
@@ -117,30 +117,30 @@ def close(work: Work, case: LostCase, tablet: Tablet) -> None:
         tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "found, loan still open")
 
 
-def lock(work: Work, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
+def lock(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
     """Switch the screen off. It blocks nothing on a tablet without passcode."""
     tablet = reach(work, actor, tablet_id, Permission.CARE)
-    audit.record(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
+    audit.record_event(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
     send(work, actor, tablet, DeviceLock(message=message))
 
 
-def play_sound(work: Work, actor: Actor, tablet_id: UUID) -> None:
+def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Let a lost tablet ring. Raises `NotLost`."""
     tablet = reach(work, actor, tablet_id, Permission.CARE)
     if open_case(work, tablet).confirmed_at is None:
         raise LostNotConfirmed
-    audit.record(work, actor, "tablet.sound", "tablet", tablet.id, town_id=tablet.town_id)
+    audit.record_event(work, actor, "tablet.sound", "tablet", tablet.id, town_id=tablet.town_id)
     send(work, actor, tablet, PlayLostModeSound())
 
 
-def refresh(work: Work, actor: Actor, tablet_id: UUID) -> None:
+def refresh(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Ask the tablet anew what it is and has."""
     tablet = reach(work, actor, tablet_id, Permission.CARE)
-    audit.record(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
+    audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
     reconcile.refresh(work, [tablet.id])
 
 
-def after_enrolment(work: Work, tablet_id: UUID) -> None:
+def after_enrolment(work: UnitOfWork, tablet_id: UUID) -> None:
     """A tablet that comes back while its case is open is locked again: an erase does not end a loss."""
     case = CareRepository(work.session).open_case(tablet_id)
     if case is not None and case.lift_requested_at is None:
@@ -148,7 +148,7 @@ def after_enrolment(work: Work, tablet_id: UUID) -> None:
         send(work, SYSTEM, work.session.get_one(Tablet, tablet_id), _lost_mode(case), required=False)
 
 
-def verify_lost_mode(work: Work, tablet_id: UUID) -> None:
+def verify_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
     """Ask the tablet whether lost mode is on: a refused order proves neither."""
     order = DeviceInformation(queries=("IsMDMLostModeEnabled",))
     send(work, SYSTEM, work.session.get_one(Tablet, tablet_id), order, required=False, timing=Timing(lane=Lane.URGENT))

@@ -9,9 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from mdm.accounts import service as accounts
 from mdm.accounts.models import Account
@@ -76,24 +76,26 @@ def cancel(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Che
     return _back(town, "cancelled")
 
 
-def _town(work: Work, actor: Actor, wanted: UUID | None) -> Town:
+def _town(work: UnitOfWork, actor: Actor, wanted: UUID | None) -> Town:
     return town_of(towns_of(work, actor, Permission.CARE), wanted)
 
 
-def _refused(work: Work, account: Account, password: str) -> Refusal | None:
+def _refused(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
     """The password once more. Told, not raised: the counter of failures must be kept."""
     outcome = accounts.sign_in(work, account.login, password)
-    return outcome if isinstance(outcome, Refusal) else None
+    return outcome if isinstance(outcome, DomainError) else None
 
 
 def _back(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/erases?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _front(request: Request, work: Work, actor: Actor, town: Town, *, problem: Refusal | None = None, done: str = "") -> Response:
+def _front(
+    request: Request, work: UnitOfWork, actor: Actor, town: Town, *, problem: DomainError | None = None, done: str = ""
+) -> Response:
     language = language_of(request)
     t = words_of(language)
-    may_ask = actor.may(Permission.DESTROY, town.id)
+    may_ask = actor.has_permission(Permission.DESTROY, town.id)
     waiting = bulk.waiting(work, actor, town.id) if may_ask else ()
     return show(
         request,

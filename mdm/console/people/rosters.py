@@ -10,10 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import NotFound, Refusal
+from cartable.errors import DomainError, NotFound
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.exports import service as exports
 from enrollment.people.exports.service import OwnPart, SheetForm
 from enrollment.people.files.columns import FileKind, Standing, fields_of, header_key
@@ -234,20 +234,20 @@ def act(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: Checke
             raise NotFound
 
 
-def _schools(work: Work, actor: Actor, town: Town) -> list[School]:
-    return [each for each in places.schools(work, actor, town.id) if actor.may(Permission.ROSTER, town.id, each.id)]
+def _schools(work: UnitOfWork, actor: Actor, town: Town) -> list[School]:
+    return [each for each in places.schools(work, actor, town.id) if actor.has_permission(Permission.ROSTER, town.id, each.id)]
 
 
 def _kind(text: str) -> FileKind | None:
     return FileKind(text) if text in {*FileKind} else None
 
 
-def _tried(work: Work, act: Callable[[], object]) -> Refusal | None:
+def _tried(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
     """Do something that may be refused, of which then nothing is written; the page tells why."""
     try:
         with work.session.begin_nested():
             act()
-    except Refusal as refusal:
+    except DomainError as refusal:
         return refusal
     return None
 
@@ -258,11 +258,11 @@ def _field(name: str, language: Language) -> str:
 
 def _front(
     request: Request,
-    work: Work,
+    work: UnitOfWork,
     actor: Actor,
     town: Town,
     *,
-    problem: Refusal | None = None,
+    problem: DomainError | None = None,
     notice: str = "",
     school: str = "",
     reasons: list[tuple[str, int]] | None = None,
@@ -286,8 +286,8 @@ def _front(
         towns=towns_of(work, actor, Permission.ROSTER),
         schools=schools,
         school=school or (schools[0].uai if len(schools) == 1 else ""),
-        whole_town=actor.may(Permission.AUTHOR, town.id),
-        may_export=actor.may_somewhere(Permission.LEAD, town.id),
+        whole_town=actor.has_permission(Permission.AUTHOR, town.id),
+        may_export=actor.has_permission_somewhere(Permission.LEAD, town.id),
         kinds=[(kind.value, words.say(language)) for kind, words in FILES.items()],
         years=_years(turn),
         year=turn.year,
@@ -311,7 +311,9 @@ def _row(row: RosterImport, names: dict[UUID, str], language: Language) -> dict[
     }  # fmt: skip
 
 
-def _import_page(request: Request, work: Work, actor: Actor, import_id: UUID, kind: str, offset: int, done: str) -> Response:
+def _import_page(
+    request: Request, work: UnitOfWork, actor: Actor, import_id: UUID, kind: str, offset: int, done: str
+) -> Response:
     language, row = language_of(request), service.get_import(work, actor, import_id)
     t = words_of(language)
     lines = service.lines(work, actor, import_id) if row.plan is not None else []

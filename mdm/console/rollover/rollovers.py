@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.errors import NotFound
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Level, School, Town
 from enrollment.rollover import applying, returns, service
@@ -43,16 +43,18 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     language = language_of(request)
     towns = towns_of(work, actor, Permission.LEAD)
     t, chosen = words_of(language), town_of(towns, town)
-    rollover, whole = service.of_year(work, actor, chosen.id), actor.may(Permission.LEAD, chosen.id)
+    rollover, whole = service.of_year(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
         "t": t, "town": chosen, "towns": towns, "whole": whole,
         "rollover": rollover, "notice": t[done] if done in _NOTICES else "",
-        "storage": _storage(work, actor, chosen, t, language) if actor.may(Permission.HANDLE, chosen.id) else None,
+        "storage": _storage(work, actor, chosen, t, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
         groups, progress = service.groups(work, actor, rollover), returns.progress(work, actor, rollover.id)
         told = YearRepository(work.session).schools(rollover.id)
-        schools = [each for each in places.schools(work, actor, chosen.id) if actor.may(Permission.LEAD, chosen.id, each.id)]
+        schools = [
+            each for each in places.schools(work, actor, chosen.id) if actor.has_permission(Permission.LEAD, chosen.id, each.id)
+        ]
         values |= {
             "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].say(language),
@@ -61,7 +63,7 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
             "acts": _acts(work, chosen, rollover, groups, t),
             "licences": overlap(work, actor, rollover.id) if whole else None,
             "returns": _returns(work, actor, rollover, schools, progress, t),
-            "may_govern": actor.may(Permission.GOVERN, chosen.id),
+            "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }
     return show(request, "year.html", **values)
 
@@ -129,7 +131,7 @@ def _back(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/year?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _steps(work: Work, town: Town, rollover: Rollover, t: dict[str, str]) -> list[dict[str, str]]:
+def _steps(work: UnitOfWork, town: Town, rollover: Rollover, t: dict[str, str]) -> list[dict[str, str]]:
     """The timeline of schools.md section 18; each step is done, under way or to come, said in words and not by colour alone."""
     today, start = service.today(work, town.id), first_day(rollover.to_year)
     begins = [
@@ -168,7 +170,7 @@ def _school(school: School, row: RolloverSchool | None, groups: Iterable[Group],
     }  # fmt: skip
 
 
-def _acts(work: Work, town: Town, rollover: Rollover, groups: Sequence[Group], t: dict[str, str]) -> dict[str, Any]:
+def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[Group], t: dict[str, str]) -> dict[str, Any]:
     of: Counter[Decision] = Counter()
     for group in groups:
         if not group.applied:
@@ -190,7 +192,7 @@ def _acts(work: Work, town: Town, rollover: Rollover, groups: Sequence[Group], t
 
 
 def _returns(
-    work: Work, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[Progress], t: dict[str, str]
+    work: UnitOfWork, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[Progress], t: dict[str, str]
 ) -> dict[str, Any]:
     campaign, _ = returns.of(work, actor, rollover.id)
     rows = []
@@ -208,7 +210,7 @@ def _returns(
     }  # fmt: skip
 
 
-def _storage(work: Work, actor: Actor, town: Town, t: dict[str, str], language: Language) -> dict[str, Any]:
+def _storage(work: UnitOfWork, actor: Actor, town: Town, t: dict[str, str], language: Language) -> dict[str, Any]:
     told, waiting = storage.checks(work, actor, town.id), storage.to_put_away(work, actor, town.id)
     ready = storage.ready(told)
     return {

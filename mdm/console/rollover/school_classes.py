@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.errors import Invalid, NotFound
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
 from enrollment.places.models import Level, School, SchoolClass
 from enrollment.places.repository import PlaceRepository
@@ -154,10 +154,10 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
     return RedirectResponse(f"/year/schools/{school_id}/classes/{class_id}?done=saved", status_code=303)
 
 
-def _reach(work: Work, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
+def _reach(work: UnitOfWork, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
     """A school whose pupils one may speak of, and the passage of its town. Raises `NotFound`."""
     found = PlaceRepository(work.session).school(actor, school_id)
-    if found is None or not actor.may(Permission.LEAD, found.town_id, found.id):
+    if found is None or not actor.has_permission(Permission.LEAD, found.town_id, found.id):
         raise NotFound
     rollover = service.of_year(work, actor, found.town_id)
     if rollover is None:
@@ -237,11 +237,11 @@ def _days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], t: dict[str
 
 
 def _destinations(
-    work: Work, actor: Actor, rollover: Rollover, place: School, lines: Sequence[RolloverLine]
+    work: UnitOfWork, actor: Actor, rollover: Rollover, place: School, lines: Sequence[RolloverLine]
 ) -> list[SchoolClass]:
     """The classes that pupils may be placed in: of their school and of the one that it becomes, where one may speak for it."""
     ids = {place.id, *(line.school_after for line in lines)}
-    mine = [each for each in ids if actor.may(Permission.LEAD, rollover.town_id, each)]
+    mine = [each for each in ids if actor.has_permission(Permission.LEAD, rollover.town_id, each)]
     return list(YearRepository(work.session).classes_of(mine, rollover.to_year))
 
 

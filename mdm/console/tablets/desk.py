@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from cartable.errors import NotFound, Refusal
+from cartable.errors import DomainError, NotFound
 from cartable.i18n import Language
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
@@ -37,7 +37,7 @@ class Place:
     """Who works at the desk of which town, in which language."""
 
     request: Request
-    work: Work
+    work: UnitOfWork
     actor: Actor
     account: Account
     town: Town
@@ -127,7 +127,7 @@ def post(request: Request, town_id: UUID, act: Act, work: WorkDep, form: Annotat
     return _page(place, act, ScanForm(class_id=form.class_id) if done.good else form, done)
 
 
-def _place(request: Request, work: Work, town_id: UUID) -> Place | Response:
+def _place(request: Request, work: UnitOfWork, town_id: UUID) -> Place | Response:
     """Who is there and may work in the town; else the page that says what is missing. Raises to a script."""
     try:
         actor, account = person(request, work)
@@ -148,11 +148,11 @@ def _place(request: Request, work: Work, town_id: UUID) -> Place | Response:
     return Place(request, work, actor, account, town, language_of(request))
 
 
-def _towns(work: Work, actor: Actor) -> list[Town]:
-    return [town for town in places.towns(work, actor) if actor.may_somewhere(Permission.HANDLE, town.id)]
+def _towns(work: UnitOfWork, actor: Actor) -> list[Town]:
+    return [town for town in places.towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
 
 
-def _sign_in(request: Request, refusal: Refusal) -> Response:
+def _sign_in(request: Request, refusal: DomainError) -> Response:
     if isinstance(refusal, MustChangePassword):
         return show(request, "password.html")
     query = f"?{request.url.query}" if request.url.query else ""
@@ -167,7 +167,7 @@ def _town(place: Place, done: Outcome | None = None, typed: dict[str, str] | Non
     return place.show(
         "desk.html", classes=rows, orders=printing.orders(place.work, place.actor, place.town.id), typed=typed or {},
         notice=done.title if done and done.good else "", problem=f"{done.title} {done.advice}" if done and not done.good else "",
-        status=done.status if done else 200, may_order=place.actor.may(Permission.HANDLE, place.town.id),
+        status=done.status if done else 200, may_order=place.actor.has_permission(Permission.HANDLE, place.town.id),
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -
     if form.class_id or act is Act.HANDOVER:
         try:
             table = desk_table.read(place.work, place.actor, place.town, UUID(form.class_id), place.language)
-        except (Refusal, ValueError):
+        except (DomainError, ValueError):
             return RedirectResponse(f"/desk/{place.town.id}", status_code=303)
     today = [
         {"at": at, "title": desk_actions.told(answer, place.language)}

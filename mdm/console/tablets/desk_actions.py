@@ -11,10 +11,10 @@ from uuid import UUID
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from cartable.errors import Invalid, Refusal
+from cartable.errors import DomainError, Invalid
 from cartable.i18n import Language
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import desk, inventory
 from enrollment.tablets.custody import Handing
 from enrollment.tablets.incidents import Account as Told
@@ -74,17 +74,17 @@ def wants_json(request: Request) -> bool:
     return "application/json" in request.headers.get("accept", "")
 
 
-def carry_out(work: Work, actor: Actor, town_id: UUID, act: Act, form: ScanForm, language: Language) -> Outcome:
+def carry_out(work: UnitOfWork, actor: Actor, town_id: UUID, act: Act, form: ScanForm, language: Language) -> Outcome:
     """Do it. What is refused leaves nothing behind: the rest of the page is still shown in the same transaction."""
     try:
         with work.session.begin_nested():
             answer = _ACTS[act](work, actor, town_id, _uuid(form.request_id, "request_id"), form)
-    except Refusal as refusal:
+    except DomainError as refusal:
         return refused(refusal, language)
     return Outcome(good=True, title=told(answer, language), answer=answer)
 
 
-def refused(refusal: Refusal, language: Language) -> Outcome:
+def refused(refusal: DomainError, language: Language) -> Outcome:
     """A refusal in words that people at a table use, with what to do about it."""
     details = {name: _state(value, language) for name, value in refusal.details.items()}
     advice = ADVICE.get(refusal.code)
@@ -115,11 +115,11 @@ def _state(value: object, language: Language) -> object:
     return STATES[TabletState(value)].say(language) if isinstance(value, str) and value in {*TabletState} else value
 
 
-def _bench(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _bench(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     return desk.bench(work, actor, town_id, request_id, form.scan[:LONGEST], form.tag[:LONGEST].strip() or None)
 
 
-def _hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _hand_over(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     signed = form.agreement in ("signed_now", "was_signed")
     who = form.signed_by.strip()[:120] or DESK["on_the_sheet"].fr
     said = Handing(
@@ -133,22 +133,22 @@ def _hand_over(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: 
     return desk.hand_over(work, actor, town_id, request_id, form.scan[:LONGEST], pupil_id, said)
 
 
-def _swap(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _swap(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     return desk.swap(work, actor, town_id, request_id, form.scan[:LONGEST], form.second[:LONGEST])
 
 
-def _return(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _return(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     condition = _one(Condition, form.condition, "condition")
     return desk.take_back_scanned(work, actor, town_id, request_id, form.scan[:LONGEST], condition, _accessories(form))
 
 
-def _breakage(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _breakage(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     account = form.account.strip()[:1000]
     story = Told(account if len(account) > 2 else DESK["account_default"].fr, _one(Cause, form.cause, "cause"))
     return desk.break_(work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None)
 
 
-def _store(work: Work, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
+def _store(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     return desk.store(work, actor, town_id, request_id, form.scan[:LONGEST], _one(TabletState, form.state, "state"))
 
 
@@ -158,13 +158,13 @@ _ACTS = {
 }  # fmt: skip
 
 
-def order(work: Work, actor: Actor, town_id: UUID, reference: str, serials: str, language: Language) -> Outcome:
+def order(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str, serials: str, language: Language) -> Outcome:
     """Enter an order, its serial numbers one a line."""
     wanted = [line.strip() for line in serials.splitlines() if line.strip()]
     try:
         with work.session.begin_nested():
             made = inventory.order(work, actor, town_id, wanted, reference)
-    except Refusal as refusal:
+    except DomainError as refusal:
         return refused(refusal, language)
     return Outcome(good=True, title=f"{reference} : {len(made)}")
 
@@ -186,7 +186,7 @@ def _uuid(text: str, field: str) -> UUID:
         raise Invalid(field=field) from error
 
 
-def _day(work: Work, text: str) -> date | None:
+def _day(work: UnitOfWork, text: str) -> date | None:
     if not text:
         return None
     try:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import Invalid, Refusal
+from cartable.errors import DomainError, Invalid
 from enrollment.tablets import printing
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
@@ -52,7 +52,7 @@ def of_class(request: Request, class_id: UUID, paper: ClassPaper, work: WorkDep)
     make, name = made[paper]
     try:
         return shown(make(), name)
-    except Refusal as refusal:
+    except DomainError as refusal:
         return _nothing(request, refusal)
 
 
@@ -67,11 +67,11 @@ def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, 
         if paper is OrderPaper.LABELS:
             return shown(printing.labels_of_order(work, actor, town_id, reference[:60]), "etiquettes")
         return shown(printing.delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison")
-    except Refusal as refusal:
+    except DomainError as refusal:
         return _nothing(request, refusal)
 
 
-def _nothing(request: Request, refusal: Refusal) -> Response:
+def _nothing(request: Request, refusal: DomainError) -> Response:
     """Nothing to print, or not for this person: a page that says so."""
     language = language_of(request)
     problem = DESK["nothing_to_print"].say(language) if isinstance(refusal, Invalid) else refusal.message(language)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cartable.errors import NotFound
 from cartable.i18n import Language
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people import naming
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk
@@ -21,7 +21,7 @@ from enrollment.tablets.words import STATES
 from mdm.console.tablets.desk_words import DESK
 
 
-def read(work: Work, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
+def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
     """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
     school_class, rows = desk.table_of(work, actor, class_id)
     if school_class.town_id != town.id:

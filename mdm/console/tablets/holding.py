@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.errors import Invalid
 from cartable.i18n import Language
 from cartable.scope import Actor
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import Account
@@ -62,7 +62,7 @@ def note(
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 
-def told(work: Work, actor: Actor, row: TabletRow, language: Language) -> dict[str, Any]:
+def told(work: UnitOfWork, actor: Actor, row: TabletRow, language: Language) -> dict[str, Any]:
     """What the page shows of the holder and of what happened. Names the present holder only, whose reading is noted; what was told of
     an incident stays sealed.
     """

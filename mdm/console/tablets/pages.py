@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.i18n import Language
 from cartable.scope import PERMISSIONS, Permission
 from enrollment.tablets.models import TabletState
@@ -55,7 +55,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         caption="",
         next_url=f"/?{more}" if more else "",
         total=sum(counts.values()),
-        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.grants),
+        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
         tiles=[
             {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)}
             for s in TabletState
@@ -114,7 +114,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
         notice=told["h"]["noted"] if done == "noted" else "",
         facts=facts,
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
-        may_care=actor.may(Permission.CARE, found.town_id, found.school_id),
+        may_care=actor.has_permission(Permission.CARE, found.town_id, found.school_id),
         apps=[
             {"name": app.name, "state": state_words(row.state, language), "reason": reason_words(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
@@ -138,7 +138,7 @@ def sign_in(
 ) -> Response:
     """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, DomainError):
         return show(
             request,
             "sign_in.html",
@@ -160,7 +160,7 @@ def password(
     check_csrf(request, csrf)
     try:
         return _signed_in(accounts.change_password(work, account, current, new))
-    except Refusal as refusal:
+    except DomainError as refusal:
         return show(request, "password.html", problem=refusal.message(language_of(request)), status=refusal.status)
 
 

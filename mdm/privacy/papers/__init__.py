@@ -9,7 +9,7 @@ from typing import Any
 
 import typst
 
-from cartable.fonts import available
+from cartable.fonts import load_fonts
 from cartable.i18n import Language, Words
 from mdm.privacy import dictionary
 
@@ -50,7 +50,7 @@ def child(told: Json, language: Language) -> bytes:
     made = typst.compile(
         _template(),
         format="pdf",
-        font_paths=available(),
+        font_paths=load_fonts(),
         sys_inputs={"told": json.dumps(content(told, language), ensure_ascii=False)},
     )
     assert isinstance(made, bytes)

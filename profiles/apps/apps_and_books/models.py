@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, SealedText, TownOwned, Utc
+from cartable.database import Base, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -20,7 +20,7 @@ class LicenceToken(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     content: Mapped[str] = mapped_column(SealedText("licence_token.content"))
     location: Mapped[str] = mapped_column(String(160))
-    expires: Mapped[datetime] = mapped_column(Utc)
-    checked_at: Mapped[datetime | None] = mapped_column(Utc)
+    expires: Mapped[datetime] = mapped_column(UtcDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     problem: Mapped[str | None] = mapped_column(String(200))
     __table_args__ = (UniqueConstraint("town_id"),)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.scope import Actor, Permission
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.apps.apps_and_books.client import AppsAndBooks
 from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceService, LicenceServiceError, Trouble
@@ -39,9 +39,9 @@ class Synced:
     retry_after: float | None = None
 
 
-def install_token(work: Work, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
+def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
     """Keep a town's content token (.vpptoken), sealed. Raises `BadSetting` when it is none or has expired."""
-    actor.require(Permission.GOVERN, town_id)
+    actor.require_permission(Permission.GOVERN, town_id)
     text = "".join(content.split())
     try:
         said = json.loads(base64.b64decode(text, validate=True))
@@ -52,7 +52,7 @@ def install_token(work: Work, actor: Actor, town_id: UUID, content: str) -> Lice
         raise BadSetting(field="content", why="not a content token") from error
     if expires <= work.now:
         raise BadSetting(field="content", why="it has expired")
-    audit.record(work, actor, "licences.token", "town", town_id, town_id=town_id)
+    audit.record_event(work, actor, "licences.token", "town", town_id, town_id=town_id)
     row = VppRepository(work.session).token(town_id) or LicenceToken(town_id=town_id)
     row.content, row.location, row.expires, row.problem = text, str(said.get("orgName", ""))[:160], expires, None
     work.session.add(row)
@@ -67,7 +67,7 @@ def connect(token: str, url: str) -> LicenceService:
 
 def synchronise(runtime: Runtime, town_id: UUID, service: Connect = connect) -> Synced:
     """Give what is reserved, take back what was released, and read how many the town owns."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         repository = VppRepository(work.session)
         row = repository.token(town_id)
         if row is None:
@@ -77,7 +77,7 @@ def synchronise(runtime: Runtime, town_id: UUID, service: Connect = connect) -> 
     try:
         done = _talk(service(token, url), server_id, due)
     except LicenceServiceError as error:
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             kept = VppRepository(work.session).token(town_id)
             if kept is not None:
                 kept.problem, kept.checked_at = f"{error.trouble.value}: {error}"[:200], work.now
@@ -120,7 +120,7 @@ class ClaimedElsewhere(LicenceServiceError):
 
 
 def _keep(runtime: Runtime, town_id: UUID, due: Due, done: _Done) -> Synced:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         repository = VppRepository(work.session)
         row = repository.token(town_id)
         if row is not None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining.enrollment_matching import admit
 from enrollment.joining.errors import NotInvited
@@ -25,7 +25,7 @@ from tests.support.world import World
 class Door:
     """A town with one child, one cart, and tablets that knock."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self.work, self.world = work, World(work)
         self.town = self.world.town()
         self.school_class = self.world.school_class(self.world.school(self.town))
@@ -60,7 +60,7 @@ class Door:
 @pytest.mark.parametrize("kind", list(K))
 @pytest.mark.parametrize("state", list(S))
 def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, state: TabletState, kind: K) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         known = door.world.tablet(door.town)
         known.state = state
@@ -87,7 +87,7 @@ def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, st
 
 @pytest.mark.parametrize("state", list(S))
 def test_the_childs_former_tablet_in_any_state_never_stops_the_new_one(runtime: Runtime, state: TabletState) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         former = door.world.tablet(door.town)
         door.world.lend(former, door.child)
@@ -99,7 +99,7 @@ def test_the_childs_former_tablet_in_any_state_never_stops_the_new_one(runtime: 
 
 
 def test_what_is_kept_as_evidence_is_not_placed_anew(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         kept = door.world.tablet(door.town)
         kept.evidence_hold = True
@@ -108,7 +108,7 @@ def test_what_is_kept_as_evidence_is_not_placed_anew(runtime: Runtime) -> None:
 
 
 def test_a_tablet_that_leaves_its_slot_for_a_child_is_in_the_cart_no_more(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         tablet = door.knock(K.CART_SLOT, "CARTSERIAL1")
         assert door.in_slot() == tablet.id
@@ -119,7 +119,7 @@ def test_a_tablet_that_leaves_its_slot_for_a_child_is_in_the_cart_no_more(runtim
 
 @pytest.mark.parametrize("kind", [K.CLASS, K.CART_SLOT, K.STOCK])
 def test_a_childs_tablet_stays_the_childs_whatever_else_is_scanned(runtime: Runtime, kind: K) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         tablet = door.world.tablet(door.town)
         door.world.lend(tablet, door.child)
@@ -128,7 +128,7 @@ def test_a_childs_tablet_stays_the_childs_whatever_else_is_scanned(runtime: Runt
 
 
 def test_a_slot_holds_one_tablet_and_a_tablet_one_slot(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         first = door.knock(K.CART_SLOT, "CARTSERIAL1")
         second = door.knock(K.CART_SLOT, "CARTSERIAL2")
@@ -151,7 +151,7 @@ def test_there_is_a_lawful_way_or_none() -> None:
 
 @pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT])
 def test_joining_is_no_way_round_the_wipe(runtime: Runtime, kind: K) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         door = Door(work)
         used = door.world.tablet(door.town)
         used.state, used.to_wipe = S.STOCK, True

@@ -192,7 +192,7 @@ def test_versions_are_compared_number_by_number(version: str, minimum: str, olde
 
 
 def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Factory) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         inventory.order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
@@ -219,7 +219,7 @@ def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Fac
 
     back = _knock(server, factory.says(SERIAL="DMPXLOST"))
     assert (back.status_code, back.headers["content-type"]) == (200, "application/x-apple-aspen-config")
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         states = {tablet.serial: tablet.state for tablet in work.session.scalars(select(Tablet))}
     assert states["DMPXLOST"] is TabletState.FOUND
     assert states["DMPX0001"] is TabletState.PREPARED
@@ -231,7 +231,7 @@ def test_out_of_its_box_a_tablet_of_a_pupil_ends_up_configured(server: LiveServe
 
 async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
     tablet = SimulatedTablet(server.url, "", ca=server.ca)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         pupil = world.pupil(world.school_class(world.school(town)))
@@ -248,7 +248,7 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
     assert ordered.count("DeviceConfigured") == 1
     assert ordered.index("InstallProfile") < ordered.index("DeviceConfigured")
     assert not tablet.device.awaiting_configuration
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         facts = facts_for(work, [tablet_id])[tablet_id]
         assert (facts.pupil_id, facts.state) == (pupil.id, TabletState.ASSIGNED)
 
@@ -262,7 +262,7 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
 
 
 def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         cart = Cart(town_id=town.id, school_id=world.school(town).id, label="Chariot 1")
@@ -308,7 +308,7 @@ def test_a_tablet_that_puts_off_or_garbles_its_first_answers_does_not_hang_in_th
 async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, doing: str) -> None:
     """Its policy does not arrive at once; DeviceConfigured comes by itself, or after ten minutes."""
     tablet = SimulatedTablet(server.url, "", ca=server.ca, doing=doing)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial], "BC-1")
     answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid))
     await tablet.enrol(answer.content, awaiting_configuration=True)
@@ -317,12 +317,12 @@ async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, do
         await tablet.poll()
     clock.advance(timedelta(minutes=11))
     for _ in range(3):
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             unfinished_setups(work)
         await tablet.poll()
         await asyncio.to_thread(server.work_off)
     assert not tablet.device.awaiting_configuration
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment).where(DeviceEnrollment.udid == tablet.udid)).one()
         assert not row.awaiting_configuration
     await tablet.close()
@@ -334,9 +334,9 @@ def test_without_a_push_certificate_the_tablet_hears_that_it_may_try_again(
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
     with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
-        with running.runtime.work() as work:
+        with running.runtime.open_unit_of_work() as work:
             inventory.order(work, SYSTEM, World(work).town().id, ["DMPX0001"], "BC-1")
             work.session.query(PushCertificate).delete()
         assert _knock(running, factory.says()).status_code == 503
-        with running.runtime.work() as work:
+        with running.runtime.open_unit_of_work() as work:
             assert work.session.scalars(select(Tablet)).one().state is TabletState.ORDERED

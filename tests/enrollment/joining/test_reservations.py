@@ -14,8 +14,8 @@ from sqlalchemy import Engine, select
 from cartable.audit import AuditEvent
 from cartable.errors import Conflict, Forbidden, Invalid, NotFound
 from cartable.ids import new_id
-from cartable.scope import SYSTEM, Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import reservations
@@ -43,7 +43,7 @@ K = InvitationKind
 class Place:
     """A town with a class, a cart and boxes that have been ordered."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self.work, self.world = work, World(work)
         self.town: Town = self.world.town()
         self.school: School = self.world.school(self.town)
@@ -72,7 +72,7 @@ class Place:
 
 @pytest.fixture
 def place(runtime: Runtime) -> Iterator[Place]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield Place(work)
 
 
@@ -139,9 +139,9 @@ def test_what_cannot_be_reserved_is_refused_whole(place: Place) -> None:
 def test_walls_and_schools_hold(place: Place) -> None:
     other = place.world.town()
     elsewhere = place.world.school(place.town)
-    of_school = Actor(None, "t", (Grant(Role.TECHNICIAN, place.town.id, elsewhere.id),))
-    stranger = Actor(None, "s", (Grant(Role.TOWN_ADMIN, other.id),))
-    helpdesk = Actor(None, "h", (Grant(Role.HELPDESK, place.town.id),))
+    of_school = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, place.town.id, elsewhere.id),))
+    stranger = Actor(None, "s", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
+    helpdesk = Actor(None, "h", (RoleAssignment(Role.HELPDESK, place.town.id),))
     for actor in (of_school, stranger, helpdesk):
         with pytest.raises(Forbidden):
             place.reserve(["BOX0A"], K.STOCK, actor, school_id=place.school.id)
@@ -230,7 +230,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[tuple[LiveServer, Factory
 def test_out_of_the_box_into_a_pupils_hands(server: tuple[LiveServer, Factory]) -> None:
     running, factory = server
     tablet = SimulatedTablet(running.url, "", ca=running.ca)
-    with running.runtime.work() as work:
+    with running.runtime.open_unit_of_work() as work:
         world = World(work)
         town, other = world.town(), world.town()
         pupil = world.pupil(world.school_class(world.school(town)))
@@ -243,7 +243,7 @@ def test_out_of_the_box_into_a_pupils_hands(server: tuple[LiveServer, Factory]) 
     finally:
         technician.close()
         stranger.close()
-    with running.runtime.work() as work:
+    with running.runtime.open_unit_of_work() as work:
         facts = facts_for(work, [box.id])[box.id]
     assert (facts.pupil_id, facts.state) == (pupil.id, TabletState.ASSIGNED)
 
@@ -275,7 +275,7 @@ async def _enrol(running: LiveServer, factory: Factory, tablet: SimulatedTablet)
 
 
 def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         place = Place(work)
         child = place.pupils[0].id
         place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(child,))
@@ -286,7 +286,7 @@ def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runti
 
 
 def test_a_tablet_is_put_where_it_is_meant_once_it_was_wiped(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         place = Place(work)
         box, child = place.boxes[0], place.pupils[0]
         inventory.bench(work, SYSTEM, place.town.id, box.serial)

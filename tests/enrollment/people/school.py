@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
-from cartable.unit_of_work import Work
+from cartable.scope import Actor, Role, RoleAssignment
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports import service
 from enrollment.people.models import Guardian, GuardianLink, Pupil, RosterImport, StaffMember, TeacherAssignment
 from enrollment.places.models import School, SchoolClass, Town
@@ -21,7 +21,7 @@ from tests.support.world import World
 class OneSchool:
     """What most tests of imports begin with."""
 
-    work: Work
+    work: UnitOfWork
     world: World = field(init=False)
     town: Town = field(init=False)
     school: School = field(init=False)
@@ -32,7 +32,9 @@ class OneSchool:
         self.world = World(self.work)
         self.town = self.world.town()
         self.school = self.world.school(self.town)
-        self.admin, self.second = (Actor(new_id(), name, (Grant(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two"))
+        self.admin, self.second = (
+            Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
+        )
 
     def preview(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         uai = (school or self.school).uai if named else None

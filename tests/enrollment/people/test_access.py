@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from cartable.ids import new_id
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import service
 from enrollment.people.exports import service as exports
@@ -22,7 +22,7 @@ from tests.enrollment.people.school import OneSchool
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
@@ -37,7 +37,7 @@ def test_each_way_of_reading_is_counted_by_person_and_day(one: OneSchool) -> Non
     pupil = one.world.pupil(school_class, Level.CE2, last="EL HADJ")
     tablet = one.world.tablet(one.town)
     one.world.lend(tablet, pupil)
-    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
     for _ in range(2):
         service.pupils_of_class(one.work, helpdesk, school_class.id)
     service.find_pupils(one.work, one.admin, one.town.id, "hadj")

@@ -36,7 +36,7 @@ NADIA = guardian("EL HADJ", "Nadia", ("EL HADJ", "Zoé", "CE2 A"), ("EL HADJ", "
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         made = OneSchool(work)
         made.bring(PUPILS)
         yield made

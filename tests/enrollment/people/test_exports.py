@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cartable import audit
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people.errors import ExportRefused
 from enrollment.people.exports import apple, service
@@ -32,7 +32,7 @@ PUPILS = [
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         made = OneSchool(work)
         made.bring(text_file(ONDE, *PUPILS))
         uai = made.school.uai
@@ -124,7 +124,7 @@ def test_apples_set_is_whole(one: OneSchool) -> None:
     assert {row["student_id"] for row in found["rosters.csv"]} == set(students)
     assert len({row["roster_id"] for row in found["rosters.csv"]}) == 3
     assert {row["course_id"] for row in found["classes.csv"]} == {row["course_id"] for row in found["courses.csv"]}
-    assert audit.verify(one.work, one.town.id) is None
+    assert audit.verify_chain(one.work, one.town.id) is None
 
 
 def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(one: OneSchool) -> None:
@@ -165,7 +165,7 @@ def test_every_reason_against_a_set(one: OneSchool) -> None:
 
 
 def test_nobody_and_nothing_in_summer(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one = OneSchool(work)
         assert refused(one) == {"school_without_pupils": 1, "no_pupils": 0}
         one.bring(text_file(ONDE, *PUPILS))
@@ -197,8 +197,8 @@ def test_more_teachers_than_the_documented_columns(one: OneSchool) -> None:
 
 def test_walls(one: OneSchool) -> None:
     other = one.world.town("Autre-Ville")
-    stranger = Actor(new_id(), "stranger", (Grant(Role.TOWN_ADMIN, other.id),))
-    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
     for actor in (stranger, helpdesk):
         for act in (service.export_oneroster, service.export_apple, service.check_apple):
             with pytest.raises(Forbidden):

@@ -14,7 +14,7 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people.errors import (
     ImportOver,
@@ -43,7 +43,7 @@ FILE = text_file(ONDE, ZOE, *TWINS, *OTHERS)
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
@@ -238,7 +238,7 @@ def test_undo_puts_back_what_was_there(one: OneSchool, runtime: Runtime) -> None
     assert one.classes() == classes
     with pytest.raises(ImportOver):
         service.undo(one.work, one.admin, wrong.id)
-    assert audit.verify(one.work, one.town.id) is None
+    assert audit.verify_chain(one.work, one.town.id) is None
     assert one.bring(FILE).counts["unchanged"] == 23
 
 
@@ -289,12 +289,12 @@ def test_a_preview_is_a_day_old_at_most(one: OneSchool) -> None:
 
 
 def test_a_new_school_year_makes_new_classes(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one = OneSchool(work)
         one.bring(FILE)
         old = set(one.classes())
     clock.advance(timedelta(days=300))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one.work = work
         made = one.bring(FILE)
         assert made.counts["moved_class"] == 23
@@ -303,8 +303,8 @@ def test_a_new_school_year_makes_new_classes(runtime: Runtime, clock: ManualCloc
 
 
 def test_walls(one: OneSchool) -> None:
-    stranger = Actor(new_id(), "stranger", (Grant(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
-    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
     for actor in (stranger, helpdesk):
         with pytest.raises(Forbidden):
             service.preview(one.work, actor, one.town.id, FILE, one.school.uai)
@@ -318,8 +318,8 @@ def test_walls(one: OneSchool) -> None:
 
 def test_a_head_brings_the_own_school_and_a_technician_a_named_one(one: OneSchool) -> None:
     other = one.world.school(one.town)
-    head = Actor(new_id(), "head", (Grant(Role.HEAD, one.town.id, one.school.id),))
-    technician = Actor(new_id(), "technician", (Grant(Role.TECHNICIAN, one.town.id),))
+    head = Actor(new_id(), "head", (RoleAssignment(Role.HEAD, one.town.id, one.school.id),))
+    technician = Actor(new_id(), "technician", (RoleAssignment(Role.TECHNICIAN, one.town.id),))
     for actor in (head, technician):
         assert service.preview(one.work, actor, one.town.id, FILE, one.school.uai).counts["new"] == 23
     of_both = text_file(OWN, f"{one.school.uai};CP A;CP;A;B;;", f"{other.uai};CP A;CP;C;D;;")

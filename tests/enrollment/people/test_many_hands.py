@@ -12,9 +12,9 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
-from cartable.errors import Forbidden, Refusal
+from cartable.errors import DomainError, Forbidden
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people.errors import ImportOver, ImportStale, UndoBlocked, UnknownField
 from enrollment.people.files.columns import FileKind
@@ -29,12 +29,12 @@ FILE = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
 def test_two_administrators_confirm_at_once(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one = OneSchool(work)
         made = one.preview(FILE)
         people, import_id = (one.admin, one.second), made.id
@@ -43,32 +43,32 @@ def test_two_administrators_confirm_at_once(runtime: Runtime) -> None:
     def confirm(actor: Actor) -> str:
         together.wait()
         try:
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 return service.confirm(work, actor, import_id).state.value
-        except Refusal as refused:
+        except DomainError as refused:
             return refused.code
 
     with ThreadPoolExecutor(2) as pool:
         said = sorted(pool.map(confirm, people))
     assert said == ["confirmed", "import_over"]
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one.work = work
         assert len(one.pupils()) == 30
 
 
 def test_an_import_that_was_previewed_while_another_was_confirmed_is_stale(runtime: Runtime) -> None:
     """Its clock says that it came later; it saw the school as it was before."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one = OneSchool(work)
         first = one.preview(FILE)
         second = one.preview(FILE)
         second.uploaded_at += timedelta(minutes=5)
         ids = first.id, second.id
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         service.confirm(work, one.admin, ids[0])
-    with runtime.work() as work, pytest.raises(ImportStale):
+    with runtime.open_unit_of_work() as work, pytest.raises(ImportStale):
         service.confirm(work, one.admin, ids[1])
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one.work = work
         assert len(one.pupils()) == 30
 
@@ -157,9 +157,9 @@ def test_a_town_says_once_what_new_column_names_mean(one: OneSchool) -> None:
         for each in (one.school, other)
     ]
     assert labels == ["CE1 A", ""], "what a school said of its own counts more"
-    head = Actor(new_id(), "head", (Grant(Role.HEAD, one.town.id, other.id),))
+    head = Actor(new_id(), "head", (RoleAssignment(Role.HEAD, one.town.id, other.id),))
     mapping.set_mapping(one.work, head, one.town.id, other.id, FileKind.PUPILS, {})
-    for school_id, wrong in ((None, Forbidden), (one.school.id, Refusal)):
+    for school_id, wrong in ((None, Forbidden), (one.school.id, DomainError)):
         with pytest.raises(wrong):
             mapping.set_mapping(one.work, head, one.town.id, school_id, FileKind.PUPILS, {})
     with pytest.raises(UnknownField):

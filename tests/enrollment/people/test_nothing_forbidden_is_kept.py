@@ -120,7 +120,7 @@ def test_what_is_forbidden_is_nowhere(
     capfd: pytest.CaptureFixture[str], server: LiveServer, watched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, ine, born = f"KANARI{secrets.token_hex(4)}", f"9{secrets.randbelow(10**9):09d}K", "17/05/1947"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)

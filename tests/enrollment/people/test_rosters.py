@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import demo
 from enrollment.people.errors import NeedsSecondPerson
@@ -54,11 +54,11 @@ def test_the_level_comes_from_its_column_and_the_footer_is_skipped() -> None:
 
 
 def test_forbidden_columns_are_nowhere(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
-        actor = Actor(new_id(), "admin", (Grant(Role.TOWN_ADMIN, town.id),))
+        actor = Actor(new_id(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
         made = service.preview(work, actor, town.id, _file(4), school.uai)
         assert "CANARY" not in (made.plan or "")
         service.confirm(work, actor, made.id)
@@ -68,11 +68,11 @@ def test_forbidden_columns_are_nowhere(runtime: Runtime) -> None:
 
 
 def test_a_partial_file_needs_a_second_person(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
-        first, second = (Actor(new_id(), name, (Grant(Role.TOWN_ADMIN, town.id),)) for name in ("first", "second"))
+        first, second = (Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for name in ("first", "second"))
         service.confirm(work, first, service.preview(work, first, town.id, _file(40), school.uai).id)
         partial = service.preview(work, first, town.id, _file(10), school.uai)
         assert (partial.counts["left_file"], partial.counts["unchanged"], partial.needs_second) == (30, 10, True)

@@ -33,7 +33,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def place(server: LiveServer) -> tuple[Town, School]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         return town, world.school(town)

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from cartable.audit import AuditEvent
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import schools
 from enrollment.people.imports import service
@@ -29,12 +29,12 @@ YEAR = "2026-2027"
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
 def _as(one: OneSchool, role: Role, *, school: bool = False) -> Actor:
-    return Actor(new_id(), role.value, (Grant(role, one.town.id, one.school.id if school else None),))
+    return Actor(new_id(), role.value, (RoleAssignment(role, one.town.id, one.school.id if school else None),))
 
 
 def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: OneSchool) -> None:

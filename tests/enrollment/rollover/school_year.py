@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cartable.clock import ManualClock
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
-from cartable.unit_of_work import Work
+from cartable.scope import Actor, Role, RoleAssignment
+from cartable.unit_of_work import UnitOfWork
 from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, RosterImport
 from enrollment.places.models import Level, School, SchoolClass, Town
@@ -38,7 +38,7 @@ def to(clock: ManualClock, instant: datetime) -> None:
 class Turning:
     """A town that turns its year. Build it anew on each unit of work with `again`."""
 
-    work: Work
+    work: UnitOfWork
     town: Town = field(init=False)
     school: School = field(init=False)
     other: School = field(init=False)
@@ -50,15 +50,17 @@ class Turning:
         self.world = World(self.work)
         self.town = self.world.town()
         self.school, self.other = self.world.school(self.town, "Jules-Verne"), self.world.school(self.town, "Nouvelle")
-        self.admin, self.second = (Actor(new_id(), name, (Grant(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two"))
+        self.admin, self.second = (
+            Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
+        )
 
-    def on(self, work: Work) -> Turning:
+    def on(self, work: UnitOfWork) -> Turning:
         """The same town in another unit of work."""
         self.work, self.world = work, World(work)
         return self
 
     def head(self, school: School | None = None) -> Actor:
-        return Actor(new_id(), "head", (Grant(Role.HEAD, self.town.id, (school or self.school).id),))
+        return Actor(new_id(), "head", (RoleAssignment(Role.HEAD, self.town.id, (school or self.school).id),))
 
     def pupil(self, school_class: SchoolClass, level: Level, **named: str) -> Pupil:
         return self.world.pupil(school_class, level, **named)

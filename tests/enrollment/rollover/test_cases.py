@@ -26,7 +26,7 @@ from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day
 
 def test_a_cm2_pupil_is_retained(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         pupil, tablet = town.with_tablet(town.world.school_class(town.school, "CM2"), Level.CM2)
         rollover = town.begin()
@@ -41,7 +41,7 @@ def test_a_cm2_pupil_is_retained(runtime: Runtime, clock: ManualClock) -> None:
 
 def test_a_ce1_pupil_skips_to_cm1(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         pupil = town.pupil(town.world.school_class(town.school, "CE1"), Level.CE1)
         rollover = town.begin()
@@ -52,7 +52,7 @@ def test_a_ce1_pupil_skips_to_cm1(runtime: Runtime, clock: ManualClock) -> None:
 
 def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         pupil = town.pupil(town.world.school_class(town.school, "ULIS"), Level.CE2)
         newcomer = town.pupil(town.world.school_class(town.school, "CP A"), Level.CP)
@@ -68,7 +68,7 @@ def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Run
 
 def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(5, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         town.bring(child("PARTI", 1, "CE2", "CE2 A", "7"), child("RESTE", 2, "CE2", "CE2 A", "7"))
         pupil = work.session.scalars(select(Pupil).where(Pupil.last_name.is_not(None))).all()
@@ -78,19 +78,19 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         rollover = town.begin()
         service.tick(work, town.head(), rollover.id, [gone.id], Decision.LEAVER)
     to(clock, day(6, 25))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         tablet = work.session.get_one(Tablet, tablet.id)
         custody.take_back(work, town.admin, tablet, Condition.GOOD, ())
         assert tablet.state is TabletState.RETURNED
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         town.apply(rollover)
         left = work.session.get_one(Pupil, gone.id)
         assert (left.state, left.absent_since, left.level) == (PupilState.ABSENT_FROM_ROSTER, left_on("2027-2028"), Level.CE2)
     to(clock, day(10, 12))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.bring(child("PARTI", 1, "CM1", "CM1 B", "9"), child("RESTE", 2, "CM1", "CM1 B", "9"))
         assert (made.counts["new"], made.counts["left_file"]) == (0, 0), "nobody is doubled"
@@ -103,12 +103,12 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         while applying.undo(work, town.admin, rollover.id):
             pass
         assert back.state is PupilState.ACTIVE, "a roster has spoken since"
-        assert audit.verify(work, town.town.id) is None
+        assert audit.verify_chain(work, town.town.id) is None
 
 
 def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         old_class = town.world.school_class(town.school, "CE2 B")
         pupil, tablet = town.with_tablet(old_class, Level.CE2)
@@ -135,7 +135,7 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
 
 def test_pupils_of_the_nursery_are_expected_where_a_head_places_them(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 10))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         nursery = town.world.school(town.town, "Maternelle")
         pupil = town.pupil(town.world.school_class(nursery, "GS"), Level.GS)
@@ -149,7 +149,7 @@ def test_pupils_of_the_nursery_are_expected_where_a_head_places_them(runtime: Ru
         expected = [g for g in service.groups(work, town.head(), rollover) if g.level is Level.GS]
         assert [(g.level_after, g.pupils, g.with_tablet) for g in expected] == [(Level.CP, 1, 0)], "its head sees who comes"
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         town.apply(rollover)
         assert town.now(pupil.id) == (Level.CP, placed.id, town.school.id, "active")
@@ -157,7 +157,7 @@ def test_pupils_of_the_nursery_are_expected_where_a_head_places_them(runtime: Ru
 
 def test_a_class_of_two_levels_becomes_two_classes_and_levels_follow_the_pupils(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         both = town.world.school_class(town.school, "CE1-CE2")
         one, two = [town.pupil(both, Level.CE1) for _ in range(3)], [town.pupil(both, Level.CE2) for _ in range(2)]
@@ -172,7 +172,7 @@ def test_a_class_of_two_levels_becomes_two_classes_and_levels_follow_the_pupils(
 
 def test_a_pupil_whom_a_roster_moved_between_preview_and_apply_stays_as_it_says(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         school_class = town.world.school_class(town.school)
         pupil, twin = town.pupil(school_class, Level.CE1), town.pupil(school_class, Level.CE1)
@@ -189,20 +189,20 @@ def test_a_pupil_whom_a_roster_moved_between_preview_and_apply_stays_as_it_says(
 
 def test_a_pupil_who_came_between_preview_and_apply_passes_too(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         school_class = town.world.school_class(town.school)
         rollover = town.begin()
         late = town.pupil(school_class, Level.CP)
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         assert town.apply(rollover) == 1
         assert town.now(late.id)[0] is Level.CE1
 
 
 def test_a_head_sees_and_ticks_the_own_school_alone(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         here, there = town.world.school_class(town.school), town.world.school_class(town.other)
         mine, theirs = town.pupil(here, Level.CE1), town.pupil(there, Level.CE1)
@@ -232,7 +232,7 @@ def test_a_head_sees_and_ticks_the_own_school_alone(runtime: Runtime, clock: Man
 
 def test_what_rosters_alone_may_say_is_not_ticked_and_what_is_in_force_neither(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         pupil = town.pupil(town.world.school_class(town.school), Level.CE1)
         rollover = town.begin()
@@ -246,7 +246,7 @@ def test_what_rosters_alone_may_say_is_not_ticked_and_what_is_in_force_neither(r
 
 def test_what_adults_did_in_former_classes_ends_when_the_passage_is_closed(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         former = town.world.school_class(town.school, "CE1")
         town.pupil(former, Level.CE1)

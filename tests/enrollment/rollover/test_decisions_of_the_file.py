@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from cartable.clock import ManualClock
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass
@@ -46,7 +46,7 @@ def _lines(said: dict[str, str] = SAID) -> list[str]:
 
 def _school(runtime: Runtime, clock: ManualClock, *, begun: bool = True) -> Turning:
     to(clock, day(5, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         town.bring(*PLAIN)
         if begun:
@@ -54,24 +54,24 @@ def _school(runtime: Runtime, clock: ManualClock, *, begun: bool = True) -> Turn
         return town
 
 
-def _held(work: Work) -> dict[str, RolloverLine]:
+def _held(work: UnitOfWork) -> dict[str, RolloverLine]:
     work.session.flush()
     work.session.expire_all()
     names = {row.id: row.last_name for row in work.session.scalars(select(Pupil))}
     return {names[line.pupil_id]: line for line in work.session.scalars(select(RolloverLine))}
 
 
-def _lots(work: Work) -> dict[str, str]:
+def _lots(work: UnitOfWork) -> dict[str, str]:
     return {name: line.decision.value for name, line in _held(work).items()}
 
 
-def _all(work: Work) -> set[tuple[Any, ...]]:
+def _all(work: UnitOfWork) -> set[tuple[Any, ...]]:
     return {tuple(getattr(line, name) for name in RolloverLine.__table__.columns.keys()) for line in _held(work).values()}  # noqa: SIM118
 
 
 def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: ManualClock) -> None:
     town = _school(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         before = _all(work)
         made = town.previewed(*_lines())
@@ -104,7 +104,7 @@ def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: Manual
         town.bring(*PLAIN)
         assert _all(work) == after, "an empty cell takes nothing back"
     to(clock, day(5, 21))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         last = town.on(work).bring(*_lines({"RESTE": "Passage"}))
         assert _lots(work) == {**FILE, "RESTE": "promoted"}, "a decision that was corrected"
         imports.undo(work, town.admin, last.id)
@@ -113,7 +113,7 @@ def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: Manual
 
 def test_undoing_the_import_takes_its_proposals_back(runtime: Runtime, clock: ManualClock) -> None:
     town = _school(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         before = _all(work)
         made = town.bring(*_lines())
@@ -128,7 +128,7 @@ def test_undoing_the_import_takes_its_proposals_back(runtime: Runtime, clock: Ma
 
 def test_without_a_preview_the_first_unusual_decision_begins_one(runtime: Runtime, clock: ManualClock) -> None:
     town = _school(runtime, clock, begun=False)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         town.bring(*_lines({"PASSE": "Passage", "PART": "Passage"}))
         assert YearRepository(work.session).latest(town.town.id) is None, "everybody passes: the preview says so by itself"
@@ -144,7 +144,7 @@ def test_without_a_preview_the_first_unusual_decision_begins_one(runtime: Runtim
 
 def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock: ManualClock) -> None:
     town = _school(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         rollover = town.on(work).begin()
         service.tick(work, town.head(), rollover.id, [_held(work)["RESTE"].pupil_id], Decision.PROMOTED)
         town.bring(*_lines())
@@ -153,7 +153,7 @@ def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock
         town.begin()
         assert _lots(work)["RESTE6"] == "leaver", "ticked after it"
     to(clock, day(8, 26))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work).bring(child("SAUTE", 2, "CE2", "CE2", "12", "Maintien"), child("RESTE", 1, "CE2", "CE2", "12"))
         held = _held(work)
         assert (held["SAUTE"].decision, held["SAUTE"].told, held["SAUTE"].level_after) == (Decision.PROMOTED, True, Level.CE2)
@@ -161,7 +161,7 @@ def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock
         town.bring(*_lines(), year="2026-2027")
         assert _lots(work)["SAUTE"] == "promoted", "the old file again, after the new list"
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         held_one = YearRepository(work.session).of_town(town.town.id, "2026-2027")
         assert held_one is not None
         town.on(work).apply(held_one)
@@ -180,7 +180,7 @@ def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock
 
 def test_the_decision_follows_a_level_that_is_corrected(runtime: Runtime, clock: ManualClock) -> None:
     town = _school(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work).bring(child("LOIN", 6, "CE1", "CE1", "CE1", "Raccourcissement"), only_classes=True)
         held = _held(work)["LOIN"]
         assert (held.decision, held.level_before, held.level_after) == (Decision.SKIPPING, Level.CE1, Level.CM1)

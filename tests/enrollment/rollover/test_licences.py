@@ -12,7 +12,7 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Level
 from enrollment.rollover import applying
 from enrollment.tablets import custody
@@ -32,17 +32,17 @@ from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
 
 
 @pytest.fixture
-def opened(runtime: Runtime) -> Iterator[Work]:
+def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
         yield work
 
 
-def _app(work: Work, town: Turning, level: Level, number: int, owned: int) -> App:
+def _app(work: UnitOfWork, town: Turning, level: Level, number: int, owned: int) -> App:
     app = policy.create_app(
         work, SYSTEM, town.town.id, name=f"App {level.value}", bundle_identifier=f"fr.test.{level.value.lower()}",
         app_store_id=number, manifest_url=None,
@@ -53,7 +53,7 @@ def _app(work: Work, town: Turning, level: Level, number: int, owned: int) -> Ap
     return app
 
 
-def _enrol(work: Work, tablet: Tablet) -> None:
+def _enrol(work: UnitOfWork, tablet: Tablet) -> None:
     work.session.add(
         DeviceEnrollment(
             town_id=tablet.town_id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
@@ -65,7 +65,7 @@ def _enrol(work: Work, tablet: Tablet) -> None:
 
 def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 10))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         school_class = town.world.school_class(town.school)
         for level, count in ((Level.CE1, 3), (Level.CE2, 2), (Level.CM2, 2)):
@@ -98,7 +98,7 @@ def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: Ma
         assert int(counted[0]) <= 8
 
 
-def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: Work, clock: ManualClock) -> None:
+def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clock: ManualClock) -> None:
     town = Turning(opened)
     school_class = town.world.school_class(town.school)
     older, younger = town.with_tablet(school_class, Level.CE2)[1], town.with_tablet(school_class, Level.CE1)[1]
@@ -122,7 +122,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: Work, clock: Ma
     assert _holder(opened, app) == {older.id: LicenceState.IN_GRACE, younger.id: LicenceState.RESERVED}
 
 
-def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: Work, clock: ManualClock) -> None:
+def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: UnitOfWork, clock: ManualClock) -> None:
     town = Turning(opened)
     _, tablet = town.with_tablet(town.world.school_class(town.school), Level.CM2)
     app = _app(opened, town, Level.CM2, 11, 1)
@@ -135,7 +135,7 @@ def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: Work, clock:
     assert _holder(opened, app) == {tablet.id: LicenceState.IN_GRACE}, "before it answers: it may be wiped first"
 
 
-def _removed(work: Work, tablet: Tablet) -> None:
+def _removed(work: UnitOfWork, tablet: Tablet) -> None:
     """The tablet says that it has removed the app."""
     channel = ReconcileRepository(work.session).enrolled([tablet.id])[tablet.id]
     removal = (
@@ -150,10 +150,10 @@ def _removed(work: Work, tablet: Tablet) -> None:
     results.apply(work, removal.id)
 
 
-def _holder(work: Work, app: App) -> dict[UUID, LicenceState]:
+def _holder(work: UnitOfWork, app: App) -> dict[UUID, LicenceState]:
     work.session.flush()
     return {row.tablet_id: row.state for row in work.session.query(Licence).filter_by(app_id=app.id)}
 
 
-def _outbox(work: Work) -> list[OutboxRow]:
+def _outbox(work: UnitOfWork) -> list[OutboxRow]:
     return list(work.session.query(OutboxRow))

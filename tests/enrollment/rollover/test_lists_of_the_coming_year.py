@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from cartable.clock import ManualClock
 from cartable.errors import Invalid
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.errors import ExportRefused
 from enrollment.people.exports import service as exports
 from enrollment.people.imports import service as imports
@@ -34,14 +34,14 @@ NEW = [
 def _begun(runtime: Runtime, clock: ManualClock) -> Turning:
     """A school as of May, its passage previewed, nobody ticked: only the lists of August know of the retained pupil."""
     to(clock, day(5, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         town.bring(*OLD)
         town.begin()
         return town
 
 
-def _levels(work: Work, town: Turning) -> dict[str, str]:
+def _levels(work: UnitOfWork, town: Turning) -> dict[str, str]:
     work.session.expire_all()
     rows = work.session.scalars(select(Pupil).where(Pupil.town_id == town.town.id))
     return {row.last_name: row.level.value for row in rows if row.state is PupilState.ACTIVE}
@@ -54,7 +54,7 @@ AFTER = {"PREMIER": "CE1", "MONTE": "CE2", "REDOUBLE": "CE1", "SAUTE": "CM1", "N
 def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
     to(clock, day(8, 26))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.previewed(*NEW)
         counts = made.counts
@@ -77,7 +77,7 @@ def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime:
         assert (again.counts["unchanged"], again.counts["new"]) == (5, 0), "the same file twice: nothing changes"
         town.begin()
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         assert town.apply(rollover) == 6
         assert _levels(work, town) == {**AFTER, "DEMENAGE": "CM1"}
@@ -87,7 +87,7 @@ def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime:
         names = {row.last_name: labels.get(row.id) for row in work.session.scalars(select(Pupil))}
         assert (names["MONTE"], names["REDOUBLE"], names["PART"]) == ("CE2", "CE1 Mme Roux", "CM2")
     to(clock, day(9, 2))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.bring(*NEW)
         assert (made.counts["unchanged"], made.counts["left_file"], made.needs_second) == (5, 1, True), "leavers are not counted"
@@ -99,7 +99,7 @@ def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime:
 def test_a_list_of_september_before_the_passage_is_applied(runtime: Runtime, clock: ManualClock, *, classes: bool) -> None:
     town = _begun(runtime, clock)
     to(clock, day(9, 2))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         lines = NEW if classes else [child(name, n, level, "") for name, n, level in
                                      [("PREMIER", 1, "CE1"), ("MONTE", 2, "CE2"), ("REDOUBLE", 3, "CE1"), ("SAUTE", 4, "CM1"), ("NOUVEAU", 7, "CP")]]  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_list_of_september_before_the_passage_is_applied(runtime: Runtime, clo
 def test_the_list_of_august_is_undone_with_its_lines(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
     to(clock, day(8, 31, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         before = _lines(work)
         made = town.bring(*NEW)
@@ -127,7 +127,7 @@ def test_the_list_of_august_is_undone_with_its_lines(runtime: Runtime, clock: Ma
         assert work.session.scalar(select(func.count()).select_from(Pupil)) == len(OLD)
         made = town.bring(*NEW)
     to(clock, day(9, 1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
         assert rollover is not None
@@ -140,7 +140,7 @@ def test_the_list_of_august_is_undone_with_its_lines(runtime: Runtime, clock: Ma
         assert _levels(work, town) == BEFORE
 
 
-def _lines(work: Work) -> set[tuple[object, ...]]:
+def _lines(work: UnitOfWork) -> set[tuple[object, ...]]:
     work.session.flush()
     work.session.expire_all()
     rows = work.session.scalars(select(RolloverLine))
@@ -149,11 +149,11 @@ def _lines(work: Work) -> set[tuple[object, ...]]:
 
 def test_without_a_passage_the_list_of_august_begins_one(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(5, 20))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         town.bring(*OLD)
     to(clock, day(8, 26))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         town.bring(*NEW)
         assert _levels(work, town) == {**BEFORE, "NOUVEAU": "CP"}
@@ -165,12 +165,12 @@ def test_without_a_passage_the_list_of_august_begins_one(runtime: Runtime, clock
 def test_from_3_july_to_the_first_school_day_nobody_is_taken_away(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
     to(clock, day(7, 2))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         waiting = town.on(work).previewed(*OLD[:4])
         assert (waiting.counts["left_file"], waiting.needs_second, waiting.counts["frozen"]) == (2, True, False)
         assert turn_of(work, town.town.id).year == "2026-2027"
     to(clock, day(7, 3, 0))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         imports.confirm(work, town.second, waiting.id)
         assert set(_levels(work, town)) == set(BEFORE), "previewed the day before, confirmed in the freeze"
@@ -182,13 +182,13 @@ def test_from_3_july_to_the_first_school_day_nobody_is_taken_away(runtime: Runti
             with pytest.raises(Invalid):
                 town.previewed(*OLD, year=year)
     to(clock, day(9, 1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert not turn_of(work, town.town.id).frozen
 
 
 def test_a_town_chooses_the_days_of_its_freeze(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = town.begin()
         service.set_dates(work, town.admin, rollover.id, day(7, 6).date(), day(9, 3).date())
@@ -196,19 +196,19 @@ def test_a_town_chooses_the_days_of_its_freeze(runtime: Runtime, clock: ManualCl
             service.set_dates(work, town.admin, rollover.id, day(9, 6).date(), day(9, 3).date())
     for at, frozen in ((day(7, 5), False), (day(7, 6), True), (day(9, 2), True), (day(9, 3), False)):
         to(clock, at)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             assert turn_of(work, town.town.id).frozen is frozen, at
 
 
 def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         pupil = next(each for each in work.session.scalars(select(Pupil)) if each.last_name == "DEMENAGE")
         tablet = town.world.tablet(town.town)
         town.world.lend(tablet, pupil)
     to(clock, day(8, 27))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.bring(child("DEMENAGE", 6, "CM1", "CM1", "44"), school=town.other)
         assert (made.counts["moved_class"], made.counts["ambiguous"], made.counts["new"]) == (1, 0, 0)
@@ -216,7 +216,7 @@ def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime
         again = town.bring(*NEW)
         assert again.counts["left_file"] == 0, "the school that the pupil leaves does not miss anybody"
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
         assert rollover is not None
@@ -229,11 +229,11 @@ def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime
 def test_nothing_goes_to_apple_until_each_head_has_confirmed_the_new_lists(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
     to(clock, day(8, 26))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert "summer_freeze" in _refused(town.on(work))
         town.bring(*NEW)
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
         assert rollover is not None
@@ -253,16 +253,16 @@ def _refused(town: Turning) -> set[str]:
 
 def test_an_armed_passage_applies_itself_at_midnight_in_the_town(runtime: Runtime, clock: ManualClock) -> None:
     town = _begun(runtime, clock)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = town.begin()
         applying.arm(work, town.admin, rollover.id, armed=True)
     to(clock, day(8, 31, 23))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert applying.apply_due(work) == 0
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert applying.apply_due(work) == len(OLD)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert applying.apply_due(work) == 0
         assert work.session.scalar(select(func.count()).select_from(Pupil).where(Pupil.level == Level.CP)) == 0

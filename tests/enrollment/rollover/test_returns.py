@@ -20,7 +20,7 @@ from tests.enrollment.rollover.school_year import Turning, day, to
 
 def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         cm2 = town.world.school_class(town.school, "CM2")
         held = [town.with_tablet(cm2, Level.CM2) for _ in range(3)]
@@ -46,7 +46,7 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
         ids = [tablet.id for _, tablet in held] + [his.id]
         assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set()
     to(clock, day(6, 28))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         first, second = (work.session.get_one(Tablet, tablet.id) for _, tablet in held[:2])
         custody.take_back(work, town.admin, first, Condition.GOOD, ())

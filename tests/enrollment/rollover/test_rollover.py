@@ -11,7 +11,7 @@ from sqlalchemy import event, select
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level, SchoolClass, Town
@@ -31,7 +31,7 @@ def _to(clock: ManualClock, instant: datetime) -> None:
 
 
 def _admin(town: Town) -> Actor:
-    return Actor(uuid4(), "admin", (Grant(Role.TOWN_ADMIN, town.id),))
+    return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
 
 
 def test_levels_follow_each_other_and_nobody_goes_beyond_the_last() -> None:
@@ -46,7 +46,7 @@ def test_levels_follow_each_other_and_nobody_goes_beyond_the_last() -> None:
 
 
 def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None:  # noqa: PLR0915 - one passage, told to its end
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         old, new = world.school(town, "Ancienne"), world.school(town, "Nouvelle")
@@ -84,7 +84,7 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
             applying.apply(work, admin, rollover.id)
 
     _to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         # Meanwhile a roster has moved one of them: the roster is right.
         work.session.get_one(Pupil, ids["moved"]).level = Level.CE2
         turns = [applying.apply(work, admin, rollover.id, limit=3) for _ in range(4)]
@@ -119,7 +119,7 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
 
 
 def test_another_town_has_no_say(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, other = world.town(), world.town()
         pupil = world.pupil(world.school_class(world.school(town)), Level.CE2)
@@ -138,14 +138,14 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
     _to(clock, SEPTEMBER)
     counts = []
     for size in (5, 200):
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             world = World(work)
             town = world.town()
             school_class = world.school_class(world.school(town))
             for _ in range(size):
                 world.pupil(school_class, Level.CE1)
             rollover = service.preview(work, SYSTEM, town.id, "2026-2027")
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             statements: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *a, seen=statements: seen.append(a[2]))
             assert applying.apply(work, SYSTEM, rollover.id) == size

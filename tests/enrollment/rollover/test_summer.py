@@ -9,7 +9,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Level
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from mdm.care import storage
@@ -20,7 +20,7 @@ from profiles.schedule import authoring
 from tests.enrollment.rollover.school_year import Turning, day, to
 
 
-def _heard(work: Work, tablet: Tablet) -> None:
+def _heard(work: UnitOfWork, tablet: Tablet) -> None:
     """A contact of this moment."""
     channel = work.session.scalar(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet.id))
     if channel is None:
@@ -36,7 +36,7 @@ def _heard(work: Work, tablet: Tablet) -> None:
 
 def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(7, 2, 15))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         _, tablet = town.with_tablet(town.world.school_class(town.school), Level.CE1)
         stored = town.world.tablet(town.town)
@@ -45,10 +45,10 @@ def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) 
         stored.state = TabletState.STORAGE
     for at in (day(7, 20), day(8, 31), day(9, 1), day(9, 10)):
         to(clock, at)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             assert watch(work) == 0, at
     to(clock, day(9, 30))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 1
         assert work.session.get_one(Tablet, tablet.id).state is TabletState.ABSENT
         assert work.session.get_one(Tablet, stored.id).state is TabletState.STORAGE, "nobody waits for what is put away"
@@ -56,7 +56,7 @@ def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) 
 
 def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(7, 5))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         authoring.write_timetable(work, SYSTEM, town.town.id, None, week={}, calendar="C", night=("20:00", "07:00"))
         _, lent = town.with_tablet(town.world.school_class(town.school), Level.CE1)
@@ -77,7 +77,7 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
         assert work.session.scalar(select(AuditEvent.id).where(AuditEvent.subject_id == str(in_cart.id))) is not None
         in_cart.battery_level, in_stock.battery_level, in_stock.os_version = 0.9, 0.2, "18.6"
     to(clock, day(8, 30))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town.on(work)
         told = {each.tablet.id: each.problems for each in storage.checks(work, town.admin, town.town.id)}
         assert told == {in_cart.id: (NotReady.NOT_HEARD,), in_stock.id: (NotReady.NOT_HEARD, NotReady.SYSTEM)}
@@ -96,7 +96,7 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
 
 def test_a_timetable_that_ends_too_soon_keeps_tablets_away(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(8, 30))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         tablet = town.world.tablet(town.town)
         tablet.state, tablet.battery_level = TabletState.STORAGE, 1.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select
 
 from cartable.clock import ManualClock
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Level
 from enrollment.rollover import applying, service
@@ -21,7 +21,7 @@ from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, to
 State = dict[UUID, tuple[object, ...]]
 
 
-def _state(work: Work) -> State:
+def _state(work: UnitOfWork) -> State:
     """All that a passage may change."""
     work.session.flush()
     work.session.expire_all()
@@ -33,22 +33,22 @@ def _state(work: Work) -> State:
 
 def test_half_applied_then_a_crash_then_the_rest(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         school_class = town.world.school_class(town.school)
         for level in (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2):
             town.with_tablet(school_class, level)
         before, rollover = _state(work), town.begin()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert applying.apply(work, town.admin, rollover.id, 2) == 2
-    with pytest.raises(RuntimeError), runtime.work() as work:
+    with pytest.raises(RuntimeError), runtime.open_unit_of_work() as work:
         assert applying.apply(work, town.admin, rollover.id, 2) == 2
         raise RuntimeError("the server is switched off")
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert [applying.apply(work, town.admin, rollover.id, 2) for _ in range(3)] == [2, 1, 0]
         whole = _state(work)
         assert applying.undo(work, town.admin, rollover.id, 3) == 3
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert service.get(work, town.admin, rollover.id).state is RolloverState.APPLIED, "half undone is not undone"
         assert applying.apply(work, town.admin, rollover.id, 9) == 3
         assert _state(work) == whole
@@ -59,7 +59,7 @@ def test_half_applied_then_a_crash_then_the_rest(runtime: Runtime, clock: Manual
 
 def test_undone_after_a_roster_import(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         town.bring(*(child(f"NOM{n}", n, "CE1", "CE1", "1") for n in range(30)), year="2027-2028")
         rollover = _old_year(work, town)
@@ -71,7 +71,7 @@ def test_undone_after_a_roster_import(runtime: Runtime, clock: ManualClock) -> N
         assert {levels[f"NOM{n}"] for n in range(1, 30)} == {Level.CE1}
 
 
-def _old_year(work: Work, town: Turning) -> Rollover:
+def _old_year(work: UnitOfWork, town: Turning) -> Rollover:
     """As if those pupils had been there in the year before."""
     for pupil in work.session.scalars(select(Pupil)):
         pupil.class_id = None
@@ -95,7 +95,7 @@ def test_apply_then_undo_changes_nothing(
 ) -> None:
     if clock.now() < SEPTEMBER:
         to(clock, SEPTEMBER)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = Turning(work)
         school_class = town.world.school_class(town.school)
         if merged:
@@ -132,7 +132,7 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
     to(clock, SEPTEMBER)
     counts = []
     for size in (5, 200):
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             town = Turning(work)
             school_class = town.world.school_class(town.school)
             service.succeed(work, town.admin, town.school.id, town.other.id)
@@ -141,7 +141,7 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
             rollover = town.begin()
         told = []
         for act in (applying.apply, applying.undo):
-            with runtime.work() as work:
+            with runtime.open_unit_of_work() as work:
                 statements: list[str] = []
 
                 def note(*given: object, seen: list[str] = statements) -> None:

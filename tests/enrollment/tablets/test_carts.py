@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from cartable.errors import Forbidden, NotFound
-from cartable.scope import SYSTEM, Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade.models import AssignedDevice, AssignmentServer
 from enrollment.tablets import carts, custody
 from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet, UnknownScan
@@ -21,16 +21,16 @@ from mdm.queue.models import CommandBody
 from tests.support.world import World
 
 
-def _tags(work: Work, cart_id: UUID) -> dict[int, str | None]:
+def _tags(work: UnitOfWork, cart_id: UUID) -> dict[int, str | None]:
     return {each.slot.number: each.tablet.tag if each.tablet else None for each in carts.contents(work, SYSTEM, cart_id)[1]}
 
 
 def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
-        technician = Actor(uuid4(), "t", (Grant(Role.TECHNICIAN, town.id),))
+        technician = Actor(uuid4(), "t", (RoleAssignment(Role.TECHNICIAN, town.id),))
         cart = carts.make(work, technician, school.id, "Chariot 1", 3)
         first, second = world.tablet(town), world.tablet(town)
         first.state = second.state = S.STOCK
@@ -47,7 +47,7 @@ def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) 
 
 
 def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school_class = world.school_class(world.school(town))
@@ -62,17 +62,17 @@ def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
             carts.put(work, SYSTEM, cart.id, 1, "NOPE")
         with pytest.raises(CartNotFound):
             carts.put(work, SYSTEM, cart.id, 2, lent.tag)
-        stranger = Actor(uuid4(), "s", (Grant(Role.TOWN_ADMIN, world.town().id),))
+        stranger = Actor(uuid4(), "s", (RoleAssignment(Role.TOWN_ADMIN, world.town().id),))
         with pytest.raises(CartNotFound):
             carts.contents(work, stranger, cart.id)
         with pytest.raises(NotFound):
             carts.make(work, stranger, school_class.school_id, "x", 1)
         with pytest.raises(Forbidden):
-            carts.put(work, Actor(uuid4(), "h", (Grant(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
+            carts.put(work, Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
 
 
 def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school_class = world.school_class(world.school(town))
@@ -90,7 +90,7 @@ def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtim
     wifi = tmp_path / "wifi.mobileconfig"
     wifi.write_bytes(b"wifi")
     runtime.settings = runtime.settings.model_copy(update={"wifi_profile": wifi})
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         cart = carts.make(work, SYSTEM, world.school(town).id, "Chariot 1", 3)

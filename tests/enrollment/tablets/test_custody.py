@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cartable.audit import AuditEvent
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.facts import facts_for
 from enrollment.places.models import Level
@@ -35,7 +35,7 @@ def test_every_state_has_its_rules_and_a_lost_tablet_is_only_found_or_retired() 
 
 
 def test_a_change_of_state_is_audited_and_a_wrong_one_refused(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         tablet = World(work).tablet(World(work).town())
         service.change_state(work, SYSTEM, tablet, TabletState.LOST, "reported")
         events = work.session.scalars(select(AuditEvent)).all()
@@ -46,7 +46,7 @@ def test_a_change_of_state_is_audited_and_a_wrong_one_refused(runtime: Runtime) 
 
 
 def test_lending_moves_the_tablet_and_asks_for_a_decision(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school_class = world.school_class(world.school(town))
@@ -62,7 +62,7 @@ def test_lending_moves_the_tablet_and_asks_for_a_decision(runtime: Runtime) -> N
 
 
 def test_one_open_loan_per_pupil_held_by_service_and_database(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         pupil = world.pupil(world.school_class(world.school(town)))
@@ -72,12 +72,12 @@ def test_one_open_loan_per_pupil_held_by_service_and_database(runtime: Runtime) 
         with pytest.raises(PupilHasTablet):
             service.lend(work, SYSTEM, other, pupil)
         ids = other.id, pupil.id, town.id
-    with pytest.raises(IntegrityError), runtime.work() as work:
+    with pytest.raises(IntegrityError), runtime.open_unit_of_work() as work:
         work.session.add(Loan(tablet_id=ids[0], pupil_id=ids[1], town_id=ids[2], opened_at=work.now))
 
 
 def test_facts_come_in_one_query_with_the_level_of_pupil_or_class(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)
@@ -96,7 +96,7 @@ def test_facts_come_in_one_query_with_the_level_of_pupil_or_class(runtime: Runti
 
 
 def test_silence_of_a_tablet_removes_nothing(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         tablet = World(work).tablet(World(work).town())
         service.update_details(work, tablet.id, TabletDetails(os_version="27.0"))
         work.session.refresh(tablet)
@@ -104,11 +104,11 @@ def test_silence_of_a_tablet_removes_nothing(runtime: Runtime) -> None:
 
 
 def test_a_tablet_of_another_town_does_not_exist(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         here, there = world.town(), world.town()
         tablet = world.tablet(there)
-        actor = Actor(None, "technician", (Grant(Role.TECHNICIAN, here.id),))
+        actor = Actor(None, "technician", (RoleAssignment(Role.TECHNICIAN, here.id),))
         with pytest.raises(TabletNotFound):
             service.get(work, actor, tablet.id)
         assert service.find(work, actor, tablet.serial) == []

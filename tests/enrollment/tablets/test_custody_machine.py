@@ -22,11 +22,11 @@ from sqlalchemy import Engine, event, select
 from cartable import audit
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
-from cartable.errors import NotFound, Refusal
+from cartable.errors import DomainError, NotFound
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import enrollment_matching, reservations
 from enrollment.joining.ade import profile_requests
@@ -85,11 +85,11 @@ class Ground:
     def __init__(self, engine: Engine, clock: ManualClock) -> None:
         self.engine, self.clock = engine, clock
         self.runtime = Runtime(Settings(_env_file=None, public_url="https://mdm.test"), engine, clock, KEYRING)
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             world = World(work)
             town = world.town()
             self.id = town.id
-            self.one, self.two = (Actor(uuid4(), n, (Grant(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
             schools = [world.school(town) for _ in range(2)]
             self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
             lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
@@ -120,7 +120,7 @@ class Stage:
     pupil: Pupil
     actor: Actor
 
-    def __init__(self, town: Ground, work: Work, numbers: tuple[int, int, int], *, yes: bool) -> None:
+    def __init__(self, town: Ground, work: UnitOfWork, numbers: tuple[int, int, int], *, yes: bool) -> None:
         one, two, child = numbers
         self.town, self.work, self.yes = town, work, yes
         self.tablet, self.other = (lookup.held(work, town.one, town.tablets[n % len(town.tablets)]) for n in (one, two))
@@ -241,7 +241,7 @@ ACTS: dict[str, Callable[[Stage], object]] = {
 }
 
 
-def _channel(work: Work, tablet: Tablet, number: int) -> DeviceEnrollment:
+def _channel(work: UnitOfWork, tablet: Tablet, number: int) -> DeviceEnrollment:
     return DeviceEnrollment(
         town_id=tablet.town_id, tablet_id=tablet.id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
         state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
@@ -266,9 +266,9 @@ class CustodyMachine(RuleBasedStateMachine):
         self.name = name
         self.town.clock.advance(timedelta(seconds=1))
         try:
-            with self.town.runtime.work() as work:
+            with self.town.runtime.open_unit_of_work() as work:
                 ACTS[name](Stage(self.town, work, numbers, yes=yes))
-        except Refusal:
+        except DomainError:
             self.name = "refused"
 
     @rule(days=st.sampled_from([0.1, 1, 40, 200]))
@@ -283,7 +283,7 @@ class CustodyMachine(RuleBasedStateMachine):
 
     @invariant()
     def holds_true(self) -> None:
-        with self.town.runtime.work() as work:
+        with self.town.runtime.open_unit_of_work() as work:
             rows = list(work.session.scalars(select(Tablet).where(Tablet.town_id == self.town.id)))
             loans = list(work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))))
             pupils = {row.id: row for row in work.session.scalars(select(Pupil))}
@@ -292,7 +292,7 @@ class CustodyMachine(RuleBasedStateMachine):
             self._story(work, rows)
             assert not work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.last_error.is_not(None))).all()
 
-    def _loans(self, work: Work, rows: dict[UUID, Tablet], loans: list[Loan], pupils: dict[UUID, Pupil]) -> None:
+    def _loans(self, work: UnitOfWork, rows: dict[UUID, Tablet], loans: list[Loan], pupils: dict[UUID, Pupil]) -> None:
         assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
         for loan in loans:
             tablet, pupil = rows[loan.tablet_id], pupils[loan.pupil_id]
@@ -302,12 +302,12 @@ class CustodyMachine(RuleBasedStateMachine):
             if tablet.to_wipe:
                 assert TabletRepository(work.session).last_holder(tablet.id) == pupil.id, "another child's work"
 
-    def _carts(self, work: Work, rows: dict[UUID, Tablet], lent: set[UUID]) -> None:
+    def _carts(self, work: UnitOfWork, rows: dict[UUID, Tablet], lent: set[UUID]) -> None:
         filled = set(work.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.is_not(None))))
         assert not filled & lent
         assert not [rows[each].state for each in filled if each is not None and rows[each].state in GONE]
 
-    def _story(self, work: Work, rows: list[Tablet]) -> None:
+    def _story(self, work: UnitOfWork, rows: list[Tablet]) -> None:
         """Every change of state is in the trail and lawful; evidence is let go by two; the trail holds, and names nobody."""
         told = work.session.scalars(select(AuditEvent).where(AuditEvent.id > self.seen).order_by(AuditEvent.id)).all()
         for one in told:
@@ -323,7 +323,7 @@ class CustodyMachine(RuleBasedStateMachine):
         assert self.holds == kept or self.name == "approve"
         self.states, self.holds = {row.id: row.state for row in rows}, kept
         self.seen = told[-1].id if told else self.seen
-        assert audit.verify(work, self.town.id) is None
+        assert audit.verify_chain(work, self.town.id) is None
 
 
 def _fast(connection: Any, _record: object) -> None:

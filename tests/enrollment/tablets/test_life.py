@@ -12,8 +12,8 @@ from sqlalchemy import event, func, select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid
-from cartable.scope import SYSTEM, Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
@@ -66,7 +66,7 @@ SIGNED = Handing(signed_by="Mme Martin", signed_on=date(2026, 9, 3), accessories
 
 
 def _person(town: Town, role: Role, name: str = "somebody") -> Actor:
-    return Actor(uuid4(), name, (Grant(role, town.id),))
+    return Actor(uuid4(), name, (RoleAssignment(role, town.id),))
 
 
 def _class(world: World, *, size: int = 2) -> tuple[Town, list[Pupil]]:
@@ -81,14 +81,14 @@ def _stocked(world: World, town: Town, state: S = S.STOCK) -> Tablet:
     return tablet
 
 
-def _in_use(work: Work, world: World, town: Town, pupil: Pupil) -> Tablet:
+def _in_use(work: UnitOfWork, world: World, town: Town, pupil: Pupil) -> Tablet:
     tablet = _stocked(world, town)
     custody.hand_over(work, SYSTEM, tablet, pupil.id, SIGNED)
     tablet.state = S.IN_USE
     return tablet
 
 
-def _holder(work: Work, tablet: Tablet) -> UUID | None:
+def _holder(work: UnitOfWork, tablet: Tablet) -> UUID | None:
     return facts_for(work, [tablet.id])[tablet.id].pupil_id
 
 
@@ -102,7 +102,7 @@ def test_every_state_but_the_last_leads_somewhere_and_what_is_gone_is_never_lent
 
 
 def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         technician = _person(town, Role.TECHNICIAN)
@@ -124,11 +124,11 @@ def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> 
 
 
 def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, other = world.town(), world.town("Là-Bas")
         technician = _person(town, Role.TECHNICIAN)
-        both = Actor(uuid4(), "somebody", (Grant(Role.TECHNICIAN, town.id), Grant(Role.TECHNICIAN, other.id)))
+        both = Actor(uuid4(), "somebody", (RoleAssignment(Role.TECHNICIAN, town.id), RoleAssignment(Role.TECHNICIAN, other.id)))
         inventory.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
         inventory.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
         for text in ("DMPX0001", " dmpx0001\r\n", "\x1dDMPX0001\x04", "https://mdm.test/t/dmpx0001", "\ufeffDMPX0001"):
@@ -152,7 +152,7 @@ def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
 
 
 def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         loan = custody.hand_over(work, SYSTEM, _stocked(world, town), child.id, Handing(stays=True))
@@ -160,7 +160,7 @@ def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -
 
 
 def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         tablet, second = _stocked(world, town), _stocked(world, town)
@@ -183,7 +183,7 @@ def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtim
 
 
 def test_a_page_may_send_again_what_the_network_lost(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         technician, tablet, request = _person(town, Role.TECHNICIAN), _stocked(world, town), uuid4()
@@ -200,7 +200,7 @@ def test_a_page_may_send_again_what_the_network_lost(runtime: Runtime) -> None:
 
 def test_kept_answers_are_forgotten_after_a_week(runtime: Runtime, clock: ManualClock) -> None:
     request = uuid4()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = World(work).town()
         technician = _person(town, Role.TECHNICIAN)
         inventory.order(work, technician, town.id, ["DMPX0001"], "one")
@@ -209,14 +209,14 @@ def test_kept_answers_are_forgotten_after_a_week(runtime: Runtime, clock: Manual
         with pytest.raises(RequestReused):
             desk.bench(work, technician, town.id, request, "OTHER", None)
     clock.advance(timedelta(days=8))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         purge(work)
         with pytest.raises(NotOrdered):
             desk.bench(work, technician, town.id, request, "OTHER", None)
 
 
 def test_two_scans_swap_two_loans_and_leave_one_event(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         one, two = _in_use(work, world, town, child), _in_use(work, world, town, other)
@@ -235,7 +235,7 @@ def test_two_scans_swap_two_loans_and_leave_one_event(runtime: Runtime) -> None:
 
 
 def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         tablet, spare = _in_use(work, world, town, child), _stocked(world, town)
@@ -256,7 +256,7 @@ def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
 
 
 def test_the_loaner_may_stay(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         tablet, spare = _in_use(work, world, town, child), _stocked(world, town)
@@ -268,14 +268,14 @@ def test_the_loaner_may_stay(runtime: Runtime) -> None:
 
 
 def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         tablet = _in_use(work, world, town, child)
         helpdesk = _person(town, Role.HELPDESK)
         with pytest.raises(WrongState):
             acts.report_theft(work, helpdesk, tablet.id, "2026/1234", date(2026, 11, 23))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         tablet = work.session.get_one(Tablet, tablet.id)
         care.mark_lost(work, helpdesk, tablet.id, "bus 189")
         [incident] = work.session.scalars(select(Incident)).all()
@@ -294,7 +294,7 @@ def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
 
 
 def test_a_loss_is_told_by_whom_where_and_when_and_ends_with_a_call_back(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         tablet, helpdesk = _in_use(work, world, town, child), _person(town, Role.HELPDESK)
@@ -309,16 +309,16 @@ def test_a_loss_is_told_by_whom_where_and_when_and_ends_with_a_call_back(runtime
 
 
 def test_incidents_are_listed_by_pages_newest_first(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, children = _class(world, size=5)
         ids = [_in_use(work, world, town, child).id for child in children]
     for number, tablet_id in enumerate(ids):
         if number % 2:
             clock.advance(timedelta(minutes=1))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             incidents.break_(work, SYSTEM, work.session.get_one(Tablet, tablet_id), Account("tombée", Cause.DROP))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         seen: list[UUID] = []
         while page := desk.incidents_of(work, SYSTEM, town.id, None, is_open=True, after=seen[-1] if seen else None, limit=2):
             seen += [row.id for row in page]
@@ -328,7 +328,7 @@ def test_incidents_are_listed_by_pages_newest_first(runtime: Runtime, clock: Man
 
 
 def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         gone, old = _in_use(work, world, town, child), _stocked(world, town)
@@ -354,7 +354,7 @@ def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runti
 
 
 def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         tablet, second = _in_use(work, world, town, child), _in_use(work, world, town, other)
@@ -381,7 +381,7 @@ def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Run
 
 
 def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
@@ -391,17 +391,17 @@ def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime,
         requests = [acts.ask_pair(work, asker, tablet_id, PairAct.WRITE_OFF, "gone").id for tablet_id in ids]
         with pytest.raises(TooEarly):
             approvals.approve(work, approver, requests[0])
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         approvals.approve(work, approver, requests[1], decision="burnt with the house")
         assert work.session.get_one(Tablet, ids[1]).state is S.MISSING_WRITTEN_OFF
     clock.advance(timedelta(days=61))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         approvals.approve(work, approver, requests[0])
         assert work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all() == []
 
 
 def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, _] = _class(world)
         tablet = _in_use(work, world, town, child)
@@ -421,7 +421,7 @@ def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runt
 
 
 def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         fresh, quiet = _stocked(world, town), _in_use(work, world, town, other)
@@ -435,14 +435,14 @@ def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Run
             work.session.flush()
             work.session.add(Heartbeat(enrollment_id=enrollment.id, last_seen_at=work.now))
         ids = fresh.id, quiet.id
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 1
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.IN_USE, S.IN_USE]
         # From Monday after the autumn holidays, ten school days lead back behind the two weeks off.
         monday = datetime(2026, 11, 2, 8, tzinfo=UTC)
         assert silent_since(monday, work.session.get_one(Town, town.id)) == datetime(2026, 9, 30, 22, tzinfo=UTC)
     clock.advance(timedelta(days=25))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 2
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.ABSENT, S.ABSENT]
         for beat in work.session.scalars(select(Heartbeat)):
@@ -454,13 +454,13 @@ def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Run
 def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> None:
     counts = []
     for size in (3, 30):
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             world = World(work)
             town, children = _class(world, size=size)
             _in_use(work, world, town, children[0])
             technician, class_id = _person(town, Role.TECHNICIAN), children[0].class_id
             assert class_id
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             statements: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
             _, rows = desk.table_of(work, technician, class_id)
@@ -472,7 +472,7 @@ def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> N
 
 
 def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, [child, other] = _class(world)
         technician = _person(town, Role.TECHNICIAN)
@@ -501,7 +501,7 @@ def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
 
 
 def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, (first, second) = _class(world)
         broken, loaner = _in_use(work, world, town, first), _stocked(world, town)
@@ -517,7 +517,7 @@ def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: 
 
 
 def test_a_repaired_tablet_that_is_another_childs_by_now_stays_theirs(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         world = World(work)
         town, (first, second) = _class(world)
         broken, loaner = _in_use(work, world, town, first), _stocked(world, town)

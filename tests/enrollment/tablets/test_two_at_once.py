@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 
 from cartable import audit
 from cartable.clock import ManualClock
-from cartable.errors import Refusal
-from cartable.scope import Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.errors import DomainError
+from cartable.scope import Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import enrollment_matching, reservations
 from enrollment.joining.ade import profile_requests
@@ -40,7 +40,7 @@ from tests.enrollment.people.files import ONDE, onde_line, text_file
 from tests.support.world import World
 
 SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
-Act = Callable[[Work], object]
+Act = Callable[[UnitOfWork], object]
 ROUNDS = 4
 
 
@@ -49,11 +49,11 @@ class Desk:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             world = World(work)
             town = world.town()
             self.town = town.id
-            self.one, self.two = (Actor(uuid4(), n, (Grant(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
             school = world.school(town)
             self.school, self.uai = school.id, school.uai
             school_class = world.school_class(school)
@@ -71,7 +71,7 @@ class Desk:
         )
 
     def invite(self, spec: InvitationSpec) -> UUID:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return create_invitations(work, self.one, spec)[0].id
 
     def join(self, tablet: int, invitation_id: UUID | None) -> Act:
@@ -107,22 +107,22 @@ class Desk:
         def run(act: Act) -> str:
             barrier.wait(20)
             try:
-                with self.runtime.work() as work:
+                with self.runtime.open_unit_of_work() as work:
                     act(work)
-            except Refusal as refused:
+            except DomainError as refused:
                 return refused.code
             return "done"
 
         with ThreadPoolExecutor(len(acts)) as pool:
             said = list(pool.map(run, acts))
-        with self.runtime.work() as work:
-            assert audit.verify(work, self.town) is None
+        with self.runtime.open_unit_of_work() as work:
+            assert audit.verify_chain(work, self.town) is None
             loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
             assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
         return said
 
     def count_pupils(self) -> int:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return work.session.scalar(select(func.count()).select_from(Pupil)) or 0
 
 
@@ -152,7 +152,7 @@ def test_two_tablets_join_by_one_invitation_while_it_is_withdrawn(runtime: Runti
         *joined, withdrawn = desk.together(desk.join(0, invitation), desk.join(1, invitation), desk.withdraw(invitation))
         assert withdrawn == "done"
         assert joined.count("done") <= 1
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             assert work.session.get_one(Invitation, invitation).uses == joined.count("done")
 
 
@@ -169,7 +169,7 @@ def test_a_new_tablet_joins_while_an_order_is_entered(runtime: Runtime) -> None:
 def test_a_reservation_is_honoured_once_whatever_happens_at_the_desk(runtime: Runtime) -> None:
     for _ in range(ROUNDS):
         desk = Desk(runtime)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             spec = InvitationSpec(kind=K.PUPIL, town_id=desk.town, pupil_ids=(desk.pupils[1],))
             reservations.reserve(work, desk.one, [desk.serials[0]], spec)
         first, second, handed = desk.together(desk.join(0, None), desk.join(0, None), desk.hand(0, 0))
@@ -182,17 +182,17 @@ def test_a_tablet_is_put_into_a_cart_while_it_is_handed_over(runtime: Runtime) -
     put, handed = desk.together(lambda work: carts.put(work, desk.two, desk.cart, 1, desk.tags[0]), desk.hand(0, 0))
     assert handed == "done"
     assert put in {"done", "pupil_has_tablet"}
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert work.session.get_one(CartSlot, desk.slot).tablet_id is None
 
 
 def test_a_tablet_asks_for_its_profile_while_it_is_retired(runtime: Runtime) -> None:
     for _ in range(ROUNDS):
         desk = Desk(runtime)
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             work.session.get_one(Tablet, desk.tablets[0]).state = S.ORDERED
         _, retired = desk.together(desk.ask_profile(0), desk.retire(0))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             assert (retired, work.session.get_one(Tablet, desk.tablets[0]).state) == ("done", S.RETIRED)
 
 
@@ -200,7 +200,7 @@ def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: Man
     clock.advance(timedelta(days=286))  # September 2027
     desk = Desk(runtime)
     file = text_file(ONDE, *(onde_line(f"NOM{n}", "Ana", ine=f"{n:010d}A", level="CM1") for n in range(4)))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         passage = years.preview(work, desk.one, desk.town, "2026-2027").id
         roster = imports.preview(work, desk.one, desk.town, file, desk.uai).id
     said = desk.together(
@@ -215,7 +215,7 @@ def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: Man
 
 def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: ManualClock) -> None:
     desk = Desk(runtime)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         for number, tablet_id in enumerate(desk.tablets):
             custody.hand_over(work, desk.one, work.session.get_one(Tablet, tablet_id), desk.pupils[number], SIGNED)
             work.session.get_one(Pupil, desk.pupils[number]).level = Level.CM2
@@ -234,7 +234,7 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
     clock.advance(timedelta(minutes=31))
     said = desk.together(bulk.send_due, bulk.send_due, lambda work: bulk.cancel(work, desk.one, asked))
     assert said[:2] == ["done", "done"]
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         erases = select(func.count(Command.id)).join(CommandBody, CommandBody.id == Command.body_id)
         erases = erases.where(CommandBody.request_type == "EraseDevice")
         assert work.session.scalar(erases) == (0 if said[2] == "done" else 2)

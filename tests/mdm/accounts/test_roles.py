@@ -76,7 +76,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder: Path = tmp_path_factory.mktemp("roles")
     engine = databases.fresh_sqlite(folder)
     with live_server(engine, KEYRING, folder / "data") as server, contextlib.ExitStack() as stack:
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             world = World(work)
             town = world.town()
             known: dict[str, str] = {"town_id": str(town.id)}

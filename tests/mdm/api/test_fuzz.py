@@ -78,7 +78,7 @@ class Target:
 
 @pytest.fixture(scope="module")
 def target(server: LiveServer) -> Iterator[Target]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)

@@ -64,7 +64,7 @@ def test_every_route_wants_to_know_who_asks(server: LiveServer) -> None:
 
 
 def test_an_administrator_sees_nothing_of_another_town(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         ours, theirs = world.town(), world.town()
         school = world.school(theirs)
@@ -138,7 +138,7 @@ def _rows_of(engine: Engine, town_id: UUID, besides: set[str]) -> dict[str, Any]
 
 def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) -> None:
     """Every writing route, with the own town in the body and the other town's pupil, tablet, class, school in path and body."""
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         ours, theirs = world.town(), world.town()
         school = world.school(theirs)
@@ -187,7 +187,7 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
 
 
 def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         here, there = world.town("Ici"), world.town("Là-bas")
         pupils = {}
@@ -249,7 +249,7 @@ def test_a_mission_opens_one_town_and_tells_nothing_of_the_next(server: LiveServ
         assert not [
             event for event in other.get("/audit", params={"town_id": str(there_id)}).json() if event["action"] == "mission.visit"
         ]
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             operators = work.session.scalars(
                 select(AuditEvent).where(AuditEvent.town_id.is_(None), AuditEvent.action == "mission.visit")
             ).all()

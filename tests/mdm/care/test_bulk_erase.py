@@ -11,8 +11,8 @@ from sqlalchemy import select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid
-from cartable.scope import SYSTEM, Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Level, Town
 from enrollment.rollover import returns
 from enrollment.rollover import service as years
@@ -29,13 +29,13 @@ from tests.support.world import World
 
 
 def _admin(town: Town) -> Actor:
-    return Actor(uuid4(), "admin", (Grant(Role.TOWN_ADMIN, town.id),))
+    return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
 
 
 class June:
     """A town with four leavers: three have given their tablets back, one has not; the campaign is open."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         world = World(work)
         self.town = world.town()
         self.one, self.two = _admin(self.town), _admin(self.town)
@@ -57,7 +57,7 @@ class June:
         self.back, self.out = [tablet.id for tablet in tablets[:3]], tablets[3].id
 
 
-def _erases(work: Work) -> set[UUID]:
+def _erases(work: UnitOfWork) -> set[UUID]:
     statement = (
         select(DeviceEnrollment.tablet_id)
         .join(Command, Command.enrollment_id == DeviceEnrollment.id)
@@ -68,7 +68,7 @@ def _erases(work: Work) -> set[UUID]:
 
 
 def test_two_people_and_half_an_hour(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         june = June(work)
         with pytest.raises(NotInCampaign) as refused:
             bulk.ask(work, june.one, june.town.id, [*june.back, june.out], "fin de CM2", "RET-1")
@@ -79,10 +79,10 @@ def test_two_people_and_half_an_hour(runtime: Runtime, clock: ManualClock) -> No
         bulk.approve(work, june.two, asked.id)
         assert bulk.send_due(work) == 0
     clock.advance(timedelta(minutes=29))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert (bulk.send_due(work), _erases(work)) == (0, set())
     clock.advance(timedelta(minutes=1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert bulk.send_due(work) == 3
         assert _erases(work) == set(june.back)
         assert bulk.send_due(work) == 0
@@ -95,21 +95,21 @@ def test_two_people_and_half_an_hour(runtime: Runtime, clock: ManualClock) -> No
 
 
 def test_who_cares_for_tablets_may_stop_it_in_time(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         june = June(work)
         asked = bulk.ask(work, june.one, june.town.id, june.back, "fin de CM2", "RET-1")
         bulk.approve(work, june.two, asked.id)
-        helpdesk = Actor(uuid4(), "h", (Grant(Role.HELPDESK, june.town.id),))
+        helpdesk = Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, june.town.id),))
         bulk.cancel(work, helpdesk, asked.id)
         with pytest.raises(BulkOver):
             bulk.approve(work, june.two, asked.id)
     clock.advance(timedelta(hours=1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert (bulk.send_due(work), _erases(work)) == (0, set())
 
 
 def test_each_tablet_is_judged_anew_when_the_orders_leave(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         june = June(work)
         asked = bulk.ask(work, june.one, june.town.id, june.back, "fin de CM2", "RET-1")
         bulk.approve(work, june.two, asked.id)
@@ -118,7 +118,7 @@ def test_each_tablet_is_judged_anew_when_the_orders_leave(runtime: Runtime, cloc
         channel = work.session.scalars(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == gone.id)).one()
         channel.state = EnrollmentState.CHECKED_OUT
     clock.advance(timedelta(minutes=31))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert bulk.send_due(work) == 1
         assert _erases(work) == {good.id}
         _, lines = bulk.view(work, june.one, asked.id)
@@ -128,7 +128,7 @@ def test_each_tablet_is_judged_anew_when_the_orders_leave(runtime: Runtime, cloc
 
 
 def test_the_switch_and_the_end_of_the_campaign_stop_it(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         june = June(work)
         asked = bulk.ask(work, june.one, june.town.id, june.back, "fin de CM2", "RET-1")
         bulk.approve(work, june.two, asked.id)
@@ -136,7 +136,7 @@ def test_the_switch_and_the_end_of_the_campaign_stop_it(runtime: Runtime, clock:
         with pytest.raises(Stopped):
             bulk.ask(work, june.one, june.town.id, june.back, "again", "RET-2")
     clock.advance(timedelta(minutes=31))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert bulk.send_due(work) == 0
         returns.close(work, june.one, june.rollover.id)
         set_stop(work, june.one, june.town.id, "", stopped=False)
@@ -147,9 +147,9 @@ def test_the_switch_and_the_end_of_the_campaign_stop_it(runtime: Runtime, clock:
 
 
 def test_who_may_not(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         june = June(work)
-        technician = Actor(uuid4(), "t", (Grant(Role.TECHNICIAN, june.town.id),))
+        technician = Actor(uuid4(), "t", (RoleAssignment(Role.TECHNICIAN, june.town.id),))
         with pytest.raises(Forbidden):
             bulk.ask(work, technician, june.town.id, june.back, "no", "X")
         with pytest.raises(Invalid):

@@ -42,7 +42,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 
 def _code(server: LiveServer) -> str:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=3)
         return create_invitations(work, SYSTEM, spec)[0].code
 
@@ -58,13 +58,13 @@ def _run(server: LiveServer, story: Callable[[SimulatedTablet], Awaitable[None]]
 
 
 def _order(server: LiveServer, order: Order) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         row = work.session.query(DeviceEnrollment).filter_by(parent_id=None).one()
         queue.enqueue(work, SYSTEM, order, [row.id])
 
 
 def _state(server: LiveServer) -> tuple[EnrollmentState, int]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         row = work.session.query(DeviceEnrollment).filter_by(parent_id=None).one()
         return row.state, row.generation
 
@@ -91,7 +91,7 @@ def test_a_tablet_that_enrols_again_begins_a_new_life(server: LiveServer) -> Non
         await tablet.enrol()
         await asyncio.to_thread(server.work_off)
         assert _state(server) == (EnrollmentState.ENROLLED, 2)
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             old = [row for row in work.session.query(Command).all() if row.generation == 1]
             assert old
             assert all(row.state is CommandState.SUPERSEDED for row in old)
@@ -104,7 +104,7 @@ def test_a_renewal_keeps_the_life_and_the_old_certificate_serves_until_the_new_o
     async def story(tablet: SimulatedTablet) -> None:
         await tablet.poll()
         before = tablet.identity.certificate.serial_number
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             renew(work, work.session.query(DeviceEnrollment).one().id)
         assert "InstallProfile" in (await tablet.poll()).request_types
         assert tablet.identity.certificate.serial_number != before
@@ -119,7 +119,7 @@ def test_a_tablet_that_leaves_is_checked_out_and_its_queue_dropped(server: LiveS
         _order(server, SecurityInfo())
         await tablet.remove_management()
         assert _state(server)[0] is EnrollmentState.CHECKED_OUT
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             assert {row.state for row in work.session.query(Command)} == {CommandState.SUPERSEDED}
             assert work.session.query(PushTarget).count() == 0
 
@@ -133,7 +133,7 @@ def test_a_shared_ipads_user_has_a_channel_of_its_own(server: LiveServer) -> Non
         assert (await tablet.channel.check_in("TokenUpdate", update)).status == 200
         body = tablet.channel.written({"UDID": tablet.udid, **user, "Status": "Idle"})
         assert (await tablet.channel.connect(body)).body == b"", "the device's commands are not the user's"
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             rows = {row.channel_key: row for row in work.session.query(DeviceEnrollment)}
             assert set(rows) == {tablet.udid.upper(), f"{tablet.udid.upper()}:ada"}
             magics = {row.magic for row in work.session.query(PushTarget)}
@@ -162,7 +162,7 @@ def test_unknown_messages_and_keys_are_kept_and_never_fatal(server: LiveServer) 
         update = {"Token": b"t" * 32, "PushMagic": "m", "FutureKey": {"a": 1}}
         assert (await tablet.channel.check_in("TokenUpdate", update)).status == 200
         assert (await tablet.poll()).ending == "done"
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             kinds = {row.kind for row in work.session.query(ChannelNote)}
             assert {"unknown_message", "unknown_keys"} <= kinds
 
@@ -175,7 +175,7 @@ def test_a_revoked_certificate_is_refused_within_seconds_without_unenrolling(
     monkeypatch.setattr(verifier, "STALE_AFTER", 0.0)
 
     async def story(tablet: SimulatedTablet) -> None:
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             row = work.session.query(DeviceCertificate).one()
             identity.revoke(work, SYSTEM, row.id, "stolen")
         await tablet.poll()  # the books are read anew while tablets talk

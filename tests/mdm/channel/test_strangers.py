@@ -61,7 +61,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 @pytest.fixture
 def code(server: LiveServer) -> str:
     """An invitation for a child, whose code and name are nobody's to hear."""
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         child = world.pupil(world.school_class(world.school(town)), last=SECRET)

@@ -52,7 +52,7 @@ def person(server: LiveServer) -> Iterator[Callable[..., Person]]:
 
     def act(town_id: UUID, role: Role = Role.TECHNICIAN, *, school_id: UUID | None = None) -> Person:
         login = f"p{len(made)}-{uuid4().hex[:6]}"
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             account = accounts.create_account(
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
             )

@@ -46,7 +46,7 @@ def test_a_stranger_is_asked_to_sign_in_and_comes_back_to_the_page(server: LiveS
     assert f'name="then" value="/desk/{world.town_id}/bench"' in asked.text
     assert stranger.scan(world.town_id, "bench", scan=world.serials[0]).status_code == 401
     assert stranger.client.get("/desk/me").status_code == 401
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         made = accounts.create_account(
             work, SYSTEM, login="again", display_name="again", password=PASSWORD, role=Role.TECHNICIAN, town_id=world.town_id
         )
@@ -69,7 +69,7 @@ def test_a_form_of_another_site_or_another_sign_in_does_nothing(server: LiveServ
         assert page.status_code == 403
         assert "rechargez-la" in result_of(page)
         assert technician.client.post(f"/desk/{world.town_id}/orders", data={"csrf": csrf, "reference": "B", "serials": "DMPX99"}).status_code == 403  # fmt: skip
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert set(work.session.scalars(select(Tablet.state).where(Tablet.serial.in_(world.serials)))) == {TabletState.ORDERED}
 
 
@@ -98,7 +98,7 @@ def test_walls_stand_between_towns_at_the_desk(server: LiveServer, person: Enter
     assert technician.scan(ours.town_id, "handover", **other).json()["code"] == "unknown_scan"
     for act in ("swap", "return", "breakage"):
         assert technician.scan(ours.town_id, act, scan=theirs.tags[0], second=theirs.tags[1]).json()["code"] == "unknown_scan"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(Loan)) == 0
 
 
@@ -109,7 +109,7 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_
     clock = server.runtime.clock
     assert isinstance(clock, ManualClock)
     today = clock.now().date()
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         first = accounts.create_shared_technician(work, "tech@operator.example", "Technicienne")
         account = accounts.sign_in(work, "tech@operator.example", first)
         assert isinstance(account, tuple)
@@ -125,7 +125,7 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_
     assert technician.scan(here.town_id, "bench", scan=later.serials[0]).json()["code"] == "serial_not_ordered"
     assert technician.scan(here.town_id, "bench", scan=here.serials[0]).status_code == 200
     clock.advance(timedelta(days=2))
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         signed_in = accounts.sign_in(work, "tech@operator.example", PASSWORD)
         assert isinstance(signed_in, tuple)
     tomorrow = Person(server, "tech@operator.example")
@@ -137,7 +137,7 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_
 
 def test_a_technician_of_one_school_sees_its_classes_alone(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=2)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         school_id = work.session.get_one(Pupil, world.pupil_ids[0]).school_id
     technician = person(world.town_id, school_id=school_id)
     page = technician.client.get(f"/desk/{world.town_id}")
@@ -176,7 +176,7 @@ def test_the_whole_life_by_forms_without_scripts(server: LiveServer, person: Ent
     assert f"{world.tags[1]} : en réserve" in result_of(technician.submit(world.town_id, "store", scan=world.tags[1]))
     assert technician.scan(world.town_id, "store", scan=world.tags[2]).json()["code"] == "pupil_has_tablet"
     assert technician.scan(world.town_id, "store", scan=world.tags[1], state="lost").json()["code"] == "invalid"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
         assert [loan.agreement for loan in loans] == [Agreement.SIGNED]
         assert work.session.scalars(select(Loan.agreed_on).distinct()).all() != [None]
@@ -196,7 +196,7 @@ def test_another_language_keeps_the_class_that_is_open(server: LiveServer, perso
 def test_a_refused_scan_leaves_nothing_behind(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=2)
     technician = person(world.town_id)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         before = work.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.town_id == world.town_id))
     for fields in (
         {"scan": world.tags[0], "pupil_id": str(world.pupil_ids[0])},  # no agreement: the draft of a loan is undone too
@@ -211,7 +211,7 @@ def test_a_refused_scan_leaves_nothing_behind(server: LiveServer, person: Enter)
         assert answer.json()["title"]
     broken = technician.scan(world.town_id, "breakage", scan=world.tags[0], second="NOPE")
     assert broken.json()["code"] == "unknown_scan"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(Loan)) == 0
         assert work.session.scalar(select(Tablet.state).where(Tablet.tag == world.tags[0])) is TabletState.STOCK
         after = work.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.town_id == world.town_id))
@@ -228,7 +228,7 @@ def test_sent_again_a_scan_has_the_same_answer_even_without_the_name_that_was_no
     first = technician.scan(world.town_id, "handover", **sent, signed_by="Mme Exemple")
     second = technician.scan(world.town_id, "handover", **sent)
     assert first.json() == second.json()
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(Loan.signed_by)).all() == ["Mme Exemple"]
 
 
@@ -264,7 +264,7 @@ def test_papers_are_printed_with_their_trail(server: LiveServer, person: Enter) 
         assert answer.content.startswith(b"%PDF")
         assert answer.headers["cache-control"] == "no-store"
     assert technician.client.get("/t/T001-00001").headers["location"] == "/?q=T001-00001"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         actions = set(work.session.scalars(select(AuditEvent.action).where(AuditEvent.town_id == world.town_id)))
         kinds = set(work.session.scalars(select(RecordAccess.kind)))
     assert {"paper.labels", "paper.handover_sheets", "paper.return_slips", "paper.delivery"} <= actions
@@ -304,5 +304,5 @@ def test_day_of_agreement_is_the_one_that_was_told(server: LiveServer, person: E
         agreement="was_signed",
         signed_on="2025-09-03",
     )
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(Loan.agreed_on)).all() == [date(2025, 9, 3)]

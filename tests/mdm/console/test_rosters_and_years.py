@@ -41,7 +41,7 @@ class Place:
     """Two schools of one town, an import and a passage there; another town."""
 
     def __init__(self, server: LiveServer) -> None:
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             world = World(work)
             self.town, self.elsewhere = world.town(), world.town()
             self.school, self.other = world.school(self.town, "Ici"), world.school(self.town, "Ailleurs")
@@ -84,7 +84,7 @@ def place(server: LiveServer) -> Place:
 
 @contextlib.contextmanager
 def _browser(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Iterator[httpx.Client]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         made = accounts.create_account(
             work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
         )
@@ -106,7 +106,7 @@ def _csrf(client: httpx.Client, page: str = "/") -> str:
 
 
 def _state(server: LiveServer) -> tuple[object, ...]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         lines = work.session.scalars(select(RolloverLine).order_by(RolloverLine.pupil_id)).all()
         imported = work.session.scalars(select(RosterImport)).one()
         pupils = work.session.scalar(select(func.count()).select_from(Pupil))
@@ -215,7 +215,7 @@ def test_what_cannot_be_read_comes_back_as_a_page_with_the_reason(server: LiveSe
 
 
 def test_a_head_is_always_of_one_school(server: LiveServer, place: Place) -> None:
-    with server.runtime.work() as work, pytest.raises(Invalid):
+    with server.runtime.open_unit_of_work() as work, pytest.raises(Invalid):
         accounts.create_account(
             work, SYSTEM, login="x", display_name="x", password=PASSWORD, role=Role.HEAD, town_id=place.town.id
         )
@@ -226,7 +226,7 @@ def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_
 ) -> None:
     content = text_file(ONDE, onde_line("CANARI", "Zoé", level="CE2", label="", number="", decision="Redoublement"))
     page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         known = work.session.get_one(Pupil, place.pupils[0].id)
         known.name_hash = name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
     with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def _lent(server: LiveServer, size: int = 4) -> tuple[DeskWorld, str]:
     """A town where the first child holds the first tablet. Returns it and the tablet's address."""
     world = desk_world(server.runtime, size=size)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         made = World(work)
         tablet = TabletRepository(work.session).by_tag(world.town_id, world.tags[0])
         assert tablet is not None
@@ -59,9 +59,9 @@ def test_a_breakage_is_noted_repaired_and_settled_on_the_page(server: LiveServer
     for act, state in (("repair", TabletState.IN_REPAIR), ("repaired", TabletState.REPAIRED), ("settle", TabletState.IN_USE)):
         assert f"{page}/custody/{act}" in technician.client.get(page).text
         assert _note(technician, page, act, why="envoi 12") == 303
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             assert work.session.scalar(select(Tablet.state).where(Tablet.tag == world.tags[0])) is state
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [incident] = work.session.scalars(select(Incident)).all()
         assert (incident.cause, incident.closed_at is not None) == (Cause.DROP, True)
     seen = technician.client.get(page).text
@@ -90,7 +90,7 @@ def test_strangers_and_other_sites_note_nothing(server: LiveServer, person: Ente
     technician = person(world.town_id)
     technician.csrf = "of another site"
     assert _note(technician, page, "broken", why="écran noir") == 403
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert not work.session.scalars(select(Incident)).all()
 
 
@@ -98,7 +98,7 @@ def test_the_page_names_the_present_holder_only(server: LiveServer, person: Ente
     world, page = _lent(server)
     technician = person(world.town_id)
     technician.scan(world.town_id, "return", scan=world.tags[0], condition="good")
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(Loan.closed_at)).one() is not None
     seen = technician.client.get(page).text
     assert "Adèle" not in seen
@@ -106,7 +106,7 @@ def test_the_page_names_the_present_holder_only(server: LiveServer, person: Ente
 
 
 def test_a_first_name_that_many_children_bear_finds_the_one_who_holds_a_tablet(server: LiveServer, person: Enter) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school_class = world.school_class(world.school(town))
@@ -116,12 +116,12 @@ def test_a_first_name_that_many_children_bear_finds_the_one_who_holds_a_tablet(s
         world.lend(tablet, world.pupil(school_class, Level.CE2, last="ZZYZX", first="Zoé"))
         town_id, tag = town.id, tablet.tag
     assert tag in person(town_id, Role.HELPDESK).client.get("/", params={"q": "zoe"}).text
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(AuditEvent).where(AuditEvent.action == "pupil.search")).all()
 
 
 def test_pages_that_show_nothing_say_why(server: LiveServer, person: Enter) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         town_id = World(work).town().id
     assert "Votre rôle ne voit ni tablettes" in person(town_id, Role.DPO).client.get("/").text
     helpdesk = person(town_id, Role.HELPDESK)

@@ -67,7 +67,7 @@ def test_the_canary_leaves_no_feather(server: LiveServer, capfd: pytest.CaptureF
 
 async def _story(server: LiveServer) -> dict[str, str]:
     """Import, invite, enrol, search, lose, find: what tablets and pushes were told, and what a stranger with the code may fetch."""
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)

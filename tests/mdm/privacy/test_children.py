@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from cartable import audit
 from cartable.audit import AuditEvent
-from cartable.foreign_keys import pointing_at
+from cartable.foreign_keys import list_referencing_columns
 from cartable.ids import new_id
-from cartable.scope import Actor, Grant, Role
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import service as people
 from enrollment.people.models import Guardian, PupilState, RosterImport
@@ -32,7 +32,7 @@ from tests.mdm.privacy.world import SECRET, child, give_back
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
@@ -56,9 +56,10 @@ def test_the_export_is_whole_and_of_nobody_else(one: OneSchool) -> None:
     assert told["losses"][0]["positions"][0]["position"] == '{"latitude": 48.8}'
     assert (told["pupil_rhythm"], told["guardian_rule"][0]["kind"]) == ([{"after_school": "attends"}], "quiet")
     assert {r["kind"] for r in told["readings"]} == {"search", "export"}
-    assert set(told) >= {column.table.name for column in pointing_at(type(pupil))} - {"guardian_link", "pupil_group_member"} | {
-        "groups"
-    }, "every table that points at it"
+    assert set(told) >= {column.table.name for column in list_referencing_columns(type(pupil))} - {
+        "guardian_link",
+        "pupil_group_member",
+    } | {"groups"}, "every table that points at it"
     text = json.dumps(told)
     for other in (
         "home.example",
@@ -104,7 +105,7 @@ def test_the_erasure_leaves_a_number_and_the_audit_sound(one: OneSchool) -> None
     assert one.work.session.get_one(RosterImport, waiting.id).plan is None
     assert one.work.session.scalars(select(Loan.pupil_id)).all() == [pupil.id], "the tablet's history stays"
 
-    assert audit.verify(one.work, one.town.id) is None
+    assert audit.verify_chain(one.work, one.town.id) is None
     assert list(one.work.session.scalars(select(AuditEvent.link).order_by(AuditEvent.id)))[: len(events)] == list(events)
     assert reports.is_genuine(one.work, report)
     assert report.content["removed"]["identities"] == 1
@@ -143,8 +144,8 @@ def test_walls(one: OneSchool) -> None:
     pupil = child(one)
     children.export(one.work, one.admin, pupil.id)
     [report] = one.work.session.scalars(select(PrivacyReport)).all()
-    stranger = Actor(new_id(), "stranger", (Grant(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
-    helpdesk = Actor(new_id(), "helpdesk", (Grant(Role.HELPDESK, one.town.id),))
+    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
     for actor in (stranger, helpdesk):
         with pytest.raises(PupilUnknown):
             children.export(one.work, actor, pupil.id)

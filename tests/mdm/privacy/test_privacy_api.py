@@ -29,7 +29,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def town(server: LiveServer) -> Town:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         return World(work).town()
 
 
@@ -47,7 +47,7 @@ def helpdesk(server: LiveServer, town: Town) -> Iterator[httpx.Client]:
 
 
 def _pupil(server: LiveServer, town: Town, dpo: httpx.Client) -> tuple[str, Tablet]:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         school = world.school(town)
         tablet = world.tablet(town)
@@ -83,7 +83,7 @@ def test_a_request_of_a_family_from_export_to_erasure(
 
 def test_no_erasure_while_the_tablet_is_out(server: LiveServer, town: Town, dpo: httpx.Client) -> None:
     pupil_id, tablet = _pupil(server, town, dpo)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         World(work).lend(work.session.get_one(Tablet, tablet.id), work.session.get_one(Pupil, UUID(pupil_id)))
     refused = dpo.post(f"/privacy/pupils/{pupil_id}/erase", json={"reason": "request"})
     assert (refused.status_code, refused.json()["code"]) == (409, "loan_open")
@@ -117,7 +117,7 @@ def test_the_dictionary_speaks_both_languages(dpo: httpx.Client, helpdesk: httpx
 
 def test_only_who_governs_the_town(server: LiveServer, town: Town, dpo: httpx.Client, helpdesk: httpx.Client) -> None:
     pupil_id, _ = _pupil(server, town, dpo)
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         other = World(work).town("Autre-Ville")
     place = {"town_id": str(town.id)}
     with contextlib.closing(server.client(other.id, Role.TOWN_ADMIN, "stranger")) as stranger:

@@ -14,7 +14,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, RosterImport, StaffMember
 from enrollment.tablets.models import Loan
@@ -32,7 +32,7 @@ from tests.mdm.privacy.world import child, give_back
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
@@ -146,16 +146,16 @@ def test_plans_of_imports(one: OneSchool) -> None:
 
 def test_the_audit_forgets_what_was_said_and_still_proves_that_nothing_was_taken_away(one: OneSchool) -> None:
     for number in range(3):
-        audit.record(one.work, one.admin, "class.read", "school_class", number, town_id=one.town.id)
-        audit.record(one.work, one.admin, "tablet.erase", "tablet", number, town_id=one.town.id, ticket="T-1")
+        audit.record_event(one.work, one.admin, "class.read", "school_class", number, town_id=one.town.id)
+        audit.record_event(one.work, one.admin, "tablet.erase", "tablet", number, town_id=one.town.id, ticket="T-1")
     one.work.now += timedelta(days=366)
     assert due(one)["audit"] == (3, 0)
     assert run(one)["audit"]["removed"] == 3
-    assert {event.action for event in audit.read(one.work, one.town.id)} == {"tablet.erase", "privacy.retention"}
+    assert {event.action for event in audit.list_events(one.work, one.town.id)} == {"tablet.erase", "privacy.retention"}
     first = one.work.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).first()
     assert first is not None
     assert (first.action, first.actor_name, first.actor_id, first.subject_id) == (audit.PURGED, "", None, "")
-    assert audit.verify(one.work, one.town.id) is None
+    assert audit.verify_chain(one.work, one.town.id) is None
 
     second = one.work.session.scalars(
         select(AuditEvent).where(AuditEvent.action == "tablet.erase").order_by(AuditEvent.id)
@@ -164,21 +164,21 @@ def test_the_audit_forgets_what_was_said_and_still_proves_that_nothing_was_taken
     kept = (second.action, second.details)
     second.action, second.details = audit.PURGED, {"proof": first.details["proof"]}
     one.work.session.flush()
-    assert audit.verify(one.work, one.town.id) == second.id, "nobody makes an event look purged"
+    assert audit.verify_chain(one.work, one.town.id) == second.id, "nobody makes an event look purged"
     second.action, second.details = kept
     one.work.session.flush()
-    assert audit.verify(one.work, one.town.id) is None
+    assert audit.verify_chain(one.work, one.town.id) is None
     one.work.session.delete(first)
     one.work.session.flush()
-    assert audit.verify(one.work, one.town.id) == second.id, "a purged event that is taken away is missed"
+    assert audit.verify_chain(one.work, one.town.id) == second.id, "a purged event that is taken away is missed"
 
 
 def test_security_acts_are_kept_for_three_years(one: OneSchool) -> None:
-    audit.record(one.work, one.admin, "tablet.erase", "tablet", 1, town_id=one.town.id)
+    audit.record_event(one.work, one.admin, "tablet.erase", "tablet", 1, town_id=one.town.id)
     one.work.now += timedelta(days=1096)
     assert run(one)["security_audit"]["removed"] == 1
     with pytest.raises(ValueError, match="nobody does this"):
-        audit.record(one.work, one.admin, audit.PURGED, "x", 1, town_id=one.town.id)
+        audit.record_event(one.work, one.admin, audit.PURGED, "x", 1, town_id=one.town.id)
 
 
 def test_readings_orders_and_old_reports(one: OneSchool) -> None:
@@ -249,33 +249,33 @@ def test_one_town_is_purged_without_the_other(one: OneSchool) -> None:
         with pytest.raises(Forbidden):
             act(one.work, neighbour.admin, one.town.id)
         with pytest.raises(Forbidden):
-            act(one.work, Actor(new_id(), "help", (Grant(Role.HELPDESK, one.town.id),)), one.town.id)
+            act(one.work, Actor(new_id(), "help", (RoleAssignment(Role.HELPDESK, one.town.id),)), one.town.id)
 
 
 def test_the_job_takes_one_place_at_a_time_each_once_a_day(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         towns = {OneSchool(work).town.id, OneSchool(work).town.id}
-        audit.record(work, SYSTEM, "account.sign_in", "account", 1, town_id=None)
+        audit.record_event(work, SYSTEM, "account.sign_in", "account", 1, town_id=None)
     seen = []
     for _ in range(4):
         clock.advance(timedelta(minutes=10))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             report = retention.run_next(work)
             seen.append(report.town_id if report else "nothing due")
     assert set(seen[:3]) == {None, *towns}
     assert seen[3] == "nothing due"
     clock.advance(timedelta(hours=21))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         again = retention.run_next(work)
         assert again is not None
         assert again.town_id == seen[0], "who waited longest"
     clock.advance(timedelta(days=366))
     for _ in range(3):
         clock.advance(timedelta(minutes=10))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             retention.run_next(work)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(AuditEvent.id).where(AuditEvent.action == "account.sign_in")) is None
-        assert audit.verify(work, None) is None
+        assert audit.verify_chain(work, None) is None
         kinds = set(work.session.scalars(select(PrivacyReport.kind)))
         assert kinds == {ReportKind.RETENTION}

@@ -29,7 +29,7 @@ from tests.support.world import World
 
 @pytest.fixture
 def one(runtime: Runtime) -> Iterator[OneSchool]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         yield OneSchool(work)
 
 
@@ -126,7 +126,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 
 def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         school = world.school(town)

@@ -36,7 +36,7 @@ def _topic() -> str:
 
 def test_request_vendor_signature_and_import(runtime: Runtime) -> None:
     topic = _topic()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         csr_pem = create_csr(work, SYSTEM, "dsi@ville.example")
         csr = x509.load_pem_x509_csr(csr_pem)
         vendor_pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -50,7 +50,7 @@ def test_request_vendor_signature_and_import(runtime: Runtime) -> None:
 
 def test_another_topic_is_refused_unless_forced(runtime: Runtime) -> None:
     """Failure table: a push certificate of another topic makes the whole fleet deaf."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         first, second = _topic(), _topic()
         import_certificate(work, SYSTEM, _certificate(KEY.public_key(), first, work.now), pem)
@@ -62,7 +62,7 @@ def test_another_topic_is_refused_unless_forced(runtime: Runtime) -> None:
 
 
 def test_expired_foreign_and_keyless_certificates_are_refused(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         for certificate, key in (
             (_certificate(KEY.public_key(), _topic(), work.now, days=-1), pem),
@@ -75,10 +75,10 @@ def test_expired_foreign_and_keyless_certificates_are_refused(runtime: Runtime) 
 
 
 def test_expiry_is_warned_of_60_30_14_and_7_days_ahead(runtime: Runtime, clock: ManualClock) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         import_certificate(work, SYSTEM, _certificate(KEY.public_key(), _topic(), work.now, days=70), pem)
     for days, warning in ((0, None), (15, 60), (30, 30), (15, 14), (5, 7)):
         clock.advance(timedelta(days=days, minutes=1))
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             assert certificate_health(work).warning == warning

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Work
+from cartable.unit_of_work import UnitOfWork
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import PushTarget
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
@@ -35,7 +35,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveS
         yield running
 
 
-def _aimed(work: Work, count: int) -> list[int]:
+def _aimed(work: UnitOfWork, count: int) -> list[int]:
     ids = []
     for row in enrol(work, count):
         ChannelRepository(work.session).aim_push(
@@ -50,12 +50,12 @@ def _token(enrollment_id: int) -> str:
 
 
 def _waiting(server: LiveServer) -> int:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         return work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.PUSH).count()
 
 
 def test_many_commands_are_one_push_with_magic_and_topic(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
         queue.enqueue(work, SYSTEM, SecurityInfo(), [one])
         queue.enqueue(work, SYSTEM, ProfileList(), [one])
@@ -68,12 +68,12 @@ def test_many_commands_are_one_push_with_magic_and_topic(server: LiveServer) -> 
 
 
 def test_a_second_push_within_seconds_waits_and_is_not_lost(server: LiveServer, clock: ManualClock) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     push_due(server.runtime)
-    with server.runtime.work() as work:
-        work.later(Topic.PUSH, one)
+    with server.runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, one)
     push_due(server.runtime)
     assert len(server.hub.received) == 1
     clock.advance(timedelta(seconds=4))
@@ -95,22 +95,22 @@ def test_a_second_push_within_seconds_waits_and_is_not_lost(server: LiveServer, 
     ],
 )
 def test_each_reason_of_apns(server: LiveServer, status: int, reason: str, dead: bool, kept: bool) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         one, other = _aimed(work, 2)
-        work.later(Topic.PUSH, one, other)
+        work.enqueue_job(Topic.PUSH, one, other)
     server.hub.scripted[_token(one)] = [(status, reason, {})]
     push_due(server.runtime)
     assert [push.token for push in server.hub.received] == [_token(other)], "the others are not touched"
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         target = work.session.get_one(PushTarget, one)
         assert (target.invalid_since is not None) is dead
     assert _waiting(server) == int(kept)
 
 
 def test_a_token_that_apns_calls_dead_before_it_was_given_is_tried_again(server: LiveServer, clock: ManualClock) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     stamp = int((clock.now() - timedelta(hours=1)).timestamp() * 1000)
     server.hub.scripted[_token(one)] = [(410, "Unregistered", {"timestamp": stamp})]
     push_due(server.runtime)
@@ -120,9 +120,9 @@ def test_a_token_that_apns_calls_dead_before_it_was_given_is_tried_again(server:
 
 
 def test_retry_after_is_obeyed(server: LiveServer, clock: ManualClock) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     server.hub.scripted[_token(one)] = [(429, "TooManyRequests", {"retry-after": 120})]
     push_due(server.runtime)
     clock.advance(timedelta(seconds=100))
@@ -133,18 +133,18 @@ def test_retry_after_is_obeyed(server: LiveServer, clock: ManualClock) -> None:
 
 
 def test_a_dead_token_lives_again_with_the_next_token_update(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     server.hub.scripted[_token(one)] = [(410, "Unregistered", {})]
     push_due(server.runtime)
-    with server.runtime.work() as work:
-        work.later(Topic.PUSH, one)
+    with server.runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.PUSH, one)
     push_due(server.runtime)
     assert server.hub.received == []
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         ChannelRepository(work.session).aim_push(one, b"n" * 32, "new", active_topic(work), work.now)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     push_due(server.runtime)
     assert [push.magic for push in server.hub.received] == ["new"]
 
@@ -152,9 +152,9 @@ def test_a_dead_token_lives_again_with_the_next_token_update(server: LiveServer)
 def test_a_mode_change_for_everybody_is_paced(server: LiveServer) -> None:
     """Failure table: no thundering herd at 08:20, and no change lost."""
     server.runtime.settings = server.runtime.settings.model_copy(update={"push_per_second": 40})
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         ids = _aimed(work, 40)
-        work.later(Topic.PUSH, *ids)
+        work.enqueue_job(Topic.PUSH, *ids)
     started = time.monotonic()
     assert push_due(server.runtime) == 40
     assert time.monotonic() - started >= 0.9
@@ -162,9 +162,9 @@ def test_a_mode_change_for_everybody_is_paced(server: LiveServer) -> None:
 
 
 def test_an_unreachable_apns_loses_nothing(server: LiveServer) -> None:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         [one] = _aimed(work, 1)
-        work.later(Topic.PUSH, one)
+        work.enqueue_job(Topic.PUSH, one)
     reachable = server.runtime.settings
     server.runtime.settings = reachable.model_copy(update={"apns_url": "https://localhost:1"})
     push_due(server.runtime)

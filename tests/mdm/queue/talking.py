@@ -6,7 +6,7 @@ import plistlib
 from collections.abc import Sequence
 from typing import Any
 
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.channel.bodies import RenderedBodies
 from mdm.channel.connect_batch import Conversation
 from mdm.channel.messages import ChannelRequest, Reply
@@ -15,7 +15,7 @@ from mdm.protocol.connect import parse_connect
 from tests.support.world import World
 
 
-def enrol(work: Work, count: int = 1, *, os: str = "26.1") -> list[DeviceEnrollment]:
+def enrol(work: UnitOfWork, count: int = 1, *, os: str = "26.1") -> list[DeviceEnrollment]:
     """Tablets of one new town, enrolled."""
     world = World(work)
     town = world.town()
@@ -43,7 +43,7 @@ def request(row: DeviceEnrollment, status: str = "Idle", uuid: str | None = None
 
 def batch(runtime: Runtime, requests: Sequence[ChannelRequest]) -> list[Reply]:
     """One batch in one transaction."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return Conversation(work, RenderedBodies()).answer(requests)
 
 

@@ -23,19 +23,19 @@ INFO = DeviceInformation(queries=("OSVersion",))
 
 
 def _enqueue(runtime: Runtime, ids: list[int], *orders: Order) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         for order in orders:
             queue.enqueue(work, SYSTEM, order, ids)
 
 
 def _states(runtime: Runtime) -> list[CommandState]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return [row.state for row in work.session.query(Command).order_by(Command.id)]
 
 
 def test_inventory_polls_never_drown_a_lock_order(runtime: Runtime) -> None:
     """Failure table: the urgent lane is first, and equal refreshes wait once."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], *[INFO, ProfileList(), SecurityInfo()] * 5)
     _enqueue(runtime, [row.id], EnableLostMode(message="Rendez-moi"))
@@ -47,7 +47,7 @@ def test_inventory_polls_never_drown_a_lock_order(runtime: Runtime) -> None:
 
 def test_not_now_is_skipped_in_this_conversation_and_offered_in_the_next(runtime: Runtime) -> None:
     """Failure table: NotNow dropped, or served in a loop."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO, SecurityInfo())
     first = say(runtime, row)
@@ -62,14 +62,14 @@ def test_not_now_is_skipped_in_this_conversation_and_offered_in_the_next(runtime
 
 
 def test_what_is_put_off_gives_way_to_an_equal_one_and_is_over(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO)
     first = say(runtime, row)
     assert first is not None
     _enqueue(runtime, [row.id], INFO)
     assert say(runtime, row, "NotNow", first[1]) is not None
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         old, new = work.session.query(Command).order_by(Command.id)
         assert (old.state, new.state) == (CommandState.SUPERSEDED, CommandState.SENT)
         assert old.finished_at is not None
@@ -77,14 +77,14 @@ def test_what_is_put_off_gives_way_to_an_equal_one_and_is_over(runtime: Runtime)
 
 def test_an_unreadable_answer_advances_the_queue(runtime: Runtime) -> None:
     """Failure table: the head of the queue is blocked by an answer that nobody can read."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO, SecurityInfo())
     first = say(runtime, row)
     assert first is not None
     second = say(runtime, row, "Acknowledged", first[1], QueryResponses="not a dictionary")
     assert second is not None
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         found = queue.load_answer(work, work.session.query(CommandAnswer).one().command_id)
         assert found is not None
         assert found.error is not None
@@ -92,16 +92,16 @@ def test_an_unreadable_answer_advances_the_queue(runtime: Runtime) -> None:
 
 
 def test_what_was_sent_and_never_answered_is_sent_again(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO)
     assert say(runtime, row) == say(runtime, row)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert work.session.query(Command).one().deliveries == 2
 
 
 def test_duplicate_answers_count_once_and_strange_ones_change_nothing(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         one, other = enrol(work, 2)
     _enqueue(runtime, [one.id, other.id], INFO)
     mine, theirs = say(runtime, one), say(runtime, other)
@@ -116,24 +116,24 @@ def test_duplicate_answers_count_once_and_strange_ones_change_nothing(runtime: R
 
 def test_a_deadline_ends_what_never_came(runtime: Runtime, clock: ManualClock) -> None:
     """Failure table: a reaper ends what passed its deadline."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO)
     clock.advance(timedelta(days=31))
     assert say(runtime, row) is None
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert queue.reap(work) == 1
     assert _states(runtime) == [CommandState.EXPIRED]
 
 
 def test_a_new_enrolment_ends_the_commands_of_the_former_life(runtime: Runtime) -> None:
     """Failure table: generations."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO, SecurityInfo())
     sent = say(runtime, row)
     assert sent is not None
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         again = work.session.merge(row)
         again.generation = 2
         QueueRepository(work.session).supersede_life(row.id, 2, work.now)
@@ -145,7 +145,7 @@ def test_a_new_enrolment_ends_the_commands_of_the_former_life(runtime: Runtime) 
 
 def test_a_database_of_yesterday_does_not_send_yesterdays_wipe_again(runtime: Runtime) -> None:
     """Failure table: an erase that was sent waits for its own end and is never delivered twice."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], EraseDevice())
     assert say(runtime, row) is not None
@@ -154,7 +154,7 @@ def test_a_database_of_yesterday_does_not_send_yesterdays_wipe_again(runtime: Ru
 
 
 def test_an_order_of_unknown_outcome_that_must_not_repeat_is_not_repeated(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], DeviceLock(message="Bonjour"))
     sent = say(runtime, row)
@@ -164,7 +164,7 @@ def test_an_order_of_unknown_outcome_that_must_not_repeat_is_not_repeated(runtim
 
 
 def test_what_is_no_longer_allowed_is_ended_at_delivery(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         held, stopped, old = (enrol(work)[0] for _ in range(3))
         work.session.get_one(Tablet, held.tablet_id).evidence_hold = True
         work.session.add(SafetySwitch(town_id=stopped.town_id, stopped_at=work.now, reason="test"))
@@ -177,7 +177,7 @@ def test_what_is_no_longer_allowed_is_ended_at_delivery(runtime: Runtime) -> Non
 
 
 def test_statements_do_not_grow_with_the_batch(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         rows = enrol(work, 40)
     counts: list[int] = []
     for size in (2, 40):
@@ -204,7 +204,7 @@ def test_statements_do_not_grow_with_the_batch(runtime: Runtime) -> None:
 
 
 def test_the_same_tablet_twice_in_one_batch_is_answered_twice(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO)
     one, other = batch(runtime, [request(row), request(row)])
@@ -212,14 +212,14 @@ def test_the_same_tablet_twice_in_one_batch_is_answered_twice(runtime: Runtime) 
 
 
 def test_enqueueing_tells_how_many_wait_and_counts_equal_ones_once(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         ids = [row.id for row in enrol(work, 3)]
         assert queue.enqueue(work, SYSTEM, INFO, ids[:2]).count == 2
         assert queue.enqueue(work, SYSTEM, INFO, ids).count == 1
 
 
 def test_one_order_to_a_whole_town_is_a_constant_number_of_statements(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         rows = enrol(work, 60)
     counts = []
     for ids in ([rows[0].id], [row.id for row in rows]):
@@ -238,13 +238,13 @@ def test_one_order_to_a_whole_town_is_a_constant_number_of_statements(runtime: R
 
 @pytest.mark.parametrize("status", ["Error", "CommandFormatError"])
 def test_a_refused_command_is_over_and_the_next_follows(runtime: Runtime, status: str) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [row] = enrol(work)
     _enqueue(runtime, [row.id], INFO, SecurityInfo())
     first = say(runtime, row)
     assert first is not None
     chain = [{"ErrorCode": 12, "ErrorDomain": "MCMDMErrorDomain", "USEnglishDescription": "No."}]
     assert say(runtime, row, status, first[1], ErrorChain=chain) is not None
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         ended = work.session.query(Command).filter(Command.finished_at.is_not(None)).one()
         assert ended.why == "MCMDMErrorDomain 12 No."

@@ -38,14 +38,14 @@ class QueueLife(RuleBasedStateMachine):
         engine = databases.fresh_sqlite(Path(self.folder.name))
         given = Settings(_env_file=None, data_dir=Path(self.folder.name), public_url="https://mdm.test")
         self.runtime = Runtime(settings=given, engine=engine, clock=self.clock, keyring=KEYRING)
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             self.rows = enrol(work, 2)
         self.held: dict[int, tuple[str, str]] = {}
         self.over: dict[int, CommandState] = {}
 
     @rule(who=st.integers(0, 1), order=st.sampled_from(ORDERS))
     def ask(self, who: int, order: Order) -> None:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             queue.enqueue(work, SYSTEM, order, [self.rows[who].id])
 
     @rule(who=st.integers(0, 1))
@@ -62,12 +62,12 @@ class QueueLife(RuleBasedStateMachine):
     @rule(hours=st.integers(1, 24 * 20))
     def wait(self, hours: int) -> None:
         self.clock.advance(timedelta(hours=hours))
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             queue.reap(work)
 
     @rule(who=st.integers(0, 1))
     def enrol_again(self, who: int) -> None:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             row = work.session.merge(self.rows[who])
             row.generation += 1
             QueueRepository(work.session).supersede_life(row.id, row.generation, work.now)
@@ -82,7 +82,7 @@ class QueueLife(RuleBasedStateMachine):
     def hold(self) -> None:
         if not hasattr(self, "runtime"):
             return
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             rows = work.session.query(Command).all()
             for row in rows:
                 assert (row.finished_at is not None) == (row.state in FINAL)

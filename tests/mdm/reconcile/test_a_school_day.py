@@ -59,7 +59,7 @@ class Day:
 
     def __init__(self, server: LiveServer, clock: ManualClock) -> None:
         self.server, self.clock, self.monday = server, clock, _next_monday()
-        with server.runtime.work() as work:
+        with server.runtime.open_unit_of_work() as work:
             world = World(work)
             self.town = world.town()
             self.school = world.school(self.town)
@@ -79,7 +79,7 @@ class Day:
         wanted = (self.monday + timedelta(days=days)).replace(hour=hour, minute=minute).astimezone(UTC)
         assert wanted >= self.clock.now()
         self.clock.advance(wanted - self.clock.now())
-        with self.server.runtime.work() as work:
+        with self.server.runtime.open_unit_of_work() as work:
             HOUSEKEEPING["modes"](work)
 
     def author(self) -> None:
@@ -131,7 +131,7 @@ class Day:
 
     def wanted(self, serial: str) -> tuple[Mode, dict[str, Any]]:
         """What the engine wants of a tablet now: restrictions by key, every other payload by its type."""
-        with self.server.runtime.work() as work:
+        with self.server.runtime.open_unit_of_work() as work:
             row = TabletRepository(work.session).by_serial(serial)
             assert row is not None
             facts = facts_for(work, [row.id])

@@ -24,7 +24,7 @@ from tests.support.server import free_port
 
 
 def _waiting(runtime: Runtime) -> int:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return work.session.query(OutboxRow).count()
 
 
@@ -47,12 +47,12 @@ def test_the_embedded_worker_hears_its_bell_and_its_sweep(live: Runtime) -> None
     worker = EmbeddedWorker(live)
     worker.start()
     try:
-        with live.work() as work:
-            work.later(Topic.DECIDE, uuid4())
+        with live.open_unit_of_work() as work:
+            work.enqueue_job(Topic.DECIDE, uuid4())
         assert _until(lambda: _waiting(live) == 0)
-        live.bell = lambda _topic: None  # the bell is lost
-        with live.work() as work:
-            work.later(Topic.DECIDE, uuid4())
+        live.notify_worker = lambda _topic: None  # the bell is lost
+        with live.open_unit_of_work() as work:
+            work.enqueue_job(Topic.DECIDE, uuid4())
         assert _until(lambda: _waiting(live) == 0), "the sweep picks up what a lost bell missed"
     finally:
         worker.stop()
@@ -76,9 +76,9 @@ def test_a_worker_on_a_real_broker_does_what_the_bell_says(live: Runtime, broker
     thread = threading.Thread(target=controller.start, daemon=True)
     thread.start()
     try:
-        live.bell = bell(app)
-        with live.work() as work:
-            work.later(Topic.DECIDE, uuid4())
+        live.notify_worker = bell(app)
+        with live.open_unit_of_work() as work:
+            work.enqueue_job(Topic.DECIDE, uuid4())
         assert _until(lambda: _waiting(live) == 0)
     finally:
         controller.stop()
@@ -89,9 +89,9 @@ def test_a_worker_on_a_real_broker_does_what_the_bell_says(live: Runtime, broker
 def test_a_broker_that_is_down_fails_no_request(live: Runtime) -> None:
     live.settings = live.settings.model_copy(update={"broker_url": "redis://127.0.0.1:1"})
     app = make_app(live)
-    live.bell = bell(app)
-    with live.work() as work:
-        work.later(Topic.DECIDE, uuid4())
+    live.notify_worker = bell(app)
+    with live.open_unit_of_work() as work:
+        work.enqueue_job(Topic.DECIDE, uuid4())
     assert _waiting(live) == 1
     drain(live, Topic.DECIDE)
     assert _waiting(live) == 0
@@ -101,10 +101,10 @@ def test_a_broker_that_is_down_fails_no_request(live: Runtime) -> None:
 def test_a_crashed_workers_lease_runs_out_and_another_takes_over(runtime: Runtime) -> None:
     from cartable import outbox
 
-    with runtime.work() as work:
-        work.later(Topic.DECIDE, uuid4())
-    with runtime.work() as work:
-        assert len(outbox.claim(work.session, work.now, Topic.DECIDE, 10, LEASE)) == 1  # and then it dies
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.DECIDE, uuid4())
+    with runtime.open_unit_of_work() as work:
+        assert len(outbox.claim_jobs(work.session, work.now, Topic.DECIDE, 10, LEASE)) == 1  # and then it dies
     assert drain(runtime, Topic.DECIDE) == 0
     runtime.clock.advance(LEASE + timedelta(seconds=1))  # type: ignore[attr-defined]
     assert drain(runtime, Topic.DECIDE) == 1
@@ -112,10 +112,10 @@ def test_a_crashed_workers_lease_runs_out_and_another_takes_over(runtime: Runtim
 
 
 def test_one_bad_job_does_not_hold_up_the_others(runtime: Runtime) -> None:
-    with runtime.work() as work:
-        work.later(Topic.DECIDE, "not a uuid", uuid4(), uuid4())
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.DECIDE, "not a uuid", uuid4(), uuid4())
     drain(runtime, Topic.DECIDE)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         [left] = work.session.query(OutboxRow).all()
         assert left.key == "not a uuid"
         assert "ValueError" in (left.last_error or "")

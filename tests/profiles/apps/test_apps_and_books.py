@@ -12,7 +12,7 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.service import decide
 from mdm.worker.handlers import drain
@@ -99,7 +99,7 @@ def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) ->
     from enrollment.identity import tls
 
     runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
         made = Place(work)
@@ -108,7 +108,7 @@ def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) ->
 
 
 def _reasons(runtime: Runtime) -> list[str]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return sorted(row.reason for row in work.session.query(TabletApp))
 
 
@@ -116,7 +116,7 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
     runtime: Runtime, place: Place, location: Location
 ) -> None:
     drain_licences(runtime, place)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert work.session.get_one(LicencePool, place.app.id).total == 2, "the service says how many the town owns"
         policy.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
         decide(work, place.ids)
@@ -128,22 +128,22 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
 
 
 def drain_licences(runtime: Runtime, place: Place) -> None:
-    with runtime.work() as work:
-        work.later(Topic.LICENCES, place.town.id)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.LICENCES, place.town.id)
     drain(runtime, Topic.LICENCES)
 
 
 def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Place, location: Location) -> None:
     drain_licences(runtime, place)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
     drain(runtime, Topic.LICENCES)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         licences.release(work, place.app.id, place.ids[0])
     drain(runtime, Topic.LICENCES)
     assert location.held[str(ADAM)] == set()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         row = work.session.query(Licence).one()
         assert (row.state, row.returned) == (LicenceState.IN_GRACE, True)
 
@@ -153,31 +153,31 @@ def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
 ) -> None:
     location.script = [(503, {"errorNumber": 9729, "errorMessage": "Away"}, {})]
     drain_licences(runtime, place)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert "9729" in (work.session.query(LicenceToken).one().problem or "")
         assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).count() == 1
     clock.advance(timedelta(minutes=10))
     drain(runtime, Topic.LICENCES)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert work.session.query(LicenceToken).one().problem is None
 
 
 def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, place: Place, location: Location) -> None:
     location.claimed_by = "somebody else"
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         work.session.add(LicencePool(app_id=place.app.id, town_id=place.town.id, total=2, updated_at=work.now))
         licences.reserve(work, place.town.id, place.app.id, place.ids)
     drain(runtime, Topic.LICENCES)
     assert not any("associate" in each for each in location.requests)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert "another MDM server" in (work.session.query(LicenceToken).one().problem or "")
 
 
 def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Place, clock: ManualClock) -> None:
-    def refused(work: Work, content: str) -> None:
+    def refused(work: UnitOfWork, content: str) -> None:
         with pytest.raises(BadSetting):
             vpp.install_token(work, SYSTEM, place.town.id, content)
 
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         for content in ("garbage", base64.b64encode(b"{}").decode(), token(clock, -1)):
             refused(work, content)

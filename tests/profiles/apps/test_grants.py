@@ -10,7 +10,7 @@ import pytest
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.places.models import Level
 from enrollment.tablets.models import Tablet
@@ -32,7 +32,7 @@ from tests.support.world import World
 class Place:
     """A class of two grades: two CE1, three CE2; a store app and its bundle."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         world = World(work)
         self.town = world.town()
         self.school = world.school(self.town)
@@ -52,7 +52,7 @@ class Place:
         self.app = self.new_app(work, "ScratchJr", 895485086)
         self.bundle = service.create_bundle(work, SYSTEM, self.town.id, "Code", [self.app.id])
 
-    def new_app(self, work: Work, name: str, number: int) -> App:
+    def new_app(self, work: UnitOfWork, name: str, number: int) -> App:
         identifier = f"fr.test.{name.lower()}"
         return service.create_app(
             work, SYSTEM, self.town.id, name=name, bundle_identifier=identifier, app_store_id=number, manifest_url=None
@@ -64,39 +64,39 @@ class Place:
 
 
 @pytest.fixture
-def work(runtime: Runtime) -> Iterator[Work]:
+def work(runtime: Runtime) -> Iterator[UnitOfWork]:
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
-    with runtime.work() as opened:
+    with runtime.open_unit_of_work() as opened:
         identity.ensure_authority(opened)
         tls.ensure_server_certificate(opened, ["localhost"])
         yield opened
 
 
 @pytest.fixture
-def place(work: Work) -> Place:
+def place(work: UnitOfWork) -> Place:
     return Place(work)
 
 
-def wanted(work: Work, place: Place) -> list[int]:
+def wanted(work: UnitOfWork, place: Place) -> list[int]:
     """How many apps each tablet should have."""
     found = desired_for(work, facts_for(work, place.ids).values())
     return [len(found[tablet_id].apps) for tablet_id in place.ids]
 
 
-def allowed(work: Work, tablet_id: UUID) -> list[str]:
+def allowed(work: UnitOfWork, tablet_id: UUID) -> list[str]:
     value = why(work, facts_for(work, [tablet_id])[tablet_id]).settings["allowListedAppBundleIDs"].value
     return list(value)
 
 
-def test_in_a_class_of_two_grades_the_pupils_level_decides(work: Work, place: Place) -> None:
+def test_in_a_class_of_two_grades_the_pupils_level_decides(work: UnitOfWork, place: Place) -> None:
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2")
     assert wanted(work, place) == [0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", [LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.CLASS])
-def test_a_bundle_goes_to_a_town_a_school_or_a_class(work: Work, place: Place, kind: LayerKind) -> None:
+def test_a_bundle_goes_to_a_town_a_school_or_a_class(work: UnitOfWork, place: Place, kind: LayerKind) -> None:
     target = {LayerKind.TOWN: "", LayerKind.SCHOOL: str(place.school.id), LayerKind.CLASS: str(place.school_class.id)}[kind]
     service.assign(work, SYSTEM, place.bundle.id, kind, target)
     assert wanted(work, place) == [1] * 5
@@ -104,7 +104,7 @@ def test_a_bundle_goes_to_a_town_a_school_or_a_class(work: Work, place: Place, k
     assert wanted(work, place) == [0] * 5
 
 
-def test_available_is_allowed_and_not_installed_and_banned_goes_before_all(work: Work, place: Place) -> None:
+def test_available_is_allowed_and_not_installed_and_banned_goes_before_all(work: UnitOfWork, place: Place) -> None:
     identifier = place.app.bundle_identifier
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.TOWN, "", GrantStanding.AVAILABLE)
     assert wanted(work, place) == [0] * 5
@@ -116,14 +116,14 @@ def test_available_is_allowed_and_not_installed_and_banned_goes_before_all(work:
     assert found["blockedAppBundleIDs"].value == [identifier]
 
 
-def test_targets_must_exist_and_fit(work: Work, place: Place) -> None:
+def test_targets_must_exist_and_fit(work: UnitOfWork, place: Place) -> None:
     elsewhere = World(work).school(World(work).town())
     for kind, target in ((LayerKind.SCHOOL, str(elsewhere.id)), (LayerKind.GRADE, "6e"), (LayerKind.TABLET, str(place.ids[0]))):
         with pytest.raises(BadTarget):
             service.assign(work, SYSTEM, place.bundle.id, kind, target)
 
 
-def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: Work, place: Place) -> None:
+def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: UnitOfWork, place: Place) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 2)
     [need] = licences.needs(work, place.bundle, LayerKind.GRADE, "CE2")
     assert (need.needed, need.owned, need.free, need.missing) == (3, 2, 2, 1)
@@ -140,7 +140,7 @@ def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: Work, place:
     assert ReconcileRepository(work.session).waiting_for_licences(SYSTEM, place.town.id) == {(place.app.id, Level.CE2): 1}
 
 
-def test_bought_licences_reach_who_waited(work: Work, place: Place) -> None:
+def test_bought_licences_reach_who_waited(work: UnitOfWork, place: Place) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 2)
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
     decide(work, place.ids)
@@ -150,7 +150,7 @@ def test_bought_licences_reach_who_waited(work: Work, place: Place) -> None:
 
 
 def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
-    work: Work, place: Place, clock: ManualClock, runtime: Runtime
+    work: UnitOfWork, place: Place, clock: ManualClock, runtime: Runtime
 ) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 1)
     first, second = place.ids[2], place.ids[3]
@@ -166,6 +166,6 @@ def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
     assert pool.in_grace == 0
 
 
-def test_an_app_without_a_pool_is_not_counted(work: Work, place: Place) -> None:
+def test_an_app_without_a_pool_is_not_counted(work: UnitOfWork, place: Place) -> None:
     assert licences.needs(work, place.bundle, LayerKind.TOWN, "") == []
     assert licences.reserve(work, place.town.id, place.app.id, place.ids) == set(place.ids)

@@ -11,7 +11,7 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
@@ -45,7 +45,7 @@ def place(runtime: Runtime, location: Location) -> Iterator[Place]:
 
     with serve(location) as url:
         runtime.settings = runtime.settings.model_copy(update={"apps_and_books_url": url})
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             tls.ensure_server_certificate(work, ["localhost"])
             made = Place(work)
@@ -55,23 +55,23 @@ def place(runtime: Runtime, location: Location) -> Iterator[Place]:
 
 
 def compare(runtime: Runtime, place: Place) -> None:
-    with runtime.work() as work:
-        work.later(Topic.LICENCES, place.town.id)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.LICENCES, place.town.id)
     drain(runtime, Topic.LICENCES)
 
 
 def reserve(runtime: Runtime, place: Place) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
 
 
 def release(runtime: Runtime, place: Place) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         licences.release(work, place.app.id, place.ids[0])
 
 
 def state(runtime: Runtime) -> LicenceState:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         return work.session.query(Licence).one().state
 
 
@@ -143,7 +143,7 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
 def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: Place, location: Location) -> None:
     reserve(runtime, place)
     drain(runtime, Topic.LICENCES)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         tablets.change_state(work, SYSTEM, tablets.get(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
     drain(runtime, Topic.DECIDE)
     drain(runtime, Topic.LICENCES)
@@ -154,7 +154,7 @@ def test_an_app_that_is_there_already_still_needs_the_services_licence(
     runtime: Runtime, place: Place, location: Location
 ) -> None:
     reserve(runtime, place)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         licences.installed(work, place.app.id, place.ids[0])
     assert state(runtime) is LicenceState.RESERVED
     drain(runtime, Topic.LICENCES)
@@ -167,12 +167,12 @@ def test_the_pause_that_the_service_asks_for_is_kept(
 ) -> None:
     location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
     compare(runtime, place)
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).one()
         assert row.not_before == clock.now() + waits
 
 
-def declared(work: Work, place: Place, status: str, *, wanted: bool = True) -> None:
+def declared(work: UnitOfWork, place: Place, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
     desired = desired_for(work, facts_for(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
@@ -185,7 +185,7 @@ def test_a_declared_app_assigns_its_licence_and_gives_it_back(runtime: Runtime) 
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
         place = Place(work)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cartable.scope import SYSTEM
-from cartable.unit_of_work import Runtime, Work
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.places.models import Level
 from profiles.effective.compile import content_in
@@ -41,12 +41,12 @@ def archive(files: dict[str, bytes], links: dict[str, str] | None = None) -> io.
 
 
 @pytest.fixture
-def work(runtime: Runtime) -> Iterator[Work]:
-    with runtime.work() as opened:
+def work(runtime: Runtime) -> Iterator[UnitOfWork]:
+    with runtime.open_unit_of_work() as opened:
         yield opened
 
 
-def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Work) -> None:
+def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: UnitOfWork) -> None:
     town = World(work).town()
     many = "\n".join(f"site{number:06d}.example" for number in range(20_000)).encode()
     file = archive(
@@ -77,18 +77,18 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Wor
     ("files", "why"),
     [({}, "no_lists"), ({"../../etc/passwd": b"root"}, "no_lists"), ({"a/domains": b"x" * 5000}, "too_large")],
 )
-def test_hostile_archives_are_refused(work: Work, files: dict[str, bytes], why: str) -> None:
+def test_hostile_archives_are_refused(work: UnitOfWork, files: dict[str, bytes], why: str) -> None:
     with pytest.raises(BadList) as refusal:
         service.import_lists(work, SYSTEM, World(work).town().id, archive(files))
     assert refusal.value.details["why"] == why
 
 
-def test_garbage_is_no_archive(work: Work) -> None:
+def test_garbage_is_no_archive(work: UnitOfWork) -> None:
     with pytest.raises(BadList):
         service.import_lists(work, SYSTEM, World(work).town().id, io.BytesIO(b"garbage" * 100))
 
 
-def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: Work) -> None:
+def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: UnitOfWork) -> None:
     world = World(work)
     town = world.town()
     tablets = []
@@ -115,7 +115,7 @@ def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: Work) -> None
     assert "AllowListBookmarks" not in home
 
 
-def test_what_cannot_be_is_refused_with_the_field_named(work: Work) -> None:
+def test_what_cannot_be_is_refused_with_the_field_named(work: UnitOfWork) -> None:
     town = World(work).town()
     nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
     for said, field in (

@@ -10,8 +10,8 @@ from sqlalchemy import event
 
 from cartable.errors import Forbidden
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import SYSTEM, Actor, Grant, Role
-from cartable.unit_of_work import Runtime, Work
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.places.models import Level
 from enrollment.tablets.models import Tablet
@@ -30,7 +30,7 @@ from tests.support.world import World
 class Place:
     """A town with two classes of CE2 and one of CM2, two tablets each."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         world = World(work)
         self.town = world.town()
         self.school = world.school(self.town)
@@ -43,33 +43,33 @@ class Place:
                 world.lend(tablet, world.pupil(school_class, level))
             self.tablets.append(pair)
 
-    def layer(self, work: Work, kind: LayerKind, target: str = "") -> PolicyLayer:
+    def layer(self, work: UnitOfWork, kind: LayerKind, target: str = "") -> PolicyLayer:
         return service.open_layer(work, SYSTEM, self.town.id, kind, target, "")
 
 
 @pytest.fixture
-def work(runtime: Runtime) -> Iterator[Work]:
-    with runtime.work() as opened:
+def work(runtime: Runtime) -> Iterator[UnitOfWork]:
+    with runtime.open_unit_of_work() as opened:
         yield opened
 
 
 @pytest.fixture
-def place(work: Work) -> Place:
+def place(work: UnitOfWork) -> Place:
     return Place(work)
 
 
-def value(work: Work, tablet: Tablet, key: str) -> object:
+def value(work: UnitOfWork, tablet: Tablet, key: str) -> object:
     work.session.flush()
     found = why(work, facts_for(work, [tablet.id])[tablet.id]).settings.get(key)
     return found.value if found else None
 
 
-def put(work: Work, layer: PolicyLayer, settings: dict[str, object], locks: tuple[str, ...] = ()) -> None:
+def put(work: UnitOfWork, layer: PolicyLayer, settings: dict[str, object], locks: tuple[str, ...] = ()) -> None:
     draft = service.save_draft(work, SYSTEM, layer.id, {"all": settings}, locks)
     service.publish(work, SYSTEM, layer.id, draft.number)
 
 
-def test_the_narrower_layer_chooses_unless_a_lock_flows_down(work: Work, place: Place) -> None:
+def test_the_narrower_layer_chooses_unless_a_lock_flows_down(work: UnitOfWork, place: Place) -> None:
     first, second = place.tablets[0][0], place.tablets[1][0]
     put(work, place.layer(work, LayerKind.TOWN), {"allowCamera": False, "allowAirDrop": False}, ("allowAirDrop",))
     put(work, place.layer(work, LayerKind.CLASS, str(place.classes[0].id)), {"allowCamera": True, "allowAirDrop": True})
@@ -77,7 +77,7 @@ def test_the_narrower_layer_chooses_unless_a_lock_flows_down(work: Work, place: 
     assert (value(work, second, "allowCamera"), value(work, second, "allowAirDrop")) == (False, False)
 
 
-def test_a_draft_changes_nothing_and_bad_values_are_refused_with_the_field_named(work: Work, place: Place) -> None:
+def test_a_draft_changes_nothing_and_bad_values_are_refused_with_the_field_named(work: UnitOfWork, place: Place) -> None:
     layer = place.layer(work, LayerKind.GRADE, "CE2")
     service.save_draft(work, SYSTEM, layer.id, {"all": {"allowCamera": False}})
     assert value(work, place.tablets[0][0], "allowCamera") is None
@@ -93,7 +93,7 @@ def test_a_draft_changes_nothing_and_bad_values_are_refused_with_the_field_named
         service.save_draft(work, SYSTEM, layer.id, {"all": {}}, ["allowCamera"])
 
 
-def test_a_preview_tells_the_tablets_and_settings_before_saving(work: Work, place: Place) -> None:
+def test_a_preview_tells_the_tablets_and_settings_before_saving(work: UnitOfWork, place: Place) -> None:
     put(work, place.layer(work, LayerKind.TOWN), {"allowChat": False}, ("allowChat",))
     layer = place.layer(work, LayerKind.GRADE, "CE2")
     found = preview(work, SYSTEM, layer.id, {"all": {"allowCamera": False, "allowChat": True}})
@@ -104,7 +104,7 @@ def test_a_preview_tells_the_tablets_and_settings_before_saving(work: Work, plac
     assert found.loosened_in_vain == ("allowChat",)
 
 
-def test_a_roll_out_goes_from_one_tablet_to_all_and_can_be_stopped_and_rolled_back(work: Work, place: Place) -> None:
+def test_a_roll_out_goes_from_one_tablet_to_all_and_can_be_stopped_and_rolled_back(work: UnitOfWork, place: Place) -> None:
     layer = place.layer(work, LayerKind.TOWN)
     put(work, layer, {"allowCamera": True})
     one, other = place.tablets[0]
@@ -124,13 +124,13 @@ def test_a_roll_out_goes_from_one_tablet_to_all_and_can_be_stopped_and_rolled_ba
     assert states == [VersionState.LIVE, VersionState.DRAFT, VersionState.STOPPED, VersionState.SUPERSEDED]
 
 
-def test_publishing_asks_for_new_decisions_on_the_tablets_concerned_alone(work: Work, place: Place) -> None:
+def test_publishing_asks_for_new_decisions_on_the_tablets_concerned_alone(work: UnitOfWork, place: Place) -> None:
     put(work, place.layer(work, LayerKind.CLASS, str(place.classes[2].id)), {"allowCamera": False})
     rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.DECIDE).all()
     assert {UUID(row.key) for row in rows} == {tablet.id for tablet in place.tablets[2]}
 
 
-def test_groups_and_single_tablets_have_layers_of_their_own(work: Work, place: Place) -> None:
+def test_groups_and_single_tablets_have_layers_of_their_own(work: UnitOfWork, place: Place) -> None:
     tablet, neighbour = place.tablets[2]
     pupil_id = facts_for(work, [tablet.id])[tablet.id].pupil_id
     assert pupil_id is not None
@@ -140,20 +140,20 @@ def test_groups_and_single_tablets_have_layers_of_their_own(work: Work, place: P
     assert (value(work, tablet, "allowAirDrop"), value(work, neighbour, "allowAirDrop")) == (True, False)
 
 
-def test_targets_must_exist_in_the_town_and_authors_stay_in_theirs(work: Work, place: Place) -> None:
+def test_targets_must_exist_in_the_town_and_authors_stay_in_theirs(work: UnitOfWork, place: Place) -> None:
     elsewhere = World(work).town()
     with pytest.raises(BadTarget):
         service.open_layer(work, SYSTEM, elsewhere.id, LayerKind.CLASS, str(place.classes[0].id), "")
     with pytest.raises(BadTarget):
         place.layer(work, LayerKind.GRADE, "6e")
-    stranger = Actor(None, "stranger", (Grant(Role.TOWN_ADMIN, elsewhere.id),))
+    stranger = Actor(None, "stranger", (RoleAssignment(Role.TOWN_ADMIN, elsewhere.id),))
     with pytest.raises(Forbidden):
         service.open_layer(work, stranger, place.town.id, LayerKind.TOWN, "", "")
     with pytest.raises(Forbidden):
         service.open_layer(work, stranger, None, LayerKind.OPERATOR, "", "")
 
 
-def test_why_costs_the_same_number_of_statements_for_any_number_of_layers(work: Work, place: Place) -> None:
+def test_why_costs_the_same_number_of_statements_for_any_number_of_layers(work: UnitOfWork, place: Place) -> None:
     tablet = place.tablets[0][0]
 
     def count() -> int:
@@ -177,7 +177,7 @@ def test_why_costs_the_same_number_of_statements_for_any_number_of_layers(work: 
     assert count() == before
 
 
-def test_a_layer_speaks_the_towns_own_words_and_a_lock_on_one_flows_down(work: Work, place: Place) -> None:
+def test_a_layer_speaks_the_towns_own_words_and_a_lock_on_one_flows_down(work: UnitOfWork, place: Place) -> None:
     tablet = place.tablets[0][0]
     put(work, place.layer(work, LayerKind.TOWN), {"ai": False, "messages": False}, ("ai",))
     put(work, place.layer(work, LayerKind.CLASS, str(place.classes[0].id)), {"ai": True, "messages": True})

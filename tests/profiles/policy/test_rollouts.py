@@ -18,7 +18,7 @@ from tests.profiles.policy.test_layers import Place, put, value
 
 
 def _rolling(runtime: Runtime) -> tuple[Place, LayerVersion]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         place = Place(work)
         layer = place.layer(work, LayerKind.TOWN)
         put(work, layer, {"allowCamera": True})
@@ -41,7 +41,7 @@ def _rolling(runtime: Runtime) -> tuple[Place, LayerVersion]:
 def test_a_failed_tablet_of_the_stage_stops_it(runtime: Runtime, clock: ManualClock) -> None:
     place, draft = _rolling(runtime)
     clock.advance(timedelta(minutes=2))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 0
         row = work.session.get_one(TabletProfile, place.tablets[0][1].id)
         row.state, row.changed_at = ProfileState.FAILED, work.now
@@ -55,9 +55,9 @@ def test_a_failed_tablet_of_the_stage_stops_it(runtime: Runtime, clock: ManualCl
 def test_a_stage_that_falls_silent_stops_it(runtime: Runtime, clock: ManualClock) -> None:
     _, draft = _rolling(runtime)
     clock.advance(timedelta(hours=1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 0
     clock.advance(timedelta(hours=1, minutes=1))
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         assert watch(work) == 1
         assert work.session.get_one(LayerVersion, draft.id).stopped_why == "2 of 2 tablets fell silent"

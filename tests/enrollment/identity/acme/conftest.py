@@ -50,7 +50,7 @@ class Bench:
         return made
 
     def identifier(self, *, udid: str | None = None, path: IdentityPath = IdentityPath.ACME) -> str:
-        with self.server.runtime.work() as work:
+        with self.server.runtime.open_unit_of_work() as work:
             return identity.new_challenge(
                 work, purpose=ChallengePurpose.ENROL, path=path, tablet_id=self.tablet_id, udid=udid or self.hardware.udid
             )
@@ -84,7 +84,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock, attester: Atteste
 def bench_on(server: LiveServer, attester: Attester) -> Iterator[Bench]:
     """A tablet in the server's inventory, and a connection."""
     hardware = ipad()
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         tablet = World(work).tablet(World(work).town(), serial=hardware.serial)
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as http:

@@ -69,7 +69,7 @@ class Asker:
 
     def send(self, path: str, body: bytes) -> Reply:
         """As the endpoint does it: a problem is a good answer, anything else that is raised is none."""
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             try:
                 return requests.answer(work, path, body)
             except Problem as problem:
@@ -84,7 +84,7 @@ class Asker:
         return self.send(path, self.frame(path, payload))
 
     def order(self) -> dict[str, Any]:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             tablet = World(work).tablet(World(work).town())
             secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, path=IdentityPath.ACME, tablet_id=tablet.id)
         made = self.ask("new-order", {"identifiers": [{"type": "permanent-identifier", "value": secret}]})

@@ -26,7 +26,7 @@ from tests.enrollment.identity.scep.conftest import Requester
 
 
 def _issued(bench: Bench) -> list[DeviceCertificate]:
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         return list(work.session.scalars(select(DeviceCertificate)))
 
 
@@ -41,7 +41,7 @@ def test_an_attested_key_gets_a_certificate_that_says_so(bench: Bench, curve: ty
     assert (usage.digital_signature, usage.key_encipherment) == (True, False)
     [row] = _issued(bench)
     assert (row.path, row.attested, row.tablet_id) == (IdentityPath.ACME, True, bench.tablet_id)
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         proof = work.session.get_one(DeviceAttestation, row.id)
         assert (proof.serial, proof.udid, proof.os_version) == (bench.hardware.serial, bench.hardware.udid, "26.1")
         event = work.session.scalar(select(AuditEvent).where(AuditEvent.action == "certificate.issue"))
@@ -93,7 +93,7 @@ def test_under_required_nothing_but_a_sound_attestation_is_enough(bench: Bench) 
         assert client.respond(challenge, missing)["status"] == "invalid"
     assert _issued(bench) == []
     assert client.obtain(identifier, key, bench.attestation), "the tablet may try again with a sound one"
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         refusals = work.session.scalars(select(AuditEvent).where(AuditEvent.action == "attestation.refuse")).all()
         assert len(refusals) == 13
         assert {event.subject_id for event in refusals} == {str(bench.tablet_id)}
@@ -214,7 +214,7 @@ def test_the_same_tablet_may_retry_and_gets_the_same_certificate(bench: Bench) -
     """Failure table: the answer is lost; the tablet is not bricked by its retry, neither in the order nor in a new one."""
     client, key, identifier = bench.client(), curve_key(), bench.identifier()
     first = client.obtain(identifier, key, bench.attestation)
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         order_id = work.session.scalar(select(AcmeOrder.id))
     url = f"{bench.server.url}/acme/order/{order_id}"
     order = client.send(url, None).json()
@@ -239,7 +239,7 @@ def test_an_order_ends_and_is_forgotten_with_all_that_hangs_on_it(bench: Bench, 
     assert client.send(made.headers["location"], None).json()["status"] == "invalid"
     assert problem(client.finalize(made.json(), csr(key))) == (403, "orderNotReady")
     clock.advance(timedelta(days=2))
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         schedule.HOUSEKEEPING["purge_acme"](work)
         for table in (AcmeNonce, AcmeOrder, AcmeAccount):
             assert work.session.scalar(select(func.count()).select_from(table)) == 0
@@ -294,11 +294,11 @@ def test_an_attested_certificate_serves_its_own_device_alone(bench: Bench) -> No
 
     bench.client().obtain(bench.identifier(), curve_key(), bench.attestation)
     [row] = _issued(bench)
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         known = describe(work, row.fingerprint)
     assert known.is_of(bench.hardware.serial, bench.hardware.udid.lower())
     assert not known.is_of("OTHER", bench.hardware.udid)
     assert not known.is_of(bench.hardware.serial, "other")
     assert not known.is_of(None, bench.hardware.udid)
-    with bench.server.runtime.work() as work:
+    with bench.server.runtime.open_unit_of_work() as work:
         assert identity.path_of(work, bench.tablet_id) is IdentityPath.ACME

@@ -68,7 +68,7 @@ def test_a_policy_that_nothing_could_satisfy_is_refused_at_the_start(runtime: Ru
 @pytest.fixture
 def fingerprint(runtime: Runtime) -> str:
     """A certificate that was had with an invitation, attested for one device."""
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=3)
         [invitation] = create_invitations(work, SYSTEM, spec)
         secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, path=IdentityPath.ACME, invitation_id=invitation.id)
@@ -79,7 +79,7 @@ def fingerprint(runtime: Runtime) -> str:
 
 
 def test_with_an_invitation_the_attested_device_alone_is_admitted(runtime: Runtime, fingerprint: str) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         known = describe(work, fingerprint)
         for serial, udid in (("SERIAL-B", "UDID-A"), ("SERIAL-A", "UDID-B"), (None, "UDID-A")):
             with pytest.raises(NotInvited) as refused:

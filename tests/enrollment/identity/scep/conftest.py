@@ -66,7 +66,7 @@ class Requester:
     authority: list[bytes] = field(default_factory=list)
 
     def challenge(self, tablet_id: UUID | None = None) -> str:
-        with self.server.runtime.work() as work:
+        with self.server.runtime.open_unit_of_work() as work:
             if tablet_id is None:
                 tablet_id = World(work).tablet(World(work).town()).id
             return identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet_id)

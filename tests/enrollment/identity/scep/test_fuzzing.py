@@ -24,7 +24,7 @@ def _message(authority: bytes) -> bytes:
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_mutations_never_break_the_server(runtime: Runtime) -> None:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         genuine = _message(ensure_authority(work).der)
 
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,7 +33,7 @@ def test_mutations_never_break_the_server(runtime: Runtime) -> None:
         broken = bytearray(genuine)
         for place, value in changes:
             broken[place] = value
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             try:
                 answer = service.answer(work, bytes(broken[: len(broken) - cut]))
             except wire.NotScep:

@@ -82,7 +82,7 @@ def test_a_replayed_message_gives_the_same_certificate_and_no_second(scep: Reque
     request = scep.request(scep.challenge())
     first = scep.certificate(request)
     assert scep.certificate(request) == first
-    with scep.server.runtime.work() as work:
+    with scep.server.runtime.open_unit_of_work() as work:
         assert work.session.query(DeviceCertificate).count() == 1
 
 
@@ -97,7 +97,7 @@ def test_a_renewal_is_signed_with_the_certificate_it_replaces(scep: Requester, c
     assert scep.refused(stranger) == BAD_CERT_ID
     des = scep.request("", key=rsa_key(3), signer=signer, kind=MessageType.RENEWAL_REQ, cipher=ContentCipher.DES)
     assert scep.refused(des) == BAD_ALG
-    with scep.server.runtime.work() as work:
+    with scep.server.runtime.open_unit_of_work() as work:
         row = work.session.query(DeviceCertificate).filter_by(serial_hex=f"{old.serial_number:x}").one()
         identity.revoke(work, SYSTEM, row.id, "stolen")
     assert scep.refused(scep.request("", key=rsa_key(3), signer=signer, kind=MessageType.RENEWAL_REQ)) == BAD_CERT_ID
@@ -137,7 +137,7 @@ def test_a_body_of_ten_megabytes_is_refused_unread(scep: Requester) -> None:
 
 
 def test_a_challenge_for_a_tablet_names_it_and_no_child(scep: Requester) -> None:
-    with scep.server.runtime.work() as work:
+    with scep.server.runtime.open_unit_of_work() as work:
         tablet = World(work).tablet(World(work).town())
         secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet.id)
     assert str(tablet.id) in scep.certificate(scep.request(secret)).subject.rfc4514_string()

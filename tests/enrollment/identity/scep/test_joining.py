@@ -28,7 +28,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 
 
 def _code(server: LiveServer, uses: int = 1) -> str:
-    with server.runtime.work() as work:
+    with server.runtime.open_unit_of_work() as work:
         spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=uses)
         return create_invitations(work, SYSTEM, spec)[0].code
 

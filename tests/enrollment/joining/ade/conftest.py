@@ -37,15 +37,15 @@ class Assigned:
         return service.synchronise(self.runtime, self.server_id)
 
     def server(self) -> AssignmentServer:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return work.session.get_one(AssignmentServer, self.server_id)
 
     def devices(self) -> dict[str, AssignedDevice]:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return {row.serial: row for row in work.session.scalars(select(AssignedDevice))}
 
     def tablets(self) -> dict[str, Tablet]:
-        with self.runtime.work() as work:
+        with self.runtime.open_unit_of_work() as work:
             return {row.serial: row for row in work.session.scalars(select(Tablet))}
 
     def present(self) -> set[str]:
@@ -61,7 +61,7 @@ def portal(clock: ManualClock) -> Portal:
 def assigned(runtime: Runtime, clock: ManualClock, portal: Portal) -> Iterator[Assigned]:
     with serve(portal) as url:
         runtime.settings = runtime.settings.model_copy(update={"device_assignment_url": url})
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             town = World(work).town()
             server = service.create_server(work, SYSTEM, town.id, "Ville")
             service.install_token(work, SYSTEM, server.id, portal.token_file(server.certificate))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cartable import http_client
-from cartable.loopback_server import serve as serve_anything
+from cartable.loopback_server import serve_on_loopback as serve_anything
 from enrollment.joining.ade.client import DeviceAssignment
 from enrollment.joining.ade.oauth import Secrets
 from enrollment.joining.ade.parsing import account_of, device_of, page_of, trouble_of

@@ -24,12 +24,12 @@ USUAL = Appearance("", "", "", ("Siri",))
 
 
 def stored(assigned: Assigned) -> dict[Variant, AssignmentProfile]:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         return {row.variant: row for row in work.session.scalars(select(AssignmentProfile))}
 
 
 def test_a_profile_says_what_a_school_needs_and_is_defined_once(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         tls.ensure_server_certificate(work, ["mdm.test"])
     for number in range(3):
         assigned.portal.add(f"DMP{number:05d}")
@@ -50,7 +50,7 @@ def test_another_content_is_another_profile_for_everybody(assigned: Assigned) ->
     assigned.portal.add("DMP00000")
     assigned.sync()
     first = stored(assigned)[Variant.USUAL]
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         service.present(
             work, SYSTEM, assigned.server_id, Appearance("Écoles", "+33 2", "aide@ville.example", ("Siri", "Siri", "TOS"))
         )
@@ -61,7 +61,7 @@ def test_another_content_is_another_profile_for_everybody(assigned: Assigned) ->
     assert (said["skip_setup_items"], said["support_email_address"]) == (["Siri", "TOS"], "aide@ville.example")
     assert "anchor_certs" not in said, "a public certificate needs none"
     assert assigned.portal.devices["DMP00000"]["profile_uuid"] == second.uuid
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         service.present(work, SYSTEM, assigned.server_id, Appearance("Écoles", "+33 2", "aide@ville.example", ("TOS", "Siri")))
     assigned.sync()
     assert len(assigned.portal.profiles) == 2, "the same content in another order is the same"
@@ -71,7 +71,7 @@ def test_a_carts_tablets_get_the_profile_that_lets_them_start_afresh(assigned: A
     for serial in ("DMP00000", "DMP00001"):
         assigned.portal.add(serial)
     assigned.sync()
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         tablet = work.session.scalars(select(Tablet).where(Tablet.serial == "DMP00001")).one()
         world = World(work)
         from enrollment.places.models import Town
@@ -108,7 +108,7 @@ def test_each_word_about_a_serial_number_has_its_consequence(assigned: Assigned)
     assert {serial: devices[serial].result for serial in words} == words
     waits = [(devices[serial].retry_at or now) - now for serial in sorted(words)]
     assert waits == [timedelta(days=1), timedelta(minutes=5), timedelta(seconds=120)]
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         [row] = [row for row in work.session.query(OutboxRow) if row.topic is Topic.ASSIGNMENT and row.lease_until is None]
         assert row.not_before <= now + timedelta(seconds=120), "the throttled one is tried again as soon as the service wants"
     asked = assigned.portal.requests.count("PUT /profile/devices")
@@ -131,7 +131,7 @@ def test_a_profile_that_the_service_has_forgotten_is_defined_again(assigned: Ass
     assigned.portal.add("DMP00001")
     assert assigned.sync().problem is None
     assert len(assigned.portal.profiles) == 1
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         service.present(work, SYSTEM, assigned.server_id, USUAL)
     assigned.portal.script = [("/profile/devices", 404, b"NOT_FOUND", {})] * 2
     assert "NOT_FOUND" in (assigned.sync().problem or ""), "once more, and not for ever"
@@ -157,7 +157,7 @@ def test_a_profile_that_was_removed_or_made_elsewhere_is_replaced(assigned: Assi
 def test_activation_lock_is_asked_for_with_a_code_of_ours(assigned: Assigned) -> None:
     assigned.portal.add("DMP00000")
     assigned.sync()
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         tablet = work.session.scalars(select(Tablet)).one()
         code = service.lock_tablet(work, SYSTEM, tablet, reason="stolen from the school")
         assert service.lock_tablet(work, SYSTEM, tablet, reason="again") == code
@@ -177,7 +177,7 @@ def test_activation_lock_is_asked_for_with_a_code_of_ours(assigned: Assigned) ->
 def test_a_tablet_that_apple_does_not_know_cannot_be_locked(assigned: Assigned) -> None:
     from enrollment.joining.ade.errors import DeviceUnknown
 
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         world = World(work)
         tablet = world.tablet(world.town())
         with pytest.raises(DeviceUnknown):

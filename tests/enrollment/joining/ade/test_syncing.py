@@ -54,7 +54,7 @@ def test_the_whole_is_empty_at_first(assigned: Assigned) -> None:
 
 
 def test_an_ordered_tablet_stays_the_one_it_is(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         [ordered] = inventory.order(work, SYSTEM, assigned.town_id, ["DMP00000"], "BC-1")
     fill(assigned, 2)
     assigned.sync()
@@ -144,7 +144,7 @@ def test_an_exhausted_cursor_means_that_all_was_read(assigned: Assigned) -> None
     fill(assigned, 3)
     assigned.portal.page = 2
     assigned.sync()
-    with assigned.runtime.work() as work:  # as after a crash between the answer and its commit
+    with assigned.runtime.open_unit_of_work() as work:  # as after a crash between the answer and its commit
         server = AssignmentRepository(work.session).server(assigned.server_id)
         assert server is not None
         server.phase = Phase.FETCH
@@ -191,7 +191,7 @@ def test_every_night_the_whole_list_repairs_what_was_never_told(assigned: Assign
 
 
 def test_a_tablet_of_another_town_is_reported_and_stays_there(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         world = World(work)
         other = world.town()
         world.tablet(other, serial="DMP00000").state = TabletState.IN_USE
@@ -200,13 +200,13 @@ def test_a_tablet_of_another_town_is_reported_and_stays_there(assigned: Assigned
     tablet = assigned.tablets()["DMP00000"]
     assert (tablet.town_id, tablet.state) == (other.id, TabletState.IN_USE)
     assert assigned.portal.devices["DMP00000"]["profile_status"] == "empty", "it would bring the other town's tablet to us"
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         rows = AssignmentRepository(work.session).listed(SYSTEM, assigned.server_id, Standing.OTHER_TOWN, "", 10)
         assert [(row.serial, tablet_id) for row, tablet_id, _ in rows] == [("DMP00000", None)]
 
 
 def test_a_tablet_that_was_given_up_never_lands_in_stock(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         world = World(work)
         town = world.town()
         for serial, state in (("DMP00000", TabletState.RETIRED), ("DMP00001", TabletState.DISPOSED),
@@ -221,7 +221,7 @@ def test_a_tablet_that_was_given_up_never_lands_in_stock(assigned: Assigned) -> 
     assert [told[serial]["profile_status"] for serial in sorted(told)] == ["empty", "empty", "assigned"], (
         "what was written off finds its way home, into quarantine; what was retired stays out"
     )
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         assert AssignmentRepository(work.session).counts([assigned.server_id])[assigned.server_id][Standing.OUT] == 2
 
 
@@ -258,8 +258,8 @@ def test_a_page_costs_the_same_statements_whatever_it_holds(assigned: Assigned) 
 def test_terms_that_are_not_signed_raise_an_alarm_until_they_are(assigned: Assigned) -> None:
     fill(assigned, 1)
     assigned.portal.script = [("/account", 403, b'"T_C_NOT_SIGNED"', {})]
-    with assigned.runtime.work() as work:
-        work.later(Topic.ASSIGNMENT, assigned.server_id)
+    with assigned.runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
     drain(assigned.runtime, Topic.ASSIGNMENT)
     server = assigned.server()
     assert (server.alarm, server.problem) == (Alarm.TERMS, "HTTP 403 T_C_NOT_SIGNED")
@@ -278,9 +278,9 @@ def test_who_asks_us_to_rest_is_left_in_peace_even_by_the_clock(assigned: Assign
     drain(assigned.runtime, Topic.ASSIGNMENT)
     asked = len(assigned.portal.requests)
     assigned.clock.advance(timedelta(minutes=30))
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         service.compare_all(work)
-        work.later(Topic.ASSIGNMENT, assigned.server_id)
+        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
     drain(assigned.runtime, Topic.ASSIGNMENT)
     assert len(assigned.portal.requests) == asked
     assigned.clock.advance(timedelta(minutes=31))
@@ -322,17 +322,17 @@ def test_a_service_that_repeats_its_cursor_is_left(assigned: Assigned) -> None:
 
 
 def test_the_clock_asks_every_server_with_a_token(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         service.create_server(work, SYSTEM, assigned.town_id, "Second")
         work.session.query(OutboxRow).delete()
         service.compare_all(work)
         keys = [row.key for row in work.session.query(OutboxRow) if row.topic is Topic.ASSIGNMENT]
     assert keys == [str(assigned.server_id)]
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         soon = service.ask(work, SYSTEM, assigned.server_id)
     assert soon.synced_at is None
     assigned.sync()
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         work.session.query(OutboxRow).delete()
         service.ask(work, SYSTEM, assigned.server_id)
         [row] = work.session.query(OutboxRow)

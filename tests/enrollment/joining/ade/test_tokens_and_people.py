@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden
 from cartable.outbox import Topic
-from cartable.scope import SYSTEM, Actor, Grant, Role
+from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from enrollment.joining.ade import service
 from enrollment.joining.ade.errors import OtherPortalServer, TokenElsewhere, TokenOver
 from enrollment.joining.ade.models import AssignmentServer
@@ -36,7 +36,7 @@ from tests.support.world import World
 
 
 def install(assigned: Assigned, portal: Portal, reason: str | None = None, **given: Any) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         server = work.session.get_one(AssignmentServer, assigned.server_id)
         service.install_token(work, SYSTEM, server.id, portal.token_file(server.certificate, **given), reason)
 
@@ -70,7 +70,7 @@ def test_the_token_of_another_entry_needs_a_reason_and_starts_anew(assigned: Ass
 
 
 def test_a_token_of_two_servers_would_end_its_own_sessions(assigned: Assigned) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         second = service.create_server(work, SYSTEM, assigned.town_id, "Second")
         with pytest.raises(TokenElsewhere):
             service.install_token(work, SYSTEM, second.id, assigned.portal.token_file(second.certificate))
@@ -99,8 +99,8 @@ def test_a_token_that_is_over_is_refused_and_one_that_runs_out_raises_an_alarm(a
 
 
 def test_who_does_not_govern_installs_nothing(assigned: Assigned) -> None:
-    technician = Actor(None, "t", (Grant(Role.TECHNICIAN, assigned.town_id),))
-    with assigned.runtime.work() as work:
+    technician = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, assigned.town_id),))
+    with assigned.runtime.open_unit_of_work() as work:
         with pytest.raises(Forbidden):
             service.create_server(work, technician, assigned.town_id, "x")
         with pytest.raises(Forbidden):
@@ -109,7 +109,7 @@ def test_who_does_not_govern_installs_nothing(assigned: Assigned) -> None:
 
 
 def said(assigned: Assigned, serial: str, service_type: str) -> dict[str, Any]:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         tablet = work.session.scalars(select(Tablet).where(Tablet.serial == serial)).one()
         row = DeviceEnrollment(
             town_id=tablet.town_id, tablet_id=tablet.id, channel_key="U1", udid="U1", generation=1,
@@ -136,7 +136,7 @@ def test_a_tablet_gets_a_token_for_its_managed_account_signed_with_the_servers_k
 
 @pytest.mark.parametrize("service_type", ["com.apple.watch.pairing", "com.apple.maid"])
 def test_other_tokens_and_tablets_that_apple_does_not_assign_get_none(assigned: Assigned, service_type: str) -> None:
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         world = World(work)
         world.tablet(world.town(), serial="DMP00000")
     with pytest.raises(ChannelRefusal) as refusal:
@@ -154,7 +154,7 @@ def live(engine: Engine, tmp_path: Path, portal: Portal, clock: ManualClock) -> 
 
 
 def test_a_town_sets_up_its_server_by_the_api(live: LiveServer, portal: Portal) -> None:
-    with live.runtime.work() as work:
+    with live.runtime.open_unit_of_work() as work:
         world = World(work)
         town, other = world.town(), world.town()
     admin, stranger = live.client(town.id, Role.TOWN_ADMIN, "admin"), live.client(other.id, Role.TOWN_ADMIN, "stranger")
@@ -212,7 +212,7 @@ def _set_up(
     assert stranger.get(path).status_code == stranger.get(path + "/devices").status_code == 404
     assert stranger.get("/assignment-servers").json() == []
     portal.script = [("/account", 403, b"T_C_NOT_SIGNED", {})]
-    with live.runtime.work() as work:
+    with live.runtime.open_unit_of_work() as work:
         work.session.get_one(AssignmentServer, UUID(made.json()["id"])).rest_until = None
     service.synchronise(live.runtime, UUID(made.json()["id"]))
     alarms = technician.get("/system/state").json()["device_assignment"]

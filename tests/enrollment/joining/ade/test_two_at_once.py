@@ -9,7 +9,7 @@ from threading import Barrier
 from sqlalchemy import select
 
 from cartable import audit
-from cartable.errors import Refusal
+from cartable.errors import DomainError
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from enrollment.tablets import inventory
@@ -36,23 +36,23 @@ def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Ass
     assert assigned.sync().problem is None
     for serial in serials[20:]:
         assigned.portal.add(serial)
-    with assigned.runtime.work() as work:
-        work.later(Topic.ASSIGNMENT, assigned.server_id)
+    with assigned.runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
 
     def scan() -> None:
         for serial in serials:
             try:
-                with assigned.runtime.work() as work:
+                with assigned.runtime.open_unit_of_work() as work:
                     inventory.bench(work, SYSTEM, assigned.town_id, serial)
-            except Refusal:
+            except DomainError:
                 continue  # not known yet
 
     def order() -> None:
         for serial in reversed(serials):
             try:
-                with assigned.runtime.work() as work:
+                with assigned.runtime.open_unit_of_work() as work:
                     inventory.order(work, SYSTEM, assigned.town_id, [serial], "BC-1")
-            except Refusal:
+            except DomainError:
                 continue  # the portal told of it first
 
     _together(
@@ -60,11 +60,11 @@ def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Ass
         assigned.sync, scan, order,
     )  # fmt: skip
     assigned.sync()
-    with assigned.runtime.work() as work:
+    with assigned.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Tablet)).all()
         assert sorted(row.serial for row in rows) == serials
         assert len({row.tag for row in rows}) == len(serials)
         assert {row.state for row in rows if row.serial in serials[:20]} == {TabletState.PREPARED}
         told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ASSIGNMENT)).all()
         assert set(told) <= {None, "busy"}
-        assert audit.verify(work, assigned.town_id) is None
+        assert audit.verify_chain(work, assigned.town_id) is None

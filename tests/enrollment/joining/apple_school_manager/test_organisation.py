@@ -120,7 +120,7 @@ def town_id(runtime: Runtime, organisation: Organisation, url: str) -> UUID:
     runtime.settings = runtime.settings.model_copy(
         update={"organisation_url": url, "organisation_token_url": f"{url}/auth/oauth2/token"}
     )
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         town = World(work).town()
         server = assignment.create_server(work, SYSTEM, town.id, "Ville")
         for serial in ("DMP00001", "DMP00002"):
@@ -131,7 +131,7 @@ def town_id(runtime: Runtime, organisation: Organisation, url: str) -> UUID:
 
 
 def findings(runtime: Runtime, town_id: UUID) -> dict[str, tuple[str, str | None]]:
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         repository = OrganisationRepository(work.session)
         rows = [row for finding in Finding for row in repository.listed(SYSTEM, town_id, finding, "", 100)]
         return {device.serial: (found, device.server) for device, found in rows}
@@ -157,12 +157,12 @@ def test_a_reading_that_breaks_off_forgets_nothing(runtime: Runtime, town_id: UU
     before = findings(runtime, town_id)
     organisation.devices = {"DMP00009": None}
     organisation.script = [("/v1/mdmServers", 429, {}, {"Retry-After": "600"})]
-    with runtime.work() as work:
-        work.later(Topic.ORGANISATION, town_id)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.ORGANISATION, town_id)
     drain(runtime, Topic.ORGANISATION)
     after = findings(runtime, town_id)
     assert before.items() <= after.items()
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         row = work.session.get_one(OrganisationKey, town_id)
         assert (row.problem, row.needs_person) == ("retry: HTTP 429", False)
         [job] = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.ORGANISATION)
@@ -176,7 +176,7 @@ def test_the_clock_reads_each_list_once_a_day(runtime: Runtime, town_id: UUID, c
     drain(runtime, Topic.ORGANISATION)
 
     def asked() -> int:
-        with runtime.work() as work:
+        with runtime.open_unit_of_work() as work:
             service.compare_all(work)
             return work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.ORGANISATION).count()
 
@@ -191,7 +191,7 @@ def test_a_text_that_is_no_key_is_refused(runtime: Runtime, town_id: UUID, organ
         "unreadable": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
         "not P-256": pem(rsa.generate_private_key(65537, 2048)),
     }
-    with runtime.work() as work:
+    with runtime.open_unit_of_work() as work:
         for why, text in (*bad.items(), ("not P-256", pem(ec.generate_private_key(ec.SECP384R1())))):
             with pytest.raises(BadOrganisationKey) as refusal:
                 service.install_key(work, SYSTEM, town_id, Key(good.kind, good.client_id, good.key_id, text))
@@ -203,7 +203,7 @@ def test_a_text_that_is_no_key_is_refused(runtime: Runtime, town_id: UUID, organ
 def test_by_the_api(engine: Engine, tmp_path: Path, organisation: Organisation, url: str) -> None:
     given: dict[str, Any] = {"organisation_url": url, "organisation_token_url": f"{url}/auth/oauth2/token"}
     with live_server(engine, KEYRING, tmp_path / "data", **given) as running:
-        with running.runtime.work() as work:
+        with running.runtime.open_unit_of_work() as work:
             world = World(work)
             town, other = world.town(), world.town()
         admin, stranger = running.client(town.id, Role.TOWN_ADMIN, "a"), running.client(other.id, Role.TOWN_ADMIN, "s")

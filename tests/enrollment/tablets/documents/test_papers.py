@@ -14,7 +14,7 @@ import pytest
 import typst
 
 from cartable.errors import Invalid
-from cartable.fonts import packaged, unshowable
+from cartable.fonts import find_unshowable_texts, list_packaged_font_folders
 from cartable.i18n import Language
 from enrollment.tablets.documents import (
     MOST_LABELS,
@@ -94,7 +94,7 @@ def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: 
     wanted = [
         Sheet(name, f"CLA-{n:05d}", take_home=True, agreed=False, code=f"CARTABLE-P-{n:032x}") for n, name in enumerate(_SCRIPTS)
     ]
-    blank = unshowable(_SCRIPTS)
+    blank = find_unshowable_texts(_SCRIPTS)
     text = unicodedata.normalize("NFKC", _text(paper(HEADING, wanted, Language.FR), tmp_path))
     for number, name in enumerate(_SCRIPTS):
         assert f"CLA-{number:05d}" in text
@@ -107,8 +107,8 @@ def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: 
 def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True)
     monkeypatch.setattr("cartable.fonts.available", lambda: bare)
-    assert unshowable(["Élise", "Nguyễn"]) == set()
-    assert unshowable(["王小明", "Élise"]) == {"王小明"}
+    assert find_unshowable_texts(["Élise", "Nguyễn"]) == set()
+    assert find_unshowable_texts(["王小明", "Élise"]) == {"王小明"}
     wanted = [
         Sheet(name, f"CLA-{n:05d}", take_home=False, agreed=True, code="x-7f") for n, name in enumerate([*_SCRIPTS, *NAMES])
     ]
@@ -120,9 +120,12 @@ def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: P
 
 
 def test_the_fonts_that_come_with_the_program_show_the_scripts_of_its_families(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=packaged())
+    own = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=list_packaged_font_folders())
     monkeypatch.setattr("cartable.fonts.available", lambda: own)
-    assert unshowable(["زينب الحاج", "தமிழ்ச்செல்வி", "प्रिया", "Nguyễn", "Çağrı Şahin", "Владимир", "Αλέξανδρος", "דוד"]) == set()
+    assert (
+        find_unshowable_texts(["زينب الحاج", "தமிழ்ச்செல்வி", "प्रिया", "Nguyễn", "Çağrı Şahin", "Владимир", "Αλέξανδρος", "דוד"])
+        == set()
+    )
 
 
 def test_slips_and_delivery_lists() -> None:
