@@ -11,7 +11,7 @@ from typing import Final
 import typst
 
 #: Fonts that come as Python packages (`fontpkg-noto-sans-tamil`…) announce themselves here; system fonts are found anyway.
-GROUP = "fontpkg.family"
+FONT_ENTRY_POINT_GROUP = "fontpkg.family"
 #: Archivable PDF: a glyph that is missing is an error instead of an empty box.
 STANDARD: Final = "a-2b"
 _PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told"))).join(linebreak())'
@@ -27,7 +27,7 @@ def list_packaged_font_folders() -> list[str]:
     """The folders of the fonts that come with the program, as Python packages: they are there on every machine."""
     return [
         str(found.dist.locate_file(found.module.replace(".", "/")))
-        for found in entry_points(group=GROUP)
+        for found in entry_points(group=FONT_ENTRY_POINT_GROUP)
         if found.dist is not None
     ]
 
