@@ -85,7 +85,6 @@ _ALL: tuple[Composite, ...] = (
                to.lock_screen, form=Form.TEXT),
     _switch("personalise", Group.HOME, "Personnaliser la tablette", "Personalise the tablet",
             "allowWallpaperModification", "allowDeviceNameModification", "allowNotificationsModification"),
-    _composite("web_filter", Kind.STRINGS, Group.WEB, "Filtre web", "Web filter", to.filter_lists),
     _choice("browser", Group.WEB, "Navigateur", "Browser", to.browser, off=("Aucun", "None"),
             guarded=("Safari, sans navigation privée", "Safari, without private browsing"), free=("Libre", "Free")),
     _switch("filter_bypass", Group.WEB, "Moyens de contourner le filtre", "Ways round the filter",

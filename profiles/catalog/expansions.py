@@ -18,11 +18,6 @@ def listed(key: str, always: Sequence[str] = ()) -> Callable[[Sequence[str]], Va
     return lambda entries: {key: sorted({*entries, *always})}
 
 
-def filter_lists(names: Sequence[str]) -> Values:
-    """The town's filter lists, by their names."""
-    return {"webfilter.lists": sorted(set(names))}
-
-
 def single_app(bundle_identifier: str) -> Values:
     """The tablet stays in one app."""
     return {"app.lock": {"App": {"Identifier": bundle_identifier}}}

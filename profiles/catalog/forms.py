@@ -29,6 +29,8 @@ class Form(StrEnum):
     ICCID = "iccid"
     SSID = "ssid"
     WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a form, not a password
+    FILTER_HOST = "filter_host"
+    CATEGORY = "category"
 
     def fits(self, text: str) -> bool:
         """Whether a text has this form. A control character never fits: a property list cannot carry it."""
@@ -86,6 +88,8 @@ _FITS: dict[Form, Callable[[str], bool]] = {
     Form.SSID: _ssid,
     # A passphrase of 8 to 63 characters, 64 hexadecimal digits, or the older 5 to 13 of WEP.
     Form.WIFI_PASSWORD: _length(5, 64),
+    Form.FILTER_HOST: _match(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
+    Form.CATEGORY: _match(r"[a-z0-9][a-z0-9_-]*", 64),
 }
 _WORDS: dict[Form, Words] = {
     Form.TEXT: Words(fr="un texte de 1 à 1000 caractères", en="a text of 1 to 1000 characters"),
@@ -104,4 +108,6 @@ _WORDS: dict[Form, Words] = {
     Form.ICCID: Words(fr="un numéro de carte SIM (18 à 22 chiffres)", en="a SIM card number (18 to 22 digits)"),
     Form.SSID: Words(fr="un nom de Wi-Fi de 1 à 32 octets", en="a Wi-Fi name of 1 to 32 bytes"),
     Form.WIFI_PASSWORD: Words(fr="un mot de passe de 5 à 64 caractères", en="a password of 5 to 64 characters"),
+    Form.FILTER_HOST: Words(fr="un nom d'hôte (exemple.fr)", en="a host name (example.org)"),
+    Form.CATEGORY: Words(fr="un nom de catégorie (jeux, press…)", en="the name of a category (games, press…)"),
 }

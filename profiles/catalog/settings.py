@@ -18,7 +18,7 @@ __all__ = ["RESTRICTIONS", "Field", "Group", "Kind", "Merge", "Setting", "Slot",
 
 #: In the order in which people read them.
 FILES = (
-    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "own",
+    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "product",
 )  # fmt: skip
 RESTRICTIONS = "com.apple.applicationaccess"
 
@@ -37,6 +37,19 @@ class Setting(Field):
     place: str | None
     #: Paths of sub-keys that make two entries of a list the same.
     identity: tuple[str, ...] = ()
+    #: The list that takes entries out of this one where a narrower place names them there.
+    opposite: str | None = None
+    #: The kinds of places that may set it; none: all.
+    places: tuple[str, ...] = ()
+    #: Whether it is set for all modes together, never for one.
+    all_modes_only: bool = False
+    #: Whether a list that narrows (such as offers) is filled by places of every width instead of replaced by the narrowest.
+    is_offered: bool = False
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a narrower place adds to the list of a wider one instead of replacing it."""
+        return self.is_offered or self.merge in (Merge.UNION, Merge.EACH)
 
     def identify(self, entry: Mapping[str, Any]) -> str:
         """What makes an entry of the list this one: the same text, the same entry."""
@@ -97,6 +110,10 @@ def _setting(payload: str, rows: Mapping[str, Any], key: str, row: Mapping[str, 
         name=rows["name"],
         place=None if key == short else key.removeprefix(f"{short}."),
         identity=tuple(row.get("identity", ())),
+        opposite=row.get("opposite"),
+        places=tuple(row.get("places", ())),
+        all_modes_only=row.get("all_modes_only", False),
+        is_offered=row.get("offer", False),
     )
 
 
