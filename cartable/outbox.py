@@ -7,10 +7,27 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, reduce
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Index, String, bindparam, case, column, delete, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    Select,
+    String,
+    bindparam,
+    case,
+    cast,
+    column,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -81,6 +98,29 @@ def _put(dialect: str) -> Any:
     ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     columns = ["topic", "key", "not_before", "created_at", "attempts"]
     return keep_earlier_time(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))
+
+
+def enqueue_selected_jobs(session: Session, now: datetime, topic: Topic, keys: Select[UUID]) -> None:
+    """Ask for `topic` on every key that a statement selects, in one statement. Equal waiting jobs become one."""
+    dialect = session.get_bind().dialect.name
+    selected = keys.subquery()
+    key = _spell_uuid(next(iter(selected.c)), dialect)
+    instant = bindparam(None, now, type_=OutboxRow.__table__.c.not_before.type, unique=True)
+    topic_value = bindparam(None, topic, type_=OutboxRow.__table__.c.topic.type, unique=True)
+    # SQLite needs a WHERE here, or it reads ON CONFLICT as a join condition.
+    source = select(topic_value, key, instant, instant, literal(0)).where(literal(1) == 1)
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    columns = ["topic", "key", "not_before", "created_at", "attempts"]
+    session.execute(keep_earlier_time(insert(OutboxRow).from_select(columns, source)))
+
+
+def _spell_uuid(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
+    """The text of a UUID column as Python spells it: SQLite stores it without hyphens."""
+    if dialect == "postgresql":
+        return cast(column, String)
+    digits = type_coerce(column, String)
+    parts = [func.substr(digits, start, length) for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))]
+    return reduce(lambda text, part: text.concat("-").concat(part), parts)
 
 
 def keep_earlier_time(statement: Any) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Select
 from sqlalchemy.orm import Session
 
 from cartable import outbox
@@ -30,6 +31,11 @@ class UnitOfWork:
     def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
         """Ask the worker for `topic` on each key once this work has been committed."""
         outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
+        self.topics_to_notify.add(topic)
+
+    def enqueue_selected_jobs(self, topic: Topic, keys: Select[UUID]) -> None:
+        """Ask the worker for `topic` on each key that a statement selects, once this work has been committed."""
+        outbox.enqueue_selected_jobs(self.session, self.now, topic, keys)
         self.topics_to_notify.add(topic)
 
 

@@ -29,7 +29,6 @@ from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, T
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.effective.compile import Desired, WantedApp, desired_for
-from profiles.effective.repository import decide_again
 from profiles.schedule.repository import ModeRepository
 from profiles.schedule.service import LOOK_AGAIN, keep, timed
 
@@ -124,7 +123,7 @@ def _command(
 def change_modes(work: UnitOfWork) -> None:
     """The clock has moved on: every tablet whose hour has come is decided again, in one statement, late or not."""
     repository = ModeRepository(work.session)
-    decide_again(work, repository.due(work.now))
+    work.enqueue_selected_jobs(Topic.DECIDE, repository.due(work.now))
     repository.looked_at(work.now, work.now + LOOK_AGAIN)
 
 

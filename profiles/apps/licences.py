@@ -1,4 +1,4 @@
-"""Licences: how many a place needs, reserving, assigning and giving them back (schools.md section 17). Never commits."""
+"""Licences: how many a place needs, reserving, assigning and giving them back. Never commits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import Select
+
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.tablets.repository import TabletRepository
+from profiles.apps.errors import AppNotFound
 from profiles.apps.licence_repository import LicenceRepository
-from profiles.apps.models import AppBundle, Licence, LicencePool, LicenceState
-from profiles.effective.repository import PolicyRepository, decide_again
-from profiles.errors import AppNotFound
-from profiles.policy.kinds import LayerKind
-from profiles.policy.places import tablets_of
+from profiles.apps.models import Licence, LicencePool, LicenceState
+from profiles.apps.repository import AppRepository
 
 #: So long an app may still open on a tablet whose licence was taken back.
 GRACE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What one app costs in one place. `needed` counts its tablets that hold no licence yet; `missing` is what must be bought."""
+class LicenceNeed:
+    """What requiring one app on some tablets needs. `needed` counts those that hold no licence yet; `missing` is what must be bought."""
 
     app: str
     needed: int
@@ -47,24 +48,23 @@ class Pool:
     available: int
 
 
-def needs(work: UnitOfWork, bundle: AppBundle, kind: LayerKind, target: str) -> list[Need]:
-    """What giving a bundle to a place would need, app by app. Apps without a pool are not counted."""
+def list_needs(work: UnitOfWork, town_id: UUID, identifiers: Collection[str], tablets: Select[UUID]) -> list[LicenceNeed]:
+    """Return what requiring apps on these tablets would need, by the app's name. Apps without a pool are not counted."""
     repository = LicenceRepository(work.session)
-    apps = {app.id: app for _, app in PolicyRepository(work.session).apps_of_bundles([bundle.id])}
+    apps = {app.id: app for app in AppRepository(work.session).list_apps_with_identifiers(town_id, identifiers)}
     pools = repository.pools(list(apps))
-    tablets = tablets_of(work, bundle.town_id, kind, target)
     held = repository.held(list(pools))
-    found = []
+    needs = []
     for app_id, pool in sorted(pools.items(), key=lambda item: apps[item[0]].name):
         needed = repository.without_licence(app_id, tablets)
         free = pool.total - held.get(app_id, 0)
-        found.append(Need(apps[app_id].name, needed, pool.total, free, max(0, needed - free)))
-    return found
+        needs.append(LicenceNeed(apps[app_id].name, needed, pool.total, free, max(0, needed - free)))
+    return needs
 
 
 def set_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> LicencePool:
     """Say how many licences of an app the town owns; tablets that waited for one are decided again. Raises `AppNotFound`."""
-    app = PolicyRepository(work.session).app(actor, app_id)
+    app = AppRepository(work.session).get_app(actor, app_id)
     if app is None:
         raise AppNotFound
     actor.require_permission(Permission.AUTHOR, app.town_id)
@@ -76,13 +76,13 @@ def set_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> Licen
         work.session.add(pool)
     pool.total, pool.updated_at = total, work.now
     work.session.flush()
-    decide_again(work, tablets_of(work, app.town_id, LayerKind.TOWN, ""))
+    work.enqueue_selected_jobs(Topic.DECIDE, TabletRepository(work.session).of_town(app.town_id))
     return pool
 
 
 def pools(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Pool]:
     """How the licences of a town stand, app by app."""
-    apps = {app.id: app for app in PolicyRepository(work.session).apps(actor, town_id)}
+    apps = {app.id: app for app in AppRepository(work.session).list_all_apps(actor, town_id)}
     repository = LicenceRepository(work.session)
     counted = repository.by_state(list(apps), work.now)
     found = []

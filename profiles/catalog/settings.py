@@ -14,13 +14,15 @@ from profiles.catalog.fields import Field, Support, Trouble
 from profiles.catalog.forms import Form
 from profiles.catalog.kinds import Group, Kind, Merge, Slot, version
 
-__all__ = ["RESTRICTIONS", "Field", "Group", "Kind", "Merge", "Setting", "Slot", "Trouble", "catalog", "version"]
+__all__ = ["PRODUCT_PREFIX", "RESTRICTIONS", "Field", "Group", "Kind", "Merge", "Setting", "Slot", "Trouble", "catalog", "version"]
 
 #: In the order in which people read them.
 FILES = (
     "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "product",
 )  # fmt: skip
 RESTRICTIONS = "com.apple.applicationaccess"
+#: Payloads of settings that no payload of Apple's carries as they are: apps and the web filter.
+PRODUCT_PREFIX = "fr.cartable."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

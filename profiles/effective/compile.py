@@ -6,7 +6,7 @@ Costs the number of situations, not of tablets: tablets that differ in nothing s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,14 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
-from profiles.catalog.settings import catalog, version
+from profiles.apps.models import App
+from profiles.apps.rules import list_installed_apps
+from profiles.catalog.settings import PRODUCT_PREFIX, catalog, version
 from profiles.effective.models import Artefact, DeclarationSet
-from profiles.effective.repository import PolicyRepository
-from profiles.effective.situation import Policy, Situation, filter_in, read_policy, resolved, situation_of
-from profiles.filters.models import DeliveryKind
-from profiles.filters.render import payloads
+from profiles.effective.repository import CompiledRepository
+from profiles.effective.situation import BLOCKED_APPS, PolicyData, Situation, apps_in, filter_in, load_policy, situation_of
+from profiles.filters.payloads import build_filter_payloads
+from profiles.policy.baseline import ALLOWED_APPS
 from profiles.render.apple import Content, Rendered, apart, content_of, render, split
 from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
 from profiles.schedule.modes import Mode
@@ -65,6 +67,7 @@ class Compiled:
     situation: Situation
     contents: Mapping[Mode, Content]
     whole: Mapping[Mode, Rendered]
+    apps: Sequence[App] = ()
     parts: tuple[Rendered, ...] = ()
     beside: Mapping[Mode, Rendered] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
@@ -76,33 +79,33 @@ class Compiled:
 
 
 def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
-    """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
+    """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed."""
     tablets = list(facts)
     now = timed(work, tablets) if modes is None else modes
-    policy = read_policy(work, tablets)
+    policy = load_policy(work, tablets)
     situations = {each.tablet_id: situation_of(each, policy, now[each.tablet_id]) for each in tablets}
     compiled: dict[tuple[object, ...], Compiled] = {}
     wanted: dict[str, tuple[UUID, Rendered]] = {}
     for tablet_id, situation in situations.items():
-        made = compiled.get(situation.key)
-        if made is None:
-            made = compiled[situation.key] = compile_situation(work, situation, policy)
+        shared = compiled.get(situation.key)
+        if shared is None:
+            shared = compiled[situation.key] = compile_situation(work, situation, policy)
         mode = now[tablet_id].mode
-        for rendered in (made.whole[mode], *made.parts, *([made.beside[mode]] if mode in made.beside else ())):
+        for rendered in (shared.whole[mode], *shared.parts, *([shared.beside[mode]] if mode in shared.beside else ())):
             wanted[rendered.sha256] = (situation.town_id, rendered)
     _store(work, wanted, [each for each in compiled.values() if each.declared])
     return {
-        tablet_id: _desired(policy, compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()
+        tablet_id: _desired(compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()
     }
 
 
-def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) -> Compiled:
+def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData) -> Compiled:
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
     distinct: dict[str, Rendered] = {}
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
-    made = Compiled(situation, contents, whole)
+    made = Compiled(situation, contents, whole, list_wanted_apps(situation, policy))
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
         pairs = {mode: apart(content, kept) for mode, content in contents.items()}
@@ -116,34 +119,39 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) ->
             "Cartable",
             base.sha256 if base else None,
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
-            _managed(policy, situation) if work.settings.declarative_apps else (),
+            _managed(made.apps) if work.settings.declarative_apps else (),
         )
     return made
 
 
-def content_in(situation: Situation, policy: Policy, mode: Mode) -> Content:
-    """What a tablet of the situation shall hold in a mode."""
-    values: dict[str, Any] = {key: each.value for key, each in resolved(situation, policy, mode).items()}
-    if values.get("allowListedAppBundleIDs") and values.get("blockedAppBundleIDs"):
+def content_in(situation: Situation, policy: PolicyData, mode: Mode) -> Content:
+    """Return what a tablet of the situation holds in a mode, with what it cannot take."""
+    known = catalog()
+    values: dict[str, Any] = {
+        key: resolved.value
+        for key, resolved in policy.get_settings(situation, mode).items()
+        if not known[key].payload.startswith(PRODUCT_PREFIX)
+    }
+    if values.get(ALLOWED_APPS) and values.get(BLOCKED_APPS):
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
-        blocked = set(values.pop("blockedAppBundleIDs"))
-        values["allowListedAppBundleIDs"] = [app for app in values["allowListedAppBundleIDs"] if app not in blocked]
-    others, left_out = filter_payloads(situation, policy, mode)
-    content = content_of(values, catalog(), others, os=situation.os, supervised=situation.supervised)
-    return replace(content, left_out=(*content.left_out, *left_out))
+        blocked = set(values.pop(BLOCKED_APPS))
+        values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
+    web_payloads, left_out = build_filter_payloads(filter_in(situation, policy, mode), supervised=situation.supervised)
+    content = content_of(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
+    unknown = [f"apps.required: {app}" for app in apps_in(situation, policy, mode).required if not _find_app(policy, situation, app)]
+    return replace(content, left_out=(*content.left_out, *left_out, *unknown))
 
 
-def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The web filter of a situation in a mode, as payloads."""
-    delivery = policy.deliveries.get(situation.town_id)
-    town = policy.filters.get(situation.town_id)
-    return payloads(
-        filter_in(situation, policy, mode),
-        auto=town.auto_filter if town else True,
-        kind=delivery.kind if delivery else DeliveryKind.BUILT_IN,
-        options=delivery.options if delivery else {},
-        supervised=situation.supervised,
-    )
+def _find_app(policy: PolicyData, situation: Situation, identifier: str) -> App | None:
+    return policy.apps.get((situation.town_id, identifier))
+
+
+def list_wanted_apps(situation: Situation, policy: PolicyData) -> list[App]:
+    """Return the apps that a tablet of the situation has, in every mode the same: nothing is installed at a change of mode."""
+    by_mode = [apps_in(situation, policy, mode) for mode in MODES]
+    required = {app for apps in by_mode for app in apps.required}
+    found = (_find_app(policy, situation, app) for app in list_installed_apps(by_mode, required))
+    return [app for app in found if app is not None]
 
 
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
@@ -166,17 +174,20 @@ def _part(content: Content) -> str:
     return f"mode.{content.digest[:16]}"
 
 
-def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
-    apps = [policy.apps[app_id] for app_id in situation.apps.required]
-    return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
+def _managed(apps: Iterable[App]) -> list[ManagedApp]:
+    return [
+        ManagedApp(app.bundle_identifier, app.app_store_id, app.manifest_url)
+        for app in apps
+        if app.app_store_id or app.manifest_url
+    ]
 
 
 def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
-    repository = PolicyRepository(work.session)
-    known = repository.known_artefacts(list(wanted))
+    repository = CompiledRepository(work.session)
+    known = repository.list_known_profiles(list(wanted))
     for sha256, (town_id, rendered) in sorted(wanted.items()):
         if sha256 not in known:
-            repository.add_artefact(
+            repository.add_profile(
                 Artefact(
                     sha256=sha256,
                     town_id=town_id,
@@ -188,7 +199,7 @@ def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compil
                 )
             )
     sets = {each.set_token: each for each in compiled}
-    for token in sorted(set(sets) - repository.known_sets(list(sets))):
+    for token in sorted(set(sets) - repository.list_known_sets(list(sets))):
         made = sets[token]
         items = [{"Kind": each.kind.value, **each.document()} for each in made.declared]
         profiles = sorted(rendered.sha256 for rendered in made.parts)
@@ -198,15 +209,14 @@ def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compil
     work.session.flush()
 
 
-def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
+def _desired(made: Compiled, mode: Mode) -> Desired:
     rendered = made.whole[mode]
-    apps = (policy.apps[app_id] for app_id in made.situation.apps.required)
     return Desired(
         mode=mode,
         sha256=rendered.sha256,
         identifier=rendered.identifier,
         uuid=rendered.uuid,
-        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps),
+        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in made.apps),
         left_out=made.contents[mode].left_out,
         declaration_set=made.set_token if made.declared else None,
         beside_sha256=made.beside[mode].sha256 if mode in made.beside else None,

@@ -85,3 +85,15 @@ def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]
         elif setting.adds_up:
             taken[key] = combine(setting, [own[key], value])
     return taken
+
+
+def compare_contents(before: PolicyContent, after: PolicyContent) -> list[str]:
+    """Return the paths of what differs between two contents: `values.school.allowCamera`, `locks.all`, `presets`."""
+    paths = []
+    for mode in sorted({*before.values, *after.values}):
+        old, new = before.values.get(mode, {}), after.values.get(mode, {})
+        paths += [f"values.{mode}.{key}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    for mode in sorted({*before.locks, *after.locks}):
+        if set(before.locks.get(mode, ())) != set(after.locks.get(mode, ())):
+            paths.append(f"locks.{mode}")
+    return [*paths, "presets"] if set(before.presets) != set(after.presets) else paths

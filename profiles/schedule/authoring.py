@@ -10,10 +10,10 @@ from sqlalchemy import Select
 
 from cartable import audit
 from cartable.scope import Actor, Permission
+from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Level
 from enrollment.tablets.repository import TabletRepository
-from profiles.effective.repository import decide_again
 from profiles.schedule.day_exceptions import MAY_HAVE_WINDOW, NEEDS_TIME, OverrideKind
 from profiles.schedule.errors import BadRhythm, SessionNotFound, UnknownCalendar
 from profiles.schedule.models import CalendarOverride, ExamDay, OwnCalendar, Timetable
@@ -175,4 +175,4 @@ def write_exam(
 def _look(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
     repository = TabletRepository(work.session)
     tablets: Select[UUID] = repository.of_school(school_id) if school_id else repository.of_town(town_id)
-    decide_again(work, tablets)
+    work.enqueue_selected_jobs(Topic.DECIDE, tablets)

@@ -9,11 +9,11 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
+from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, facts_for
 from enrollment.people.repository import PeopleRepository
 from enrollment.tablets.repository import TabletRepository
-from profiles.effective.repository import decide_again
 from profiles.schedule.errors import BadLength, BadRhythm, NoOpenBand, SessionNotFound
 from profiles.schedule.guardian_rules import RuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
@@ -59,7 +59,7 @@ def start_session(
     )  # fmt: skip
     audit.record_event(work, actor, "session.start", "class", class_id, town_id=town_id, minutes=minutes, preset=preset.value)
     repository.add(row)
-    decide_again(work, TabletRepository(work.session).of_class(class_id))
+    work.enqueue_selected_jobs(Topic.DECIDE, TabletRepository(work.session).of_class(class_id))
     return row
 
 
@@ -73,7 +73,7 @@ def extend_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> LessonSe
     audit.record_event(work, actor, "session.extend", "class", row.class_id, town_id=row.town_id)
     row.ends = span.ends
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).of_class(row.class_id))
+    work.enqueue_selected_jobs(Topic.DECIDE, TabletRepository(work.session).of_class(row.class_id))
     return row
 
 
@@ -83,7 +83,7 @@ def end_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> None:
     audit.record_event(work, actor, "session.end", "class", row.class_id, town_id=row.town_id)
     row.ends = work.now
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).of_class(row.class_id))
+    work.enqueue_selected_jobs(Topic.DECIDE, TabletRepository(work.session).of_class(row.class_id))
 
 
 def _running(work: UnitOfWork, actor: Actor, session_id: UUID) -> tuple[LessonSession, Rhythm]:
@@ -125,7 +125,7 @@ def start_activity(
     audit.record_event(work, actor, "activity.start", "school", school_id, town_id=town_id, tablets=len(facts), minutes=minutes)
     work.session.add_all(ActivityTablet(activity_id=row.id, tablet_id=each.tablet_id) for each in facts)
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).among([each.tablet_id for each in facts]))
+    work.enqueue_selected_jobs(Topic.DECIDE, TabletRepository(work.session).among([each.tablet_id for each in facts]))
     return row
 
 
@@ -204,4 +204,4 @@ def _require_pupil(work: UnitOfWork, actor: Actor, town_id: UUID, pupil_id: UUID
 
 def _look_pupil(work: UnitOfWork, pupil_id: UUID) -> None:
     repository = TabletRepository(work.session)
-    decide_again(work, repository.among(repository.of_pupils([pupil_id])))
+    work.enqueue_selected_jobs(Topic.DECIDE, repository.among(repository.of_pupils([pupil_id])))

@@ -14,15 +14,15 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.scope import Actor, Permission
+from cartable.outbox import Topic
 from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.apps.apps_and_books.client import AppsAndBooks
 from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceService, LicenceServiceError, Trouble
 from profiles.apps.apps_and_books.repository import Due, VppRepository
+from profiles.apps.errors import BadContentToken
 from profiles.apps.licences import GRACE
 from profiles.apps.models import LicencePool, LicenceState
-from profiles.effective.repository import decide_again
-from profiles.errors import BadSetting
 
 Connect = Callable[[str, str], LicenceService]
 
@@ -40,7 +40,7 @@ class Synced:
 
 
 def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
-    """Keep a town's content token (.vpptoken), sealed. Raises `BadSetting` when it is none or has expired."""
+    """Keep a town's content token (.vpptoken), sealed. Raises `BadContentToken` when it is none or has expired."""
     actor.require_permission(Permission.GOVERN, town_id)
     text = "".join(content.split())
     try:
@@ -49,9 +49,9 @@ def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -
         if not said["token"] or expires.tzinfo is None:
             raise ValueError("no token")
     except (ValueError, KeyError, TypeError) as error:
-        raise BadSetting(field="content", why="not a content token") from error
+        raise BadContentToken(field="content", why="not a content token") from error
     if expires <= work.now:
-        raise BadSetting(field="content", why="it has expired")
+        raise BadContentToken(field="content", why="it has expired")
     audit.record_event(work, actor, "licences.token", "town", town_id, town_id=town_id)
     row = VppRepository(work.session).token(town_id) or LicenceToken(town_id=town_id)
     row.content, row.location, row.expires, row.problem = text, str(said.get("orgName", ""))[:160], expires, None
@@ -144,5 +144,5 @@ def _keep(runtime: Runtime, town_id: UUID, due: Due, done: _Done) -> Synced:
                 licence.returned = True
         work.session.flush()
         if changed:
-            decide_again(work, repository.among(changed))
+            work.enqueue_selected_jobs(Topic.DECIDE, repository.among(changed))
     return Synced(len(done.given), len(done.returned), len(done.failed), None)
