@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from profiles.policy.preview import preview
 from sqlalchemy import Engine, delete, event, func, insert, select
 
 from bench.__main__ import _machine, _progress, _settle
@@ -37,7 +38,6 @@ from mdm.worker.handlers import drain
 from profiles.effective.models import Artefact, DeclarationSet
 from profiles.policy import service as layers
 from profiles.policy.kinds import LayerKind, VersionState
-from profiles.policy.preview import preview
 from profiles.policy.repository import LayerRepository
 from profiles.schedule import authoring
 from profiles.schedule.service import timed

@@ -31,7 +31,7 @@ from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from profiles import service as policy
-from profiles.apps.licence_overlap import overlap
+from profiles.effective.licence_overlap import overlap
 from profiles.policy.kinds import LayerKind
 
 T = TypeVar("T")

@@ -12,13 +12,11 @@ from sqlalchemy.orm import Session
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
-from enrollment.tablets.repository import TabletRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
 from mdm.queue.models import OPEN_STATES, Command
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
 from profiles.effective.models import Artefact, DeclarationSet
-from profiles.policy.kinds import StageKind
 
 
 class ReconcileRepository:
@@ -99,17 +97,6 @@ class ReconcileRepository:
                 Command.enrollment_id == enrollment_id, Command.state.in_(OPEN_STATES), Command.dedupe_key != key
             )
         ) or 0  # fmt: skip
-
-    def stage(self, kind: StageKind, target: UUID) -> Select[UUID]:
-        """Statement: the tablets of a stage of a roll-out."""
-        tablets = TabletRepository(self.session)
-        match kind:
-            case StageKind.TABLET:
-                return tablets.among([target])
-            case StageKind.CLASS:
-                return tablets.of_class(target)
-            case StageKind.SCHOOL | StageKind.ALL:
-                return tablets.of_school(target)
 
     def count(self, tablets: Select[UUID]) -> int:
         """How many tablets a statement selects."""

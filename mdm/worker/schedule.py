@@ -19,9 +19,10 @@ from mdm.care.erasing.bulk import send_due
 from mdm.care.lost_mode.positions import purge as purge_care
 from mdm.privacy.retention import run_next
 from mdm.queue.service import reap
-from mdm.reconcile.rollouts import watch
+from mdm.reconcile.rollouts import stop_failing_rollouts
 from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
 from profiles.apps.apps_and_books.repository import VppRepository
+from profiles.policy.life import end_temporary_versions
 
 Act = Callable[[UnitOfWork], object]
 
@@ -39,7 +40,8 @@ HOUSEKEEPING: dict[str, Act] = {
     "reap": reap,
     "renewals": renewals,
     "refresh": refresh_stale,
-    "rollouts": watch,
+    "rollouts": stop_failing_rollouts,
+    "temporary_policies": end_temporary_versions,
     "setups": unfinished_setups,
     "purge_imports": purge_imports,
     "purge_care": purge_care,
@@ -59,6 +61,7 @@ _SECONDS = {
     "renewals": 3600,
     "refresh": 600,
     "rollouts": 60,
+    "temporary_policies": 60,
     "setups": 60,
     "purge_imports": 3600,
     "purge_care": 3600,

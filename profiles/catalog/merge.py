@@ -190,9 +190,7 @@ _RULES: dict[Merge, Callable[[Setting, Sequence[Any]], Any]] = {
 }
 
 
-def _explain(
-    setting: Setting, value: Any, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
-) -> tuple[Step, ...]:
+def _explain(setting: Setting, value: Any, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]) -> tuple[Step, ...]:
     """The steps of the walk with their outcomes, what is in force first, then the narrowest first."""
     key = setting.key
     naming = [source for source in relevant if key in source.values]

@@ -14,7 +14,19 @@ from profiles.catalog.fields import Field, Support, Trouble
 from profiles.catalog.forms import Form
 from profiles.catalog.kinds import Group, Kind, Merge, Slot, version
 
-__all__ = ["PRODUCT_PREFIX", "RESTRICTIONS", "Field", "Group", "Kind", "Merge", "Setting", "Slot", "Trouble", "catalog", "version"]
+__all__ = [
+    "PRODUCT_PREFIX",
+    "RESTRICTIONS",
+    "Field",
+    "Group",
+    "Kind",
+    "Merge",
+    "Setting",
+    "Slot",
+    "Trouble",
+    "catalog",
+    "version",
+]
 
 #: In the order in which people read them.
 FILES = (

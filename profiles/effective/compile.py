@@ -94,9 +94,7 @@ def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[U
         for rendered in (shared.whole[mode], *shared.parts, *([shared.beside[mode]] if mode in shared.beside else ())):
             wanted[rendered.sha256] = (situation.town_id, rendered)
     _store(work, wanted, [each for each in compiled.values() if each.declared])
-    return {
-        tablet_id: _desired(compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()
-    }
+    return {tablet_id: _desired(compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()}
 
 
 def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData) -> Compiled:
@@ -138,7 +136,9 @@ def content_in(situation: Situation, policy: PolicyData, mode: Mode) -> Content:
         values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
     web_payloads, left_out = build_filter_payloads(filter_in(situation, policy, mode), supervised=situation.supervised)
     content = content_of(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
-    unknown = [f"apps.required: {app}" for app in apps_in(situation, policy, mode).required if not _find_app(policy, situation, app)]
+    unknown = [
+        f"apps.required: {app}" for app in apps_in(situation, policy, mode).required if not _find_app(policy, situation, app)
+    ]
     return replace(content, left_out=(*content.left_out, *left_out, *unknown))
 
 

@@ -1,8 +1,8 @@
-"""The answer to "why?": a tablet's mode and settings at an instant, with everyone who had a say. Renders nothing."""
+"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them, and one host. Renders nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,23 +10,26 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
 from profiles.effective.compile import content_in
-from profiles.effective.situation import read_policy, resolved, situation_of
+from profiles.effective.situation import filter_in, load_policy, situation_of
+from profiles.filters.errors import BadHost
+from profiles.filters.repository import FilterRepository
+from profiles.filters.rules import HostVerdict, clean_host, judge_host
 from profiles.schedule.guardian_rules import Standings, standings
 from profiles.schedule.mode_decision import Verdict, next_change, verdict_at
 from profiles.schedule.modes import Mode
 from profiles.schedule.repository import ModeRepository
 from profiles.schedule.service import rule_from, timed
 
-#: How many changes ahead a day's plan is told.
-MAX_STEPS = 20
+#: How many coming modes are listed at most.
+MAX_COMING_MODES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Explanation:
     """Everything that decides on one tablet at an instant. Guardians appear by their role, never by name."""
 
     at: datetime
-    verdict: Verdict
+    decision: Verdict
     next_change: datetime | None
     settings: Mapping[str, Resolved]
     guardians: tuple[Standings, ...]
@@ -34,36 +37,53 @@ class Why:
 
     @property
     def mode(self) -> Mode:
-        return self.verdict.mode
+        """The mode at that instant."""
+        return self.decision.mode
 
 
-def why(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Why:
-    """What holds for a tablet at an instant, and why: the same computation as what it is sent."""
+@dataclass(frozen=True, slots=True)
+class HostExplanation:
+    """What happens to a host on a tablet now: the mode, the categories that list the host, and the verdict."""
+
+    mode: Mode
+    categories: Sequence[str]
+    verdict: HostVerdict
+
+
+def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Explanation:
+    """Return what is in force for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
     now = timed(work, [facts], at)[facts.tablet_id]
-    policy = read_policy(work, [facts])
+    policy = load_policy(work, [facts])
     situation = situation_of(facts, policy, now)
     rules = ModeRepository(work.session).guardian_rules([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
-    return Why(
+    return Explanation(
         at=at,
-        verdict=now.verdict,
+        decision=now.verdict,
         next_change=next_change(now.plan, at),
-        settings=resolved(situation, policy, now.mode),
+        settings=policy.get_settings(situation, now.mode),
         guardians=tuple(standings([rule_from(row) for row in rules], now.plan, at)),
         left_out=content_in(situation, policy, now.mode).left_out,
     )
 
 
-def explain(work: UnitOfWork, facts: TabletFacts) -> Mapping[str, Resolved]:
-    """Each setting of a tablet now, with the layers that won and lost."""
-    return why(work, facts).settings
+def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplanation:
+    """Return what happens to a host on a tablet now, and why. Raises `BadHost`."""
+    clean = clean_host(host)
+    if clean is None:
+        raise BadHost(host=host[:80], field="host")
+    now = timed(work, [facts])[facts.tablet_id]
+    policy = load_policy(work, [facts])
+    web = filter_in(situation_of(facts, policy, now), policy, now.mode)
+    categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
+    return HostExplanation(now.mode, categories, judge_host(web, clean, categories, supervised=facts.supervised))
 
 
-def day_ahead(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
-    """The modes of a tablet from an instant on, each with the instant at which it begins."""
+def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
+    """Return the modes of a tablet from an instant on, each with the instant at which it begins."""
     plan = timed(work, [facts], at)[facts.tablet_id].plan
     steps, edge = [(at, verdict_at(plan, at))], at
-    while len(steps) < MAX_STEPS:
+    while len(steps) < MAX_COMING_MODES:
         following = next_change(plan, edge)
         if following is None or following > at + timedelta(hours=hours):
             break

@@ -157,9 +157,7 @@ def _resolve_settings(situation: Situation, policy: PolicyData, mode: Mode) -> d
     return resolve(sources, _list_constraints(situation, sources, apps, mode), catalog())
 
 
-def _list_constraints(
-    situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode
-) -> list[Constraint]:
+def _list_constraints(situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode) -> list[Constraint]:
     """What bounds the documents in a mode, from the weakest to the strongest."""
     constraints = []
     if situation.hidden_apps and mode in GUARDIAN_MODES:

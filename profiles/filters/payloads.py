@@ -11,9 +11,7 @@ FILTER = "com.apple.webcontent-filter"
 DNS = "com.apple.dnsSettings.managed"
 
 
-def build_filter_payloads(
-    web: EffectiveFilter, *, supervised: bool | None
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def build_filter_payloads(web: EffectiveFilter, *, supervised: bool | None) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return payload type to content, and the settings that no payload carries to this tablet.
 
     A tablet holds one content filter: a filter app takes the place of the built-in one, and the hosts of places are left out.

@@ -21,9 +21,7 @@ LEGAL_CATEGORIES = frozenset(
     }
 )  # fmt: skip
 #: Ways around a filter: always blocked; single hosts of them may be permitted.
-BYPASS_CATEGORIES = frozenset(
-    {"doh", "vpn", "residential-proxies", "dynamic-dns", "redirector", "shortener", "remote-control"}
-)
+BYPASS_CATEGORIES = frozenset({"doh", "vpn", "residential-proxies", "dynamic-dns", "redirector", "shortener", "remote-control"})
 #: Categories that are for other uses than a school's: they block nothing.
 IGNORED_CATEGORIES = frozenset({"examen_pix", "tricheur_pix", "special", "strict_redirector", "strong_redirector"})
 #: A category of useful sites; where it is permitted, its hosts are open although other lists take them for adult content.
@@ -156,3 +154,18 @@ def clean_host(text: str) -> str | None:
     """A host as lists keep it, without scheme and path; None when it is none."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0].strip(".")
     return host if Form.FILTER_HOST.fits(host) else None
+
+
+#: Stands for every host that is not permitted.
+EVERYTHING_ELSE = "*"
+
+
+def compare_filters(before: EffectiveFilter, after: EffectiveFilter) -> tuple[list[str], list[str]]:
+    """Return what opens and what closes from one filter to another: hosts, categories as `category:games`, and `*`."""
+    opens = (set(before.denied) - set(after.denied)) | (set(after.permitted) - set(before.permitted))
+    closes = (set(after.denied) - set(before.denied)) | (set(before.permitted) - set(after.permitted))
+    opens |= {f"category:{name}" for name in before.blocked_categories - after.blocked_categories}
+    closes |= {f"category:{name}" for name in after.blocked_categories - before.blocked_categories}
+    if before.only_permitted != after.only_permitted:
+        (opens if before.only_permitted else closes).add(EVERYTHING_ELSE)
+    return sorted(opens), sorted(closes)

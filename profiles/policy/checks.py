@@ -22,23 +22,28 @@ from profiles.policy.lint import Finding, lint
 from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import PolicyRepository, Versioned
 from profiles.policy.rules import PublishedPreset
-from profiles.policy.validation import find_preset_problem, find_problem, normalise
+from profiles.policy.validation import Problem, find_preset_problem, find_problem, normalise
 from profiles.schedule.modes import Mode
 
 
 def check_content(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> PolicyContent:
     """Return the content as it is stored. Raises `BadSetting` with the field named, and `SettingsConflict`."""
     content = normalise_content(content)
-    if isinstance(owner, PolicyDocument):
-        problem = find_problem(content, owner.place)
-    else:
-        problem = find_preset_problem(content, owner.kind)
-    problem = problem or _find_unknown(work, owner, content)
+    problem = find_content_problem(work, owner, content)
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     for finding in lint_content(content, _load_presets(work, owner)):
         raise SettingsConflict(field=finding.setting, other=finding.other, why=finding.rule.value, mode=finding.mode.value)
     return content
+
+
+def find_content_problem(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Problem | None:
+    """Return the first thing that is not acceptable in a version of a document or preset: its path and what is wrong."""
+    if isinstance(owner, PolicyDocument):
+        problem = find_problem(content, owner.place)
+    else:
+        problem = find_preset_problem(content, owner.kind)
+    return problem or _find_unknown(work, owner, content)
 
 
 def normalise_content(content: PolicyContent) -> PolicyContent:
@@ -48,7 +53,7 @@ def normalise_content(content: PolicyContent) -> PolicyContent:
     return PolicyContent(normalise(content.values), content.locks, content.presets)
 
 
-def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> tuple[str, str] | None:
+def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Problem | None:
     """The first preset or app that the town does not have. The operator's document speaks to towns with different apps."""
     repository = PolicyRepository(work.session)
     unknown = repository.list_unknown_presets(owner.town_id, (use.preset_id for use in content.presets))
@@ -58,10 +63,7 @@ def _find_unknown(work: UnitOfWork, owner: Versioned, content: PolicyContent) ->
     if owner.town_id is None:
         return None
     named = {
-        (mode, use.setting, app)
-        for mode, part in content.values.items()
-        for use in AppUse
-        for app in part.get(use.setting, ())
+        (mode, use.setting, app) for mode, part in content.values.items() for use in AppUse for app in part.get(use.setting, ())
     }
     known = AppRepository(work.session).list_known_identifiers(owner.town_id, {app for _, _, app in named})
     for mode, key, app in sorted(named):
@@ -89,9 +91,7 @@ def merge_presets(content: PolicyContent, presets: Mapping[UUID, PublishedPreset
     return take_in_presets(content.values_in(mode), taken)
 
 
-def list_licence_needs(
-    work: UnitOfWork, owner: Versioned, content: PolicyContent, tablets: Select[UUID]
-) -> list[LicenceNeed]:
+def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyContent, tablets: Select[UUID]) -> list[LicenceNeed]:
     """Return what a version would need of each app that it requires on these tablets. Apps without a pool are not counted."""
     if owner.town_id is None:
         return []

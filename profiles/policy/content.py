@@ -52,9 +52,12 @@ class PolicyContent:
 
     def locks_in(self, mode: Mode) -> frozenset[str]:
         """The catalogue keys that it locks in a mode: a lock on a composite locks all that the composite stands for."""
-        locked = {*self.locks.get(ALL_MODES, ()), *self.locks.get(mode.value, ())}
+        everywhere, here = self.locks.get(ALL_MODES, ()), self.locks.get(mode.value, ())
         parts = [self.values.get(part, {}) for part in (ALL_MODES, mode.value)]
-        return frozenset(locked) | {key for part in parts for lock in locked for key in keys_of(lock, part)}
+        # What a composite stands for may depend on its value: a lock for all modes takes the values of every mode.
+        composed = {key for part in self.values.values() for lock in everywhere for key in keys_of(lock, part)}
+        composed |= {key for part in parts for lock in here for key in keys_of(lock, part)}
+        return frozenset({*everywhere, *here, *composed})
 
 
 def apply_app_use(values: Mapping[str, Any], use: AppUse | None) -> dict[str, Any]:

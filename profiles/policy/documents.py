@@ -31,9 +31,7 @@ def open_document(
     document = repository.get_document_of_place(town_id, place, target)
     if document is not None:
         return document
-    document = PolicyDocument(
-        town_id=town_id, school_id=school_id, place=place, target=target, name=name, created_at=work.now
-    )
+    document = PolicyDocument(town_id=town_id, school_id=school_id, place=place, target=target, name=name, created_at=work.now)
     work.session.add(document)
     work.session.flush()
     audit.record_event(work, actor, "policy.open", "policy_document", document.id, town_id=town_id, place=place.value)

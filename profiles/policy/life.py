@@ -125,9 +125,7 @@ def publish(
     return version
 
 
-def _check_publishable(
-    work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None
-) -> None:
+def _check_publishable(work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None) -> None:
     repository = PolicyRepository(work.session)
     if version.state not in (VersionState.DRAFT, VersionState.ROLLING):
         raise CannotPublish(why=version.state.value)
@@ -196,9 +194,7 @@ def end_temporary_versions(work: UnitOfWork) -> int:
     return len(ended)
 
 
-def _replace_content(
-    work: UnitOfWork, actor: Actor, owner: Versioned, content: PolicyContent, reason: str
-) -> PolicyVersion:
+def _replace_content(work: UnitOfWork, actor: Actor, owner: Versioned, content: PolicyContent, reason: str) -> PolicyVersion:
     """Put a former content into force at once; a roll-out under way is stopped. Licences were checked when it was first published."""
     require_author_of(actor, owner)
     repository = PolicyRepository(work.session)
@@ -211,9 +207,7 @@ def _replace_content(
     return publish(work, actor, owner, version.number, accept_shortage=True)
 
 
-def _record(
-    work: UnitOfWork, actor: Actor, verb: str, owner: Versioned, version: PolicyVersion, **details: object
-) -> None:
+def _record(work: UnitOfWork, actor: Actor, verb: str, owner: Versioned, version: PolicyVersion, **details: object) -> None:
     is_document = isinstance(owner, PolicyDocument)
     action, subject = (f"policy.{verb}", "policy_document") if is_document else (f"preset.{verb}", "preset")
     audit.record_event(work, actor, action, subject, owner.id, town_id=owner.town_id, version=version.number, **details)

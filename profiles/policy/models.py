@@ -29,7 +29,17 @@ class PolicyDocument(Base):
     target: Mapped[str] = mapped_column(String(36), default="")
     name: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (UniqueConstraint("town_id", "place", "target"),)
+    __table_args__ = (
+        UniqueConstraint("town_id", "place", "target"),
+        # Empty towns are distinct to a unique constraint: the operator has one document all the same.
+        Index(
+            "uq_policy_document_operator",
+            "place",
+            unique=True,
+            sqlite_where=text("town_id IS NULL"),
+            postgresql_where=text("town_id IS NULL"),
+        ),
+    )
 
 
 class Preset(TownOwned, Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from sqlalchemy import Select
@@ -47,25 +48,20 @@ def _check_row(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target:
 def select_tablets(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target: str) -> Select[UUID]:
     """Return a statement: the tablets of a place."""
     tablets, repository = TabletRepository(work.session), PolicyRepository(work.session)
+    with_id: dict[PlaceKind, Callable[[UUID], Select[UUID]]] = {
+        PlaceKind.SCHOOL: tablets.of_school,
+        PlaceKind.CLASS: tablets.of_class,
+        PlaceKind.GROUP: repository.select_group,
+        PlaceKind.PUPIL: repository.select_pupil,
+        PlaceKind.TABLET: lambda tablet_id: tablets.among([tablet_id]),
+    }
+    if place in with_id:
+        return with_id[place](UUID(target))
     if town_id is None:
         return tablets.everywhere()
-    match place:
-        case PlaceKind.SCHOOL:
-            return tablets.of_school(UUID(target))
-        case PlaceKind.CLASS:
-            return tablets.of_class(UUID(target))
-        case PlaceKind.PUPIL:
-            return repository.select_pupil(UUID(target))
-        case PlaceKind.GROUP:
-            return repository.select_group(UUID(target))
-        case PlaceKind.TABLET:
-            return tablets.among([UUID(target)])
-        case PlaceKind.GRADE:
-            return tablets.of_level(town_id, Level(target))
-        case PlaceKind.ROLE:
-            return repository.select_role(town_id, TabletRole(target))
-        case _:
-            return tablets.of_town(town_id)
+    if place is PlaceKind.GRADE:
+        return tablets.of_level(town_id, Level(target))
+    return repository.select_role(town_id, TabletRole(target)) if place is PlaceKind.ROLE else tablets.of_town(town_id)
 
 
 def select_document_tablets(work: UnitOfWork, document: PolicyDocument) -> Select[UUID]:
@@ -80,20 +76,18 @@ _STAGE_PLACES = {
 }
 
 
-def select_stage_tablets(work: UnitOfWork, town_id: UUID, stage: StageKind, target: UUID) -> Select[UUID]:
-    """Return a statement: the tablets of a stage of a roll-out."""
-    return select_tablets(work, town_id, _STAGE_PLACES[stage], str(target))
+def select_stage_tablets(work: UnitOfWork, stage: StageKind, target: UUID) -> Select[UUID]:
+    """Return a statement: the tablets of a stage of a roll-out, other than the last, which is all."""
+    return select_tablets(work, None, _STAGE_PLACES[stage], str(target))
 
 
-def check_stage(
-    work: UnitOfWork, town_id: UUID | None, concerned: Select[UUID], stage: StageKind, target: UUID
-) -> Select[UUID]:
+def check_stage(work: UnitOfWork, town_id: UUID | None, concerned: Select[UUID], stage: StageKind, target: UUID) -> Select[UUID]:
     """Return a statement: the tablets of a stage among those concerned. Raises `BadStage` when there are none."""
     repository = PolicyRepository(work.session)
     place = repository.get_place(_STAGE_PLACES[stage], target)
     if place is None or (town_id is not None and place.town_id != town_id):
         raise BadStage(field="target", why="unknown_target")
-    tablets = select_stage_tablets(work, place.town_id, stage, target)
+    tablets = select_stage_tablets(work, stage, target)
     reached = repository.select_both(tablets, concerned)
     if not repository.count_tablets(reached):
         why = "not_concerned" if repository.count_tablets(tablets) else "no_tablets"

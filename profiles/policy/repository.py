@@ -43,9 +43,7 @@ class PolicyRepository:
         rows = self.session.execute(
             select(PolicyDocument, PolicyVersion)
             .join(PolicyVersion, PolicyVersion.document_id == PolicyDocument.id)
-            .where(
-                PolicyVersion.state.in_(IN_FORCE), or_(PolicyDocument.town_id.in_(town_ids), PolicyDocument.town_id.is_(None))
-            )
+            .where(PolicyVersion.state.in_(IN_FORCE), or_(PolicyDocument.town_id.in_(town_ids), PolicyDocument.town_id.is_(None)))
             .order_by(PolicyDocument.id, PolicyVersion.number)
         )
         versions: dict[UUID, tuple[PolicyDocument, list[PublishedVersion]]] = {}
@@ -99,9 +97,7 @@ class PolicyRepository:
         return self.session.scalar(actor.restrict(select(Preset).where(Preset.id == preset_id), Preset))
 
     def get_preset_by_name(self, town_id: UUID, kind: PresetKind, name: str) -> Preset | None:
-        return self.session.scalar(
-            select(Preset).where(Preset.town_id == town_id, Preset.kind == kind, Preset.name == name)
-        )
+        return self.session.scalar(select(Preset).where(Preset.town_id == town_id, Preset.kind == kind, Preset.name == name))
 
     def list_presets(self, actor: Actor, town_id: UUID, kind: PresetKind | None, page: PageRequest) -> Page[Preset]:
         """One page of the presets of a town, of all kinds or of one, by name."""

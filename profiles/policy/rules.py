@@ -161,7 +161,9 @@ def apply_documents(
         version = choose_version(document.versions, place) if document.concerns(place) else None
         if version is not None:
             applied.append(AppliedDocument(document, version, _apply_presets(version.content.presets, presets, place)))
-    return tuple(sorted(applied, key=lambda each: (each.document.place.depth, each.document.name, str(each.document.document_id))))
+    return tuple(
+        sorted(applied, key=lambda each: (each.document.place.depth, each.document.name, str(each.document.document_id)))
+    )
 
 
 def _apply_presets(

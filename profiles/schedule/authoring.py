@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable import audit
-from cartable.scope import Actor, Permission
 from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Level
 from enrollment.tablets.repository import TabletRepository

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.errors import NotFound
-from cartable.scope import Actor, Permission
 from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, facts_for
 from enrollment.people.repository import PeopleRepository

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Endpoints of apps, licences and bundles."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Endpoints that explain what is in force on a tablet."""

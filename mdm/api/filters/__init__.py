@@ -1,1 +1,1 @@
-"""TODO."""
+"""Endpoints of imported filter lists and of hosts."""

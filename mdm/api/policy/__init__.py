@@ -1,1 +1,1 @@
-"""TODO."""
+"""Endpoints of policy documents, presets, groups and the catalogue of settings."""

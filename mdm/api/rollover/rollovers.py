@@ -14,7 +14,7 @@ from enrollment.rollover import applying, returns, service
 from enrollment.rollover.models import Decision, Rollover, RolloverState
 from enrollment.rollover.repository import YearRepository, reach
 from mdm.api.deps import ActorDep, WorkDep
-from profiles.apps.licence_overlap import overlap
+from profiles.effective.licence_overlap import overlap
 
 router = APIRouter(tags=["school year"])
 Year = Query(None, pattern=r"^20\d\d-20\d\d$", description="The year that ends; the present one unless given.")

@@ -27,7 +27,7 @@ from mdm.api.deps import WorkDep
 from mdm.care import storage
 from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of
 from mdm.console.rollover.rollover_words import NOT_READY, STATES, words_of
-from profiles.apps.licence_overlap import overlap
+from profiles.effective.licence_overlap import overlap
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _NOTICES = frozenset({"saved", "previewed", "applied", "undone", "closed", "part_left"})

@@ -13,8 +13,8 @@ from datetime import datetime
 from uuid import UUID
 
 from cartable import audit
-from cartable.scope import Actor, Permission
 from cartable.outbox import Topic
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.apps.apps_and_books.client import AppsAndBooks
 from profiles.apps.apps_and_books.models import LicenceToken

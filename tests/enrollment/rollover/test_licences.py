@@ -25,8 +25,8 @@ from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import decide
 from profiles import service as policy
 from profiles.apps import licences
-from profiles.apps.licence_overlap import Overlap, overlap
 from profiles.apps.models import App, Licence, LicenceState
+from profiles.effective.licence_overlap import Overlap, overlap
 from profiles.policy.kinds import LayerKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from profiles.errors import BadSetting
 
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
@@ -24,7 +25,6 @@ from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceServiceError, Trouble
 from profiles.apps.apps_and_books.testserver import Location, serve
 from profiles.apps.models import Licence, LicencePool, LicenceState
-from profiles.errors import BadSetting
 from profiles.policy.kinds import LayerKind
 from tests.profiles.apps.test_grants import Place
 

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 
 import pytest
+from profiles.errors import BadHost, BadList, BadSetting
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -14,7 +15,6 @@ from enrollment.facts import facts_for
 from enrollment.places.models import Level
 from profiles.effective.compile import content_in
 from profiles.effective.situation import read_policy, situation_of
-from profiles.errors import BadHost, BadList, BadSetting
 from profiles.filters import service
 from profiles.filters.models import DeliveryKind
 from profiles.filters.repository import FilterRepository

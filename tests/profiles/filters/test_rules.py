@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
+from profiles.filters.render import DNS, FILTER, payloads
 
 from profiles.filters.models import DeliveryKind
-from profiles.filters.render import DNS, FILTER, payloads
 from profiles.filters.rules import FLOOR, MAX_BUILT_IN, Decision, Ground, Words, clean_host, compose, verdict
 from profiles.policy.kinds import ALWAYS, LayerKind
 

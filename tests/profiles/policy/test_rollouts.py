@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from profiles.policy.service import Stage
+
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
@@ -13,7 +15,6 @@ from mdm.reconcile.rollouts import watch
 from profiles.policy import service
 from profiles.policy.kinds import LayerKind, StageKind, VersionState
 from profiles.policy.models import LayerVersion
-from profiles.policy.service import Stage
 from tests.profiles.policy.test_layers import Place, put, value
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from profiles.errors import LicencesShort
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
@@ -23,7 +24,6 @@ from profiles.apps import licences
 from profiles.apps.models import App, GrantStanding
 from profiles.effective.compile import desired_for
 from profiles.effective.explain import why
-from profiles.errors import LicencesShort
 from profiles.policy.errors import BadTarget
 from profiles.policy.kinds import LayerKind
 from tests.support.world import World
