@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from profiles.policy.preview import preview
 from sqlalchemy import Engine, delete, event, func, insert, select
 
 from bench.__main__ import _machine, _progress, _settle
@@ -26,7 +25,7 @@ from cartable.migrate import upgrade
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import facts_for
 from enrollment.identity import service as identity
 from enrollment.identity import tls
@@ -36,9 +35,12 @@ from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from mdm.worker.handlers import drain
 from profiles.effective.models import Artefact, DeclarationSet
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind, VersionState
-from profiles.policy.repository import LayerRepository
+from profiles.effective.preview import preview
+from profiles.policy import documents, life
+from profiles.policy.content import PolicyContent
+from profiles.policy.kinds import PlaceKind, VersionState
+from profiles.policy.models import PolicyDocument
+from profiles.policy.repository import PolicyRepository
 from profiles.schedule import authoring
 from profiles.schedule.service import timed
 
@@ -160,9 +162,8 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
         work.session.execute(insert(DeviceEnrollment), enrollments)
         authoring.write_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
         for level in _LEVELS:
-            layer = layers.open_layer(work, SYSTEM, town.id, LayerKind.GRADE, level.value, "")
-            draft = layers.save_draft(work, SYSTEM, layer.id, {"school": {"allowSafari": level.rank > 5}})
-            layers.publish(work, SYSTEM, layer.id, draft.number)
+            document = documents.open_document(work, SYSTEM, town.id, PlaceKind.GRADE, level.value)
+            _publish(work, document, {"school": {"allowSafari": level.rank > 5}})
         return town.id, classes[0][1]
 
 
@@ -170,13 +171,17 @@ def _decide(runtime: Runtime) -> None:
     drain(runtime, Topic.DECIDE)
 
 
+def _publish(work: UnitOfWork, document: PolicyDocument, values: dict[str, dict[str, object]]) -> None:
+    draft = life.Draft(PolicyContent(values), reason="bench")
+    life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
+
+
 def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.CLASS, str(class_id), "")
-        former = LayerRepository(work.session).in_state(layer.id, VersionState.LIVE)
-        camera = former is not None and not former.settings["all"]["allowCamera"]
-        draft = layers.save_draft(work, SYSTEM, layer.id, {"all": {"allowCamera": camera}})
-        layers.publish(work, SYSTEM, layer.id, draft.number)
+        document = documents.open_document(work, SYSTEM, town_id, PlaceKind.CLASS, str(class_id))
+        former = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
+        camera = former is not None and not former.values["all"]["allowCamera"]
+        _publish(work, document, {"all": {"allowCamera": camera}})
         waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.DECIDE))
         assert waiting
     drain(runtime, Topic.DECIDE)
@@ -184,8 +189,8 @@ def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
 
 def _preview(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.TOWN, "", "")
-        found = preview(work, SYSTEM, layer.id, {"all": {"allowAirDrop": False}})
+        document = documents.open_document(work, SYSTEM, town_id, PlaceKind.TOWN, "")
+        found = preview(work, document, PolicyContent({"all": {"allowAirDrop": False}}))
         assert found.changed == TOWN
 
 

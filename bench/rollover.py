@@ -30,9 +30,10 @@ from enrollment.rollover import applying, incoming_year, returns
 from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
-from profiles import service as policy
+from profiles.apps.service import create_app
 from profiles.effective.licence_overlap import overlap
-from profiles.policy.kinds import LayerKind
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
@@ -109,10 +110,10 @@ def _seed(work: UnitOfWork, count: int) -> UUID:
     work.session.add_all(loans)
     work.session.flush()
     for number in range(20):
-        app = policy.create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
+        app = create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
                                 app_store_id=number + 1, manifest_url=None)  # fmt: skip
-        bundle = policy.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
-        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, LEVELS[number % len(LEVELS)].value)
+        bundle = bundles.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, LEVELS[number % len(LEVELS)].value)
     return town.id
 
 

@@ -103,7 +103,7 @@ def resolve(
     Keys that the catalogue does not know are left out: what is unknown adds nothing.
     """
     ordered = sorted(sources, key=lambda source: (source.depth, source.name))
-    keys = {key for each in (*ordered, *constraints) for key in each.values}
+    keys = {key for source in ordered for key in source.values} | {key for each in constraints for key in each.values}
     return {key: _resolve_one(catalog[key], ordered, constraints) for key in sorted(keys & catalog.keys())}
 
 

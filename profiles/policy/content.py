@@ -72,8 +72,8 @@ def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]
     """Own values over those of presets. Own values replace a choice of presets and add to lists that add up."""
     known = catalog()
     by_key: dict[str, list[Any]] = {}
-    for values in presets:
-        for key, value in values.items():
+    for preset in presets:
+        for key, value in preset.items():
             by_key.setdefault(key, []).append(value)
     taken = dict(own)
     for key, values in by_key.items():
@@ -81,7 +81,7 @@ def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]
         if setting is None:
             continue
         value = combine(setting, values)
-        if setting.opposite in own:
+        if setting.opposite is not None and setting.opposite in own:
             value = [entry for entry in value if entry not in own[setting.opposite]]
         if key not in own:
             taken[key] = value

@@ -234,7 +234,7 @@ async def _september(year: Year) -> None:
     for level in ("CE2", "CM1"):
         bundle = _ok(year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [made["id"]]}))
         if level == "CE2":
-            _ok(year.admin.put(f"/bundles/{bundle['id']}/levels/CE2"))
+            _ok(year.admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}))
     zoe, a, elise, martine = (year.child(name) for name in ("hadj", "nguyen", "goff", "martin"))
     serials = list(year.tablets)
     refused = year.technician.post(

@@ -18,9 +18,9 @@ from enrollment.rollover.models import Decision
 from enrollment.rollover.rules import left_on
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind
-from profiles.policy.repository import LayerRepository
+from profiles.policy import documents
+from profiles.policy.kinds import PlaceKind
+from profiles.policy.repository import PolicyRepository
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day, to
 
 
@@ -56,14 +56,14 @@ def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Run
         town = Turning(work)
         pupil = town.pupil(town.world.school_class(town.school, "ULIS"), Level.CE2)
         newcomer = town.pupil(town.world.school_class(town.school, "CP A"), Level.CP)
-        group = layers.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
+        group = documents.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
         rollover = town.begin()
         assert [town.line(rollover, each).ulis for each in (pupil, newcomer)] == [True, False]
         kept = service.make_class(work, town.head(), rollover.id, town.school.id, "ULIS", [pupil.id])
         town.apply(rollover)
         assert town.now(pupil.id) == (Level.CM1, kept.id, town.school.id, "active")
         assert town.now(newcomer.id)[0] is Level.CE1
-        assert {member.pupil_id for member in LayerRepository(work.session).members(group.id)} == {pupil.id, newcomer.id}
+        assert set(PolicyRepository(work.session).list_members(group.id)) == {pupil.id, newcomer.id}
 
 
 def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtime: Runtime, clock: ManualClock) -> None:
@@ -113,7 +113,7 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
         old_class = town.world.school_class(town.school, "CE2 B")
         pupil, tablet = town.with_tablet(old_class, Level.CE2)
         stays, elsewhere = town.with_tablet(town.world.school_class(town.other, "CP"), Level.CP)
-        rule = layers.open_layer(work, town.admin, town.town.id, LayerKind.PUPIL, str(pupil.id), "")
+        document = documents.open_document(work, town.admin, town.town.id, PlaceKind.PUPIL, str(pupil.id))
         service.succeed(work, town.admin, town.school.id, town.other.id)
         with pytest.raises(Invalid):
             service.succeed(work, town.admin, town.other.id, town.school.id)
@@ -123,7 +123,7 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
         assert town.now(pupil.id) == (Level.CM1, made.id, town.other.id, "active")
         work.session.expire_all()
         assert [work.session.get_one(Tablet, each.id).school_id for each in (tablet, elsewhere)] == [town.other.id] * 2
-        assert layers.find(work, town.admin, rule.id).target == str(pupil.id), "what is written for the pupil follows"
+        assert documents.get_document(work, town.admin, document.id).target == str(pupil.id), "what is written for the pupil follows"
         assert old_class.school_year == "2026-2027"
         town.undo(rollover)
         work.session.expire_all()

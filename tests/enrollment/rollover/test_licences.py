@@ -23,11 +23,12 @@ from mdm.reconcile import results
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import decide
-from profiles import service as policy
 from profiles.apps import licences
 from profiles.apps.models import App, Licence, LicenceState
+from profiles.apps.service import create_app
 from profiles.effective.licence_overlap import Overlap, overlap
-from profiles.policy.kinds import LayerKind
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
 
 
@@ -43,13 +44,13 @@ def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
 
 
 def _app(work: UnitOfWork, town: Turning, level: Level, number: int, owned: int) -> App:
-    app = policy.create_app(
+    app = create_app(
         work, SYSTEM, town.town.id, name=f"App {level.value}", bundle_identifier=f"fr.test.{level.value.lower()}",
         app_store_id=number, manifest_url=None,
     )  # fmt: skip
-    bundle = policy.create_bundle(work, SYSTEM, town.town.id, f"Bundle {level.value}", [app.id])
+    bundle = bundles.create_bundle(work, SYSTEM, town.town.id, f"Bundle {level.value}", [app.id])
     licences.set_total(work, SYSTEM, app.id, owned)
-    policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, level.value)
+    bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, level.value)
     return app
 
 

@@ -24,7 +24,7 @@ from enrollment.places.models import Level
 from enrollment.tablets.repository import TabletRepository
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.effective.compile import content_in
-from profiles.effective.situation import read_policy, situation_of
+from profiles.effective.situation import load_policy, situation_of
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import timed
 from simulator import SimulatedTablet, applying, declarative, reporting
@@ -83,33 +83,39 @@ class Day:
             HOUSEKEEPING["modes"](work)
 
     def author(self) -> None:
-        """A timetable, and layers that differ by mode."""
+        """A timetable, and documents that differ by mode."""
         post, put, town = self.admin.post, self.admin.put, str(self.town.id)
         calendar = {"periods": [{"first": str(self._date(14)), "last": str(self._date(20)), "name": "Vacances"}]}
         put(f"/towns/{town}/calendars/own", json={**calendar, "known_until": str(self._date(300))}).raise_for_status()
         body = {"week": FOUR_DAYS_JSON, "calendar": "own", "night_from": "20:00", "night_to": "07:00"}
         put(f"/towns/{town}/timetable", json=body).raise_for_status()
-        self.layer(
-            "town",
-            "",
-            {"all": {"allowAirDrop": False}, "home": {"allowAirDrop": True}, "holiday": {"allowChat": False}},
-            ["allowChat"],
-        )
-        self.layer("grade", "CE2", {"school": {"allowSafari": False}, "trip": {"allowAssistant": False}})
         app = {"name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad", "app_store_id": 895485086}
         made = post("/apps", json={"town_id": town, **app}).json()
         bundle = post("/bundles", json={"town_id": town, "name": "Code", "app_ids": [made["id"]]}).json()
-        put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
-        only = {"kind": "grade", "target": "CE2", "mode": "school", "permitted": ["ecole.example"], "only_permitted": True}
-        put(f"/towns/{town}/filter-policies", json=only).raise_for_status()
-        denied = {"kind": "town", "mode": "all", "denied": ["jeux.example"], "categories": {"games": "block"}}
-        put(f"/towns/{town}/filter-policies", json=denied).raise_for_status()
+        self.publish(
+            "town",
+            "",
+            {
+                "all": {"allowAirDrop": False, "web.denied": ["jeux.example"], "web.blocked_categories": ["games"]},
+                "home": {"allowAirDrop": True},
+                "holiday": {"allowChat": False},
+            },
+            locks={"all": ["allowChat"]},
+        )
+        only = {"web.permitted": ["ecole.example"], "web.only_permitted": True}
+        self.publish(
+            "grade",
+            "CE2",
+            {"school": {"allowSafari": False, **only}, "trip": {"allowAssistant": False}},
+            presets=[{"preset_id": bundle["id"], "use": "required"}],
+        )
 
-    def layer(self, kind: str, target: str, settings: dict[str, Any], locks: list[str] | None = None) -> str:
-        layer = self.admin.put("/layers", json={"town_id": str(self.town.id), "kind": kind, "target": target}).json()
-        draft = self.admin.post(f"/layers/{layer['id']}/versions", json={"settings": settings, "locks": locks or []}).json()
-        self.admin.post(f"/layers/{layer['id']}/versions/{draft['number']}/publish", json={}).raise_for_status()
-        return str(layer["id"])
+    def publish(self, place: str, target: str, values: dict[str, Any], **content: Any) -> str:
+        document = self.admin.put("/policy-documents", json={"town_id": str(self.town.id), "place": place, "target": target}).json()
+        path = f"/policy-documents/{document['id']}/versions"
+        draft = self.admin.post(path, json={"values": values, **content}).json()
+        self.admin.post(f"{path}/{draft['number']}/publish", json={"reason": "for a test"}).raise_for_status()
+        return str(document["id"])
 
     async def enrol(self) -> None:
         """One tablet of today, one too old for declarations."""
@@ -136,7 +142,7 @@ class Day:
             assert row is not None
             facts = facts_for(work, [row.id])
             now = timed(work, facts.values())[row.id]
-            policy = read_policy(work, facts.values())
+            policy = load_policy(work, facts.values())
             content = content_in(situation_of(facts[row.id], policy, now), policy, now.mode)
             return now.mode, {**content.restrictions, **content.others}
 
@@ -242,11 +248,11 @@ async def _edit(day: Day) -> None:
     await day.enrol()
     day.to("09:00")
     await day.converged(Mode.SCHOOL)
-    layer = day.layer("school", str(day.school.id), {"all": {"allowAirDrop": True, "allowCamera": False}})
+    document = day.publish("school", str(day.school.id), {"all": {"allowAirDrop": True, "allowCamera": False}})
     await day.converged(Mode.SCHOOL)
     assert day.tablets["new"].restrictions["allowCamera"] is False
     assert day.tablets["old"].restrictions["allowAirDrop"] is True
-    assert day.admin.get(f"/layers/{layer}/reach").json()["tablets"] == 2
+    assert day.admin.get(f"/policy-documents/{document}/tablets").json()["tablets"] == 2
     for tablet in day.tablets.values():
         [row] = day.admin.get("/tablets", params={"q": tablet.serial}).json()
         day.admin.post(f"/tablets/{row['id']}/lost", json={"reason": "left on the bus"}).raise_for_status()

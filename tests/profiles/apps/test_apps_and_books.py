@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from profiles.errors import BadSetting
 
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
@@ -17,16 +16,17 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.service import decide
 from mdm.worker.handlers import drain
-from profiles import service as policy
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks
 from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceServiceError, Trouble
 from profiles.apps.apps_and_books.testserver import Location, serve
+from profiles.apps.errors import BadContentToken
 from profiles.apps.models import Licence, LicencePool, LicenceState
-from profiles.policy.kinds import LayerKind
-from tests.profiles.apps.test_grants import Place
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
+from tests.profiles.apps.test_bundles import BundleTown
 
 ADAM = 895485086
 
@@ -94,7 +94,7 @@ def test_each_error_is_understood(
 
 
 @pytest.fixture
-def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) -> Place:
+def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) -> BundleTown:
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
@@ -102,7 +102,7 @@ def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) ->
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
-        made = Place(work)
+        made = BundleTown(work)
         vpp.install_token(work, SYSTEM, made.town.id, location.token)
     return made
 
@@ -113,12 +113,12 @@ def _reasons(runtime: Runtime) -> list[str]:
 
 
 def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
-    runtime: Runtime, place: Place, location: Location
+    runtime: Runtime, place: BundleTown, location: Location
 ) -> None:
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         assert work.session.get_one(LicencePool, place.app.id).total == 2, "the service says how many the town owns"
-        policy.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
         decide(work, place.ids)
     assert _reasons(runtime) == [AppReason.NO_LICENCE] * 3
     drain(runtime, Topic.LICENCES)
@@ -127,13 +127,13 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
     assert _reasons(runtime) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
 
 
-def drain_licences(runtime: Runtime, place: Place) -> None:
+def drain_licences(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.LICENCES, place.town.id)
     drain(runtime, Topic.LICENCES)
 
 
-def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: BundleTown, location: Location) -> None:
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
@@ -149,7 +149,7 @@ def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Pl
 
 
 def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
-    runtime: Runtime, place: Place, location: Location, clock: ManualClock
+    runtime: Runtime, place: BundleTown, location: Location, clock: ManualClock
 ) -> None:
     location.script = [(503, {"errorNumber": 9729, "errorMessage": "Away"}, {})]
     drain_licences(runtime, place)
@@ -162,7 +162,7 @@ def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
         assert work.session.query(LicenceToken).one().problem is None
 
 
-def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, place: BundleTown, location: Location) -> None:
     location.claimed_by = "somebody else"
     with runtime.open_unit_of_work() as work:
         work.session.add(LicencePool(app_id=place.app.id, town_id=place.town.id, total=2, updated_at=work.now))
@@ -173,9 +173,9 @@ def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, pl
         assert "another MDM server" in (work.session.query(LicenceToken).one().problem or "")
 
 
-def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Place, clock: ManualClock) -> None:
+def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: BundleTown, clock: ManualClock) -> None:
     def refused(work: UnitOfWork, content: str) -> None:
-        with pytest.raises(BadSetting):
+        with pytest.raises(BadContentToken):
             vpp.install_token(work, SYSTEM, place.town.id, content)
 
     with runtime.open_unit_of_work() as work:

@@ -1,4 +1,4 @@
-"""Bundles by place and standing, and licences: counted, reserved, short before saving; on both databases."""
+"""Bundles by place and use, and licences: counted, reserved, short before publishing; on both databases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from profiles.errors import LicencesShort
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
@@ -19,17 +18,20 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import decide
-from profiles import service
 from profiles.apps import licences
-from profiles.apps.models import App, GrantStanding
+from profiles.apps.errors import LicencesShort
+from profiles.apps.models import App
+from profiles.apps.service import create_app
 from profiles.effective.compile import desired_for
-from profiles.effective.explain import why
-from profiles.policy.errors import BadTarget
-from profiles.policy.kinds import LayerKind
+from profiles.effective.explain import explain
+from profiles.policy import bundles
+from profiles.policy.errors import UnknownPlace
+from profiles.policy.kinds import AppUse, PlaceKind
+from profiles.policy.places import select_tablets
 from tests.support.world import World
 
 
-class Place:
+class BundleTown:
     """A class of two grades: two CE1, three CE2; a store app and its bundle."""
 
     def __init__(self, work: UnitOfWork) -> None:
@@ -50,11 +52,11 @@ class Place:
             self.tablets.append(tablet)
         work.session.flush()
         self.app = self.new_app(work, "ScratchJr", 895485086)
-        self.bundle = service.create_bundle(work, SYSTEM, self.town.id, "Code", [self.app.id])
+        self.bundle = bundles.create_bundle(work, SYSTEM, self.town.id, "Code", [self.app.id])
 
     def new_app(self, work: UnitOfWork, name: str, number: int) -> App:
         identifier = f"fr.test.{name.lower()}"
-        return service.create_app(
+        return create_app(
             work, SYSTEM, self.town.id, name=name, bundle_identifier=identifier, app_store_id=number, manifest_url=None
         )
 
@@ -75,63 +77,69 @@ def work(runtime: Runtime) -> Iterator[UnitOfWork]:
 
 
 @pytest.fixture
-def place(work: UnitOfWork) -> Place:
-    return Place(work)
+def place(work: UnitOfWork) -> BundleTown:
+    return BundleTown(work)
 
 
-def wanted(work: UnitOfWork, place: Place) -> list[int]:
+def wanted(work: UnitOfWork, place: BundleTown) -> list[int]:
     """How many apps each tablet should have."""
     found = desired_for(work, facts_for(work, place.ids).values())
     return [len(found[tablet_id].apps) for tablet_id in place.ids]
 
 
+def needs(work: UnitOfWork, place: BundleTown, kind: PlaceKind, target: str) -> list[licences.LicenceNeed]:
+    """What requiring the bundle in a place would need."""
+    tablets = select_tablets(work, place.town.id, kind, target)
+    return licences.list_needs(work, place.town.id, [place.app.bundle_identifier], tablets)
+
+
 def allowed(work: UnitOfWork, tablet_id: UUID) -> list[str]:
-    value = why(work, facts_for(work, [tablet_id])[tablet_id]).settings["allowListedAppBundleIDs"].value
+    value = explain(work, facts_for(work, [tablet_id])[tablet_id]).settings["allowListedAppBundleIDs"].value
     return list(value)
 
 
-def test_in_a_class_of_two_grades_the_pupils_level_decides(work: UnitOfWork, place: Place) -> None:
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2")
+def test_in_a_class_of_two_grades_the_pupils_level_decides(work: UnitOfWork, place: BundleTown) -> None:
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2")
     assert wanted(work, place) == [0, 0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("kind", [LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.CLASS])
-def test_a_bundle_goes_to_a_town_a_school_or_a_class(work: UnitOfWork, place: Place, kind: LayerKind) -> None:
-    target = {LayerKind.TOWN: "", LayerKind.SCHOOL: str(place.school.id), LayerKind.CLASS: str(place.school_class.id)}[kind]
-    service.assign(work, SYSTEM, place.bundle.id, kind, target)
+@pytest.mark.parametrize("kind", [PlaceKind.TOWN, PlaceKind.SCHOOL, PlaceKind.CLASS])
+def test_a_bundle_goes_to_a_town_a_school_or_a_class(work: UnitOfWork, place: BundleTown, kind: PlaceKind) -> None:
+    target = {PlaceKind.TOWN: "", PlaceKind.SCHOOL: str(place.school.id), PlaceKind.CLASS: str(place.school_class.id)}[kind]
+    bundles.assign_bundle(work, SYSTEM, place.bundle, kind, target)
     assert wanted(work, place) == [1] * 5
-    service.unassign(work, SYSTEM, place.bundle.id, kind, target)
+    bundles.unassign_bundle(work, SYSTEM, place.bundle, kind, target)
     assert wanted(work, place) == [0] * 5
 
 
-def test_available_is_allowed_and_not_installed_and_banned_goes_before_all(work: UnitOfWork, place: Place) -> None:
+def test_available_is_allowed_and_not_installed_and_blocked_goes_before_all(work: UnitOfWork, place: BundleTown) -> None:
     identifier = place.app.bundle_identifier
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.TOWN, "", GrantStanding.AVAILABLE)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "", AppUse.AVAILABLE)
     assert wanted(work, place) == [0] * 5
     assert identifier in allowed(work, place.ids[0])
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2")
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.CLASS, str(place.school_class.id), GrantStanding.BANNED)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2")
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.CLASS, str(place.school_class.id), AppUse.BLOCKED)
     assert wanted(work, place) == [0] * 5
-    found = why(work, facts_for(work, [place.ids[4]])[place.ids[4]]).settings
+    found = explain(work, facts_for(work, [place.ids[4]])[place.ids[4]]).settings
     assert found["blockedAppBundleIDs"].value == [identifier]
 
 
-def test_targets_must_exist_and_fit(work: UnitOfWork, place: Place) -> None:
+def test_targets_must_exist_and_fit(work: UnitOfWork, place: BundleTown) -> None:
     elsewhere = World(work).school(World(work).town())
-    for kind, target in ((LayerKind.SCHOOL, str(elsewhere.id)), (LayerKind.GRADE, "6e"), (LayerKind.TABLET, str(place.ids[0]))):
-        with pytest.raises(BadTarget):
-            service.assign(work, SYSTEM, place.bundle.id, kind, target)
+    for kind, target in ((PlaceKind.SCHOOL, str(elsewhere.id)), (PlaceKind.GRADE, "6e"), (PlaceKind.CLASS, "none")):
+        with pytest.raises(UnknownPlace):
+            bundles.assign_bundle(work, SYSTEM, place.bundle, kind, target)
 
 
-def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: UnitOfWork, place: Place) -> None:
+def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfWork, place: BundleTown) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 2)
-    [need] = licences.needs(work, place.bundle, LayerKind.GRADE, "CE2")
+    [need] = needs(work, place, PlaceKind.GRADE, "CE2")
     assert (need.needed, need.owned, need.free, need.missing) == (3, 2, 2, 1)
     with pytest.raises(LicencesShort) as refusal:
-        service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2")
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2")
     assert refusal.value.details["missing"] == 1
     assert wanted(work, place) == [0] * 5, "nothing was saved"
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
     decide(work, place.ids)
     rows = work.session.query(TabletApp).all()
     assert sorted(row.reason for row in rows) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
@@ -140,9 +148,9 @@ def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: UnitOfWork, 
     assert ReconcileRepository(work.session).waiting_for_licences(SYSTEM, place.town.id) == {(place.app.id, Level.CE2): 1}
 
 
-def test_bought_licences_reach_who_waited(work: UnitOfWork, place: Place) -> None:
+def test_bought_licences_reach_who_waited(work: UnitOfWork, place: BundleTown) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 2)
-    service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
+    bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
     decide(work, place.ids)
     licences.set_total(work, SYSTEM, place.app.id, 3)
     decide(work, place.ids)
@@ -150,7 +158,7 @@ def test_bought_licences_reach_who_waited(work: UnitOfWork, place: Place) -> Non
 
 
 def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
-    work: UnitOfWork, place: Place, clock: ManualClock, runtime: Runtime
+    work: UnitOfWork, place: BundleTown, clock: ManualClock, runtime: Runtime
 ) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 1)
     first, second = place.ids[2], place.ids[3]
@@ -166,6 +174,6 @@ def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
     assert pool.in_grace == 0
 
 
-def test_an_app_without_a_pool_is_not_counted(work: UnitOfWork, place: Place) -> None:
-    assert licences.needs(work, place.bundle, LayerKind.TOWN, "") == []
+def test_an_app_without_a_pool_is_not_counted(work: UnitOfWork, place: BundleTown) -> None:
+    assert needs(work, place, PlaceKind.TOWN, "") == []
     assert licences.reserve(work, place.town.id, place.app.id, place.ids) == set(place.ids)

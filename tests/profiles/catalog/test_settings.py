@@ -12,6 +12,7 @@ import pytest
 from profiles.catalog.fields import Field
 from profiles.catalog.forms import Form
 from profiles.catalog.settings import RESTRICTIONS, Group, Kind, Merge, Setting, Slot, catalog
+from profiles.policy.kinds import PlaceKind
 
 CATALOG = catalog()
 _SAMPLES = {
@@ -19,7 +20,7 @@ _SAMPLES = {
     Form.URL: "http://ville.example/page", Form.HTTPS: "https://ville.example", Form.HOST: "ville.example",
     Form.DOMAIN: "ville.example", Form.IP: "192.0.2.1", Form.EMAIL: "a@ville.example",
     Form.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", Form.MAC: "00:11:22:33:44:55", Form.ICCID: "8933010000000000001",
-    Form.SSID: "Ecole", Form.WIFI_PASSWORD: "mot de passe",
+    Form.SSID: "Ecole", Form.WIFI_PASSWORD: "mot de passe", Form.FILTER_HOST: "ville.example", Form.CATEGORY: "games",
 }  # fmt: skip
 _PLAIN: dict[Kind, Any] = {Kind.BOOLEAN: True, Kind.MAP: {"a": [1, {"b": "c"}]}, Kind.DATA: base64.b64encode(b"x").decode()}
 
@@ -88,6 +89,14 @@ def test_the_merge_rule_fits_the_kind_of_value() -> None:
         assert bool(setting.identity) == (setting.merge is Merge.EACH), setting.key
         assert setting.place is not None or setting.kind in (Kind.OBJECT, Kind.OBJECTS)
         assert (setting.slot is Slot.MANY) == (setting.place is None and setting.kind is Kind.OBJECTS), setting.key
+
+
+def test_opposites_name_each_other_and_offers_are_lists_that_narrow() -> None:
+    for setting in CATALOG.values():
+        if setting.opposite is not None:
+            assert CATALOG[setting.opposite].opposite == setting.key
+        assert not setting.is_offered or setting.merge is Merge.INTERSECTION, setting.key
+        assert set(setting.places) <= {*PlaceKind}, setting.key
 
 
 def test_a_payload_has_one_short_name_and_the_restrictions_and_passcodes_are_complete() -> None:

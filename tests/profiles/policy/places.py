@@ -48,9 +48,7 @@ class PolicyTown:
         locks: Sequence[str] = (),
     ) -> PolicyVersion:
         """Publish values for all modes, with locks for all modes."""
-        return publish_document(
-            work, self.town.id, place, target, {"all": values}, locks={"all": list(locks)} if locks else None
-        )
+        return publish_document(work, self.town.id, place, target, {"all": values}, locks={"all": list(locks)} if locks else None)
 
     def pupil_of(self, work: UnitOfWork, tablet: Tablet) -> str:
         """Return the target of the pupil who has a tablet."""

@@ -81,17 +81,13 @@ def test_within_one_document_a_mode_goes_before_all_modes(work: UnitOfWork, town
 
 
 def test_a_lock_for_one_mode_binds_in_that_mode_and_the_preview_names_it_there(work: UnitOfWork, town: PolicyTown) -> None:
-    publish_document(
-        work, town.town.id, PlaceKind.TOWN, "", {"home": {"airdrop": False}}, locks={"home": ["airdrop"]}
-    )
+    publish_document(work, town.town.id, PlaceKind.TOWN, "", {"home": {"airdrop": False}}, locks={"home": ["airdrop"]})
     target = str(town.classes[0].id)
     draft = preview(
         work, open_document(work, SYSTEM, town.town.id, PlaceKind.CLASS, target), PolicyContent({"all": {"airdrop": True}})
     )
     bounded = [each for each in draft.outcomes if each.outcome is StepOutcome.BOUNDED]
-    assert [(each.key, each.by, each.modes, each.tablets) for each in bounded] == [
-        ("allowAirDrop", ("town",), (Mode.HOME,), 2)
-    ]
+    assert [(each.key, each.by, each.modes, each.tablets) for each in bounded] == [("allowAirDrop", ("town",), (Mode.HOME,), 2)]
     town.publish(work, PlaceKind.CLASS, target, {"airdrop": True})
     tablet = town.tablets[0][0]
     assert [value_on(work, tablet, "allowAirDrop", mode) for mode in (Mode.HOME, Mode.SCHOOL)] == [False, True]
