@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from cartable.errors import DomainError, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
 class Distrust(StrEnum):
@@ -32,18 +32,18 @@ class ChallengeRefused(DomainError):
 
     code = "challenge_refused"
     status = 403
-    words = Words(fr="Ce défi d'inscription n'est pas valable.", en="This enrolment challenge is not valid.")
+    message = Message("This enrolment challenge is not valid.")
 
 
 class BadAuthority(Invalid):
     """The certificate and key offered cannot serve as a device CA."""
 
     code = "bad_authority"
-    words = Words(fr="Cette autorité ne convient pas : {why}.", en="This authority cannot be used: {why}.")
+    message = Message("This authority cannot be used: {why}.")
 
 
 class CertificateNotFound(NotFound):
     """No such certificate."""
 
     code = "certificate_not_found"
-    words = Words(fr="Ce certificat est introuvable.", en="This certificate was not found.")
+    message = Message("This certificate was not found.")

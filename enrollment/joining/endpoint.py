@@ -96,11 +96,11 @@ class JoiningPages:
 
     def _refused(self, refusal: DomainError, language: Language) -> Response:
         log.warning("join.code_refused", code=refusal.code)
-        return self._page(language, problem=refusal.message(language), status=refusal.status)
+        return self._page(language, problem=refusal.translate(language), status=refusal.status)
 
     def _page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
         body = self.template.render(
-            language=language.value,
+            language=language.code,
             words=words.landing(language),
             organisation=self.runtime.settings.organisation,
             code=code,

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from cartable import audit
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass, Town
@@ -17,18 +17,18 @@ from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
 
 
-class BadUai(Invalid):
+class InvalidUai(Invalid):
     """The school code is not well formed; `why` is `uai_length`, `uai_format` or `uai_check_letter`."""
 
     code = "bad_uai"
-    words = Words(fr="Ce code UAI n'est pas valable ({why}).", en="This school code (UAI) is not valid ({why}).")
+    message = Message("This school code (UAI) is not valid ({why}).")
 
 
 class SchoolExists(Conflict):
     """The school code is taken."""
 
     code = "school_exists"
-    words = Words(fr="Cette école existe déjà.", en="This school exists already.")
+    message = Message("This school exists already.")
 
 
 def create_town(work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
@@ -44,8 +44,8 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     actor.require_permission(Permission.AUTHOR, town_id)
     code, wrong = check_uai(uai)
     if wrong:
-        raise BadUai(why=wrong, field="uai")
-    if PlaceRepository(work.session).school_by_uai(code) is not None:
+        raise InvalidUai(why=wrong, field="uai")
+    if PlaceRepository(work.session).find_school_by_uai(code) is not None:
         raise SchoolExists(field="uai")
     school = School(town_id=town_id, uai=code, name=name)
     work.session.add(school)
@@ -54,19 +54,19 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     return school
 
 
-def towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
+def list_towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
     """The towns in which the actor holds a role."""
-    return PlaceRepository(work.session).towns(actor)
+    return PlaceRepository(work.session).list_towns(actor)
 
 
-def schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+def list_schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
     """The schools in the actor's reach."""
-    return PlaceRepository(work.session).schools(actor, town_id)
+    return PlaceRepository(work.session).list_schools(actor, town_id)
 
 
-def classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
+def list_classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
     """The classes of a school with their numbers of pupils. Raises `NotFound`."""
     repository = PlaceRepository(work.session)
-    if repository.school(actor, school_id) is None:
+    if repository.find_school(actor, school_id) is None:
         raise NotFound
-    return repository.classes(school_id)
+    return repository.list_classes_with_pupil_counts(school_id)

@@ -3,63 +3,60 @@
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class RolloverUnknown(NotFound):
+class RolloverNotFound(NotFound):
     """No such passage in the caller's reach."""
 
     code = "rollover_not_found"
-    words = Words(fr="Ce passage d'année est introuvable.", en="This rollover was not found.")
+    message = Message("This rollover was not found.")
 
 
 class RolloverClosed(Conflict):
     """The passage is closed: nothing of it changes any more."""
 
     code = "rollover_closed"
-    words = Words(fr="Ce passage d'année est clos.", en="This rollover is closed.")
+    message = Message("This rollover is closed.")
 
 
-class TooEarly(Conflict):
+class RolloverTooEarly(Conflict):
     """Levels change on 1 September, not before."""
 
     code = "rollover_too_early"
-    words = Words(fr="Les niveaux changent le 1er septembre, pas avant.", en="Levels change on 1 September, not before.")
+    message = Message("Levels change on 1 September, not before.")
 
 
-class NotApplied(Conflict):
+class RolloverNotApplied(Conflict):
     """The act needs a passage that was applied, whole."""
 
     code = "rollover_not_applied"
-    words = Words(fr="Ce passage d'année n'a pas été appliqué en entier.", en="This rollover has not been applied as a whole.")
+    message = Message("This rollover has not been applied as a whole.")
 
 
-class AlreadyApplied(Conflict):
+class RolloverAlreadyApplied(Conflict):
     """What is in force is undone first."""
 
     code = "rollover_applied"
-    words = Words(
-        fr="Le passage de ces élèves est déjà appliqué : annulez-le d'abord.",
-        en="The passage of these pupils is in force: undo it first.",
-    )
+    message = Message("The passage of these pupils is in force: undo it first.")
 
 
-class NotToBeSaid(Invalid):
+class DecisionNotSelectable(Invalid):
     """Some lots are facts of rosters and cannot be chosen by hand."""
 
     code = "decision_not_to_be_said"
-    words = Words(fr="Cette décision ne se coche pas.", en="This decision cannot be ticked.")
+    message = Message("This decision cannot be ticked.")
 
 
-class CampaignOpen(Conflict):
+class ReturnCampaignOpen(Conflict):
     """The return campaign is open already, or over."""
 
     code = "return_campaign_open"
-    words = Words(fr="La campagne de retour est déjà ouverte ou terminée.", en="The return campaign is open already, or over.")
+    message = Message("The return campaign is open already, or over.")
 
 
-class CampaignNotOpen(Conflict):
+class ReturnCampaignNotOpen(Conflict):
     """There is no open return campaign."""
 
     code = "return_campaign_not_open"
-    words = Words(fr="Aucune campagne de retour n'est ouverte.", en="No return campaign is open.")
+    message = Message("No return campaign is open.")

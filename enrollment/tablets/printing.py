@@ -19,7 +19,7 @@ from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk, documents
 from enrollment.tablets.documents import Heading, Label, Line, Sheet
-from enrollment.tablets.models import Agreement, Loan, Tablet
+from enrollment.tablets.models import AgreementState, Loan, Tablet
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.words import STATES
 
@@ -31,19 +31,19 @@ TableRow = tuple[Pupil, Loan | None, Tablet | None]
 def labels_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> bytes:
     """The labels of the tablets that a class holds. Raises `NotFound`, `Invalid` (none)."""
     school_class = desk.class_of(work, actor, class_id)
-    return _labels(work, actor, school_class.town_id, TabletRepository(work.session).of_class(class_id))
+    return _labels(work, actor, school_class.town_id, TabletRepository(work.session).select_by_class(class_id))
 
 
 def labels_of_order(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str) -> bytes:
     """The labels of an order, before or after it is unpacked. Raises `Invalid` (none, or more than are printed at once)."""
-    return _labels(work, actor, town_id, TabletRepository(work.session).of_order(town_id, reference))
+    return _labels(work, actor, town_id, TabletRepository(work.session).select_by_purchase_order(town_id, reference))
 
 
 def labels_of(work: UnitOfWork, actor: Actor, town_id: UUID, tablet_ids: Sequence[UUID]) -> bytes:
     """The labels of chosen tablets. What is not in the town or not in reach has none. Raises `Invalid`."""
     if len(tablet_ids) > documents.MOST_LABELS:
         raise Invalid(field="tablet_ids", maximum=documents.MOST_LABELS)
-    return _labels(work, actor, town_id, TabletRepository(work.session).among(tablet_ids))
+    return _labels(work, actor, town_id, TabletRepository(work.session).select_by_ids(tablet_ids))
 
 
 def handover_sheets(work: UnitOfWork, actor: Actor, class_id: UUID, language: Language) -> bytes:
@@ -62,22 +62,22 @@ def delivery_list(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str,
     """The tablets of an order, to tick off. Raises `Invalid` (none)."""
     town = _town(work, actor, town_id)
     repository = TabletRepository(work.session)
-    found = repository.of_tags(actor, town_id, repository.of_order(town_id, reference), documents.MOST_LINES)
+    found = repository.list_selected(actor, town_id, repository.select_by_purchase_order(town_id, reference), documents.MOST_LINES)
     audit.record_event(
         work, actor, "paper.delivery", "town", town_id, town_id=town_id, reference=reference[:60], count=len(found)
     )
-    lines = [Line(row.tag, row.serial, STATES[row.state].say(language)) for row in found]
+    lines = [Line(row.tag, row.serial, STATES[row.state].translate(language)) for row in found]
     return documents.delivery_list(town.name, reference, lines, _today(work, town), language)
 
 
 def orders(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, int]]:
     """The town's last orders: reference, tablets, and how many wait to be unpacked."""
-    return TabletRepository(work.session).orders(actor, town_id)
+    return TabletRepository(work.session).list_purchase_orders(actor, town_id)
 
 
 def _labels(work: UnitOfWork, actor: Actor, town_id: UUID, chosen: Select[UUID]) -> bytes:
     town = _town(work, actor, town_id, whole=False)
-    found = TabletRepository(work.session).of_tags(actor, town_id, chosen, documents.MOST_LABELS + 1)
+    found = TabletRepository(work.session).list_selected(actor, town_id, chosen, documents.MOST_LABELS + 1)
     audit.record_event(work, actor, "paper.labels", "town", town_id, town_id=town_id, count=len(found))
     address = work.settings.public_url
     wanted = [Label(row.tag, row.serial, f"{address}/t/{row.tag}") for row in found]
@@ -101,7 +101,7 @@ def _sheets(rows: Sequence[TableRow]) -> list[Sheet]:
     return [
         Sheet(
             names[pupil.id], tablet.tag if tablet else "", pupil.take_home,
-            loan is not None and loan.agreement is Agreement.SIGNED, SHEET_CODE + str(pupil.id),
+            loan is not None and loan.agreement is AgreementState.SIGNED, SHEET_CODE + str(pupil.id),
         )
         for pupil, loan, tablet in rows
     ]  # fmt: skip

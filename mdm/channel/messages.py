@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mdm.protocol.checkin import CheckinMessage
-from mdm.protocol.connect import Answer
+from mdm.protocol.connect import ConnectMessage
 
 XML = b"application/xml"
 JSON = b"application/json"
@@ -15,13 +15,13 @@ JSON = b"application/json"
 class ChannelRequest:
     """One request whose identity certificate has been proven; `raw` is the plist as received."""
 
-    message: CheckinMessage | Answer
+    message: CheckinMessage | ConnectMessage
     fingerprint: str
     raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ChannelResponse:
     """What the tablet gets. An empty body with 200 means: nothing more to do."""
 
     status: int = 200
@@ -29,12 +29,12 @@ class Reply:
     content_type: bytes = XML
 
 
-EMPTY = Reply()
+EMPTY_RESPONSE = ChannelResponse()
 #: Only an explicit decision to retire a tablet gives this answer: the tablet unenrols (protocol.md section 2.3).
-UNRECOGNIZED = Reply(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
-FAILED = Reply(500)
+UNRECOGNIZED_DEVICE = ChannelResponse(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
+SERVER_ERROR = ChannelResponse(500)
 
 
-def refused(status: int) -> Reply:
+def build_rejection(status: int) -> ChannelResponse:
     """A refusal without a body: tablets show none."""
-    return Reply(status)
+    return ChannelResponse(status)

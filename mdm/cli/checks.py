@@ -1,5 +1,5 @@
-"""Checks that `make check` runs: migrations match the tables, every personal field is in the data
-dictionary, and the committed API description matches the code.
+"""Checks that `make check` runs: migrations match the tables, every personal field is in the data dictionary, the committed API
+description matches the code, and every text for people is translated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import check, downgrade, upgrade
+from mdm.cli import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = ROOT / "docs" / "openapi.json"
@@ -35,7 +36,10 @@ def main(arguments: list[str]) -> int:
     if not DESCRIPTION.exists() or DESCRIPTION.read_text() != api_description():
         print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
         return 1
-    print("migrations, data dictionary and API description: good")
+    if faults := messages.check_catalogues(messages.collect_texts()):
+        print("cartable/locale is out of date: run `make messages`, then translate", *faults, sep="\n", file=sys.stderr)
+        return 1
+    print("migrations, data dictionary, API description and message catalogues: good")
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cartable.errors import DomainError
-from cartable.i18n import Language
+from cartable.i18n import available_languages
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _WORDS[parsed.word][1](parsed)
     except DomainError as refusal:
-        print(f"{refusal.message(Language.FR)} / {refusal.message(Language.EN)}", file=sys.stderr)
+        print(" / ".join(refusal.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
 
 

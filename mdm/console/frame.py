@@ -24,7 +24,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, Invalid, NotFound
-from cartable.i18n import Language, Words, preferred_language
+from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
 from cartable.scope import PERMISSIONS, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -32,7 +32,7 @@ from enrollment.places.models import Town
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
-from mdm.api.errors import problem
+from mdm.api.errors import build_problem
 from mdm.console.words import page
 
 _HERE = Path(__file__).parent
@@ -59,9 +59,7 @@ class OtherSite(Forbidden):
     """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
 
     code = "stale_page"
-    words = Words(
-        fr="Cette page date d'une autre connexion : rechargez-la.", en="This page is from another sign-in: load it again."
-    )
+    message = Message("This page is from another sign-in: load it again.")
 
 
 def person(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
@@ -100,12 +98,12 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
     asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
         return show(request, "missing.html", status=error.status_code)
-    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+    return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
 def refused(request: Request, refusal: DomainError) -> Response:
     """The page that says why something was not done."""
-    return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
+    return show(request, "refused.html", status=refusal.status, problem=refusal.translate(language_of(request)))
 
 
 def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
@@ -130,7 +128,7 @@ def csrf(request: Request) -> str:
 def towns_of(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
     """The towns in which one holds a permission, be it for one school."""
     mine = actor.list_permitted_towns(permission)
-    return [town for town in places.towns(work, actor) if town.id in mine]
+    return [town for town in places.list_towns(work, actor) if town.id in mine]
 
 
 def town_of(towns: list[Town], wanted: UUID | None) -> Town:
@@ -159,7 +157,7 @@ FieldsDep = Annotated[dict[str, str], Depends(_fields)]
 def language_of(request: Request) -> Language:
     """The language chosen on a page, else the browser's."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
-    return Language(chosen) if chosen in {*Language} else preferred_language(request.headers.get("accept-language"))
+    return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -167,10 +165,10 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     language = language_of(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     context = {
-        "language": language.value,
+        "language": language.code,
         "w": page(language),
         "person": actor.name if actor is not None else None,
-        "languages": [("fr", "Français"), ("en", "English")],
+        "languages": available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
         "chapters": _chapters(request, page(language)),
         "csrf": csrf(request),
@@ -179,8 +177,8 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Cache-Control"] = "no-store"
-    if request.query_params.get("lang") in {*Language}:
-        response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
+    if find_language(request.query_params.get("lang", "")) is not None:
+        response.set_cookie(LANGUAGE, language.code, secure=True, samesite="strict")
     return response
 
 

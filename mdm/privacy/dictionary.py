@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import MetaData
 
 from cartable.database import SealedBytes, SealedText
-from cartable.i18n import Words
+from cartable.i18n import Message, available_languages, read_message
 
 #: Tables that are people: whatever points at one of them speaks of a person.
 PEOPLE = frozenset({"pupil", "guardian", "staff_member", "account"})
@@ -27,13 +27,13 @@ class Entry:
 
     table: str
     field: str
-    words: Words
+    words: Message
     of: str
     owner: str
-    purpose: Words
-    ground: Words
+    purpose: Message
+    ground: Message
     retention: str | None
-    until: Words | None
+    until: Message | None
     recipients: tuple[str, ...]
     exported: bool
 
@@ -51,24 +51,25 @@ def entries() -> tuple[Entry, ...]:
         Entry(
             table=name,
             field=field,
-            words=Words(**words),
+            words=read_message(label),
             of=table["of"],
             owner=table["owner"],
-            purpose=Words(**_listed()["purposes"][table["purpose"]]),
-            ground=Words(**_listed()["grounds"][table["ground"]]),
+            purpose=read_message(_listed()["purposes"][table["purpose"]]),
+            ground=read_message(_listed()["grounds"][table["ground"]]),
             retention=table["retention"],
-            until=Words(**table["until"]) if "until" in table else None,
+            until=read_message(table["until"]) if "until" in table else None,
             recipients=tuple(table["recipients"]),
             exported=field not in table.get("not_exported", ()),
         )
         for name, table in _listed()["tables"].items()
-        for field, words in table["fields"].items()
+        for field, label in table["fields"].items()
     )
 
 
 def purposes() -> dict[str, dict[str, str]]:
-    """Why data are kept, in both languages."""
-    return dict(_listed()["purposes"])
+    """Return why data are kept, by purpose then language code."""
+    texts = {name: read_message(text) for name, text in _listed()["purposes"].items()}
+    return {name: {each.code: text.translate(each) for each in available_languages()} for name, text in texts.items()}
 
 
 def retention_of(table: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.i18n import Language, Words
+from cartable.i18n import Language, Message, available_languages
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.privacy import dictionary
@@ -20,26 +20,14 @@ from mdm.privacy.repository import PrivacyRepository
 from mdm.privacy.rules import chosen
 
 _OF = {NoticeAudience.GUARDIANS: ("pupil", "guardian"), NoticeAudience.CHILDREN: ("pupil",), NoticeAudience.STAFF: ("staff",)}
-_FOR_CHILDREN = Words(
-    fr="La ville te prête une tablette. Elle garde ton nom, ta classe et le numéro de la tablette. Elle ne regarde pas ce que tu écris, "
-    "ni tes photos, ni où tu es. Quand tu rends la tablette, ton nom est effacé. Tu peux tout demander à ta maîtresse, ton maître ou tes "
-    "parents. Si quelqu'un t'embête en ligne, appelle le 3018.",
-    en="The town lends you a tablet. It keeps your name, your class and the number of the tablet. It does not look at what you write, at "
-    "your pictures or at where you are. When you give the tablet back your name is erased. You may ask your teacher or your parents "
-    "anything. If somebody bothers you online, call 3018.",
-)
-_RIGHTS = Words(
-    fr="Vous pouvez demander à voir, corriger, effacer ces données, ou vous y opposer : écrivez au délégué à la protection des données de la "
-    "ville ; réponse en un mois. Vous pouvez saisir la CNIL.",
-    en="You may ask to see, correct or erase these data, or object: write to the town's data protection officer; the answer comes within a "
-    "month. You may turn to the supervisory authority.",
-)
+_FOR_CHILDREN = Message("The town lends you a tablet. It keeps your name, your class and the number of the tablet. It does not look at what you write, at your pictures or at where you are. When you give the tablet back your name is erased. You may ask your teacher or your parents anything. If somebody bothers you online, call 3018.")
+_RIGHTS = Message("You may ask to see, correct or erase these data, or object: write to the town's data protection officer; the answer comes within a month. You may turn to the supervisory authority.")
 
 
 def compose(work: UnitOfWork, town_id: UUID, audience: NoticeAudience) -> dict[str, Any]:
     """The notice as it would be now, in both languages."""
     days = chosen({rule: row.days for rule, row in PrivacyRepository(work.session).choices(town_id).items()})
-    return {language.value: _text(audience, days, language) for language in Language}
+    return {language.code: _text(audience, days, language) for language in available_languages()}
 
 
 def _text(audience: NoticeAudience, days: dict[str, int], language: Language) -> dict[str, Any]:
@@ -49,15 +37,15 @@ def _text(audience: NoticeAudience, days: dict[str, int], language: Language) ->
                                                        "teacher_assignment", "account", "pupil_group_member"}:  # fmt: skip
             lines.append(
                 {
-                    "what": each.words.say(language),
-                    "why": each.purpose.say(language),
-                    "ground": each.ground.say(language),
+                    "what": each.words.translate(language),
+                    "why": each.purpose.translate(language),
+                    "ground": each.ground.translate(language),
                     "days": days.get(each.retention) if each.retention else None,
-                    "until": each.until.say(language) if each.until else None,
+                    "until": each.until.translate(language) if each.until else None,
                     "recipients": list(each.recipients),
                 }
             )
-    plain = _FOR_CHILDREN.say(language) if audience is NoticeAudience.CHILDREN else _RIGHTS.say(language)
+    plain = _FOR_CHILDREN.translate(language) if audience is NoticeAudience.CHILDREN else _RIGHTS.translate(language)
     return {"words": plain, "lines": lines}
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cartable.i18n import Words
+from cartable.i18n import Message, read_message
 
 #: Acts of which security lives: kept longer than the others.
 SECURITY_ACTS = frozenset(
@@ -29,9 +29,9 @@ class Rule:
     """What is kept for how long. `days` is the period; a town may choose another from `shortest` to `longest`."""
 
     id: str
-    what: Words
-    starts: Words
-    does: Words
+    what: Message
+    starts: Message
+    does: Message
     days: int
     shortest: int
     longest: int
@@ -45,9 +45,9 @@ def table() -> tuple[Rule, ...]:
     return tuple(
         Rule(
             id=each["id"],
-            what=Words(**each["what"]),
-            starts=Words(**each["starts"]),
-            does=Words(**each["does"]),
+            what=read_message(each["what"]),
+            starts=read_message(each["starts"]),
+            does=read_message(each["does"]),
             days=each["days"],
             shortest=each["shortest"],
             longest=each["longest"],

@@ -51,7 +51,7 @@ class CheckinMessage:
 
     MESSAGE_TYPE: ClassVar[str] = ""
     ids: EnrollmentIds
-    extra: dict[str, Any] = field(default_factory=dict)
+    unknown_keys: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class UserAuthenticate(CheckinMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class DeclarativeManagement(CheckinMessage):
+class DeclarativeRequest(CheckinMessage):
     """A request of declarative management: tokens, declaration-items, declaration/<kind>/<id>, status."""
 
     MESSAGE_TYPE: ClassVar[str] = "DeclarativeManagement"
@@ -134,7 +134,7 @@ class ReturnToService(CheckinMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown(CheckinMessage):
+class UnknownMessage(CheckinMessage):
     """A message type that this server does not know."""
 
     message_type: str = ""
@@ -169,7 +169,7 @@ _SHAPES: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]
     "GetBootstrapToken": (GetBootstrapToken, {}),
     "UserAuthenticate": (UserAuthenticate, {}),
     "DeclarativeManagement": (
-        DeclarativeManagement,
+        DeclarativeRequest,
         {"Endpoint": ("endpoint", str, True), "Data": ("data", bytes, False)},
     ),
     "GetToken": (GetToken, {"TokenServiceType": ("service_type", str, True)}),
@@ -177,7 +177,7 @@ _SHAPES: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]
 }
 
 
-def read_ids(message: dict[str, Any]) -> EnrollmentIds:
+def parse_ids(message: dict[str, Any]) -> EnrollmentIds:
     """Read the identifiers of any message. Raises `BadMessage` when there is none, or one is not a short text."""
     found: dict[str, str | None] = {}
     for key in _ID_KEYS:
@@ -202,14 +202,14 @@ def parse_checkin(message: dict[str, Any]) -> CheckinMessage:
     message_type = message.get("MessageType")
     if not isinstance(message_type, str):
         raise BadMessage("no MessageType")
-    ids = read_ids(message)
+    ids = parse_ids(message)
     shape = _SHAPES.get(message_type)
     if shape is None:
-        return Unknown(ids=ids, extra=_rest(message, set()), message_type=message_type[:MAX_ID])
+        return UnknownMessage(ids=ids, unknown_keys=_rest(message, set()), message_type=message_type[:MAX_ID])
     kind, keys = shape
     values = {name: _value(message, key, kind_, required=required) for key, (name, kind_, required) in keys.items()}
     given = {name: value for name, value in values.items() if value is not None}
-    return kind(ids=ids, extra=_rest(message, set(keys)), **given)
+    return kind(ids=ids, unknown_keys=_rest(message, set(keys)), **given)
 
 
 def _value(message: dict[str, Any], key: str, kind: type, *, required: bool) -> Any:

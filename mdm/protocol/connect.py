@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mdm.protocol.checkin import EnrollmentIds, read_ids
+from mdm.protocol.checkin import EnrollmentIds, parse_ids
 from mdm.protocol.errors import BadMessage
 
 CHECKIN_TYPE = "application/x-apple-aspen-mdm-checkin"
 _ENVELOPE = {"Status", "CommandUUID", "ErrorChain", "RequestType"}
 
 
-class Status(StrEnum):
+class CommandStatus(StrEnum):
     """Apple's status words."""
 
     IDLE = "Idle"
@@ -24,11 +24,11 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConnectMessage:
     """One turn of a tablet. `body` holds the response keys of the command; `command_uuid` is absent for Idle."""
 
     ids: EnrollmentIds
-    status: Status
+    status: CommandStatus
     command_uuid: str | None = None
     error_chain: list[dict[str, Any]] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
@@ -52,16 +52,16 @@ def is_checkin(content_type: str | None, message: dict[str, Any]) -> bool:
     return (content_type or "").strip().lower().startswith(CHECKIN_TYPE)
 
 
-def parse_connect(message: dict[str, Any]) -> Answer:
+def parse_connect(message: dict[str, Any]) -> ConnectMessage:
     """Turn a property list into an `Answer`. Raises `BadMessage`."""
     status = message.get("Status")
-    if not isinstance(status, str) or status not in {*Status}:
+    if not isinstance(status, str) or status not in {*CommandStatus}:
         raise BadMessage("no known Status")
     uuid = message.get("CommandUUID")
     if uuid is not None and (not isinstance(uuid, str) or len(uuid) > 128):
         raise BadMessage("CommandUUID is not a short text")
-    ids = read_ids(message)
+    ids = parse_ids(message)
     chain = message.get("ErrorChain")
     links = [link for link in chain[:20] if isinstance(link, dict)] if isinstance(chain, list) else []
     body = {key: value for key, value in message.items() if key not in _ENVELOPE}
-    return Answer(ids, Status(status), uuid or None, links, body)
+    return ConnectMessage(ids, CommandStatus(status), uuid or None, links, body)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 
-class WireError(ValueError):
+class ProtocolError(ValueError):
     """A message from outside that cannot be accepted."""
 
 
-class BadPlist(WireError):
+class BadPlist(ProtocolError):
     """The bytes are no property list that we accept."""
 
 
-class BadSignature(WireError):
+class BadSignature(ProtocolError):
     """The CMS structure or the certificate header is damaged, unsupported, or does not fit the body."""
 
 
-class BadMessage(WireError):
+class BadMessage(ProtocolError):
     """The property list is well formed but is not the message it should be."""

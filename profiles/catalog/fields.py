@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from cartable.i18n import Words
-from profiles.catalog.forms import Form
-from profiles.catalog.kinds import Kind
+from cartable.i18n import ENGLISH, Message
+from profiles.catalog.forms import TextFormat
+from profiles.catalog.kinds import ValueKind
 
 Version = tuple[int, ...]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -24,7 +24,7 @@ class Support:
     supervised: bool = False
     shared_ipad: bool = True
 
-    def supports(self, os: Version | None, *, supervised: bool | None, shared_ipad: bool | None = None) -> bool:
+    def is_supported_by(self, os: Version | None, *, supervised: bool | None, shared_ipad: bool | None = None) -> bool:
         """Whether a tablet with this system takes it. Unknown facts do not exclude it."""
         if (self.supervised and supervised is False) or (shared_ipad and not self.shared_ipad):
             return False
@@ -38,23 +38,23 @@ class Field(Support):
     """One key: of a payload, or below a key that is an object."""
 
     key: str
-    kind: Kind
-    words: Words
+    kind: ValueKind
+    words: Message
     default: Any = None
     required: bool = False
     #: Sibling and value with which this key must be there; without them it must not.
-    when: tuple[str, Any] | None = None
+    required_when: tuple[str, Any] | None = None
     #: Bounds of numbers; `most` of bytes where the value is data.
     least: float | None = None
     most: float | None = None
     most_items: int = 500
     choices: tuple[Any, ...] = ()
-    labels: Mapping[str, Words] = field(default_factory=lambda: _NOTHING)
+    labels: Mapping[str, Message] = field(default_factory=lambda: _NOTHING)
     #: Choices that not every system knows.
     choice_support: Mapping[str, Support] = field(default_factory=lambda: _NOTHING)
-    form: Form = Form.NAME
+    text_format: TextFormat = TextFormat.NAME
     #: The settings that bring what a reference names.
-    to: tuple[str, ...] = ()
+    reference_keys: tuple[str, ...] = ()
     secret: bool = False
     deprecated: Version | None = None
     successor: str | None = None
@@ -62,25 +62,25 @@ class Field(Support):
     former: str | None = None
     fields: Mapping[str, Field] = field(default_factory=lambda: _NOTHING)
 
-    def problem(self, value: Any) -> str | None:
+    def describe_problem(self, value: Any) -> str | None:
         """Why `value` is not acceptable, in English and with the sub-key named, or None."""
-        found = self.trouble(value)
+        found = self.find_problem(value)
         return None if found is None else str(found)
 
-    def trouble(self, value: Any) -> Trouble | None:
+    def find_problem(self, value: Any) -> ValueProblem | None:
         """The first thing that is wrong with `value`, and where; None: it is acceptable."""
-        from profiles.catalog.check import trouble
+        from profiles.catalog.check import find_problem
 
-        return trouble(self, value)
+        return find_problem(self, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ValueProblem:
     """What is wrong, and where: `path` leads to the sub-key, such as `[0].SSID_STR`; empty: the value itself."""
 
     path: str
-    words: Words
+    words: Message
 
     def __str__(self) -> str:
         where = self.path.removeprefix(".")
-        return f"{where}: {self.words.en}" if where else self.words.en
+        return f"{where}: {self.words.translate(ENGLISH)}" if where else self.words.translate(ENGLISH)

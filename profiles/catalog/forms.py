@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class Form(StrEnum):
+class TextFormat(StrEnum):
     """The form of a text."""
 
     TEXT = "text"
@@ -30,12 +30,12 @@ class Form(StrEnum):
     SSID = "ssid"
     WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a form, not a password
 
-    def fits(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether a text has this form. A control character never fits: a property list cannot carry it."""
-        return _PLAIN.fullmatch(text) is not None and _FITS[self](text)
+        return _PLAIN.fullmatch(text) is not None and _MATCHERS[self](text)
 
     @property
-    def words(self) -> Words:
+    def words(self) -> Message:
         """What is asked for, as people say it."""
         return _WORDS[self]
 
@@ -46,16 +46,16 @@ _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"({_LABEL}\.)*{_LABEL}\.?"
 
 
-def _match(pattern: str, longest: int = 255) -> Callable[[str], bool]:
+def _matcher(pattern: str, longest: int = 255) -> Callable[[str], bool]:
     compiled = re.compile(pattern)
     return lambda text: len(text) <= longest and compiled.fullmatch(text) is not None
 
 
-def _length(least: int, most: int) -> Callable[[str], bool]:
+def _length_matcher(least: int, most: int) -> Callable[[str], bool]:
     return lambda text: least <= len(text) <= most and bool(text.strip())
 
 
-def _ip(text: str) -> bool:
+def _is_ip_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -63,45 +63,45 @@ def _ip(text: str) -> bool:
     return True
 
 
-def _ssid(text: str) -> bool:
+def _is_ssid(text: str) -> bool:
     return 1 <= len(text.encode()) <= 32  # IEEE 802.11: 32 bytes, not characters
 
 
-_host = _match(_HOST, 253)
-_FITS: dict[Form, Callable[[str], bool]] = {
-    Form.TEXT: _length(1, 1000),
-    Form.NAME: _length(1, 255),
-    Form.SECRET: _length(1, 500),
-    Form.BUNDLE_ID: _match(r"[A-Za-z0-9._-]{2,155}"),
-    Form.BUNDLE_MATCH: _match(r"\*|[A-Za-z0-9._-]{2,155}\*?"),
-    Form.URL: _match(r"https?://[^\s/]+(/\S*)?", 2000),
-    Form.HTTPS: _match(r"https://[^\s/]+(/\S*)?", 2000),
-    Form.HOST: lambda text: _ip(text) or _host(text),
-    Form.DOMAIN: _match(rf"(\*\.?|\.)?{_HOST}(:\d{{1,5}})?(/\S*)?"),
-    Form.IP: _ip,
-    Form.EMAIL: _match(rf"[^@\s]+@{_HOST}"),
-    Form.UUID: _match(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
-    Form.MAC: _match(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"),
-    Form.ICCID: _match(r"[0-9]{18,22}"),
-    Form.SSID: _ssid,
+_is_host_name = _matcher(_HOST, 253)
+_MATCHERS: dict[TextFormat, Callable[[str], bool]] = {
+    TextFormat.TEXT: _length_matcher(1, 1000),
+    TextFormat.NAME: _length_matcher(1, 255),
+    TextFormat.SECRET: _length_matcher(1, 500),
+    TextFormat.BUNDLE_ID: _matcher(r"[A-Za-z0-9._-]{2,155}"),
+    TextFormat.BUNDLE_MATCH: _matcher(r"\*|[A-Za-z0-9._-]{2,155}\*?"),
+    TextFormat.URL: _matcher(r"https?://[^\s/]+(/\S*)?", 2000),
+    TextFormat.HTTPS: _matcher(r"https://[^\s/]+(/\S*)?", 2000),
+    TextFormat.HOST: lambda text: _is_ip_address(text) or _is_host_name(text),
+    TextFormat.DOMAIN: _matcher(rf"(\*\.?|\.)?{_HOST}(:\d{{1,5}})?(/\S*)?"),
+    TextFormat.IP: _is_ip_address,
+    TextFormat.EMAIL: _matcher(rf"[^@\s]+@{_HOST}"),
+    TextFormat.UUID: _matcher(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    TextFormat.MAC: _matcher(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}"),
+    TextFormat.ICCID: _matcher(r"[0-9]{18,22}"),
+    TextFormat.SSID: _is_ssid,
     # A passphrase of 8 to 63 characters, 64 hexadecimal digits, or the older 5 to 13 of WEP.
-    Form.WIFI_PASSWORD: _length(5, 64),
+    TextFormat.WIFI_PASSWORD: _length_matcher(5, 64),
 }
-_WORDS: dict[Form, Words] = {
-    Form.TEXT: Words(fr="un texte de 1 à 1000 caractères", en="a text of 1 to 1000 characters"),
-    Form.NAME: Words(fr="un texte de 1 à 255 caractères", en="a text of 1 to 255 characters"),
-    Form.SECRET: Words(fr="un texte de 1 à 500 caractères", en="a text of 1 to 500 characters"),
-    Form.BUNDLE_ID: Words(fr="un identifiant d'application (com.exemple.app)", en="an app's identifier (com.example.app)"),
-    Form.BUNDLE_MATCH: Words(fr="un identifiant d'application, * à la fin", en="an app's identifier, * at its end"),
-    Form.URL: Words(fr="une adresse http:// ou https://", en="an http:// or https:// address"),
-    Form.HTTPS: Words(fr="une adresse https://", en="an https:// address"),
-    Form.HOST: Words(fr="un nom d'hôte ou une adresse IP", en="a host name or an IP address"),
-    Form.DOMAIN: Words(fr="un domaine (exemple.fr)", en="a domain (example.org)"),
-    Form.IP: Words(fr="une adresse IP", en="an IP address"),
-    Form.EMAIL: Words(fr="une adresse électronique", en="an e-mail address"),
-    Form.UUID: Words(fr="un UUID", en="a UUID"),
-    Form.MAC: Words(fr="une adresse matérielle (00:11:22:33:44:55)", en="a hardware address (00:11:22:33:44:55)"),
-    Form.ICCID: Words(fr="un numéro de carte SIM (18 à 22 chiffres)", en="a SIM card number (18 to 22 digits)"),
-    Form.SSID: Words(fr="un nom de Wi-Fi de 1 à 32 octets", en="a Wi-Fi name of 1 to 32 bytes"),
-    Form.WIFI_PASSWORD: Words(fr="un mot de passe de 5 à 64 caractères", en="a password of 5 to 64 characters"),
+_WORDS: dict[TextFormat, Message] = {
+    TextFormat.TEXT: Message("a text of 1 to 1000 characters"),
+    TextFormat.NAME: Message("a text of 1 to 255 characters"),
+    TextFormat.SECRET: Message("a text of 1 to 500 characters"),
+    TextFormat.BUNDLE_ID: Message("an app's identifier (com.example.app)"),
+    TextFormat.BUNDLE_MATCH: Message("an app's identifier, * at its end"),
+    TextFormat.URL: Message("an http:// or https:// address"),
+    TextFormat.HTTPS: Message("an https:// address"),
+    TextFormat.HOST: Message("a host name or an IP address"),
+    TextFormat.DOMAIN: Message("a domain (example.org)"),
+    TextFormat.IP: Message("an IP address"),
+    TextFormat.EMAIL: Message("an e-mail address"),
+    TextFormat.UUID: Message("a UUID"),
+    TextFormat.MAC: Message("a hardware address (00:11:22:33:44:55)"),
+    TextFormat.ICCID: Message("a SIM card number (18 to 22 digits)"),
+    TextFormat.SSID: Message("a Wi-Fi name of 1 to 32 bytes"),
+    TextFormat.WIFI_PASSWORD: Message("a password of 5 to 64 characters"),
 }

@@ -12,7 +12,7 @@ def enable_lost_mode(request: Request) -> Body:
     texts = request.arguments
     if not texts.get("Message") and not texts.get("PhoneNumber"):
         raise Malformed("Message or PhoneNumber")
-    request.device.lost = LostMode(texts.get("Message", ""), texts.get("PhoneNumber", ""), texts.get("Footnote", ""))
+    request.device.lost_mode = LostMode(texts.get("Message", ""), texts.get("PhoneNumber", ""), texts.get("Footnote", ""))
     return {}
 
 
@@ -20,7 +20,7 @@ def enable_lost_mode(request: Request) -> Body:
 def disable_lost_mode(request: Request) -> Body:
     """Off; an error when it was not on."""
     _lost(request)
-    request.device.lost = None
+    request.device.lost_mode = None
     return {}
 
 
@@ -49,6 +49,6 @@ def device_location(request: Request) -> Body:
 
 
 def _lost(request: Request) -> LostMode:
-    if request.device.lost is None:
+    if request.device.lost_mode is None:
         raise CannotDo(link(Code.NOT_LOST, "The device is not in lost mode."))
-    return request.device.lost
+    return request.device.lost_mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
-from simulator.device import AfterAnswer
+from simulator.device import DeferredAction
 
 
 @answers("DeviceLock", right=Right.LOCK)
@@ -11,9 +11,9 @@ def device_lock(request: Request) -> Body:
     """Switch the screen off; the text's fate is told only when a text was given."""
     if not request.arguments.keys() & {"Message", "PhoneNumber"}:
         return {}
-    if request.device.lost:
+    if request.device.lost_mode:
         return {"MessageResult": "DeviceInLostMode"}
-    return {"MessageResult": "Success" if request.device.passcode else "NoPasscodeSet"}
+    return {"MessageResult": "Success" if request.device.has_passcode else "NoPasscodeSet"}
 
 
 @answers("ClearPasscode", right=Right.LOCK)
@@ -21,7 +21,7 @@ def clear_passcode(request: Request) -> Body:
     """Only with this tablet's own unlock token."""
     if request.need("UnlockToken", bytes) != request.device.unlock_token:
         raise CannotDo(link(Code.WRONG_STATE, "The unlock token is not valid."))
-    request.device.passcode = False
+    request.device.has_passcode = False
     request.device.unlocked = True
     return {}
 
@@ -41,7 +41,7 @@ def erase_device(request: Request) -> Body:
         if not isinstance(service.get("Enabled"), bool):
             raise Malformed("ReturnToService.Enabled")
         request.device.return_to_service = service.get("MDMProfileData") if service["Enabled"] else None
-    request.device.after.append(AfterAnswer.ERASE)
+    request.device.deferred_actions.append(DeferredAction.ERASE)
     return {}
 
 
@@ -63,21 +63,21 @@ def clear_activation_lock_bypass_code(request: Request) -> Body:
 @answers("RestartDevice", right=Right.LOCK, supervised=True)
 def restart_device(request: Request) -> Body:
     """Boot once the answer has left."""
-    request.device.after.append(AfterAnswer.RESTART)
+    request.device.deferred_actions.append(DeferredAction.RESTART)
     return {}
 
 
 @answers("ShutDownDevice", right=Right.LOCK, supervised=True)
 def shut_down_device(request: Request) -> Body:
     """Off until a person presses the button."""
-    request.device.after.append(AfterAnswer.SHUT_DOWN)
+    request.device.deferred_actions.append(DeferredAction.SHUT_DOWN)
     return {}
 
 
 @answers("SecurityInfo", right=Right.SECURITY)
 def security_info(request: Request) -> Body:
     """Passcode and encryption."""
-    passcode = request.device.passcode
+    passcode = request.device.has_passcode
     return {
         "SecurityInfo": {
             "HardwareEncryptionCaps": 3,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cartable.errors import Invalid
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
 class UnreadableRoster(Invalid):
     """The file as a whole cannot be read; `why` is a stable word, never a cell of the file."""
 
     code = "unreadable_roster"
-    words = Words(fr="Ce fichier ne peut pas être lu ({why}).", en="This file cannot be read ({why}).")
+    message = Message("This file cannot be read ({why}).")

@@ -7,42 +7,42 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from cartable.i18n import Language, Words
+from cartable.i18n import Language, Message
 from cartable.spreadsheets import build_workbook, escape_formula
 
 _COLUMNS = {
-    "number": Words(fr="n°", en="number"),
-    "line": Words(fr="ligne du fichier", en="line of the file"),
-    "subject": Words(fr="personne", en="person"),
-    "kind": Words(fr="changement", en="change"),
-    "last_name": Words(fr="nom", en="last name"),
-    "first_name": Words(fr="prénom", en="first name"),
-    "level": Words(fr="niveau", en="level"),
-    "class": Words(fr="classe", en="class"),
-    "why": Words(fr="pourquoi", en="why"),
+    "number": Message("number"),
+    "line": Message("line of the file"),
+    "subject": Message("person"),
+    "kind": Message("change"),
+    "last_name": Message("last name"),
+    "first_name": Message("first name"),
+    "level": Message("level"),
+    "class": Message("class"),
+    "why": Message("why"),
 }
 _WORDS = {
-    "pupil": Words(fr="élève", en="pupil"),
-    "guardian": Words(fr="responsable", en="guardian"),
-    "staff": Words(fr="adulte de l'école", en="staff"),
-    "new": Words(fr="arrivée", en="new"),
-    "unchanged": Words(fr="inchangé", en="unchanged"),
-    "renamed": Words(fr="fiche modifiée", en="details changed"),
-    "moved_class": Words(fr="change de classe", en="moved class"),
-    "changed_level": Words(fr="change de niveau", en="changed level"),
-    "left_file": Words(fr="absent du fichier", en="left the file"),
-    "duplicate": Words(fr="en double", en="duplicate"),
-    "ambiguous": Words(fr="à décider", en="to be decided"),
-    "invalid": Words(fr="non importé", en="not imported"),
+    "pupil": Message("pupil"),
+    "guardian": Message("guardian"),
+    "staff": Message("staff"),
+    "new": Message("new"),
+    "unchanged": Message("unchanged"),
+    "renamed": Message("details changed"),
+    "moved_class": Message("moved class"),
+    "changed_level": Message("changed level"),
+    "left_file": Message("left the file"),
+    "duplicate": Message("duplicate"),
+    "ambiguous": Message("to be decided"),
+    "invalid": Message("not imported"),
 }
 
 
 def table(changes: Sequence[dict[str, Any]], language: Language) -> list[list[str]]:
     """The report with its header; words for people, the reasons as the stable words of the API."""
-    rows = [[title.say(language) for title in _COLUMNS.values()]]
+    rows = [[title.translate(language) for title in _COLUMNS.values()]]
     for number, change in enumerate(changes):
         row = change["row"] or {}
-        kind, subject = _WORDS[change["kind"]].say(language), _WORDS[change["subject"]].say(language)
+        kind, subject = _WORDS[change["kind"]].translate(language), _WORDS[change["subject"]].translate(language)
         named = [row.get(name) or "" for name in ("last_name", "first_name", "level", "class_label")]
         rows.append([str(number), str(change["line"] or ""), subject, kind, *named, " ".join(change["why"])])
     return rows

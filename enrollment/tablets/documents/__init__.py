@@ -17,7 +17,7 @@ import typst
 
 from cartable import fonts
 from cartable.errors import Invalid
-from cartable.i18n import Language
+from cartable.i18n import DEFAULT_LANGUAGE, Language
 from enrollment.tablets.documents.words import RULES, SHEET
 from enrollment.tablets.models import AccessoryKind
 from enrollment.tablets.words import ACCESSORIES
@@ -76,7 +76,7 @@ def labels(town: str, phone: str, wanted: Sequence[Label], day: date) -> bytes:
     return _pdf("labels.typ", {"town": "" if blank else town[:LONGEST], "phone": phone[:40], "labels": shown}, day)
 
 
-def handover_sheets(heading: Heading, wanted: Sequence[Sheet], language: Language = Language.FR) -> bytes:
+def handover_sheets(heading: Heading, wanted: Sequence[Sheet], language: Language = DEFAULT_LANGUAGE) -> bytes:
     """The class list and one sheet per pupil, with the agreement's signature boxes. Raises `Invalid` for none or too many.
 
     A name that no font of this machine can show leaves a line to write it on; the sheet's mark and tag tell whose it is.
@@ -84,12 +84,12 @@ def handover_sheets(heading: Heading, wanted: Sequence[Sheet], language: Languag
     return _pdf("handover.typ", _sheets(heading, wanted, language), heading.day)
 
 
-def return_slips(heading: Heading, wanted: Sequence[Sheet], language: Language = Language.FR) -> bytes:
+def return_slips(heading: Heading, wanted: Sequence[Sheet], language: Language = DEFAULT_LANGUAGE) -> bytes:
     """Two slips a page, for each pupil who gives a tablet back: tag, checklist, signatures. Raises as `handover_sheets` does."""
     return _pdf("return.typ", _sheets(heading, wanted, language), heading.day)
 
 
-def delivery_list(town: str, reference: str, wanted: Sequence[Line], day: date, language: Language = Language.FR) -> bytes:
+def delivery_list(town: str, reference: str, wanted: Sequence[Line], day: date, language: Language = DEFAULT_LANGUAGE) -> bytes:
     """The tablets of an order with a box to tick each. Raises `Invalid` for none or too many."""
     if not 1 <= len(wanted) <= MOST_LINES:
         raise Invalid(field="lines", maximum=MOST_LINES)
@@ -108,8 +108,8 @@ def _sheets(heading: Heading, wanted: Sequence[Sheet], language: Language) -> di
     blank = fonts.find_unshowable_texts({*head.values(), *(sheet.pupil[:LONGEST] for sheet in wanted)})
     return _words(language) | {
         **{name: "" if text in blank else text for name, text in head.items()},
-        "accessories": [ACCESSORIES[kind].say(language) for kind in AccessoryKind],
-        "rules": [rule.say(language) for rule in RULES],
+        "accessories": [ACCESSORIES[kind].translate(language) for kind in AccessoryKind],
+        "rules": [rule.translate(language) for rule in RULES],
         "sheets": [
             {
                 "pupil": None if sheet.pupil[:LONGEST] in blank else _breakable(sheet.pupil[:LONGEST]), "tag": sheet.tag[:24],
@@ -127,7 +127,7 @@ def _breakable(name: str) -> str:
 
 
 def _words(language: Language) -> dict[str, Any]:
-    return {"language": language.value, "words": {name: words.say(language) for name, words in SHEET.items()}}
+    return {"language": language.code, "words": {name: words.translate(language) for name, words in SHEET.items()}}
 
 
 def _qr(url: str) -> str:

@@ -15,9 +15,9 @@ from enrollment.tablets.models import TabletState
 from mdm.accounts import service as accounts
 from mdm.accounts.models import Account
 from mdm.api.deps import AccountDep, ActorDep, WorkDep
-from mdm.api.errors import problem
+from mdm.api.errors import build_problem
 from mdm.care.erasing import bulk
-from mdm.care.models import LeftOut
+from mdm.care.models import SkipReason
 
 router = APIRouter(tags=["care"])
 
@@ -56,7 +56,7 @@ class BulkTabletOut(BaseModel):
     tablet_id: UUID
     tag: str
     state: TabletState
-    left_out: LeftOut | None
+    left_out: SkipReason | None
 
 
 class BulkDetail(BulkOut):
@@ -68,39 +68,52 @@ class BulkDetail(BulkOut):
 def _is_refused(request: Request, work: WorkDep, account: Account, password: str) -> JSONResponse | None:
     outcome = accounts.sign_in(work, account.login, password)
     if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
-        message = outcome.message(preferred_language(request.headers.get("accept-language")))
-        return problem(outcome.status, outcome.code, message)
+        message = outcome.translate(preferred_language(request.headers.get("accept-language")))
+        return build_problem(outcome.status, outcome.code, message)
     return None
 
 
-@router.post("/towns/{town_id}/bulk-erases", response_model=BulkOut, status_code=201, operation_id="ask_bulk_erase")
-def ask(town_id: UUID, body: BulkIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep) -> object:
-    """Ask for the erase of tablets that were given back. Another person approves."""
+@router.post("/towns/{town_id}/bulk-erases", response_model=BulkOut, status_code=201)
+def request_bulk_erase(
+    town_id: UUID, body: BulkIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
+) -> object:
+    """Request the erasing of tablets that were given back.
+
+    Another person approves.
+    """
     refused = _is_refused(request, work, account, body.password)
     return refused or bulk.ask(work, actor, town_id, body.tablet_ids, body.reason, body.ticket)
 
 
-@router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkOut, operation_id="approve_bulk_erase")
-def approve(bulk_id: UUID, body: AgainIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep) -> object:
-    """Let it happen in half an hour. Nobody approves what he asked for himself."""
+@router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkOut)
+def approve_bulk_erase(
+    bulk_id: UUID, body: AgainIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
+) -> object:
+    """Approve a bulk erase that another person has requested.
+
+    It begins half an hour later.
+    """
     return _is_refused(request, work, account, body.password) or bulk.approve(work, actor, bulk_id)
 
 
-@router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkOut, operation_id="cancel_bulk_erase")
-def cancel(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Stop it before it leaves. No password: to stop is always safe."""
+@router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkOut)
+def cancel_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Cancel a bulk erase before its commands are sent.
+
+    It needs no password, because stopping is always safe.
+    """
     return bulk.cancel(work, actor, bulk_id)
 
 
-@router.get("/towns/{town_id}/bulk-erases", response_model=list[BulkOut], operation_id="list_bulk_erases")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """The newest erases in bulk of a town: asked, waiting, cancelled, sent."""
+@router.get("/towns/{town_id}/bulk-erases", response_model=list[BulkOut])
+def list_bulk_erases(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """List the bulk erases of a town, newest first."""
     return bulk.listed(work, actor, town_id)
 
 
-@router.get("/bulk-erases/{bulk_id}", operation_id="get_bulk_erase")
-def one(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkDetail:
-    """One, with its tablets and what was left out."""
+@router.get("/bulk-erases/{bulk_id}")
+def get_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkDetail:
+    """Get a bulk erase with its tablets and those that were left out."""
     row, tablets = bulk.view(work, actor, bulk_id)
     told = [BulkTabletOut(tablet_id=t.id, tag=t.tag, state=t.state, left_out=why) for t, why in tablets]
     return BulkDetail(tablets=told, **BulkOut.model_validate(row).model_dump())

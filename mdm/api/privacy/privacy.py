@@ -16,7 +16,7 @@ from cartable.i18n import preferred_language
 from cartable.scope import Permission
 from enrollment.people.models import AccessKind
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.people.rosters import attachment
+from mdm.api.people.rosters import build_attachment
 from mdm.privacy import children, dictionary, papers, reports, retention
 from mdm.privacy.models import PrivacyReport, ReportKind
 
@@ -121,21 +121,21 @@ def report_out(work: WorkDep, row: PrivacyReport) -> ReportOut:
     return ReportOut(**told, genuine=reports.is_genuine(work, row))
 
 
-@router.get("/dictionary", response_model=list[FieldOut], operation_id="list_personal_fields")
-def fields(request: Request, _actor: ActorDep) -> list[FieldOut]:
-    """Every personal field, with its purpose, ground, retention and recipients."""
+@router.get("/dictionary", response_model=list[FieldOut])
+def list_personal_fields(request: Request, _actor: ActorDep) -> list[FieldOut]:
+    """List every personal field that is stored, with its purpose, legal ground, retention and recipients."""
     language = preferred_language(request.headers.get("accept-language"))
     return [
         FieldOut(
             table=each.table,
             field=each.field,
-            what=each.words.say(language),
+            what=each.words.translate(language),
             of=each.of,
             owner=each.owner,
-            purpose=each.purpose.say(language),
-            ground=each.ground.say(language),
+            purpose=each.purpose.translate(language),
+            ground=each.ground.translate(language),
             retention=each.retention,
-            until=each.until.say(language) if each.until else None,
+            until=each.until.translate(language) if each.until else None,
             recipients=list(each.recipients),
             exported=each.exported,
         )
@@ -143,16 +143,16 @@ def fields(request: Request, _actor: ActorDep) -> list[FieldOut]:
     ]
 
 
-@router.get("/retention", response_model=list[RuleOut], operation_id="get_retention")
-def table(request: Request, town_id: UUID, work: WorkDep, actor: ActorDep) -> list[RuleOut]:
-    """The retention table of a town."""
+@router.get("/retention-rules", response_model=list[RuleOut])
+def list_retention_rules(request: Request, town_id: UUID, work: WorkDep, actor: ActorDep) -> list[RuleOut]:
+    """List the retention rules as they hold in a town."""
     language = preferred_language(request.headers.get("accept-language"))
     return [
         RuleOut(
             id=each.rule.id,
-            what=each.rule.what.say(language),
-            starts=each.rule.starts.say(language),
-            does=each.rule.does.say(language),
+            what=each.rule.what.translate(language),
+            starts=each.rule.starts.translate(language),
+            does=each.rule.does.translate(language),
             days=each.days,
             shortest=each.rule.shortest,
             longest=each.rule.longest,
@@ -163,67 +163,79 @@ def table(request: Request, town_id: UUID, work: WorkDep, actor: ActorDep) -> li
     ]
 
 
-@router.put("/retention/{rule_id}", status_code=204, operation_id="set_retention")
-def choose(rule_id: str, body: PeriodIn, work: WorkDep, actor: ActorDep) -> None:
-    """Choose another period for a town, within the bounds of the rule."""
+@router.put("/retention-rules/{rule_id}", status_code=204)
+def set_retention_period(rule_id: str, body: PeriodIn, work: WorkDep, actor: ActorDep) -> None:
+    """Set the retention period of a town for one rule, within the bounds of the rule."""
     retention.choose(work, actor, body.town_id, rule_id, body.days, body.reason)
 
 
-@router.get("/retention/preview", response_model=list[DueOut], operation_id="preview_retention")
-def preview(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """What a run would remove now. Touches nothing."""
+@router.get("/retention/preview", response_model=list[DueOut])
+def preview_retention(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Preview what applying the retention rules would remove now.
+
+    Nothing is changed.
+    """
     return retention.preview(work, actor, town_id)
 
 
-@router.post("/retention/run", response_model=ReportOut, operation_id="run_retention")
-def run(body: TownIn, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """Apply the table now; it happens every day by itself. The report proves what is left: nothing."""
+@router.post("/retention/run", response_model=ReportOut)
+def run_retention(body: TownIn, work: WorkDep, actor: ActorDep) -> ReportOut:
+    """Apply the retention rules now.
+
+    This also happens every day; the report proves that nothing is left.
+    """
     return report_out(work, retention.run(work, actor, body.town_id))
 
 
-@router.get("/reports", response_model=list[ReportOut], operation_id="list_privacy_reports")
-def listed(
+@router.get("/reports", response_model=list[ReportOut])
+def list_privacy_reports(
     town_id: UUID, work: WorkDep, actor: ActorDep, kind: ReportKind | None = None, limit: int = Query(50, ge=1, le=200)
 ) -> list[ReportOut]:
-    """The sealed reports of a town, newest first."""
+    """List the sealed privacy reports of a town, newest first."""
     return [report_out(work, row) for row in reports.listed(work, actor, town_id, kind, limit)]
 
 
-@router.get("/reports/{report_id}", response_model=ReportOut, operation_id="get_privacy_report")
-def report(report_id: UUID, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """One sealed report."""
+@router.get("/reports/{report_id}", response_model=ReportOut)
+def get_privacy_report(report_id: UUID, work: WorkDep, actor: ActorDep) -> ReportOut:
+    """Get one sealed privacy report."""
     return report_out(work, reports.get(work, actor, report_id))
 
 
-@router.get("/pupils/{pupil_id}/export", operation_id="export_pupil", response_class=Response)
-def export(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
-    """All that is kept about one child, as JSON."""
+@router.get("/pupils/{pupil_id}/export", response_class=Response)
+def export_pupil(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
+    """Export all data that is kept about one pupil, as JSON."""
     content = json.dumps(children.export(work, actor, pupil_id), ensure_ascii=False, indent=1).encode()
-    return attachment(content, f"pupil-{pupil_id}.json", "application/json")
+    return build_attachment(content, f"pupil-{pupil_id}.json", "application/json")
 
 
-@router.get("/pupils/{pupil_id}/export.pdf", operation_id="export_pupil_paper", response_class=Response)
-def export_paper(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
-    """The same as a paper that a family can read."""
+@router.get("/pupils/{pupil_id}/export.pdf", response_class=Response)
+def export_pupil_document(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
+    """Export all data that is kept about one pupil, as a PDF that a family can read."""
     language = preferred_language(request.headers.get("accept-language"))
-    return attachment(papers.child(children.export(work, actor, pupil_id), language), f"pupil-{pupil_id}.pdf", "application/pdf")
+    return build_attachment(papers.child(children.export(work, actor, pupil_id), language), f"pupil-{pupil_id}.pdf", "application/pdf")
 
 
-@router.get("/pupils/{pupil_id}/accesses", response_model=list[AccessOut], operation_id="list_pupil_accesses")
-def accesses(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Who has read a child's record, newest first. Asking is audited."""
+@router.get("/pupils/{pupil_id}/accesses", response_model=list[AccessOut])
+def list_pupil_accesses(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """List who has read a pupil's record, newest first.
+
+    This reading is audited too.
+    """
     return children.accesses(work, actor, pupil_id)
 
 
-@router.post("/pupils/{pupil_id}/erase", response_model=ReportOut, operation_id="erase_pupil")
-def erase(pupil_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """Erase what is kept about one child. Refused while a tablet is on loan. It cannot be undone."""
+@router.post("/pupils/{pupil_id}/erase", response_model=ReportOut)
+def erase_pupil(pupil_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> ReportOut:
+    """Erase the data that is kept about one pupil.
+
+    Refused while a tablet is on loan; it cannot be undone.
+    """
     return report_out(work, children.erase(work, actor, pupil_id, body.reason))
 
 
-@router.get("/audit/verify", response_model=ChainOut, operation_id="verify_audit")
-def verify(town_id: UUID, work: WorkDep, actor: ActorDep) -> ChainOut:
-    """Whether the audit trail of a town is whole, purged events included."""
+@router.get("/audit-trail/verify", response_model=ChainOut)
+def verify_audit_trail(town_id: UUID, work: WorkDep, actor: ActorDep) -> ChainOut:
+    """Verify that the audit trail of a town is complete and unchanged, purged events included."""
     actor.require_permission(Permission.PRIVACY, town_id)
     broken = audit.verify_chain(work, town_id)
     return ChainOut(holds=broken is None, first_broken=broken)

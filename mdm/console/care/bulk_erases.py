@@ -102,7 +102,7 @@ def _front(
         "erasing.html",
         status=problem.status if problem else 200,
         t=t,
-        problem=problem.message(language) if problem else "",
+        problem=problem.translate(language) if problem else "",
         notice=t.get(f"done_{done}", ""),
         town=town,
         may_ask=may_ask,
@@ -123,6 +123,6 @@ def _row(row: BulkErase, actor: Actor, t: dict[str, str]) -> dict[str, Any]:
         state = t["to_approve"]
     is_over = bool(row.cancelled_at or row.sent_at)
     return {
-        "id": row.id, "ticket": row.ticket, "asked": when(row.asked_at), "state": state, "may_cancel": not is_over,
-        "may_approve": not is_over and row.approved_at is None and row.asked_by != actor.account_id,
+        "id": row.id, "ticket": row.ticket, "asked": when(row.requested_at), "state": state, "may_cancel": not is_over,
+        "may_approve": not is_over and row.approved_at is None and row.requested_by != actor.account_id,
     }  # fmt: skip

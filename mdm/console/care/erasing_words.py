@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from cartable.i18n import Language, Words
+from cartable.i18n import Language, Message
 
-_WORDS: dict[str, Words] = {
-    "title": Words(fr="Effacer les tablettes rendues", en="Erase the tablets that are back"),
-    "why": Words(
-        fr="Une personne demande, une autre approuve ; les ordres partent une demi-heure plus tard. Jusque-là, on peut annuler.",
-        en="One person asks, another approves; the orders leave half an hour later. Until then it can be cancelled.",
-    ),
-    "waiting": Words(fr="Rendues et pas encore effacées : {count}", en="Back and not yet erased: {count}"),
-    "none_waiting": Words(
-        fr="Aucune n'est à demander. Elles viennent d'une campagne de retour ouverte (Année scolaire), une fois reprises à l'atelier.",
-        en="None is to be asked for. They come from an open return campaign (School year), once taken back at the desk.",
-    ),
-    "tags": Words(fr="Lesquelles", en="Which"),
-    "ticket": Words(fr="Ticket", en="Ticket"),
-    "reason": Words(fr="Motif, sans nom", en="Reason, without names"),
-    "password": Words(fr="Votre mot de passe, encore une fois", en="Your password, once more"),
-    "ask": Words(fr="Demander l'effacement", en="Ask for the erase"),
-    "list": Words(fr="Effacements demandés", en="Erases asked for"),
-    "asked": Words(fr="Demandé", en="Asked"),
-    "approve": Words(fr="Approuver", en="Approve"),
-    "cancel": Words(fr="Annuler", en="Cancel"),
-    "to_approve": Words(fr="attend l'accord d'une autre personne", en="waits for another person"),
-    "due": Words(fr="approuvé : part le {at}", en="approved: leaves on {at}"),
-    "sent": Words(fr="parti le {at}", en="sent on {at}"),
-    "cancelled": Words(fr="annulé le {at}", en="cancelled on {at}"),
-    "done_asked": Words(fr="Demandé. Une autre personne doit approuver.", en="Asked. Another person must approve."),
-    "done_approved": Words(
-        fr="Approuvé. Les ordres partent dans une demi-heure.", en="Approved. The orders leave in half an hour."
-    ),
-    "done_cancelled": Words(fr="Annulé. Rien ne part.", en="Cancelled. Nothing leaves."),
+_WORDS: dict[str, Message] = {
+    "title": Message("Erase the returned tablets"),
+    "why": Message("One person requests, another approves; the commands are sent half an hour later. Until then it can be cancelled."),
+    "waiting": Message("Returned and not yet erased: {count}"),
+    "none_waiting": Message("There are none to erase. They come from an open return campaign (School year), once taken back at the desk."),
+    "tags": Message("Which"),
+    "ticket": Message("Ticket"),
+    "reason": Message("Reason, without names"),
+    "password": Message("Your password, once more"),
+    "ask": Message("Request the erase"),
+    "list": Message("Requested erases"),
+    "asked": Message("Requested"),
+    "approve": Message("Approve"),
+    "cancel": Message("Cancel"),
+    "to_approve": Message("waits for another person"),
+    "due": Message("approved: will be sent on {at}"),
+    "sent": Message("sent on {at}"),
+    "cancelled": Message("cancelled on {at}"),
+    "done_asked": Message("Requested. Another person must approve."),
+    "done_approved": Message("Approved. The commands are sent in half an hour."),
+    "done_cancelled": Message("Cancelled. Nothing is sent."),
 }
 
 
 def words_of(language: Language) -> dict[str, str]:
     """Every word of the page in one language."""
-    return {name: words.say(language) for name, words in _WORDS.items()}
+    return {name: words.translate(language) for name, words in _WORDS.items()}

@@ -25,10 +25,10 @@ from enrollment.people.models import ImportState, RosterImport
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.rules import school_year_of
-from enrollment.rollover.incoming_year import Turn, turn_of
+from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
 from enrollment.rollover.rules import next_year
 from mdm.api.deps import WorkDep
-from mdm.api.people.rosters import TYPES, attachment
+from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of, when
 from mdm.console.people.roster_words import (
     FIELDS,
@@ -120,11 +120,11 @@ def columns(
         t=words_of(language),
         school=place,
         kind=known.value,
-        kind_words=FILES[known].say(language),
+        kind_words=FILES[known].translate(language),
         fields=[(name, _field(name, language)) for name in fields_of(known)],
         columns=[
             {"title": title, "field": field or "", "field_words": _field(field, language) if field else "",
-             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].say(language), "forbidden": standing is Standing.FORBIDDEN}
+             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].translate(language), "forbidden": standing is Standing.FORBIDDEN}
             for title, field, standing in listed
         ],
     )  # fmt: skip
@@ -156,7 +156,7 @@ def export_own(
     """The own template, filled in."""
     actor, _ = person(request, work)
     content = exports.export_own(work, actor, town, UUID(school) if school else None, part, form)
-    return attachment(content, f"cartable-{part.value}.{form.value}", TYPES[form.value])
+    return build_attachment(content, f"cartable-{part.value}.{form.value}", MEDIA_TYPES[form.value])
 
 
 @router.post("/rosters/export/oneroster")
@@ -164,7 +164,7 @@ def export_oneroster(request: Request, work: WorkDep, csrf: Checked, town: Annot
     """A set of OneRoster files."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    return attachment(exports.export_oneroster(work, actor, town), "oneroster.zip", "application/zip")
+    return build_attachment(exports.export_oneroster(work, actor, town), "oneroster.zip", "application/zip")
 
 
 @router.post("/rosters/export/apple")
@@ -181,7 +181,7 @@ def export_apple(request: Request, work: WorkDep, csrf: Checked, town: Annotated
             town_of(towns_of(work, actor, Permission.ROSTER), town),
             reasons=[(each.code, each.count) for each in told],
         )
-    return attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
+    return build_attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
 
 
 @router.get("/rosters/{import_id}")
@@ -197,7 +197,7 @@ def download(request: Request, work: WorkDep, import_id: UUID, form: SheetForm) 
     actor, _ = person(request, work)
     changes, language = service.lines(work, actor, import_id), language_of(request)
     content = report.as_csv(changes, language) if form is SheetForm.CSV else report.as_xlsx(changes, language)
-    return attachment(content, f"import-{import_id}.{form.value}", TYPES[form.value])
+    return build_attachment(content, f"import-{import_id}.{form.value}", MEDIA_TYPES[form.value])
 
 
 @router.post("/rosters/{import_id}/lines/{number}")
@@ -235,7 +235,7 @@ def act(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: Checke
 
 
 def _schools(work: UnitOfWork, actor: Actor, town: Town) -> list[School]:
-    return [each for each in places.schools(work, actor, town.id) if actor.has_permission(Permission.ROSTER, town.id, each.id)]
+    return [each for each in places.list_schools(work, actor, town.id) if actor.has_permission(Permission.ROSTER, town.id, each.id)]
 
 
 def _kind(text: str) -> FileKind | None:
@@ -253,7 +253,7 @@ def _tried(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
 
 
 def _field(name: str, language: Language) -> str:
-    return FIELDS[name].say(language) if name in FIELDS else name
+    return FIELDS[name].translate(language) if name in FIELDS else name
 
 
 def _front(
@@ -268,9 +268,9 @@ def _front(
     reasons: list[tuple[str, int]] | None = None,
 ) -> Response:
     language = language_of(request)
-    t, turn, schools = words_of(language), turn_of(work, town.id), _schools(work, actor, town)
+    t, turn, schools = words_of(language), get_summer_freeze(work, town.id), _schools(work, actor, town)
     names = {each.id: each.name for each in schools}
-    said = problem.message(language) if problem else ""
+    said = problem.translate(language) if problem else ""
     if isinstance(problem, UnreadableRoster):
         said = t["unreadable"].format(why=unreadable_words(str(problem.details.get("why", "")), language))
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
@@ -288,16 +288,16 @@ def _front(
         school=school or (schools[0].uai if len(schools) == 1 else ""),
         whole_town=actor.has_permission(Permission.AUTHOR, town.id),
         may_export=actor.has_permission_somewhere(Permission.LEAD, town.id),
-        kinds=[(kind.value, words.say(language)) for kind, words in FILES.items()],
+        kinds=[(kind.value, words.translate(language)) for kind, words in FILES.items()],
         years=_years(turn),
-        year=turn.year,
-        frozen=t["frozen_now"].format(first=day(turn.freezes_on), last=day(turn.starts_on)) if turn.frozen else "",
-        reasons=[(REASONS[code].say(language) if code in REASONS else code, count) for code, count in reasons or ()],
+        year=turn.roster_year,
+        frozen=t["frozen_now"].format(first=day(turn.freezes_on), last=day(turn.starts_on)) if turn.is_active else "",
+        reasons=[(REASONS[code].translate(language) if code in REASONS else code, count) for code, count in reasons or ()],
         imports=[_row(row, names, language) for row in service.list_imports(work, actor, town.id, 20)],
     )
 
 
-def _years(turn: Turn) -> list[str]:
+def _years(turn: SummerFreeze) -> list[str]:
     present = school_year_of(turn.today)
     return [present, next_year(present)]
 
@@ -306,7 +306,7 @@ def _row(row: RosterImport, names: dict[UUID, str], language: Language) -> dict[
     changed = sum(row.counts.get(kind.value, 0) for kind in Diff if kind is not Diff.UNCHANGED)
     return {
         "id": row.id, "at": when(row.uploaded_at), "school": names.get(row.school_id, "–") if row.school_id else "–",
-        "format": row.format, "year": row.counts.get("year", "–"), "state": STATES[row.state].say(language),
+        "format": row.format, "year": row.counts.get("year", "–"), "state": STATES[row.state].translate(language),
         "tone": {ImportState.PREVIEWED: "warn", ImportState.CONFIRMED: "good"}.get(row.state, "soft"), "changed": changed,
     }  # fmt: skip
 
@@ -336,17 +336,17 @@ def _import_page(
         row=_row(row, {}, language),
         title=t["import_of"].format(at=when(row.uploaded_at)),
         for_year=t["for_year"].format(year=year) if year else "",
-        early=waiting and year > school_year_of(turn_of(work, row.town_id).today),
+        early=waiting and year > school_year_of(get_summer_freeze(work, row.town_id).today),
         frozen=waiting and bool(row.counts.get("frozen")),
         counts=[
-            {"kind": each.value, "count": row.counts.get(each.value, 0), "label": words.say(language), "here": chosen is each}
+            {"kind": each.value, "count": row.counts.get(each.value, 0), "label": words.translate(language), "here": chosen is each}
             for each, words in KINDS.items()
         ],
         sample=[_name(line) for line in lines if line["line"] and line["row"]][:_SAMPLE],
         ignored=row.counts.get("ignored", []),
         skipped=t["skipped"].format(count=row.counts["skipped"]) if row.counts.get("skipped") else "",
         kind=kind,
-        kind_words=KINDS[chosen].say(language) if chosen else t["everything"] if kind == "all" else t["to_look_at"],
+        kind_words=KINDS[chosen].translate(language) if chosen else t["everything"] if kind == "all" else t["to_look_at"],
         lines=[_line(number, line, names, language, waiting=waiting) for number, line in shown],
         next_url=f"/rosters/{row.id}?{more}" if more else "",
         waiting=waiting,
@@ -366,8 +366,8 @@ def _line(number: int, line: dict[str, Any], names: dict[UUID, str], language: L
     kind, row = Diff(line["kind"]), line["row"] or {}
     return {
         "number": number, "line": line["line"] or "–", "name": _name(line), "level": row.get("level") or "–",
-        "class": row.get("class_label") or "–", "kind": LINES[kind].say(language),
-        "subject": SUBJECTS[Subject(line["subject"])].say(language), "why": why_words(line["why"], language),
+        "class": row.get("class_label") or "–", "kind": LINES[kind].translate(language),
+        "subject": SUBJECTS[Subject(line["subject"])].translate(language), "why": why_words(line["why"], language),
         "decide": waiting and kind in UNDECIDED,
         "candidates": [(each, names.get(UUID(each), "–")) for each in line["candidates"]],
     }  # fmt: skip

@@ -17,11 +17,11 @@ from cartable.i18n import Language
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
-from enrollment.places.models import Level, School, Town
+from enrollment.places.models import Grade, School, Town
 from enrollment.rollover import applying, returns, service
-from enrollment.rollover.models import Decision, Rollover, RolloverSchool, RolloverState
-from enrollment.rollover.repository import Group, YearRepository
-from enrollment.rollover.returns import Progress
+from enrollment.rollover.models import RolloverDecision, Rollover, RolloverSchool, RolloverState
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository
+from enrollment.rollover.returns import TabletReturn
 from enrollment.rollover.rules import first_day
 from mdm.api.deps import WorkDep
 from mdm.care import storage
@@ -50,14 +50,14 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
         "storage": _storage(work, actor, chosen, t, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
-        groups, progress = service.groups(work, actor, rollover), returns.progress(work, actor, rollover.id)
-        told = YearRepository(work.session).schools(rollover.id)
+        groups, progress = service.groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
+        told = RolloverRepository(work.session).get_school_progress(rollover.id)
         schools = [
-            each for each in places.schools(work, actor, chosen.id) if actor.has_permission(Permission.LEAD, chosen.id, each.id)
+            each for each in places.list_schools(work, actor, chosen.id) if actor.has_permission(Permission.LEAD, chosen.id, each.id)
         ]
         values |= {
             "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
-            "state": STATES[rollover.state].say(language),
+            "state": STATES[rollover.state].translate(language),
             "steps": _steps(work, chosen, rollover, t),
             "schools": [_school(each, told.get(each.id), groups, t) for each in schools],
             "acts": _acts(work, chosen, rollover, groups, t),
@@ -110,18 +110,18 @@ def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Chec
     rollover, done = service.get(work, actor, rollover_id), "saved"
     match act:
         case "apply" | "undo":
-            part = applying.apply if act == "apply" else applying.undo
+            part = applying.apply_batch if act == "apply" else applying.undo_batch
             whole = any(part(work, actor, rollover_id) == 0 for _ in range(_PARTS))
             done = ("applied" if act == "apply" else "undone") if whole else "part_left"
         case "arm" | "disarm":
-            applying.arm(work, actor, rollover_id, armed=act == "arm")
+            applying.set_auto_apply(work, actor, rollover_id, enabled=act == "arm")
         case "close":
-            applying.close(work, actor, rollover_id)
+            applying.close_rollover(work, actor, rollover_id)
             done = "closed"
         case "open-returns":
-            returns.open_(work, actor, rollover_id)
+            returns.open_campaign(work, actor, rollover_id)
         case "close-returns":
-            returns.close(work, actor, rollover_id)
+            returns.close_campaign(work, actor, rollover_id)
         case _:
             raise NotFound
     return _back(rollover.town_id, done)
@@ -149,64 +149,64 @@ def _steps(work: UnitOfWork, town: Town, rollover: Rollover, t: dict[str, str]) 
     return said
 
 
-def _school(school: School, row: RolloverSchool | None, groups: Iterable[Group], t: dict[str, str]) -> dict[str, Any]:
+def _school(school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], t: dict[str, str]) -> dict[str, Any]:
     counts = Counter[str]()
     for group in groups:
-        if group.school_id == school.id and group.decision is not Decision.ARRIVED:
+        if group.school_id == school.id and group.decision is not RolloverDecision.ARRIVED:
             counts["pupils"] += group.pupils
             counts[group.decision.value] += group.pupils
-        comes = group.school_after == school.id and group.decision is not Decision.LEAVER
-        if comes and (group.decision is Decision.ARRIVED or (group.level is Level.GS and group.level_after is Level.CP)):
+        comes = group.school_after == school.id and group.decision is not RolloverDecision.LEAVER
+        if comes and (group.decision is RolloverDecision.ARRIVED or (group.grade is Grade.GS and group.grade_after is Grade.CP)):
             counts["expected"] += group.pupils
-        if comes and group.class_after is None and group.decision is not Decision.ABSENT:
+        if comes and group.class_after is None and group.decision is not RolloverDecision.ABSENT:
             counts["unplaced"] += group.pupils
 
     def said(at: Any) -> str:
         return t["yes_on"].format(day=day(at)) if at else t["not_yet"]
 
     return {
-        "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.ticked_at),
-        "lists": said(row and row.listed_at),
+        "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.decisions_completed_at),
+        "lists": said(row and row.lists_confirmed_at),
     }  # fmt: skip
 
 
-def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[Group], t: dict[str, str]) -> dict[str, Any]:
-    of: Counter[Decision] = Counter()
+def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[RolloverGroup], t: dict[str, str]) -> dict[str, Any]:
+    of: Counter[RolloverDecision] = Counter()
     for group in groups:
         if not group.applied:
             of[group.decision] += group.pupils
     applied = sum(group.pupils for group in groups if group.applied)
-    stays = of[Decision.RETAINED] + of[Decision.ABSENT]
+    stays = of[RolloverDecision.RETAINED] + of[RolloverDecision.ABSENT]
     return {
         "may_apply": service.today(work, town.id) >= first_day(rollover.to_year),
-        "waiting": sum(of[each] for each in (Decision.PROMOTED, Decision.SKIPPING, Decision.RETAINED, Decision.LEAVER)),
+        "waiting": sum(of[each] for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)),
         "applied": applied,
         "apply_why": t["apply_why"].format(
-            moves=of[Decision.PROMOTED] + of[Decision.SKIPPING], stays=stays, leaves=of[Decision.LEAVER]
+            moves=of[RolloverDecision.PROMOTED] + of[RolloverDecision.SKIPPING], stays=stays, leaves=of[RolloverDecision.LEAVER]
         ),
         "undo_why": t["undo_why"].format(moved=applied),
-        "armed": t["armed"].format(day=day(rollover.armed_at)) if rollover.armed_at else "",
+        "armed": t["armed"].format(day=day(rollover.auto_apply_enabled_at)) if rollover.auto_apply_enabled_at else "",
         "applied_on": t["applied_on"].format(day=day(rollover.applied_at)) if rollover.applied_at else "",
         "closed_on": t["closed_on"].format(day=day(rollover.closed_at)) if rollover.closed_at else "",
     }
 
 
 def _returns(
-    work: UnitOfWork, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[Progress], t: dict[str, str]
+    work: UnitOfWork, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[TabletReturn], t: dict[str, str]
 ) -> dict[str, Any]:
-    campaign, _ = returns.of(work, actor, rollover.id)
+    campaign, _ = returns.get_campaign(work, actor, rollover.id)
     rows = []
     for school in schools:
         mine = [each for each in progress if each.line.school_id == school.id]
-        out = sum(each.out for each in mine)
-        lost = sum(each.out and each.missing for each in mine)
+        out = sum(each.is_out for each in mine)
+        lost = sum(each.is_out and each.is_missing for each in mine)
         rows.append({"school": school.name, "listed": len(mine), "back": len(mine) - out, "out": out, "lost": lost})
     opened, closed = (campaign.opened_at, campaign.closed_at) if campaign else (None, None)
     return {
         "rows": [row for row in rows if row["listed"]],
         "opened": opened, "closed": closed,
         "said": t["returns_closed"].format(day=day(closed)) if closed else t["returns_open"].format(day=day(opened)) if opened
-        else t["returns_none"].format(count=len(returns.to_return(work, actor, rollover.id))),
+        else t["returns_none"].format(count=len(returns.list_tablets_of_leavers(work, actor, rollover.id))),
     }  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def _storage(work: UnitOfWork, actor: Actor, town: Town, t: dict[str, str], lang
         "in_storage": t["in_storage"].format(count=len(told), ready=ready) if told else "",
         "bring_back": t["bring_back"].format(ready=ready),
         "not_ready": [
-            {"tag": each.tablet.tag, "id": each.tablet.id, "why": ", ".join(NOT_READY[p].say(language) for p in each.problems)}
+            {"tag": each.tablet.tag, "id": each.tablet.id, "why": ", ".join(NOT_READY[p].translate(language) for p in each.problems)}
             for each in told
             if each.problems
         ][:100],

@@ -16,12 +16,12 @@ from cartable.i18n import Language
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, School, SchoolClass
+from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.repository import PlaceRepository
 from enrollment.rollover import returns, service
-from enrollment.rollover.models import Decision, ReturnDay, Rollover, RolloverLine, RolloverState
-from enrollment.rollover.repository import Group, YearRepository
-from enrollment.rollover.rules import SAID
+from enrollment.rollover.models import RolloverDecision, ReturnDay, Rollover, RolloverLine, RolloverState
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository
+from enrollment.rollover.rules import SELECTABLE_DECISIONS
 from mdm.api.deps import WorkDep
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show
 from mdm.console.rollover.rollover_words import DECISIONS, words_of
@@ -29,7 +29,7 @@ from mdm.console.rollover.rollover_words import DECISIONS, words_of
 router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)
 #: The address of the pupils of a school who have no class.
 NO_CLASS = "none"
-_SAID = [each for each in Decision if each in SAID]
+_SAID = [each for each in RolloverDecision if each in SELECTABLE_DECISIONS]
 Checked = Annotated[str, Form(max_length=200)]
 
 
@@ -40,12 +40,12 @@ def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> 
     language = language_of(request)
     t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
     groups = [each for each in service.groups(work, actor, rollover) if school_id in (each.school_id, each.school_after)]
-    repository = YearRepository(work.session)
-    ending = repository.classes({each.class_id for each in groups if each.class_id and each.school_id == school_id})
-    coming = repository.classes_of([school_id], rollover.to_year)
-    said = repository.schools(rollover.id).get(school_id)
-    _, days = returns.of(work, actor, rollover.id)
-    progress = [each for each in returns.progress(work, actor, rollover.id) if each.line.school_id == school_id]
+    repository = RolloverRepository(work.session)
+    ending = repository.get_classes({each.class_id for each in groups if each.class_id and each.school_id == school_id})
+    coming = repository.list_classes_of_schools([school_id], rollover.to_year)
+    said = repository.get_school_progress(rollover.id).get(school_id)
+    _, days = returns.get_campaign(work, actor, rollover.id)
+    progress = [each for each in returns.list_tablet_returns(work, actor, rollover.id) if each.line.school_id == school_id]
     return show(
         request,
         "year_school.html",
@@ -59,10 +59,10 @@ def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> 
         classes=_ending(groups, ending, school_id, t),
         coming=[_coming(each, groups) for each in coming],
         unplaced=_unplaced(groups, school_id),
-        ticked=t["yes_on"].format(day=day(said.ticked_at)) if said and said.ticked_at else "",
-        listed=t["yes_on"].format(day=day(said.listed_at)) if said and said.listed_at else "",
+        ticked=t["yes_on"].format(day=day(said.decisions_completed_at)) if said and said.decisions_completed_at else "",
+        listed=t["yes_on"].format(day=day(said.lists_confirmed_at)) if said and said.lists_confirmed_at else "",
         days=_days([each for each in days if each.school_id == school_id], _of_leavers(groups, ending), t),
-        out=[{"tag": each.tablet.tag, "id": each.tablet.id, "lost": each.missing} for each in progress if each.out],
+        out=[{"tag": each.tablet.tag, "id": each.tablet.id, "lost": each.is_missing} for each in progress if each.is_out],
     )
 
 
@@ -99,7 +99,7 @@ def plan_days(request: Request, work: WorkDep, school_id: UUID, said: FieldsDep)
                 days.append((None if key == NO_CLASS else UUID(key), date.fromisoformat(value)))
     except ValueError as error:
         raise Invalid(field="day") from error
-    returns.plan(work, actor, _reach(work, actor, school_id)[1].id, school_id, days)
+    returns.plan_return_days(work, actor, _reach(work, actor, school_id)[1].id, school_id, days)
     return _saved(school_id)
 
 
@@ -111,8 +111,8 @@ def tick_page(request: Request, work: WorkDep, school_id: UUID, class_id: str, d
     t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
     chosen = _class(class_id)
     rows = service.of_class(work, actor, rollover.id, school_id, chosen)
-    repository = YearRepository(work.session)
-    held = repository.classes([chosen]).get(chosen) if chosen else None
+    repository = RolloverRepository(work.session)
+    held = repository.get_classes([chosen]).get(chosen) if chosen else None
     coming = _destinations(work, actor, rollover, place, [line for line, _ in rows])
     return show(
         request,
@@ -124,7 +124,7 @@ def tick_page(request: Request, work: WorkDep, school_id: UUID, class_id: str, d
         title=held.label if held else t["without_class"],
         coming=coming,
         open=rollover.state is not RolloverState.CLOSED,
-        said=[(each.value, DECISIONS[each].say(language)) for each in _SAID],
+        said=[(each.value, DECISIONS[each].translate(language)) for each in _SAID],
         rows=[_pupil(line, pupil, t, language) for line, pupil in rows],
     )
 
@@ -136,15 +136,15 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
     check_csrf(request, said.get("csrf", ""))
     place, rollover = _reach(work, actor, school_id)
     rows = service.of_class(work, actor, rollover.id, school_id, _class(class_id))
-    lots: dict[Decision, list[UUID]] = {}
+    lots: dict[RolloverDecision, list[UUID]] = {}
     placed: dict[UUID, list[UUID]] = {}
     coming = {each.id: each for each in _destinations(work, actor, rollover, place, [line for line, _ in rows])}
     for line, _ in rows:
         lot, target = said.get(f"lot_{line.pupil_id}", ""), said.get(f"class_{line.pupil_id}", "")
-        if lot in {each.value for each in SAID} and lot != line.decision.value:
-            lots.setdefault(Decision(lot), []).append(line.pupil_id)
+        if lot in {each.value for each in SELECTABLE_DECISIONS} and lot != line.decision.value:
+            lots.setdefault(RolloverDecision(lot), []).append(line.pupil_id)
         wanted = next((each for each in coming if str(each) == target), None)
-        if wanted is not None and wanted != line.class_after and lot != Decision.LEAVER:
+        if wanted is not None and wanted != line.class_after and lot != RolloverDecision.LEAVER:
             placed.setdefault(wanted, []).append(line.pupil_id)
     for decision, pupil_ids in lots.items():
         service.tick(work, actor, rollover.id, pupil_ids, decision)
@@ -156,7 +156,7 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
 
 def _reach(work: UnitOfWork, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
     """A school whose pupils one may speak of, and the passage of its town. Raises `NotFound`."""
-    found = PlaceRepository(work.session).school(actor, school_id)
+    found = PlaceRepository(work.session).find_school(actor, school_id)
     if found is None or not actor.has_permission(Permission.LEAD, found.town_id, found.id):
         raise NotFound
     rollover = service.of_year(work, actor, found.town_id)
@@ -179,18 +179,18 @@ def _saved(school_id: UUID) -> Response:
 
 
 def _ending(
-    groups: Iterable[Group], classes: Mapping[UUID, SchoolClass], school_id: UUID, t: dict[str, str]
+    groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass], school_id: UUID, t: dict[str, str]
 ) -> list[dict[str, Any]]:
     """The classes that end, with how many pupils have which lot."""
     of: dict[UUID | None, Counter[str]] = {}
-    levels: dict[UUID | None, set[Level]] = {}
+    levels: dict[UUID | None, set[Grade]] = {}
     for group in groups:
-        if group.school_id == school_id and group.decision is not Decision.ARRIVED:
+        if group.school_id == school_id and group.decision is not RolloverDecision.ARRIVED:
             counts = of.setdefault(group.class_id, Counter())
             counts["pupils"] += group.pupils
-            counts["ticked"] += group.ticked
+            counts["ticked"] += group.decided
             counts[group.decision.value] += group.pupils
-            levels.setdefault(group.class_id, set()).add(group.level)
+            levels.setdefault(group.class_id, set()).add(group.grade)
     rows = [
         {"id": key or NO_CLASS, "label": classes[key].label if key else t["without_class"], "counts": counts,
          "levels": _levels(levels[key])}
@@ -200,31 +200,31 @@ def _ending(
     return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, first[row["id"]], str(row["label"]), str(row["id"])))
 
 
-def _levels(levels: Iterable[Level]) -> str:
+def _levels(levels: Iterable[Grade]) -> str:
     return ", ".join(level.value for level in sorted(levels, key=lambda each: each.rank))
 
 
-def _coming(each: SchoolClass, groups: Iterable[Group]) -> dict[str, Any]:
-    inside: Counter[Level] = Counter()
+def _coming(each: SchoolClass, groups: Iterable[RolloverGroup]) -> dict[str, Any]:
+    inside: Counter[Grade] = Counter()
     for group in groups:
-        if group.class_after == each.id and group.decision is not Decision.LEAVER:
-            inside[group.level_after] += group.pupils
+        if group.class_after == each.id and group.decision is not RolloverDecision.LEAVER:
+            inside[group.grade_after] += group.pupils
     levels = ", ".join(f"{level.value} {inside[level]}" for level in sorted(inside, key=lambda one: one.rank))
     return {"label": each.label, "pupils": sum(inside.values()), "levels": levels or "–"}
 
 
-def _unplaced(groups: Iterable[Group], school_id: UUID) -> str:
-    waiting: Counter[Level] = Counter()
+def _unplaced(groups: Iterable[RolloverGroup], school_id: UUID) -> str:
+    waiting: Counter[Grade] = Counter()
     for group in groups:
-        stays = group.decision not in (Decision.LEAVER, Decision.ABSENT)
+        stays = group.decision not in (RolloverDecision.LEAVER, RolloverDecision.ABSENT)
         if group.school_after == school_id and group.class_after is None and stays:
-            waiting[group.level_after] += group.pupils
+            waiting[group.grade_after] += group.pupils
     return ", ".join(f"{level.value} {waiting[level]}" for level in sorted(waiting, key=lambda one: one.rank))
 
 
-def _of_leavers(groups: Iterable[Group], classes: Mapping[UUID, SchoolClass]) -> list[SchoolClass]:
+def _of_leavers(groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass]) -> list[SchoolClass]:
     """The classes in which somebody leaves."""
-    ids = {group.class_id for group in groups if group.decision is Decision.LEAVER}
+    ids = {group.class_id for group in groups if group.decision is RolloverDecision.LEAVER}
     return [each for key, each in classes.items() if key in ids]
 
 
@@ -242,16 +242,16 @@ def _destinations(
     """The classes that pupils may be placed in: of their school and of the one that it becomes, where one may speak for it."""
     ids = {place.id, *(line.school_after for line in lines)}
     mine = [each for each in ids if actor.has_permission(Permission.LEAD, rollover.town_id, each)]
-    return list(YearRepository(work.session).classes_of(mine, rollover.to_year))
+    return list(RolloverRepository(work.session).list_classes_of_schools(mine, rollover.to_year))
 
 
 def _pupil(line: RolloverLine, pupil: Pupil, t: dict[str, str], language: Language) -> dict[str, Any]:
     name = f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"
-    by_file = t["by_file"] if line.proposed and line.decision is not Decision.ABSENT else ""
-    by = t["by_list"] if line.told else t["by_you"] if line.ticked else by_file
+    by_file = t["by_file"] if line.proposed_decision and line.decision is not RolloverDecision.ABSENT else ""
+    by = t["by_list"] if line.decided_by_roster else t["by_you"] if line.decided_by_head else by_file
     return {
-        "id": pupil.id, "name": name, "level": line.level_before.value, "after": line.level_after.value,
-        "decision": line.decision.value, "words": DECISIONS[line.decision].say(language), "ulis": line.ulis, "by": by,
+        "id": pupil.id, "name": name, "level": line.grade_before.value, "after": line.grade_after.value,
+        "decision": line.decision.value, "words": DECISIONS[line.decision].translate(language), "ulis": line.ulis, "by": by,
         "applied": line.applied_at is not None, "class_after": line.class_after,
-        "leaves": line.decision is Decision.LEAVER, "lot_of": t["lot_of"].format(name=name), "class_of": t["class_of"].format(name=name),
+        "leaves": line.decision is RolloverDecision.LEAVER, "lot_of": t["lot_of"].format(name=name), "class_of": t["class_of"].format(name=name),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
-from enrollment.tablets.models import Cause, Condition, TabletState
+from enrollment.tablets.models import BreakageCause, Condition, TabletState
 from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
@@ -144,12 +144,12 @@ def _place(request: Request, work: UnitOfWork, town_id: UUID) -> Place | Respons
         language = language_of(request)
         words = {**page_words(language), **desk_words(language)}
         return show(request, "desk_towns.html", status=404, person=actor.name, towns=_towns(work, actor), w=words,
-                    problem=refusal.message(language))  # fmt: skip
+                    problem=refusal.translate(language))  # fmt: skip
     return Place(request, work, actor, account, town, language_of(request))
 
 
 def _towns(work: UnitOfWork, actor: Actor) -> list[Town]:
-    return [town for town in places.towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
+    return [town for town in places.list_towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
 
 
 def _sign_in(request: Request, refusal: DomainError) -> Response:
@@ -186,10 +186,10 @@ def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -
     return place.show(
         "desk_handover.html" if act is Act.HANDOVER else "desk_scan.html",
         act=act.value, form=form, done=done, today=today, table=table, status=done.status if done else 200,
-        accessories=[(kind.value, words.say(place.language)) for kind, words in ACCESSORIES.items()],
-        conditions=[(kind.value, CONDITIONS[kind].say(place.language)) for kind in Condition],
-        states=[(kind.value, STATES[kind].say(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
-        causes=[(kind.value, CAUSES[kind].say(place.language)) for kind in CAUSES if kind in Cause],
+        accessories=[(kind.value, words.translate(place.language)) for kind, words in ACCESSORIES.items()],
+        conditions=[(kind.value, CONDITIONS[kind].translate(place.language)) for kind in Condition],
+        states=[(kind.value, STATES[kind].translate(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
+        causes=[(kind.value, CAUSES[kind].translate(place.language)) for kind in CAUSES if kind in BreakageCause],
         local=desk_table.hour(place.town),
     )  # fmt: skip
 

@@ -12,13 +12,13 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from cartable.errors import DomainError, Invalid
-from cartable.i18n import Language
+from cartable.i18n import DEFAULT_LANGUAGE, Language
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import desk, inventory
-from enrollment.tablets.custody import Handing
+from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import Account as Told
-from enrollment.tablets.models import AccessoryKind, Cause, Condition, TabletState
+from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
 from enrollment.tablets.words import ACCESSORIES, STATES
 from mdm.console.tablets.desk_words import ADVICE, DESK, DONE
 
@@ -51,7 +51,7 @@ class ScanForm(BaseModel):
     signed_by: str = ""
     signed_on: str = ""
     condition: str = Condition.GOOD.value
-    cause: str = Cause.OTHER.value
+    cause: str = BreakageCause.OTHER.value
     state: str = TabletState.STORAGE.value
     account: str = ""
     accessory: list[str] = Field(default_factory=list)
@@ -89,7 +89,7 @@ def refused(refusal: DomainError, language: Language) -> Outcome:
     details = {name: _state(value, language) for name, value in refusal.details.items()}
     advice = ADVICE.get(refusal.code)
     return Outcome(
-        good=False, title=refusal.words.say(language, **details), advice=advice.say(language) if advice else "",
+        good=False, title=refusal.message.translate(language, **details), advice=advice.translate(language) if advice else "",
         code=refusal.code, status=refusal.status,
     )  # fmt: skip
 
@@ -101,50 +101,50 @@ def told(answer: dict[str, Any], language: Language) -> str:
         act = "bench_again"
     if act == "swap":
         tag, other = (tablet["tag"] for tablet in answer["tablets"])
-    lost = ", ".join(ACCESSORIES[AccessoryKind(kind)].say(language) for kind in answer.get("lost", ()))
+    lost = ", ".join(ACCESSORIES[AccessoryKind(kind)].translate(language) for kind in answer.get("lost", ()))
     if lost:
         act = "return_lost"
     if act == "store":
-        other = STATES[TabletState(answer["state"])].say(language)
+        other = STATES[TabletState(answer["state"])].translate(language)
     if answer.get("loaner"):
         act, other = "breakage_loaner", answer["loaner"]["tag"]
-    return DONE[act].say(language, tag=tag, other=other, lost=lost)
+    return DONE[act].translate(language, tag=tag, other=other, lost=lost)
 
 
 def _state(value: object, language: Language) -> object:
-    return STATES[TabletState(value)].say(language) if isinstance(value, str) and value in {*TabletState} else value
+    return STATES[TabletState(value)].translate(language) if isinstance(value, str) and value in {*TabletState} else value
 
 
 def _bench(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
-    return desk.bench(work, actor, town_id, request_id, form.scan[:LONGEST], form.tag[:LONGEST].strip() or None)
+    return desk.prepare_by_scan(work, actor, town_id, request_id, form.scan[:LONGEST], form.tag[:LONGEST].strip() or None)
 
 
 def _hand_over(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     signed = form.agreement in ("signed_now", "was_signed")
-    who = form.signed_by.strip()[:120] or DESK["on_the_sheet"].fr
-    said = Handing(
+    who = form.signed_by.strip()[:120] or DESK["on_the_sheet"].translate(DEFAULT_LANGUAGE)
+    said = HandoverForm(
         _one(Condition, form.condition, "condition"),
         _accessories(form),
         who if signed else None,
         _day(work, form.signed_on) if form.agreement == "was_signed" else None,
-        stays=form.agreement == "stays",
+        stays_at_school=form.agreement == "stays",
     )
     pupil_id = _uuid(form.pupil_id, "pupil_id")
-    return desk.hand_over(work, actor, town_id, request_id, form.scan[:LONGEST], pupil_id, said)
+    return desk.hand_over_by_scan(work, actor, town_id, request_id, form.scan[:LONGEST], pupil_id, said)
 
 
 def _swap(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
-    return desk.swap(work, actor, town_id, request_id, form.scan[:LONGEST], form.second[:LONGEST])
+    return desk.swap_by_scan(work, actor, town_id, request_id, form.scan[:LONGEST], form.second[:LONGEST])
 
 
 def _return(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     condition = _one(Condition, form.condition, "condition")
-    return desk.take_back_scanned(work, actor, town_id, request_id, form.scan[:LONGEST], condition, _accessories(form))
+    return desk.take_back_by_scan(work, actor, town_id, request_id, form.scan[:LONGEST], condition, _accessories(form))
 
 
 def _breakage(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     account = form.account.strip()[:1000]
-    story = Told(account if len(account) > 2 else DESK["account_default"].fr, _one(Cause, form.cause, "cause"))
+    story = Told(account if len(account) > 2 else DESK["account_default"].translate(DEFAULT_LANGUAGE), _one(BreakageCause, form.cause, "cause"))
     return desk.break_(work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None)
 
 

@@ -74,6 +74,6 @@ def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, 
 def _nothing(request: Request, refusal: DomainError) -> Response:
     """Nothing to print, or not for this person: a page that says so."""
     language = language_of(request)
-    problem = DESK["nothing_to_print"].say(language) if isinstance(refusal, Invalid) else refusal.message(language)
+    problem = DESK["nothing_to_print"].translate(language) if isinstance(refusal, Invalid) else refusal.translate(language)
     return show(request, "desk_towns.html", status=refusal.status, person=request.state.actor.name, towns=None, problem=problem,
                 w={**page(language), **desk_words(language)})  # fmt: skip

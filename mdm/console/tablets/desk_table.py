@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import naming
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk
-from enrollment.tablets.models import Agreement, Loan, Tablet, TabletState
+from enrollment.tablets.models import AgreementState, Loan, Tablet, TabletState
 from enrollment.tablets.rules import IN_HAND
 from enrollment.tablets.words import STATES
 from mdm.console.tablets.desk_words import DESK
@@ -34,8 +34,8 @@ def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: L
         agreement = _agreement(loan, take_home=pupil.take_home)
         shown.append(
             {
-                "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.level.value,
-                "agreement": agreement, "agreement_words": DESK[agreement].say(language),
+                "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.grade.value,
+                "agreement": agreement, "agreement_words": DESK[agreement].translate(language),
                 **_where(loan, tablet, language), **_back(back.get(pupil.id), loan, town, language),
             }
         )  # fmt: skip
@@ -54,23 +54,23 @@ def hour(town: Town) -> Callable[[datetime], str]:
 
 def _agreement(loan: Loan | None, *, take_home: bool) -> str:
     """Where the agreement stands; a family's no goes before everything."""
-    if not take_home or (loan is not None and loan.agreement is Agreement.REFUSED):
+    if not take_home or (loan is not None and loan.agreement is AgreementState.REFUSED):
         return "stays"
-    return "signed" if loan is not None and loan.agreement is Agreement.SIGNED else "wanted"
+    return "signed" if loan is not None and loan.agreement is AgreementState.SIGNED else "wanted"
 
 
 def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
     if loan is None or tablet is None:
-        return {"held": False, "tag": "", "serial": "", "state": DESK["not_yet"].say(language)}
+        return {"held": False, "tag": "", "serial": "", "state": DESK["not_yet"].translate(language)}
     held = loan.handed_over_at is not None or tablet.state in IN_HAND
     state = DESK["planned"] if not held else DESK["handed"] if tablet.state is TabletState.HANDED_OVER else STATES[tablet.state]
-    return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.say(language)}
+    return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.translate(language)}
 
 
 def _back(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
     """Given back counts only for a pupil who holds nothing else."""
     if found is None or loan is not None:
-        return {"back": False, "back_words": DESK["to_return" if loan else "no_tablet"].say(language), "back_tag": ""}
+        return {"back": False, "back_words": DESK["to_return" if loan else "no_tablet"].translate(language), "back_tag": ""}
     tablet, at = found
     day = at.astimezone(ZoneInfo(town.time_zone)).strftime("%d/%m")
-    return {"back": True, "back_words": DESK["returned_on"].say(language, day=day), "back_tag": tablet.tag}
+    return {"back": True, "back_words": DESK["returned_on"].translate(language, day=day), "back_tag": tablet.tag}

@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import Account
-from enrollment.tablets.models import Cause, Condition, Incident, Loan, Tablet
+from enrollment.tablets.models import BreakageCause, Condition, Incident, Loan, Tablet
 from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS
 from mdm.api.deps import WorkDep
 from mdm.care import custody as reports
@@ -38,7 +38,7 @@ def note(
     work: WorkDep,
     csrf: Annotated[str, Form(max_length=200)],
     why: Said = "",
-    cause: Annotated[Cause, Form()] = Cause.OTHER,
+    cause: Annotated[BreakageCause, Form()] = BreakageCause.OTHER,
     condition: Annotated[Condition, Form()] = Condition.GOOD,
     keep_loaner: Annotated[bool, Form()] = False,
 ) -> Response:
@@ -57,7 +57,7 @@ def note(
         case Act.SETTLE:
             incidents.settle(work, actor, lookup.held(work, actor, tablet_id), keep_loaner=keep_loaner)
         case Act.FOUND:
-            found = tablets.get(work, actor, tablet_id)
+            found = tablets.get_tablet(work, actor, tablet_id)
             recovery.found(work, actor, found.town_id, found.serial, condition)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
@@ -74,9 +74,9 @@ def told(work: UnitOfWork, actor: Actor, row: TabletRow, language: Language) -> 
         "incidents": [_incident(each, t, language) for each in seen.incidents],
         "loaner": _link(seen.loaner),
         "stands_in_for": _link(seen.stands_in_for),
-        "acts": [(act.value, ACTS[act].say(language)) for act in next_acts(actor, row.tablet, seen)],
-        "causes": [(each.value, CAUSES[each].say(language)) for each in Cause],
-        "conditions": [(each.value, CONDITIONS[each].say(language)) for each in Condition],
+        "acts": [(act.value, ACTS[act].translate(language)) for act in next_acts(actor, row.tablet, seen)],
+        "causes": [(each.value, CAUSES[each].translate(language)) for each in BreakageCause],
+        "conditions": [(each.value, CONDITIONS[each].translate(language)) for each in Condition],
     }
 
 
@@ -86,38 +86,38 @@ def _now(row: TabletRow, seen: Holding, t: dict[str, str], language: Language) -
     if pupil is not None:
         facts.append((t["pupil"], f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"))
     if row.school_class is not None:
-        facts.append((t["class"], f"{row.school_class.label}{f' ({pupil.level})' if pupil is not None else ''}"))
+        facts.append((t["class"], f"{row.school_class.label}{f' ({pupil.grade})' if pupil is not None else ''}"))
     if row.school is not None:
         facts.append((t["school"], row.school.name))
     if loan is not None:
         facts.append((t["since"], day(loan.handed_over_at or loan.opened_at)))
-        facts.append((t["agreement"], AGREEMENTS[loan.agreement].say(language)))
+        facts.append((t["agreement"], AGREEMENTS[loan.agreement].translate(language)))
         facts.append((t["accessories"], ", ".join(_accessory(line, t, language) for line in seen.accessories) or "–"))
-        if loan.to_confirm:
+        if loan.needs_confirmation:
             facts.append((t["swap"], t["to_confirm"]))
     if seen.reservation is not None:
-        facts.append((t["reserved"], RESERVED[seen.reservation.kind].say(language)))
+        facts.append((t["reserved"], RESERVED[seen.reservation.kind].translate(language)))
     if row.tablet.evidence_hold:
         facts.append((t["evidence"], t["evidence_why"]))
-    if row.tablet.to_wipe and loan is None:
+    if row.tablet.needs_wipe and loan is None:
         facts.append((t["to_wipe"], t["to_wipe_why"]))
     return facts
 
 
 def _accessory(line: Any, t: dict[str, str], language: Language) -> str:
-    word = ACCESSORIES[line.kind].say(language)
+    word = ACCESSORIES[line.kind].translate(language)
     return f"{word} ({t['lost']})" if line.lost_at is not None else word
 
 
 def _loan(loan: Loan, t: dict[str, str], language: Language) -> str:
-    back = f", {CONDITIONS[loan.condition_in].say(language)}" if loan.condition_in else ""
+    back = f", {CONDITIONS[loan.condition_in].translate(language)}" if loan.condition_in else ""
     return t["lent"].format(first=day(loan.handed_over_at or loan.opened_at), last=day(loan.closed_at)) + back
 
 
 def _incident(incident: Incident, t: dict[str, str], language: Language) -> dict[str, Any]:
-    cause = f", {CAUSES[incident.cause].say(language)}" if incident.cause else ""
+    cause = f", {CAUSES[incident.cause].translate(language)}" if incident.cause else ""
     return {
-        "what": KINDS[incident.kind].say(language) + cause,
+        "what": KINDS[incident.kind].translate(language) + cause,
         "when": t["reported_on"].format(day=day(incident.reported_at)),
         "open": incident.closed_at is None,
         "closed": t["closed_on"].format(day=day(incident.closed_at)) if incident.closed_at else t["open"],

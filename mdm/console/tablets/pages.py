@@ -20,7 +20,7 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care.lost_mode import service as care
-from mdm.care.overview_repository import Filter, TabletRow
+from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
 from mdm.console.tablets import holding
 from mdm.console.tablets.time_line import by_whom, said
@@ -43,9 +43,9 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         return show(request, "sign_in.html")
     language = language_of(request)
     chosen = TabletState(state) if state in {*TabletState} else None
-    rows = overview.list_tablets(work, actor, Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
+    rows = overview.list_tablets(work, actor, TabletFilter(state=chosen, text=q[:64] or None, after=after[:64] or None))
     counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == Filter().limit else ""
+    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == TabletFilter().limit else ""
     return show(
         request,
         "tablets.html",
@@ -57,7 +57,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         total=sum(counts.values()),
         sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
         tiles=[
-            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)}
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language)}
             for s in TabletState
             if counts.get(s) or s is chosen
         ],
@@ -71,9 +71,9 @@ def _row(row: TabletRow, language: Language) -> dict[str, Any]:
         "id": row.tablet.id,
         "tag": row.tablet.tag,
         "serial": row.tablet.serial,
-        "state": STATES[row.tablet.state].say(language),
+        "state": STATES[row.tablet.state].translate(language),
         "tone": _TONES.get(row.tablet.state, "soft"),
-        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.level})" if pupil else "–",
+        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
         "last_seen": when(row.last_seen_at),
@@ -102,7 +102,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
         (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
         (words["last_seen"], when(view.row.last_seen_at)),
         (words["attested"], attested_words(attested=view.attested, language=language)),
-        (words["silent_on"], when(view.silent_on)),
+        (words["silent_on"], when(view.identity_expires_at)),
     ]
     return show(
         request,
@@ -123,7 +123,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
         timeline=[
             {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_words(e.state, language) if e.state else ''}", "who": by_whom(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
-            for e in overview.time_line(work, actor, tablet_id)
+            for e in overview.list_timeline(work, actor, tablet_id)
         ],
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def sign_in(
         return show(
             request,
             "sign_in.html",
-            problem=outcome.message(language_of(request)),
+            problem=outcome.translate(language_of(request)),
             login=login[:200],
             then=then,
             status=outcome.status,
@@ -161,7 +161,7 @@ def password(
     try:
         return _signed_in(accounts.change_password(work, account, current, new))
     except DomainError as refusal:
-        return show(request, "password.html", problem=refusal.message(language_of(request)), status=refusal.status)
+        return show(request, "password.html", problem=refusal.translate(language_of(request)), status=refusal.status)
 
 
 @router.post("/sign-out")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, expect, key
+from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, require_key, payload_field
 from mdm.protocol.errors import BadMessage
 
 LOST_MODE = "LostMode"
@@ -22,8 +22,8 @@ class DeviceLock(Command):
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
     access_right: ClassVar[int] = 4
-    message: str | None = key("Message")
-    phone_number: str | None = key("PhoneNumber")
+    message: str | None = payload_field("Message")
+    phone_number: str | None = payload_field("PhoneNumber")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -43,7 +43,7 @@ class ClearPasscode(Command):
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
     access_right: ClassVar[int] = 4
-    unlock_token: bytes = key("UnlockToken", required=True)
+    unlock_token: bytes = payload_field("UnlockToken", required=True)
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -67,9 +67,9 @@ class EnableLostMode(Command):
     timeout: ClassVar[timedelta] = QUARTER
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
-    message: str | None = key("Message")
-    phone_number: str | None = key("PhoneNumber")
-    footnote: str | None = key("Footnote")
+    message: str | None = payload_field("Message")
+    phone_number: str | None = payload_field("PhoneNumber")
+    footnote: str | None = payload_field("Footnote")
 
     def __post_init__(self) -> None:
         if not (self.message or self.phone_number):
@@ -151,9 +151,9 @@ class EraseDevice(Command):
     never_not_now: ClassVar[bool] = True
     flushes_queue: ClassVar[bool] = True
     access_right: ClassVar[int] = 8
-    preserve_data_plan: bool | None = key("PreserveDataPlan", audited=True)
-    disallow_proximity_setup: bool | None = key("DisallowProximitySetup", audited=True)
-    return_to_service: dict[str, Any] | None = key("ReturnToService")
+    preserve_data_plan: bool | None = payload_field("PreserveDataPlan", audited=True)
+    disallow_proximity_setup: bool | None = payload_field("DisallowProximitySetup", audited=True)
+    return_to_service: dict[str, Any] | None = payload_field("ReturnToService")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -169,7 +169,7 @@ class ActivationLockBypassCode(Command):
     minimum_os: ClassVar[str] = "7.1"
 
     def read(self, body: dict[str, Any]) -> str:
-        return str(expect(body, "ActivationLockBypassCode", str))
+        return str(require_key(body, "ActivationLockBypassCode", str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

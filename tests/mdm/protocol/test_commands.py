@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdm.protocol.commands.base import BadArguments, Command
-from mdm.protocol.commands.registry import COMMANDS, build
-from mdm.protocol.errors import BadMessage, WireError
+from mdm.protocol.commands.registry import COMMANDS, build_command
+from mdm.protocol.errors import BadMessage, ProtocolError
 
 _SECRET = b"a secret that must never be audited"
 _NAMES = sorted(COMMANDS)
@@ -50,9 +50,9 @@ def _full(kind: type[Command]) -> Command:
 @pytest.mark.parametrize("name", _NAMES)
 def test_arguments_survive_storage_and_make_a_plist(name: str) -> None:
     order = _full(COMMANDS[name])
-    again = build(name, order.to_args())
+    again = build_command(name, order.to_args())
     assert again == order
-    payload = plistlib.loads(plistlib.dumps({"Command": order.payload()}))["Command"]
+    payload = plistlib.loads(plistlib.dumps({"Command": order.build_payload()}))["Command"]
     assert payload["RequestType"] == name
 
 
@@ -60,8 +60,8 @@ def test_arguments_survive_storage_and_make_a_plist(name: str) -> None:
 def test_the_audit_holds_no_bytes_and_no_unaudited_argument(name: str) -> None:
     order = _full(COMMANDS[name])
     audited = {part.name for part in dataclasses.fields(order) if part.metadata.get("audited")}
-    assert set(order.audit_args()) <= audited
-    assert "b64" not in str(order.audit_args())
+    assert set(order.to_audited_args()) <= audited
+    assert "b64" not in str(order.to_audited_args())
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -87,8 +87,8 @@ _JSONISH = st.recursive(
 def test_no_answer_whatever_it_holds_breaks_the_reader(name: str, body: dict[str, Any]) -> None:
     order = _full(COMMANDS[name])
     try:
-        order.read(body)
-    except (BadMessage, WireError):
+        order.parse_response(body)
+    except (BadMessage, ProtocolError):
         return
 
 
