@@ -1,0 +1,43 @@
+"""Keyset paging in SQL: adds order, position and bound to a SELECT and reads one page of it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from cartable.paging import KeyPart, Page, PageRequest, cut_page
+
+T = TypeVar("T")
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
+#: A column of the order. Never null; the last one of an order is unique.
+KeyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+def fetch_page(
+    session: Session, statement: Select[RowT], request: PageRequest, *keys: KeyColumn, descending: bool = False
+) -> Page[RowT]:
+    """Return one page of the rows of a statement, ordered by `keys` (all in one direction). Raises `InvalidCursor`."""
+    after = request.decode([_python_type(key) for key in keys])
+    if after is not None:
+        position = tuple_(*keys)
+        values = tuple_(*(literal(part, key.type) for part, key in zip(after, keys, strict=True)))
+        statement = statement.where(position < values if descending else position > values)
+    ordered = statement.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(request.limit + 1)
+    labelled = ordered.add_columns(*(key.label(f"keyset_{index}") for index, key in enumerate(keys)))
+    keyed: list[tuple[tuple[KeyPart, ...], RowT]] = [
+        (tuple(row[-len(keys) :]), cast("RowT", tuple(row[: -len(keys)]))) for row in session.execute(labelled)
+    ]
+    return cut_page(keyed, request)
+
+
+def fetch_scalar_page(
+    session: Session, statement: Select[tuple[T]], request: PageRequest, *keys: KeyColumn, descending: bool = False
+) -> Page[T]:
+    """Return one page of a statement that selects one entity or column. Raises `InvalidCursor`."""
+    return fetch_page(session, statement, request, *keys, descending=descending).map(lambda row: row[0])
+
+
+def _python_type(key: KeyColumn) -> type[KeyPart]:
+    return cast("type[KeyPart]", key.type.python_type)
