@@ -120,7 +120,7 @@ def verify_chain(work: UnitOfWork, town_id: UUID | None) -> int | None:
     previous = ""
     for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
         good = (
-            event.details == _proof(work, event) if event.action == PURGED else event.link == compute_link(work, event, previous)
+            event.details == _compute_purge_proof(work, event) if event.action == PURGED else event.link == compute_link(work, event, previous)
         )
         if not good:
             return event.id
@@ -145,9 +145,9 @@ def purge_events(work: UnitOfWork, events: Sequence[AuditEvent]) -> None:
     for event in events:
         event.actor_id, event.actor_name = None, ""
         event.action, event.subject_kind, event.subject_id = PURGED, "", ""
-        event.details = _proof(work, event)
+        event.details = _compute_purge_proof(work, event)
     work.session.flush()
 
 
-def _proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
+def _compute_purge_proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
     return {"proof": work.keyring.keyed_hash(f"{event.town_id}/{event.id}/{event.link}", "audit-purged")}

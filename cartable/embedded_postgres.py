@@ -45,15 +45,15 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes] | None = None
         self._start(binaries, _DURABLE if durable else _FAST)
 
-    def url(self, database: str) -> str:
+    def build_url(self, database: str) -> str:
         """SQLAlchemy URL of one of its databases."""
         return f"postgresql+psycopg://cartable@/{database}?host={self.folder}"
 
-    def create(self, database: str, template: str = "template1") -> str:
+    def create_database(self, database: str, template: str = "template1") -> str:
         """Create a database and return its URL."""
         with psycopg.connect(f"host={self.folder} user=cartable dbname=postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"'.encode())
-        return self.url(database)
+        return self.build_url(database)
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
@@ -66,7 +66,7 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, binaries: Path, options: dict[str, str]) -> None:
-        wrap = _as_ordinary_user()
+        wrap = _get_unprivileged_prefix()
         data = self.folder / "data"
         subprocess.run(  # noqa: S603 - fixed arguments
             [
@@ -108,13 +108,13 @@ class PostgresServer:
         raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
 
-def _as_ordinary_user() -> list[str]:
+def _get_unprivileged_prefix() -> list[str]:
     """PostgreSQL refuses root: as root, map to an unprivileged user in a user namespace, which changes no file."""
     if os.geteuid() != 0:
         return []
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 
 
-def unique_name(prefix: str) -> str:
+def make_unique_name(prefix: str) -> str:
     """A database name that no other worker uses."""
     return f"{prefix}_{secrets.token_hex(4)}"

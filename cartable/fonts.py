@@ -13,8 +13,8 @@ import typst
 #: Fonts that come as Python packages (`fontpkg-noto-sans-tamil`…) announce themselves here; system fonts are found anyway.
 FONT_ENTRY_POINT_GROUP = "fontpkg.family"
 #: Archivable PDF: a glyph that is missing is an error instead of an empty box.
-STANDARD: Final = "a-2b"
-_PROBE = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told"))).join(linebreak())'
+PDF_STANDARD: Final = "a-2b"
+_PROBE_DOCUMENT = b'#set page(width: 60cm, height: auto)\n#json(bytes(sys.inputs.at("told"))).join(linebreak())'
 
 
 @cache
@@ -35,15 +35,15 @@ def list_packaged_font_folders() -> list[str]:
 def find_unshowable_texts(texts: Collection[str]) -> set[str]:
     """Those of `texts` for which a glyph is missing on this machine."""
     wanted = {text for text in texts if not text.isascii()}
-    if not wanted or _shows(wanted):
+    if not wanted or _can_show(wanted):
         return set()
-    return {text for text in wanted if not _shows({text})}
+    return {text for text in wanted if not _can_show({text})}
 
 
-def _shows(texts: Collection[str]) -> bool:
+def _can_show(texts: Collection[str]) -> bool:
     try:
         typst.compile(
-            _PROBE, format="pdf", pdf_standards=STANDARD, font_paths=load_fonts(),
+            _PROBE_DOCUMENT, format="pdf", pdf_standards=PDF_STANDARD, font_paths=load_fonts(),
             sys_inputs={"told": json.dumps(sorted(texts), ensure_ascii=False)},
         )  # fmt: skip
     except typst.TypstError as error:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cartable.database import Base
 
-_AT_ONCE = 1000
+_BATCH_SIZE = 1000
 
 
 def list_referencing_columns(model: type[Base], besides: Collection[str] = ()) -> Iterator[Column[Any]]:
@@ -35,7 +35,7 @@ def find_referenced_ids(session: Session, model: type[Base], ids: Collection[UUI
     wanted = sorted(ids)
     found: set[UUID] = set()
     for column in list_referencing_columns(model, besides):
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
+        for start in range(0, len(wanted), _BATCH_SIZE):
+            part = wanted[start : start + _BATCH_SIZE]
             found.update(session.scalars(select(column).where(column.in_(part)).distinct()))
     return found

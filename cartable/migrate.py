@@ -31,13 +31,13 @@ def check(engine: Engine) -> None:
 
 def _run(engine: Engine, act: Callable[[Config], object]) -> None:
     config = Config(str(ROOT / "alembic.ini"))
-    with engine.connect() as connection, _foreign_keys_at_rest(connection):
+    with engine.connect() as connection, _suspend_foreign_keys(connection):
         config.attributes["connection"] = connection
         act(config)
 
 
 @contextmanager
-def _foreign_keys_at_rest(connection: Connection) -> Iterator[None]:
+def _suspend_foreign_keys(connection: Connection) -> Iterator[None]:
     """Commit what is done inside. SQLite changes a table by making it anew and dropping the old one, which with foreign keys on
     fails where a row points at it, or takes that row along (sqlite.org, "Making Other Kinds Of Table Schema Changes"): they are
     off meanwhile, and checked before the commit.

@@ -22,13 +22,13 @@ class Topic(StrEnum):
     """What the worker can be asked to do. One handler each, registered in `mdm.worker.handlers`."""
 
     PUSH = "push"  # key: enrollment id
-    ANSWER = "answer"  # key: command id; read a stored answer and apply its effects
-    DECIDE = "decide"  # key: tablet id; desired minus reported
-    CHECKED_IN = "checked_in"  # key: enrollment id; it has just become enrolled
-    ASSIGNMENT = "assignment"  # key: device-assignment server id; compare with Apple's list
-    LICENCES = "licences"  # key: town id; compare with Apps and Books
-    ORGANISATION = "organisation"  # key: town id; read which devices its organisation owns
-    RENEW = "renew"  # key: enrollment id; its certificate is due
+    COMMAND_RESULT = "answer"  # key: command id; read a stored answer and apply its effects
+    RECONCILE = "decide"  # key: tablet id; desired minus reported
+    ENROLLED = "checked_in"  # key: enrollment id; it has just become enrolled
+    ADE_SYNC = "assignment"  # key: device-assignment server id; compare with Apple's list
+    LICENCE_SYNC = "licences"  # key: town id; compare with Apps and Books
+    APPLE_SCHOOL_MANAGER_SYNC = "organisation"  # key: town id; read which devices its organisation owns
+    RENEW_CERTIFICATE = "renew"  # key: enrollment id; its certificate is due
 
 
 class OutboxRow(Base):
@@ -64,20 +64,20 @@ def enqueue_jobs(session: Session, now: datetime, topic: Topic, keys: list[str],
     if not keys:
         return
     dialect = session.get_bind().dialect.name
-    values = build_parameters(dialect, "keys", _KEYS, [(key,) for key in sorted(set(keys))])
-    session.connection().execute(_put(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now})
+    values = build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))])
+    session.connection().execute(_build_enqueue_statement(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now})
 
 
-_KEYS = {"key": "text"}
-_NEW = "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
+_KEY_COLUMNS = {"key": "text"}
+_SELECT_NEW_JOBS = "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
 
 
 @cache
-def _put(dialect: str) -> Any:
+def _build_enqueue_statement(dialect: str) -> Any:
     """One statement for any number of jobs: every answer of every tablet leaves one."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     listed = text(
-        _NEW.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=build_table_sql(dialect, "keys", _KEYS))
+        _SELECT_NEW_JOBS.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=build_table_sql(dialect, "keys", _KEY_COLUMNS))
     ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     columns = ["topic", "key", "not_before", "created_at", "attempts"]
     return keep_earlier_time(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))

@@ -87,26 +87,26 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", "profile_payloads", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
             ip_network(part, strict=False)
         return value
 
     @field_validator("attestation_roots")
     @classmethod
-    def _attested_by_somebody(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_attestation_roots(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None and info.data.get("acme") is Acme.REQUIRED:
             raise ValueError("CARTABLE_ACME=required needs roots: without one no attestation is sound")
         return value
 
     @field_validator("public_url")
     @classmethod
-    def _https(cls, value: str) -> str:
+    def _require_https(cls, value: str) -> str:
         if not value.startswith("https://"):
             raise ValueError("public_url must begin with https://: tablets accept nothing else")
         return value.rstrip("/")

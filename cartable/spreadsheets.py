@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import xlsxwriter
 
-_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def is_formula(cell: str) -> bool:
     """Whether a spreadsheet would take this cell for a formula."""
-    return cell.lstrip(" \u00a0").startswith(_RUNS) or cell.startswith(_RUNS)
+    return cell.lstrip(" \u00a0").startswith(_FORMULA_PREFIXES) or cell.startswith(_FORMULA_PREFIXES)
 
 
 def escape_formula(cell: str) -> str:

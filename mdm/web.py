@@ -15,13 +15,13 @@ from enrollment.identity.scep.endpoint import routes as scep_routes
 from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
-from mdm.api import errors
+from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, missions
 from mdm.api.apps import bundles
 from mdm.api.care import bulk_erases, care
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
-from mdm.api.guard import Guard
+from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.people import people, roster_exports, rosters
 from mdm.api.places import places
@@ -32,8 +32,8 @@ from mdm.api.schedule import schedule
 from mdm.api.system import system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, incidents, storage, tablets
 from mdm.channel.batcher import Batcher
-from mdm.channel.endpoint import ChannelEndpoint, DeviceDoor
-from mdm.push.certificates import active_topic
+from mdm.channel.endpoint import ChannelEndpoint, DeviceRequestRouter
+from mdm.push.certificates import get_active_topic
 
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
@@ -72,7 +72,7 @@ _ROUTERS = (
 )
 
 
-def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor:
+def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequestRouter:
     """Build the application on a runtime. With `embedded_worker`, worker and scheduler run beside it."""
     trust = TrustStore(runtime)
     batcher = Batcher(runtime, trust)
@@ -90,10 +90,10 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceDoor
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
     app.router.routes.extend(acme_routes(runtime))
-    app.router.routes.extend(automated_routes(runtime, active_topic))
-    app.router.routes.extend(joining_routes(runtime, active_topic))
+    app.router.routes.extend(automated_routes(runtime, get_active_topic))
+    app.router.routes.extend(joining_routes(runtime, get_active_topic))
     _console(app)
-    return DeviceDoor(ChannelEndpoint(runtime, trust, batcher), app)
+    return DeviceRequestRouter(ChannelEndpoint(runtime, trust, batcher), app)
 
 
 def _worker(runtime: Runtime) -> Any:
@@ -111,9 +111,9 @@ def _console(app: FastAPI) -> None:
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.tablets import desk as desk_pages
-    from mdm.console.tablets import desk_documents, holding, pages
+    from mdm.console.tablets import custody, desk_documents, pages
 
-    for chapter in (pages, holding, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
+    for chapter in (pages, custody, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
         app.include_router(chapter.router)
     install(app)
     app.mount("/console/assets", assets)
@@ -127,13 +127,15 @@ def describe() -> dict[str, Any]:
 def _bare(lifespan: Any) -> FastAPI:
     app = FastAPI(
         title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None,
-        openapi_url="/api/openapi.json", lifespan=lifespan,
+        openapi_url="/api/openapi.json", openapi_tags=openapi.TAGS, generate_unique_id_function=openapi.name_operation,
+        lifespan=lifespan,
     )  # fmt: skip
-    errors.install(app)
-    app.add_middleware(Guard)
-    api = APIRouter(prefix="/api/v1", responses=errors.COMMON)
+    errors.install_handlers(app)
+    app.add_middleware(RequestGuard)
+    api = APIRouter(prefix="/api/v1", responses=errors.COMMON_RESPONSES)
     for module in _ROUTERS:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(system.health)
+    openapi.summarise_operations(app)
     return app

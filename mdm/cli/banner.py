@@ -34,7 +34,7 @@ def text(welcome: Welcome) -> str:
         "  Une vraie tablette sur ce réseau : scannez, puis installez le profil. / A real iPad on this network: scan, then install.",
         f"  {welcome.join_url}",
         "",
-        *("    " + line for line in qr.terminal(welcome.join_url).splitlines()),
+        *("    " + line for line in qr.render_terminal(welcome.join_url).splitlines()),
         "",
     ]
     if welcome.simulated_push:

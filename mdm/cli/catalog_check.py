@@ -19,22 +19,22 @@ import yaml
 from mdm.cli.checks import ROOT
 from profiles.catalog import settings as catalogue
 from profiles.catalog.fields import Field
-from profiles.catalog.kinds import Kind, Merge, Slot, version
-from profiles.catalog.settings import RESTRICTIONS, Setting, catalog
+from profiles.catalog.kinds import ValueKind, MergeRule, PayloadCardinality, parse_version
+from profiles.catalog.settings import RESTRICTIONS_TYPE, Setting, load_catalog
 
 PASSCODE = "com.apple.mobiledevice.passwordpolicy"
 _ENVELOPES = {"CommonPayloadKeys", "TopLevel"}
 _MERGES = {
-    "and": Merge.ALL, "or": Merge.ANY, "min": Merge.SMALLEST, "max": Merge.LARGEST, "equal": Merge.AGREE,
-    "min_zero_is_infinite": Merge.SMALLEST_BUT_ZERO, "intersection": Merge.INTERSECTION, "union": Merge.UNION,
+    "and": MergeRule.ALL, "or": MergeRule.ANY, "min": MergeRule.SMALLEST, "max": MergeRule.LARGEST, "equal": MergeRule.AGREE,
+    "min_zero_is_infinite": MergeRule.SMALLEST_BUT_ZERO, "intersection": MergeRule.INTERSECTION, "union": MergeRule.UNION,
 }  # fmt: skip
 _KINDS = {
-    "<boolean>": Kind.BOOLEAN, "<integer>": Kind.INTEGER, "<real>": Kind.REAL, "<string>": Kind.STRING, "<data>": Kind.DATA,
-    "<any>": Kind.MAP,
+    "<boolean>": ValueKind.BOOLEAN, "<integer>": ValueKind.INTEGER, "<real>": ValueKind.REAL, "<string>": ValueKind.STRING, "<data>": ValueKind.DATA,
+    "<any>": ValueKind.MAP,
 }  # fmt: skip
-_LISTS = {each.one: each for each in (Kind.STRINGS, Kind.INTEGERS, Kind.DATAS, Kind.OBJECTS, Kind.PAGES)}
+_LISTS = {each.item_kind: each for each in (ValueKind.STRINGS, ValueKind.INTEGERS, ValueKind.DATAS, ValueKind.OBJECTS, ValueKind.PAGES)}
 #: What the catalogue makes of a name or a dictionary of Apple's.
-_AS = {Kind.REFERENCE: Kind.STRING, Kind.REFERENCES: Kind.STRINGS}
+_AS = {ValueKind.REFERENCE: ValueKind.STRING, ValueKind.REFERENCES: ValueKind.STRINGS}
 
 
 def main() -> int:
@@ -43,10 +43,10 @@ def main() -> int:
     if schema is None:
         print("no schema: set CARTABLE_APPLE_SCHEMA, or put it at ../shared/apple-schema", file=sys.stderr)
         return 2
-    found = list(differences(schema, catalog(), read_left_out()))
+    found = list(differences(schema, load_catalog(), read_left_out()))
     for each in found:
         print(each, file=sys.stderr)
-    print(f"catalogue: {len(catalog())} settings, {len(found)} differences from {schema}")
+    print(f"catalogue: {len(load_catalog())} settings, {len(found)} differences from {schema}")
     return 1 if found else 0
 
 
@@ -85,7 +85,7 @@ def _tables(schema: Path, known: Mapping[str, Setting]) -> Iterator[str]:
     """The table of restrictions and passcode keys: complete for all versions, and with the rules of merging."""
     for table in yaml.safe_load_all((schema / "restrictions-merge.yaml").read_text("utf-8")):
         payload = table["payload_type"]
-        ours = {key: setting for key, setting in known.items() if setting.payload == payload}
+        ours = {key: setting for key, setting in known.items() if setting.payload_type == payload}
         yield from (f"{payload} {key}: missing" for key in table["keys"] if key not in ours)
         yield from (f"{payload} {key}: not in the table" for key in ours if key not in table["keys"])
         for key, row in table["keys"].items():
@@ -94,14 +94,14 @@ def _tables(schema: Path, known: Mapping[str, Setting]) -> Iterator[str]:
 
 
 def _row(name: str, setting: Setting, row: Mapping[str, Any], *, passcode: bool) -> Iterator[str]:
-    kind = Kind.STRINGS if row["type"] == "array" else Kind(row["type"])
-    low, high = row.get("range", (0 if kind is Kind.INTEGER and passcode else None, None))
+    kind = ValueKind.STRINGS if row["type"] == "array" else ValueKind(row["type"])
+    low, high = row.get("range", (0 if kind is ValueKind.INTEGER and passcode else None, None))
     pairs: dict[str, tuple[Any, Any]] = {
         "type": (setting.kind, kind),
-        "merge": (setting.merge, _MERGES[row["merge"]]),
+        "merge": (setting.merge_rule, _MERGES[row["merge"]]),
         "default": (setting.default, row.get("default")),
         "supervised": (setting.supervised, row.get("supervised", False)),
-        "introduced": (setting.minimum, version(str(row.get("introduced", "4.0")))),
+        "introduced": (setting.minimum, parse_version(str(row.get("introduced", "4.0")))),
         "deprecated": (setting.deprecated, _optional(row, "deprecated")),
         "removed": (setting.removed, _optional(row, "removed")),
         "range": ((setting.least, setting.most), (low, high)),
@@ -127,7 +127,7 @@ def _said(value: Any) -> str:
 
 
 def _optional(row: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
-    return version(str(row[key])) if key in row else None
+    return parse_version(str(row[key])) if key in row else None
 
 
 def _setup_panes(document: Mapping[str, Any], setting: Setting) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _setup_panes(document: Mapping[str, Any], setting: Setting) -> Iterator[str]
             continue
         ours = setting.choice_support.get(row["key"])
         if "introduced" in support:
-            yield from _unequal(name, {"introduced": (ours and ours.minimum, version(str(support["introduced"])))})
+            yield from _unequal(name, {"introduced": (ours and ours.minimum, parse_version(str(support["introduced"])))})
         yield from _unequal(name, {"removed": (ours and ours.removed, _optional(support, "removed"))})
 
 
@@ -158,7 +158,7 @@ class _Payload:
         self.type: str = document["payload"]["payloadtype"]
         self.support = document["payload"]["supportedOS"]["iOS"]
         self.keys = [row for row in document.get("payloadkeys", ()) if not _elsewhere(row)]
-        self.settings = [setting for setting in known.values() if setting.payload == self.type]
+        self.settings = [setting for setting in known.values() if setting.payload_type == self.type]
         self.left_out = left_out.get(self.type, {})
         self.said = said
 
@@ -170,26 +170,26 @@ class _Payload:
         if not self.settings:
             yield f"{self.type}: missing"
             return
-        if self.type in (RESTRICTIONS, PASSCODE):
+        if self.type in (RESTRICTIONS_TYPE, PASSCODE):
             ours = {setting.key for setting in self.settings}
             yield from (f"{self.type} {row['key']}: missing" for row in self.keys if row["key"] not in ours)
             return
         yield from self._as_a_whole()
-        minimum, supervised = version(str(self.support["introduced"])), bool(self.support.get("supervised"))
-        whole = next((setting for setting in self.settings if setting.place is None), None)
+        minimum, supervised = parse_version(str(self.support["introduced"])), bool(self.support.get("supervised"))
+        whole = next((setting for setting in self.settings if setting.payload_key is None), None)
         if whole is not None:
             fields: Mapping[str, Field] = whole.fields
             # What a whole payload needs beyond Apple's word is the product's own decision.
             minimum, supervised = max(minimum, whole.minimum), supervised or whole.supervised
         else:
-            fields = {setting.place or setting.key: setting for setting in self.settings}
+            fields = {setting.payload_key or setting.key: setting for setting in self.settings}
         yield from self._compare("", fields, self.keys, minimum, supervised=supervised, theirs=(minimum, supervised))
 
     def _as_a_whole(self) -> Iterator[str]:
         for setting in self.settings:
-            if setting.slot is Slot.MANY and not self.support.get("multiple"):
+            if setting.cardinality is PayloadCardinality.MANY and not self.support.get("multiple"):
                 yield f"{setting.key}: many per tablet, Apple says one"
-            if setting.minimum < version(str(self.support["introduced"])):
+            if setting.minimum < parse_version(str(self.support["introduced"])):
                 yield f"{setting.key}: introduced {_said(setting.minimum)}, Apple says {self.support['introduced']}"
             if self.support.get("supervised") and not setting.supervised:
                 yield f"{setting.key}: supervised is False, Apple says True"
@@ -225,7 +225,7 @@ class _Payload:
                 continue
             field = fields[row["key"]]
             support = (row.get("supportedOS") or {}).get("iOS") or {}
-            introduced = max(theirs[0], version(str(support.get("introduced", "4.0"))))
+            introduced = max(theirs[0], parse_version(str(support.get("introduced", "4.0"))))
             guarded = theirs[1] or bool(support.get("supervised")) or self._is_left_out(f"{here}!supervised")
             now, held = max(minimum, field.minimum), supervised or field.supervised
             pairs = {
@@ -242,9 +242,9 @@ class _Payload:
 
     def _one(self, path: str, field: Field, row: Mapping[str, Any]) -> Iterator[str]:
         kind, item = _kind(row), _item(row)
-        if _AS.get(field.kind, field.kind) is not kind and not (field.kind is Kind.MAP and kind is Kind.OBJECT):
+        if _AS.get(field.kind, field.kind) is not kind and not (field.kind is ValueKind.MAP and kind is ValueKind.OBJECT):
             yield f"{self.type} {path}: type is {field.kind}, Apple says {kind}"
-        if row.get("presence") == "required" and not field.required and field.when is None and not isinstance(field, Setting):
+        if row.get("presence") == "required" and not field.required and field.required_when is None and not isinstance(field, Setting):
             yield f"{self.type} {path}: optional, Apple requires it"
         default = row.get("default")
         if field.default != default and not field.required and default != "":
@@ -264,10 +264,10 @@ def _elsewhere(row: Mapping[str, Any]) -> bool:
     return ((row.get("supportedOS") or {}).get("iOS") or {}).get("introduced") == "n/a"
 
 
-def _kind(row: Mapping[str, Any]) -> Kind | None:
+def _kind(row: Mapping[str, Any]) -> ValueKind | None:
     if row["type"] == "<dictionary>":
         below = row.get("subkeys", [])
-        return Kind.MAP if [each["key"] for each in below] == ["ANY"] else Kind.OBJECT
+        return ValueKind.MAP if [each["key"] for each in below] == ["ANY"] else ValueKind.OBJECT
     if row["type"] == "<array>":
         one = _kind(row["subkeys"][0])
         return None if one is None else _LISTS.get(one)

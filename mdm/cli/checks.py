@@ -52,7 +52,7 @@ def migrations() -> None:
         raise SystemExit("PostgreSQL was not found: run `make setup`")
     server = PostgresServer(binaries)
     try:
-        _round_trip(server.create("checked"))
+        _round_trip(server.create_database("checked"))
     finally:
         server.stop()
 

@@ -11,7 +11,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.people import demo
 from enrollment.people.imports import service
 from enrollment.places import service as places
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.places.repository import PlaceRepository
 from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
@@ -20,7 +20,7 @@ from profiles import service as policy
 from profiles.policy import service as layers
 from profiles.policy.kinds import LayerKind
 from profiles.schedule import authoring
-from profiles.schedule.repository import ModeRepository
+from profiles.schedule.repository import ScheduleRepository
 
 APPS = (
     ("Pages", "com.apple.Pages", 361309726),
@@ -45,24 +45,24 @@ WEEK: dict[str, list[dict[str, object]]] = {
 }
 LAYERS: tuple[tuple[LayerKind, str, dict[str, dict[str, Any]], list[str]], ...] = (
     (LayerKind.TOWN, "", {"all": {"allowAirDrop": False, "allowChat": False}, "home": {"allowAirDrop": True}}, ["allowChat"]),
-    (LayerKind.GRADE, Level.CE2.value, {"school": {"allowAssistant": False}}, []),
+    (LayerKind.GRADE, Grade.CE2.value, {"school": {"allowAssistant": False}}, []),
 )
 
 
 def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
     """Make the town, its schools, pupils and a bundle for CE2, if they are not there. Returns the town."""
     with runtime.open_unit_of_work() as work:
-        town = PlaceRepository(work.session).town_by_slug(demo.TOWN_SLUG)
+        town = PlaceRepository(work.session).find_town_by_slug(demo.TOWN_SLUG)
         if town is None:
             town = places.create_town(
                 work, name=demo.TOWN_NAME, slug=demo.TOWN_SLUG, tag_prefix=demo.TAG_PREFIX, phone="+33 1 99 00 00 00"
             )
         town_id = town.id
-    made = demo.files()
+    made = demo.generate_files()
     for number, file in enumerate(made):
         progress(number / len(made))
         with runtime.open_unit_of_work() as work:
-            if PlaceRepository(work.session).school_by_uai(file.uai) is not None:
+            if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
             places.create_school(work, SYSTEM, town_id, file.uai, file.school_name)
             previewed = service.preview(work, SYSTEM, town_id, file.content, file.uai)
@@ -76,24 +76,24 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
 def _desk(runtime: Runtime, town_id: UUID) -> None:
     """A delivery: some tablets still in their boxes, most of them prepared, and a cart: something to scan at the desk."""
     with runtime.open_unit_of_work() as work:
-        if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
+        if TabletRepository(work.session).get_by_serial(DELIVERY[0]) is not None:
             return
-        inventory.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
-        prepared = [inventory.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
+        inventory.register_purchase_order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
+        prepared = [inventory.prepare_tablet(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
         for tablet in prepared:
-            inventory.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
-        school = places.schools(work, SYSTEM, town_id)[0]
-        cart = carts.make(work, SYSTEM, school.id, "Chariot 1", 15)
+            inventory.set_inventory_state(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
+        school = places.list_schools(work, SYSTEM, town_id)[0]
+        cart = carts.create_cart(work, SYSTEM, school.id, "Chariot 1", 15)
         for number, tablet in enumerate(prepared[-IN_CART:], start=1):
-            carts.put(work, SYSTEM, cart.id, number, tablet.tag)
+            carts.put_in_slot(work, SYSTEM, cart.id, number, tablet.tag)
 
 
 def _rules(runtime: Runtime, town_id: UUID) -> None:
     """A four-day week, and two layers that differ by mode: something for "why?" to tell."""
     with runtime.open_unit_of_work() as work:
-        if ModeRepository(work.session).timetable(town_id, None) is not None:
+        if ScheduleRepository(work.session).get_timetable(town_id, None) is not None:
             return
-        authoring.write_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
+        authoring.save_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
         for kind, target, settings, locks in LAYERS:
             layer = layers.open_layer(work, SYSTEM, town_id, kind, target, "")
             draft = layers.save_draft(work, SYSTEM, layer.id, settings, locks)
@@ -111,4 +111,4 @@ def _bundle(runtime: Runtime, town_id: UUID) -> None:
             for name, identifier, store_id in APPS
         ]
         bundle = policy.create_bundle(work, SYSTEM, town_id, "Lire, écrire, programmer", [app.id for app in apps])
-        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, Level.CE2.value)
+        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, Grade.CE2.value)

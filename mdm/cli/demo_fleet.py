@@ -18,7 +18,7 @@ from enrollment.joining import service as joining
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, Town
+from enrollment.places.models import Grade, Town
 from mdm.composition import compose
 
 
@@ -67,7 +67,7 @@ class DemoFleet:
             if not codes.exists():
                 spec = InvitationSpec(InvitationKind.PUPIL, town.id, class_id=_demo_class(work), valid_days=1)
                 codes.write_text("\n".join(row.code for row in joining.create_invitations(work, SYSTEM, spec)) + "\n")
-            return joining.join_url(work, _bench(work, town)), len(codes.read_text().split())
+            return joining.build_join_url(work, _bench(work, town)), len(codes.read_text().split())
 
     def start_tablets(self) -> None:
         """Let the class come: the same tablets each time, kept in a file."""
@@ -103,7 +103,7 @@ class DemoFleet:
 def _demo_class(work: UnitOfWork) -> UUID | None:
     """A class of the grade that has the demonstration bundle."""
     return work.session.scalar(
-        select(Pupil.class_id).where(Pupil.level == Level.CE2, Pupil.class_id.is_not(None)).order_by(Pupil.class_id).limit(1)
+        select(Pupil.class_id).where(Pupil.grade == Grade.CE2, Pupil.class_id.is_not(None)).order_by(Pupil.class_id).limit(1)
     )
 
 

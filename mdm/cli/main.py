@@ -123,9 +123,9 @@ def _technician(work: object, parsed: argparse.Namespace) -> None:
 
 
 def _vendor_sign(parsed: argparse.Namespace) -> int:
-    from mdm.push.certificates import vendor_sign
+    from mdm.push.certificates import sign_as_vendor
 
-    signed = vendor_sign(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
+    signed = sign_as_vendor(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
     print(signed.decode())
     return 0
 

@@ -98,7 +98,7 @@ def find_problems(template: Catalog, catalogue: Catalog) -> Iterator[str]:
         if not entry.id:
             continue
         name = f"{entry.context}: {_first(entry)}" if entry.context else _first(entry)
-        if translated is None or not all(_forms(translated.string)):
+        if translated is None or not _forms(translated.string) or not all(_forms(translated.string)):
             yield f"missing: {name}"
         elif translated.fuzzy:
             yield f"fuzzy: {name}"
@@ -126,8 +126,8 @@ def _first(entry: Entry) -> str:
     return _forms(entry.id)[0]
 
 
-def _forms(texts: str | tuple[str, ...] | list[str]) -> list[str]:
-    return [texts] if isinstance(texts, str) else list(texts)
+def _forms(texts: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    return [texts] if isinstance(texts, str) else list(texts or ())
 
 
 def _same_placeholders(entry: Entry) -> bool:
@@ -155,7 +155,7 @@ def extract_python(fileobj: BinaryIO, keywords: object, comment_tags: object, op
         name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
         texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
         if name == "Message" and texts:
-            named = {each.arg: each.value.value for each in node.keywords if isinstance(each.value, ast.Constant)}
+            named = {each.arg: str(each.value.value) for each in node.keywords if isinstance(each.value, ast.Constant)}
             yield _message(node.lineno, texts[0], named.get("plural"), named.get("context"))
         elif name in _FUNCTIONS and len(texts) >= _FUNCTIONS[name]:
             yield node.lineno, name, tuple(texts[: _FUNCTIONS[name]]), []

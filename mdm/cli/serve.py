@@ -10,7 +10,7 @@ from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from mdm.channel.endpoint import DeviceDoor
+from mdm.channel.endpoint import DeviceRequestRouter
 from mdm.cli import preflight
 from mdm.composition import compose
 from mdm.web import create_app
@@ -35,7 +35,7 @@ def web() -> int:
     return 0
 
 
-def application() -> DeviceDoor:
+def application() -> DeviceRequestRouter:
     """The web application of one server process."""
     settings = Settings()
     configure_logging(json=settings.log_json, level="info")

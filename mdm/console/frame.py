@@ -33,7 +33,6 @@ from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.errors import build_problem
-from mdm.console.words import page
 
 _HERE = Path(__file__).parent
 COOKIE, LANGUAGE = "cartable", "cartable-lang"
@@ -42,13 +41,14 @@ _CSP = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 #: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
-CHAPTERS: tuple[tuple[str, str, Permission], ...] = (
-    ("/", "tablets", Permission.SEE),
-    ("/desk", "desk", Permission.HANDLE),
-    ("/rosters", "rosters", Permission.ROSTER),
-    ("/year", "year", Permission.LEAD),
+CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
+    ("/", Message("Tablets"), Permission.SEE),
+    ("/desk", Message("Desk"), Permission.HANDLE),
+    ("/rosters", Message("Rosters"), Permission.ROSTER),
+    ("/year", Message("School year"), Permission.LEAD),
 )
 templates = Jinja2Templates(_HERE / "templates")
+templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
@@ -97,7 +97,7 @@ async def _no_such_page(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
-        return show(request, "missing.html", status=error.status_code)
+        return show(request, "not_found.html", status=error.status_code)
     return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
@@ -106,13 +106,13 @@ def refused(request: Request, refusal: DomainError) -> Response:
     return show(request, "refused.html", status=refusal.status, problem=refusal.translate(language_of(request)))
 
 
-def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
+def _chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
     """The chapters that this person may open, and whether the page is in it."""
     actor: Actor | None = getattr(request.state, "actor", None)
     here = request.url.path
     return [
-        (address, words[word], here == address or (address != "/" and here.startswith(address + "/")))
-        for address, word, permission in CHAPTERS
+        (address, title.translate(language), here == address or (address != "/" and here.startswith(address + "/")))
+        for address, title, permission in CHAPTERS
         if actor is not None
         and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.role_assignments))
     ]
@@ -166,11 +166,13 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
     actor: Actor | None = getattr(request.state, "actor", None)
     context = {
         "language": language.code,
-        "w": page(language),
+        "gettext": language.gettext,
+        "pgettext": language.pgettext,
+        "ngettext": language.ngettext,
         "person": actor.name if actor is not None else None,
         "languages": available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
-        "chapters": _chapters(request, page(language)),
+        "chapters": _chapters(request, language),
         "csrf": csrf(request),
         **values,
     }

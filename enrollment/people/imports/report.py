@@ -21,19 +21,22 @@ _COLUMNS = {
     "class": Message("class"),
     "why": Message("why"),
 }
-_WORDS = {
+SUBJECTS = {
     "pupil": Message("pupil"),
     "guardian": Message("guardian"),
-    "staff": Message("staff"),
-    "new": Message("new"),
-    "unchanged": Message("unchanged"),
-    "renamed": Message("details changed"),
-    "moved_class": Message("moved class"),
-    "changed_level": Message("changed level"),
-    "left_file": Message("left the file"),
-    "duplicate": Message("duplicate"),
-    "ambiguous": Message("to be decided"),
-    "invalid": Message("not imported"),
+    "staff": Message("staff", context="person"),
+}
+#: Kinds of change; the plural forms are for counts of lines.
+KINDS = {
+    "new": Message("new", plural="new", context="roster line"),
+    "unchanged": Message("unchanged", plural="unchanged", context="roster line"),
+    "renamed": Message("details changed", plural="details changed", context="roster line"),
+    "moved_class": Message("moved class", plural="moved class", context="roster line"),
+    "changed_level": Message("changed level", plural="changed level", context="roster line"),
+    "left_file": Message("left the file", plural="left the file", context="roster line"),
+    "duplicate": Message("duplicate", plural="duplicate", context="roster line"),
+    "ambiguous": Message("to be decided", plural="to be decided", context="roster line"),
+    "invalid": Message("not imported", plural="not imported", context="roster line"),
 }
 
 
@@ -42,7 +45,7 @@ def table(changes: Sequence[dict[str, Any]], language: Language) -> list[list[st
     rows = [[title.translate(language) for title in _COLUMNS.values()]]
     for number, change in enumerate(changes):
         row = change["row"] or {}
-        kind, subject = _WORDS[change["kind"]].translate(language), _WORDS[change["subject"]].translate(language)
+        kind, subject = KINDS[change["kind"]].translate(language), SUBJECTS[change["subject"]].translate(language)
         named = [row.get(name) or "" for name in ("last_name", "first_name", "level", "class_label")]
         rows.append([str(number), str(change["line"] or ""), subject, kind, *named, " ".join(change["why"])])
     return rows

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
@@ -18,9 +19,13 @@ from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.models import BulkErase
-from mdm.console.care.erasing_words import words_of
 from mdm.console.frame import PageRoute, check_csrf, language_of, person, show, town_of, towns_of, when
 
+_NOTICES = {
+    "asked": Message("Requested. Another person must approve."),
+    "approved": Message("Approved. The commands are sent in half an hour."),
+    "cancelled": Message("Cancelled. Nothing is sent."),
+}
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Checked = Annotated[str, Form(max_length=200)]
 Password = Annotated[str, Form(max_length=200)]
@@ -50,7 +55,9 @@ def ask(
     refused = _refused(work, account, password)
     if refused is not None:
         return _front(request, work, actor, chosen, problem=refused)
-    bulk.ask(work, actor, chosen.id, [tablet.id for tablet in bulk.waiting(work, actor, chosen.id)], reason, ticket)
+    bulk.request_bulk_erase(
+        work, actor, chosen.id, [tablet.id for tablet in bulk.list_erasable_tablets(work, actor, chosen.id)], reason, ticket
+    )
     return _back(chosen.id, "asked")
 
 
@@ -63,7 +70,7 @@ def approve(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Ch
     refused = _refused(work, account, password)
     if refused is not None:
         return _front(request, work, actor, chosen, problem=refused)
-    bulk.approve(work, actor, bulk_id)
+    bulk.approve_bulk_erase(work, actor, bulk_id)
     return _back(chosen.id, "approved")
 
 
@@ -72,7 +79,7 @@ def cancel(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Che
     """Stop it while there is time."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    bulk.cancel(work, actor, bulk_id)
+    bulk.cancel_bulk_erase(work, actor, bulk_id)
     return _back(town, "cancelled")
 
 
@@ -94,33 +101,31 @@ def _front(
     request: Request, work: UnitOfWork, actor: Actor, town: Town, *, problem: DomainError | None = None, done: str = ""
 ) -> Response:
     language = language_of(request)
-    t = words_of(language)
     may_ask = actor.has_permission(Permission.DESTROY, town.id)
-    waiting = bulk.waiting(work, actor, town.id) if may_ask else ()
+    waiting = bulk.list_erasable_tablets(work, actor, town.id) if may_ask else ()
     return show(
         request,
-        "erasing.html",
+        "care/bulk_erases.html",
         status=problem.status if problem else 200,
-        t=t,
         problem=problem.translate(language) if problem else "",
-        notice=t.get(f"done_{done}", ""),
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         town=town,
         may_ask=may_ask,
-        waiting=t["waiting"].format(count=len(waiting)),
+        waiting=language.gettext("Returned and not yet erased: {count}", count=len(waiting)),
         tags=[tablet.tag for tablet in waiting],
-        rows=[_row(row, actor, t) for row in bulk.listed(work, actor, town.id)],
+        rows=[_row(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id)],
     )
 
 
-def _row(row: BulkErase, actor: Actor, t: dict[str, str]) -> dict[str, Any]:
+def _row(row: BulkErase, actor: Actor, language: Language) -> dict[str, Any]:
     if row.cancelled_at:
-        state = t["cancelled"].format(at=when(row.cancelled_at))
+        state = language.gettext("cancelled on {at}", at=when(row.cancelled_at))
     elif row.sent_at:
-        state = t["sent"].format(at=when(row.sent_at))
+        state = language.gettext("sent on {at}", at=when(row.sent_at))
     elif row.due_at:
-        state = t["due"].format(at=when(row.due_at))
+        state = language.gettext("approved: will be sent on {at}", at=when(row.due_at))
     else:
-        state = t["to_approve"]
+        state = language.gettext("waits for another person")
     is_over = bool(row.cancelled_at or row.sent_at)
     return {
         "id": row.id, "ticket": row.ticket, "asked": when(row.requested_at), "state": state, "may_cancel": not is_over,

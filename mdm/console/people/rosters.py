@@ -11,7 +11,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, NotFound
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.exports import service as exports
@@ -20,36 +20,29 @@ from enrollment.people.files.columns import FileKind, Standing, fields_of, heade
 from enrollment.people.files.errors import UnreadableRoster
 from enrollment.people.files.tables import MAX_BYTES
 from enrollment.people.imports import deciding, mapping, report, service
-from enrollment.people.imports.changes import UNDECIDED, Diff, Subject
+from enrollment.people.imports.changes import UNDECIDED, Diff
 from enrollment.people.models import ImportState, RosterImport
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.rules import school_year_of
 from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
-from enrollment.rollover.rules import next_year
+from enrollment.rollover.rules import next_school_year
 from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of, when
-from mdm.console.people.roster_words import (
-    FIELDS,
-    FILES,
-    KINDS,
-    LINES,
-    REASONS,
-    STANDINGS,
-    STATES,
-    SUBJECTS,
-    unreadable_words,
-    why_words,
-    words_of,
-)
+from mdm.console.people.labels import EXPORT_REASONS, FIELDS, FILES, STANDINGS, STATES, explain_reasons, explain_unreadable
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _AT_ONCE = 50
 _SAMPLE = 5
 #: What a person must look at before confirming.
 _PROBLEMS = frozenset({Diff.INVALID, Diff.DUPLICATE, Diff.AMBIGUOUS, Diff.LEFT_FILE})
-_NOTICES = frozenset({"confirmed", "undone", "decided", "columns_kept"})
+_NOTICES = {
+    "confirmed": Message("The import is confirmed."),
+    "undone": Message("The import is undone: everything is as before."),
+    "decided": Message("Noted."),
+    "columns_kept": Message("Saved. Upload the file again."),
+}
 Checked = Annotated[str, Form(max_length=200)]
 
 
@@ -116,8 +109,7 @@ def columns(
     language = language_of(request)
     return show(
         request,
-        "roster_columns.html",
-        t=words_of(language),
+        "people/roster_columns.html",
         school=place,
         kind=known.value,
         kind_words=FILES[known].translate(language),
@@ -235,7 +227,9 @@ def act(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: Checke
 
 
 def _schools(work: UnitOfWork, actor: Actor, town: Town) -> list[School]:
-    return [each for each in places.list_schools(work, actor, town.id) if actor.has_permission(Permission.ROSTER, town.id, each.id)]
+    return [
+        each for each in places.list_schools(work, actor, town.id) if actor.has_permission(Permission.ROSTER, town.id, each.id)
+    ]
 
 
 def _kind(text: str) -> FileKind | None:
@@ -268,20 +262,21 @@ def _front(
     reasons: list[tuple[str, int]] | None = None,
 ) -> Response:
     language = language_of(request)
-    t, turn, schools = words_of(language), get_summer_freeze(work, town.id), _schools(work, actor, town)
+    turn, schools = get_summer_freeze(work, town.id), _schools(work, actor, town)
     names = {each.id: each.name for each in schools}
     said = problem.translate(language) if problem else ""
     if isinstance(problem, UnreadableRoster):
-        said = t["unreadable"].format(why=unreadable_words(str(problem.details.get("why", "")), language))
+        said = language.gettext(
+            "This file cannot be read: {why}.", why=explain_unreadable(str(problem.details.get("why", "")), language)
+        )
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
-        said = f"{said} {t['try_columns']}"
+        said = f"{said} {language.gettext('A needed column was not recognised: “Name the columns” lets you say what they are.')}"
     return show(
         request,
-        "rosters.html",
+        "people/rosters.html",
         status=problem.status if problem else 200,
-        t=t,
         problem=said,
-        notice=t[notice] if notice in _NOTICES else "",
+        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         town=town,
         towns=towns_of(work, actor, Permission.ROSTER),
         schools=schools,
@@ -291,15 +286,23 @@ def _front(
         kinds=[(kind.value, words.translate(language)) for kind, words in FILES.items()],
         years=_years(turn),
         year=turn.roster_year,
-        frozen=t["frozen_now"].format(first=day(turn.freezes_on), last=day(turn.starts_on)) if turn.is_active else "",
-        reasons=[(REASONS[code].translate(language) if code in REASONS else code, count) for code, count in reasons or ()],
+        frozen=language.gettext(
+            "From {first} to {last} no roster removes anybody. The rosters of the new year wait for 1 September: grades change on that day.",
+            first=day(turn.freezes_on),
+            last=day(turn.starts_on),
+        )
+        if turn.is_active
+        else "",
+        reasons=[
+            (EXPORT_REASONS[code].translate(language) if code in EXPORT_REASONS else code, count) for code, count in reasons or ()
+        ],
         imports=[_row(row, names, language) for row in service.list_imports(work, actor, town.id, 20)],
     )
 
 
 def _years(turn: SummerFreeze) -> list[str]:
     present = school_year_of(turn.today)
-    return [present, next_year(present)]
+    return [present, next_school_year(present)]
 
 
 def _row(row: RosterImport, names: dict[UUID, str], language: Language) -> dict[str, Any]:
@@ -315,7 +318,6 @@ def _import_page(
     request: Request, work: UnitOfWork, actor: Actor, import_id: UUID, kind: str, offset: int, done: str
 ) -> Response:
     language, row = language_of(request), service.get_import(work, actor, import_id)
-    t = words_of(language)
     lines = service.lines(work, actor, import_id) if row.plan is not None else []
     numbered = list(enumerate(lines))
     chosen = Diff(kind) if kind in {*Diff} else None
@@ -330,30 +332,48 @@ def _import_page(
     year = str(row.counts.get("year", ""))
     return show(
         request,
-        "roster.html",
-        t=t,
-        notice=t[done] if done in _NOTICES else "",
+        "people/roster.html",
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         row=_row(row, {}, language),
-        title=t["import_of"].format(at=when(row.uploaded_at)),
-        for_year=t["for_year"].format(year=year) if year else "",
+        title=language.gettext("Import of {at}", at=when(row.uploaded_at)),
+        for_year=language.gettext("Roster of the year {year}", year=year) if year else "",
         early=waiting and year > school_year_of(get_summer_freeze(work, row.town_id).today),
         frozen=waiting and bool(row.counts.get("frozen")),
         counts=[
-            {"kind": each.value, "count": row.counts.get(each.value, 0), "label": words.translate(language), "here": chosen is each}
-            for each, words in KINDS.items()
+            {
+                "kind": each.value,
+                "count": row.counts.get(each.value, 0),
+                "here": chosen is each,
+                "label": report.KINDS[each.value].translate(language, count=row.counts.get(each.value, 0)),
+            }
+            for each in Diff
         ],
         sample=[_name(line) for line in lines if line["line"] and line["row"]][:_SAMPLE],
         ignored=row.counts.get("ignored", []),
-        skipped=t["skipped"].format(count=row.counts["skipped"]) if row.counts.get("skipped") else "",
+        skipped=language.ngettext(
+            "{count} empty or footer line skipped", "{count} empty or footer lines skipped", row.counts["skipped"]
+        )
+        if row.counts.get("skipped")
+        else "",
         kind=kind,
-        kind_words=KINDS[chosen].translate(language) if chosen else t["everything"] if kind == "all" else t["to_look_at"],
+        kind_words=report.KINDS[chosen.value].translate(language, count=len(wanted))
+        if chosen
+        else language.gettext("All lines")
+        if kind == "all"
+        else language.gettext("To review"),
         lines=[_line(number, line, names, language, waiting=waiting) for number, line in shown],
         next_url=f"/rosters/{row.id}?{more}" if more else "",
         waiting=waiting,
         readable=row.plan is not None,
-        undoable=row.state is ImportState.CONFIRMED and row.undo is not None,
-        second=t["second"].format(left=row.counts.get(Diff.LEFT_FILE.value, 0)) if waiting and row.needs_second else "",
-        mine=row.needs_second and actor.account_id == row.uploaded_by,
+        undoable=row.state is ImportState.CONFIRMED and row.undo_log is not None,
+        second=language.ngettext(
+            "{count} person would leave the school: the file may be partial. Somebody other than the uploader must confirm.",
+            "{count} people would leave the school: the file may be partial. Somebody other than the uploader must confirm.",
+            row.counts.get(Diff.LEFT_FILE.value, 0),
+        )
+        if waiting and row.needs_second_person
+        else "",
+        mine=row.needs_second_person and actor.account_id == row.uploaded_by,
     )
 
 
@@ -366,8 +386,8 @@ def _line(number: int, line: dict[str, Any], names: dict[UUID, str], language: L
     kind, row = Diff(line["kind"]), line["row"] or {}
     return {
         "number": number, "line": line["line"] or "–", "name": _name(line), "level": row.get("level") or "–",
-        "class": row.get("class_label") or "–", "kind": LINES[kind].translate(language),
-        "subject": SUBJECTS[Subject(line["subject"])].translate(language), "why": why_words(line["why"], language),
+        "class": row.get("class_label") or "–", "kind": report.KINDS[kind.value].translate(language),
+        "subject": report.SUBJECTS[line["subject"]].translate(language), "why": explain_reasons(line["why"], language),
         "decide": waiting and kind in UNDECIDED,
         "candidates": [(each, names.get(UUID(each), "–")) for each in line["candidates"]],
     }  # fmt: skip

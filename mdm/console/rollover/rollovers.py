@@ -13,24 +13,32 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import NotFound
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Grade, School, Town
 from enrollment.rollover import applying, returns, service
-from enrollment.rollover.models import RolloverDecision, Rollover, RolloverSchool, RolloverState
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchool, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.returns import TabletReturn
-from enrollment.rollover.rules import first_day
+from enrollment.rollover.rules import first_day_of_year
 from mdm.api.deps import WorkDep
 from mdm.care import storage
 from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of
-from mdm.console.rollover.rollover_words import NOT_READY, STATES, words_of
+from mdm.console.rollover.labels import NOT_READY, STATES
 from profiles.apps.licence_overlap import overlap
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-_NOTICES = frozenset({"saved", "previewed", "applied", "undone", "closed", "part_left"})
+_NOTICES = {
+    "saved": Message("Saved."),
+    "previewed": Message("The preview is up to date."),
+    "applied": Message("The rollover is applied."),
+    "undone": Message("The rollover is undone."),
+    "closed": Message("The rollover is closed."),
+    "part_left": Message("A part is done: click again for the rest."),
+}
+_STEP_MARKS = {"done": Message("done"), "now": Message("now"), "coming": Message("to come")}
 #: Parts of one click: a town of 4 000 is done in one, a larger one says so.
 _PARTS = 5
 Checked = Annotated[str, Form(max_length=200)]
@@ -42,30 +50,32 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
     actor, _ = person(request, work)
     language = language_of(request)
     towns = towns_of(work, actor, Permission.LEAD)
-    t, chosen = words_of(language), town_of(towns, town)
-    rollover, whole = service.of_year(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
+    chosen = town_of(towns, town)
+    rollover, whole = service.find_current_rollover(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
-        "t": t, "town": chosen, "towns": towns, "whole": whole,
-        "rollover": rollover, "notice": t[done] if done in _NOTICES else "",
-        "storage": _storage(work, actor, chosen, t, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
+        "town": chosen, "towns": towns, "whole": whole,
+        "rollover": rollover, "notice": _NOTICES[done].translate(language) if done in _NOTICES else "",
+        "storage": _storage(work, actor, chosen, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
-        groups, progress = service.groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
+        groups, progress = service.count_groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
         told = RolloverRepository(work.session).get_school_progress(rollover.id)
         schools = [
-            each for each in places.list_schools(work, actor, chosen.id) if actor.has_permission(Permission.LEAD, chosen.id, each.id)
+            each
+            for each in places.list_schools(work, actor, chosen.id)
+            if actor.has_permission(Permission.LEAD, chosen.id, each.id)
         ]
         values |= {
-            "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
+            "title": language.gettext("From {from_year} to {to_year}", from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].translate(language),
-            "steps": _steps(work, chosen, rollover, t),
-            "schools": [_school(each, told.get(each.id), groups, t) for each in schools],
-            "acts": _acts(work, chosen, rollover, groups, t),
+            "steps": _steps(work, chosen, rollover, language),
+            "schools": [_school(each, told.get(each.id), groups, language) for each in schools],
+            "acts": _acts(work, chosen, rollover, groups, language),
             "licences": overlap(work, actor, rollover.id) if whole else None,
-            "returns": _returns(work, actor, rollover, schools, progress, t),
+            "returns": _returns(work, actor, rollover, schools, progress, language),
             "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }
-    return show(request, "year.html", **values)
+    return show(request, "rollover/town.html", **values)
 
 
 @router.post("/year/{town}/preview")
@@ -73,7 +83,7 @@ def preview(request: Request, work: WorkDep, town: UUID, csrf: Checked) -> Respo
     """Make the draft or bring it up to date."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    service.preview(work, actor, town)
+    service.preview_rollover(work, actor, town)
     return _back(town, "previewed")
 
 
@@ -94,9 +104,9 @@ def store(request: Request, work: WorkDep, town: UUID, act: str, csrf: Checked) 
     check_csrf(request, csrf)
     match act:
         case "away":
-            left = storage.put_away(work, actor, town).left > 0
+            left = storage.store_tablets(work, actor, town).remaining > 0
         case "back":
-            left = storage.bring_back(work, actor, town).moved == storage.AT_ONCE
+            left = storage.return_ready_tablets(work, actor, town).moved == storage.BATCH_SIZE
         case _:
             raise NotFound
     return _back(town, "part_left" if left else "saved")
@@ -107,7 +117,7 @@ def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Chec
     """Apply, undo, arm, disarm, close; open and close the return campaign."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    rollover, done = service.get(work, actor, rollover_id), "saved"
+    rollover, done = service.get_rollover(work, actor, rollover_id), "saved"
     match act:
         case "apply" | "undo":
             part = applying.apply_batch if act == "apply" else applying.undo_batch
@@ -131,13 +141,13 @@ def _back(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/year?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _steps(work: UnitOfWork, town: Town, rollover: Rollover, t: dict[str, str]) -> list[dict[str, str]]:
+def _steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
     """The timeline of schools.md section 18; each step is done, under way or to come, said in words and not by colour alone."""
-    today, start = service.today(work, town.id), first_day(rollover.to_year)
+    today, start = service.get_local_date(work, town.id), first_day_of_year(rollover.to_year)
     begins = [
-        ("step_preview", date(start.year, 5, 15)), ("step_ticks", date(start.year, 6, 1)),
-        ("step_returns", date(start.year, 6, 20)), ("step_freeze", rollover.freezes_on), ("step_lists", date(start.year, 8, 24)),
-        ("step_apply", start), ("step_close", date(start.year, 9, 30)),
+        (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
+        (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
+        (Message("Levels change"), start), (Message("Close"), date(start.year, 9, 30)),
     ]  # fmt: skip
     over = sum(1 for _, at in begins if at <= today)
     if rollover.state is RolloverState.CLOSED:
@@ -145,11 +155,13 @@ def _steps(work: UnitOfWork, town: Town, rollover: Rollover, t: dict[str, str]) 
     said = []
     for number, (name, at) in enumerate(begins, start=1):
         mark = "done" if number < over else "now" if number == over else "coming"
-        said.append({"name": t[name], "day": day(at), "mark": mark, "mark_words": t[f"step_{mark}"]})
+        said.append(
+            {"name": name.translate(language), "day": day(at), "mark": mark, "mark_words": _STEP_MARKS[mark].translate(language)}
+        )
     return said
 
 
-def _school(school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], t: dict[str, str]) -> dict[str, Any]:
+def _school(school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], language: Language) -> dict[str, Any]:
     counts = Counter[str]()
     for group in groups:
         if group.school_id == school.id and group.decision is not RolloverDecision.ARRIVED:
@@ -162,7 +174,7 @@ def _school(school: School, row: RolloverSchool | None, groups: Iterable[Rollove
             counts["unplaced"] += group.pupils
 
     def said(at: Any) -> str:
-        return t["yes_on"].format(day=day(at)) if at else t["not_yet"]
+        return language.gettext("yes, on {day}", day=day(at)) if at else language.gettext("not yet")
 
     return {
         "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.decisions_completed_at),
@@ -170,7 +182,9 @@ def _school(school: School, row: RolloverSchool | None, groups: Iterable[Rollove
     }  # fmt: skip
 
 
-def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[RolloverGroup], t: dict[str, str]) -> dict[str, Any]:
+def _acts(
+    work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[RolloverGroup], language: Language
+) -> dict[str, Any]:
     of: Counter[RolloverDecision] = Counter()
     for group in groups:
         if not group.applied:
@@ -178,21 +192,45 @@ def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[Rol
     applied = sum(group.pupils for group in groups if group.applied)
     stays = of[RolloverDecision.RETAINED] + of[RolloverDecision.ABSENT]
     return {
-        "may_apply": service.today(work, town.id) >= first_day(rollover.to_year),
-        "waiting": sum(of[each] for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)),
-        "applied": applied,
-        "apply_why": t["apply_why"].format(
-            moves=of[RolloverDecision.PROMOTED] + of[RolloverDecision.SKIPPING], stays=stays, leaves=of[RolloverDecision.LEAVER]
+        "may_apply": service.get_local_date(work, town.id) >= first_day_of_year(rollover.to_year),
+        "waiting": sum(
+            of[each]
+            for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)
         ),
-        "undo_why": t["undo_why"].format(moved=applied),
-        "armed": t["armed"].format(day=day(rollover.auto_apply_enabled_at)) if rollover.auto_apply_enabled_at else "",
-        "applied_on": t["applied_on"].format(day=day(rollover.applied_at)) if rollover.applied_at else "",
-        "closed_on": t["closed_on"].format(day=day(rollover.closed_at)) if rollover.closed_at else "",
+        "applied": applied,
+        "apply_why": Message(
+            "{moves}, {stays}, {leaves}. Their tablets stay with them, nothing is erased; apps follow the grade. "
+            "A pupil whom a roster has moved already stays where it says."
+        ).translate(
+            language,
+            moves=Message("{count} pupil changes grade or class", plural="{count} pupils change grade or class").bind(
+                count=of[RolloverDecision.PROMOTED] + of[RolloverDecision.SKIPPING]
+            ),
+            stays=Message("{count} stays in the same grade", plural="{count} stay in the same grade").bind(count=stays),
+            leaves=Message("{count} leaves", plural="{count} leave").bind(count=of[RolloverDecision.LEAVER]),
+        ),
+        "undo_why": language.ngettext(
+            "{count} pupil gets back the former grade, class and school; changes made since stay. It can be applied again.",
+            "{count} pupils get back their former grade, class and school; changes made since stay. It can be applied again.",
+            applied,
+        ),
+        "armed": language.gettext(
+            "It will apply itself on 1 September at midnight (decided on {day}).", day=day(rollover.auto_apply_enabled_at)
+        )
+        if rollover.auto_apply_enabled_at
+        else "",
+        "applied_on": language.gettext("Applied on {day}.", day=day(rollover.applied_at)) if rollover.applied_at else "",
+        "closed_on": language.gettext("Closed on {day}.", day=day(rollover.closed_at)) if rollover.closed_at else "",
     }
 
 
 def _returns(
-    work: UnitOfWork, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[TabletReturn], t: dict[str, str]
+    work: UnitOfWork,
+    actor: Actor,
+    rollover: Rollover,
+    schools: Sequence[School],
+    progress: Sequence[TabletReturn],
+    language: Language,
 ) -> dict[str, Any]:
     campaign, _ = returns.get_campaign(work, actor, rollover.id)
     rows = []
@@ -205,22 +243,36 @@ def _returns(
     return {
         "rows": [row for row in rows if row["listed"]],
         "opened": opened, "closed": closed,
-        "said": t["returns_closed"].format(day=day(closed)) if closed else t["returns_open"].format(day=day(opened)) if opened
-        else t["returns_none"].format(count=len(returns.list_tablets_of_leavers(work, actor, rollover.id))),
+        "said": language.gettext("Campaign closed on {day}.", day=day(closed)) if closed else language.gettext("Campaign open since {day}.", day=day(opened)) if opened
+        else language.ngettext(
+            "{count} tablet is with a pupil who leaves.",
+            "{count} tablets are with pupils who leave.",
+            len(returns.list_tablets_of_leavers(work, actor, rollover.id)),
+        ),
     }  # fmt: skip
 
 
-def _storage(work: UnitOfWork, actor: Actor, town: Town, t: dict[str, str], language: Language) -> dict[str, Any]:
-    told, waiting = storage.checks(work, actor, town.id), storage.to_put_away(work, actor, town.id)
-    ready = storage.ready(told)
+def _storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
+    told, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
+    ready = storage.count_ready(told)
     return {
         "waiting": waiting,
-        "put_away": t["put_away"].format(count=waiting),
+        "put_away": language.ngettext("Put {count} tablet away", "Put {count} tablets away", waiting),
         "ready": ready,
-        "in_storage": t["in_storage"].format(count=len(told), ready=ready) if told else "",
-        "bring_back": t["bring_back"].format(ready=ready),
+        "in_storage": Message("{count} in storage, {ready}.").translate(
+            language,
+            count=len(told),
+            ready=Message("{count} ready to come back", plural="{count} ready to come back").bind(count=ready),
+        )
+        if told
+        else "",
+        "bring_back": language.ngettext("Bring back the {count} that is ready", "Bring back the {count} that are ready", ready),
         "not_ready": [
-            {"tag": each.tablet.tag, "id": each.tablet.id, "why": ", ".join(NOT_READY[p].translate(language) for p in each.problems)}
+            {
+                "tag": each.tablet.tag,
+                "id": each.tablet.id,
+                "why": ", ".join(NOT_READY[p].translate(language) for p in each.problems),
+            }
             for each in told
             if each.problems
         ][:100],

@@ -19,12 +19,12 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.repository import PlaceRepository
 from enrollment.rollover import returns, service
-from enrollment.rollover.models import RolloverDecision, ReturnDay, Rollover, RolloverLine, RolloverState
+from enrollment.rollover.models import ReturnDay, Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.rules import SELECTABLE_DECISIONS
 from mdm.api.deps import WorkDep
 from mdm.console.frame import FieldsDep, PageRoute, check_csrf, day, language_of, person, show
-from mdm.console.rollover.rollover_words import DECISIONS, words_of
+from mdm.console.rollover.labels import DECISIONS
 
 router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)
 #: The address of the pupils of a school who have no class.
@@ -38,8 +38,8 @@ def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> 
     """One school: its classes to tick, next year's classes, return days, what its head has finished."""
     actor, _ = person(request, work)
     language = language_of(request)
-    t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
-    groups = [each for each in service.groups(work, actor, rollover) if school_id in (each.school_id, each.school_after)]
+    place, rollover = _reach(work, actor, school_id)
+    groups = [each for each in service.count_groups(work, actor, rollover) if school_id in (each.school_id, each.school_after)]
     repository = RolloverRepository(work.session)
     ending = repository.get_classes({each.class_id for each in groups if each.class_id and each.school_id == school_id})
     coming = repository.list_classes_of_schools([school_id], rollover.to_year)
@@ -48,20 +48,21 @@ def school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> 
     progress = [each for each in returns.list_tablet_returns(work, actor, rollover.id) if each.line.school_id == school_id]
     return show(
         request,
-        "year_school.html",
-        t=t,
-        notice=t["saved"] if done == "saved" else "",
+        "rollover/school.html",
+        notice=language.gettext("Saved.") if done == "saved" else "",
         school=place,
         rollover=rollover,
         open=rollover.state is not RolloverState.CLOSED,
-        classes_now=t["classes_now"].format(year=rollover.from_year),
-        next_classes=t["next_classes"].format(year=rollover.to_year),
-        classes=_ending(groups, ending, school_id, t),
+        classes_now=language.gettext("Classes of {year}: tick", year=rollover.from_year),
+        next_classes=language.gettext("Classes of {year}", year=rollover.to_year),
+        classes=_ending(groups, ending, school_id, language),
         coming=[_coming(each, groups) for each in coming],
         unplaced=_unplaced(groups, school_id),
-        ticked=t["yes_on"].format(day=day(said.decisions_completed_at)) if said and said.decisions_completed_at else "",
-        listed=t["yes_on"].format(day=day(said.lists_confirmed_at)) if said and said.lists_confirmed_at else "",
-        days=_days([each for each in days if each.school_id == school_id], _of_leavers(groups, ending), t),
+        ticked=language.gettext("yes, on {day}", day=day(said.decisions_completed_at))
+        if said and said.decisions_completed_at
+        else "",
+        listed=language.gettext("yes, on {day}", day=day(said.lists_confirmed_at)) if said and said.lists_confirmed_at else "",
+        days=_days([each for each in days if each.school_id == school_id], _of_leavers(groups, ending), language),
         out=[{"tag": each.tablet.tag, "id": each.tablet.id, "lost": each.is_missing} for each in progress if each.is_out],
     )
 
@@ -73,7 +74,7 @@ def make_class(
     """Make a class of next year, empty."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    service.make_class(work, actor, _reach(work, actor, school_id)[1].id, school_id, label, [])
+    service.create_class(work, actor, _reach(work, actor, school_id)[1].id, school_id, label, [])
     return _saved(school_id)
 
 
@@ -82,7 +83,7 @@ def say_done(request: Request, work: WorkDep, school_id: UUID, csrf: Checked, li
     """The head has ticked everybody, or the new lists are right."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    service.say_done(work, actor, _reach(work, actor, school_id)[1].id, school_id, lists=lists)
+    service.mark_school_done(work, actor, _reach(work, actor, school_id)[1].id, school_id, lists=lists)
     return _saved(school_id)
 
 
@@ -108,24 +109,23 @@ def tick_page(request: Request, work: WorkDep, school_id: UUID, class_id: str, d
     """The pupils of a class that ends, each with what becomes of them. Reading it is audited."""
     actor, _ = person(request, work)
     language = language_of(request)
-    t, (place, rollover) = words_of(language), _reach(work, actor, school_id)
+    place, rollover = _reach(work, actor, school_id)
     chosen = _class(class_id)
-    rows = service.of_class(work, actor, rollover.id, school_id, chosen)
+    rows = service.list_lines_of_class(work, actor, rollover.id, school_id, chosen)
     repository = RolloverRepository(work.session)
     held = repository.get_classes([chosen]).get(chosen) if chosen else None
     coming = _destinations(work, actor, rollover, place, [line for line, _ in rows])
     return show(
         request,
-        "year_class.html",
-        t=t,
-        notice=t["saved"] if done == "saved" else "",
+        "rollover/school_class.html",
+        notice=language.gettext("Saved.") if done == "saved" else "",
         school=place,
         class_id=class_id,
-        title=held.label if held else t["without_class"],
+        title=held.label if held else language.gettext("Without a class"),
         coming=coming,
         open=rollover.state is not RolloverState.CLOSED,
         said=[(each.value, DECISIONS[each].translate(language)) for each in _SAID],
-        rows=[_pupil(line, pupil, t, language) for line, pupil in rows],
+        rows=[_pupil(line, pupil, language) for line, pupil in rows],
     )
 
 
@@ -135,7 +135,7 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
     actor, _ = person(request, work)
     check_csrf(request, said.get("csrf", ""))
     place, rollover = _reach(work, actor, school_id)
-    rows = service.of_class(work, actor, rollover.id, school_id, _class(class_id))
+    rows = service.list_lines_of_class(work, actor, rollover.id, school_id, _class(class_id))
     lots: dict[RolloverDecision, list[UUID]] = {}
     placed: dict[UUID, list[UUID]] = {}
     coming = {each.id: each for each in _destinations(work, actor, rollover, place, [line for line, _ in rows])}
@@ -147,10 +147,10 @@ def tick(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: 
         if wanted is not None and wanted != line.class_after and lot != RolloverDecision.LEAVER:
             placed.setdefault(wanted, []).append(line.pupil_id)
     for decision, pupil_ids in lots.items():
-        service.tick(work, actor, rollover.id, pupil_ids, decision)
+        service.record_decision(work, actor, rollover.id, pupil_ids, decision)
     for wanted, pupil_ids in placed.items():
         into = coming[wanted]
-        service.make_class(work, actor, rollover.id, into.school_id, into.label, pupil_ids)
+        service.create_class(work, actor, rollover.id, into.school_id, into.label, pupil_ids)
     return RedirectResponse(f"/year/schools/{school_id}/classes/{class_id}?done=saved", status_code=303)
 
 
@@ -159,7 +159,7 @@ def _reach(work: UnitOfWork, actor: Actor, school_id: UUID) -> tuple[School, Rol
     found = PlaceRepository(work.session).find_school(actor, school_id)
     if found is None or not actor.has_permission(Permission.LEAD, found.town_id, found.id):
         raise NotFound
-    rollover = service.of_year(work, actor, found.town_id)
+    rollover = service.find_current_rollover(work, actor, found.town_id)
     if rollover is None:
         raise NotFound
     return found, rollover
@@ -179,7 +179,7 @@ def _saved(school_id: UUID) -> Response:
 
 
 def _ending(
-    groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass], school_id: UUID, t: dict[str, str]
+    groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass], school_id: UUID, language: Language
 ) -> list[dict[str, Any]]:
     """The classes that end, with how many pupils have which lot."""
     of: dict[UUID | None, Counter[str]] = {}
@@ -192,7 +192,7 @@ def _ending(
             counts[group.decision.value] += group.pupils
             levels.setdefault(group.class_id, set()).add(group.grade)
     rows = [
-        {"id": key or NO_CLASS, "label": classes[key].label if key else t["without_class"], "counts": counts,
+        {"id": key or NO_CLASS, "label": classes[key].label if key else language.gettext("Without a class"), "counts": counts,
          "levels": _levels(levels[key])}
         for key, counts in of.items()
     ]  # fmt: skip
@@ -228,9 +228,9 @@ def _of_leavers(groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolCl
     return [each for key, each in classes.items() if key in ids]
 
 
-def _days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], t: dict[str, str]) -> list[dict[str, str]]:
+def _days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], language: Language) -> list[dict[str, str]]:
     held = {each.class_id: each.day.isoformat() for each in days}
-    rows = [{"key": NO_CLASS, "label": t["whole_school"], "day": held.get(None, "")}]
+    rows = [{"key": NO_CLASS, "label": language.gettext("The whole school"), "day": held.get(None, "")}]
     for each in sorted(classes, key=lambda one: (one.label, str(one.id))):
         rows.append({"key": str(each.id), "label": each.label, "day": held.get(each.id, "")})
     return rows
@@ -245,13 +245,23 @@ def _destinations(
     return list(RolloverRepository(work.session).list_classes_of_schools(mine, rollover.to_year))
 
 
-def _pupil(line: RolloverLine, pupil: Pupil, t: dict[str, str], language: Language) -> dict[str, Any]:
+def _pupil(line: RolloverLine, pupil: Pupil, language: Language) -> dict[str, Any]:
     name = f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"
-    by_file = t["by_file"] if line.proposed_decision and line.decision is not RolloverDecision.ABSENT else ""
-    by = t["by_list"] if line.decided_by_roster else t["by_you"] if line.decided_by_head else by_file
+    by_file = (
+        language.gettext("proposed by the file")
+        if line.proposed_decision and line.decision is not RolloverDecision.ABSENT
+        else ""
+    )
+    by = (
+        language.gettext("from the roster")
+        if line.decided_by_roster
+        else language.gettext("ticked")
+        if line.decided_by_head
+        else by_file
+    )
     return {
         "id": pupil.id, "name": name, "level": line.grade_before.value, "after": line.grade_after.value,
         "decision": line.decision.value, "words": DECISIONS[line.decision].translate(language), "ulis": line.ulis, "by": by,
         "applied": line.applied_at is not None, "class_after": line.class_after,
-        "leaves": line.decision is RolloverDecision.LEAVER, "lot_of": t["lot_of"].format(name=name), "class_of": t["class_of"].format(name=name),
+        "leaves": line.decision is RolloverDecision.LEAVER, "lot_of": language.gettext("What happens to {name}?", name=name), "class_of": language.gettext("Class of {name} next year", name=name),
     }  # fmt: skip

@@ -25,9 +25,7 @@ from mdm.api.deps import WorkDep
 from mdm.console.frame import OtherSite, check_csrf, csrf, language_of, person, show
 from mdm.console.tablets import desk_actions, desk_table
 from mdm.console.tablets.desk_actions import Act, Outcome, ScanForm, wants_json
-from mdm.console.tablets.desk_words import desk as desk_words
-from mdm.console.tablets.desk_words import script as script_words
-from mdm.console.words import page as page_words
+from mdm.console.tablets.desk_messages import PAGES, translate_script
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,8 +45,9 @@ class Place:
         """A page of the desk."""
         return show(
             self.request, template, status=status, person=self.actor.name, account=self.account, town=self.town,
-            towns=_towns(self.work, self.actor), request_id=uuid4(), js=script_words(self.language),
-            w={**page_words(self.language), **desk_words(self.language)}, **values,
+            towns=_towns(self.work, self.actor), request_id=uuid4(), js=translate_script(self.language),
+            pages=[(name, title.translate(self.language), hint.translate(self.language)) for name, (title, hint) in PAGES.items()],
+            **values,
         )  # fmt: skip
 
 
@@ -62,8 +61,7 @@ def home(request: Request, work: WorkDep) -> Response:
     towns = _towns(work, actor)
     if len(towns) == 1:
         return RedirectResponse(f"/desk/{towns[0].id}", status_code=303)
-    words = {**page_words(language_of(request)), **desk_words(language_of(request))}
-    return show(request, "desk_towns.html", person=actor.name, towns=towns, w=words)
+    return show(request, "tablets/desk_towns.html", person=actor.name, towns=towns)
 
 
 @router.get("/desk/me")
@@ -142,8 +140,7 @@ def _place(request: Request, work: UnitOfWork, town_id: UUID) -> Place | Respons
         if wants_json(request):
             raise
         language = language_of(request)
-        words = {**page_words(language), **desk_words(language)}
-        return show(request, "desk_towns.html", status=404, person=actor.name, towns=_towns(work, actor), w=words,
+        return show(request, "tablets/desk_towns.html", status=404, person=actor.name, towns=_towns(work, actor),
                     problem=refusal.translate(language))  # fmt: skip
     return Place(request, work, actor, account, town, language_of(request))
 
@@ -154,18 +151,18 @@ def _towns(work: UnitOfWork, actor: Actor) -> list[Town]:
 
 def _sign_in(request: Request, refusal: DomainError) -> Response:
     if isinstance(refusal, MustChangePassword):
-        return show(request, "password.html")
+        return show(request, "accounts/password.html")
     query = f"?{request.url.query}" if request.url.query else ""
-    return show(request, "sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
+    return show(request, "accounts/sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
 
 
 def _town(place: Place, done: Outcome | None = None, typed: dict[str, str] | None = None) -> Response:
     rows = [
         {"school": school.name, "id": row.id, "label": row.label, "pupils": pupils, "held": held or 0}
-        for school, row, pupils, held in desk.classes(place.work, place.actor, place.town.id)
+        for school, row, pupils, held in desk.list_classes(place.work, place.actor, place.town.id)
     ]
     return place.show(
-        "desk.html", classes=rows, orders=printing.orders(place.work, place.actor, place.town.id), typed=typed or {},
+        "tablets/desk.html", classes=rows, orders=printing.list_purchase_orders(place.work, place.actor, place.town.id), typed=typed or {},
         notice=done.title if done and done.good else "", problem=f"{done.title} {done.advice}" if done and not done.good else "",
         status=done.status if done else 200, may_order=place.actor.has_permission(Permission.HANDLE, place.town.id),
     )  # fmt: skip
@@ -180,12 +177,13 @@ def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -
             return RedirectResponse(f"/desk/{place.town.id}", status_code=303)
     today = [
         {"at": at, "title": desk_actions.told(answer, place.language)}
-        for at, answer in desk.done_today(place.work, place.actor, place.town)
+        for at, answer in desk.list_today_operations(place.work, place.actor, place.town)
         if answer["act"] == _ANSWERS[act]
     ]
+    title, hint = (message.translate(place.language) for message in PAGES[act.value]) if act.value in PAGES else ("", "")
     return place.show(
-        "desk_handover.html" if act is Act.HANDOVER else "desk_scan.html",
-        act=act.value, form=form, done=done, today=today, table=table, status=done.status if done else 200,
+        "tablets/desk_handover.html" if act is Act.HANDOVER else "tablets/desk_scan.html",
+        act=act.value, title=title, hint=hint, form=form, done=done, today=today, table=table, status=done.status if done else 200,
         accessories=[(kind.value, words.translate(place.language)) for kind, words in ACCESSORIES.items()],
         conditions=[(kind.value, CONDITIONS[kind].translate(place.language)) for kind in Condition],
         states=[(kind.value, STATES[kind].translate(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],

@@ -17,10 +17,10 @@ from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import desk, inventory
 from enrollment.tablets.custody import HandoverForm
-from enrollment.tablets.incidents import Account as Told
+from enrollment.tablets.incidents import IncidentReport as Told
 from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
 from enrollment.tablets.words import ACCESSORIES, STATES
-from mdm.console.tablets.desk_words import ADVICE, DESK, DONE
+from mdm.console.tablets.desk_messages import ADVICE, DONE
 
 E = TypeVar("E", bound=StrEnum)
 LONGEST = 200
@@ -121,7 +121,7 @@ def _bench(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form
 
 def _hand_over(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     signed = form.agreement in ("signed_now", "was_signed")
-    who = form.signed_by.strip()[:120] or DESK["on_the_sheet"].translate(DEFAULT_LANGUAGE)
+    who = form.signed_by.strip()[:120] or DEFAULT_LANGUAGE.gettext("see the signed sheet")
     said = HandoverForm(
         _one(Condition, form.condition, "condition"),
         _accessories(form),
@@ -144,12 +144,17 @@ def _return(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, for
 
 def _breakage(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     account = form.account.strip()[:1000]
-    story = Told(account if len(account) > 2 else DESK["account_default"].translate(DEFAULT_LANGUAGE), _one(BreakageCause, form.cause, "cause"))
-    return desk.break_(work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None)
+    story = Told(
+        account if len(account) > 2 else DEFAULT_LANGUAGE.gettext("Reported at the desk."),
+        _one(BreakageCause, form.cause, "cause"),
+    )
+    return desk.report_breakage_by_scan(
+        work, actor, town_id, request_id, form.scan[:LONGEST], story, form.second[:LONGEST].strip() or None
+    )
 
 
 def _store(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
-    return desk.store(work, actor, town_id, request_id, form.scan[:LONGEST], _one(TabletState, form.state, "state"))
+    return desk.store_by_scan(work, actor, town_id, request_id, form.scan[:LONGEST], _one(TabletState, form.state, "state"))
 
 
 _ACTS = {
@@ -163,7 +168,7 @@ def order(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str, serials
     wanted = [line.strip() for line in serials.splitlines() if line.strip()]
     try:
         with work.session.begin_nested():
-            made = inventory.order(work, actor, town_id, wanted, reference)
+            made = inventory.register_purchase_order(work, actor, town_id, wanted, reference)
     except DomainError as refusal:
         return refused(refusal, language)
     return Outcome(good=True, title=f"{reference} : {len(made)}")

@@ -13,11 +13,8 @@ from cartable.errors import DomainError, Invalid
 from enrollment.tablets import printing
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
-from mdm.api.tablets.documents import shown
+from mdm.api.tablets.documents import build_pdf_response
 from mdm.console.frame import language_of, person, show
-from mdm.console.tablets.desk_words import DESK
-from mdm.console.tablets.desk_words import desk as desk_words
-from mdm.console.words import page
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,13 +42,13 @@ def of_class(request: Request, class_id: UUID, paper: ClassPaper, work: WorkDep)
     except (NotSignedIn, MustChangePassword):
         return RedirectResponse("/desk", status_code=303)
     made: dict[ClassPaper, tuple[Callable[[], bytes], str]] = {
-        ClassPaper.LABELS: (lambda: printing.labels_of_class(work, actor, class_id), "etiquettes"),
-        ClassPaper.SHEETS: (lambda: printing.handover_sheets(work, actor, class_id, language_of(request)), "remise"),
-        ClassPaper.SLIPS: (lambda: printing.return_slips(work, actor, class_id, language_of(request)), "retour"),
+        ClassPaper.LABELS: (lambda: printing.print_class_labels(work, actor, class_id), "etiquettes"),
+        ClassPaper.SHEETS: (lambda: printing.print_handover_sheets(work, actor, class_id, language_of(request)), "remise"),
+        ClassPaper.SLIPS: (lambda: printing.print_return_slips(work, actor, class_id, language_of(request)), "retour"),
     }
     make, name = made[paper]
     try:
-        return shown(make(), name)
+        return build_pdf_response(make(), name)
     except DomainError as refusal:
         return _nothing(request, refusal)
 
@@ -65,8 +62,10 @@ def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, 
         return RedirectResponse("/desk", status_code=303)
     try:
         if paper is OrderPaper.LABELS:
-            return shown(printing.labels_of_order(work, actor, town_id, reference[:60]), "etiquettes")
-        return shown(printing.delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison")
+            return build_pdf_response(printing.print_order_labels(work, actor, town_id, reference[:60]), "etiquettes")
+        return build_pdf_response(
+            printing.print_delivery_list(work, actor, town_id, reference[:60], language_of(request)), "livraison"
+        )
     except DomainError as refusal:
         return _nothing(request, refusal)
 
@@ -74,6 +73,9 @@ def of_order(request: Request, town_id: UUID, paper: OrderPaper, work: WorkDep, 
 def _nothing(request: Request, refusal: DomainError) -> Response:
     """Nothing to print, or not for this person: a page that says so."""
     language = language_of(request)
-    problem = DESK["nothing_to_print"].translate(language) if isinstance(refusal, Invalid) else refusal.translate(language)
-    return show(request, "desk_towns.html", status=refusal.status, person=request.state.actor.name, towns=None, problem=problem,
-                w={**page(language), **desk_words(language)})  # fmt: skip
+    problem = (
+        language.gettext("There is nothing to print, or too much at once (504 labels at most).")
+        if isinstance(refusal, Invalid)
+        else refusal.translate(language)
+    )
+    return show(request, "tablets/desk_towns.html", status=refusal.status, person=request.state.actor.name, towns=None, problem=problem)  # fmt: skip

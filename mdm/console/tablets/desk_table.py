@@ -9,33 +9,33 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cartable.errors import NotFound
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import naming
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk
 from enrollment.tablets.models import AgreementState, Loan, Tablet, TabletState
-from enrollment.tablets.rules import IN_HAND
+from enrollment.tablets.rules import IN_PUPIL_HANDS
 from enrollment.tablets.words import STATES
-from mdm.console.tablets.desk_words import DESK
+from mdm.console.tablets.desk_messages import AGREEMENTS
 
 
 def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
     """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
-    school_class, rows = desk.table_of(work, actor, class_id)
+    school_class, rows = desk.list_class_loans(work, actor, class_id)
     if school_class.town_id != town.id:
         raise NotFound
-    back = desk.given_back(work, actor, class_id)
-    short = naming.short_names([pupil for pupil, _, _ in rows])
-    full = naming.full_names([pupil for pupil, _, _ in rows])
+    back = desk.list_returned_tablets(work, actor, class_id)
+    short = naming.build_short_names([pupil for pupil, _, _ in rows])
+    full = naming.build_full_names([pupil for pupil, _, _ in rows])
     shown = []
     for pupil, loan, tablet in rows:
         agreement = _agreement(loan, take_home=pupil.take_home)
         shown.append(
             {
                 "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.grade.value,
-                "agreement": agreement, "agreement_words": DESK[agreement].translate(language),
+                "agreement": agreement, "agreement_words": AGREEMENTS[agreement].translate(language),
                 **_where(loan, tablet, language), **_back(back.get(pupil.id), loan, town, language),
             }
         )  # fmt: skip
@@ -61,16 +61,26 @@ def _agreement(loan: Loan | None, *, take_home: bool) -> str:
 
 def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
     if loan is None or tablet is None:
-        return {"held": False, "tag": "", "serial": "", "state": DESK["not_yet"].translate(language)}
-    held = loan.handed_over_at is not None or tablet.state in IN_HAND
-    state = DESK["planned"] if not held else DESK["handed"] if tablet.state is TabletState.HANDED_OVER else STATES[tablet.state]
+        return {"held": False, "tag": "", "serial": "", "state": language.gettext("not yet")}
+    held = loan.handed_over_at is not None or tablet.state in IN_PUPIL_HANDS
+    state = (
+        Message("to hand over")
+        if not held
+        else Message("handed over")
+        if tablet.state is TabletState.HANDED_OVER
+        else STATES[tablet.state]
+    )
     return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.translate(language)}
 
 
 def _back(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
     """Given back counts only for a pupil who holds nothing else."""
     if found is None or loan is not None:
-        return {"back": False, "back_words": DESK["to_return" if loan else "no_tablet"].translate(language), "back_tag": ""}
+        return {
+            "back": False,
+            "back_words": language.gettext("to be given back") if loan else language.gettext("no tablet"),
+            "back_tag": "",
+        }
     tablet, at = found
     day = at.astimezone(ZoneInfo(town.time_zone)).strftime("%d/%m")
-    return {"back": True, "back_words": DESK["returned_on"].translate(language, day=day), "back_tag": tablet.tag}
+    return {"back": True, "back_words": language.gettext("given back on {day}", day=day), "back_tag": tablet.tag}

@@ -22,9 +22,9 @@ from mdm.care import overview
 from mdm.care.lost_mode import service as care
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
-from mdm.console.tablets import holding
+from mdm.console.labels import attested_label, mode_label, reason_label, state_label
+from mdm.console.tablets import custody
 from mdm.console.tablets.time_line import by_whom, said
-from mdm.console.words import attested_words, mode_words, page, reason_words, state_words
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
@@ -38,9 +38,9 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
     try:
         actor, _ = person(request, work)
     except MustChangePassword:
-        return show(request, "password.html")
+        return show(request, "accounts/password.html")
     except NotSignedIn:
-        return show(request, "sign_in.html")
+        return show(request, "accounts/sign_in.html")
     language = language_of(request)
     chosen = TabletState(state) if state in {*TabletState} else None
     rows = overview.list_tablets(work, actor, TabletFilter(state=chosen, text=q[:64] or None, after=after[:64] or None))
@@ -48,7 +48,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
     more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == TabletFilter().limit else ""
     return show(
         request,
-        "tablets.html",
+        "tablets/tablets.html",
         person=actor.name,
         state=state,
         q=q,
@@ -57,7 +57,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         total=sum(counts.values()),
         sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
         tiles=[
-            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language)}
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language, count=counts.get(s, 0))}
             for s in TabletState
             if counts.get(s) or s is chosen
         ],
@@ -85,43 +85,42 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
     """One tablet: its holder, its time line, its apps, lost mode."""
     actor, _ = person(request, work)
     language = language_of(request)
-    words = page(language)
     view = overview.view_tablet(work, actor, tablet_id)
     found, case = view.row.tablet, view.case
     lost = case and {
         "asked": when(case.requested_at),
-        "confirmed": when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
+        "confirmed": when(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
         "is_confirmed": case.confirmed_at is not None,
         "lift_asked": when(case.lift_requested_at) if case.lift_requested_at else "",
     }
     facts = [
-        (words["serial"], found.serial),
-        (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
-        (words["profile"], state_words(view.rules.state, language)),
-        (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
-        (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
-        (words["last_seen"], when(view.row.last_seen_at)),
-        (words["attested"], attested_words(attested=view.attested, language=language)),
-        (words["silent_on"], when(view.identity_expires_at)),
+        (language.gettext("Serial number"), found.serial),
+        (language.gettext("System"), f"{found.product_name or ''} {found.os_version or ''}"),
+        (language.gettext("Profile"), state_label(view.rules.state, language)),
+        (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
+        (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
+        (language.gettext("Last contact"), when(view.row.last_seen_at)),
+        (language.gettext("Attested key"), attested_label(attested=view.attested, language=language)),
+        (language.gettext("Certificate until"), when(view.identity_expires_at)),
     ]
     return show(
         request,
-        "tablet.html",
+        "tablets/tablet.html",
         person=actor.name,
         tablet=_row(view.row, language),
         lost=lost,
-        holding=(told := holding.told(work, actor, view.row, language)),
-        notice=told["h"]["noted"] if done == "noted" else "",
+        custody=custody.describe_custody(work, actor, view.row, language),
+        notice=language.gettext("Noted.") if done == "noted" else "",
         facts=facts,
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
         may_care=actor.has_permission(Permission.CARE, found.town_id, found.school_id),
         apps=[
-            {"name": app.name, "state": state_words(row.state, language), "reason": reason_words(row.reason, language),
+            {"name": app.name, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_words(e.state, language) if e.state else ''}", "who": by_whom(e, language),
+            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": by_whom(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.list_timeline(work, actor, tablet_id)
         ],
@@ -141,7 +140,7 @@ def sign_in(
     if isinstance(outcome, DomainError):
         return show(
             request,
-            "sign_in.html",
+            "accounts/sign_in.html",
             problem=outcome.translate(language_of(request)),
             login=login[:200],
             then=then,
@@ -161,7 +160,7 @@ def password(
     try:
         return _signed_in(accounts.change_password(work, account, current, new))
     except DomainError as refusal:
-        return show(request, "password.html", problem=refusal.translate(language_of(request)), status=refusal.status)
+        return show(request, "accounts/password.html", problem=refusal.translate(language_of(request)), status=refusal.status)
 
 
 @router.post("/sign-out")
@@ -196,7 +195,7 @@ def lift(
     """Ask for the end of lost mode."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    care.lift(work, actor, tablet_id, reason, called_back=called_back)
+    care.request_lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
