@@ -64,7 +64,7 @@ class OtherSite(Forbidden):
 
 def person(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
     """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    actor, account = accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+    actor, account = accounts.authenticate_token(work, request.cookies.get(COOKIE, ""))
     request.state.actor = actor
     return actor, account
 

@@ -113,7 +113,7 @@ def _front(
         may_ask=may_ask,
         waiting=language.gettext("Returned and not yet erased: {count}", count=len(waiting)),
         tags=[tablet.tag for tablet in waiting],
-        rows=[_row(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id)],
+        rows=[_row(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id).items],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
-from enrollment.people.files.columns import FileKind, Standing
+from enrollment.people.files.columns import ColumnStatus, FileKind
 from enrollment.people.models import ImportState
 
 STATES: dict[ImportState, Message] = {
@@ -17,11 +17,11 @@ FILES: dict[FileKind, Message] = {
     FileKind.GUARDIANS: Message("Guardians"),
     FileKind.STAFF: Message("Staff"),
 }
-STANDINGS: dict[Standing, Message] = {
-    Standing.KEPT: Message("kept", context="column"),
-    Standing.FORBIDDEN: Message("never kept", context="column"),
-    Standing.LEFT_OUT: Message("known, not needed", context="column"),
-    Standing.UNKNOWN: Message("unknown", context="column"),
+STANDINGS: dict[ColumnStatus, Message] = {
+    ColumnStatus.KEPT: Message("kept", context="column"),
+    ColumnStatus.FORBIDDEN: Message("never kept", context="column"),
+    ColumnStatus.LEFT_OUT: Message("known, not needed", context="column"),
+    ColumnStatus.UNKNOWN: Message("unknown", context="column"),
 }
 FIELDS: dict[str, Message] = {
     "last_name": Message("family name"),
@@ -29,7 +29,7 @@ FIELDS: dict[str, Message] = {
     "first_name": Message("first name"),
     "birth_date": Message("birth date (to match, never kept)"),
     "ine": Message("INE (to match, never kept)"),
-    "level": Message("level"),
+    "level": Message("grade"),
     "class_label": Message("class"),
     "onde_class_id": Message("class number of ONDE"),
     "school_uai": Message("UAI of the school"),
@@ -52,7 +52,7 @@ FIELDS: dict[str, Message] = {
 LINE_REASONS: dict[str, Message] = {
     "name": Message("name"),
     "usage_name": Message("usage name"),
-    "level": Message("level"),
+    "level": Message("grade"),
     "class": Message("class"),
     "take_home": Message("takes home"),
     "returned": Message("is back"),
@@ -69,7 +69,7 @@ LINE_REASONS: dict[str, Message] = {
     "passage_unknown": Message("decision for next year not understood"),
     "no_last_name": Message("no family name"),
     "no_first_name": Message("no first name"),
-    "unknown_level": Message("unknown level"),
+    "unknown_level": Message("unknown grade"),
     "damaged_name": Message("name damaged by a spreadsheet"),
     "unknown_school": Message("unknown school"),
     "other_school_than_named": Message("another school than the one chosen"),

@@ -12,11 +12,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError, NotFound
 from cartable.i18n import Language, Message
+from cartable.paging import PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.exports import service as exports
-from enrollment.people.exports.service import OwnPart, SheetForm
-from enrollment.people.files.columns import FileKind, Standing, fields_of, header_key
+from enrollment.people.exports.service import SheetFormat, TemplatePart
+from enrollment.people.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
 from enrollment.people.files.errors import UnreadableRoster
 from enrollment.people.files.tables import MAX_BYTES
 from enrollment.people.imports import deciding, mapping, report, service
@@ -113,10 +114,10 @@ def columns(
         school=place,
         kind=known.value,
         kind_words=FILES[known].translate(language),
-        fields=[(name, _field(name, language)) for name in fields_of(known)],
+        fields=[(name, _field(name, language)) for name in get_field_aliases(known)],
         columns=[
             {"title": title, "field": field or "", "field_words": _field(field, language) if field else "",
-             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].translate(language), "forbidden": standing is Standing.FORBIDDEN}
+             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].translate(language), "forbidden": standing is ColumnStatus.FORBIDDEN}
             for title, field, standing in listed
         ],
     )  # fmt: skip
@@ -143,11 +144,11 @@ def keep_columns(request: Request, work: WorkDep, said: FieldsDep) -> Response:
 
 @router.get("/rosters/export/own.{form}")
 def export_own(
-    request: Request, work: WorkDep, form: SheetForm, town: UUID, school: str = "", part: OwnPart = OwnPart.PUPILS
+    request: Request, work: WorkDep, form: SheetFormat, town: UUID, school: str = "", part: TemplatePart = TemplatePart.PUPILS
 ) -> Response:
     """The own template, filled in."""
     actor, _ = person(request, work)
-    content = exports.export_own(work, actor, town, UUID(school) if school else None, part, form)
+    content = exports.export_own_template(work, actor, town, UUID(school) if school else None, part, form)
     return build_attachment(content, f"cartable-{part.value}.{form.value}", MEDIA_TYPES[form.value])
 
 
@@ -164,7 +165,7 @@ def export_apple(request: Request, work: WorkDep, csrf: Checked, town: Annotated
     """The set for Apple School Manager, or why it would be partial."""
     actor, _ = person(request, work)
     check_csrf(request, csrf)
-    told = exports.check_apple(work, actor, town)
+    told = exports.check_apple_export(work, actor, town)
     if told:
         return _front(
             request,
@@ -184,11 +185,11 @@ def one(request: Request, work: WorkDep, import_id: UUID, kind: str = "", offset
 
 
 @router.get("/rosters/{import_id}/report.{form}")
-def download(request: Request, work: WorkDep, import_id: UUID, form: SheetForm) -> Response:
+def download(request: Request, work: WorkDep, import_id: UUID, form: SheetFormat) -> Response:
     """The report as a file."""
     actor, _ = person(request, work)
     changes, language = service.lines(work, actor, import_id), language_of(request)
-    content = report.as_csv(changes, language) if form is SheetForm.CSV else report.as_xlsx(changes, language)
+    content = report.as_csv(changes, language) if form is SheetFormat.CSV else report.as_xlsx(changes, language)
     return build_attachment(content, f"import-{import_id}.{form.value}", MEDIA_TYPES[form.value])
 
 
@@ -296,7 +297,7 @@ def _front(
         reasons=[
             (EXPORT_REASONS[code].translate(language) if code in EXPORT_REASONS else code, count) for code, count in reasons or ()
         ],
-        imports=[_row(row, names, language) for row in service.list_imports(work, actor, town.id, 20)],
+        imports=[_row(row, names, language) for row in service.list_imports(work, actor, town.id, PageRequest(20)).items],
     )
 
 

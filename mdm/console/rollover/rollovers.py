@@ -147,7 +147,7 @@ def _steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language)
     begins = [
         (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
         (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
-        (Message("Levels change"), start), (Message("Close"), date(start.year, 9, 30)),
+        (Message("Grades change"), start), (Message("Close"), date(start.year, 9, 30)),
     ]  # fmt: skip
     over = sum(1 for _, at in begins if at <= today)
     if rollover.state is RolloverState.CLOSED:
@@ -247,7 +247,7 @@ def _returns(
         else language.ngettext(
             "{count} tablet is with a pupil who leaves.",
             "{count} tablets are with pupils who leave.",
-            len(returns.list_tablets_of_leavers(work, actor, rollover.id)),
+            returns.count_tablets_of_leavers(work, actor, rollover.id),
         ),
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
 from cartable.i18n import Language
+from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.words import STATES
@@ -43,9 +44,12 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         return show(request, "accounts/sign_in.html")
     language = language_of(request)
     chosen = TabletState(state) if state in {*TabletState} else None
-    rows = overview.list_tablets(work, actor, TabletFilter(state=chosen, text=q[:64] or None, after=after[:64] or None))
+    page = overview.list_tablets(
+        work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
+    )
+    rows = page.items
     counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == TabletFilter().limit else ""
+    more = urlencode({"state": state, "q": q, "after": page.next_cursor}) if page.next_cursor else ""
     return show(
         request,
         "tablets/tablets.html",
@@ -122,7 +126,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
         timeline=[
             {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": by_whom(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
-            for e in overview.list_timeline(work, actor, tablet_id)
+            for e in overview.list_timeline(work, actor, tablet_id).items
         ],
     )  # fmt: skip
 
@@ -155,7 +159,7 @@ def password(
 ) -> Response:
     """Choose one's own password."""
     token = request.cookies.get(COOKIE, "")
-    _, account = accounts.actor_of(work, token, even_with_one_time_password=True)
+    _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
     check_csrf(request, csrf)
     try:
         return _signed_in(accounts.change_password(work, account, current, new))
