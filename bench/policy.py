@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, delete, event, func, insert, select
 
-from bench.__main__ import _machine, _progress, _settle
+from bench.__main__ import print_machine, print_progress, settle_database
 from cartable.clock import ManualClock
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.ids import new_id
@@ -26,11 +26,11 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from mdm.worker.handlers import drain
@@ -40,10 +40,10 @@ from profiles.policy.kinds import LayerKind, VersionState
 from profiles.policy.preview import preview
 from profiles.policy.repository import LayerRepository
 from profiles.schedule import authoring
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 
 TOWN, SCHOOLS, CLASSES = 4000, 12, 12
-_LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+_LEVELS = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 _DAY = [
     {"kind": "after_school", "from": "07:30", "to": "08:20"},
     {"kind": "school", "from": "08:20", "to": "11:30"},
@@ -61,36 +61,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.policy")
     parser.add_argument("--fleet", type=int, default=130_000)
     asked = parser.parse_args()
-    _machine()
-    with _runtime() as (runtime, clock):
-        _progress("seeding a town of 4 000")
-        town, first_class = seed(runtime, TOWN)
-        _settle(runtime)
+    print_machine()
+    with _start_runtime() as (runtime, clock):
+        print_progress("seeding a town of 4 000")
+        town, first_class = seed_town(runtime, TOWN)
+        settle_database(runtime)
         print("\n| what | tablets | seconds | statements | commits |\n|---|---|---|---|---|")
-        whole = _line("decide a town from nothing", TOWN, lambda: _decide(runtime))
+        whole = _measure_line("decide a town from nothing", TOWN, lambda: _reconcile(runtime))
         with runtime.open_unit_of_work() as work:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
             artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
-        _line("preview of a town's draft", TOWN, lambda: _preview(runtime, town))
-        small = min(_line("an edit of one class", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
+        _measure_line("preview of a town's draft", TOWN, lambda: _preview_draft(runtime, town))
+        small = min(_measure_line("an edit of one class", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3))
         clock.advance(datetime(2026, 11, 23, 7, 20, tzinfo=UTC) - clock.now())
-        _line("decide a change of mode", TOWN, lambda: _switch(runtime))
-        _progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
+        _measure_line("decide a change of mode", TOWN, lambda: _change_modes(runtime))
+        print_progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
         for _ in range((asked.fleet - TOWN) // TOWN):
-            seed(runtime, TOWN)
+            seed_town(runtime, TOWN)
         with runtime.open_unit_of_work() as work:
             work.session.execute(delete(OutboxRow))  # their first decisions are not what is measured here
-        _settle(runtime)
+        settle_database(runtime)
         with runtime.open_unit_of_work() as work:
             ids = list(work.session.scalars(select(Tablet.id)))
-        large = min(_line("an edit of one class, fleet around", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
-        _line("mode of every tablet", len(ids), lambda: _modes(runtime, ids))
+        large = min(_measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3))
+        _measure_line("mode of every tablet", len(ids), lambda: _evaluate_all_modes(runtime, ids))
         print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
         print(f"edit in the fleet / edit in the town: {large / small:.2f}")
 
 
 @contextmanager
-def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
+def _start_runtime() -> Iterator[tuple[Runtime, ManualClock]]:
     folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
     binaries = find_binaries()
     if binaries is None:
@@ -99,7 +99,7 @@ def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
     clock = ManualClock(START)
     try:
         settings = Settings(
-            _env_file=None, data_dir=folder, database_url=server.create("bench"), public_url="https://bench.invalid"
+            _env_file=None, data_dir=folder, database_url=server.create_database("bench"), public_url="https://bench.invalid"
         )
         runtime = compose(settings, clock=clock)
         upgrade(runtime.engine)
@@ -113,7 +113,7 @@ def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
+def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
     """A town with its schools, classes, timetable and tablets on loan. Returns the town and one class."""
     from mdm.devices.models import DeviceEnrollment, EnrollmentState
 
@@ -121,7 +121,7 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
         town = Town(name="Mesure", slug=f"m-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
         work.session.flush()
-        classes: list[tuple[UUID, UUID, Level]] = []
+        classes: list[tuple[UUID, UUID, Grade]] = []
         for _ in range(SCHOOLS):
             school = School(town_id=town.id, uai=uuid4().hex[:8].upper(), name="École")
             work.session.add(school)
@@ -158,7 +158,7 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
             for t in tablets
         ]  # fmt: skip
         work.session.execute(insert(DeviceEnrollment), enrollments)
-        authoring.write_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
+        authoring.save_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
         for level in _LEVELS:
             layer = layers.open_layer(work, SYSTEM, town.id, LayerKind.GRADE, level.value, "")
             draft = layers.save_draft(work, SYSTEM, layer.id, {"school": {"allowSafari": level.rank > 5}})
@@ -166,44 +166,44 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
         return town.id, classes[0][1]
 
 
-def _decide(runtime: Runtime) -> None:
-    drain(runtime, Topic.DECIDE)
+def _reconcile(runtime: Runtime) -> None:
+    drain(runtime, Topic.RECONCILE)
 
 
-def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
+def _edit_class_layer(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.CLASS, str(class_id), "")
         former = LayerRepository(work.session).in_state(layer.id, VersionState.LIVE)
         camera = former is not None and not former.settings["all"]["allowCamera"]
         draft = layers.save_draft(work, SYSTEM, layer.id, {"all": {"allowCamera": camera}})
         layers.publish(work, SYSTEM, layer.id, draft.number)
-        waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.DECIDE))
+        waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.RECONCILE))
         assert waiting
-    drain(runtime, Topic.DECIDE)
+    drain(runtime, Topic.RECONCILE)
 
 
-def _preview(runtime: Runtime, town_id: UUID) -> None:
+def _preview_draft(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.TOWN, "", "")
         found = preview(work, SYSTEM, layer.id, {"all": {"allowAirDrop": False}})
         assert found.changed == TOWN
 
 
-def _switch(runtime: Runtime) -> None:
-    from mdm.reconcile.service import change_modes
+def _change_modes(runtime: Runtime) -> None:
+    from mdm.reconcile.service import reevaluate_due_modes
 
     with runtime.open_unit_of_work() as work:
-        change_modes(work)
-    drain(runtime, Topic.DECIDE)
+        reevaluate_due_modes(work)
+    drain(runtime, Topic.RECONCILE)
 
 
-def _modes(runtime: Runtime, ids: list[UUID]) -> None:
+def _evaluate_all_modes(runtime: Runtime, ids: list[UUID]) -> None:
     for start in range(0, len(ids), 5000):
         with runtime.open_unit_of_work() as work:
-            timed(work, facts_for(work, ids[start : start + 5000]).values())
+            evaluate_modes(work, load_facts(work, ids[start : start + 5000]).values())
 
 
-def _line(name: str, tablets: int, act: Callable[[], None]) -> float:
+def _measure_line(name: str, tablets: int, act: Callable[[], None]) -> float:
     counted = {"statements": 0, "commits": 0}
 
     def statement(*_: object) -> None:

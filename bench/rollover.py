@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import event
 
-from bench.__main__ import _database, _machine, _progress
+from bench.__main__ import start_database, print_machine, print_progress
 from cartable.clock import ManualClock
 from cartable.ids import new_id
 from cartable.migrate import upgrade
@@ -24,8 +24,8 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places import service as places
-from enrollment.places.models import Level, School, SchoolClass
-from enrollment.places.rules import uai_letter
+from enrollment.places.models import Grade, School, SchoolClass
+from enrollment.places.rules import uai_check_letter
 from enrollment.rollover import applying, incoming_year, returns
 from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
@@ -36,7 +36,7 @@ from profiles.policy.kinds import LayerKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
-LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+LEVELS = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 HEADER = "| act | lines | seconds | statements |\n|---|---|---|---|"
 
 
@@ -46,48 +46,48 @@ def main() -> None:
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--pupils", type=int, default=4000)
     asked = parser.parse_args()
-    _machine()
+    print_machine()
     for database in asked.databases.split(","):
-        with _database(database) as (folder, url, _pid):
+        with start_database(database) as (folder, url, _pid):
             print(f"\n### {database}\n\n{HEADER}")
-            _town(folder, url, asked.pupils)
+            _measure_town(folder, url, asked.pupils)
 
 
-def _town(folder: Path, url: str, count: int) -> None:
+def _measure_town(folder: Path, url: str, count: int) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     clock = ManualClock(datetime(2027, 6, 10, 8, tzinfo=UTC))
     runtime.clock = clock
     upgrade(runtime.engine)
-    _progress("seeding")
+    print_progress("seeding")
     with runtime.open_unit_of_work() as work:
-        town_id = _seed(work, count)
-    rollover = _timed(runtime, "preview", count, lambda work: years.preview(work, SYSTEM, town_id))
-    _timed(runtime, "preview again", count, lambda work: years.preview(work, SYSTEM, town_id))
-    _timed(runtime, "licence overlap, 20 apps", count, lambda work: overlap(work, SYSTEM, rollover.id))
-    _timed(runtime, "return campaign opened", count, lambda work: returns.open_(work, SYSTEM, rollover.id))
-    _timed(runtime, "its progress", count, lambda work: returns.progress(work, SYSTEM, rollover.id))
-    _timed(
+        town_id = _seed_town(work, count)
+    rollover = _measure_line(runtime, "preview", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
+    _measure_line(runtime, "preview again", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
+    _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: overlap(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "return campaign opened", count, lambda work: returns.open_campaign(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "its progress", count, lambda work: returns.list_tablet_returns(work, SYSTEM, rollover.id))
+    _measure_line(
         runtime,
         "a passage brought up to date for a list of August",
         count,
-        lambda work: incoming_year.prepare(work, SYSTEM, town_id, "2027-2028"),
+        lambda work: incoming_year.prepare_rollover(work, SYSTEM, town_id, "2027-2028"),
     )
     clock.advance(datetime(2027, 9, 1, 8, tzinfo=UTC) - clock.now())
-    _parts(runtime, "apply", lambda work: applying.apply(work, SYSTEM, rollover.id))
-    _parts(runtime, "undo", lambda work: applying.undo(work, SYSTEM, rollover.id))
-    _parts(runtime, "apply again", lambda work: applying.apply(work, SYSTEM, rollover.id))
-    _timed(runtime, "close", count, lambda work: applying.close(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "apply", lambda work: applying.apply_batch(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "undo", lambda work: applying.undo_batch(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "apply again", lambda work: applying.apply_batch(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "close", count, lambda work: applying.close_rollover(work, SYSTEM, rollover.id))
     runtime.engine.dispose()
 
 
-def _seed(work: UnitOfWork, count: int) -> UUID:
+def _seed_town(work: UnitOfWork, count: int) -> UUID:
     """Twelve schools; the first goes on under another code, so that pupils and tablets change their school too."""
     town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
-    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_letter(code), name=code) for code in codes]
+    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
     work.session.add_all(schools)
     work.session.flush()
-    years.succeed(work, SYSTEM, schools[0].id, schools[-1].id)
+    years.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)
     classes = [
         SchoolClass(id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}")
         for school in schools[:SCHOOLS]
@@ -116,7 +116,7 @@ def _seed(work: UnitOfWork, count: int) -> UUID:
     return town.id
 
 
-def _timed(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
+def _measure_line(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
     statements = 0
 
     def note(*_given: object) -> None:
@@ -133,9 +133,9 @@ def _timed(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], 
     return made
 
 
-def _parts(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:
+def _measure_batches(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:
     number = 1
-    while _timed(runtime, f"{what}, part {number}", 0, act):
+    while _measure_line(runtime, f"{what}, part {number}", 0, act):
         number += 1
 
 

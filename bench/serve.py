@@ -44,7 +44,7 @@ def main() -> None:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.bind(("127.0.0.1", int(os.environ["BENCH_PORT"])))
-    chain, key = tls.server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
+    chain, key = tls.get_server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
     config = uvicorn.Config(
         create_app(runtime), loop="uvloop", http="httptools", access_log=False, server_header=False, date_header=False,
         proxy_headers=False, log_level="warning",

@@ -19,7 +19,7 @@ PUBLIC_URL = f"https://localhost:{PORT}"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class ResourceUsage:
     """What has been used so far. CPU in seconds, memory in bytes."""
 
     server_cpu: float
@@ -28,8 +28,8 @@ class Cost:
     commits: int
     memory: int
 
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(
+    def __sub__(self, other: ResourceUsage) -> ResourceUsage:
+        return ResourceUsage(
             self.server_cpu - other.server_cpu,
             self.database_cpu - other.database_cpu,
             self.statements - other.statements,
@@ -39,25 +39,25 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Serving:
+class RunningServer:
     """The running server: one process or several on one port."""
 
     processes: list[subprocess.Popen[bytes]]
     folder: Path
     database_pid: int | None
 
-    def cost(self) -> Cost:
+    def read_usage(self) -> ResourceUsage:
         """Ask each process to write its counters, and read the accounts of all."""
-        counted = [self._counts(process) for process in self.processes]
-        return Cost(
-            sum(_cpu(process.pid) for process in self.processes),
-            sum(_cpu(pid) for pid in _family(self.database_pid)) if self.database_pid else 0.0,
+        counted = [self._read_counters(process) for process in self.processes]
+        return ResourceUsage(
+            sum(_read_cpu_seconds(process.pid) for process in self.processes),
+            sum(_read_cpu_seconds(pid) for pid in _list_process_tree(self.database_pid)) if self.database_pid else 0.0,
             sum(each["statements"] for each in counted),
             sum(each["commits"] for each in counted),
-            max(_memory(process.pid) for process in self.processes),
+            max(_read_memory(process.pid) for process in self.processes),
         )
 
-    def _counts(self, process: subprocess.Popen[bytes]) -> dict[str, int]:
+    def _read_counters(self, process: subprocess.Popen[bytes]) -> dict[str, int]:
         path = self.folder / f"counts-{process.pid}.json"
         path.unlink(missing_ok=True)
         process.send_signal(signal.SIGUSR1)
@@ -69,9 +69,9 @@ class Serving:
 
 
 @contextmanager
-def serving(
+def run_server(
     data: Path, database_url: str, database_pid: int | None, workers: int = 1, *, https: bool = False
-) -> Iterator[Serving]:
+) -> Iterator[RunningServer]:
     """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same. Or HTTPS."""
     environment = {
         **os.environ,
@@ -87,8 +87,8 @@ def serving(
         processes = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]
         try:
             for process in processes:
-                _wait(process, data)
-            yield Serving(processes, data, database_pid)
+                _wait_until_ready(process, data)
+            yield RunningServer(processes, data, database_pid)
         finally:
             for process in processes:
                 process.terminate()
@@ -96,7 +96,7 @@ def serving(
                 process.wait(20)
 
 
-def _wait(process: subprocess.Popen[bytes], data: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
     for _ in range(400):
         if process.poll() is not None:
             break
@@ -106,17 +106,17 @@ def _wait(process: subprocess.Popen[bytes], data: Path) -> None:
     raise RuntimeError((data / "server.log").read_text()[-2000:])
 
 
-def _cpu(pid: int) -> float:
+def _read_cpu_seconds(pid: int) -> float:
     """Seconds of CPU, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _family(pid: int) -> list[int]:
+def _list_process_tree(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in _family(int(child)))]
+    return [pid, *(member for child in children for member in _list_process_tree(int(child)))]
 
 
-def _memory(pid: int) -> int:
+def _read_memory(pid: int) -> int:
     line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) * 1024

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from simulator.attestation import Attester
-from simulator.channel import Habits
+from simulator.channel import MessageFormat
 from simulator.hardware import Hardware
-from simulator.signature import Shape
+from simulator.signature import SignatureShape
 from simulator.store import AppStore
 from simulator.tablet import SimulatedTablet
-from simulator.wakeup import Wakeup
+from simulator.wakeup import PushListener
 
-__all__ = ["AppStore", "Attester", "Habits", "Hardware", "Shape", "SimulatedTablet", "Wakeup"]
+__all__ = ["AppStore", "Attester", "MessageFormat", "Hardware", "SignatureShape", "SimulatedTablet", "PushListener"]

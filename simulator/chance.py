@@ -5,6 +5,6 @@ from __future__ import annotations
 import random
 
 
-def drawn_from(*seed: object) -> random.Random:
+def seeded_random(*seed: object) -> random.Random:
     """A generator that depends on nothing but `seed`."""
     return random.Random("/".join(str(part) for part in seed))  # noqa: S311 - plausibility, not secrecy

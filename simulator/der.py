@@ -12,7 +12,7 @@ NULL = b"\x05\x00"
 END_OF_CONTENTS = b"\x00\x00"
 
 
-def tlv(tag: int, *parts: bytes) -> bytes:
+def encode_tlv(tag: int, *parts: bytes) -> bytes:
     """One element with a definite length (X.690 section 8.1.3)."""
     content = b"".join(parts)
     size = len(content)
@@ -22,54 +22,54 @@ def tlv(tag: int, *parts: bytes) -> bytes:
     return bytes((tag, 0x80 | len(length))) + length + content
 
 
-def indefinite(tag: int, *parts: bytes) -> bytes:
+def encode_indefinite(tag: int, *parts: bytes) -> bytes:
     """One constructed element of indefinite length (X.690 section 8.1.3.6)."""
     return bytes((tag, 0x80)) + b"".join(parts) + END_OF_CONTENTS
 
 
-def sequence(*parts: bytes) -> bytes:
+def encode_sequence(*parts: bytes) -> bytes:
     """A SEQUENCE of elements that are already encoded."""
-    return tlv(SEQUENCE, *parts)
+    return encode_tlv(SEQUENCE, *parts)
 
 
-def set_of(parts: Iterable[bytes], tag: int = SET) -> bytes:
+def encode_set_of(parts: Iterable[bytes], tag: int = SET) -> bytes:
     """A SET OF in DER order."""
-    return tlv(tag, *sorted(parts))
+    return encode_tlv(tag, *sorted(parts))
 
 
-def integer(value: int) -> bytes:
+def encode_integer(value: int) -> bytes:
     """A non-negative INTEGER."""
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+    return encode_tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
-def octets(value: bytes) -> bytes:
+def encode_octet_string(value: bytes) -> bytes:
     """An OCTET STRING."""
-    return tlv(0x04, value)
+    return encode_tlv(0x04, value)
 
 
-def printable(value: str) -> bytes:
+def encode_printable_string(value: str) -> bytes:
     """A PrintableString; SCEP's attributes are made of them."""
-    return tlv(0x13, value.encode("ascii"))
+    return encode_tlv(0x13, value.encode("ascii"))
 
 
-def utc_time(value: str) -> bytes:
+def encode_utc_time(value: str) -> bytes:
     """`value` is already YYMMDDHHMMSSZ."""
-    return tlv(0x17, value.encode("ascii"))
+    return encode_tlv(0x17, value.encode("ascii"))
 
 
-def oid(dotted: str) -> bytes:
+def encode_oid(dotted: str) -> bytes:
     """An OBJECT IDENTIFIER."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))
-    return tlv(0x06, bytes((first * 40 + second,)), *(_base128(arc) for arc in rest))
+    return encode_tlv(0x06, bytes((first * 40 + second,)), *(_encode_base128(arc) for arc in rest))
 
 
-def _base128(value: int) -> bytes:
+def _encode_base128(value: int) -> bytes:
     groups = [value & 0x7F]
     while value := value >> 7:
         groups.append(0x80 | value & 0x7F)
     return bytes(reversed(groups))
 
 
-def algorithm(dotted: str, parameters: bytes = NULL) -> bytes:
+def encode_algorithm(dotted: str, parameters: bytes = NULL) -> bytes:
     """An AlgorithmIdentifier."""
-    return sequence(oid(dotted), parameters)
+    return encode_sequence(encode_oid(dotted), parameters)

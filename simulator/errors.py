@@ -11,7 +11,7 @@ class Disconnected(SimulatorError):
     """The connection could not be opened, was closed early, or spoke no HTTP."""
 
 
-class ServerRefused(SimulatorError):
+class UnexpectedResponse(SimulatorError):
     """The server answered with another status than the one a tablet needs to go on."""
 
     def __init__(self, what: str, status: int, body: bytes = b"") -> None:
@@ -21,11 +21,11 @@ class ServerRefused(SimulatorError):
         super().__init__(f"{what}: HTTP {status} {body[:200]!r}")
 
 
-class BadProfile(SimulatorError):
+class InvalidProfile(SimulatorError):
     """What was served as a profile is none, or one that an iPad would refuse."""
 
 
-class BadSignedData(SimulatorError):
+class InvalidSignedData(SimulatorError):
     """A CMS message does not parse or its signature does not verify."""
 
 
@@ -41,5 +41,5 @@ class AcmeFailed(SimulatorError):
     """The ACME server refused, or its answer is wrong."""
 
 
-class NotEnrolled(SimulatorError):
+class TabletNotEnrolled(SimulatorError):
     """The tablet has no MDM profile, so there is nobody to talk to."""

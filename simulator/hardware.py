@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.chance import drawn_from
+from simulator.chance import seeded_random
 
 _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 
@@ -26,9 +26,9 @@ class Hardware:
     cellular: bool
 
     @classmethod
-    def made_from(cls, *seed: object) -> Hardware:
+    def from_seed(cls, *seed: object) -> Hardware:
         """The tablet that belongs to `seed`: always the same one, different from every other seed's."""
-        draw = drawn_from("hardware", *seed)
+        draw = seeded_random("hardware", *seed)
         product, name, number, chip = draw.choice(_MODELS)
         version, build = draw.choice(_SYSTEMS)
         mac = [draw.randrange(256) for _ in range(4)]
@@ -47,7 +47,7 @@ class Hardware:
         )
 
     @property
-    def major(self) -> int:
+    def os_major_version(self) -> int:
         """The first number of the system's version."""
         return int(self.os_version.split(".")[0])
 

@@ -20,7 +20,7 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KeySource: TypeAlias = Callable[[int], Awaitable[rsa.RSAPrivateKey]]
 
 
-async def fresh_key(bits: int) -> rsa.RSAPrivateKey:
+async def generate_key(bits: int) -> rsa.RSAPrivateKey:
     """A new RSA key, made beside the event loop (it takes a tenth of a second)."""
     return await asyncio.to_thread(rsa.generate_private_key, public_exponent=65537, key_size=bits)
 
@@ -30,14 +30,14 @@ class ReusedKeys:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._made: dict[int, cycle[rsa.RSAPrivateKey]] = {}
+        self._keys_by_size: dict[int, cycle[rsa.RSAPrivateKey]] = {}
         self._lock = asyncio.Lock()
 
     async def __call__(self, bits: int) -> rsa.RSAPrivateKey:
         async with self._lock:
-            if bits not in self._made:
-                self._made[bits] = cycle([await fresh_key(bits) for _ in range(self._count)])
-        return next(self._made[bits])
+            if bits not in self._keys_by_size:
+                self._keys_by_size[bits] = cycle([await generate_key(bits) for _ in range(self._count)])
+        return next(self._keys_by_size[bits])
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Identity:
     def issuer_and_serial(self) -> bytes:
         """IssuerAndSerialNumber (RFC 5652 section 10.2.4), the issuer byte for byte as in the certificate."""
         body = asn1_x509.Certificate.load(self.certificate_der)["tbs_certificate"]
-        return der.sequence(body["issuer"].dump(), body["serial_number"].dump())
+        return der.encode_sequence(body["issuer"].dump(), body["serial_number"].dump())
 
     @property
     def fingerprint(self) -> str:

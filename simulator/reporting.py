@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from simulator import status
-from simulator.channel import Channel
-from simulator.device import Device
-from simulator.errors import ServerRefused
+from simulator.channel import MdmChannel
+from simulator.device import DeviceState
+from simulator.errors import UnexpectedResponse
 
 _PLURALS = {"activation": "activations", "configuration": "configurations", "asset": "assets", "management": "management"}
 _CAPABILITIES = {
@@ -26,14 +26,14 @@ _CAPABILITIES = {
 }
 
 
-async def report(channel: Channel) -> None:
+async def send_status_report(channel: MdmChannel) -> None:
     """Tell what is new. The first report, and the one after new subscriptions, is full. Raises `ServerRefused`."""
     device = channel.device
     state = device.declarations
-    wanted = _subscribed(device)
-    known = status.flat(status.items(device))
+    wanted = _list_subscribed_items(device)
+    known = status.flatten_items(status.build_status_items(device))
     values = {name: known[name] for name in wanted if name in known}
-    values["management.declarations"] = _rows(device)
+    values["management.declarations"] = _build_declaration_rows(device)
     values["management.client-capabilities"] = _CAPABILITIES
     errors = [
         {"StatusItem": name, "Reasons": [{"Code": "Error.StatusItemNotSupported", "Description": name}]}
@@ -44,14 +44,14 @@ async def report(channel: Channel) -> None:
     news = values if full else {name: value for name, value in values.items() if told.get(name) != value}
     if not news:
         return
-    body = {"StatusItems": status.nested(news), "Errors": errors if full else [], "FullReport": full}
-    reply = await channel.declarative("status", body)
+    body = {"StatusItems": status.nest_items(news), "Errors": errors if full else [], "FullReport": full}
+    reply = await channel.send_declarative_management("status", body)
     if reply.status != 200:
-        raise ServerRefused("declarative status", reply.status, reply.body)
+        raise UnexpectedResponse("declarative status", reply.status, reply.body)
     state["subscribed"], state["told"] = sorted(wanted), values
 
 
-def _subscribed(device: Device) -> set[str]:
+def _list_subscribed_items(device: DeviceState) -> set[str]:
     applied = device.declarations.get("applied", {})
     return {
         item["Name"]
@@ -61,7 +61,7 @@ def _subscribed(device: Device) -> set[str]:
     }
 
 
-def _rows(device: Device) -> dict[str, list[dict[str, Any]]]:
+def _build_declaration_rows(device: DeviceState) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {plural: [] for plural in _PLURALS.values()}
     verdicts = device.declarations.get("verdicts", {})
     for key, document in sorted(device.declarations.get("items", {}).items()):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.device import AppState, Device
+from simulator.device import SimulatedAppState, DeviceState
 
-_STATES = {
-    AppState.INSTALLING: "installing",
-    AppState.MANAGED: "managed",
-    AppState.UNINSTALLED: "managed-but-uninstalled",
-    AppState.FAILED: "failed",
+_STATE_NAMES = {
+    SimulatedAppState.INSTALLING: "installing",
+    SimulatedAppState.MANAGED: "managed",
+    SimulatedAppState.UNINSTALLED: "managed-but-uninstalled",
+    SimulatedAppState.FAILED: "failed",
 }
 
 
-def items(device: Device) -> dict[str, Any]:
+def build_status_items(device: DeviceState) -> dict[str, Any]:
     """Every item, nested as they travel."""
     hardware = device.hardware
     applied = device.declarations.get("applied", {})
@@ -26,12 +26,12 @@ def items(device: Device) -> dict[str, Any]:
             "model": {"family": "iPad", "identifier": hardware.product_name, "marketing-name": hardware.model_name},
             "operating-system": {"version": hardware.os_version, "build-version": hardware.build, "family": "iPadOS"},
         },
-        "passcode": {"is-present": device.passcode, "is-compliant": True},
+        "passcode": {"is-present": device.has_passcode, "is-compliant": True},
         "softwareupdate": {"install-state": "none", "pending-version": {}},
         "app": {
             "managed": {
                 "list": [
-                    {"identifier": key, "state": _STATES[app.state(now)]}
+                    {"identifier": key, "state": _STATE_NAMES[app.get_state(now)]}
                     for key, app in sorted(device.apps.items())
                     if key in declared
                 ]
@@ -40,18 +40,18 @@ def items(device: Device) -> dict[str, Any]:
     }
 
 
-def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_items(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The items by their dotted names."""
     found: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{prefix}{key}"
         found[name] = value
         if isinstance(value, dict):
-            found |= flat(value, f"{name}.")
+            found |= flatten_items(value, f"{name}.")
     return found
 
 
-def nested(names: dict[str, Any]) -> dict[str, Any]:
+def nest_items(names: dict[str, Any]) -> dict[str, Any]:
     """Dotted names as they travel."""
     made: dict[str, Any] = {}
     for name, value in names.items():

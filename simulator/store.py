@@ -29,11 +29,11 @@ class AppStore:
     and then end as Failed. An app takes `seconds` to install.
     """
 
-    names: Mapping[int, str] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    broken: frozenset[str] = frozenset()
-    seconds: float = 3.0
+    bundle_ids: Mapping[int, str] = field(default_factory=dict)
+    rejection_reasons: Mapping[str, str] = field(default_factory=dict)
+    failing_apps: frozenset[str] = frozenset()
+    install_seconds: float = 3.0
 
-    def bundle_of(self, store_id: int) -> str:
+    def get_bundle_id(self, store_id: int) -> str:
         """The bundle identifier behind a store number."""
-        return self.names.get(store_id) or _KNOWN.get(store_id) or f"store.app.{store_id}"
+        return self.bundle_ids.get(store_id) or _KNOWN.get(store_id) or f"store.app.{store_id}"

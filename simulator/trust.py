@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 
 
 @lru_cache(maxsize=64)
-def context_for(roots: frozenset[bytes]) -> ssl.SSLContext:
+def build_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
     """A client context that trusts exactly these DER roots, or the machine's own when there are none.
 
     TLS 1.2 at least and strict chains, as App Transport Security asks (protocol.md section 2).
@@ -25,7 +25,7 @@ def context_for(roots: frozenset[bytes]) -> ssl.SSLContext:
     return context
 
 
-def roots_in_pem(pem: bytes) -> frozenset[bytes]:
+def parse_pem_roots(pem: bytes) -> frozenset[bytes]:
     """The certificates of a PEM file as DER. Raises `ValueError` when there is none."""
     found = x509.load_pem_x509_certificates(pem)
     return frozenset(one.public_bytes(serialization.Encoding.DER) for one in found)

@@ -1,4 +1,4 @@
-"""What is wrong with a value: walked against its schema down to the sub-key that does not fit. Pure."""
+"""Validates a value against its schema, down to the sub-key that is not acceptable. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST_INTEGER = 2**31 - 1
 
 
 def find_problem(field: Field, value: Any, path: str = "") -> ValueProblem | None:
-    """The first thing that is wrong with a value; None: nothing."""
+    """Return the first problem of a value; None when it is acceptable."""
     return _CHECKS[field.kind](field, value, path)
 
 
@@ -56,8 +56,8 @@ def _check_bounds(field: Field, value: float, path: str) -> ValueProblem | None:
 def _check_choice(field: Field, value: Any, path: str) -> ValueProblem | None:
     if value in field.choices:
         return None
-    known = ", ".join(str(choice) for choice in field.choices)
-    return _problem(path, Message("not one of: {choices}").bind(choices=known))
+    choices = ", ".join(str(choice) for choice in field.choices)
+    return _problem(path, Message("not one of: {choices}").bind(choices=choices))
 
 
 def _check_string(field: Field, value: Any, path: str) -> ValueProblem | None:
@@ -89,8 +89,8 @@ def _check_list(field: Field, value: Any, path: str) -> ValueProblem | None:
     if len(value) > field.most_items:
         return _problem(path, Message("more than {count} entry", plural="more than {count} entries").bind(count=field.most_items))
     item = replace(field, kind=field.kind.item_kind)
-    found = (find_problem(item, each, f"{path}[{index}]") for index, each in enumerate(value))
-    return next((each for each in found if each is not None), None)
+    problems = (find_problem(item, entry, f"{path}[{index}]") for index, entry in enumerate(value))
+    return next((problem for problem in problems if problem is not None), None)
 
 
 def _check_object(field: Field, value: Any, path: str) -> ValueProblem | None:
@@ -99,24 +99,26 @@ def _check_object(field: Field, value: Any, path: str) -> ValueProblem | None:
     for key in value:
         if key not in field.fields:
             return _problem(f"{path}.{str(key)[:80]}", Message("unknown key"))
-    for key, below in field.fields.items():
-        here = f"{path}.{key}"
-        found = _check_presence(field, below, value, here) or (find_problem(below, value[key], here) if key in value else None)
-        if found is not None:
-            return found
+    for key, sub_field in field.fields.items():
+        key_path = f"{path}.{key}"
+        problem = _check_presence(field, sub_field, value, key_path)
+        if problem is None and key in value:
+            problem = find_problem(sub_field, value[key], key_path)
+        if problem is not None:
+            return problem
     return None
 
 
-def _check_presence(field: Field, below: Field, value: Mapping[str, Any], path: str) -> ValueProblem | None:
-    present = below.key in value
-    if below.required_when is None:
-        return _problem(path, Message("is required")) if below.required and not present else None
-    sibling, wanted = below.required_when
-    holds = value.get(sibling, field.fields[sibling].default) == wanted
-    if holds and not present:
-        return _problem(path, Message("is required when {sibling} is {value}").bind(sibling=sibling, value=wanted))
-    if present and not holds:
-        return _problem(path, Message("only when {sibling} is {value}").bind(sibling=sibling, value=wanted))
+def _check_presence(field: Field, sub_field: Field, value: Mapping[str, Any], path: str) -> ValueProblem | None:
+    is_present = sub_field.key in value
+    if sub_field.required_when is None:
+        return _problem(path, Message("is required")) if sub_field.required and not is_present else None
+    sibling, required_value = sub_field.required_when
+    is_required = value.get(sibling, field.fields[sibling].default) == required_value
+    if is_required and not is_present:
+        return _problem(path, Message("is required when {sibling} is {value}").bind(sibling=sibling, value=required_value))
+    if is_present and not is_required:
+        return _problem(path, Message("only when {sibling} is {value}").bind(sibling=sibling, value=required_value))
     return None
 
 
@@ -129,13 +131,13 @@ def _check_map(_field: Field, value: Any, path: str) -> ValueProblem | None:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a property list can carry it."""
+    """Return whether a property list can hold the value."""
     if depth == 0:
         return False
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(key, depth) and _is_plain(below, depth - 1) for key, below in value.items())
+        return all(isinstance(key, str) and _is_plain(key, depth) and _is_plain(item, depth - 1) for key, item in value.items())
     if isinstance(value, list):
-        return all(_is_plain(below, depth - 1) for below in value)
+        return all(_is_plain(item, depth - 1) for item in value)
     if isinstance(value, str):
         return value.isprintable()
     if isinstance(value, float):

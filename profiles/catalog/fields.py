@@ -1,4 +1,4 @@
-"""One value and its schema: kind, bounds, choices, sub-keys, which systems take it, and what is wrong with a value. Pure."""
+"""The schema of one value: kind, bounds, choices, sub-keys and the systems that support it. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """Which tablets take something: from `minimum` on, until before `removed`."""
+    """Which tablets support something: systems from `minimum` (included) to `removed` (excluded)."""
 
     minimum: Version = (4, 0)
     removed: Version | None = None
@@ -25,7 +25,7 @@ class Support:
     shared_ipad: bool = True
 
     def is_supported_by(self, os: Version | None, *, supervised: bool | None, shared_ipad: bool | None = None) -> bool:
-        """Whether a tablet with this system takes it. Unknown facts do not exclude it."""
+        """Return whether a tablet supports it. A fact that is not known excludes nothing."""
         if (self.supervised and supervised is False) or (shared_ipad and not self.shared_ipad):
             return False
         if os is None:
@@ -35,40 +35,40 @@ class Support:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(Support):
-    """One key: of a payload, or below a key that is an object."""
+    """One key of a payload, or a sub-key of an object."""
 
     key: str
     kind: ValueKind
     words: Message
     default: Any = None
     required: bool = False
-    #: Sibling and value with which this key must be there; without them it must not.
+    #: A sibling key and its value: with that value this key is required, otherwise it is not allowed.
     required_when: tuple[str, Any] | None = None
-    #: Bounds of numbers; `most` of bytes where the value is data.
+    #: Bounds of numbers; for data, `most` is the largest number of bytes.
     least: float | None = None
     most: float | None = None
     most_items: int = 500
     choices: tuple[Any, ...] = ()
     labels: Mapping[str, Message] = field(default_factory=lambda: _NOTHING)
-    #: Choices that not every system knows.
+    #: Support of the choices that not every system knows.
     choice_support: Mapping[str, Support] = field(default_factory=lambda: _NOTHING)
     text_format: TextFormat = TextFormat.NAME
-    #: The settings that bring what a reference names.
+    #: For a reference: keys of the settings that define what it may name.
     reference_keys: tuple[str, ...] = ()
     secret: bool = False
     deprecated: Version | None = None
     successor: str | None = None
-    #: The name by which systems older than `minimum` know it.
+    #: The name of this key on systems older than `minimum`.
     former: str | None = None
     fields: Mapping[str, Field] = field(default_factory=lambda: _NOTHING)
 
     def describe_problem(self, value: Any) -> str | None:
-        """Why `value` is not acceptable, in English and with the sub-key named, or None."""
-        found = self.find_problem(value)
-        return None if found is None else str(found)
+        """Return the first problem of `value` as an English text with its path; None when it is acceptable."""
+        problem = self.find_problem(value)
+        return None if problem is None else str(problem)
 
     def find_problem(self, value: Any) -> ValueProblem | None:
-        """The first thing that is wrong with `value`, and where; None: it is acceptable."""
+        """Return the first problem of `value`; None when it is acceptable."""
         from profiles.catalog.check import find_problem
 
         return find_problem(self, value)
@@ -76,7 +76,7 @@ class Field(Support):
 
 @dataclass(frozen=True, slots=True)
 class ValueProblem:
-    """What is wrong, and where: `path` leads to the sub-key, such as `[0].SSID_STR`; empty: the value itself."""
+    """A problem of a value. `path` leads to the sub-key, such as `[0].SSID_STR`; it is empty for the value itself."""
 
     path: str
     words: Message

@@ -1,4 +1,4 @@
-"""What texts must look like: one form per sort of text, with the words that refuse it. Pure."""
+"""Formats of text values: what each accepts, and how it is described to people. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cartable.i18n import Message
 
 
 class TextFormat(StrEnum):
-    """The form of a text."""
+    """The format that a text value must have."""
 
     TEXT = "text"
     NAME = "name"
-    SECRET = "secret"  # noqa: S105 - a form, not a secret
+    SECRET = "secret"  # noqa: S105 - a format, not a secret
     BUNDLE_ID = "bundle_id"
     BUNDLE_MATCH = "bundle_match"
     URL = "url"
@@ -28,19 +28,19 @@ class TextFormat(StrEnum):
     MAC = "mac"
     ICCID = "iccid"
     SSID = "ssid"
-    WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a form, not a password
+    WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a format, not a password
 
     def matches(self, text: str) -> bool:
-        """Whether a text has this form. A control character never fits: a property list cannot carry it."""
+        """Return whether a text has this format. Control characters never match: a property list cannot hold them."""
         return _PLAIN.fullmatch(text) is not None and _MATCHERS[self](text)
 
     @property
     def words(self) -> Message:
-        """What is asked for, as people say it."""
+        """The description of the format for people."""
         return _WORDS[self]
 
 
-#: No control character but a line's end, no half of a surrogate pair.
+#: No control characters except line ends, no half of a surrogate pair.
 _PLAIN = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]*")
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _HOST = rf"({_LABEL}\.)*{_LABEL}\.?"

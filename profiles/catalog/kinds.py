@@ -1,4 +1,4 @@
-"""The vocabulary of the catalogue: kinds of values, rules of merging, places on a tablet, groups for people. No data."""
+"""Enums of the catalogue: kinds of values, merge rules, payload cardinality, groups for people. No data."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from cartable.i18n import Message
 
 
 class ValueKind(StrEnum):
-    """Type of a value. In JSON; what goes over the wire as bytes is base64 here."""
+    """The type of a value in JSON. Data is base64 text here and bytes in a payload."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
     REAL = "real"
     STRING = "string"
     DATA = "data"
-    REFERENCE = "reference"  # the name of a certificate that another setting brings
+    REFERENCE = "reference"  # the name of a certificate that another setting defines
     STRINGS = "strings"
     INTEGERS = "integers"
     DATAS = "datas"
     REFERENCES = "references"
-    OBJECT = "object"  # sub-keys by schema
+    OBJECT = "object"  # with the sub-keys of the schema
     OBJECTS = "objects"
     PAGES = "pages"  # a list of lists of objects: the pages of a home screen
-    MAP = "map"  # sub-keys that only another maker's app knows
+    MAP = "map"  # with any sub-keys: another vendor's app defines them
 
     @property
     def item_kind(self) -> ValueKind:
-        """The kind of one item of a list; itself where it is no list."""
-        return _ONE.get(self, self)
+        """The kind of the items of a list; the kind itself when it is not a list."""
+        return _ITEM_KINDS.get(self, self)
 
 
-_ONE = {
+_ITEM_KINDS = {
     ValueKind.STRINGS: ValueKind.STRING,
     ValueKind.INTEGERS: ValueKind.INTEGER,
     ValueKind.DATAS: ValueKind.DATA,
@@ -42,28 +42,28 @@ _ONE = {
 
 
 class MergeRule(StrEnum):
-    """How two opinions on one setting become one: always towards the stricter (design section 3.5)."""
+    """How several values of one setting become one: always towards the stricter."""
 
     ALL = "all"  # booleans: false wins
     ANY = "any"  # booleans: true wins
     SMALLEST = "smallest"
-    SMALLEST_BUT_ZERO = "smallest_but_zero"  # zero stands for "no limit"
+    SMALLEST_BUT_ZERO = "smallest_but_zero"  # zero means "no limit"
     LARGEST = "largest"
     INTERSECTION = "intersection"
     UNION = "union"
-    EACH = "each"  # objects by what makes them the same: all of them, the strongest layer's word on each
-    AGREE = "agree"  # the strongest layer's word holds
+    EACH = "each"  # all entries of all lists; of entries with the same identity, that of the strongest source
+    AGREE = "agree"  # the value of the strongest source
 
 
 class PayloadCardinality(StrEnum):
-    """How often a payload may stand on one tablet."""
+    """How many payloads of a type one tablet may have."""
 
     ONE = "one"
     MANY = "many"
 
 
 class SettingGroup(StrEnum):
-    """Where people look for a setting."""
+    """The group under which people find a setting."""
 
     APPS = "apps"
     HOME = "home"
@@ -86,7 +86,7 @@ class SettingGroup(StrEnum):
 
     @property
     def words(self) -> Message:
-        """Its name for people."""
+        """The name of the group for people."""
         return _GROUPS[self]
 
 
@@ -113,5 +113,5 @@ _GROUPS = {
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """A version as numbers, so that 18.10 is later than 18.4."""
+    """Return a version as numbers, so that 18.10 is later than 18.4."""
     return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdigit())

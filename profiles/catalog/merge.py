@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from profiles.catalog.settings import Merge, Setting
+from profiles.catalog.settings import MergeRule, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class Resolved:
 
 
 _HOLD = (Standing.WINS, Standing.CONTRIBUTES)
-_LISTS = (Merge.INTERSECTION, Merge.UNION, Merge.EACH)
+_LISTS = (MergeRule.INTERSECTION, MergeRule.UNION, MergeRule.EACH)
 #: Lists to which every layer adds; a narrower one does not replace what a wider one said.
-_ADDED_UP = (Merge.UNION, Merge.EACH)
+_ADDED_UP = (MergeRule.UNION, MergeRule.EACH)
 
 
 def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str, Resolved]:
@@ -104,7 +104,7 @@ def _chosen(
     setting: Setting, said: Sequence[tuple[Layer, Any]]
 ) -> tuple[Sequence[tuple[Layer, Any]], Sequence[tuple[Layer, Any]]]:
     """The open opinions that count, and those that a narrower layer overrides. Lists that forbid add up over all layers."""
-    if not said or setting.merge in _ADDED_UP:
+    if not said or setting.merge_rule in _ADDED_UP:
         return said, ()
     narrowest = max(layer.depth for layer, _ in said)
     return [each for each in said if each[0].depth == narrowest], [each for each in said if each[0].depth != narrowest]
@@ -114,13 +114,13 @@ def _voice(setting: Setting, layer: Layer, own: Any, value: Any) -> Voice:
     if _same(setting, own, value):
         standing = Standing.WINS
     else:
-        standing = Standing.CONTRIBUTES if setting.merge in _LISTS else Standing.LOOSER
+        standing = Standing.CONTRIBUTES if setting.merge_rule in _LISTS else Standing.LOOSER
     return Voice(layer.name, own, layer.binds(setting.key), standing, layer.author)
 
 
 def merge(setting: Setting, values: Sequence[Any]) -> Any:
     """Merge opinions, strongest first. Lists come out sorted, so that order never changes a configuration."""
-    return _RULES[setting.merge](setting, values)
+    return _RULES[setting.merge_rule](setting, values)
 
 
 def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
@@ -132,24 +132,24 @@ def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
     found: dict[str, Any] = {}
     for value in values:
         for entry in value:
-            found.setdefault(setting.identify(entry), entry)
+            found.setdefault(setting.get_entry_identity(entry), entry)
     return [found[which] for which in sorted(found)]
 
 
-_RULES: dict[Merge, Callable[[Setting, Sequence[Any]], Any]] = {
-    Merge.ALL: lambda _, values: all(values),
-    Merge.ANY: lambda _, values: any(values),
-    Merge.SMALLEST: lambda _, values: min(values),
-    Merge.SMALLEST_BUT_ZERO: _smallest_but_zero,
-    Merge.LARGEST: lambda _, values: max(values),
-    Merge.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
-    Merge.UNION: lambda _, values: sorted(set().union(*values)),
-    Merge.EACH: _each,
-    Merge.AGREE: lambda _, values: values[0],
+_RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
+    MergeRule.ALL: lambda _, values: all(values),
+    MergeRule.ANY: lambda _, values: any(values),
+    MergeRule.SMALLEST: lambda _, values: min(values),
+    MergeRule.SMALLEST_BUT_ZERO: _smallest_but_zero,
+    MergeRule.LARGEST: lambda _, values: max(values),
+    MergeRule.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
+    MergeRule.UNION: lambda _, values: sorted(set().union(*values)),
+    MergeRule.EACH: _each,
+    MergeRule.AGREE: lambda _, values: values[0],
 }
 
 
 def _same(setting: Setting, own: Any, value: Any) -> bool:
-    if setting.merge in (Merge.INTERSECTION, Merge.UNION):
+    if setting.merge_rule in (MergeRule.INTERSECTION, MergeRule.UNION):
         return bool(sorted(own) == value)
     return bool(merge(setting, [own]) == value)

@@ -1,4 +1,4 @@
-"""Refusals of the rhythm: times and days that cannot be."""
+"""Errors of schedules: times, days and entries that are not acceptable or do not exist."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from cartable.i18n import Message
 
 
 class InvalidSchedule(Invalid):
-    """A timetable, a night or an exception is not acceptable; `why` is a stable word."""
+    """A timetable, a calendar, a night or a day exception is not acceptable; `why` is a stable word."""
 
-    code = "bad_rhythm"
+    code = "invalid_schedule"
     message = Message("The timetable is not acceptable ({field}: {why}).")
 
 
 class UnknownCalendar(Invalid):
-    """Neither a zone nor a calendar of the town."""
+    """The name is neither a zone nor a calendar of the town."""
 
     code = "unknown_calendar"
     message = Message("The calendar '{name}' is unknown.")
 
 
 class NoOpenBand(Conflict):
-    """A session or an activity has no band in which it could take place."""
+    """No band is open in which a class session or an activity could take place."""
 
     code = "no_open_band"
     message = Message("There is no school or after-school time open now.")
 
 
 class InvalidDuration(Invalid):
-    """A session or an activity is shorter or longer than allowed."""
+    """A class session or an activity is shorter or longer than allowed."""
 
-    code = "bad_length"
+    code = "invalid_duration"
     message = Message("This length is not allowed.")
 
 
 class ScheduleEntryNotFound(NotFound):
-    """No such session, activity, exception or rule in the caller's reach."""
+    """The class session, day exception or guardian's rule does not exist, or the caller may not see it."""
 
-    code = "rhythm_not_found"
+    code = "schedule_entry_not_found"
     message = Message("This entry was not found.")

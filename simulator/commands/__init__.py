@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 
 from simulator.commands import actions, apps, information, lists, lost, media, profiles, restrictions, security, settings
-from simulator.commands.base import TABLE, Body, CannotDo, Code, Malformed, Request, Status, link
+from simulator.commands.base import COMMANDS, ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, CommandStatus, build_error
 
-__all__ = ["LOCKED", "NEVER_NOT_NOW", "TABLE", "Body", "Request", "Status", "answer"]
+__all__ = ["NEEDS_UNLOCK", "NEVER_NOT_NOW", "COMMANDS", "ResultBody", "ReceivedCommand", "CommandStatus", "execute_command"]
 
 _FILES = (actions, apps, information, lists, lost, media, profiles, restrictions, security, settings)
 NEVER_NOT_NOW = frozenset(
@@ -23,35 +23,35 @@ NEVER_NOT_NOW = frozenset(
     }
 )
 """What iPads always answer at once (protocol.md section 8.4)."""
-LOCKED = frozenset({"CertificateList", "InstallApplication", "InstallProfile", "InstallProvisioningProfile", "SecurityInfo"})
+NEEDS_UNLOCK = frozenset({"CertificateList", "InstallApplication", "InstallProfile", "InstallProvisioningProfile", "SecurityInfo"})
 """What an iPad cannot do between boot and its first unlock."""
 
 
-async def answer(request: Request) -> Body:
+async def execute_command(request: ReceivedCommand) -> ResultBody:
     """The keys of the answer beside the ids: Status, and what the command asks for or an ErrorChain."""
     try:
-        _check(request)
-        given = TABLE[request.arguments["RequestType"]].answer(request)
+        _check_allowed(request)
+        given = COMMANDS[request.arguments["RequestType"]].execute(request)
         body = await given if inspect.isawaitable(given) else given
-    except CannotDo as refusal:
-        return {"Status": Status.ERROR.value, "ErrorChain": refusal.chain}
-    except Malformed:
-        return {"Status": Status.FORMAT_ERROR.value}
-    return {"Status": Status.ACKNOWLEDGED.value, **body}
+    except CommandFailed as refusal:
+        return {"Status": CommandStatus.ERROR.value, "ErrorChain": refusal.error_chain}
+    except CommandMalformed:
+        return {"Status": CommandStatus.FORMAT_ERROR.value}
+    return {"Status": CommandStatus.ACKNOWLEDGED.value, **body}
 
 
-def _check(request: Request) -> None:
+def _check_allowed(request: ReceivedCommand) -> None:
     name = request.arguments.get("RequestType")
     if not isinstance(name, str):
-        raise Malformed("no RequestType")
-    entry = TABLE.get(name)
+        raise CommandMalformed("no RequestType")
+    entry = COMMANDS.get(name)
     device = request.device
-    if entry is None or not entry.minimum <= device.hardware.major < entry.removed_in:
-        raise CannotDo(link(Code.UNKNOWN_COMMAND, f"{name} is not a valid request type."))
+    if entry is None or not entry.minimum_os <= device.hardware.os_major_version < entry.removed_in_os:
+        raise CommandFailed(build_error(ErrorCode.UNKNOWN_COMMAND, f"{name} is not a valid request type."))
     if entry.shared_only:
-        raise CannotDo(link(Code.WRONG_STATE, f"{name} is for Shared iPad."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, f"{name} is for Shared iPad."))
     if entry.supervised and not device.supervised:
-        raise CannotDo(link(Code.NOT_SUPERVISED, f"{name} needs a supervised device."))
-    rights = device.enrolment.mdm.access_rights if device.enrolment else 0
+        raise CommandFailed(build_error(ErrorCode.NOT_SUPERVISED, f"{name} needs a supervised device."))
+    rights = device.enrollment.mdm_settings.access_rights if device.enrollment else 0
     if entry.right & rights != entry.right:
-        raise CannotDo(link(Code.NOT_PERMITTED, f"The access rights do not allow {name}."))
+        raise CommandFailed(build_error(ErrorCode.NOT_PERMITTED, f"The access rights do not allow {name}."))

@@ -4,64 +4,64 @@ from __future__ import annotations
 
 import plistlib
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
-from simulator.device import App, AppState
+from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, command, build_error
+from simulator.device import SimulatedApp, SimulatedAppState
 from simulator.errors import SimulatorError
 
 
-@answers("InstallApplication", right=Right.MANAGE_APPS)
-async def install_application(request: Request) -> Body:
+@command("InstallApplication", right=AccessRight.MANAGE_APPS)
+async def install_application(request: ReceivedCommand) -> ResultBody:
     """The answer comes when the request is accepted, long before the app is there."""
     arguments = request.arguments
     if len(arguments.keys() & {"iTunesStoreID", "Identifier", "ManifestURL"}) != 1:
-        raise Malformed("exactly one of iTunesStoreID, Identifier, ManifestURL")
-    identifier, version = await _which(request)
+        raise CommandMalformed("exactly one of iTunesStoreID, Identifier, ManifestURL")
+    identifier, version = await _resolve_app(request)
     device = request.device
     present = device.apps.get(identifier)
-    if identifier in device.store.refused:
-        return _rejected(identifier, device.store.refused[identifier])
+    if identifier in device.store.rejection_reasons:
+        return _build_rejection(identifier, device.store.rejection_reasons[identifier])
     if present is not None and not present.managed and arguments.get("ChangeManagementState") != "Managed":
-        return _rejected(identifier, "AppAlreadyInstalled")
-    if present is not None and present.state(device.clock.now()) is AppState.INSTALLING:
-        return _rejected(identifier, "AppAlreadyQueued")
+        return _build_rejection(identifier, "AppAlreadyInstalled")
+    if present is not None and present.get_state(device.clock.now()) is SimulatedAppState.INSTALLING:
+        return _build_rejection(identifier, "AppAlreadyQueued")
     app = device.install_app(identifier, flags=arguments.get("ManagementFlags", 0), version=version)
     if "Configuration" in arguments:
         app.configuration = arguments["Configuration"]
     app.attributes = arguments.get("Attributes", app.attributes)
-    return {"Identifier": identifier, "State": AppState.INSTALLING.value}
+    return {"Identifier": identifier, "State": SimulatedAppState.INSTALLING.value}
 
 
-async def _which(request: Request) -> tuple[str, str]:
+async def _resolve_app(request: ReceivedCommand) -> tuple[str, str]:
     arguments = request.arguments
     if "iTunesStoreID" in arguments:
-        return request.device.store.bundle_of(request.need("iTunesStoreID", int)), "1.0"
+        return request.device.store.get_bundle_id(request.require_argument("iTunesStoreID", int)), "1.0"
     if "Identifier" in arguments:
-        return request.need("Identifier", str), "1.0"
+        return request.require_argument("Identifier", str), "1.0"
     try:
-        manifest = plistlib.loads(await request.world.fetch(request.need("ManifestURL", str)))
+        manifest = plistlib.loads(await request.network.fetch(request.require_argument("ManifestURL", str)))
         metadata = manifest["items"][0]["metadata"]
         return str(metadata["bundle-identifier"]), str(metadata["bundle-version"])
     except (SimulatorError, plistlib.InvalidFileException, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CannotDo(link(Code.NO_SUCH_APP, f"The manifest could not be read: {error}")) from error
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, f"The manifest could not be read: {error}")) from error
 
 
-def _rejected(identifier: str, reason: str) -> Body:
-    chain = [link(Code.NO_SUCH_APP, f"{identifier}: {reason}")]
+def _build_rejection(identifier: str, reason: str) -> ResultBody:
+    chain = [build_error(ErrorCode.NO_SUCH_APP, f"{identifier}: {reason}")]
     return {"Status": "Error", "Identifier": identifier, "RejectionReason": reason, "ErrorChain": chain}
 
 
-@answers("RemoveApplication", right=Right.MANAGE_APPS)
-def remove_application(request: Request) -> Body:
+@command("RemoveApplication", right=AccessRight.MANAGE_APPS)
+def remove_application(request: ReceivedCommand) -> ResultBody:
     """Managed apps only."""
-    app = request.device.apps.get(request.need("Identifier", str))
+    app = request.device.apps.get(request.require_argument("Identifier", str))
     if app is None or not app.managed:
-        raise CannotDo(link(Code.NO_SUCH_APP, "The app is not managed."))
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "The app is not managed."))
     del request.device.apps[app.identifier]
     return {}
 
 
-@answers("InstalledApplicationList", right=Right.APPS)
-def installed_application_list(request: Request) -> Body:
+@command("InstalledApplicationList", right=AccessRight.APPS)
+def installed_application_list(request: ReceivedCommand) -> ResultBody:
     """What is on the tablet, or being installed; `Items` narrows the keys."""
     arguments = request.arguments
     wanted = arguments.get("Identifiers")
@@ -70,16 +70,16 @@ def installed_application_list(request: Request) -> Body:
         for app in request.device.apps.values()
         if (wanted is None or app.identifier in wanted)
         and (app.managed or not arguments.get("ManagedAppsOnly"))
-        and not app.uninstalled
+        and not app.removed_by_user
     ]
-    rows = [_row(app, app.state(request.device.clock.now())) for app in found]
+    rows = [_build_app_row(app, app.get_state(request.device.clock.now())) for app in found]
     items = arguments.get("Items")
     if items:
         rows = [{key: value for key, value in row.items() if key in {*items, "Identifier"}} for row in rows]
     return {"InstalledApplicationList": [row for row in rows if not row.get("DownloadFailed")]}
 
 
-def _row(app: App, state: AppState) -> Body:
+def _build_app_row(app: SimulatedApp, state: SimulatedAppState) -> ResultBody:
     return {
         "Identifier": app.identifier,
         "Version": app.version,
@@ -89,8 +89,8 @@ def _row(app: App, state: AppState) -> Body:
         "DynamicSize": 1_000_000,
         "ExternalVersionIdentifier": 850_000_000,
         "IsValidated": True,
-        "Installing": state is AppState.INSTALLING,
-        "DownloadFailed": state is AppState.FAILED,
+        "Installing": state is SimulatedAppState.INSTALLING,
+        "DownloadFailed": state is SimulatedAppState.FAILED,
         "AppStoreVendable": True,
         "DeviceBasedVPP": True,
         "HasUpdateAvailable": False,
@@ -100,16 +100,16 @@ def _row(app: App, state: AppState) -> Body:
     }
 
 
-@answers("ManagedApplicationList", right=Right.MANAGE_APPS)
-def managed_application_list(request: Request) -> Body:
+@command("ManagedApplicationList", right=AccessRight.MANAGE_APPS)
+def managed_application_list(request: ReceivedCommand) -> ResultBody:
     """Failed is told once and then forgotten, as the schema says of transient states."""
     now = request.device.clock.now()
     wanted = request.arguments.get("Identifiers")
     found = {key: app for key, app in request.device.apps.items() if app.managed and (wanted is None or key in wanted)}
     told = {
         key: {
-            "Status": app.state(now).value,
-            "ManagementFlags": app.flags,
+            "Status": app.get_state(now).value,
+            "ManagementFlags": app.management_flags,
             "HasConfiguration": app.configuration is not None,
             "HasFeedback": False,
             "IsValidated": True,
@@ -118,44 +118,44 @@ def managed_application_list(request: Request) -> Body:
         for key, app in found.items()
     }
     for key, app in found.items():
-        if app.state(now) is AppState.FAILED:
+        if app.get_state(now) is SimulatedAppState.FAILED:
             del request.device.apps[key]
     return {"ManagedApplicationList": told}
 
 
-@answers("ManagedApplicationAttributes", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_attributes(request: Request) -> Body:
+@command("ManagedApplicationAttributes", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_attributes(request: ReceivedCommand) -> ResultBody:
     """Of the named apps."""
-    rows = [{"Identifier": app.identifier, "Attributes": app.attributes} for app in _named(request)]
+    rows = [{"Identifier": app.identifier, "Attributes": app.attributes} for app in _list_named_apps(request)]
     return {"ApplicationAttributes": rows}
 
 
-@answers("ManagedApplicationConfiguration", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_configuration(request: Request) -> Body:
+@command("ManagedApplicationConfiguration", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_configuration(request: ReceivedCommand) -> ResultBody:
     """Of the named apps that have one."""
-    rows = [{"Identifier": app.identifier, "Configuration": app.configuration or {}} for app in _named(request)]
+    rows = [{"Identifier": app.identifier, "Configuration": app.configuration or {}} for app in _list_named_apps(request)]
     return {"ApplicationConfigurations": rows}
 
 
-@answers("ManagedApplicationFeedback", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_feedback(request: Request) -> Body:
+@command("ManagedApplicationFeedback", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_feedback(request: ReceivedCommand) -> ResultBody:
     """Simulated apps have nothing to say."""
-    return {"ManagedApplicationFeedback": [{"Identifier": app.identifier, "Feedback": {}} for app in _named(request)]}
+    return {"ManagedApplicationFeedback": [{"Identifier": app.identifier, "Feedback": {}} for app in _list_named_apps(request)]}
 
 
-@answers("ValidateApplications", right=Right.MANAGE_APPS, minimum=9)
-def validate_applications(_request: Request) -> Body:
+@command("ValidateApplications", right=AccessRight.MANAGE_APPS, minimum_os=9)
+def validate_applications(_request: ReceivedCommand) -> ResultBody:
     """In-house apps are believed."""
     return {}
 
 
-@answers("ApplyRedemptionCode", right=Right.MANAGE_APPS)
-def apply_redemption_code(request: Request) -> Body:
+@command("ApplyRedemptionCode", right=AccessRight.MANAGE_APPS)
+def apply_redemption_code(request: ReceivedCommand) -> ResultBody:
     """Only for an app that waits for one, which never happens here."""
-    request.need("RedemptionCode", str)
-    raise CannotDo(link(Code.NO_SUCH_APP, f"{request.need('Identifier', str)} does not need redemption."))
+    request.require_argument("RedemptionCode", str)
+    raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, f"{request.require_argument('Identifier', str)} does not need redemption."))
 
 
-def _named(request: Request) -> list[App]:
-    wanted = request.need("Identifiers", list)
+def _list_named_apps(request: ReceivedCommand) -> list[SimulatedApp]:
+    wanted = request.require_argument("Identifiers", list)
     return [app for key, app in request.device.apps.items() if key in wanted and app.managed]

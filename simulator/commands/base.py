@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol, TypeAlias
 
-from simulator.device import Device
-from simulator.profile import Profile
+from simulator.device import DeviceState
+from simulator.profile import ConfigurationProfile
 
-Body: TypeAlias = dict[str, Any]
+ResultBody: TypeAlias = dict[str, Any]
 
 
-class Status(StrEnum):
+class CommandStatus(StrEnum):
     """The words of protocol.md section 8.1."""
 
     IDLE = "Idle"
@@ -23,7 +23,7 @@ class Status(StrEnum):
     NOT_NOW = "NotNow"
 
 
-class Right(IntEnum):
+class AccessRight(IntEnum):
     """Access rights (protocol.md section 4.1)."""
 
     INSPECT_PROFILES = 1
@@ -41,7 +41,7 @@ class Right(IntEnum):
     MANAGE_APPS = 4096
 
 
-class Code(IntEnum):
+class ErrorCode(IntEnum):
     """Error codes. Only 12021 and 4001 were seen on genuine devices; the others are plausible, not a contract."""
 
     MALFORMED_PROFILE = 1000
@@ -55,91 +55,91 @@ class Code(IntEnum):
     WRONG_STATE = 12064
 
 
-class CannotDo(Exception):
+class CommandFailed(Exception):
     """An answer with Status Error. `chain` is outermost first (protocol.md section 8.1)."""
 
     def __init__(self, *chain: dict[str, Any]) -> None:
-        self.chain = list(chain)
+        self.error_chain = list(chain)
         super().__init__(chain[-1]["USEnglishDescription"])
 
 
-class Malformed(Exception):
+class CommandMalformed(Exception):
     """An answer with Status CommandFormatError."""
 
 
-class World(Protocol):
+class CommandNetwork(Protocol):
     """What a command may need of the network."""
 
     async def fetch(self, url: str) -> bytes:
         """What is at an https address. Raises `SimulatorError`."""
         ...
 
-    async def obtain_identity(self, profile: Profile) -> None:
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
         """Enrol anew by the SCEP payload of an updated MDM profile. Raises `SimulatorError`."""
         ...
 
 
 @dataclass(frozen=True)
-class Request:
+class ReceivedCommand:
     """One command as it arrived: `arguments` are the keys of the Command dictionary."""
 
-    device: Device
+    device: DeviceState
     arguments: dict[str, Any]
-    world: World
+    network: CommandNetwork
 
-    def need(self, key: str, kind: type) -> Any:
+    def require_argument(self, key: str, kind: type) -> Any:
         """A required argument of that type. Raises `Malformed`."""
         value = self.arguments.get(key)
         if not isinstance(value, kind):
-            raise Malformed(f"{key} must be {kind.__name__}")
+            raise CommandMalformed(f"{key} must be {kind.__name__}")
         return value
 
 
-Answer: TypeAlias = Callable[[Request], Body | Awaitable[Body]]
+CommandFunction: TypeAlias = Callable[[ReceivedCommand], ResultBody | Awaitable[ResultBody]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CommandRule:
     """One row of the table: the answer and what must hold before it is asked."""
 
-    answer: Answer
+    execute: CommandFunction
     right: int = 0
     supervised: bool = False
     shared_only: bool = False
-    minimum: int = 0
-    removed_in: int = 99
+    minimum_os: int = 0
+    removed_in_os: int = 99
 
 
-TABLE: dict[str, Entry] = {}
+COMMANDS: dict[str, CommandRule] = {}
 
 
-def answers(
+def command(
     request_type: str,
     *,
     right: int = 0,
     supervised: bool = False,
     shared_only: bool = False,
-    minimum: int = 0,
-    removed_in: int = 99,
-) -> Callable[[Answer], Answer]:
+    minimum_os: int = 0,
+    removed_in_os: int = 99,
+) -> Callable[[CommandFunction], CommandFunction]:
     """Enter a function into the table. `minimum` and `removed_in` are major versions of the system."""
 
-    def enter(answer: Answer) -> Answer:
-        TABLE[request_type] = Entry(answer, right, supervised, shared_only, minimum, removed_in)
+    def enter(answer: CommandFunction) -> CommandFunction:
+        COMMANDS[request_type] = CommandRule(answer, right, supervised, shared_only, minimum_os, removed_in_os)
         return answer
 
     return enter
 
 
-def link(code: int, words: str, domain: str = "MCMDMErrorDomain") -> dict[str, Any]:
+def build_error(code: int, words: str, domain: str = "MCMDMErrorDomain") -> dict[str, Any]:
     """One member of an ErrorChain."""
     return {"ErrorCode": int(code), "ErrorDomain": domain, "LocalizedDescription": words, "USEnglishDescription": words}
 
 
-def installation_failed(words: str, identifier: str = "") -> CannotDo:
+def profile_installation_failed(words: str, identifier: str = "") -> CommandFailed:
     """The two links that a failed InstallProfile has."""
     outer = f"Profile {identifier or 'unknown'} could not be installed."
-    return CannotDo(
-        link(Code.INSTALLATION_FAILED, outer, "MCInstallationErrorDomain"),
-        link(Code.MALFORMED_PROFILE, words, "MCProfileErrorDomain"),
+    return CommandFailed(
+        build_error(ErrorCode.INSTALLATION_FAILED, outer, "MCInstallationErrorDomain"),
+        build_error(ErrorCode.MALFORMED_PROFILE, words, "MCProfileErrorDomain"),
     )

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, answers, link
+from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, command, build_error
 from simulator.device import LostMode
 
 
-@answers("EnableLostMode", supervised=True, minimum=9)
-def enable_lost_mode(request: Request) -> Body:
+@command("EnableLostMode", supervised=True, minimum_os=9)
+def enable_lost_mode(request: ReceivedCommand) -> ResultBody:
     """On, or with a new text."""
     texts = request.arguments
     if not texts.get("Message") and not texts.get("PhoneNumber"):
-        raise Malformed("Message or PhoneNumber")
+        raise CommandMalformed("Message or PhoneNumber")
     request.device.lost_mode = LostMode(texts.get("Message", ""), texts.get("PhoneNumber", ""), texts.get("Footnote", ""))
     return {}
 
 
-@answers("DisableLostMode", supervised=True, minimum=9)
-def disable_lost_mode(request: Request) -> Body:
+@command("DisableLostMode", supervised=True, minimum_os=9)
+def disable_lost_mode(request: ReceivedCommand) -> ResultBody:
     """Off; an error when it was not on."""
-    _lost(request)
+    _require_lost_mode(request)
     request.device.lost_mode = None
     return {}
 
 
-@answers("PlayLostModeSound", supervised=True, minimum=10)
-def play_lost_mode_sound(request: Request) -> Body:
+@command("PlayLostModeSound", supervised=True, minimum_os=10)
+def play_lost_mode_sound(request: ReceivedCommand) -> ResultBody:
     """It sounds until lost mode ends."""
-    _lost(request).sounding = True
+    _require_lost_mode(request).sounding = True
     return {}
 
 
-@answers("DeviceLocation", supervised=True, minimum=9)
-def device_location(request: Request) -> Body:
+@command("DeviceLocation", supervised=True, minimum_os=9)
+def device_location(request: ReceivedCommand) -> ResultBody:
     """The position, in degrees and metres."""
-    _lost(request)
+    _require_lost_mode(request)
     latitude, longitude = request.device.position
     return {
         "Latitude": latitude,
@@ -48,7 +48,7 @@ def device_location(request: Request) -> Body:
     }
 
 
-def _lost(request: Request) -> LostMode:
+def _require_lost_mode(request: ReceivedCommand) -> LostMode:
     if request.device.lost_mode is None:
-        raise CannotDo(link(Code.NOT_LOST, "The device is not in lost mode."))
+        raise CommandFailed(build_error(ErrorCode.NOT_LOST, "The device is not in lost mode."))
     return request.device.lost_mode

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.commands.base import Body, Request, Right, answers
-from simulator.device import Device
+from simulator.commands.base import ResultBody, ReceivedCommand, AccessRight, command
+from simulator.device import DeviceState
 
 _INTERSECTION = ("allowListedAppBundleIDs", "whitelistedAppBundleIDs", "autonomousSingleAppModePermittedAppIDs")
 
 
-@answers("Restrictions", right=Right.RESTRICTIONS)
-def restrictions(request: Request) -> Body:
+@command("Restrictions", right=AccessRight.RESTRICTIONS)
+def restrictions(request: ReceivedCommand) -> ResultBody:
     """The sum of all profiles, and on request each profile by itself."""
     by_profile = {
         identifier: [one for one in installed.profile.payloads if one["PayloadType"] == "com.apple.applicationaccess"]
         for identifier, installed in request.device.profiles.items()
     }
-    body: Body = {"GlobalRestrictions": _sum([one for payloads in by_profile.values() for one in payloads])}
+    body: ResultBody = {"GlobalRestrictions": _merge_restrictions([one for payloads in by_profile.values() for one in payloads])}
     if request.arguments.get("ProfileRestrictions"):
-        body["ProfileRestrictions"] = {key: _sum(payloads) for key, payloads in by_profile.items() if payloads}
+        body["ProfileRestrictions"] = {key: _merge_restrictions(payloads) for key, payloads in by_profile.items() if payloads}
     return body
 
 
-def _sum(payloads: list[dict[str, Any]]) -> Body:
+def _merge_restrictions(payloads: list[dict[str, Any]]) -> ResultBody:
     """The most restrictive wins: allow… false, force… true, the smaller number, fewer allowed, more forbidden."""
     flags: dict[str, bool] = {}
     numbers: dict[str, float] = {}
@@ -49,8 +49,8 @@ def _sum(payloads: list[dict[str, Any]]) -> Body:
     }
 
 
-def effective(device: Device) -> Body:
+def compute_effective_restrictions(device: DeviceState) -> ResultBody:
     """What holds on the tablet, setting by setting: the sum of the restriction payloads of all its profiles."""
-    found = _sum([one for one in device.installed_payloads if one["PayloadType"] == "com.apple.applicationaccess"])
+    found = _merge_restrictions([one for one in device.installed_payloads if one["PayloadType"] == "com.apple.applicationaccess"])
     plain = {key: each["value"] for kind in ("restrictedBool", "restrictedValue") for key, each in found[kind].items()}
     return plain | {key: each["values"] for kind in ("intersection", "union") for key, each in found[kind].items()}

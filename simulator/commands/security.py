@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
+from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, command, build_error
 from simulator.device import DeferredAction
 
 
-@answers("DeviceLock", right=Right.LOCK)
-def device_lock(request: Request) -> Body:
+@command("DeviceLock", right=AccessRight.LOCK)
+def device_lock(request: ReceivedCommand) -> ResultBody:
     """Switch the screen off; the text's fate is told only when a text was given."""
     if not request.arguments.keys() & {"Message", "PhoneNumber"}:
         return {}
@@ -16,66 +16,66 @@ def device_lock(request: Request) -> Body:
     return {"MessageResult": "Success" if request.device.has_passcode else "NoPasscodeSet"}
 
 
-@answers("ClearPasscode", right=Right.LOCK)
-def clear_passcode(request: Request) -> Body:
+@command("ClearPasscode", right=AccessRight.LOCK)
+def clear_passcode(request: ReceivedCommand) -> ResultBody:
     """Only with this tablet's own unlock token."""
-    if request.need("UnlockToken", bytes) != request.device.unlock_token:
-        raise CannotDo(link(Code.WRONG_STATE, "The unlock token is not valid."))
+    if request.require_argument("UnlockToken", bytes) != request.device.unlock_token:
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The unlock token is not valid."))
     request.device.has_passcode = False
     request.device.unlocked = True
     return {}
 
 
-@answers("ClearRestrictionsPassword", supervised=True)
-def clear_restrictions_password(request: Request) -> Body:
+@command("ClearRestrictionsPassword", supervised=True)
+def clear_restrictions_password(request: ReceivedCommand) -> ResultBody:
     """The Screen Time passcode goes."""
     request.device.settings.pop("ScreenTimePasscode", None)
     return {}
 
 
-@answers("EraseDevice", right=Right.ERASE)
-def erase_device(request: Request) -> Body:
+@command("EraseDevice", right=AccessRight.ERASE)
+def erase_device(request: ReceivedCommand) -> ResultBody:
     """Acknowledge, then forget everything; with return to service, enrol again unattended."""
     service = request.arguments.get("ReturnToService") or {}
     if service:
         if not isinstance(service.get("Enabled"), bool):
-            raise Malformed("ReturnToService.Enabled")
+            raise CommandMalformed("ReturnToService.Enabled")
         request.device.return_to_service = service.get("MDMProfileData") if service["Enabled"] else None
     request.device.deferred_actions.append(DeferredAction.ERASE)
     return {}
 
 
-@answers("ActivationLockBypassCode", supervised=True)
-def activation_lock_bypass_code(request: Request) -> Body:
+@command("ActivationLockBypassCode", supervised=True)
+def activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
     """Available until it is cleared."""
     if request.device.bypass_code is None:
-        raise CannotDo(link(Code.WRONG_STATE, "There is no bypass code."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "There is no bypass code."))
     return {"ActivationLockBypassCode": request.device.bypass_code}
 
 
-@answers("ClearActivationLockBypassCode", supervised=True)
-def clear_activation_lock_bypass_code(request: Request) -> Body:
+@command("ClearActivationLockBypassCode", supervised=True)
+def clear_activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
     """Forget the code."""
     request.device.bypass_code = None
     return {}
 
 
-@answers("RestartDevice", right=Right.LOCK, supervised=True)
-def restart_device(request: Request) -> Body:
+@command("RestartDevice", right=AccessRight.LOCK, supervised=True)
+def restart_device(request: ReceivedCommand) -> ResultBody:
     """Boot once the answer has left."""
     request.device.deferred_actions.append(DeferredAction.RESTART)
     return {}
 
 
-@answers("ShutDownDevice", right=Right.LOCK, supervised=True)
-def shut_down_device(request: Request) -> Body:
+@command("ShutDownDevice", right=AccessRight.LOCK, supervised=True)
+def shut_down_device(request: ReceivedCommand) -> ResultBody:
     """Off until a person presses the button."""
     request.device.deferred_actions.append(DeferredAction.SHUT_DOWN)
     return {}
 
 
-@answers("SecurityInfo", right=Right.SECURITY)
-def security_info(request: Request) -> Body:
+@command("SecurityInfo", right=AccessRight.SECURITY)
+def security_info(request: ReceivedCommand) -> ResultBody:
     """Passcode and encryption."""
     passcode = request.device.has_passcode
     return {
@@ -83,7 +83,7 @@ def security_info(request: Request) -> Body:
             "HardwareEncryptionCaps": 3,
             "PasscodePresent": passcode,
             "PasscodeCompliant": True,
-            "PasscodeCompliantWithProfiles": passcode or not _passcode_demanded(request),
+            "PasscodeCompliantWithProfiles": passcode or not _is_passcode_required(request),
             "PasscodeLockGracePeriod": 0,
             "PasscodeLockGracePeriodEnforced": 0,
             "ManagementStatus": {"IsUserEnrollment": False},
@@ -91,6 +91,6 @@ def security_info(request: Request) -> Body:
     }
 
 
-def _passcode_demanded(request: Request) -> bool:
+def _is_passcode_required(request: ReceivedCommand) -> bool:
     payloads = request.device.installed_payloads
     return any(one["PayloadType"] == "com.apple.mobiledevice.passwordpolicy" and one.get("forcePIN") for one in payloads)

@@ -22,7 +22,7 @@ from enrollment.identity.scep.endpoint import routes as scep_routes
 from tests.conftest import KEYRING
 from tests.enrollment.identity.scep.conftest import Requester
 from tests.interop import missing
-from tests.support.server import LiveServer, free_port, live_server
+from tests.support.server import LiveServer, find_free_port, start_live_server
 
 
 @pytest.fixture(params=["sqlite"])
@@ -30,14 +30,14 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """One database is enough: what is compared is the wire."""
     from tests.support import databases
 
-    made = databases.fresh_sqlite(tmp_path)
+    made = databases.create_sqlite_engine(tmp_path)
     yield made
     made.dispose()
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def scep(server: LiveServer) -> Iterator[Requester]:
 @pytest.fixture
 def plain_url(server: LiveServer) -> Iterator[str]:
     """The SCEP server over plain HTTP, as SCEP clients expect it: its messages protect themselves."""
-    port = free_port()
+    port = find_free_port()
     application = Starlette(routes=scep_routes(server.runtime))
     running = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=running.run, daemon=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from cryptography import x509
 
 from simulator import scep_message
-from simulator.scep_message import ContentCipher, MessageType
-from simulator.signature import SHA256, signed_data
+from simulator.scep_message import ContentCipher, ScepMessageType
+from simulator.signature import SHA256, build_signed_data
 from tests.enrollment.identity.scep.conftest import Requester, self_signed
 from tests.interop.conftest import program, run
 from tests.support.server import LiveServer
@@ -84,8 +84,8 @@ def test_openssl_makes_the_request_and_reads_the_certificate(scep: Requester, tm
     assert isinstance(key, rsa.RSAPrivateKey)
     signer = self_signed(key)
     template = scep.request("unused", key=key, signer=signer, cipher=ContentCipher.AES_256)
-    message = signed_data(
-        signer, (tmp_path / "enveloped.der").read_bytes(), SHA256, scep_message.attributes(MessageType.PKCS_REQ, template),
+    message = build_signed_data(
+        signer, (tmp_path / "enveloped.der").read_bytes(), SHA256, scep_message.build_request_attributes(ScepMessageType.PKCS_REQ, template),
         attached=True,
     )  # fmt: skip
     answer = scep.send(message)

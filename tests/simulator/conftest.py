@@ -32,7 +32,7 @@ class Rig:
     keys: Callable[[int], object]
 
     def tablet(self, code: str = "WELCOME", **options: object) -> SimulatedTablet:
-        options = {"ca": self.ca, "keys": self.keys, "pace": 0.05, "store": AppStore(seconds=0)} | options
+        options = {"ca": self.ca, "keys": self.keys, "pace": 0.05, "store": AppStore(install_seconds=0)} | options
         return SimulatedTablet(self.url, code, **options)  # type: ignore[arg-type]
 
 

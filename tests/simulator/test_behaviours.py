@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from simulator import SimulatedTablet
-from simulator.behaviours import BEHAVIOURS, MIX, behaviour, drawn
-from simulator.conversation import Conversation, Ending
+from simulator.behaviours import BEHAVIOURS, MIXED_CLASS, parse_behaviour, choose_behaviour
+from simulator.conversation import ConversationLog, ConversationEnding
 from simulator.errors import SimulatorError
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import Seen, profile
 
 
-def played(rig: Rig, doing: str, polls: int) -> tuple[SimulatedTablet, Seen, list[Conversation]]:
+def played(rig: Rig, doing: str, polls: int) -> tuple[SimulatedTablet, Seen, list[ConversationLog]]:
     """The tablet gets SecurityInfo, ProfileList and InstallProfile, and polls so often."""
-    told: list[Conversation] = []
+    told: list[ConversationLog] = []
 
     async def story() -> SimulatedTablet:
         async with rig.tablet(doing=doing) as tablet:
@@ -39,18 +39,18 @@ def statuses(seen: Seen) -> list[str]:
 def test_not_now(rig: Rig) -> None:
     _, seen, told = played(rig, "not_now:2", 2)
     assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow", "Acknowledged", "Acknowledged"]
-    assert [one.ending for one in told] == [Ending.NOT_NOW, Ending.DONE]
+    assert [one.ending for one in told] == [ConversationEnding.NOT_NOW, ConversationEnding.DONE]
 
 
 def test_locked_puts_off_only_what_needs_the_passcode(rig: Rig) -> None:
     _, seen, told = played(rig, "locked:2", 1)
     assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow"]
-    assert told[0].ending is Ending.NOT_NOW
+    assert told[0].ending is ConversationEnding.NOT_NOW
 
 
 def test_garbage(rig: Rig) -> None:
     tablet, seen, told = played(rig, "garbage:5", 6)
-    assert [one.ending for one in told] == [Ending.REFUSED] * 5 + [Ending.DONE]
+    assert [one.ending for one in told] == [ConversationEnding.REFUSED] * 5 + [ConversationEnding.DONE]
     assert seen.garbage == 5
     assert "floor" in tablet.profiles
 
@@ -60,13 +60,13 @@ def test_duplicates(rig: Rig) -> None:
     uuids = [one["CommandUUID"] for one in seen.answers]
     assert uuids[::2] == uuids[1::2]
     assert len(set(uuids)) == 3
-    assert told[0].ending is Ending.DONE
+    assert told[0].ending is ConversationEnding.DONE
 
 
 def test_death_and_return(rig: Rig) -> None:
     tablet, seen, told = played(rig, "dies_mid_conversation:2", 3)
-    assert [one.ending for one in told] == [Ending.DIED, Ending.DIED, Ending.DONE]
-    assert {one["CommandUUID"] for one in seen.answers} == {uuid for one in told for uuid in one.uuids}
+    assert [one.ending for one in told] == [ConversationEnding.VANISHED, ConversationEnding.VANISHED, ConversationEnding.DONE]
+    assert {one["CommandUUID"] for one in seen.answers} == {uuid for one in told for uuid in one.command_uuids}
     assert "floor" in tablet.profiles
 
 
@@ -74,19 +74,19 @@ def test_death_and_return(rig: Rig) -> None:
 def test_the_harmless_ones(rig: Rig, doing: str) -> None:
     tablet, seen, told = played(rig, doing, 2)
     assert statuses(seen) == ["Acknowledged"] * 3
-    assert told[1].ending is Ending.DONE
-    assert tablet.behaviour.text() == doing
+    assert told[1].ending is ConversationEnding.DONE
+    assert tablet.behaviour.serialize() == doing
 
 
 def test_offline_is_asleep_at_first() -> None:
-    away = behaviour("offline:5")
-    assert not away.awake(4.9)
-    assert away.awake(5)
+    away = parse_behaviour("offline:5")
+    assert not away.is_online(4.9)
+    assert away.is_online(5)
 
 
 def test_names_and_the_mix() -> None:
-    assert {drawn("seed", index).name for index in range(600)} == set(BEHAVIOURS)
-    assert [drawn("a", index).name for index in range(50)] == [drawn("a", index).name for index in range(50)]
-    assert sum(MIX.values()) == 101
+    assert {choose_behaviour("seed", index).name for index in range(600)} == set(BEHAVIOURS)
+    assert [choose_behaviour("a", index).name for index in range(50)] == [choose_behaviour("a", index).name for index in range(50)]
+    assert sum(MIXED_CLASS.values()) == 101
     with pytest.raises(SimulatorError, match="not_now"):
-        behaviour("nonsense")
+        parse_behaviour("nonsense")

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from simulator import AppStore, Hardware, SimulatedTablet
-from simulator.commands import TABLE
-from simulator.conversation import Ending
+from simulator.commands import COMMANDS
+from simulator.conversation import ConversationEnding
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import Seen, payload, profile
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
-CURRENT = Hardware.made_from("current").__class__(
+CURRENT = Hardware.from_seed("current").__class__(
     "SERIAL0001", "00008101-000000000000CAFE", "iPad13,19", "iPad", "MQ6J3NF/A", "26.1", "23B85", 64.0, "a", "b", cellular=True
 )
 
@@ -44,15 +44,15 @@ def test_lost_mode_and_position(rig: Rig) -> None:
         assert (await ask("DisableLostMode"))["Status"] == "Error"
         assert (await ask("EnableLostMode", Footnote="x"))["Status"] == "CommandFormatError"
         assert (await ask("EnableLostMode", Message="Perdue", PhoneNumber="01"))["Status"] == "Acknowledged"
-        assert tablet.lost is not None
-        assert tablet.lost.message == "Perdue"
+        assert tablet.lost_mode is not None
+        assert tablet.lost_mode.message == "Perdue"
         assert (await ask("DeviceLock", Message="x"))["MessageResult"] == "DeviceInLostMode"
         assert (await ask("DeviceInformation", Queries=["IsMDMLostModeEnabled"]))["QueryResponses"] == {
             "IsMDMLostModeEnabled": True
         }
         assert (await ask("DeviceLocation"))["Latitude"] == pytest.approx(48.8566)
         assert (await ask("DisableLostMode"))["Status"] == "Acknowledged"
-        assert tablet.lost is None
+        assert tablet.lost_mode is None
 
     with_tablet(rig, story)
 
@@ -81,19 +81,19 @@ def test_profiles_come_and_go(rig: Rig) -> None:
 
 
 def test_apps_install_after_a_while(rig: Rig) -> None:
-    store = AppStore({99: "fr.known"}, refused={"fr.no": "AppStoreDisabled"}, broken=frozenset({"fr.broken"}), seconds=3600)
+    store = AppStore({99: "fr.known"}, rejection_reasons={"fr.no": "AppStoreDisabled"}, failing_apps=frozenset({"fr.broken"}), install_seconds=3600)
 
     async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
         answer = await ask("InstallApplication", iTunesStoreID=99, Configuration={"a": 1}, ManagementFlags=1)
         assert (answer["Identifier"], answer["State"]) == ("fr.known", "Installing")
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Installing"
-        tablet.device.apps["fr.known"].settles = None
+        tablet.device.apps["fr.known"].installed_at = None
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Managed"
         assert (await ask("InstallApplication", ManifestURL=f"{rig.url}/manifest"))["Identifier"] == "fr.ville.app"
         assert (await ask("InstallApplication", Identifier="fr.no"))["RejectionReason"] == "AppStoreDisabled"
         assert (await ask("InstallApplication", Identifier="a.b", iTunesStoreID=1))["Status"] == "CommandFormatError"
         await ask("InstallApplication", Identifier="fr.broken")
-        tablet.device.apps["fr.broken"].settles = None
+        tablet.device.apps["fr.broken"].installed_at = None
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.broken"]["Status"] == "Failed"
         listed = (await ask("InstalledApplicationList", Items=["Installing"]))["InstalledApplicationList"]
         assert listed == [{"Identifier": "fr.known", "Installing": False}, {"Identifier": "fr.ville.app", "Installing": True}]
@@ -131,20 +131,20 @@ def test_erase_restart_and_shut_down(rig: Rig) -> None:
         await ask("RestartDevice")
         assert not tablet.device.unlocked
         rig.server.enqueue(tablet.udid, "SecurityInfo")
-        assert (await tablet.poll()).ending is Ending.NOT_NOW
+        assert (await tablet.poll()).ending is ConversationEnding.NOT_NOW
         tablet.unlock()
         await tablet.poll()
         assert seen.last("Status") == "Acknowledged"
         service = {"Enabled": True, "MDMProfileData": rig.server.enrolment_profile()}
         await ask("EraseDevice", ReturnToService=service)
         assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
-        assert tablet.enrolled
+        assert tablet.is_enrolled
         await ask("ShutDownDevice")
-        assert not tablet.awake
+        assert not tablet.is_online
         tablet.device.powered = True
         await ask("EraseDevice")
-        assert tablet.erased
-        assert not tablet.enrolled
+        assert tablet.is_erased
+        assert not tablet.is_enrolled
 
     with_tablet(rig, story)
 
@@ -199,15 +199,15 @@ ERRORS = {
 
 def test_every_command_is_answered(rig: Rig) -> None:
     order = ["EnableLostMode", "DisableLostMode", "InstallMedia", "RemoveMedia", "InstallProfile", "RemoveProfile"]
-    names = order + sorted(TABLE.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
+    names = order + sorted(COMMANDS.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
 
     async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
         for name in names:
             rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
         told = await tablet.poll()
-        assert (told.ending, told.surprises) == (Ending.DONE, [])
-        assert {name for name, status in told.commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
-        assert all(status in {"Error", "Acknowledged"} for _, status in told.commands)
+        assert (told.ending, told.anomalies) == (ConversationEnding.DONE, [])
+        assert {name for name, status in told.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
+        assert all(status in {"Error", "Acknowledged"} for _, status in told.answered_commands)
         assert seen.last("ErrorChain")[0]["ErrorCode"] == 12021
 
     with_tablet(rig, story, hardware=CURRENT)

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from starlette.responses import Response
 
-from simulator import Habits, Shape
+from simulator import MessageFormat, SignatureShape
 from simulator.behaviours import WrongClock
-from simulator.conversation import Ending
-from simulator.errors import BadProfile, Disconnected, ScepFailed, ServerRefused
+from simulator.conversation import ConversationEnding
+from simulator.errors import InvalidProfile, Disconnected, ScepFailed, UnexpectedResponse
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import TOPIC, profile
 
@@ -29,7 +29,7 @@ def test_it_joins_by_its_invitation(rig: Rig) -> None:
             assert len(seen.checkins[1]["UnlockToken"]) > 16
             assert seen.checkins[1]["Topic"] == TOPIC
             assert set(seen.fingerprints) == {tablet.identity.fingerprint}
-            assert (await tablet.poll()).ending is Ending.DONE
+            assert (await tablet.poll()).ending is ConversationEnding.DONE
             assert tablet.profiles["ref.enrolment"].signers == (rig.server.authority.der,)
 
     asyncio.run(story())
@@ -56,11 +56,11 @@ def test_scep_dialects(rig: Rig, dialect: str, cipher: str, digest: str) -> None
     assert request["csr"].subject.rfc4514_string() == "CN=tablet,O=Ville"
 
 
-@pytest.mark.parametrize("shape", list(Shape))
+@pytest.mark.parametrize("shape", list(SignatureShape))
 @pytest.mark.parametrize("binary", [False, True])
-def test_every_signature_and_both_plists_are_understood(rig: Rig, shape: Shape, binary: bool) -> None:
+def test_every_signature_and_both_plists_are_understood(rig: Rig, shape: SignatureShape, binary: bool) -> None:
     async def story() -> None:
-        async with rig.tablet(habits=Habits(shape=shape, binary=binary)) as tablet:
+        async with rig.tablet(habits=MessageFormat(signature_shape=shape, binary_plists=binary)) as tablet:
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "DeviceInformation", Queries=["SerialNumber", "Nonsense"])
             await tablet.poll()
@@ -72,22 +72,22 @@ def test_every_signature_and_both_plists_are_understood(rig: Rig, shape: Shape, 
 def test_it_refuses_what_an_ipad_refuses(rig: Rig) -> None:
     async def story() -> None:
         async with rig.tablet("UNKNOWN") as tablet:
-            with pytest.raises(ServerRefused, match="404"):
+            with pytest.raises(UnexpectedResponse, match="404"):
                 await tablet.enrol()
         async with rig.tablet(ca=None) as tablet:
             with pytest.raises(Disconnected, match="CERTIFICATE_VERIFY_FAILED"):
                 await tablet.enrol()
         async with rig.tablet() as tablet:
             for wrong in (b"<html>", profile("no.mdm"), plistlib.dumps({"PayloadType": "Configuration"})):
-                with pytest.raises(BadProfile):
+                with pytest.raises(InvalidProfile):
                     await tablet.enrol(wrong)
-            with pytest.raises(BadProfile, match="push topic"):
+            with pytest.raises(InvalidProfile, match="push topic"):
                 await tablet.enrol(rig.server.enrolment_profile(Topic="wrong"))
             tampered = bytearray(rig.server.signed(rig.server.enrolment_profile()))
             tampered[tampered.index(b"ref.root")] ^= 1
-            with pytest.raises(BadProfile, match="signature"):
+            with pytest.raises(InvalidProfile, match="signature"):
                 await tablet.enrol(bytes(tampered))
-            assert not tablet.enrolled
+            assert not tablet.is_enrolled
 
     asyncio.run(story())
 
@@ -113,9 +113,9 @@ def test_a_refused_authenticate_leaves_no_enrolment(rig: Rig) -> None:
     async def story() -> None:
         async with rig.tablet() as tablet:
             rig.server.seen[tablet.udid].next_reply = Response(status_code=401)
-            with pytest.raises(ServerRefused, match="Authenticate"):
+            with pytest.raises(UnexpectedResponse, match="Authenticate"):
                 await tablet.enrol()
-            assert not tablet.enrolled
+            assert not tablet.is_enrolled
             assert tablet.profiles == {}
 
     asyncio.run(story())
@@ -130,7 +130,7 @@ def test_it_is_renewed_by_install_profile(rig: Rig) -> None:
             rig.server.enqueue(tablet.udid, "InstallProfile", Payload=rig.server.signed(rig.server.enrolment_profile()))
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             told = await tablet.poll()
-            assert told.surprises == []
+            assert told.anomalies == []
             assert told.request_types == ["InstallProfile", "SecurityInfo"]
             assert seen.kinds == ["Authenticate", "TokenUpdate", "TokenUpdate"]
             assert tablet.identity.fingerprint != before
@@ -168,8 +168,8 @@ def test_it_says_goodbye_when_management_is_removed(rig: Rig) -> None:
             assert tablet.profiles == {}
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "RemoveProfile", Identifier="ref.enrolment")
-            assert (await tablet.poll()).ending is Ending.LEFT
-            assert not tablet.enrolled
+            assert (await tablet.poll()).ending is ConversationEnding.LEFT
+            assert not tablet.is_enrolled
 
     asyncio.run(story())
 
@@ -191,8 +191,8 @@ def test_answers_that_unenrol(rig: Rig, reply: Response, stays: bool) -> None:
             await tablet.enrol()
             rig.server.seen[tablet.udid].next_reply = reply
             told = await tablet.poll()
-            assert told.ending is not Ending.DONE
-            assert tablet.enrolled is stays
+            assert told.ending is not ConversationEnding.DONE
+            assert tablet.is_enrolled is stays
 
     asyncio.run(story())
 
@@ -210,7 +210,7 @@ def test_erased_by_hand_and_enrolled_again(rig: Rig) -> None:
         async with rig.tablet(doing="erased:1") as tablet:
             await tablet.enrol()
             await tablet.poll()
-            assert tablet.erased
+            assert tablet.is_erased
             assert rig.server.seen[tablet.udid].kinds == ["Authenticate", "TokenUpdate"]
 
     asyncio.run(story())

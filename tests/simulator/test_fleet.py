@@ -12,43 +12,43 @@ import pytest
 
 from simulator import AppStore
 from simulator.errors import SimulatorError
-from simulator.fleet import Fleet, Plan
+from simulator.fleet import Fleet, FleetPlan
 from tests.simulator.conftest import Rig
 from tests.simulator.reference import profile
 
 
 def test_a_class_enrols_lives_and_comes_back(rig: Rig, tmp_path: Path) -> None:
     file = tmp_path / "state" / "fleet.json"
-    store = AppStore(seconds=0)
+    store = AppStore(install_seconds=0)
     options = {"ca": rig.ca, "keys": rig.keys, "pace": 0.01, "state_file": file, "store": store, "seed": str(tmp_path)}
 
     async def first() -> list[str]:
-        fleet = Fleet(Plan(rig.url, ["WELCOME", "EXPIRED"], 6, **options))  # type: ignore[arg-type]
-        await fleet.enrol()
+        fleet = Fleet(FleetPlan(rig.url, ["WELCOME", "EXPIRED"], 6, **options))  # type: ignore[arg-type]
+        await fleet.enrol_all()
         one = fleet.tablets[0]
         for name, arguments in (("EnableLostMode", {"Message": "x"}), ("InstallApplication", {"Identifier": "a.b"})):
             rig.server.enqueue(one.udid, name, **arguments)
         rig.server.enqueue(one.udid, "InstallProfile", Payload=rig.server.signed(profile("floor")))
-        await fleet.live(0.5)
+        await fleet.run(0.5)
         await fleet.close()
         assert fleet.tally.enrolled == 3
         assert fleet.tally.failures.total() == 3
         assert fleet.tally.commands.total() == 3
-        assert "EnableLostMode Acknowledged" in fleet.tally.summary()
+        assert "EnableLostMode Acknowledged" in fleet.tally.format_summary()
         return [one.serial for one in fleet.tablets]
 
     async def second() -> list[str]:
-        fleet = Fleet(Plan(rig.url, ["WELCOME"], 6, **options))  # type: ignore[arg-type]
+        fleet = Fleet(FleetPlan(rig.url, ["WELCOME"], 6, **options))  # type: ignore[arg-type]
         one = fleet.tablets[0]
-        assert one.lost is not None
+        assert one.lost_mode is not None
         assert one.profiles["floor"].signers
         assert one.apps == {"a.b": "Managed"}
         fingerprint = one.identity.fingerprint
-        await fleet.enrol()
+        await fleet.enrol_all()
         await fleet.poll_all()
         await fleet.close()
         seen = rig.server.seen[one.udid]
-        assert fleet.tally.kept == 3
+        assert fleet.tally.restored == 3
         assert fleet.tally.endings == {"done": 3}
         assert seen.kinds == ["Authenticate", "TokenUpdate"]
         assert set(seen.fingerprints) == {fingerprint}
@@ -58,7 +58,7 @@ def test_a_class_enrols_lives_and_comes_back(rig: Rig, tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text("{}")
     with pytest.raises(SimulatorError, match="no state"):
-        Fleet(Plan(rig.url, ["WELCOME"], 1, **options))  # type: ignore[arg-type]
+        Fleet(FleetPlan(rig.url, ["WELCOME"], 1, **options))  # type: ignore[arg-type]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from simulator import Shape, signature
+from simulator import SignatureShape, signature
 from simulator.identity import Identity
 
 NOW = datetime.now(UTC)
@@ -37,10 +37,10 @@ def openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subproce
     return subprocess.run(words, cwd=folder, capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("shape", list(Shape))
-def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: Shape) -> None:
-    signed = base64.b64decode(signature.header(identity, BODY, shape, NOW), validate=True)
-    detached = () if shape is Shape.ATTACHED else ("-content", "body")
+@pytest.mark.parametrize("shape", list(SignatureShape))
+def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: SignatureShape) -> None:
+    signed = base64.b64decode(signature.build_mdm_signature(identity, BODY, shape, NOW), validate=True)
+    detached = () if shape is SignatureShape.ATTACHED else ("-content", "body")
     good = openssl(tmp_path, signed, BODY, *detached)
     assert good.returncode == 0, good.stderr
     assert good.stdout == BODY
@@ -48,17 +48,17 @@ def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: Shape) -> N
         assert openssl(tmp_path, signed, BODY + b" ", *detached).returncode != 0
 
 
-@pytest.mark.parametrize(("shape", "attributes", "indefinite"), [(Shape.GENUINE, False, True), (Shape.ATTRIBUTES, True, False)])
+@pytest.mark.parametrize(("shape", "attributes", "indefinite"), [(SignatureShape.IPAD, False, True), (SignatureShape.ATTRIBUTES, True, False)])
 def test_the_shapes_are_what_they_say(
-    tmp_path: Path, identity: Identity, shape: Shape, attributes: bool, indefinite: bool
+    tmp_path: Path, identity: Identity, shape: SignatureShape, attributes: bool, indefinite: bool
 ) -> None:
-    signed = base64.b64decode(signature.header(identity, BODY, shape, NOW))
+    signed = base64.b64decode(signature.build_mdm_signature(identity, BODY, shape, NOW))
     assert (signed[1] == 0x80) is indefinite
     shown = subprocess.run(
         ["openssl", "cms", "-cmsout", "-print", "-inform", "DER"], input=signed, capture_output=True, check=True
     ).stdout.decode()
     assert ("signingTime" in shown) is attributes
-    assert ("sha1 " in shown.split("certificates:")[0]) is (shape is Shape.GENUINE)
+    assert ("sha1 " in shown.split("certificates:")[0]) is (shape is SignatureShape.IPAD)
     assert len(base64.b64encode(signed)) < 4096
 
 

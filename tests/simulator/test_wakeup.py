@@ -6,59 +6,59 @@ import asyncio
 
 import pytest
 
-from simulator import Wakeup, trust
-from simulator.living import Life
+from simulator import PushListener, trust
+from simulator.living import TabletLoop
 from tests.simulator.conftest import Rig
 from tests.simulator.lines import PushLines
 
 
 def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: Rig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
             PushLines(rig.tls) as lines,
-            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
+            PushListener("localhost", lines.port, context, pause=0.05) as wakeup,
             rig.tablet(wakeup=wakeup) as tablet,
         ):
             await tablet.enrol()
             await lines.push(tablet.device.push_token, "wrong")
             with pytest.raises(TimeoutError):
-                await tablet.poll_when_woken(0.2)
+                await tablet.poll_on_push(0.2)
             assert tablet.ignored_pushes == 1
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             await lines.push(tablet.device.push_token, tablet.device.push_magic)
-            assert (await tablet.poll_when_woken(5)).request_types == ["SecurityInfo"]
+            assert (await tablet.poll_on_push(5)).request_types == ["SecurityInfo"]
 
     asyncio.run(story())
 
 
 def test_it_listens_again_when_the_line_was_cut(rig: Rig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with PushLines(rig.tls) as first:
             port = first.port
-            wakeup = Wakeup("localhost", port, context, pause=0.05)
+            wakeup = PushListener("localhost", port, context, pause=0.05)
             async with wakeup, rig.tablet(wakeup=wakeup) as tablet:
                 await tablet.enrol()
                 await first.push(tablet.device.push_token, "x")
                 await first.__aexit__(None, None, None)
                 async with PushLines(rig.tls, port) as second:
                     await second.push(tablet.device.push_token, tablet.device.push_magic)
-                    await asyncio.wait_for(tablet.woken.wait(), 5)
+                    await asyncio.wait_for(tablet.push_received.wait(), 5)
 
     asyncio.run(story())
 
 
 def test_a_tablet_lives_by_pushes_and_polls_again_after_not_now(rig: Rig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
             PushLines(rig.tls) as lines,
-            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
+            PushListener("localhost", lines.port, context, pause=0.05) as wakeup,
             rig.tablet(wakeup=wakeup, doing="not_now:1") as tablet,
         ):
             await tablet.enrol()
-            life = Life(tablet)
+            life = TabletLoop(tablet)
             task = asyncio.create_task(life.run())
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             await lines.push(tablet.device.push_token, tablet.device.push_magic)

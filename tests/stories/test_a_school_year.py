@@ -26,8 +26,8 @@ from simulator import SimulatedTablet
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
 from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.support.server import PASSWORD, LiveServer, live_server
-from tests.support.world import World, uai
+from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.world import TownFactory, make_school_code
 
 PARIS = ZoneInfo("Europe/Paris")
 #: (family name, first name, level, class, number of the class)
@@ -61,7 +61,7 @@ def factory() -> Factory:
 def server(engine: Engine, tmp_path: Path, clock: ManualClock, factory: Factory) -> Iterator[LiveServer]:
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
-    with live_server(
+    with start_live_server(
         engine, KEYRING, tmp_path / "data", clock, token_minutes=3_000_000, device_anchors=anchors, certificate_days=398
     ) as running:
         yield running
@@ -73,7 +73,7 @@ class Year:
     def __init__(self, server: LiveServer, clock: ManualClock, factory: Factory) -> None:
         self.server, self.clock, self.factory, self.start = server, clock, factory, _next_september()
         with server.runtime.open_unit_of_work() as work:
-            self.town_id = World(work).town().id
+            self.town_id = TownFactory(work).create_town().id
         self.town = str(self.town_id)
         self.school: dict[str, Any] = {}
         self.other: dict[str, Any] = {}
@@ -84,7 +84,7 @@ class Year:
         self.tablets: dict[str, SimulatedTablet] = {}
 
     def _person(self, role: Role, login: str) -> httpx.Client:
-        return self.server.client(self.town_id, role, login)
+        return self.server.sign_in(self.town_id, role, login)
 
     async def close(self) -> None:
         for tablet in self.tablets.values():
@@ -109,11 +109,11 @@ class Year:
     async def talk(self, *serials: str, rounds: int = 4) -> None:
         """These tablets (all of them) are in contact."""
         for _ in range(rounds):
-            await asyncio.to_thread(self.server.work_off)
+            await asyncio.to_thread(self.server.run_worker)
             for tablet in [self.tablets[s] for s in serials or self.tablets]:
-                if tablet.enrolled:
+                if tablet.is_enrolled:
                     await tablet.poll()
-        await asyncio.to_thread(self.server.work_off)
+        await asyncio.to_thread(self.server.run_worker)
         self.keep_house()
 
     def preview(self, school: dict[str, Any], people: People) -> dict[str, Any]:
@@ -206,7 +206,7 @@ async def _spring_order_and_bench(year: Year) -> None:
     ordered = _ok(year.technician.post(f"/towns/{year.town}/tablet-orders", json={"reference": "BC-17", "serials": serials}))
     assert {row["state"] for row in ordered} == {"ordered"}
     year.school, year.other = (
-        _ok(year.admin.post("/schools", json={"town_id": year.town, "uai": uai(number), "name": name}))
+        _ok(year.admin.post("/schools", json={"town_id": year.town, "uai": make_school_code(number), "name": name}))
         for number, name in ((950, "École Louise-Michel"), (951, "École Jules-Verne"))
     )
     year.to(26, 8, year.start)
@@ -259,14 +259,14 @@ async def _a_loss(year: Year) -> None:
     told = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
     year.on_tablet(serial, "lost", year.helpdesk, **told)
     await year.talk(serial)
-    assert (year.state(serial), year.tablets[serial].lost is not None) == ("lost", True)
+    assert (year.state(serial), year.tablets[serial].lost_mode is not None) == ("lost", True)
     early = year.helpdesk.post(f"/tablets/{year.tablet(serial)['id']}/lift", json={"reason": "on me l'a rendue"})
     assert (early.status_code, early.json()["code"]) == (409, "call_back_needed")
     year.to(12, 10, year.start)
     found = _ok(year.technician.post(f"/towns/{year.town}/found", json={"scan": serial, "condition": "good"}))
     assert found["state"] == "found"
     await year.talk(serial)
-    assert (year.state(serial), year.tablets[serial].lost) == ("in_use", None)
+    assert (year.state(serial), year.tablets[serial].lost_mode) == ("in_use", None)
     assert year.holder(serial) == year.child("hadj")["id"]
     assert _ok(year.helpdesk.get(f"/towns/{year.town}/incidents", params={"open": True})) == []
 
@@ -299,8 +299,8 @@ async def _a_swap_and_a_move(year: Year) -> None:
     await year.talk()
     year.desk("swaps", first=one, second=two)
     assert (year.holder(one), year.holder(two)) == (a, zoe)
-    assert year.on_tablet(one, "confirm-swap")["to_confirm"] is False
-    assert year.on_tablet(two, "confirm-swap")["to_confirm"] is False
+    assert year.on_tablet(one, "confirm-swap")["needs_confirmation"] is False
+    assert year.on_tablet(two, "confirm-swap")["needs_confirmation"] is False
     year.to(3, 3, year.start + 1)
     assert year.state(one) == "absent", "seven weeks of silence"
     await year.talk()
@@ -327,11 +327,11 @@ async def _erased_by_two(year: Year, rollover_id: str, serial: str) -> None:
     assert (own.status_code, wrong.status_code) == (403, 401)
     _ok(year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD}))
     await year.talk(serial)
-    assert not year.tablets[serial].erased
+    assert not year.tablets[serial].is_erased
     year.clock.advance(timedelta(minutes=31))
     year.keep_house()
     await year.talk(serial)
-    assert year.tablets[serial].erased
+    assert year.tablets[serial].is_erased
     assert [row["left_out"] for row in _ok(year.admin.get(f"/bulk-erases/{asked['id']}"))["tablets"]] == [None]
 
 

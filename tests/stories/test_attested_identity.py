@@ -19,20 +19,20 @@ from sqlalchemy import Engine, select
 
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Acme
-from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
+from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
 from enrollment.places.models import Town
 from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
-from mdm.queue.models import Command, CommandBody, CommandState
-from mdm.reconcile.service import renew
-from simulator import Attester, Habits, Hardware, Shape, SimulatedTablet
-from simulator.errors import AcmeFailed, ServerRefused
+from mdm.queue.models import QueuedCommand, CommandBody, CommandState
+from mdm.reconcile.service import renew_identity
+from simulator import Attester, MessageFormat, Hardware, SignatureShape, SimulatedTablet
+from simulator.errors import AcmeFailed, UnexpectedResponse
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +51,17 @@ def server(engine: Engine, tmp_path: Path, factory: Factory, attester: Attester)
     anchors.write_bytes(factory.certificate.public_bytes(serialization.Encoding.PEM))
     roots.write_bytes(attester.root_pem)
     given: dict[str, Any] = {"device_anchors": anchors, "attestation_roots": roots, "acme": Acme.REQUIRED}
-    with live_server(engine, KEYRING, tmp_path / "data", **given) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", **given) as running:
         yield running
 
 
 def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
-    return replace(Hardware.made_from("attested", number), product_name=product, os_version="26.1", build="23B85")
+    return replace(Hardware.from_seed("attested", number), product_name=product, os_version="26.1", build="23B85")
 
 
 def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
     with server.runtime.open_unit_of_work() as work:
-        inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
+        inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial for tablet in tablets], "BC-1")
 
 
 def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
@@ -86,23 +86,23 @@ def _town(server: LiveServer) -> UUID:
         return work.session.scalars(select(Town.id)).one()
 
 
-@pytest.mark.parametrize("shape", list(Shape))
+@pytest.mark.parametrize("shape", list(SignatureShape))
 def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
-    server: LiveServer, factory: Factory, attester: Attester, shape: Shape
+    server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape
 ) -> None:
     asyncio.run(_life(server, factory, attester, shape))
 
 
-async def _life(server: LiveServer, factory: Factory, attester: Attester, shape: Shape) -> None:
-    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(1), attester=attester, habits=Habits(shape=shape))
+async def _life(server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape) -> None:
+    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(1), attester=attester, message_format=MessageFormat(signature_shape=shape))
     _expect(server, tablet)
     await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
     assert isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
     [first] = _certificates(server)
-    assert (first.path, first.attested) == (IdentityPath.ACME, True)
+    assert (first.protocol, first.attested) == (IdentityProtocol.ACME, True)
     assert first.fingerprint == tablet.identity.fingerprint
 
-    technician = server.client(_town(server), Role.TOWN_ADMIN, "admin")
+    technician = server.sign_in(_town(server), Role.TOWN_ADMIN, "admin")
     [listed] = technician.get("/tablets").json()
     assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
     technician.close()
@@ -110,23 +110,23 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
     # Commands reach it, signed for by the elliptic key.
     with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment)).one()
-        queue.enqueue(work, SYSTEM, SecurityInfo(), [row.id])
+        queue.enqueue_command(work, SYSTEM, SecurityInfo(), [row.id])
     talked = await tablet.poll()
     assert "SecurityInfo" in talked.request_types
     with server.runtime.open_unit_of_work() as work:
-        ordered = select(Command.state).join(CommandBody, Command.body_id == CommandBody.id)
+        ordered = select(QueuedCommand.state).join(CommandBody, QueuedCommand.body_id == CommandBody.id)
         states = work.session.scalars(ordered.where(CommandBody.request_type == "SecurityInfo"))
         assert states.all() == [CommandState.ACKNOWLEDGED]
 
     # It renews by ACME, with a fresh client identifier and a fresh attestation, and goes on under the new key.
     with server.runtime.open_unit_of_work() as work:
-        renew(work, row.id)
+        renew_identity(work, row.id)
     for _ in range(2):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         talked = await tablet.poll()
-        assert not talked.surprises
+        assert not talked.anomalies
     [old, new] = _certificates(server)
-    assert (new.path, new.attested, new.tablet_id) == (IdentityPath.ACME, True, old.tablet_id)
+    assert (new.protocol, new.attested, new.tablet_id) == (IdentityProtocol.ACME, True, old.tablet_id)
     assert tablet.identity.fingerprint == new.fingerprint != old.fingerprint
     with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(DeviceEnrollment.fingerprint)).one() == new.fingerprint
@@ -144,7 +144,7 @@ async def _others(server: LiveServer, factory: Factory) -> None:
     forged = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(4), attester=Attester())
     _expect(server, old, mute, forged)
     await old.enrol(await asyncio.to_thread(_profile, server, factory, old))
-    assert [(row.path, row.attested) for row in _certificates(server)] == [(IdentityPath.SCEP, False)]
+    assert [(row.protocol, row.attested) for row in _certificates(server)] == [(IdentityProtocol.SCEP, False)]
     for tablet in (mute, forged):
         with pytest.raises(AcmeFailed, match="badAttestationStatement"):
             await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
@@ -153,22 +153,22 @@ async def _others(server: LiveServer, factory: Factory) -> None:
     settings = server.runtime.settings
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFFERED})
     await mute.enrol(await asyncio.to_thread(_profile, server, factory, mute))
-    assert [(row.path, row.attested) for row in _certificates(server)][1:] == [(IdentityPath.ACME, False)]
+    assert [(row.protocol, row.attested) for row in _certificates(server)][1:] == [(IdentityProtocol.ACME, False)]
 
     # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
     server.runtime.settings = settings
     with server.runtime.open_unit_of_work() as work:
         rows = {row.udid: row.id for row in work.session.scalars(select(DeviceEnrollment))}
-        renew(work, rows[old.udid])
+        renew_identity(work, rows[old.udid])
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFF})
     with server.runtime.open_unit_of_work() as work:
-        renew(work, rows[mute.udid])
+        renew_identity(work, rows[mute.udid])
     for tablet in (old, mute):
         for _ in range(2):
-            await asyncio.to_thread(server.work_off)
+            await asyncio.to_thread(server.run_worker)
             await tablet.poll()
         assert not isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
-    assert [row.path for row in _certificates(server)][2:] == [IdentityPath.SCEP] * 2
+    assert [row.protocol for row in _certificates(server)][2:] == [IdentityProtocol.SCEP] * 2
     for each in (old, mute, forged):
         await each.close()
 
@@ -188,8 +188,8 @@ async def _stolen(server: LiveServer, factory: Factory, attester: Attester) -> N
     await victim.enrol(body)
     identity = victim.identity
     victim.device.hardware = replace(victim.device.hardware, udid="00008101-00000000DEADBEEF")
-    with pytest.raises(ServerRefused):
-        await victim.channel.authenticate()
+    with pytest.raises(UnexpectedResponse):
+        await victim.channel.send_authenticate()
     assert identity is victim.identity
     for tablet in (victim, thief):
         await tablet.close()

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from cartable.scope import Role
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World, uai
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory, make_school_code
 
 ROSTER = (
     "\ufeffNom élève;Nom d'usage élève;Prénom élève;Date naissance;INE;Adresse1; Cycle;Niveau;Libellé classe;Identifiant classe\r\n"
@@ -25,7 +25,7 @@ ROSTER = (
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
 
 
@@ -37,9 +37,9 @@ async def _join(server: LiveServer, code: str) -> SimulatedTablet:
 
 async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
     for _ in range(rounds):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         await tablet.poll()
-    await asyncio.to_thread(server.work_off)
+    await asyncio.to_thread(server.run_worker)
 
 
 def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server: LiveServer) -> None:
@@ -48,10 +48,10 @@ def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server
 
 async def _story(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        town = World(work).town()
-    admin = server.client(town.id, Role.TOWN_ADMIN, "admin")
-    helpdesk = server.client(town.id, Role.HELPDESK, "helpdesk")
-    school = admin.post("/schools", json={"town_id": str(town.id), "uai": uai(900), "name": "École Louise-Michel"}).json()
+        town = TownFactory(work).create_town()
+    admin = server.sign_in(town.id, Role.TOWN_ADMIN, "admin")
+    helpdesk = server.sign_in(town.id, Role.HELPDESK, "helpdesk")
+    school = admin.post("/schools", json={"town_id": str(town.id), "uai": make_school_code(900), "name": "École Louise-Michel"}).json()
 
     # A roster is imported: preview, then confirm; a second import changes nothing.
     upload: dict[str, Any] = {
@@ -91,10 +91,10 @@ async def _story(server: LiveServer) -> None:
     for _ in range(2):
         case = helpdesk.post(f"/tablets/{listed['id']}/lost", json={"reason": "left on the bus"}).json()
     assert case["confirmed_at"] is None
-    await asyncio.to_thread(server.work_off)
+    await asyncio.to_thread(server.run_worker)
     told = await tablet.poll()
-    assert [name for name, _ in told.commands].count("EnableLostMode") == 1
-    await asyncio.to_thread(server.work_off)
+    assert [name for name, _ in told.answered_commands].count("EnableLostMode") == 1
+    await asyncio.to_thread(server.run_worker)
     assert helpdesk.get(f"/tablets/{listed['id']}").json()["lost"]["confirmed_at"] is not None
 
     # The position: only now, with a reason, and another person agrees.

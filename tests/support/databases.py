@@ -12,11 +12,11 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from cartable.database import make_engine
-from cartable.embedded_postgres import PostgresServer, find_binaries, unique_name
+from cartable.embedded_postgres import PostgresServer, find_binaries, make_unique_name
 from cartable.migrate import upgrade
 from mdm.tables import metadata
 
-SOCKET = "CARTABLE_TEST_POSTGRES"
+POSTGRES_FOLDER_VARIABLE = "CARTABLE_TEST_POSTGRES"
 
 
 def start_postgres() -> PostgresServer | None:
@@ -25,7 +25,7 @@ def start_postgres() -> PostgresServer | None:
     if binaries is None:
         return None
     server = PostgresServer(binaries)
-    os.environ[SOCKET] = str(server.folder)
+    os.environ[POSTGRES_FOLDER_VARIABLE] = str(server.folder)
     return server
 
 
@@ -49,8 +49,8 @@ def postgres_engine() -> Engine:
     """A migrated PostgreSQL database, made once per process."""
     import psycopg
 
-    folder = os.environ[SOCKET]
-    name = unique_name("test")
+    folder = os.environ[POSTGRES_FOLDER_VARIABLE]
+    name = make_unique_name("test")
     with psycopg.connect(f"host={folder} user=cartable dbname=postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
     engine = make_engine(f"postgresql+psycopg://cartable@/{name}?host={folder}")
@@ -58,14 +58,14 @@ def postgres_engine() -> Engine:
     return engine
 
 
-def fresh_sqlite(folder: Path) -> Engine:
+def create_sqlite_engine(folder: Path) -> Engine:
     """A new SQLite database with all tables."""
     path = folder / "cartable.db"
     shutil.copy(sqlite_template(), path)
     return make_engine(f"sqlite:///{path}")
 
 
-def fresh_postgres() -> Engine:
+def empty_postgres_engine() -> Engine:
     """The process's PostgreSQL database, emptied."""
     engine = postgres_engine()
     names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
@@ -74,7 +74,7 @@ def fresh_postgres() -> Engine:
     return engine
 
 
-def dispose() -> None:
+def dispose_postgres_engine() -> None:
     """Close the process's connections to PostgreSQL."""
     if postgres_engine.cache_info().currsize:
         postgres_engine().dispose()

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from mdm.cli.catalog_check import differences, main, read_left_out
-from profiles.catalog.settings import catalog
+from profiles.catalog.settings import load_catalog
 
 _KEYS = ("allowCamera", "ratingMovies", "blockedAppBundleIDs", "maxInactivity", "tvremote.AllowedTVs", "font")
-KNOWN = {key: catalog()[key] for key in _KEYS}
+KNOWN = {key: load_catalog()[key] for key in _KEYS}
 Tree = dict[str, Any]
 
 

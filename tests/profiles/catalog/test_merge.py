@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from profiles.catalog.diff import diff
 from profiles.catalog.merge import Layer, Standing, resolve
-from profiles.catalog.settings import Kind, Merge, Setting, catalog
+from profiles.catalog.settings import ValueKind, MergeRule, Setting, load_catalog
 
-CATALOG = catalog()
-_BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge is Merge.ALL)[:6]
-_FORCES = sorted(key for key, each in CATALOG.items() if each.merge is Merge.ANY)[:3]
-_NUMBERS = sorted(key for key, each in CATALOG.items() if each.merge in (Merge.SMALLEST, Merge.LARGEST))[:3]
+CATALOG = load_catalog()
+_BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ALL)[:6]
+_FORCES = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ANY)[:3]
+_NUMBERS = sorted(key for key, each in CATALOG.items() if each.merge_rule in (MergeRule.SMALLEST, MergeRule.LARGEST))[:3]
 _LISTS = ["allowListedAppBundleIDs", "blockedAppBundleIDs"]
 _APPS = st.lists(st.sampled_from(["a.a", "b.b", "c.c", "d.d"]), min_size=1, unique=True)
 
 
 def _value(setting: Setting) -> st.SearchStrategy[Any]:
-    if setting.kind is Kind.BOOLEAN:
+    if setting.kind is ValueKind.BOOLEAN:
         return st.booleans()
-    return _APPS if setting.kind is Kind.STRINGS else st.integers(0, 5)
+    return _APPS if setting.kind is ValueKind.STRINGS else st.integers(0, 5)
 
 
 _VALUES = st.fixed_dictionaries({}, optional={key: _value(CATALOG[key]) for key in [*_BOOLEANS, *_FORCES, *_NUMBERS, *_LISTS]})
@@ -39,20 +39,20 @@ def layers(draw: st.DrawFn, count: int = 5) -> list[Layer]:
     return made
 
 
-_STRICTER: dict[Merge, Callable[[Any, Any], bool]] = {
-    Merge.ALL: lambda value, than: not value or than,
-    Merge.ANY: lambda value, than: value or not than,
-    Merge.SMALLEST: lambda value, than: value <= than,
-    Merge.LARGEST: lambda value, than: value >= than,
-    Merge.INTERSECTION: lambda value, than: set(value) <= set(than),
-    Merge.UNION: lambda value, than: set(value) >= set(than),
-    Merge.AGREE: lambda value, than: value == than,
+_STRICTER: dict[MergeRule, Callable[[Any, Any], bool]] = {
+    MergeRule.ALL: lambda value, than: not value or than,
+    MergeRule.ANY: lambda value, than: value or not than,
+    MergeRule.SMALLEST: lambda value, than: value <= than,
+    MergeRule.LARGEST: lambda value, than: value >= than,
+    MergeRule.INTERSECTION: lambda value, than: set(value) <= set(than),
+    MergeRule.UNION: lambda value, than: set(value) >= set(than),
+    MergeRule.AGREE: lambda value, than: value == than,
 }
 
 
 def stricter_or_equal(key: str, value: Any, than: Any) -> bool:
     """Whether a value permits nothing that the other forbids."""
-    return _STRICTER[CATALOG[key].merge](value, than)
+    return _STRICTER[CATALOG[key].merge_rule](value, than)
 
 
 @given(layers(), st.randoms())
@@ -75,7 +75,7 @@ def test_a_lock_is_never_loosened_and_the_floor_always_holds(given_layers: list[
     result = resolve(given_layers, CATALOG)
     for layer in given_layers:
         for key, value in layer.values.items():
-            if layer.binds(key) and CATALOG[key].merge is not Merge.AGREE:
+            if layer.binds(key) and CATALOG[key].merge_rule is not MergeRule.AGREE:
                 assert stricter_or_equal(key, result[key].value, value)
 
 
@@ -85,7 +85,7 @@ def test_the_winner_of_the_explanation_is_the_value(given_layers: list[Layer]) -
         wins = [voice for voice in each.voices if voice.standing is Standing.WINS]
         for voice in wins:
             assert voice.value == each.value or sorted(voice.value) == each.value
-        if CATALOG[each.key].kind is not Kind.STRINGS:
+        if CATALOG[each.key].kind is not ValueKind.STRINGS:
             assert wins
         assert each.winners
         assert len(each.voices) == len({layer.name for layer in given_layers if each.key in layer.values})
@@ -95,11 +95,11 @@ def test_the_winner_of_the_explanation_is_the_value(given_layers: list[Layer]) -
 def test_an_open_choice_of_the_narrowest_holds_where_nothing_binds(given_layers: list[Layer]) -> None:
     for key, each in resolve(given_layers, CATALOG).items():
         said = [layer for layer in given_layers if key in layer.values]
-        if any(layer.binds(key) for layer in said) or CATALOG[key].merge is Merge.UNION:
+        if any(layer.binds(key) for layer in said) or CATALOG[key].merge_rule is MergeRule.UNION:
             continue
         narrowest = max(layer.depth for layer in said)
         chosen = [layer for layer in said if layer.depth == narrowest]
-        if len(chosen) == 1 and CATALOG[key].kind is not Kind.STRINGS:
+        if len(chosen) == 1 and CATALOG[key].kind is not ValueKind.STRINGS:
             assert each.value == chosen[0].values[key]
 
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.catalog.composites import expand
-from profiles.catalog.kinds import Slot
-from profiles.catalog.settings import Setting, catalog
-from profiles.render.apple import content_of, render, split
-from profiles.render.payloads import Omission, Tablet, Why, by_type, payloads, plan, with_needs
+from profiles.catalog.composites import expand_composites
+from profiles.catalog.kinds import PayloadCardinality
+from profiles.catalog.settings import Setting, load_catalog
+from profiles.render.apple import build_content, render_profile, split_common_content
+from profiles.render.payloads import Omission, TabletCapabilities, OmissionReason, group_by_type, build_payloads, plan_payloads, select_with_references
 from tests.profiles.catalog.test_settings import sample
 
-CATALOG = catalog()
-NEW = Tablet(os=(26, 4), supervised=True)
+CATALOG = load_catalog()
+NEW = TabletCapabilities(os=(26, 4), supervised=True)
 DER = base64.b64encode(b"a certificate").decode()
 IDENTITY = {"PayloadDisplayName": "tablettes", "PayloadContent": DER, "Password": "secret"}
 ANCHOR = {"PayloadDisplayName": "autorité de la ville", "PayloadContent": DER}
@@ -31,11 +31,11 @@ ENTERPRISE = {
 }
 
 
-def made(values: dict[str, Any], tablet: Tablet = NEW, owner: str = "town") -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
+def made(values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = "town") -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
     """Payloads by type, as a tablet reads them."""
-    planned = plan(values, CATALOG, tablet)
-    found = payloads(owner, "fr.cartable.policy", planned.slots.values())
-    return by_type(plistlib.loads(plistlib.dumps(found, fmt=plistlib.FMT_XML))), planned.left_out
+    planned = plan_payloads(values, CATALOG, tablet)
+    found = build_payloads(owner, "fr.cartable.policy", planned.slots.values())
+    return group_by_type(plistlib.loads(plistlib.dumps(found, fmt=plistlib.FMT_XML))), planned.omissions
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
@@ -43,16 +43,16 @@ def test_every_setting_reaches_its_own_payload(setting: Setting) -> None:
     value = sample(setting)
     certificates = {key: [{"PayloadDisplayName": "nom", "PayloadContent": DER}] for key in ("security.root", "security.pkcs12")}
     newest = max(setting.minimum, (18, 0)) if setting.removed is None else setting.minimum
-    found, left_out = made({**certificates, setting.key: value}, Tablet(newest, supervised=True))
-    if not setting.payload.startswith("com.apple."):
-        assert setting.payload not in found
+    found, left_out = made({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
+    if not setting.payload_type.startswith("com.apple."):
+        assert setting.payload_type not in found
         return
-    assert not [each for each in left_out if each.why is not Why.TOO_OLD]
-    (rendered,) = found[setting.payload]
+    assert not [each for each in left_out if each.reason is not OmissionReason.TOO_OLD]
+    (rendered,) = found[setting.payload_type]
     assert rendered["PayloadVersion"] == 1
     keys = set(rendered) - {"PayloadType", "PayloadVersion", "PayloadIdentifier", "PayloadUUID"}
-    if setting.place is not None:
-        assert keys == {setting.place}
+    if setting.payload_key is not None:
+        assert keys == {setting.payload_key}
     else:
         assert keys <= set(setting.fields)
         assert {key for key, below in setting.fields.items() if below.required} <= keys
@@ -95,7 +95,7 @@ def test_a_network_without_its_anchor_is_not_sent_at_all() -> None:
     found, left_out = made({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
     assert [each["SSID_STR"] for each in found["com.apple.wifi.managed"]] == ["Ouvert"]
     path = "wifi.managed[0].EAPClientConfiguration.PayloadCertificateAnchorUUID[0]"
-    assert left_out == (Omission(path, Why.NO_CERTIFICATE),)
+    assert left_out == (Omission(path, OmissionReason.NO_CERTIFICATE),)
 
 
 def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
@@ -109,28 +109,28 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
         "ratingMovies": "all",
         "wifi.managed": [{"SSID_STR": "Ecole", "DisableAssociationMACRandomization": True}],
     }
-    assert {(str(each), each.why) for each in made(values, Tablet((13, 0), supervised=False))[1]} == {
-        ("allowSafariPrivateBrowsing", Why.UNSUPERVISED),
-        ("forceDelayedSoftwareUpdates", Why.UNSUPERVISED),
-        ("homescreenlayout", Why.UNSUPERVISED),
-        ("noSuchKey", Why.UNKNOWN),
-        ("ratingMovies", Why.INVALID),
-        ("wifi.managed[0].DisableAssociationMACRandomization", Why.TOO_OLD),
+    assert {(str(each), each.reason) for each in made(values, TabletCapabilities((13, 0), supervised=False))[1]} == {
+        ("allowSafariPrivateBrowsing", OmissionReason.UNSUPERVISED),
+        ("forceDelayedSoftwareUpdates", OmissionReason.UNSUPERVISED),
+        ("homescreenlayout", OmissionReason.UNSUPERVISED),
+        ("noSuchKey", OmissionReason.UNKNOWN),
+        ("ratingMovies", OmissionReason.INVALID),
+        ("wifi.managed[0].DisableAssociationMACRandomization", OmissionReason.TOO_OLD),
     }
-    newest, left_out = made(values, Tablet((27, 0), supervised=True, shared_ipad=True))
-    assert {(str(each), each.why) for each in left_out} == {
-        ("forceDelayedSoftwareUpdates", Why.REMOVED),
-        ("minLength", Why.SHARED_IPAD),
-        ("noSuchKey", Why.UNKNOWN),
-        ("ratingMovies", Why.INVALID),
+    newest, left_out = made(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
+    assert {(str(each), each.reason) for each in left_out} == {
+        ("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),
+        ("minLength", OmissionReason.SHARED_IPAD),
+        ("noSuchKey", OmissionReason.UNKNOWN),
+        ("ratingMovies", OmissionReason.INVALID),
     }
     assert newest["com.apple.wifi.managed"][0]["DisableAssociationMACRandomization"] is True
 
 
 def test_a_tablet_of_which_nothing_is_known_is_sent_everything_that_was_not_removed() -> None:
-    found, left_out = made({"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, Tablet())
+    found, left_out = made({"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, TabletCapabilities())
     assert found["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
-    assert left_out == (Omission("forceDelayedSoftwareUpdates", Why.REMOVED),)
+    assert left_out == (Omission("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),)
 
 
 def test_older_systems_are_told_by_the_names_they_know() -> None:
@@ -139,7 +139,7 @@ def test_older_systems_are_told_by_the_names_they_know() -> None:
         "airplay.AllowList": [{"DeviceID": "00:11:22:33:44:55"}],
         "webcontent-filter": [{"AutoFilterEnabled": True, "DenyListURLs": ["https://jeux.example"]}],
     }
-    old, left_out = made(values, Tablet((14, 0), supervised=True))
+    old, left_out = made(values, TabletCapabilities((14, 0), supervised=True))
     assert not left_out
     assert old["com.apple.applicationaccess"][0]["whitelistedAppBundleIDs"] == ["fr.ville.app"]
     assert old["com.apple.airplay"][0]["Whitelist"] == [{"DeviceID": "00:11:22:33:44:55"}]
@@ -147,23 +147,23 @@ def test_older_systems_are_told_by_the_names_they_know() -> None:
     new, _ = made(values)
     assert "whitelistedAppBundleIDs" not in new["com.apple.applicationaccess"][0]
     assert new["com.apple.webcontent-filter"][0]["DenyListURLs"] == ["https://jeux.example"]
-    assert made(values, Tablet((8, 0), supervised=True))[1][0] == Omission("allowListedAppBundleIDs", Why.TOO_OLD)
+    assert made(values, TabletCapabilities((8, 0), supervised=True))[1][0] == Omission("allowListedAppBundleIDs", OmissionReason.TOO_OLD)
 
 
 def test_an_age_that_an_older_system_does_not_know_becomes_the_next_stricter_one() -> None:
-    assert made({"ratingApps": 313}, Tablet((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
-    assert made({"ratingApps": 313}, Tablet((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
+    assert made({"ratingApps": 313}, TabletCapabilities((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
+    assert made({"ratingApps": 313}, TabletCapabilities((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
 
 
 def test_setup_panes_that_a_system_does_not_have_are_not_skipped() -> None:
     key = "SetupAssistant.managed.SkipSetupItems"
-    found, left_out = made({key: ["Siri", "Intelligence", "WebContentFiltering"]}, Tablet((17, 0), supervised=True))
+    found, left_out = made({key: ["Siri", "Intelligence", "WebContentFiltering"]}, TabletCapabilities((17, 0), supervised=True))
     assert found["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
     assert {str(each) for each in left_out} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
 
 
 def test_what_one_town_says_becomes_payloads() -> None:
-    said = expand(
+    said = expand_composites(
         {
             "ai": False, "browser": "guarded", "lock_screen_text": "Ville", "passcode": "four",
             "school_wifi": [{"name": "Ecole", "password": "12345678"}],
@@ -193,41 +193,41 @@ _SAMPLES = {key: sample(setting) for key, setting in CATALOG.items()}
 def test_every_setting_is_either_sent_or_named_and_no_slot_is_filled_twice(
     keys: set[str], os: tuple[int, int], supervised: bool | None, shared: bool
 ) -> None:
-    planned = plan({key: _SAMPLES[key] for key in keys}, CATALOG, Tablet(os, supervised, shared))
-    found = payloads("town", "fr.cartable.policy", planned.slots.values())
+    planned = plan_payloads({key: _SAMPLES[key] for key in keys}, CATALOG, TabletCapabilities(os, supervised, shared))
+    found = build_payloads("town", "fr.cartable.policy", planned.slots.values())
     plistlib.dumps(found)
     assert len({each["PayloadUUID"] for each in found}) == len(found)
     assert len({each["PayloadIdentifier"] for each in found}) == len(found)
     kinds = {each["PayloadType"] for each in found}
-    named = {str(each).split("[")[0] for each in planned.left_out}
+    named = {str(each).split("[")[0] for each in planned.omissions}
     for key in keys:
         setting = CATALOG[key]
-        assert setting.payload in kinds or key in planned.own or any(each.startswith(key) for each in named), key
-        if setting.slot is Slot.ONE:
-            assert [each["PayloadType"] for each in found].count(setting.payload) <= 1
+        assert setting.payload_type in kinds or key in planned.product_settings or any(each.startswith(key) for each in named), key
+        if setting.cardinality is PayloadCardinality.ONE:
+            assert [each["PayloadType"] for each in found].count(setting.payload_type) <= 1
 
 
 def test_a_part_of_a_plan_takes_its_certificates_along() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
-    slots = plan(values, CATALOG, NEW).slots
+    slots = plan_payloads(values, CATALOG, NEW).slots
     wifi = next(slot for slot in slots if slot.startswith("wifi."))
-    assert {each.type for each in with_needs(slots, [wifi])} == {
+    assert {each.type for each in select_with_references(slots, [wifi])} == {
         "com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root",
     }  # fmt: skip
-    alone = payloads("town", "fr.cartable.policy", [slots[wifi]])
+    alone = build_payloads("town", "fr.cartable.policy", [slots[wifi]])
     assert alone == []
 
 
 def test_a_mode_that_differs_in_its_network_carries_its_certificate_too() -> None:
     common = {"security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
     modes: dict[str, dict[str, Any]] = {"school": {"wifi.managed": [ENTERPRISE]}, "home": {"allowCamera": True}}
-    contents = {mode: content_of({**common, **more}, CATALOG, {}, os=(26, 4), supervised=True) for mode, more in modes.items()}
-    base, own = split(contents)
+    contents = {mode: build_content({**common, **more}, CATALOG, {}, os=(26, 4), supervised=True) for mode, more in modes.items()}
+    base, own = split_common_content(contents)
     parts = {"base": base, **own}
     found = {
-        name: by_type(plistlib.loads(rendered.plist)["PayloadContent"])
+        name: group_by_type(plistlib.loads(rendered.plist)["PayloadContent"])
         for name, content in parts.items()
-        if (rendered := render("town", content, name)) is not None
+        if (rendered := render_profile("town", content, name)) is not None
     }
     assert set(found["base"]) == {
         "com.apple.mobiledevice.passwordpolicy", "com.apple.security.pkcs12", "com.apple.security.root",
