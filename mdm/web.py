@@ -80,23 +80,23 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
-        worker = _worker(runtime) if embedded_worker else None
+        worker = _start_worker(runtime) if embedded_worker else None
         yield
         if worker is not None:
             await run_in_threadpool(worker.stop)
         await batcher.stop()
 
-    app = _bare(lifespan)
+    app = _create_api(lifespan)
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
     app.router.routes.extend(acme_routes(runtime))
     app.router.routes.extend(automated_routes(runtime, get_active_topic))
     app.router.routes.extend(joining_routes(runtime, get_active_topic))
-    _console(app)
+    _mount_console(app)
     return DeviceRequestRouter(ChannelEndpoint(runtime, trust, batcher), app)
 
 
-def _worker(runtime: Runtime) -> Any:
+def _start_worker(runtime: Runtime) -> Any:
     from mdm.worker.embedded import EmbeddedWorker
 
     worker = EmbeddedWorker(runtime)
@@ -104,10 +104,10 @@ def _worker(runtime: Runtime) -> Any:
     return worker
 
 
-def _console(app: FastAPI) -> None:
+def _mount_console(app: FastAPI) -> None:
     from mdm.console import api_docs
     from mdm.console.care import bulk_erases
-    from mdm.console.frame import assets, install
+    from mdm.console.frame import assets, install_not_found_page
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.tablets import desk as desk_pages
@@ -115,16 +115,16 @@ def _console(app: FastAPI) -> None:
 
     for chapter in (pages, custody, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
         app.include_router(chapter.router)
-    install(app)
+    install_not_found_page(app)
     app.mount("/console/assets", assets)
 
 
-def describe() -> dict[str, Any]:
+def describe_api() -> dict[str, Any]:
     """The OpenAPI document of the REST API."""
-    return _bare(None).openapi()
+    return _create_api(None).openapi()
 
 
-def _bare(lifespan: Any) -> FastAPI:
+def _create_api(lifespan: Any) -> FastAPI:
     app = FastAPI(
         title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/api/openapi.json", openapi_tags=openapi.TAGS, generate_unique_id_function=openapi.name_operation,

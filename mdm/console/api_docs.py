@@ -8,23 +8,23 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mdm.console.frame import show
+from mdm.console.frame import render_page
 
 router = APIRouter(include_in_schema=False)
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @router.get("/api/docs")
-def docs(request: Request) -> Response:
+def show_api(request: Request) -> Response:
     """Every route by chapter: what it does, what it takes, what it gives."""
     described = request.app.openapi()
     chapters: dict[str, list[dict[str, Any]]] = {}
-    for each in _operations(described):
+    for each in _list_operations(described):
         chapters.setdefault(each["chapter"], []).append(each)
-    return show(request, "api_docs.html", api=chapters, about=described["info"]["description"])
+    return render_page(request, "api_docs.html", api=chapters, about=described["info"]["description"])
 
 
-def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _list_operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
     schemas = described.get("components", {}).get("schemas", {})
     for path, methods in described["paths"].items():
         for method in _METHODS:
@@ -36,7 +36,7 @@ def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 for each in told.get("parameters", ())
             ]
             for content in told.get("requestBody", {}).get("content", {}).values():
-                taken += _fields(content.get("schema", {}), schemas)
+                taken += _describe_fields(content.get("schema", {}), schemas)
             yield {
                 "id": told["operationId"],
                 "chapter": (told.get("tags") or ["other"])[0],
@@ -44,38 +44,38 @@ def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "path": path,
                 "what": told.get("description") or told.get("summary", ""),
                 "taken": taken,
-                "given": ", ".join(_given(told, schemas)),
+                "given": ", ".join(_describe_responses(told, schemas)),
             }
 
 
-def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, bool, str]]:
+def _describe_fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, bool, str]]:
     """The fields of a body: name, kind, whether it must be there, and what it is."""
-    body = schemas.get(_name(schema), schema)
+    body = schemas.get(_referenced_name(schema), schema)
     wanted = body.get("required", ())
     return [
-        (name, _kind(field, schemas), name in wanted, field.get("description", ""))
+        (name, _describe_type(field, schemas), name in wanted, field.get("description", ""))
         for name, field in body.get("properties", {}).items()
     ]
 
 
-def _kind(field: dict[str, Any], schemas: dict[str, Any]) -> str:
+def _describe_type(field: dict[str, Any], schemas: dict[str, Any]) -> str:
     """The kind of a field in a word: the values of an enumeration, the name of an object, else its type."""
-    named = schemas.get(_name(field), {})
+    named = schemas.get(_referenced_name(field), {})
     if "enum" in named:
         return " | ".join(map(str, named["enum"]))
     if "anyOf" in field:
-        return " | ".join(_kind(each, schemas) for each in field["anyOf"])
+        return " | ".join(_describe_type(each, schemas) for each in field["anyOf"])
     if field.get("type") == "array":
-        return f"[{_kind(field.get('items', {}), schemas)}]"
-    return _name(field) or field.get("format") or str(field.get("type", "any"))
+        return f"[{_describe_type(field.get('items', {}), schemas)}]"
+    return _referenced_name(field) or field.get("format") or str(field.get("type", "any"))
 
 
-def _given(told: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+def _describe_responses(told: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
     for status, answer in told["responses"].items():
         if status.startswith("2"):
-            kinds = [_kind(content.get("schema", {}), schemas) for content in answer.get("content", {}).values()]
+            kinds = [_describe_type(content.get("schema", {}), schemas) for content in answer.get("content", {}).values()]
             yield " ".join([status, *kinds])
 
 
-def _name(schema: dict[str, Any]) -> str:
+def _referenced_name(schema: dict[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]

@@ -35,7 +35,7 @@ from mdm.accounts.models import Account
 from mdm.api.errors import build_problem
 
 _HERE = Path(__file__).parent
-COOKIE, LANGUAGE = "cartable", "cartable-lang"
+SESSION_COOKIE, LANGUAGE_COOKIE = "cartable", "cartable-lang"
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -52,19 +52,19 @@ templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
-LOCAL = ZoneInfo("Europe/Paris")
+LOCAL_TIME_ZONE = ZoneInfo("Europe/Paris")
 
 
-class OtherSite(Forbidden):
+class StalePage(Forbidden):
     """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
 
     code = "stale_page"
     message = Message("This page is from another sign-in: load it again.")
 
 
-def person(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
+def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
     """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    actor, account = accounts.authenticate_token(work, request.cookies.get(COOKIE, ""))
+    actor, account = accounts.authenticate_token(work, request.cookies.get(SESSION_COOKIE, ""))
     request.state.actor = actor
     return actor, account
 
@@ -81,32 +81,32 @@ class PageRoute(APIRoute):
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
             except DomainError as refusal:
-                return refused(request, refusal)
+                return render_error(request, refusal)
             except RequestValidationError:
-                return refused(request, Invalid())
+                return render_error(request, Invalid())
 
         return handle
 
 
-def install(app: FastAPI) -> None:
+def install_not_found_page(app: FastAPI) -> None:
     """Who follows a wrong address with a browser gets a page; programs get what the API says."""
-    app.add_exception_handler(HTTPException, _no_such_page)
+    app.add_exception_handler(HTTPException, _show_not_found)
 
 
-async def _no_such_page(request: Request, error: Exception) -> Response:
+async def _show_not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
-        return show(request, "not_found.html", status=error.status_code)
+        return render_page(request, "not_found.html", status=error.status_code)
     return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
-def refused(request: Request, refusal: DomainError) -> Response:
+def render_error(request: Request, refusal: DomainError) -> Response:
     """The page that says why something was not done."""
-    return show(request, "refused.html", status=refusal.status, problem=refusal.translate(language_of(request)))
+    return render_page(request, "refused.html", status=refusal.status, problem=refusal.translate(get_language(request)))
 
 
-def _chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
+def _list_chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
     """The chapters that this person may open, and whether the page is in it."""
     actor: Actor | None = getattr(request.state, "actor", None)
     here = request.url.path
@@ -118,20 +118,20 @@ def _chapters(request: Request, language: Language) -> list[tuple[str, str, bool
     ]
 
 
-def csrf(request: Request) -> str:
+def make_csrf_token(request: Request) -> str:
     """A word that only a page of ours, made for this session, can know."""
-    token = request.cookies.get(COOKIE, "")
+    token = request.cookies.get(SESSION_COOKIE, "")
     keyring = request.app.state.runtime.keyring
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
-def towns_of(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
+def list_permitted_towns(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
     """The towns in which one holds a permission, be it for one school."""
     mine = actor.list_permitted_towns(permission)
     return [town for town in places.list_towns(work, actor) if town.id in mine]
 
 
-def town_of(towns: list[Town], wanted: UUID | None) -> Town:
+def select_town(towns: list[Town], wanted: UUID | None) -> Town:
     """The town of a page: the one named, else the first. Raises `NotFound`."""
     chosen = next((town for town in towns if wanted is None or town.id == wanted), None)
     if chosen is None:
@@ -141,28 +141,28 @@ def town_of(towns: list[Town], wanted: UUID | None) -> Town:
 
 def check_csrf(request: Request, offered: str) -> None:
     """Refuse a form that another site sent. Raises `OtherSite`."""
-    if not hmac.compare_digest(offered, csrf(request)):
-        raise OtherSite
+    if not hmac.compare_digest(offered, make_csrf_token(request)):
+        raise StalePage
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def _read_fields(request: Request) -> dict[str, str]:
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 #: The fields of a form whose names the page made: one per line of a table.
-FieldsDep = Annotated[dict[str, str], Depends(_fields)]
+FieldsDep = Annotated[dict[str, str], Depends(_read_fields)]
 
 
-def language_of(request: Request) -> Language:
+def get_language(request: Request) -> Language:
     """The language chosen on a page, else the browser's."""
-    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
+    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
     return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
-def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A page in its frame. `person` among the values shows who is signed in."""
-    language = language_of(request)
+    language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     context = {
         "language": language.code,
@@ -172,25 +172,25 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
         "person": actor.name if actor is not None else None,
         "languages": available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
-        "chapters": _chapters(request, language),
-        "csrf": csrf(request),
+        "chapters": _list_chapters(request, language),
+        "csrf": make_csrf_token(request),
         **values,
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Cache-Control"] = "no-store"
     if find_language(request.query_params.get("lang", "")) is not None:
-        response.set_cookie(LANGUAGE, language.code, secure=True, samesite="strict")
+        response.set_cookie(LANGUAGE_COOKIE, language.code, secure=True, samesite="strict")
     return response
 
 
-def day(at: date | datetime | None, zone: ZoneInfo = LOCAL) -> str:
+def format_day(at: date | datetime | None, zone: ZoneInfo = LOCAL_TIME_ZONE) -> str:
     """A day for a person; a dash when there is none."""
     if isinstance(at, datetime):
         at = at.astimezone(zone).date()
     return at.strftime("%d/%m/%Y") if at else "–"
 
 
-def when(at: datetime | None) -> str:
+def format_instant(at: datetime | None) -> str:
     """An instant for a person; a dash when there is none."""
-    return at.astimezone(LOCAL).strftime("%d/%m/%Y %H:%M:%S") if at else "–"
+    return at.astimezone(LOCAL_TIME_ZONE).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

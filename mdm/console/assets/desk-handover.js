@@ -127,7 +127,7 @@ export function handover({ form, words, queue, show, focus, log }) {
     if (row && row !== chosen) choose(row);
     pending = read.scan;
     if (pressed && pressed.name === "agreement") return give(send, pressed.value);
-    if (chosen.dataset.agreement !== "wanted") return give(send, "");
+    if (chosen.dataset.agreement !== "pending") return give(send, "");
     if (allSigned.checked) return give(send, "was_signed");
     scan.value = "";
     show("wait", "?", `${pending.split("/").pop()} → ${chosen.dataset.full}`, ask.querySelector("legend").textContent);

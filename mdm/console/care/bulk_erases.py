@@ -19,7 +19,16 @@ from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.models import BulkErase
-from mdm.console.frame import PageRoute, check_csrf, language_of, person, show, town_of, towns_of, when
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_instant,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
 
 _NOTICES = {
     "asked": Message("Requested. Another person must approve."),
@@ -27,83 +36,85 @@ _NOTICES = {
     "cancelled": Message("Cancelled. Nothing is sent."),
 }
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-Checked = Annotated[str, Form(max_length=200)]
-Password = Annotated[str, Form(max_length=200)]
+CsrfField = Annotated[str, Form(max_length=200)]
+PasswordField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/erases")
-def erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+def show_bulk_erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """What waits to be erased, and the erases in bulk of a town."""
-    actor, _ = person(request, work)
-    return _front(request, work, actor, _town(work, actor, town), done=done)
+    actor, _ = require_sign_in(request, work)
+    return _render_bulk_erases(request, work, actor, _select_town(work, actor, town), done=done)
 
 
 @router.post("/erases/{town}/ask")
-def ask(
+def request_bulk_erase(
     request: Request,
     work: WorkDep,
     town: UUID,
-    csrf: Checked,
-    password: Password,
+    csrf: CsrfField,
+    password: PasswordField,
     ticket: Annotated[str, Form(max_length=40, pattern=r"^[A-Za-z0-9#/_.-]{1,40}$")],
     reason: Annotated[str, Form(min_length=3, max_length=300)],
 ) -> Response:
     """Ask for the erase of every tablet that is back in an open campaign."""
-    actor, account = person(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _town(work, actor, town)
-    refused = _refused(work, account, password)
+    chosen = _select_town(work, actor, town)
+    refused = _check_password(work, account, password)
     if refused is not None:
-        return _front(request, work, actor, chosen, problem=refused)
+        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.request_bulk_erase(
         work, actor, chosen.id, [tablet.id for tablet in bulk.list_erasable_tablets(work, actor, chosen.id)], reason, ticket
     )
-    return _back(chosen.id, "asked")
+    return _redirect(chosen.id, "asked")
 
 
 @router.post("/erases/{town}/{bulk_id}/approve")
-def approve(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked, password: Password) -> Response:
+def approve_bulk_erase(
+    request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField, password: PasswordField
+) -> Response:
     """Approve what another person asked for."""
-    actor, account = person(request, work)
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _town(work, actor, town)
-    refused = _refused(work, account, password)
+    chosen = _select_town(work, actor, town)
+    refused = _check_password(work, account, password)
     if refused is not None:
-        return _front(request, work, actor, chosen, problem=refused)
+        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.approve_bulk_erase(work, actor, bulk_id)
-    return _back(chosen.id, "approved")
+    return _redirect(chosen.id, "approved")
 
 
 @router.post("/erases/{town}/{bulk_id}/cancel")
-def cancel(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked) -> Response:
+def cancel_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField) -> Response:
     """Stop it while there is time."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     bulk.cancel_bulk_erase(work, actor, bulk_id)
-    return _back(town, "cancelled")
+    return _redirect(town, "cancelled")
 
 
-def _town(work: UnitOfWork, actor: Actor, wanted: UUID | None) -> Town:
-    return town_of(towns_of(work, actor, Permission.CARE), wanted)
+def _select_town(work: UnitOfWork, actor: Actor, wanted: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.CARE), wanted)
 
 
-def _refused(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
+def _check_password(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
     """The password once more. Told, not raised: the counter of failures must be kept."""
     outcome = accounts.sign_in(work, account.login, password)
     return outcome if isinstance(outcome, DomainError) else None
 
 
-def _back(town_id: UUID, done: str) -> Response:
+def _redirect(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/erases?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _front(
+def _render_bulk_erases(
     request: Request, work: UnitOfWork, actor: Actor, town: Town, *, problem: DomainError | None = None, done: str = ""
 ) -> Response:
-    language = language_of(request)
+    language = get_language(request)
     may_ask = actor.has_permission(Permission.DESTROY, town.id)
     waiting = bulk.list_erasable_tablets(work, actor, town.id) if may_ask else ()
-    return show(
+    return render_page(
         request,
         "care/bulk_erases.html",
         status=problem.status if problem else 200,
@@ -113,21 +124,21 @@ def _front(
         may_ask=may_ask,
         waiting=language.gettext("Returned and not yet erased: {count}", count=len(waiting)),
         tags=[tablet.tag for tablet in waiting],
-        rows=[_row(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id).items],
+        rows=[_describe_bulk_erase(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id).items],
     )
 
 
-def _row(row: BulkErase, actor: Actor, language: Language) -> dict[str, Any]:
+def _describe_bulk_erase(row: BulkErase, actor: Actor, language: Language) -> dict[str, Any]:
     if row.cancelled_at:
-        state = language.gettext("cancelled on {at}", at=when(row.cancelled_at))
+        state = language.gettext("cancelled on {at}", at=format_instant(row.cancelled_at))
     elif row.sent_at:
-        state = language.gettext("sent on {at}", at=when(row.sent_at))
+        state = language.gettext("sent on {at}", at=format_instant(row.sent_at))
     elif row.due_at:
-        state = language.gettext("approved: will be sent on {at}", at=when(row.due_at))
+        state = language.gettext("approved: will be sent on {at}", at=format_instant(row.due_at))
     else:
         state = language.gettext("waits for another person")
     is_over = bool(row.cancelled_at or row.sent_at)
     return {
-        "id": row.id, "ticket": row.ticket, "asked": when(row.requested_at), "state": state, "may_cancel": not is_over,
+        "id": row.id, "ticket": row.ticket, "asked": format_instant(row.requested_at), "state": state, "may_cancel": not is_over,
         "may_approve": not is_over and row.approved_at is None and row.requested_by != actor.account_id,
     }  # fmt: skip

@@ -25,7 +25,16 @@ from enrollment.rollover.returns import TabletReturn
 from enrollment.rollover.rules import first_day_of_year
 from mdm.api.deps import WorkDep
 from mdm.care import storage
-from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_day,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
 from mdm.console.rollover.labels import NOT_READY, STATES
 from profiles.apps.licence_overlap import overlap
 
@@ -40,22 +49,22 @@ _NOTICES = {
 }
 _STEP_MARKS = {"done": Message("done"), "now": Message("now"), "coming": Message("to come")}
 #: Parts of one click: a town of 4 000 is done in one, a larger one says so.
-_PARTS = 5
-Checked = Annotated[str, Form(max_length=200)]
+_MAX_BATCHES = 5
+CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/year")
-def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
     """Where the passage of a town stands; a head sees the own schools in it."""
-    actor, _ = person(request, work)
-    language = language_of(request)
-    towns = towns_of(work, actor, Permission.LEAD)
-    chosen = town_of(towns, town)
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
+    towns = list_permitted_towns(work, actor, Permission.LEAD)
+    chosen = select_town(towns, town)
     rollover, whole = service.find_current_rollover(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
         "town": chosen, "towns": towns, "whole": whole,
         "rollover": rollover, "notice": _NOTICES[done].translate(language) if done in _NOTICES else "",
-        "storage": _storage(work, actor, chosen, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
+        "storage": _describe_storage(work, actor, chosen, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
         groups, progress = service.count_groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
@@ -68,39 +77,39 @@ def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = 
         values |= {
             "title": language.gettext("From {from_year} to {to_year}", from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].translate(language),
-            "steps": _steps(work, chosen, rollover, language),
-            "schools": [_school(each, told.get(each.id), groups, language) for each in schools],
-            "acts": _acts(work, chosen, rollover, groups, language),
+            "steps": _list_steps(work, chosen, rollover, language),
+            "schools": [_describe_school(each, told.get(each.id), groups, language) for each in schools],
+            "acts": _describe_actions(work, chosen, rollover, groups, language),
             "licences": overlap(work, actor, rollover.id) if whole else None,
-            "returns": _returns(work, actor, rollover, schools, progress, language),
+            "returns": _describe_returns(work, actor, rollover, schools, progress, language),
             "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }
-    return show(request, "rollover/town.html", **values)
+    return render_page(request, "rollover/town.html", **values)
 
 
 @router.post("/year/{town}/preview")
-def preview(request: Request, work: WorkDep, town: UUID, csrf: Checked) -> Response:
+def preview_rollover(request: Request, work: WorkDep, town: UUID, csrf: CsrfField) -> Response:
     """Make the draft or bring it up to date."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     service.preview_rollover(work, actor, town)
-    return _back(town, "previewed")
+    return _redirect(town, "previewed")
 
 
 @router.post("/year/{rollover_id}/dates")
-def dates(
-    request: Request, work: WorkDep, rollover_id: UUID, csrf: Checked, freezes_on: Annotated[date, Form()], starts_on: Annotated[date, Form()]
+def save_dates(
+    request: Request, work: WorkDep, rollover_id: UUID, csrf: CsrfField, freezes_on: Annotated[date, Form()], starts_on: Annotated[date, Form()]
 ) -> Response:  # fmt: skip
     """Say from when rosters take nobody away and when pupils come back."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _back(service.set_dates(work, actor, rollover_id, freezes_on, starts_on).town_id, "saved")
+    return _redirect(service.set_dates(work, actor, rollover_id, freezes_on, starts_on).town_id, "saved")
 
 
 @router.post("/year/storage/{town}/{act}")
-def store(request: Request, work: WorkDep, town: UUID, act: str, csrf: Checked) -> Response:
+def change_storage(request: Request, work: WorkDep, town: UUID, act: str, csrf: CsrfField) -> Response:
     """Put away what nobody holds, or bring back what is ready; a part at a time."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     match act:
         case "away":
@@ -109,19 +118,19 @@ def store(request: Request, work: WorkDep, town: UUID, act: str, csrf: Checked) 
             left = storage.return_ready_tablets(work, actor, town).moved == storage.BATCH_SIZE
         case _:
             raise NotFound
-    return _back(town, "part_left" if left else "saved")
+    return _redirect(town, "part_left" if left else "saved")
 
 
 @router.post("/year/{rollover_id}/{act}")
-def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Checked) -> Response:
+def act_on_rollover(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: CsrfField) -> Response:
     """Apply, undo, arm, disarm, close; open and close the return campaign."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     rollover, done = service.get_rollover(work, actor, rollover_id), "saved"
     match act:
         case "apply" | "undo":
             part = applying.apply_batch if act == "apply" else applying.undo_batch
-            whole = any(part(work, actor, rollover_id) == 0 for _ in range(_PARTS))
+            whole = any(part(work, actor, rollover_id) == 0 for _ in range(_MAX_BATCHES))
             done = ("applied" if act == "apply" else "undone") if whole else "part_left"
         case "arm" | "disarm":
             applying.set_auto_apply(work, actor, rollover_id, enabled=act == "arm")
@@ -134,14 +143,14 @@ def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Chec
             returns.close_campaign(work, actor, rollover_id)
         case _:
             raise NotFound
-    return _back(rollover.town_id, done)
+    return _redirect(rollover.town_id, done)
 
 
-def _back(town_id: UUID, done: str) -> Response:
+def _redirect(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/year?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
+def _list_steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
     """The timeline of schools.md section 18; each step is done, under way or to come, said in words and not by colour alone."""
     today, start = service.get_local_date(work, town.id), first_day_of_year(rollover.to_year)
     begins = [
@@ -156,12 +165,19 @@ def _steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language)
     for number, (name, at) in enumerate(begins, start=1):
         mark = "done" if number < over else "now" if number == over else "coming"
         said.append(
-            {"name": name.translate(language), "day": day(at), "mark": mark, "mark_words": _STEP_MARKS[mark].translate(language)}
+            {
+                "name": name.translate(language),
+                "day": format_day(at),
+                "mark": mark,
+                "mark_words": _STEP_MARKS[mark].translate(language),
+            }
         )
     return said
 
 
-def _school(school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], language: Language) -> dict[str, Any]:
+def _describe_school(
+    school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], language: Language
+) -> dict[str, Any]:
     counts = Counter[str]()
     for group in groups:
         if group.school_id == school.id and group.decision is not RolloverDecision.ARRIVED:
@@ -174,7 +190,7 @@ def _school(school: School, row: RolloverSchool | None, groups: Iterable[Rollove
             counts["unplaced"] += group.pupils
 
     def said(at: Any) -> str:
-        return language.gettext("yes, on {day}", day=day(at)) if at else language.gettext("not yet")
+        return language.gettext("yes, on {day}", day=format_day(at)) if at else language.gettext("not yet")
 
     return {
         "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.decisions_completed_at),
@@ -182,7 +198,7 @@ def _school(school: School, row: RolloverSchool | None, groups: Iterable[Rollove
     }  # fmt: skip
 
 
-def _acts(
+def _describe_actions(
     work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[RolloverGroup], language: Language
 ) -> dict[str, Any]:
     of: Counter[RolloverDecision] = Counter()
@@ -215,16 +231,16 @@ def _acts(
             applied,
         ),
         "armed": language.gettext(
-            "It will apply itself on 1 September at midnight (decided on {day}).", day=day(rollover.auto_apply_enabled_at)
+            "It will apply itself on 1 September at midnight (decided on {day}).", day=format_day(rollover.auto_apply_enabled_at)
         )
         if rollover.auto_apply_enabled_at
         else "",
-        "applied_on": language.gettext("Applied on {day}.", day=day(rollover.applied_at)) if rollover.applied_at else "",
-        "closed_on": language.gettext("Closed on {day}.", day=day(rollover.closed_at)) if rollover.closed_at else "",
+        "applied_on": language.gettext("Applied on {day}.", day=format_day(rollover.applied_at)) if rollover.applied_at else "",
+        "closed_on": language.gettext("Closed on {day}.", day=format_day(rollover.closed_at)) if rollover.closed_at else "",
     }
 
 
-def _returns(
+def _describe_returns(
     work: UnitOfWork,
     actor: Actor,
     rollover: Rollover,
@@ -243,7 +259,7 @@ def _returns(
     return {
         "rows": [row for row in rows if row["listed"]],
         "opened": opened, "closed": closed,
-        "said": language.gettext("Campaign closed on {day}.", day=day(closed)) if closed else language.gettext("Campaign open since {day}.", day=day(opened)) if opened
+        "said": language.gettext("Campaign closed on {day}.", day=format_day(closed)) if closed else language.gettext("Campaign open since {day}.", day=format_day(opened)) if opened
         else language.ngettext(
             "{count} tablet is with a pupil who leaves.",
             "{count} tablets are with pupils who leave.",
@@ -252,7 +268,7 @@ def _returns(
     }  # fmt: skip
 
 
-def _storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
+def _describe_storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
     told, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
     ready = storage.count_ready(told)
     return {

@@ -22,28 +22,28 @@ from mdm.care import custody as reports
 from mdm.care.lost_mode import recovery
 from mdm.care.overview_repository import TabletRow
 from mdm.care.tablet_summary import TabletAction, TabletSummary, list_possible_actions, load_summary
-from mdm.console.frame import PageRoute, check_csrf, day, person
+from mdm.console.frame import PageRoute, check_csrf, format_day, require_sign_in
 from mdm.console.tablets.custody_labels import ACTS, AGREEMENTS, KINDS, RESERVED
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _WITH_WHY, _SHORTEST = frozenset({TabletAction.BROKEN, TabletAction.REPAIR, TabletAction.REPAIRED}), 3
-Said = Annotated[str, Form(max_length=300)]
+ReasonField = Annotated[str, Form(max_length=300)]
 
 
 @router.post("/tablets/{tablet_id}/custody/{act}")
-def note(
+def report_event(
     request: Request,
     tablet_id: UUID,
     act: TabletAction,
     work: WorkDep,
     csrf: Annotated[str, Form(max_length=200)],
-    why: Said = "",
+    why: ReasonField = "",
     cause: Annotated[BreakageCause, Form()] = BreakageCause.OTHER,
     condition: Annotated[Condition, Form()] = Condition.GOOD,
     keep_loaner: Annotated[bool, Form()] = False,
 ) -> Response:
     """Note what happened to the tablet."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     if act in _WITH_WHY and len(why.strip()) < _SHORTEST:
         raise Invalid(field="why")
@@ -68,18 +68,18 @@ def describe_custody(work: UnitOfWork, actor: Actor, row: TabletRow, language: L
     """
     seen = load_summary(work, actor, row.tablet)
     return {
-        "now": _now(row, seen, language),
-        "loans": [_loan(each, language) for each in seen.loans if each.closed_at is not None],
-        "incidents": [_incident(each, language) for each in seen.incidents],
-        "loaner": _link(seen.loaner),
-        "stands_in_for": _link(seen.stands_in_for),
+        "now": _list_facts(row, seen, language),
+        "loans": [_format_loan(each, language) for each in seen.loans if each.closed_at is not None],
+        "incidents": [_describe_incident(each, language) for each in seen.incidents],
+        "loaner": _link_tablet(seen.loaner),
+        "stands_in_for": _link_tablet(seen.stands_in_for),
         "acts": [(act.value, ACTS[act].translate(language)) for act in list_possible_actions(actor, row.tablet, seen)],
         "causes": [(each.value, CAUSES[each].translate(language)) for each in BreakageCause],
         "conditions": [(each.value, CONDITIONS[each].translate(language)) for each in Condition],
     }
 
 
-def _now(row: TabletRow, seen: TabletSummary, language: Language) -> list[tuple[str, str]]:
+def _list_facts(row: TabletRow, seen: TabletSummary, language: Language) -> list[tuple[str, str]]:
     pupil, loan = row.pupil, seen.loan
     facts = []
     if pupil is not None:
@@ -89,9 +89,11 @@ def _now(row: TabletRow, seen: TabletSummary, language: Language) -> list[tuple[
     if row.school is not None:
         facts.append((language.gettext("School"), row.school.name))
     if loan is not None:
-        facts.append((language.gettext("Since"), day(loan.handed_over_at or loan.opened_at)))
+        facts.append((language.gettext("Since"), format_day(loan.handed_over_at or loan.opened_at)))
         facts.append((language.gettext("Agreement"), AGREEMENTS[loan.agreement].translate(language)))
-        facts.append((language.gettext("Accessories"), ", ".join(_accessory(line, language) for line in seen.accessories) or "–"))
+        facts.append(
+            (language.gettext("Accessories"), ", ".join(_format_accessory(line, language) for line in seen.accessories) or "–")
+        )
         if loan.needs_confirmation:
             facts.append((language.pgettext("noun", "Swap"), language.gettext("made at school, to be confirmed")))
     if seen.reservation is not None:
@@ -103,30 +105,32 @@ def _now(row: TabletRow, seen: TabletSummary, language: Language) -> list[tuple[
     return facts
 
 
-def _accessory(line: Any, language: Language) -> str:
+def _format_accessory(line: Any, language: Language) -> str:
     word = ACCESSORIES[line.kind].translate(language)
     return f"{word} ({language.pgettext('accessory', 'lost')})" if line.lost_at is not None else word
 
 
-def _loan(loan: Loan, language: Language) -> str:
+def _format_loan(loan: Loan, language: Language) -> str:
     back = f", {CONDITIONS[loan.condition_in].translate(language)}" if loan.condition_in else ""
     return (
-        language.gettext("from {first} to {last}", first=day(loan.handed_over_at or loan.opened_at), last=day(loan.closed_at))
+        language.gettext(
+            "from {first} to {last}", first=format_day(loan.handed_over_at or loan.opened_at), last=format_day(loan.closed_at)
+        )
         + back
     )
 
 
-def _incident(incident: Incident, language: Language) -> dict[str, Any]:
+def _describe_incident(incident: Incident, language: Language) -> dict[str, Any]:
     cause = f", {CAUSES[incident.cause].translate(language)}" if incident.cause else ""
     return {
         "what": KINDS[incident.kind].translate(language) + cause,
-        "when": language.gettext("reported on {day}", day=day(incident.reported_at)),
+        "when": language.gettext("reported on {day}", day=format_day(incident.reported_at)),
         "open": incident.closed_at is None,
-        "closed": language.gettext("closed on {day}", day=day(incident.closed_at))
+        "closed": language.gettext("closed on {day}", day=format_day(incident.closed_at))
         if incident.closed_at
         else language.gettext("open"),
     }
 
 
-def _link(tablet: Tablet | None) -> dict[str, Any] | None:
+def _link_tablet(tablet: Tablet | None) -> dict[str, Any] | None:
     return {"id": tablet.id, "tag": tablet.tag} if tablet is not None else None

@@ -14,7 +14,7 @@ PAGES: dict[str, tuple[Message, Message]] = {
 }
 AGREEMENTS: dict[str, Message] = {
     "signed": Message("signed"),
-    "wanted": Message("to be signed"),
+    "pending": Message("to be signed"),
     "stays": Message("stays at school"),
 }
 #: What the scripts of the desk show. They hold no texts of their own.

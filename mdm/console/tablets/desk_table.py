@@ -21,7 +21,7 @@ from enrollment.tablets.words import STATES
 from mdm.console.tablets.desk_messages import AGREEMENTS
 
 
-def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
+def load_class_table(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
     """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
     school_class, rows = desk.list_class_loans(work, actor, class_id)
     if school_class.town_id != town.id:
@@ -31,12 +31,12 @@ def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: L
     full = naming.build_full_names([pupil for pupil, _, _ in rows])
     shown = []
     for pupil, loan, tablet in rows:
-        agreement = _agreement(loan, take_home=pupil.take_home)
+        agreement = _agreement_state(loan, take_home=pupil.take_home)
         shown.append(
             {
                 "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.grade.value,
                 "agreement": agreement, "agreement_words": AGREEMENTS[agreement].translate(language),
-                **_where(loan, tablet, language), **_back(back.get(pupil.id), loan, town, language),
+                **_describe_tablet(loan, tablet, language), **_describe_return(back.get(pupil.id), loan, town, language),
             }
         )  # fmt: skip
     return {
@@ -46,20 +46,20 @@ def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: L
     }  # fmt: skip
 
 
-def hour(town: Town) -> Callable[[datetime], str]:
+def make_time_formatter(town: Town) -> Callable[[datetime], str]:
     """Instants as the clock of the town's wall shows them."""
     zone = ZoneInfo(town.time_zone)
     return lambda at: at.astimezone(zone).strftime("%H:%M")
 
 
-def _agreement(loan: Loan | None, *, take_home: bool) -> str:
+def _agreement_state(loan: Loan | None, *, take_home: bool) -> str:
     """Where the agreement stands; a family's no goes before everything."""
     if not take_home or (loan is not None and loan.agreement is AgreementState.REFUSED):
         return "stays"
-    return "signed" if loan is not None and loan.agreement is AgreementState.SIGNED else "wanted"
+    return "signed" if loan is not None and loan.agreement is AgreementState.SIGNED else "pending"
 
 
-def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
+def _describe_tablet(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
     if loan is None or tablet is None:
         return {"held": False, "tag": "", "serial": "", "state": language.gettext("not yet")}
     held = loan.handed_over_at is not None or tablet.state in IN_PUPIL_HANDS
@@ -73,7 +73,7 @@ def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict
     return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.translate(language)}
 
 
-def _back(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
+def _describe_return(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
     """Given back counts only for a pupil who holds nothing else."""
     if found is None or loan is not None:
         return {

@@ -22,27 +22,27 @@ from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care.lost_mode import service as care
 from mdm.care.overview_repository import TabletFilter, TabletRow
-from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
+from mdm.console.frame import SESSION_COOKIE, PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
 from mdm.console.labels import attested_label, mode_label, reason_label, state_label
 from mdm.console.tablets import custody
-from mdm.console.tablets.time_line import by_whom, said
+from mdm.console.tablets.time_line import describe_actor, describe_entry
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-_OURS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
+_OWN_ADDRESS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")
-def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
+def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
     """Tablets by state, and a search."""
     try:
-        actor, _ = person(request, work)
+        actor, _ = require_sign_in(request, work)
     except MustChangePassword:
-        return show(request, "accounts/password.html")
+        return render_page(request, "accounts/password.html")
     except NotSignedIn:
-        return show(request, "accounts/sign_in.html")
-    language = language_of(request)
+        return render_page(request, "accounts/sign_in.html")
+    language = get_language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
     page = overview.list_tablets(
         work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
@@ -50,7 +50,7 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
     rows = page.items
     counts = overview.count_by_state(work, actor)
     more = urlencode({"state": state, "q": q, "after": page.next_cursor}) if page.next_cursor else ""
-    return show(
+    return render_page(
         request,
         "tablets/tablets.html",
         person=actor.name,
@@ -65,11 +65,11 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
             for s in TabletState
             if counts.get(s) or s is chosen
         ],
-        rows=[_row(row, language) for row in rows],
+        rows=[_describe_tablet(row, language) for row in rows],
     )
 
 
-def _row(row: TabletRow, language: Language) -> dict[str, Any]:
+def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
     pupil = row.pupil
     return {
         "id": row.tablet.id,
@@ -80,22 +80,22 @@ def _row(row: TabletRow, language: Language) -> dict[str, Any]:
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": when(row.last_seen_at),
+        "last_seen": format_instant(row.last_seen_at),
     }
 
 
 @router.get("/tablets/{tablet_id}")
-def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
+def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
     """One tablet: its holder, its time line, its apps, lost mode."""
-    actor, _ = person(request, work)
-    language = language_of(request)
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
     found, case = view.row.tablet, view.case
     lost = case and {
-        "asked": when(case.requested_at),
-        "confirmed": when(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
+        "asked": format_instant(case.requested_at),
+        "confirmed": format_instant(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
         "is_confirmed": case.confirmed_at is not None,
-        "lift_asked": when(case.lift_requested_at) if case.lift_requested_at else "",
+        "lift_asked": format_instant(case.lift_requested_at) if case.lift_requested_at else "",
     }
     facts = [
         (language.gettext("Serial number"), found.serial),
@@ -103,15 +103,15 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
         (language.gettext("Profile"), state_label(view.rules.state, language)),
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
-        (language.gettext("Last contact"), when(view.row.last_seen_at)),
+        (language.gettext("Last contact"), format_instant(view.row.last_seen_at)),
         (language.gettext("Attested key"), attested_label(attested=view.attested, language=language)),
-        (language.gettext("Certificate until"), when(view.identity_expires_at)),
+        (language.gettext("Certificate until"), format_instant(view.identity_expires_at)),
     ]
-    return show(
+    return render_page(
         request,
         "tablets/tablet.html",
         person=actor.name,
-        tablet=_row(view.row, language),
+        tablet=_describe_tablet(view.row, language),
         lost=lost,
         custody=custody.describe_custody(work, actor, view.row, language),
         notice=language.gettext("Noted.") if done == "noted" else "",
@@ -124,7 +124,7 @@ def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> 
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": by_whom(e, language),
+            {"instant": e.at.isoformat(), "when": format_instant(e.at), "what": f"{describe_entry(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": describe_actor(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
             for e in overview.list_timeline(work, actor, tablet_id).items
         ],
@@ -142,29 +142,31 @@ def sign_in(
     """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
     if isinstance(outcome, DomainError):
-        return show(
+        return render_page(
             request,
             "accounts/sign_in.html",
-            problem=outcome.translate(language_of(request)),
+            problem=outcome.translate(get_language(request)),
             login=login[:200],
             then=then,
             status=outcome.status,
         )
-    return _signed_in(outcome[1], then)
+    return _redirect_signed_in(outcome[1], then)
 
 
 @router.post("/password")
-def password(
+def change_password(
     request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
 ) -> Response:
     """Choose one's own password."""
-    token = request.cookies.get(COOKIE, "")
+    token = request.cookies.get(SESSION_COOKIE, "")
     _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
     check_csrf(request, csrf)
     try:
-        return _signed_in(accounts.change_password(work, account, current, new))
+        return _redirect_signed_in(accounts.change_password(work, account, current, new))
     except DomainError as refusal:
-        return show(request, "accounts/password.html", problem=refusal.translate(language_of(request)), status=refusal.status)
+        return render_page(
+            request, "accounts/password.html", problem=refusal.translate(get_language(request)), status=refusal.status
+        )
 
 
 @router.post("/sign-out")
@@ -172,7 +174,7 @@ def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
     """Forget the cookie."""
     check_csrf(request, csrf)
     response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(SESSION_COOKIE)
     return response
 
 
@@ -181,14 +183,14 @@ def mark_lost(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
 ) -> Response:
     """Mark a tablet lost."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     care.mark_lost(work, actor, tablet_id, reason)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
 @router.post("/tablets/{tablet_id}/lift")
-def lift(
+def end_lost_mode(
     request: Request,
     tablet_id: UUID,
     work: WorkDep,
@@ -197,14 +199,14 @@ def lift(
     called_back: Annotated[bool, Form()] = False,
 ) -> Response:
     """Ask for the end of lost mode."""
-    actor, _ = person(request, work)
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     care.request_lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
-def _signed_in(token: str, then: str = "") -> Response:
+def _redirect_signed_in(token: str, then: str = "") -> Response:
     """Back to the page of ours that asked for the sign-in; nowhere else."""
-    response = RedirectResponse(then if _OURS.fullmatch(then) else "/", status_code=303)
-    response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+    response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
+    response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
     return response

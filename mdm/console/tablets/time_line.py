@@ -7,7 +7,7 @@ from enrollment.tablets.words import STATES
 from mdm.care.overview import TimelineEntry
 
 #: Acts on a tablet, by the action of the audit trail.
-ACTS: dict[str, Message] = {
+ACTION_LABELS: dict[str, Message] = {
     "cart.put": Message("put into a cart"),
     "cart.take": Message("taken out of its cart"),
     "incident.close": Message("incident closed"),
@@ -19,12 +19,12 @@ ACTS: dict[str, Message] = {
     "loan.open": Message("assigned to a pupil"),
     "loan.swap": Message("swapped with another"),
     "loan.transfer": Message("loan moved to this tablet"),
-    "pair.hold.approve": Message("evidence hold approved"),
-    "pair.hold.ask": Message("evidence hold requested"),
-    "pair.release.approve": Message("end of evidence hold approved"),
-    "pair.release.ask": Message("end of evidence hold requested"),
-    "pair.write_off.approve": Message("write-off approved"),
-    "pair.write_off.ask": Message("write-off requested"),
+    "approval.place_evidence_hold.approve": Message("evidence hold approved"),
+    "approval.place_evidence_hold.request": Message("evidence hold requested"),
+    "approval.release_evidence_hold.approve": Message("end of evidence hold approved"),
+    "approval.release_evidence_hold.request": Message("end of evidence hold requested"),
+    "approval.write_off.approve": Message("write-off approved"),
+    "approval.write_off.request": Message("write-off requested"),
     "position.approve": Message("position request approved"),
     "position.ask": Message("position requested"),
     "tablet.activation_lock": Message("activation lock code read"),
@@ -51,7 +51,7 @@ ACTS: dict[str, Message] = {
     "tablet.wiped": Message("erase detected"),
 }
 #: Orders that this server gives, by Apple's name of the command. The name stays beside the word: technicians look it up.
-ORDERS: dict[str, Message] = {
+COMMAND_LABELS: dict[str, Message] = {
     "ActivationLockBypassCode": Message("ask for the activation code"),
     "CertificateList": Message("list certificates"),
     "DeclarativeManagement": Message("send the rules"),
@@ -77,15 +77,17 @@ ORDERS: dict[str, Message] = {
 SERVER = Message("the server")
 
 
-def said(entry: TimelineEntry, language: Language) -> str:
+def describe_entry(entry: TimelineEntry, language: Language) -> str:
     """One moment for a person; what has no words yet is shown as it is named."""
     if entry.before is not None and entry.after is not None:
         return f"{STATES[entry.before].translate(language)} → {STATES[entry.after].translate(language)}"
-    if entry.action in ACTS:
-        return ACTS[entry.action].translate(language)
-    return f"{ORDERS[entry.action].translate(language)} ({entry.action})" if entry.action in ORDERS else entry.action
+    if entry.action in ACTION_LABELS:
+        return ACTION_LABELS[entry.action].translate(language)
+    return (
+        f"{COMMAND_LABELS[entry.action].translate(language)} ({entry.action})" if entry.action in COMMAND_LABELS else entry.action
+    )
 
 
-def by_whom(entry: TimelineEntry, language: Language) -> str:
+def describe_actor(entry: TimelineEntry, language: Language) -> str:
     """Who did it."""
     return SERVER.translate(language) if entry.actor_name == "system" else entry.actor_name
