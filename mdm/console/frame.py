@@ -1,6 +1,6 @@
-"""What every page of the console shares: who is there, the language, the frame around a page, its defence against other sites.
+"""What every page of the console shares: sign-in, language, the frame around a page, protection against forged forms.
 
-The pages themselves are beside it, one module per subject; none holds rules.
+The pages themselves lie beside it, one folder per chapter; none holds rules.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ LOCAL_TIME_ZONE = ZoneInfo("Europe/Paris")
 
 
 class StalePage(Forbidden):
-    """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
+    """The form does not belong to this sign-in: another site sent it, or the person has signed in again since."""
 
     code = "stale_page"
     message = Message("This page is from another sign-in: load it again.")
 
 
 def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
-    """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
+    """Return who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
     actor, account = accounts.authenticate_token(work, request.cookies.get(SESSION_COOKIE, ""))
     request.state.actor = actor
     return actor, account
 
 
 class PageRoute(APIRoute):
-    """A route whose refusals are pages: who is not signed in comes to the door, another reads why, and nothing is written."""
+    """A route whose errors are pages: without a sign-in it redirects to the sign-in page, other errors are shown and nothing is written."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
@@ -89,7 +89,7 @@ class PageRoute(APIRoute):
 
 
 def install_not_found_page(app: FastAPI) -> None:
-    """Who follows a wrong address with a browser gets a page; programs get what the API says."""
+    """Answer unknown addresses with a page for browsers and with a problem document for programs."""
     app.add_exception_handler(HTTPException, _show_not_found)
 
 
@@ -102,12 +102,12 @@ async def _show_not_found(request: Request, error: Exception) -> Response:
 
 
 def render_error(request: Request, refusal: DomainError) -> Response:
-    """The page that says why something was not done."""
+    """Return the page that says why a request was refused."""
     return render_page(request, "refused.html", status=refusal.status, problem=refusal.translate(get_language(request)))
 
 
 def _list_chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
-    """The chapters that this person may open, and whether the page is in it."""
+    """Return address and title of the chapters this person may open, and whether the page belongs to it."""
     actor: Actor | None = getattr(request.state, "actor", None)
     here = request.url.path
     return [
@@ -119,28 +119,28 @@ def _list_chapters(request: Request, language: Language) -> list[tuple[str, str,
 
 
 def make_csrf_token(request: Request) -> str:
-    """A word that only a page of ours, made for this session, can know."""
+    """Return the token that only a page made for this session contains."""
     token = request.cookies.get(SESSION_COOKIE, "")
     keyring = request.app.state.runtime.keyring
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
 def list_permitted_towns(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
-    """The towns in which one holds a permission, be it for one school."""
+    """Return the towns in which the actor holds a permission, be it for one school."""
     mine = actor.list_permitted_towns(permission)
     return [town for town in places.list_towns(work, actor) if town.id in mine]
 
 
-def select_town(towns: list[Town], wanted: UUID | None) -> Town:
-    """The town of a page: the one named, else the first. Raises `NotFound`."""
-    chosen = next((town for town in towns if wanted is None or town.id == wanted), None)
-    if chosen is None:
+def select_town(towns: list[Town], town_id: UUID | None) -> Town:
+    """Return the town of a page: the given one, else the first. Raises `NotFound`."""
+    selected = next((town for town in towns if town_id is None or town.id == town_id), None)
+    if selected is None:
         raise NotFound
-    return chosen
+    return selected
 
 
 def check_csrf(request: Request, offered: str) -> None:
-    """Refuse a form that another site sent. Raises `OtherSite`."""
+    """Check that a form comes from a page of this session. Raises `StalePage`."""
     if not hmac.compare_digest(offered, make_csrf_token(request)):
         raise StalePage
 
@@ -155,13 +155,13 @@ FieldsDep = Annotated[dict[str, str], Depends(_read_fields)]
 
 
 def get_language(request: Request) -> Language:
-    """The language chosen on a page, else the browser's."""
+    """Return the language chosen on a page, else the one the browser prefers."""
     chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
     return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
 def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page in its frame. `person` among the values shows who is signed in."""
+    """Return a page in its frame, in the reader's language."""
     language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     context = {
@@ -185,12 +185,12 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
 
 
 def format_day(at: date | datetime | None, zone: ZoneInfo = LOCAL_TIME_ZONE) -> str:
-    """A day for a person; a dash when there is none."""
+    """Return a day as people write it; a dash when there is none."""
     if isinstance(at, datetime):
         at = at.astimezone(zone).date()
     return at.strftime("%d/%m/%Y") if at else "–"
 
 
 def format_instant(at: datetime | None) -> str:
-    """An instant for a person; a dash when there is none."""
+    """Return an instant in local time; a dash when there is none."""
     return at.astimezone(LOCAL_TIME_ZONE).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

@@ -1,4 +1,4 @@
-"""The page of erases in bulk: asked by one person, approved by another, cancelled while there is time. Holds no rules."""
+"""The page of erases in bulk: one person requests, another approves, both can cancel in time. Holds no rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PasswordField = Annotated[str, Form(max_length=200)]
 
 @router.get("/erases")
 def show_bulk_erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """What waits to be erased, and the erases in bulk of a town."""
+    """Show the tablets that wait to be erased and the erases in bulk of a town."""
     actor, _ = require_sign_in(request, work)
     return _render_bulk_erases(request, work, actor, _select_town(work, actor, town), done=done)
 
@@ -57,7 +57,7 @@ def request_bulk_erase(
     ticket: Annotated[str, Form(max_length=40, pattern=r"^[A-Za-z0-9#/_.-]{1,40}$")],
     reason: Annotated[str, Form(min_length=3, max_length=300)],
 ) -> Response:
-    """Ask for the erase of every tablet that is back in an open campaign."""
+    """Request the erase of every tablet returned in an open campaign."""
     actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
@@ -74,7 +74,7 @@ def request_bulk_erase(
 def approve_bulk_erase(
     request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField, password: PasswordField
 ) -> Response:
-    """Approve what another person asked for."""
+    """Approve what another person requested."""
     actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
@@ -87,19 +87,19 @@ def approve_bulk_erase(
 
 @router.post("/erases/{town}/{bulk_id}/cancel")
 def cancel_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField) -> Response:
-    """Stop it while there is time."""
+    """Cancel an erase in bulk before its commands are sent."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     bulk.cancel_bulk_erase(work, actor, bulk_id)
     return _redirect(town, "cancelled")
 
 
-def _select_town(work: UnitOfWork, actor: Actor, wanted: UUID | None) -> Town:
-    return select_town(list_permitted_towns(work, actor, Permission.CARE), wanted)
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
 
 
 def _check_password(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
-    """The password once more. Told, not raised: the counter of failures must be kept."""
+    """Check the password once more. Returns the error instead of raising it, because the counter of failures must be committed."""
     outcome = accounts.sign_in(work, account.login, password)
     return outcome if isinstance(outcome, DomainError) else None
 

@@ -1,4 +1,4 @@
-"""Pages of rosters: bring one in, look at what it would change, name its columns, decide, confirm, undo; hand rosters out."""
+"""Pages of rosters: import a file, review what it would change, name its columns, confirm, undo, and export rosters."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CsrfField = Annotated[str, Form(max_length=200)]
 
 @router.get("/rosters")
 def show_rosters(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """The form, the latest imports, and what can be handed out."""
+    """Show the import form, the latest imports and the exports."""
     actor, _ = require_sign_in(request, work)
     return _render_rosters(
         request, work, actor, select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), notice=done
@@ -80,14 +80,14 @@ def upload_roster(
     keep_contacts: Annotated[bool, Form()] = False,
     only_classes: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Read a file and show what it would change; a file that cannot be read brings the form back with the reason."""
+    """Read a file and show what it would change; show the form again with the reason when it cannot be read."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
-    made: list[RosterImport] = []
+    imports: list[RosterImport] = []
     problem = _attempt(
         work,
-        lambda: made.append(
+        lambda: imports.append(
             service.preview_import(
                 work, actor, chosen.id, content, school or None, kind=_parse_kind(kind), keep_contacts=keep_contacts,
                 only_classes=only_classes, year=year or None,
@@ -96,7 +96,7 @@ def upload_roster(
     )  # fmt: skip
     if problem is not None:
         return _render_rosters(request, work, actor, chosen, problem=problem, school=school)
-    return RedirectResponse(f"/rosters/{made[0].id}", status_code=303)
+    return RedirectResponse(f"/rosters/{imports[0].id}", status_code=303)
 
 
 @router.post("/rosters/columns")
@@ -109,51 +109,51 @@ def show_columns(
     school: Annotated[str, Form(max_length=20)] = "",
     kind: Annotated[str, Form(max_length=16)] = "",
 ) -> Response:
-    """What each column of a file is read as, and what a person says that it is. Nothing of the file is kept."""
+    """Show what each column of a file is read as, with a choice for each. Nothing of the file is stored."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
     place = next((each for each in _list_schools(work, actor, chosen) if each.uai == school), None)
-    told: list[Any] = []
+    preview: list[Any] = []
     problem = _attempt(
-        work, lambda: told.extend(mapping.preview_columns(work, actor, chosen.id, content, school or None, _parse_kind(kind)))
+        work, lambda: preview.extend(mapping.preview_columns(work, actor, chosen.id, content, school or None, _parse_kind(kind)))
     )
     if problem is not None or place is None:
         return _render_rosters(request, work, actor, chosen, problem=problem or NotFound(), school=school)
-    known, listed = told
-    held = mapping.get_mapping(work, actor, chosen.id, place.id).get(known, {})
+    file_kind, columns = preview
+    saved_mapping = mapping.get_mapping(work, actor, chosen.id, place.id).get(file_kind, {})
     language = get_language(request)
     return render_page(
         request,
         "people/roster_columns.html",
         school=place,
-        kind=known.value,
-        kind_words=FILES[known].translate(language),
-        fields=[(name, _field_label(name, language)) for name in get_field_aliases(known)],
+        kind=file_kind.value,
+        kind_label=FILES[file_kind].translate(language),
+        fields=[(name, _field_label(name, language)) for name in get_field_aliases(file_kind)],
         columns=[
-            {"title": title, "field": field or "", "field_words": _field_label(field, language) if field else "",
-             "hand": held.get(header_key(title), ""), "standing": STANDINGS[standing].translate(language), "forbidden": standing is ColumnStatus.FORBIDDEN}
-            for title, field, standing in listed
+            {"title": title, "field": field or "", "field_label": _field_label(field, language) if field else "",
+             "hand": saved_mapping.get(header_key(title), ""), "standing": STANDINGS[status].translate(language), "forbidden": status is ColumnStatus.FORBIDDEN}
+            for title, field, status in columns
         ],
     )  # fmt: skip
 
 
 @router.post("/rosters/mapping")
-def save_columns(request: Request, work: WorkDep, said: FieldsDep) -> Response:
-    """Keep what a person said of the columns, for one school. Columns left by their name are not named."""
+def save_columns(request: Request, work: WorkDep, fields: FieldsDep) -> Response:
+    """Store the chosen columns of one school. Columns that keep the meaning of their name are left out."""
     actor, _ = require_sign_in(request, work)
-    check_csrf(request, said.get("csrf", ""))
-    named = {
-        said[f"title_{name.removeprefix('field_')}"]: value
-        for name, value in said.items()
-        if name.startswith("field_") and value and f"title_{name.removeprefix('field_')}" in said
+    check_csrf(request, fields.get("csrf", ""))
+    field_by_title = {
+        fields[f"title_{name.removeprefix('field_')}"]: value
+        for name, value in fields.items()
+        if name.startswith("field_") and value and f"title_{name.removeprefix('field_')}" in fields
     }
     try:
-        school_id, kind = UUID(said.get("school", "")), FileKind(said.get("kind", ""))
+        school_id, kind = UUID(fields.get("school", "")), FileKind(fields.get("kind", ""))
     except ValueError as error:
         raise NotFound from error
     school = mapping.get_school(work, actor, school_id)
-    row = mapping.set_mapping(work, actor, school.town_id, school.id, kind, named)
+    row = mapping.set_mapping(work, actor, school.town_id, school.id, kind, field_by_title)
     return RedirectResponse(f"/rosters?{urlencode({'town': row.town_id, 'done': 'columns_kept'})}", status_code=303)
 
 
@@ -161,7 +161,7 @@ def save_columns(request: Request, work: WorkDep, said: FieldsDep) -> Response:
 def export_template(
     request: Request, work: WorkDep, form: SheetFormat, town: UUID, school: str = "", part: TemplatePart = TemplatePart.PUPILS
 ) -> Response:
-    """The own template, filled in."""
+    """Return the Cartable template, filled in."""
     actor, _ = require_sign_in(request, work)
     content = exports.export_own_template(work, actor, town, UUID(school) if school else None, part, form)
     return build_attachment(content, f"cartable-{part.value}.{form.value}", MEDIA_TYPES[form.value])
@@ -169,7 +169,7 @@ def export_template(
 
 @router.post("/rosters/export/oneroster")
 def export_oneroster(request: Request, work: WorkDep, csrf: CsrfField, town: Annotated[UUID, Form()]) -> Response:
-    """A set of OneRoster files."""
+    """Return the set of OneRoster files."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     return build_attachment(exports.export_oneroster(work, actor, town), "oneroster.zip", "application/zip")
@@ -177,31 +177,31 @@ def export_oneroster(request: Request, work: WorkDep, csrf: CsrfField, town: Ann
 
 @router.post("/rosters/export/apple")
 def export_apple(request: Request, work: WorkDep, csrf: CsrfField, town: Annotated[UUID, Form()]) -> Response:
-    """The set for Apple School Manager, or why it would be partial."""
+    """Return the files for Apple School Manager, or the page with the reasons why they would be incomplete."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    told = exports.check_apple_export(work, actor, town)
-    if told:
+    problems = exports.check_apple_export(work, actor, town)
+    if problems:
         return _render_rosters(
             request,
             work,
             actor,
             select_town(list_permitted_towns(work, actor, Permission.ROSTER), town),
-            reasons=[(each.code, each.count) for each in told],
+            reasons=[(each.code, each.count) for each in problems],
         )
     return build_attachment(exports.export_apple(work, actor, town), "apple-school-manager.zip", "application/zip")
 
 
 @router.get("/rosters/{import_id}")
 def show_import(request: Request, work: WorkDep, import_id: UUID, kind: str = "", offset: int = 0, done: str = "") -> Response:
-    """One import: what it would change or has changed, and the lines that need a look."""
+    """Show one import: its changes and the lines to review."""
     actor, _ = require_sign_in(request, work)
     return _render_import(request, work, actor, import_id, kind, max(0, offset), done)
 
 
 @router.get("/rosters/{import_id}/report.{form}")
 def download_report(request: Request, work: WorkDep, import_id: UUID, form: SheetFormat) -> Response:
-    """The report as a file."""
+    """Return the report of an import as a file."""
     actor, _ = require_sign_in(request, work)
     changes, language = service.list_lines(work, actor, import_id), get_language(request)
     content = report.write_csv(changes, language) if form is SheetFormat.CSV else report.write_xlsx(changes, language)
@@ -217,7 +217,7 @@ def decide_line(
     csrf: CsrfField,
     target: Annotated[str, Form(max_length=36)] = "",
 ) -> Response:
-    """Say whom a line speaks of."""
+    """Store which person a line is about."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     try:
@@ -230,7 +230,7 @@ def decide_line(
 
 @router.post("/rosters/{import_id}/{act}")
 def act_on_import(request: Request, work: WorkDep, import_id: UUID, act: str, csrf: CsrfField) -> Response:
-    """Confirm, undo or discard."""
+    """Confirm, undo or discard an import."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     match act:
@@ -258,7 +258,7 @@ def _parse_kind(text: str) -> FileKind | None:
 
 
 def _attempt(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
-    """Do something that may be refused, of which then nothing is written; the page tells why."""
+    """Run an action in a savepoint. Returns the error that rolled it back, or None."""
     try:
         with work.session.begin_nested():
             act()
@@ -285,18 +285,18 @@ def _render_rosters(
     language = get_language(request)
     turn, schools = get_summer_freeze(work, town.id), _list_schools(work, actor, town)
     names = {each.id: each.name for each in schools}
-    said = problem.translate(language) if problem else ""
+    problem_text = problem.translate(language) if problem else ""
     if isinstance(problem, UnreadableRoster):
-        said = language.gettext(
+        problem_text = language.gettext(
             "This file cannot be read: {why}.", why=explain_unreadable(str(problem.details.get("why", "")), language)
         )
     if problem is not None and str(problem.details.get("why", "")).startswith("missing_"):
-        said = f"{said} {language.gettext('A needed column was not recognised: “Name the columns” lets you say what they are.')}"
+        problem_text = f"{problem_text} {language.gettext('A needed column was not recognised: “Name the columns” lets you say what they are.')}"
     return render_page(
         request,
         "people/rosters.html",
         status=problem.status if problem else 200,
-        problem=said,
+        problem=problem_text,
         notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
         town=town,
         towns=list_permitted_towns(work, actor, Permission.ROSTER),
@@ -344,14 +344,14 @@ def _render_import(
     lines = service.list_lines(work, actor, import_id) if row.plan is not None else []
     numbered = list(enumerate(lines))
     chosen = ChangeKind(kind) if kind in {*ChangeKind} else None
-    wanted = [
+    selected = [
         (number, line) for number, line in numbered if (kind == "all" or (_needs_review(line) if chosen is None else line["kind"] == chosen))
     ]  # fmt: skip
-    shown = wanted[offset : offset + _PAGE_SIZE]
-    ids = {UUID(each) for _, line in shown for each in line["candidates"]}
+    page_lines = selected[offset : offset + _PAGE_SIZE]
+    ids = {UUID(each) for _, line in page_lines for each in line["candidates"]}
     names = service.get_person_names(work, actor, row.town_id, ids) if ids else {}
     waiting = row.state is ImportState.PREVIEWED and row.plan is not None
-    more = urlencode({"kind": kind, "offset": offset + _PAGE_SIZE}) if len(wanted) > offset + _PAGE_SIZE else ""
+    more = urlencode({"kind": kind, "offset": offset + _PAGE_SIZE}) if len(selected) > offset + _PAGE_SIZE else ""
     year = str(row.counts.get("year", ""))
     return render_page(
         request,
@@ -379,12 +379,12 @@ def _render_import(
         if row.counts.get("skipped")
         else "",
         kind=kind,
-        kind_words=report.KINDS[chosen.value].translate(language, count=len(wanted))
+        kind_label=report.KINDS[chosen.value].translate(language, count=len(selected))
         if chosen
         else language.gettext("All lines")
         if kind == "all"
         else language.gettext("To review"),
-        lines=[_describe_line(number, line, names, language, waiting=waiting) for number, line in shown],
+        lines=[_describe_line(number, line, names, language, waiting=waiting) for number, line in page_lines],
         next_url=f"/rosters/{row.id}?{more}" if more else "",
         waiting=waiting,
         readable=row.plan is not None,
@@ -401,8 +401,8 @@ def _render_import(
 
 
 def _needs_review(line: dict[str, Any]) -> bool:
-    """What a person should read before confirming: what is not plain, and what next year will be for whom."""
-    return ChangeKind(line["kind"]) in _PROBLEMS or any(word.startswith("passage_") for word in line["why"])
+    """Return whether a person should read the line before confirming: a problem, or a decision about next year."""
+    return ChangeKind(line["kind"]) in _PROBLEMS or any(word.startswith("rollover_") for word in line["why"])
 
 
 def _describe_line(
@@ -410,7 +410,7 @@ def _describe_line(
 ) -> dict[str, Any]:
     kind, row = ChangeKind(line["kind"]), line["row"] or {}
     return {
-        "number": number, "line": line["line"] or "–", "name": _format_name(line), "level": row.get("level") or "–",
+        "number": number, "line": line["line"] or "–", "name": _format_name(line), "grade": row.get("grade") or "–",
         "class": row.get("class_label") or "–", "kind": report.KINDS[kind.value].translate(language),
         "subject": report.SUBJECTS[line["subject"]].translate(language), "why": explain_reasons(line["why"], language),
         "decide": waiting and kind in UNDECIDED_KINDS,

@@ -1,4 +1,4 @@
-"""Pages of the school year for a town: timeline, schools, licences, returns, storage, and what is applied, undone and closed."""
+"""Pages of a town's rollover: timeline, schools, licences, returns, storage, and the actions apply, undo and close."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ CsrfField = Annotated[str, Form(max_length=200)]
 
 @router.get("/year")
 def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """Where the passage of a town stands; a head sees the own schools in it."""
+    """Show the state of a town's rollover; a head teacher sees the own schools in it."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     towns = list_permitted_towns(work, actor, Permission.LEAD)
     chosen = select_town(towns, town)
-    rollover, whole = service.find_current_rollover(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
+    rollover, leads_town = service.find_current_rollover(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
-        "town": chosen, "towns": towns, "whole": whole,
+        "town": chosen, "towns": towns, "leads_town": leads_town,
         "rollover": rollover, "notice": _NOTICES[done].translate(language) if done in _NOTICES else "",
         "storage": _describe_storage(work, actor, chosen, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
         groups, progress = service.count_groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
-        told = RolloverRepository(work.session).get_school_progress(rollover.id)
+        progress_by_school = RolloverRepository(work.session).get_school_progress(rollover.id)
         schools = [
             each
             for each in places.list_schools(work, actor, chosen.id)
@@ -78,9 +78,9 @@ def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, don
             "title": language.gettext("From {from_year} to {to_year}", from_year=rollover.from_year, to_year=rollover.to_year),
             "state": STATES[rollover.state].translate(language),
             "steps": _list_steps(work, chosen, rollover, language),
-            "schools": [_describe_school(each, told.get(each.id), groups, language) for each in schools],
-            "acts": _describe_actions(work, chosen, rollover, groups, language),
-            "licences": overlap(work, actor, rollover.id) if whole else None,
+            "schools": [_describe_school(each, progress_by_school.get(each.id), groups, language) for each in schools],
+            "actions": _describe_actions(work, chosen, rollover, groups, language),
+            "licences": overlap(work, actor, rollover.id) if leads_town else None,
             "returns": _describe_returns(work, actor, rollover, schools, progress, language),
             "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }
@@ -89,7 +89,7 @@ def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, don
 
 @router.post("/year/{town}/preview")
 def preview_rollover(request: Request, work: WorkDep, town: UUID, csrf: CsrfField) -> Response:
-    """Make the draft or bring it up to date."""
+    """Create the draft, or update it from the rosters."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     service.preview_rollover(work, actor, town)
@@ -100,7 +100,7 @@ def preview_rollover(request: Request, work: WorkDep, town: UUID, csrf: CsrfFiel
 def save_dates(
     request: Request, work: WorkDep, rollover_id: UUID, csrf: CsrfField, freezes_on: Annotated[date, Form()], starts_on: Annotated[date, Form()]
 ) -> Response:  # fmt: skip
-    """Say from when rosters take nobody away and when pupils come back."""
+    """Store from when rosters remove nobody, and when pupils come back."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     return _redirect(service.set_dates(work, actor, rollover_id, freezes_on, starts_on).town_id, "saved")
@@ -108,7 +108,7 @@ def save_dates(
 
 @router.post("/year/storage/{town}/{act}")
 def change_storage(request: Request, work: WorkDep, town: UUID, act: str, csrf: CsrfField) -> Response:
-    """Put away what nobody holds, or bring back what is ready; a part at a time."""
+    """Put unused tablets into storage or bring the ready ones back, one batch per click."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     match act:
@@ -123,7 +123,7 @@ def change_storage(request: Request, work: WorkDep, town: UUID, act: str, csrf: 
 
 @router.post("/year/{rollover_id}/{act}")
 def act_on_rollover(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: CsrfField) -> Response:
-    """Apply, undo, arm, disarm, close; open and close the return campaign."""
+    """Apply, undo, close, or switch automatic applying; open and close the return campaign."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     rollover, done = service.get_rollover(work, actor, rollover_id), "saved"
@@ -131,7 +131,7 @@ def act_on_rollover(request: Request, work: WorkDep, rollover_id: UUID, act: str
         case "apply" | "undo":
             part = applying.apply_batch if act == "apply" else applying.undo_batch
             whole = any(part(work, actor, rollover_id) == 0 for _ in range(_MAX_BATCHES))
-            done = ("applied" if act == "apply" else "undone") if whole else "part_left"
+            done = ("applied" if act == "apply" else "undone") if leads_town else "part_left"
         case "arm" | "disarm":
             applying.set_auto_apply(work, actor, rollover_id, enabled=act == "arm")
         case "close":
@@ -151,28 +151,28 @@ def _redirect(town_id: UUID, done: str) -> Response:
 
 
 def _list_steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
-    """The timeline of schools.md section 18; each step is done, under way or to come, said in words and not by colour alone."""
+    """Return the timeline of a school year; each step is done, current or to come, in words and not by colour alone."""
     today, start = service.get_local_date(work, town.id), first_day_of_year(rollover.to_year)
     begins = [
         (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
         (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
         (Message("Grades change"), start), (Message("Close"), date(start.year, 9, 30)),
     ]  # fmt: skip
-    over = sum(1 for _, at in begins if at <= today)
+    reached = sum(1 for _, at in begins if at <= today)
     if rollover.state is RolloverState.CLOSED:
-        over = len(begins) + 1
-    said = []
+        reached = len(begins) + 1
+    steps = []
     for number, (name, at) in enumerate(begins, start=1):
-        mark = "done" if number < over else "now" if number == over else "coming"
-        said.append(
+        mark = "done" if number < reached else "now" if number == reached else "coming"
+        steps.append(
             {
                 "name": name.translate(language),
                 "day": format_day(at),
                 "mark": mark,
-                "mark_words": _STEP_MARKS[mark].translate(language),
+                "mark_label": _STEP_MARKS[mark].translate(language),
             }
         )
-    return said
+    return steps
 
 
 def _describe_school(
@@ -189,12 +189,12 @@ def _describe_school(
         if comes and group.class_after is None and group.decision is not RolloverDecision.ABSENT:
             counts["unplaced"] += group.pupils
 
-    def said(at: Any) -> str:
+    def format_done(at: Any) -> str:
         return language.gettext("yes, on {day}", day=format_day(at)) if at else language.gettext("not yet")
 
     return {
-        "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.decisions_completed_at),
-        "lists": said(row and row.lists_confirmed_at),
+        "id": school.id, "name": school.name, "counts": counts, "decisions_done": format_done(row and row.decisions_completed_at),
+        "lists_confirmed": format_done(row and row.lists_confirmed_at),
     }  # fmt: skip
 
 
@@ -254,12 +254,12 @@ def _describe_returns(
         mine = [each for each in progress if each.line.school_id == school.id]
         out = sum(each.is_out for each in mine)
         lost = sum(each.is_out and each.is_missing for each in mine)
-        rows.append({"school": school.name, "listed": len(mine), "back": len(mine) - out, "out": out, "lost": lost})
+        rows.append({"school": school.name, "expected": len(mine), "back": len(mine) - out, "out": out, "lost": lost})
     opened, closed = (campaign.opened_at, campaign.closed_at) if campaign else (None, None)
     return {
-        "rows": [row for row in rows if row["listed"]],
+        "rows": [row for row in rows if row["expected"]],
         "opened": opened, "closed": closed,
-        "said": language.gettext("Campaign closed on {day}.", day=format_day(closed)) if closed else language.gettext("Campaign open since {day}.", day=format_day(opened)) if opened
+        "summary": language.gettext("Campaign closed on {day}.", day=format_day(closed)) if closed else language.gettext("Campaign open since {day}.", day=format_day(opened)) if opened
         else language.ngettext(
             "{count} tablet is with a pupil who leaves.",
             "{count} tablets are with pupils who leave.",
@@ -269,18 +269,18 @@ def _describe_returns(
 
 
 def _describe_storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
-    told, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
-    ready = storage.count_ready(told)
+    checks, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
+    ready = storage.count_ready(checks)
     return {
         "waiting": waiting,
         "put_away": language.ngettext("Put {count} tablet away", "Put {count} tablets away", waiting),
         "ready": ready,
         "in_storage": Message("{count} in storage, {ready}.").translate(
             language,
-            count=len(told),
+            count=len(checks),
             ready=Message("{count} ready to come back", plural="{count} ready to come back").bind(count=ready),
         )
-        if told
+        if checks
         else "",
         "bring_back": language.ngettext("Bring back the {count} that is ready", "Bring back the {count} that are ready", ready),
         "not_ready": [
@@ -289,7 +289,7 @@ def _describe_storage(work: UnitOfWork, actor: Actor, town: Town, language: Lang
                 "id": each.tablet.id,
                 "why": ", ".join(NOT_READY[p].translate(language) for p in each.problems),
             }
-            for each in told
+            for each in checks
             if each.problems
         ][:100],
     }

@@ -1,4 +1,4 @@
-"""Pages of the school year for one school: its head ticks pupils class by class, makes next year's classes, plans returns."""
+"""Pages of the rollover for one school: its head decides on pupils class by class, creates next year's classes, plans returns."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CsrfField = Annotated[str, Form(max_length=200)]
 
 @router.get("/{school_id}")
 def show_school(request: Request, work: WorkDep, school_id: UUID, done: str = "") -> Response:
-    """One school: its classes to tick, next year's classes, return days, what its head has finished."""
+    """Show a school: its classes, next year's classes, return days, and what its head has finished."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     place, rollover = _load_school(work, actor, school_id)
@@ -43,7 +43,7 @@ def show_school(request: Request, work: WorkDep, school_id: UUID, done: str = ""
     repository = RolloverRepository(work.session)
     ending = repository.get_classes({each.class_id for each in groups if each.class_id and each.school_id == school_id})
     coming = repository.list_classes_of_schools([school_id], rollover.to_year)
-    said = repository.get_school_progress(rollover.id).get(school_id)
+    school_progress = repository.get_school_progress(rollover.id).get(school_id)
     _, days = returns.get_campaign(work, actor, rollover.id)
     progress = [each for each in returns.list_tablet_returns(work, actor, rollover.id) if each.line.school_id == school_id]
     return render_page(
@@ -58,11 +58,11 @@ def show_school(request: Request, work: WorkDep, school_id: UUID, done: str = ""
         classes=_describe_ending_classes(groups, ending, school_id, language),
         coming=[_describe_next_class(each, groups) for each in coming],
         unplaced=_format_unplaced(groups, school_id),
-        ticked=language.gettext("yes, on {day}", day=format_day(said.decisions_completed_at))
-        if said and said.decisions_completed_at
+        ticked=language.gettext("yes, on {day}", day=format_day(school_progress.decisions_completed_at))
+        if school_progress and school_progress.decisions_completed_at
         else "",
-        listed=language.gettext("yes, on {day}", day=format_day(said.lists_confirmed_at))
-        if said and said.lists_confirmed_at
+        listed=language.gettext("yes, on {day}", day=format_day(school_progress.lists_confirmed_at))
+        if school_progress and school_progress.lists_confirmed_at
         else "",
         days=_describe_return_days(
             [each for each in days if each.school_id == school_id], _classes_with_leavers(groups, ending), language
@@ -75,7 +75,7 @@ def show_school(request: Request, work: WorkDep, school_id: UUID, done: str = ""
 def create_class(
     request: Request, work: WorkDep, school_id: UUID, csrf: CsrfField, label: Annotated[str, Form(min_length=1, max_length=200)]
 ) -> Response:
-    """Make a class of next year, empty."""
+    """Create an empty class of next year."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     service.create_class(work, actor, _load_school(work, actor, school_id)[1].id, school_id, label, [])
@@ -86,7 +86,7 @@ def create_class(
 def mark_done(
     request: Request, work: WorkDep, school_id: UUID, csrf: CsrfField, lists: Annotated[bool, Form()] = False
 ) -> Response:
-    """The head has ticked everybody, or the new lists are right."""
+    """Record that the head has finished the decisions, or that the new lists are right."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     service.mark_school_done(work, actor, _load_school(work, actor, school_id)[1].id, school_id, lists=lists)
@@ -94,13 +94,13 @@ def mark_done(
 
 
 @router.post("/{school_id}/days")
-def plan_return_days(request: Request, work: WorkDep, school_id: UUID, said: FieldsDep) -> Response:
-    """The return days of the school and its classes; an empty day is none."""
+def plan_return_days(request: Request, work: WorkDep, school_id: UUID, fields: FieldsDep) -> Response:
+    """Store the return days of the school and its classes; an empty day removes one."""
     actor, _ = require_sign_in(request, work)
-    check_csrf(request, said.get("csrf", ""))
+    check_csrf(request, fields.get("csrf", ""))
     days: list[tuple[UUID | None, date]] = []
     try:
-        for name, value in said.items():
+        for name, value in fields.items():
             if name.startswith("day_") and value:
                 key = name.removeprefix("day_")
                 days.append((None if key == NO_CLASS else UUID(key), date.fromisoformat(value)))
@@ -112,14 +112,14 @@ def plan_return_days(request: Request, work: WorkDep, school_id: UUID, said: Fie
 
 @router.get("/{school_id}/classes/{class_id}")
 def show_class(request: Request, work: WorkDep, school_id: UUID, class_id: str, done: str = "") -> Response:
-    """The pupils of a class that ends, each with what becomes of them. Reading it is audited."""
+    """Show the pupils of an ending class with their decisions. The reading is audited."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     place, rollover = _load_school(work, actor, school_id)
     chosen = _parse_class_id(class_id)
     rows = service.list_lines_of_class(work, actor, rollover.id, school_id, chosen)
     repository = RolloverRepository(work.session)
-    held = repository.get_classes([chosen]).get(chosen) if chosen else None
+    school_class = repository.get_classes([chosen]).get(chosen) if chosen else None
     coming = _list_destinations(work, actor, rollover, place, [line for line, _ in rows])
     return render_page(
         request,
@@ -127,48 +127,48 @@ def show_class(request: Request, work: WorkDep, school_id: UUID, class_id: str, 
         notice=language.gettext("Saved.") if done == "saved" else "",
         school=place,
         class_id=class_id,
-        title=held.label if held else language.gettext("Without a class"),
+        title=school_class.label if school_class else language.gettext("Without a class"),
         coming=coming,
         open=rollover.state is not RolloverState.CLOSED,
-        said=[(each.value, DECISIONS[each].translate(language)) for each in _SELECTABLE],
+        decisions=[(each.value, DECISIONS[each].translate(language)) for each in _SELECTABLE],
         rows=[_describe_pupil(line, pupil, language) for line, pupil in rows],
     )
 
 
 @router.post("/{school_id}/classes/{class_id}")
-def save_decisions(request: Request, work: WorkDep, school_id: UUID, class_id: str, said: FieldsDep) -> Response:
-    """Note what has changed on the page: lots and classes."""
+def save_decisions(request: Request, work: WorkDep, school_id: UUID, class_id: str, fields: FieldsDep) -> Response:
+    """Store the decisions and classes that were changed on the page."""
     actor, _ = require_sign_in(request, work)
-    check_csrf(request, said.get("csrf", ""))
+    check_csrf(request, fields.get("csrf", ""))
     place, rollover = _load_school(work, actor, school_id)
     rows = service.list_lines_of_class(work, actor, rollover.id, school_id, _parse_class_id(class_id))
-    lots: dict[RolloverDecision, list[UUID]] = {}
-    placed: dict[UUID, list[UUID]] = {}
+    pupils_by_decision: dict[RolloverDecision, list[UUID]] = {}
+    pupils_by_class: dict[UUID, list[UUID]] = {}
     coming = {each.id: each for each in _list_destinations(work, actor, rollover, place, [line for line, _ in rows])}
     for line, _ in rows:
-        lot, target = said.get(f"lot_{line.pupil_id}", ""), said.get(f"class_{line.pupil_id}", "")
-        if lot in {each.value for each in SELECTABLE_DECISIONS} and lot != line.decision.value:
-            lots.setdefault(RolloverDecision(lot), []).append(line.pupil_id)
-        wanted = next((each for each in coming if str(each) == target), None)
-        if wanted is not None and wanted != line.class_after and lot != RolloverDecision.LEAVER:
-            placed.setdefault(wanted, []).append(line.pupil_id)
-    for decision, pupil_ids in lots.items():
+        decision_text, target = fields.get(f"decision_{line.pupil_id}", ""), fields.get(f"class_{line.pupil_id}", "")
+        if decision_text in {each.value for each in SELECTABLE_DECISIONS} and decision_text != line.decision.value:
+            pupils_by_decision.setdefault(RolloverDecision(decision_text), []).append(line.pupil_id)
+        new_class_id = next((each for each in coming if str(each) == target), None)
+        if new_class_id is not None and new_class_id != line.class_after and decision_text != RolloverDecision.LEAVER:
+            pupils_by_class.setdefault(new_class_id, []).append(line.pupil_id)
+    for decision, pupil_ids in pupils_by_decision.items():
         service.record_decision(work, actor, rollover.id, pupil_ids, decision)
-    for wanted, pupil_ids in placed.items():
-        into = coming[wanted]
+    for new_class_id, pupil_ids in pupils_by_class.items():
+        into = coming[new_class_id]
         service.create_class(work, actor, rollover.id, into.school_id, into.label, pupil_ids)
     return RedirectResponse(f"/year/schools/{school_id}/classes/{class_id}?done=saved", status_code=303)
 
 
 def _load_school(work: UnitOfWork, actor: Actor, school_id: UUID) -> tuple[School, Rollover]:
-    """A school whose pupils one may speak of, and the passage of its town. Raises `NotFound`."""
-    found = PlaceRepository(work.session).find_school(actor, school_id)
-    if found is None or not actor.has_permission(Permission.LEAD, found.town_id, found.id):
+    """Return a school that the actor leads, and the rollover of its town. Raises `NotFound`."""
+    school = PlaceRepository(work.session).find_school(actor, school_id)
+    if school is None or not actor.has_permission(Permission.LEAD, school.town_id, school.id):
         raise NotFound
-    rollover = service.find_current_rollover(work, actor, found.town_id)
+    rollover = service.find_current_rollover(work, actor, school.town_id)
     if rollover is None:
         raise NotFound
-    return found, rollover
+    return school, rollover
 
 
 def _parse_class_id(text: str) -> UUID | None:
@@ -187,7 +187,7 @@ def _redirect_saved(school_id: UUID) -> Response:
 def _describe_ending_classes(
     groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass], school_id: UUID, language: Language
 ) -> list[dict[str, Any]]:
-    """The classes that end, with how many pupils have which lot."""
+    """Return the ending classes with the number of pupils per decision."""
     of: dict[UUID | None, Counter[str]] = {}
     levels: dict[UUID | None, set[Grade]] = {}
     for group in groups:
@@ -202,7 +202,7 @@ def _describe_ending_classes(
          "levels": _format_grades(levels[key])}
         for key, counts in of.items()
     ]  # fmt: skip
-    first = {key or NO_CLASS: min(each.rank for each in held) for key, held in levels.items()}
+    first = {key or NO_CLASS: min(each.rank for each in grades) for key, grades in levels.items()}
     return sorted(rows, key=lambda row: (row["id"] == NO_CLASS, first[row["id"]], str(row["label"]), str(row["id"])))
 
 
@@ -215,7 +215,7 @@ def _describe_next_class(each: SchoolClass, groups: Iterable[RolloverGroup]) -> 
     for group in groups:
         if group.class_after == each.id and group.decision is not RolloverDecision.LEAVER:
             inside[group.grade_after] += group.pupils
-    levels = ", ".join(f"{level.value} {inside[level]}" for level in sorted(inside, key=lambda one: one.rank))
+    levels = ", ".join(f"{level.value} {inside[level]}" for level in sorted(inside, key=lambda grade: grade.rank))
     return {"label": each.label, "pupils": sum(inside.values()), "levels": levels or "–"}
 
 
@@ -225,27 +225,27 @@ def _format_unplaced(groups: Iterable[RolloverGroup], school_id: UUID) -> str:
         stays = group.decision not in (RolloverDecision.LEAVER, RolloverDecision.ABSENT)
         if group.school_after == school_id and group.class_after is None and stays:
             waiting[group.grade_after] += group.pupils
-    return ", ".join(f"{level.value} {waiting[level]}" for level in sorted(waiting, key=lambda one: one.rank))
+    return ", ".join(f"{level.value} {waiting[level]}" for level in sorted(waiting, key=lambda grade: grade.rank))
 
 
 def _classes_with_leavers(groups: Iterable[RolloverGroup], classes: Mapping[UUID, SchoolClass]) -> list[SchoolClass]:
-    """The classes in which somebody leaves."""
+    """Return the classes that somebody leaves."""
     ids = {group.class_id for group in groups if group.decision is RolloverDecision.LEAVER}
     return [each for key, each in classes.items() if key in ids]
 
 
 def _describe_return_days(days: Sequence[ReturnDay], classes: Iterable[SchoolClass], language: Language) -> list[dict[str, str]]:
-    held = {each.class_id: each.day.isoformat() for each in days}
-    rows = [{"key": NO_CLASS, "label": language.gettext("The whole school"), "day": held.get(None, "")}]
-    for each in sorted(classes, key=lambda one: (one.label, str(one.id))):
-        rows.append({"key": str(each.id), "label": each.label, "day": held.get(each.id, "")})
+    day_by_class = {each.class_id: each.day.isoformat() for each in days}
+    rows = [{"key": NO_CLASS, "label": language.gettext("The whole school"), "day": day_by_class.get(None, "")}]
+    for each in sorted(classes, key=lambda school_class: (school_class.label, str(school_class.id))):
+        rows.append({"key": str(each.id), "label": each.label, "day": day_by_class.get(each.id, "")})
     return rows
 
 
 def _list_destinations(
     work: UnitOfWork, actor: Actor, rollover: Rollover, place: School, lines: Sequence[RolloverLine]
 ) -> list[SchoolClass]:
-    """The classes that pupils may be placed in: of their school and of the one that it becomes, where one may speak for it."""
+    """Return the classes pupils may be placed in: of their school and of the school they move to, where the actor leads it."""
     ids = {place.id, *(line.school_after for line in lines)}
     mine = [each for each in ids if actor.has_permission(Permission.LEAD, rollover.town_id, each)]
     return list(RolloverRepository(work.session).list_classes_of_schools(mine, rollover.to_year))
@@ -267,7 +267,7 @@ def _describe_pupil(line: RolloverLine, pupil: Pupil, language: Language) -> dic
     )
     return {
         "id": pupil.id, "name": name, "level": line.grade_before.value, "after": line.grade_after.value,
-        "decision": line.decision.value, "words": DECISIONS[line.decision].translate(language), "ulis": line.ulis, "by": by,
+        "decision": line.decision.value, "decision_label": DECISIONS[line.decision].translate(language), "ulis": line.ulis, "by": by,
         "applied": line.applied_at is not None, "class_after": line.class_after,
-        "leaves": line.decision is RolloverDecision.LEAVER, "lot_of": language.gettext("What happens to {name}?", name=name), "class_of": language.gettext("Class of {name} next year", name=name),
+        "leaves": line.decision is RolloverDecision.LEAVER, "decision_question": language.gettext("What happens to {name}?", name=name), "class_question": language.gettext("Class of {name} next year", name=name),
     }  # fmt: skip

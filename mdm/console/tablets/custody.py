@@ -1,4 +1,4 @@
-"""The part of a tablet's page that tells its holder, loans and incidents, and notes repairs. Holds no rules, and no lost mode."""
+"""The custody part of a tablet's page: holder, loans and incidents, and the form that reports repairs. Holds no rules, and no lost mode."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report_event(
     condition: Annotated[Condition, Form()] = Condition.GOOD,
     keep_loaner: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Note what happened to the tablet."""
+    """Record what happened to a tablet: broken, sent to repair, repaired, settled or found."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     if act in _WITH_WHY and len(why.strip()) < _SHORTEST:
@@ -57,30 +57,30 @@ def report_event(
         case TabletAction.SETTLE:
             incidents.settle_breakage(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), keep_loaner=keep_loaner)
         case TabletAction.FOUND:
-            found = tablets.get_tablet(work, actor, tablet_id)
-            recovery.mark_found(work, actor, found.town_id, found.serial, condition)
+            tablet = tablets.get_tablet(work, actor, tablet_id)
+            recovery.mark_found(work, actor, tablet.town_id, tablet.serial, condition)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 
 def describe_custody(work: UnitOfWork, actor: Actor, row: TabletRow, language: Language) -> dict[str, Any]:
-    """What the page shows of the holder and of what happened. Names the present holder only, whose reading is noted; what was told of
+    """Return what the page shows of holder, loans and incidents. Names the present holder only, and that reading is audited; the text of
     an incident stays sealed.
     """
-    seen = load_summary(work, actor, row.tablet)
+    summary = load_summary(work, actor, row.tablet)
     return {
-        "now": _list_facts(row, seen, language),
-        "loans": [_format_loan(each, language) for each in seen.loans if each.closed_at is not None],
-        "incidents": [_describe_incident(each, language) for each in seen.incidents],
-        "loaner": _link_tablet(seen.loaner),
-        "stands_in_for": _link_tablet(seen.stands_in_for),
-        "acts": [(act.value, ACTS[act].translate(language)) for act in list_possible_actions(actor, row.tablet, seen)],
+        "now": _list_facts(row, summary, language),
+        "loans": [_format_loan(each, language) for each in summary.loans if each.closed_at is not None],
+        "incidents": [_describe_incident(each, language) for each in summary.incidents],
+        "loaner": _link_tablet(summary.loaner),
+        "stands_in_for": _link_tablet(summary.stands_in_for),
+        "acts": [(act.value, ACTS[act].translate(language)) for act in list_possible_actions(actor, row.tablet, summary)],
         "causes": [(each.value, CAUSES[each].translate(language)) for each in BreakageCause],
         "conditions": [(each.value, CONDITIONS[each].translate(language)) for each in Condition],
     }
 
 
-def _list_facts(row: TabletRow, seen: TabletSummary, language: Language) -> list[tuple[str, str]]:
-    pupil, loan = row.pupil, seen.loan
+def _list_facts(row: TabletRow, summary: TabletSummary, language: Language) -> list[tuple[str, str]]:
+    pupil, loan = row.pupil, summary.loan
     facts = []
     if pupil is not None:
         facts.append((language.gettext("Pupil"), f"{pupil.first_name} {pupil.usage_name or pupil.last_name}"))
@@ -92,12 +92,12 @@ def _list_facts(row: TabletRow, seen: TabletSummary, language: Language) -> list
         facts.append((language.gettext("Since"), format_day(loan.handed_over_at or loan.opened_at)))
         facts.append((language.gettext("Agreement"), AGREEMENTS[loan.agreement].translate(language)))
         facts.append(
-            (language.gettext("Accessories"), ", ".join(_format_accessory(line, language) for line in seen.accessories) or "–")
+            (language.gettext("Accessories"), ", ".join(_format_accessory(line, language) for line in summary.accessories) or "–")
         )
         if loan.needs_confirmation:
             facts.append((language.pgettext("noun", "Swap"), language.gettext("made at school, to be confirmed")))
-    if seen.reservation is not None:
-        facts.append((language.gettext("Reserved"), RESERVED[seen.reservation.kind].translate(language)))
+    if summary.reservation is not None:
+        facts.append((language.gettext("Reserved"), RESERVED[summary.reservation.kind].translate(language)))
     if row.tablet.evidence_hold:
         facts.append((language.gettext("Evidence"), language.gettext("kept: leave it alone")))
     if row.tablet.needs_wipe and loan is None:

@@ -1,4 +1,4 @@
-"""Pages of the desk: a town's work, the bench, handover, swaps, returns, breakage. Each form also answers the page's script."""
+"""Pages of the desk: a town's work, preparing, handover, swaps, returns, breakage. Each form also answers the page's script."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class DeskContext:
     language: Language
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page of the desk."""
+        """Return a page of the desk."""
         return render_page(
             self.request, template, status=status, person=self.actor.name, account=self.account, town=self.town,
-            towns=_list_towns(self.work, self.actor), request_id=uuid4(), js=translate_script(self.language),
+            towns=_list_towns(self.work, self.actor), request_id=uuid4(), texts=translate_script(self.language),
             pages=[(name, title.translate(self.language), hint.translate(self.language)) for name, (title, hint) in PAGES.items()],
             **values,
         )  # fmt: skip
@@ -53,7 +53,7 @@ class DeskContext:
 
 @router.get("/desk")
 def show_towns(request: Request, work: WorkDep) -> Response:
-    """The town to work in; where there is only one, its desk."""
+    """Show the towns to work in; redirect to the desk when there is one only."""
     try:
         actor, _ = require_sign_in(request, work)
     except (NotSignedIn, MustChangePassword) as refusal:
@@ -66,20 +66,20 @@ def show_towns(request: Request, work: WorkDep) -> Response:
 
 @router.get("/desk/me")
 def show_account(request: Request, work: WorkDep) -> Response:
-    """Who is signed in, and the word for forms: what a page asks whose sign-in has ended while scans were waiting."""
+    """Return the account and a CSRF token, for a page whose session ended while scans were waiting."""
     _, account = require_sign_in(request, work)
     return JSONResponse({"account": str(account.id), "csrf": make_csrf_token(request)}, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/t/{tag}")
 def open_label(tag: str) -> Response:
-    """Where the QR code of a label leads whoever scans it with a camera: the console's search."""
+    """Redirect the QR code of a label, scanned with a camera, to the console's search."""
     return RedirectResponse(f"/?q={quote(tag[:24], safe='')}", status_code=303)
 
 
 @router.get("/desk/{town_id}")
 def show_town(request: Request, town_id: UUID, work: WorkDep) -> Response:
-    """What there is to do in a town: classes, orders, papers."""
+    """Show the work of a town: classes, orders, documents."""
     place = _open_desk(request, work, town_id)
     return place if isinstance(place, Response) else _render_town(place)
 
@@ -89,7 +89,7 @@ def create_order(
     request: Request, town_id: UUID, work: WorkDep, csrf: Annotated[str, Form()] = "", reference: Annotated[str, Form()] = "",
     serials: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
-    """Enter an order."""
+    """Enter a purchase order."""
     place = _open_desk(request, work, town_id)
     if isinstance(place, Response):
         return place
@@ -103,7 +103,7 @@ def create_order(
 
 @router.get("/desk/{town_id}/{act}")
 def show_page(request: Request, town_id: UUID, act: DeskPage, work: WorkDep) -> Response:
-    """A page with its scanner form."""
+    """Show a page with its scan form."""
     place = _open_desk(request, work, town_id)
     return (
         place
@@ -114,7 +114,7 @@ def show_page(request: Request, town_id: UUID, act: DeskPage, work: WorkDep) -> 
 
 @router.post("/desk/{town_id}/{act}")
 def submit_scan(request: Request, town_id: UUID, act: DeskPage, work: WorkDep, form: Annotated[ScanForm, Form()]) -> Response:
-    """One scan. The script gets the outcome alone, a browser the whole page."""
+    """Carry out one scan. The script receives the result alone, a browser the whole page."""
     place = _open_desk(request, work, town_id)
     if isinstance(place, Response):
         return place
@@ -124,13 +124,13 @@ def submit_scan(request: Request, town_id: UUID, act: DeskPage, work: WorkDep, f
     except StalePage as refusal:
         done = desk_actions.describe_error(refusal, place.language)
     if wants_json(request):
-        told = {"ok": done.good, "code": done.code, "title": done.title, "advice": done.advice, "answer": done.answer}
-        return JSONResponse(told, status_code=done.status, headers={"Cache-Control": "no-store"})
+        content = {"ok": done.good, "code": done.code, "title": done.title, "advice": done.advice, "answer": done.answer}
+        return JSONResponse(content, status_code=done.status, headers={"Cache-Control": "no-store"})
     return _render_scan_page(place, act, ScanForm(class_id=form.class_id) if done.good else form, done)
 
 
 def _open_desk(request: Request, work: UnitOfWork, town_id: UUID) -> DeskContext | Response:
-    """Who is there and may work in the town; else the page that says what is missing. Raises to a script."""
+    """Return the desk of a town, or the page that says what is missing. Raises to a script."""
     try:
         actor, account = require_sign_in(request, work)
         town = next((town for town in _list_towns(work, actor) if town.id == town_id), None)

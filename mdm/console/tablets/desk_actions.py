@@ -1,4 +1,4 @@
-"""What a form of the desk asks for, carried out by the services, and told in words. A refusal undoes the act and nothing else."""
+"""What the forms of the desk do: calls of services, with the result or the error as a message. An error undoes its action only."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DeskPage(StrEnum):
 
 
 class ScanForm(BaseModel):
-    """What the forms send. All is text here: what is wrong is refused in words, and the page stays."""
+    """The fields of the scan forms. All are text: a wrong value is answered with a message, and the page stays."""
 
     csrf: str = ""
     request_id: str = ""
@@ -59,7 +59,7 @@ class ScanForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class DeskOutcome:
-    """How it went, for a person and for the script."""
+    """The result of a form, for a person and for the script."""
 
     good: bool
     title: str
@@ -70,12 +70,12 @@ class DeskOutcome:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether the page's script asks, and not the browser itself."""
+    """Return whether the page's script asks, and not the browser itself."""
     return "application/json" in request.headers.get("accept", "")
 
 
 def carry_out(work: UnitOfWork, actor: Actor, town_id: UUID, act: DeskPage, form: ScanForm, language: Language) -> DeskOutcome:
-    """Do it. What is refused leaves nothing behind: the rest of the page is still shown in the same transaction."""
+    """Carry out a form in a savepoint, so that the rest of the page can be shown in the same transaction after an error."""
     try:
         with work.session.begin_nested():
             answer = _ACTIONS[act](work, actor, town_id, _parse_uuid(form.request_id, "request_id"), form)
@@ -85,7 +85,7 @@ def carry_out(work: UnitOfWork, actor: Actor, town_id: UUID, act: DeskPage, form
 
 
 def describe_error(refusal: DomainError, language: Language) -> DeskOutcome:
-    """A refusal in words that people at a table use, with what to do about it."""
+    """Return the message of an error, with advice."""
     details = {name: _translate_state(value, language) for name, value in refusal.details.items()}
     advice = ADVICE.get(refusal.code)
     return DeskOutcome(
@@ -95,7 +95,7 @@ def describe_error(refusal: DomainError, language: Language) -> DeskOutcome:
 
 
 def describe_result(answer: dict[str, Any], language: Language) -> str:
-    """What was done, in one line; no child's name."""
+    """Return what was done in one line, without a child's name."""
     act, tag, other = answer["act"], answer.get("tag", ""), ""
     if act == "bench" and answer["again"]:
         act = "bench_again"
@@ -124,7 +124,7 @@ def _prepare(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, fo
 def _hand_over(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     signed = form.agreement in ("signed_now", "was_signed")
     who = form.signed_by.strip()[:120] or DEFAULT_LANGUAGE.gettext("see the signed sheet")
-    said = HandoverForm(
+    handover = HandoverForm(
         _parse_choice(Condition, form.condition, "condition"),
         _parse_accessories(form),
         who if signed else None,
@@ -132,7 +132,7 @@ def _hand_over(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, 
         stays_at_school=form.agreement == "stays",
     )
     pupil_id = _parse_uuid(form.pupil_id, "pupil_id")
-    return desk.hand_over_by_scan(work, actor, town_id, request_id, form.scan[:MAX_SCAN_LENGTH], pupil_id, said)
+    return desk.hand_over_by_scan(work, actor, town_id, request_id, form.scan[:MAX_SCAN_LENGTH], pupil_id, handover)
 
 
 def _swap(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
@@ -148,12 +148,12 @@ def _take_back(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, 
 
 def _report_breakage(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, form: ScanForm) -> dict[str, Any]:
     account = form.account.strip()[:1000]
-    story = Told(
+    report = Told(
         account if len(account) > 2 else DEFAULT_LANGUAGE.gettext("Reported at the desk."),
         _parse_choice(BreakageCause, form.cause, "cause"),
     )
     return desk.report_breakage_by_scan(
-        work, actor, town_id, request_id, form.scan[:MAX_SCAN_LENGTH], story, form.second[:MAX_SCAN_LENGTH].strip() or None
+        work, actor, town_id, request_id, form.scan[:MAX_SCAN_LENGTH], report, form.second[:MAX_SCAN_LENGTH].strip() or None
     )
 
 
@@ -170,14 +170,14 @@ _ACTIONS = {
 
 
 def create_order(work: UnitOfWork, actor: Actor, town_id: UUID, reference: str, serials: str, language: Language) -> DeskOutcome:
-    """Enter an order, its serial numbers one a line."""
-    wanted = [line.strip() for line in serials.splitlines() if line.strip()]
+    """Enter a purchase order, one serial number per line."""
+    serial_numbers = [line.strip() for line in serials.splitlines() if line.strip()]
     try:
         with work.session.begin_nested():
-            made = inventory.register_purchase_order(work, actor, town_id, wanted, reference)
+            tablets = inventory.register_purchase_order(work, actor, town_id, serial_numbers, reference)
     except DomainError as refusal:
         return describe_error(refusal, language)
-    return DeskOutcome(good=True, title=f"{reference} : {len(made)}")
+    return DeskOutcome(good=True, title=f"{reference} : {len(tablets)}")
 
 
 def _parse_accessories(form: ScanForm) -> tuple[AccessoryKind, ...]:

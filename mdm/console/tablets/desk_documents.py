@@ -1,4 +1,4 @@
-"""The papers of the desk, opened from its pages."""
+"""The printed documents of the desk, opened from its pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class ClassDocument(StrEnum):
-    """What is printed for a class."""
+    """What can be printed for a class."""
 
     LABELS = "labels"
     SHEETS = "sheets"
@@ -28,7 +28,7 @@ class ClassDocument(StrEnum):
 
 
 class OrderDocument(StrEnum):
-    """What is printed for an order."""
+    """What can be printed for a purchase order."""
 
     LABELS = "labels"
     DELIVERY = "delivery"
@@ -36,17 +36,17 @@ class OrderDocument(StrEnum):
 
 @router.get("/desk/papers/class/{class_id}/{paper}")
 def print_class_document(request: Request, class_id: UUID, paper: ClassDocument, work: WorkDep) -> Response:
-    """A paper of a class."""
+    """Return a document of a class."""
     try:
         actor, _ = require_sign_in(request, work)
     except (NotSignedIn, MustChangePassword):
         return RedirectResponse("/desk", status_code=303)
-    made: dict[ClassDocument, tuple[Callable[[], bytes], str]] = {
+    documents: dict[ClassDocument, tuple[Callable[[], bytes], str]] = {
         ClassDocument.LABELS: (lambda: printing.print_class_labels(work, actor, class_id), "etiquettes"),
         ClassDocument.SHEETS: (lambda: printing.print_handover_sheets(work, actor, class_id, get_language(request)), "remise"),
         ClassDocument.SLIPS: (lambda: printing.print_return_slips(work, actor, class_id, get_language(request)), "retour"),
     }
-    make, name = made[paper]
+    make, name = documents[paper]
     try:
         return build_pdf_response(make(), name)
     except DomainError as refusal:
@@ -55,7 +55,7 @@ def print_class_document(request: Request, class_id: UUID, paper: ClassDocument,
 
 @router.get("/desk/papers/order/{town_id}/{paper}")
 def print_order_document(request: Request, town_id: UUID, paper: OrderDocument, work: WorkDep, reference: str = "") -> Response:
-    """A paper of an order."""
+    """Return a document of a purchase order."""
     try:
         actor, _ = require_sign_in(request, work)
     except (NotSignedIn, MustChangePassword):
@@ -71,7 +71,7 @@ def print_order_document(request: Request, town_id: UUID, paper: OrderDocument, 
 
 
 def _render_problem(request: Request, refusal: DomainError) -> Response:
-    """Nothing to print, or not for this person: a page that says so."""
+    """Return the page that says there is nothing to print, or not for this person."""
     language = get_language(request)
     problem = (
         language.gettext("There is nothing to print, or too much at once (504 labels at most).")

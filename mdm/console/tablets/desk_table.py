@@ -1,4 +1,4 @@
-"""A class as the table sees it: each child with agreement, tablet and where it stands, for handover and for a return campaign."""
+"""A class as the desk shows it: each child with agreement and tablet, for handover and for a return campaign."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mdm.console.tablets.desk_messages import AGREEMENTS
 
 
 def load_class_table(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
-    """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
+    """Return the class with its rows in the order of the list, and its progress. The reading is audited. Raises `NotFound`, `Forbidden`."""
     school_class, rows = desk.list_class_loans(work, actor, class_id)
     if school_class.town_id != town.id:
         raise NotFound
@@ -35,7 +35,7 @@ def load_class_table(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID,
         shown.append(
             {
                 "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.grade.value,
-                "agreement": agreement, "agreement_words": AGREEMENTS[agreement].translate(language),
+                "agreement": agreement, "agreement_label": AGREEMENTS[agreement].translate(language),
                 **_describe_tablet(loan, tablet, language), **_describe_return(back.get(pupil.id), loan, town, language),
             }
         )  # fmt: skip
@@ -47,13 +47,13 @@ def load_class_table(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID,
 
 
 def make_time_formatter(town: Town) -> Callable[[datetime], str]:
-    """Instants as the clock of the town's wall shows them."""
+    """Return a function that formats instants as the town's local time."""
     zone = ZoneInfo(town.time_zone)
     return lambda at: at.astimezone(zone).strftime("%H:%M")
 
 
 def _agreement_state(loan: Loan | None, *, take_home: bool) -> str:
-    """Where the agreement stands; a family's no goes before everything."""
+    """Return the state of the loan agreement; a refusal of the family goes before everything."""
     if not take_home or (loan is not None and loan.agreement is AgreementState.REFUSED):
         return "stays"
     return "signed" if loan is not None and loan.agreement is AgreementState.SIGNED else "pending"
@@ -73,14 +73,16 @@ def _describe_tablet(loan: Loan | None, tablet: Tablet | None, language: Languag
     return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.translate(language)}
 
 
-def _describe_return(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
-    """Given back counts only for a pupil who holds nothing else."""
-    if found is None or loan is not None:
+def _describe_return(
+    returned: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language
+) -> dict[str, Any]:
+    """Return whether the tablet is back. A return counts only for a pupil who holds no other tablet."""
+    if returned is None or loan is not None:
         return {
             "back": False,
-            "back_words": language.gettext("to be given back") if loan else language.gettext("no tablet"),
+            "return_label": language.gettext("to be given back") if loan else language.gettext("no tablet"),
             "back_tag": "",
         }
-    tablet, at = found
+    tablet, at = returned
     day = at.astimezone(ZoneInfo(town.time_zone)).strftime("%d/%m")
-    return {"back": True, "back_words": language.gettext("given back on {day}", day=day), "back_tag": tablet.tag}
+    return {"back": True, "return_label": language.gettext("given back on {day}", day=day), "back_tag": tablet.tag}

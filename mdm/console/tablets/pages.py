@@ -1,4 +1,4 @@
-"""Pages of tablets and of signing in: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
+"""Pages of tablets and of signing in: the list by state, one tablet, lost mode. They call the services that the API calls."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 @router.get("/")
 def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
-    """Tablets by state, and a search."""
+    """Show tablets by state, with a search; without a sign-in, the sign-in page."""
     try:
         actor, _ = require_sign_in(request, work)
     except MustChangePassword:
@@ -86,11 +86,11 @@ def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
 
 @router.get("/tablets/{tablet_id}")
 def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
-    """One tablet: its holder, its time line, its apps, lost mode."""
+    """Show one tablet: holder, history, apps, lost mode."""
     actor, _ = require_sign_in(request, work)
     language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
-    found, case = view.row.tablet, view.case
+    tablet, case = view.row.tablet, view.case
     lost = case and {
         "asked": format_instant(case.requested_at),
         "confirmed": format_instant(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
@@ -98,8 +98,8 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         "lift_asked": format_instant(case.lift_requested_at) if case.lift_requested_at else "",
     }
     facts = [
-        (language.gettext("Serial number"), found.serial),
-        (language.gettext("System"), f"{found.product_name or ''} {found.os_version or ''}"),
+        (language.gettext("Serial number"), tablet.serial),
+        (language.gettext("System"), f"{tablet.product_name or ''} {tablet.os_version or ''}"),
         (language.gettext("Profile"), state_label(view.rules.state, language)),
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
@@ -117,7 +117,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         notice=language.gettext("Noted.") if done == "noted" else "",
         facts=facts,
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
-        may_care=actor.has_permission(Permission.CARE, found.town_id, found.school_id),
+        may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
             {"name": app.name, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
@@ -139,7 +139,7 @@ def sign_in(
     password: Annotated[str, Form()],
     then: Annotated[str, Form()] = "",
 ) -> Response:
-    """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
+    """Check a password and set the session cookie, which scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
     if isinstance(outcome, DomainError):
         return render_page(
@@ -157,7 +157,7 @@ def sign_in(
 def change_password(
     request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
 ) -> Response:
-    """Choose one's own password."""
+    """Set a new password for the person who is signed in."""
     token = request.cookies.get(SESSION_COOKIE, "")
     _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
     check_csrf(request, csrf)
@@ -171,7 +171,7 @@ def change_password(
 
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
-    """Forget the cookie."""
+    """Delete the session cookie."""
     check_csrf(request, csrf)
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(SESSION_COOKIE)
@@ -182,7 +182,7 @@ def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
 def mark_lost(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
 ) -> Response:
-    """Mark a tablet lost."""
+    """Mark a tablet as lost."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     care.mark_lost(work, actor, tablet_id, reason)
@@ -198,7 +198,7 @@ def end_lost_mode(
     reason: Annotated[str, Form(max_length=300)],
     called_back: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Ask for the end of lost mode."""
+    """Request the end of lost mode."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     care.request_lift(work, actor, tablet_id, reason, called_back=called_back)
@@ -206,7 +206,7 @@ def end_lost_mode(
 
 
 def _redirect_signed_in(token: str, then: str = "") -> Response:
-    """Back to the page of ours that asked for the sign-in; nowhere else."""
+    """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
     response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
     response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
     return response

@@ -1,4 +1,4 @@
-"""A tablet's time line in words: acts of people and orders, as the audit trail and the queue name them. Only words; no reads."""
+"""A tablet's history in words: actions of people and commands, by their names in the audit trail and the queue. Reads nothing."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ SERVER = Message("the server")
 
 
 def describe_entry(entry: TimelineEntry, language: Language) -> str:
-    """One moment for a person; what has no words yet is shown as it is named."""
+    """Return what happened at one moment; an action without a label is shown by its name."""
     if entry.before is not None and entry.after is not None:
         return f"{STATES[entry.before].translate(language)} → {STATES[entry.after].translate(language)}"
     if entry.action in ACTION_LABELS:
@@ -89,5 +89,5 @@ def describe_entry(entry: TimelineEntry, language: Language) -> str:
 
 
 def describe_actor(entry: TimelineEntry, language: Language) -> str:
-    """Who did it."""
+    """Return who did it."""
     return SERVER.translate(language) if entry.actor_name == "system" else entry.actor_name

@@ -16,23 +16,23 @@ from sqlalchemy import func, select
 from cartable.errors import Invalid
 from cartable.scope import SYSTEM, Role
 from enrollment.people.imports import service as imports
-from enrollment.people.imports.changes import name_hash
+from enrollment.people.imports.changes import compute_name_hash
 from enrollment.people.models import Pupil, RosterImport
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import service
 from enrollment.rollover.models import RolloverLine
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
 from tests.enrollment.people.files import ONDE, onde_line, text_file
 from tests.support import databases
-from tests.support.server import PASSWORD, LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LiveServer]:
-    engine = databases.fresh_sqlite(tmp_path)
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    engine = databases.create_sqlite_engine(tmp_path)
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
     engine.dispose()
 
@@ -42,14 +42,14 @@ class Place:
 
     def __init__(self, server: LiveServer) -> None:
         with server.runtime.open_unit_of_work() as work:
-            world = World(work)
-            self.town, self.elsewhere = world.town(), world.town()
-            self.school, self.other = world.school(self.town, "Ici"), world.school(self.town, "Ailleurs")
-            self.classes = [world.school_class(each) for each in (self.school, self.other)]
-            self.pupils = [world.pupil(each, Level.CE2, last="CANARI", first="Zoé") for each in self.classes]
-            self.rollover = service.preview(work, SYSTEM, self.town.id)
+            world = TownFactory(work)
+            self.town, self.elsewhere = world.create_town(), world.create_town()
+            self.school, self.other = world.create_school(self.town, "Ici"), world.create_school(self.town, "Ailleurs")
+            self.classes = [world.create_class(each) for each in (self.school, self.other)]
+            self.pupils = [world.create_pupil(each, Grade.CE2, last="CANARI", first="Zoé") for each in self.classes]
+            self.rollover = service.preview_rollover(work, SYSTEM, self.town.id)
             content = text_file(ONDE, onde_line("CANARI", "Ana"))
-            self.imported = imports.preview(work, SYSTEM, self.town.id, content, self.other.uai)
+            self.imported = imports.preview_import(work, SYSTEM, self.town.id, content, self.other.uai)
 
     def pages(self) -> list[str]:
         own, other = self.classes
@@ -67,13 +67,13 @@ class Place:
         return {
             f"/rosters/{self.imported.id}/confirm": {}, f"/rosters/{self.imported.id}/undo": {}, f"/rosters/{self.imported.id}/discard": {},
             f"/rosters/{self.imported.id}/lines/0": {"target": ""},
-            "/rosters/mapping": {"school": str(self.other.id), "kind": "pupils", "title_1": "X", "field_1": "level"},
+            "/rosters/mapping": {"school": str(self.other.id), "kind": "pupils", "title_1": "X", "field_1": "grade"},
             "/rosters/export/oneroster": {"town": str(self.town.id)}, "/rosters/export/apple": {"town": str(self.town.id)},
             f"/year/{self.town.id}/preview": {}, f"{base}/dates": {"freezes_on": "2027-07-03", "starts_on": "2027-09-01"},
             f"/year/storage/{self.town.id}/away": {}, f"/year/storage/{self.town.id}/back": {},
             **{f"{base}/{act}": {} for act in ("apply", "undo", "arm", "disarm", "close", "open-returns", "close-returns")},
             f"{at}/classes": {"label": "CM1"}, f"{at}/done": {}, f"{at}/days": {"day_none": "2027-06-24"},
-            f"{at}/classes/{self.classes[1].id}": {f"lot_{self.pupils[1].id}": "retained"},
+            f"{at}/classes/{self.classes[1].id}": {f"decision_{self.pupils[1].id}": "retained"},
         }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _state(server: LiveServer) -> tuple[object, ...]:
         lines = work.session.scalars(select(RolloverLine).order_by(RolloverLine.pupil_id)).all()
         imported = work.session.scalars(select(RosterImport)).one()
         pupils = work.session.scalar(select(func.count()).select_from(Pupil))
-        return [(each.decision, each.ticked, each.class_after) for each in lines], imported.state, pupils
+        return [(each.decision, each.decided_by_head, each.class_after) for each in lines], imported.state, pupils
 
 
 def test_a_stranger_is_shown_the_door(server: LiveServer, place: Place) -> None:
@@ -228,7 +228,7 @@ def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_
     page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
     with server.runtime.open_unit_of_work() as work:
         known = work.session.get_one(Pupil, place.pupils[0].id)
-        known.name_hash = name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
+        known.name_hash = compute_name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
     with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
         csrf = _csrf(client)
         assert "proposé par le fichier" not in client.get(page).text
@@ -240,10 +240,10 @@ def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_
         shown = client.get(page).text
         assert "proposé par le fichier" in shown
         assert re.search(r'value="retained" checked', shown)
-        client.post(page, data={"csrf": csrf, f"lot_{place.pupils[0].id}": "promoted"})
+        client.post(page, data={"csrf": csrf, f"decision_{place.pupils[0].id}": "promoted"})
         shown = client.get(page).text
         assert "proposé par le fichier" not in shown
         assert "coché" in shown
-    with contextlib.closing(server.client(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
+    with contextlib.closing(server.sign_in(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
         lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()
         assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]
