@@ -51,6 +51,10 @@ class PageRequest:
         return None if self.cursor is None else decode_cursor(self.cursor, types)
 
 
+#: The first page of a list, of the usual length.
+FIRST_PAGE = PageRequest()
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Some items of a list, and the cursor of the next page; none on the last page."""
@@ -83,18 +87,18 @@ def decode_cursor(cursor: str, types: Sequence[type[KeyPart]]) -> tuple[KeyPart,
         raise InvalidCursor(field="cursor") from error
 
 
-def paginate(
-    items: Sequence[T], request: PageRequest, key: Callable[[T], tuple[KeyPart, ...]], *, descending: bool = False
-) -> Page[T]:
-    """Return one page of a list that is in memory whole, because it is short or was computed. `key` must be unique per item.
+def paginate(items: Sequence[T], request: PageRequest, identify: Callable[[T], tuple[KeyPart, ...]]) -> Page[T]:
+    """Return one page of a list that is complete in memory, because it is short or was computed, and keeps its order.
 
-    The list is sorted by `key`. Raises `InvalidCursor`.
+    `identify` returns what is unique of an item. Raises `InvalidCursor`, also when the last item of the page before is gone.
     """
-    keyed = sorted(((key(item), item) for item in items), key=lambda pair: pair[0], reverse=descending)
-    if keyed and request.cursor is not None:
-        last = decode_cursor(request.cursor, [type(part) for part in keyed[0][0]])
-        keyed = [(own, item) for own, item in keyed if (own < last if descending else own > last)]
-    return cut_page(keyed, request)
+    keyed = [(identify(item), item) for item in items]
+    if request.cursor is None:
+        return cut_page(keyed, request)
+    for index, (key, _) in enumerate(keyed):
+        if encode_cursor(key) == request.cursor:
+            return cut_page(keyed[index + 1 :], request)
+    raise InvalidCursor(field="cursor")
 
 
 def cut_page(keyed: Sequence[tuple[tuple[KeyPart, ...], T]], request: PageRequest) -> Page[T]:

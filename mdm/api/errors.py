@@ -1,4 +1,4 @@
-"""How refusals reach people: `application/problem+json` (RFC 9457) with a stable code, in their language. Never a traceback."""
+"""Error responses: `application/problem+json` (RFC 9457) with a stable code, in the caller's language, never a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 class ProblemOut(BaseModel):
-    """A refusal. Branch on `code`; `detail` is for people."""
+    """An error. Programs branch on `code`; `title` is for people."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"type": "about:blank", "title": "Introuvable.", "status": 404, "code": "not_found"}]}
@@ -32,15 +32,19 @@ class ProblemOut(BaseModel):
     details: dict[str, Any] = Field(default_factory=dict, description="What a program may need, such as the field.")
 
 
-#: Every route may give these.
+#: The errors that every operation may answer with.
 COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemOut, "description": words, "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    for status, words in {
+    status: {
+        "model": ProblemOut,
+        "description": description,
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, description in {
         401: "No valid sign-in.",
-        403: "The permission is missing.",
-        404: "Not there, or outside the caller's reach.",
+        403: "The caller lacks the permission.",
+        404: "It does not exist, or the caller may not see it.",
         400: "The body cannot be read.",
-        409: "The present state does not allow it.",
+        409: "The current state does not allow it.",
         413: "The request is too large.",
         422: "A value is not acceptable; `details` names the field.",
         429: "A quota is reached, or sign-in is locked for a while.",
@@ -50,7 +54,7 @@ COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Register the handlers."""
+    """Register the error handlers."""
     app.add_exception_handler(DomainError, _answer_domain_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -60,7 +64,7 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def build_problem(status: int, code: str, title: str, details: dict[str, Any] | None = None) -> JSONResponse:
-    """The response of a refusal."""
+    """Return the response of an error."""
     body = ProblemOut(title=title, status=status, code=code, details=details or {})
     return JSONResponse(body.model_dump(), status_code=status, media_type=PROBLEM_TYPE)
 
@@ -84,7 +88,7 @@ async def _answer_http_error(_request: Request, error: Exception) -> JSONRespons
 
 
 async def _answer_unstorable_value(request: Request, error: Exception) -> JSONResponse:
-    """A value that no column can hold: a NUL sign, a number of twenty digits. Which one is not told: it may be a name."""
+    """Answer a value that no column can hold, such as a NUL character or a number of twenty digits. It is not named: it may be a name."""
     log.warning("api.unstorable", path=request.url.path, error=type(error).__name__)
     return build_problem(422, Invalid.code, Invalid.message.translate(preferred_language(request.headers.get("accept-language"))))
 

@@ -1,6 +1,6 @@
-"""What surrounds every request of people: bounded bodies, careful headers, a request number, one line of access log.
+"""The outermost layer around the API and the console: body limits, security headers, a request id, the access log.
 
-Plain ASGI, because the device channel passes here too and must not pay for it. Knows no route.
+It is plain ASGI, because the device channel passes here too and must not pay for it. It knows no routes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
-#: Archives of filter lists are larger than anything else that people send.
+#: Archives of filter lists are larger than any other upload.
 MAX_ARCHIVE = 64 * 2**20
-#: An uploaded file stays in memory, whole: a spooled one would lie in a temporary folder, with what is never to be kept.
+#: An uploaded file stays in memory. Starlette would write a larger one to a temporary folder, with data that must never be kept.
 MultiPartParser.spool_max_size = MAX_BODY + 1
 REQUEST_ID_HEADER = "X-Request-ID"
 _SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
@@ -34,11 +34,11 @@ log = structlog.get_logger()
 
 
 class BodyTooLarge(Exception):
-    """The body has grown beyond the limit while it was read."""
+    """The body exceeds the limit. Raised while it is read."""
 
 
 class RequestGuard:
-    """The outermost layer. The tablets' paths pass untouched: they bound, verify and log by themselves."""
+    """ASGI middleware. It leaves the paths of tablets alone: the device channel has its own limits, checks and log."""
 
     def __init__(self, app: AsgiApp) -> None:
         self.app = app
@@ -48,14 +48,14 @@ class RequestGuard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID_FORM.fullmatch(given) else uuid4().hex
+        client_id = headers.get(REQUEST_ID_HEADER, "")
+        request_id = client_id if _REQUEST_ID_FORM.fullmatch(client_id) else uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await _GuardedRequest(scope, receive, send, request_id).run(self.app, headers.get("content-length"))
 
 
 class _GuardedRequest:
-    """One request and its response."""
+    """One request and its response, with the bytes read and the status sent."""
 
     def __init__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend, request_id: str) -> None:
         self.scope, self.receive, self.send, self.request_id = scope, receive, send, request_id
@@ -74,10 +74,10 @@ class _GuardedRequest:
                 if not self.status:
                     await self._reject_too_large()
         finally:
-            # Never the query string, nor the code of an invitation: both are secrets that open something.
+            # Neither the query string nor the code of an invitation is logged: both can be secrets.
             path = "/join/…" if self.scope["path"].startswith("/join/") else self.scope["path"][:200]
-            took = round((time.perf_counter() - started) * 1000, 1)
-            log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=took)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=milliseconds)
 
     async def _receive_bounded(self) -> AsgiMessage:
         message = await self.receive()
@@ -89,7 +89,7 @@ class _GuardedRequest:
         return message
 
     async def _send_with_headers(self, message: AsgiMessage) -> None:
-        if self.too_large:  # a framework that caught the exception says 400; we know better
+        if self.too_large:  # Starlette catches the exception and answers 400; 413 is right
             if not self.status:
                 await self._reject_too_large()
             return

@@ -1,4 +1,4 @@
-"""Sign-in and accounts."""
+"""Endpoints of sign-in and accounts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cartable.scope import Role
 from mdm.accounts import service
 from mdm.api.deps import AccountDep, ActorDep, WorkDep
 from mdm.api.errors import build_problem
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["accounts"])
 
@@ -36,7 +37,7 @@ class AccessTokenOut(BaseModel):
 
 
 class PasswordChangeIn(BaseModel):
-    """The present password and the one to come."""
+    """The current password and the new one."""
 
     current: str = Field(max_length=200)
     new: str = Field(max_length=200, examples=["a long sentence of your own"])
@@ -51,10 +52,10 @@ class RoleAssignmentOut(BaseModel):
 
 
 class CurrentAccountOut(BaseModel):
-    """Who is signed in."""
+    """The account that is signed in, with its roles."""
 
     name: str
-    grants: list[RoleAssignmentOut]
+    role_assignments: list[RoleAssignmentOut]
 
 
 class AccountIn(BaseModel):
@@ -104,8 +105,11 @@ def change_password(body: PasswordChangeIn, work: WorkDep, account: AccountDep) 
 @router.get("/me", response_model=CurrentAccountOut)
 def get_current_account(actor: ActorDep) -> CurrentAccountOut:
     """Get the name and the roles of the account that is signed in."""
-    grants = [RoleAssignmentOut(role=g.role, town_id=g.town_id, school_id=g.school_id) for g in actor.role_assignments]
-    return CurrentAccountOut(name=actor.name, grants=grants)
+    roles = [
+        RoleAssignmentOut(role=assignment.role, town_id=assignment.town_id, school_id=assignment.school_id)
+        for assignment in actor.role_assignments
+    ]
+    return CurrentAccountOut(name=actor.name, role_assignments=roles)
 
 
 @router.post("/accounts", response_model=AccountOut, status_code=201)
@@ -114,13 +118,13 @@ def create_account(body: AccountIn, work: WorkDep, actor: ActorDep) -> Any:
     return _build_account_out(service.create_account(work, actor, **body.model_dump()))
 
 
-@router.get("/accounts", response_model=list[AccountOut])
-def list_accounts(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[AccountOut]:
+@router.get("/accounts")
+def list_accounts(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AccountOut]:
     """List the accounts of a town.
 
-    These are the accounts with a role in it, by login.
+    These are the accounts with a role in it, the oldest first.
     """
-    return [_build_account_out(account) for account in service.accounts_of(work, actor, town_id)]
+    return PageOut.of(service.list_accounts(work, actor, town_id, page), _build_account_out)
 
 
 @router.delete("/accounts/{account_id}", response_model=AccountOut)
@@ -129,7 +133,7 @@ def revoke_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorD
 
     Without any role left, the account is switched off at once.
     """
-    return _build_account_out(service.withdraw(work, actor, account_id, town_id))
+    return _build_account_out(service.revoke_roles(work, actor, account_id, town_id))
 
 
 def _build_account_out(account: Any) -> AccountOut:
