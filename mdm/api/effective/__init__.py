@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API that explains what holds on a tablet and why."""

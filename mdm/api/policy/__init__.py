@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of policy: the settings, and what places set."""
