@@ -1,11 +1,12 @@
-"""Refusals met by people who try to join with a code, and by tablets that were not invited."""
+"""Errors of invitations, reservations and enrollment."""
 
 from __future__ import annotations
 
 from cartable.errors import Conflict, DomainError, NotFound
 from cartable.i18n import Message
 
-class InvitationUnknown(NotFound):
+
+class InvitationNotFound(NotFound):
     """No invitation has this code."""
 
     code = "invitation_unknown"
@@ -13,7 +14,7 @@ class InvitationUnknown(NotFound):
 
 
 class InvitationExpired(DomainError):
-    """The invitation was good once; its time has passed or it was withdrawn."""
+    """The invitation has expired or was withdrawn."""
 
     code = "invitation_expired"
     status = 410
@@ -21,21 +22,21 @@ class InvitationExpired(DomainError):
 
 
 class InvitationUsedUp(Conflict):
-    """Every use of the invitation has been taken."""
+    """The invitation has no uses left."""
 
     code = "invitation_used_up"
     message = Message("This invitation has already been used. Ask the school or the town for a new invitation.")
 
 
-class NotReservable(Conflict):
-    """A tablet that somebody has, or that is kept, is not given away in advance."""
+class TabletNotReservable(Conflict):
+    """The tablet is in a state in which it cannot be reserved, or under an evidence hold."""
 
     code = "tablet_not_reservable"
     message = Message("Only a tablet that is ordered, received, prepared or in stock can be reserved.")
 
 
 class NotInvited(DomainError):
-    """A tablet tried to enrol without a right to. `why` is for the log, never a child's name."""
+    """The tablet may not enroll. `why` is a stable word for the log, never a child's name."""
 
     code = "not_invited"
     status = 403

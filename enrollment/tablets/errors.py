@@ -1,4 +1,4 @@
-"""Refusals of the inventory and of custody."""
+"""Errors of the inventory and of custody."""
 
 from __future__ import annotations
 
@@ -7,126 +7,126 @@ from cartable.i18n import Message
 
 
 class TabletNotFound(NotFound):
-    """No such tablet in the caller's reach."""
+    """The tablet does not exist, or the caller may not see it."""
 
     code = "tablet_not_found"
     message = Message("This tablet was not found.")
 
 
 class TransitionNotAllowed(Conflict):
-    """The life cycle does not allow the change."""
+    """The life cycle does not allow this change of state."""
 
     code = "tablet_wrong_state"
     message = Message("A tablet that is '{before}' cannot become '{after}'.")
 
 
 class PupilHasTablet(Conflict):
-    """One active loan per pupil."""
+    """The pupil has an open loan of another tablet, or the tablet has an open loan."""
 
     code = "pupil_has_tablet"
     message = Message("This pupil already has a tablet on loan.")
 
 
 class UnderEvidenceHold(Conflict):
-    """The tablet is kept as evidence."""
+    """The tablet is under an evidence hold."""
 
     code = "evidence_hold"
     message = Message("This tablet is kept as evidence.")
 
 
 class AgreementMissing(Conflict):
-    """The loan agreement is not signed, and the pupil takes the tablet home."""
+    """The pupil takes the tablet home and the loan agreement is not signed."""
 
     code = "agreement_missing"
     message = Message("The loan agreement is not signed; without it the tablet stays at school.")
 
 
 class TabletNotAvailable(Conflict):
-    """The tablet cannot be lent as it is."""
+    """The tablet is in a state in which it cannot be lent."""
 
     code = "tablet_not_free"
     message = Message("A tablet that is '{state}' cannot be lent.")
 
 
 class TabletNotWiped(Conflict):
-    """What another child made is still on the tablet."""
+    """Another child has used the tablet since it was last erased."""
 
     code = "tablet_not_wiped"
     message = Message("Another child has used this tablet: erase it first.")
 
 
 class NoOpenLoan(Conflict):
-    """The tablet is in nobody's hands."""
+    """The tablet has no open loan."""
 
     code = "no_open_loan"
     message = Message("This tablet is not on loan.")
 
 
 class SerialNotOrdered(NotFound):
-    """The serial number is in no order of the town."""
+    """The serial number is in no purchase order of the town."""
 
     code = "serial_not_ordered"
     message = Message("This serial number is in no order of the town.")
 
 
 class TagTaken(Conflict):
-    """Another tablet of the town has the tag."""
+    """Another tablet of the town has this tag."""
 
     code = "tag_taken"
     message = Message("Another tablet has this tag.")
 
 
 class SerialAlreadyExists(Conflict):
-    """The serial number is in the inventory, here or in another town."""
+    """The serial number is already in the inventory of this or another town."""
 
     code = "serial_known"
     message = Message("This serial number is known already.")
 
 
 class TabletOfAnotherTown(Conflict):
-    """The tablet belongs to another town in which this person also works today; of any other town nothing is said."""
+    """The tablet belongs to another town that the caller may also see. Other towns are never named."""
 
     code = "other_town"
     message = Message("This tablet belongs to another town: {town}.")
 
 
 class NoOpenIncident(Conflict):
-    """No incident of that kind is open."""
+    """The tablet has no open incident of this kind."""
 
     code = "no_open_incident"
     message = Message("No incident of this kind is open for this tablet.")
 
 
 class WriteOffTooEarly(Conflict):
-    """A loss is written off after sixty days, or by a decision."""
+    """A loss is written off after `rules.WRITE_OFF_AFTER_DAYS`, or earlier with a reasoned decision."""
 
     code = "write_off_too_early"
     message = Message("A loss is written off after {days} days, or by a decision with its reason.")
 
 
 class SecondPersonRequired(Forbidden):
-    """Nobody approves what he asked for himself."""
+    """The person who made a request may not approve it."""
 
     code = "same_person"
     message = Message("Another person must approve.")
 
 
 class RequestIdReused(Conflict):
-    """The request id has served for something else."""
+    """The request id was used before with other fields."""
 
     code = "request_id_reused"
     message = Message("This request id has served for something else.")
 
 
 class UnknownScan(Invalid):
-    """What was scanned is no tag and no serial number of the town."""
+    """The scanned text is neither a tag nor a serial number of the town."""
 
     code = "unknown_scan"
     message = Message("Neither a tag nor a serial number that is known here.")
 
 
 class CartNotFound(NotFound):
-    """No such cart, or no such slot in it, in the caller's reach."""
+    """The cart or the slot does not exist, or the caller may not see it."""
 
     code = "cart_not_found"
     message = Message("This cart or slot was not found.")

@@ -1,4 +1,4 @@
-"""Refusals around the organisation's key."""
+"""Errors of an organisation's key."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from cartable.errors import Invalid, NotFound
 from cartable.i18n import Message
 
 
-class BadOrganisationKey(Invalid):
-    """The text is no EC P-256 private key, or its names are not those of the portal."""
+class InvalidOrganisationKey(Invalid):
+    """The text is no EC P-256 private key, or the client id is not of its kind."""
 
-    code = "organisation_key_bad"
+    code = "organisation_key_invalid"
     message = Message("This is no EC P-256 private key from the portal ({why}).")
 
 
 class NoOrganisationKey(NotFound):
-    """The town has no key for the API."""
+    """The town has no organisation key."""
 
     code = "organisation_no_key"
     message = Message("No organisation key is installed.")

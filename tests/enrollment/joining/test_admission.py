@@ -10,26 +10,26 @@ from sqlalchemy import select
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
-from enrollment.joining.enrollment_matching import admit
+from enrollment.joining.enrollment_matching import resolve_tablet
 from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import InvitationKind as K
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from enrollment.tablets.models import Cart, CartSlot, Loan, Tablet, TabletState
 from enrollment.tablets.models import TabletState as S
-from enrollment.tablets.rules import REFUSED, UNPLACED, way
+from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE, find_transition_path
 from enrollment.tablets.service import TabletDetails
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 class Door:
     """A town with one child, one cart, and tablets that knock."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self.work, self.world = work, World(work)
-        self.town = self.world.town()
-        self.school_class = self.world.school_class(self.world.school(self.town))
-        self.child = self.world.pupil(self.school_class)
+        self.work, self.world = work, TownFactory(work)
+        self.town = self.world.create_town()
+        self.school_class = self.world.create_class(self.world.create_school(self.town))
+        self.child = self.world.create_pupil(self.school_class)
         cart = Cart(town_id=self.town.id, school_id=self.school_class.school_id, label="Chariot 1")
         work.session.add(cart)
         work.session.flush()
@@ -47,7 +47,7 @@ class Door:
         [invitation] = create_invitations(self.work, SYSTEM, InvitationSpec(kind=kind, town_id=self.town.id, **spec))  # type: ignore[arg-type]
         self.work.session.flush()
         certificate = KnownCertificate("0" * 64, uuid4(), invitation.id, None)
-        return admit(self.work, certificate, serial, "UDID-1", TabletDetails())
+        return resolve_tablet(self.work, certificate, serial, "UDID-1", TabletDetails())
 
     def in_slot(self) -> UUID | None:
         """What the cart's slot holds."""
@@ -62,10 +62,10 @@ class Door:
 def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, state: TabletState, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
         door = Door(work)
-        known = door.world.tablet(door.town)
+        known = door.world.create_tablet(door.town)
         known.state = state
         work.session.flush()
-        if state in REFUSED:
+        if state in ENROLLMENT_REFUSED:
             with pytest.raises(NotInvited):
                 door.knock(kind, known.serial)
             return
@@ -74,13 +74,13 @@ def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, st
         placed = {K.PUPIL: S.IN_USE, K.CLASS: S.ASSIGNED, K.CART_SLOT: S.ASSIGNED}
         if state is S.MISSING_WRITTEN_OFF:
             assert tablet.state is S.FOUND
-        elif state in UNPLACED:
+        elif state in OUT_OF_SERVICE:
             assert tablet.state is state
         elif kind is K.STOCK:
             assert tablet.state is (S.PREPARED if state in (S.ORDERED, S.RECEIVED) else state)
         else:
             assert tablet.state is placed[kind]
-        is_placed = state not in UNPLACED
+        is_placed = state not in OUT_OF_SERVICE
         assert door.holder(tablet) == (door.child.id if kind is K.PUPIL and is_placed else None)
         assert (door.in_slot() == tablet.id) is (kind is K.CART_SLOT and is_placed)
 
@@ -89,8 +89,8 @@ def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, st
 def test_the_childs_former_tablet_in_any_state_never_stops_the_new_one(runtime: Runtime, state: TabletState) -> None:
     with runtime.open_unit_of_work() as work:
         door = Door(work)
-        former = door.world.tablet(door.town)
-        door.world.lend(former, door.child)
+        former = door.world.create_tablet(door.town)
+        door.world.lend_tablet(former, door.child)
         former.state = state
         work.session.flush()
         tablet = door.knock(K.PUPIL, "NEWSERIAL01")
@@ -101,7 +101,7 @@ def test_the_childs_former_tablet_in_any_state_never_stops_the_new_one(runtime: 
 def test_what_is_kept_as_evidence_is_not_placed_anew(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         door = Door(work)
-        kept = door.world.tablet(door.town)
+        kept = door.world.create_tablet(door.town)
         kept.evidence_hold = True
         door.knock(K.PUPIL, kept.serial)
         assert (kept.state, door.holder(kept)) == (S.IN_USE, None)
@@ -121,8 +121,8 @@ def test_a_tablet_that_leaves_its_slot_for_a_child_is_in_the_cart_no_more(runtim
 def test_a_childs_tablet_stays_the_childs_whatever_else_is_scanned(runtime: Runtime, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
         door = Door(work)
-        tablet = door.world.tablet(door.town)
-        door.world.lend(tablet, door.child)
+        tablet = door.world.create_tablet(door.town)
+        door.world.lend_tablet(tablet, door.child)
         door.knock(kind, tablet.serial)
         assert (door.holder(tablet), tablet.state, door.in_slot()) == (door.child.id, S.IN_USE, None)
 
@@ -142,22 +142,22 @@ def test_a_slot_holds_one_tablet_and_a_tablet_one_slot(runtime: Runtime) -> None
 
 
 def test_there_is_a_lawful_way_or_none() -> None:
-    assert way(S.ORDERED, S.ASSIGNED) == (S.PREPARED, S.ASSIGNED)
-    assert way(S.IN_USE, S.IN_USE) == ()
-    assert way(S.STOCK, S.ASSIGNED) == (S.ASSIGNED,)
-    assert way(S.ABSENT, S.ASSIGNED) == (S.IN_USE, S.ASSIGNED)
-    assert way(S.DISPOSED, S.STOCK) is None
+    assert find_transition_path(S.ORDERED, S.ASSIGNED) == (S.PREPARED, S.ASSIGNED)
+    assert find_transition_path(S.IN_USE, S.IN_USE) == ()
+    assert find_transition_path(S.STOCK, S.ASSIGNED) == (S.ASSIGNED,)
+    assert find_transition_path(S.ABSENT, S.ASSIGNED) == (S.IN_USE, S.ASSIGNED)
+    assert find_transition_path(S.DISPOSED, S.STOCK) is None
 
 
 @pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT])
 def test_joining_is_no_way_round_the_wipe(runtime: Runtime, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
         door = Door(work)
-        used = door.world.tablet(door.town)
-        used.state, used.to_wipe = S.STOCK, True
+        used = door.world.create_tablet(door.town)
+        used.state, used.needs_wipe = S.STOCK, True
         work.session.flush()
         door.knock(kind, used.serial)
         assert (used.state, door.holder(used), door.in_slot()) == (S.STOCK, None, None)
-        used.to_wipe = False
+        used.needs_wipe = False
         door.knock(kind, used.serial)
         assert used.state in {S.IN_USE, S.ASSIGNED}

@@ -17,22 +17,22 @@ from cartable.errors import Invalid
 from cartable.fonts import find_unshowable_texts, list_packaged_font_folders
 from cartable.i18n import FRENCH, Language, available_languages
 from enrollment.tablets.documents import (
-    MOST_LABELS,
-    MOST_SHEETS,
+    MAX_LABELS,
+    MAX_SHEETS,
+    DeliveryLine,
     Heading,
     Label,
-    Line,
-    Sheet,
-    delivery_list,
-    handover_sheets,
-    labels,
-    return_slips,
+    PupilSheet,
+    render_delivery_list,
+    render_handover_sheets,
+    render_labels,
+    render_return_slips,
 )
 from enrollment.tablets.models import AccessoryKind
 from enrollment.tablets.words import ACCESSORIES
-from tests.interop.conftest import program
+from tests.interop.conftest import require_program
 
-Paper = Callable[[Heading, list[Sheet], Language], bytes]
+Paper = Callable[[Heading, list[PupilSheet], Language], bytes]
 
 DAY = date(2026, 9, 3)
 HEADING = Heading("Belleville-sur-Craie", "01 00 00 00 00", "École Jules-Verne", "CE1-CE2", DAY)
@@ -56,25 +56,25 @@ def test_a_label_has_no_field_for_a_child() -> None:
 @pytest.mark.parametrize(("count", "pages"), [(1, 1), (24, 1), (25, 2), (60, 3)])
 def test_labels_fill_sheets_of_twenty_four(count: int, pages: int) -> None:
     wanted = [Label(f"CLA-{n:05d}", f"DMPX{n:06d}", f"https://mdm.test/t/CLA-{n:05d}") for n in range(count)]
-    assert _pages(labels("Belleville & <Craie>", "01 00", wanted, DAY)) == pages
+    assert _pages(render_labels("Belleville & <Craie>", "01 00", wanted, DAY)) == pages
 
 
 @pytest.mark.parametrize("language", available_languages())
 def test_a_class_has_its_list_and_a_sheet_for_each_pupil_whatever_the_name(language: Language) -> None:
-    wanted = [Sheet(name, f"CLA-{n:05d}", take_home=bool(n % 2), agreed=not n % 3) for n, name in enumerate(NAMES)]
-    pdf = handover_sheets(HEADING, wanted, language)
+    wanted = [PupilSheet(name, f"CLA-{n:05d}", take_home=bool(n % 2), agreement_signed=not n % 3) for n, name in enumerate(NAMES)]
+    pdf = render_handover_sheets(HEADING, wanted, language)
     assert _pages(pdf) == 1 + len(NAMES)
-    assert pdf == handover_sheets(HEADING, wanted, language)
+    assert pdf == render_handover_sheets(HEADING, wanted, language)
 
 
 def test_none_and_too_many_are_refused() -> None:
-    label, sheet = Label("T", "S", "https://x"), Sheet("A", "T", take_home=True, agreed=True)
-    for count in (0, MOST_LABELS + 1):
+    label, sheet = Label("T", "S", "https://x"), PupilSheet("A", "T", take_home=True, agreement_signed=True)
+    for count in (0, MAX_LABELS + 1):
         with pytest.raises(Invalid):
-            labels("", "", [label] * count, DAY)
-    for count in (0, MOST_SHEETS + 1):
+            render_labels("", "", [label] * count, DAY)
+    for count in (0, MAX_SHEETS + 1):
         with pytest.raises(Invalid):
-            handover_sheets(HEADING, [sheet] * count)
+            render_handover_sheets(HEADING, [sheet] * count)
 
 
 def test_every_accessory_has_its_word() -> None:
@@ -86,13 +86,16 @@ _SCRIPTS = ["Nguyễn Thị Hương", "محمد بن علي", "தமிழ்�
 
 def _text(pdf: bytes, tmp_path: Path) -> str:
     (tmp_path / "paper.pdf").write_bytes(pdf)
-    return subprocess.run([program("pdftotext"), tmp_path / "paper.pdf", "-"], capture_output=True, check=True).stdout.decode()
+    return subprocess.run(
+        [require_program("pdftotext"), tmp_path / "paper.pdf", "-"], capture_output=True, check=True
+    ).stdout.decode()
 
 
-@pytest.mark.parametrize("paper", [handover_sheets, return_slips])
+@pytest.mark.parametrize("paper", [render_handover_sheets, render_return_slips])
 def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: Path) -> None:
     wanted = [
-        Sheet(name, f"CLA-{n:05d}", take_home=True, agreed=False, code=f"CARTABLE-P-{n:032x}") for n, name in enumerate(_SCRIPTS)
+        PupilSheet(name, f"CLA-{n:05d}", take_home=True, agreement_signed=False, code=f"CARTABLE-P-{n:032x}")
+        for n, name in enumerate(_SCRIPTS)
     ]
     blank = find_unshowable_texts(_SCRIPTS)
     text = unicodedata.normalize("NFKC", _text(paper(HEADING, wanted, FRENCH), tmp_path))
@@ -110,11 +113,12 @@ def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: P
     assert find_unshowable_texts(["Élise", "Nguyễn"]) == set()
     assert find_unshowable_texts(["王小明", "Élise"]) == {"王小明"}
     wanted = [
-        Sheet(name, f"CLA-{n:05d}", take_home=False, agreed=True, code="x-7f") for n, name in enumerate([*_SCRIPTS, *NAMES])
+        PupilSheet(name, f"CLA-{n:05d}", take_home=False, agreement_signed=True, code="x-7f")
+        for n, name in enumerate([*_SCRIPTS, *NAMES])
     ]
     for language in available_languages():
-        assert _pages(handover_sheets(HEADING, wanted, language)) == 1 + len(wanted)
-    text = _text(handover_sheets(Heading("王", "1", "王小明", "王", DAY), wanted[:4]), tmp_path)
+        assert _pages(render_handover_sheets(HEADING, wanted, language)) == 1 + len(wanted)
+    text = _text(render_handover_sheets(Heading("王", "1", "王小明", "王", DAY), wanted[:4]), tmp_path)
     assert text.count("nom à écrire à la main · 7f") == 4  # two names, each in the list and on its sheet
     assert "Nguyễn Thị Hương" in unicodedata.normalize("NFC", text)
 
@@ -129,9 +133,9 @@ def test_the_fonts_that_come_with_the_program_show_the_scripts_of_its_families(m
 
 
 def test_slips_and_delivery_lists() -> None:
-    sheet = Sheet("Zoé Exemple", "CLA-00001", take_home=True, agreed=True)
-    assert _pages(return_slips(HEADING, [sheet] * 5)) == 3
-    lines = [Line(f"CLA-{n:05d}", f"DMPX{n:06d}", "commandée") for n in range(100)]
-    assert _pages(delivery_list("Belleville", "BC-1 #x $y", lines, DAY)) >= 2
+    sheet = PupilSheet("Zoé Exemple", "CLA-00001", take_home=True, agreement_signed=True)
+    assert _pages(render_return_slips(HEADING, [sheet] * 5)) == 3
+    lines = [DeliveryLine(f"CLA-{n:05d}", f"DMPX{n:06d}", "commandée") for n in range(100)]
+    assert _pages(render_delivery_list("Belleville", "BC-1 #x $y", lines, DAY)) >= 2
     with pytest.raises(Invalid):
-        delivery_list("Belleville", "BC-1", [], DAY)
+        render_delivery_list("Belleville", "BC-1", [], DAY)
