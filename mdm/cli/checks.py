@@ -23,17 +23,17 @@ def main(arguments: list[str]) -> int:
     """Run the checks; `--write` writes the API description instead of comparing it. Returns an exit code."""
     use_keyring(Keyring(bytes(32)))
     if "--write" in arguments:
-        DESCRIPTION.write_text(api_description())
+        DESCRIPTION.write_text(render_api_description())
         print(f"wrote {DESCRIPTION.relative_to(ROOT)}")
         return 0
-    migrations()
-    from mdm.privacy.dictionary import missing
+    check_migrations()
+    from mdm.privacy.dictionary import find_missing_entries
     from mdm.tables import metadata
 
-    if undescribed := missing(metadata):
-        print(f"mdm/privacy/dictionary.json says nothing of: {', '.join(undescribed)}", file=sys.stderr)
+    if missing := find_missing_entries(metadata):
+        print(f"mdm/privacy/dictionary.json has no entry for: {', '.join(missing)}", file=sys.stderr)
         return 1
-    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != api_description():
+    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != render_api_description():
         print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
         return 1
     if faults := messages.check_catalogues(messages.collect_texts()):
@@ -43,8 +43,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def migrations() -> None:
-    """Empty → newest → empty → newest on both databases, then compare with the tables in code. Raises on a difference."""
+def check_migrations() -> None:
+    """Migrate up, down and up again on both databases, then compare with the tables in code. Raises on a difference."""
     with tempfile.TemporaryDirectory() as folder:
         _round_trip(f"sqlite:///{folder}/check.db")
     binaries = find_binaries()
@@ -68,11 +68,11 @@ def _round_trip(url: str) -> None:
         engine.dispose()
 
 
-def api_description() -> str:
-    """The OpenAPI document of the REST API, as it is committed."""
-    from mdm.web import describe
+def render_api_description() -> str:
+    """Return the OpenAPI document of the REST API as it is committed."""
+    from mdm.web import describe_api
 
-    return json.dumps(describe(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(describe_api(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Loads the demonstration town through the real importer. The second time it finds everything there."""
+"""Loads the demonstration town through the real importer. Idempotent: what exists already is not created again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uuid import UUID
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from enrollment.people import demo
-from enrollment.people.imports import service
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from enrollment.places.repository import PlaceRepository
+from enrollment.rosters import demo
+from enrollment.rosters.imports import service
 from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
@@ -35,10 +35,10 @@ _DAY: list[dict[str, object]] = [
     {"kind": "school", "from": "13:20", "to": "16:30"},
     {"kind": "after_school", "from": "16:30", "to": "18:30", "label": "étude, accueil du soir"},
 ]
-#: The serial numbers of a delivery; so many are prepared, and so many of these stand in a cart.
+#: Serial numbers of a delivery; how many of them are in stock, and how many of these in a cart.
 DELIVERY = tuple(f"DEMO{number:08d}" for number in range(1, 49))
 IN_STOCK, IN_CART = 40, 5
-#: The four-day week of schools.md section 4.6.
+#: The four-day week of French primary schools.
 WEEK: dict[str, list[dict[str, object]]] = {
     **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
     "wed": [{"kind": "after_school", "from": "07:30", "to": "18:30", "label": "centre de loisirs"}],
@@ -50,7 +50,7 @@ LAYERS: tuple[tuple[LayerKind, str, dict[str, dict[str, Any]], list[str]], ...] 
 
 
 def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
-    """Make the town, its schools, pupils and a bundle for CE2, if they are not there. Returns the town."""
+    """Create the town, its schools, pupils and a bundle for CE2, unless they exist. Returns the town's id."""
     with runtime.open_unit_of_work() as work:
         town = PlaceRepository(work.session).find_town_by_slug(demo.TOWN_SLUG)
         if town is None:
@@ -58,23 +58,23 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
                 work, name=demo.TOWN_NAME, slug=demo.TOWN_SLUG, tag_prefix=demo.TAG_PREFIX, phone="+33 1 99 00 00 00"
             )
         town_id = town.id
-    made = demo.generate_files()
-    for number, file in enumerate(made):
-        progress(number / len(made))
+    roster_files = demo.generate_files()
+    for number, file in enumerate(roster_files):
+        progress(number / len(roster_files))
         with runtime.open_unit_of_work() as work:
             if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
             places.create_school(work, SYSTEM, town_id, file.uai, file.school_name)
-            previewed = service.preview(work, SYSTEM, town_id, file.content, file.uai)
-            service.confirm(work, SYSTEM, previewed.id)
-    _bundle(runtime, town_id)
-    _rules(runtime, town_id)
-    _desk(runtime, town_id)
+            previewed = service.preview_import(work, SYSTEM, town_id, file.content, file.uai)
+            service.confirm_import(work, SYSTEM, previewed.id)
+    _create_bundle(runtime, town_id)
+    _create_policy(runtime, town_id)
+    _create_delivery(runtime, town_id)
     return town_id
 
 
-def _desk(runtime: Runtime, town_id: UUID) -> None:
-    """A delivery: some tablets still in their boxes, most of them prepared, and a cart: something to scan at the desk."""
+def _create_delivery(runtime: Runtime, town_id: UUID) -> None:
+    """Create a delivery of which most tablets are prepared, and a cart: something to scan at the desk."""
     with runtime.open_unit_of_work() as work:
         if TabletRepository(work.session).get_by_serial(DELIVERY[0]) is not None:
             return
@@ -88,8 +88,8 @@ def _desk(runtime: Runtime, town_id: UUID) -> None:
             carts.put_in_slot(work, SYSTEM, cart.id, number, tablet.tag)
 
 
-def _rules(runtime: Runtime, town_id: UUID) -> None:
-    """A four-day week, and two layers that differ by mode: something for "why?" to tell."""
+def _create_policy(runtime: Runtime, town_id: UUID) -> None:
+    """Create a four-day timetable, and two layers that differ by mode."""
     with runtime.open_unit_of_work() as work:
         if ScheduleRepository(work.session).get_timetable(town_id, None) is not None:
             return
@@ -100,7 +100,7 @@ def _rules(runtime: Runtime, town_id: UUID) -> None:
             layers.publish(work, SYSTEM, layer.id, draft.number)
 
 
-def _bundle(runtime: Runtime, town_id: UUID) -> None:
+def _create_bundle(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         if policy.list_bundles(work, SYSTEM, town_id):
             return

@@ -71,13 +71,15 @@ def collect_texts(root: Path = ROOT) -> Catalog:
 
 
 def update(folder: Path, code: str, template: Catalog) -> Catalog:
-    """Write a language's catalogue with the texts of `template`: translations stay, new texts are empty, former ones go."""
+    """Write a language's catalogue with the texts of `template`. Translations stay, former texts go, and a new text that resembles a former
+    one keeps its translation marked fuzzy: a translator reviews it, until then English is shown.
+    """
     file = folder / code / CATALOGUE_FILE
     catalogue = Catalog(locale=code, fuzzy=False)
     if file.exists():
         with file.open("rb") as source:
             catalogue = read_po(source, locale=code)
-    catalogue.update(template, no_fuzzy_matching=True)
+    catalogue.update(template)
     catalogue.obsolete.clear()
     file.parent.mkdir(parents=True, exist_ok=True)
     write(file, catalogue)
@@ -168,9 +170,9 @@ def _message(line: int, text: str, plural: str | None, context: str | None) -> E
 
 def extract_json(
     fileobj: BinaryIO,
-    keywords: object,
-    comment_tags: object,
-    options: Mapping[str, Any],  # noqa: ARG001 - Babel's protocol
+    keywords: object,  # noqa: ARG001 - Babel's protocol
+    comment_tags: object,  # noqa: ARG001
+    options: Mapping[str, Any],
 ) -> Iterator[Extracted]:
     """Yield the texts of a data file: every string below a key named in the option `keys`. A Babel extractor."""
     yield from _texts_below(json.load(fileobj), frozenset(options["keys"]), inside=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
-from enrollment.people.files.columns import ColumnStatus, FileKind
-from enrollment.people.models import ImportState
+from enrollment.rosters.files.columns import ColumnStatus, FileKind
+from enrollment.rosters.models import ImportState
 
 STATES: dict[ImportState, Message] = {
     ImportState.PREVIEWED: Message("to be confirmed", context="roster import"),

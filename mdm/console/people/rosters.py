@@ -15,19 +15,19 @@ from cartable.i18n import Language, Message
 from cartable.paging import PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.exports import service as exports
-from enrollment.people.exports.service import SheetFormat, TemplatePart
-from enrollment.people.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
-from enrollment.people.files.errors import UnreadableRoster
-from enrollment.people.files.tables import MAX_BYTES
-from enrollment.people.imports import deciding, mapping, report, service
-from enrollment.people.imports.changes import UNDECIDED_KINDS, ChangeKind
-from enrollment.people.models import ImportState, RosterImport
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from enrollment.places.rules import school_year_of
 from enrollment.rollover.incoming_year import SummerFreeze, get_summer_freeze
 from enrollment.rollover.rules import next_school_year
+from enrollment.rosters.exports import service as exports
+from enrollment.rosters.exports.service import SheetFormat, TemplatePart
+from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
+from enrollment.rosters.files.errors import UnreadableRoster
+from enrollment.rosters.files.tables import MAX_BYTES
+from enrollment.rosters.imports import deciding, mapping, report, service
+from enrollment.rosters.imports.changes import UNDECIDED_KINDS, ChangeKind
+from enrollment.rosters.models import ImportState, RosterImport
 from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 from mdm.console.frame import (

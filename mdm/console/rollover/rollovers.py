@@ -130,8 +130,8 @@ def act_on_rollover(request: Request, work: WorkDep, rollover_id: UUID, act: str
     match act:
         case "apply" | "undo":
             part = applying.apply_batch if act == "apply" else applying.undo_batch
-            whole = any(part(work, actor, rollover_id) == 0 for _ in range(_MAX_BATCHES))
-            done = ("applied" if act == "apply" else "undone") if leads_town else "part_left"
+            is_complete = any(part(work, actor, rollover_id) == 0 for _ in range(_MAX_BATCHES))
+            done = ("applied" if act == "apply" else "undone") if is_complete else "part_left"
         case "arm" | "disarm":
             applying.set_auto_apply(work, actor, rollover_id, enabled=act == "arm")
         case "close":
