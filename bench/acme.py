@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from bench.__main__ import start_database, print_machine, print_progress, settle_database
+from bench.__main__ import print_machine, print_progress, settle_database, start_database
 from bench.serving import PUBLIC_URL, RunningServer, run_server
 from cartable.migrate import upgrade
 from cartable.settings import Acme, Settings
@@ -20,7 +20,7 @@ from enrollment.joining.profiles import build_ade_profile
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.composition import compose
-from mdm.push.certificates import get_active_topic, ensure_simulated_certificate
+from mdm.push.certificates import ensure_simulated_certificate, get_active_topic
 from simulator import Attester, Hardware, SimulatedTablet
 from simulator.identity import ReusedKeys
 
@@ -55,7 +55,9 @@ def main() -> None:
                     print_progress(f"profiles for round {number + 1}, {name}")
                     waiting = _prepare_tablets(runtime, asked.enrolments, attests=attests)
                     settle_database(runtime)
-                    rates[name].append(_measure_enrolments(server, name, waiting, attester, runtime.settings.secrets_dir / "tls-ca.pem"))
+                    rates[name].append(
+                        _measure_enrolments(server, name, waiting, attester, runtime.settings.secrets_dir / "tls-ca.pem")
+                    )
         runtime.engine.dispose()
     ratios = [acme / scep for acme, scep in zip(rates["ACME"], rates["SCEP"], strict=True)]
     print(f"\nACME to SCEP, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
@@ -76,7 +78,9 @@ def _prepare_tablets(runtime: Runtime, count: int, *, attests: bool) -> Prepared
             )  # fmt: skip
             work.session.add(tablet)
             work.session.flush()
-            made.append((hardware, build_ade_profile(work, tablet.id, get_active_topic(work), udid=hardware.udid, attests=attests)))
+            made.append(
+                (hardware, build_ade_profile(work, tablet.id, get_active_topic(work), udid=hardware.udid, attests=attests))
+            )
         return made
 
 

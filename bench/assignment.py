@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import event
 
-from bench.__main__ import start_database, print_machine
+from bench.__main__ import print_machine, start_database
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
@@ -50,7 +50,9 @@ def main() -> None:
             print(
                 f"\nmemory before: {_get_peak_memory():.0f} MB\n\n| act | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
             )
-            _measure_line(runtime, "first reading, tablets entered, profile assigned", asked.devices, lambda: _run_sync(runtime, server.id))
+            _measure_line(
+                runtime, "first reading, tablets entered, profile assigned", asked.devices, lambda: _run_sync(runtime, server.id)
+            )
             _measure_line(
                 runtime,
                 "the sync after it (every device says that it was assigned)",

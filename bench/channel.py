@@ -68,7 +68,10 @@ def measure_delivery(server: RunningServer, runtime: Runtime, tablets: Sequence[
     conversations = [
         [
             tablet.build_signed_request({"Status": "Idle"}),
-            *(tablet.build_signed_request({"Status": "Acknowledged", "CommandUUID": uuid, **_ANSWER}) for uuid in waiting[tablet.enrollment_id]),
+            *(
+                tablet.build_signed_request({"Status": "Acknowledged", "CommandUUID": uuid, **_ANSWER})
+                for uuid in waiting[tablet.enrollment_id]
+            ),
         ]
         for tablet in tablets
     ]

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from bench.__main__ import start_database, print_machine, print_progress, settle_database
+from bench.__main__ import print_machine, print_progress, settle_database, start_database
 from bench.serving import PORT, RunningServer, run_server
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM, Role
@@ -67,23 +67,23 @@ def _measure(database: str, folder: Path, url: str, pid: int | None, count: int,
     settle_database(runtime)
     print(f"\n### {database}, {count} classes of {SIZE} in a town of {fleet + count * SIZE:,} tablets\n\n{HEADER}")
     with run_server(folder, url, pid) as server, httpx.Client(base_url=f"http://127.0.0.1:{PORT}/api/v1", timeout=30) as client:
-        answer = client.post("/sign-in", json={"login": "bench", "password": PASSWORD})
+        answer = client.post("/tokens", json={"login": "bench", "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         town = f"/towns/{town_id}"
         whole = [(pupil, tag) for each in classes for pupil, tag in zip(each.pupils, each.tags, strict=True)]
         serials = [f"ORDER{number:07d}" for number in range(len(whole))]
-        client.post(f"{town}/tablet-orders", json={"reference": "BENCH", "serials": serials}).raise_for_status()
+        client.post(f"{town}/purchase-orders", json={"reference": "BENCH", "serials": serials}).raise_for_status()
 
         def table(each: SeededClass) -> httpx.Response:
-            return client.get(f"/classes/{each.class_id}/table")
+            return client.get(f"/classes/{each.class_id}/handovers")
 
         def give(body: dict[str, Any]) -> httpx.Response:
-            return client.post(f"{town}/handover", json=body)
+            return client.post(f"{town}/handovers", json=body)
 
         def post(path: str, body: dict[str, Any]) -> httpx.Response:
             return client.post(f"{town}/{path}", json={"request_id": str(uuid4()), **body})
 
-        _measure_line(server, "bench: one scan", serials, lambda serial: post("bench", {"serial": serial}))
+        _measure_line(server, "bench: one scan", serials, lambda serial: post("preparations", {"serial": serial}))
         _measure_line(server, "table of a class (once a class)", classes, table, per=SIZE)
         said = {"signed_by": "voir la feuille", "accessories": ["cover", "charger", "cable"]}
         handovers = [{"request_id": str(uuid4()), "scan": tag, "pupil_id": str(pupil), **said} for pupil, tag in whole]
@@ -97,7 +97,9 @@ def _measure(database: str, folder: Path, url: str, pid: int | None, count: int,
     runtime.engine.dispose()
 
 
-def _measure_line(server: RunningServer, name: str, things: Iterable[Any], act: Callable[[Any], httpx.Response], per: int = 1) -> None:
+def _measure_line(
+    server: RunningServer, name: str, things: Iterable[Any], act: Callable[[Any], httpx.Response], per: int = 1
+) -> None:
     before, times = server.read_usage(), []
     for thing in things:
         started = time.perf_counter()
@@ -134,7 +136,7 @@ def _seed_town(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[See
             made = SeededClass(row.id)
             for child in range(SIZE):
                 pupil = Pupil(
-                    town_id=town.id, school_id=school.id, class_id=row.id, level=Grade.CE2, last_name=f"Nom{child}", first_name="A",
+                    town_id=town.id, school_id=school.id, class_id=row.id, grade=Grade.CE2, last_name=f"Nom{child}", first_name="A",
                     name_hash=f"{number * SIZE + child:064d}", state=PupilState.ACTIVE,
                 )  # fmt: skip
                 work.session.add(pupil)

@@ -20,7 +20,7 @@ from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol.commands.registry import COMMANDS
-from mdm.queue.models import QueuedCommand, CommandResult, CommandBody, CommandState
+from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.queue.rules import build_command_uuid
 from simulator.identity import Identity
 from simulator.signature import SignatureShape, build_mdm_signature
@@ -94,7 +94,7 @@ def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answer
                 {
                     "enrollment_id": enrollment_id, "generation": 1, "body_id": body_id, "lane": 2,
                     "state": CommandState.ACKNOWLEDGED, "deadline": past, "created_at": past, "sent_at": past,
-                    "finished_at": past, "deliveries": 1,
+                    "finished_at": past, "delivery_count": 1,
                 }
                 for enrollment_id in enrollment_ids
             ]  # fmt: skip
@@ -109,7 +109,7 @@ def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answer
 
 
 def _add_command_body(work: UnitOfWork, request_type: str) -> int:
-    body = CommandBody(nonce=1, request_type=request_type, args=b"{}", asked_by_name="bench", created_at=work.now)
+    body = CommandBody(nonce=1, request_type=request_type, args=b"{}", requested_by_name="bench", created_at=work.now)
     work.session.add(body)
     work.session.flush()
     return body.id

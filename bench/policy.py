@@ -43,7 +43,7 @@ from profiles.schedule import authoring
 from profiles.schedule.service import evaluate_modes
 
 TOWN, SCHOOLS, CLASSES = 4000, 12, 12
-_LEVELS = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
+_GRADES = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 _DAY = [
     {"kind": "after_school", "from": "07:30", "to": "08:20"},
     {"kind": "school", "from": "08:20", "to": "11:30"},
@@ -72,7 +72,9 @@ def main() -> None:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
             artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
         _measure_line("preview of a town's draft", TOWN, lambda: _preview_draft(runtime, town))
-        small = min(_measure_line("an edit of one class", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3))
+        small = min(
+            _measure_line("an edit of one class", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3)
+        )
         clock.advance(datetime(2026, 11, 23, 7, 20, tzinfo=UTC) - clock.now())
         _measure_line("decide a change of mode", TOWN, lambda: _change_modes(runtime))
         print_progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
@@ -83,7 +85,10 @@ def main() -> None:
         settle_database(runtime)
         with runtime.open_unit_of_work() as work:
             ids = list(work.session.scalars(select(Tablet.id)))
-        large = min(_measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3))
+        large = min(
+            _measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_layer(runtime, town, first_class))
+            for _ in range(3)
+        )
         _measure_line("mode of every tablet", len(ids), lambda: _evaluate_all_modes(runtime, ids))
         print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
         print(f"edit in the fleet / edit in the town: {large / small:.2f}")
@@ -131,12 +136,12 @@ def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
                 made = SchoolClass(town_id=town.id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
                 work.session.add(made)
                 work.session.flush()
-                classes.append((school.id, made.id, _LEVELS[index % 5]))
+                classes.append((school.id, made.id, _GRADES[index % 5]))
         places = [classes[number % len(classes)] for number in range(count)]
         pupils = [
-            {"id": new_id(), "town_id": town.id, "school_id": s, "class_id": c, "level": level, "last_name": "M", "first_name": "M",
+            {"id": new_id(), "town_id": town.id, "school_id": s, "class_id": c, "grade": grade, "last_name": "M", "first_name": "M",
              "name_hash": f"{n:064d}", "take_home": True, "state": PupilState.ACTIVE}
-            for n, (s, c, level) in enumerate(places)
+            for n, (s, c, grade) in enumerate(places)
         ]  # fmt: skip
         tablets = [
             {"id": new_id(), "town_id": town.id, "school_id": s, "serial": uuid4().hex[:12].upper(), "tag": f"M-{n:06d}",
@@ -159,7 +164,7 @@ def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
         ]  # fmt: skip
         work.session.execute(insert(DeviceEnrollment), enrollments)
         authoring.save_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
-        for level in _LEVELS:
+        for level in _GRADES:
             layer = layers.open_layer(work, SYSTEM, town.id, LayerKind.GRADE, level.value, "")
             draft = layers.save_draft(work, SYSTEM, layer.id, {"school": {"allowSafari": level.rank > 5}})
             layers.publish(work, SYSTEM, layer.id, draft.number)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, insert
 
-from bench.__main__ import start_database, print_machine, print_progress, settle_database
+from bench.__main__ import print_machine, print_progress, settle_database, start_database
 from bench.serving import PUBLIC_URL, RunningServer, run_server
 from cartable.ids import new_id
 from cartable.migrate import upgrade

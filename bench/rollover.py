@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import event
 
-from bench.__main__ import start_database, print_machine, print_progress
+from bench.__main__ import print_machine, print_progress, start_database
 from cartable.clock import ManualClock
 from cartable.ids import new_id
 from cartable.migrate import upgrade
@@ -36,7 +36,7 @@ from profiles.policy.kinds import LayerKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
-LEVELS = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
+GRADES = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 HEADER = "| act | lines | seconds | statements |\n|---|---|---|---|"
 
 
@@ -97,8 +97,8 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     work.session.flush()
     loans = []
     for number in range(count):
-        here, level = classes[number % len(classes)], LEVELS[number % len(LEVELS)]
-        pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, level=level, last_name=f"NOM{number}",
+        here, grade = classes[number % len(classes)], GRADES[number % len(GRADES)]
+        pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, grade=grade, last_name=f"NOM{number}",
                       first_name="Ana", name_hash=f"{number:064d}", state=PupilState.ACTIVE)  # fmt: skip
         tablet = Tablet(id=new_id(), town_id=town.id, school_id=here.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
                         state=TabletState.IN_USE, created_at=work.now)  # fmt: skip
@@ -112,7 +112,7 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
         app = policy.create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
                                 app_store_id=number + 1, manifest_url=None)  # fmt: skip
         bundle = policy.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
-        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, LEVELS[number % len(LEVELS)].value)
+        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, GRADES[number % len(GRADES)].value)
     return town.id
 
 

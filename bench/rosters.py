@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from bench.__main__ import start_database, print_machine, print_progress
+from bench.__main__ import print_machine, print_progress, start_database
 from cartable.ids import new_id
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.people import demo
-from enrollment.people.exports import service as exports
-from enrollment.people.imports import service
-from enrollment.people.imports.changes import ChangeKind
-from enrollment.people.reading import read_roster
 from enrollment.places import service as places
+from enrollment.rosters import demo
+from enrollment.rosters.exports import service as exports
+from enrollment.rosters.imports import service
+from enrollment.rosters.imports.changes import ChangeKind
+from enrollment.rosters.reading import read_roster
 from mdm.composition import compose
 
 T = TypeVar("T")
@@ -72,7 +72,9 @@ def _measure_town(folder: Path, url: str) -> None:
     _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, first.id))
     _measure_line("preview of the same file, nothing changes", lines, lambda: _preview_import(runtime, actor, town.id, whole))
     moved = build_town_file(files, shift=1)
-    other = _measure_line("preview, everybody below CM2 one level up", lines, lambda: _preview_import(runtime, actor, town.id, moved))
+    other = _measure_line(
+        "preview, everybody below CM2 one level up", lines, lambda: _preview_import(runtime, actor, town.id, moved)
+    )
     _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, other.id))
     _measure_line("undo", lines, lambda: _undo_import(runtime, actor, other.id))
     _measure_line(
@@ -114,19 +116,19 @@ def _measure_line(what: str, lines: int, act: Callable[[], T]) -> T:
 
 def _preview_import(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> ImportPreview:
     with runtime.open_unit_of_work() as work:
-        row = service.preview(work, actor, town_id, content, uai)
+        row = service.preview_import(work, actor, town_id, content, uai)
         told = ", ".join(f"{count} {kind.value}" for kind in ChangeKind if (count := row.counts[kind.value]))
         return ImportPreview(row.id, told)
 
 
 def _confirm_import(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        service.confirm(work, actor, import_id)
+        service.confirm_import(work, actor, import_id)
 
 
 def _undo_import(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        service.undo(work, actor, import_id)
+        service.undo_import(work, actor, import_id)
 
 
 def _export_oneroster(runtime: Runtime, actor: Actor, town_id: UUID) -> bytes:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from bench import fleet
-from bench.__main__ import start_database, print_machine, print_progress, settle_database
+from bench.__main__ import print_machine, print_progress, settle_database, start_database
 from bench.serving import PUBLIC_URL, run_server
 from cartable.migrate import upgrade
 from cartable.outbox import Topic
@@ -37,7 +37,7 @@ from profiles.schedule.modes import Mode
 from simulator import SimulatedTablet
 from simulator.device import DeviceState, MdmEnrollment
 from simulator.hardware import Hardware
-from simulator.profile import MdmSettings, ConfigurationProfile
+from simulator.profile import ConfigurationProfile, MdmSettings
 
 _ALWAYS = [{"kind": "school", "from": "00:00", "to": "24:00"}]
 _WEEK = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), _ALWAYS)
@@ -98,7 +98,9 @@ def _build_tablet(runtime: Runtime, seeded: fleet.SeededTablet) -> SimulatedTabl
         check_out=False, identity_uuid="", payload_identifier="", capabilities=(),
     )  # fmt: skip
     content = {"PayloadIdentifier": "bench", "PayloadUUID": seeded.udid, "PayloadType": "Configuration", "PayloadContent": []}
-    device = DeviceState(hardware, enrollment=MdmEnrollment(mdm, seeded.identity, ConfigurationProfile(content, ()), unlock_token_sent=True))
+    device = DeviceState(
+        hardware, enrollment=MdmEnrollment(mdm, seeded.identity, ConfigurationProfile(content, ()), unlock_token_sent=True)
+    )
     return SimulatedTablet(PUBLIC_URL, device=device, ca=runtime.settings.secrets_dir / "tls-ca.pem")
 
 

@@ -1,4 +1,4 @@
-"""Tablets that speak the real wire over real HTTPS. Shares no code with the server."""
+"""Simulated iPads that speak Apple's MDM protocol over real HTTPS. Shares no code with the server."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ from simulator.store import AppStore
 from simulator.tablet import SimulatedTablet
 from simulator.wakeup import PushListener
 
-__all__ = ["AppStore", "Attester", "MessageFormat", "Hardware", "SignatureShape", "SimulatedTablet", "PushListener"]
+__all__ = ["AppStore", "Attester", "Hardware", "MessageFormat", "PushListener", "SignatureShape", "SimulatedTablet"]

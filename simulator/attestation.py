@@ -22,7 +22,7 @@ CborValue = int | bytes | str | Sequence["CborValue"] | Mapping[str, "CborValue"
 
 
 def encode_cbor(value: CborValue) -> bytes:
-    """Encode a value (RFC 8949), lengths definite."""
+    """Encode a value as CBOR (RFC 8949) with definite lengths."""
     match value:
         case int():
             return _encode_cbor_head(0, value)
@@ -31,7 +31,9 @@ def encode_cbor(value: CborValue) -> bytes:
         case str():
             return _encode_cbor_head(3, len(value.encode())) + value.encode()
         case Mapping():
-            return _encode_cbor_head(5, len(value)) + b"".join(encode_cbor(key) + encode_cbor(item) for key, item in value.items())
+            return _encode_cbor_head(5, len(value)) + b"".join(
+                encode_cbor(key) + encode_cbor(item) for key, item in value.items()
+            )
         case _:
             return _encode_cbor_head(4, len(value)) + b"".join(map(encode_cbor, value))
 
@@ -44,7 +46,7 @@ def _encode_cbor_head(major: int, size: int) -> bytes:
 
 
 def build_attested_facts(hardware: Hardware, token: str) -> dict[str, bytes]:
-    """What an attestation says of a tablet that answers the challenge `token`."""
+    """Return the facts that an attestation states about a tablet that answers the challenge `token`."""
     return {
         SERIAL: hardware.serial.encode(),
         UDID: hardware.udid.encode(),
@@ -55,13 +57,13 @@ def build_attested_facts(hardware: Hardware, token: str) -> dict[str, bytes]:
 
 
 def build_attestation_object(chain: Sequence[bytes], fmt: str = "apple") -> bytes:
-    """A WebAuthn attestation object around DER certificates, the leaf first."""
+    """Build a WebAuthn attestation object from DER certificates, the leaf first."""
     return encode_cbor({"fmt": fmt, "attStmt": {"x5c": list(chain)}, "authData": b""})
 
 
 @dataclass
 class Attester:
-    """Attests keys. `root_pem` is what a server must trust to believe it."""
+    """Attests keys as Apple does. `root_pem` is the root that a server must trust."""
 
     valid_from: datetime = field(default_factory=lambda: datetime.now(UTC) - _DAY)
     root_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()))
@@ -76,13 +78,13 @@ class Attester:
         return self.root.public_bytes(serialization.Encoding.PEM)
 
     def attest_key(self, key: ec.EllipticCurvePrivateKey, hardware: Hardware, token: str) -> bytes:
-        """The attestation object of an honest tablet."""
+        """Build the attestation object of a genuine tablet."""
         return build_attestation_object(self.issue_chain(key, build_attested_facts(hardware, token)))
 
     def issue_chain(self, key: ec.EllipticCurvePrivateKey, facts: Mapping[str, bytes]) -> list[bytes]:
-        """Leaf and CA (DER); the root is known to whoever checks."""
+        """Issue the leaf certificate of a key; return it and the CA's as DER. The verifier already has the root."""
         leaf = self.issue_certificate("device", key, "Attestation CA", self.key, facts=facts)
-        return [each.public_bytes(serialization.Encoding.DER) for each in (leaf, self.ca)]
+        return [certificate.public_bytes(serialization.Encoding.DER) for certificate in (leaf, self.ca)]
 
     def issue_certificate(
         self,
@@ -96,7 +98,7 @@ class Attester:
         facts: Mapping[str, bytes] | None = None,
         life: timedelta = 365 * _DAY,
     ) -> x509.Certificate:
-        """One certificate, as wanted."""
+        """Issue one certificate with these properties."""
         builder = x509.CertificateBuilder().subject_name(_name(name)).issuer_name(_name(issuer)).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(self.valid_from).not_valid_after(self.valid_from + life)

@@ -1,4 +1,7 @@
-"""How tablets misbehave, one small class each. A behaviour is asked by the tablet and the conversation; it sends nothing itself."""
+"""How tablets misbehave: one small class for each behaviour. To add one, subclass `Behaviour` and list it in `BEHAVIOURS`.
+
+The tablet and its conversations call the methods of the behaviour at the right moments; a behaviour sends nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from simulator.errors import SimulatorError
 
 
 class Disconnection(StrEnum):
-    """Where in a conversation a tablet vanishes."""
+    """At which point of a conversation a tablet disconnects without a word."""
 
     BEFORE_ANSWER = "before its answer"
     AFTER_ANSWER = "after its answer, before the reply"
 
 
 class BehavingTablet(Protocol):
-    """What a behaviour may do to its tablet."""
+    """What a behaviour may do with its tablet."""
 
     async def erase(self) -> None: ...
 
@@ -29,47 +32,47 @@ class BehavingTablet(Protocol):
 
 
 class Behaviour:
-    """A well-behaved tablet; the others change one thing each."""
+    """A well-behaved tablet. Each subclass changes one thing; `argument` is the number after its name, such as `offline:30`."""
 
     name: ClassVar[str] = "normal"
     mid_request_pause: float = 0.0
-    """Seconds between the halves of a request."""
+    """Seconds to wait between the two halves of each request."""
     result_copies: int = 1
-    """How often each answer is sent."""
+    """How many times each command result is sent."""
     clock_error: timedelta = timedelta(0)
 
     def __init__(self, argument: float | None = None) -> None:
         self.argument = argument
 
     def is_online(self, since_enrolment: float) -> bool:
-        """Whether it is on the network, `since_enrolment` seconds after it enrolled."""
+        """Return whether the tablet is on the network `since_enrolment` seconds after it enrolled."""
         return True
 
     def answers_not_now(self, request_type: str) -> bool:
-        """Whether to put this command off."""
+        """Return whether the tablet answers this command with NotNow."""
         return False
 
     def corrupt_body(self, body: bytes) -> bytes:
-        """An answer as it leaves the tablet."""
+        """Return a command result as it leaves the tablet."""
         return body
 
     def disconnects_at(self) -> Disconnection | None:
-        """Whether to vanish at this command."""
+        """Return at which point the tablet disconnects while it answers this command; None when it does not."""
         return None
 
     def on_unlocked(self) -> None:
-        """Called when somebody types the passcode."""
+        """Called when somebody enters the passcode."""
 
     async def after_conversation(self, tablet: BehavingTablet) -> None:
-        """Called when the server has nothing more to say."""
+        """Called after a conversation that the server ended because it has no more commands."""
 
     def serialize(self) -> str:
-        """What `behaviour` reads again."""
+        """Return the text from which `parse_behaviour` makes the same behaviour."""
         return self.name if self.argument is None else f"{self.name}:{self.argument:g}"
 
 
 class Offline(Behaviour):
-    """Out of reach for `argument` seconds after enrolment; pushes wait for it as APNs keeps them."""
+    """Not on the network for `argument` seconds after enrolment. APNs keeps its pushes meanwhile."""
 
     name = "offline"
 
@@ -78,7 +81,7 @@ class Offline(Behaviour):
 
 
 class NotNow(Behaviour):
-    """Puts off the next `argument` commands that may be put off."""
+    """Answers NotNow to the next `argument` commands to which an iPad may answer so."""
 
     name = "not_now"
 
@@ -94,7 +97,7 @@ class NotNow(Behaviour):
 
 
 class CorruptResults(Behaviour):
-    """Garbles `argument` answers, each in another way: cut short, not XML, empty, a list, without CommandUUID."""
+    """Sends `argument` corrupt command results, each in another way: cut short, not XML, empty, a list, without CommandUUID."""
 
     name = "garbage"
 
@@ -117,7 +120,7 @@ class CorruptResults(Behaviour):
 
 
 class WrongClock(Behaviour):
-    """A clock that is `argument` seconds off (an hour ahead by default; negative is behind)."""
+    """Has a clock that is `argument` seconds ahead (by default an hour; negative: behind)."""
 
     name = "wrong_clock"
 
@@ -127,7 +130,7 @@ class WrongClock(Behaviour):
 
 
 class DuplicateResults(Behaviour):
-    """Sends each answer `argument` times, as after a reply that was lost."""
+    """Sends each command result `argument` times, as an iPad does when the response was lost."""
 
     name = "duplicate_answers"
 
@@ -137,7 +140,7 @@ class DuplicateResults(Behaviour):
 
 
 class DisconnectsMidConversation(Behaviour):
-    """Vanishes `argument` times in the middle of a conversation, in turns before and after its answer."""
+    """Disconnects `argument` times in the middle of a conversation, alternately before and after it sends the result."""
 
     name = "dies_mid_conversation"
 
@@ -153,7 +156,7 @@ class DisconnectsMidConversation(Behaviour):
 
 
 class ErasedByHand(Behaviour):
-    """Somebody erases it by hand after `argument` conversations: it falls silent, without CheckOut."""
+    """Is erased by hand after `argument` conversations: it never connects again and sends no CheckOut."""
 
     name = "erased"
 
@@ -168,7 +171,7 @@ class ErasedByHand(Behaviour):
 
 
 class ErasedAndReEnrolled(ErasedByHand):
-    """Erased, and enrolled once more with the same invitation: a new generation of the same tablet."""
+    """Is erased by hand and enrols again with the same invitation: a new enrollment generation of the same tablet."""
 
     name = "re_enrols"
 
@@ -179,7 +182,7 @@ class ErasedAndReEnrolled(ErasedByHand):
 
 
 class RenewsCertificate(Behaviour):
-    """Asks for a new certificate by RenewalReq after `argument` conversations."""
+    """Renews its certificate with a SCEP RenewalReq after `argument` conversations."""
 
     name = "renews"
 
@@ -194,7 +197,7 @@ class RenewsCertificate(Behaviour):
 
 
 class SlowSender(Behaviour):
-    """Pauses `argument` seconds in the middle of each request."""
+    """Waits `argument` seconds in the middle of each request."""
 
     name = "slow"
 
@@ -204,7 +207,7 @@ class SlowSender(Behaviour):
 
 
 class LockedAfterRestart(Behaviour):
-    """Restarted and not yet unlocked: NotNow to what needs the passcode, until `tablet.unlock()` or `argument` answers."""
+    """Was restarted and not unlocked: answers NotNow to commands that need the passcode, `argument` times or until it is unlocked."""
 
     name = "locked"
 
@@ -223,8 +226,8 @@ class LockedAfterRestart(Behaviour):
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {
-    one.name: one
-    for one in (
+    kind.name: kind
+    for kind in (
         Behaviour,
         Offline,
         NotNow,
@@ -240,20 +243,20 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     )
 }
 MIXED_CLASS = {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased"}} | {"erased": 1}
-"""How many of a hundred tablets of a mixed class do what."""
+"""How many of a hundred tablets of a mixed class have each behaviour."""
 
 
 def parse_behaviour(text: str) -> Behaviour:
-    """`name` or `name:number`. Raises `SimulatorError` for what is neither."""
+    """Return the behaviour for `name` or `name:number`. Raises `SimulatorError` for any other text."""
     name, colon, number = text.partition(":")
     try:
         return BEHAVIOURS[name](float(number) if colon else None)
     except (KeyError, ValueError) as error:
         raise SimulatorError(
-            f"no behaviour {text!r}; there are {', '.join(BEHAVIOURS)}, with :number behind if wanted"
+            f"unknown behaviour {text!r}; known are {', '.join(BEHAVIOURS)}, each with an optional :number"
         ) from error
 
 
 def choose_behaviour(seed: object, index: int) -> Behaviour:
-    """The behaviour of one tablet of a mixed class."""
+    """Choose the behaviour of one tablet of a mixed class; the same seed and index give the same behaviour."""
     return parse_behaviour(seeded_random("behaviour", seed, index).choices(list(MIXED_CLASS), list(MIXED_CLASS.values()))[0])

@@ -1,4 +1,4 @@
-"""The MDM messages of one tablet on the wire: check-in and connect, signed, as protocol.md sections 7 and 8 lay them out."""
+"""Sends the MDM messages of one tablet: check-in and connect requests, signed with its identity."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from simulator import signature
 from simulator.device import DeviceState, MdmEnrollment
-from simulator.errors import TabletNotEnrolled, UnexpectedResponse
+from simulator.errors import SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.identity import Identity
 from simulator.signature import SignatureShape
-from simulator.wire import HttpResponse, HttpConnection
+from simulator.wire import HttpConnection, ServerResponse
 
 CHECK_IN_MEDIA_TYPE = "application/x-apple-aspen-mdm-checkin"
 CONNECT_MEDIA_TYPE = "application/x-apple-aspen-mdm; charset=UTF-8"
@@ -22,7 +22,7 @@ UNRECOGNIZED_DEVICE_CODE = "com.apple.unrecognized.device"
 
 @dataclass(frozen=True)
 class MessageFormat:
-    """How a client writes what every client must say (protocol.md section 11). The defaults are an iPad's."""
+    """How a client formats its MDM messages. The defaults are those of an iPad."""
 
     signature_shape: SignatureShape = SignatureShape.IPAD
     http_method: str = "PUT"
@@ -31,22 +31,22 @@ class MessageFormat:
 
 
 class MdmChannel:
-    """Sends messages for one device over the wire that is open at the moment."""
+    """Sends MDM messages of one device over its current connection."""
 
-    def __init__(self, device: DeviceState, wire: Callable[[], HttpConnection], habits: MessageFormat) -> None:
+    def __init__(self, device: DeviceState, get_connection: Callable[[], HttpConnection], habits: MessageFormat) -> None:
         self.device = device
         self.message_format = habits
-        self._wire = wire
+        self._get_connection = get_connection
 
     @property
     def enrollment(self) -> MdmEnrollment:
         """Raises `NotEnrolled`."""
         if self.device.enrollment is None:
-            raise TabletNotEnrolled(f"{self.device.hardware.serial} has no MDM profile")
+            raise SimulatedTabletNotEnrolled(f"{self.device.hardware.serial} has no MDM profile")
         return self.device.enrollment
 
     async def send_authenticate(self) -> None:
-        """The first message of an enrolment. Raises `ServerRefused`."""
+        """Send Authenticate, the first message of an enrollment. Raises `UnexpectedResponse`."""
         hardware = self.device.hardware
         message: dict[str, Any] = {
             "BuildVersion": hardware.build,
@@ -62,7 +62,10 @@ class MdmChannel:
         await self._send_required_check_in("Authenticate", message)
 
     async def send_token_update(self, identity: Identity | None = None) -> None:
-        """Token and magic; signed by `identity` when it is given. Raises `ServerRefused`."""
+        """Send TokenUpdate with push token and push magic; the first one also has the unlock token.
+
+        It is signed by `identity` when it is given. Raises `UnexpectedResponse`.
+        """
         message: dict[str, Any] = {"PushMagic": self.device.push_magic, "Token": self.device.push_token}
         message["AwaitingConfiguration"] = self.device.awaiting_configuration
         if not self.enrollment.unlock_token_sent:
@@ -71,56 +74,61 @@ class MdmChannel:
         self.enrollment.unlock_token_sent = True
 
     async def send_check_out(self) -> None:
-        """One attempt, whatever comes back."""
+        """Send CheckOut once, whatever the response is."""
         await self.send_check_in("CheckOut", {})
 
-    async def send_declarative_management(self, endpoint: str, data: Any = None) -> HttpResponse:
-        """A DeclarativeManagement message; `data` becomes JSON."""
+    async def send_declarative_management(self, endpoint: str, data: Any = None) -> ServerResponse:
+        """Send a DeclarativeManagement message; `data` is sent as JSON."""
         message: dict[str, Any] = {"Endpoint": endpoint}
         if data is not None:
             message["Data"] = json.dumps(data).encode()
         return await self.send_check_in("DeclarativeManagement", message, topic=False)
 
     async def fetch_with_identity(self, url: str) -> bytes:
-        """What is at an address of the MDM server, asked for with the tablet's identity. Raises `ServerRefused`."""
+        """Return what is at a URL of the MDM server; the request is signed. Raises `UnexpectedResponse`."""
         headers = self._build_headers(b"", CHECK_IN_MEDIA_TYPE, self.enrollment.identity)
         headers.pop("Content-Type", None)
-        reply = await self._wire().request("GET", url, headers)
+        reply = await self._get_connection().request("GET", url, headers)
         if reply.status != 200:
             raise UnexpectedResponse(url, reply.status, reply.body)
         return reply.body
 
     async def send_check_in(
         self, kind: str, message: dict[str, Any], identity: Identity | None = None, *, topic: bool = True
-    ) -> HttpResponse:
-        """Any check-in message."""
+    ) -> ServerResponse:
+        """Send any check-in message."""
         mdm = self.enrollment.mdm_settings
         body = {"MessageType": kind, "UDID": self.device.hardware.udid} | ({"Topic": mdm.topic} if topic else {}) | message
         return await self.send_signed(mdm.checkin_url, self.serialize_plist(body), CHECK_IN_MEDIA_TYPE, identity)
 
-    async def send_connect(self, body: bytes) -> HttpResponse:
-        """An answer, or Idle, already written."""
+    async def send_connect(self, body: bytes) -> ServerResponse:
+        """Send Idle or a command result that is already serialized."""
         return await self.send_signed(self.enrollment.mdm_settings.server_url, body, CONNECT_MEDIA_TYPE)
 
     async def send_connect_and_disconnect(self, body: bytes) -> None:
-        """Send an answer and vanish before the reply."""
-        await self._wire().send_and_disconnect(
-            self.message_format.http_method, self.enrollment.mdm_settings.server_url, self._build_headers(body, CONNECT_MEDIA_TYPE, self.enrollment.identity), body
+        """Send a command result and disconnect before the response."""
+        await self._get_connection().send_and_disconnect(
+            self.message_format.http_method,
+            self.enrollment.mdm_settings.server_url,
+            self._build_headers(body, CONNECT_MEDIA_TYPE, self.enrollment.identity),
+            body,
         )
 
-    async def send_signed(self, url: str, body: bytes, kind: str, identity: Identity | None = None) -> HttpResponse:
-        """A signed request to an MDM address."""
+    async def send_signed(self, url: str, body: bytes, kind: str, identity: Identity | None = None) -> ServerResponse:
+        """Send a signed request to an MDM URL."""
         headers = self._build_headers(body, kind, identity or self.enrollment.identity)
-        return await self._wire().request(self.message_format.http_method, url, headers, body)
+        return await self._get_connection().request(self.message_format.http_method, url, headers, body)
 
     def serialize_plist(self, message: dict[str, Any]) -> bytes:
-        """A message as the client writes plists."""
+        """Serialize a message as XML or binary plist, as the message format says."""
         return plistlib.dumps(message, fmt=plistlib.FMT_BINARY if self.message_format.binary_plists else plistlib.FMT_XML)
 
     def _build_headers(self, body: bytes, kind: str, identity: Identity) -> dict[str, str]:
         headers = {"Content-Type": kind} if self.message_format.sends_content_type else {}
         if self.enrollment.mdm_settings.sign_message:
-            headers["Mdm-Signature"] = signature.build_mdm_signature(identity, body, self.message_format.signature_shape, self.device.clock.now())
+            headers["Mdm-Signature"] = signature.build_mdm_signature(
+                identity, body, self.message_format.signature_shape, self.device.clock.now()
+            )
         return headers
 
     async def _send_required_check_in(self, kind: str, message: dict[str, Any], identity: Identity | None = None) -> None:
@@ -129,8 +137,8 @@ class MdmChannel:
             raise UnexpectedResponse(kind, reply.status, reply.body)
 
 
-def removes_mdm_profile(reply: HttpResponse, major: int) -> bool:
-    """Whether an iPad would remove its MDM profile on this answer (protocol.md section 2.2)."""
+def removes_mdm_profile(reply: ServerResponse, major: int) -> bool:
+    """Return whether an iPad with this major system version removes its MDM profile on this response."""
     if reply.status == 401:
         return True
     if reply.status != 403 or major < 17:

@@ -1,4 +1,4 @@
-"""Reading CMS: signed messages with content inside, and envelopes. Writing is in `signature` and `scep_message`."""
+"""Verifies and reads CMS SignedData. Building CMS is in `signature` and `scep_message`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 
 @dataclass(frozen=True)
 class VerifiedSignedData:
-    """A verified SignedData: its content, the signer's DER certificate, all certificates, the signed attributes by OID."""
+    """A verified SignedData: content, the signer's certificate (DER), all certificates, signed attributes by OID."""
 
     content: bytes
     signer: bytes
@@ -34,7 +34,7 @@ class VerifiedSignedData:
 
 
 def parse_degenerate_certificates(data: bytes) -> tuple[bytes, ...]:
-    """The DER certificates of a degenerate SignedData, in the order they stand in. Raises `BadSignedData`."""
+    """Return the certificates (DER) of a degenerate SignedData, in their order. Raises `InvalidSignedData`."""
     try:
         return tuple(choice.chosen.dump() for choice in _parse_signed_data(data)["certificates"] or ())
     except (ValueError, TypeError, KeyError) as error:
@@ -42,7 +42,7 @@ def parse_degenerate_certificates(data: bytes) -> tuple[bytes, ...]:
 
 
 def verify_signed_data(data: bytes) -> VerifiedSignedData:
-    """Verify an attached SignedData and return what it carries. Raises `BadSignedData`."""
+    """Verify an attached SignedData and return its parts. Raises `InvalidSignedData`."""
     try:
         signed = _parse_signed_data(data)
         return _verify_content(signed)
@@ -80,9 +80,9 @@ def _find_signer_certificate(certificates: tuple[bytes, ...], sid: Any) -> bytes
     for candidate in certificates:
         parsed = asn1_x509.Certificate.load(candidate)
         if sid.name == "issuer_and_serial_number":
-            wanted = sid.chosen
-            same_issuer = parsed.issuer.dump() == wanted["issuer"].dump()
-            if same_issuer and parsed.serial_number == wanted["serial_number"].native:
+            issuer_and_serial = sid.chosen
+            same_issuer = parsed.issuer.dump() == issuer_and_serial["issuer"].dump()
+            if same_issuer and parsed.serial_number == issuer_and_serial["serial_number"].native:
                 return candidate
         elif parsed.key_identifier == sid.chosen.native:
             return candidate

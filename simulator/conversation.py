@@ -1,4 +1,4 @@
-"""One conversation: Idle, answers, and on until the server has nothing more. What the answers say is `commands`' matter."""
+"""Runs one conversation: Idle, then command results until the server has no more commands. Executing them is in `commands`."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from xml.parsers.expat import ExpatError
 from simulator import commands
 from simulator.behaviours import Behaviour, Disconnection
 from simulator.channel import MdmChannel, removes_mdm_profile
-from simulator.commands.base import ReceivedCommand, CommandStatus, CommandNetwork
-from simulator.wire import HttpResponse
+from simulator.commands.base import CommandNetwork, ReceivedCommand, ResultStatus
+from simulator.wire import ServerResponse
 
 
 class ConversationEnding(StrEnum):
-    """Why a conversation stopped."""
+    """Why a conversation ended."""
 
     DONE = "done"
     NOT_NOW = "not now"
-    """Done, and the last status sent was NotNow: the tablet polls again by itself."""
+    """The server has no more commands, and the last result was NotNow: the tablet polls again by itself."""
     REFUSED = "refused"
     SERVER_ERROR = "server trouble"
     UNENROLLED = "unenrolled"
     VANISHED = "died"
     LEFT = "left"
-    """The tablet erased itself, left management, switched off or restarted."""
+    """The tablet was erased, left management, was switched off or restarted."""
 
 
 @dataclass
 class ConversationLog:
-    """What was said."""
+    """What happened in one conversation: the answered commands, how it ended, what was wrong."""
 
-    answered_commands: list[tuple[str, CommandStatus]] = field(default_factory=list)
+    answered_commands: list[tuple[str, ResultStatus]] = field(default_factory=list)
     command_uuids: list[str] = field(default_factory=list)
     ending: ConversationEnding = ConversationEnding.DONE
     http_status: int = 200
     """The HTTP status that ended it."""
     anomalies: list[str] = field(default_factory=list)
-    """Replies that an iPad would not understand."""
+    """Responses that an iPad would not understand, and actions that failed."""
 
     @property
     def request_types(self) -> list[str]:
@@ -47,7 +47,7 @@ class ConversationLog:
 
 
 class ConversationRunner:
-    """Says and hears the messages of one conversation; who decides when to say them is `tablet`."""
+    """Exchanges the messages of one conversation. `tablet` decides when to send them."""
 
     def __init__(self, channel: MdmChannel, behaviour: Behaviour, world: CommandNetwork) -> None:
         self._channel = channel
@@ -55,11 +55,16 @@ class ConversationRunner:
         self._world = world
         self.log = ConversationLog()
 
-    async def send_status(self, status: CommandStatus, uuid: str | None = None, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """Send Idle or an answer; the next command, or None when the conversation is over. Raises `Disconnected`."""
+    async def send_status(
+        self, status: ResultStatus, uuid: str | None = None, body: dict[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        """Send Idle or a command result; return the next command, or None when the conversation is over.
+
+        Raises `Disconnected`.
+        """
         ids = {"UDID": self._channel.device.hardware.udid, "Status": status.value}
         written = self._channel.serialize_plist(ids | ({"CommandUUID": uuid} if uuid else {}) | (body or {}))
-        if status is not CommandStatus.IDLE:
+        if status is not ResultStatus.IDLE:
             written = self._behaviour.corrupt_body(written)
             death = self._behaviour.disconnects_at()
             if death is not None:
@@ -71,23 +76,23 @@ class ConversationRunner:
                 await self._channel.send_connect(written)
         return self._interpret_response(await self._channel.send_connect(written))
 
-    async def execute_command(self, command: dict[str, Any]) -> tuple[CommandStatus, str, dict[str, Any]]:
-        """Do what a command asks; status, CommandUUID and the other keys of the answer."""
+    async def execute_command(self, command: dict[str, Any]) -> tuple[ResultStatus, str, dict[str, Any]]:
+        """Execute a command; return status, CommandUUID and the other keys of its result."""
         device = self._channel.device
         arguments: dict[str, Any] = command["Command"]
         uuid: str = command["CommandUUID"]
         name = str(arguments.get("RequestType"))
         locked = not device.unlocked and name in commands.NEEDS_UNLOCK
         if locked or self._behaviour.answers_not_now(name):
-            body: dict[str, Any] = {"Status": CommandStatus.NOT_NOW.value}
+            body: dict[str, Any] = {"Status": ResultStatus.NOT_NOW.value}
         else:
             body = await commands.execute_command(ReceivedCommand(device, arguments, self._world))
-        status = CommandStatus(body.pop("Status"))
+        status = ResultStatus(body.pop("Status"))
         self.log.answered_commands.append((name, status))
         self.log.command_uuids.append(uuid)
         return status, uuid, body
 
-    def _interpret_response(self, reply: HttpResponse) -> dict[str, Any] | None:
+    def _interpret_response(self, reply: ServerResponse) -> dict[str, Any] | None:
         self.log.http_status = reply.status
         if removes_mdm_profile(reply, self._channel.device.hardware.os_major_version):
             self.log.ending = ConversationEnding.UNENROLLED
@@ -97,11 +102,11 @@ class ConversationRunner:
             self.log.ending = ConversationEnding.REFUSED
         elif reply.body:
             return self._parse_command(reply)
-        elif self.log.answered_commands and self.log.answered_commands[-1][1] is CommandStatus.NOT_NOW:
+        elif self.log.answered_commands and self.log.answered_commands[-1][1] is ResultStatus.NOT_NOW:
             self.log.ending = ConversationEnding.NOT_NOW
         return None
 
-    def _parse_command(self, reply: HttpResponse) -> dict[str, Any] | None:
+    def _parse_command(self, reply: ServerResponse) -> dict[str, Any] | None:
         try:
             command = plistlib.loads(reply.body)
             if isinstance(command["Command"], dict) and isinstance(command["CommandUUID"], str):

@@ -1,4 +1,4 @@
-"""What is on one tablet: its enrolment, profiles, apps, settings and state. No network; answers are in `commands`."""
+"""The state of one tablet: enrollment, profiles, apps, settings. No network; `commands` changes it as commands ask."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from simulator.clock import TabletClock
 from simulator.hardware import Hardware
 from simulator.identity import Identity
-from simulator.profile import MdmSettings, ConfigurationProfile
+from simulator.profile import ConfigurationProfile, MdmSettings
 from simulator.store import AppStore
 
 
 class SimulatedAppState(StrEnum):
-    """The values of a managed app's Status that a simulated tablet passes through."""
+    """The values of a managed app's Status that a simulated tablet reports."""
 
     INSTALLING = "Installing"
     MANAGED = "Managed"
@@ -25,7 +25,7 @@ class SimulatedAppState(StrEnum):
 
 
 class DeferredAction(StrEnum):
-    """What a tablet does once its answer has left."""
+    """What a tablet does after it has sent a command result."""
 
     ERASE = "erase"
     RESTART = "restart"
@@ -37,7 +37,7 @@ class DeferredAction(StrEnum):
 
 @dataclass
 class SimulatedApp:
-    """One app. `settles` is when its installation ends, in the tablet's time."""
+    """One app. `installed_at` is when its installation ends, by the tablet's clock."""
 
     identifier: str
     version: str = "1.0"
@@ -50,7 +50,7 @@ class SimulatedApp:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def get_state(self, now: datetime) -> SimulatedAppState:
-        """Where the installation stands."""
+        """Return the state of the installation at an instant."""
         if self.removed_by_user:
             return SimulatedAppState.UNINSTALLED
         if self.installed_at is not None and now < self.installed_at:
@@ -60,7 +60,7 @@ class SimulatedApp:
 
 @dataclass
 class LostMode:
-    """The texts on a lost tablet's screen."""
+    """The texts on the screen of a tablet in lost mode, and whether its sound plays."""
 
     message: str = ""
     phone_number: str = ""
@@ -70,8 +70,9 @@ class LostMode:
 
 @dataclass
 class InstalledProfile:
-    """A profile on the tablet. `managed` is false for one that a person installed, `declared` true while a declaration
-    holds it: then commands cannot touch it.
+    """A profile on the tablet. `managed` is false for one that a person installed.
+
+    While `held_by_declaration` is true, commands cannot change or remove it.
     """
 
     profile: ConfigurationProfile
@@ -81,7 +82,10 @@ class InstalledProfile:
 
 @dataclass
 class MdmEnrollment:
-    """Everything that the MDM profile brought, and the identity obtained with it."""
+    """The MDM enrollment: the MDM profile, its settings, and the identity obtained with it.
+
+    `next_identity` and `next_profile` are those of an update of the MDM profile, until the tablet uses them.
+    """
 
     mdm_settings: MdmSettings
     identity: Identity
@@ -97,7 +101,7 @@ class MdmEnrollment:
 
 @dataclass
 class DeviceState:
-    """The state of one tablet. Everything that an erase must forget is set in `forget`."""
+    """The state of one tablet. `reset_to_factory` resets everything that an erase deletes."""
 
     hardware: Hardware
     clock: TabletClock = field(default_factory=TabletClock)
@@ -127,32 +131,32 @@ class DeviceState:
     deferred_actions: list[DeferredAction] = field(default_factory=list)
 
     def reset_to_factory(self) -> None:
-        """Leave the tablet as it comes out of its box; supervision stays, as an organisation's tablet keeps it."""
+        """Erase the tablet. Supervision stays, because a tablet of an organisation keeps it."""
         self.name, self.has_passcode, self.unlocked, self.erased = "iPad", False, True, True
         self.lost_mode, self.bypass_code = None, None
-        for kept in (self.books, self.provisioning_profiles, self.settings, self.apps, self.profiles):
-            kept.clear()
+        for contents in (self.books, self.provisioning_profiles, self.settings, self.apps, self.profiles):
+            contents.clear()
         self.remove_mdm_profile()
 
     def remove_mdm_profile(self) -> None:
-        """Drop the MDM profile and all that it brought (protocol.md section 7.3)."""
+        """Remove the MDM profile and everything that management installed, as an iPad does when it leaves management."""
         self.enrollment = None
         self.awaiting_configuration = False
         self.push_token, self.push_magic, self.unlock_token = b"", "", b""
-        self.profiles = {key: one for key, one in self.profiles.items() if not one.managed}
-        self.apps = {key: one for key, one in self.apps.items() if not one.managed or not one.management_flags & 1}
+        self.profiles = {key: installed for key, installed in self.profiles.items() if not installed.managed}
+        self.apps = {key: app for key, app in self.apps.items() if not app.managed or not app.management_flags & 1}
         self.declarations.clear()
         self.deferred_actions.clear()
 
     def renew_push_address(self) -> None:
-        """A new token and magic, as APNs and the MDM client hand out at enrolment."""
+        """Make a new push token and push magic, and the secrets that a tablet sends at enrollment."""
         self.push_token = os.urandom(32)
         self.push_magic = os.urandom(16).hex().upper()
         self.unlock_token = os.urandom(64)
         self.bypass_code = os.urandom(13).hex().upper()
 
     def install_app(self, identifier: str, *, flags: int = 0, version: str = "1.0") -> SimulatedApp:
-        """Begin an installation, or an update of what is there."""
+        """Start the installation of an app, or the update of an installed one."""
         app = self.apps.setdefault(identifier, SimulatedApp(identifier, version))
         app.managed, app.removed_by_user, app.management_flags, app.version = True, False, flags, version
         app.installed_at = self.clock.now() + timedelta(seconds=self.store.install_seconds)
@@ -160,11 +164,11 @@ class DeviceState:
         return app
 
     def restart(self) -> None:
-        """Boot again: a tablet with a passcode is locked until somebody types it."""
+        """Boot: a tablet with a passcode is locked until somebody enters it."""
         self.powered = True
         self.unlocked = not self.has_passcode
 
     @property
     def installed_payloads(self) -> list[dict[str, Any]]:
-        """All payloads of all profiles."""
-        return [payload for one in self.profiles.values() for payload in one.profile.payloads]
+        """All payloads of all installed profiles."""
+        return [payload for installed in self.profiles.values() for payload in installed.profile.payloads]

@@ -1,4 +1,4 @@
-"""Many tablets in one process: enrols them with bounded concurrency, lets them live, saves them. Counting is `tally`'s."""
+"""A fleet of tablets in one process: enrols them with bounded concurrency, runs them, saves them. `tally` counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator import keeping
-from simulator.behaviours import Behaviour, parse_behaviour, choose_behaviour
+from simulator.behaviours import Behaviour, choose_behaviour, parse_behaviour
 from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
 from simulator.hardware import Hardware
@@ -25,7 +25,7 @@ MIXED_BEHAVIOURS = "mix"
 
 @dataclass
 class FleetPlan:
-    """What a fleet is made of. With fewer codes than tablets the codes are used in turn."""
+    """The settings of a fleet. With fewer codes than tablets the codes are used in turn."""
 
     base_url: str
     codes: list[str]
@@ -39,35 +39,39 @@ class FleetPlan:
     keys: KeySource = generate_key
     pace: float = 1.0
     max_concurrent_enrolments: int = 16
-    """How many enrol at once."""
+    """How many tablets may enrol at the same time."""
     max_concurrent_conversations: int = 64
-    """How many talk at once."""
+    """How many tablets may be in a conversation at the same time."""
     state_file: Path | None = None
 
 
 class Fleet:
-    """The tablets of a plan; those in the state file come first and are not enrolled again if they still are."""
+    """The tablets of a plan. Those in the state file come first and are not enrolled again."""
 
-    def __init__(self, plan: FleetPlan, wakeup: PushListener | None = None) -> None:
+    def __init__(self, plan: FleetPlan, push_listener: PushListener | None = None) -> None:
         self.plan = plan
         self.tally = Tally(tablet_count=plan.count)
-        self._wakeup = wakeup
+        self._push_listener = push_listener
         self.tablets = self._restore_tablets()
-        self.tally.restored = sum(one.is_enrolled for one in self.tablets)
+        self.tally.restored = sum(tablet.is_enrolled for tablet in self.tablets)
         self.tablets += [self._create_tablet(index) for index in range(len(self.tablets), plan.count)]
         self._loops: list[TabletLoop] = []
 
     async def enrol_all(self) -> None:
-        """Enrol all that are not. Failures are counted, not raised; an erased tablet stays erased."""
+        """Enrol all tablets that are not enrolled or erased. Failures are counted, not raised."""
         gate = asyncio.Semaphore(self.plan.max_concurrent_enrolments)
-        waiting = [one for one in self.tablets if not one.is_enrolled and not one.is_erased]
-        await asyncio.gather(*(self._enrol(one, gate) for one in waiting))
+        waiting = [tablet for tablet in self.tablets if not tablet.is_enrolled and not tablet.is_erased]
+        await asyncio.gather(*(self._enrol(tablet, gate) for tablet in waiting))
         self.save_state()
 
     async def run(self, seconds: float | None) -> None:
-        """Let all enrolled tablets live for so long, or until cancelled; then let conversations end and save."""
+        """Run all enrolled tablets for `seconds`, or until cancelled; then wait for running conversations and save."""
         gate = asyncio.Semaphore(self.plan.max_concurrent_conversations)
-        self._loops = [TabletLoop(one, gate=gate, on_conversation=self.tally.record_conversation) for one in self.tablets if one.is_enrolled]
+        self._loops = [
+            TabletLoop(tablet, limit=gate, on_conversation=self.tally.record_conversation)
+            for tablet in self.tablets
+            if tablet.is_enrolled
+        ]
         tasks = [asyncio.create_task(life.run()) for life in self._loops]
         try:
             if tasks:
@@ -77,7 +81,7 @@ class Fleet:
             self.save_state()
 
     async def poll_all(self) -> None:
-        """Each enrolled tablet polls once."""
+        """Let each enrolled tablet poll once."""
         gate = asyncio.Semaphore(self.plan.max_concurrent_conversations)
 
         async def once(tablet: SimulatedTablet) -> None:
@@ -85,14 +89,14 @@ class Fleet:
                 with contextlib.suppress(SimulatorError):
                     self.tally.record_conversation(await tablet.poll())
 
-        await asyncio.gather(*(once(one) for one in self.tablets if one.is_enrolled))
+        await asyncio.gather(*(once(tablet) for tablet in self.tablets if tablet.is_enrolled))
 
     async def close(self) -> None:
         """Close all connections."""
-        await asyncio.gather(*(one.close() for one in self.tablets))
+        await asyncio.gather(*(tablet.close() for tablet in self.tablets))
 
     def save_state(self) -> None:
-        """Write the state file if the plan has one."""
+        """Write the state file, if the plan has one."""
         if self.plan.state_file is not None:
             keeping.save_fleet(self.tablets, self.plan.state_file)
 
@@ -121,17 +125,17 @@ class Fleet:
         if self.plan.state_file is None:
             return []
         rows = keeping.load_rows(self.plan.state_file)[: self.plan.count]
-        return [self._build_tablet(row["code"], parse_behaviour(row["behaviour"]), keeping_device=row["device"]) for row in rows]
+        return [self._build_tablet(row["code"], parse_behaviour(row["behaviour"]), saved_device=row["device"]) for row in rows]
 
     def _create_tablet(self, index: int) -> SimulatedTablet:
         plan = self.plan
         if not plan.codes:
             raise SimulatorError("no invitation codes were given")
-        doing = choose_behaviour(plan.seed, index) if plan.behaviour == MIXED_BEHAVIOURS else parse_behaviour(plan.behaviour)
-        return self._build_tablet(plan.codes[index % len(plan.codes)], doing, hardware=Hardware.from_seed(plan.seed, index))
+        behaviour = choose_behaviour(plan.seed, index) if plan.behaviour == MIXED_BEHAVIOURS else parse_behaviour(plan.behaviour)
+        return self._build_tablet(plan.codes[index % len(plan.codes)], behaviour, hardware=Hardware.from_seed(plan.seed, index))
 
     def _build_tablet(
-        self, code: str, doing: Behaviour, *, hardware: Hardware | None = None, keeping_device: dict[str, object] | None = None
+        self, code: str, behaviour: Behaviour, *, hardware: Hardware | None = None, saved_device: dict[str, object] | None = None
     ) -> SimulatedTablet:
         plan = self.plan
         return SimulatedTablet(
@@ -139,11 +143,11 @@ class Fleet:
             code,
             ca=plan.ca,
             hardware=hardware,
-            device=keeping.parse_device(keeping_device) if keeping_device else None,
-            behaviour=doing,
+            device=keeping.parse_device(saved_device) if saved_device else None,
+            behaviour=behaviour,
             message_format=plan.message_format,
             dialect=plan.dialect,
-            wakeup=self._wakeup,
+            push_listener=self._push_listener,
             keys=plan.keys,
             store=plan.store,
             pace=plan.pace,
@@ -152,7 +156,7 @@ class Fleet:
 
 
 async def run_with_progress(tally: Tally, show: Callable[[str], None], work: Awaitable[None], every: float = 1.0) -> None:
-    """Await `work` and show the tally's line meanwhile."""
+    """Await `work`, and meanwhile show the tally's progress every `every` seconds."""
 
     async def repeat() -> None:
         while True:

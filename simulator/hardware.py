@@ -1,4 +1,4 @@
-"""What is printed on a tablet and never changes: serial number, UDID, model. What is installed on it is `device`."""
+"""The hardware of a tablet, which never changes: serial number, UDID, model. Its state is in `device`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 
 @dataclass(frozen=True)
 class Hardware:
-    """One iPad."""
+    """The hardware of one iPad, and the system it was delivered with."""
 
     serial: str
     udid: str
@@ -27,7 +27,7 @@ class Hardware:
 
     @classmethod
     def from_seed(cls, *seed: object) -> Hardware:
-        """The tablet that belongs to `seed`: always the same one, different from every other seed's."""
+        """Return the hardware for `seed`: always the same, and different for every other seed."""
         draw = seeded_random("hardware", *seed)
         product, name, number, chip = draw.choice(_MODELS)
         version, build = draw.choice(_SYSTEMS)
@@ -48,7 +48,7 @@ class Hardware:
 
     @property
     def os_major_version(self) -> int:
-        """The first number of the system's version."""
+        """The major version of the system."""
         return int(self.os_version.split(".")[0])
 
 

@@ -1,4 +1,4 @@
-"""Keys and signatures of ACME requests (RFC 7515, 7517; flattened JSON). Sending them is `acme`'s work."""
+"""Keys and signatures of ACME requests (RFC 7515, 7517; flattened JSON). `acme` sends them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AcmeKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def encode_base64url(data: bytes) -> str:
-    """Base64url without padding (RFC 7515 section 2)."""
+    """Encode bytes as base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
 def build_jwk(key: AcmeKey) -> dict[str, str]:
-    """The public key (RFC 7518 section 6)."""
+    """Return the public key as a JWK (RFC 7518 section 6)."""
     if isinstance(key, rsa.RSAPrivateKey):
         public = key.public_key().public_numbers()
         return {"kty": "RSA", "n": _encode_number(public.n), "e": _encode_number(public.e)}
@@ -30,7 +30,7 @@ def build_jwk(key: AcmeKey) -> dict[str, str]:
 
 
 def sign_jws(key: AcmeKey, protected: Mapping[str, Any], payload: Any) -> dict[str, str]:
-    """A flattened JWS. `payload` None makes the empty payload of POST-as-GET; `alg` is filled in unless it is given."""
+    """Return a flattened JWS. `payload` None gives the empty payload of POST-as-GET; `alg` is added unless it is given."""
     head = {"alg": "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "RS256", **protected}
     first = encode_base64url(json.dumps(head).encode())
     second = "" if payload is None else encode_base64url(json.dumps(payload).encode())

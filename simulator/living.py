@@ -1,4 +1,4 @@
-"""The days of one tablet: waiting for pushes, polling again after NotNow, coming back after trouble. Stops when it is told."""
+"""Runs one tablet: waits for pushes, polls again after NotNow, retries after errors, until it is stopped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from simulator.chance import seeded_random
-from simulator.conversation import ConversationLog, ConversationEnding
+from simulator.conversation import ConversationEnding, ConversationLog
 from simulator.errors import SimulatorError
 from simulator.tablet import SimulatedTablet
 
@@ -19,22 +19,22 @@ POLL_AGAIN_AFTER = {
     ConversationEnding.SERVER_ERROR: 2.0,
     ConversationEnding.LEFT: 3.0,
 }
-"""Seconds until a tablet polls by itself after such an ending; after any other it waits for a push."""
+"""Seconds until a tablet polls by itself after a conversation with this ending; after any other it waits for a push."""
 LONGEST_PAUSE = 120.0
 
 
 class TabletLoop:
-    """Runs one tablet until `stop`. `gate` bounds how many tablets of a fleet talk at once."""
+    """Runs one tablet until `stop`. `gate` limits how many tablets of a fleet are in a conversation at the same time."""
 
     def __init__(
         self,
         tablet: SimulatedTablet,
         *,
-        gate: AbstractAsyncContextManager[object] | None = None,
+        limit: AbstractAsyncContextManager[object] | None = None,
         on_conversation: Callable[[ConversationLog], None] | None = None,
     ) -> None:
         self.tablet = tablet
-        self._gate = gate or nullcontext()
+        self._gate = limit or nullcontext()
         self._on_conversation = on_conversation
         self._stopping = False
         self._server_errors = 0
@@ -62,22 +62,22 @@ class TabletLoop:
         tablet = self.tablet
         try:
             async with self._gate:
-                told = await tablet.poll()
+                log = await tablet.poll()
         except SimulatorError:
             return LONGEST_PAUSE * tablet.pace
         if self._on_conversation is not None:
-            self._on_conversation(told)
-        if told.ending in {ConversationEnding.NOT_NOW, ConversationEnding.LEFT}:
+            self._on_conversation(log)
+        if log.ending in {ConversationEnding.NOT_NOW, ConversationEnding.LEFT}:
             tablet.unlock()
-        self._server_errors = self._server_errors + 1 if told.ending is ConversationEnding.SERVER_ERROR else 0
-        pause = POLL_AGAIN_AFTER.get(told.ending)
+        self._server_errors = self._server_errors + 1 if log.ending is ConversationEnding.SERVER_ERROR else 0
+        pause = POLL_AGAIN_AFTER.get(log.ending)
         if pause is None:
             return None
         backed_off = min(pause * float(2**self._server_errors), LONGEST_PAUSE)
         return backed_off * tablet.pace * self._draw.uniform(0.7, 1.3)
 
     async def _wait_for_push(self, seconds: float | None) -> None:
-        """Until a push, or so long; a tablet that sleeps is not woken by pushes, they wait for it."""
+        """Wait for a push, at most `seconds`. Pushes do not reach a tablet that is offline; they are waiting when it is back."""
         if not self.tablet.is_online:
             await asyncio.sleep(seconds or 0.2)
             return

@@ -1,49 +1,54 @@
-"""Joining and leaving: enrolment, renewal, erasing, and what a tablet does once an answer has left."""
+"""Enrols a tablet and ends its enrollment: enrolment, renewal, erasing, and the actions after a command result."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from simulator import declarative, profile
+from simulator import declarative
 from simulator.channel import MdmChannel, MessageFormat
-from simulator.device import DeferredAction, DeviceState, MdmEnrollment, InstalledProfile
+from simulator.device import DeferredAction, DeviceState, InstalledProfile, MdmEnrollment
 from simulator.errors import InvalidProfile, SimulatorError
 from simulator.network import Network
-from simulator.profile import ConfigurationProfile
+from simulator.profile import ConfigurationProfile, fetch_profile, parse_profile
 from simulator.wakeup import PushListener
 
 
 class EnrollmentLifecycle:
-    """The enrolment of one device. `pushed` hears its pushes."""
+    """The enrollment of one device from its start to its end. `on_push` is called with the magic of each push."""
 
     def __init__(
-        self, device: DeviceState, network: Network, message_format: MessageFormat, wakeup: PushListener | None, on_push: Callable[[str], None]
+        self,
+        device: DeviceState,
+        network: Network,
+        message_format: MessageFormat,
+        push_listener: PushListener | None,
+        on_push: Callable[[str], None],
     ) -> None:
         self._device = device
         self._network = network
-        self._wakeup = wakeup
+        self._push_listener = push_listener
         self._on_push = on_push
         self.channel = MdmChannel(device, network.get_connection, message_format)
         self.enrolled_at = 0.0
-        """The event loop's time at enrolment."""
+        """The time of the event loop's clock at enrolment."""
 
     async def enrol(self, invitation_url: str, enrolment_profile: bytes | None, *, awaiting: bool = False) -> None:
-        """Profile, identity, Authenticate, TokenUpdate. Raises any `SimulatorError`; the tablet is then not enrolled."""
+        """Enrol: profile, identity, Authenticate, TokenUpdate. Raises any `SimulatorError`; the tablet is then not enrolled."""
         self.stop_listening()
         self._device.remove_mdm_profile()
-        await self._network.disconnect()  # the profile is fetched with the trust of a tablet that has none
+        await self._network.disconnect()  # the profile is fetched with the trusted roots of a tablet without a profile
         if enrolment_profile is None:
-            found = await profile.fetch_profile(self._network.get_connection(), f"{invitation_url}/profile")
+            profile = await fetch_profile(self._network.get_connection(), f"{invitation_url}/profile")
         else:
-            found = profile.parse_profile(enrolment_profile)
-        mdm = found.mdm_settings
+            profile = parse_profile(enrolment_profile)
+        mdm = profile.mdm_settings
         if mdm is None:
             raise InvalidProfile("there is no MDM payload in the profile")
         await self._network.disconnect()
-        identity = await self._network.obtain_identity(found)
-        self._device.enrollment = MdmEnrollment(mdm, identity, found)
-        self._device.profiles[found.identifier] = InstalledProfile(found)
+        identity = await self._network.obtain_identity(profile)
+        self._device.enrollment = MdmEnrollment(mdm, identity, profile)
+        self._device.profiles[profile.identifier] = InstalledProfile(profile)
         self._device.erased = False
         self._device.awaiting_configuration = awaiting
         self._device.renew_push_address()
@@ -57,59 +62,59 @@ class EnrollmentLifecycle:
         self.start_listening()
 
     async def leave_management(self) -> None:
-        """The MDM profile goes; CheckOut is tried once if the profile asks for it."""
+        """Remove the MDM profile, after one attempt of CheckOut if the profile asks for it."""
         if self.channel.enrollment.mdm_settings.check_out:
             await self.channel.send_check_out()
         self.stop_listening()
         self._device.remove_mdm_profile()
 
     async def erase(self) -> None:
-        """Everything goes, without a word."""
+        """Erase the tablet without telling the server."""
         self.stop_listening()
         self._device.reset_to_factory()
         await self._network.disconnect()
 
     async def restart(self) -> None:
-        """Off and on."""
+        """Switch the tablet off and on."""
         await self._network.disconnect()
         self._device.restart()
 
-    async def obtain_identity(self, found: ConfigurationProfile) -> None:
-        """The identity of an updated MDM profile. Raises `SimulatorError`."""
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
+        """Obtain the identity that an updated MDM profile names; it is used later. Raises `SimulatorError`."""
         enrolment = self.channel.enrollment
-        enrolment.next_identity = await self._network.obtain_identity(found)
-        enrolment.next_profile = found
+        enrolment.next_identity = await self._network.obtain_identity(profile)
+        enrolment.next_profile = profile
 
     async def renew(self) -> None:
-        """A new certificate by RenewalReq, used at once. Raises `SimulatorError`."""
+        """Renew the certificate by RenewalReq and use it at once. Raises `SimulatorError`."""
         enrolment = self.channel.enrollment
         enrolment.next_identity = await self._network.obtain_identity(enrolment.profile, enrolment.identity)
         await self._use_next_identity()
 
     async def run_deferred_actions(self) -> tuple[bool, list[str]]:
-        """Do what the last answers promised: whether that ends the conversation, and what went wrong."""
-        over = False
-        wrong: list[str] = []
-        waiting, self._device.deferred_actions = self._device.deferred_actions, []
-        for what in waiting:
+        """Run the deferred actions of the last command; return whether they end the conversation, and what failed."""
+        ends_conversation = False
+        failures: list[str] = []
+        actions, self._device.deferred_actions = self._device.deferred_actions, []
+        for action in actions:
             try:
-                over |= await self._run_action(what)
+                ends_conversation |= await self._run_action(action)
             except SimulatorError as error:
-                wrong.append(f"{what}: {error}")
-        return over, wrong
+                failures.append(f"{action}: {error}")
+        return ends_conversation, failures
 
     def start_listening(self) -> None:
-        """Hear pushes for the tablet's token."""
-        if self._wakeup is not None and self._device.push_token:
-            self._wakeup.listen(self._device.push_token, self._on_push)
+        """Start to receive pushes for the tablet's token."""
+        if self._push_listener is not None and self._device.push_token:
+            self._push_listener.listen(self._device.push_token, self._on_push)
 
     def stop_listening(self) -> None:
-        """Hear no more pushes."""
-        if self._wakeup is not None:
-            self._wakeup.stop_listening(self._device.push_token)
+        """Stop receiving pushes."""
+        if self._push_listener is not None:
+            self._push_listener.stop_listening(self._device.push_token)
 
-    async def _run_action(self, what: DeferredAction) -> bool:
-        match what:
+    async def _run_action(self, action: DeferredAction) -> bool:
+        match action:
             case DeferredAction.NEW_IDENTITY:
                 await self._use_next_identity()
                 return False
@@ -117,10 +122,10 @@ class EnrollmentLifecycle:
                 await declarative.synchronise_declarations(self.channel)
                 return False
             case DeferredAction.ERASE:
-                again, self._device.return_to_service = self._device.return_to_service, None
+                return_to_service_profile, self._device.return_to_service = self._device.return_to_service, None
                 await self.erase()
-                if again:
-                    await self.enrol("", again)
+                if return_to_service_profile:
+                    await self.enrol("", return_to_service_profile)
             case DeferredAction.LEAVE:
                 await self.leave_management()
             case DeferredAction.RESTART:

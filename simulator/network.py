@@ -1,4 +1,4 @@
-"""What one tablet needs of the network: its connection, whom it trusts, how it gets an identity. No MDM messages."""
+"""The network side of a tablet: its connection, the roots it trusts, and how it obtains an identity. No MDM messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.wire import HttpConnection
 
 
 class Network:
-    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a file of it) while it has none."""
+    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a PEM file) while it has none."""
 
     def __init__(
         self,
@@ -43,47 +43,49 @@ class Network:
         self.mid_request_pause = 0.0
 
     def get_connection(self) -> HttpConnection:
-        """The tablet's one connection, opened at the first request."""
+        """Return the tablet's one connection, which opens at its first request."""
         if self._connection is None:
-            self._connection = HttpConnection(self._build_tls_context(None), heard=self._on_request_duration)
+            self._connection = HttpConnection(self._build_tls_context(None), on_request_duration=self._on_request_duration)
         self._connection.mid_request_pause = self.mid_request_pause
         return self._connection
 
     async def disconnect(self) -> None:
-        """Close the connection; the next one may trust other roots."""
-        wire, self._connection = self._connection, None
-        if wire is not None:
-            await wire.close()
+        """Close the connection. The next one may trust other roots."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def fetch(self, url: str) -> bytes:
-        """What is at an https address, on a connection of its own. Raises `ServerRefused`, `Disconnected`."""
-        wire = HttpConnection(self._build_tls_context(None))
+        """Return what is at an https URL, on a separate connection. Raises `UnexpectedResponse`, `Disconnected`."""
+        connection = HttpConnection(self._build_tls_context(None))
         try:
-            reply = await wire.request("GET", url)
+            reply = await connection.request("GET", url)
         finally:
-            await wire.close()
+            await connection.close()
         if reply.status != 200:
             raise UnexpectedResponse(url, reply.status, reply.body)
         return reply.body
 
-    async def obtain_identity(self, found: ConfigurationProfile, renewing: Identity | None = None) -> Identity:
-        """Get the identity that the profile's MDM payload names. `renewing` counts for SCEP alone: ACME begins anew.
+    async def obtain_identity(self, profile: ConfigurationProfile, renewing: Identity | None = None) -> Identity:
+        """Obtain the identity that the profile's MDM payload names. `renewing` is used by SCEP only; ACME always starts anew.
 
-        Raises `ScepFailed`, `AcmeFailed`, `BadProfile`, `Disconnected`.
+        Raises `ScepFailed`, `AcmeFailed`, `InvalidProfile`, `Disconnected`.
         """
-        mdm = found.mdm_settings
+        mdm = profile.mdm_settings
         if mdm is None:
             raise InvalidProfile("there is no MDM payload in the profile")
-        wire = HttpConnection(self._build_tls_context(found), heard=self._on_request_duration)
+        connection = HttpConnection(self._build_tls_context(profile), on_request_duration=self._on_request_duration)
         try:
-            wanted, device = found.get_identity_settings(mdm), self._device
-            if isinstance(wanted, AcmeSettings):
-                return await AcmeClient(wire, wanted, device.hardware, device.clock, self._attester).obtain_identity()
-            return await ScepClient(wire, wanted, self._dialect, device.clock, self._pace).obtain_identity(self._keys, renewing)
+            settings, device = profile.get_identity_settings(mdm), self._device
+            if isinstance(settings, AcmeSettings):
+                return await AcmeClient(connection, settings, device.hardware, device.clock, self._attester).obtain_identity()
+            return await ScepClient(connection, settings, self._dialect, device.clock, self._pace).obtain_identity(
+                self._keys, renewing
+            )
         finally:
-            await wire.close()
+            await connection.close()
 
-    def _build_tls_context(self, found: ConfigurationProfile | None) -> ssl.SSLContext:
+    def _build_tls_context(self, profile: ConfigurationProfile | None) -> ssl.SSLContext:
         enrolment = self._device.enrollment
-        roots = found.roots if found else enrolment.roots if enrolment else frozenset()
+        roots = profile.roots if profile else enrolment.roots if enrolment else frozenset()
         return trust.build_tls_context(roots or self._initial_roots)

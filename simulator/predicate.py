@@ -1,4 +1,4 @@
-"""Activation predicates as a tablet evaluates them (declarative.md section 3): a small part of NSPredicate's language."""
+"""Evaluates the predicates of activations as a tablet does: a small part of the NSPredicate language."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 
 class InvalidPredicate(ValueError):
-    """The text is no predicate (Error.UnableToParsePredicate)."""
+    """The text cannot be parsed (Error.UnableToParsePredicate)."""
 
 
 class PredicateNotEvaluable(ValueError):
-    """A property or status item is missing, or values do not compare (Error.UnableToEvaluatePredicate)."""
+    """A property or status item is missing, or two values cannot be compared (Error.UnableToEvaluatePredicate)."""
 
 
 _TOKEN = re.compile(
@@ -31,7 +31,10 @@ _CONSTANTS = {"TRUE": True, "YES": True, "FALSE": False, "NO": False, "NULL": No
 
 
 def evaluate_predicate(predicate: str, properties: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    """Whether a predicate holds. `status` maps dotted item names. Raises `BadPredicate`, `CannotEvaluate`."""
+    """Return whether a predicate is true. `status` maps dotted names of status items to values.
+
+    Raises `InvalidPredicate`, `PredicateNotEvaluable`.
+    """
     parser = _Parser(_tokenize(predicate))
     test = parser.parse_or()
     parser.expect_end()
@@ -46,16 +49,16 @@ _Evaluator = Callable[[_Context], Any]
 
 
 def _tokenize(text: str) -> list[tuple[str, str]]:
-    found, at = [], 0
+    tokens, position = [], 0
     text = text.rstrip()
-    while at < len(text):
-        match = _TOKEN.match(text, at)
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None:
-            raise InvalidPredicate(f"unexpected {text[at : at + 10]!r}")
+            raise InvalidPredicate(f"unexpected {text[position : position + 10]!r}")
         kind = str(match.lastgroup)
-        found.append((kind, match.group(kind)))
-        at = match.end()
-    return found
+        tokens.append((kind, match.group(kind)))
+        position = match.end()
+    return tokens
 
 
 class _Parser:
@@ -63,12 +66,12 @@ class _Parser:
         self._tokens, self._at = tokens, 0
 
     def expect_end(self) -> None:
-        """Nothing may follow."""
+        """Raise `InvalidPredicate` when there is text after the predicate."""
         if self._at != len(self._tokens):
             raise InvalidPredicate(f"unexpected {self._tokens[self._at][1]!r}")
 
     def parse_or(self) -> _Evaluator:
-        """Parts joined by OR."""
+        """Parse parts joined by OR."""
         parts = [self._parse_and()]
         while self._accept("OR", "||"):
             parts.append(self._parse_and())
@@ -102,8 +105,8 @@ class _Parser:
         kind, text = self._next_token()
         match kind:
             case "text":
-                made = re.sub(r"\\(.)", r"\1", text[1:-1])
-                return lambda _known: made
+                text_value = re.sub(r"\\(.)", r"\1", text[1:-1])
+                return lambda _known: text_value
             case "number":
                 number = float(text) if "." in text else int(text)
                 return lambda _known: number

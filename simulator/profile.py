@@ -1,4 +1,4 @@
-"""Reading configuration profiles as an iPad does: unwrapping the signature, finding the payloads. Installing is `device`'s."""
+"""Parses configuration profiles as an iPad does: verifies the signature, checks and finds the payloads. Installs nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CERTIFICATE_PAYLOAD_TYPES = frozenset({"com.apple.security.root", "com.apple.sec
 
 @dataclass(frozen=True)
 class ScepSettings:
-    """The dictionary inside a SCEP payload (protocol.md section 4.2), with Apple's defaults."""
+    """The settings of a SCEP payload, with Apple's defaults."""
 
     url: str
     name: str
@@ -36,7 +36,7 @@ class ScepSettings:
 
 @dataclass(frozen=True)
 class AcmeSettings:
-    """An ACME payload for an elliptic key of the Secure Enclave (protocol.md section 4.2)."""
+    """The settings of an ACME payload for an elliptic key in the Secure Enclave."""
 
     directory_url: str
     client_identifier: str
@@ -46,7 +46,7 @@ class AcmeSettings:
 
 @dataclass(frozen=True)
 class MdmSettings:
-    """A com.apple.mdm payload (protocol.md section 4.1), with Apple's defaults."""
+    """The settings of a com.apple.mdm payload, with Apple's defaults."""
 
     server_url: str
     checkin_url: str
@@ -61,7 +61,7 @@ class MdmSettings:
 
 @dataclass(frozen=True)
 class ConfigurationProfile:
-    """One configuration profile: the whole dictionary, and the DER certificates it was signed with (none if plain)."""
+    """One configuration profile: its dictionary, and the DER certificates it was signed with (none if it is not signed)."""
 
     content: dict[str, Any]
     signers: tuple[bytes, ...]
@@ -80,27 +80,31 @@ class ConfigurationProfile:
 
     @property
     def roots(self) -> frozenset[bytes]:
-        """The DER certificates that the profile carries. PEM in a payload is converted."""
-        return frozenset(_to_der(one["PayloadContent"]) for one in self.payloads if one["PayloadType"] in CERTIFICATE_PAYLOAD_TYPES)
+        """The root certificates in the profile, as DER."""
+        return frozenset(
+            _to_der(payload["PayloadContent"]) for payload in self.payloads if payload["PayloadType"] in CERTIFICATE_PAYLOAD_TYPES
+        )
 
     @property
     def mdm_settings(self) -> MdmSettings | None:
-        """The MDM payload; none in an ordinary profile. Raises `BadProfile` when there are two or it lacks something."""
-        found = [one for one in self.payloads if one["PayloadType"] == MDM_PAYLOAD_TYPE]
-        if len(found) > 1:
+        """The settings of the MDM payload; None in an ordinary profile. Raises `InvalidProfile` for two or a malformed one."""
+        mdm_payloads = [payload for payload in self.payloads if payload["PayloadType"] == MDM_PAYLOAD_TYPE]
+        if len(mdm_payloads) > 1:
             raise InvalidProfile("more than one MDM payload")
-        return _parse_mdm_payload(found[0]) if found else None
+        return _parse_mdm_payload(mdm_payloads[0]) if mdm_payloads else None
 
     def get_identity_settings(self, mdm: MdmSettings) -> ScepSettings | AcmeSettings:
-        """The SCEP or ACME payload that the MDM payload names. Raises `BadProfile`."""
-        for one in self.payloads:
-            if one["PayloadUUID"] == mdm.identity_uuid and one["PayloadType"] in {SCEP_PAYLOAD_TYPE, ACME_PAYLOAD_TYPE}:
-                return _parse_scep_payload(one) if one["PayloadType"] == SCEP_PAYLOAD_TYPE else _parse_acme_payload(one)
+        """Return the settings of the SCEP or ACME payload that the MDM payload names. Raises `InvalidProfile`."""
+        for payload in self.payloads:
+            if payload["PayloadUUID"] == mdm.identity_uuid and payload["PayloadType"] in {SCEP_PAYLOAD_TYPE, ACME_PAYLOAD_TYPE}:
+                return (
+                    _parse_scep_payload(payload) if payload["PayloadType"] == SCEP_PAYLOAD_TYPE else _parse_acme_payload(payload)
+                )
         raise InvalidProfile("IdentityCertificateUUID names no SCEP or ACME payload of this profile")
 
 
 def parse_profile(data: bytes) -> ConfigurationProfile:
-    """A profile from bytes, signed or plain. Raises `BadProfile` for what an iPad would not install."""
+    """Parse a profile, signed or not. Raises `InvalidProfile` for one that an iPad would not install."""
     signers: tuple[bytes, ...] = ()
     if not data.lstrip().startswith((b"<", b"bplist")):
         try:
@@ -108,7 +112,7 @@ def parse_profile(data: bytes) -> ConfigurationProfile:
         except InvalidSignedData as error:
             raise InvalidProfile(f"the profile's signature: {error}") from error
         data = opened.content
-        signers = (opened.signer, *(one for one in opened.certificates if one != opened.signer))
+        signers = (opened.signer, *(certificate for certificate in opened.certificates if certificate != opened.signer))
     try:
         content = plistlib.loads(data)
     except (plistlib.InvalidFileException, ExpatError, ValueError, TypeError) as error:
@@ -117,9 +121,9 @@ def parse_profile(data: bytes) -> ConfigurationProfile:
     return ConfigurationProfile(content, signers)
 
 
-async def fetch_profile(wire: HttpConnection, url: str) -> ConfigurationProfile:
-    """Open the address of an enrolment profile as Safari does. Raises `ServerRefused`, `BadProfile`, `Disconnected`."""
-    reply = await wire.request("GET", url)
+async def fetch_profile(connection: HttpConnection, url: str) -> ConfigurationProfile:
+    """Download an enrolment profile as Safari does. Raises `UnexpectedResponse`, `InvalidProfile`, `Disconnected`."""
+    reply = await connection.request("GET", url)
     if reply.status != 200:
         raise UnexpectedResponse("the enrolment profile", reply.status, reply.body)
     if reply.media_type != MEDIA_TYPE:

@@ -1,4 +1,4 @@
-"""SCEP messages (RFC 8894 section 3): writing a request, reading a CertRep. Sending them is `scep`'s work."""
+"""SCEP messages (RFC 8894 section 3): builds requests and reads CertReps. `scep` sends them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from simulator import cms, der
 from simulator.errors import InvalidSignedData, ScepFailed
 from simulator.identity import Identity
-from simulator.signature import DATA, RSA_ENCRYPTION, encode_attribute, build_signed_data
+from simulator.signature import DATA, RSA_ENCRYPTION, build_signed_data, encode_attribute
 
 ENVELOPED_DATA = "1.2.840.113549.1.7.3"
 _VERISIGN = "2.16.840.1.113733.1.9"
@@ -26,14 +26,14 @@ SENDER_NONCE, RECIPIENT_NONCE, TRANSACTION = f"{_VERISIGN}.5", f"{_VERISIGN}.6",
 CERT_REP = "3"
 
 
-class ScepMessageType(StrEnum):
+class PkiMessageType(StrEnum):
     """What a request asks for."""
 
     PKCS_REQ = "19"
     RENEWAL_REQ = "17"
 
 
-class ContentCipher(StrEnum):
+class EnvelopeCipher(StrEnum):
     """Content encryption by its OID."""
 
     AES_128 = "2.16.840.1.101.3.4.1.2"
@@ -44,17 +44,17 @@ class ContentCipher(StrEnum):
 
 
 _KEY_BYTES = {
-    ContentCipher.AES_128: 16,
-    ContentCipher.AES_192: 24,
-    ContentCipher.AES_256: 32,
-    ContentCipher.TRIPLE_DES: 24,
-    ContentCipher.DES: 8,
+    EnvelopeCipher.AES_128: 16,
+    EnvelopeCipher.AES_192: 24,
+    EnvelopeCipher.AES_256: 32,
+    EnvelopeCipher.TRIPLE_DES: 24,
+    EnvelopeCipher.DES: 8,
 }
 
 
 @dataclass(frozen=True)
 class PkiRequest:
-    """A request ready to send, and what its answer must repeat."""
+    """A request that is ready to send, and the values that its CertRep must repeat."""
 
     message: bytes
     transaction: str
@@ -67,12 +67,12 @@ def build_request(
     csr: bytes,
     recipient: bytes,
     *,
-    kind: ScepMessageType,
-    cipher: ContentCipher,
+    kind: PkiMessageType,
+    cipher: EnvelopeCipher,
     digest: str,
     transaction: str,
 ) -> PkiRequest:
-    """A pkiMessage that carries `csr` (DER) to the holder of `recipient` (DER certificate). `digest` is an OID."""
+    """Build a pkiMessage with `csr` (DER), encrypted for `recipient` (DER certificate). `digest` is an OID."""
     nonce = os.urandom(16)
     message = build_signed_data(
         signer,
@@ -84,12 +84,12 @@ def build_request(
     return PkiRequest(message, transaction, nonce, signer)
 
 
-def build_request_attributes(kind: ScepMessageType, request: PkiRequest) -> list[bytes]:
-    """The signed attributes of a request, for a message whose inner parts another program made."""
+def build_request_attributes(kind: PkiMessageType, request: PkiRequest) -> list[bytes]:
+    """Build the signed attributes of a request, for a message whose inner parts another program made."""
     return _build_attributes(kind, request.nonce, request.transaction)
 
 
-def _build_attributes(kind: ScepMessageType, nonce: bytes, transaction: str) -> list[bytes]:
+def _build_attributes(kind: PkiMessageType, nonce: bytes, transaction: str) -> list[bytes]:
     return [
         encode_attribute(MESSAGE_TYPE, der.encode_printable_string(kind.value)),
         encode_attribute(SENDER_NONCE, der.encode_octet_string(nonce)),
@@ -97,8 +97,8 @@ def _build_attributes(kind: ScepMessageType, nonce: bytes, transaction: str) -> 
     ]
 
 
-def encrypt_enveloped(data: bytes, recipient: bytes, cipher: ContentCipher) -> bytes:
-    """An EnvelopedData for one RSA recipient (RFC 5652 section 6). Raises `ScepFailed` when its key is not RSA."""
+def encrypt_enveloped(data: bytes, recipient: bytes, cipher: EnvelopeCipher) -> bytes:
+    """Encrypt data as an EnvelopedData for one RSA recipient (RFC 5652 section 6). Raises `ScepFailed` for another key type."""
     public = x509.load_der_x509_certificate(recipient).public_key()
     if not isinstance(public, rsa.RSAPublicKey):
         raise ScepFailed("the SCEP server's certificate has no RSA key")
@@ -116,21 +116,23 @@ def encrypt_enveloped(data: bytes, recipient: bytes, cipher: ContentCipher) -> b
         der.encode_octet_string(public.encrypt(key, padding.PKCS1v15())),
     )
     content = der.encode_sequence(
-        der.encode_oid(DATA), der.encode_algorithm(cipher.value, der.encode_octet_string(vector)), der.encode_tlv(der.CONTEXT_0_PRIMITIVE, hidden)
+        der.encode_oid(DATA),
+        der.encode_algorithm(cipher.value, der.encode_octet_string(vector)),
+        der.encode_tlv(der.CONTEXT_0_PRIMITIVE, hidden),
     )
     enveloped = der.encode_sequence(der.encode_integer(0), der.encode_set_of([holder]), content)
     return der.encode_sequence(der.encode_oid(ENVELOPED_DATA), der.encode_tlv(der.CONTEXT_0, enveloped))
 
 
 def decrypt_enveloped(data: bytes, reader: Identity) -> bytes:
-    """What an EnvelopedData says to `reader`. Raises `ScepFailed`."""
+    """Decrypt an EnvelopedData with the key of `reader`. Raises `ScepFailed`."""
     try:
         info = asn1_cms.ContentInfo.load(data)
         enveloped = info["content"]
         wrapped = enveloped["recipient_infos"][0].chosen["encrypted_key"].native
         content = enveloped["encrypted_content_info"]
         algorithm = content["content_encryption_algorithm"]
-        cipher = ContentCipher(algorithm["algorithm"].dotted)
+        cipher = EnvelopeCipher(algorithm["algorithm"].dotted)
         if not isinstance(reader.key, rsa.RSAPrivateKey):
             raise ScepFailed("SCEP knows only RSA")
         key = reader.key.decrypt(wrapped, padding.PKCS1v15())
@@ -144,20 +146,20 @@ def decrypt_enveloped(data: bytes, reader: Identity) -> bytes:
 
 
 def read_cert_rep(answer: bytes, request: PkiRequest, authority: frozenset[bytes]) -> bytes:
-    """The issued DER certificate in a CertRep. `authority` is what GetCACert gave. Raises `ScepFailed`."""
+    """Return the issued certificate (DER) of a CertRep. `authority` are the certificates of GetCACert. Raises `ScepFailed`."""
     try:
         opened = cms.verify_signed_data(answer)
     except InvalidSignedData as error:
         raise ScepFailed(f"the answer is no CertRep: {error}") from error
     if opened.signer not in authority:
         raise ScepFailed("the answer is signed by somebody else than GetCACert's certificates")
-    said = {oid: value.native for oid, value in opened.attributes.items()}
-    for oid, wanted in ((MESSAGE_TYPE, CERT_REP), (TRANSACTION, request.transaction), (RECIPIENT_NONCE, request.nonce)):
-        if said.get(oid) != wanted:
-            raise ScepFailed(f"attribute {oid} of the answer is {said.get(oid)!r}, not {wanted!r}")
-    status = said.get(PKI_STATUS)
+    attributes = {oid: value.native for oid, value in opened.attributes.items()}
+    for oid, expected in ((MESSAGE_TYPE, CERT_REP), (TRANSACTION, request.transaction), (RECIPIENT_NONCE, request.nonce)):
+        if attributes.get(oid) != expected:
+            raise ScepFailed(f"attribute {oid} of the answer is {attributes.get(oid)!r}, not {expected!r}")
+    status = attributes.get(PKI_STATUS)
     if status == "2":
-        raise ScepFailed("refused", int(said.get(FAIL_INFO, "2")))
+        raise ScepFailed("refused", int(attributes.get(FAIL_INFO, "2")))
     if status != "0":
         raise ScepFailed(f"pkiStatus {status!r}")
     certificates = cms.parse_degenerate_certificates(decrypt_enveloped(opened.content, request.signer))
@@ -166,7 +168,7 @@ def read_cert_rep(answer: bytes, request: PkiRequest, authority: frozenset[bytes
     return certificates[0]
 
 
-def _build_cipher_algorithm(cipher: ContentCipher, key: bytes) -> CipherAlgorithm:
-    if cipher is ContentCipher.DES:
+def _build_cipher_algorithm(cipher: EnvelopeCipher, key: bytes) -> CipherAlgorithm:
+    if cipher is EnvelopeCipher.DES:
         return TripleDES(key * 3)
-    return TripleDES(key) if cipher is ContentCipher.TRIPLE_DES else algorithms.AES(key)
+    return TripleDES(key) if cipher is EnvelopeCipher.TRIPLE_DES else algorithms.AES(key)

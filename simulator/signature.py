@@ -1,4 +1,4 @@
-"""The `Mdm-Signature` header in every shape that clients send. Verifying them is the server's work, in its own code."""
+"""Builds the `Mdm-Signature` header in every shape that clients send. The server verifies it with its own code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HASHES: dict[str, tuple[str, hashes.HashAlgorithm]] = {SHA1: ("sha1", hashes.SH
 
 
 class SignatureShape(StrEnum):
-    """How a client writes its signature (protocol.md sections 3.2 and 11)."""
+    """The encoding and the algorithms of a client's signature."""
 
     IPAD = "ber-sha1"
     """Indefinite-length BER, detached, SHA-1, no signed attributes: what iPads send."""
@@ -40,7 +40,7 @@ class SignatureShape(StrEnum):
 
 
 def build_mdm_signature(identity: Identity, body: bytes, shape: SignatureShape, now: datetime) -> str:
-    """The value of `Mdm-Signature` for `body`: base64 on one line. `now` is the tablet's idea of the time."""
+    """Return the value of `Mdm-Signature` for `body`, base64 on one line. `now` is the time of the tablet's clock."""
     if shape in {SignatureShape.IPAD, SignatureShape.BER_SHA256}:
         signed = _build_indefinite_signed_data(identity, body, SHA1 if shape is SignatureShape.IPAD else SHA256)
     else:
@@ -49,29 +49,29 @@ def build_mdm_signature(identity: Identity, body: bytes, shape: SignatureShape, 
 
 
 def sign_bytes(identity: Identity, data: bytes, digest: str) -> bytes:
-    """RSA PKCS#1 v1.5 or ECDSA over `data` with the digest of that OID."""
+    """Sign `data` with RSA PKCS#1 v1.5 or ECDSA; `digest` is an OID."""
     if isinstance(identity.key, rsa.RSAPrivateKey):
         return identity.key.sign(data, padding.PKCS1v15(), _HASHES[digest][1])
     return identity.key.sign(data, ec.ECDSA(_HASHES[digest][1]))
 
 
 def compute_digest(data: bytes, digest: str) -> bytes:
-    """The digest of that OID."""
+    """Return the digest of `data`; `digest` is an OID."""
     return hashlib.new(_HASHES[digest][0], data, usedforsecurity=False).digest()
 
 
 def encode_attribute(dotted: str, value: bytes) -> bytes:
-    """An Attribute with one value that is already encoded."""
+    """Encode an Attribute with one value that is already encoded."""
     return der.encode_sequence(der.encode_oid(dotted), der.encode_tlv(der.SET, value))
 
 
 def encode_signing_time(now: datetime) -> bytes:
-    """The signingTime attribute (RFC 5652 section 11.3)."""
+    """Encode the signingTime attribute (RFC 5652 section 11.3)."""
     return encode_attribute(SIGNING_TIME, der.encode_utc_time(now.strftime("%y%m%d%H%M%SZ")))
 
 
 def build_signed_data(identity: Identity, content: bytes, digest: str, attributes: list[bytes], *, attached: bool) -> bytes:
-    """A DER ContentInfo with one signer, contentType and messageDigest added to `attributes` (RFC 5652 section 5)."""
+    """Build a DER ContentInfo with one signer; contentType and messageDigest are added to `attributes` (RFC 5652 section 5)."""
     signed = [
         encode_attribute(CONTENT_TYPE, der.encode_oid(DATA)),
         encode_attribute(MESSAGE_DIGEST, der.encode_octet_string(compute_digest(content, digest))),
@@ -106,7 +106,7 @@ def _build_signer_info(identity: Identity, digest: str, signature: bytes, attrib
 
 
 def _signature_algorithm(identity: Identity, digest: str) -> bytes:
-    """RSA with NULL parameters, ECDSA with none (RFC 5754 section 3.3)."""
+    """Encode the signature algorithm: RSA with NULL parameters, ECDSA without parameters (RFC 5754 section 3.3)."""
     if isinstance(identity.key, rsa.RSAPrivateKey):
         return der.encode_algorithm(RSA_ENCRYPTION)
     return der.encode_algorithm(ECDSA[digest], b"")

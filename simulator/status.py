@@ -1,10 +1,10 @@
-"""The status items of a tablet: what it can say of itself declaratively (declarative.md section 9)."""
+"""The status items that a tablet can report. `reporting` decides which of them it sends."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from simulator.device import SimulatedAppState, DeviceState
+from simulator.device import DeviceState, SimulatedAppState
 
 _STATE_NAMES = {
     SimulatedAppState.INSTALLING: "installing",
@@ -15,10 +15,10 @@ _STATE_NAMES = {
 
 
 def build_status_items(device: DeviceState) -> dict[str, Any]:
-    """Every item, nested as they travel."""
+    """Return every status item of a device, nested as in a status report."""
     hardware = device.hardware
     applied = device.declarations.get("applied", {})
-    declared = {each["app"] for each in applied.values() if "app" in each}
+    declared = {configuration["app"] for configuration in applied.values() if "app" in configuration}
     now = device.clock.now()
     return {
         "device": {
@@ -41,23 +41,23 @@ def build_status_items(device: DeviceState) -> dict[str, Any]:
 
 
 def flatten_items(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The items by their dotted names."""
-    found: dict[str, Any] = {}
+    """Return nested items by their dotted names."""
+    flat_items: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{prefix}{key}"
-        found[name] = value
+        flat_items[name] = value
         if isinstance(value, dict):
-            found |= flatten_items(value, f"{name}.")
-    return found
+            flat_items |= flatten_items(value, f"{name}.")
+    return flat_items
 
 
 def nest_items(names: dict[str, Any]) -> dict[str, Any]:
-    """Dotted names as they travel."""
-    made: dict[str, Any] = {}
+    """Return items with dotted names in nested form, as in a status report."""
+    nested: dict[str, Any] = {}
     for name, value in names.items():
         *path, last = name.split(".")
-        inner = made
+        parent = nested
         for part in path:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
-    return made
+            parent = parent.setdefault(part, {})
+        parent[last] = value
+    return nested

@@ -1,4 +1,4 @@
-"""One simulated tablet, whole, as tests and fleets use it. Joining is in `membership`, talking in `conversation`."""
+"""The simulated tablet that tests and fleets use. Enrolling is in `membership`, conversations are in `conversation`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Self
 from simulator.attestation import Attester
 from simulator.behaviours import Behaviour, parse_behaviour
 from simulator.channel import MdmChannel, MessageFormat
-from simulator.commands.base import CommandStatus
+from simulator.commands.base import ResultStatus
 from simulator.commands.restrictions import compute_effective_restrictions
-from simulator.conversation import ConversationLog, ConversationEnding, ConversationRunner
-from simulator.device import SimulatedAppState, DeviceState, LostMode
-from simulator.errors import Disconnected, TabletNotEnrolled, UnexpectedResponse
+from simulator.conversation import ConversationEnding, ConversationLog, ConversationRunner
+from simulator.device import DeviceState, LostMode, SimulatedAppState
+from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
 from simulator.identity import Identity, KeySource, generate_key
 from simulator.membership import EnrollmentLifecycle
@@ -30,12 +30,12 @@ _numbers = itertools.count(1)
 
 
 class SimulatedTablet:
-    """An iPad that speaks to a server over real HTTPS. Use it with `async with`.
+    """An iPad that connects to a server over real HTTPS. Use it with `async with`.
 
-    `base_url` and `code` make the invitation's address (a whole address as `code` will do). `ca` (PEM, or a file of it)
-    is what the tablet trusts before it has a profile, the machine's own roots when absent; afterwards it trusts the
-    roots that came with its profile, and only those if there are any. `pace` multiplies every wait. `heard` is told the
-    seconds of each request. `attester` attests its keys, as Apple does for newer chips; without one it cannot attest.
+    `base_url` and `code` make the invitation's URL; `code` may also be a complete URL. `ca` (PEM or a PEM file) is what the
+    tablet trusts before it has a profile, by default the machine's roots; with a profile it trusts only the roots in it, if
+    there are any. `pace` multiplies every wait. `on_request_duration` is called with the seconds of each request. `attester`
+    attests keys, as Apple does for newer chips; without one the tablet cannot attest.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SimulatedTablet:
         behaviour: Behaviour | str = "normal",
         message_format: MessageFormat | None = None,
         dialect: str = "aes",
-        wakeup: PushListener | None = None,
+        push_listener: PushListener | None = None,
         keys: KeySource = generate_key,
         store: AppStore | None = None,
         pace: float = 1.0,
@@ -64,12 +64,16 @@ class SimulatedTablet:
         if store is not None:
             self.device.store = store
         self.device.clock.offset = self.behaviour.clock_error
-        self.network = Network(self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester)
+        self.network = Network(
+            self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester
+        )
         self.network.mid_request_pause = self.behaviour.mid_request_pause * pace
         self.history: deque[ConversationLog] = deque(maxlen=200)
         self.ignored_pushes = 0
         self.push_received = asyncio.Event()
-        self._lifecycle = EnrollmentLifecycle(self.device, self.network, message_format or MessageFormat(), wakeup, self.receive_push)
+        self._lifecycle = EnrollmentLifecycle(
+            self.device, self.network, message_format or MessageFormat(), push_listener, self.receive_push
+        )
         self._lifecycle.start_listening()
         self._lock = asyncio.Lock()
 
@@ -80,7 +84,7 @@ class SimulatedTablet:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection and stop hearing pushes. The state stays."""
+        """Close the connection and stop receiving pushes. The state is kept."""
         self._lifecycle.stop_listening()
         await self.network.disconnect()
 
@@ -107,29 +111,33 @@ class SimulatedTablet:
     @property
     def profiles(self) -> Mapping[str, ConfigurationProfile]:
         """Installed profiles by identifier, the enrolment profile included."""
-        return {key: one.profile for key, one in self.device.profiles.items()}
+        return {key: installed.profile for key, installed in self.device.profiles.items()}
 
     @property
     def apps(self) -> Mapping[str, SimulatedAppState]:
-        """Where each app stands now, by bundle identifier."""
+        """The state of each app now, by bundle identifier."""
         now = self.device.clock.now()
         return {key: app.get_state(now) for key, app in self.device.apps.items()}
 
     @property
     def restrictions(self) -> Mapping[str, object]:
-        """What holds on it, setting by setting."""
+        """The restrictions that apply on the tablet, by key."""
         return compute_effective_restrictions(self.device)
 
     @property
     def mode(self) -> str | None:
-        """The mode that its declarations say it is in."""
+        """The mode that its declarations name."""
         items = self.device.declarations.get("items", {})
-        found = [each["Payload"].get("mode") for each in items.values() if each["Type"] == "com.apple.management.properties"]
-        return str(found[0]) if found else None
+        modes = [
+            declaration["Payload"].get("mode")
+            for declaration in items.values()
+            if declaration["Type"] == "com.apple.management.properties"
+        ]
+        return str(modes[0]) if modes else None
 
     @property
     def channel(self) -> MdmChannel:
-        """For messages that no conversation sends."""
+        """The MDM channel, to send messages outside of a conversation."""
         return self._lifecycle.channel
 
     @property
@@ -139,17 +147,17 @@ class SimulatedTablet:
 
     @property
     def invitation_url(self) -> str:
-        """Where the landing page is."""
+        """The URL of the invitation's landing page."""
         return self.code if self.code.startswith("https://") else f"{self.base_url}/join/{self.code}"
 
     @property
     def is_online(self) -> bool:
-        """Whether it is switched on and on the network."""
+        """Whether the tablet is switched on and on the network."""
         since = asyncio.get_running_loop().time() - self._lifecycle.enrolled_at
         return self.device.powered and self.behaviour.is_online(since)
 
     async def open_invitation(self) -> str:
-        """The landing page as a child sees it. Raises `ServerRefused`."""
+        """Return the invitation's landing page. Raises `UnexpectedResponse`."""
         reply = await self.network.get_connection().request("GET", self.invitation_url, {"Accept-Language": "fr-FR,fr;q=0.9"})
         if reply.status != 200:
             raise UnexpectedResponse("the invitation", reply.status, reply.body)
@@ -166,81 +174,84 @@ class SimulatedTablet:
             await self._lifecycle.enrol(self.invitation_url, enrolment_profile, awaiting=awaiting_configuration)
 
     async def remove_management(self) -> None:
-        """A person removes the MDM profile; CheckOut follows if the profile asks for it."""
+        """Remove the MDM profile by hand; CheckOut is sent if the profile asks for it."""
         async with self._lock:
             await self._lifecycle.leave_management()
 
     async def erase(self) -> None:
-        """Somebody erases it by hand: silence."""
+        """Erase the tablet by hand; nothing is sent to the server."""
         async with self._lock:
             await self._lifecycle.erase()
 
     async def renew_certificate(self) -> None:
-        """Ask for a new certificate with the old one (RenewalReq), and use it from then on. Raises `SimulatorError`."""
+        """Renew the certificate by RenewalReq and use the new one. Raises `SimulatorError`."""
         async with self._lock:
             await self._lifecycle.renew()
 
     async def restart(self) -> None:
-        """Switch off and on; a tablet with a passcode is locked afterwards."""
+        """Switch the tablet off and on; one with a passcode is locked afterwards."""
         async with self._lock:
             await self._lifecycle.restart()
 
     def unlock(self) -> None:
-        """Somebody types the passcode."""
+        """Enter the passcode."""
         self.device.unlocked = True
         self.behaviour.on_unlocked()
 
     def receive_push(self, magic: str) -> None:
-        """A push arrived. One with a wrong magic is ignored."""
+        """Receive a push. One with a wrong magic is ignored and counted."""
         if magic == self.device.push_magic:
             self.push_received.set()
         else:
             self.ignored_pushes += 1
 
     async def poll(self) -> ConversationLog:
-        """One conversation to its end. Raises `NotEnrolled`, and what a behaviour's own acts raise."""
+        """Run one conversation to its end and return its log.
+
+        Raises `SimulatedTabletNotEnrolled`, and errors of what the behaviour does afterwards.
+        """
         async with self._lock:
             if not self.device.powered or not self.is_enrolled:
-                raise TabletNotEnrolled(f"{self.serial} is switched off or has no MDM profile")
-            talk = ConversationRunner(self.channel, self.behaviour, self)
-            told = talk.log
+                raise SimulatedTabletNotEnrolled(f"{self.serial} is switched off or has no MDM profile")
+            runner = ConversationRunner(self.channel, self.behaviour, self)
+            log = runner.log
             try:
-                await self._run_conversation(talk)
+                await self._run_conversation(runner)
             except Disconnected as error:
-                told.ending = ConversationEnding.SERVER_ERROR
-                told.anomalies.append(str(error))
-            self.history.append(told)
-            if told.ending is ConversationEnding.UNENROLLED:
+                log.ending = ConversationEnding.SERVER_ERROR
+                log.anomalies.append(str(error))
+            self.history.append(log)
+            if log.ending is ConversationEnding.UNENROLLED:
                 self._lifecycle.stop_listening()
                 self.device.remove_mdm_profile()
-            if told.ending is ConversationEnding.VANISHED:
+            if log.ending is ConversationEnding.VANISHED:
                 await self.network.disconnect()
-        if told.ending in {ConversationEnding.DONE, ConversationEnding.NOT_NOW}:
+        if log.ending in {ConversationEnding.DONE, ConversationEnding.NOT_NOW}:
             await self.behaviour.after_conversation(self)
-        return told
+        return log
 
     async def poll_on_push(self, within: float = 10) -> ConversationLog:
-        """Wait for a push, `within` seconds at most, then poll. Raises `TimeoutError`."""
+        """Wait for a push, at most `within` seconds, then poll. Raises `TimeoutError`."""
         async with asyncio.timeout(within):
             await self.push_received.wait()
         self.push_received.clear()
         return await self.poll()
 
     async def fetch(self, url: str) -> bytes:
-        """For commands: what is at an address."""
+        """Return what is at a URL, for commands."""
         return await self.network.fetch(url)
 
-    async def obtain_identity(self, found: ConfigurationProfile) -> None:
-        """For commands: the identity of an updated MDM profile."""
-        await self._lifecycle.obtain_identity(found)
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
+        """Obtain the identity of an updated MDM profile, for commands."""
+        await self._lifecycle.obtain_identity(profile)
 
-    async def _run_conversation(self, talk: ConversationRunner) -> None:
-        command = await talk.send_status(CommandStatus.IDLE)
+    async def _run_conversation(self, runner: ConversationRunner) -> None:
+        command = await runner.send_status(ResultStatus.IDLE)
         while command is not None:
-            status, uuid, body = await talk.execute_command(command)
-            command = await talk.send_status(status, uuid, body)
+            status, uuid, body = await runner.execute_command(command)
+            command = await runner.send_status(status, uuid, body)
             over, wrong = await self._lifecycle.run_deferred_actions()
-            talk.log.anomalies += wrong
+            runner.log.anomalies += wrong
             if over:
-                talk.log.ending = ConversationEnding.LEFT
+                runner.log.ending = ConversationEnding.LEFT
                 return

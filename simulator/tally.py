@@ -1,4 +1,4 @@
-"""What a fleet did, counted: progress on one line, and the final summary. Decides nothing."""
+"""Counts what a fleet does, and formats its progress and its final summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.conversation import ConversationLog
 
 @dataclass
 class Tally:
-    """Counters of one run. Seconds of requests are kept for the last hundred thousand."""
+    """Counters of one run. `seconds` has the durations of the last hundred thousand requests."""
 
     tablet_count: int = 0
     enrolled: int = 0
@@ -25,27 +25,27 @@ class Tally:
     started: float = field(default_factory=time.monotonic)
 
     def record_request(self, seconds: float) -> None:
-        """One request took so long."""
+        """Count a request and its duration."""
         self.requests += 1
         self.seconds.append(seconds)
 
-    def record_conversation(self, told: ConversationLog) -> None:
-        """One conversation ended."""
-        self.endings[told.ending.value] += 1
-        self.commands.update((name, status.value) for name, status in told.answered_commands)
-        self.anomalies.update(words[:160] for words in told.anomalies)
+    def record_conversation(self, log: ConversationLog) -> None:
+        """Count a conversation that has ended."""
+        self.endings[log.ending.value] += 1
+        self.commands.update((name, status.value) for name, status in log.answered_commands)
+        self.anomalies.update(anomaly[:160] for anomaly in log.anomalies)
 
     def record_failure(self, error: Exception) -> None:
-        """A tablet could not enrol."""
+        """Count a tablet that could not enrol."""
         self.failures[f"{type(error).__name__}: {error}"[:160]] += 1
 
     def get_percentile(self, share: float) -> float:
-        """Of the seconds per request; 0 when there were none."""
+        """Return the duration below which `share` of the requests stayed; 0 when there were none."""
         ordered = sorted(self.seconds)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
     def format_progress(self) -> str:
-        """Progress in one line."""
+        """Return the progress in one line."""
         answers = self.commands.total()
         failed = self.failures.total()
         parts = [
@@ -59,13 +59,15 @@ class Tally:
         return " · ".join(part for part in parts if part)
 
     def format_summary(self) -> str:
-        """Everything, for the end."""
+        """Return the summary for the end of a run."""
         lines = [
             f"tablets: {self.tablet_count} wanted, {self.restored} kept, {self.enrolled} enrolled now, {self.failures.total()} failed",
             f"requests: {self.requests}, p50 {self.get_percentile(0.5) * 1000:.0f} ms, p99 {self.get_percentile(0.99) * 1000:.0f} ms",
         ]
         lines += _format_counter("conversations that ended with", self.endings)
-        lines += _format_counter("answers", Counter({f"{name} {status}": count for (name, status), count in self.commands.items()}))
+        lines += _format_counter(
+            "answers", Counter({f"{name} {status}": count for (name, status), count in self.commands.items()})
+        )
         lines += _format_counter("enrolments that failed", self.failures)
         lines += _format_counter("replies that an iPad would not understand", self.anomalies)
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Which TLS servers a tablet believes: the built-in roots, or those that came with its enrolment profile."""
+"""TLS trust of a tablet: builds contexts that trust given roots, or the machine's own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import serialization
 
 @lru_cache(maxsize=64)
 def build_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
-    """A client context that trusts exactly these DER roots, or the machine's own when there are none.
+    """Return a client context that trusts exactly these DER roots, or the machine's roots when there are none.
 
-    TLS 1.2 at least and strict chains, as App Transport Security asks (protocol.md section 2).
+    It requires TLS 1.2 and strict certificate chains, as App Transport Security does.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -26,6 +26,6 @@ def build_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
 
 
 def parse_pem_roots(pem: bytes) -> frozenset[bytes]:
-    """The certificates of a PEM file as DER. Raises `ValueError` when there is none."""
-    found = x509.load_pem_x509_certificates(pem)
-    return frozenset(one.public_bytes(serialization.Encoding.DER) for one in found)
+    """Return the certificates of a PEM file as DER. Raises `ValueError` when there is none."""
+    certificates = x509.load_pem_x509_certificates(pem)
+    return frozenset(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)

@@ -1,4 +1,4 @@
-"""Hearing pushes: one TLS connection to the stand-in for APNs serves all tablets of a process, as JSON lines."""
+"""Receives pushes: one TLS connection to the stand-in for APNs serves all tablets of a process, with JSON lines."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TOKENS_PER_LINE = 500
 
 
 class PushListener:
-    """Listens for the tokens of many tablets and reconnects by itself. Use it with `async with`.
+    """Receives the pushes of many tablets and reconnects by itself. Use it with `async with`.
 
-    Protocol: `{"listen": [token hex, …]}` lines go out, each adding tokens; `{"token", "magic"}` lines come in.
+    It sends lines `{"listen": [token hex, …]}`, each of which adds tokens, and receives lines `{"token", "magic"}`.
     """
 
     def __init__(self, host: str, port: int, context: ssl.SSLContext, *, pause: float = 1.0) -> None:
@@ -50,7 +50,7 @@ class PushListener:
         self._tokens_added.set()
 
     def stop_listening(self, token: bytes) -> None:
-        """No longer pass on pushes for `token`."""
+        """Ignore pushes for `token` from now on."""
         self._callbacks.pop(token.hex(), None)
 
     async def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client over TLS: one keep-alive connection per tablet. Knows nothing of MDM."""
+"""A small HTTP/1.1 client over TLS with one keep-alive connection. Knows nothing about MDM."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MAX_BODY_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class HttpResponse:
-    """An HTTP answer. Header names are lower case."""
+class ServerResponse:
+    """An HTTP response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -25,7 +25,7 @@ class HttpResponse:
 
     @property
     def media_type(self) -> str:
-        """The content type as sent, without parameters, lower case."""
+        """The content type without parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -38,21 +38,23 @@ class _OpenSocket:
 
 
 class HttpConnection:
-    """Requests of one tablet, one at a time.
+    """Sends the requests of one tablet, one at a time. Every method that sends raises `Disconnected`.
 
-    `pause` (seconds) makes it a slow sender: the body leaves in two halves with a pause between. `heard`, when set,
-    is told the seconds that each request took. Raises `Disconnected` from every method that sends.
+    With `mid_request_pause` (seconds) the body is sent in two halves with a pause between them. `on_request_duration` is
+    called with the seconds that each request took.
     """
 
-    def __init__(self, context: ssl.SSLContext, *, timeout: float = 30, heard: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, *, timeout: float = 30, on_request_duration: Callable[[float], None] | None = None
+    ) -> None:
         self.context = context
         self.timeout = timeout
         self.mid_request_pause = 0.0
-        self.on_request_duration = heard
+        self.on_request_duration = on_request_duration
         self._connection: _OpenSocket | None = None
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpResponse:
-        """Send and read one answer; once more on a new connection if a kept one turned out to be closed."""
+    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> ServerResponse:
+        """Send a request and return its response. It is sent again on a new connection if the kept one was already closed."""
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout):
@@ -73,7 +75,7 @@ class HttpConnection:
         return reply
 
     async def send_and_disconnect(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a whole request and vanish without waiting for its answer."""
+        """Send a complete request and disconnect without waiting for its response."""
         try:
             connection, _ = await self._get_connection(url)
             await self._send(connection, method, url, headers, body)
@@ -95,16 +97,18 @@ class HttpConnection:
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError(f"not an address: {url}")
         origin = (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        kept = self._connection
-        if kept is not None and kept.origin == origin and not kept.reader.at_eof():
-            return kept, kept.used
+        connection = self._connection
+        if connection is not None and connection.origin == origin and not connection.reader.at_eof():
+            return connection, connection.used
         await self.close()
         tls = self.context if origin[0] == "https" else None
         reader, writer = await asyncio.open_connection(origin[1], origin[2], ssl=tls)
         self._connection = _OpenSocket(origin, reader, writer)
         return self._connection, False
 
-    async def _exchange(self, connection: _OpenSocket, method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    async def _exchange(
+        self, connection: _OpenSocket, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> ServerResponse:
         await self._send(connection, method, url, headers, body)
         reply = await _read_response(connection.reader)
         connection.used = True
@@ -130,7 +134,7 @@ class HttpConnection:
         await connection.writer.drain()
 
 
-async def _read_response(reader: asyncio.StreamReader) -> HttpResponse:
+async def _read_response(reader: asyncio.StreamReader) -> ServerResponse:
     status, headers = await _read_head(reader)
     while status == 100:
         status, headers = await _read_head(reader)
@@ -146,7 +150,7 @@ async def _read_response(reader: asyncio.StreamReader) -> HttpResponse:
     else:
         body = await reader.read(MAX_BODY_BYTES)
         headers["connection"] = "close"
-    return HttpResponse(status, headers, body)
+    return ServerResponse(status, headers, body)
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:

@@ -1,13 +1,25 @@
-"""The answers of a tablet, one function per command of commands.md, each kept in the table of `base` by RequestType."""
+"""Executes MDM commands as an iPad does: one function per RequestType, registered in `COMMANDS` of `base`.
+
+To add a command, write a function with `@answers_command` in the module of its subject.
+"""
 
 from __future__ import annotations
 
 import inspect
 
 from simulator.commands import actions, apps, information, lists, lost, media, profiles, restrictions, security, settings
-from simulator.commands.base import COMMANDS, ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, CommandStatus, build_error
+from simulator.commands.base import (
+    COMMANDS,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    ResultStatus,
+    build_error,
+)
 
-__all__ = ["NEEDS_UNLOCK", "NEVER_NOT_NOW", "COMMANDS", "ResultBody", "ReceivedCommand", "CommandStatus", "execute_command"]
+__all__ = ["COMMANDS", "NEEDS_UNLOCK", "NEVER_NOT_NOW", "ReceivedCommand", "ResultBody", "ResultStatus", "execute_command"]
 
 _FILES = (actions, apps, information, lists, lost, media, profiles, restrictions, security, settings)
 NEVER_NOT_NOW = frozenset(
@@ -22,22 +34,24 @@ NEVER_NOT_NOW = frozenset(
         "Restrictions",
     }
 )
-"""What iPads always answer at once (protocol.md section 8.4)."""
-NEEDS_UNLOCK = frozenset({"CertificateList", "InstallApplication", "InstallProfile", "InstallProvisioningProfile", "SecurityInfo"})
-"""What an iPad cannot do between boot and its first unlock."""
+"""Commands that iPads never answer with NotNow."""
+NEEDS_UNLOCK = frozenset(
+    {"CertificateList", "InstallApplication", "InstallProfile", "InstallProvisioningProfile", "SecurityInfo"}
+)
+"""Commands that an iPad answers with NotNow between boot and the first unlock."""
 
 
 async def execute_command(request: ReceivedCommand) -> ResultBody:
-    """The keys of the answer beside the ids: Status, and what the command asks for or an ErrorChain."""
+    """Execute a command; return its result without the ids: Status, and the requested keys or an ErrorChain."""
     try:
         _check_allowed(request)
-        given = COMMANDS[request.arguments["RequestType"]].execute(request)
-        body = await given if inspect.isawaitable(given) else given
+        result = COMMANDS[request.arguments["RequestType"]].execute(request)
+        body = await result if inspect.isawaitable(result) else result
     except CommandFailed as refusal:
-        return {"Status": CommandStatus.ERROR.value, "ErrorChain": refusal.error_chain}
+        return {"Status": ResultStatus.ERROR.value, "ErrorChain": refusal.error_chain}
     except CommandMalformed:
-        return {"Status": CommandStatus.FORMAT_ERROR.value}
-    return {"Status": CommandStatus.ACKNOWLEDGED.value, **body}
+        return {"Status": ResultStatus.FORMAT_ERROR.value}
+    return {"Status": ResultStatus.ACKNOWLEDGED.value, **body}
 
 
 def _check_allowed(request: ReceivedCommand) -> None:

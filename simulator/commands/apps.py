@@ -1,17 +1,26 @@
-"""Answers about apps (commands.md sections 2 and 4). How long an installation takes and what fails is the store's matter."""
+"""Commands for apps. `AppStore` decides how long an installation takes and which fail."""
 
 from __future__ import annotations
 
 import plistlib
 
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, command, build_error
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
 from simulator.device import SimulatedApp, SimulatedAppState
 from simulator.errors import SimulatorError
 
 
-@command("InstallApplication", right=AccessRight.MANAGE_APPS)
+@answers_command("InstallApplication", right=AccessRight.MANAGE_APPS)
 async def install_application(request: ReceivedCommand) -> ResultBody:
-    """The answer comes when the request is accepted, long before the app is there."""
+    """Start an installation; the result comes when it is accepted, before the app is installed."""
     arguments = request.arguments
     if len(arguments.keys() & {"iTunesStoreID", "Identifier", "ManifestURL"}) != 1:
         raise CommandMalformed("exactly one of iTunesStoreID, Identifier, ManifestURL")
@@ -50,9 +59,9 @@ def _build_rejection(identifier: str, reason: str) -> ResultBody:
     return {"Status": "Error", "Identifier": identifier, "RejectionReason": reason, "ErrorChain": chain}
 
 
-@command("RemoveApplication", right=AccessRight.MANAGE_APPS)
+@answers_command("RemoveApplication", right=AccessRight.MANAGE_APPS)
 def remove_application(request: ReceivedCommand) -> ResultBody:
-    """Managed apps only."""
+    """Remove a managed app; an error for any other."""
     app = request.device.apps.get(request.require_argument("Identifier", str))
     if app is None or not app.managed:
         raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "The app is not managed."))
@@ -60,19 +69,19 @@ def remove_application(request: ReceivedCommand) -> ResultBody:
     return {}
 
 
-@command("InstalledApplicationList", right=AccessRight.APPS)
+@answers_command("InstalledApplicationList", right=AccessRight.APPS)
 def installed_application_list(request: ReceivedCommand) -> ResultBody:
-    """What is on the tablet, or being installed; `Items` narrows the keys."""
+    """List apps that are installed or being installed; `Items` limits the keys."""
     arguments = request.arguments
-    wanted = arguments.get("Identifiers")
-    found = [
+    identifiers = arguments.get("Identifiers")
+    apps = [
         app
         for app in request.device.apps.values()
-        if (wanted is None or app.identifier in wanted)
+        if (identifiers is None or app.identifier in identifiers)
         and (app.managed or not arguments.get("ManagedAppsOnly"))
         and not app.removed_by_user
     ]
-    rows = [_build_app_row(app, app.get_state(request.device.clock.now())) for app in found]
+    rows = [_build_app_row(app, app.get_state(request.device.clock.now())) for app in apps]
     items = arguments.get("Items")
     if items:
         rows = [{key: value for key, value in row.items() if key in {*items, "Identifier"}} for row in rows]
@@ -100,13 +109,13 @@ def _build_app_row(app: SimulatedApp, state: SimulatedAppState) -> ResultBody:
     }
 
 
-@command("ManagedApplicationList", right=AccessRight.MANAGE_APPS)
+@answers_command("ManagedApplicationList", right=AccessRight.MANAGE_APPS)
 def managed_application_list(request: ReceivedCommand) -> ResultBody:
-    """Failed is told once and then forgotten, as the schema says of transient states."""
+    """List managed apps. A failed installation is reported once and then forgotten, as Apple's schema says of transient states."""
     now = request.device.clock.now()
-    wanted = request.arguments.get("Identifiers")
-    found = {key: app for key, app in request.device.apps.items() if app.managed and (wanted is None or key in wanted)}
-    told = {
+    identifiers = request.arguments.get("Identifiers")
+    apps = {key: app for key, app in request.device.apps.items() if app.managed and (identifiers is None or key in identifiers)}
+    rows = {
         key: {
             "Status": app.get_state(now).value,
             "ManagementFlags": app.management_flags,
@@ -115,47 +124,49 @@ def managed_application_list(request: ReceivedCommand) -> ResultBody:
             "IsValidated": True,
             "ExternalVersionIdentifier": 850_000_000,
         }
-        for key, app in found.items()
+        for key, app in apps.items()
     }
-    for key, app in found.items():
+    for key, app in apps.items():
         if app.get_state(now) is SimulatedAppState.FAILED:
             del request.device.apps[key]
-    return {"ManagedApplicationList": told}
+    return {"ManagedApplicationList": rows}
 
 
-@command("ManagedApplicationAttributes", right=AccessRight.MANAGE_APPS, minimum_os=7)
+@answers_command("ManagedApplicationAttributes", right=AccessRight.MANAGE_APPS, minimum_os=7)
 def managed_application_attributes(request: ReceivedCommand) -> ResultBody:
-    """Of the named apps."""
+    """List the attributes of the named apps."""
     rows = [{"Identifier": app.identifier, "Attributes": app.attributes} for app in _list_named_apps(request)]
     return {"ApplicationAttributes": rows}
 
 
-@command("ManagedApplicationConfiguration", right=AccessRight.MANAGE_APPS, minimum_os=7)
+@answers_command("ManagedApplicationConfiguration", right=AccessRight.MANAGE_APPS, minimum_os=7)
 def managed_application_configuration(request: ReceivedCommand) -> ResultBody:
-    """Of the named apps that have one."""
+    """List the configurations of the named apps."""
     rows = [{"Identifier": app.identifier, "Configuration": app.configuration or {}} for app in _list_named_apps(request)]
     return {"ApplicationConfigurations": rows}
 
 
-@command("ManagedApplicationFeedback", right=AccessRight.MANAGE_APPS, minimum_os=7)
+@answers_command("ManagedApplicationFeedback", right=AccessRight.MANAGE_APPS, minimum_os=7)
 def managed_application_feedback(request: ReceivedCommand) -> ResultBody:
-    """Simulated apps have nothing to say."""
+    """List the feedback of the named apps, which is always empty."""
     return {"ManagedApplicationFeedback": [{"Identifier": app.identifier, "Feedback": {}} for app in _list_named_apps(request)]}
 
 
-@command("ValidateApplications", right=AccessRight.MANAGE_APPS, minimum_os=9)
+@answers_command("ValidateApplications", right=AccessRight.MANAGE_APPS, minimum_os=9)
 def validate_applications(_request: ReceivedCommand) -> ResultBody:
-    """In-house apps are believed."""
+    """Acknowledge: in-house apps are always valid."""
     return {}
 
 
-@command("ApplyRedemptionCode", right=AccessRight.MANAGE_APPS)
+@answers_command("ApplyRedemptionCode", right=AccessRight.MANAGE_APPS)
 def apply_redemption_code(request: ReceivedCommand) -> ResultBody:
-    """Only for an app that waits for one, which never happens here."""
+    """Report an error: simulated apps never wait for a redemption code."""
     request.require_argument("RedemptionCode", str)
-    raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, f"{request.require_argument('Identifier', str)} does not need redemption."))
+    raise CommandFailed(
+        build_error(ErrorCode.NO_SUCH_APP, f"{request.require_argument('Identifier', str)} does not need redemption.")
+    )
 
 
 def _list_named_apps(request: ReceivedCommand) -> list[SimulatedApp]:
-    wanted = request.require_argument("Identifiers", list)
-    return [app for key, app in request.device.apps.items() if key in wanted and app.managed]
+    identifiers = request.require_argument("Identifiers", list)
+    return [app for key, app in request.device.apps.items() if key in identifiers and app.managed]

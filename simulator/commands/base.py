@@ -1,4 +1,4 @@
-"""What every answer needs: the request, the refusals with their ErrorChain, and the table of answers by RequestType."""
+"""What every command needs: the received command, errors with their ErrorChain, and the registry by RequestType."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from simulator.profile import ConfigurationProfile
 ResultBody: TypeAlias = dict[str, Any]
 
 
-class CommandStatus(StrEnum):
-    """The words of protocol.md section 8.1."""
+class ResultStatus(StrEnum):
+    """The Status of a command result."""
 
     IDLE = "Idle"
     ACKNOWLEDGED = "Acknowledged"
@@ -24,7 +24,7 @@ class CommandStatus(StrEnum):
 
 
 class AccessRight(IntEnum):
-    """Access rights (protocol.md section 4.1)."""
+    """The AccessRights bits of the MDM payload."""
 
     INSPECT_PROFILES = 1
     INSTALL_PROFILES = 2
@@ -42,7 +42,7 @@ class AccessRight(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Error codes. Only 12021 and 4001 were seen on genuine devices; the others are plausible, not a contract."""
+    """Error codes of an ErrorChain. Only 12021 and 4001 were seen on genuine devices; the others are plausible guesses."""
 
     MALFORMED_PROFILE = 1000
     INSTALLATION_FAILED = 4001
@@ -56,7 +56,7 @@ class ErrorCode(IntEnum):
 
 
 class CommandFailed(Exception):
-    """An answer with Status Error. `chain` is outermost first (protocol.md section 8.1)."""
+    """The command fails: the result has Status Error. The outermost error of `error_chain` is first."""
 
     def __init__(self, *chain: dict[str, Any]) -> None:
         self.error_chain = list(chain)
@@ -64,31 +64,31 @@ class CommandFailed(Exception):
 
 
 class CommandMalformed(Exception):
-    """An answer with Status CommandFormatError."""
+    """The command is malformed: the result has Status CommandFormatError."""
 
 
 class CommandNetwork(Protocol):
-    """What a command may need of the network."""
+    """The network access that a command may need."""
 
     async def fetch(self, url: str) -> bytes:
-        """What is at an https address. Raises `SimulatorError`."""
+        """Return what is at an https URL. Raises `SimulatorError`."""
         ...
 
     async def obtain_identity(self, profile: ConfigurationProfile) -> None:
-        """Enrol anew by the SCEP payload of an updated MDM profile. Raises `SimulatorError`."""
+        """Obtain the identity that an updated MDM profile names. Raises `SimulatorError`."""
         ...
 
 
 @dataclass(frozen=True)
 class ReceivedCommand:
-    """One command as it arrived: `arguments` are the keys of the Command dictionary."""
+    """A command that the tablet received. `arguments` are the keys of its Command dictionary."""
 
     device: DeviceState
     arguments: dict[str, Any]
     network: CommandNetwork
 
     def require_argument(self, key: str, kind: type) -> Any:
-        """A required argument of that type. Raises `Malformed`."""
+        """Return a required argument of a type. Raises `CommandMalformed`."""
         value = self.arguments.get(key)
         if not isinstance(value, kind):
             raise CommandMalformed(f"{key} must be {kind.__name__}")
@@ -100,7 +100,7 @@ CommandFunction: TypeAlias = Callable[[ReceivedCommand], ResultBody | Awaitable[
 
 @dataclass(frozen=True)
 class CommandRule:
-    """One row of the table: the answer and what must hold before it is asked."""
+    """The function of a command, and what the tablet must be and allow before it executes the command."""
 
     execute: CommandFunction
     right: int = 0
@@ -113,7 +113,7 @@ class CommandRule:
 COMMANDS: dict[str, CommandRule] = {}
 
 
-def command(
+def answers_command(
     request_type: str,
     *,
     right: int = 0,
@@ -122,22 +122,25 @@ def command(
     minimum_os: int = 0,
     removed_in_os: int = 99,
 ) -> Callable[[CommandFunction], CommandFunction]:
-    """Enter a function into the table. `minimum` and `removed_in` are major versions of the system."""
+    """Register the decorated function as the one that executes a command.
 
-    def enter(answer: CommandFunction) -> CommandFunction:
+    `minimum_os` and `removed_in_os` are major versions of the system.
+    """
+
+    def register(answer: CommandFunction) -> CommandFunction:
         COMMANDS[request_type] = CommandRule(answer, right, supervised, shared_only, minimum_os, removed_in_os)
         return answer
 
-    return enter
+    return register
 
 
 def build_error(code: int, words: str, domain: str = "MCMDMErrorDomain") -> dict[str, Any]:
-    """One member of an ErrorChain."""
+    """Build one member of an ErrorChain."""
     return {"ErrorCode": int(code), "ErrorDomain": domain, "LocalizedDescription": words, "USEnglishDescription": words}
 
 
 def profile_installation_failed(words: str, identifier: str = "") -> CommandFailed:
-    """The two links that a failed InstallProfile has."""
+    """Return the error of an InstallProfile that failed, with the two members that its ErrorChain has."""
     outer = f"Profile {identifier or 'unknown'} could not be installed."
     return CommandFailed(
         build_error(ErrorCode.INSTALLATION_FAILED, outer, "MCInstallationErrorDomain"),

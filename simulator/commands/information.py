@@ -1,27 +1,27 @@
-"""The answer to DeviceInformation: one function per family of queries (commands.md section 6)."""
+"""The command DeviceInformation: one function per family of queries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.commands.base import ResultBody, CommandMalformed, ReceivedCommand, AccessRight, command
+from simulator.commands.base import AccessRight, CommandMalformed, ReceivedCommand, ResultBody, answers_command
 from simulator.device import DeviceState
 
 
-@command("DeviceInformation")
+@answers_command("DeviceInformation")
 def device_information(request: ReceivedCommand) -> ResultBody:
-    """What was asked, less what the tablet does not know or may not tell."""
+    """Answer the queries, except those that the tablet does not know or the access rights do not allow."""
     queries = request.require_argument("Queries", list)
     if not queries or not all(isinstance(query, str) for query in queries):
         raise CommandMalformed("Queries")
     device = request.device
     rights = device.enrollment.mdm_settings.access_rights if device.enrollment else 0
-    told: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     for right, family in _QUERY_FAMILIES:
         if rights & right == right:
-            told |= family(device)
-    return {"QueryResponses": {query: told[query] for query in queries if query in told}}
+            answers |= family(device)
+    return {"QueryResponses": {query: answers[query] for query in queries if query in answers}}
 
 
 def _query_unrestricted(device: DeviceState) -> dict[str, Any]:
@@ -60,20 +60,20 @@ def _query_general(device: DeviceState) -> dict[str, Any]:
 
 
 def _query_removed_in_later_systems(device: DeviceState) -> dict[str, Any]:
-    """Queries that later systems no longer know."""
-    told: dict[str, Any] = {}
+    """Answer queries that later systems no longer know."""
+    answers: dict[str, Any] = {}
     if device.hardware.os_major_version < 26:
-        told["IsActivationLockEnabled"] = False
+        answers["IsActivationLockEnabled"] = False
         if device.hardware.cellular:
-            told |= {"IMEI": "35 145120 840121 4", "MEID": "35145120840121", "ModemFirmwareVersion": "7.03.00"}
+            answers |= {"IMEI": "35 145120 840121 4", "MEID": "35145120840121", "ModemFirmwareVersion": "7.03.00"}
     if device.hardware.os_major_version < 27:
-        told["SoftwareUpdateDeviceID"] = device.hardware.product_name
-        told["SoftwareUpdateSettings"] = {"RecommendationCadence": device.settings.get("RecommendationCadence", 0)}
-    return told
+        answers["SoftwareUpdateDeviceID"] = device.hardware.product_name
+        answers["SoftwareUpdateSettings"] = {"RecommendationCadence": device.settings.get("RecommendationCadence", 0)}
+    return answers
 
 
 def _query_network(device: DeviceState) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         "BluetoothMAC": device.hardware.bluetooth_mac,
         "WiFiMAC": device.hardware.wifi_mac,
         "DataRoamingEnabled": device.settings.get("DataRoaming", False),
@@ -81,8 +81,8 @@ def _query_network(device: DeviceState) -> dict[str, Any]:
         "IsNetworkTethered": False,
     }
     if device.hardware.cellular:
-        told["ServiceSubscriptions"] = [{"Slot": "CTSubscriptionSlotOne", "IsRoaming": False, "Label": "SIM"}]
-    return told
+        answers["ServiceSubscriptions"] = [{"Slot": "CTSubscriptionSlotOne", "IsRoaming": False, "Label": "SIM"}]
+    return answers
 
 
 def _query_store(_device: DeviceState) -> dict[str, Any]:

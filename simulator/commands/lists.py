@@ -1,22 +1,22 @@
-"""Answers that list certificates, provisioning profiles, users and updates (commands.md section 2)."""
+"""Commands that list certificates, provisioning profiles, users and system updates."""
 
 from __future__ import annotations
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from simulator.commands.base import ResultBody, ReceivedCommand, AccessRight, command
+from simulator.commands.base import AccessRight, ReceivedCommand, ResultBody, answers_command
 
 
-@command("CertificateList", right=AccessRight.INSPECT_PROFILES)
+@answers_command("CertificateList", right=AccessRight.INSPECT_PROFILES)
 def certificate_list(request: ReceivedCommand) -> ResultBody:
-    """The identity and the roots of the profiles."""
-    found: list[ResultBody] = []
+    """List the identity and the root certificates of the profiles."""
+    rows: list[ResultBody] = []
     enrolment = request.device.enrollment
     if enrolment:
-        found.append(_build_certificate_row(enrolment.identity.certificate_der, identity=True))
-    roots = {root for one in request.device.profiles.values() for root in one.profile.roots}
-    return {"CertificateList": found + [_build_certificate_row(root, identity=False) for root in sorted(roots)]}
+        rows.append(_build_certificate_row(enrolment.identity.certificate_der, identity=True))
+    roots = {root for installed in request.device.profiles.values() for root in installed.profile.roots}
+    return {"CertificateList": rows + [_build_certificate_row(root, identity=False) for root in sorted(roots)]}
 
 
 def _build_certificate_row(data: bytes, *, identity: bool) -> ResultBody:
@@ -24,25 +24,25 @@ def _build_certificate_row(data: bytes, *, identity: bool) -> ResultBody:
     return {"CommonName": str(names[0].value) if names else "", "IsIdentity": identity, "Data": data}
 
 
-@command("ProvisioningProfileList", right=AccessRight.INSPECT_PROVISIONING)
+@answers_command("ProvisioningProfileList", right=AccessRight.INSPECT_PROVISIONING)
 def provisioning_profile_list(request: ReceivedCommand) -> ResultBody:
-    """For in-house apps."""
+    """List the provisioning profiles of in-house apps."""
     return {"ProvisioningProfileList": list(request.device.provisioning_profiles.values())}
 
 
-@command("UserList", shared_only=True)
+@answers_command("UserList", shared_only=True)
 def user_list(_request: ReceivedCommand) -> ResultBody:
-    """Never reached: simulated tablets are no Shared iPads."""
+    """Never reached, because simulated tablets are not Shared iPads."""
     return {"Users": []}
 
 
-@command("AvailableOSUpdates", right=AccessRight.MANAGE_APPS, supervised=True, minimum_os=9, removed_in_os=27)
+@answers_command("AvailableOSUpdates", right=AccessRight.MANAGE_APPS, supervised=True, minimum_os=9, removed_in_os=27)
 def available_os_updates(_request: ReceivedCommand) -> ResultBody:
-    """Nothing newer."""
+    """List no updates: there is nothing newer."""
     return {"AvailableOSUpdates": []}
 
 
-@command("OSUpdateStatus", right=AccessRight.MANAGE_APPS, supervised=True, minimum_os=9, removed_in_os=27)
+@answers_command("OSUpdateStatus", right=AccessRight.MANAGE_APPS, supervised=True, minimum_os=9, removed_in_os=27)
 def os_update_status(_request: ReceivedCommand) -> ResultBody:
-    """Nothing under way."""
+    """List no updates: none is in progress."""
     return {"OSUpdateStatus": []}

@@ -1,14 +1,22 @@
-"""Answers about lost mode (commands.md section 1). A position is given only while it is on."""
+"""Commands for lost mode. The position is reported only while it is on."""
 
 from __future__ import annotations
 
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, command, build_error
+from simulator.commands.base import (
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
 from simulator.device import LostMode
 
 
-@command("EnableLostMode", supervised=True, minimum_os=9)
+@answers_command("EnableLostMode", supervised=True, minimum_os=9)
 def enable_lost_mode(request: ReceivedCommand) -> ResultBody:
-    """On, or with a new text."""
+    """Turn lost mode on, or change its texts."""
     texts = request.arguments
     if not texts.get("Message") and not texts.get("PhoneNumber"):
         raise CommandMalformed("Message or PhoneNumber")
@@ -16,24 +24,24 @@ def enable_lost_mode(request: ReceivedCommand) -> ResultBody:
     return {}
 
 
-@command("DisableLostMode", supervised=True, minimum_os=9)
+@answers_command("DisableLostMode", supervised=True, minimum_os=9)
 def disable_lost_mode(request: ReceivedCommand) -> ResultBody:
-    """Off; an error when it was not on."""
+    """Turn lost mode off; an error when it is not on."""
     _require_lost_mode(request)
     request.device.lost_mode = None
     return {}
 
 
-@command("PlayLostModeSound", supervised=True, minimum_os=10)
+@answers_command("PlayLostModeSound", supervised=True, minimum_os=10)
 def play_lost_mode_sound(request: ReceivedCommand) -> ResultBody:
-    """It sounds until lost mode ends."""
+    """Play the sound until lost mode ends."""
     _require_lost_mode(request).sounding = True
     return {}
 
 
-@command("DeviceLocation", supervised=True, minimum_os=9)
+@answers_command("DeviceLocation", supervised=True, minimum_os=9)
 def device_location(request: ReceivedCommand) -> ResultBody:
-    """The position, in degrees and metres."""
+    """Report the position, in degrees and metres."""
     _require_lost_mode(request)
     latitude, longitude = request.device.position
     return {

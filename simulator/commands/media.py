@@ -1,13 +1,22 @@
-"""Answers about books (commands.md section 4)."""
+"""Commands for books."""
 
 from __future__ import annotations
 
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, command, build_error
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
 
 
-@command("InstallMedia", right=AccessRight.MANAGE_APPS, minimum_os=8)
+@answers_command("InstallMedia", right=AccessRight.MANAGE_APPS, minimum_os=8)
 def install_media(request: ReceivedCommand) -> ResultBody:
-    """A book, from the store or from an address."""
+    """Install a book from the store or from a URL."""
     arguments = request.arguments
     if request.require_argument("MediaType", str) != "Book":
         raise CommandMalformed("MediaType")
@@ -20,17 +29,17 @@ def install_media(request: ReceivedCommand) -> ResultBody:
     }
 
 
-@command("RemoveMedia", right=AccessRight.MANAGE_APPS, minimum_os=8)
+@answers_command("RemoveMedia", right=AccessRight.MANAGE_APPS, minimum_os=8)
 def remove_media(request: ReceivedCommand) -> ResultBody:
-    """By the id it was installed with."""
+    """Remove a book by the id with which it was installed."""
     if request.device.books.pop(_get_book_key(request.arguments), None) is None:
         raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "No such book."))
     return {}
 
 
-@command("ManagedMediaList", right=AccessRight.MANAGE_APPS, minimum_os=8)
+@answers_command("ManagedMediaList", right=AccessRight.MANAGE_APPS, minimum_os=8)
 def managed_media_list(request: ReceivedCommand) -> ResultBody:
-    """All managed books."""
+    """List all managed books."""
     return {"Books": list(request.device.books.values())}
 
 
@@ -41,4 +50,4 @@ def _get_book_key(arguments: ResultBody) -> str:
     for name in ("PersistentID", "iTunesStoreID", "MediaURL"):
         if name in arguments:
             return str(arguments[name])
-    raise CommandMalformed("which book?")
+    raise CommandMalformed("PersistentID, iTunesStoreID or MediaURL")

@@ -1,4 +1,4 @@
-"""Answers about profiles and provisioning profiles (commands.md sections 2 and 3), the update of the MDM profile included."""
+"""Commands for configuration profiles, provisioning profiles, and the update of the MDM profile."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ import uuid
 from datetime import timedelta
 
 from simulator import profile as profile_reader
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, ReceivedCommand, AccessRight, command, profile_installation_failed, build_error
-from simulator.device import DeferredAction, MdmEnrollment, InstalledProfile
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+    profile_installation_failed,
+)
+from simulator.device import DeferredAction, InstalledProfile, MdmEnrollment
 from simulator.errors import InvalidProfile, SimulatorError
-from simulator.profile import MdmSettings, ConfigurationProfile
+from simulator.profile import ConfigurationProfile, MdmSettings
 
 
-@command("ProfileList", right=AccessRight.INSPECT_PROFILES)
+@answers_command("ProfileList", right=AccessRight.INSPECT_PROFILES)
 def profile_list(request: ReceivedCommand) -> ResultBody:
-    """What is installed, with its payloads."""
+    """List the installed profiles with their payloads."""
     managed_only = request.arguments.get("ManagedOnly", False)
-    found = [one for one in request.device.profiles.values() if one.managed or not managed_only]
-    return {"ProfileList": [_build_profile_row(one) for one in found]}
+    profiles = [installed for installed in request.device.profiles.values() if installed.managed or not managed_only]
+    return {"ProfileList": [_build_profile_row(installed) for installed in profiles]}
 
 
 def _build_profile_row(installed: InstalledProfile) -> ResultBody:
@@ -26,37 +35,48 @@ def _build_profile_row(installed: InstalledProfile) -> ResultBody:
     row: ResultBody = {key: content[key] for key in _REPORTED_PROFILE_KEYS if key in content}
     return row | {
         "PayloadRemovalDisallowed": content.get("PayloadRemovalDisallowed", False),
-        "HasRemovalPasscode": any(one["PayloadType"] == "com.apple.profileRemovalPassword" for one in installed.profile.payloads),
+        "HasRemovalPasscode": any(
+            payload["PayloadType"] == "com.apple.profileRemovalPassword" for payload in installed.profile.payloads
+        ),
         "IsEncrypted": False,
         "IsManaged": installed.managed,
         "Source": "Declarative Device Management" if installed.held_by_declaration else "MDM" if installed.managed else "",
         "SignerCertificates": list(installed.profile.signers),
-        "PayloadContent": [{key: one[key] for key in _REPORTED_PAYLOAD_KEYS if key in one} for one in installed.profile.payloads],
+        "PayloadContent": [
+            {key: payload[key] for key in _REPORTED_PAYLOAD_KEYS if key in payload} for payload in installed.profile.payloads
+        ],
     }
 
 
-_REPORTED_PAYLOAD_KEYS = ("PayloadType", "PayloadVersion", "PayloadIdentifier", "PayloadUUID", "PayloadDisplayName", "PayloadDescription")
+_REPORTED_PAYLOAD_KEYS = (
+    "PayloadType",
+    "PayloadVersion",
+    "PayloadIdentifier",
+    "PayloadUUID",
+    "PayloadDisplayName",
+    "PayloadDescription",
+)
 _REPORTED_PROFILE_KEYS = (*_REPORTED_PAYLOAD_KEYS[1:], "PayloadOrganization")
 
 
-@command("InstallProfile", right=AccessRight.INSTALL_PROFILES)
+@answers_command("InstallProfile", right=AccessRight.INSTALL_PROFILES)
 async def install_profile(request: ReceivedCommand) -> ResultBody:
-    """Install, or replace the one with the same identifier; all of it or nothing."""
+    """Install a profile, or replace the one with the same identifier; completely or not at all."""
     data = request.require_argument("Payload", bytes)
     try:
-        profile = profile_reader.parse_profile(data)
-        mdm = profile.mdm_settings
+        new_profile = profile_reader.parse_profile(data)
+        mdm = new_profile.mdm_settings
     except InvalidProfile as error:
         raise profile_installation_failed(str(error)) from error
     if mdm is not None:
-        await _update_enrollment(request, profile, mdm)
-    _refuse_if_declared(request, profile.identifier)
-    request.device.profiles[profile.identifier] = InstalledProfile(profile)
+        await _update_enrollment(request, new_profile, mdm)
+    _refuse_if_declared(request, new_profile.identifier)
+    request.device.profiles[new_profile.identifier] = InstalledProfile(new_profile)
     return {}
 
 
 def _refuse_if_declared(request: ReceivedCommand, identifier: str) -> None:
-    """While a declaration holds a profile, commands cannot touch it (declarative.md section 6)."""
+    """Raise `CommandFailed` for a profile that a declaration installed: commands cannot change it."""
     present = request.device.profiles.get(identifier)
     if present is not None and present.held_by_declaration:
         raise profile_installation_failed("The profile is managed by a declaration.", identifier)
@@ -93,9 +113,9 @@ def _refuse_forbidden_changes(enrolment: MdmEnrollment, profile: ConfigurationPr
         raise profile_installation_failed(f"An update must not change {', '.join(changed)}.", profile.identifier)
 
 
-@command("RemoveProfile", right=AccessRight.INSTALL_PROFILES)
+@answers_command("RemoveProfile", right=AccessRight.INSTALL_PROFILES)
 def remove_profile(request: ReceivedCommand) -> ResultBody:
-    """Only what this server installed; the enrolment profile takes everything with it."""
+    """Remove a profile that this server installed. Removing the enrolment profile ends management."""
     identifier = request.require_argument("Identifier", str)
     device = request.device
     _refuse_if_declared(request, identifier)
@@ -109,19 +129,19 @@ def remove_profile(request: ReceivedCommand) -> ResultBody:
     return {}
 
 
-@command("InstallProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
+@answers_command("InstallProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
 def install_provisioning_profile(request: ReceivedCommand) -> ResultBody:
-    """Kept under an identifier made of its content."""
+    """Store a provisioning profile under a UUID that is derived from its content."""
     data = request.require_argument("ProvisioningProfile", bytes)
-    made = str(uuid.UUID(bytes=hashlib.sha256(data).digest()[:16])).upper()
+    identifier = str(uuid.UUID(bytes=hashlib.sha256(data).digest()[:16])).upper()
     expiry = (request.device.clock.now() + timedelta(days=300)).replace(tzinfo=None, microsecond=0)
-    request.device.provisioning_profiles[made] = {"Name": "In-house", "UUID": made, "ExpiryDate": expiry}
+    request.device.provisioning_profiles[identifier] = {"Name": "In-house", "UUID": identifier, "ExpiryDate": expiry}
     return {}
 
 
-@command("RemoveProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
+@answers_command("RemoveProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
 def remove_provisioning_profile(request: ReceivedCommand) -> ResultBody:
-    """By its UUID."""
+    """Remove a provisioning profile by its UUID."""
     if request.device.provisioning_profiles.pop(request.require_argument("UUID", str), None) is None:
         raise CommandFailed(build_error(ErrorCode.NO_SUCH_PROFILE, "No such provisioning profile."))
     return {}

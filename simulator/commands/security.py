@@ -1,14 +1,23 @@
-"""Answers about locking, passcodes, erasing and restarting (commands.md section 1). Lost mode is in `lost`."""
+"""Commands for locking, passcodes, erasing and restarting. Lost mode is in `lost`."""
 
 from __future__ import annotations
 
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, command, build_error
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
 from simulator.device import DeferredAction
 
 
-@command("DeviceLock", right=AccessRight.LOCK)
+@answers_command("DeviceLock", right=AccessRight.LOCK)
 def device_lock(request: ReceivedCommand) -> ResultBody:
-    """Switch the screen off; the text's fate is told only when a text was given."""
+    """Lock the screen; the result reports on the message only when there is one."""
     if not request.arguments.keys() & {"Message", "PhoneNumber"}:
         return {}
     if request.device.lost_mode:
@@ -16,9 +25,9 @@ def device_lock(request: ReceivedCommand) -> ResultBody:
     return {"MessageResult": "Success" if request.device.has_passcode else "NoPasscodeSet"}
 
 
-@command("ClearPasscode", right=AccessRight.LOCK)
+@answers_command("ClearPasscode", right=AccessRight.LOCK)
 def clear_passcode(request: ReceivedCommand) -> ResultBody:
-    """Only with this tablet's own unlock token."""
+    """Clear the passcode; an error without the tablet's own unlock token."""
     if request.require_argument("UnlockToken", bytes) != request.device.unlock_token:
         raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The unlock token is not valid."))
     request.device.has_passcode = False
@@ -26,16 +35,16 @@ def clear_passcode(request: ReceivedCommand) -> ResultBody:
     return {}
 
 
-@command("ClearRestrictionsPassword", supervised=True)
+@answers_command("ClearRestrictionsPassword", supervised=True)
 def clear_restrictions_password(request: ReceivedCommand) -> ResultBody:
-    """The Screen Time passcode goes."""
+    """Clear the Screen Time passcode."""
     request.device.settings.pop("ScreenTimePasscode", None)
     return {}
 
 
-@command("EraseDevice", right=AccessRight.ERASE)
+@answers_command("EraseDevice", right=AccessRight.ERASE)
 def erase_device(request: ReceivedCommand) -> ResultBody:
-    """Acknowledge, then forget everything; with return to service, enrol again unattended."""
+    """Acknowledge, then erase the tablet; with return to service, enrol again automatically."""
     service = request.arguments.get("ReturnToService") or {}
     if service:
         if not isinstance(service.get("Enabled"), bool):
@@ -45,38 +54,38 @@ def erase_device(request: ReceivedCommand) -> ResultBody:
     return {}
 
 
-@command("ActivationLockBypassCode", supervised=True)
+@answers_command("ActivationLockBypassCode", supervised=True)
 def activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
-    """Available until it is cleared."""
+    """Report the bypass code; an error after it was cleared."""
     if request.device.bypass_code is None:
         raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "There is no bypass code."))
     return {"ActivationLockBypassCode": request.device.bypass_code}
 
 
-@command("ClearActivationLockBypassCode", supervised=True)
+@answers_command("ClearActivationLockBypassCode", supervised=True)
 def clear_activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
-    """Forget the code."""
+    """Delete the bypass code."""
     request.device.bypass_code = None
     return {}
 
 
-@command("RestartDevice", right=AccessRight.LOCK, supervised=True)
+@answers_command("RestartDevice", right=AccessRight.LOCK, supervised=True)
 def restart_device(request: ReceivedCommand) -> ResultBody:
-    """Boot once the answer has left."""
+    """Acknowledge, then restart."""
     request.device.deferred_actions.append(DeferredAction.RESTART)
     return {}
 
 
-@command("ShutDownDevice", right=AccessRight.LOCK, supervised=True)
+@answers_command("ShutDownDevice", right=AccessRight.LOCK, supervised=True)
 def shut_down_device(request: ReceivedCommand) -> ResultBody:
-    """Off until a person presses the button."""
+    """Acknowledge, then switch off until a person switches the tablet on."""
     request.device.deferred_actions.append(DeferredAction.SHUT_DOWN)
     return {}
 
 
-@command("SecurityInfo", right=AccessRight.SECURITY)
+@answers_command("SecurityInfo", right=AccessRight.SECURITY)
 def security_info(request: ReceivedCommand) -> ResultBody:
-    """Passcode and encryption."""
+    """Report passcode and encryption."""
     passcode = request.device.has_passcode
     return {
         "SecurityInfo": {
@@ -93,4 +102,6 @@ def security_info(request: ReceivedCommand) -> ResultBody:
 
 def _is_passcode_required(request: ReceivedCommand) -> bool:
     payloads = request.device.installed_payloads
-    return any(one["PayloadType"] == "com.apple.mobiledevice.passwordpolicy" and one.get("forcePIN") for one in payloads)
+    return any(
+        payload["PayloadType"] == "com.apple.mobiledevice.passwordpolicy" and payload.get("forcePIN") for payload in payloads
+    )

@@ -1,19 +1,29 @@
-"""The answer to Settings: each item has its own outcome, the command itself is acknowledged (commands.md section 7)."""
+"""The command Settings: each item has its own status, and the command itself is acknowledged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.commands.base import ResultBody, CommandFailed, ErrorCode, CommandMalformed, ReceivedCommand, AccessRight, CommandStatus, command, build_error
-from simulator.device import SimulatedApp, DeviceState
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    ResultStatus,
+    answers_command,
+    build_error,
+)
+from simulator.device import DeviceState, SimulatedApp
 
 SettingsItem = dict[str, Any]
 
 
-@command("Settings", right=AccessRight.SETTINGS)
+@answers_command("Settings", right=AccessRight.SETTINGS)
 def settings(request: ReceivedCommand) -> ResultBody:
-    """One row per item, in the order given."""
+    """Apply the items; report one row per item, in their order."""
     items = request.require_argument("Settings", list)
     if not all(isinstance(item, dict) and isinstance(item.get("Item"), str) for item in items):
         raise CommandMalformed("Settings")
@@ -25,10 +35,13 @@ def _apply_item(device: DeviceState, item: SettingsItem) -> ResultBody:
     try:
         _set_item(device, item)
     except CommandFailed as refusal:
-        return row | {"Status": CommandStatus.ERROR.value, "ErrorChain": refusal.error_chain}
+        return row | {"Status": ResultStatus.ERROR.value, "ErrorChain": refusal.error_chain}
     except (KeyError, TypeError) as error:
-        return row | {"Status": CommandStatus.FORMAT_ERROR.value, "ErrorChain": [build_error(ErrorCode.WRONG_STATE, f"Missing {error}")]}
-    return row | {"Status": CommandStatus.ACKNOWLEDGED.value}
+        return row | {
+            "Status": ResultStatus.FORMAT_ERROR.value,
+            "ErrorChain": [build_error(ErrorCode.WRONG_STATE, f"Missing {error}")],
+        }
+    return row | {"Status": ResultStatus.ACKNOWLEDGED.value}
 
 
 def _set_item(device: DeviceState, item: SettingsItem) -> None:
@@ -55,7 +68,7 @@ def _set_wallpaper(device: DeviceState, item: SettingsItem) -> None:
 
 
 def _set_time_zone(device: DeviceState, item: SettingsItem) -> None:
-    if any(one.get("forceAutomaticDateAndTime") for one in device.installed_payloads):
+    if any(payload.get("forceAutomaticDateAndTime") for payload in device.installed_payloads):
         raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The time zone is set automatically."))
     device.settings["TimeZone"] = item["TimeZone"]
 

@@ -63,17 +63,17 @@ def plain_url(server: LiveServer) -> Iterator[str]:
     thread.join(10)
 
 
-def program(*names: str) -> str:
+def require_program(*names: str) -> str:
     """The path of a program under one of its names. Without it the test says so, loudly."""
     for name in names:
         found = shutil.which(name) or (name if Path(name).exists() else None)
         if found:
             return found
-    missing.report(names[0])
+    missing.warn_not_compared(names[0])
     pytest.skip(f"{names[0]} is not installed: run `make interop` (Debian, root)")
 
 
-def run(*command: str | Path, folder: Path, wrong: bool = False) -> str:
+def run_command(*command: str | Path, folder: Path, wrong: bool = False) -> str:
     """Run a program; its output. With `wrong`, it must fail."""
     done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode != 0) is wrong, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"

@@ -13,7 +13,7 @@ class NotCompared(UserWarning):
     """An independent client could not be installed here, so that its behaviour was not compared."""
 
 
-def report(name: str) -> None:
+def warn_not_compared(name: str) -> None:
     """A program is missing."""
     if os.environ.get(REQUIRED) == "require":
         raise AssertionError(f"{name} is required here and not installed: run `make interop`")

@@ -20,7 +20,7 @@ from cartable.settings import Acme
 from simulator import Attester, jose
 from tests.conftest import KEYRING
 from tests.enrollment.identity.acme.conftest import Bench, bench_on
-from tests.interop.conftest import program
+from tests.interop.conftest import require_program
 from tests.support.server import LiveServer, start_live_server
 
 #: Debian's python3-acme, for the machine's own interpreter.
@@ -49,7 +49,7 @@ def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
 
 
 def test_certbots_library_registers_orders_proves_and_finalizes(bench: Bench, tmp_path: Path) -> None:
-    program(LIBRARY)
+    require_program(LIBRARY)
     command = ["/usr/bin/python3", str(SCRIPT), f"{bench.server.url}/acme/directory", bench.identifier()]
     environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(bench.server.ca)}
     with (

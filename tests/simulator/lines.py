@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 
-class PushLines:
+class PushStandIn:
     """Accepts `{"listen": […]}` lines and sends `{"token", "magic"}` lines."""
 
     def __init__(self, tls: ssl.SSLContext, port: int = 0) -> None:

@@ -12,8 +12,8 @@ import pytest
 from simulator import AppStore, Hardware, SimulatedTablet
 from simulator.commands import COMMANDS
 from simulator.conversation import ConversationEnding
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import Seen, payload, profile
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import RecordedTablet, build_payload, build_profile
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 CURRENT = Hardware.from_seed("current").__class__(
@@ -21,24 +21,26 @@ CURRENT = Hardware.from_seed("current").__class__(
 )
 
 
-def with_tablet(rig: Rig, story: Callable[[SimulatedTablet, Ask, Seen], Awaitable[None]], **options: Any) -> None:
+def run_with_tablet(
+    rig: SimulatorRig, story: Callable[[SimulatedTablet, Ask, RecordedTablet], Awaitable[None]], **options: Any
+) -> None:
     async def run() -> None:
-        async with rig.tablet(**options) as tablet:
+        async with rig.create_tablet(**options) as tablet:
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
+            seen = rig.server.tablets[tablet.udid]
 
             async def ask(request_type: str, **arguments: Any) -> dict[str, Any]:
                 rig.server.enqueue(tablet.udid, request_type, **arguments)
                 await tablet.poll()
-                return seen.answers[-1]
+                return seen.results[-1]
 
             await story(tablet, ask, seen)
 
     asyncio.run(run())
 
 
-def test_lost_mode_and_position(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+def test_lost_mode_and_position(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
         assert (await ask("DeviceLocation"))["Status"] == "Error"
         assert (await ask("PlayLostModeSound"))["Status"] == "Error"
         assert (await ask("DisableLostMode"))["Status"] == "Error"
@@ -54,17 +56,21 @@ def test_lost_mode_and_position(rig: Rig) -> None:
         assert (await ask("DisableLostMode"))["Status"] == "Acknowledged"
         assert tablet.lost_mode is None
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_profiles_come_and_go(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
-        first = payload(
+def test_profiles_come_and_go(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+        first = build_payload(
             "com.apple.applicationaccess", "floor.a", allowCamera=False, forceX=True, ratingApps=300, blockedAppBundleIDs=["a"]
         )
-        second = payload("com.apple.applicationaccess", "floor.b", allowCamera=True, ratingApps=100, blockedAppBundleIDs=["b"])
-        assert (await ask("InstallProfile", Payload=rig.server.signed(profile("floor", first))))["Status"] == "Acknowledged"
-        await ask("InstallProfile", Payload=profile("other", second))
+        second = build_payload(
+            "com.apple.applicationaccess", "floor.b", allowCamera=True, ratingApps=100, blockedAppBundleIDs=["b"]
+        )
+        assert (await ask("InstallProfile", Payload=rig.server.sign_profile(build_profile("floor", first))))[
+            "Status"
+        ] == "Acknowledged"
+        await ask("InstallProfile", Payload=build_profile("other", second))
         listed = (await ask("ProfileList", ManagedOnly=True))["ProfileList"]
         assert {one["PayloadIdentifier"] for one in listed} == {"ref.enrolment", "floor", "other"}
         assert [one["PayloadUUID"] for one in listed if one["PayloadIdentifier"] == "floor"] == [tablet.profiles["floor"].uuid]
@@ -77,13 +83,18 @@ def test_profiles_come_and_go(rig: Rig) -> None:
         assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Error"
         assert set(tablet.profiles) == {"ref.enrolment", "other"}
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_apps_install_after_a_while(rig: Rig) -> None:
-    store = AppStore({99: "fr.known"}, rejection_reasons={"fr.no": "AppStoreDisabled"}, failing_apps=frozenset({"fr.broken"}), install_seconds=3600)
+def test_apps_install_after_a_while(rig: SimulatorRig) -> None:
+    store = AppStore(
+        {99: "fr.known"},
+        rejection_reasons={"fr.no": "AppStoreDisabled"},
+        failing_apps=frozenset({"fr.broken"}),
+        install_seconds=3600,
+    )
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
         answer = await ask("InstallApplication", iTunesStoreID=99, Configuration={"a": 1}, ManagementFlags=1)
         assert (answer["Identifier"], answer["State"]) == ("fr.known", "Installing")
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Installing"
@@ -103,11 +114,11 @@ def test_apps_install_after_a_while(rig: Rig) -> None:
         assert (await ask("RemoveApplication", Identifier="fr.known"))["Status"] == "Error"
         assert set(tablet.apps) == {"fr.ville.app"}
 
-    with_tablet(rig, story, store=store)
+    run_with_tablet(rig, story, store=store)
 
 
-def test_settings_are_answered_item_by_item(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+def test_settings_are_answered_item_by_item(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
         items = [
             {"Item": "DeviceName", "DeviceName": "CE2-07"},
             {"Item": "TimeZone"},
@@ -123,21 +134,21 @@ def test_settings_are_answered_item_by_item(rig: Rig) -> None:
         told = (await ask("DeviceInformation", Queries=["OrganizationInfo"]))["QueryResponses"]
         assert told == {"OrganizationInfo": {"OrganizationName": "Ville"}}
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_erase_restart_and_shut_down(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+def test_erase_restart_and_shut_down(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
         await ask("RestartDevice")
         assert not tablet.device.unlocked
         rig.server.enqueue(tablet.udid, "SecurityInfo")
         assert (await tablet.poll()).ending is ConversationEnding.NOT_NOW
         tablet.unlock()
         await tablet.poll()
-        assert seen.last("Status") == "Acknowledged"
-        service = {"Enabled": True, "MDMProfileData": rig.server.enrolment_profile()}
+        assert seen.get_last("Status") == "Acknowledged"
+        service = {"Enabled": True, "MDMProfileData": rig.server.build_enrolment_profile()}
         await ask("EraseDevice", ReturnToService=service)
-        assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
+        assert seen.message_types == ["Authenticate", "TokenUpdate"] * 2
         assert tablet.is_enrolled
         await ask("ShutDownDevice")
         assert not tablet.is_online
@@ -146,20 +157,20 @@ def test_erase_restart_and_shut_down(rig: Rig) -> None:
         assert tablet.is_erased
         assert not tablet.is_enrolled
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_declarations_are_fetched_once(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+def test_declarations_are_fetched_once(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
         await ask("DeclarativeManagement")
         fetched = ["tokens", "declaration-items", "declaration/configuration/c1", "status"]
-        assert [one["Endpoint"] for one in seen.checkins[2:]] == fetched
-        assert json.loads(seen.checkins[-1]["Data"])["FullReport"] is True
+        assert [one["Endpoint"] for one in seen.check_ins[2:]] == fetched
+        assert json.loads(seen.check_ins[-1]["Data"])["FullReport"] is True
         tokens = {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}}
         await ask("DeclarativeManagement", Data=json.dumps(tokens).encode())
-        assert len(seen.checkins) == 6
+        assert len(seen.check_ins) == 6
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -168,7 +179,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "EnableLostMode": {"Message": "x"},
     "InstallApplication": {"Identifier": "a.b"},
     "InstallMedia": {"MediaType": "Book", "PersistentID": "b"},
-    "InstallProfile": {"Payload": profile("p")},
+    "InstallProfile": {"Payload": build_profile("p")},
     "InstallProvisioningProfile": {"ProvisioningProfile": b"x"},
     "InviteToProgram": {"ProgramID": "com.apple.cloudvpp", "InvitationURL": "https://x.test"},
     "ManagedApplicationAttributes": {"Identifiers": []},
@@ -197,29 +208,29 @@ ERRORS = {
 }
 
 
-def test_every_command_is_answered(rig: Rig) -> None:
+def test_every_command_is_answered(rig: SimulatorRig) -> None:
     order = ["EnableLostMode", "DisableLostMode", "InstallMedia", "RemoveMedia", "InstallProfile", "RemoveProfile"]
     names = order + sorted(COMMANDS.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
 
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
         for name in names:
             rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
         told = await tablet.poll()
         assert (told.ending, told.anomalies) == (ConversationEnding.DONE, [])
         assert {name for name, status in told.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
         assert all(status in {"Error", "Acknowledged"} for _, status in told.answered_commands)
-        assert seen.last("ErrorChain")[0]["ErrorCode"] == 12021
+        assert seen.get_last("ErrorChain")[0]["ErrorCode"] == 12021
 
-    with_tablet(rig, story, hardware=CURRENT)
+    run_with_tablet(rig, story, hardware=CURRENT)
 
 
-def test_what_the_profile_and_supervision_do_not_allow(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_profile_and_supervision_do_not_allow(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.server, "rights", 16)
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
         assert (await ask("ProfileList"))["Status"] == "Error"
         assert (await ask("DeviceInformation", Queries=["WiFiMAC", "OSVersion"]))["QueryResponses"].keys() == {"OSVersion"}
         tablet.device.supervised = False
         assert (await ask("EnableLostMode", Message="x"))["Status"] == "Error"
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)

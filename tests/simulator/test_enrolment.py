@@ -12,22 +12,22 @@ from starlette.responses import Response
 from simulator import MessageFormat, SignatureShape
 from simulator.behaviours import WrongClock
 from simulator.conversation import ConversationEnding
-from simulator.errors import InvalidProfile, Disconnected, ScepFailed, UnexpectedResponse
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import TOPIC, profile
+from simulator.errors import Disconnected, InvalidProfile, ScepFailed, UnexpectedResponse
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import TOPIC, build_profile
 
 
-def test_it_joins_by_its_invitation(rig: Rig) -> None:
+def test_it_joins_by_its_invitation(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             assert "profil" in await tablet.open_invitation()
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
-            assert seen.kinds == ["Authenticate", "TokenUpdate"]
-            assert seen.checkins[0]["SerialNumber"] == tablet.serial
-            assert seen.checkins[1]["Token"] == tablet.device.push_token
-            assert len(seen.checkins[1]["UnlockToken"]) > 16
-            assert seen.checkins[1]["Topic"] == TOPIC
+            seen = rig.server.tablets[tablet.udid]
+            assert seen.message_types == ["Authenticate", "TokenUpdate"]
+            assert seen.check_ins[0]["SerialNumber"] == tablet.serial
+            assert seen.check_ins[1]["Token"] == tablet.device.push_token
+            assert len(seen.check_ins[1]["UnlockToken"]) > 16
+            assert seen.check_ins[1]["Topic"] == TOPIC
             assert set(seen.fingerprints) == {tablet.identity.fingerprint}
             assert (await tablet.poll()).ending is ConversationEnding.DONE
             assert tablet.profiles["ref.enrolment"].signers == (rig.server.authority.der,)
@@ -45,9 +45,9 @@ def test_it_joins_by_its_invitation(rig: Rig) -> None:
         ("des-sha1", "des", "sha1"),
     ],
 )
-def test_scep_dialects(rig: Rig, dialect: str, cipher: str, digest: str) -> None:
+def test_scep_dialects(rig: SimulatorRig, dialect: str, cipher: str, digest: str) -> None:
     async def story() -> None:
-        async with rig.tablet(dialect=dialect) as tablet:
+        async with rig.create_tablet(dialect=dialect) as tablet:
             await tablet.enrol()
 
     asyncio.run(story())
@@ -58,32 +58,32 @@ def test_scep_dialects(rig: Rig, dialect: str, cipher: str, digest: str) -> None
 
 @pytest.mark.parametrize("shape", list(SignatureShape))
 @pytest.mark.parametrize("binary", [False, True])
-def test_every_signature_and_both_plists_are_understood(rig: Rig, shape: SignatureShape, binary: bool) -> None:
+def test_every_signature_and_both_plists_are_understood(rig: SimulatorRig, shape: SignatureShape, binary: bool) -> None:
     async def story() -> None:
-        async with rig.tablet(habits=MessageFormat(signature_shape=shape, binary_plists=binary)) as tablet:
+        async with rig.create_tablet(message_format=MessageFormat(signature_shape=shape, binary_plists=binary)) as tablet:
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "DeviceInformation", Queries=["SerialNumber", "Nonsense"])
             await tablet.poll()
-            assert rig.server.seen[tablet.udid].last("QueryResponses") == {"SerialNumber": tablet.serial}
+            assert rig.server.tablets[tablet.udid].get_last("QueryResponses") == {"SerialNumber": tablet.serial}
 
     asyncio.run(story())
 
 
-def test_it_refuses_what_an_ipad_refuses(rig: Rig) -> None:
+def test_it_refuses_what_an_ipad_refuses(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet("UNKNOWN") as tablet:
+        async with rig.create_tablet("UNKNOWN") as tablet:
             with pytest.raises(UnexpectedResponse, match="404"):
                 await tablet.enrol()
-        async with rig.tablet(ca=None) as tablet:
+        async with rig.create_tablet(ca=None) as tablet:
             with pytest.raises(Disconnected, match="CERTIFICATE_VERIFY_FAILED"):
                 await tablet.enrol()
-        async with rig.tablet() as tablet:
-            for wrong in (b"<html>", profile("no.mdm"), plistlib.dumps({"PayloadType": "Configuration"})):
+        async with rig.create_tablet() as tablet:
+            for wrong in (b"<html>", build_profile("no.mdm"), plistlib.dumps({"PayloadType": "Configuration"})):
                 with pytest.raises(InvalidProfile):
                     await tablet.enrol(wrong)
             with pytest.raises(InvalidProfile, match="push topic"):
-                await tablet.enrol(rig.server.enrolment_profile(Topic="wrong"))
-            tampered = bytearray(rig.server.signed(rig.server.enrolment_profile()))
+                await tablet.enrol(rig.server.build_enrolment_profile(Topic="wrong"))
+            tampered = bytearray(rig.server.sign_profile(rig.server.build_enrolment_profile()))
             tampered[tampered.index(b"ref.root")] ^= 1
             with pytest.raises(InvalidProfile, match="signature"):
                 await tablet.enrol(bytes(tampered))
@@ -92,27 +92,27 @@ def test_it_refuses_what_an_ipad_refuses(rig: Rig) -> None:
     asyncio.run(story())
 
 
-def test_scep_refusals_and_clocks(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scep_refusals_and_clocks(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
-            enrolment = rig.server.enrolment_profile()
+        async with rig.create_tablet() as tablet:
+            enrolment = rig.server.build_enrolment_profile()
             rig.server.authority.challenges.clear()
             with pytest.raises(ScepFailed) as caught:
                 await tablet.enrol(enrolment)
             assert caught.value.fail_info == 2
-        async with rig.tablet(doing=WrongClock(-600)) as slow_clock:
+        async with rig.create_tablet(behaviour=WrongClock(-600)) as slow_clock:
             await slow_clock.enrol()
-            monkeypatch.setattr(rig.server.authority, "early", timedelta(0))
+            monkeypatch.setattr(rig.server.authority, "backdating", timedelta(0))
             with pytest.raises(ScepFailed, match="clock"):
                 await slow_clock.enrol()
 
     asyncio.run(story())
 
 
-def test_a_refused_authenticate_leaves_no_enrolment(rig: Rig) -> None:
+def test_a_refused_authenticate_leaves_no_enrolment(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
-            rig.server.seen[tablet.udid].next_reply = Response(status_code=401)
+        async with rig.create_tablet() as tablet:
+            rig.server.tablets[tablet.udid].next_response = Response(status_code=401)
             with pytest.raises(UnexpectedResponse, match="Authenticate"):
                 await tablet.enrol()
             assert not tablet.is_enrolled
@@ -121,50 +121,52 @@ def test_a_refused_authenticate_leaves_no_enrolment(rig: Rig) -> None:
     asyncio.run(story())
 
 
-def test_it_is_renewed_by_install_profile(rig: Rig) -> None:
+def test_it_is_renewed_by_install_profile(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
+            seen = rig.server.tablets[tablet.udid]
             before = tablet.identity.fingerprint
-            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=rig.server.signed(rig.server.enrolment_profile()))
+            rig.server.enqueue(
+                tablet.udid, "InstallProfile", Payload=rig.server.sign_profile(rig.server.build_enrolment_profile())
+            )
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             told = await tablet.poll()
             assert told.anomalies == []
             assert told.request_types == ["InstallProfile", "SecurityInfo"]
-            assert seen.kinds == ["Authenticate", "TokenUpdate", "TokenUpdate"]
+            assert seen.message_types == ["Authenticate", "TokenUpdate", "TokenUpdate"]
             assert tablet.identity.fingerprint != before
             assert seen.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
-            moved = rig.server.enrolment_profile(ServerURL="https://elsewhere.test/mdm")
+            moved = rig.server.build_enrolment_profile(ServerURL="https://elsewhere.test/mdm")
             rig.server.enqueue(tablet.udid, "InstallProfile", Payload=moved)
             await tablet.poll()
-            assert seen.last("Status") == "Error"
-            assert "ServerURL" in seen.last("ErrorChain")[-1]["USEnglishDescription"]
+            assert seen.get_last("Status") == "Error"
+            assert "ServerURL" in seen.get_last("ErrorChain")[-1]["USEnglishDescription"]
 
     asyncio.run(story())
 
 
-def test_it_renews_by_itself_with_the_old_certificate(rig: Rig) -> None:
+def test_it_renews_by_itself_with_the_old_certificate(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet(doing="renews:1") as tablet:
+        async with rig.create_tablet(behaviour="renews:1") as tablet:
             await tablet.enrol()
             before = tablet.identity.fingerprint
             await tablet.poll()
             assert rig.server.authority.requests[-1]["type"] == "17"
             assert tablet.identity.fingerprint != before
-            assert rig.server.seen[tablet.udid].fingerprints[-1] == tablet.identity.fingerprint
+            assert rig.server.tablets[tablet.udid].fingerprints[-1] == tablet.identity.fingerprint
 
     asyncio.run(story())
 
 
-def test_it_says_goodbye_when_management_is_removed(rig: Rig) -> None:
+def test_it_says_goodbye_when_management_is_removed(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=profile("town.floor"))
+            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=build_profile("town.floor"))
             await tablet.poll()
             await tablet.remove_management()
-            assert rig.server.seen[tablet.udid].kinds[-1] == "CheckOut"
+            assert rig.server.tablets[tablet.udid].message_types[-1] == "CheckOut"
             assert tablet.profiles == {}
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "RemoveProfile", Identifier="ref.enrolment")
@@ -185,11 +187,11 @@ def test_it_says_goodbye_when_management_is_removed(rig: Rig) -> None:
         (Response("<html>oops</html>", 200), True),
     ],
 )
-def test_answers_that_unenrol(rig: Rig, reply: Response, stays: bool) -> None:
+def test_answers_that_unenrol(rig: SimulatorRig, reply: Response, stays: bool) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            rig.server.seen[tablet.udid].next_reply = reply
+            rig.server.tablets[tablet.udid].next_response = reply
             told = await tablet.poll()
             assert told.ending is not ConversationEnding.DONE
             assert tablet.is_enrolled is stays
@@ -197,20 +199,20 @@ def test_answers_that_unenrol(rig: Rig, reply: Response, stays: bool) -> None:
     asyncio.run(story())
 
 
-def test_erased_by_hand_and_enrolled_again(rig: Rig) -> None:
+def test_erased_by_hand_and_enrolled_again(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet(doing="re_enrols:1") as tablet:
+        async with rig.create_tablet(behaviour="re_enrols:1") as tablet:
             await tablet.enrol()
             token = tablet.device.push_token
             await tablet.poll()
-            seen = rig.server.seen[tablet.udid]
-            assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
+            seen = rig.server.tablets[tablet.udid]
+            assert seen.message_types == ["Authenticate", "TokenUpdate"] * 2
             assert tablet.device.push_token != token
             assert len(set(seen.fingerprints)) == 2
-        async with rig.tablet(doing="erased:1") as tablet:
+        async with rig.create_tablet(behaviour="erased:1") as tablet:
             await tablet.enrol()
             await tablet.poll()
             assert tablet.is_erased
-            assert rig.server.seen[tablet.udid].kinds == ["Authenticate", "TokenUpdate"]
+            assert rig.server.tablets[tablet.udid].message_types == ["Authenticate", "TokenUpdate"]
 
     asyncio.run(story())

@@ -30,7 +30,7 @@ def identity() -> Identity:
     return Identity(key, made.public_bytes(serialization.Encoding.DER))
 
 
-def openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+def verify_with_openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
     (folder / "signed").write_bytes(signed)
     (folder / "body").write_bytes(body)
     words = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signed", "-noverify", *options]
@@ -41,14 +41,16 @@ def openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subproce
 def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: SignatureShape) -> None:
     signed = base64.b64decode(signature.build_mdm_signature(identity, BODY, shape, NOW), validate=True)
     detached = () if shape is SignatureShape.ATTACHED else ("-content", "body")
-    good = openssl(tmp_path, signed, BODY, *detached)
+    good = verify_with_openssl(tmp_path, signed, BODY, *detached)
     assert good.returncode == 0, good.stderr
     assert good.stdout == BODY
     if detached:
-        assert openssl(tmp_path, signed, BODY + b" ", *detached).returncode != 0
+        assert verify_with_openssl(tmp_path, signed, BODY + b" ", *detached).returncode != 0
 
 
-@pytest.mark.parametrize(("shape", "attributes", "indefinite"), [(SignatureShape.IPAD, False, True), (SignatureShape.ATTRIBUTES, True, False)])
+@pytest.mark.parametrize(
+    ("shape", "attributes", "indefinite"), [(SignatureShape.IPAD, False, True), (SignatureShape.ATTRIBUTES, True, False)]
+)
 def test_the_shapes_are_what_they_say(
     tmp_path: Path, identity: Identity, shape: SignatureShape, attributes: bool, indefinite: bool
 ) -> None:

@@ -8,17 +8,17 @@ import pytest
 
 from simulator import PushListener, trust
 from simulator.living import TabletLoop
-from tests.simulator.conftest import Rig
-from tests.simulator.lines import PushLines
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.lines import PushStandIn
 
 
-def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: Rig) -> None:
+def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: SimulatorRig) -> None:
     async def story() -> None:
         context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
-            PushLines(rig.tls) as lines,
+            PushStandIn(rig.tls) as lines,
             PushListener("localhost", lines.port, context, pause=0.05) as wakeup,
-            rig.tablet(wakeup=wakeup) as tablet,
+            rig.create_tablet(push_listener=wakeup) as tablet,
         ):
             await tablet.enrol()
             await lines.push(tablet.device.push_token, "wrong")
@@ -32,39 +32,39 @@ def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: Rig) -> None:
     asyncio.run(story())
 
 
-def test_it_listens_again_when_the_line_was_cut(rig: Rig) -> None:
+def test_it_listens_again_when_the_line_was_cut(rig: SimulatorRig) -> None:
     async def story() -> None:
         context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
-        async with PushLines(rig.tls) as first:
+        async with PushStandIn(rig.tls) as first:
             port = first.port
             wakeup = PushListener("localhost", port, context, pause=0.05)
-            async with wakeup, rig.tablet(wakeup=wakeup) as tablet:
+            async with wakeup, rig.create_tablet(push_listener=wakeup) as tablet:
                 await tablet.enrol()
                 await first.push(tablet.device.push_token, "x")
                 await first.__aexit__(None, None, None)
-                async with PushLines(rig.tls, port) as second:
+                async with PushStandIn(rig.tls, port) as second:
                     await second.push(tablet.device.push_token, tablet.device.push_magic)
                     await asyncio.wait_for(tablet.push_received.wait(), 5)
 
     asyncio.run(story())
 
 
-def test_a_tablet_lives_by_pushes_and_polls_again_after_not_now(rig: Rig) -> None:
+def test_a_tablet_lives_by_pushes_and_polls_again_after_not_now(rig: SimulatorRig) -> None:
     async def story() -> None:
         context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
-            PushLines(rig.tls) as lines,
+            PushStandIn(rig.tls) as lines,
             PushListener("localhost", lines.port, context, pause=0.05) as wakeup,
-            rig.tablet(wakeup=wakeup, doing="not_now:1") as tablet,
+            rig.create_tablet(push_listener=wakeup, behaviour="not_now:1") as tablet,
         ):
             await tablet.enrol()
             life = TabletLoop(tablet)
             task = asyncio.create_task(life.run())
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             await lines.push(tablet.device.push_token, tablet.device.push_magic)
-            seen = rig.server.seen[tablet.udid]
+            seen = rig.server.tablets[tablet.udid]
             async with asyncio.timeout(5):
-                while [one["Status"] for one in seen.answers] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
+                while [one["Status"] for one in seen.results] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
                     await asyncio.sleep(0.02)
             life.stop()
             await asyncio.wait_for(task, 5)

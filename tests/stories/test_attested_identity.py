@@ -25,9 +25,9 @@ from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
-from mdm.queue.models import QueuedCommand, CommandBody, CommandState
+from mdm.queue.models import CommandBody, CommandState, QueuedCommand
 from mdm.reconcile.service import renew_identity
-from simulator import Attester, MessageFormat, Hardware, SignatureShape, SimulatedTablet
+from simulator import Attester, Hardware, MessageFormat, SignatureShape, SimulatedTablet
 from simulator.errors import AcmeFailed, UnexpectedResponse
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
@@ -55,16 +55,18 @@ def server(engine: Engine, tmp_path: Path, factory: Factory, attester: Attester)
         yield running
 
 
-def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
+def _build_hardware(number: int, product: str = "iPad13,18") -> Hardware:
     return replace(Hardware.from_seed("attested", number), product_name=product, os_version="26.1", build="23B85")
 
 
-def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
+def _add_to_inventory(server: LiveServer, *tablets: SimulatedTablet) -> None:
     with server.runtime.open_unit_of_work() as work:
-        inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial for tablet in tablets], "BC-1")
+        inventory.register_purchase_order(
+            work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial for tablet in tablets], "BC-1"
+        )
 
 
-def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
+def _fetch_profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
     """What the Setup Assistant is given."""
     hardware = tablet.device.hardware
     told = factory.says(
@@ -76,12 +78,12 @@ def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> b
         return client.post("/join/automated", content=told).content
 
 
-def _certificates(server: LiveServer) -> list[DeviceCertificate]:
+def _list_certificates(server: LiveServer) -> list[DeviceCertificate]:
     with server.runtime.open_unit_of_work() as work:
         return list(work.session.scalars(select(DeviceCertificate).order_by(DeviceCertificate.issued_at)))
 
 
-def _town(server: LiveServer) -> UUID:
+def _get_town_id(server: LiveServer) -> UUID:
     with server.runtime.open_unit_of_work() as work:
         return work.session.scalars(select(Town.id)).one()
 
@@ -90,20 +92,26 @@ def _town(server: LiveServer) -> UUID:
 def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
     server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape
 ) -> None:
-    asyncio.run(_life(server, factory, attester, shape))
+    asyncio.run(_enrol_and_renew(server, factory, attester, shape))
 
 
-async def _life(server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape) -> None:
-    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(1), attester=attester, message_format=MessageFormat(signature_shape=shape))
-    _expect(server, tablet)
-    await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape) -> None:
+    tablet = SimulatedTablet(
+        server.url,
+        ca=server.ca,
+        hardware=_build_hardware(1),
+        attester=attester,
+        message_format=MessageFormat(signature_shape=shape),
+    )
+    _add_to_inventory(server, tablet)
+    await tablet.enrol(await asyncio.to_thread(_fetch_profile, server, factory, tablet))
     assert isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
-    [first] = _certificates(server)
+    [first] = _list_certificates(server)
     assert (first.protocol, first.attested) == (IdentityProtocol.ACME, True)
     assert first.fingerprint == tablet.identity.fingerprint
 
-    technician = server.sign_in(_town(server), Role.TOWN_ADMIN, "admin")
-    [listed] = technician.get("/tablets").json()
+    technician = server.sign_in(_get_town_id(server), Role.TOWN_ADMIN, "admin")
+    [listed] = technician.get("/tablets").json()["items"]
     assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
     technician.close()
 
@@ -125,7 +133,7 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
         await asyncio.to_thread(server.run_worker)
         talked = await tablet.poll()
         assert not talked.anomalies
-    [old, new] = _certificates(server)
+    [old, new] = _list_certificates(server)
     assert (new.protocol, new.attested, new.tablet_id) == (IdentityProtocol.ACME, True, old.tablet_id)
     assert tablet.identity.fingerprint == new.fingerprint != old.fingerprint
     with server.runtime.open_unit_of_work() as work:
@@ -135,25 +143,25 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
 
 
 def test_older_chips_go_by_scep_and_a_key_that_nobody_attests_gets_nothing(server: LiveServer, factory: Factory) -> None:
-    asyncio.run(_others(server, factory))
+    asyncio.run(_enrol_other_hardware(server, factory))
 
 
-async def _others(server: LiveServer, factory: Factory) -> None:
-    old = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(2, "iPad7,5"))
-    mute = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(3))
-    forged = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(4), attester=Attester())
-    _expect(server, old, mute, forged)
-    await old.enrol(await asyncio.to_thread(_profile, server, factory, old))
-    assert [(row.protocol, row.attested) for row in _certificates(server)] == [(IdentityProtocol.SCEP, False)]
+async def _enrol_other_hardware(server: LiveServer, factory: Factory) -> None:
+    old = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(2, "iPad7,5"))
+    mute = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(3))
+    forged = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(4), attester=Attester())
+    _add_to_inventory(server, old, mute, forged)
+    await old.enrol(await asyncio.to_thread(_fetch_profile, server, factory, old))
+    assert [(row.protocol, row.attested) for row in _list_certificates(server)] == [(IdentityProtocol.SCEP, False)]
     for tablet in (mute, forged):
         with pytest.raises(AcmeFailed, match="badAttestationStatement"):
-            await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+            await tablet.enrol(await asyncio.to_thread(_fetch_profile, server, factory, tablet))
 
     # The town bears it: then the certificate says that nothing was proved.
     settings = server.runtime.settings
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFFERED})
-    await mute.enrol(await asyncio.to_thread(_profile, server, factory, mute))
-    assert [(row.protocol, row.attested) for row in _certificates(server)][1:] == [(IdentityProtocol.ACME, False)]
+    await mute.enrol(await asyncio.to_thread(_fetch_profile, server, factory, mute))
+    assert [(row.protocol, row.attested) for row in _list_certificates(server)][1:] == [(IdentityProtocol.ACME, False)]
 
     # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
     server.runtime.settings = settings
@@ -168,20 +176,20 @@ async def _others(server: LiveServer, factory: Factory) -> None:
             await asyncio.to_thread(server.run_worker)
             await tablet.poll()
         assert not isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
-    assert [row.protocol for row in _certificates(server)][2:] == [IdentityProtocol.SCEP] * 2
+    assert [row.protocol for row in _list_certificates(server)][2:] == [IdentityProtocol.SCEP] * 2
     for each in (old, mute, forged):
         await each.close()
 
 
 def test_a_profile_made_for_one_tablet_serves_no_other(server: LiveServer, factory: Factory, attester: Attester) -> None:
-    asyncio.run(_stolen(server, factory, attester))
+    asyncio.run(_use_stolen_profile(server, factory, attester))
 
 
-async def _stolen(server: LiveServer, factory: Factory, attester: Attester) -> None:
-    victim = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(5), attester=attester)
-    thief = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(6), attester=attester)
-    _expect(server, victim)
-    body = await asyncio.to_thread(_profile, server, factory, victim)
+async def _use_stolen_profile(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    victim = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(5), attester=attester)
+    thief = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(6), attester=attester)
+    _add_to_inventory(server, victim)
+    body = await asyncio.to_thread(_fetch_profile, server, factory, victim)
     with pytest.raises(AcmeFailed, match="another device"):
         await thief.enrol(body)
     # Even with a certificate that was rightly had: it is believed from that device alone.
@@ -196,9 +204,9 @@ async def _stolen(server: LiveServer, factory: Factory, attester: Attester) -> N
 
 
 def test_the_payload_is_as_apple_defines_it(server: LiveServer, factory: Factory) -> None:
-    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(7))  # never switched on
-    _expect(server, tablet)
-    signed = _profile(server, factory, tablet)
+    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(7))  # never switched on
+    _add_to_inventory(server, tablet)
+    signed = _fetch_profile(server, factory, tablet)
     plain = plistlib.loads(signed[signed.index(b"<?xml") : signed.index(b"</plist>") + 8])
     payload, mdm = plain["PayloadContent"][:2]
     assert payload["PayloadType"] == "com.apple.security.acme"

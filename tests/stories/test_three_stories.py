@@ -29,13 +29,13 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
         yield running
 
 
-async def _join(server: LiveServer, code: str) -> SimulatedTablet:
+async def _enrol_tablet(server: LiveServer, code: str) -> SimulatedTablet:
     tablet = SimulatedTablet(server.url, code, ca=server.ca)
     await tablet.enrol()
     return tablet
 
 
-async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
+async def _run_conversations(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
     for _ in range(rounds):
         await asyncio.to_thread(server.run_worker)
         await tablet.poll()
@@ -43,15 +43,17 @@ async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) ->
 
 
 def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server: LiveServer) -> None:
-    asyncio.run(_story(server))
+    asyncio.run(_run_story(server))
 
 
-async def _story(server: LiveServer) -> None:
+async def _run_story(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
     admin = server.sign_in(town.id, Role.TOWN_ADMIN, "admin")
     helpdesk = server.sign_in(town.id, Role.HELPDESK, "helpdesk")
-    school = admin.post("/schools", json={"town_id": str(town.id), "uai": make_school_code(900), "name": "École Louise-Michel"}).json()
+    school = admin.post(
+        "/schools", json={"town_id": str(town.id), "uai": make_school_code(900), "name": "École Louise-Michel"}
+    ).json()
 
     # A roster is imported: preview, then confirm; a second import changes nothing.
     upload: dict[str, Any] = {
@@ -60,18 +62,18 @@ async def _story(server: LiveServer) -> None:
     }
     previewed = admin.post("/rosters", **upload).json()
     assert previewed["counts"]["new"] == 2
-    assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json() == []
+    assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"] == []
     assert admin.post(f"/rosters/{previewed['id']}/confirm").json()["state"] == "confirmed"
     again = admin.post("/rosters", **upload).json()
     assert (again["counts"]["new"], again["counts"]["unchanged"]) == (0, 2)
 
     # A tablet joins by its invitation.
-    [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()
+    [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"]
     [invitation] = admin.post("/invitations", json={"kind": "pupil", "town_id": str(town.id), "pupil_ids": [pupil["id"]]}).json()
-    tablet = await _join(server, invitation["code"])
-    await _talk(server, tablet)
-    [listed] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()
-    assert (listed["serial"], listed["level"], listed["state"]) == (tablet.serial, "CE2", "in_use")
+    tablet = await _enrol_tablet(server, invitation["code"])
+    await _run_conversations(server, tablet)
+    [listed] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()["items"]
+    assert (listed["serial"], listed["grade"], listed["state"]) == (tablet.serial, "CE2", "in_use")
     assert helpdesk.get(f"/tablets/{listed['id']}").json()["profile"] == "verified"
 
     # An admin gives an app bundle to the grade; the tablet is ordered to install it.
@@ -79,7 +81,7 @@ async def _story(server: LiveServer) -> None:
                                     "app_store_id": 895485086}).json()  # fmt: skip
     bundle = admin.post("/bundles", json={"town_id": str(town.id), "name": "Code", "app_ids": [app["id"]]}).json()
     admin.put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
-    await _talk(server, tablet)
+    await _run_conversations(server, tablet)
     [state] = helpdesk.get(f"/tablets/{listed['id']}").json()["apps"]
     assert state["state"] in {"installing", "installed"}
     why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()["settings"]}
@@ -89,7 +91,7 @@ async def _story(server: LiveServer) -> None:
     refused = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "too early"})
     assert (refused.status_code, refused.json()["code"]) == (409, "tablet_not_lost")
     for _ in range(2):
-        case = helpdesk.post(f"/tablets/{listed['id']}/lost", json={"reason": "left on the bus"}).json()
+        case = helpdesk.post(f"/tablets/{listed['id']}/lost-mode/enable", json={"reason": "left on the bus"}).json()
     assert case["confirmed_at"] is None
     await asyncio.to_thread(server.run_worker)
     told = await tablet.poll()
@@ -101,7 +103,7 @@ async def _story(server: LiveServer) -> None:
     asked = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "police report"}).json()
     assert helpdesk.post(f"/position-requests/{asked['id']}/approve").status_code == 403
     admin.post(f"/position-requests/{asked['id']}/approve").raise_for_status()
-    await _talk(server, tablet, 1)
+    await _run_conversations(server, tablet, 1)
     assert set(helpdesk.get(f"/position-requests/{asked['id']}").json()["position"]) == {
         "latitude",
         "longitude",
@@ -110,8 +112,10 @@ async def _story(server: LiveServer) -> None:
     }
 
     # Lifted when found.
-    helpdesk.post(f"/tablets/{listed['id']}/lift", json={"reason": "under the bed", "called_back": True}).raise_for_status()
-    await _talk(server, tablet, 1)
+    helpdesk.post(
+        f"/tablets/{listed['id']}/lost-mode/disable", json={"reason": "under the bed", "called_back": True}
+    ).raise_for_status()
+    await _run_conversations(server, tablet, 1)
     after = helpdesk.get(f"/tablets/{listed['id']}").json()
     assert (after["state"], after["lost"]) == ("in_use", None)
     assert server.hub.received, "every order woke the tablet through APNs"

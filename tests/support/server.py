@@ -56,7 +56,7 @@ class LiveServer:
             )
             made.must_change_password = False
         client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)
-        answer = client.post("/sign-in", json={"login": login, "password": PASSWORD})
+        answer = client.post("/tokens", json={"login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return client
 
@@ -74,7 +74,9 @@ def find_free_port() -> int:
 
 
 @contextlib.contextmanager
-def start_live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any) -> Iterator[LiveServer]:
+def start_live_server(
+    engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any
+) -> Iterator[LiveServer]:
     """Start everything, stop everything. `clock` must tell the real time while this starts: certificates begin then."""
     port, push_port = find_free_port(), find_free_port()
     settings = Settings(

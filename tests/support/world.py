@@ -44,10 +44,12 @@ class TownFactory:
             SchoolClass(town_id=school.town_id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
         )
 
-    def create_pupil(self, school_class: SchoolClass, level: Grade = Grade.CE2, *, last: str = "MARTIN", first: str = "Zoé") -> Pupil:
+    def create_pupil(
+        self, school_class: SchoolClass, grade: Grade = Grade.CE2, *, last: str = "MARTIN", first: str = "Zoé"
+    ) -> Pupil:
         number = next(_numbers)
         return self._add(
-            Pupil(town_id=school_class.town_id, school_id=school_class.school_id, class_id=school_class.id, level=level,
+            Pupil(town_id=school_class.town_id, school_id=school_class.school_id, class_id=school_class.id, grade=grade,
                   last_name=last, first_name=first, name_hash=f"{number:064d}", state=PupilState.ACTIVE)
         )  # fmt: skip
 

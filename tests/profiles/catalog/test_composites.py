@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from profiles.catalog.composites import Composite, load_composites, expand_composites, list_expanded_keys, list_authorable_fields
+from profiles.catalog.composites import Composite, expand_composites, list_authorable_fields, list_expanded_keys, load_composites
 from profiles.catalog.kinds import ValueKind
 from profiles.catalog.settings import load_catalog
 from profiles.policy.kinds import locked_in, values_in
 from profiles.policy.rules import wrong
 from profiles.schedule.modes import Mode
-from tests.profiles.catalog.test_settings import every_field, sample
+from tests.profiles.catalog.test_settings import build_sample, iterate_fields
 
 CATALOG = load_catalog()
 
 
-def values_of(composite: Composite) -> list[Any]:
+def list_sample_values(composite: Composite) -> list[Any]:
     """Values that lead through every branch."""
     if composite.kind is ValueKind.BOOLEAN:
         return [True, False]
@@ -26,16 +26,16 @@ def values_of(composite: Composite) -> list[Any]:
         return list(composite.choices)
     if composite.kind in (ValueKind.OBJECT, ValueKind.OBJECTS):
         bare = replace(composite, fields={k: f for k, f in composite.fields.items() if f.required})
-        return [sample(composite), sample(bare)]
-    return [sample(composite), *([0, 90] if composite.kind is ValueKind.INTEGER else [])]
+        return [build_sample(composite), build_sample(bare)]
+    return [build_sample(composite), *([0, 90] if composite.kind is ValueKind.INTEGER else [])]
 
 
 @pytest.mark.parametrize("composite", load_composites().values(), ids=load_composites())
 def test_every_value_becomes_values_of_the_catalogue(composite: Composite) -> None:
-    for field in every_field(composite):
+    for field in iterate_fields(composite):
         assert field.words.fr
         assert field.words.en
-    for value in values_of(composite):
+    for value in list_sample_values(composite):
         assert composite.describe_problem(value) is None
         made = composite.expand(value)
         assert made
@@ -106,4 +106,6 @@ def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
 
 
 def test_only_these_apps_keeps_web_shortcuts_alive() -> None:
-    assert expand_composites({"allowed_apps": ["fr.ville.app"]}) == {"allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]}
+    assert expand_composites({"allowed_apps": ["fr.ville.app"]}) == {
+        "allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]
+    }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from profiles.catalog.diff import diff
 from profiles.catalog.merge import Layer, Standing, resolve
-from profiles.catalog.settings import ValueKind, MergeRule, Setting, load_catalog
+from profiles.catalog.settings import MergeRule, Setting, ValueKind, load_catalog
 
 CATALOG = load_catalog()
 _BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ALL)[:6]

@@ -10,14 +10,14 @@ from profiles.catalog.settings import load_catalog
 CATALOG = load_catalog()
 
 
-def merged(key: str, *layers: tuple[int, Any]) -> Any:
+def merge_layers(key: str, *layers: tuple[int, Any]) -> Any:
     return resolve([Layer(f"layer {n}", depth, {key: value}) for n, (depth, value) in enumerate(layers)], CATALOG)[key]
 
 
 def test_networks_of_all_layers_add_up_and_the_narrowest_word_on_one_holds() -> None:
     town = [{"SSID_STR": "Ville", "Password": "de la ville"}, {"SSID_STR": "Ecole", "Password": "ancien mot"}]
     school = [{"SSID_STR": "Ecole", "Password": "nouveau mot"}]
-    found = merged("wifi.managed", (1, town), (3, school))
+    found = merge_layers("wifi.managed", (1, town), (3, school))
     assert found.value == [school[0], town[0]]
     assert [voice.standing for voice in found.voices] == [Standing.CONTRIBUTES] * 2
 
@@ -29,9 +29,9 @@ def test_what_binds_is_stronger_than_a_narrower_choice() -> None:
 
 
 def test_no_limit_never_wins_over_a_limit() -> None:
-    assert merged("maxInactivity", (2, 0), (2, 10), (2, 5)).value == 5
-    assert merged("maxInactivity", (2, 0), (2, 0)).value == 0
-    assert merged("maxFailedAttempts", (2, 11), (2, 6)).value == 6
+    assert merge_layers("maxInactivity", (2, 0), (2, 10), (2, 5)).value == 5
+    assert merge_layers("maxInactivity", (2, 0), (2, 0)).value == 0
+    assert merge_layers("maxFailedAttempts", (2, 11), (2, 6)).value == 6
 
 
 def test_the_order_of_entries_never_matters() -> None:
@@ -40,10 +40,10 @@ def test_the_order_of_entries_never_matters() -> None:
         [{"BundleIdentifier": "b.b"}, {"BundleIdentifier": "a.a"}],
     )
     key = "notificationsettings.NotificationSettings"
-    assert merged(key, (1, one)).value == merged(key, (1, other)).value
-    assert merged(key, (1, other)).voices[0].standing is Standing.WINS
+    assert merge_layers(key, (1, one)).value == merge_layers(key, (1, other)).value
+    assert merge_layers(key, (1, other)).voices[0].standing is Standing.WINS
 
 
 def test_the_narrowest_layout_holds_and_keeps_its_order() -> None:
     town, school = {"Pages": [[{"Type": "App", "BundleID": "z.z"}]]}, {"Pages": [[], [{"Type": "App", "BundleID": "a.a"}]]}
-    assert merged("homescreenlayout", (1, town), (3, school)).value == school
+    assert merge_layers("homescreenlayout", (1, town), (3, school)).value == school

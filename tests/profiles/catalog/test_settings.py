@@ -11,7 +11,15 @@ import pytest
 
 from profiles.catalog.fields import Field
 from profiles.catalog.forms import TextFormat
-from profiles.catalog.settings import RESTRICTIONS_TYPE, SettingGroup, ValueKind, MergeRule, Setting, PayloadCardinality, load_catalog
+from profiles.catalog.settings import (
+    RESTRICTIONS_TYPE,
+    MergeRule,
+    PayloadCardinality,
+    Setting,
+    SettingGroup,
+    ValueKind,
+    load_catalog,
+)
 
 CATALOG = load_catalog()
 _SAMPLES = {
@@ -21,18 +29,22 @@ _SAMPLES = {
     TextFormat.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", TextFormat.MAC: "00:11:22:33:44:55", TextFormat.ICCID: "8933010000000000001",
     TextFormat.SSID: "Ecole", TextFormat.WIFI_PASSWORD: "mot de passe",
 }  # fmt: skip
-_PLAIN: dict[ValueKind, Any] = {ValueKind.BOOLEAN: True, ValueKind.MAP: {"a": [1, {"b": "c"}]}, ValueKind.DATA: base64.b64encode(b"x").decode()}
+_PLAIN: dict[ValueKind, Any] = {
+    ValueKind.BOOLEAN: True,
+    ValueKind.MAP: {"a": [1, {"b": "c"}]},
+    ValueKind.DATA: base64.b64encode(b"x").decode(),
+}
 
 
-def sample(field: Field) -> Any:
+def build_sample(field: Field) -> Any:
     """A value that the field must accept, with every sub-key that may stand together."""
     if field.kind.item_kind is not field.kind:
-        return [sample(replace(field, kind=field.kind.item_kind))]
+        return [build_sample(replace(field, kind=field.kind.item_kind))]
     if field.kind is ValueKind.OBJECT:
-        made = {key: sample(below) for key, below in field.fields.items() if below.required_when is None}
+        made = {key: build_sample(below) for key, below in field.fields.items() if below.required_when is None}
         for key, below in field.fields.items():
             if below.required_when is not None and made.get(below.required_when[0]) == below.required_when[1]:
-                made[key] = sample(below)
+                made[key] = build_sample(below)
         return made
     if field.choices:
         return field.choices[0]
@@ -41,15 +53,15 @@ def sample(field: Field) -> Any:
     return _PLAIN.get(field.kind, field.least or 0)
 
 
-def every_field(field: Field) -> Iterator[Field]:
+def iterate_fields(field: Field) -> Iterator[Field]:
     yield field
     for below in field.fields.values():
-        yield from every_field(below)
+        yield from iterate_fields(below)
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
 def test_a_setting_has_words_a_place_and_accepts_a_value(setting: Setting) -> None:
-    for field in every_field(setting):
+    for field in iterate_fields(setting):
         assert field.words.fr.strip()
         assert field.words.en.strip()
         assert len(field.words.fr) <= 70
@@ -64,7 +76,7 @@ def test_a_setting_has_words_a_place_and_accepts_a_value(setting: Setting) -> No
             assert key == below.key
             assert below.required_when is None or below.required_when[0] in field.fields
     assert setting.key not in (setting.words.fr, setting.words.en)
-    assert setting.describe_problem(sample(setting)) is None
+    assert setting.describe_problem(build_sample(setting)) is None
     assert setting.group in SettingGroup
     assert setting.group.words.fr
 
@@ -87,7 +99,9 @@ def test_the_merge_rule_fits_the_kind_of_value() -> None:
         assert setting.merge_rule in allowed, setting.key
         assert bool(setting.identity_paths) == (setting.merge_rule is MergeRule.EACH), setting.key
         assert setting.payload_key is not None or setting.kind in (ValueKind.OBJECT, ValueKind.OBJECTS)
-        assert (setting.cardinality is PayloadCardinality.MANY) == (setting.payload_key is None and setting.kind is ValueKind.OBJECTS), setting.key
+        assert (setting.cardinality is PayloadCardinality.MANY) == (
+            setting.payload_key is None and setting.kind is ValueKind.OBJECTS
+        ), setting.key
 
 
 def test_a_payload_has_one_short_name_and_the_restrictions_and_passcodes_are_complete() -> None:

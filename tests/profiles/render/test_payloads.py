@@ -16,8 +16,16 @@ from profiles.catalog.composites import expand_composites
 from profiles.catalog.kinds import PayloadCardinality
 from profiles.catalog.settings import Setting, load_catalog
 from profiles.render.apple import build_content, render_profile, split_common_content
-from profiles.render.payloads import Omission, TabletCapabilities, OmissionReason, group_by_type, build_payloads, plan_payloads, select_with_references
-from tests.profiles.catalog.test_settings import sample
+from profiles.render.payloads import (
+    Omission,
+    OmissionReason,
+    TabletCapabilities,
+    build_payloads,
+    group_by_type,
+    plan_payloads,
+    select_with_references,
+)
+from tests.profiles.catalog.test_settings import build_sample
 
 CATALOG = load_catalog()
 NEW = TabletCapabilities(os=(26, 4), supervised=True)
@@ -31,7 +39,9 @@ ENTERPRISE = {
 }
 
 
-def made(values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = "town") -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
+def render_by_type(
+    values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = "town"
+) -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
     """Payloads by type, as a tablet reads them."""
     planned = plan_payloads(values, CATALOG, tablet)
     found = build_payloads(owner, "fr.cartable.policy", planned.slots.values())
@@ -40,10 +50,10 @@ def made(values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
 def test_every_setting_reaches_its_own_payload(setting: Setting) -> None:
-    value = sample(setting)
+    value = build_sample(setting)
     certificates = {key: [{"PayloadDisplayName": "nom", "PayloadContent": DER}] for key in ("security.root", "security.pkcs12")}
     newest = max(setting.minimum, (18, 0)) if setting.removed is None else setting.minimum
-    found, left_out = made({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
+    found, left_out = render_by_type({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
     if not setting.payload_type.startswith("com.apple."):
         assert setting.payload_type not in found
         return
@@ -59,7 +69,7 @@ def test_every_setting_reaches_its_own_payload(setting: Setting) -> None:
 
 
 def test_restrictions_share_one_payload_and_passcodes_another() -> None:
-    found, left_out = made({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
+    found, left_out = render_by_type({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
     assert not left_out
     (restrictions,), (passcode,) = found["com.apple.applicationaccess"], found["com.apple.mobiledevice.passwordpolicy"]
     assert restrictions["allowCamera"] is False
@@ -69,21 +79,21 @@ def test_restrictions_share_one_payload_and_passcodes_another() -> None:
 
 
 def test_a_network_keeps_its_identity_whatever_else_changes() -> None:
-    first = made({"wifi.managed": [{"SSID_STR": "Ecole", "Password": "premier mot"}]})[0]
+    first = render_by_type({"wifi.managed": [{"SSID_STR": "Ecole", "Password": "premier mot"}]})[0]
     both = [{"SSID_STR": "Annexe"}, {"SSID_STR": "Ecole", "Password": "second mot"}]
-    second = made({"wifi.managed": both, "allowCamera": False})[0]
+    second = render_by_type({"wifi.managed": both, "allowCamera": False})[0]
     (before,) = first["com.apple.wifi.managed"]
     after = {each["SSID_STR"]: each for each in second["com.apple.wifi.managed"]}
     assert after["Ecole"]["PayloadUUID"] == before["PayloadUUID"] != after["Annexe"]["PayloadUUID"]
     assert after["Ecole"]["Password"] == "second mot"
-    assert made({"wifi.managed": both}, owner="other")[0]["com.apple.wifi.managed"][0]["PayloadUUID"] not in {
+    assert render_by_type({"wifi.managed": both}, owner="other")[0]["com.apple.wifi.managed"][0]["PayloadUUID"] not in {
         each["PayloadUUID"] for each in after.values()
     }
 
 
 def test_references_are_the_uuids_of_certificates_in_the_same_profile() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR]}
-    found, left_out = made(values)
+    found, left_out = render_by_type(values)
     assert not left_out
     (wifi,), (identity,), (root,) = (found[f"com.apple.{each}"] for each in ("wifi.managed", "security.pkcs12", "security.root"))
     assert wifi["PayloadCertificateUUID"] == identity["PayloadUUID"]
@@ -92,7 +102,7 @@ def test_references_are_the_uuids_of_certificates_in_the_same_profile() -> None:
 
 
 def test_a_network_without_its_anchor_is_not_sent_at_all() -> None:
-    found, left_out = made({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
+    found, left_out = render_by_type({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
     assert [each["SSID_STR"] for each in found["com.apple.wifi.managed"]] == ["Ouvert"]
     path = "wifi.managed[0].EAPClientConfiguration.PayloadCertificateAnchorUUID[0]"
     assert left_out == (Omission(path, OmissionReason.NO_CERTIFICATE),)
@@ -109,7 +119,7 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
         "ratingMovies": "all",
         "wifi.managed": [{"SSID_STR": "Ecole", "DisableAssociationMACRandomization": True}],
     }
-    assert {(str(each), each.reason) for each in made(values, TabletCapabilities((13, 0), supervised=False))[1]} == {
+    assert {(str(each), each.reason) for each in render_by_type(values, TabletCapabilities((13, 0), supervised=False))[1]} == {
         ("allowSafariPrivateBrowsing", OmissionReason.UNSUPERVISED),
         ("forceDelayedSoftwareUpdates", OmissionReason.UNSUPERVISED),
         ("homescreenlayout", OmissionReason.UNSUPERVISED),
@@ -117,7 +127,7 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
         ("ratingMovies", OmissionReason.INVALID),
         ("wifi.managed[0].DisableAssociationMACRandomization", OmissionReason.TOO_OLD),
     }
-    newest, left_out = made(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
+    newest, left_out = render_by_type(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
     assert {(str(each), each.reason) for each in left_out} == {
         ("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),
         ("minLength", OmissionReason.SHARED_IPAD),
@@ -128,7 +138,9 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
 
 
 def test_a_tablet_of_which_nothing_is_known_is_sent_everything_that_was_not_removed() -> None:
-    found, left_out = made({"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, TabletCapabilities())
+    found, left_out = render_by_type(
+        {"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, TabletCapabilities()
+    )
     assert found["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
     assert left_out == (Omission("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),)
 
@@ -139,25 +151,33 @@ def test_older_systems_are_told_by_the_names_they_know() -> None:
         "airplay.AllowList": [{"DeviceID": "00:11:22:33:44:55"}],
         "webcontent-filter": [{"AutoFilterEnabled": True, "DenyListURLs": ["https://jeux.example"]}],
     }
-    old, left_out = made(values, TabletCapabilities((14, 0), supervised=True))
+    old, left_out = render_by_type(values, TabletCapabilities((14, 0), supervised=True))
     assert not left_out
     assert old["com.apple.applicationaccess"][0]["whitelistedAppBundleIDs"] == ["fr.ville.app"]
     assert old["com.apple.airplay"][0]["Whitelist"] == [{"DeviceID": "00:11:22:33:44:55"}]
     assert old["com.apple.webcontent-filter"][0]["BlacklistedURLs"] == ["https://jeux.example"]
-    new, _ = made(values)
+    new, _ = render_by_type(values)
     assert "whitelistedAppBundleIDs" not in new["com.apple.applicationaccess"][0]
     assert new["com.apple.webcontent-filter"][0]["DenyListURLs"] == ["https://jeux.example"]
-    assert made(values, TabletCapabilities((8, 0), supervised=True))[1][0] == Omission("allowListedAppBundleIDs", OmissionReason.TOO_OLD)
+    assert render_by_type(values, TabletCapabilities((8, 0), supervised=True))[1][0] == Omission(
+        "allowListedAppBundleIDs", OmissionReason.TOO_OLD
+    )
 
 
 def test_an_age_that_an_older_system_does_not_know_becomes_the_next_stricter_one() -> None:
-    assert made({"ratingApps": 313}, TabletCapabilities((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
-    assert made({"ratingApps": 313}, TabletCapabilities((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
+    assert (
+        render_by_type({"ratingApps": 313}, TabletCapabilities((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
+    )
+    assert (
+        render_by_type({"ratingApps": 313}, TabletCapabilities((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
+    )
 
 
 def test_setup_panes_that_a_system_does_not_have_are_not_skipped() -> None:
     key = "SetupAssistant.managed.SkipSetupItems"
-    found, left_out = made({key: ["Siri", "Intelligence", "WebContentFiltering"]}, TabletCapabilities((17, 0), supervised=True))
+    found, left_out = render_by_type(
+        {key: ["Siri", "Intelligence", "WebContentFiltering"]}, TabletCapabilities((17, 0), supervised=True)
+    )
     assert found["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
     assert {str(each) for each in left_out} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
 
@@ -170,7 +190,7 @@ def test_what_one_town_says_becomes_payloads() -> None:
             "web_shortcuts": [{"name": "ENT", "url": "https://ent.example"}],
         }
     )  # fmt: skip
-    found, left_out = made(said)
+    found, left_out = render_by_type(said)
     assert {str(each) for each in left_out} == {"allowSiriAI"}
     assert {kind: len(each) for kind, each in found.items()} == {
         "com.apple.applicationaccess": 1,
@@ -181,7 +201,7 @@ def test_what_one_town_says_becomes_payloads() -> None:
     }
 
 
-_SAMPLES = {key: sample(setting) for key, setting in CATALOG.items()}
+_SAMPLES = {key: build_sample(setting) for key, setting in CATALOG.items()}
 
 
 @given(
@@ -202,7 +222,9 @@ def test_every_setting_is_either_sent_or_named_and_no_slot_is_filled_twice(
     named = {str(each).split("[")[0] for each in planned.omissions}
     for key in keys:
         setting = CATALOG[key]
-        assert setting.payload_type in kinds or key in planned.product_settings or any(each.startswith(key) for each in named), key
+        assert setting.payload_type in kinds or key in planned.product_settings or any(each.startswith(key) for each in named), (
+            key
+        )
         if setting.cardinality is PayloadCardinality.ONE:
             assert [each["PayloadType"] for each in found].count(setting.payload_type) <= 1
 
@@ -240,11 +262,11 @@ def test_a_mode_that_differs_in_its_network_carries_its_certificate_too() -> Non
 
 _DIGEST = """
 import sys
-from profiles.catalog.settings import catalog
-from profiles.render.apple import content_of
+from profiles.catalog.settings import load_catalog
+from profiles.render.apple import build_content
 from tests.profiles.render.test_payloads import ANCHOR, ENTERPRISE, IDENTITY
 values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR]}
-print(content_of(values, catalog(), {}, os=(26, 4), supervised=True).digest)
+print(build_content(values, load_catalog(), {}, os=(26, 4), supervised=True).digest)
 """
 
 
