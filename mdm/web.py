@@ -1,4 +1,4 @@
-"""The web application: device channel, SCEP and ACME, joining, REST and console on one server. Composes; holds no rules."""
+"""The web application: device channel, SCEP and ACME, joining, REST API and console on one server. Composes and holds no rules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from mdm.push.certificates import get_active_topic
 _DESCRIPTION = (
     "Manages the tablets that a town lends to its pupils. Refusals are `application/problem+json` with a stable `code`."
 )
-_ROUTERS = (
+ROUTERS = (
     accounts,
     missions,
     places,
@@ -73,7 +73,7 @@ _ROUTERS = (
 
 
 def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequestRouter:
-    """Build the application on a runtime. With `embedded_worker`, worker and scheduler run beside it."""
+    """Return the application of a runtime. With `embedded_worker`, worker and scheduler run as threads beside it."""
     trust = TrustStore(runtime)
     batcher = Batcher(runtime, trust)
 
@@ -110,8 +110,8 @@ def _mount_console(app: FastAPI) -> None:
     from mdm.console.frame import assets, install_not_found_page
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
-    from mdm.console.tablets import desk as desk_pages
     from mdm.console.tablets import custody, desk_documents, pages
+    from mdm.console.tablets import desk as desk_pages
 
     for chapter in (pages, custody, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
         app.include_router(chapter.router)
@@ -120,7 +120,7 @@ def _mount_console(app: FastAPI) -> None:
 
 
 def describe_api() -> dict[str, Any]:
-    """The OpenAPI document of the REST API."""
+    """Return the OpenAPI document of the REST API."""
     return _create_api(None).openapi()
 
 
@@ -133,7 +133,7 @@ def _create_api(lifespan: Any) -> FastAPI:
     errors.install_handlers(app)
     app.add_middleware(RequestGuard)
     api = APIRouter(prefix="/api/v1", responses=errors.COMMON_RESPONSES)
-    for module in _ROUTERS:
+    for module in ROUTERS:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(system.health)

@@ -1,4 +1,4 @@
-"""Refusals of sign-in and of accounts."""
+"""Errors of sign-in and of accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cartable.i18n import Message
 
 
 class NotSignedIn(DomainError):
-    """No token, or one that is void."""
+    """There is no token, or it is invalid."""
 
     code = "not_signed_in"
     status = 401
@@ -15,7 +15,7 @@ class NotSignedIn(DomainError):
 
 
 class WrongCredentials(DomainError):
-    """Login or password is wrong; which one is not told."""
+    """The login or the password is wrong; the error does not say which."""
 
     code = "wrong_credentials"
     status = 401
@@ -23,7 +23,7 @@ class WrongCredentials(DomainError):
 
 
 class TooManyAttempts(DomainError):
-    """The account is locked for a while."""
+    """The login is locked after failed attempts."""
 
     code = "too_many_attempts"
     status = 429
@@ -31,7 +31,7 @@ class TooManyAttempts(DomainError):
 
 
 class MustChangePassword(DomainError):
-    """The one-time password only serves to choose another."""
+    """A one-time password only allows the account to set its own password."""
 
     code = "must_change_password"
     status = 403
@@ -46,28 +46,28 @@ class WeakPassword(Invalid):
 
 
 class LoginTaken(Conflict):
-    """Somebody has this login."""
+    """Another account has this login."""
 
     code = "login_taken"
     message = Message("This login exists already.")
 
 
-class TooLong(Invalid):
-    """A mission lasts a month at most: longer work is a role of its own."""
+class MissionTooLong(Invalid):
+    """A mission lasts a month at most; longer work needs a role."""
 
     code = "mission_too_long"
     message = Message("A mission lasts {maximum} days at most.")
 
 
 class SamePassword(Invalid):
-    """The new password is the old one."""
+    """The new password equals the current one."""
 
     code = "same_password"
     message = Message("Choose a password other than the present one.")
 
 
 class OwnAccount(Conflict):
-    """Nobody withdraws his own account: a town would be left without an administrator."""
+    """The actor would revoke roles of the own account, and might leave the town without an administrator."""
 
     code = "own_account"
     message = Message("Another person must withdraw your account.")

@@ -1,4 +1,4 @@
-"""Watches roll-outs: a version that breaks tablets of its first stage is stopped before it reaches the others."""
+"""Stops roll-outs that fail: a version that breaks tablets of its first stage never reaches the next one."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from profiles.policy.models import LayerVersion
 from profiles.policy.repository import LayerRepository
 from profiles.policy.service import stop_version
 
-#: So many tablets of a stage may fail, or their share, before the roll-out is stopped.
-TOLERATED, TOLERATED_SHARE = 0, 0.02
-#: A tablet that was heard shortly before the change and not for so long after it has fallen silent.
+#: How many tablets of a stage may fail before the roll-out is stopped: the larger of a count and a share.
+MAX_FAILURES, MAX_FAILURE_SHARE = 0, 0.02
+#: A tablet counts as silent when it was in contact within `SEEN_WITHIN` before the change, and not for `SILENT_AFTER` since.
 SILENT_AFTER = timedelta(hours=2)
-HEARD_BEFORE = timedelta(minutes=30)
+SEEN_WITHIN = timedelta(minutes=30)
 
 
-def watch(work: UnitOfWork) -> int:
-    """Stop the roll-outs that went wrong. Returns how many."""
+def stop_failing_rollouts(work: UnitOfWork) -> int:
+    """Stop the roll-outs whose current stage fails. Returns how many."""
     stopped = 0
     for layer, version in LayerRepository(work.session).rolling():
-        why = _trouble(work, version)
-        if why is not None:
-            stop_version(work, SYSTEM, layer, version, why)
+        failure = _find_failure(work, version)
+        if failure is not None:
+            stop_version(work, SYSTEM, layer, version, failure)
             stopped += 1
     return stopped
 
 
-def _trouble(work: UnitOfWork, version: LayerVersion) -> str | None:
-    """What went wrong in the stage of a version, in words for its history."""
+def _find_failure(work: UnitOfWork, version: LayerVersion) -> str | None:
+    """Return the failure of a version's current stage as a sentence for its history; None when there is none."""
     if version.stage is None or version.stage_target is None or version.rolled_at is None:
         return None
     repository = ReconcileRepository(work.session)
-    stage = repository.stage(StageKind(version.stage), version.stage_target)
-    count = repository.count(stage)
-    allowed = max(TOLERATED, int(count * TOLERATED_SHARE))
-    failed = repository.failing_since(stage, version.rolled_at)
+    stage = repository.select_stage(StageKind(version.stage), version.stage_target)
+    count = repository.count_tablets(stage)
+    allowed = max(MAX_FAILURES, int(count * MAX_FAILURE_SHARE))
+    failed = repository.count_failing_since(stage, version.rolled_at)
     if failed > allowed:
         return f"{failed} of {count} tablets could not apply it"
     if work.now - version.rolled_at >= SILENT_AFTER:
-        silent = repository.silent_since(stage, version.rolled_at, HEARD_BEFORE)
+        silent = repository.count_silent_since(stage, version.rolled_at, SEEN_WITHIN)
         if silent > max(1, allowed):
-            return f"{silent} of {count} tablets fell silent"
+            return f"{silent} of {count} tablets are out of contact since"
     return None
