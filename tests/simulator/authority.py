@@ -1,4 +1,4 @@
-"""A small SCEP server for the tests, built on asn1crypto's structures; independent of the product's and of the simulator's code."""
+"""A small SCEP server for tests, built on asn1crypto. Shares no code with the product or the simulator."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ HASHES: dict[str, type[hashes.HashAlgorithm]] = {"sha1": hashes.SHA1, "sha256": 
 
 
 def verify_signed_data(signed: Any, content: bytes) -> bytes:
-    """Check a SignedData over `content`; the signer's DER certificate. Raises if it does not verify."""
+    """Verify a SignedData over `content`; return the signer's certificate (DER). Raises when it does not verify."""
     info = signed["signer_infos"][0]
     serial = info["sid"].chosen["serial_number"].native
     certificate = next(c.chosen for c in signed["certificates"] if c.chosen.serial_number == serial)
     digest = info["digest_algorithm"]["algorithm"].native
     covered = content
     if info["signed_attrs"]:
-        told = {a["type"].native: a["values"][0].native for a in info["signed_attrs"]}
-        assert told["message_digest"] == hashlib.new(digest, content).digest()
+        attributes = {a["type"].native: a["values"][0].native for a in info["signed_attrs"]}
+        assert attributes["message_digest"] == hashlib.new(digest, content).digest()
         covered = info["signed_attrs"].untag().dump()
     key = x509.load_der_x509_certificate(certificate.dump()).public_key()
     assert isinstance(key, rsa.RSAPublicKey)
@@ -45,7 +45,7 @@ def build_cipher_algorithm(name: str, key: bytes) -> CipherAlgorithm:
 
 
 class ReferenceAuthority:
-    """A device CA that answers SCEP. `caps` is GetCACaps; `requests` remembers what clients sent."""
+    """A device CA that answers SCEP. `capabilities` is sent for GetCACaps; `requests` records what clients sent."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(65537, 2048)
@@ -67,15 +67,15 @@ class ReferenceAuthority:
         return builder.sign(self.key, hashes.SHA256())
 
     def answer_scep(self, message: bytes) -> bytes:
-        """The CertRep for a pkiMessage."""
+        """Return the CertRep for a pkiMessage."""
         signed = cms.ContentInfo.load(message)["content"]
         inner = signed["encap_content_info"]["content"].native
         signer = verify_signed_data(signed, inner)
-        told = {a["type"].native: a["values"][0].native for a in signed["signer_infos"][0]["signed_attrs"]}
+        attributes = {a["type"].native: a["values"][0].native for a in signed["signer_infos"][0]["signed_attrs"]}
         csr_der, cipher = self._open_envelope(inner)
         csr = x509.load_der_x509_csr(csr_der)
         assert csr.is_signature_valid
-        kind = told[ARC + "2"]
+        kind = attributes[ARC + "2"]
         self.requests.append(
             {"type": kind, "cipher": cipher, "digest": signed["digest_algorithms"][0]["algorithm"].native, "csr": csr}
         )
@@ -84,7 +84,7 @@ class ReferenceAuthority:
         if fail is None:
             issued = self._issue(csr.subject, csr.public_key())
             content = self._build_envelope(issued.public_bytes(serialization.Encoding.DER), signer, cipher)
-        return self._build_cert_rep(told, content, fail)
+        return self._build_cert_rep(attributes, content, fail)
 
     def _find_fail_info(self, kind: str, csr: x509.CertificateSigningRequest, signer: bytes) -> str | None:
         known = x509.load_der_x509_certificate(signer)
@@ -150,15 +150,15 @@ class ReferenceAuthority:
         enveloped = cms.EnvelopedData({"version": "v0", "recipient_infos": [recipient], "encrypted_content_info": info})
         return bytes(cms.ContentInfo({"content_type": "enveloped_data", "content": enveloped}).dump())
 
-    def _build_cert_rep(self, told: dict[str, Any], content: bytes, fail: str | None) -> bytes:
+    def _build_cert_rep(self, request_attributes: dict[str, Any], content: bytes, fail: str | None) -> bytes:
         attributes = [
             ("content_type", cms.ContentType("data")),
             ("message_digest", core.OctetString(hashlib.sha256(content).digest())),
             (ARC + "2", core.PrintableString("3")),
             (ARC + "3", core.PrintableString("2" if fail else "0")),
             (ARC + "5", core.OctetString(os.urandom(16))),
-            (ARC + "6", core.OctetString(told[ARC + "5"])),
-            (ARC + "7", core.PrintableString(told[ARC + "7"])),
+            (ARC + "6", core.OctetString(request_attributes[ARC + "5"])),
+            (ARC + "7", core.PrintableString(request_attributes[ARC + "7"])),
         ]
         if fail:
             attributes.append((ARC + "4", core.PrintableString(fail)))

@@ -1,4 +1,4 @@
-"""The reference server on loopback, the stand-in for APNs, keys made once."""
+"""The reference server on loopback, the stand-in for APNs, and keys that are made once."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def rig() -> Iterator[SimulatorRig]:
         time.sleep(0.01)
     port = running.servers[0].sockets[0].getsockname()[1]
     server.url = f"https://localhost:{port}"
-    made = itertools.cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])
+    prepared_keys = itertools.cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])
 
     async def keys(bits: int) -> rsa.RSAPrivateKey:
         assert bits == 2048
-        return next(made)
+        return next(prepared_keys)
 
     yield SimulatorRig(server, server.url, pem, context, keys)
     running.should_exit = True

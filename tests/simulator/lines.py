@@ -1,4 +1,4 @@
-"""The tablets' side of a stand-in for APNs: JSON lines over TLS. Who may push is not its matter."""
+"""A stand-in for APNs, as tablets see it: JSON lines over TLS. It does not check who pushes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small MDM server for the tests: invitation, SCEP, check-in, one queue per tablet. Independent of the product's code."""
+"""A small MDM server for tests: invitation, SCEP, check-in, one queue per tablet. Shares no code with the product."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DECLARATION = {
 
 @dataclass
 class RecordedTablet:
-    """What the server knows of one tablet."""
+    """What the server recorded about one tablet, and its queue of commands."""
 
     check_ins: list[dict[str, Any]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -45,14 +45,14 @@ class RecordedTablet:
 
     @property
     def message_types(self) -> list[str]:
-        return [str(one["MessageType"]) for one in self.check_ins]
+        return [str(item["MessageType"]) for item in self.check_ins]
 
     def get_last(self, key: str) -> Any:
         return self.results[-1][key]
 
 
 class ReferenceServer:
-    """State and handlers. `root` is the DER root of its TLS certificate, which its profile carries."""
+    """State and request handlers of the server. `root` is the root of its TLS certificate (DER), which is in its profile."""
 
     def __init__(self, root: bytes) -> None:
         self.root = root
@@ -74,9 +74,9 @@ class ReferenceServer:
         )
 
     def enqueue(self, udid: str, request_type: str, **arguments: Any) -> str:
-        made = str(uuid.uuid4())
-        self.tablets[udid].queue.append({"Command": {"RequestType": request_type, **arguments}, "CommandUUID": made})
-        return made
+        command_uuid = str(uuid.uuid4())
+        self.tablets[udid].queue.append({"Command": {"RequestType": request_type, **arguments}, "CommandUUID": command_uuid})
+        return command_uuid
 
     def build_enrolment_profile(self, **changed: Any) -> bytes:
         challenge = uuid.uuid4().hex
@@ -146,22 +146,22 @@ class ReferenceServer:
         certificate.verify_directly_issued_by(self.authority.certificate)
         try:
             message = plistlib.loads(body)
-            seen = self.tablets[message["UDID"]]
+            recorded = self.tablets[message["UDID"]]
         except Exception:  # noqa: BLE001 - whatever a garbled body raises
-            for one in self.tablets.values():
-                one.malformed_messages += certificate.fingerprint(hashes.SHA256()).hex() in one.fingerprints
+            for item in self.tablets.values():
+                item.malformed_messages += certificate.fingerprint(hashes.SHA256()).hex() in item.fingerprints
             return Response(status_code=400)
-        seen.fingerprints.append(certificate.fingerprint(hashes.SHA256()).hex())
-        reply, seen.next_response = seen.next_response, None
+        recorded.fingerprints.append(certificate.fingerprint(hashes.SHA256()).hex())
+        reply, recorded.next_response = recorded.next_response, None
         if reply is not None:
             return reply
         if "MessageType" in message:
             assert request.headers["content-type"].startswith("application/x-apple-aspen-mdm-checkin")
-            return self._check_in(seen, message)
-        return self._connect(seen, message)
+            return self._check_in(recorded, message)
+        return self._connect(recorded, message)
 
-    def _check_in(self, seen: RecordedTablet, message: dict[str, Any]) -> Response:
-        seen.check_ins.append(message)
+    def _check_in(self, recorded: RecordedTablet, message: dict[str, Any]) -> Response:
+        recorded.check_ins.append(message)
         documents = {
             "tokens": {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}},
             "declaration-items": {
@@ -180,20 +180,20 @@ class ReferenceServer:
             return Response(json.dumps(documents[endpoint]), media_type="application/json")
         return Response()
 
-    def _connect(self, seen: RecordedTablet, message: dict[str, Any]) -> Response:
+    def _connect(self, recorded: RecordedTablet, message: dict[str, Any]) -> Response:
         if message["Status"] == "Idle":
-            seen.queue.extendleft(reversed(seen.postponed))
-            seen.postponed.clear()
+            recorded.queue.extendleft(reversed(recorded.postponed))
+            recorded.postponed.clear()
         else:
             if "CommandUUID" not in message:
-                seen.malformed_messages += 1
+                recorded.malformed_messages += 1
                 return Response(status_code=400)
-            seen.results.append(message)
-            if seen.queue and seen.queue[0]["CommandUUID"] == message["CommandUUID"]:
-                done = seen.queue.popleft()
+            recorded.results.append(message)
+            if recorded.queue and recorded.queue[0]["CommandUUID"] == message["CommandUUID"]:
+                done = recorded.queue.popleft()
                 if message["Status"] == "NotNow":
-                    seen.postponed.append(done)
-        return Response(plistlib.dumps(seen.queue[0]), media_type="application/xml") if seen.queue else Response()
+                    recorded.postponed.append(done)
+        return Response(plistlib.dumps(recorded.queue[0]), media_type="application/xml") if recorded.queue else Response()
 
 
 def build_payload(kind: str, identifier: str, **content: Any) -> dict[str, Any]:

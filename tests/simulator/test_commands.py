@@ -1,4 +1,4 @@
-"""Every command gets a plausible answer, and its effect stays on the tablet."""
+"""Every command has a plausible result and changes the tablet."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def run_with_tablet(
     async def run() -> None:
         async with rig.create_tablet(**options) as tablet:
             await tablet.enrol()
-            seen = rig.server.tablets[tablet.udid]
+            recorded = rig.server.tablets[tablet.udid]
 
             async def ask(request_type: str, **arguments: Any) -> dict[str, Any]:
                 rig.server.enqueue(tablet.udid, request_type, **arguments)
                 await tablet.poll()
-                return seen.results[-1]
+                return recorded.results[-1]
 
-            await story(tablet, ask, seen)
+            await story(tablet, ask, recorded)
 
     asyncio.run(run())
 
 
 def test_lost_mode_and_position(rig: SimulatorRig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         assert (await ask("DeviceLocation"))["Status"] == "Error"
         assert (await ask("PlayLostModeSound"))["Status"] == "Error"
         assert (await ask("DisableLostMode"))["Status"] == "Error"
@@ -59,8 +59,8 @@ def test_lost_mode_and_position(rig: SimulatorRig) -> None:
     run_with_tablet(rig, story)
 
 
-def test_profiles_come_and_go(rig: SimulatorRig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+def test_profiles_are_installed_and_removed(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         first = build_payload(
             "com.apple.applicationaccess", "floor.a", allowCamera=False, forceX=True, ratingApps=300, blockedAppBundleIDs=["a"]
         )
@@ -86,7 +86,7 @@ def test_profiles_come_and_go(rig: SimulatorRig) -> None:
     run_with_tablet(rig, story)
 
 
-def test_apps_install_after_a_while(rig: SimulatorRig) -> None:
+def test_an_app_is_installed_after_some_time(rig: SimulatorRig) -> None:
     store = AppStore(
         {99: "fr.known"},
         rejection_reasons={"fr.no": "AppStoreDisabled"},
@@ -94,7 +94,7 @@ def test_apps_install_after_a_while(rig: SimulatorRig) -> None:
         install_seconds=3600,
     )
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         answer = await ask("InstallApplication", iTunesStoreID=99, Configuration={"a": 1}, ManagementFlags=1)
         assert (answer["Identifier"], answer["State"]) == ("fr.known", "Installing")
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Installing"
@@ -117,8 +117,8 @@ def test_apps_install_after_a_while(rig: SimulatorRig) -> None:
     run_with_tablet(rig, story, store=store)
 
 
-def test_settings_are_answered_item_by_item(rig: SimulatorRig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+def test_each_item_of_settings_has_its_own_status(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         items = [
             {"Item": "DeviceName", "DeviceName": "CE2-07"},
             {"Item": "TimeZone"},
@@ -138,17 +138,17 @@ def test_settings_are_answered_item_by_item(rig: SimulatorRig) -> None:
 
 
 def test_erase_restart_and_shut_down(rig: SimulatorRig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         await ask("RestartDevice")
         assert not tablet.device.unlocked
         rig.server.enqueue(tablet.udid, "SecurityInfo")
         assert (await tablet.poll()).ending is ConversationEnding.NOT_NOW
         tablet.unlock()
         await tablet.poll()
-        assert seen.get_last("Status") == "Acknowledged"
+        assert recorded.get_last("Status") == "Acknowledged"
         service = {"Enabled": True, "MDMProfileData": rig.server.build_enrolment_profile()}
         await ask("EraseDevice", ReturnToService=service)
-        assert seen.message_types == ["Authenticate", "TokenUpdate"] * 2
+        assert recorded.message_types == ["Authenticate", "TokenUpdate"] * 2
         assert tablet.is_enrolled
         await ask("ShutDownDevice")
         assert not tablet.is_online
@@ -161,14 +161,14 @@ def test_erase_restart_and_shut_down(rig: SimulatorRig) -> None:
 
 
 def test_declarations_are_fetched_once(rig: SimulatorRig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         await ask("DeclarativeManagement")
         fetched = ["tokens", "declaration-items", "declaration/configuration/c1", "status"]
-        assert [one["Endpoint"] for one in seen.check_ins[2:]] == fetched
-        assert json.loads(seen.check_ins[-1]["Data"])["FullReport"] is True
+        assert [one["Endpoint"] for one in recorded.check_ins[2:]] == fetched
+        assert json.loads(recorded.check_ins[-1]["Data"])["FullReport"] is True
         tokens = {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}}
         await ask("DeclarativeManagement", Data=json.dumps(tokens).encode())
-        assert len(seen.check_ins) == 6
+        assert len(recorded.check_ins) == 6
 
     run_with_tablet(rig, story)
 
@@ -208,26 +208,26 @@ ERRORS = {
 }
 
 
-def test_every_command_is_answered(rig: SimulatorRig) -> None:
+def test_every_command_has_a_result(rig: SimulatorRig) -> None:
     order = ["EnableLostMode", "DisableLostMode", "InstallMedia", "RemoveMedia", "InstallProfile", "RemoveProfile"]
     names = order + sorted(COMMANDS.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
 
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         for name in names:
             rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
         told = await tablet.poll()
         assert (told.ending, told.anomalies) == (ConversationEnding.DONE, [])
         assert {name for name, status in told.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
         assert all(status in {"Error", "Acknowledged"} for _, status in told.answered_commands)
-        assert seen.get_last("ErrorChain")[0]["ErrorCode"] == 12021
+        assert recorded.get_last("ErrorChain")[0]["ErrorCode"] == 12021
 
     run_with_tablet(rig, story, hardware=CURRENT)
 
 
-def test_what_the_profile_and_supervision_do_not_allow(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_rights_and_supervision_limit_commands(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.server, "rights", 16)
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: RecordedTablet) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         assert (await ask("ProfileList"))["Status"] == "Error"
         assert (await ask("DeviceInformation", Queries=["WiFiMAC", "OSVersion"]))["QueryResponses"].keys() == {"OSVersion"}
         tablet.device.supervised = False

@@ -17,18 +17,18 @@ from tests.simulator.conftest import SimulatorRig
 from tests.simulator.reference import TOPIC, build_profile
 
 
-def test_it_joins_by_its_invitation(rig: SimulatorRig) -> None:
+def test_a_tablet_enrols_by_its_invitation(rig: SimulatorRig) -> None:
     async def story() -> None:
         async with rig.create_tablet() as tablet:
             assert "profil" in await tablet.open_invitation()
             await tablet.enrol()
-            seen = rig.server.tablets[tablet.udid]
-            assert seen.message_types == ["Authenticate", "TokenUpdate"]
-            assert seen.check_ins[0]["SerialNumber"] == tablet.serial
-            assert seen.check_ins[1]["Token"] == tablet.device.push_token
-            assert len(seen.check_ins[1]["UnlockToken"]) > 16
-            assert seen.check_ins[1]["Topic"] == TOPIC
-            assert set(seen.fingerprints) == {tablet.identity.fingerprint}
+            recorded = rig.server.tablets[tablet.udid]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate"]
+            assert recorded.check_ins[0]["SerialNumber"] == tablet.serial
+            assert recorded.check_ins[1]["Token"] == tablet.device.push_token
+            assert len(recorded.check_ins[1]["UnlockToken"]) > 16
+            assert recorded.check_ins[1]["Topic"] == TOPIC
+            assert set(recorded.fingerprints) == {tablet.identity.fingerprint}
             assert (await tablet.poll()).ending is ConversationEnding.DONE
             assert tablet.profiles["ref.enrolment"].signers == (rig.server.authority.der,)
 
@@ -58,7 +58,7 @@ def test_scep_dialects(rig: SimulatorRig, dialect: str, cipher: str, digest: str
 
 @pytest.mark.parametrize("shape", list(SignatureShape))
 @pytest.mark.parametrize("binary", [False, True])
-def test_every_signature_and_both_plists_are_understood(rig: SimulatorRig, shape: SignatureShape, binary: bool) -> None:
+def test_every_signature_shape_and_both_plist_formats(rig: SimulatorRig, shape: SignatureShape, binary: bool) -> None:
     async def story() -> None:
         async with rig.create_tablet(message_format=MessageFormat(signature_shape=shape, binary_plists=binary)) as tablet:
             await tablet.enrol()
@@ -69,7 +69,7 @@ def test_every_signature_and_both_plists_are_understood(rig: SimulatorRig, shape
     asyncio.run(story())
 
 
-def test_it_refuses_what_an_ipad_refuses(rig: SimulatorRig) -> None:
+def test_profiles_that_an_ipad_refuses(rig: SimulatorRig) -> None:
     async def story() -> None:
         async with rig.create_tablet("UNKNOWN") as tablet:
             with pytest.raises(UnexpectedResponse, match="404"):
@@ -92,7 +92,7 @@ def test_it_refuses_what_an_ipad_refuses(rig: SimulatorRig) -> None:
     asyncio.run(story())
 
 
-def test_scep_refusals_and_clocks(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scep_refusals_and_wrong_clocks(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         async with rig.create_tablet() as tablet:
             enrolment = rig.server.build_enrolment_profile()
@@ -121,11 +121,11 @@ def test_a_refused_authenticate_leaves_no_enrolment(rig: SimulatorRig) -> None:
     asyncio.run(story())
 
 
-def test_it_is_renewed_by_install_profile(rig: SimulatorRig) -> None:
+def test_renewal_by_install_profile(rig: SimulatorRig) -> None:
     async def story() -> None:
         async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            seen = rig.server.tablets[tablet.udid]
+            recorded = rig.server.tablets[tablet.udid]
             before = tablet.identity.fingerprint
             rig.server.enqueue(
                 tablet.udid, "InstallProfile", Payload=rig.server.sign_profile(rig.server.build_enrolment_profile())
@@ -134,19 +134,19 @@ def test_it_is_renewed_by_install_profile(rig: SimulatorRig) -> None:
             told = await tablet.poll()
             assert told.anomalies == []
             assert told.request_types == ["InstallProfile", "SecurityInfo"]
-            assert seen.message_types == ["Authenticate", "TokenUpdate", "TokenUpdate"]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate", "TokenUpdate"]
             assert tablet.identity.fingerprint != before
-            assert seen.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
+            assert recorded.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
             moved = rig.server.build_enrolment_profile(ServerURL="https://elsewhere.test/mdm")
             rig.server.enqueue(tablet.udid, "InstallProfile", Payload=moved)
             await tablet.poll()
-            assert seen.get_last("Status") == "Error"
-            assert "ServerURL" in seen.get_last("ErrorChain")[-1]["USEnglishDescription"]
+            assert recorded.get_last("Status") == "Error"
+            assert "ServerURL" in recorded.get_last("ErrorChain")[-1]["USEnglishDescription"]
 
     asyncio.run(story())
 
 
-def test_it_renews_by_itself_with_the_old_certificate(rig: SimulatorRig) -> None:
+def test_renewal_with_the_old_certificate(rig: SimulatorRig) -> None:
     async def story() -> None:
         async with rig.create_tablet(behaviour="renews:1") as tablet:
             await tablet.enrol()
@@ -159,7 +159,7 @@ def test_it_renews_by_itself_with_the_old_certificate(rig: SimulatorRig) -> None
     asyncio.run(story())
 
 
-def test_it_says_goodbye_when_management_is_removed(rig: SimulatorRig) -> None:
+def test_check_out_when_management_is_removed(rig: SimulatorRig) -> None:
     async def story() -> None:
         async with rig.create_tablet() as tablet:
             await tablet.enrol()
@@ -187,7 +187,7 @@ def test_it_says_goodbye_when_management_is_removed(rig: SimulatorRig) -> None:
         (Response("<html>oops</html>", 200), True),
     ],
 )
-def test_answers_that_unenrol(rig: SimulatorRig, reply: Response, stays: bool) -> None:
+def test_responses_that_end_the_enrolment(rig: SimulatorRig, reply: Response, stays: bool) -> None:
     async def story() -> None:
         async with rig.create_tablet() as tablet:
             await tablet.enrol()
@@ -205,10 +205,10 @@ def test_erased_by_hand_and_enrolled_again(rig: SimulatorRig) -> None:
             await tablet.enrol()
             token = tablet.device.push_token
             await tablet.poll()
-            seen = rig.server.tablets[tablet.udid]
-            assert seen.message_types == ["Authenticate", "TokenUpdate"] * 2
+            recorded = rig.server.tablets[tablet.udid]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate"] * 2
             assert tablet.device.push_token != token
-            assert len(set(seen.fingerprints)) == 2
+            assert len(set(recorded.fingerprints)) == 2
         async with rig.create_tablet(behaviour="erased:1") as tablet:
             await tablet.enrol()
             await tablet.poll()

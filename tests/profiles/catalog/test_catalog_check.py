@@ -1,4 +1,4 @@
-"""The comparison with Apple's schema: silent where the two agree, and one line for every key that is lacking or contradicted."""
+"""The comparison of the catalogue with Apple's schema: one line for every key that is missing or differs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tree = dict[str, Any]
 
 
 def build_schema() -> Tree:
-    """A schema with which the catalogue agrees: file names to documents."""
+    """Build a schema with which the catalogue agrees: file names to documents."""
     movies = {"type": "integer", "default": 1000, "merge": "min", "values": [0, 100, 200, 300, 400, 500, 1000]}
     blocked = {
         "type": "array", "supervised": True, "introduced": "15.0", "merge": "union", "deprecated": "27.0",
@@ -72,7 +72,7 @@ def run_check(folder: Path, tree: Tree, left_out: dict[str, dict[str, str]] | No
     return list(find_differences(folder, KNOWN, left_out or {}))
 
 
-def test_where_the_two_agree_there_is_nothing_to_say(tmp_path: Path) -> None:
+def test_no_difference_where_catalogue_and_schema_agree(tmp_path: Path) -> None:
     assert run_check(tmp_path, build_schema()) == []
 
 
@@ -122,7 +122,7 @@ def test_each_difference_is_one_line(tmp_path: Path, change: Callable[[Tree], No
     assert line in run_check(tmp_path, tree)
 
 
-def test_what_is_left_out_with_a_reason_is_no_difference_and_a_reason_for_nothing_is_one(tmp_path: Path) -> None:
+def test_an_omission_with_a_reason_is_no_difference_and_a_stale_one_is(tmp_path: Path) -> None:
     tree = build_schema()
     _font(key="Licence")(tree)
     assert run_check(tmp_path, tree, {"com.apple.font": {"Licence": "not for tablets"}}) == []
@@ -130,13 +130,13 @@ def test_what_is_left_out_with_a_reason_is_no_difference_and_a_reason_for_nothin
     assert run_check(tmp_path, tree, stale) == ["com.apple.font Gone: left out, but nobody asks for it"]
 
 
-def test_a_payload_cannot_be_left_out_and_in_the_catalogue(tmp_path: Path) -> None:
+def test_a_payload_cannot_be_both_omitted_and_in_the_catalogue(tmp_path: Path) -> None:
     assert run_check(tmp_path, build_schema(), {"com.apple.font": {"": "not wanted"}}) == [
         "com.apple.font: left out, and in the catalogue"
     ]
 
 
-def test_every_omission_of_ours_has_its_reason() -> None:
+def test_every_omission_has_a_reason() -> None:
     for paths in load_left_out().values():
         assert paths
         assert all(reason.endswith(".") for reason in paths.values())

@@ -1,4 +1,4 @@
-"""A town's own words: each becomes catalogue keys with values that the catalogue accepts."""
+"""Composite settings: each expands to catalogue settings with acceptable values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CATALOG = load_catalog()
 
 
 def list_sample_values(composite: Composite) -> list[Any]:
-    """Values that lead through every branch."""
+    """Return values that cover every branch of the expansion."""
     if composite.kind is ValueKind.BOOLEAN:
         return [True, False]
     if composite.choices:
@@ -31,54 +31,54 @@ def list_sample_values(composite: Composite) -> list[Any]:
 
 
 @pytest.mark.parametrize("composite", load_composites().values(), ids=load_composites())
-def test_every_value_becomes_values_of_the_catalogue(composite: Composite) -> None:
+def test_every_composite_expands_to_acceptable_values(composite: Composite) -> None:
     for field in iterate_fields(composite):
         assert field.words.fr
         assert field.words.en
     for value in list_sample_values(composite):
         assert composite.describe_problem(value) is None
-        made = composite.expand(value)
-        assert made
-        for key, each in made.items():
+        expanded = composite.expand(value)
+        assert expanded
+        for key, each in expanded.items():
             assert CATALOG[key].describe_problem(each) is None, (key, each)
 
 
-def test_no_word_of_the_town_is_also_a_key_of_the_catalogue() -> None:
+def test_no_composite_has_the_key_of_a_setting() -> None:
     assert not load_composites().keys() & CATALOG.keys()
     assert len(list_authorable_fields()) == len(load_composites()) + len(CATALOG)
 
 
-def test_artificial_intelligence_is_one_word() -> None:
-    made = expand_composites({"ai": False})
-    assert {"allowGenmoji", "allowWritingTools", "allowSiriAI", "allowExternalIntelligenceIntegrations"} <= made.keys()
-    assert set(made.values()) == {False}
+def test_one_composite_switches_all_artificial_intelligence() -> None:
+    expanded = expand_composites({"ai": False})
+    assert {"allowGenmoji", "allowWritingTools", "allowSiriAI", "allowExternalIntelligenceIntegrations"} <= expanded.keys()
+    assert set(expanded.values()) == {False}
     intelligent = {key for key, each in CATALOG.items() if each.successor == "com.apple.configuration.intelligence.settings"}
-    assert intelligent - {"forceOnDeviceOnlyDictation", "forceOnDeviceOnlyTranslation"} <= made.keys()
+    assert intelligent - {"forceOnDeviceOnlyDictation", "forceOnDeviceOnlyTranslation"} <= expanded.keys()
 
 
-def test_a_key_named_itself_holds_and_composites_that_meet_become_the_stricter() -> None:
+def test_a_setting_set_directly_wins_and_of_two_composites_the_stricter() -> None:
     assert expand_composites({"ai": False, "allowGenmoji": True})["allowGenmoji"] is True
     assert expand_composites({"filter_bypass": True, "tamper": False})["allowUIConfigurationProfileInstallation"] is False
     assert expand_composites({"mixing_documents": False})["forceAirDropUnmanaged"] is True
 
 
-def test_a_stored_word_that_is_no_longer_acceptable_is_left_out() -> None:
+def test_a_stored_value_that_is_no_longer_acceptable_is_ignored() -> None:
     assert expand_composites({"browser": "netscape", "allowCamera": True}) == {"allowCamera": True}
 
 
-def test_a_word_for_a_mode_goes_before_a_key_for_all_modes() -> None:
+def test_a_composite_for_a_mode_wins_over_a_setting_for_all_modes() -> None:
     settings = {"all": {"allowCamera": True}, "exam": {"camera": False}}
     assert values_in(settings, Mode.EXAM) == {"allowCamera": False}
     assert values_in(settings, Mode.HOME) == {"allowCamera": True}
 
 
-def test_a_lock_on_a_word_locks_all_that_it_stands_for() -> None:
+def test_a_lock_on_a_composite_locks_all_its_settings() -> None:
     settings = {"all": {"messages": False}, "home": {"facetime": True}}
     assert locked_in(settings, {"messages"}) == {"messages", "allowChat", "allowRCSMessaging"}
     assert list_expanded_keys("facetime", settings["all"]) == frozenset()
 
 
-def test_a_layer_may_speak_the_towns_words_and_is_refused_with_the_sub_key_named() -> None:
+def test_validation_names_the_sub_key_of_a_composite() -> None:
     assert wrong({"all": {"ai": False, "wifi.managed": [{"SSID_STR": "Ecole"}]}}, ["ai"], list_authorable_fields()) is None
     assert wrong({"all": {"school_wifi": [{"password": "12345678"}]}}, [], list_authorable_fields()) == (
         "settings.all.school_wifi",
@@ -86,10 +86,10 @@ def test_a_layer_may_speak_the_towns_words_and_is_refused_with_the_sub_key_named
     )
 
 
-def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
+def test_the_home_screen_layout() -> None:
     page = {"apps": ["a.a"], "folders": [{"name": "Maths", "apps": ["b.b", "c.c"]}], "links": ["https://ville.example"]}
-    made = expand_composites({"home_screen": {"dock": ["d.d"], "pages": [page]}})
-    assert made["homescreenlayout"] == {
+    expanded = expand_composites({"home_screen": {"dock": ["d.d"], "pages": [page]}})
+    assert expanded["homescreenlayout"] == {
         "Dock": [{"Type": "App", "BundleID": "d.d"}],
         "Pages": [
             [

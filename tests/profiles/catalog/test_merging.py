@@ -14,7 +14,7 @@ def merge_layers(key: str, *layers: tuple[int, Any]) -> Any:
     return resolve([Layer(f"layer {n}", depth, {key: value}) for n, (depth, value) in enumerate(layers)], CATALOG)[key]
 
 
-def test_networks_of_all_layers_add_up_and_the_narrowest_word_on_one_holds() -> None:
+def test_networks_of_all_layers_are_merged_and_the_narrowest_layer_wins_for_each() -> None:
     town = [{"SSID_STR": "Ville", "Password": "de la ville"}, {"SSID_STR": "Ecole", "Password": "ancien mot"}]
     school = [{"SSID_STR": "Ecole", "Password": "nouveau mot"}]
     found = merge_layers("wifi.managed", (1, town), (3, school))
@@ -22,7 +22,7 @@ def test_networks_of_all_layers_add_up_and_the_narrowest_word_on_one_holds() -> 
     assert [voice.standing for voice in found.voices] == [Standing.CONTRIBUTES] * 2
 
 
-def test_what_binds_is_stronger_than_a_narrower_choice() -> None:
+def test_a_binding_value_is_stronger_than_a_narrower_choice() -> None:
     binding = Layer("operator", 0, {"wifi.managed": [{"SSID_STR": "Ecole", "HIDDEN_NETWORK": True}]}, binding=True)
     school = Layer("school", 3, {"wifi.managed": [{"SSID_STR": "Ecole", "HIDDEN_NETWORK": False}]})
     assert resolve([school, binding], CATALOG)["wifi.managed"].value == [{"SSID_STR": "Ecole", "HIDDEN_NETWORK": True}]
@@ -44,6 +44,6 @@ def test_the_order_of_entries_never_matters() -> None:
     assert merge_layers(key, (1, other)).voices[0].standing is Standing.WINS
 
 
-def test_the_narrowest_layout_holds_and_keeps_its_order() -> None:
+def test_the_narrowest_layout_wins_and_keeps_its_order() -> None:
     town, school = {"Pages": [[{"Type": "App", "BundleID": "z.z"}]]}, {"Pages": [[], [{"Type": "App", "BundleID": "a.a"}]]}
     assert merge_layers("homescreenlayout", (1, town), (3, school)).value == school

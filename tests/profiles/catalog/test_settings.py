@@ -60,7 +60,7 @@ def iterate_fields(field: Field) -> Iterator[Field]:
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_a_setting_has_words_a_place_and_accepts_a_value(setting: Setting) -> None:
+def test_a_setting_has_texts_and_a_payload_and_accepts_a_sample(setting: Setting) -> None:
     for field in iterate_fields(setting):
         assert field.words.fr.strip()
         assert field.words.en.strip()
@@ -82,7 +82,7 @@ def test_a_setting_has_words_a_place_and_accepts_a_value(setting: Setting) -> No
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_a_setting_refuses_what_is_no_value_and_never_raises(setting: Setting) -> None:
+def test_a_setting_refuses_any_other_value_and_never_raises(setting: Setting) -> None:
     for wrong in (None, object(), {"x\x00": 1}, [[None]], [{"x": 1}], "\x00", -1, float("nan"), 2**40, [1, 1], [True]):
         assert setting.describe_problem(wrong) is not None, wrong
 
@@ -104,7 +104,7 @@ def test_the_merge_rule_fits_the_kind_of_value() -> None:
         ), setting.key
 
 
-def test_a_payload_has_one_short_name_and_the_restrictions_and_passcodes_are_complete() -> None:
+def test_payload_names_are_unique_and_restrictions_and_passcode_are_complete() -> None:
     names = {setting.payload_type: setting.slot_name for setting in CATALOG.values()}
     assert len(set(names.values())) == len(names)
     assert sum(setting.payload_type == RESTRICTIONS_TYPE for setting in CATALOG.values()) == 176
@@ -138,13 +138,13 @@ def test_a_problem_names_the_sub_key_and_what_is_wrong(key: str, value: Any, pro
     assert CATALOG[key].describe_problem(value) == problem
 
 
-def test_a_problem_is_told_in_french_too() -> None:
+def test_a_problem_has_a_french_text() -> None:
     found = CATALOG["wifi.managed"].find_problem([{}])
     assert found is not None
     assert (found.path, found.words.fr) == ("[0].SSID_STR", "est obligatoire")
 
 
-def test_a_setting_inherits_what_its_payload_needs() -> None:
+def test_a_setting_needs_what_its_payload_needs() -> None:
     assert CATALOG["allowScreenShot"].minimum == (3, 1)
     assert CATALOG["domains.WebDomains"].minimum == (8, 0)
     assert CATALOG["domains.SafariPasswordAutoFillDomains"].minimum == (9, 3)

@@ -1,4 +1,4 @@
-"""Settings become payloads: one per slot, with stable identities, whole references, and nothing that a tablet cannot take."""
+"""Rendering of settings as payloads: one per slot, stable UUIDs, valid references, nothing that a tablet does not support."""
 
 from __future__ import annotations
 
@@ -42,43 +42,43 @@ ENTERPRISE = {
 def render_by_type(
     values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = "town"
 ) -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
-    """Payloads by type, as a tablet reads them."""
-    planned = plan_payloads(values, CATALOG, tablet)
-    found = build_payloads(owner, "fr.cartable.policy", planned.slots.values())
-    return group_by_type(plistlib.loads(plistlib.dumps(found, fmt=plistlib.FMT_XML))), planned.omissions
+    """Return payloads by type as a tablet reads them, and the omissions."""
+    plan = plan_payloads(values, CATALOG, tablet)
+    payloads = build_payloads(owner, "fr.cartable.policy", plan.slots.values())
+    return group_by_type(plistlib.loads(plistlib.dumps(payloads, fmt=plistlib.FMT_XML))), plan.omissions
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_every_setting_reaches_its_own_payload(setting: Setting) -> None:
+def test_every_setting_is_in_its_own_payload(setting: Setting) -> None:
     value = build_sample(setting)
     certificates = {key: [{"PayloadDisplayName": "nom", "PayloadContent": DER}] for key in ("security.root", "security.pkcs12")}
     newest = max(setting.minimum, (18, 0)) if setting.removed is None else setting.minimum
-    found, left_out = render_by_type({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
+    payloads, omissions = render_by_type({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
     if not setting.payload_type.startswith("com.apple."):
-        assert setting.payload_type not in found
+        assert setting.payload_type not in payloads
         return
-    assert not [each for each in left_out if each.reason is not OmissionReason.TOO_OLD]
-    (rendered,) = found[setting.payload_type]
+    assert not [each for each in omissions if each.reason is not OmissionReason.TOO_OLD]
+    (rendered,) = payloads[setting.payload_type]
     assert rendered["PayloadVersion"] == 1
     keys = set(rendered) - {"PayloadType", "PayloadVersion", "PayloadIdentifier", "PayloadUUID"}
     if setting.payload_key is not None:
         assert keys == {setting.payload_key}
     else:
         assert keys <= set(setting.fields)
-        assert {key for key, below in setting.fields.items() if below.required} <= keys
+        assert {key for key, sub_field in setting.fields.items() if sub_field.required} <= keys
 
 
 def test_restrictions_share_one_payload_and_passcodes_another() -> None:
-    found, left_out = render_by_type({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
-    assert not left_out
-    (restrictions,), (passcode,) = found["com.apple.applicationaccess"], found["com.apple.mobiledevice.passwordpolicy"]
+    payloads, omissions = render_by_type({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
+    assert not omissions
+    (restrictions,), (passcode,) = payloads["com.apple.applicationaccess"], payloads["com.apple.mobiledevice.passwordpolicy"]
     assert restrictions["allowCamera"] is False
     assert isinstance(restrictions["safariAcceptCookies"], float)
     assert (passcode["minLength"], passcode["forcePIN"]) == (6, True)
     assert "minLength" not in restrictions
 
 
-def test_a_network_keeps_its_identity_whatever_else_changes() -> None:
+def test_a_network_keeps_its_uuid_when_other_settings_change() -> None:
     first = render_by_type({"wifi.managed": [{"SSID_STR": "Ecole", "Password": "premier mot"}]})[0]
     both = [{"SSID_STR": "Annexe"}, {"SSID_STR": "Ecole", "Password": "second mot"}]
     second = render_by_type({"wifi.managed": both, "allowCamera": False})[0]
@@ -93,22 +93,24 @@ def test_a_network_keeps_its_identity_whatever_else_changes() -> None:
 
 def test_references_are_the_uuids_of_certificates_in_the_same_profile() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR]}
-    found, left_out = render_by_type(values)
-    assert not left_out
-    (wifi,), (identity,), (root,) = (found[f"com.apple.{each}"] for each in ("wifi.managed", "security.pkcs12", "security.root"))
+    payloads, omissions = render_by_type(values)
+    assert not omissions
+    (wifi,), (identity,), (root,) = (
+        payloads[f"com.apple.{each}"] for each in ("wifi.managed", "security.pkcs12", "security.root")
+    )
     assert wifi["PayloadCertificateUUID"] == identity["PayloadUUID"]
     assert wifi["EAPClientConfiguration"]["PayloadCertificateAnchorUUID"] == [root["PayloadUUID"]]
     assert root["PayloadContent"] == b"a certificate"
 
 
-def test_a_network_without_its_anchor_is_not_sent_at_all() -> None:
-    found, left_out = render_by_type({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
-    assert [each["SSID_STR"] for each in found["com.apple.wifi.managed"]] == ["Ouvert"]
+def test_a_network_without_its_anchor_certificate_is_omitted() -> None:
+    payloads, omissions = render_by_type({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
+    assert [each["SSID_STR"] for each in payloads["com.apple.wifi.managed"]] == ["Ouvert"]
     path = "wifi.managed[0].EAPClientConfiguration.PayloadCertificateAnchorUUID[0]"
-    assert left_out == (Omission(path, OmissionReason.NO_CERTIFICATE),)
+    assert omissions == (Omission(path, OmissionReason.NO_CERTIFICATE),)
 
 
-def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
+def test_unsupported_settings_are_omitted_and_listed() -> None:
     values = {
         "allowCamera": False,
         "allowSafariPrivateBrowsing": False,
@@ -127,8 +129,8 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
         ("ratingMovies", OmissionReason.INVALID),
         ("wifi.managed[0].DisableAssociationMACRandomization", OmissionReason.TOO_OLD),
     }
-    newest, left_out = render_by_type(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
-    assert {(str(each), each.reason) for each in left_out} == {
+    newest, omissions = render_by_type(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
+    assert {(str(each), each.reason) for each in omissions} == {
         ("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),
         ("minLength", OmissionReason.SHARED_IPAD),
         ("noSuchKey", OmissionReason.UNKNOWN),
@@ -137,22 +139,22 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
     assert newest["com.apple.wifi.managed"][0]["DisableAssociationMACRandomization"] is True
 
 
-def test_a_tablet_of_which_nothing_is_known_is_sent_everything_that_was_not_removed() -> None:
-    found, left_out = render_by_type(
+def test_a_tablet_without_known_facts_gets_every_setting_that_was_not_removed() -> None:
+    payloads, omissions = render_by_type(
         {"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, TabletCapabilities()
     )
-    assert found["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
-    assert left_out == (Omission("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),)
+    assert payloads["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
+    assert omissions == (Omission("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),)
 
 
-def test_older_systems_are_told_by_the_names_they_know() -> None:
+def test_older_systems_get_the_key_names_they_know() -> None:
     values = {
         "allowListedAppBundleIDs": ["fr.ville.app"],
         "airplay.AllowList": [{"DeviceID": "00:11:22:33:44:55"}],
         "webcontent-filter": [{"AutoFilterEnabled": True, "DenyListURLs": ["https://jeux.example"]}],
     }
-    old, left_out = render_by_type(values, TabletCapabilities((14, 0), supervised=True))
-    assert not left_out
+    old, omissions = render_by_type(values, TabletCapabilities((14, 0), supervised=True))
+    assert not omissions
     assert old["com.apple.applicationaccess"][0]["whitelistedAppBundleIDs"] == ["fr.ville.app"]
     assert old["com.apple.airplay"][0]["Whitelist"] == [{"DeviceID": "00:11:22:33:44:55"}]
     assert old["com.apple.webcontent-filter"][0]["BlacklistedURLs"] == ["https://jeux.example"]
@@ -164,7 +166,7 @@ def test_older_systems_are_told_by_the_names_they_know() -> None:
     )
 
 
-def test_an_age_that_an_older_system_does_not_know_becomes_the_next_stricter_one() -> None:
+def test_an_unknown_age_rating_becomes_the_next_stricter_one() -> None:
     assert (
         render_by_type({"ratingApps": 313}, TabletCapabilities((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
     )
@@ -173,26 +175,26 @@ def test_an_age_that_an_older_system_does_not_know_becomes_the_next_stricter_one
     )
 
 
-def test_setup_panes_that_a_system_does_not_have_are_not_skipped() -> None:
+def test_setup_panes_that_a_system_does_not_have_are_omitted() -> None:
     key = "SetupAssistant.managed.SkipSetupItems"
-    found, left_out = render_by_type(
+    payloads, omissions = render_by_type(
         {key: ["Siri", "Intelligence", "WebContentFiltering"]}, TabletCapabilities((17, 0), supervised=True)
     )
-    assert found["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
-    assert {str(each) for each in left_out} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
+    assert payloads["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
+    assert {str(each) for each in omissions} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
 
 
-def test_what_one_town_says_becomes_payloads() -> None:
-    said = expand_composites(
+def test_composites_become_payloads() -> None:
+    values = expand_composites(
         {
             "ai": False, "browser": "guarded", "lock_screen_text": "Ville", "passcode": "four",
             "school_wifi": [{"name": "Ecole", "password": "12345678"}],
             "web_shortcuts": [{"name": "ENT", "url": "https://ent.example"}],
         }
     )  # fmt: skip
-    found, left_out = render_by_type(said)
-    assert {str(each) for each in left_out} == {"allowSiriAI"}
-    assert {kind: len(each) for kind, each in found.items()} == {
+    payloads, omissions = render_by_type(values)
+    assert {str(each) for each in omissions} == {"allowSiriAI"}
+    assert {kind: len(each) for kind, each in payloads.items()} == {
         "com.apple.applicationaccess": 1,
         "com.apple.mobiledevice.passwordpolicy": 1,
         "com.apple.shareddeviceconfiguration": 1,
@@ -210,26 +212,26 @@ _SAMPLES = {key: build_sample(setting) for key, setting in CATALOG.items()}
     st.none() | st.booleans(),
     st.booleans(),
 )
-def test_every_setting_is_either_sent_or_named_and_no_slot_is_filled_twice(
+def test_every_setting_is_sent_or_listed_as_omitted_and_no_slot_is_used_twice(
     keys: set[str], os: tuple[int, int], supervised: bool | None, shared: bool
 ) -> None:
-    planned = plan_payloads({key: _SAMPLES[key] for key in keys}, CATALOG, TabletCapabilities(os, supervised, shared))
-    found = build_payloads("town", "fr.cartable.policy", planned.slots.values())
-    plistlib.dumps(found)
-    assert len({each["PayloadUUID"] for each in found}) == len(found)
-    assert len({each["PayloadIdentifier"] for each in found}) == len(found)
-    kinds = {each["PayloadType"] for each in found}
-    named = {str(each).split("[")[0] for each in planned.omissions}
+    plan = plan_payloads({key: _SAMPLES[key] for key in keys}, CATALOG, TabletCapabilities(os, supervised, shared))
+    payloads = build_payloads("town", "fr.cartable.policy", plan.slots.values())
+    plistlib.dumps(payloads)
+    assert len({each["PayloadUUID"] for each in payloads}) == len(payloads)
+    assert len({each["PayloadIdentifier"] for each in payloads}) == len(payloads)
+    kinds = {each["PayloadType"] for each in payloads}
+    omitted_keys = {str(each).split("[")[0] for each in plan.omissions}
     for key in keys:
         setting = CATALOG[key]
-        assert setting.payload_type in kinds or key in planned.product_settings or any(each.startswith(key) for each in named), (
-            key
-        )
+        assert (
+            setting.payload_type in kinds or key in plan.product_settings or any(each.startswith(key) for each in omitted_keys)
+        ), key
         if setting.cardinality is PayloadCardinality.ONE:
-            assert [each["PayloadType"] for each in found].count(setting.payload_type) <= 1
+            assert [each["PayloadType"] for each in payloads].count(setting.payload_type) <= 1
 
 
-def test_a_part_of_a_plan_takes_its_certificates_along() -> None:
+def test_a_selected_slot_includes_its_certificates() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
     slots = plan_payloads(values, CATALOG, NEW).slots
     wifi = next(slot for slot in slots if slot.startswith("wifi."))
@@ -240,24 +242,27 @@ def test_a_part_of_a_plan_takes_its_certificates_along() -> None:
     assert alone == []
 
 
-def test_a_mode_that_differs_in_its_network_carries_its_certificate_too() -> None:
+def test_a_mode_with_its_own_network_includes_the_certificates() -> None:
     common = {"security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
     modes: dict[str, dict[str, Any]] = {"school": {"wifi.managed": [ENTERPRISE]}, "home": {"allowCamera": True}}
-    contents = {mode: build_content({**common, **more}, CATALOG, {}, os=(26, 4), supervised=True) for mode, more in modes.items()}
-    base, own = split_common_content(contents)
-    parts = {"base": base, **own}
-    found = {
+    contents = {
+        mode: build_content({**common, **mode_values}, CATALOG, {}, os=(26, 4), supervised=True)
+        for mode, mode_values in modes.items()
+    }
+    base, by_mode = split_common_content(contents)
+    parts = {"base": base, **by_mode}
+    payloads = {
         name: group_by_type(plistlib.loads(rendered.plist)["PayloadContent"])
         for name, content in parts.items()
         if (rendered := render_profile("town", content, name)) is not None
     }
-    assert set(found["base"]) == {
+    assert set(payloads["base"]) == {
         "com.apple.mobiledevice.passwordpolicy", "com.apple.security.pkcs12", "com.apple.security.root",
     }  # fmt: skip
-    assert set(found["school"]) == {"com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root"}
-    assert set(found["home"]) == {"com.apple.applicationaccess"}
-    (wifi,) = found["school"]["com.apple.wifi.managed"]
-    assert wifi["PayloadCertificateUUID"] == found["school"]["com.apple.security.pkcs12"][0]["PayloadUUID"]
+    assert set(payloads["school"]) == {"com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root"}
+    assert set(payloads["home"]) == {"com.apple.applicationaccess"}
+    (wifi,) = payloads["school"]["com.apple.wifi.managed"]
+    assert wifi["PayloadCertificateUUID"] == payloads["school"]["com.apple.security.pkcs12"][0]["PayloadUUID"]
 
 
 _DIGEST = """
