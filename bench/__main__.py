@@ -1,4 +1,4 @@
-"""`python -m bench`: runs the measurements on SQLite and on a durable PostgreSQL, and prints tables for bench/README.md."""
+"""`python -m bench`: measures the device channel on SQLite and on a durable PostgreSQL; prints tables for bench/README.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mdm.composition import compose
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the measurements that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--tablets", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=8)
@@ -31,52 +31,52 @@ def main() -> None:
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--workers", type=int, default=1, help="server processes")
     parser.add_argument("--history", type=int, default=300, help="answered commands that each tablet has in the last round")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
-    for database in asked.databases.split(","):
+    for database in arguments.databases.split(","):
         with start_database(database) as (folder, url, pid):
-            print(f"\n### {database}, {asked.tablets} tablets, {asked.workers} server process(es)\n")
-            _measure_channel(folder, url, pid, asked)
+            print(f"\n### {database}, {arguments.tablets} tablets, {arguments.workers} server process(es)\n")
+            _measure_channel(folder, url, pid, arguments)
 
 
-def _measure_channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace) -> None:
+def _measure_channel(folder: Path, url: str, pid: int | None, arguments: argparse.Namespace) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
     print_progress("seeding")
-    tablets = fleet.seed_fleet(runtime, asked.tablets)
+    tablets = fleet.seed_fleet(runtime, arguments.tablets)
     settle_database(runtime)
-    numbers = [int(number) for number in asked.connections.split(",")]
+    numbers = [int(number) for number in arguments.connections.split(",")]
     print(channel.HEADER)
-    with run_server(folder, url, pid, asked.workers) as server:
+    with run_server(folder, url, pid, arguments.workers) as server:
         print_progress("warming up")
         channel.measure_idle(server, tablets, 32, 2)
         for connections in numbers:
-            print(channel.measure_idle(server, tablets, connections, asked.seconds).format_row(), flush=True)
+            print(channel.measure_idle(server, tablets, connections, arguments.seconds).format_row(), flush=True)
         for connections in numbers:
             print(channel.measure_delivery(server, runtime, tablets, connections).format_row(), flush=True)
         memory = server.read_usage().memory
-        if asked.history:
-            print_progress(f"writing {asked.history} answered commands for each tablet")
-            fleet.seed_command_history(runtime, [tablet.enrollment_id for tablet in tablets], asked.history)
+        if arguments.history:
+            print_progress(f"writing {arguments.history} answered commands for each tablet")
+            fleet.seed_command_history(runtime, [tablet.enrollment_id for tablet in tablets], arguments.history)
             settle_database(runtime)
-            print(f"\nwith {asked.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
-            print(channel.measure_idle(server, tablets, 64, asked.seconds).format_row(), flush=True)
+            print(f"\nwith {arguments.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
+            print(channel.measure_idle(server, tablets, 64, arguments.seconds).format_row(), flush=True)
             print(channel.measure_delivery(server, runtime, tablets, 64).format_row(), flush=True)
     print(f"\nmemory of the server process: {memory / 2**20:.0f} MB")
     runtime.engine.dispose()
 
 
 def settle_database(runtime: Runtime) -> None:
-    """Let the database do what it does by itself within a minute: statistics, and room where rows were."""
+    """Let the database renew its statistics and free space, as it does by itself within a minute."""
     with runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if runtime.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
 
 
 @contextmanager
 def start_database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
-    """An empty database, as durable as in production."""
+    """Start an empty database that is as durable as in production; yield its folder, URL and process id."""
     folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
     try:
         if kind == "sqlite":
@@ -96,6 +96,7 @@ def start_database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
 
 
 def print_machine() -> None:
+    """Print processor, system and Python version of the machine."""
     model = next(
         (x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?"
     )
@@ -103,6 +104,7 @@ def print_machine() -> None:
 
 
 def print_progress(what: str) -> None:
+    """Print a line of progress on standard error."""
     print(f"… {what}", file=sys.stderr, flush=True)
 
 

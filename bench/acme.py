@@ -1,4 +1,4 @@
-"""`python -m bench.acme`: enrolments per second by SCEP and by ACME with attestation, in one run on one server and PostgreSQL."""
+"""`python -m bench.acme`: measures enrolments per second by SCEP and by ACME with attestation, in one run on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PreparedTablets = list[tuple[Hardware, bytes]]
 
 
 def main() -> None:
-    """Measure both, in turns, so that a busy machine slows both."""
+    """Measure both alternately, so that a busy machine slows both."""
     parser = argparse.ArgumentParser(prog="python -m bench.acme")
     parser.add_argument("--enrolments", type=int, default=200, help="of each path and round")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
     attester = Attester()
     with start_database("postgresql") as (folder, url, pid):
@@ -50,10 +50,10 @@ def main() -> None:
         )
         rates: dict[str, list[float]] = {"SCEP": [], "ACME": []}
         with run_server(folder, url, pid, https=True) as server:
-            for number in range(asked.rounds):
+            for number in range(arguments.rounds):
                 for name, attests in (("SCEP", False), ("ACME", True)):
                     print_progress(f"profiles for round {number + 1}, {name}")
-                    waiting = _prepare_tablets(runtime, asked.enrolments, attests=attests)
+                    waiting = _prepare_tablets(runtime, arguments.enrolments, attests=attests)
                     settle_database(runtime)
                     rates[name].append(
                         _measure_enrolments(server, name, waiting, attester, runtime.settings.secrets_dir / "tls-ca.pem")
@@ -64,12 +64,12 @@ def main() -> None:
 
 
 def _prepare_tablets(runtime: Runtime, count: int, *, attests: bool) -> PreparedTablets:
-    """Tablets of the inventory, and the enrolment profile of each as the Setup Assistant gets it."""
+    """Add tablets to the inventory; return their hardware and the enrolment profiles that the Setup Assistant gets."""
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix=uuid4().hex[:4].upper())
         work.session.add(town)
         work.session.flush()
-        made = []
+        prepared = []
         for number in range(count):
             hardware = Hardware.from_seed(town.slug, number)
             tablet = Tablet(
@@ -78,37 +78,37 @@ def _prepare_tablets(runtime: Runtime, count: int, *, attests: bool) -> Prepared
             )  # fmt: skip
             work.session.add(tablet)
             work.session.flush()
-            made.append(
+            prepared.append(
                 (hardware, build_ade_profile(work, tablet.id, get_active_topic(work), udid=hardware.udid, attests=attests))
             )
-        return made
+        return prepared
 
 
 def _measure_enrolments(server: RunningServer, name: str, waiting: PreparedTablets, attester: Attester, ca: Path) -> float:
     count, before, started = len(waiting), server.read_usage(), time.perf_counter()
     asyncio.run(_enrol_all(waiting, attester, ca))
-    took = time.perf_counter() - started
+    elapsed = time.perf_counter() - started
     cost = server.read_usage() - before
     print(
-        f"| {name} | {count} | {took:.2f} | {count / took:,.1f} | {1000 * cost.server_cpu / count:.1f} | "
+        f"| {name} | {count} | {elapsed:.2f} | {count / elapsed:,.1f} | {1000 * cost.server_cpu / count:.1f} | "
         f"{1000 * cost.database_cpu / count:.1f} | {cost.statements / count:.1f} | {cost.commits / count:.1f} |",
         flush=True,
     )
-    return count / took
+    return count / elapsed
 
 
 _KEYS = ReusedKeys(16)
 
 
 async def _enrol_all(waiting: PreparedTablets, attester: Attester, ca: Path) -> None:
-    """Identity, Authenticate and TokenUpdate of all, 32 at a time. RSA keys were made beforehand, elliptic ones are made."""
-    room = asyncio.Semaphore(32)
+    """Enrol all tablets, 32 at a time. RSA keys are generated beforehand, elliptic keys during the measurement."""
+    limit = asyncio.Semaphore(32)
 
-    async def one(hardware: Hardware, profile: bytes) -> None:
-        async with room, SimulatedTablet(PUBLIC_URL, ca=ca, hardware=hardware, attester=attester, keys=_KEYS) as tablet:
+    async def enrol(hardware: Hardware, profile: bytes) -> None:
+        async with limit, SimulatedTablet(PUBLIC_URL, ca=ca, hardware=hardware, attester=attester, keys=_KEYS) as tablet:
             await tablet.enrol(profile)
 
-    await asyncio.gather(*(one(hardware, profile) for hardware, profile in waiting))
+    await asyncio.gather(*(enrol(hardware, profile) for hardware, profile in waiting))
 
 
 if __name__ == "__main__":

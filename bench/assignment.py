@@ -1,6 +1,6 @@
-"""`python -m bench.assignment`: a fleet read from device assignment by pages, on a durable PostgreSQL, with the peak of memory.
+"""`python -m bench.assignment`: measures how a fleet is read from device assignment by pages, with the peak of memory.
 
-The portal is the test server in a process of its own; worker and database are what is measured.
+It runs on a durable PostgreSQL. Apple's portal is the test server in a separate process; worker and database are measured.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from mdm.composition import compose
 
 
 def main() -> None:
-    """Measure a first reading, an empty sync, and a night."""
+    """Measure a first synchronisation, one without changes, and the nightly complete one."""
     parser = argparse.ArgumentParser(prog="python -m bench.assignment")
     parser.add_argument("--devices", type=int, default=130_000)
     parser.add_argument("--page", type=int, default=1000)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
     with start_database("postgresql") as (folder, url, _pid):
         settings = Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid")
@@ -43,26 +43,31 @@ def main() -> None:
         with runtime.open_unit_of_work() as work:
             town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
             server = service.create_server(work, SYSTEM, town.id, "Mesure")
-        with _run_portal(folder, server, asked.devices, asked.page) as address:
+        with _run_portal(folder, server, arguments.devices, arguments.page) as address:
             runtime.settings = settings.model_copy(update={"device_assignment_url": address})
             with runtime.open_unit_of_work() as work:
                 service.install_token(work, SYSTEM, server.id, (folder / "token.p7m").read_bytes())
             print(
-                f"\nmemory before: {_get_peak_memory():.0f} MB\n\n| act | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
+                f"\nmemory before: {_get_peak_memory():.0f} MB\n\n| step | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
             )
             _measure_line(
-                runtime, "first reading, tablets entered, profile assigned", asked.devices, lambda: _run_sync(runtime, server.id)
+                runtime,
+                "first reading, tablets entered, profile assigned",
+                arguments.devices,
+                lambda: _run_sync(runtime, server.id),
             )
             _measure_line(
                 runtime,
                 "the sync after it (every device says that it was assigned)",
-                asked.devices,
+                arguments.devices,
                 lambda: _run_sync(runtime, server.id),
             )
             _measure_line(runtime, "a sync with nothing new", 0, lambda: _run_sync(runtime, server.id))
             with runtime.open_unit_of_work() as work:
                 work.session.get_one(AdeServer, server.id).full_fetch_at = None
-            _measure_line(runtime, "the nightly reading of the whole list", asked.devices, lambda: _run_sync(runtime, server.id))
+            _measure_line(
+                runtime, "the nightly reading of the whole list", arguments.devices, lambda: _run_sync(runtime, server.id)
+            )
         runtime.engine.dispose()
 
 
@@ -82,7 +87,7 @@ def _run_portal(folder: Path, server: AdeServer, devices: int, page: int) -> Ite
         process.wait(10)
 
 
-def _measure_line(runtime: Runtime, what: str, devices: int, act: Callable[[], AdeSyncResult]) -> None:
+def _measure_line(runtime: Runtime, what: str, devices: int, run: Callable[[], AdeSyncResult]) -> None:
     statements = [0]
 
     def count(*_: object) -> None:
@@ -90,10 +95,10 @@ def _measure_line(runtime: Runtime, what: str, devices: int, act: Callable[[], A
 
     event.listen(runtime.engine, "before_cursor_execute", count)
     started = time.perf_counter()
-    done = act()
+    result = run()
     seconds = time.perf_counter() - started
     event.remove(runtime.engine, "before_cursor_execute", count)
-    assert done.error is None, done.error
+    assert result.error is None, result.error
     pace = f"{devices / seconds:,.0f}".replace(",", " ") if devices else ""
     print(f"| {what} | {devices} | {seconds:.1f} | {pace} | {statements[0]} | {_get_peak_memory():.0f} |", flush=True)
 
@@ -103,7 +108,7 @@ def _run_sync(runtime: Runtime, server_id: UUID) -> AdeSyncResult:
 
 
 def _get_peak_memory() -> float:
-    """The largest memory that this process has had so far, in MB."""
+    """Return the peak memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,4 +1,4 @@
-"""The device channel under load: idle check-ins, and conversations that deliver two commands each."""
+"""Measures the device channel under load: idle connects, and conversations that deliver two commands each."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _ANSWER = {
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One line of the report."""
+    """The result of one measurement."""
 
     name: str
     connections: int
     outcome: LoadResult
     cost: ResourceUsage
-    #: What is counted per second: requests, or commands delivered.
+    #: The number of requests or of delivered commands, shown per second.
     units: int
 
     def format_row(self) -> str:
-        """As a row of the table in bench/README.md."""
+        """Return the measurement as a row of the table in bench/README.md."""
         o, c = self.outcome, self.cost
         n = max(o.requests, 1)
         return (
@@ -50,14 +50,14 @@ HEADER = """| what | connections | per second | p50 ms | p99 ms | server µs/req
 
 
 def measure_idle(server: RunningServer, tablets: Sequence[SeededTablet], connections: int, seconds: float) -> Measurement:
-    """Every tablet says Idle, again and again; there is nothing to do."""
+    """Measure tablets that send Idle repeatedly and have no commands waiting."""
     conversations = [[tablet.build_signed_request({"Status": "Idle"})] for tablet in tablets]
     outcome, cost = _measure(server, conversations, connections, seconds, once=False)
     return Measurement("idle check-in", connections, outcome, cost, outcome.requests)
 
 
 def measure_delivery(server: RunningServer, runtime: Runtime, tablets: Sequence[SeededTablet], connections: int) -> Measurement:
-    """Every tablet has two commands waiting: Idle, Acknowledged, Acknowledged."""
+    """Measure tablets with two commands waiting: each sends Idle, Acknowledged, Acknowledged."""
     ids = [tablet.enrollment_id for tablet in tablets]
     with runtime.open_unit_of_work() as work:
         for request_type, args in (("DeviceInformation", {"queries": ["OSVersion"]}), ("SecurityInfo", {})):
@@ -94,6 +94,6 @@ def _measure(
 def _run_in_own_process(
     act: Callable[..., LoadResult], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
 ) -> LoadResult:
-    """In a process of its own: the load must not share the interpreter of anything that is measured."""
+    """Run the load in a separate process, so that it does not share an interpreter with what is measured."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(act, HOST, PORT, conversations, connections, seconds, once=once).result()

@@ -1,6 +1,6 @@
-"""`python -m bench.desk`: classes of thirty at the desk by API, as one technician does it: bench, handover, swaps, returns.
+"""`python -m bench.desk`: measures a technician's work with classes of thirty by API: preparation, handover, swaps, returns.
 
-One connection, one request after the other, as at a table: what is measured is the wait of the person who scans.
+Requests go one after the other on one connection, so the result is how long the person who scans waits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADER = (
 
 @dataclass(slots=True)
 class SeededClass:
-    """Thirty children and the tablets that wait for them."""
+    """A class of thirty pupils and the tags of the tablets for them."""
 
     class_id: UUID
     pupils: list[UUID] = field(default_factory=list)
@@ -52,11 +52,11 @@ def main() -> None:
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--fleet", type=int, default=4000, help="tablets of the town that are not at the table")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
-    for database in asked.databases.split(","):
+    for database in arguments.databases.split(","):
         with start_database(database) as (folder, url, pid):
-            _measure(database, folder, url, pid, asked.classes, asked.fleet)
+            _measure(database, folder, url, pid, arguments.classes, arguments.fleet)
 
 
 def _measure(database: str, folder: Path, url: str, pid: int | None, count: int, fleet: int) -> None:
@@ -70,14 +70,14 @@ def _measure(database: str, folder: Path, url: str, pid: int | None, count: int,
         answer = client.post("/tokens", json={"login": "bench", "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         town = f"/towns/{town_id}"
-        whole = [(pupil, tag) for each in classes for pupil, tag in zip(each.pupils, each.tags, strict=True)]
-        serials = [f"ORDER{number:07d}" for number in range(len(whole))]
+        handover_pairs = [(pupil, tag) for each in classes for pupil, tag in zip(each.pupils, each.tags, strict=True)]
+        serials = [f"ORDER{number:07d}" for number in range(len(handover_pairs))]
         client.post(f"{town}/purchase-orders", json={"reference": "BENCH", "serials": serials}).raise_for_status()
 
         def table(each: SeededClass) -> httpx.Response:
             return client.get(f"/classes/{each.class_id}/handovers")
 
-        def give(body: dict[str, Any]) -> httpx.Response:
+        def hand_over(body: dict[str, Any]) -> httpx.Response:
             return client.post(f"{town}/handovers", json=body)
 
         def post(path: str, body: dict[str, Any]) -> httpx.Response:
@@ -85,14 +85,17 @@ def _measure(database: str, folder: Path, url: str, pid: int | None, count: int,
 
         _measure_line(server, "bench: one scan", serials, lambda serial: post("preparations", {"serial": serial}))
         _measure_line(server, "table of a class (once a class)", classes, table, per=SIZE)
-        said = {"signed_by": "voir la feuille", "accessories": ["cover", "charger", "cable"]}
-        handovers = [{"request_id": str(uuid4()), "scan": tag, "pupil_id": str(pupil), **said} for pupil, tag in whole]
-        _measure_line(server, "handover: one scan", handovers, give)
-        _measure_line(server, "the same sent again, its answer was lost", handovers, give)
-        pairs = list(zip(whole[::2], whole[1::2], strict=True))
+        form = {"signed_by": "voir la feuille", "accessories": ["cover", "charger", "cable"]}
+        handovers = [{"request_id": str(uuid4()), "scan": tag, "pupil_id": str(pupil), **form} for pupil, tag in handover_pairs]
+        _measure_line(server, "handover: one scan", handovers, hand_over)
+        _measure_line(server, "the same sent again, its answer was lost", handovers, hand_over)
+        pairs = list(zip(handover_pairs[::2], handover_pairs[1::2], strict=True))
         _measure_line(server, "swap: two scans", pairs, lambda two: post("swaps", {"first": two[0][1], "second": two[1][1]}))
         _measure_line(
-            server, "return: one scan", whole, lambda pair: post("returns", {"scan": pair[1], "accessories": ["cover", "cable"]})
+            server,
+            "return: one scan",
+            handover_pairs,
+            lambda pair: post("returns", {"scan": pair[1], "accessories": ["cover", "cable"]}),
         )
     runtime.engine.dispose()
 
@@ -133,7 +136,7 @@ def _seed_town(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[See
             )
             work.session.add(row)
             work.session.flush()
-            made = SeededClass(row.id)
+            seeded = SeededClass(row.id)
             for child in range(SIZE):
                 pupil = Pupil(
                     town_id=town.id, school_id=school.id, class_id=row.id, grade=Grade.CE2, last_name=f"Nom{child}", first_name="A",
@@ -141,8 +144,8 @@ def _seed_town(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[See
                 )  # fmt: skip
                 work.session.add(pupil)
                 work.session.flush()
-                made.pupils.append(pupil.id)
-            classes.append(made)
+                seeded.pupils.append(pupil.id)
+            classes.append(seeded)
         for number in range(fleet + count * SIZE):
             tag = build_next_tag("M", tag)
             work.session.add(

@@ -1,4 +1,4 @@
-"""Seeds a fleet for measurements: tablets already enrolled, with certificates of the device CA and signed requests ready."""
+"""Seeds a fleet for measurements: enrolled tablets with certificates of the device CA that can sign requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mdm.queue.rules import build_command_uuid
 from simulator.identity import Identity
 from simulator.signature import SignatureShape, build_mdm_signature
 
-#: Certificates are all different; keys repeat, since making 2 000 of them would take longer than the measurement.
+#: Number of different keys. Certificates are all different, but generating 2 000 keys would take longer than the measurement.
 KEYS = 32
 HOST = "127.0.0.1"
 
@@ -39,14 +39,14 @@ class SeededTablet:
     identity: Identity
 
     def build_signed_request(self, message: dict[str, object]) -> bytes:
-        """The signed request that carries this message, as a genuine tablet signs it."""
+        """Build the bytes of a request with this message, signed as a genuine tablet signs it."""
         body = plistlib.dumps({"UDID": self.udid, **message})
         signed = build_mdm_signature(self.identity, body, SignatureShape.IPAD, datetime.now(UTC))
         return build_request("PUT", "/mdm", HOST, {"Mdm-Signature": signed, "Content-Type": "application/xml"}, body)
 
 
 def seed_fleet(runtime: Runtime, count: int) -> list[SeededTablet]:
-    """Enrol `count` tablets of one town, in one transaction."""
+    """Add `count` enrolled tablets of one town, in one transaction."""
     keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(min(KEYS, count))]
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=f"mesure-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
@@ -80,12 +80,12 @@ def _issue_certificate(work: UnitOfWork, tablet_id: UUID, key: rsa.RSAPrivateKey
 
 
 def get_certificate_pem(tablet: SeededTablet) -> str:
-    """The certificate of a tablet."""
+    """Return the certificate of a tablet as PEM."""
     return tablet.identity.certificate.public_bytes(Encoding.PEM).decode()
 
 
 def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answered: int) -> None:
-    """Let every tablet have `answered` finished commands, with their answers kept."""
+    """Add `answered` acknowledged commands with their results for every tablet."""
     with runtime.open_unit_of_work() as work:
         bodies = [_add_command_body(work, COMMANDS["ProfileList"].request_type) for _ in range(answered)]
         past = work.now - timedelta(days=30)
@@ -116,14 +116,14 @@ def _add_command_body(work: UnitOfWork, request_type: str) -> int:
 
 
 def load_queued_command_uuids(work: UnitOfWork) -> dict[int, list[str]]:
-    """The CommandUUIDs that wait for each enrolment, in the order of delivery."""
+    """Return the CommandUUIDs of queued commands by enrollment, in the order of delivery."""
     statement = (
         select(QueuedCommand.enrollment_id, QueuedCommand.id, CommandBody.nonce)
         .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
         .where(QueuedCommand.state == CommandState.QUEUED)
         .order_by(QueuedCommand.lane, QueuedCommand.id)
     )
-    found: dict[int, list[str]] = {}
+    uuids_by_enrollment: dict[int, list[str]] = {}
     for enrollment_id, command_id, nonce in work.session.execute(statement):
-        found.setdefault(enrollment_id, []).append(build_command_uuid(nonce, command_id))
-    return found
+        uuids_by_enrollment.setdefault(enrollment_id, []).append(build_command_uuid(nonce, command_id))
+    return uuids_by_enrollment

@@ -1,7 +1,7 @@
-"""A lean load generator: keep-alive HTTP/1.1 connections that replay requests made beforehand. Knows no MDM.
+"""A small load generator: keep-alive HTTP/1.1 connections that replay prepared requests. Knows nothing about MDM.
 
-It runs as a process of its own beside the server, so its CPU is part of the machine's load but not of the
-server's figures. Requests are bytes made before the clock starts; a response is only framed and counted.
+It runs in its own process, so its CPU time is part of the machine's load but not of the server's figures. Requests are
+prepared before the measurement; a response is only framed and counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import uvloop
 
 @dataclass(slots=True)
 class LoadResult:
-    """What one run saw. Latencies in seconds, one per request."""
+    """The result of one run. Latencies are in seconds, one per request."""
 
     seconds: float = 0.0
     requests: int = 0
@@ -32,13 +32,13 @@ class LoadResult:
         return self.requests / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """The latency below which `share` of the requests stayed, in milliseconds."""
+        """Return the latency below which `share` of the requests stayed, in milliseconds."""
         ordered = sorted(self.latencies)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 class _LoadConnection(asyncio.Protocol):
-    """One keep-alive connection: takes a conversation, plays it, takes the next until the work or the time is over."""
+    """One keep-alive connection that replays conversations until there are no more or the time is over."""
 
     def __init__(self, work: Iterator[list[bytes]], outcome: LoadResult, until: float, done: asyncio.Future[None]) -> None:
         self.work = work
@@ -106,13 +106,13 @@ async def _replay(host: str, port: int, work: Iterator[list[bytes]], connections
 def replay_conversations(
     host: str, port: int, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool = False
 ) -> LoadResult:
-    """Play conversations over `connections` connections for `seconds`; `once` stops when each has been played once."""
+    """Replay conversations on `connections` connections for `seconds`; with `once`, until each was replayed once."""
     work = iter(conversations) if once else itertools.cycle(conversations)
     return uvloop.run(_replay(host, port, work, connections, seconds))
 
 
 def build_request(method: str, path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:
-    """The bytes of one request."""
+    """Build the bytes of one request."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

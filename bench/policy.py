@@ -1,6 +1,6 @@
-"""`python -m bench.policy`: compiling a town from nothing and after one edit, the mode of a whole fleet, and a switch of modes.
+"""`python -m bench.policy`: measures compiling a town from nothing and after one edit, evaluating modes, and a change of mode.
 
-Runs on a durable PostgreSQL; every act is done as the worker does it.
+It runs on a durable PostgreSQL; each step is done as the worker does it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _DAY = [
     {"kind": "after_school", "from": "16:30", "to": "18:30"},
 ]
 _WEEK = dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY)
-#: A Monday of school, before the night ends.
+#: A Monday with school, during night rest.
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
@@ -119,7 +119,7 @@ def _start_runtime() -> Iterator[tuple[Runtime, ManualClock]]:
 
 
 def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
-    """A town with its schools, classes, timetable and tablets on loan. Returns the town and one class."""
+    """Add a town with schools, classes, a timetable and tablets on loan; return the ids of the town and of one class."""
     from mdm.devices.models import DeviceEnrollment, EnrollmentState
 
     with runtime.open_unit_of_work() as work:

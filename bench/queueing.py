@@ -1,4 +1,4 @@
-"""`python -m bench.queueing`: one order to 2 000 and to 130 000 tablets, and enrolments per second through SCEP, on PostgreSQL."""
+"""`python -m bench.queueing`: measures one command to 2 000 and to 130 000 tablets, and enrolments per second by SCEP."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from simulator.identity import ReusedKeys
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure both on a durable PostgreSQL."""
     parser = argparse.ArgumentParser(prog="python -m bench.queueing")
     parser.add_argument("--fleet", type=int, default=130_000)
     parser.add_argument("--enrolments", type=int, default=400)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
     with start_database("postgresql") as (folder, url, pid):
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
@@ -51,7 +51,7 @@ def main() -> None:
             ensure_simulated_certificate(work)
             tls.ensure_server_certificate(work, ["localhost"])
         print("\n| what | count | seconds | per second |\n|---|---|---|---|")
-        for count in (2000, asked.fleet):
+        for count in (2000, arguments.fleet):
             print_progress(f"seeding {count} tablets")
             town_id = _seed_town(runtime, count)
             settle_database(runtime)
@@ -59,14 +59,14 @@ def main() -> None:
             with runtime.open_unit_of_work() as work:
                 tablets = TabletRepository(work.session).select_by_town(town_id)
                 selection = QueueRepository(work.session).select_device_channels_where(tablets)
-                made = queue.enqueue_for_selection(work, SYSTEM, build_command("SecurityInfo", {}), selection)
-            took = time.perf_counter() - started
-            assert made.count == count, made
-            print(f"| one order to a town | {count:,} | {took:.2f} | {count / took:,.0f} |", flush=True)
+                batch = queue.enqueue_for_selection(work, SYSTEM, build_command("SecurityInfo", {}), selection)
+            elapsed = time.perf_counter() - started
+            assert batch.count == count, batch
+            print(f"| one command to a town | {count:,} | {elapsed:.2f} | {count / elapsed:,.0f} |", flush=True)
             with runtime.open_unit_of_work() as work:
                 work.session.execute(delete(OutboxRow))
         with run_server(folder, url, pid, https=True) as server:
-            _measure_enrolments(runtime, server, asked.enrolments)
+            _measure_enrolments(runtime, server, arguments.enrolments)
         runtime.engine.dispose()
 
 
@@ -95,7 +95,7 @@ def _seed_town(runtime: Runtime, count: int) -> UUID:
 
 
 def _measure_enrolments(runtime: Runtime, server: RunningServer, count: int) -> None:
-    """Profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are made beforehand."""
+    """Measure profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are generated beforehand."""
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="N")
         work.session.add(town)
@@ -106,9 +106,9 @@ def _measure_enrolments(runtime: Runtime, server: RunningServer, count: int) -> 
     before = server.read_usage()
     started = time.perf_counter()
     asyncio.run(_enrol_all(code, count, runtime.settings.secrets_dir / "tls-ca.pem"))
-    took = time.perf_counter() - started
+    elapsed = time.perf_counter() - started
     cost = server.read_usage() - before
-    print(f"| enrolments (profile, SCEP, check-in) | {count} | {took:.2f} | {count / took:,.0f} |")
+    print(f"| enrolments (profile, SCEP, check-in) | {count} | {elapsed:.2f} | {count / elapsed:,.0f} |")
     print(
         f"\nper enrolment: server {1000 * cost.server_cpu / count:.1f} ms, database {1000 * cost.database_cpu / count:.1f} ms, "
         f"{cost.statements / count:.1f} statements, {cost.commits / count:.1f} commits; the tablets share the machine"
@@ -116,14 +116,14 @@ def _measure_enrolments(runtime: Runtime, server: RunningServer, count: int) -> 
 
 
 async def _enrol_all(code: str, count: int, ca: Path) -> None:
-    keys, room = ReusedKeys(16), asyncio.Semaphore(32)
+    keys, limit = ReusedKeys(16), asyncio.Semaphore(32)
     await keys(2048)
 
-    async def one() -> None:
-        async with room, SimulatedTablet(PUBLIC_URL, code, ca=ca, keys=keys) as tablet:
+    async def enrol() -> None:
+        async with limit, SimulatedTablet(PUBLIC_URL, code, ca=ca, keys=keys) as tablet:
             await tablet.enrol()
 
-    await asyncio.gather(*(one() for _ in range(count)))
+    await asyncio.gather(*(enrol() for _ in range(count)))
 
 
 if __name__ == "__main__":

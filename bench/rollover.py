@@ -1,6 +1,6 @@
-"""`python -m bench.rollover`: a town of 4 000 pupils with tablets passes to the next year: preview, licences, apply, undo.
+"""`python -m bench.rollover`: measures the rollover of a town of 4 000 pupils with tablets: preview, licences, apply, undo.
 
-Runs on SQLite and on a durable PostgreSQL; each part is one transaction, as the API does it.
+It runs on SQLite and on a durable PostgreSQL; each batch is one transaction, as in the API.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.rollover")
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--pupils", type=int, default=4000)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
-    for database in asked.databases.split(","):
+    for database in arguments.databases.split(","):
         with start_database(database) as (folder, url, _pid):
             print(f"\n### {database}\n\n{HEADER}")
-            _measure_town(folder, url, asked.pupils)
+            _measure_town(folder, url, arguments.pupils)
 
 
 def _measure_town(folder: Path, url: str, count: int) -> None:
@@ -81,7 +81,7 @@ def _measure_town(folder: Path, url: str, count: int) -> None:
 
 
 def _seed_town(work: UnitOfWork, count: int) -> UUID:
-    """Twelve schools; the first goes on under another code, so that pupils and tablets change their school too."""
+    """Add twelve schools. The first continues under another code, so that pupils and tablets change their school too."""
     town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
     schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
@@ -97,10 +97,10 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     work.session.flush()
     loans = []
     for number in range(count):
-        here, grade = classes[number % len(classes)], GRADES[number % len(GRADES)]
-        pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, grade=grade, last_name=f"NOM{number}",
+        school_class, grade = classes[number % len(classes)], GRADES[number % len(GRADES)]
+        pupil = Pupil(id=new_id(), town_id=town.id, school_id=school_class.school_id, class_id=school_class.id, grade=grade, last_name=f"NOM{number}",
                       first_name="Ana", name_hash=f"{number:064d}", state=PupilState.ACTIVE)  # fmt: skip
-        tablet = Tablet(id=new_id(), town_id=town.id, school_id=here.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
+        tablet = Tablet(id=new_id(), town_id=town.id, school_id=school_class.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
                         state=TabletState.IN_USE, created_at=work.now)  # fmt: skip
         loan = Loan(town_id=town.id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
         work.session.add_all([pupil, tablet])
@@ -119,18 +119,18 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
 def _measure_line(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
     statements = 0
 
-    def note(*_given: object) -> None:
+    def count_statement(*_: object) -> None:
         nonlocal statements
         statements += 1
 
-    event.listen(runtime.engine, "before_cursor_execute", note)
+    event.listen(runtime.engine, "before_cursor_execute", count_statement)
     started = time.perf_counter()
     with runtime.open_unit_of_work() as work:
-        made = act(work)
+        result = act(work)
     seconds = time.perf_counter() - started
-    event.remove(runtime.engine, "before_cursor_execute", note)
-    print(f"| {what} | {made if isinstance(made, int) else count} | {seconds:.2f} | {statements} |", flush=True)
-    return made
+    event.remove(runtime.engine, "before_cursor_execute", count_statement)
+    print(f"| {what} | {result if isinstance(result, int) else count} | {seconds:.2f} | {statements} |", flush=True)
+    return result
 
 
 def _measure_batches(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:

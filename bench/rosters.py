@@ -1,6 +1,6 @@
-"""`python -m bench.rosters`: a town of about 4 000 pupils imported, imported again, rolled over, undone and exported.
+"""`python -m bench.rosters`: measures imports of about 4 000 pupils: the first, the same again, a new year, undo, export.
 
-Runs on SQLite and on a durable PostgreSQL; every act is the one that the API calls, in one transaction each.
+It runs on SQLite and on a durable PostgreSQL; each step is what the API calls, in one transaction.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEADER = "| act | lines | seconds | result |\n|---|---|---|---|"
 
 @dataclass(frozen=True, slots=True)
 class ImportPreview:
-    """An import that waits, and its counts in words."""
+    """An import that waits for confirmation, and its counts as text."""
 
     id: UUID
     summary: str
@@ -46,9 +46,9 @@ def main() -> None:
     """Measure on each database."""
     parser = argparse.ArgumentParser(prog="python -m bench.rosters")
     parser.add_argument("--databases", default="postgresql,sqlite")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
-    for database in asked.databases.split(","):
+    for database in arguments.databases.split(","):
         with start_database(database) as (folder, url, _pid):
             print(f"\n### {database}\n\n{HEADER}")
             _measure_town(folder, url)
@@ -65,15 +65,17 @@ def _measure_town(folder: Path, url: str) -> None:
             places.create_school(work, SYSTEM, town.id, file.uai, file.school_name)
     actor = Actor(new_id(), "bench", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
     second = Actor(new_id(), "bench 2", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
-    whole = build_town_file(files)
-    lines = whole.count(b"\n") - 1
+    town_file = build_town_file(files)
+    lines = town_file.count(b"\n") - 1
     print_progress(f"{lines} lines in one file")
-    first = _measure_line("preview of the whole town, all new", lines, lambda: _preview_import(runtime, actor, town.id, whole))
+    first = _measure_line(
+        "preview of the whole town, all new", lines, lambda: _preview_import(runtime, actor, town.id, town_file)
+    )
     _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, first.id))
-    _measure_line("preview of the same file, nothing changes", lines, lambda: _preview_import(runtime, actor, town.id, whole))
-    moved = build_town_file(files, shift=1)
+    _measure_line("preview of the same file, nothing changes", lines, lambda: _preview_import(runtime, actor, town.id, town_file))
+    next_year_file = build_town_file(files, shift=1)
     other = _measure_line(
-        "preview, everybody below CM2 one level up", lines, lambda: _preview_import(runtime, actor, town.id, moved)
+        "preview, everybody below CM2 one grade up", lines, lambda: _preview_import(runtime, actor, town.id, next_year_file)
     )
     _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, other.id))
     _measure_line("undo", lines, lambda: _undo_import(runtime, actor, other.id))
@@ -88,8 +90,9 @@ def _measure_town(folder: Path, url: str) -> None:
 
 
 def build_town_file(files: list[demo.DemoFile], shift: int = 0) -> bytes:
-    """All pupils of the demonstration town in one file with school codes and birth dates; `shift` moves them up by so many
-    levels, as at the end of a school year.
+    """Build one file of all pupils of the demonstration town, with school codes and birth dates.
+
+    `shift` moves pupils up by so many grades, as at the end of a school year.
     """
     levels = ("CP", "CE1", "CE2", "CM1", "CM2", "CM2")
     out = io.StringIO()
@@ -107,18 +110,18 @@ def build_town_file(files: list[demo.DemoFile], shift: int = 0) -> bytes:
 
 def _measure_line(what: str, lines: int, act: Callable[[], T]) -> T:
     started = time.perf_counter()
-    made = act()
+    result = act()
     seconds = time.perf_counter() - started
-    told = made.summary if isinstance(made, ImportPreview) else ""
-    print(f"| {what} | {lines} | {seconds:.2f} | {told} |", flush=True)
-    return made
+    summary = result.summary if isinstance(result, ImportPreview) else ""
+    print(f"| {what} | {lines} | {seconds:.2f} | {summary} |", flush=True)
+    return result
 
 
 def _preview_import(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> ImportPreview:
     with runtime.open_unit_of_work() as work:
         row = service.preview_import(work, actor, town_id, content, uai)
-        told = ", ".join(f"{count} {kind.value}" for kind in ChangeKind if (count := row.counts[kind.value]))
-        return ImportPreview(row.id, told)
+        summary = ", ".join(f"{count} {kind.value}" for kind in ChangeKind if (count := row.counts[kind.value]))
+        return ImportPreview(row.id, summary)
 
 
 def _confirm_import(runtime: Runtime, actor: Actor, import_id: UUID) -> None:

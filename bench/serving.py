@@ -1,4 +1,4 @@
-"""Runs the real server as a process of its own, and reads what it and its database cost: CPU, memory, statements, commits."""
+"""Runs the server in its own processes, and reads the resources that it and its database use: CPU, memory, statements, commits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUBLIC_URL = f"https://localhost:{PORT}"
 
 @dataclass(frozen=True, slots=True)
 class ResourceUsage:
-    """What has been used so far. CPU in seconds, memory in bytes."""
+    """The resources used so far. CPU is in seconds, memory in bytes."""
 
     server_cpu: float
     database_cpu: float
@@ -40,20 +40,20 @@ class ResourceUsage:
 
 @dataclass(slots=True)
 class RunningServer:
-    """The running server: one process or several on one port."""
+    """A running server: one process, or several on one port."""
 
     processes: list[subprocess.Popen[bytes]]
     folder: Path
     database_pid: int | None
 
     def read_usage(self) -> ResourceUsage:
-        """Ask each process to write its counters, and read the accounts of all."""
-        counted = [self._read_counters(process) for process in self.processes]
+        """Let each process write its counters, and return the resources that all have used."""
+        counters = [self._read_counters(process) for process in self.processes]
         return ResourceUsage(
             sum(_read_cpu_seconds(process.pid) for process in self.processes),
             sum(_read_cpu_seconds(pid) for pid in _list_process_tree(self.database_pid)) if self.database_pid else 0.0,
-            sum(each["statements"] for each in counted),
-            sum(each["commits"] for each in counted),
+            sum(each["statements"] for each in counters),
+            sum(each["commits"] for each in counters),
             max(_read_memory(process.pid) for process in self.processes),
         )
 
@@ -64,15 +64,15 @@ class RunningServer:
         deadline = time.monotonic() + 5
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        counted: dict[str, int] = json.loads(path.read_text())
-        return counted
+        counters: dict[str, int] = json.loads(path.read_text())
+        return counters
 
 
 @contextmanager
 def run_server(
     data: Path, database_url: str, database_pid: int | None, workers: int = 1, *, https: bool = False
 ) -> Iterator[RunningServer]:
-    """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same. Or HTTPS."""
+    """Start the server on loopback and stop it afterwards: plain HTTP, as behind a proxy that ends TLS, or HTTPS."""
     environment = {
         **os.environ,
         "CARTABLE_DATA_DIR": str(data),
@@ -107,7 +107,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
 
 
 def _read_cpu_seconds(pid: int) -> float:
-    """Seconds of CPU, user and system."""
+    """Return the CPU seconds of a process, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 

@@ -1,7 +1,7 @@
-"""`python -m bench.switch`: a change of mode for many simulated tablets, from the boundary to the last confirmed report.
+"""`python -m bench.switch`: measures a change of mode of many simulated tablets, until the last status report confirms it.
 
-The tablets are whole simulated iPads over real HTTPS; they, the server, the worker and PostgreSQL share the machine. Pushes are
-left out: the tablets ask in turns, as fast as they can.
+The tablets are complete simulated iPads over real HTTPS; they, the server, the worker and PostgreSQL share the machine. There
+are no pushes: the tablets poll in turns, as fast as they can.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ MAX_CONCURRENT_POLLS = 32
 
 
 def main() -> None:
-    """Measure one switch."""
+    """Measure one change of mode."""
     parser = argparse.ArgumentParser(prog="python -m bench.switch")
     parser.add_argument("--tablets", type=int, default=1000)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print_machine()
     with start_database("postgresql") as (folder, url, pid):
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
@@ -58,7 +58,7 @@ def main() -> None:
             tls.ensure_server_certificate(work, ["localhost"])
             ensure_simulated_certificate(work)
         print_progress("seeding")
-        seeded = fleet.seed_fleet(runtime, asked.tablets)
+        seeded = fleet.seed_fleet(runtime, arguments.tablets)
         with runtime.open_unit_of_work() as work:
             town_id = work.session.scalars(select(Town.id)).one()
             authoring.save_calendar(work, SYSTEM, town_id, "own", periods=[], public=[], known_until=None)
@@ -72,9 +72,9 @@ def main() -> None:
             before, started = server.read_usage(), time.perf_counter()
             _close_school_today(runtime, town_id)
             asyncio.run(_run_until_confirmed(runtime, tablets, Mode.HOME))
-            took, cost = time.perf_counter() - started, server.read_usage() - before
+            elapsed, cost = time.perf_counter() - started, server.read_usage() - before
         count = len(tablets)
-        print(f"\n{count:,} tablets switched and confirmed in {took:.1f} s, {count / took:.0f} a second")
+        print(f"\n{count:,} tablets switched and confirmed in {elapsed:.1f} s, {count / elapsed:.0f} a second")
         print(
             f"per tablet: server {1000 * cost.server_cpu / count:.1f} ms, database {1000 * cost.database_cpu / count:.1f} ms, "
             f"{cost.statements / count:.1f} statements and {cost.commits / count:.1f} commits of the server; the worker's are not among them"
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def _close_school_today(runtime: Runtime, town_id: UUID) -> None:
-    """From now on there is no school: what a boundary of the timetable does, at an instant that we choose."""
+    """Close the schools today: it changes the mode as a boundary of the timetable does, at an instant of our choice."""
     with runtime.open_unit_of_work() as work:
         today = work.now.date()
         authoring.create_override(
@@ -105,18 +105,18 @@ def _build_tablet(runtime: Runtime, seeded: fleet.SeededTablet) -> SimulatedTabl
 
 
 async def _run_until_confirmed(runtime: Runtime, tablets: list[SimulatedTablet], mode: Mode) -> None:
-    """Let the worker work and the tablets ask, until every one has reported the mode."""
-    room = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
+    """Run the worker and let the tablets poll, until every tablet has reported the mode."""
+    limit = asyncio.Semaphore(MAX_CONCURRENT_POLLS)
 
-    async def ask(tablet: SimulatedTablet) -> None:
-        async with room:
-            told = await tablet.poll()
-            assert not told.anomalies, told.anomalies
+    async def poll(tablet: SimulatedTablet) -> None:
+        async with limit:
+            log = await tablet.poll()
+            assert not log.anomalies, log.anomalies
 
     while True:
         await asyncio.to_thread(_run_worker, runtime)
         waiting = [tablet for tablet in tablets if tablet.mode != mode.value]
-        await asyncio.gather(*(ask(tablet) for tablet in waiting))
+        await asyncio.gather(*(poll(tablet) for tablet in waiting))
         if _count_confirmed(runtime, mode) == len(tablets):
             break
     for tablet in tablets:

@@ -1,4 +1,4 @@
-"""Makes the virtual environment, from nothing but Python's standard library. Installs only what the lock files name.
+"""Creates the virtual environment with Python's standard library only. Installs exactly what the lock files name.
 
     python3 deploy/bootstrap.py run     what the server needs
     python3 deploy/bootstrap.py dev     that, and what the tests and checks need
@@ -32,11 +32,11 @@ MINIMUM_PYTHON = (3, 11)
 
 
 class BootstrapError(Exception):
-    """The environment cannot be made; the message says what to do."""
+    """The environment cannot be created; the message says what to do."""
 
 
 def main(arguments: list[str]) -> int:
-    """Make or refresh the environment. Returns a process exit code."""
+    """Create or update the environment. Returns the exit status of the process."""
     kind = arguments[0] if arguments else "run"
     if kind not in LOCK_FILES:
         print(__doc__, file=sys.stderr)
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare_environment(kind: str) -> None:
-    """Bring the environment to what the lock file of `kind` names. Raises `BootstrapError`."""
+    """Install what the lock file of `kind` names, unless it is already installed. Raises `BootstrapError`."""
     if sys.version_info < MINIMUM_PYTHON:
         raise BootstrapError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Try PYTHON=python3.11")
     lock = ROOT / LOCK_FILES[kind]
@@ -67,7 +67,7 @@ def prepare_environment(kind: str) -> None:
 
 
 def compute_stamp(kind: str) -> str:
-    """The stamp that an up-to-date environment of `kind` carries."""
+    """Return the stamp of an up-to-date environment of `kind`."""
     return hashlib.sha256((ROOT / LOCK_FILES[kind]).read_bytes() + sys.version.encode()).hexdigest()
 
 
@@ -77,14 +77,14 @@ def _read_stamp(kind: str) -> str:
 
 
 def has_working_pip(python: Path) -> bool:
-    """Whether the environment's interpreter runs and has pip."""
+    """Return whether the environment's interpreter runs and has pip."""
     if not python.exists():
         return False
     return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
 
 
 def create_environment() -> None:
-    """Create the environment, with pip. Raises `BootstrapError`."""
+    """Create the environment with pip. Raises `BootstrapError`."""
     try:
         VENV.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(VENV, ignore_errors=True)
@@ -102,7 +102,7 @@ def create_environment() -> None:
 
 
 def fetch_pip(folder: Path) -> Path:
-    """Download pip's newest wheel from the index, checked against the digest that the index gives."""
+    """Download pip's newest wheel from the index and check its digest. Raises `BootstrapError`."""
     page_url = INDEX.rstrip("/") + "/pip/"
     try:
         with urllib.request.urlopen(page_url, timeout=60) as answer:
@@ -123,14 +123,14 @@ def fetch_pip(folder: Path) -> Path:
 
 
 def run_command(command: list[str]) -> None:
-    """Run a command; its output is shown only when it fails."""
+    """Run a command; its output is shown only when it fails. Raises `BootstrapError`."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BootstrapError((done.stderr or done.stdout).strip()[-2000:] or f"{command[0]} failed")
 
 
 class Progress:
-    """One line that shows what is going on and for how long, redrawn on a terminal, plain elsewhere."""
+    """Shows on one line what is in progress and for how long; redrawn on a terminal, a new line every 10 seconds elsewhere."""
 
     def __init__(self, what: str) -> None:
         self.what = what
