@@ -1,4 +1,4 @@
-"""Brings a database to the newest migration, from inside the program. Holds no migration itself."""
+"""Applies migrations to a database from inside the program. The migrations are in `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply all migrations up to `revision` on `engine`."""
+    """Apply all migrations up to `revision`."""
     _run(engine, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Undo migrations down to `revision`."""
+    """Revert migrations down to `revision`."""
     _run(engine, lambda config: command.downgrade(config, revision))
 
 
 def check(engine: Engine) -> None:
-    """Raise when the tables in code differ from the newest migration."""
+    """Raise when the tables in the code differ from the newest migration."""
     _run(engine, command.check)
 
 
@@ -38,15 +38,16 @@ def _run(engine: Engine, act: Callable[[Config], object]) -> None:
 
 @contextmanager
 def _suspend_foreign_keys(connection: Connection) -> Iterator[None]:
-    """Commit what is done inside. SQLite changes a table by making it anew and dropping the old one, which with foreign keys on
-    fails where a row points at it, or takes that row along (sqlite.org, "Making Other Kinds Of Table Schema Changes"): they are
-    off meanwhile, and checked before the commit.
+    """Commit what is done inside, on SQLite with foreign keys off until they are checked before the commit.
+
+    SQLite changes a table by creating a new one and dropping the old one. With foreign keys on, this fails where a row refers
+    to the table, or deletes that row (sqlite.org, "Making Other Kinds Of Table Schema Changes").
     """
     if connection.dialect.name != "sqlite":
         yield
         connection.commit()
         return
-    driver: Any = connection.connection.driver_connection  # beside SQLAlchemy: inside a transaction the switch does nothing
+    driver: Any = connection.connection.driver_connection  # not through SQLAlchemy: inside a transaction the PRAGMA has no effect
     driver.execute("PRAGMA foreign_keys=OFF")
     before = driver.execute("PRAGMA schema_version").fetchone()
     try:
@@ -54,7 +55,7 @@ def _suspend_foreign_keys(connection: Connection) -> Iterator[None]:
         if connection.exec_driver_sql("PRAGMA schema_version").fetchone() != before:
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
             if broken is not None:
-                raise RuntimeError(f"the migration would leave a row of {broken[0]} that points at nothing")
+                raise RuntimeError(f"the migration would leave a row of {broken[0]} that refers to a missing row")
         connection.commit()
     finally:
         connection.rollback()
