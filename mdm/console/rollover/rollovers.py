@@ -152,7 +152,7 @@ def _redirect(town_id: UUID, done: str) -> Response:
 
 def _list_steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
     """Return the timeline of a school year; each step is done, current or to come, in words and not by colour alone."""
-    today, start = service.get_local_date(work, town.id), first_day_of_year(rollover.to_year)
+    today, start = places.get_town_date(work, town.id), first_day_of_year(rollover.to_year)
     begins = [
         (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
         (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
@@ -208,7 +208,7 @@ def _describe_actions(
     applied = sum(group.pupils for group in groups if group.applied)
     stays = of[RolloverDecision.RETAINED] + of[RolloverDecision.ABSENT]
     return {
-        "may_apply": service.get_local_date(work, town.id) >= first_day_of_year(rollover.to_year),
+        "may_apply": places.get_town_date(work, town.id) >= first_day_of_year(rollover.to_year),
         "waiting": sum(
             of[each]
             for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)

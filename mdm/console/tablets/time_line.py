@@ -26,7 +26,7 @@ ACTION_LABELS: dict[str, Message] = {
     "approval.write_off.approve": Message("write-off approved"),
     "approval.write_off.request": Message("write-off requested"),
     "position.approve": Message("position request approved"),
-    "position.ask": Message("position requested"),
+    "position.request": Message("position requested"),
     "tablet.activation_lock": Message("activation lock code read"),
     "tablet.authenticate": Message("is enrolling"),
     "tablet.automated": Message("automated enrolment"),

@@ -15,15 +15,16 @@ from sqlalchemy import func, select
 
 from cartable.errors import Invalid
 from cartable.scope import SYSTEM, Role
-from enrollment.people.imports import service as imports
-from enrollment.people.imports.changes import compute_name_hash
-from enrollment.people.models import Pupil, RosterImport
+from enrollment.people.models import Pupil
+from enrollment.people.text import compute_name_hash
 from enrollment.places.models import Grade
 from enrollment.rollover import service
 from enrollment.rollover.models import RolloverLine
+from enrollment.rosters.imports import service as imports
+from enrollment.rosters.models import RosterImport
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
-from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import databases
 from tests.support.server import PASSWORD, LiveServer, start_live_server
 from tests.support.world import TownFactory
@@ -37,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[LiveServer]:
     engine.dispose()
 
 
-class Place:
+class RosterWorld:
     """Two schools of one town, an import and a passage there; another town."""
 
     def __init__(self, server: LiveServer) -> None:
@@ -78,24 +79,24 @@ class Place:
 
 
 @pytest.fixture
-def place(server: LiveServer) -> Place:
-    return Place(server)
+def place(server: LiveServer) -> RosterWorld:
+    return RosterWorld(server)
 
 
 @contextlib.contextmanager
-def _browser(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Iterator[httpx.Client]:
+def _sign_in(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Iterator[httpx.Client]:
     with server.runtime.open_unit_of_work() as work:
         made = accounts.create_account(
             work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
         )
         made.must_change_password = False
-    with _stranger(server) as client:
+    with _anonymous_client(server) as client:
         client.post("/sign-in", data={"login": login, "password": PASSWORD})
         assert "cartable" in client.cookies
         yield client
 
 
-def _stranger(server: LiveServer) -> httpx.Client:
+def _anonymous_client(server: LiveServer) -> httpx.Client:
     return httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca)), timeout=20)
 
 
@@ -105,7 +106,7 @@ def _csrf(client: httpx.Client, page: str = "/") -> str:
     return found[1]
 
 
-def _state(server: LiveServer) -> tuple[object, ...]:
+def _load_state(server: LiveServer) -> tuple[object, ...]:
     with server.runtime.open_unit_of_work() as work:
         lines = work.session.scalars(select(RolloverLine).order_by(RolloverLine.pupil_id)).all()
         imported = work.session.scalars(select(RosterImport)).one()
@@ -113,33 +114,33 @@ def _state(server: LiveServer) -> tuple[object, ...]:
         return [(each.decision, each.decided_by_head, each.class_after) for each in lines], imported.state, pupils
 
 
-def test_a_stranger_is_shown_the_door(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _stranger(server) as client:
+def test_a_stranger_is_redirected_to_the_sign_in_page(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _anonymous_client(server) as client:
         for page in place.pages():
             answer = client.get(page)
             assert (answer.status_code, answer.headers["location"]) == (303, "/"), page
         for page, fields in place.forms().items():
             answer = client.post(page, data={"csrf": "x", **fields})
             assert (answer.status_code, answer.headers["location"]) == (303, "/"), page
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_form_that_another_site_sent_does_nothing(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
+def test_a_form_that_another_site_sent_does_nothing(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
         for page, fields in place.forms().items():
             for csrf in ({}, {"csrf": ""}, {"csrf": "guessed"}):
                 assert client.post(page, data={**csrf, **fields}).status_code in (403, 422), page
         for page in ("/rosters", "/rosters/columns"):
             sent = client.post(page, data={"csrf": "guessed", "town": str(place.town.id)}, files={"file": ("a.csv", b"x")})
             assert sent.status_code == 403
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_head_meets_the_own_school_alone(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
+def test_a_head_sees_the_own_school_only(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
         csrf = _csrf(client)
         for page in place.pages():
             answer = client.get(page)
@@ -155,11 +156,11 @@ def test_a_head_meets_the_own_school_alone(server: LiveServer, place: Place) -> 
             files={"file": ("a.csv", text_file(ONDE, onde_line("NEUF", "Ana")))},
         )
         assert upload.status_code == 403
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServer, place: Place) -> None:
-    with _browser(server, place.town.id, Role.TECHNICIAN, "other") as client:
+def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServer, place: RosterWorld) -> None:
+    with _sign_in(server, place.town.id, Role.TECHNICIAN, "other") as client:
         front = client.get("/").text
         assert ('href="/rosters"' in front, 'href="/year"' in front) == (True, False)
         assert "/rosters/export/" not in client.get("/rosters").text
@@ -171,8 +172,8 @@ def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServ
 
 
 @pytest.mark.parametrize("role", [Role.HELPDESK, Role.DPO])
-def test_who_has_no_say_over_pupils_is_not_shown_these_chapters(server: LiveServer, place: Place, role: Role) -> None:
-    with _browser(server, place.town.id, role, "other") as client:
+def test_roles_without_rights_over_pupils_do_not_see_these_chapters(server: LiveServer, place: RosterWorld, role: Role) -> None:
+    with _sign_in(server, place.town.id, role, "other") as client:
         front = client.get("/").text
         assert 'href="/rosters"' not in front
         assert 'href="/year"' not in front
@@ -180,9 +181,9 @@ def test_who_has_no_say_over_pupils_is_not_shown_these_chapters(server: LiveServ
             assert client.get(page).status_code in (403, 404), page
 
 
-def test_another_town_has_none_of_it(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.elsewhere.id, Role.TOWN_ADMIN, "voisine") as client:
+def test_another_town_sees_nothing(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.elsewhere.id, Role.TOWN_ADMIN, "voisine") as client:
         csrf = _csrf(client)
         for page in place.pages():
             answer = client.get(page)
@@ -191,11 +192,11 @@ def test_another_town_has_none_of_it(server: LiveServer, place: Place) -> None:
                 assert str(secret) not in answer.text, page
         for page, fields in place.forms().items():
             assert client.post(page, data={"csrf": csrf, **fields}).status_code in (403, 404), page
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_what_cannot_be_read_comes_back_as_a_page_with_the_reason(server: LiveServer, place: Place) -> None:
-    with _browser(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
+def test_an_unreadable_file_comes_back_as_a_page_with_the_reason(server: LiveServer, place: RosterWorld) -> None:
+    with _sign_in(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
         csrf = _csrf(client)
         for content in (b"", b"\0\0", b"Nom;Nom\nx;y", b"\xff" * 200, b"PK\x03\x04nonsense"):
             for page in ("/rosters", "/rosters/columns"):
@@ -214,22 +215,20 @@ def test_what_cannot_be_read_comes_back_as_a_page_with_the_reason(server: LiveSe
         assert "script-src 'self'" in late.headers["content-security-policy"]
 
 
-def test_a_head_is_always_of_one_school(server: LiveServer, place: Place) -> None:
+def test_a_head_is_always_of_one_school(server: LiveServer, place: RosterWorld) -> None:
     with server.runtime.open_unit_of_work() as work, pytest.raises(Invalid):
         accounts.create_account(
             work, SYSTEM, login="x", display_name="x", password=PASSWORD, role=Role.HEAD, town_id=place.town.id
         )
 
 
-def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_overrule(
-    server: LiveServer, place: Place
-) -> None:
+def test_a_decision_in_the_file_is_a_proposal_that_the_head_may_overrule(server: LiveServer, place: RosterWorld) -> None:
     content = text_file(ONDE, onde_line("CANARI", "Zoé", level="CE2", label="", number="", decision="Redoublement"))
     page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
     with server.runtime.open_unit_of_work() as work:
         known = work.session.get_one(Pupil, place.pupils[0].id)
         known.name_hash = compute_name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
-    with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
+    with _sign_in(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
         csrf = _csrf(client)
         assert "proposé par le fichier" not in client.get(page).text
         sent = {"csrf": csrf, "town": str(place.town.id), "school": place.school.uai}
@@ -245,5 +244,5 @@ def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_
         assert "proposé par le fichier" not in shown
         assert "coché" in shown
     with contextlib.closing(server.sign_in(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
-        lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()
+        lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()["items"]
         assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]
