@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, TypeVarTuple, cast
 
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Select, TypeDecorator, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cartable.paging import KeyPart, Page, PageRequest, cut_page
@@ -47,4 +47,7 @@ def fetch_scalar_page(
 
 
 def _python_type(key: KeyColumn) -> type[KeyPart]:
-    return cast("type[KeyPart]", key.type.python_type)
+    column_type = key.type
+    if isinstance(column_type, TypeDecorator):  # it does not know its own
+        column_type = column_type.impl_instance
+    return cast("type[KeyPart]", column_type.python_type)

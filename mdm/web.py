@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from cartable import __version__
 from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.endpoint import routes as acme_routes
 from enrollment.identity.scep.endpoint import routes as scep_routes
@@ -126,7 +127,7 @@ def describe_api() -> dict[str, Any]:
 
 def _create_api(lifespan: Any) -> FastAPI:
     app = FastAPI(
-        title="Cartable", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None,
+        title="Cartable", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/api/openapi.json", openapi_tags=openapi.TAGS, generate_unique_id_function=openapi.name_operation,
         lifespan=lifespan,
     )  # fmt: skip

@@ -37,7 +37,7 @@ class LabelsIn(BaseModel):
     tablet_ids: list[UUID] | None = Field(None, min_length=1, max_length=MAX_LABELS)
 
     @model_validator(mode="after")
-    def _one(self) -> LabelsIn:
+    def _check_one_choice(self) -> LabelsIn:
         if (self.reference is None) == (self.tablet_ids is None):
             raise ValueError("give a reference or tablet_ids")
         return self
