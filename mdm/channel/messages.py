@@ -1,4 +1,4 @@
-"""What the edge hands to the batcher, and what it gets back."""
+"""The request that the endpoint passes to the batcher, the response it gets back, and the constant responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSON = b"application/json"
 
 @dataclass(frozen=True, slots=True)
 class ChannelRequest:
-    """One request whose identity certificate has been proven; `raw` is the plist as received."""
+    """One request with a verified identity certificate. `raw` is the property list as received, for results only."""
 
     message: CheckinMessage | ConnectMessage
     fingerprint: str
@@ -22,7 +22,7 @@ class ChannelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChannelResponse:
-    """What the tablet gets. An empty body with 200 means: nothing more to do."""
+    """The HTTP response to a tablet. Status 200 with an empty body means that no command waits."""
 
     status: int = 200
     body: bytes = b""
@@ -30,11 +30,11 @@ class ChannelResponse:
 
 
 EMPTY_RESPONSE = ChannelResponse()
-#: Only an explicit decision to retire a tablet gives this answer: the tablet unenrols (protocol.md section 2.3).
+#: Makes the tablet unenroll (protocol.md section 2.3). Sent only for enrollments that a person has retired.
 UNRECOGNIZED_DEVICE = ChannelResponse(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
 SERVER_ERROR = ChannelResponse(500)
 
 
 def build_rejection(status: int) -> ChannelResponse:
-    """A refusal without a body: tablets show none."""
+    """Return a response with an error status and no body, since tablets show none."""
     return ChannelResponse(status)

@@ -1,4 +1,4 @@
-"""Refusals around the push certificate."""
+"""Errors about the push certificate."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ class NoPushCertificate(Conflict):
     message = Message("No push certificate is installed.")
 
 
-class OtherTopic(Conflict):
-    """The certificate belongs to another topic: every tablet would fall silent."""
+class PushTopicChanged(Conflict):
+    """The certificate has another topic than the active one: no enrolled tablet could be pushed any more."""
 
     code = "push_other_topic"
-    message = Message("This certificate has another topic ({offered}) than the present one ({current}): every tablet would fall silent.")
+    message = Message(
+        "This certificate has another topic ({offered}) than the present one ({current}): every tablet would fall silent."
+    )
 
 
 class BadPushCertificate(Invalid):
-    """The certificate cannot be used."""
+    """The certificate cannot be used; `why` says the reason."""
 
     code = "push_bad_certificate"
     message = Message("This certificate cannot be used: {why}.")
