@@ -1,4 +1,4 @@
-"""Refusals of the passage from one school year to the next."""
+"""Errors of the rollover and of the return campaign."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from cartable.i18n import Message
 
 
 class RolloverNotFound(NotFound):
-    """No such passage in the caller's reach."""
+    """The rollover does not exist or is not visible to the actor."""
 
     code = "rollover_not_found"
     message = Message("This rollover was not found.")
 
 
 class RolloverClosed(Conflict):
-    """The passage is closed: nothing of it changes any more."""
+    """The rollover is closed and can no longer change."""
 
     code = "rollover_closed"
     message = Message("This rollover is closed.")
 
 
 class RolloverTooEarly(Conflict):
-    """Levels change on 1 September, not before."""
+    """The rollover was applied before 1 September, the day on which grades change."""
 
     code = "rollover_too_early"
-    message = Message("Levels change on 1 September, not before.")
+    message = Message("Grades change on 1 September, not before.")
 
 
 class RolloverNotApplied(Conflict):
-    """The act needs a passage that was applied, whole."""
+    """The rollover must be applied completely first."""
 
     code = "rollover_not_applied"
     message = Message("This rollover has not been applied as a whole.")
 
 
 class RolloverAlreadyApplied(Conflict):
-    """What is in force is undone first."""
+    """The line is applied; it must be undone before it changes."""
 
-    code = "rollover_applied"
+    code = "rollover_already_applied"
     message = Message("The passage of these pupils is in force: undo it first.")
 
 
 class DecisionNotSelectable(Invalid):
-    """Some lots are facts of rosters and cannot be chosen by hand."""
+    """The decision is set by rosters and cannot be chosen by a person."""
 
-    code = "decision_not_to_be_said"
+    code = "decision_not_selectable"
     message = Message("This decision cannot be ticked.")
 
 
 class ReturnCampaignOpen(Conflict):
-    """The return campaign is open already, or over."""
+    """The return campaign is already open or closed."""
 
     code = "return_campaign_open"
     message = Message("The return campaign is open already, or over.")
 
 
 class ReturnCampaignNotOpen(Conflict):
-    """There is no open return campaign."""
+    """The rollover has no open return campaign."""
 
     code = "return_campaign_not_open"
     message = Message("No return campaign is open.")
