@@ -1,4 +1,4 @@
-"""A certificate obtained through certbot's ACME library, which shares nothing with this project."""
+"""A certificate obtained with certbot's ACME library, which shares no code with this project."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
         yield made
 
 
-def test_certbots_library_registers_orders_proves_and_finalizes(bench: Bench, tmp_path: Path) -> None:
+def test_certbots_library_obtains_a_certificate(bench: Bench, tmp_path: Path) -> None:
     require_program(LIBRARY)
     command = ["/usr/bin/python3", str(SCRIPT), f"{bench.server.url}/acme/directory", bench.identifier()]
     environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(bench.server.ca)}

@@ -48,7 +48,7 @@ def test_strongswan_enrols_and_renews(scep: Requester, plain_url: str, tmp_path:
     run_command(pki, *common, "--in", "two.pem", "--password", "wrong", folder=tmp_path, wrong=True)
 
 
-def test_certmonger_reads_what_we_offer_and_sends_by_get(scep: Requester, plain_url: str, tmp_path: Path) -> None:
+def test_certmonger_reads_the_capabilities_and_sends_by_get(scep: Requester, plain_url: str, tmp_path: Path) -> None:
     """certmonger's helper: GetCACaps, GetCACert, and PKIOperation by GET."""
     submit = require_program("/usr/lib/certmonger/scep-submit", "/usr/libexec/certmonger/scep-submit")
     said = run_command(submit, "-u", plain_url, "-c", folder=tmp_path)
@@ -66,7 +66,7 @@ def test_certmonger_reads_what_we_offer_and_sends_by_get(scep: Requester, plain_
     assert "BEGIN PKCS7" in answer or "BEGIN CERTIFICATE" in answer or len(answer) > 500
 
 
-def test_openssl_makes_the_request_and_reads_the_certificate(scep: Requester, tmp_path: Path) -> None:
+def test_openssl_builds_the_request_and_reads_the_certificate(scep: Requester, tmp_path: Path) -> None:
     """`openssl req` and `openssl cms` make the request's inner parts; `openssl verify` believes the result."""
     openssl, ca = require_program("openssl"), _write_authority(scep, tmp_path)
     run_command(openssl, "x509", "-inform", "DER", "-in", ca, "-out", "ca.pem", folder=tmp_path)
@@ -99,7 +99,7 @@ def test_openssl_makes_the_request_and_reads_the_certificate(scep: Requester, tm
     assert "OK" in run_command(openssl, "verify", "-CAfile", "ca.pem", "cert.pem", folder=tmp_path)
 
 
-def test_openssl_believes_the_enrolment_profiles_signature(server: LiveServer, scep: Requester, tmp_path: Path) -> None:
+def test_openssl_verifies_the_signature_of_the_enrolment_profile(server: LiveServer, scep: Requester, tmp_path: Path) -> None:
     from tests.enrollment.identity.scep.test_joining import _code
 
     openssl = require_program("openssl")

@@ -1,5 +1,5 @@
-"""A whole year of one town, over real HTTPS with simulated tablets, on an accelerated clock: order, bench, September, a loss, a
-breakage with a loaner, a swap, a move, the passage to the next year, and the return of the tablets of CM2.
+"""One year of a town, over real HTTPS with simulated tablets, on an accelerated clock: purchase order, preparation, handover, a
+loss, a breakage with a loaner, a swap, a move, the rollover to the next school year, and the return of the tablets of CM2.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.server import PASSWORD, LiveServer, start_live_server
 from tests.support.world import TownFactory, make_school_code
 
 PARIS = ZoneInfo("Europe/Paris")
-#: (family name, first name, level, class, number of the class)
+#: (family name, first name, grade, class, number of the class)
 FIRST_SCHOOL = (
     ("EL HADJ", "Zoé", "CE2", "CE2  A", "77"),
     ("NGUYEN", "A", "CE2", "CE2  A", "77"),
@@ -68,7 +68,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock, factory: Factory)
 
 
 class SchoolYear:
-    """The town, its people, its tablets by their serial number, and the clock."""
+    """The town, its signed-in users, its tablets by serial number, and the clock."""
 
     def __init__(self, server: LiveServer, clock: ManualClock, factory: Factory) -> None:
         self.server, self.clock, self.factory, self.start = server, clock, factory, _next_september()
@@ -93,10 +93,10 @@ class SchoolYear:
             person.close()
 
     def travel_to(self, day: int, month: int, year: int, hour: int = 9) -> None:
-        """Go on to an hour of a day in France, with the housekeeping that the clock owes."""
-        wanted = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
-        assert wanted > self.clock.now()
-        self.clock.advance(wanted - self.clock.now())
+        """Move the clock to an hour of a day in France, and run housekeeping."""
+        target = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
+        assert target > self.clock.now()
+        self.clock.advance(target - self.clock.now())
         for tablet in self.tablets.values():
             tablet.device.clock.offset = self.clock.now() - datetime.now(UTC)
         self.run_housekeeping()
@@ -106,8 +106,8 @@ class SchoolYear:
             with self.server.runtime.open_unit_of_work() as work:
                 act(work)
 
-    async def talk(self, *serials: str, rounds: int = 4) -> None:
-        """These tablets (all of them) are in contact."""
+    async def connect_tablets(self, *serials: str, rounds: int = 4) -> None:
+        """Let the named tablets, or all of them, poll while the worker runs."""
         for _ in range(rounds):
             await asyncio.to_thread(self.server.run_worker)
             for tablet in [self.tablets[s] for s in serials or self.tablets]:
@@ -117,7 +117,7 @@ class SchoolYear:
         self.run_housekeeping()
 
     def preview_roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
-        lines = [onde_line(n, f, level=v, label=c, number=k, born=BORN.get(n, "01/02/2018")) for n, f, v, c, k in people]
+        lines = [onde_line(n, f, grade=v, label=c, number=k, born=BORN.get(n, "01/02/2018")) for n, f, v, c, k in people]
         return dict(
             _parse_success(
                 self.admin.post(
@@ -129,7 +129,7 @@ class SchoolYear:
         )
 
     def import_roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
-        """A head sends the ONDE file of the school; it is previewed and confirmed."""
+        """Import the ONDE file of a school: preview it and confirm it."""
         previewed = self.preview_roster(school, people)
         if previewed["needs_second_person"]:
             self.admin.post(f"/rosters/{previewed['id']}/confirm")
@@ -139,9 +139,9 @@ class SchoolYear:
         return dict(previewed["counts"])
 
     def find_pupil(self, name: str) -> dict[str, Any]:
-        found = _parse_success(self.admin.get("/pupils", params={"town_id": self.town, "q": name}))["items"]
-        assert len(found) == 1, (name, found)
-        return dict(found[0])
+        pupils = _parse_success(self.admin.get("/pupils", params={"town_id": self.town, "q": name}))["items"]
+        assert len(pupils) == 1, (name, pupils)
+        return dict(pupils[0])
 
     def find_tablet(self, serial: str) -> dict[str, Any]:
         [listed] = _parse_success(self.helpdesk.get("/tablets", params={"q": serial}))["items"]
@@ -151,11 +151,11 @@ class SchoolYear:
         return str(self.find_tablet(serial)["state"])
 
     def get_holder(self, serial: str) -> str | None:
-        """The pupil of the open loan."""
+        """Return the pupil who has the tablet on loan."""
         custody = _parse_success(self.technician.get(f"/tablets/{self.find_tablet(serial)['id']}/custody"))
-        held = [loan["pupil_id"] for loan in custody["loans"] if loan["closed_at"] is None]
-        assert len(held) <= 1
-        return held[0] if held else None
+        holders = [loan["pupil_id"] for loan in custody["loans"] if loan["closed_at"] is None]
+        assert len(holders) <= 1
+        return holders[0] if holders else None
 
     def post_at_desk(self, path: str, **body: Any) -> dict[str, Any]:
         return dict(_parse_success(self.technician.post(f"/towns/{self.town}/{path}", json={"request_id": str(uuid4()), **body})))
@@ -163,24 +163,24 @@ class SchoolYear:
     def post_for_tablet(self, serial: str, act: str, person: httpx.Client | None = None, **body: Any) -> Any:
         return _parse_success((person or self.technician).post(f"/tablets/{self.find_tablet(serial)['id']}/{act}", json=body))
 
-    async def out_of_the_box(self, tablet: SimulatedTablet) -> None:
-        """The Setup Assistant proves which iPad it is, and is given its enrolment profile."""
+    async def enrol_automatically(self, tablet: SimulatedTablet) -> None:
+        """Enrol a new tablet as the Setup Assistant does: it proves which iPad it is and gets its enrolment profile."""
         body = self.factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.1")
         headers = {"Content-Type": "application/pkcs7-signature"}
-        answer = await asyncio.to_thread(
+        response = await asyncio.to_thread(
             lambda: self.admin.post(f"{self.server.url}/join/automated", content=body, headers=headers)
         )
-        assert answer.status_code == 200
-        await tablet.enrol(answer.content, awaiting_configuration=True)
+        assert response.status_code == 200
+        await tablet.enrol(response.content, awaiting_configuration=True)
 
 
-def _parse_success(answer: httpx.Response) -> Any:
-    assert answer.is_success, (answer.request.url.path, answer.status_code, answer.text[:300])
-    return answer.json() if answer.content else {}
+def _parse_success(response: httpx.Response) -> Any:
+    assert response.is_success, (response.request.url.path, response.status_code, response.text[:300])
+    return response.json() if response.content else {}
 
 
 def test_a_year_of_a_town(server: LiveServer, clock: ManualClock, factory: Factory) -> None:
-    async def whole() -> None:
+    async def run_year() -> None:
         year = SchoolYear(server, clock, factory)
         try:
             await _order_and_prepare_in_spring(year)
@@ -193,11 +193,11 @@ def test_a_year_of_a_town(server: LiveServer, clock: ManualClock, factory: Facto
         finally:
             await year.close()
 
-    asyncio.run(whole())
+    asyncio.run(run_year())
 
 
 async def _order_and_prepare_in_spring(year: SchoolYear) -> None:
-    """June: an order of six. August: they are unpacked, scanned, and set themselves up."""
+    """June: six tablets are ordered. August: they are scanned and enrol automatically."""
     year.travel_to(15, 6, year.start)
     for _ in range(6):
         tablet = SimulatedTablet(year.server.url, "", ca=year.server.ca)
@@ -214,8 +214,8 @@ async def _order_and_prepare_in_spring(year: SchoolYear) -> None:
     year.travel_to(26, 8, year.start)
     for serial, tablet in year.tablets.items():
         assert year.post_at_desk("preparations", serial=serial.lower())["state"] == "prepared"
-        await year.out_of_the_box(tablet)
-    await year.talk()
+        await year.enrol_automatically(tablet)
+    await year.connect_tablets()
     for serial, tablet in year.tablets.items():
         assert year.find_tablet(serial)["enrollment"] == "enrolled"
         assert not tablet.device.awaiting_configuration
@@ -229,15 +229,15 @@ async def _order_and_prepare_in_spring(year: SchoolYear) -> None:
 
 
 async def _start_in_september(year: SchoolYear) -> None:
-    """The lists come in, an app goes to a grade, and the table hands over a tablet to each child."""
+    """September: rosters are imported, an app is assigned to a grade, each pupil gets a tablet."""
     year.travel_to(2, 9, year.start)
     assert year.import_roster(year.school, FIRST_SCHOOL)["new"] == 4
     assert year.import_roster(year.school, FIRST_SCHOOL)["unchanged"] == 4
     app = {"town_id": year.town, "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad", "app_store_id": 895485086}
-    made = _parse_success(year.admin.post("/apps", json=app))
+    created_app = _parse_success(year.admin.post("/apps", json=app))
     for level in ("CE2", "CM1"):
         bundle = _parse_success(
-            year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [made["id"]]})
+            year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [created_app["id"]]})
         )
         if level == "CE2":
             _parse_success(year.admin.put(f"/bundles/{bundle['id']}/levels/CE2"))
@@ -248,10 +248,10 @@ async def _start_in_september(year: SchoolYear) -> None:
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "agreement_missing")
     for serial, child in zip(serials, (zoe, a, elise, martine), strict=False):
-        said = {"signed_by": "Responsable", "signed_on": f"{year.start}-09-02", "accessories": ["cover", "charger"]}
-        handed = year.post_at_desk("handovers", scan=serial, pupil_id=child["id"], **said)
+        form = {"signed_by": "Responsable", "signed_on": f"{year.start}-09-02", "accessories": ["cover", "charger"]}
+        handed = year.post_at_desk("handovers", scan=serial, pupil_id=child["id"], **form)
         assert handed["state"] == "handed_over"
-    await year.talk()
+    await year.connect_tablets()
     assert [year.get_state(serial) for serial in serials] == ["in_use"] * 4 + ["stock"] * 2
     assert year.find_tablet(serials[0])["grade"] == "CE2"
     assert [app["name"] for app in year.find_tablet(serials[0])["apps"]] == ["ScratchJr"]
@@ -259,28 +259,28 @@ async def _start_in_september(year: SchoolYear) -> None:
 
 
 async def _lose_and_find(year: SchoolYear) -> None:
-    """October: left in a bus, locked, brought to the town hall, scanned, and back with the child."""
+    """October: a tablet is lost in a bus, locked, found, scanned, and given back to the pupil."""
     serial = next(iter(year.tablets))
     year.travel_to(8, 10, year.start)
-    told = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
-    year.post_for_tablet(serial, "lost-mode/enable", year.helpdesk, **told)
-    await year.talk(serial)
+    report = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
+    year.post_for_tablet(serial, "lost-mode/enable", year.helpdesk, **report)
+    await year.connect_tablets(serial)
     assert (year.get_state(serial), year.tablets[serial].lost_mode is not None) == ("lost", True)
-    early = year.helpdesk.post(
+    refused = year.helpdesk.post(
         f"/tablets/{year.find_tablet(serial)['id']}/lost-mode/disable", json={"reason": "on me l'a rendue"}
     )
-    assert (early.status_code, early.json()["code"]) == (409, "call_back_needed")
+    assert (refused.status_code, refused.json()["code"]) == (409, "call_back_needed")
     year.travel_to(12, 10, year.start)
-    found = _parse_success(year.technician.post(f"/towns/{year.town}/recoveries", json={"scan": serial, "condition": "good"}))
-    assert found["state"] == "found"
-    await year.talk(serial)
+    recovery = _parse_success(year.technician.post(f"/towns/{year.town}/recoveries", json={"scan": serial, "condition": "good"}))
+    assert recovery["state"] == "found"
+    await year.connect_tablets(serial)
     assert (year.get_state(serial), year.tablets[serial].lost_mode) == ("in_use", None)
     assert year.get_holder(serial) == year.find_pupil("hadj")["id"]
     assert _parse_success(year.helpdesk.get(f"/towns/{year.town}/incidents", params={"open": True}))["items"] == []
 
 
 async def _break_and_repair(year: SchoolYear) -> None:
-    """November: dropped, a loaner the same day with the grade's apps, repaired, swapped back."""
+    """November: a tablet breaks, the pupil gets a loaner with the grade's apps, the tablet is repaired and given back."""
     own, spare = next(iter(year.tablets)), list(year.tablets)[4]
     zoe = year.find_pupil("hadj")["id"]
     year.travel_to(16, 11, year.start)
@@ -289,7 +289,7 @@ async def _break_and_repair(year: SchoolYear) -> None:
     )
     assert incident["intentional"] is None
     year.post_for_tablet(own, "loaner", scan=spare)
-    await year.talk()
+    await year.connect_tablets()
     assert (year.get_state(own), year.get_state(spare), year.get_holder(own), year.get_holder(spare)) == (
         "broken",
         "loaner_out",
@@ -301,7 +301,7 @@ async def _break_and_repair(year: SchoolYear) -> None:
     year.travel_to(4, 12, year.start)
     year.post_for_tablet(own, "repair/complete", reason="écran, son, charge")
     year.post_for_tablet(own, "settle", keep_loaner=False)
-    await year.talk()
+    await year.connect_tablets()
     assert (year.get_state(own), year.get_state(spare), year.get_holder(own), year.get_holder(spare)) == (
         "in_use",
         "stock",
@@ -312,82 +312,80 @@ async def _break_and_repair(year: SchoolYear) -> None:
 
 
 async def _swap_and_move(year: SchoolYear) -> None:
-    """January: two children have exchanged their tablets. March: one of them changes school, and the tablet goes along."""
-    one, two = list(year.tablets)[:2]
+    """January: two pupils have swapped their tablets. March: one of them changes school and keeps the tablet."""
+    first, second = list(year.tablets)[:2]
     zoe, a = year.find_pupil("hadj")["id"], year.find_pupil("nguyen")["id"]
     year.travel_to(14, 1, year.start + 1)
-    await year.talk()
-    year.post_at_desk("swaps", first=one, second=two)
-    assert (year.get_holder(one), year.get_holder(two)) == (a, zoe)
-    assert year.post_for_tablet(one, "confirm-swap")["needs_confirmation"] is False
-    assert year.post_for_tablet(two, "confirm-swap")["needs_confirmation"] is False
+    await year.connect_tablets()
+    year.post_at_desk("swaps", first=first, second=second)
+    assert (year.get_holder(first), year.get_holder(second)) == (a, zoe)
+    assert year.post_for_tablet(first, "confirm-swap")["needs_confirmation"] is False
+    assert year.post_for_tablet(second, "confirm-swap")["needs_confirmation"] is False
     year.travel_to(3, 3, year.start + 1)
-    assert year.get_state(one) == "absent", "seven weeks of silence"
-    await year.talk()
-    there = (("NGUYEN", "A", "CE2", "CE2 unique", "91"),)
-    both = year.preview_roster(year.other, there)
-    assert both["counts"]["ambiguous"] == 1, "who is at two schools is for a person to decide"
-    _parse_success(year.admin.delete(f"/rosters/{both['id']}"))
-    left = year.import_roster(year.school, tuple(each for each in FIRST_SCHOOL if each[0] != "NGUYEN"))
-    assert left["left_file"] == 1
-    assert (year.get_state(one), year.get_holder(one)) == ("in_use", a), "between two schools the loan stays open"
-    assert year.import_roster(year.other, there)["moved_class"] == 1
-    await year.talk()
+    assert year.get_state(first) == "absent", "seven weeks without contact"
+    await year.connect_tablets()
+    second_school_roster = (("NGUYEN", "A", "CE2", "CE2 unique", "91"),)
+    previewed = year.preview_roster(year.other, second_school_roster)
+    assert previewed["counts"]["ambiguous"] == 1, "a person decides about a pupil who is at two schools"
+    _parse_success(year.admin.delete(f"/rosters/{previewed['id']}"))
+    counts = year.import_roster(year.school, tuple(each for each in FIRST_SCHOOL if each[0] != "NGUYEN"))
+    assert counts["left_file"] == 1
+    assert (year.get_state(first), year.get_holder(first)) == ("in_use", a), "between two schools the loan stays open"
+    assert year.import_roster(year.other, second_school_roster)["moved_class"] == 1
+    await year.connect_tablets()
     assert year.find_pupil("nguyen")["school_id"] == year.other["id"]
-    moved = year.find_tablet(one)
-    assert (moved["school_id"], moved["state"], year.get_holder(one)) == (year.other["id"], "in_use", a)
+    tablet = year.find_tablet(first)
+    assert (tablet["school_id"], tablet["state"], year.get_holder(first)) == (year.other["id"], "in_use", a)
 
 
 async def _erase_by_two_people(year: SchoolYear, rollover_id: str, serial: str) -> None:
-    """In the open campaign one person asks, another approves, and half an hour later the tablet erases itself."""
+    """In the open return campaign one person requests an erase, another approves it, and half an hour later it is sent."""
     body = {"tablet_ids": [year.find_tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1", "password": PASSWORD}
-    asked = _parse_success(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
-    own = year.admin.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD})
-    wrong = year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": "not the password"})
+    request = _parse_success(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
+    own = year.admin.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD})
+    wrong = year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": "not the password"})
     assert (own.status_code, wrong.status_code) == (403, 401)
-    _parse_success(year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD}))
-    await year.talk(serial)
+    _parse_success(year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD}))
+    await year.connect_tablets(serial)
     assert not year.tablets[serial].is_erased
     year.clock.advance(timedelta(minutes=31))
     year.run_housekeeping()
-    await year.talk(serial)
+    await year.connect_tablets(serial)
     assert year.tablets[serial].is_erased
-    assert [row["skip_reason"] for row in _parse_success(year.admin.get(f"/bulk-erases/{asked['id']}"))["tablets"]] == [None]
+    assert [row["skip_reason"] for row in _parse_success(year.admin.get(f"/bulk-erases/{request['id']}"))["tablets"]] == [None]
 
 
 async def _roll_over(year: SchoolYear) -> None:
-    """May to September: preview, ticks, tablets of leavers returned and erased, summer without alarms, the new year applied."""
+    """May to September: preview, decisions, tablets of leavers returned and erased, a quiet summer, the rollover applied."""
     ce2, elise_s, martine_s = list(year.tablets)[1], *list(year.tablets)[2:4]
     elise, martine = year.find_pupil("goff")["id"], year.find_pupil("martin")["id"]
     year.travel_to(15, 5, year.start + 1)
-    await year.talk()
+    await year.connect_tablets()
     year.travel_to(15, 6, year.start + 1)
-    await year.talk()  # identities past two thirds of their life are renewed on the way
+    await year.connect_tablets()  # identities past two thirds of their life are renewed on the way
     rollover = _parse_success(year.admin.put(f"/towns/{year.town}/rollovers"))
     assert (rollover["counts"]["leaver"], rollover["counts"]["promoted"]) == (2, 2)
     _parse_success(
         year.admin.post(f"/rollovers/{rollover['id']}/decisions", json={"pupil_ids": [martine], "decision": "retained"})
     )
     _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/return-campaign/open"))
-    [wanted] = _parse_success(year.admin.get(f"/rollovers/{rollover['id']}/tablets-to-return"))["items"]
-    assert wanted["tag"] == year.find_tablet(elise_s)["tag"]
+    [tablet_to_return] = _parse_success(year.admin.get(f"/rollovers/{rollover['id']}/tablets-to-return"))["items"]
+    assert tablet_to_return["tag"] == year.find_tablet(elise_s)["tag"]
 
     year.travel_to(25, 6, year.start + 1)
-    await year.talk()
+    await year.connect_tablets()
     returned = year.post_for_tablet(elise_s, "return", request_id=str(uuid4()), condition="worn", accessories=["cover"])
     assert (returned["state"], year.get_holder(elise_s)) == ("returned", None)
     await _erase_by_two_people(year, rollover["id"], elise_s)
     year.post_for_tablet(elise_s, "move", state="storage", reason="été")
     year.travel_to(3, 7, year.start + 1)
-    await year.talk()
+    await year.connect_tablets()
 
     year.travel_to(1, 9, year.start + 1)
-    assert {year.get_state(serial) for serial in year.tablets} == {"in_use", "stock", "storage"}, (
-        "a summer of silence alarms nobody"
-    )
+    assert {year.get_state(serial) for serial in year.tablets} == {"in_use", "stock", "storage"}, "no alarms during the summer"
     assert _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] >= 3
     assert _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] == 0
-    await year.talk()
+    await year.connect_tablets()
     assert (year.find_pupil("hadj")["grade"], year.find_pupil("martin")["grade"]) == ("CM1", "CM2")
     assert (year.get_holder(ce2), year.get_holder(martine_s)) == (year.find_pupil("hadj")["id"], martine)
     assert year.find_tablet(ce2)["apps"] == [], "the apps of CE2 stay with CE2"
@@ -396,12 +394,12 @@ async def _roll_over(year: SchoolYear) -> None:
 
 
 def _check_what_remains(year: SchoolYear) -> None:
-    """The trail is whole and names nobody; nobody holds two tablets."""
+    """Check that the audit trail is valid and has no names, and that no pupil has two tablets."""
     with year.server.runtime.open_unit_of_work() as work:
         events = work.session.scalars(select(audit.AuditEvent)).all()
         assert audit.verify_chain(work, year.town_id) is None
-        said = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
-        assert not [name for name in NAMES if name in said]
+        trail_text = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
+        assert not [name for name in NAMES if name in trail_text]
         open_loans = select(func.count(), func.count(Loan.pupil_id.distinct())).where(Loan.closed_at.is_(None))
         assert tuple(work.session.execute(open_loans).one()) == (3, 3)
         assert {event.action for event in events} >= {

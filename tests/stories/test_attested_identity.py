@@ -1,4 +1,4 @@
-"""A tablet out of its box proves that its key lies in its own chip, lives with an elliptic identity, and renews the same way."""
+"""A new tablet attests that its key is in its own chip, uses an elliptic identity, and renews it in the same way."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ def _add_to_inventory(server: LiveServer, *tablets: SimulatedTablet) -> None:
 
 
 def _fetch_profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
-    """What the Setup Assistant is given."""
+    """Fetch the enrolment profile as the Setup Assistant does."""
     hardware = tablet.device.hardware
-    told = factory.says(
+    machine_info = factory.says(
         SERIAL=hardware.serial, UDID=hardware.udid, PRODUCT=hardware.product_name, VERSION=hardware.build,
         OS_VERSION=hardware.os_version,
     )  # fmt: skip
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
-        return client.post("/join/automated", content=told).content
+        return client.post("/join/automated", content=machine_info).content
 
 
 def _list_certificates(server: LiveServer) -> list[DeviceCertificate]:
@@ -89,7 +89,7 @@ def _get_town_id(server: LiveServer) -> UUID:
 
 
 @pytest.mark.parametrize("shape", list(SignatureShape))
-def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
+def test_a_tablet_enrols_and_renews_with_an_attested_key(
     server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape
 ) -> None:
     asyncio.run(_enrol_and_renew(server, factory, attester, shape))
@@ -115,7 +115,7 @@ async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attes
     assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
     technician.close()
 
-    # Commands reach it, signed for by the elliptic key.
+    # Commands are delivered; its requests are signed with the elliptic key.
     with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment)).one()
         queue.enqueue_command(work, SYSTEM, SecurityInfo(), [row.id])
@@ -126,7 +126,7 @@ async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attes
         states = work.session.scalars(ordered.where(CommandBody.request_type == "SecurityInfo"))
         assert states.all() == [CommandState.ACKNOWLEDGED]
 
-    # It renews by ACME, with a fresh client identifier and a fresh attestation, and goes on under the new key.
+    # It renews by ACME with a new client identifier and a new attestation, and then uses the new key.
     with server.runtime.open_unit_of_work() as work:
         renew_identity(work, row.id)
     for _ in range(2):
@@ -142,7 +142,7 @@ async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attes
     await tablet.close()
 
 
-def test_older_chips_go_by_scep_and_a_key_that_nobody_attests_gets_nothing(server: LiveServer, factory: Factory) -> None:
+def test_older_chips_use_scep_and_a_key_without_attestation_gets_no_certificate(server: LiveServer, factory: Factory) -> None:
     asyncio.run(_enrol_other_hardware(server, factory))
 
 
@@ -157,13 +157,13 @@ async def _enrol_other_hardware(server: LiveServer, factory: Factory) -> None:
         with pytest.raises(AcmeFailed, match="badAttestationStatement"):
             await tablet.enrol(await asyncio.to_thread(_fetch_profile, server, factory, tablet))
 
-    # The town bears it: then the certificate says that nothing was proved.
+    # Where attestation is optional, the certificate is marked as not attested.
     settings = server.runtime.settings
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFFERED})
     await mute.enrol(await asyncio.to_thread(_fetch_profile, server, factory, mute))
     assert [(row.protocol, row.attested) for row in _list_certificates(server)][1:] == [(IdentityProtocol.ACME, False)]
 
-    # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
+    # A tablet that enrolled by SCEP renews by SCEP; when ACME is off, all tablets do.
     server.runtime.settings = settings
     with server.runtime.open_unit_of_work() as work:
         rows = {row.udid: row.id for row in work.session.scalars(select(DeviceEnrollment))}
@@ -181,7 +181,7 @@ async def _enrol_other_hardware(server: LiveServer, factory: Factory) -> None:
         await each.close()
 
 
-def test_a_profile_made_for_one_tablet_serves_no_other(server: LiveServer, factory: Factory, attester: Attester) -> None:
+def test_a_profile_made_for_one_tablet_is_useless_to_another(server: LiveServer, factory: Factory, attester: Attester) -> None:
     asyncio.run(_use_stolen_profile(server, factory, attester))
 
 
@@ -192,7 +192,7 @@ async def _use_stolen_profile(server: LiveServer, factory: Factory, attester: At
     body = await asyncio.to_thread(_fetch_profile, server, factory, victim)
     with pytest.raises(AcmeFailed, match="another device"):
         await thief.enrol(body)
-    # Even with a certificate that was rightly had: it is believed from that device alone.
+    # Even with a valid certificate: it is accepted only from the device it was issued to.
     await victim.enrol(body)
     identity = victim.identity
     victim.device.hardware = replace(victim.device.hardware, udid="00008101-00000000DEADBEEF")

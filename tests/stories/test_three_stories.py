@@ -1,4 +1,4 @@
-"""The three stories over real HTTPS, with independent simulated tablets: roster and joining, a grade's apps, a lost tablet."""
+"""Roster and enrolment, the apps of a grade, and a lost tablet, over real HTTPS with simulated tablets."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ async def _run_story(server: LiveServer) -> None:
     assert previewed["counts"]["new"] == 2
     assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"] == []
     assert admin.post(f"/rosters/{previewed['id']}/confirm").json()["state"] == "confirmed"
-    again = admin.post("/rosters", **upload).json()
-    assert (again["counts"]["new"], again["counts"]["unchanged"]) == (0, 2)
+    second_preview = admin.post("/rosters", **upload).json()
+    assert (second_preview["counts"]["new"], second_preview["counts"]["unchanged"]) == (0, 2)
 
-    # A tablet joins by its invitation.
+    # A tablet enrols by its invitation.
     [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"]
     [invitation] = admin.post("/invitations", json={"kind": "pupil", "town_id": str(town.id), "pupil_ids": [pupil["id"]]}).json()
     tablet = await _enrol_tablet(server, invitation["code"])
     await _run_conversations(server, tablet)
-    [listed] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()["items"]
-    assert (listed["serial"], listed["grade"], listed["state"]) == (tablet.serial, "CE2", "in_use")
-    assert helpdesk.get(f"/tablets/{listed['id']}").json()["profile"] == "verified"
+    [tablet_row] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()["items"]
+    assert (tablet_row["serial"], tablet_row["grade"], tablet_row["state"]) == (tablet.serial, "CE2", "in_use")
+    assert helpdesk.get(f"/tablets/{tablet_row['id']}").json()["profile"] == "verified"
 
     # An admin gives an app bundle to the grade; the tablet is ordered to install it.
     app = admin.post("/apps", json={"town_id": str(town.id), "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad",
@@ -82,43 +82,43 @@ async def _run_story(server: LiveServer) -> None:
     bundle = admin.post("/bundles", json={"town_id": str(town.id), "name": "Code", "app_ids": [app["id"]]}).json()
     admin.put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
     await _run_conversations(server, tablet)
-    [state] = helpdesk.get(f"/tablets/{listed['id']}").json()["apps"]
+    [state] = helpdesk.get(f"/tablets/{tablet_row['id']}").json()["apps"]
     assert state["state"] in {"installing", "installed"}
-    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()["settings"]}
+    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{tablet_row['id']}/why").json()["settings"]}
     assert "org.scratchjr.ipad" in why["allowListedAppBundleIDs"]["value"]
 
-    # Helpdesk marks it lost: asked and confirmed are told apart; two clicks are one order.
-    refused = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "too early"})
+    # Helpdesk marks it lost: requested and confirmed are different; two requests give one command.
+    refused = helpdesk.post(f"/tablets/{tablet_row['id']}/position-requests", json={"reason": "too early"})
     assert (refused.status_code, refused.json()["code"]) == (409, "tablet_not_lost")
     for _ in range(2):
-        case = helpdesk.post(f"/tablets/{listed['id']}/lost-mode/enable", json={"reason": "left on the bus"}).json()
+        case = helpdesk.post(f"/tablets/{tablet_row['id']}/lost-mode/enable", json={"reason": "left on the bus"}).json()
     assert case["confirmed_at"] is None
     await asyncio.to_thread(server.run_worker)
-    told = await tablet.poll()
-    assert [name for name, _ in told.answered_commands].count("EnableLostMode") == 1
+    log = await tablet.poll()
+    assert [name for name, _ in log.answered_commands].count("EnableLostMode") == 1
     await asyncio.to_thread(server.run_worker)
-    assert helpdesk.get(f"/tablets/{listed['id']}").json()["lost"]["confirmed_at"] is not None
+    assert helpdesk.get(f"/tablets/{tablet_row['id']}").json()["lost"]["confirmed_at"] is not None
 
-    # The position: only now, with a reason, and another person agrees.
-    asked = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "police report"}).json()
-    assert helpdesk.post(f"/position-requests/{asked['id']}/approve").status_code == 403
-    admin.post(f"/position-requests/{asked['id']}/approve").raise_for_status()
+    # The position: only while it is lost, with a reason, and after another person's approval.
+    position_request = helpdesk.post(f"/tablets/{tablet_row['id']}/position-requests", json={"reason": "police report"}).json()
+    assert helpdesk.post(f"/position-requests/{position_request['id']}/approve").status_code == 403
+    admin.post(f"/position-requests/{position_request['id']}/approve").raise_for_status()
     await _run_conversations(server, tablet, 1)
-    assert set(helpdesk.get(f"/position-requests/{asked['id']}").json()["position"]) == {
+    assert set(helpdesk.get(f"/position-requests/{position_request['id']}").json()["position"]) == {
         "latitude",
         "longitude",
         "accuracy_m",
         "at",
     }
 
-    # Lifted when found.
+    # Lost mode is disabled when the tablet is found.
     helpdesk.post(
-        f"/tablets/{listed['id']}/lost-mode/disable", json={"reason": "under the bed", "called_back": True}
+        f"/tablets/{tablet_row['id']}/lost-mode/disable", json={"reason": "under the bed", "called_back": True}
     ).raise_for_status()
     await _run_conversations(server, tablet, 1)
-    after = helpdesk.get(f"/tablets/{listed['id']}").json()
-    assert (after["state"], after["lost"]) == ("in_use", None)
-    assert server.hub.received, "every order woke the tablet through APNs"
+    final = helpdesk.get(f"/tablets/{tablet_row['id']}").json()
+    assert (final["state"], final["lost"]) == ("in_use", None)
+    assert server.hub.received, "every command was announced through APNs"
     await tablet.close()
     for client in (admin, helpdesk):
         client.close()

@@ -1,4 +1,4 @@
-"""The whole server on a loopback port, over real HTTPS, with its worker drained on request and a real APNs stand-in beside it."""
+"""Starts the complete server on a loopback port over real HTTPS, with a stand-in for APNs; tests run the worker themselves."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
-from mdm.push import certificates, testserver
+from mdm.push import testserver
 from mdm.web import create_app
 from mdm.worker.handlers import drain
+from tests.support.installation import install
 
 PASSWORD = "a password for tests only"
 
 
 @dataclass(slots=True)
 class LiveServer:
-    """A running server and what a test needs of it."""
+    """A running server and what a test needs to use it."""
 
     runtime: Runtime
     hub: testserver.PushHub
@@ -43,18 +43,18 @@ class LiveServer:
     ca: Path
 
     def run_worker(self) -> None:
-        """Do what the worker would do, until nothing is due."""
+        """Run the worker's jobs until none is due."""
         for _ in range(4):
             for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH):
                 drain(self.runtime, topic)
 
     def sign_in(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
-        """A signed-in person."""
+        """Create an account with a role and return an HTTP client that is signed in with it."""
         with self.runtime.open_unit_of_work() as work:
-            made = accounts.create_account(
+            account = accounts.create_account(
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
             )
-            made.must_change_password = False
+            account.must_change_password = False
         client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)
         answer = client.post("/tokens", json={"login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -77,7 +77,10 @@ def find_free_port() -> int:
 def start_live_server(
     engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any
 ) -> Iterator[LiveServer]:
-    """Start everything, stop everything. `clock` must tell the real time while this starts: certificates begin then."""
+    """Start the server and its APNs stand-in; stop both afterwards.
+
+    `clock` must have the real time while the server starts, because its certificates are valid from then on.
+    """
     port, push_port = find_free_port(), find_free_port()
     settings = Settings(
         _env_file=None,
@@ -88,10 +91,8 @@ def start_live_server(
         **given,
     )
     runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
-    with runtime.open_unit_of_work() as work:
-        identity.ensure_authority(work)
-        chain, key = tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
-        certificates.ensure_simulated_certificate(work)
+    install(runtime)
+    chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(
         create_app(runtime), port=port, ssl_certfile=str(chain), ssl_keyfile=str(key), log_level="error", access_log=False

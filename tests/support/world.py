@@ -1,4 +1,4 @@
-"""A small town for tests: one call each for a town, a school, a class, pupils, tablets on loan."""
+"""Creates towns, schools, classes, pupils and tablets on loan for tests, with one call each."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
 def make_school_code(number: int) -> str:
-    """A well-formed school code (schools.md section 3.1)."""
+    """Return a valid school code (UAI) with its check letter."""
     digits = f"{929000 + number:07d}"
     return digits + _LETTERS[int(digits) % 23]
 
 
 class TownFactory:
-    """Makes things in one unit of work. Names are invented and distinct."""
+    """Creates rows in one unit of work. Names, tags and serial numbers are invented and distinct."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self.work = work
