@@ -11,7 +11,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
-ROOT = Path(__file__).resolve().parents[1]
+#: The folder `migrations`, beside this package in a checkout and in an installed wheel alike.
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -29,8 +30,15 @@ def check(engine: Engine) -> None:
     _run(engine, command.check)
 
 
+def make_config() -> Config:
+    """Return Alembic's configuration without `alembic.ini`, which a wheel does not carry and the program does not need."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
 def _run(engine: Engine, act: Callable[[Config], object]) -> None:
-    config = Config(str(ROOT / "alembic.ini"))
+    config = make_config()
     with engine.connect() as connection, _suspend_foreign_keys(connection):
         config.attributes["connection"] = connection
         act(config)

@@ -1,4 +1,4 @@
-"""The command line `python -m mdm …` of the operator. Each command calls a service in a unit of work."""
+"""The command line `cartable …` of the operator (in a checkout: `python -m mdm …`). Each command calls a service in a unit of work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cartable import __version__
 from cartable.errors import DomainError
 from cartable.i18n import available_languages
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns a process exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mdm", description="Cartable: manages the tablets that a town lends.")
+    parser = argparse.ArgumentParser(prog="cartable", description="Cartable: manages the tablets that a town lends.")
+    parser.add_argument("--version", action="version", version=f"cartable {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (help_text, _) in _COMMANDS.items():
         subparsers.add_parser(name, help=help_text)
