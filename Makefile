@@ -6,7 +6,7 @@ RUN = $(VENV)/bin/python
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi catalog-check clean
+.PHONY: help setup run worker simulate check test test-fast story interop bench migrate revision openapi messages catalog-check clean
 
 help: ## Show these words
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ revision: setup ## Write a new migration from the tables: make revision M="what 
 
 openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/admin/settings
 	@$(RUN) -m mdm.cli.checks --write
+
+messages: setup ## Collect the texts that people read into the catalogues of cartable/locale; L=pt_BR begins a language
+	@$(RUN) -m mdm.cli.messages $(L)
 
 catalog-check: setup ## Compare the catalogue of settings with Apple's schema (../shared/apple-schema, CARTABLE_APPLE_SCHEMA)
 	@$(RUN) -m mdm.cli.catalog_check

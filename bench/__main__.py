@@ -1,4 +1,4 @@
-"""`python -m bench`: runs the measurements on SQLite and on a durable PostgreSQL, and prints tables for bench/README.md."""
+"""`python -m bench`: measures the device channel on SQLite and on a durable PostgreSQL; prints tables for bench/README.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import channel, fleet
-from bench.serving import serving
+from bench.serving import run_server
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import upgrade
 from cartable.settings import Settings
@@ -23,7 +23,7 @@ from mdm.composition import compose
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Run the measurements that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--tablets", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=8)
@@ -31,52 +31,52 @@ def main() -> None:
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--workers", type=int, default=1, help="server processes")
     parser.add_argument("--history", type=int, default=300, help="answered commands that each tablet has in the last round")
-    asked = parser.parse_args()
-    _machine()
-    for database in asked.databases.split(","):
-        with _database(database) as (folder, url, pid):
-            print(f"\n### {database}, {asked.tablets} tablets, {asked.workers} server process(es)\n")
-            _channel(folder, url, pid, asked)
+    arguments = parser.parse_args()
+    print_machine()
+    for database in arguments.databases.split(","):
+        with start_database(database) as (folder, url, pid):
+            print(f"\n### {database}, {arguments.tablets} tablets, {arguments.workers} server process(es)\n")
+            _measure_channel(folder, url, pid, arguments)
 
 
-def _channel(folder: Path, url: str, pid: int | None, asked: argparse.Namespace) -> None:
+def _measure_channel(folder: Path, url: str, pid: int | None, arguments: argparse.Namespace) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
-    _progress("seeding")
-    tablets = fleet.seed(runtime, asked.tablets)
-    _settle(runtime)
-    numbers = [int(number) for number in asked.connections.split(",")]
+    print_progress("seeding")
+    tablets = fleet.seed_fleet(runtime, arguments.tablets)
+    settle_database(runtime)
+    numbers = [int(number) for number in arguments.connections.split(",")]
     print(channel.HEADER)
-    with serving(folder, url, pid, asked.workers) as server:
-        _progress("warming up")
-        channel.idle(server, tablets, 32, 2)
+    with run_server(folder, url, pid, arguments.workers) as server:
+        print_progress("warming up")
+        channel.measure_idle(server, tablets, 32, 2)
         for connections in numbers:
-            print(channel.idle(server, tablets, connections, asked.seconds).line(), flush=True)
+            print(channel.measure_idle(server, tablets, connections, arguments.seconds).format_row(), flush=True)
         for connections in numbers:
-            print(channel.delivery(server, runtime, tablets, connections).line(), flush=True)
-        memory = server.cost().memory
-        if asked.history:
-            _progress(f"writing {asked.history} answered commands for each tablet")
-            fleet.give_history(runtime, [tablet.enrollment_id for tablet in tablets], asked.history)
-            _settle(runtime)
-            print(f"\nwith {asked.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
-            print(channel.idle(server, tablets, 64, asked.seconds).line(), flush=True)
-            print(channel.delivery(server, runtime, tablets, 64).line(), flush=True)
+            print(channel.measure_delivery(server, runtime, tablets, connections).format_row(), flush=True)
+        memory = server.read_usage().memory
+        if arguments.history:
+            print_progress(f"writing {arguments.history} answered commands for each tablet")
+            fleet.seed_command_history(runtime, [tablet.enrollment_id for tablet in tablets], arguments.history)
+            settle_database(runtime)
+            print(f"\nwith {arguments.history} answered commands in each tablet's history:\n\n{channel.HEADER}")
+            print(channel.measure_idle(server, tablets, 64, arguments.seconds).format_row(), flush=True)
+            print(channel.measure_delivery(server, runtime, tablets, 64).format_row(), flush=True)
     print(f"\nmemory of the server process: {memory / 2**20:.0f} MB")
     runtime.engine.dispose()
 
 
-def _settle(runtime: Runtime) -> None:
-    """Let the database do what it does by itself within a minute: statistics, and room where rows were."""
+def settle_database(runtime: Runtime) -> None:
+    """Let the database renew its statistics and free space, as it does by itself within a minute."""
     with runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if runtime.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
 
 
 @contextmanager
-def _database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
-    """An empty database, as durable as in production."""
+def start_database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
+    """Start an empty database that is as durable as in production; yield its folder, URL and process id."""
     folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
     try:
         if kind == "sqlite":
@@ -88,21 +88,23 @@ def _database(kind: str) -> Iterator[tuple[Path, str, int | None]]:
         server = PostgresServer(binaries, durable=True)
         try:
             assert server.process is not None
-            yield folder, server.create("bench"), server.process.pid
+            yield folder, server.create_database("bench"), server.process.pid
         finally:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _machine() -> None:
+def print_machine() -> None:
+    """Print processor, system and Python version of the machine."""
     model = next(
         (x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?"
     )
     print(f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}")
 
 
-def _progress(what: str) -> None:
+def print_progress(what: str) -> None:
+    """Print a line of progress on standard error."""
     print(f"… {what}", file=sys.stderr, flush=True)
 
 

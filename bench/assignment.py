@@ -1,6 +1,6 @@
-"""`python -m bench.assignment`: a fleet read from device assignment by pages, on a durable PostgreSQL, with the peak of memory.
+"""`python -m bench.assignment`: measures how a fleet is read from device assignment by pages, with the peak of memory.
 
-The portal is the test server in a process of its own; worker and database are what is measured.
+It runs on a durable PostgreSQL. Apple's portal is the test server in a separate process; worker and database are measured.
 """
 
 from __future__ import annotations
@@ -17,55 +17,62 @@ from uuid import UUID
 
 from sqlalchemy import event
 
-from bench.__main__ import _database, _machine
+from bench.__main__ import print_machine, start_database
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.joining.ade import service
-from enrollment.joining.ade.models import AssignmentServer
-from enrollment.joining.ade.service import Synced
+from enrollment.joining.ade.models import AdeServer
+from enrollment.joining.ade.service import AdeSyncResult
 from enrollment.places import service as places
 from mdm.composition import compose
 
 
 def main() -> None:
-    """Measure a first reading, an empty sync, and a night."""
+    """Measure a first synchronisation, one without changes, and the nightly complete one."""
     parser = argparse.ArgumentParser(prog="python -m bench.assignment")
     parser.add_argument("--devices", type=int, default=130_000)
     parser.add_argument("--page", type=int, default=1000)
-    asked = parser.parse_args()
-    _machine()
-    with _database("postgresql") as (folder, url, _pid):
+    arguments = parser.parse_args()
+    print_machine()
+    with start_database("postgresql") as (folder, url, _pid):
         settings = Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid")
         runtime = compose(settings)
         upgrade(runtime.engine)
         with runtime.open_unit_of_work() as work:
             town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
             server = service.create_server(work, SYSTEM, town.id, "Mesure")
-        with _portal(folder, server, asked.devices, asked.page) as address:
+        with _run_portal(folder, server, arguments.devices, arguments.page) as address:
             runtime.settings = settings.model_copy(update={"device_assignment_url": address})
             with runtime.open_unit_of_work() as work:
                 service.install_token(work, SYSTEM, server.id, (folder / "token.p7m").read_bytes())
             print(
-                f"\nmemory before: {_peak():.0f} MB\n\n| act | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
+                f"\nmemory before: {_get_peak_memory():.0f} MB\n\n| step | devices | seconds | per second | statements | peak MB |\n|---|---|---|---|---|---|"
             )
-            _timed(runtime, "first reading, tablets entered, profile assigned", asked.devices, lambda: _sync(runtime, server.id))
-            _timed(
+            _measure_line(
+                runtime,
+                "first reading, tablets entered, profile assigned",
+                arguments.devices,
+                lambda: _run_sync(runtime, server.id),
+            )
+            _measure_line(
                 runtime,
                 "the sync after it (every device says that it was assigned)",
-                asked.devices,
-                lambda: _sync(runtime, server.id),
+                arguments.devices,
+                lambda: _run_sync(runtime, server.id),
             )
-            _timed(runtime, "a sync with nothing new", 0, lambda: _sync(runtime, server.id))
+            _measure_line(runtime, "a sync with nothing new", 0, lambda: _run_sync(runtime, server.id))
             with runtime.open_unit_of_work() as work:
-                work.session.get_one(AssignmentServer, server.id).whole_at = None
-            _timed(runtime, "the nightly reading of the whole list", asked.devices, lambda: _sync(runtime, server.id))
+                work.session.get_one(AdeServer, server.id).full_fetch_at = None
+            _measure_line(
+                runtime, "the nightly reading of the whole list", arguments.devices, lambda: _run_sync(runtime, server.id)
+            )
         runtime.engine.dispose()
 
 
 @contextmanager
-def _portal(folder: Path, server: AssignmentServer, devices: int, page: int) -> Iterator[str]:
+def _run_portal(folder: Path, server: AdeServer, devices: int, page: int) -> Iterator[str]:
     (folder / "server.pem").write_text(server.certificate)
     command = [
         sys.executable, "-m", "enrollment.joining.ade.testserver", "--devices", str(devices), "--page", str(page),
@@ -80,7 +87,7 @@ def _portal(folder: Path, server: AssignmentServer, devices: int, page: int) -> 
         process.wait(10)
 
 
-def _timed(runtime: Runtime, what: str, devices: int, act: Callable[[], Synced]) -> None:
+def _measure_line(runtime: Runtime, what: str, devices: int, run: Callable[[], AdeSyncResult]) -> None:
     statements = [0]
 
     def count(*_: object) -> None:
@@ -88,20 +95,20 @@ def _timed(runtime: Runtime, what: str, devices: int, act: Callable[[], Synced])
 
     event.listen(runtime.engine, "before_cursor_execute", count)
     started = time.perf_counter()
-    done = act()
+    result = run()
     seconds = time.perf_counter() - started
     event.remove(runtime.engine, "before_cursor_execute", count)
-    assert done.problem is None, done.problem
+    assert result.error is None, result.error
     pace = f"{devices / seconds:,.0f}".replace(",", " ") if devices else ""
-    print(f"| {what} | {devices} | {seconds:.1f} | {pace} | {statements[0]} | {_peak():.0f} |", flush=True)
+    print(f"| {what} | {devices} | {seconds:.1f} | {pace} | {statements[0]} | {_get_peak_memory():.0f} |", flush=True)
 
 
-def _sync(runtime: Runtime, server_id: UUID) -> Synced:
-    return service.synchronise(runtime, server_id)
+def _run_sync(runtime: Runtime, server_id: UUID) -> AdeSyncResult:
+    return service.sync_server(runtime, server_id)
 
 
-def _peak() -> float:
-    """The largest memory that this process has had so far, in MB."""
+def _get_peak_memory() -> float:
+    """Return the peak memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,4 +1,4 @@
-"""The device channel under load: idle check-ins, and conversations that deliver two commands each."""
+"""Measures the device channel under load: idle connects, and conversations that deliver two commands each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from bench.fleet import HOST, Seeded, open_commands
-from bench.load import Outcome, drive
-from bench.serving import PORT, Cost, Serving
+from bench.fleet import HOST, SeededTablet, load_queued_command_uuids
+from bench.load import LoadResult, replay_conversations
+from bench.serving import PORT, ResourceUsage, RunningServer
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.protocol.commands.registry import COMMANDS, build
+from mdm.protocol.commands.registry import COMMANDS, build_command
 from mdm.queue import service as queue
 
 _ANSWER = {
@@ -24,24 +24,24 @@ _ANSWER = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """One line of the report."""
+class Measurement:
+    """The result of one measurement."""
 
     name: str
     connections: int
-    outcome: Outcome
-    cost: Cost
-    #: What is counted per second: requests, or commands delivered.
+    outcome: LoadResult
+    cost: ResourceUsage
+    #: The number of requests or of delivered commands, shown per second.
     units: int
 
-    def line(self) -> str:
-        """As a row of the table in bench/README.md."""
+    def format_row(self) -> str:
+        """Return the measurement as a row of the table in bench/README.md."""
         o, c = self.outcome, self.cost
         n = max(o.requests, 1)
         return (
             f"| {self.name} | {self.connections} | {self.units / o.seconds:,.0f} | {o.percentile(0.5):.1f} | {o.percentile(0.99):.1f} "
             f"| {1e6 * c.server_cpu / n:.0f} | {1e6 * c.database_cpu / n:.0f} | {c.statements / n:.2f} | {c.commits / n:.3f} "
-            f"| {o.wrong} |"
+            f"| {o.failures} |"
         )
 
 
@@ -49,48 +49,51 @@ HEADER = """| what | connections | per second | p50 ms | p99 ms | server µs/req
 |---|---|---|---|---|---|---|---|---|---|"""
 
 
-def idle(server: Serving, tablets: Sequence[Seeded], connections: int, seconds: float) -> Figures:
-    """Every tablet says Idle, again and again; there is nothing to do."""
-    conversations = [[tablet.put({"Status": "Idle"})] for tablet in tablets]
-    outcome, cost = _measured(server, conversations, connections, seconds, once=False)
-    return Figures("idle check-in", connections, outcome, cost, outcome.requests)
+def measure_idle(server: RunningServer, tablets: Sequence[SeededTablet], connections: int, seconds: float) -> Measurement:
+    """Measure tablets that send Idle repeatedly and have no commands waiting."""
+    conversations = [[tablet.build_signed_request({"Status": "Idle"})] for tablet in tablets]
+    outcome, cost = _measure(server, conversations, connections, seconds, once=False)
+    return Measurement("idle check-in", connections, outcome, cost, outcome.requests)
 
 
-def delivery(server: Serving, runtime: Runtime, tablets: Sequence[Seeded], connections: int) -> Figures:
-    """Every tablet has two commands waiting: Idle, Acknowledged, Acknowledged."""
+def measure_delivery(server: RunningServer, runtime: Runtime, tablets: Sequence[SeededTablet], connections: int) -> Measurement:
+    """Measure tablets with two commands waiting: each sends Idle, Acknowledged, Acknowledged."""
     ids = [tablet.enrollment_id for tablet in tablets]
     with runtime.open_unit_of_work() as work:
         for request_type, args in (("DeviceInformation", {"queries": ["OSVersion"]}), ("SecurityInfo", {})):
             assert request_type in COMMANDS
-            queue.enqueue(work, SYSTEM, build(request_type, args), ids)
+            queue.enqueue_command(work, SYSTEM, build_command(request_type, args), ids)
     with runtime.open_unit_of_work() as work:
-        waiting = open_commands(work)
+        waiting = load_queued_command_uuids(work)
     conversations = [
         [
-            tablet.put({"Status": "Idle"}),
-            *(tablet.put({"Status": "Acknowledged", "CommandUUID": uuid, **_ANSWER}) for uuid in waiting[tablet.enrollment_id]),
+            tablet.build_signed_request({"Status": "Idle"}),
+            *(
+                tablet.build_signed_request({"Status": "Acknowledged", "CommandUUID": uuid, **_ANSWER})
+                for uuid in waiting[tablet.enrollment_id]
+            ),
         ]
         for tablet in tablets
     ]
-    outcome, cost = _measured(server, conversations, connections, 600, once=True)
+    outcome, cost = _measure(server, conversations, connections, 600, once=True)
     with runtime.open_unit_of_work() as work:
-        left = len(open_commands(work))
+        left = len(load_queued_command_uuids(work))
     if left:
         raise RuntimeError(f"{left} tablets still have commands waiting")
-    return Figures("delivery of two commands", connections, outcome, cost, 2 * outcome.conversations)
+    return Measurement("delivery of two commands", connections, outcome, cost, 2 * outcome.conversations)
 
 
-def _measured(
-    server: Serving, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool
-) -> tuple[Outcome, Cost]:
-    before = server.cost()
-    outcome = _elsewhere(drive, conversations, connections, seconds, once)
-    return outcome, server.cost() - before
+def _measure(
+    server: RunningServer, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool
+) -> tuple[LoadResult, ResourceUsage]:
+    before = server.read_usage()
+    outcome = _run_in_own_process(replay_conversations, conversations, connections, seconds, once)
+    return outcome, server.read_usage() - before
 
 
-def _elsewhere(
-    act: Callable[..., Outcome], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
-) -> Outcome:
-    """In a process of its own: the load must not share the interpreter of anything that is measured."""
+def _run_in_own_process(
+    act: Callable[..., LoadResult], conversations: list[list[bytes]], connections: int, seconds: float, once: bool
+) -> LoadResult:
+    """Run the load in a separate process, so that it does not share an interpreter with what is measured."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(act, HOST, PORT, conversations, connections, seconds, once=once).result()

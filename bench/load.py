@@ -1,7 +1,7 @@
-"""A lean load generator: keep-alive HTTP/1.1 connections that replay requests made beforehand. Knows no MDM.
+"""A small load generator: keep-alive HTTP/1.1 connections that replay prepared requests. Knows nothing about MDM.
 
-It runs as a process of its own beside the server, so its CPU is part of the machine's load but not of the
-server's figures. Requests are bytes made before the clock starts; a response is only framed and counted.
+It runs in its own process, so its CPU time is part of the machine's load but not of the server's figures. Requests are
+prepared before the measurement; a response is only framed and counted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import uvloop
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What one run saw. Latencies in seconds, one per request."""
+class LoadResult:
+    """The result of one run. Latencies are in seconds, one per request."""
 
     seconds: float = 0.0
     requests: int = 0
     conversations: int = 0
-    wrong: int = 0
+    failures: int = 0
     latencies: list[float] = field(default_factory=list)
 
     @property
@@ -32,15 +32,15 @@ class Outcome:
         return self.requests / self.seconds if self.seconds else 0.0
 
     def percentile(self, share: float) -> float:
-        """The latency below which `share` of the requests stayed, in milliseconds."""
+        """Return the latency below which `share` of the requests stayed, in milliseconds."""
         ordered = sorted(self.latencies)
         return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection: takes a conversation, plays it, takes the next until the work or the time is over."""
+class _LoadConnection(asyncio.Protocol):
+    """One keep-alive connection that replays conversations until there are no more or the time is over."""
 
-    def __init__(self, work: Iterator[list[bytes]], outcome: Outcome, until: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, work: Iterator[list[bytes]], outcome: LoadResult, until: float, done: asyncio.Future[None]) -> None:
         self.work = work
         self.outcome = outcome
         self.until = until
@@ -68,12 +68,12 @@ class _Connection(asyncio.Protocol):
         self.outcome.requests += 1
         self.outcome.latencies.append(time.perf_counter() - self.sent)
         if not head.startswith(b"http/1.1 200"):
-            self.outcome.wrong += 1
+            self.outcome.failures += 1
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
-            self.outcome.wrong += 1
+            self.outcome.failures += 1
             self.done.set_result(None)
 
     def _next(self) -> None:
@@ -91,28 +91,28 @@ class _Connection(asyncio.Protocol):
         self.transport.write(step)
 
 
-async def _drive(host: str, port: int, work: Iterator[list[bytes]], connections: int, seconds: float) -> Outcome:
+async def _replay(host: str, port: int, work: Iterator[list[bytes]], connections: int, seconds: float) -> LoadResult:
     loop = asyncio.get_running_loop()
-    outcome = Outcome()
+    outcome = LoadResult()
     started = time.perf_counter()
     waits = [loop.create_future() for _ in range(connections)]
     for done in waits:
-        await loop.create_connection(partial(_Connection, work, outcome, started + seconds, done), host, port)
+        await loop.create_connection(partial(_LoadConnection, work, outcome, started + seconds, done), host, port)
     await asyncio.gather(*waits)
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
-def drive(
+def replay_conversations(
     host: str, port: int, conversations: list[list[bytes]], connections: int, seconds: float, *, once: bool = False
-) -> Outcome:
-    """Play conversations over `connections` connections for `seconds`; `once` stops when each has been played once."""
+) -> LoadResult:
+    """Replay conversations on `connections` connections for `seconds`; with `once`, until each was replayed once."""
     work = iter(conversations) if once else itertools.cycle(conversations)
-    return uvloop.run(_drive(host, port, work, connections, seconds))
+    return uvloop.run(_replay(host, port, work, connections, seconds))
 
 
-def request(method: str, path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:
-    """The bytes of one request."""
+def build_request(method: str, path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Build the bytes of one request."""
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,6 +1,6 @@
-"""`python -m bench.policy`: compiling a town from nothing and after one edit, the mode of a whole fleet, and a switch of modes.
+"""`python -m bench.policy`: measures compiling a town from nothing and after one edit, evaluating modes, and a change of mode.
 
-Runs on a durable PostgreSQL; every act is done as the worker does it.
+It runs on a durable PostgreSQL; each step is done as the worker does it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, delete, event, func, insert, select
 
-from bench.__main__ import _machine, _progress, _settle
+from bench.__main__ import print_machine, print_progress, settle_database
 from cartable.clock import ManualClock
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.ids import new_id
@@ -26,11 +26,11 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from mdm.worker.handlers import drain
@@ -42,10 +42,10 @@ from profiles.policy.kinds import PlaceKind, VersionState
 from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import PolicyRepository
 from profiles.schedule import authoring
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 
 TOWN, SCHOOLS, CLASSES = 4000, 12, 12
-_LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+_GRADES = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 _DAY = [
     {"kind": "after_school", "from": "07:30", "to": "08:20"},
     {"kind": "school", "from": "08:20", "to": "11:30"},
@@ -54,7 +54,7 @@ _DAY = [
     {"kind": "after_school", "from": "16:30", "to": "18:30"},
 ]
 _WEEK = dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY)
-#: A Monday of school, before the night ends.
+#: A Monday with school, during night rest.
 START = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
@@ -63,36 +63,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.policy")
     parser.add_argument("--fleet", type=int, default=130_000)
     asked = parser.parse_args()
-    _machine()
-    with _runtime() as (runtime, clock):
-        _progress("seeding a town of 4 000")
-        town, first_class = seed(runtime, TOWN)
-        _settle(runtime)
+    print_machine()
+    with _start_runtime() as (runtime, clock):
+        print_progress("seeding a town of 4 000")
+        town, first_class = seed_town(runtime, TOWN)
+        settle_database(runtime)
         print("\n| what | tablets | seconds | statements | commits |\n|---|---|---|---|---|")
-        whole = _line("decide a town from nothing", TOWN, lambda: _decide(runtime))
+        whole = _measure_line("decide a town from nothing", TOWN, lambda: _reconcile(runtime))
         with runtime.open_unit_of_work() as work:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
             artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
-        _line("preview of a town's draft", TOWN, lambda: _preview(runtime, town))
-        small = min(_line("an edit of one class", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
+        _measure_line("preview of a town's draft", TOWN, lambda: _preview_draft(runtime, town))
+        small = min(
+            _measure_line("an edit of one class", 28, lambda: _edit_class_document(runtime, town, first_class)) for _ in range(3)
+        )
         clock.advance(datetime(2026, 11, 23, 7, 20, tzinfo=UTC) - clock.now())
-        _line("decide a change of mode", TOWN, lambda: _switch(runtime))
-        _progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
+        _measure_line("decide a change of mode", TOWN, lambda: _change_modes(runtime))
+        print_progress(f"seeding {asked.fleet - TOWN} tablets of other towns")
         for _ in range((asked.fleet - TOWN) // TOWN):
-            seed(runtime, TOWN)
+            seed_town(runtime, TOWN)
         with runtime.open_unit_of_work() as work:
             work.session.execute(delete(OutboxRow))  # their first decisions are not what is measured here
-        _settle(runtime)
+        settle_database(runtime)
         with runtime.open_unit_of_work() as work:
             ids = list(work.session.scalars(select(Tablet.id)))
-        large = min(_line("an edit of one class, fleet around", 28, lambda: _edit(runtime, town, first_class)) for _ in range(3))
-        _line("mode of every tablet", len(ids), lambda: _modes(runtime, ids))
+        large = min(
+            _measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_document(runtime, town, first_class))
+            for _ in range(3)
+        )
+        _measure_line("mode of every tablet", len(ids), lambda: _evaluate_all_modes(runtime, ids))
         print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
         print(f"edit in the fleet / edit in the town: {large / small:.2f}")
 
 
 @contextmanager
-def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
+def _start_runtime() -> Iterator[tuple[Runtime, ManualClock]]:
     folder = Path(tempfile.mkdtemp(prefix="cartable-bench-"))
     binaries = find_binaries()
     if binaries is None:
@@ -101,7 +106,7 @@ def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
     clock = ManualClock(START)
     try:
         settings = Settings(
-            _env_file=None, data_dir=folder, database_url=server.create("bench"), public_url="https://bench.invalid"
+            _env_file=None, data_dir=folder, database_url=server.create_database("bench"), public_url="https://bench.invalid"
         )
         runtime = compose(settings, clock=clock)
         upgrade(runtime.engine)
@@ -115,15 +120,15 @@ def _runtime() -> Iterator[tuple[Runtime, ManualClock]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
-    """A town with its schools, classes, timetable and tablets on loan. Returns the town and one class."""
+def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
+    """Add a town with schools, classes, a timetable and tablets on loan; return the ids of the town and of one class."""
     from mdm.devices.models import DeviceEnrollment, EnrollmentState
 
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=f"m-{uuid4().hex[:8]}", zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
         work.session.flush()
-        classes: list[tuple[UUID, UUID, Level]] = []
+        classes: list[tuple[UUID, UUID, Grade]] = []
         for _ in range(SCHOOLS):
             school = School(town_id=town.id, uai=uuid4().hex[:8].upper(), name="École")
             work.session.add(school)
@@ -133,12 +138,12 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
                 made = SchoolClass(town_id=town.id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
                 work.session.add(made)
                 work.session.flush()
-                classes.append((school.id, made.id, _LEVELS[index % 5]))
+                classes.append((school.id, made.id, _GRADES[index % 5]))
         places = [classes[number % len(classes)] for number in range(count)]
         pupils = [
-            {"id": new_id(), "town_id": town.id, "school_id": s, "class_id": c, "level": level, "last_name": "M", "first_name": "M",
+            {"id": new_id(), "town_id": town.id, "school_id": s, "class_id": c, "grade": grade, "last_name": "M", "first_name": "M",
              "name_hash": f"{n:064d}", "take_home": True, "state": PupilState.ACTIVE}
-            for n, (s, c, level) in enumerate(places)
+            for n, (s, c, grade) in enumerate(places)
         ]  # fmt: skip
         tablets = [
             {"id": new_id(), "town_id": town.id, "school_id": s, "serial": uuid4().hex[:12].upper(), "tag": f"M-{n:06d}",
@@ -160,15 +165,15 @@ def seed(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
             for t in tablets
         ]  # fmt: skip
         work.session.execute(insert(DeviceEnrollment), enrollments)
-        authoring.write_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
-        for level in _LEVELS:
+        authoring.save_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
+        for level in _GRADES:
             document = documents.open_document(work, SYSTEM, town.id, PlaceKind.GRADE, level.value)
             _publish(work, document, {"school": {"allowSafari": level.rank > 5}})
         return town.id, classes[0][1]
 
 
-def _decide(runtime: Runtime) -> None:
-    drain(runtime, Topic.DECIDE)
+def _reconcile(runtime: Runtime) -> None:
+    drain(runtime, Topic.RECONCILE)
 
 
 def _publish(work: UnitOfWork, document: PolicyDocument, values: dict[str, dict[str, object]]) -> None:
@@ -176,39 +181,39 @@ def _publish(work: UnitOfWork, document: PolicyDocument, values: dict[str, dict[
     life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
 
 
-def _edit(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
+def _edit_class_document(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         document = documents.open_document(work, SYSTEM, town_id, PlaceKind.CLASS, str(class_id))
         former = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
         camera = former is not None and not former.values["all"]["allowCamera"]
         _publish(work, document, {"all": {"allowCamera": camera}})
-        waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.DECIDE))
+        waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.RECONCILE))
         assert waiting
-    drain(runtime, Topic.DECIDE)
+    drain(runtime, Topic.RECONCILE)
 
 
-def _preview(runtime: Runtime, town_id: UUID) -> None:
+def _preview_draft(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         document = documents.open_document(work, SYSTEM, town_id, PlaceKind.TOWN, "")
         found = preview(work, document, PolicyContent({"all": {"allowAirDrop": False}}))
         assert found.changed == TOWN
 
 
-def _switch(runtime: Runtime) -> None:
-    from mdm.reconcile.service import change_modes
+def _change_modes(runtime: Runtime) -> None:
+    from mdm.reconcile.service import reevaluate_due_modes
 
     with runtime.open_unit_of_work() as work:
-        change_modes(work)
-    drain(runtime, Topic.DECIDE)
+        reevaluate_due_modes(work)
+    drain(runtime, Topic.RECONCILE)
 
 
-def _modes(runtime: Runtime, ids: list[UUID]) -> None:
+def _evaluate_all_modes(runtime: Runtime, ids: list[UUID]) -> None:
     for start in range(0, len(ids), 5000):
         with runtime.open_unit_of_work() as work:
-            timed(work, facts_for(work, ids[start : start + 5000]).values())
+            evaluate_modes(work, load_facts(work, ids[start : start + 5000]).values())
 
 
-def _line(name: str, tablets: int, act: Callable[[], None]) -> float:
+def _measure_line(name: str, tablets: int, act: Callable[[], None]) -> float:
     counted = {"statements": 0, "commits": 0}
 
     def statement(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`python -m bench.queueing`: one order to 2 000 and to 130 000 tablets, and enrolments per second through SCEP, on PostgreSQL."""
+"""`python -m bench.queueing`: measures one command to 2 000 and to 130 000 tablets, and enrolments per second by SCEP."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import delete, insert
 
-from bench.__main__ import _database, _machine, _progress, _settle
-from bench.serving import PUBLIC_URL, Serving, serving
+from bench.__main__ import print_machine, print_progress, settle_database, start_database
+from bench.serving import PUBLIC_URL, RunningServer, run_server
 from cartable.ids import new_id
 from cartable.migrate import upgrade
 from cartable.outbox import OutboxRow
@@ -28,7 +28,7 @@ from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.protocol.commands.registry import build
+from mdm.protocol.commands.registry import build_command
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
 from mdm.queue.repository import QueueRepository
@@ -37,13 +37,13 @@ from simulator.identity import ReusedKeys
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure both on a durable PostgreSQL."""
     parser = argparse.ArgumentParser(prog="python -m bench.queueing")
     parser.add_argument("--fleet", type=int, default=130_000)
     parser.add_argument("--enrolments", type=int, default=400)
-    asked = parser.parse_args()
-    _machine()
-    with _database("postgresql") as (folder, url, pid):
+    arguments = parser.parse_args()
+    print_machine()
+    with start_database("postgresql") as (folder, url, pid):
         runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL))
         upgrade(runtime.engine)
         with runtime.open_unit_of_work() as work:
@@ -51,26 +51,26 @@ def main() -> None:
             ensure_simulated_certificate(work)
             tls.ensure_server_certificate(work, ["localhost"])
         print("\n| what | count | seconds | per second |\n|---|---|---|---|")
-        for count in (2000, asked.fleet):
-            _progress(f"seeding {count} tablets")
-            town_id = _fleet(runtime, count)
-            _settle(runtime)
+        for count in (2000, arguments.fleet):
+            print_progress(f"seeding {count} tablets")
+            town_id = _seed_town(runtime, count)
+            settle_database(runtime)
             started = time.perf_counter()
             with runtime.open_unit_of_work() as work:
-                tablets = TabletRepository(work.session).of_town(town_id)
-                selection = QueueRepository(work.session).device_channels_where(tablets)
-                made = queue.enqueue_where(work, SYSTEM, build("SecurityInfo", {}), selection)
-            took = time.perf_counter() - started
-            assert made.count == count, made
-            print(f"| one order to a town | {count:,} | {took:.2f} | {count / took:,.0f} |", flush=True)
+                tablets = TabletRepository(work.session).select_by_town(town_id)
+                selection = QueueRepository(work.session).select_device_channels_where(tablets)
+                batch = queue.enqueue_for_selection(work, SYSTEM, build_command("SecurityInfo", {}), selection)
+            elapsed = time.perf_counter() - started
+            assert batch.count == count, batch
+            print(f"| one command to a town | {count:,} | {elapsed:.2f} | {count / elapsed:,.0f} |", flush=True)
             with runtime.open_unit_of_work() as work:
                 work.session.execute(delete(OutboxRow))
-        with serving(folder, url, pid, https=True) as server:
-            _enrolments(runtime, server, asked.enrolments)
+        with run_server(folder, url, pid, https=True) as server:
+            _measure_enrolments(runtime, server, arguments.enrolments)
         runtime.engine.dispose()
 
 
-def _fleet(runtime: Runtime, count: int) -> UUID:
+def _seed_town(runtime: Runtime, count: int) -> UUID:
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)
@@ -94,36 +94,36 @@ def _fleet(runtime: Runtime, count: int) -> UUID:
         return town.id
 
 
-def _enrolments(runtime: Runtime, server: Serving, count: int) -> None:
-    """Profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are made beforehand."""
+def _measure_enrolments(runtime: Runtime, server: RunningServer, count: int) -> None:
+    """Measure profile, SCEP, Authenticate and TokenUpdate of many tablets, 32 at a time; keys are generated beforehand."""
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="N")
         work.session.add(town)
         work.session.flush()
         spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count)
         code = create_invitations(work, SYSTEM, spec)[0].code
-    _progress("making keys")
-    before = server.cost()
+    print_progress("making keys")
+    before = server.read_usage()
     started = time.perf_counter()
-    asyncio.run(_all(code, count, runtime.settings.secrets_dir / "tls-ca.pem"))
-    took = time.perf_counter() - started
-    cost = server.cost() - before
-    print(f"| enrolments (profile, SCEP, check-in) | {count} | {took:.2f} | {count / took:,.0f} |")
+    asyncio.run(_enrol_all(code, count, runtime.settings.secrets_dir / "tls-ca.pem"))
+    elapsed = time.perf_counter() - started
+    cost = server.read_usage() - before
+    print(f"| enrolments (profile, SCEP, check-in) | {count} | {elapsed:.2f} | {count / elapsed:,.0f} |")
     print(
         f"\nper enrolment: server {1000 * cost.server_cpu / count:.1f} ms, database {1000 * cost.database_cpu / count:.1f} ms, "
         f"{cost.statements / count:.1f} statements, {cost.commits / count:.1f} commits; the tablets share the machine"
     )
 
 
-async def _all(code: str, count: int, ca: Path) -> None:
-    keys, room = ReusedKeys(16), asyncio.Semaphore(32)
+async def _enrol_all(code: str, count: int, ca: Path) -> None:
+    keys, limit = ReusedKeys(16), asyncio.Semaphore(32)
     await keys(2048)
 
-    async def one() -> None:
-        async with room, SimulatedTablet(PUBLIC_URL, code, ca=ca, keys=keys) as tablet:
+    async def enrol() -> None:
+        async with limit, SimulatedTablet(PUBLIC_URL, code, ca=ca, keys=keys) as tablet:
             await tablet.enrol()
 
-    await asyncio.gather(*(one() for _ in range(count)))
+    await asyncio.gather(*(enrol() for _ in range(count)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`python -m bench.rollover`: a town of 4 000 pupils with tablets passes to the next year: preview, licences, apply, undo.
+"""`python -m bench.rollover`: measures the rollover of a town of 4 000 pupils with tablets: preview, licences, apply, undo.
 
-Runs on SQLite and on a durable PostgreSQL; each part is one transaction, as the API does it.
+It runs on SQLite and on a durable PostgreSQL; each batch is one transaction, as in the API.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import event
 
-from bench.__main__ import _database, _machine, _progress
+from bench.__main__ import print_machine, print_progress, start_database
 from cartable.clock import ManualClock
 from cartable.ids import new_id
 from cartable.migrate import upgrade
@@ -24,20 +24,20 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places import service as places
-from enrollment.places.models import Level, School, SchoolClass
-from enrollment.places.rules import uai_letter
+from enrollment.places.models import Grade, School, SchoolClass
+from enrollment.places.rules import uai_check_letter
 from enrollment.rollover import applying, incoming_year, returns
 from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from profiles.apps.service import create_app
-from profiles.effective.licence_overlap import overlap
+from profiles.effective.licence_overlap import list_licence_overlaps
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
-LEVELS = (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2)
+GRADES = (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2)
 HEADER = "| act | lines | seconds | statements |\n|---|---|---|---|"
 
 
@@ -46,49 +46,49 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.rollover")
     parser.add_argument("--databases", default="postgresql,sqlite")
     parser.add_argument("--pupils", type=int, default=4000)
-    asked = parser.parse_args()
-    _machine()
-    for database in asked.databases.split(","):
-        with _database(database) as (folder, url, _pid):
+    arguments = parser.parse_args()
+    print_machine()
+    for database in arguments.databases.split(","):
+        with start_database(database) as (folder, url, _pid):
             print(f"\n### {database}\n\n{HEADER}")
-            _town(folder, url, asked.pupils)
+            _measure_town(folder, url, arguments.pupils)
 
 
-def _town(folder: Path, url: str, count: int) -> None:
+def _measure_town(folder: Path, url: str, count: int) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     clock = ManualClock(datetime(2027, 6, 10, 8, tzinfo=UTC))
     runtime.clock = clock
     upgrade(runtime.engine)
-    _progress("seeding")
+    print_progress("seeding")
     with runtime.open_unit_of_work() as work:
-        town_id = _seed(work, count)
-    rollover = _timed(runtime, "preview", count, lambda work: years.preview(work, SYSTEM, town_id))
-    _timed(runtime, "preview again", count, lambda work: years.preview(work, SYSTEM, town_id))
-    _timed(runtime, "licence overlap, 20 apps", count, lambda work: overlap(work, SYSTEM, rollover.id))
-    _timed(runtime, "return campaign opened", count, lambda work: returns.open_(work, SYSTEM, rollover.id))
-    _timed(runtime, "its progress", count, lambda work: returns.progress(work, SYSTEM, rollover.id))
-    _timed(
+        town_id = _seed_town(work, count)
+    rollover = _measure_line(runtime, "preview", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
+    _measure_line(runtime, "preview again", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
+    _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: list_licence_overlaps(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "return campaign opened", count, lambda work: returns.open_campaign(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "its progress", count, lambda work: returns.list_tablet_returns(work, SYSTEM, rollover.id))
+    _measure_line(
         runtime,
         "a passage brought up to date for a list of August",
         count,
-        lambda work: incoming_year.prepare(work, SYSTEM, town_id, "2027-2028"),
+        lambda work: incoming_year.prepare_rollover(work, SYSTEM, town_id, "2027-2028"),
     )
     clock.advance(datetime(2027, 9, 1, 8, tzinfo=UTC) - clock.now())
-    _parts(runtime, "apply", lambda work: applying.apply(work, SYSTEM, rollover.id))
-    _parts(runtime, "undo", lambda work: applying.undo(work, SYSTEM, rollover.id))
-    _parts(runtime, "apply again", lambda work: applying.apply(work, SYSTEM, rollover.id))
-    _timed(runtime, "close", count, lambda work: applying.close(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "apply", lambda work: applying.apply_batch(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "undo", lambda work: applying.undo_batch(work, SYSTEM, rollover.id))
+    _measure_batches(runtime, "apply again", lambda work: applying.apply_batch(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "close", count, lambda work: applying.close_rollover(work, SYSTEM, rollover.id))
     runtime.engine.dispose()
 
 
-def _seed(work: UnitOfWork, count: int) -> UUID:
-    """Twelve schools; the first goes on under another code, so that pupils and tablets change their school too."""
+def _seed_town(work: UnitOfWork, count: int) -> UUID:
+    """Add twelve schools. The first continues under another code, so that pupils and tablets change their school too."""
     town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
-    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_letter(code), name=code) for code in codes]
+    schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
     work.session.add_all(schools)
     work.session.flush()
-    years.succeed(work, SYSTEM, schools[0].id, schools[-1].id)
+    years.record_school_succession(work, SYSTEM, schools[0].id, schools[-1].id)
     classes = [
         SchoolClass(id=new_id(), town_id=town.id, school_id=school.id, school_year="2026-2027", label=f"C{n}", label_key=f"C{n}")
         for school in schools[:SCHOOLS]
@@ -98,10 +98,10 @@ def _seed(work: UnitOfWork, count: int) -> UUID:
     work.session.flush()
     loans = []
     for number in range(count):
-        here, level = classes[number % len(classes)], LEVELS[number % len(LEVELS)]
-        pupil = Pupil(id=new_id(), town_id=town.id, school_id=here.school_id, class_id=here.id, level=level, last_name=f"NOM{number}",
+        school_class, grade = classes[number % len(classes)], GRADES[number % len(GRADES)]
+        pupil = Pupil(id=new_id(), town_id=town.id, school_id=school_class.school_id, class_id=school_class.id, grade=grade, last_name=f"NOM{number}",
                       first_name="Ana", name_hash=f"{number:064d}", state=PupilState.ACTIVE)  # fmt: skip
-        tablet = Tablet(id=new_id(), town_id=town.id, school_id=here.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
+        tablet = Tablet(id=new_id(), town_id=town.id, school_id=school_class.school_id, serial=f"S{number:07d}", tag=f"M-{number:05d}",
                         state=TabletState.IN_USE, created_at=work.now)  # fmt: skip
         loan = Loan(town_id=town.id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=work.now)
         work.session.add_all([pupil, tablet])
@@ -113,30 +113,30 @@ def _seed(work: UnitOfWork, count: int) -> UUID:
         app = create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
                                 app_store_id=number + 1, manifest_url=None)  # fmt: skip
         bundle = bundles.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
-        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, LEVELS[number % len(LEVELS)].value)
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, GRADES[number % len(GRADES)].value)
     return town.id
 
 
-def _timed(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
+def _measure_line(runtime: Runtime, what: str, count: int, act: Callable[[UnitOfWork], T]) -> T:
     statements = 0
 
-    def note(*_given: object) -> None:
+    def count_statement(*_: object) -> None:
         nonlocal statements
         statements += 1
 
-    event.listen(runtime.engine, "before_cursor_execute", note)
+    event.listen(runtime.engine, "before_cursor_execute", count_statement)
     started = time.perf_counter()
     with runtime.open_unit_of_work() as work:
-        made = act(work)
+        result = act(work)
     seconds = time.perf_counter() - started
-    event.remove(runtime.engine, "before_cursor_execute", note)
-    print(f"| {what} | {made if isinstance(made, int) else count} | {seconds:.2f} | {statements} |", flush=True)
-    return made
+    event.remove(runtime.engine, "before_cursor_execute", count_statement)
+    print(f"| {what} | {result if isinstance(result, int) else count} | {seconds:.2f} | {statements} |", flush=True)
+    return result
 
 
-def _parts(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:
+def _measure_batches(runtime: Runtime, what: str, act: Callable[[UnitOfWork], int]) -> None:
     number = 1
-    while _timed(runtime, f"{what}, part {number}", 0, act):
+    while _measure_line(runtime, f"{what}, part {number}", 0, act):
         number += 1
 
 

@@ -1,6 +1,6 @@
-"""`python -m bench.rosters`: a town of about 4 000 pupils imported, imported again, rolled over, undone and exported.
+"""`python -m bench.rosters`: measures imports of about 4 000 pupils: the first, the same again, a new year, undo, export.
 
-Runs on SQLite and on a durable PostgreSQL; every act is the one that the API calls, in one transaction each.
+It runs on SQLite and on a durable PostgreSQL; each step is what the API calls, in one transaction.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from bench.__main__ import _database, _machine, _progress
+from bench.__main__ import print_machine, print_progress, start_database
 from cartable.ids import new_id
 from cartable.migrate import upgrade
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.people import demo
-from enrollment.people.exports import service as exports
-from enrollment.people.imports import service
-from enrollment.people.imports.changes import Diff
-from enrollment.people.reading import read
 from enrollment.places import service as places
+from enrollment.rosters import demo
+from enrollment.rosters.exports import service as exports
+from enrollment.rosters.imports import service
+from enrollment.rosters.imports.changes import ChangeKind
+from enrollment.rosters.reading import read_roster
 from mdm.composition import compose
 
 T = TypeVar("T")
@@ -35,59 +35,64 @@ HEADER = "| act | lines | seconds | result |\n|---|---|---|---|"
 
 
 @dataclass(frozen=True, slots=True)
-class Previewed:
-    """An import that waits, and its counts in words."""
+class ImportPreview:
+    """An import that waits for confirmation, and its counts as text."""
 
     id: UUID
-    said: str
+    summary: str
 
 
 def main() -> None:
     """Measure on each database."""
     parser = argparse.ArgumentParser(prog="python -m bench.rosters")
     parser.add_argument("--databases", default="postgresql,sqlite")
-    asked = parser.parse_args()
-    _machine()
-    for database in asked.databases.split(","):
-        with _database(database) as (folder, url, _pid):
+    arguments = parser.parse_args()
+    print_machine()
+    for database in arguments.databases.split(","):
+        with start_database(database) as (folder, url, _pid):
             print(f"\n### {database}\n\n{HEADER}")
-            _town(folder, url)
+            _measure_town(folder, url)
     print(f"\nlargest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
-def _town(folder: Path, url: str) -> None:
+def _measure_town(folder: Path, url: str) -> None:
     runtime = compose(Settings(_env_file=None, data_dir=folder, database_url=url, public_url="https://bench.invalid"))
     upgrade(runtime.engine)
-    files = demo.files()
+    files = demo.generate_files()
     with runtime.open_unit_of_work() as work:
         town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
         for file in files:
             places.create_school(work, SYSTEM, town.id, file.uai, file.school_name)
     actor = Actor(new_id(), "bench", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
     second = Actor(new_id(), "bench 2", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
-    whole = whole_town(files)
-    lines = whole.count(b"\n") - 1
-    _progress(f"{lines} lines in one file")
-    first = _timed("preview of the whole town, all new", lines, lambda: _preview(runtime, actor, town.id, whole))
-    _timed("confirm", lines, lambda: _confirm(runtime, second, first.id))
-    _timed("preview of the same file, nothing changes", lines, lambda: _preview(runtime, actor, town.id, whole))
-    moved = whole_town(files, shift=1)
-    other = _timed("preview, everybody below CM2 one level up", lines, lambda: _preview(runtime, actor, town.id, moved))
-    _timed("confirm", lines, lambda: _confirm(runtime, second, other.id))
-    _timed("undo", lines, lambda: _undo(runtime, actor, other.id))
-    _timed(
+    town_file = build_town_file(files)
+    lines = town_file.count(b"\n") - 1
+    print_progress(f"{lines} lines in one file")
+    first = _measure_line(
+        "preview of the whole town, all new", lines, lambda: _preview_import(runtime, actor, town.id, town_file)
+    )
+    _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, first.id))
+    _measure_line("preview of the same file, nothing changes", lines, lambda: _preview_import(runtime, actor, town.id, town_file))
+    next_year_file = build_town_file(files, shift=1)
+    other = _measure_line(
+        "preview, everybody below CM2 one grade up", lines, lambda: _preview_import(runtime, actor, town.id, next_year_file)
+    )
+    _measure_line("confirm", lines, lambda: _confirm_import(runtime, second, other.id))
+    _measure_line("undo", lines, lambda: _undo_import(runtime, actor, other.id))
+    _measure_line(
         "preview of 12 ONDE files, one by one",
         lines,
-        lambda: [_preview(runtime, actor, town.id, f.content, f.uai) for f in files],
+        lambda: [_preview_import(runtime, actor, town.id, f.content, f.uai) for f in files],
     )
-    archive = _timed("OneRoster 1.2 export", lines, lambda: _export(runtime, actor, town.id))
-    _timed("preview of that archive, nothing changes", lines, lambda: _preview(runtime, actor, town.id, archive))
+    archive = _measure_line("OneRoster 1.2 export", lines, lambda: _export_oneroster(runtime, actor, town.id))
+    _measure_line("preview of that archive, nothing changes", lines, lambda: _preview_import(runtime, actor, town.id, archive))
     runtime.engine.dispose()
 
 
-def whole_town(files: list[demo.DemoFile], shift: int = 0) -> bytes:
-    """All pupils of the demonstration town in one file with school codes and birth dates; `shift` moves them up by so many
-    levels, as at the end of a school year.
+def build_town_file(files: list[demo.DemoFile], shift: int = 0) -> bytes:
+    """Build one file of all pupils of the demonstration town, with school codes and birth dates.
+
+    `shift` moves pupils up by so many grades, as at the end of a school year.
     """
     levels = ("CP", "CE1", "CE2", "CM1", "CM2", "CM2")
     out = io.StringIO()
@@ -96,40 +101,40 @@ def whole_town(files: list[demo.DemoFile], shift: int = 0) -> bytes:
         ["school_uai", "Nom", "Prénom", "Nom d'usage", "Date naissance", "INE", "Niveau", "Libellé classe", "Identifiant classe"]
     )
     for file in files:
-        for row in read(file.content).rows:
-            level = levels[levels.index(row.level.value) + shift] if row.level else ""
+        for row in read_roster(file.content).rows:
+            level = levels[levels.index(row.grade.value) + shift] if row.grade else ""
             writer.writerow([file.uai, row.last_name, row.first_name, row.usage_name, row.birth_date, row.ine, level,
                              row.class_label, row.onde_class_id])  # fmt: skip
     return out.getvalue().encode()
 
 
-def _timed(what: str, lines: int, act: Callable[[], T]) -> T:
+def _measure_line(what: str, lines: int, act: Callable[[], T]) -> T:
     started = time.perf_counter()
-    made = act()
+    result = act()
     seconds = time.perf_counter() - started
-    told = made.said if isinstance(made, Previewed) else ""
-    print(f"| {what} | {lines} | {seconds:.2f} | {told} |", flush=True)
-    return made
+    summary = result.summary if isinstance(result, ImportPreview) else ""
+    print(f"| {what} | {lines} | {seconds:.2f} | {summary} |", flush=True)
+    return result
 
 
-def _preview(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> Previewed:
+def _preview_import(runtime: Runtime, actor: Actor, town_id: UUID, content: bytes, uai: str | None = None) -> ImportPreview:
     with runtime.open_unit_of_work() as work:
-        row = service.preview(work, actor, town_id, content, uai)
-        told = ", ".join(f"{count} {kind.value}" for kind in Diff if (count := row.counts[kind.value]))
-        return Previewed(row.id, told)
+        row = service.preview_import(work, actor, town_id, content, uai)
+        summary = ", ".join(f"{count} {kind.value}" for kind in ChangeKind if (count := row.counts[kind.value]))
+        return ImportPreview(row.id, summary)
 
 
-def _confirm(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
+def _confirm_import(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        service.confirm(work, actor, import_id)
+        service.confirm_import(work, actor, import_id)
 
 
-def _undo(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
+def _undo_import(runtime: Runtime, actor: Actor, import_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        service.undo(work, actor, import_id)
+        service.undo_import(work, actor, import_id)
 
 
-def _export(runtime: Runtime, actor: Actor, town_id: UUID) -> bytes:
+def _export_oneroster(runtime: Runtime, actor: Actor, town_id: UUID) -> bytes:
     with runtime.open_unit_of_work() as work:
         return exports.export_oneroster(work, actor, town_id)
 

@@ -1,4 +1,4 @@
-"""The real server with two counters: statements and commits. Written to a file at SIGUSR1. Started by `bench.serving`."""
+"""The server with counters of statements and commits, which it writes to a file at SIGUSR1. Started by `bench.serving`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from mdm.web import create_app
 
 
 def main() -> None:
-    """Serve until terminated. The worker does not run here: it is measured apart."""
+    """Serve until terminated. The worker does not run here, because it is measured separately."""
     configure_logging(json=False, level="warning")
     runtime = compose(Settings(_env_file=None))
-    counted = {"statements": 0, "commits": 0}
+    counters = {"statements": 0, "commits": 0}
 
     def statement(*_: object) -> None:
-        counted["statements"] += 1
+        counters["statements"] += 1
 
     def commit(_: object) -> None:
-        counted["commits"] += 1
+        counters["commits"] += 1
 
     event.listen(Engine, "before_cursor_execute", statement)
     event.listen(Engine, "commit", commit)
@@ -37,14 +37,14 @@ def main() -> None:
 
     def write(*_: object) -> None:
         path = folder / f"counts-{os.getpid()}.json"
-        path.with_suffix(".part").write_text(json.dumps(counted))
+        path.with_suffix(".part").write_text(json.dumps(counters))
         path.with_suffix(".part").rename(path)
 
     signal.signal(signal.SIGUSR1, write)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.bind(("127.0.0.1", int(os.environ["BENCH_PORT"])))
-    chain, key = tls.server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
+    chain, key = tls.get_server_files(runtime.settings) if os.environ["BENCH_HTTPS"] else (None, None)
     config = uvicorn.Config(
         create_app(runtime), loop="uvloop", http="httptools", access_log=False, server_header=False, date_header=False,
         proxy_headers=False, log_level="warning",

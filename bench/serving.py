@@ -1,4 +1,4 @@
-"""Runs the real server as a process of its own, and reads what it and its database cost: CPU, memory, statements, commits."""
+"""Runs the server in its own processes, and reads the resources that it and its database use: CPU, memory, statements, commits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PUBLIC_URL = f"https://localhost:{PORT}"
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What has been used so far. CPU in seconds, memory in bytes."""
+class ResourceUsage:
+    """The resources used so far. CPU is in seconds, memory in bytes."""
 
     server_cpu: float
     database_cpu: float
@@ -28,8 +28,8 @@ class Cost:
     commits: int
     memory: int
 
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(
+    def __sub__(self, other: ResourceUsage) -> ResourceUsage:
+        return ResourceUsage(
             self.server_cpu - other.server_cpu,
             self.database_cpu - other.database_cpu,
             self.statements - other.statements,
@@ -39,40 +39,40 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Serving:
-    """The running server: one process or several on one port."""
+class RunningServer:
+    """A running server: one process, or several on one port."""
 
     processes: list[subprocess.Popen[bytes]]
     folder: Path
     database_pid: int | None
 
-    def cost(self) -> Cost:
-        """Ask each process to write its counters, and read the accounts of all."""
-        counted = [self._counts(process) for process in self.processes]
-        return Cost(
-            sum(_cpu(process.pid) for process in self.processes),
-            sum(_cpu(pid) for pid in _family(self.database_pid)) if self.database_pid else 0.0,
-            sum(each["statements"] for each in counted),
-            sum(each["commits"] for each in counted),
-            max(_memory(process.pid) for process in self.processes),
+    def read_usage(self) -> ResourceUsage:
+        """Let each process write its counters, and return the resources that all have used."""
+        counters = [self._read_counters(process) for process in self.processes]
+        return ResourceUsage(
+            sum(_read_cpu_seconds(process.pid) for process in self.processes),
+            sum(_read_cpu_seconds(pid) for pid in _list_process_tree(self.database_pid)) if self.database_pid else 0.0,
+            sum(each["statements"] for each in counters),
+            sum(each["commits"] for each in counters),
+            max(_read_memory(process.pid) for process in self.processes),
         )
 
-    def _counts(self, process: subprocess.Popen[bytes]) -> dict[str, int]:
+    def _read_counters(self, process: subprocess.Popen[bytes]) -> dict[str, int]:
         path = self.folder / f"counts-{process.pid}.json"
         path.unlink(missing_ok=True)
         process.send_signal(signal.SIGUSR1)
         deadline = time.monotonic() + 5
         while not path.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        counted: dict[str, int] = json.loads(path.read_text())
-        return counted
+        counters: dict[str, int] = json.loads(path.read_text())
+        return counters
 
 
 @contextmanager
-def serving(
+def run_server(
     data: Path, database_url: str, database_pid: int | None, workers: int = 1, *, https: bool = False
-) -> Iterator[Serving]:
-    """Serve plain HTTP on loopback, as behind a proxy that ends TLS; signatures are verified all the same. Or HTTPS."""
+) -> Iterator[RunningServer]:
+    """Start the server on loopback and stop it afterwards: plain HTTP, as behind a proxy that ends TLS, or HTTPS."""
     environment = {
         **os.environ,
         "CARTABLE_DATA_DIR": str(data),
@@ -87,8 +87,8 @@ def serving(
         processes = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]
         try:
             for process in processes:
-                _wait(process, data)
-            yield Serving(processes, data, database_pid)
+                _wait_until_ready(process, data)
+            yield RunningServer(processes, data, database_pid)
         finally:
             for process in processes:
                 process.terminate()
@@ -96,7 +96,7 @@ def serving(
                 process.wait(20)
 
 
-def _wait(process: subprocess.Popen[bytes], data: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path) -> None:
     for _ in range(400):
         if process.poll() is not None:
             break
@@ -106,17 +106,17 @@ def _wait(process: subprocess.Popen[bytes], data: Path) -> None:
     raise RuntimeError((data / "server.log").read_text()[-2000:])
 
 
-def _cpu(pid: int) -> float:
-    """Seconds of CPU, user and system."""
+def _read_cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _family(pid: int) -> list[int]:
+def _list_process_tree(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in _family(int(child)))]
+    return [pid, *(member for child in children for member in _list_process_tree(int(child)))]
 
 
-def _memory(pid: int) -> int:
+def _read_memory(pid: int) -> int:
     line = next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmRSS"))
     return int(line.split()[1]) * 1024

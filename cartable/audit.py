@@ -1,6 +1,6 @@
-"""The audit trail: who did what to which tablet or child's data, chained by HMAC so that a gap or a change shows.
+"""The audit trail: who did what to which tablet or pupil's data, chained by HMAC so that a gap or a change is detected.
 
-An act is recorded in the transaction that carries it out, before its effects. Details hold ids, never names.
+An event is recorded in the same transaction as the action, before its effects. Details hold ids, never names.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable import locks
 from cartable.database import Base, BigKey, UtcDateTime
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 
-#: The action of an event whose time is over: what it said is gone, its place in the chain stays and can be proved.
+#: The action of an event whose retention time is over: its content is deleted, its place in the chain can still be verified.
 PURGED = "purged"
 
 
 class AuditEvent(Base):
-    """One act. `link` is the HMAC over this row and the link before it, per town."""
+    """One event. `link` is the HMAC over this row and the previous link of the same town."""
 
     __tablename__ = "audit_event"
 
@@ -56,9 +58,9 @@ def record_event(
     town_id: UUID | None,
     **details: object,
 ) -> None:
-    """Write one act into the trail. `details` must be JSON-able and free of names and secrets."""
+    """Add an event to the trail. `details` must be serializable as JSON and have no names and no secrets."""
     if action == PURGED:
-        raise ValueError("nobody does this: an event becomes this when its time is over")
+        raise ValueError("an event cannot be recorded as purged, it becomes so later")
     locks.lock_town(work, town_id)
     previous = work.session.scalar(
         select(AuditEvent.link).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(1)
@@ -80,7 +82,7 @@ def record_event(
 
 
 def compute_link(work: UnitOfWork, event: AuditEvent, previous: str) -> str:
-    """Compute the chain link of `event` behind `previous`."""
+    """Return the chain link of `event`, computed from its content and the previous link."""
     content = json.dumps(
         [
             previous,
@@ -101,28 +103,24 @@ def compute_link(work: UnitOfWork, event: AuditEvent, previous: str) -> str:
 
 
 def list_events(
-    work: UnitOfWork, town_id: UUID, *, actor_id: UUID | None = None, before: int | None = None, limit: int = 50
-) -> Sequence[AuditEvent]:
-    """Events of a town, newest first; with `actor_id`, those of one person. What is purged says nothing and is left out."""
-    statement = (
-        select(AuditEvent)
-        .where(AuditEvent.town_id == town_id, AuditEvent.action != PURGED)
-        .order_by(AuditEvent.id.desc())
-        .limit(limit)
-    )
+    work: UnitOfWork, town_id: UUID, *, actor_id: UUID | None = None, page: PageRequest = FIRST_PAGE
+) -> Page[AuditEvent]:
+    """Return events of a town, newest first; with `actor_id`, those of one person. Purged events are left out."""
+    statement = select(AuditEvent).where(AuditEvent.town_id == town_id, AuditEvent.action != PURGED)
     if actor_id is not None:
         statement = statement.where(AuditEvent.actor_id == actor_id)
-    return work.session.scalars(statement if before is None else statement.where(AuditEvent.id < before)).all()
+    return fetch_scalar_page(work.session, statement, page, AuditEvent.id, descending=True)
 
 
 def verify_chain(work: UnitOfWork, town_id: UUID | None) -> int | None:
-    """Check the chain of a town. Returns the number of the first event that does not fit, or None."""
+    """Verify the chain of a town. Return the id of the first event that does not fit, or None."""
     previous = ""
     for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
-        good = (
-            event.details == _proof(work, event) if event.action == PURGED else event.link == compute_link(work, event, previous)
-        )
-        if not good:
+        if event.action == PURGED:
+            is_valid = event.details == _compute_purge_proof(work, event)
+        else:
+            is_valid = event.link == compute_link(work, event, previous)
+        if not is_valid:
             return event.id
         previous = event.link
     return None
@@ -131,23 +129,25 @@ def verify_chain(work: UnitOfWork, town_id: UUID | None) -> int | None:
 def list_expired_events(
     work: UnitOfWork, town_id: UUID | None, before: datetime, actions: Collection[str], *, others: bool, limit: int
 ) -> Sequence[AuditEvent]:
-    """Events of a chain from before an instant, oldest first: those of `actions`, or with `others` all but those."""
-    kind = AuditEvent.action.not_in(actions) if others else AuditEvent.action.in_(actions)
-    statement = select(AuditEvent).where(AuditEvent.town_id == town_id, AuditEvent.at < before, AuditEvent.action != PURGED, kind)
+    """Return events of a chain before an instant, oldest first: those with `actions`, or with `others` all except those."""
+    has_action = AuditEvent.action.not_in(actions) if others else AuditEvent.action.in_(actions)
+    statement = select(AuditEvent).where(
+        AuditEvent.town_id == town_id, AuditEvent.at < before, AuditEvent.action != PURGED, has_action
+    )
     return work.session.scalars(statement.order_by(AuditEvent.id).limit(limit)).all()
 
 
 def purge_events(work: UnitOfWork, events: Sequence[AuditEvent]) -> None:
-    """Take out of events what they said and of whom; their links stay, so that the chain still holds and a gap still shows.
+    """Delete the content of events. Their links stay, so that the chain can still be verified.
 
-    Without the key nobody can make an event look purged.
+    Each gets a proof made with the server's key, so that nobody else can make an event look purged.
     """
     for event in events:
         event.actor_id, event.actor_name = None, ""
         event.action, event.subject_kind, event.subject_id = PURGED, "", ""
-        event.details = _proof(work, event)
+        event.details = _compute_purge_proof(work, event)
     work.session.flush()
 
 
-def _proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
+def _compute_purge_proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
     return {"proof": work.keyring.keyed_hash(f"{event.town_id}/{event.id}/{event.link}", "audit-purged")}

@@ -1,6 +1,6 @@
-"""Hands a set of rows to one SQL statement as one parameter per column, on both dialects. Knows no table.
+"""Passes many rows to one SQL statement as one parameter per column, on both dialects. Knows no table.
 
-A statement whose text does not depend on the number of rows is prepared once and costs one round trip.
+The text of such a statement does not depend on the number of rows, so it is prepared once and needs one round trip.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def build_table_sql(dialect: str, alias: str, columns: Mapping[str, str]) -> str:
-    """SQL of a table `alias` made of parameters; `columns` maps names to types: bigint or text."""
+    """Return the SQL of a table `alias` made of parameters. `columns` maps names to types: bigint or text."""
     if dialect == "postgresql":
         arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
         return f"unnest({arrays}) AS {alias}({', '.join(columns)})"
@@ -20,7 +20,7 @@ def build_table_sql(dialect: str, alias: str, columns: Mapping[str, str]) -> str
 
 
 def build_parameters(dialect: str, alias: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """The parameters that fill such a table."""
+    """Return the parameters that fill the table of `build_table_sql` with rows."""
     if dialect == "postgresql":
         return {name: [row[index] for row in rows] for index, name in enumerate(columns)}
     return {alias: json.dumps(rows)}

@@ -1,4 +1,4 @@
-"""The clock that is injected everywhere: aware UTC instants. Local time does not exist here."""
+"""The clock, which is injected everywhere and returns aware UTC instants. Knows no local time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the present instant."""
+    """Returns the current instant."""
 
     def now(self) -> datetime:
-        """Return the present instant, aware, in UTC."""
+        """Return the current instant, aware, in UTC."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
 
 class ManualClock:
-    """A clock that stands still until it is told to move."""
+    """A clock for tests that moves only when `advance` is called."""
 
     def __init__(self, at: datetime) -> None:
         if at.tzinfo is None:
@@ -33,5 +33,5 @@ class ManualClock:
         return self._at
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock forward by `by`."""
+        """Move the clock forward."""
         self._at += by

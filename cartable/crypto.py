@@ -1,4 +1,4 @@
-"""Encryption at rest and keyed hashes, from one master key. Knows nothing of what it protects."""
+"""Encryption at rest and keyed hashes, with keys derived from one master key. Knows nothing about what it protects."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _NONCE_BYTES = 12
 
 
 class DecryptionError(Exception):
-    """The sealed value was made with another key or purpose, or was altered."""
+    """The value was encrypted with another key or for another purpose, or was changed."""
 
 
 class Keyring:
-    """Seals values and hashes look-up keys. Each purpose has its own key, derived by HKDF (RFC 5869).
+    """Encrypts values and computes keyed hashes. Each purpose has its own key, derived by HKDF (RFC 5869).
 
-    `previous` holds master keys that may still open old values; sealing always uses `master`.
+    `previous` are former master keys: they can decrypt old values, but encryption always uses `master`.
     """
 
     def __init__(self, master: bytes, previous: tuple[bytes, ...] = ()) -> None:
@@ -39,12 +39,12 @@ class Keyring:
         return key
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
-        """Encrypt `plain` (AES-256-GCM, random nonce) so that only the same purpose opens it."""
+        """Encrypt `plain` with AES-256-GCM and a random nonce; it can be decrypted only for the same purpose."""
         nonce = os.urandom(_NONCE_BYTES)
         return _VERSION + nonce + AESGCM(self._key("seal:" + purpose)).encrypt(nonce, plain, _VERSION)
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """Decrypt what `seal` made. Raises `CannotOpen`."""
+        """Decrypt a value that `seal` encrypted. Raises `DecryptionError`."""
         if sealed[:1] != _VERSION or len(sealed) < 1 + _NONCE_BYTES + 16:
             raise DecryptionError(purpose)
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
@@ -56,6 +56,6 @@ class Keyring:
         raise DecryptionError(purpose)
 
     def keyed_hash(self, value: str | bytes, purpose: str) -> str:
-        """Return a hex HMAC-SHA256 by which `value` can be looked up but not guessed without the key."""
+        """Return a hexadecimal HMAC-SHA256 to look up `value` by. Nobody can guess the value without the key."""
         data = value.encode() if isinstance(value, str) else value
         return hmac.new(self._key("hash:" + purpose), data, sha256).hexdigest()

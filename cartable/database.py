@@ -1,4 +1,4 @@
-"""The database edge: metadata, column types, engine. SQLite (WAL) and PostgreSQL behave alike from here up."""
+"""The database layer: metadata, column types, engines. Hides the differences between SQLite (WAL) and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-#: A 64-bit key that SQLite also numbers by itself (it does so only for INTEGER).
+#: A 64-bit key; INTEGER on SQLite, which generates values only for that type.
 BigKey = BigInteger().with_variant(Integer, "sqlite")
-#: JSON that PostgreSQL stores parsed.
+#: JSON; JSONB on PostgreSQL.
 Json = JSON().with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Base(DeclarativeBase):
-    """Mother of all tables."""
+    """Base class of all tables."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: Json, list[Any]: Json}
 
 
 class TownOwned:
-    """Mixin of every row that belongs to one town; reads of it go through `cartable.scope`."""
+    """Mixin of tables whose rows belong to one town. Their rows are read through `cartable.scope`."""
 
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"), index=True)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC instant; refuses naive ones."""
+    """An aware UTC instant. Raises `ValueError` for a naive one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -76,7 +76,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class EnumText(TypeDecorator[E], Generic[E]):
-    """A `StrEnum` kept as its text, so that a new member needs no migration."""
+    """A `StrEnum` stored as text, so that a new member needs no migration."""
 
     impl = String(32)
     cache_ok = True
@@ -96,7 +96,7 @@ _keyring: Keyring | None = None
 
 
 def use_keyring(keyring: Keyring) -> None:
-    """Give the sealed columns their key. Called once by the composition root, before any query."""
+    """Set the keyring of encrypted columns. The composition root calls it once, before any query."""
     global _keyring
     _keyring = keyring
 
@@ -109,7 +109,7 @@ def get_keyring() -> Keyring:
 
 
 class SealedBytes(TypeDecorator[bytes]):
-    """Bytes encrypted at rest. `purpose` (table.column) keeps a value from being moved elsewhere."""
+    """Bytes encrypted at rest. `purpose` is table.column, so that a value cannot be moved to another column."""
 
     impl = LargeBinary
     cache_ok = True
@@ -126,7 +126,7 @@ class SealedBytes(TypeDecorator[bytes]):
 
 
 class SealedText(TypeDecorator[str]):
-    """Text encrypted at rest."""
+    """Text encrypted at rest; see `SealedBytes`."""
 
     impl = LargeBinary
     cache_ok = True
@@ -143,8 +143,10 @@ class SealedText(TypeDecorator[str]):
 
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
-    """Open a database. On SQLite: WAL, foreign keys, a busy timeout, and `BEGIN IMMEDIATE` for every transaction,
-    because a deferred one loses updates when two writers read first. Errors never hold the values of a statement: they are
+    """Return an engine for a database URL.
+
+    On SQLite it uses WAL, foreign keys, a busy timeout, and `BEGIN IMMEDIATE` for every transaction, because deferred
+    transactions lose updates when two writers read first. Errors never contain the values of a statement, since they are
     logged.
     """
     if url.startswith("sqlite"):
@@ -156,10 +158,10 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
 
 
 def make_index_only_engine(engine: Engine) -> Engine:
-    """An engine on the same database for work that only ever follows indexes.
+    """Return an engine on the same database for statements that must always use indexes.
 
-    PostgreSQL keeps the plan of a statement that it has prepared. One made while a table was empty reads the whole table, and
-    goes on doing so when it has filled, until the statistics are renewed: here the planner may not choose that.
+    PostgreSQL keeps the plan of a prepared statement. A plan made while a table was empty scans the whole table, and still
+    does so when the table has many rows, until the statistics are renewed. This engine forbids such plans.
     """
     if engine.dialect.name != "postgresql":
         return engine

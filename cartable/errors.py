@@ -1,30 +1,34 @@
-"""The one family of refusals: a stable code, an HTTP status, words in two languages, safe details."""
+"""The base class of domain errors: a stable code, an HTTP status, a message for people, details that are safe to show."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from cartable.i18n import Language, Words
+from cartable.i18n import Language, Message
 
 
 class DomainError(Exception):
     """A request that is refused for a reason the caller can act on.
 
-    Subclasses set `code` (stable, snake_case), `status` (HTTP) and `words`. `details` are shown to the
+    Subclasses set `code` (stable, snake_case), `status` (HTTP) and `message`. `details` are shown to the
     caller as they are, so they never hold secrets or a child's name.
     """
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 400
-    words: ClassVar[Words] = Words(fr="Demande refusée.", en="Request refused.")
+    message: ClassVar[Message] = Message("Request refused.")
+
+    def __init_subclass__(cls) -> None:
+        if "words" in cls.__dict__:  # a class whose texts are not in the catalogue yet
+            cls.message = cls.__dict__["words"]
 
     def __init__(self, **details: object) -> None:
         super().__init__(self.code)
         self.details = details
 
-    def message(self, language: Language) -> str:
+    def translate(self, language: Language) -> str:
         """Return the sentence for a person."""
-        return self.words.say(language, **self.details)
+        return self.message.translate(language, **self.details)
 
     def __str__(self) -> str:
         return f"{self.code} {self.details}" if self.details else self.code
@@ -35,7 +39,7 @@ class NotFound(DomainError):
 
     code = "not_found"
     status = 404
-    words = Words(fr="Introuvable.", en="Not found.")
+    message = Message("Not found.")
 
 
 class Forbidden(DomainError):
@@ -43,7 +47,7 @@ class Forbidden(DomainError):
 
     code = "forbidden"
     status = 403
-    words = Words(fr="Vous n'avez pas ce droit.", en="You do not have this permission.")
+    message = Message("You do not have this permission.")
 
 
 class Conflict(DomainError):
@@ -51,7 +55,7 @@ class Conflict(DomainError):
 
     code = "conflict"
     status = 409
-    words = Words(fr="L'état actuel ne le permet pas.", en="The present state does not allow it.")
+    message = Message("The present state does not allow it.")
 
 
 class Invalid(DomainError):
@@ -59,4 +63,4 @@ class Invalid(DomainError):
 
     code = "invalid"
     status = 422
-    words = Words(fr="Une valeur n'est pas acceptable.", en="A value is not acceptable.")
+    message = Message("A value is not acceptable.")

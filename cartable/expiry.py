@@ -1,14 +1,14 @@
-"""How long what is renewed by people is still good, and when they are warned. Knows nothing of what expires."""
+"""When people are warned that something they must renew will expire. Knows nothing about what expires."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-#: Days ahead at which people are warned (school-services.md section E).
+#: Days before expiry at which people are warned.
 WARN_DAYS = (60, 30, 14, 7)
 
 
 def get_warning_days(now: datetime, not_after: datetime) -> int | None:
-    """The smallest of 60, 30, 14, 7 days that has been reached; None while there is time."""
+    """Return the smallest of `WARN_DAYS` that has been reached; None when the expiry is further away."""
     days = (not_after - now).days
     return next((limit for limit in sorted(WARN_DAYS) if days < limit), None)

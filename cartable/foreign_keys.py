@@ -1,4 +1,4 @@
-"""Which rows others still point at, told by the foreign keys of the metadata, so that nothing in use is deleted. Knows no table."""
+"""Finds rows to which other rows refer, by the foreign keys of the metadata, so that nothing in use is deleted. Knows no table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from cartable.database import Base
 
-_AT_ONCE = 1000
+_BATCH_SIZE = 1000
 
 
 def list_referencing_columns(model: type[Base], besides: Collection[str] = ()) -> Iterator[Column[Any]]:
-    """The columns of other tables that refer to `model`, except those of the tables named in `besides`."""
+    """Yield the columns that refer to `model`, except those of the tables named in `besides`."""
     table = model.__table__
     for other in Base.metadata.sorted_tables:
         if other.name in besides:
@@ -26,16 +26,16 @@ def list_referencing_columns(model: type[Base], besides: Collection[str] = ()) -
 
 
 def build_unreferenced_condition(model: Any, besides: Collection[str] = ()) -> ColumnElement[bool]:
-    """The SQL condition that nothing refers to a row of `model`."""
+    """Return the SQL condition that no row refers to a row of `model`."""
     return and_(True, *(~exists().where(column == model.id) for column in list_referencing_columns(model, besides)))
 
 
 def find_referenced_ids(session: Session, model: type[Base], ids: Collection[UUID], besides: Collection[str] = ()) -> set[UUID]:
-    """Those of `ids` that something refers to."""
-    wanted = sorted(ids)
-    found: set[UUID] = set()
+    """Return those of `ids` to which a row refers."""
+    sorted_ids = sorted(ids)
+    referenced: set[UUID] = set()
     for column in list_referencing_columns(model, besides):
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            found.update(session.scalars(select(column).where(column.in_(part)).distinct()))
-    return found
+        for start in range(0, len(sorted_ids), _BATCH_SIZE):
+            batch = sorted_ids[start : start + _BATCH_SIZE]
+            referenced.update(session.scalars(select(column).where(column.in_(batch)).distinct()))
+    return referenced

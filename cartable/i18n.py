@@ -1,32 +1,141 @@
-"""Words for people, in French and English, side by side so that translators work once."""
+"""The texts that people read: English in the code, other languages in gettext catalogues under `cartable/locale`.
+
+A language is one file more, `locale/<code>/LC_MESSAGES/cartable.po`. `mdm.cli.messages` collects the texts and checks the files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import cache, cached_property
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+CATALOGUES = Path(__file__).parent / "locale"
+CATALOGUE_FILE = Path("LC_MESSAGES") / "cartable.po"
 
 
-class Language(StrEnum):
-    """The languages in which the product speaks."""
+@dataclass(frozen=True)
+class Language:
+    """A language in which the product speaks. `file` is its catalogue; None: the language of the source texts.
 
-    FR = "fr"
-    EN = "en"
+    A text that the catalogue does not translate, or that waits for a translator's review, comes back in English.
+    """
+
+    code: str
+    file: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the language itself, such as `Français`."""
+        name = Locale.parse(self.code).get_display_name() or self.code
+        return name[:1].upper() + name[1:]
+
+    @cached_property
+    def catalogue(self) -> NullTranslations:
+        """The translations, read and indexed once."""
+        if self.file is None:
+            return NullTranslations()
+        with self.file.open("rb") as source:
+            catalogue = read_po(source, locale=self.code)
+        compiled = BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        return GNUTranslations(compiled)
+
+    def gettext(self, text: str, **values: object) -> str:
+        """Return a source text in this language with its `{name}` placeholders filled in."""
+        return Message(text).translate(self, **values)
+
+    def pgettext(self, context: str, text: str, **values: object) -> str:
+        """Return a source text that has another translation in this context."""
+        return Message(text, context=context).translate(self, **values)
+
+    def ngettext(self, singular: str, plural: str, count: int, **values: object) -> str:
+        """Return the form of a source text that goes with `count`."""
+        return Message(singular, plural=plural).translate(self, count=count, **values)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """One sentence or label in both languages. `{name}` marks a value filled in by `say`."""
+class Message:
+    """A source text to be translated later, when the reader's language is known.
 
-    fr: str
-    en: str
+    `{name}` marks a value. `plural` is the English text for other counts than one; the value `count` chooses the form. `context`
+    tells two translations of one English text apart. `values` are values known already, as pairs.
+    """
 
-    def say(self, language: Language, **values: object) -> str:
-        """Return the words in `language` with their values filled in."""
-        text = self.fr if language is Language.FR else self.en
-        return text.format_map(values) if values else text
+    text: str
+    plural: str | None = None
+    context: str | None = None
+    values: tuple[tuple[str, object], ...] = ()
+
+    def bind(self, **values: object) -> Message:
+        """Return the message with some of its values filled in. A value may itself be a message."""
+        return Message(self.text, self.plural, self.context, (*self.values, *values.items()))
+
+    def translate(self, language: Language, **values: object) -> str:
+        """Return the text in `language` with its values filled in. A value that is a message is translated as well."""
+        given = {**dict(self.values), **values}
+        text = self._look_up(language.catalogue, given.get("count"))
+        if not given:
+            return text
+        return text.format_map({k: v.translate(language) if isinstance(v, Message) else v for k, v in given.items()})
+
+    @property
+    def fr(self) -> str:
+        """The text in French, for the list of settings."""
+        return self.translate(FRENCH)
+
+    @property
+    def en(self) -> str:
+        """The text in English, for the list of settings."""
+        return self.translate(ENGLISH)
+
+    def _look_up(self, catalogue: NullTranslations, count: object) -> str:
+        if self.plural is not None and isinstance(count, int):
+            if self.context is not None:
+                return catalogue.npgettext(self.context, self.text, self.plural, count)
+            return catalogue.ngettext(self.text, self.plural, count)
+        return catalogue.pgettext(self.context, self.text) if self.context is not None else catalogue.gettext(self.text)
 
 
-def preferred_language(accept_language: str | None, default: Language = Language.FR) -> Language:
+def read_message(data: str | Mapping[str, str]) -> Message:
+    """Return the message of a data file: its text, or `{"text": ..., "context": ...}`."""
+    return Message(data) if isinstance(data, str) else Message(data["text"], context=data["context"])
+
+
+ENGLISH = Language("en")
+FRENCH = Language("fr", CATALOGUES / "fr" / CATALOGUE_FILE)
+DEFAULT_LANGUAGE = FRENCH
+
+
+def find_languages(folder: Path) -> tuple[Language, ...]:
+    """Return the languages that have a catalogue in `folder`, and English; by code."""
+    found = {file.parents[1].name: Language(file.parents[1].name, file) for file in folder.glob(f"*/{CATALOGUE_FILE}")}
+    return tuple(language for _, language in sorted({ENGLISH.code: ENGLISH, **found}.items()))
+
+
+@cache
+def available_languages() -> tuple[Language, ...]:
+    """Return the languages of the product, the default one first."""
+    return tuple(sorted(find_languages(CATALOGUES), key=lambda language: (language.code != DEFAULT_LANGUAGE.code, language.code)))
+
+
+def find_language(code: str, among: Collection[Language] | None = None) -> Language | None:
+    """Return the language with this code or tag (`pt-BR` finds `pt_BR`, else `pt`); None when there is none."""
+    by_code = {language.code.lower(): language for language in (available_languages() if among is None else among)}
+    tag = code.strip().lower().replace("-", "_")
+    return by_code.get(tag) or by_code.get(tag.partition("_")[0])
+
+
+def preferred_language(
+    accept_language: str | None, default: Language = DEFAULT_LANGUAGE, among: Collection[Language] | None = None
+) -> Language:
     """Choose a language from an `Accept-Language` header (RFC 9110 section 12.5.4), by quality then order."""
     best, best_quality = default, 0.0
     for item in (accept_language or "")[:200].split(","):
@@ -37,7 +146,23 @@ def preferred_language(accept_language: str | None, default: Language = Language
                 quality = float(parameters.strip()[2:])
             except ValueError:
                 continue
-        code = tag.split("-")[0].lower()
-        if code in {*Language} and quality > best_quality:
-            best, best_quality = Language(code), quality
+        language = find_language(tag, among)
+        if language is not None and quality > best_quality:
+            best, best_quality = language, quality
     return best
+
+
+class Words(Message):
+    """A text with its French beside it, for code whose texts are not in the catalogue yet."""
+
+    __slots__ = ("french",)
+    french: str
+
+    def __init__(self, fr: str, en: str) -> None:
+        super().__init__(en)
+        object.__setattr__(self, "french", fr)
+
+    def translate(self, language: Language, **values: object) -> str:
+        """Return the text in `language` with its values filled in."""
+        text = self.french if language.code == FRENCH.code else self.text
+        return text.format_map(values) if values else text

@@ -1,4 +1,4 @@
-"""Identifiers and short codes: random ids for things, human codes for paper."""
+"""Random identifiers for rows, and short codes that people can read and type."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def new_id() -> uuid.UUID:
 
 
 def short_code(length: int = 10) -> str:
-    """Return a random code a person can type: no 0/O, 1/I/L, U. 10 characters are about 49 bits."""
+    """Return a random code that a person can type, without 0/O, 1/I/L and U. 10 characters are about 49 bits."""
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(length))
 
 
 def normalise_code(typed: str) -> str:
-    """Undo what people do to codes: lower case, spaces and dashes."""
+    """Return a typed code in upper case, without spaces and dashes."""
     return "".join(ch for ch in typed.upper() if ch.isalnum())[:64]

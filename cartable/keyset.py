@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 
-from sqlalchemy import ColumnElement, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Select, TypeDecorator, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from cartable.paging import KeyPart, Page, PageRequest, cut_page
 
 T = TypeVar("T")
-RowT = TypeVar("RowT", bound=tuple[Any, ...])
+Ts = TypeVarTuple("Ts")
 #: A column of the order. Never null; the last one of an order is unique.
 KeyColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
 def fetch_page(
-    session: Session, statement: Select[RowT], request: PageRequest, *keys: KeyColumn, descending: bool = False
-) -> Page[RowT]:
+    session: Session, statement: Select[*Ts], request: PageRequest, *keys: KeyColumn, descending: bool = False
+) -> Page[tuple[*Ts]]:
     """Return one page of the rows of a statement, ordered by `keys` (all in one direction). Raises `InvalidCursor`."""
+    return cut_page(fetch_keyed_rows(session, statement, request, *keys, descending=descending), request)
+
+
+def fetch_keyed_rows(
+    session: Session, statement: Select[*Ts], request: PageRequest, *keys: KeyColumn, descending: bool = False
+) -> list[tuple[tuple[KeyPart, ...], tuple[*Ts]]]:
+    """Return the rows of a page with their keysets, and one row more if there is one: to merge several statements into one list.
+
+    Raises `InvalidCursor`.
+    """
     after = request.decode([_python_type(key) for key in keys])
     if after is not None:
         position = tuple_(*keys)
@@ -26,18 +36,18 @@ def fetch_page(
         statement = statement.where(position < values if descending else position > values)
     ordered = statement.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(request.limit + 1)
     labelled = ordered.add_columns(*(key.label(f"keyset_{index}") for index, key in enumerate(keys)))
-    keyed: list[tuple[tuple[KeyPart, ...], RowT]] = [
-        (tuple(row[-len(keys) :]), cast("RowT", tuple(row[: -len(keys)]))) for row in session.execute(labelled)
-    ]
-    return cut_page(keyed, request)
+    return [(tuple(row[-len(keys) :]), cast("tuple[*Ts]", tuple(row[: -len(keys)]))) for row in session.execute(labelled)]
 
 
 def fetch_scalar_page(
-    session: Session, statement: Select[tuple[T]], request: PageRequest, *keys: KeyColumn, descending: bool = False
+    session: Session, statement: Select[T], request: PageRequest, *keys: KeyColumn, descending: bool = False
 ) -> Page[T]:
     """Return one page of a statement that selects one entity or column. Raises `InvalidCursor`."""
     return fetch_page(session, statement, request, *keys, descending=descending).map(lambda row: row[0])
 
 
 def _python_type(key: KeyColumn) -> type[KeyPart]:
-    return cast("type[KeyPart]", key.type.python_type)
+    column_type = key.type
+    if isinstance(column_type, TypeDecorator):  # it does not know its own
+        column_type = column_type.impl_instance
+    return cast("type[KeyPart]", column_type.python_type)

@@ -11,14 +11,14 @@ from cartable.unit_of_work import UnitOfWork
 
 
 def lock_town(work: UnitOfWork, town_id: UUID | None) -> None:
-    """Take the lock of a town until the transaction ends, so that one writer per town goes on at a time.
+    """Take the lock of a town until the transaction ends, so that there is only one writer per town at a time.
 
-    A service that reads a state and then changes it takes this lock first: of two clicks, the second sees what the first did. The
-    audit chain needs it too, because two writers that read the same last link would fork the chain. On SQLite every transaction
-    is already alone (`BEGIN IMMEDIATE`).
+    A service that reads a state and then changes it takes this lock first, so that of two concurrent requests the second
+    sees what the first did. The audit chain needs it too: two writers that read the same last link would fork the chain. On
+    SQLite transactions are already serial (`BEGIN IMMEDIATE`).
 
-    Lock order: the town first, then rows, and rows that other tables point at only with `key_share`. A transaction that holds
-    a row and then waits for the town could deadlock with one that holds the town and waits for that row.
+    Lock order: the town first, then rows; rows to which other tables refer only with `key_share`. A transaction that has
+    locked a row and waits for the town could deadlock with one that has locked the town and waits for that row.
     """
     if work.session.get_bind().dialect.name == "postgresql":
         lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)

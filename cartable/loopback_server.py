@@ -1,4 +1,4 @@
-"""A small HTTP server on a loopback port, for stand-ins of services outside. Knows no service."""
+"""A small HTTP server on a loopback port, for stand-ins of external services. Knows no service."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-#: Status, body, further headers.
+#: Status, body, additional headers.
 LoopbackReply = tuple[int, bytes, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class LoopbackRequest:
-    """A request as it came. The names of headers are in small letters."""
+    """A received request. Header names are in lower case."""
 
     method: str
     path: str
@@ -26,13 +26,13 @@ class LoopbackRequest:
 
     @property
     def address(self) -> str:
-        """Where it was sent, without the query."""
+        """The URL of the request, without the query."""
         return f"http://{self.headers['host']}{self.path}"
 
 
 @contextmanager
 def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: int = 0) -> Iterator[str]:
-    """Answer every request with `answer`, in threads; gives the base address. Port 0: a free one."""
+    """Serve every request with `answer`, in threads; yield the base URL. Port 0 means any free port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -50,13 +50,13 @@ def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: 
             self.wfile.write(content)
 
         def __getattr__(self, name: str) -> Any:
-            """Every method is answered alike."""
+            """Return the same handler for every HTTP method."""
             if name.startswith("do_"):
                 return self._any
             raise AttributeError(name)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the library
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""Brings a database to the newest migration, from inside the program. Holds no migration itself."""
+"""Applies migrations to a database from inside the program. The migrations are in `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -11,42 +11,51 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
-ROOT = Path(__file__).resolve().parents[1]
+#: The folder `migrations`, beside this package in a checkout and in an installed wheel alike.
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Apply all migrations up to `revision` on `engine`."""
+    """Apply all migrations up to `revision`."""
     _run(engine, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Undo migrations down to `revision`."""
+    """Revert migrations down to `revision`."""
     _run(engine, lambda config: command.downgrade(config, revision))
 
 
 def check(engine: Engine) -> None:
-    """Raise when the tables in code differ from the newest migration."""
+    """Raise when the tables in the code differ from the newest migration."""
     _run(engine, command.check)
 
 
+def make_config() -> Config:
+    """Return Alembic's configuration without `alembic.ini`, which a wheel does not carry and the program does not need."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
 def _run(engine: Engine, act: Callable[[Config], object]) -> None:
-    config = Config(str(ROOT / "alembic.ini"))
-    with engine.connect() as connection, _foreign_keys_at_rest(connection):
+    config = make_config()
+    with engine.connect() as connection, _suspend_foreign_keys(connection):
         config.attributes["connection"] = connection
         act(config)
 
 
 @contextmanager
-def _foreign_keys_at_rest(connection: Connection) -> Iterator[None]:
-    """Commit what is done inside. SQLite changes a table by making it anew and dropping the old one, which with foreign keys on
-    fails where a row points at it, or takes that row along (sqlite.org, "Making Other Kinds Of Table Schema Changes"): they are
-    off meanwhile, and checked before the commit.
+def _suspend_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Commit what is done inside, on SQLite with foreign keys off until they are checked before the commit.
+
+    SQLite changes a table by creating a new one and dropping the old one. With foreign keys on, this fails where a row refers
+    to the table, or deletes that row (sqlite.org, "Making Other Kinds Of Table Schema Changes").
     """
     if connection.dialect.name != "sqlite":
         yield
         connection.commit()
         return
-    driver: Any = connection.connection.driver_connection  # beside SQLAlchemy: inside a transaction the switch does nothing
+    driver: Any = connection.connection.driver_connection  # not through SQLAlchemy: inside a transaction the PRAGMA has no effect
     driver.execute("PRAGMA foreign_keys=OFF")
     before = driver.execute("PRAGMA schema_version").fetchone()
     try:
@@ -54,7 +63,7 @@ def _foreign_keys_at_rest(connection: Connection) -> Iterator[None]:
         if connection.exec_driver_sql("PRAGMA schema_version").fetchone() != before:
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
             if broken is not None:
-                raise RuntimeError(f"the migration would leave a row of {broken[0]} that points at nothing")
+                raise RuntimeError(f"the migration would leave a row of {broken[0]} that refers to a missing row")
         connection.commit()
     finally:
         connection.rollback()

@@ -1,6 +1,6 @@
 """The outbox: what must happen after a commit, written in the same transaction and drained by the worker.
 
-A row is the job; the broker is only a bell. Equal (topic, key) rows that wait coalesce into one.
+The row is the job; a broker message only wakes the worker. Waiting rows with equal (topic, key) coalesce into one.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from cartable.database import Base, BigKey, EnumText, UtcDateTime
 
 
 class Topic(StrEnum):
-    """What the worker can be asked to do. One handler each, registered in `mdm.worker.handlers`."""
+    """The kinds of jobs. Each has one handler, registered in `mdm.worker.handlers`."""
 
     PUSH = "push"  # key: enrollment id
-    ANSWER = "answer"  # key: command id; read a stored answer and apply its effects
-    DECIDE = "decide"  # key: tablet id; desired minus reported
-    CHECKED_IN = "checked_in"  # key: enrollment id; it has just become enrolled
-    ASSIGNMENT = "assignment"  # key: device-assignment server id; compare with Apple's list
-    LICENCES = "licences"  # key: town id; compare with Apps and Books
-    ORGANISATION = "organisation"  # key: town id; read which devices its organisation owns
-    RENEW = "renew"  # key: enrollment id; its certificate is due
+    COMMAND_RESULT = "command_result"  # key: command id; parse a stored result and apply its effects
+    RECONCILE = "reconcile"  # key: tablet id; compare desired and reported state, enqueue what is missing
+    ENROLLED = "enrolled"  # key: enrollment id; its enrollment has just been completed
+    ADE_SYNC = "ade_sync"  # key: device management server id; synchronise with Automated Device Enrollment
+    LICENCE_SYNC = "licence_sync"  # key: town id; synchronise with Apps and Books
+    APPLE_SCHOOL_MANAGER_SYNC = "apple_school_manager_sync"  # key: town id; read which devices the organisation owns
+    RENEW_CERTIFICATE = "renew_certificate"  # key: enrollment id; its identity certificate is due for renewal
 
 
 class OutboxRow(Base):
-    """One job. `lease_until` is set while a worker holds it; a crashed worker's lease runs out."""
+    """One job. `lease_until` is set while a worker executes it; the lease of a crashed worker expires."""
 
     __tablename__ = "outbox"
 
@@ -63,7 +63,7 @@ class OutboxRow(Base):
     last_error: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (
-        # A leased row no longer coalesces: what changes while a job runs needs a new run.
+        # Only waiting rows coalesce: a change that happens while a job runs needs another run.
         Index(
             "uq_outbox_waiting",
             "topic",
@@ -77,27 +77,33 @@ class OutboxRow(Base):
 
 
 def enqueue_jobs(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
-    """Ask for `topic` on each of `keys`, once after commit. Equal waiting jobs become one."""
+    """Add a job of `topic` for each of `keys`; it runs after the commit. Equal waiting jobs become one."""
     if not keys:
         return
     dialect = session.get_bind().dialect.name
-    values = build_parameters(dialect, "keys", _KEYS, [(key,) for key in sorted(set(keys))])
-    session.connection().execute(_put(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now})
+    values = build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))])
+    session.connection().execute(
+        _build_enqueue_statement(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now}
+    )
 
 
-_KEYS = {"key": "text"}
-_NEW = "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
+_KEY_COLUMNS = {"key": "text"}
+_SELECT_NEW_JOBS = (
+    "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
+)
 
 
 @cache
-def _put(dialect: str) -> Any:
-    """One statement for any number of jobs: every answer of every tablet leaves one."""
+def _build_enqueue_statement(dialect: str) -> Any:
+    """Build the statement that adds any number of jobs. It is cached, because every command result adds a job."""
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    listed = text(
-        _NEW.format(instant="timestamptz" if dialect == "postgresql" else "text", keys=build_table_sql(dialect, "keys", _KEYS))
+    key_rows = text(
+        _SELECT_NEW_JOBS.format(
+            instant="timestamptz" if dialect == "postgresql" else "text", keys=build_table_sql(dialect, "keys", _KEY_COLUMNS)
+        )
     ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     columns = ["topic", "key", "not_before", "created_at", "attempts"]
-    return keep_earlier_time(insert(OutboxRow).from_select(columns, listed.columns(*(column(name) for name in columns))))
+    return keep_earlier_time(insert(OutboxRow).from_select(columns, key_rows.columns(*(column(name) for name in columns))))
 
 
 def enqueue_selected_jobs(session: Session, now: datetime, topic: Topic, keys: Select[UUID]) -> None:
@@ -124,8 +130,9 @@ def _spell_uuid(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
 
 
 def keep_earlier_time(statement: Any) -> Any:
-    """Complete an INSERT: where an equal job waits already, the earlier of the two times holds. A poll that is due in an
-    hour must never hold back an urgent push.
+    """Complete an INSERT: where an equal job is already waiting, the earlier of the two times is kept.
+
+    Otherwise a job that is due in an hour would delay an urgent one.
     """
     new = statement.excluded.not_before
     return statement.on_conflict_do_update(
@@ -136,7 +143,7 @@ def keep_earlier_time(statement: Any) -> Any:
 
 
 def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:
-    """Take up to `limit` due rows of `topic`, oldest first, leased for `lease`. Safe between workers."""
+    """Lease up to `limit` due jobs of `topic` for `lease`, oldest first, and return them. Two workers never get the same job."""
     due = (
         select(OutboxRow.id)
         .where(OutboxRow.topic == topic, OutboxRow.not_before <= now)
@@ -159,24 +166,24 @@ MAX_ATTEMPTS = 12
 
 
 def complete_jobs(session: Session, rows: list[OutboxRow]) -> None:
-    """These jobs are finished."""
+    """Delete jobs that are finished."""
     session.execute(delete(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])))
 
 
 def record_failure(session: Session, row_id: int, now: datetime, why: str) -> None:
-    """A job did not succeed: it waits longer each time. After `MAX_ATTEMPTS` it is kept, far in the future, for a person.
+    """Postpone a job that failed, longer each time. After `MAX_ATTEMPTS` it is kept far in the future, for a person to see.
 
-    If an equal job is waiting by now, that one takes over.
+    If an equal job is waiting meanwhile, the failed one is deleted.
     """
     row = session.get(OutboxRow, row_id)
     if row is None:
         return
-    twin = session.scalar(
+    waiting_id = session.scalar(
         select(OutboxRow.id).where(
             OutboxRow.topic == row.topic, OutboxRow.key == row.key, OutboxRow.lease_until.is_(None), OutboxRow.id != row.id
         )
     )
-    if twin is not None:
+    if waiting_id is not None:
         session.delete(row)
         return
     delay = timedelta(days=3650) if row.attempts >= MAX_ATTEMPTS else min(timedelta(seconds=2**row.attempts), timedelta(hours=1))
@@ -184,7 +191,7 @@ def record_failure(session: Session, row_id: int, now: datetime, why: str) -> No
 
 
 def get_oldest_due(session: Session, now: datetime) -> datetime | None:
-    """Since when the oldest due job waits; None when nothing waits."""
+    """Return since when the oldest due job has been waiting; None when no job is due."""
     return session.scalar(
         select(func.min(OutboxRow.not_before)).where(OutboxRow.not_before <= now, OutboxRow.lease_until.is_(None))
     )

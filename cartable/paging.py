@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from cartable.errors import Invalid
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -32,9 +32,8 @@ class InvalidCursor(Invalid):
     """The cursor was not given out by this list."""
 
     code = "invalid_cursor"
-    words = Words(
-        fr="Ce curseur ne convient pas : relire la liste du début.", en="This cursor is not valid: read the list from its start."
-    )
+    message = Message("This cursor is not valid: read the list from its start.")
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
@@ -50,6 +49,10 @@ class PageRequest:
     def decode(self, types: Sequence[type[KeyPart]]) -> tuple[KeyPart, ...] | None:
         """Return the keyset behind which the page begins, none for the first page. Raises `InvalidCursor`."""
         return None if self.cursor is None else decode_cursor(self.cursor, types)
+
+
+#: The first page of a list, of the usual length.
+FIRST_PAGE = PageRequest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,18 @@ def decode_cursor(cursor: str, types: Sequence[type[KeyPart]]) -> tuple[KeyPart,
         raise InvalidCursor(field="cursor") from error
 
 
-def paginate(
-    items: Sequence[T], request: PageRequest, key: Callable[[T], tuple[KeyPart, ...]], *, descending: bool = False
-) -> Page[T]:
-    """Return one page of a list that is in memory whole, because it is short or was computed. `key` must be unique per item.
+def paginate(items: Sequence[T], request: PageRequest, identify: Callable[[T], tuple[KeyPart, ...]]) -> Page[T]:
+    """Return one page of a list that is complete in memory, because it is short or was computed, and keeps its order.
 
-    The list is sorted by `key`. Raises `InvalidCursor`.
+    `identify` returns what is unique of an item. Raises `InvalidCursor`, also when the last item of the page before is gone.
     """
-    keyed = sorted(((key(item), item) for item in items), key=lambda pair: pair[0], reverse=descending)
-    if keyed and request.cursor is not None:
-        last = decode_cursor(request.cursor, [type(part) for part in keyed[0][0]])
-        keyed = [(own, item) for own, item in keyed if (own < last if descending else own > last)]
-    return cut_page(keyed, request)
+    keyed = [(identify(item), item) for item in items]
+    if request.cursor is None:
+        return cut_page(keyed, request)
+    for index, (key, _) in enumerate(keyed):
+        if encode_cursor(key) == request.cursor:
+            return cut_page(keyed[index + 1 :], request)
+    raise InvalidCursor(field="cursor")
 
 
 def cut_page(keyed: Sequence[tuple[tuple[KeyPart, ...], T]], request: PageRequest) -> Page[T]:

@@ -1,4 +1,4 @@
-"""Who acts, and on which towns and schools: the only place where a query is narrowed to what an actor may see."""
+"""Actors, their permissions and tenant isolation: the only module that limits a query to what an actor may see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 
 
 class Permission(StrEnum):
-    """Rights, named by their effect."""
+    """Permissions, named by what they allow."""
 
     SEE = "see"
     CARE = "care"  # lost mode, lock, refresh
@@ -31,7 +31,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """What a person is in a town (schools.md section 13)."""
+    """The roles of people in a town."""
 
     TOWN_ADMIN = "town_admin"
     TECHNICIAN = "technician"
@@ -60,7 +60,10 @@ class RoleAssignment:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. `account_id` is None for the server itself and for the operator at the command line."""
+    """Who acts. `account_id` is None for the server itself and for the operator at the command line.
+
+    With `everywhere` the actor has every permission in every town.
+    """
 
     account_id: UUID | None
     name: str
@@ -68,7 +71,7 @@ class Actor:
     everywhere: bool = False
 
     def has_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
-        """Whether the actor holds `permission` there. A grant on a school does not reach the whole town."""
+        """Return whether the actor has `permission` there. A role in a school does not count for the whole town."""
         if self.everywhere:
             return True
         return any(
@@ -79,22 +82,22 @@ class Actor:
         )
 
     def has_permission_somewhere(self, permission: Permission, town_id: UUID) -> bool:
-        """Whether the actor holds `permission` in the town or in one of its schools."""
+        """Return whether the actor has `permission` in the town or in one of its schools."""
         return self.everywhere or any(
             permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.role_assignments
         )
 
     def require_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
-        """Raise `Forbidden` unless the actor holds `permission` there."""
+        """Raise `Forbidden` unless the actor has `permission` there."""
         if not self.has_permission(permission, town_id, school_id):
             raise Forbidden(permission=permission.value)
 
     def list_permitted_towns(self, permission: Permission) -> set[UUID]:
-        """The towns in which the actor holds `permission`, be it for one school only. Not for the server itself."""
+        """Return the towns in which the actor has `permission`, even for one school only. Empty for the server itself."""
         return {grant.town_id for grant in self.role_assignments if permission in PERMISSIONS[grant.role]}
 
     def visibility_of(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
-        """The SQL condition that narrows `model` (with `town_id`, maybe `school_id`) to this actor's reach."""
+        """Return the SQL condition for the rows of `model` (with `town_id`, maybe `school_id`) that the actor may see."""
         if self.everywhere:
             return true()
         has_school = hasattr(model, "school_id")
@@ -109,9 +112,9 @@ class Actor:
         return or_(*conditions) if conditions else false()
 
     def restrict(self, statement: S, model: Any, permission: Permission = Permission.SEE) -> S:
-        """Return `statement` limited to the rows of `model` that the actor may see."""
+        """Return `statement`, limited to the rows of `model` that the actor may see."""
         return statement.where(self.visibility_of(model, permission))
 
 
-#: The server acting by itself: schedules, answers of tablets, first set-up.
+#: The server acting by itself: scheduled jobs, results from tablets, first set-up.
 SYSTEM = Actor(account_id=None, name="system", everywhere=True)

@@ -1,4 +1,4 @@
-"""Every setting of the server, typed, from the environment (`CARTABLE_…`) or a `.env` file. No domain data."""
+"""The settings of the server, typed, from the environment (`CARTABLE_…`) or a `.env` file. No domain data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Acme(StrEnum):
     """Whether tablets that can attest their keys are given an ACME payload instead of a SCEP one (ADR 28)."""
 
     OFF = "off"
-    """SCEP alone; the ACME addresses do not exist."""
+    """SCEP only; the ACME URLs do not exist."""
     OFFERED = "offered"
-    """A certificate also for a key whose attestation is missing or not convincing, marked as not attested."""
+    """A key with a missing or invalid attestation also gets a certificate, marked as not attested."""
     REQUIRED = "required"
-    """By ACME, no certificate without a sound attestation. Tablets that cannot attest go by SCEP all the same."""
+    """ACME issues no certificate without a valid attestation. Tablets that cannot attest still use SCEP."""
 
 
 class Settings(BaseSettings):
-    """The server's configuration. `docs/operator/settings.md` explains each for the operator."""
+    """The server's settings. `docs/operator/settings.md` explains each of them to operators."""
 
     model_config = SettingsConfigDict(env_prefix="CARTABLE_", env_file=".env", extra="ignore", frozen=True)
 
@@ -87,26 +87,26 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", "profile_payloads", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for part in value:
             ip_network(part, strict=False)
         return value
 
     @field_validator("attestation_roots")
     @classmethod
-    def _attested_by_somebody(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+    def _require_attestation_roots(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if value is None and info.data.get("acme") is Acme.REQUIRED:
-            raise ValueError("CARTABLE_ACME=required needs roots: without one no attestation is sound")
+            raise ValueError("CARTABLE_ACME=required needs attestation roots: without one no attestation is valid")
         return value
 
     @field_validator("public_url")
     @classmethod
-    def _https(cls, value: str) -> str:
+    def _require_https(cls, value: str) -> str:
         if not value.startswith("https://"):
             raise ValueError("public_url must begin with https://: tablets accept nothing else")
         return value.rstrip("/")
@@ -118,15 +118,15 @@ class Settings(BaseSettings):
 
     @property
     def effective_database_url(self) -> str:
-        """The database to use: the configured one, or the embedded SQLite file."""
+        """The URL of the configured database, or of the embedded SQLite file."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'cartable.db').absolute()}"
 
     @property
     def secrets_dir(self) -> Path:
-        """Folder of keys, readable by the server's user alone."""
+        """The folder of keys, which only the server's user can read."""
         return self.data_dir / "secrets"
 
     @property
     def embedded_worker(self) -> bool:
-        """Whether the worker and the scheduler run beside the web server, with no broker to install."""
+        """Whether the worker and the scheduler run inside the web server, without a broker."""
         return self.broker_url.startswith("memory:")

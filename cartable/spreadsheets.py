@@ -1,4 +1,4 @@
-"""Tables for spreadsheets, in memory: nothing that came from a file may run there. Knows no domain words."""
+"""Builds spreadsheets in memory in which no cell is executed as a formula. Knows nothing about the content."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 
 import xlsxwriter
 
-_RUNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def is_formula(cell: str) -> bool:
-    """Whether a spreadsheet would take this cell for a formula."""
-    return cell.lstrip(" \u00a0").startswith(_RUNS) or cell.startswith(_RUNS)
+    """Return whether a spreadsheet program would execute this cell as a formula."""
+    return cell.lstrip(" \u00a0").startswith(_FORMULA_PREFIXES) or cell.startswith(_FORMULA_PREFIXES)
 
 
 def escape_formula(cell: str) -> str:
-    """The cell, with an apostrophe before what would run. Reading a roster takes that apostrophe away again."""
+    """Return the cell with an apostrophe before a formula. The import of rosters removes that apostrophe again."""
     return "'" + cell if is_formula(cell) else cell
 
 
 def build_workbook(rows: Sequence[Sequence[str]], title: str = "Cartable") -> bytes:
-    """An XLSX file with one sheet; every cell is a string, so nothing is run. No temporary file is made."""
-    out = io.BytesIO()
+    """Build an XLSX file with one sheet. Every cell is a string, so nothing is executed. No temporary file is written."""
+    buffer = io.BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(out, options) as book:
+    with xlsxwriter.Workbook(buffer, options) as book:
         sheet = book.add_worksheet(title)
         bold = book.add_format({"bold": True})
-        for at, row in enumerate(rows):
+        for number, row in enumerate(rows):
             for column, cell in enumerate(row):
-                sheet.write_string(at, column, cell[:32_000], *([bold] if at == 0 else []))
+                sheet.write_string(number, column, cell[:32_000], *([bold] if number == 0 else []))
         sheet.freeze_panes(1, 0)
         sheet.autofit()
-    return out.getvalue()
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""How the server logs: structured lines, for people or as JSON. Ids only, never names or secrets (PRIV-19)."""
+"""Configures logging: structured lines, for people or as JSON. Log events hold ids, never names or secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure_logging(*, json: bool, level: str = "info") -> None:
-    """Set up structlog on standard error. Called once by each process."""
+    """Configure structlog to write to standard error. Each process calls it once."""
     number = getattr(logging, level.upper())
     structlog.configure(
         processors=[

@@ -1,4 +1,4 @@
-"""The unit of work: one transaction per request or task, opened and committed by the edge alone."""
+"""The unit of work: one transaction per request or task. Only endpoints and tasks open and commit it, never services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cartable.settings import Settings
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """What a service receives: the session, the instant, the settings. It never commits."""
+    """What a service receives: the session, the current instant, the settings. A service never commits it."""
 
     session: Session
     now: datetime
@@ -29,7 +29,7 @@ class UnitOfWork:
     topics_to_notify: set[Topic] = field(default_factory=set)
 
     def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
-        """Ask the worker for `topic` on each key once this work has been committed."""
+        """Add a job of `topic` for each key; the worker runs it after this unit of work is committed."""
         outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
         self.topics_to_notify.add(topic)
 
@@ -41,20 +41,20 @@ class UnitOfWork:
 
 @dataclass(slots=True)
 class Runtime:
-    """What the composition root has plugged together; edges hold it and open works from it."""
+    """What the composition root has assembled. Endpoints and tasks open units of work from it."""
 
     settings: Settings
     engine: Engine
     clock: Clock
     keyring: Keyring
-    #: Rung after a commit that left outbox rows; the worker's sweep covers a bell that was not heard.
+    #: Called after a commit that added outbox rows. If the notification is lost, the worker's periodic sweep finds the rows.
     notify_worker: Callable[[Topic], None] = lambda _topic: None
 
     @contextmanager
     def open_unit_of_work(self, engine: Engine | None = None) -> Iterator[UnitOfWork]:
-        """Open a unit of work: commit on return, roll back on any exception, then ring the bells.
+        """Open a unit of work: commit on return, roll back on any exception; after a commit, notify the worker.
 
-        `engine`: another engine on the same database, for work whose connections are set up otherwise.
+        `engine` is another engine on the same database, for work that needs other connection settings.
         """
         with Session(engine or self.engine, expire_on_commit=False) as session:
             work = UnitOfWork(session, self.clock.now(), self.settings, self.keyring)

@@ -1,4 +1,4 @@
-"""Makes the virtual environment, from nothing but Python's standard library. Installs only what the lock files name.
+"""Creates the virtual environment with Python's standard library only. Installs exactly what the lock files name.
 
     python3 deploy/bootstrap.py run     what the server needs
     python3 deploy/bootstrap.py dev     that, and what the tests and checks need
@@ -26,83 +26,83 @@ from urllib.parse import urljoin
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = Path(os.environ.get("CARTABLE_VENV", ROOT / ".venv"))
-LOCKS = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
+LOCK_FILES = {"run": "requirements.lock", "dev": "requirements-dev.lock"}
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
-MINIMUM = (3, 11)
+MINIMUM_PYTHON = (3, 11)
 
 
 class BootstrapError(Exception):
-    """The environment cannot be made; the message says what to do."""
+    """The environment cannot be created; the message says what to do."""
 
 
 def main(arguments: list[str]) -> int:
-    """Make or refresh the environment. Returns a process exit code."""
+    """Create or update the environment. Returns the exit status of the process."""
     kind = arguments[0] if arguments else "run"
-    if kind not in LOCKS:
+    if kind not in LOCK_FILES:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        prepare(kind)
+        prepare_environment(kind)
     except BootstrapError as error:
         print(f"\nCartable cannot be set up: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def prepare(kind: str) -> None:
-    """Bring the environment to what the lock file of `kind` names. Raises `BootstrapError`."""
-    if sys.version_info < MINIMUM:
+def prepare_environment(kind: str) -> None:
+    """Install what the lock file of `kind` names, unless it is already installed. Raises `BootstrapError`."""
+    if sys.version_info < MINIMUM_PYTHON:
         raise BootstrapError(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}. Try PYTHON=python3.11")
-    lock = ROOT / LOCKS[kind]
-    if any(_stamp(name) == wanted_of(name) for name in (kind, "dev")):
+    lock = ROOT / LOCK_FILES[kind]
+    if any(_read_stamp(name) == compute_stamp(name) for name in (kind, "dev")):
         return
     python = VENV / "bin" / "python"
-    if not works(python):
+    if not has_working_pip(python):
         with Progress("Creating the virtual environment"):
-            create()
+            create_environment()
     with Progress(f"Installing the locked packages ({lock.name})"):
-        run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+        run_command([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
              "--require-hashes", "-r", str(lock)])  # fmt: skip
-    (VENV / f".cartable-{kind}").write_text(wanted_of(kind))
+    (VENV / f".cartable-{kind}").write_text(compute_stamp(kind))
 
 
-def wanted_of(kind: str) -> str:
-    """The stamp that an up-to-date environment of `kind` carries."""
-    return hashlib.sha256((ROOT / LOCKS[kind]).read_bytes() + sys.version.encode()).hexdigest()
+def compute_stamp(kind: str) -> str:
+    """Return the stamp of an up-to-date environment of `kind`."""
+    return hashlib.sha256((ROOT / LOCK_FILES[kind]).read_bytes() + sys.version.encode()).hexdigest()
 
 
-def _stamp(kind: str) -> str:
+def _read_stamp(kind: str) -> str:
     path = VENV / f".cartable-{kind}"
     return path.read_text() if path.exists() else ""
 
 
-def works(python: Path) -> bool:
-    """Whether the environment's interpreter runs and has pip."""
+def has_working_pip(python: Path) -> bool:
+    """Return whether the environment's interpreter runs and has pip."""
     if not python.exists():
         return False
     return subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
 
 
-def create() -> None:
-    """Create the environment, with pip. Raises `BootstrapError`."""
+def create_environment() -> None:
+    """Create the environment with pip. Raises `BootstrapError`."""
     try:
         VENV.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(VENV, ignore_errors=True)
         done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
-        if done.returncode == 0 and works(VENV / "bin" / "python"):
+        if done.returncode == 0 and has_working_pip(VENV / "bin" / "python"):
             return
         # Debian ships Python without ensurepip: an environment without pip, then pip's own wheel.
         shutil.rmtree(VENV, ignore_errors=True)
-        run([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
+        run_command([sys.executable, "-m", "venv", "--without-pip", str(VENV)])
     except OSError as error:
         raise BootstrapError(f"cannot write {VENV}: {error.strerror}. Set CARTABLE_VENV to a folder you can write.") from error
     with tempfile.TemporaryDirectory() as folder:
         wheel = fetch_pip(Path(folder))
-        run([str(VENV / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
+        run_command([str(VENV / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)])
 
 
 def fetch_pip(folder: Path) -> Path:
-    """Download pip's newest wheel from the index, checked against the digest that the index gives."""
+    """Download pip's newest wheel from the index and check its digest. Raises `BootstrapError`."""
     page_url = INDEX.rstrip("/") + "/pip/"
     try:
         with urllib.request.urlopen(page_url, timeout=60) as answer:
@@ -122,15 +122,15 @@ def fetch_pip(folder: Path) -> Path:
     return wheel
 
 
-def run(command: list[str]) -> None:
-    """Run a command; its output is shown only when it fails."""
+def run_command(command: list[str]) -> None:
+    """Run a command; its output is shown only when it fails. Raises `BootstrapError`."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BootstrapError((done.stderr or done.stdout).strip()[-2000:] or f"{command[0]} failed")
 
 
 class Progress:
-    """One line that shows what is going on and for how long, redrawn on a terminal, plain elsewhere."""
+    """Shows on one line what is in progress and for how long; redrawn on a terminal, a new line every 10 seconds elsewhere."""
 
     def __init__(self, what: str) -> None:
         self.what = what

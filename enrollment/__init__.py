@@ -1,1 +1,1 @@
-"""KNOW: who and what exists: places, people, tablets, ways to join, identities. Nothing here decides policy."""
+"""KNOW: places, people, tablets, ways to enrol, device identities, the rollover of the school year. No policy is decided here."""

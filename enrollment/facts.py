@@ -1,4 +1,4 @@
-"""The one page that `profiles` reads: a frozen snapshot of the facts about tablets. No policy, no names."""
+"""The facts about tablets that `profiles` reads, as an immutable snapshot. No policy and no names of people."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
 
 
 @dataclass(frozen=True, slots=True)
 class TabletFacts:
-    """What is true of one tablet now. `level`, `class_id` and `pupil_id` come from the open loan."""
+    """The facts about one tablet. `grade`, `class_id` and `pupil_id` come from the open loan, or from the class that holds the tablet."""
 
     tablet_id: UUID
     town_id: UUID
@@ -28,14 +28,14 @@ class TabletFacts:
     supervised: bool | None
     pupil_id: UUID | None
     class_id: UUID | None
-    level: Level | None
+    grade: Grade | None
 
 
-def facts_for(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
+def load_facts(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletFacts]:
     """Return the facts of the tablets that exist among `tablet_ids`, in one query."""
-    found = {}
-    for tablet, pupil_id, class_id, level in TabletRepository(work.session).with_holder(tablet_ids):
-        found[tablet.id] = TabletFacts(
+    facts_by_tablet = {}
+    for tablet, pupil_id, class_id, grade in TabletRepository(work.session).list_with_holder(tablet_ids):
+        facts_by_tablet[tablet.id] = TabletFacts(
             tablet_id=tablet.id,
             town_id=tablet.town_id,
             school_id=tablet.school_id,
@@ -48,6 +48,6 @@ def facts_for(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> dict[UUID, Tablet
             supervised=tablet.supervised,
             pupil_id=pupil_id,
             class_id=class_id,
-            level=level,
+            grade=grade,
         )
-    return found
+    return facts_by_tablet

@@ -1,4 +1,4 @@
-"""`python -m mdm …`: the operator's commands. See `mdm.cli.main`."""
+"""`python -m mdm …`: runs the command line of `mdm.cli.main`."""
 
 import sys
 

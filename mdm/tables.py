@@ -1,4 +1,4 @@
-"""Imports every table, so that migrations and tests see one complete metadata. Holds nothing of its own."""
+"""Imports every table, so that migrations and tests see the complete metadata. Defines nothing."""
 
 # ruff: noqa: F401
 import cartable.audit
@@ -11,6 +11,7 @@ import enrollment.joining.models
 import enrollment.people.models
 import enrollment.places.models
 import enrollment.rollover.models
+import enrollment.rosters.models
 import enrollment.tablets.models
 import mdm.accounts.models
 import mdm.care.models

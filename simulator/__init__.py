@@ -1,13 +1,13 @@
-"""Tablets that speak the real wire over real HTTPS. Shares no code with the server."""
+"""Simulated iPads that speak Apple's MDM protocol over real HTTPS. Shares no code with the server."""
 
 from __future__ import annotations
 
 from simulator.attestation import Attester
-from simulator.channel import Habits
+from simulator.channel import MessageFormat
 from simulator.hardware import Hardware
-from simulator.signature import Shape
+from simulator.signature import SignatureShape
 from simulator.store import AppStore
 from simulator.tablet import SimulatedTablet
-from simulator.wakeup import Wakeup
+from simulator.wakeup import PushListener
 
-__all__ = ["AppStore", "Attester", "Habits", "Hardware", "Shape", "SimulatedTablet", "Wakeup"]
+__all__ = ["AppStore", "Attester", "Hardware", "MessageFormat", "PushListener", "SignatureShape", "SimulatedTablet"]

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from simulator import trust
 from simulator.behaviours import BEHAVIOURS
-from simulator.channel import Habits
+from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
-from simulator.fleet import MIXED, Fleet, Plan, shown
-from simulator.identity import ReusedKeys, fresh_key
-from simulator.scep import DIALECTS
-from simulator.signature import Shape
+from simulator.fleet import MIXED_BEHAVIOURS, Fleet, FleetPlan, run_with_progress
+from simulator.identity import ReusedKeys, generate_key
+from simulator.scep import SCEP_DIALECTS
+from simulator.signature import SignatureShape
 from simulator.store import AppStore
-from simulator.wakeup import Wakeup
+from simulator.wakeup import PushListener
 
 
-def arguments(words: list[str]) -> argparse.Namespace:
+def parse_arguments(words: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser("python -m simulator", description="Simulated iPads that enrol and obey over real HTTPS.")
     parser.add_argument("--url", required=True, help="the server's address, https://host:port")
@@ -34,12 +34,18 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--ca", type=Path, help="PEM of the root to trust before the profile is there (default: the machine's)")
     parser.add_argument("--push", metavar="HOST:PORT", help="where the APNs stand-in tells pushes; without it tablets poll once")
     parser.add_argument("--push-ca", type=Path, help="PEM of its root (default: --ca)")
-    parser.add_argument("--behaviour", default="normal", help=f"{MIXED}, or NAME[:NUMBER] of {', '.join(BEHAVIOURS)}")
+    parser.add_argument("--behaviour", default="normal", help=f"{MIXED_BEHAVIOURS}, or NAME[:NUMBER] of {', '.join(BEHAVIOURS)}")
     parser.add_argument("--seed", default="1", help="the same seed makes the same tablets")
     parser.add_argument("--for", dest="seconds", type=float, help="seconds to live after enrolment (default: until Ctrl-C)")
     parser.add_argument("--state-file", type=Path, help="keeps the tablets, keys included, for the next run")
-    parser.add_argument("--dialect", choices=DIALECTS, default="aes", help="how SCEP is spoken")
-    parser.add_argument("--signature", type=Shape, choices=list(Shape), default=Shape.GENUINE, help="shape of Mdm-Signature")
+    parser.add_argument("--dialect", choices=SCEP_DIALECTS, default="aes", help="how SCEP is spoken")
+    parser.add_argument(
+        "--signature",
+        type=SignatureShape,
+        choices=list(SignatureShape),
+        default=SignatureShape.IPAD,
+        help="shape of Mdm-Signature",
+    )
     parser.add_argument("--enrolling", type=int, default=16, help="tablets that enrol at once")
     parser.add_argument("--talking", type=int, default=64, help="tablets that talk at once")
     parser.add_argument("--reuse-keys", type=int, metavar="N", help="share N keys among all, to spare time under load")
@@ -49,66 +55,70 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def plan_of(given: argparse.Namespace) -> Plan:
+def build_plan(arguments: argparse.Namespace) -> FleetPlan:
     """The fleet that the arguments ask for. Raises `SimulatorError`, `OSError`, `ValueError`."""
-    codes = list(given.code)
-    if given.codes_file:
-        lines = given.codes_file.read_text(encoding="utf-8").splitlines()
+    codes = list(arguments.code)
+    if arguments.codes_file:
+        lines = arguments.codes_file.read_text(encoding="utf-8").splitlines()
         codes += [line.partition("#")[0].strip() for line in lines if line.partition("#")[0].strip()]
-    names = json.loads(given.store.read_text(encoding="utf-8")) if given.store else {}
-    if not given.url.startswith("https://"):
+    names = json.loads(arguments.store.read_text(encoding="utf-8")) if arguments.store else {}
+    if not arguments.url.startswith("https://"):
         raise SimulatorError("--url must begin with https://, as a tablet talks to nothing else")
-    return Plan(
-        base_url=given.url,
+    return FleetPlan(
+        base_url=arguments.url,
         codes=codes,
-        count=len(codes) if given.count is None else given.count,
-        ca=given.ca.read_bytes() if given.ca else None,
-        behaviour=given.behaviour,
-        seed=given.seed,
-        dialect=given.dialect,
-        habits=Habits(shape=given.signature),
-        store=AppStore({int(number): str(name) for number, name in names.items()}, seconds=3.0 * given.pace),
-        keys=ReusedKeys(given.reuse_keys) if given.reuse_keys else fresh_key,
-        pace=given.pace,
-        enrolling=given.enrolling,
-        talking=given.talking,
-        state_file=given.state_file,
+        count=len(codes) if arguments.count is None else arguments.count,
+        ca=arguments.ca.read_bytes() if arguments.ca else None,
+        behaviour=arguments.behaviour,
+        seed=arguments.seed,
+        dialect=arguments.dialect,
+        message_format=MessageFormat(signature_shape=arguments.signature),
+        store=AppStore({int(number): str(name) for number, name in names.items()}, install_seconds=3.0 * arguments.pace),
+        keys=ReusedKeys(arguments.reuse_keys) if arguments.reuse_keys else generate_key,
+        pace=arguments.pace,
+        max_concurrent_enrolments=arguments.enrolling,
+        max_concurrent_conversations=arguments.talking,
+        state_file=arguments.state_file,
     )
 
 
-async def run(given: argparse.Namespace) -> int:
+async def run_fleet(arguments: argparse.Namespace) -> int:
     """Enrol, live, sum up. The exit status is 1 when a tablet could not enrol."""
-    plan = plan_of(given)
+    plan = build_plan(arguments)
     async with contextlib.AsyncExitStack() as stack:
-        wakeup = None
-        if given.push:
-            host, _, port = given.push.rpartition(":")
-            root = given.push_ca or given.ca
-            context = trust.context_for(trust.roots_in_pem(root.read_bytes()) if root else frozenset())
-            wakeup = await stack.enter_async_context(Wakeup(host.strip("[]") or "localhost", int(port), context))
-        fleet = Fleet(plan, wakeup)
+        push_listener = None
+        if arguments.push:
+            host, _, port = arguments.push.rpartition(":")
+            root = arguments.push_ca or arguments.ca
+            context = trust.build_tls_context(trust.parse_pem_roots(root.read_bytes()) if root else frozenset())
+            push_listener = await stack.enter_async_context(PushListener(host.strip("[]") or "localhost", int(port), context))
+        fleet = Fleet(plan, push_listener)
         stack.push_async_callback(fleet.close)
         task = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else int)
         try:
-            await shown(fleet.tally, _show(quiet=given.quiet), _all(fleet, given.seconds, woken=wakeup is not None))
+            await run_with_progress(
+                fleet.tally,
+                _progress_printer(quiet=arguments.quiet),
+                _enrol_and_run(fleet, arguments.seconds, woken=push_listener is not None),
+            )
         except asyncio.CancelledError:
-            _show(quiet=given.quiet)("stopping")
-    sys.stdout.write("\n" * (not given.quiet) + fleet.tally.summary() + "\n")
+            _progress_printer(quiet=arguments.quiet)("stopping")
+    sys.stdout.write("\n" * (not arguments.quiet) + fleet.tally.format_summary() + "\n")
     return 1 if fleet.tally.failures else 0
 
 
-async def _all(fleet: Fleet, seconds: float | None, *, woken: bool) -> None:
-    await fleet.enrol()
+async def _enrol_and_run(fleet: Fleet, seconds: float | None, *, woken: bool) -> None:
+    await fleet.enrol_all()
     if woken or seconds is not None:
-        await fleet.live(seconds)
+        await fleet.run(seconds)
     else:
         await fleet.poll_all()
-        fleet.save()
+        fleet.save_state()
 
 
-def _show(*, quiet: bool) -> Callable[[str], None]:
+def _progress_printer(*, quiet: bool) -> Callable[[str], None]:
     """One line that is written over on a terminal; a line every few seconds in a log."""
     terminal = sys.stderr.isatty()
     shown_at = 0.0
@@ -126,9 +136,9 @@ def _show(*, quiet: bool) -> Callable[[str], None]:
 
 def main() -> int:
     """The exit status: 0 all well, 1 a tablet could not enrol, 2 wrong arguments."""
-    given = arguments(sys.argv[1:])
+    arguments = parse_arguments(sys.argv[1:])
     try:
-        return asyncio.run(run(given))
+        return asyncio.run(run_fleet(arguments))
     except (SimulatorError, OSError, ValueError) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2

@@ -1,4 +1,4 @@
-"""The ACME client (RFC 8555) of a tablet: an account of its own, one order for its client identifier, an attested key."""
+"""The ACME client (RFC 8555) of a tablet: one account, one order for its client identifier, one attested key."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ from simulator.errors import AcmeFailed
 from simulator.hardware import Hardware
 from simulator.identity import Identity
 from simulator.profile import AcmeSettings
-from simulator.wire import Reply, Wire
+from simulator.wire import HttpConnection, ServerResponse
 
 _CURVES: dict[int, type[ec.EllipticCurve]] = {256: ec.SECP256R1, 384: ec.SECP384R1, 521: ec.SECP521R1}
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 
 class AcmeClient:
-    """Gets one certificate from one ACME server. Without `attester` the tablet is one whose chip cannot attest."""
+    """Obtains one certificate from one ACME server. Without `attester` the tablet's chip cannot attest keys."""
 
     def __init__(
-        self, wire: Wire, settings: AcmeSettings, hardware: Hardware, clock: TabletClock, attester: Attester | None
+        self,
+        connection: HttpConnection,
+        settings: AcmeSettings,
+        hardware: Hardware,
+        clock: TabletClock,
+        attester: Attester | None,
     ) -> None:
-        self._wire = wire
+        self._connection = connection
         self._settings = settings
         self._hardware = hardware
         self._clock = clock
@@ -39,8 +44,8 @@ class AcmeClient:
         self._nonce = ""
         self._kid = ""
 
-    async def obtain(self) -> Identity:
-        """A new identity. Raises `AcmeFailed`, `Disconnected`."""
+    async def obtain_identity(self) -> Identity:
+        """Obtain a new identity. Raises `AcmeFailed`, `Disconnected`."""
         self._directory = json.loads((await self._get(self._settings.directory_url)).body)
         await self._get(self._directory["newNonce"])
         _, self._kid = await self._post(self._directory["newAccount"], {"termsOfServiceAgreed": True})
@@ -49,47 +54,47 @@ class AcmeClient:
         key = ec.generate_private_key(_CURVES[self._settings.key_bits]())
         for url in order["authorizations"]:
             authorization, _ = await self._post(url, None)
-            await self._prove(authorization, key)
+            await self._answer_challenge(authorization, key)
         order, _ = await self._post(order_url, None)
         if order["status"] != "ready":
             raise AcmeFailed(f"the order is {order['status']}: {order.get('error')}")
-        order, _ = await self._post(order["finalize"], {"csr": jose.base64url(self._csr(key))})
+        order, _ = await self._post(order["finalize"], {"csr": jose.encode_base64url(self._build_csr(key))})
         if order["status"] != "valid":
             raise AcmeFailed(f"the order is {order['status']}: {order.get('error')}")
-        chain = await self._send(order["certificate"], None)
+        chain = await self._send_signed(order["certificate"], None)
         [first, *_] = x509.load_pem_x509_certificates(chain.body)
-        return self._accepted(Identity(key, first.public_bytes(serialization.Encoding.DER)))
+        return self._check_issued_identity(Identity(key, first.public_bytes(serialization.Encoding.DER)))
 
-    async def _prove(self, authorization: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> None:
-        challenges = [each for each in authorization["challenges"] if each["type"] == "device-attest-01"]
+    async def _answer_challenge(self, authorization: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> None:
+        challenges = [challenge for challenge in authorization["challenges"] if challenge["type"] == "device-attest-01"]
         if not challenges:
-            raise AcmeFailed("no challenge that a tablet can meet")
+            raise AcmeFailed("there is no challenge of type device-attest-01")
         response: dict[str, str] = {}
         if self._settings.attest and self._attester is not None:
-            attested = self._attester.attest(key, self._hardware, challenges[0]["token"])
-            response = {"attObj": jose.base64url(attested)}
+            attested = self._attester.attest_key(key, self._hardware, challenges[0]["token"])
+            response = {"attObj": jose.encode_base64url(attested)}
         answered, _ = await self._post(challenges[0]["url"], response)
         if answered["status"] != "valid":
             raise AcmeFailed(f"the challenge is {answered['status']}: {answered.get('error')}")
 
-    async def _get(self, url: str) -> Reply:
-        reply = await self._wire.request("GET", url)
+    async def _get(self, url: str) -> ServerResponse:
+        reply = await self._connection.request("GET", url)
         if reply.status not in {200, 204}:
             raise AcmeFailed(f"{url}: HTTP {reply.status}")
         self._nonce = reply.headers.get("replay-nonce", self._nonce)
         return reply
 
     async def _post(self, url: str, payload: Any) -> tuple[dict[str, Any], str]:
-        """A signed request that is answered with a document; and the Location."""
-        reply = await self._send(url, payload)
+        """Send a signed request; return the JSON document of the response and its Location."""
+        reply = await self._send_signed(url, payload)
         return json.loads(reply.body), reply.headers.get("location", "")
 
-    async def _send(self, url: str, payload: Any) -> Reply:
-        for _ in range(_TRIES):
-            head = {"kid": self._kid} if self._kid else {"jwk": jose.jwk(self._account)}
-            body = jose.sign(self._account, {**head, "nonce": self._nonce, "url": url}, payload)
+    async def _send_signed(self, url: str, payload: Any) -> ServerResponse:
+        for _ in range(_MAX_ATTEMPTS):
+            head = {"kid": self._kid} if self._kid else {"jwk": jose.build_jwk(self._account)}
+            body = jose.sign_jws(self._account, {**head, "nonce": self._nonce, "url": url}, payload)
             headers = {"Content-Type": "application/jose+json"}
-            reply = await self._wire.request("POST", url, headers, json.dumps(body).encode())
+            reply = await self._connection.request("POST", url, headers, json.dumps(body).encode())
             self._nonce = reply.headers.get("replay-nonce", "")
             if reply.status < 300:
                 return reply
@@ -97,12 +102,12 @@ class AcmeClient:
                 break
         raise AcmeFailed(f"{url}: HTTP {reply.status} {reply.body[:200]!r}")
 
-    def _csr(self, key: ec.EllipticCurvePrivateKey) -> bytes:
+    def _build_csr(self, key: ec.EllipticCurvePrivateKey) -> bytes:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._hardware.serial)])
         request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
         return request.public_bytes(serialization.Encoding.DER)
 
-    def _accepted(self, identity: Identity) -> Identity:
+    def _check_issued_identity(self, identity: Identity) -> Identity:
         certificate = identity.certificate
         if certificate.public_key() != identity.key.public_key():
             raise AcmeFailed("the first certificate of the chain is for another key")

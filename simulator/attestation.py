@@ -21,30 +21,32 @@ _DAY = timedelta(days=1)
 CborValue = int | bytes | str | Sequence["CborValue"] | Mapping[str, "CborValue"]
 
 
-def cbor(value: CborValue) -> bytes:
-    """Encode a value (RFC 8949), lengths definite."""
+def encode_cbor(value: CborValue) -> bytes:
+    """Encode a value as CBOR (RFC 8949) with definite lengths."""
     match value:
         case int():
-            return _head(0, value)
+            return _encode_cbor_head(0, value)
         case bytes():
-            return _head(2, len(value)) + value
+            return _encode_cbor_head(2, len(value)) + value
         case str():
-            return _head(3, len(value.encode())) + value.encode()
+            return _encode_cbor_head(3, len(value.encode())) + value.encode()
         case Mapping():
-            return _head(5, len(value)) + b"".join(cbor(key) + cbor(item) for key, item in value.items())
+            return _encode_cbor_head(5, len(value)) + b"".join(
+                encode_cbor(key) + encode_cbor(item) for key, item in value.items()
+            )
         case _:
-            return _head(4, len(value)) + b"".join(map(cbor, value))
+            return _encode_cbor_head(4, len(value)) + b"".join(map(encode_cbor, value))
 
 
-def _head(major: int, size: int) -> bytes:
+def _encode_cbor_head(major: int, size: int) -> bytes:
     if size < 24:
         return bytes((major << 5 | size,))
     width = next(width for width in range(4) if size < 1 << (8 << width))
     return bytes((major << 5 | 24 + width,)) + size.to_bytes(1 << width, "big")
 
 
-def facts_of(hardware: Hardware, token: str) -> dict[str, bytes]:
-    """What an attestation says of a tablet that answers the challenge `token`."""
+def build_attested_facts(hardware: Hardware, token: str) -> dict[str, bytes]:
+    """Return the facts that an attestation states about a tablet that answers the challenge `token`."""
     return {
         SERIAL: hardware.serial.encode(),
         UDID: hardware.udid.encode(),
@@ -54,37 +56,37 @@ def facts_of(hardware: Hardware, token: str) -> dict[str, bytes]:
     }
 
 
-def attestation_object(chain: Sequence[bytes], fmt: str = "apple") -> bytes:
-    """A WebAuthn attestation object around DER certificates, the leaf first."""
-    return cbor({"fmt": fmt, "attStmt": {"x5c": list(chain)}, "authData": b""})
+def build_attestation_object(chain: Sequence[bytes], fmt: str = "apple") -> bytes:
+    """Build a WebAuthn attestation object from DER certificates, the leaf first."""
+    return encode_cbor({"fmt": fmt, "attStmt": {"x5c": list(chain)}, "authData": b""})
 
 
 @dataclass
 class Attester:
-    """Attests keys. `root_pem` is what a server must trust to believe it."""
+    """Attests keys as Apple does. `root_pem` is the root that a server must trust."""
 
-    born: datetime = field(default_factory=lambda: datetime.now(UTC) - _DAY)
+    valid_from: datetime = field(default_factory=lambda: datetime.now(UTC) - _DAY)
     root_key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()))
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP384R1()))
 
     def __post_init__(self) -> None:
-        self.root = self.issue("Attestation Root CA", self.root_key, "Attestation Root CA", self.root_key, ca=True)
-        self.ca = self.issue("Attestation CA", self.key, "Attestation Root CA", self.root_key, ca=True, path_length=0)
+        self.root = self.issue_certificate("Attestation Root CA", self.root_key, "Attestation Root CA", self.root_key, ca=True)
+        self.ca = self.issue_certificate("Attestation CA", self.key, "Attestation Root CA", self.root_key, ca=True, path_length=0)
 
     @property
     def root_pem(self) -> bytes:
         return self.root.public_bytes(serialization.Encoding.PEM)
 
-    def attest(self, key: ec.EllipticCurvePrivateKey, hardware: Hardware, token: str) -> bytes:
-        """The attestation object of an honest tablet."""
-        return attestation_object(self.chain(key, facts_of(hardware, token)))
+    def attest_key(self, key: ec.EllipticCurvePrivateKey, hardware: Hardware, token: str) -> bytes:
+        """Build the attestation object of a genuine tablet."""
+        return build_attestation_object(self.issue_chain(key, build_attested_facts(hardware, token)))
 
-    def chain(self, key: ec.EllipticCurvePrivateKey, facts: Mapping[str, bytes]) -> list[bytes]:
-        """Leaf and CA (DER); the root is known to whoever checks."""
-        leaf = self.issue("device", key, "Attestation CA", self.key, facts=facts)
-        return [each.public_bytes(serialization.Encoding.DER) for each in (leaf, self.ca)]
+    def issue_chain(self, key: ec.EllipticCurvePrivateKey, facts: Mapping[str, bytes]) -> list[bytes]:
+        """Issue the leaf certificate of a key; return it and the CA's as DER. The verifier already has the root."""
+        leaf = self.issue_certificate("device", key, "Attestation CA", self.key, facts=facts)
+        return [certificate.public_bytes(serialization.Encoding.DER) for certificate in (leaf, self.ca)]
 
-    def issue(
+    def issue_certificate(
         self,
         name: str,
         key: ec.EllipticCurvePrivateKey,
@@ -96,10 +98,10 @@ class Attester:
         facts: Mapping[str, bytes] | None = None,
         life: timedelta = 365 * _DAY,
     ) -> x509.Certificate:
-        """One certificate, as wanted."""
+        """Issue one certificate with these properties."""
         builder = x509.CertificateBuilder().subject_name(_name(name)).issuer_name(_name(issuer)).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(self.born).not_valid_after(self.born + life)
+        builder = builder.not_valid_before(self.valid_from).not_valid_after(self.valid_from + life)
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=path_length), critical=True)
         for oid, value in (facts or {}).items():
             builder = builder.add_extension(x509.UnrecognizedExtension(ObjectIdentifier(oid), value), critical=False)

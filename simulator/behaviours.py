@@ -1,4 +1,7 @@
-"""How tablets misbehave, one small class each. A behaviour is asked by the tablet and the conversation; it sends nothing itself."""
+"""How tablets misbehave: one small class for each behaviour. To add one, subclass `Behaviour` and list it in `BEHAVIOURS`.
+
+The tablet and its conversations call the methods of the behaviour at the right moments; a behaviour sends nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -6,118 +9,118 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from simulator.chance import drawn_from
-from simulator.commands import LOCKED, NEVER_NOT_NOW
+from simulator.chance import seeded_random
+from simulator.commands import NEEDS_UNLOCK, NEVER_NOT_NOW
 from simulator.errors import SimulatorError
 
 
-class Death(StrEnum):
-    """Where in a conversation a tablet vanishes."""
+class Disconnection(StrEnum):
+    """At which point of a conversation a tablet disconnects without a word."""
 
     BEFORE_ANSWER = "before its answer"
     AFTER_ANSWER = "after its answer, before the reply"
 
 
-class Owner(Protocol):
-    """What a behaviour may do to its tablet."""
+class BehavingTablet(Protocol):
+    """What a behaviour may do with its tablet."""
 
     async def erase(self) -> None: ...
 
     async def enrol(self) -> None: ...
 
-    async def renew(self) -> None: ...
+    async def renew_certificate(self) -> None: ...
 
 
 class Behaviour:
-    """A well-behaved tablet; the others change one thing each."""
+    """A well-behaved tablet. Each subclass changes one thing; `argument` is the number after its name, such as `offline:30`."""
 
     name: ClassVar[str] = "normal"
-    pause: float = 0.0
-    """Seconds between the halves of a request."""
-    repeats: int = 1
-    """How often each answer is sent."""
+    mid_request_pause: float = 0.0
+    """Seconds to wait between the two halves of each request."""
+    result_copies: int = 1
+    """How many times each command result is sent."""
     clock_error: timedelta = timedelta(0)
 
     def __init__(self, argument: float | None = None) -> None:
         self.argument = argument
 
-    def awake(self, since_enrolment: float) -> bool:
-        """Whether it is on the network, `since_enrolment` seconds after it enrolled."""
+    def is_online(self, since_enrolment: float) -> bool:
+        """Return whether the tablet is on the network `since_enrolment` seconds after it enrolled."""
         return True
 
-    def not_now(self, request_type: str) -> bool:
-        """Whether to put this command off."""
+    def answers_not_now(self, request_type: str) -> bool:
+        """Return whether the tablet answers this command with NotNow."""
         return False
 
-    def garbled(self, body: bytes) -> bytes:
-        """An answer as it leaves the tablet."""
+    def corrupt_body(self, body: bytes) -> bytes:
+        """Return a command result as it leaves the tablet."""
         return body
 
-    def dies(self) -> Death | None:
-        """Whether to vanish at this command."""
+    def disconnects_at(self) -> Disconnection | None:
+        """Return at which point the tablet disconnects while it answers this command; None when it does not."""
         return None
 
-    def unlocked(self) -> None:
-        """Called when somebody types the passcode."""
+    def on_unlocked(self) -> None:
+        """Called when somebody enters the passcode."""
 
-    async def after_conversation(self, tablet: Owner) -> None:
-        """Called when the server has nothing more to say."""
+    async def after_conversation(self, tablet: BehavingTablet) -> None:
+        """Called after a conversation that the server ended because it has no more commands."""
 
-    def text(self) -> str:
-        """What `behaviour` reads again."""
+    def serialize(self) -> str:
+        """Return the text from which `parse_behaviour` makes the same behaviour."""
         return self.name if self.argument is None else f"{self.name}:{self.argument:g}"
 
 
 class Offline(Behaviour):
-    """Out of reach for `argument` seconds after enrolment; pushes wait for it as APNs keeps them."""
+    """Not on the network for `argument` seconds after enrolment. APNs keeps its pushes meanwhile."""
 
     name = "offline"
 
-    def awake(self, since_enrolment: float) -> bool:
+    def is_online(self, since_enrolment: float) -> bool:
         return since_enrolment >= (30 if self.argument is None else self.argument)
 
 
 class NotNow(Behaviour):
-    """Puts off the next `argument` commands that may be put off."""
+    """Answers NotNow to the next `argument` commands to which an iPad may answer so."""
 
     name = "not_now"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 2 if argument is None else int(argument)
+        self.remaining = 2 if argument is None else int(argument)
 
-    def not_now(self, request_type: str) -> bool:
-        if self.left <= 0 or request_type in NEVER_NOT_NOW:
+    def answers_not_now(self, request_type: str) -> bool:
+        if self.remaining <= 0 or request_type in NEVER_NOT_NOW:
             return False
-        self.left -= 1
+        self.remaining -= 1
         return True
 
 
-class Garbage(Behaviour):
-    """Garbles `argument` answers, each in another way: cut short, not XML, empty, a list, without CommandUUID."""
+class CorruptResults(Behaviour):
+    """Sends `argument` corrupt command results, each in another way: cut short, not XML, empty, a list, without CommandUUID."""
 
     name = "garbage"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 2 if argument is None else int(argument)
+        self.remaining = 2 if argument is None else int(argument)
 
-    def garbled(self, body: bytes) -> bytes:
-        if self.left <= 0:
+    def corrupt_body(self, body: bytes) -> bytes:
+        if self.remaining <= 0:
             return body
-        self.left -= 1
+        self.remaining -= 1
         ways = (
             body[: len(body) // 2],
-            b"\x00\xff" + drawn_from(len(body)).randbytes(64),
+            b"\x00\xff" + seeded_random(len(body)).randbytes(64),
             b"",
             b"<plist><array/></plist>",
             body.replace(b"CommandUUID", b"CommandUU1D"),
         )
-        return ways[self.left % len(ways)]
+        return ways[self.remaining % len(ways)]
 
 
 class WrongClock(Behaviour):
-    """A clock that is `argument` seconds off (an hour ahead by default; negative is behind)."""
+    """Has a clock that is `argument` seconds ahead (by default an hour; negative: behind)."""
 
     name = "wrong_clock"
 
@@ -126,134 +129,134 @@ class WrongClock(Behaviour):
         self.clock_error = timedelta(seconds=3600 if argument is None else argument)
 
 
-class DuplicateAnswers(Behaviour):
-    """Sends each answer `argument` times, as after a reply that was lost."""
+class DuplicateResults(Behaviour):
+    """Sends each command result `argument` times, as an iPad does when the response was lost."""
 
     name = "duplicate_answers"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.repeats = 2 if argument is None else int(argument)
+        self.result_copies = 2 if argument is None else int(argument)
 
 
-class DiesMidConversation(Behaviour):
-    """Vanishes `argument` times in the middle of a conversation, in turns before and after its answer."""
+class DisconnectsMidConversation(Behaviour):
+    """Disconnects `argument` times in the middle of a conversation, alternately before and after it sends the result."""
 
     name = "dies_mid_conversation"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 2 if argument is None else int(argument)
+        self.remaining = 2 if argument is None else int(argument)
 
-    def dies(self) -> Death | None:
-        if self.left <= 0:
+    def disconnects_at(self) -> Disconnection | None:
+        if self.remaining <= 0:
             return None
-        self.left -= 1
-        return Death.BEFORE_ANSWER if self.left % 2 else Death.AFTER_ANSWER
+        self.remaining -= 1
+        return Disconnection.BEFORE_ANSWER if self.remaining % 2 else Disconnection.AFTER_ANSWER
 
 
-class Erased(Behaviour):
-    """Somebody erases it by hand after `argument` conversations: it falls silent, without CheckOut."""
+class ErasedByHand(Behaviour):
+    """Is erased by hand after `argument` conversations: it never connects again and sends no CheckOut."""
 
     name = "erased"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 2 if argument is None else int(argument)
+        self.remaining = 2 if argument is None else int(argument)
 
-    async def after_conversation(self, tablet: Owner) -> None:
-        self.left -= 1
-        if self.left == 0:
+    async def after_conversation(self, tablet: BehavingTablet) -> None:
+        self.remaining -= 1
+        if self.remaining == 0:
             await tablet.erase()
 
 
-class ReEnrols(Erased):
-    """Erased, and enrolled once more with the same invitation: a new generation of the same tablet."""
+class ErasedAndReEnrolled(ErasedByHand):
+    """Is erased by hand and enrols again with the same invitation: a new enrollment generation of the same tablet."""
 
     name = "re_enrols"
 
-    async def after_conversation(self, tablet: Owner) -> None:
+    async def after_conversation(self, tablet: BehavingTablet) -> None:
         await super().after_conversation(tablet)
-        if self.left == 0:
+        if self.remaining == 0:
             await tablet.enrol()
 
 
-class Renews(Behaviour):
-    """Asks for a new certificate by RenewalReq after `argument` conversations."""
+class RenewsCertificate(Behaviour):
+    """Renews its certificate with a SCEP RenewalReq after `argument` conversations."""
 
     name = "renews"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 1 if argument is None else int(argument)
+        self.remaining = 1 if argument is None else int(argument)
 
-    async def after_conversation(self, tablet: Owner) -> None:
-        self.left -= 1
-        if self.left == 0:
-            await tablet.renew()
+    async def after_conversation(self, tablet: BehavingTablet) -> None:
+        self.remaining -= 1
+        if self.remaining == 0:
+            await tablet.renew_certificate()
 
 
-class Slow(Behaviour):
-    """Pauses `argument` seconds in the middle of each request."""
+class SlowSender(Behaviour):
+    """Waits `argument` seconds in the middle of each request."""
 
     name = "slow"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.pause = 1.0 if argument is None else argument
+        self.mid_request_pause = 1.0 if argument is None else argument
 
 
-class Locked(Behaviour):
-    """Restarted and not yet unlocked: NotNow to what needs the passcode, until `tablet.unlock()` or `argument` answers."""
+class LockedAfterRestart(Behaviour):
+    """Was restarted and not unlocked: answers NotNow to commands that need the passcode, `argument` times or until it is unlocked."""
 
     name = "locked"
 
     def __init__(self, argument: float | None = None) -> None:
         super().__init__(argument)
-        self.left = 3 if argument is None else int(argument)
+        self.remaining = 3 if argument is None else int(argument)
 
-    def not_now(self, request_type: str) -> bool:
-        if request_type not in LOCKED or self.left <= 0:
+    def answers_not_now(self, request_type: str) -> bool:
+        if request_type not in NEEDS_UNLOCK or self.remaining <= 0:
             return False
-        self.left -= 1
+        self.remaining -= 1
         return True
 
-    def unlocked(self) -> None:
-        self.left = 0
+    def on_unlocked(self) -> None:
+        self.remaining = 0
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {
-    one.name: one
-    for one in (
+    kind.name: kind
+    for kind in (
         Behaviour,
         Offline,
         NotNow,
-        Garbage,
+        CorruptResults,
         WrongClock,
-        DuplicateAnswers,
-        DiesMidConversation,
-        Erased,
-        ReEnrols,
-        Renews,
-        Slow,
-        Locked,
+        DuplicateResults,
+        DisconnectsMidConversation,
+        ErasedByHand,
+        ErasedAndReEnrolled,
+        RenewsCertificate,
+        SlowSender,
+        LockedAfterRestart,
     )
 }
-MIX = {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased"}} | {"erased": 1}
-"""How many of a hundred tablets of a mixed class do what."""
+MIXED_CLASS = {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased"}} | {"erased": 1}
+"""How many of a hundred tablets of a mixed class have each behaviour."""
 
 
-def behaviour(text: str) -> Behaviour:
-    """`name` or `name:number`. Raises `SimulatorError` for what is neither."""
+def parse_behaviour(text: str) -> Behaviour:
+    """Return the behaviour for `name` or `name:number`. Raises `SimulatorError` for any other text."""
     name, colon, number = text.partition(":")
     try:
         return BEHAVIOURS[name](float(number) if colon else None)
     except (KeyError, ValueError) as error:
         raise SimulatorError(
-            f"no behaviour {text!r}; there are {', '.join(BEHAVIOURS)}, with :number behind if wanted"
+            f"unknown behaviour {text!r}; known are {', '.join(BEHAVIOURS)}, each with an optional :number"
         ) from error
 
 
-def drawn(seed: object, index: int) -> Behaviour:
-    """The behaviour of one tablet of a mixed class."""
-    return behaviour(drawn_from("behaviour", seed, index).choices(list(MIX), list(MIX.values()))[0])
+def choose_behaviour(seed: object, index: int) -> Behaviour:
+    """Choose the behaviour of one tablet of a mixed class; the same seed and index give the same behaviour."""
+    return parse_behaviour(seeded_random("behaviour", seed, index).choices(list(MIXED_CLASS), list(MIXED_CLASS.values()))[0])

@@ -1,10 +1,10 @@
-"""Repeatable chance: the same seed makes the same tablets. Never a source of keys or tokens."""
+"""Seeded randomness: the same seed gives the same tablets. Never used for keys or tokens."""
 
 from __future__ import annotations
 
 import random
 
 
-def drawn_from(*seed: object) -> random.Random:
-    """A generator that depends on nothing but `seed`."""
+def seeded_random(*seed: object) -> random.Random:
+    """Return a random generator that depends only on `seed`."""
     return random.Random("/".join(str(part) for part in seed))  # noqa: S311 - plausibility, not secrecy

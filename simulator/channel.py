@@ -1,4 +1,4 @@
-"""The MDM messages of one tablet on the wire: check-in and connect, signed, as protocol.md sections 7 and 8 lay them out."""
+"""Sends the MDM messages of one tablet: check-in and connect requests, signed with its identity."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator import signature
-from simulator.device import Device, Enrolment
-from simulator.errors import NotEnrolled, ServerRefused
+from simulator.device import DeviceState, MdmEnrollment
+from simulator.errors import SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.identity import Identity
-from simulator.signature import Shape
-from simulator.wire import Reply, Wire
+from simulator.signature import SignatureShape
+from simulator.wire import HttpConnection, ServerResponse
 
-CHECK_IN = "application/x-apple-aspen-mdm-checkin"
-CONNECT = "application/x-apple-aspen-mdm; charset=UTF-8"
-UNRECOGNISED = "com.apple.unrecognized.device"
+CHECK_IN_MEDIA_TYPE = "application/x-apple-aspen-mdm-checkin"
+CONNECT_MEDIA_TYPE = "application/x-apple-aspen-mdm; charset=UTF-8"
+UNRECOGNIZED_DEVICE_CODE = "com.apple.unrecognized.device"
 
 
 @dataclass(frozen=True)
-class Habits:
-    """How a client writes what every client must say (protocol.md section 11). The defaults are an iPad's."""
+class MessageFormat:
+    """How a client formats its MDM messages. The defaults are those of an iPad."""
 
-    shape: Shape = Shape.GENUINE
-    method: str = "PUT"
-    binary: bool = False
-    content_types: bool = True
+    signature_shape: SignatureShape = SignatureShape.IPAD
+    http_method: str = "PUT"
+    binary_plists: bool = False
+    sends_content_type: bool = True
 
 
-class Channel:
-    """Sends messages for one device over the wire that is open at the moment."""
+class MdmChannel:
+    """Sends MDM messages of one device over its current connection."""
 
-    def __init__(self, device: Device, wire: Callable[[], Wire], habits: Habits) -> None:
+    def __init__(self, device: DeviceState, get_connection: Callable[[], HttpConnection], habits: MessageFormat) -> None:
         self.device = device
-        self.habits = habits
-        self._wire = wire
+        self.message_format = habits
+        self._get_connection = get_connection
 
     @property
-    def enrolment(self) -> Enrolment:
+    def enrollment(self) -> MdmEnrollment:
         """Raises `NotEnrolled`."""
-        if self.device.enrolment is None:
-            raise NotEnrolled(f"{self.device.hardware.serial} has no MDM profile")
-        return self.device.enrolment
+        if self.device.enrollment is None:
+            raise SimulatedTabletNotEnrolled(f"{self.device.hardware.serial} has no MDM profile")
+        return self.device.enrollment
 
-    async def authenticate(self) -> None:
-        """The first message of an enrolment. Raises `ServerRefused`."""
+    async def send_authenticate(self) -> None:
+        """Send Authenticate, the first message of an enrollment. Raises `UnexpectedResponse`."""
         hardware = self.device.hardware
         message: dict[str, Any] = {
             "BuildVersion": hardware.build,
@@ -59,84 +59,92 @@ class Channel:
         }
         if hardware.cellular:
             message |= {"IMEI": "35 145120 840121 4", "MEID": "35145120840121"}
-        await self._told("Authenticate", message)
+        await self._send_required_check_in("Authenticate", message)
 
-    async def token_update(self, identity: Identity | None = None) -> None:
-        """Token and magic; signed by `identity` when it is given. Raises `ServerRefused`."""
+    async def send_token_update(self, identity: Identity | None = None) -> None:
+        """Send TokenUpdate with push token and push magic; the first one also has the unlock token.
+
+        It is signed by `identity` when it is given. Raises `UnexpectedResponse`.
+        """
         message: dict[str, Any] = {"PushMagic": self.device.push_magic, "Token": self.device.push_token}
         message["AwaitingConfiguration"] = self.device.awaiting_configuration
-        if not self.enrolment.token_told:
+        if not self.enrollment.unlock_token_sent:
             message["UnlockToken"] = self.device.unlock_token
-        await self._told("TokenUpdate", message, identity)
-        self.enrolment.token_told = True
+        await self._send_required_check_in("TokenUpdate", message, identity)
+        self.enrollment.unlock_token_sent = True
 
-    async def check_out(self) -> None:
-        """One attempt, whatever comes back."""
-        await self.check_in("CheckOut", {})
+    async def send_check_out(self) -> None:
+        """Send CheckOut once, whatever the response is."""
+        await self.send_check_in("CheckOut", {})
 
-    async def declarative(self, endpoint: str, data: Any = None) -> Reply:
-        """A DeclarativeManagement message; `data` becomes JSON."""
+    async def send_declarative_management(self, endpoint: str, data: Any = None) -> ServerResponse:
+        """Send a DeclarativeManagement message; `data` is sent as JSON."""
         message: dict[str, Any] = {"Endpoint": endpoint}
         if data is not None:
             message["Data"] = json.dumps(data).encode()
-        return await self.check_in("DeclarativeManagement", message, topic=False)
+        return await self.send_check_in("DeclarativeManagement", message, topic=False)
 
-    async def fetch(self, url: str) -> bytes:
-        """What is at an address of the MDM server, asked for with the tablet's identity. Raises `ServerRefused`."""
-        headers = self._headers(b"", CHECK_IN, self.enrolment.identity)
+    async def fetch_with_identity(self, url: str) -> bytes:
+        """Return what is at a URL of the MDM server; the request is signed. Raises `UnexpectedResponse`."""
+        headers = self._build_headers(b"", CHECK_IN_MEDIA_TYPE, self.enrollment.identity)
         headers.pop("Content-Type", None)
-        reply = await self._wire().request("GET", url, headers)
+        reply = await self._get_connection().request("GET", url, headers)
         if reply.status != 200:
-            raise ServerRefused(url, reply.status, reply.body)
+            raise UnexpectedResponse(url, reply.status, reply.body)
         return reply.body
 
-    async def check_in(
+    async def send_check_in(
         self, kind: str, message: dict[str, Any], identity: Identity | None = None, *, topic: bool = True
-    ) -> Reply:
-        """Any check-in message."""
-        mdm = self.enrolment.mdm
+    ) -> ServerResponse:
+        """Send any check-in message."""
+        mdm = self.enrollment.mdm_settings
         body = {"MessageType": kind, "UDID": self.device.hardware.udid} | ({"Topic": mdm.topic} if topic else {}) | message
-        return await self.send(mdm.checkin_url, self.written(body), CHECK_IN, identity)
+        return await self.send_signed(mdm.checkin_url, self.serialize_plist(body), CHECK_IN_MEDIA_TYPE, identity)
 
-    async def connect(self, body: bytes) -> Reply:
-        """An answer, or Idle, already written."""
-        return await self.send(self.enrolment.mdm.server_url, body, CONNECT)
+    async def send_connect(self, body: bytes) -> ServerResponse:
+        """Send Idle or a command result that is already serialized."""
+        return await self.send_signed(self.enrollment.mdm_settings.server_url, body, CONNECT_MEDIA_TYPE)
 
-    async def cut(self, body: bytes) -> None:
-        """Send an answer and vanish before the reply."""
-        await self._wire().cut(
-            self.habits.method, self.enrolment.mdm.server_url, self._headers(body, CONNECT, self.enrolment.identity), body
+    async def send_connect_and_disconnect(self, body: bytes) -> None:
+        """Send a command result and disconnect before the response."""
+        await self._get_connection().send_and_disconnect(
+            self.message_format.http_method,
+            self.enrollment.mdm_settings.server_url,
+            self._build_headers(body, CONNECT_MEDIA_TYPE, self.enrollment.identity),
+            body,
         )
 
-    async def send(self, url: str, body: bytes, kind: str, identity: Identity | None = None) -> Reply:
-        """A signed request to an MDM address."""
-        headers = self._headers(body, kind, identity or self.enrolment.identity)
-        return await self._wire().request(self.habits.method, url, headers, body)
+    async def send_signed(self, url: str, body: bytes, kind: str, identity: Identity | None = None) -> ServerResponse:
+        """Send a signed request to an MDM URL."""
+        headers = self._build_headers(body, kind, identity or self.enrollment.identity)
+        return await self._get_connection().request(self.message_format.http_method, url, headers, body)
 
-    def written(self, message: dict[str, Any]) -> bytes:
-        """A message as the client writes plists."""
-        return plistlib.dumps(message, fmt=plistlib.FMT_BINARY if self.habits.binary else plistlib.FMT_XML)
+    def serialize_plist(self, message: dict[str, Any]) -> bytes:
+        """Serialize a message as XML or binary plist, as the message format says."""
+        return plistlib.dumps(message, fmt=plistlib.FMT_BINARY if self.message_format.binary_plists else plistlib.FMT_XML)
 
-    def _headers(self, body: bytes, kind: str, identity: Identity) -> dict[str, str]:
-        headers = {"Content-Type": kind} if self.habits.content_types else {}
-        if self.enrolment.mdm.sign_message:
-            headers["Mdm-Signature"] = signature.header(identity, body, self.habits.shape, self.device.clock.now())
+    def _build_headers(self, body: bytes, kind: str, identity: Identity) -> dict[str, str]:
+        headers = {"Content-Type": kind} if self.message_format.sends_content_type else {}
+        if self.enrollment.mdm_settings.sign_message:
+            headers["Mdm-Signature"] = signature.build_mdm_signature(
+                identity, body, self.message_format.signature_shape, self.device.clock.now()
+            )
         return headers
 
-    async def _told(self, kind: str, message: dict[str, Any], identity: Identity | None = None) -> None:
-        reply = await self.check_in(kind, message, identity)
+    async def _send_required_check_in(self, kind: str, message: dict[str, Any], identity: Identity | None = None) -> None:
+        reply = await self.send_check_in(kind, message, identity)
         if reply.status != 200:
-            raise ServerRefused(kind, reply.status, reply.body)
+            raise UnexpectedResponse(kind, reply.status, reply.body)
 
 
-def unenrols(reply: Reply, major: int) -> bool:
-    """Whether an iPad would remove its MDM profile on this answer (protocol.md section 2.2)."""
+def removes_mdm_profile(reply: ServerResponse, major: int) -> bool:
+    """Return whether an iPad with this major system version removes its MDM profile on this response."""
     if reply.status == 401:
         return True
     if reply.status != 403 or major < 17:
         return False
     try:
         document = json.loads(reply.body) if reply.media_type == "application/json" else plistlib.loads(reply.body)
-        return bool(document["code"] == UNRECOGNISED)
+        return bool(document["code"] == UNRECOGNIZED_DEVICE_CODE)
     except (ValueError, KeyError, TypeError, plistlib.InvalidFileException):
         return False

@@ -1,4 +1,4 @@
-"""The clock of one tablet, which may be wrong. No other module of the simulator asks the machine for the date."""
+"""The clock of one tablet, which may be wrong. No other module of the simulator reads the machine's clock for the date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass
 class TabletClock:
-    """Aware UTC, off by `offset`."""
+    """Returns aware UTC, shifted by `offset`."""
 
     offset: timedelta = timedelta(0)
 

@@ -1,4 +1,4 @@
-"""Reading CMS: signed messages with content inside, and envelopes. Writing is in `signature` and `scep_message`."""
+"""Verifies and reads CMS SignedData. Building CMS is in `signature` and `scep_message`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from simulator.errors import BadSignedData
+from simulator.errors import InvalidSignedData
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,
@@ -24,8 +24,8 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A verified SignedData: its content, the signer's DER certificate, all certificates, the signed attributes by OID."""
+class VerifiedSignedData:
+    """A verified SignedData: content, the signer's certificate (DER), all certificates, signed attributes by OID."""
 
     content: bytes
     signer: bytes
@@ -33,67 +33,67 @@ class Opened:
     attributes: dict[str, Any]
 
 
-def certificates_in(data: bytes) -> tuple[bytes, ...]:
-    """The DER certificates of a degenerate SignedData, in the order they stand in. Raises `BadSignedData`."""
+def parse_degenerate_certificates(data: bytes) -> tuple[bytes, ...]:
+    """Return the certificates (DER) of a degenerate SignedData, in their order. Raises `InvalidSignedData`."""
     try:
-        return tuple(choice.chosen.dump() for choice in _signed_data(data)["certificates"] or ())
+        return tuple(choice.chosen.dump() for choice in _parse_signed_data(data)["certificates"] or ())
     except (ValueError, TypeError, KeyError) as error:
-        raise BadSignedData(f"no degenerate SignedData: {error}") from error
+        raise InvalidSignedData(f"no degenerate SignedData: {error}") from error
 
 
-def open_signed(data: bytes) -> Opened:
-    """Verify an attached SignedData and return what it carries. Raises `BadSignedData`."""
+def verify_signed_data(data: bytes) -> VerifiedSignedData:
+    """Verify an attached SignedData and return its parts. Raises `InvalidSignedData`."""
     try:
-        signed = _signed_data(data)
-        return _opened(signed)
+        signed = _parse_signed_data(data)
+        return _verify_content(signed)
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise BadSignedData(f"no SignedData: {error}") from error
+        raise InvalidSignedData(f"no SignedData: {error}") from error
     except InvalidSignature as error:
-        raise BadSignedData("the signature does not verify") from error
+        raise InvalidSignedData("the signature does not verify") from error
 
 
-def _signed_data(data: bytes) -> Any:
+def _parse_signed_data(data: bytes) -> Any:
     info = cms.ContentInfo.load(data)
     if info["content_type"].native != "signed_data":
-        raise BadSignedData(f"a SignedData was expected, not {info['content_type'].native}")
+        raise InvalidSignedData(f"a SignedData was expected, not {info['content_type'].native}")
     return info["content"]
 
 
-def _opened(signed: Any) -> Opened:
+def _verify_content(signed: Any) -> VerifiedSignedData:
     content = signed["encap_content_info"]["content"].native or b""
     certificates = tuple(choice.chosen.dump() for choice in signed["certificates"] or ())
     signer_info = signed["signer_infos"][0]
-    signer = _find(certificates, signer_info["sid"])
+    signer = _find_signer_certificate(certificates, signer_info["sid"])
     digest = signer_info["digest_algorithm"]["algorithm"].native
     attributes: dict[str, Any] = {}
     covered = content
     if signer_info["signed_attrs"]:
         attributes = {item["type"].dotted: item["values"][0] for item in signer_info["signed_attrs"]}
         if attributes["1.2.840.113549.1.9.4"].native != hashlib.new(digest, content).digest():
-            raise BadSignedData("messageDigest is not the digest of the content")
+            raise InvalidSignedData("messageDigest is not the digest of the content")
         covered = b"\x31" + signer_info["signed_attrs"].dump()[1:]
-    _verify(signer, signer_info["signature"].native, covered, _HASHES[digest]())
-    return Opened(content, signer, certificates, attributes)
+    _verify_signature(signer, signer_info["signature"].native, covered, _HASHES[digest]())
+    return VerifiedSignedData(content, signer, certificates, attributes)
 
 
-def _find(certificates: tuple[bytes, ...], sid: Any) -> bytes:
+def _find_signer_certificate(certificates: tuple[bytes, ...], sid: Any) -> bytes:
     for candidate in certificates:
         parsed = asn1_x509.Certificate.load(candidate)
         if sid.name == "issuer_and_serial_number":
-            wanted = sid.chosen
-            same_issuer = parsed.issuer.dump() == wanted["issuer"].dump()
-            if same_issuer and parsed.serial_number == wanted["serial_number"].native:
+            issuer_and_serial = sid.chosen
+            same_issuer = parsed.issuer.dump() == issuer_and_serial["issuer"].dump()
+            if same_issuer and parsed.serial_number == issuer_and_serial["serial_number"].native:
                 return candidate
         elif parsed.key_identifier == sid.chosen.native:
             return candidate
-    raise BadSignedData("the signer's certificate is not included")
+    raise InvalidSignedData("the signer's certificate is not included")
 
 
-def _verify(signer: bytes, signature: bytes, data: bytes, digest: hashes.HashAlgorithm) -> None:
+def _verify_signature(signer: bytes, signature: bytes, data: bytes, digest: hashes.HashAlgorithm) -> None:
     key = x509.load_der_x509_certificate(signer).public_key()
     if isinstance(key, rsa.RSAPublicKey):
         key.verify(signature, data, padding.PKCS1v15(), digest)
     elif isinstance(key, ec.EllipticCurvePublicKey):
         key.verify(signature, data, ec.ECDSA(digest))
     else:
-        raise BadSignedData("the signer's key is neither RSA nor EC")
+        raise InvalidSignedData("the signer's key is neither RSA nor EC")

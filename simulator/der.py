@@ -1,4 +1,4 @@
-"""Writing ASN.1 by hand: DER, and the indefinite lengths of BER that genuine devices send. Reading is `cms`'s work."""
+"""Encodes ASN.1: DER, and the indefinite lengths of BER that genuine devices send. `cms` decodes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NULL = b"\x05\x00"
 END_OF_CONTENTS = b"\x00\x00"
 
 
-def tlv(tag: int, *parts: bytes) -> bytes:
-    """One element with a definite length (X.690 section 8.1.3)."""
+def encode_tlv(tag: int, *parts: bytes) -> bytes:
+    """Encode an element with a definite length (X.690 section 8.1.3)."""
     content = b"".join(parts)
     size = len(content)
     if size < 0x80:
@@ -22,54 +22,54 @@ def tlv(tag: int, *parts: bytes) -> bytes:
     return bytes((tag, 0x80 | len(length))) + length + content
 
 
-def indefinite(tag: int, *parts: bytes) -> bytes:
-    """One constructed element of indefinite length (X.690 section 8.1.3.6)."""
+def encode_indefinite(tag: int, *parts: bytes) -> bytes:
+    """Encode a constructed element with an indefinite length (X.690 section 8.1.3.6)."""
     return bytes((tag, 0x80)) + b"".join(parts) + END_OF_CONTENTS
 
 
-def sequence(*parts: bytes) -> bytes:
-    """A SEQUENCE of elements that are already encoded."""
-    return tlv(SEQUENCE, *parts)
+def encode_sequence(*parts: bytes) -> bytes:
+    """Encode a SEQUENCE of elements that are already encoded."""
+    return encode_tlv(SEQUENCE, *parts)
 
 
-def set_of(parts: Iterable[bytes], tag: int = SET) -> bytes:
-    """A SET OF in DER order."""
-    return tlv(tag, *sorted(parts))
+def encode_set_of(parts: Iterable[bytes], tag: int = SET) -> bytes:
+    """Encode a SET OF, sorted as DER requires, of elements that are already encoded."""
+    return encode_tlv(tag, *sorted(parts))
 
 
-def integer(value: int) -> bytes:
-    """A non-negative INTEGER."""
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+def encode_integer(value: int) -> bytes:
+    """Encode a non-negative INTEGER."""
+    return encode_tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
-def octets(value: bytes) -> bytes:
-    """An OCTET STRING."""
-    return tlv(0x04, value)
+def encode_octet_string(value: bytes) -> bytes:
+    """Encode an OCTET STRING."""
+    return encode_tlv(0x04, value)
 
 
-def printable(value: str) -> bytes:
-    """A PrintableString; SCEP's attributes are made of them."""
-    return tlv(0x13, value.encode("ascii"))
+def encode_printable_string(value: str) -> bytes:
+    """Encode a PrintableString, the type of SCEP's attributes."""
+    return encode_tlv(0x13, value.encode("ascii"))
 
 
-def utc_time(value: str) -> bytes:
-    """`value` is already YYMMDDHHMMSSZ."""
-    return tlv(0x17, value.encode("ascii"))
+def encode_utc_time(value: str) -> bytes:
+    """Encode a UTCTime; `value` is already YYMMDDHHMMSSZ."""
+    return encode_tlv(0x17, value.encode("ascii"))
 
 
-def oid(dotted: str) -> bytes:
-    """An OBJECT IDENTIFIER."""
+def encode_oid(dotted: str) -> bytes:
+    """Encode an OBJECT IDENTIFIER."""
     first, second, *rest = (int(arc) for arc in dotted.split("."))
-    return tlv(0x06, bytes((first * 40 + second,)), *(_base128(arc) for arc in rest))
+    return encode_tlv(0x06, bytes((first * 40 + second,)), *(_encode_base128(arc) for arc in rest))
 
 
-def _base128(value: int) -> bytes:
+def _encode_base128(value: int) -> bytes:
     groups = [value & 0x7F]
     while value := value >> 7:
         groups.append(0x80 | value & 0x7F)
     return bytes(reversed(groups))
 
 
-def algorithm(dotted: str, parameters: bytes = NULL) -> bytes:
-    """An AlgorithmIdentifier."""
-    return sequence(oid(dotted), parameters)
+def encode_algorithm(dotted: str, parameters: bytes = NULL) -> bytes:
+    """Encode an AlgorithmIdentifier."""
+    return encode_sequence(encode_oid(dotted), parameters)

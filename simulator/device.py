@@ -1,4 +1,4 @@
-"""What is on one tablet: its enrolment, profiles, apps, settings and state. No network; answers are in `commands`."""
+"""The state of one tablet: enrollment, profiles, apps, settings. No network; `commands` changes it as commands ask."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from simulator.clock import TabletClock
 from simulator.hardware import Hardware
 from simulator.identity import Identity
-from simulator.profile import MdmSettings, Profile
+from simulator.profile import ConfigurationProfile, MdmSettings
 from simulator.store import AppStore
 
 
-class AppState(StrEnum):
-    """The values of a managed app's Status that a simulated tablet passes through."""
+class SimulatedAppState(StrEnum):
+    """The values of a managed app's Status that a simulated tablet reports."""
 
     INSTALLING = "Installing"
     MANAGED = "Managed"
@@ -24,8 +24,8 @@ class AppState(StrEnum):
     FAILED = "Failed"
 
 
-class AfterAnswer(StrEnum):
-    """What a tablet does once its answer has left."""
+class DeferredAction(StrEnum):
+    """What a tablet does after it has sent a command result."""
 
     ERASE = "erase"
     RESTART = "restart"
@@ -36,31 +36,31 @@ class AfterAnswer(StrEnum):
 
 
 @dataclass
-class App:
-    """One app. `settles` is when its installation ends, in the tablet's time."""
+class SimulatedApp:
+    """One app. `installed_at` is when its installation ends, by the tablet's clock."""
 
     identifier: str
     version: str = "1.0"
     managed: bool = True
-    settles: datetime | None = None
-    fails: bool = False
-    uninstalled: bool = False
-    flags: int = 0
+    installed_at: datetime | None = None
+    will_fail: bool = False
+    removed_by_user: bool = False
+    management_flags: int = 0
     configuration: dict[str, Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
 
-    def state(self, now: datetime) -> AppState:
-        """Where the installation stands."""
-        if self.uninstalled:
-            return AppState.UNINSTALLED
-        if self.settles is not None and now < self.settles:
-            return AppState.INSTALLING
-        return AppState.FAILED if self.fails else AppState.MANAGED
+    def get_state(self, now: datetime) -> SimulatedAppState:
+        """Return the state of the installation at an instant."""
+        if self.removed_by_user:
+            return SimulatedAppState.UNINSTALLED
+        if self.installed_at is not None and now < self.installed_at:
+            return SimulatedAppState.INSTALLING
+        return SimulatedAppState.FAILED if self.will_fail else SimulatedAppState.MANAGED
 
 
 @dataclass
 class LostMode:
-    """The texts on a lost tablet's screen."""
+    """The texts on the screen of a tablet in lost mode, and whether its sound plays."""
 
     message: str = ""
     phone_number: str = ""
@@ -69,26 +69,30 @@ class LostMode:
 
 
 @dataclass
-class Installed:
-    """A profile on the tablet. `managed` is false for one that a person installed, `declared` true while a declaration
-    holds it: then commands cannot touch it.
+class InstalledProfile:
+    """A profile on the tablet. `managed` is false for one that a person installed.
+
+    While `held_by_declaration` is true, commands cannot change or remove it.
     """
 
-    profile: Profile
+    profile: ConfigurationProfile
     managed: bool = True
-    declared: bool = False
+    held_by_declaration: bool = False
 
 
 @dataclass
-class Enrolment:
-    """Everything that the MDM profile brought, and the identity obtained with it."""
+class MdmEnrollment:
+    """The MDM enrollment: the MDM profile, its settings, and the identity obtained with it.
 
-    mdm: MdmSettings
+    `next_identity` and `next_profile` are those of an update of the MDM profile, until the tablet uses them.
+    """
+
+    mdm_settings: MdmSettings
     identity: Identity
-    profile: Profile
+    profile: ConfigurationProfile
     next_identity: Identity | None = None
-    next_profile: Profile | None = None
-    token_told: bool = False
+    next_profile: ConfigurationProfile | None = None
+    unlock_token_sent: bool = False
 
     @property
     def roots(self) -> frozenset[bytes]:
@@ -96,20 +100,20 @@ class Enrolment:
 
 
 @dataclass
-class Device:
-    """The state of one tablet. Everything that an erase must forget is set in `forget`."""
+class DeviceState:
+    """The state of one tablet. `reset_to_factory` resets everything that an erase deletes."""
 
     hardware: Hardware
     clock: TabletClock = field(default_factory=TabletClock)
     store: AppStore = field(default_factory=AppStore)
     supervised: bool = True
     name: str = "iPad"
-    passcode: bool = True
+    has_passcode: bool = True
     unlocked: bool = True
     powered: bool = True
     erased: bool = False
-    enrolment: Enrolment | None = None
-    lost: LostMode | None = None
+    enrollment: MdmEnrollment | None = None
+    lost_mode: LostMode | None = None
     awaiting_configuration: bool = False
     position: tuple[float, float] = (48.8566, 2.3522)
     battery: float = 0.8
@@ -117,54 +121,54 @@ class Device:
     push_magic: str = ""
     unlock_token: bytes = b""
     bypass_code: str | None = None
-    profiles: dict[str, Installed] = field(default_factory=dict)
-    apps: dict[str, App] = field(default_factory=dict)
+    profiles: dict[str, InstalledProfile] = field(default_factory=dict)
+    apps: dict[str, SimulatedApp] = field(default_factory=dict)
     books: dict[str, dict[str, Any]] = field(default_factory=dict)
-    provisioning: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provisioning_profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     declarations: dict[str, Any] = field(default_factory=dict)
     return_to_service: bytes | None = None
-    after: list[AfterAnswer] = field(default_factory=list)
+    deferred_actions: list[DeferredAction] = field(default_factory=list)
 
-    def forget(self) -> None:
-        """Leave the tablet as it comes out of its box; supervision stays, as an organisation's tablet keeps it."""
-        self.name, self.passcode, self.unlocked, self.erased = "iPad", False, True, True
-        self.lost, self.bypass_code = None, None
-        for kept in (self.books, self.provisioning, self.settings, self.apps, self.profiles):
-            kept.clear()
-        self.leave()
+    def reset_to_factory(self) -> None:
+        """Erase the tablet. Supervision stays, because a tablet of an organisation keeps it."""
+        self.name, self.has_passcode, self.unlocked, self.erased = "iPad", False, True, True
+        self.lost_mode, self.bypass_code = None, None
+        for contents in (self.books, self.provisioning_profiles, self.settings, self.apps, self.profiles):
+            contents.clear()
+        self.remove_mdm_profile()
 
-    def leave(self) -> None:
-        """Drop the MDM profile and all that it brought (protocol.md section 7.3)."""
-        self.enrolment = None
+    def remove_mdm_profile(self) -> None:
+        """Remove the MDM profile and everything that management installed, as an iPad does when it leaves management."""
+        self.enrollment = None
         self.awaiting_configuration = False
         self.push_token, self.push_magic, self.unlock_token = b"", "", b""
-        self.profiles = {key: one for key, one in self.profiles.items() if not one.managed}
-        self.apps = {key: one for key, one in self.apps.items() if not one.managed or not one.flags & 1}
+        self.profiles = {key: installed for key, installed in self.profiles.items() if not installed.managed}
+        self.apps = {key: app for key, app in self.apps.items() if not app.managed or not app.management_flags & 1}
         self.declarations.clear()
-        self.after.clear()
+        self.deferred_actions.clear()
 
-    def new_push_address(self) -> None:
-        """A new token and magic, as APNs and the MDM client hand out at enrolment."""
+    def renew_push_address(self) -> None:
+        """Make a new push token and push magic, and the secrets that a tablet sends at enrollment."""
         self.push_token = os.urandom(32)
         self.push_magic = os.urandom(16).hex().upper()
         self.unlock_token = os.urandom(64)
         self.bypass_code = os.urandom(13).hex().upper()
 
-    def install_app(self, identifier: str, *, flags: int = 0, version: str = "1.0") -> App:
-        """Begin an installation, or an update of what is there."""
-        app = self.apps.setdefault(identifier, App(identifier, version))
-        app.managed, app.uninstalled, app.flags, app.version = True, False, flags, version
-        app.settles = self.clock.now() + timedelta(seconds=self.store.seconds)
-        app.fails = identifier in self.store.broken
+    def install_app(self, identifier: str, *, flags: int = 0, version: str = "1.0") -> SimulatedApp:
+        """Start the installation of an app, or the update of an installed one."""
+        app = self.apps.setdefault(identifier, SimulatedApp(identifier, version))
+        app.managed, app.removed_by_user, app.management_flags, app.version = True, False, flags, version
+        app.installed_at = self.clock.now() + timedelta(seconds=self.store.install_seconds)
+        app.will_fail = identifier in self.store.failing_apps
         return app
 
     def restart(self) -> None:
-        """Boot again: a tablet with a passcode is locked until somebody types it."""
+        """Boot: a tablet with a passcode is locked until somebody enters it."""
         self.powered = True
-        self.unlocked = not self.passcode
+        self.unlocked = not self.has_passcode
 
     @property
     def installed_payloads(self) -> list[dict[str, Any]]:
-        """All payloads of all profiles."""
-        return [payload for one in self.profiles.values() for payload in one.profile.payloads]
+        """All payloads of all installed profiles."""
+        return [payload for installed in self.profiles.values() for payload in installed.profile.payloads]

@@ -1,18 +1,18 @@
-"""What can go wrong on a simulated tablet. Answers to commands that fail are no exceptions of the tablet: see `commands.base`."""
+"""Errors of a simulated tablet. A command that fails on the tablet raises `CommandFailed` of `commands.base` instead."""
 
 from __future__ import annotations
 
 
 class SimulatorError(Exception):
-    """Anything that stops a simulated tablet from doing what it was about to do."""
+    """Base of all errors that stop a simulated tablet from what it was doing."""
 
 
 class Disconnected(SimulatorError):
-    """The connection could not be opened, was closed early, or spoke no HTTP."""
+    """The connection could not be opened, was closed early, or is not HTTP."""
 
 
-class ServerRefused(SimulatorError):
-    """The server answered with another status than the one a tablet needs to go on."""
+class UnexpectedResponse(SimulatorError):
+    """The server's response is not the one that a tablet needs to continue."""
 
     def __init__(self, what: str, status: int, body: bytes = b"") -> None:
         self.what = what
@@ -21,16 +21,16 @@ class ServerRefused(SimulatorError):
         super().__init__(f"{what}: HTTP {status} {body[:200]!r}")
 
 
-class BadProfile(SimulatorError):
-    """What was served as a profile is none, or one that an iPad would refuse."""
+class InvalidProfile(SimulatorError):
+    """The profile is malformed, or an iPad would refuse it."""
 
 
-class BadSignedData(SimulatorError):
+class InvalidSignedData(SimulatorError):
     """A CMS message does not parse or its signature does not verify."""
 
 
 class ScepFailed(SimulatorError):
-    """The SCEP server refused, or its answer is wrong. `fail_info` is RFC 8894's number when there was one."""
+    """The SCEP server refused, or its response is wrong. `fail_info` is the failInfo number of RFC 8894, if there was one."""
 
     def __init__(self, words: str, fail_info: int | None = None) -> None:
         self.fail_info = fail_info
@@ -38,8 +38,8 @@ class ScepFailed(SimulatorError):
 
 
 class AcmeFailed(SimulatorError):
-    """The ACME server refused, or its answer is wrong."""
+    """The ACME server refused, or its response is wrong."""
 
 
-class NotEnrolled(SimulatorError):
-    """The tablet has no MDM profile, so there is nobody to talk to."""
+class SimulatedTabletNotEnrolled(SimulatorError):
+    """The tablet has no MDM profile, so it has no server to connect to."""

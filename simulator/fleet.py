@@ -1,4 +1,4 @@
-"""Many tablets in one process: enrols them with bounded concurrency, lets them live, saves them. Counting is `tally`'s."""
+"""A fleet of tablets in one process: enrols them with bounded concurrency, runs them, saves them. `tally` counts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator import keeping
-from simulator.behaviours import Behaviour, behaviour, drawn
-from simulator.channel import Habits
+from simulator.behaviours import Behaviour, choose_behaviour, parse_behaviour
+from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
 from simulator.hardware import Hardware
-from simulator.identity import KeySource, fresh_key
-from simulator.living import Life
+from simulator.identity import KeySource, generate_key
+from simulator.living import TabletLoop
 from simulator.store import AppStore
 from simulator.tablet import SimulatedTablet
 from simulator.tally import Tally
-from simulator.wakeup import Wakeup
+from simulator.wakeup import PushListener
 
-MIXED = "mix"
+MIXED_BEHAVIOURS = "mix"
 
 
 @dataclass
-class Plan:
-    """What a fleet is made of. With fewer codes than tablets the codes are used in turn."""
+class FleetPlan:
+    """The settings of a fleet. With fewer codes than tablets the codes are used in turn."""
 
     base_url: str
     codes: list[str]
@@ -34,70 +34,74 @@ class Plan:
     behaviour: str = "normal"
     seed: str = "1"
     dialect: str = "aes"
-    habits: Habits = field(default_factory=Habits)
+    message_format: MessageFormat = field(default_factory=MessageFormat)
     store: AppStore = field(default_factory=AppStore)
-    keys: KeySource = fresh_key
+    keys: KeySource = generate_key
     pace: float = 1.0
-    enrolling: int = 16
-    """How many enrol at once."""
-    talking: int = 64
-    """How many talk at once."""
+    max_concurrent_enrolments: int = 16
+    """How many tablets may enrol at the same time."""
+    max_concurrent_conversations: int = 64
+    """How many tablets may be in a conversation at the same time."""
     state_file: Path | None = None
 
 
 class Fleet:
-    """The tablets of a plan; those in the state file come first and are not enrolled again if they still are."""
+    """The tablets of a plan. Those in the state file come first and are not enrolled again."""
 
-    def __init__(self, plan: Plan, wakeup: Wakeup | None = None) -> None:
+    def __init__(self, plan: FleetPlan, push_listener: PushListener | None = None) -> None:
         self.plan = plan
-        self.tally = Tally(wanted=plan.count)
-        self._wakeup = wakeup
-        self.tablets = self._kept()
-        self.tally.kept = sum(one.enrolled for one in self.tablets)
-        self.tablets += [self._fresh(index) for index in range(len(self.tablets), plan.count)]
-        self._lives: list[Life] = []
+        self.tally = Tally(tablet_count=plan.count)
+        self._push_listener = push_listener
+        self.tablets = self._restore_tablets()
+        self.tally.restored = sum(tablet.is_enrolled for tablet in self.tablets)
+        self.tablets += [self._create_tablet(index) for index in range(len(self.tablets), plan.count)]
+        self._loops: list[TabletLoop] = []
 
-    async def enrol(self) -> None:
-        """Enrol all that are not. Failures are counted, not raised; an erased tablet stays erased."""
-        gate = asyncio.Semaphore(self.plan.enrolling)
-        waiting = [one for one in self.tablets if not one.enrolled and not one.erased]
-        await asyncio.gather(*(self._enrol(one, gate) for one in waiting))
-        self.save()
+    async def enrol_all(self) -> None:
+        """Enrol all tablets that are not enrolled or erased. Failures are counted, not raised."""
+        gate = asyncio.Semaphore(self.plan.max_concurrent_enrolments)
+        waiting = [tablet for tablet in self.tablets if not tablet.is_enrolled and not tablet.is_erased]
+        await asyncio.gather(*(self._enrol(tablet, gate) for tablet in waiting))
+        self.save_state()
 
-    async def live(self, seconds: float | None) -> None:
-        """Let all enrolled tablets live for so long, or until cancelled; then let conversations end and save."""
-        gate = asyncio.Semaphore(self.plan.talking)
-        self._lives = [Life(one, gate=gate, told=self.tally.conversation) for one in self.tablets if one.enrolled]
-        tasks = [asyncio.create_task(life.run()) for life in self._lives]
+    async def run(self, seconds: float | None) -> None:
+        """Run all enrolled tablets for `seconds`, or until cancelled; then wait for running conversations and save."""
+        gate = asyncio.Semaphore(self.plan.max_concurrent_conversations)
+        self._loops = [
+            TabletLoop(tablet, limit=gate, on_conversation=self.tally.record_conversation)
+            for tablet in self.tablets
+            if tablet.is_enrolled
+        ]
+        tasks = [asyncio.create_task(life.run()) for life in self._loops]
         try:
             if tasks:
                 await asyncio.wait(tasks, timeout=seconds)
         finally:
             await self._stop(tasks)
-            self.save()
+            self.save_state()
 
     async def poll_all(self) -> None:
-        """Each enrolled tablet polls once."""
-        gate = asyncio.Semaphore(self.plan.talking)
+        """Let each enrolled tablet poll once."""
+        gate = asyncio.Semaphore(self.plan.max_concurrent_conversations)
 
         async def once(tablet: SimulatedTablet) -> None:
             async with gate:
                 with contextlib.suppress(SimulatorError):
-                    self.tally.conversation(await tablet.poll())
+                    self.tally.record_conversation(await tablet.poll())
 
-        await asyncio.gather(*(once(one) for one in self.tablets if one.enrolled))
+        await asyncio.gather(*(once(tablet) for tablet in self.tablets if tablet.is_enrolled))
 
     async def close(self) -> None:
         """Close all connections."""
-        await asyncio.gather(*(one.close() for one in self.tablets))
+        await asyncio.gather(*(tablet.close() for tablet in self.tablets))
 
-    def save(self) -> None:
-        """Write the state file if the plan has one."""
+    def save_state(self) -> None:
+        """Write the state file, if the plan has one."""
         if self.plan.state_file is not None:
-            keeping.save(self.tablets, self.plan.state_file)
+            keeping.save_fleet(self.tablets, self.plan.state_file)
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
-        for life in self._lives:
+        for life in self._loops:
             life.stop()
         running = [task for task in tasks if not task.done()]
         if running:
@@ -106,32 +110,32 @@ class Fleet:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                self.tally.surprises[f"{type(outcome).__name__}: {outcome}"[:160]] += 1
+                self.tally.anomalies[f"{type(outcome).__name__}: {outcome}"[:160]] += 1
 
     async def _enrol(self, tablet: SimulatedTablet, gate: asyncio.Semaphore) -> None:
         async with gate:
             try:
                 await tablet.enrol()
             except SimulatorError as error:
-                self.tally.failed(error)
+                self.tally.record_failure(error)
             else:
                 self.tally.enrolled += 1
 
-    def _kept(self) -> list[SimulatedTablet]:
+    def _restore_tablets(self) -> list[SimulatedTablet]:
         if self.plan.state_file is None:
             return []
-        rows = keeping.rows_in(self.plan.state_file)[: self.plan.count]
-        return [self._tablet(row["code"], behaviour(row["behaviour"]), keeping_device=row["device"]) for row in rows]
+        rows = keeping.load_rows(self.plan.state_file)[: self.plan.count]
+        return [self._build_tablet(row["code"], parse_behaviour(row["behaviour"]), saved_device=row["device"]) for row in rows]
 
-    def _fresh(self, index: int) -> SimulatedTablet:
+    def _create_tablet(self, index: int) -> SimulatedTablet:
         plan = self.plan
         if not plan.codes:
             raise SimulatorError("no invitation codes were given")
-        doing = drawn(plan.seed, index) if plan.behaviour == MIXED else behaviour(plan.behaviour)
-        return self._tablet(plan.codes[index % len(plan.codes)], doing, hardware=Hardware.made_from(plan.seed, index))
+        behaviour = choose_behaviour(plan.seed, index) if plan.behaviour == MIXED_BEHAVIOURS else parse_behaviour(plan.behaviour)
+        return self._build_tablet(plan.codes[index % len(plan.codes)], behaviour, hardware=Hardware.from_seed(plan.seed, index))
 
-    def _tablet(
-        self, code: str, doing: Behaviour, *, hardware: Hardware | None = None, keeping_device: dict[str, object] | None = None
+    def _build_tablet(
+        self, code: str, behaviour: Behaviour, *, hardware: Hardware | None = None, saved_device: dict[str, object] | None = None
     ) -> SimulatedTablet:
         plan = self.plan
         return SimulatedTablet(
@@ -139,25 +143,25 @@ class Fleet:
             code,
             ca=plan.ca,
             hardware=hardware,
-            device=keeping.unpack(keeping_device) if keeping_device else None,
-            doing=doing,
-            habits=plan.habits,
+            device=keeping.parse_device(saved_device) if saved_device else None,
+            behaviour=behaviour,
+            message_format=plan.message_format,
             dialect=plan.dialect,
-            wakeup=self._wakeup,
+            push_listener=self._push_listener,
             keys=plan.keys,
             store=plan.store,
             pace=plan.pace,
-            heard=self.tally.request,
+            on_request_duration=self.tally.record_request,
         )
 
 
-async def shown(tally: Tally, show: Callable[[str], None], work: Awaitable[None], every: float = 1.0) -> None:
-    """Await `work` and show the tally's line meanwhile."""
+async def run_with_progress(tally: Tally, show: Callable[[str], None], work: Awaitable[None], every: float = 1.0) -> None:
+    """Await `work`, and meanwhile show the tally's progress every `every` seconds."""
 
     async def repeat() -> None:
         while True:
             await asyncio.sleep(every)
-            show(tally.line())
+            show(tally.format_progress())
 
     showing = asyncio.create_task(repeat())
     try:

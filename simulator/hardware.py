@@ -1,17 +1,17 @@
-"""What is printed on a tablet and never changes: serial number, UDID, model. What is installed on it is `device`."""
+"""The hardware of a tablet, which never changes: serial number, UDID, model. Its state is in `device`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.chance import drawn_from
+from simulator.chance import seeded_random
 
 _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """One iPad."""
+    """The hardware of one iPad, and the system it was delivered with."""
 
     serial: str
     udid: str
@@ -26,9 +26,9 @@ class Hardware:
     cellular: bool
 
     @classmethod
-    def made_from(cls, *seed: object) -> Hardware:
-        """The tablet that belongs to `seed`: always the same one, different from every other seed's."""
-        draw = drawn_from("hardware", *seed)
+    def from_seed(cls, *seed: object) -> Hardware:
+        """Return the hardware for `seed`: always the same, and different for every other seed."""
+        draw = seeded_random("hardware", *seed)
         product, name, number, chip = draw.choice(_MODELS)
         version, build = draw.choice(_SYSTEMS)
         mac = [draw.randrange(256) for _ in range(4)]
@@ -47,8 +47,8 @@ class Hardware:
         )
 
     @property
-    def major(self) -> int:
-        """The first number of the system's version."""
+    def os_major_version(self) -> int:
+        """The major version of the system."""
         return int(self.os_version.split(".")[0])
 
 

@@ -1,4 +1,4 @@
-"""The key and the certificate of a tablet. How the certificate is obtained is the work of `scep` and `acme`."""
+"""The key and the certificate of a tablet. `scep` and `acme` obtain the certificate."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KeySource: TypeAlias = Callable[[int], Awaitable[rsa.RSAPrivateKey]]
 
 
-async def fresh_key(bits: int) -> rsa.RSAPrivateKey:
-    """A new RSA key, made beside the event loop (it takes a tenth of a second)."""
+async def generate_key(bits: int) -> rsa.RSAPrivateKey:
+    """Generate an RSA key in a thread, because it takes a tenth of a second."""
     return await asyncio.to_thread(rsa.generate_private_key, public_exponent=65537, key_size=bits)
 
 
 class ReusedKeys:
-    """A few keys shared by many tablets, so that a load generator measures the server and not its own key making."""
+    """Gives many tablets the same few keys, so that a load test measures the server and not the generation of keys."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._made: dict[int, cycle[rsa.RSAPrivateKey]] = {}
+        self._keys_by_size: dict[int, cycle[rsa.RSAPrivateKey]] = {}
         self._lock = asyncio.Lock()
 
     async def __call__(self, bits: int) -> rsa.RSAPrivateKey:
         async with self._lock:
-            if bits not in self._made:
-                self._made[bits] = cycle([await fresh_key(bits) for _ in range(self._count)])
-        return next(self._made[bits])
+            if bits not in self._keys_by_size:
+                self._keys_by_size[bits] = cycle([await generate_key(bits) for _ in range(self._count)])
+        return next(self._keys_by_size[bits])
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A private key and the DER certificate that names it."""
+    """A private key and its certificate (DER)."""
 
     key: PrivateKey
     certificate_der: bytes
@@ -53,17 +53,17 @@ class Identity:
 
     @cached_property
     def issuer_and_serial(self) -> bytes:
-        """IssuerAndSerialNumber (RFC 5652 section 10.2.4), the issuer byte for byte as in the certificate."""
+        """The DER IssuerAndSerialNumber (RFC 5652 section 10.2.4), with the issuer's bytes as in the certificate."""
         body = asn1_x509.Certificate.load(self.certificate_der)["tbs_certificate"]
-        return der.sequence(body["issuer"].dump(), body["serial_number"].dump())
+        return der.encode_sequence(body["issuer"].dump(), body["serial_number"].dump())
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate, hex."""
+        """The SHA-256 of the certificate, as hexadecimal text."""
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
     def to_pem(self) -> str:
-        """Key and certificate, unencrypted: the state file of a simulated fleet holds nothing real."""
+        """Return key and certificate as unencrypted PEM: the state file of a simulated fleet has no real secrets."""
         key = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return (key + self.certificate.public_bytes(serialization.Encoding.PEM)).decode()
 

@@ -1,141 +1,146 @@
-"""Joining and leaving: enrolment, renewal, erasing, and what a tablet does once an answer has left."""
+"""Enrols a tablet and ends its enrollment: enrolment, renewal, erasing, and the actions after a command result."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from simulator import declarative, profile
-from simulator.channel import Channel, Habits
-from simulator.device import AfterAnswer, Device, Enrolment, Installed
-from simulator.errors import BadProfile, SimulatorError
+from simulator import declarative
+from simulator.channel import MdmChannel, MessageFormat
+from simulator.device import DeferredAction, DeviceState, InstalledProfile, MdmEnrollment
+from simulator.errors import InvalidProfile, SimulatorError
 from simulator.network import Network
-from simulator.profile import Profile
-from simulator.wakeup import Wakeup
+from simulator.profile import ConfigurationProfile, fetch_profile, parse_profile
+from simulator.wakeup import PushListener
 
 
-class Membership:
-    """The enrolment of one device. `pushed` hears its pushes."""
+class EnrollmentLifecycle:
+    """The enrollment of one device from its start to its end. `on_push` is called with the magic of each push."""
 
     def __init__(
-        self, device: Device, network: Network, habits: Habits, wakeup: Wakeup | None, pushed: Callable[[str], None]
+        self,
+        device: DeviceState,
+        network: Network,
+        message_format: MessageFormat,
+        push_listener: PushListener | None,
+        on_push: Callable[[str], None],
     ) -> None:
         self._device = device
         self._network = network
-        self._wakeup = wakeup
-        self._pushed = pushed
-        self.channel = Channel(device, network.wire, habits)
-        self.since = 0.0
-        """The event loop's time at enrolment."""
+        self._push_listener = push_listener
+        self._on_push = on_push
+        self.channel = MdmChannel(device, network.get_connection, message_format)
+        self.enrolled_at = 0.0
+        """The time of the event loop's clock at enrolment."""
 
     async def enrol(self, invitation_url: str, enrolment_profile: bytes | None, *, awaiting: bool = False) -> None:
-        """Profile, identity, Authenticate, TokenUpdate. Raises any `SimulatorError`; the tablet is then not enrolled."""
-        self.silence()
-        self._device.leave()
-        await self._network.hang_up()  # the profile is fetched with the trust of a tablet that has none
+        """Enrol: profile, identity, Authenticate, TokenUpdate. Raises any `SimulatorError`; the tablet is then not enrolled."""
+        self.stop_listening()
+        self._device.remove_mdm_profile()
+        await self._network.disconnect()  # the profile is fetched with the trusted roots of a tablet without a profile
         if enrolment_profile is None:
-            found = await profile.fetch(self._network.wire(), f"{invitation_url}/profile")
+            profile = await fetch_profile(self._network.get_connection(), f"{invitation_url}/profile")
         else:
-            found = profile.read(enrolment_profile)
-        mdm = found.mdm
+            profile = parse_profile(enrolment_profile)
+        mdm = profile.mdm_settings
         if mdm is None:
-            raise BadProfile("there is no MDM payload in the profile")
-        await self._network.hang_up()
-        identity = await self._network.identity_for(found)
-        self._device.enrolment = Enrolment(mdm, identity, found)
-        self._device.profiles[found.identifier] = Installed(found)
+            raise InvalidProfile("there is no MDM payload in the profile")
+        await self._network.disconnect()
+        identity = await self._network.obtain_identity(profile)
+        self._device.enrollment = MdmEnrollment(mdm, identity, profile)
+        self._device.profiles[profile.identifier] = InstalledProfile(profile)
         self._device.erased = False
         self._device.awaiting_configuration = awaiting
-        self._device.new_push_address()
+        self._device.renew_push_address()
         try:
-            await self.channel.authenticate()
-            await self.channel.token_update()
+            await self.channel.send_authenticate()
+            await self.channel.send_token_update()
         except SimulatorError:
-            self._device.leave()
+            self._device.remove_mdm_profile()
             raise
-        self.since = asyncio.get_running_loop().time()
-        self.listen()
+        self.enrolled_at = asyncio.get_running_loop().time()
+        self.start_listening()
 
-    async def leave(self) -> None:
-        """The MDM profile goes; CheckOut is tried once if the profile asks for it."""
-        if self.channel.enrolment.mdm.check_out:
-            await self.channel.check_out()
-        self.silence()
-        self._device.leave()
+    async def leave_management(self) -> None:
+        """Remove the MDM profile, after one attempt of CheckOut if the profile asks for it."""
+        if self.channel.enrollment.mdm_settings.check_out:
+            await self.channel.send_check_out()
+        self.stop_listening()
+        self._device.remove_mdm_profile()
 
     async def erase(self) -> None:
-        """Everything goes, without a word."""
-        self.silence()
-        self._device.forget()
-        await self._network.hang_up()
+        """Erase the tablet without telling the server."""
+        self.stop_listening()
+        self._device.reset_to_factory()
+        await self._network.disconnect()
 
     async def restart(self) -> None:
-        """Off and on."""
-        await self._network.hang_up()
+        """Switch the tablet off and on."""
+        await self._network.disconnect()
         self._device.restart()
 
-    async def obtain_identity(self, found: Profile) -> None:
-        """The identity of an updated MDM profile. Raises `SimulatorError`."""
-        enrolment = self.channel.enrolment
-        enrolment.next_identity = await self._network.identity_for(found)
-        enrolment.next_profile = found
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
+        """Obtain the identity that an updated MDM profile names; it is used later. Raises `SimulatorError`."""
+        enrolment = self.channel.enrollment
+        enrolment.next_identity = await self._network.obtain_identity(profile)
+        enrolment.next_profile = profile
 
     async def renew(self) -> None:
-        """A new certificate by RenewalReq, used at once. Raises `SimulatorError`."""
-        enrolment = self.channel.enrolment
-        enrolment.next_identity = await self._network.identity_for(enrolment.profile, enrolment.identity)
+        """Renew the certificate by RenewalReq and use it at once. Raises `SimulatorError`."""
+        enrolment = self.channel.enrollment
+        enrolment.next_identity = await self._network.obtain_identity(enrolment.profile, enrolment.identity)
         await self._use_next_identity()
 
-    async def after_answer(self) -> tuple[bool, list[str]]:
-        """Do what the last answers promised: whether that ends the conversation, and what went wrong."""
-        over = False
-        wrong: list[str] = []
-        waiting, self._device.after = self._device.after, []
-        for what in waiting:
+    async def run_deferred_actions(self) -> tuple[bool, list[str]]:
+        """Run the deferred actions of the last command; return whether they end the conversation, and what failed."""
+        ends_conversation = False
+        failures: list[str] = []
+        actions, self._device.deferred_actions = self._device.deferred_actions, []
+        for action in actions:
             try:
-                over |= await self._do(what)
+                ends_conversation |= await self._run_action(action)
             except SimulatorError as error:
-                wrong.append(f"{what}: {error}")
-        return over, wrong
+                failures.append(f"{action}: {error}")
+        return ends_conversation, failures
 
-    def listen(self) -> None:
-        """Hear pushes for the tablet's token."""
-        if self._wakeup is not None and self._device.push_token:
-            self._wakeup.listen(self._device.push_token, self._pushed)
+    def start_listening(self) -> None:
+        """Start to receive pushes for the tablet's token."""
+        if self._push_listener is not None and self._device.push_token:
+            self._push_listener.listen(self._device.push_token, self._on_push)
 
-    def silence(self) -> None:
-        """Hear no more pushes."""
-        if self._wakeup is not None:
-            self._wakeup.forget(self._device.push_token)
+    def stop_listening(self) -> None:
+        """Stop receiving pushes."""
+        if self._push_listener is not None:
+            self._push_listener.stop_listening(self._device.push_token)
 
-    async def _do(self, what: AfterAnswer) -> bool:
-        match what:
-            case AfterAnswer.NEW_IDENTITY:
+    async def _run_action(self, action: DeferredAction) -> bool:
+        match action:
+            case DeferredAction.NEW_IDENTITY:
                 await self._use_next_identity()
                 return False
-            case AfterAnswer.DECLARATIONS:
-                await declarative.synchronise(self.channel)
+            case DeferredAction.DECLARATIONS:
+                await declarative.synchronise_declarations(self.channel)
                 return False
-            case AfterAnswer.ERASE:
-                again, self._device.return_to_service = self._device.return_to_service, None
+            case DeferredAction.ERASE:
+                return_to_service_profile, self._device.return_to_service = self._device.return_to_service, None
                 await self.erase()
-                if again:
-                    await self.enrol("", again)
-            case AfterAnswer.LEAVE:
-                await self.leave()
-            case AfterAnswer.RESTART:
+                if return_to_service_profile:
+                    await self.enrol("", return_to_service_profile)
+            case DeferredAction.LEAVE:
+                await self.leave_management()
+            case DeferredAction.RESTART:
                 await self.restart()
-            case AfterAnswer.SHUT_DOWN:
+            case DeferredAction.SHUT_DOWN:
                 self._device.powered = False
-                await self._network.hang_up()
+                await self._network.disconnect()
         return True
 
     async def _use_next_identity(self) -> None:
-        enrolment = self.channel.enrolment
+        enrolment = self.channel.enrollment
         if enrolment.next_identity is None:
             return
         enrolment.identity, enrolment.next_identity = enrolment.next_identity, None
-        if enrolment.next_profile is not None and enrolment.next_profile.mdm is not None:
-            enrolment.profile, enrolment.mdm = enrolment.next_profile, enrolment.next_profile.mdm
+        if enrolment.next_profile is not None and enrolment.next_profile.mdm_settings is not None:
+            enrolment.profile, enrolment.mdm_settings = enrolment.next_profile, enrolment.next_profile.mdm_settings
             enrolment.next_profile = None
-        await self.channel.token_update()
+        await self.channel.send_token_update()

@@ -1,4 +1,4 @@
-"""What one tablet needs of the network: its connection, whom it trusts, how it gets an identity. No MDM messages."""
+"""The network side of a tablet: its connection, the roots it trusts, and how it obtains an identity. No MDM messages."""
 
 from __future__ import annotations
 
@@ -9,81 +9,83 @@ from pathlib import Path
 from simulator import trust
 from simulator.acme import AcmeClient
 from simulator.attestation import Attester
-from simulator.device import Device
-from simulator.errors import BadProfile, ServerRefused
+from simulator.device import DeviceState
+from simulator.errors import InvalidProfile, UnexpectedResponse
 from simulator.identity import Identity, KeySource
-from simulator.profile import AcmeSettings, Profile
-from simulator.scep import DIALECTS, ScepClient
-from simulator.wire import Wire
+from simulator.profile import AcmeSettings, ConfigurationProfile
+from simulator.scep import SCEP_DIALECTS, ScepClient
+from simulator.wire import HttpConnection
 
 
 class Network:
-    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a file of it) while it has none."""
+    """The network side of `device`. It trusts the roots of its profile, or `ca` (PEM or a PEM file) while it has none."""
 
     def __init__(
         self,
-        device: Device,
+        device: DeviceState,
         ca: bytes | Path | None,
         *,
         dialect: str,
         keys: KeySource,
         pace: float,
-        heard: Callable[[float], None] | None,
+        on_request_duration: Callable[[float], None] | None,
         attester: Attester | None = None,
     ) -> None:
         pem = ca.read_bytes() if isinstance(ca, Path) else ca
-        self._built_in: frozenset[bytes] = trust.roots_in_pem(pem) if pem else frozenset()
+        self._initial_roots: frozenset[bytes] = trust.parse_pem_roots(pem) if pem else frozenset()
         self._device = device
-        self._dialect = DIALECTS[dialect]
+        self._dialect = SCEP_DIALECTS[dialect]
         self._keys = keys
         self._pace = pace
-        self._heard = heard
+        self._on_request_duration = on_request_duration
         self._attester = attester
-        self._wire: Wire | None = None
-        self.pause = 0.0
+        self._connection: HttpConnection | None = None
+        self.mid_request_pause = 0.0
 
-    def wire(self) -> Wire:
-        """The tablet's one connection, opened at the first request."""
-        if self._wire is None:
-            self._wire = Wire(self._context(None), heard=self._heard)
-        self._wire.pause = self.pause
-        return self._wire
+    def get_connection(self) -> HttpConnection:
+        """Return the tablet's one connection, which opens at its first request."""
+        if self._connection is None:
+            self._connection = HttpConnection(self._build_tls_context(None), on_request_duration=self._on_request_duration)
+        self._connection.mid_request_pause = self.mid_request_pause
+        return self._connection
 
-    async def hang_up(self) -> None:
-        """Close the connection; the next one may trust other roots."""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            await wire.close()
+    async def disconnect(self) -> None:
+        """Close the connection. The next one may trust other roots."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def fetch(self, url: str) -> bytes:
-        """What is at an https address, on a connection of its own. Raises `ServerRefused`, `Disconnected`."""
-        wire = Wire(self._context(None))
+        """Return what is at an https URL, on a separate connection. Raises `UnexpectedResponse`, `Disconnected`."""
+        connection = HttpConnection(self._build_tls_context(None))
         try:
-            reply = await wire.request("GET", url)
+            reply = await connection.request("GET", url)
         finally:
-            await wire.close()
+            await connection.close()
         if reply.status != 200:
-            raise ServerRefused(url, reply.status, reply.body)
+            raise UnexpectedResponse(url, reply.status, reply.body)
         return reply.body
 
-    async def identity_for(self, found: Profile, renewing: Identity | None = None) -> Identity:
-        """Get the identity that the profile's MDM payload names. `renewing` counts for SCEP alone: ACME begins anew.
+    async def obtain_identity(self, profile: ConfigurationProfile, renewing: Identity | None = None) -> Identity:
+        """Obtain the identity that the profile's MDM payload names. `renewing` is used by SCEP only; ACME always starts anew.
 
-        Raises `ScepFailed`, `AcmeFailed`, `BadProfile`, `Disconnected`.
+        Raises `ScepFailed`, `AcmeFailed`, `InvalidProfile`, `Disconnected`.
         """
-        mdm = found.mdm
+        mdm = profile.mdm_settings
         if mdm is None:
-            raise BadProfile("there is no MDM payload in the profile")
-        wire = Wire(self._context(found), heard=self._heard)
+            raise InvalidProfile("there is no MDM payload in the profile")
+        connection = HttpConnection(self._build_tls_context(profile), on_request_duration=self._on_request_duration)
         try:
-            wanted, device = found.identity_for(mdm), self._device
-            if isinstance(wanted, AcmeSettings):
-                return await AcmeClient(wire, wanted, device.hardware, device.clock, self._attester).obtain()
-            return await ScepClient(wire, wanted, self._dialect, device.clock, self._pace).obtain(self._keys, renewing)
+            settings, device = profile.get_identity_settings(mdm), self._device
+            if isinstance(settings, AcmeSettings):
+                return await AcmeClient(connection, settings, device.hardware, device.clock, self._attester).obtain_identity()
+            return await ScepClient(connection, settings, self._dialect, device.clock, self._pace).obtain_identity(
+                self._keys, renewing
+            )
         finally:
-            await wire.close()
+            await connection.close()
 
-    def _context(self, found: Profile | None) -> ssl.SSLContext:
-        enrolment = self._device.enrolment
-        roots = found.roots if found else enrolment.roots if enrolment else frozenset()
-        return trust.context_for(roots or self._built_in)
+    def _build_tls_context(self, profile: ConfigurationProfile | None) -> ssl.SSLContext:
+        enrolment = self._device.enrollment
+        roots = profile.roots if profile else enrolment.roots if enrolment else frozenset()
+        return trust.build_tls_context(roots or self._initial_roots)

@@ -1,4 +1,4 @@
-"""Activation predicates as a tablet evaluates them (declarative.md section 3): a small part of NSPredicate's language."""
+"""Evaluates the predicates of activations as a tablet does: a small part of the NSPredicate language."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-class BadPredicate(ValueError):
-    """The text is no predicate (Error.UnableToParsePredicate)."""
+class InvalidPredicate(ValueError):
+    """The text cannot be parsed (Error.UnableToParsePredicate)."""
 
 
-class CannotEvaluate(ValueError):
-    """A property or status item is missing, or values do not compare (Error.UnableToEvaluatePredicate)."""
+class PredicateNotEvaluable(ValueError):
+    """A property or status item is missing, or two values cannot be compared (Error.UnableToEvaluatePredicate)."""
 
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<term>@(?:property|status)\([^)]+\))|(?P<number>-?\d+(?:\.\d+)?)"""
     r"""|(?P<sign>==|!=|<>|<=|>=|=<|=>|=|<|>|&&|\|\||!|[(){},])|(?P<word>[A-Za-z]+))"""
 )
-_SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "=": operator.eq, "!=": operator.ne, "<>": operator.ne, "<": operator.lt, ">": operator.gt,
     "<=": operator.le, "=<": operator.le, ">=": operator.ge, "=>": operator.ge,
     "IN": lambda one, many: one in many, "CONTAINS": lambda many, one: one in many,
@@ -30,80 +30,83 @@ _SIGNS: dict[str, Callable[[Any, Any], Any]] = {
 _CONSTANTS = {"TRUE": True, "YES": True, "FALSE": False, "NO": False, "NULL": None, "NIL": None}
 
 
-def evaluate(predicate: str, properties: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    """Whether a predicate holds. `status` maps dotted item names. Raises `BadPredicate`, `CannotEvaluate`."""
-    parser = _Parser(_tokens(predicate))
-    test = parser.either()
-    parser.end()
+def evaluate_predicate(predicate: str, properties: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Return whether a predicate is true. `status` maps dotted names of status items to values.
+
+    Raises `InvalidPredicate`, `PredicateNotEvaluable`.
+    """
+    parser = _Parser(_tokenize(predicate))
+    test = parser.parse_or()
+    parser.expect_end()
     try:
         return bool(test({"property": properties, "status": status}))
     except (TypeError, AttributeError) as error:
-        raise CannotEvaluate(str(error)) from error
+        raise PredicateNotEvaluable(str(error)) from error
 
 
-_Known = Mapping[str, Mapping[str, Any]]
-_Part = Callable[[_Known], Any]
+_Context = Mapping[str, Mapping[str, Any]]
+_Evaluator = Callable[[_Context], Any]
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    found, at = [], 0
+def _tokenize(text: str) -> list[tuple[str, str]]:
+    tokens, position = [], 0
     text = text.rstrip()
-    while at < len(text):
-        match = _TOKEN.match(text, at)
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None:
-            raise BadPredicate(f"unexpected {text[at : at + 10]!r}")
+            raise InvalidPredicate(f"unexpected {text[position : position + 10]!r}")
         kind = str(match.lastgroup)
-        found.append((kind, match.group(kind)))
-        at = match.end()
-    return found
+        tokens.append((kind, match.group(kind)))
+        position = match.end()
+    return tokens
 
 
 class _Parser:
     def __init__(self, tokens: Sequence[tuple[str, str]]) -> None:
         self._tokens, self._at = tokens, 0
 
-    def end(self) -> None:
-        """Nothing may follow."""
+    def expect_end(self) -> None:
+        """Raise `InvalidPredicate` when there is text after the predicate."""
         if self._at != len(self._tokens):
-            raise BadPredicate(f"unexpected {self._tokens[self._at][1]!r}")
+            raise InvalidPredicate(f"unexpected {self._tokens[self._at][1]!r}")
 
-    def either(self) -> _Part:
-        """Parts joined by OR."""
-        parts = [self._both()]
-        while self._takes("OR", "||"):
-            parts.append(self._both())
+    def parse_or(self) -> _Evaluator:
+        """Parse parts joined by OR."""
+        parts = [self._parse_and()]
+        while self._accept("OR", "||"):
+            parts.append(self._parse_and())
         return lambda known: any(part(known) for part in parts)
 
-    def _both(self) -> _Part:
-        parts = [self._one()]
-        while self._takes("AND", "&&"):
-            parts.append(self._one())
+    def _parse_and(self) -> _Evaluator:
+        parts = [self._parse_not()]
+        while self._accept("AND", "&&"):
+            parts.append(self._parse_not())
         return lambda known: all(part(known) for part in parts)
 
-    def _one(self) -> _Part:
-        if self._takes("NOT", "!"):
-            part = self._one()
+    def _parse_not(self) -> _Evaluator:
+        if self._accept("NOT", "!"):
+            part = self._parse_not()
             return lambda known: not part(known)
-        if self._takes("("):
-            part = self.either()
-            self._need(")")
+        if self._accept("("):
+            part = self.parse_or()
+            self._expect(")")
             return part
-        if self._takes("TRUEPREDICATE"):
+        if self._accept("TRUEPREDICATE"):
             return lambda _known: True
-        if self._takes("FALSEPREDICATE"):
+        if self._accept("FALSEPREDICATE"):
             return lambda _known: False
-        left, sign = self._value(), self._next()[1].upper()
-        if sign not in _SIGNS:
-            raise BadPredicate(f"unknown operator {sign!r}")
-        right, compare = self._value(), _SIGNS[sign]
+        left, sign = self._parse_value(), self._next_token()[1].upper()
+        if sign not in _OPERATORS:
+            raise InvalidPredicate(f"unknown operator {sign!r}")
+        right, compare = self._parse_value(), _OPERATORS[sign]
         return lambda known: compare(left(known), right(known))
 
-    def _value(self) -> _Part:
-        kind, text = self._next()
+    def _parse_value(self) -> _Evaluator:
+        kind, text = self._next_token()
         match kind:
             case "text":
-                made = re.sub(r"\\(.)", r"\1", text[1:-1])
-                return lambda _known: made
+                text_value = re.sub(r"\\(.)", r"\1", text[1:-1])
+                return lambda _known: text_value
             case "number":
                 number = float(text) if "." in text else int(text)
                 return lambda _known: number
@@ -114,34 +117,34 @@ class _Parser:
                 constant = _CONSTANTS[text.upper()]
                 return lambda _known: constant
             case "sign" if text == "{":
-                return self._list()
-        raise BadPredicate(f"unexpected {text!r}")
+                return self._parse_list()
+        raise InvalidPredicate(f"unexpected {text!r}")
 
-    def _list(self) -> _Part:
-        members: list[_Part] = []
-        while not self._takes("}"):
-            members.append(self._value())
-            self._takes(",")
+    def _parse_list(self) -> _Evaluator:
+        members: list[_Evaluator] = []
+        while not self._accept("}"):
+            members.append(self._parse_value())
+            self._accept(",")
         return lambda known: [member(known) for member in members]
 
-    def _next(self) -> tuple[str, str]:
+    def _next_token(self) -> tuple[str, str]:
         if self._at >= len(self._tokens):
-            raise BadPredicate("unexpected end")
+            raise InvalidPredicate("unexpected end")
         self._at += 1
         return self._tokens[self._at - 1]
 
-    def _takes(self, *texts: str) -> bool:
+    def _accept(self, *texts: str) -> bool:
         if self._at < len(self._tokens) and self._tokens[self._at][0] != "text" and self._tokens[self._at][1].upper() in texts:
             self._at += 1
             return True
         return False
 
-    def _need(self, text: str) -> None:
-        if not self._takes(text):
-            raise BadPredicate(f"{text!r} is missing")
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise InvalidPredicate(f"{text!r} is missing")
 
 
 def _look_up(known: Mapping[str, Any], source: str, name: str) -> Any:
     if name not in known:
-        raise CannotEvaluate(f"no {source} {name}")
+        raise PredicateNotEvaluable(f"no {source} {name}")
     return known[name]

@@ -1,4 +1,4 @@
-"""Reading configuration profiles as an iPad does: unwrapping the signature, finding the payloads. Installing is `device`'s."""
+"""Parses configuration profiles as an iPad does: verifies the signature, checks and finds the payloads. Installs nothing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from simulator import cms
-from simulator.errors import BadProfile, BadSignedData, ServerRefused
-from simulator.wire import Wire
+from simulator.errors import InvalidProfile, InvalidSignedData, UnexpectedResponse
+from simulator.wire import HttpConnection
 
 MEDIA_TYPE = "application/x-apple-aspen-config"
-MDM = "com.apple.mdm"
-SCEP = "com.apple.security.scep"
-ACME = "com.apple.security.acme"
-CERTIFICATES = frozenset({"com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem"})
+MDM_PAYLOAD_TYPE = "com.apple.mdm"
+SCEP_PAYLOAD_TYPE = "com.apple.security.scep"
+ACME_PAYLOAD_TYPE = "com.apple.security.acme"
+CERTIFICATE_PAYLOAD_TYPES = frozenset({"com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem"})
 
 
 @dataclass(frozen=True)
 class ScepSettings:
-    """The dictionary inside a SCEP payload (protocol.md section 4.2), with Apple's defaults."""
+    """The settings of a SCEP payload, with Apple's defaults."""
 
     url: str
     name: str
@@ -36,7 +36,7 @@ class ScepSettings:
 
 @dataclass(frozen=True)
 class AcmeSettings:
-    """An ACME payload for an elliptic key of the Secure Enclave (protocol.md section 4.2)."""
+    """The settings of an ACME payload for an elliptic key in the Secure Enclave."""
 
     directory_url: str
     client_identifier: str
@@ -46,7 +46,7 @@ class AcmeSettings:
 
 @dataclass(frozen=True)
 class MdmSettings:
-    """A com.apple.mdm payload (protocol.md section 4.1), with Apple's defaults."""
+    """The settings of a com.apple.mdm payload, with Apple's defaults."""
 
     server_url: str
     checkin_url: str
@@ -60,8 +60,8 @@ class MdmSettings:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """One configuration profile: the whole dictionary, and the DER certificates it was signed with (none if plain)."""
+class ConfigurationProfile:
+    """One configuration profile: its dictionary, and the DER certificates it was signed with (none if it is not signed)."""
 
     content: dict[str, Any]
     signers: tuple[bytes, ...]
@@ -80,84 +80,88 @@ class Profile:
 
     @property
     def roots(self) -> frozenset[bytes]:
-        """The DER certificates that the profile carries. PEM in a payload is converted."""
-        return frozenset(_der(one["PayloadContent"]) for one in self.payloads if one["PayloadType"] in CERTIFICATES)
+        """The root certificates in the profile, as DER."""
+        return frozenset(
+            _to_der(payload["PayloadContent"]) for payload in self.payloads if payload["PayloadType"] in CERTIFICATE_PAYLOAD_TYPES
+        )
 
     @property
-    def mdm(self) -> MdmSettings | None:
-        """The MDM payload; none in an ordinary profile. Raises `BadProfile` when there are two or it lacks something."""
-        found = [one for one in self.payloads if one["PayloadType"] == MDM]
-        if len(found) > 1:
-            raise BadProfile("more than one MDM payload")
-        return _mdm(found[0]) if found else None
+    def mdm_settings(self) -> MdmSettings | None:
+        """The settings of the MDM payload; None in an ordinary profile. Raises `InvalidProfile` for two or a malformed one."""
+        mdm_payloads = [payload for payload in self.payloads if payload["PayloadType"] == MDM_PAYLOAD_TYPE]
+        if len(mdm_payloads) > 1:
+            raise InvalidProfile("more than one MDM payload")
+        return _parse_mdm_payload(mdm_payloads[0]) if mdm_payloads else None
 
-    def identity_for(self, mdm: MdmSettings) -> ScepSettings | AcmeSettings:
-        """The SCEP or ACME payload that the MDM payload names. Raises `BadProfile`."""
-        for one in self.payloads:
-            if one["PayloadUUID"] == mdm.identity_uuid and one["PayloadType"] in {SCEP, ACME}:
-                return _scep(one) if one["PayloadType"] == SCEP else _acme(one)
-        raise BadProfile("IdentityCertificateUUID names no SCEP or ACME payload of this profile")
+    def get_identity_settings(self, mdm: MdmSettings) -> ScepSettings | AcmeSettings:
+        """Return the settings of the SCEP or ACME payload that the MDM payload names. Raises `InvalidProfile`."""
+        for payload in self.payloads:
+            if payload["PayloadUUID"] == mdm.identity_uuid and payload["PayloadType"] in {SCEP_PAYLOAD_TYPE, ACME_PAYLOAD_TYPE}:
+                return (
+                    _parse_scep_payload(payload) if payload["PayloadType"] == SCEP_PAYLOAD_TYPE else _parse_acme_payload(payload)
+                )
+        raise InvalidProfile("IdentityCertificateUUID names no SCEP or ACME payload of this profile")
 
 
-def read(data: bytes) -> Profile:
-    """A profile from bytes, signed or plain. Raises `BadProfile` for what an iPad would not install."""
+def parse_profile(data: bytes) -> ConfigurationProfile:
+    """Parse a profile, signed or not. Raises `InvalidProfile` for one that an iPad would not install."""
     signers: tuple[bytes, ...] = ()
     if not data.lstrip().startswith((b"<", b"bplist")):
         try:
-            opened = cms.open_signed(data)
-        except BadSignedData as error:
-            raise BadProfile(f"the profile's signature: {error}") from error
+            opened = cms.verify_signed_data(data)
+        except InvalidSignedData as error:
+            raise InvalidProfile(f"the profile's signature: {error}") from error
         data = opened.content
-        signers = (opened.signer, *(one for one in opened.certificates if one != opened.signer))
+        signers = (opened.signer, *(certificate for certificate in opened.certificates if certificate != opened.signer))
     try:
         content = plistlib.loads(data)
     except (plistlib.InvalidFileException, ExpatError, ValueError, TypeError) as error:
-        raise BadProfile(f"not a property list: {error}") from error
-    _check(content)
-    return Profile(content, signers)
+        raise InvalidProfile(f"not a property list: {error}") from error
+    _check_structure(content)
+    return ConfigurationProfile(content, signers)
 
 
-async def fetch(wire: Wire, url: str) -> Profile:
-    """Open the address of an enrolment profile as Safari does. Raises `ServerRefused`, `BadProfile`, `Disconnected`."""
-    reply = await wire.request("GET", url)
+async def fetch_profile(connection: HttpConnection, url: str) -> ConfigurationProfile:
+    """Download an enrolment profile as Safari does. Raises `UnexpectedResponse`, `InvalidProfile`, `Disconnected`."""
+    reply = await connection.request("GET", url)
     if reply.status != 200:
-        raise ServerRefused("the enrolment profile", reply.status, reply.body)
+        raise UnexpectedResponse("the enrolment profile", reply.status, reply.body)
     if reply.media_type != MEDIA_TYPE:
-        raise BadProfile(f"served as {reply.media_type or 'nothing'}: Safari would not offer to install it")
-    return read(reply.body)
+        raise InvalidProfile(f"served as {reply.media_type or 'nothing'}: Safari would not offer to install it")
+    return parse_profile(reply.body)
 
 
-def _check(content: Any) -> None:
+def _check_structure(content: Any) -> None:
     if not isinstance(content, dict) or content.get("PayloadType") != "Configuration":
-        raise BadProfile("the top level is no Configuration")
+        raise InvalidProfile("the top level is no Configuration")
     items = content.get("PayloadContent")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise BadProfile("PayloadContent is no list of dictionaries")
+        raise InvalidProfile("PayloadContent is no list of dictionaries")
     for part in (content, *items):
         for key in ("PayloadType", "PayloadIdentifier", "PayloadUUID"):
             if not isinstance(part.get(key), str) or not part[key]:
-                raise BadProfile(f"{key} is missing in {part.get('PayloadType', 'a payload')}")
+                raise InvalidProfile(f"{key} is missing in {part.get('PayloadType', 'a payload')}")
         if part.get("PayloadVersion") != 1:
-            raise BadProfile(f"PayloadVersion is not 1 in {part['PayloadType']}")
+            raise InvalidProfile(f"PayloadVersion is not 1 in {part['PayloadType']}")
     uuids = [item["PayloadUUID"] for item in items]
     if len(set(uuids)) != len(uuids):
-        raise BadProfile("two payloads have one PayloadUUID")
+        raise InvalidProfile("two payloads have one PayloadUUID")
 
 
-def _mdm(payload: dict[str, Any]) -> MdmSettings:
+def _parse_mdm_payload(payload: dict[str, Any]) -> MdmSettings:
     try:
         server, topic = payload["ServerURL"], payload["Topic"]
         identity = payload["IdentityCertificateUUID"]
     except KeyError as error:
-        raise BadProfile(f"the MDM payload lacks {error}") from error
+        raise InvalidProfile(f"the MDM payload lacks {error}") from error
     rights = payload.get("AccessRights", 0)
     checkin = payload.get("CheckInURL", server)
     if not server.startswith("https://") or not checkin.startswith("https://"):
-        raise BadProfile("MDM addresses must be https")
+        raise InvalidProfile("MDM addresses must be https")
     if not topic.startswith("com.apple.mgmt."):
-        raise BadProfile(f"{topic} is no push topic for MDM")
+        raise InvalidProfile(f"{topic} is no push topic for MDM")
     if not isinstance(rights, int) or not 1 <= rights <= 8191:
-        raise BadProfile(f"AccessRights {rights!r}")
+        raise InvalidProfile(f"AccessRights {rights!r}")
     return MdmSettings(
         server_url=server,
         checkin_url=checkin,
@@ -171,12 +175,12 @@ def _mdm(payload: dict[str, Any]) -> MdmSettings:
     )
 
 
-def _scep(payload: dict[str, Any]) -> ScepSettings:
+def _parse_scep_payload(payload: dict[str, Any]) -> ScepSettings:
     inner = payload.get("PayloadContent")
     if not isinstance(inner, dict) or not isinstance(inner.get("URL"), str):
-        raise BadProfile("the SCEP payload has no URL in its PayloadContent")
+        raise InvalidProfile("the SCEP payload has no URL in its PayloadContent")
     if inner.get("Key Type", "RSA") != "RSA":
-        raise BadProfile("SCEP knows only RSA")
+        raise InvalidProfile("SCEP knows only RSA")
     return ScepSettings(
         url=inner["URL"],
         name=inner.get("Name", ""),
@@ -190,21 +194,21 @@ def _scep(payload: dict[str, Any]) -> ScepSettings:
     )
 
 
-def _acme(payload: dict[str, Any]) -> AcmeSettings:
+def _parse_acme_payload(payload: dict[str, Any]) -> AcmeSettings:
     try:
         url, identifier, bits = payload["DirectoryURL"], payload["ClientIdentifier"], payload["KeySize"]
         kind, bound = payload["KeyType"], payload["HardwareBound"]
         _ = payload["Subject"]
     except KeyError as error:
-        raise BadProfile(f"the ACME payload lacks {error}") from error
+        raise InvalidProfile(f"the ACME payload lacks {error}") from error
     if not url.startswith("https://"):
-        raise BadProfile("an ACME directory must be https")
+        raise InvalidProfile("an ACME directory must be https")
     if kind != "ECSECPrimeRandom" or bits not in {256, 384} or bound is not True:
-        raise BadProfile("this tablet makes elliptic keys in its Secure Enclave, of 256 or 384 bits")
+        raise InvalidProfile("this tablet makes elliptic keys in its Secure Enclave, of 256 or 384 bits")
     return AcmeSettings(url, identifier, bits, payload.get("Attest", False))
 
 
-def _der(content: bytes) -> bytes:
+def _to_der(content: bytes) -> bytes:
     if content.lstrip().startswith(b"-----"):
         lines = content.decode("ascii").splitlines()
         return base64.b64decode("".join(line for line in lines if not line.startswith("-----")))

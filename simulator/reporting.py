@@ -1,13 +1,13 @@
-"""Status reports: everything once, then what changed, of what the server subscribed to (declarative.md section 9)."""
+"""Sends status reports: the subscribed status items in full at first, then what changed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from simulator import status
-from simulator.channel import Channel
-from simulator.device import Device
-from simulator.errors import ServerRefused
+from simulator.channel import MdmChannel
+from simulator.device import DeviceState
+from simulator.errors import UnexpectedResponse
 
 _PLURALS = {"activation": "activations", "configuration": "configurations", "asset": "assets", "management": "management"}
 _CAPABILITIES = {
@@ -26,32 +26,35 @@ _CAPABILITIES = {
 }
 
 
-async def report(channel: Channel) -> None:
-    """Tell what is new. The first report, and the one after new subscriptions, is full. Raises `ServerRefused`."""
+async def send_status_report(channel: MdmChannel) -> None:
+    """Report the status items that changed. The first report, and the one after new subscriptions, is full.
+
+    Raises `UnexpectedResponse`.
+    """
     device = channel.device
     state = device.declarations
-    wanted = _subscribed(device)
-    known = status.flat(status.items(device))
-    values = {name: known[name] for name in wanted if name in known}
-    values["management.declarations"] = _rows(device)
+    subscribed = _list_subscribed_items(device)
+    items = status.flatten_items(status.build_status_items(device))
+    values = {name: items[name] for name in subscribed if name in items}
+    values["management.declarations"] = _build_declaration_rows(device)
     values["management.client-capabilities"] = _CAPABILITIES
     errors = [
         {"StatusItem": name, "Reasons": [{"Code": "Error.StatusItemNotSupported", "Description": name}]}
-        for name in sorted(wanted - known.keys())
+        for name in sorted(subscribed - items.keys())
     ]
-    full = state.get("subscribed") != sorted(wanted)
-    told: dict[str, Any] = state.get("told", {})
-    news = values if full else {name: value for name, value in values.items() if told.get(name) != value}
-    if not news:
+    is_full_report = state.get("subscribed") != sorted(subscribed)
+    reported: dict[str, Any] = state.get("reported", {})
+    changes = values if is_full_report else {name: value for name, value in values.items() if reported.get(name) != value}
+    if not changes:
         return
-    body = {"StatusItems": status.nested(news), "Errors": errors if full else [], "FullReport": full}
-    reply = await channel.declarative("status", body)
+    body = {"StatusItems": status.nest_items(changes), "Errors": errors if is_full_report else [], "FullReport": is_full_report}
+    reply = await channel.send_declarative_management("status", body)
     if reply.status != 200:
-        raise ServerRefused("declarative status", reply.status, reply.body)
-    state["subscribed"], state["told"] = sorted(wanted), values
+        raise UnexpectedResponse("declarative status", reply.status, reply.body)
+    state["subscribed"], state["reported"] = sorted(subscribed), values
 
 
-def _subscribed(device: Device) -> set[str]:
+def _list_subscribed_items(device: DeviceState) -> set[str]:
     applied = device.declarations.get("applied", {})
     return {
         item["Name"]
@@ -61,10 +64,10 @@ def _subscribed(device: Device) -> set[str]:
     }
 
 
-def _rows(device: Device) -> dict[str, list[dict[str, Any]]]:
+def _build_declaration_rows(device: DeviceState) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {plural: [] for plural in _PLURALS.values()}
-    verdicts = device.declarations.get("verdicts", {})
+    statuses = device.declarations.get("statuses", {})
     for key, document in sorted(device.declarations.get("items", {}).items()):
-        row = {"identifier": document["Identifier"], "server-token": document["ServerToken"], **verdicts[key]}
+        row = {"identifier": document["Identifier"], "server-token": document["ServerToken"], **statuses[key]}
         rows[_PLURALS[key.partition("/")[0]]].append(row)
     return rows

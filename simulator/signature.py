@@ -1,4 +1,4 @@
-"""The `Mdm-Signature` header in every shape that clients send. Verifying them is the server's work, in its own code."""
+"""Builds the `Mdm-Signature` header in every shape that clients send. The server verifies it with its own code."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SIGNING_TIME = "1.2.840.113549.1.9.5"
 _HASHES: dict[str, tuple[str, hashes.HashAlgorithm]] = {SHA1: ("sha1", hashes.SHA1()), SHA256: ("sha256", hashes.SHA256())}  # noqa: S303
 
 
-class Shape(StrEnum):
-    """How a client writes its signature (protocol.md sections 3.2 and 11)."""
+class SignatureShape(StrEnum):
+    """The encoding and the algorithms of a client's signature."""
 
-    GENUINE = "ber-sha1"
+    IPAD = "ber-sha1"
     """Indefinite-length BER, detached, SHA-1, no signed attributes: what iPads send."""
     BER_SHA256 = "ber-sha256"
     """The same with SHA-256."""
@@ -39,92 +39,92 @@ class Shape(StrEnum):
     """DER, SHA-256, signed attributes, and the body once more inside."""
 
 
-def header(identity: Identity, body: bytes, shape: Shape, now: datetime) -> str:
-    """The value of `Mdm-Signature` for `body`: base64 on one line. `now` is the tablet's idea of the time."""
-    if shape in {Shape.GENUINE, Shape.BER_SHA256}:
-        signed = _indefinite(identity, body, SHA1 if shape is Shape.GENUINE else SHA256)
+def build_mdm_signature(identity: Identity, body: bytes, shape: SignatureShape, now: datetime) -> str:
+    """Return the value of `Mdm-Signature` for `body`, base64 on one line. `now` is the time of the tablet's clock."""
+    if shape in {SignatureShape.IPAD, SignatureShape.BER_SHA256}:
+        signed = _build_indefinite_signed_data(identity, body, SHA1 if shape is SignatureShape.IPAD else SHA256)
     else:
-        signed = signed_data(identity, body, SHA256, [signing_time(now)], attached=shape is Shape.ATTACHED)
+        signed = build_signed_data(identity, body, SHA256, [encode_signing_time(now)], attached=shape is SignatureShape.ATTACHED)
     return base64.b64encode(signed).decode("ascii")
 
 
-def sign(identity: Identity, data: bytes, digest: str) -> bytes:
-    """RSA PKCS#1 v1.5 or ECDSA over `data` with the digest of that OID."""
+def sign_bytes(identity: Identity, data: bytes, digest: str) -> bytes:
+    """Sign `data` with RSA PKCS#1 v1.5 or ECDSA; `digest` is an OID."""
     if isinstance(identity.key, rsa.RSAPrivateKey):
         return identity.key.sign(data, padding.PKCS1v15(), _HASHES[digest][1])
     return identity.key.sign(data, ec.ECDSA(_HASHES[digest][1]))
 
 
-def digest_of(data: bytes, digest: str) -> bytes:
-    """The digest of that OID."""
+def compute_digest(data: bytes, digest: str) -> bytes:
+    """Return the digest of `data`; `digest` is an OID."""
     return hashlib.new(_HASHES[digest][0], data, usedforsecurity=False).digest()
 
 
-def attribute(dotted: str, value: bytes) -> bytes:
-    """An Attribute with one value that is already encoded."""
-    return der.sequence(der.oid(dotted), der.tlv(der.SET, value))
+def encode_attribute(dotted: str, value: bytes) -> bytes:
+    """Encode an Attribute with one value that is already encoded."""
+    return der.encode_sequence(der.encode_oid(dotted), der.encode_tlv(der.SET, value))
 
 
-def signing_time(now: datetime) -> bytes:
-    """The signingTime attribute (RFC 5652 section 11.3)."""
-    return attribute(SIGNING_TIME, der.utc_time(now.strftime("%y%m%d%H%M%SZ")))
+def encode_signing_time(now: datetime) -> bytes:
+    """Encode the signingTime attribute (RFC 5652 section 11.3)."""
+    return encode_attribute(SIGNING_TIME, der.encode_utc_time(now.strftime("%y%m%d%H%M%SZ")))
 
 
-def signed_data(identity: Identity, content: bytes, digest: str, attributes: list[bytes], *, attached: bool) -> bytes:
-    """A DER ContentInfo with one signer, contentType and messageDigest added to `attributes` (RFC 5652 section 5)."""
+def build_signed_data(identity: Identity, content: bytes, digest: str, attributes: list[bytes], *, attached: bool) -> bytes:
+    """Build a DER ContentInfo with one signer; contentType and messageDigest are added to `attributes` (RFC 5652 section 5)."""
     signed = [
-        attribute(CONTENT_TYPE, der.oid(DATA)),
-        attribute(MESSAGE_DIGEST, der.octets(digest_of(content, digest))),
+        encode_attribute(CONTENT_TYPE, der.encode_oid(DATA)),
+        encode_attribute(MESSAGE_DIGEST, der.encode_octet_string(compute_digest(content, digest))),
         *attributes,
     ]
-    signature = sign(identity, der.set_of(signed), digest)
-    inner = der.tlv(der.CONTEXT_0, der.octets(content)) if attached else b""
-    return der.sequence(
-        der.oid(SIGNED_DATA),
-        der.tlv(
+    signature = sign_bytes(identity, der.encode_set_of(signed), digest)
+    inner = der.encode_tlv(der.CONTEXT_0, der.encode_octet_string(content)) if attached else b""
+    return der.encode_sequence(
+        der.encode_oid(SIGNED_DATA),
+        der.encode_tlv(
             der.CONTEXT_0,
-            der.sequence(
-                der.integer(1),
-                der.set_of([der.algorithm(digest)]),
-                der.sequence(der.oid(DATA), inner),
-                der.tlv(der.CONTEXT_0, identity.certificate_der),
-                der.set_of([_signer(identity, digest, signature, der.set_of(signed, der.CONTEXT_0))]),
+            der.encode_sequence(
+                der.encode_integer(1),
+                der.encode_set_of([der.encode_algorithm(digest)]),
+                der.encode_sequence(der.encode_oid(DATA), inner),
+                der.encode_tlv(der.CONTEXT_0, identity.certificate_der),
+                der.encode_set_of([_build_signer_info(identity, digest, signature, der.encode_set_of(signed, der.CONTEXT_0))]),
             ),
         ),
     )
 
 
-def _signer(identity: Identity, digest: str, signature: bytes, attributes: bytes = b"") -> bytes:
-    return der.sequence(
-        der.integer(1),
+def _build_signer_info(identity: Identity, digest: str, signature: bytes, attributes: bytes = b"") -> bytes:
+    return der.encode_sequence(
+        der.encode_integer(1),
         identity.issuer_and_serial,
-        der.algorithm(digest),
+        der.encode_algorithm(digest),
         attributes,
-        _algorithm(identity, digest),
-        der.octets(signature),
+        _signature_algorithm(identity, digest),
+        der.encode_octet_string(signature),
     )
 
 
-def _algorithm(identity: Identity, digest: str) -> bytes:
-    """RSA with NULL parameters, ECDSA with none (RFC 5754 section 3.3)."""
+def _signature_algorithm(identity: Identity, digest: str) -> bytes:
+    """Encode the signature algorithm: RSA with NULL parameters, ECDSA without parameters (RFC 5754 section 3.3)."""
     if isinstance(identity.key, rsa.RSAPrivateKey):
-        return der.algorithm(RSA_ENCRYPTION)
-    return der.algorithm(ECDSA[digest], b"")
+        return der.encode_algorithm(RSA_ENCRYPTION)
+    return der.encode_algorithm(ECDSA[digest], b"")
 
 
-def _indefinite(identity: Identity, body: bytes, digest: str) -> bytes:
-    return der.indefinite(
+def _build_indefinite_signed_data(identity: Identity, body: bytes, digest: str) -> bytes:
+    return der.encode_indefinite(
         der.SEQUENCE,
-        der.oid(SIGNED_DATA),
-        der.indefinite(
+        der.encode_oid(SIGNED_DATA),
+        der.encode_indefinite(
             der.CONTEXT_0,
-            der.indefinite(
+            der.encode_indefinite(
                 der.SEQUENCE,
-                der.integer(1),
-                der.set_of([der.algorithm(digest)]),
-                der.indefinite(der.SEQUENCE, der.oid(DATA)),
-                der.indefinite(der.CONTEXT_0, identity.certificate_der),
-                der.set_of([_signer(identity, digest, sign(identity, body, digest))]),
+                der.encode_integer(1),
+                der.encode_set_of([der.encode_algorithm(digest)]),
+                der.encode_indefinite(der.SEQUENCE, der.encode_oid(DATA)),
+                der.encode_indefinite(der.CONTEXT_0, identity.certificate_der),
+                der.encode_set_of([_build_signer_info(identity, digest, sign_bytes(identity, body, digest))]),
             ),
         ),
     )

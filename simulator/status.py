@@ -1,24 +1,24 @@
-"""The status items of a tablet: what it can say of itself declaratively (declarative.md section 9)."""
+"""The status items that a tablet can report. `reporting` decides which of them it sends."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from simulator.device import AppState, Device
+from simulator.device import DeviceState, SimulatedAppState
 
-_STATES = {
-    AppState.INSTALLING: "installing",
-    AppState.MANAGED: "managed",
-    AppState.UNINSTALLED: "managed-but-uninstalled",
-    AppState.FAILED: "failed",
+_STATE_NAMES = {
+    SimulatedAppState.INSTALLING: "installing",
+    SimulatedAppState.MANAGED: "managed",
+    SimulatedAppState.UNINSTALLED: "managed-but-uninstalled",
+    SimulatedAppState.FAILED: "failed",
 }
 
 
-def items(device: Device) -> dict[str, Any]:
-    """Every item, nested as they travel."""
+def build_status_items(device: DeviceState) -> dict[str, Any]:
+    """Return every status item of a device, nested as in a status report."""
     hardware = device.hardware
     applied = device.declarations.get("applied", {})
-    declared = {each["app"] for each in applied.values() if "app" in each}
+    declared = {configuration["app"] for configuration in applied.values() if "app" in configuration}
     now = device.clock.now()
     return {
         "device": {
@@ -26,12 +26,12 @@ def items(device: Device) -> dict[str, Any]:
             "model": {"family": "iPad", "identifier": hardware.product_name, "marketing-name": hardware.model_name},
             "operating-system": {"version": hardware.os_version, "build-version": hardware.build, "family": "iPadOS"},
         },
-        "passcode": {"is-present": device.passcode, "is-compliant": True},
+        "passcode": {"is-present": device.has_passcode, "is-compliant": True},
         "softwareupdate": {"install-state": "none", "pending-version": {}},
         "app": {
             "managed": {
                 "list": [
-                    {"identifier": key, "state": _STATES[app.state(now)]}
+                    {"identifier": key, "state": _STATE_NAMES[app.get_state(now)]}
                     for key, app in sorted(device.apps.items())
                     if key in declared
                 ]
@@ -40,24 +40,24 @@ def items(device: Device) -> dict[str, Any]:
     }
 
 
-def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The items by their dotted names."""
-    found: dict[str, Any] = {}
+def flatten_items(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested items by their dotted names."""
+    flat_items: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{prefix}{key}"
-        found[name] = value
+        flat_items[name] = value
         if isinstance(value, dict):
-            found |= flat(value, f"{name}.")
-    return found
+            flat_items |= flatten_items(value, f"{name}.")
+    return flat_items
 
 
-def nested(names: dict[str, Any]) -> dict[str, Any]:
-    """Dotted names as they travel."""
-    made: dict[str, Any] = {}
+def nest_items(names: dict[str, Any]) -> dict[str, Any]:
+    """Return items with dotted names in nested form, as in a status report."""
+    nested: dict[str, Any] = {}
     for name, value in names.items():
         *path, last = name.split(".")
-        inner = made
+        parent = nested
         for part in path:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
-    return made
+            parent = parent.setdefault(part, {})
+        parent[last] = value
+    return nested

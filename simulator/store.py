@@ -1,4 +1,4 @@
-"""The App Store as a tablet sees it: which app a number is, and what cannot be installed. No licences, no accounts."""
+"""The App Store as a tablet sees it: bundle identifiers by store number, and apps that cannot be installed. No licences."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _KNOWN = {
 
 @dataclass(frozen=True)
 class AppStore:
-    """Answers look-ups.
+    """Knows the apps of the store and how their installation ends.
 
-    `names` adds to the numbers known here; a number known nowhere is `store.app.<number>`. `refused` maps a bundle
-    identifier to the RejectionReason of its installation (commands.md section 4); the apps in `broken` are accepted
-    and then end as Failed. An app takes `seconds` to install.
+    `bundle_ids` adds to the store numbers known here; any other number gets the identifier `store.app.<number>`.
+    `rejection_reasons` maps a bundle identifier to the RejectionReason of its installation. The apps in `failing_apps` are
+    accepted, and their installation then fails. An installation takes `install_seconds`.
     """
 
-    names: Mapping[int, str] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    broken: frozenset[str] = frozenset()
-    seconds: float = 3.0
+    bundle_ids: Mapping[int, str] = field(default_factory=dict)
+    rejection_reasons: Mapping[str, str] = field(default_factory=dict)
+    failing_apps: frozenset[str] = frozenset()
+    install_seconds: float = 3.0
 
-    def bundle_of(self, store_id: int) -> str:
-        """The bundle identifier behind a store number."""
-        return self.names.get(store_id) or _KNOWN.get(store_id) or f"store.app.{store_id}"
+    def get_bundle_id(self, store_id: int) -> str:
+        """Return the bundle identifier of a store number."""
+        return self.bundle_ids.get(store_id) or _KNOWN.get(store_id) or f"store.app.{store_id}"

@@ -1,4 +1,4 @@
-"""One simulated tablet, whole, as tests and fleets use it. Joining is in `membership`, talking in `conversation`."""
+"""The simulated tablet that tests and fleets use. Enrolling is in `membership`, conversations are in `conversation`."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from types import TracebackType
 from typing import Self
 
 from simulator.attestation import Attester
-from simulator.behaviours import Behaviour, behaviour
-from simulator.channel import Channel, Habits
-from simulator.commands.base import Status
-from simulator.commands.restrictions import effective
-from simulator.conversation import Conversation, Ending, Talk
-from simulator.device import AppState, Device, LostMode
-from simulator.errors import Disconnected, NotEnrolled, ServerRefused
+from simulator.behaviours import Behaviour, parse_behaviour
+from simulator.channel import MdmChannel, MessageFormat
+from simulator.commands.base import ResultStatus
+from simulator.commands.restrictions import compute_effective_restrictions
+from simulator.conversation import ConversationEnding, ConversationLog, ConversationRunner
+from simulator.device import DeviceState, LostMode, SimulatedAppState
+from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
-from simulator.identity import Identity, KeySource, fresh_key
-from simulator.membership import Membership
+from simulator.identity import Identity, KeySource, generate_key
+from simulator.membership import EnrollmentLifecycle
 from simulator.network import Network
-from simulator.profile import Profile
+from simulator.profile import ConfigurationProfile
 from simulator.store import AppStore
-from simulator.wakeup import Wakeup
+from simulator.wakeup import PushListener
 
 _numbers = itertools.count(1)
 
 
 class SimulatedTablet:
-    """An iPad that speaks to a server over real HTTPS. Use it with `async with`.
+    """An iPad that connects to a server over real HTTPS. Use it with `async with`.
 
-    `base_url` and `code` make the invitation's address (a whole address as `code` will do). `ca` (PEM, or a file of it)
-    is what the tablet trusts before it has a profile, the machine's own roots when absent; afterwards it trusts the
-    roots that came with its profile, and only those if there are any. `pace` multiplies every wait. `heard` is told the
-    seconds of each request. `attester` attests its keys, as Apple does for newer chips; without one it cannot attest.
+    `base_url` and `code` make the invitation's URL; `code` may also be a complete URL. `ca` (PEM or a PEM file) is what the
+    tablet trusts before it has a profile, by default the machine's roots; with a profile it trusts only the roots in it, if
+    there are any. `pace` multiplies every wait. `on_request_duration` is called with the seconds of each request. `attester`
+    attests keys, as Apple does for newer chips; without one the tablet cannot attest.
     """
 
     def __init__(
@@ -45,32 +45,36 @@ class SimulatedTablet:
         *,
         ca: bytes | Path | None = None,
         hardware: Hardware | None = None,
-        device: Device | None = None,
-        doing: Behaviour | str = "normal",
-        habits: Habits | None = None,
+        device: DeviceState | None = None,
+        behaviour: Behaviour | str = "normal",
+        message_format: MessageFormat | None = None,
         dialect: str = "aes",
-        wakeup: Wakeup | None = None,
-        keys: KeySource = fresh_key,
+        push_listener: PushListener | None = None,
+        keys: KeySource = generate_key,
         store: AppStore | None = None,
         pace: float = 1.0,
-        heard: Callable[[float], None] | None = None,
+        on_request_duration: Callable[[float], None] | None = None,
         attester: Attester | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.code = code
         self.pace = pace
-        self.behaviour = behaviour(doing) if isinstance(doing, str) else doing
-        self.device = device or Device(hardware or Hardware.made_from("tablet", next(_numbers)))
+        self.behaviour = parse_behaviour(behaviour) if isinstance(behaviour, str) else behaviour
+        self.device = device or DeviceState(hardware or Hardware.from_seed("tablet", next(_numbers)))
         if store is not None:
             self.device.store = store
         self.device.clock.offset = self.behaviour.clock_error
-        self.network = Network(self.device, ca, dialect=dialect, keys=keys, pace=pace, heard=heard, attester=attester)
-        self.network.pause = self.behaviour.pause * pace
-        self.history: deque[Conversation] = deque(maxlen=200)
+        self.network = Network(
+            self.device, ca, dialect=dialect, keys=keys, pace=pace, on_request_duration=on_request_duration, attester=attester
+        )
+        self.network.mid_request_pause = self.behaviour.mid_request_pause * pace
+        self.history: deque[ConversationLog] = deque(maxlen=200)
         self.ignored_pushes = 0
-        self.woken = asyncio.Event()
-        self._membership = Membership(self.device, self.network, habits or Habits(), wakeup, self.pushed)
-        self._membership.listen()
+        self.push_received = asyncio.Event()
+        self._lifecycle = EnrollmentLifecycle(
+            self.device, self.network, message_format or MessageFormat(), push_listener, self.receive_push
+        )
+        self._lifecycle.start_listening()
         self._lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -80,9 +84,9 @@ class SimulatedTablet:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection and stop hearing pushes. The state stays."""
-        self._membership.silence()
-        await self.network.hang_up()
+        """Close the connection and stop receiving pushes. The state is kept."""
+        self._lifecycle.stop_listening()
+        await self.network.disconnect()
 
     @property
     def serial(self) -> str:
@@ -93,66 +97,70 @@ class SimulatedTablet:
         return self.device.hardware.udid
 
     @property
-    def enrolled(self) -> bool:
-        return self.device.enrolment is not None
+    def is_enrolled(self) -> bool:
+        return self.device.enrollment is not None
 
     @property
-    def erased(self) -> bool:
+    def is_erased(self) -> bool:
         return self.device.erased
 
     @property
-    def lost(self) -> LostMode | None:
-        return self.device.lost
+    def lost_mode(self) -> LostMode | None:
+        return self.device.lost_mode
 
     @property
-    def profiles(self) -> Mapping[str, Profile]:
+    def profiles(self) -> Mapping[str, ConfigurationProfile]:
         """Installed profiles by identifier, the enrolment profile included."""
-        return {key: one.profile for key, one in self.device.profiles.items()}
+        return {key: installed.profile for key, installed in self.device.profiles.items()}
 
     @property
-    def apps(self) -> Mapping[str, AppState]:
-        """Where each app stands now, by bundle identifier."""
+    def apps(self) -> Mapping[str, SimulatedAppState]:
+        """The state of each app now, by bundle identifier."""
         now = self.device.clock.now()
-        return {key: app.state(now) for key, app in self.device.apps.items()}
+        return {key: app.get_state(now) for key, app in self.device.apps.items()}
 
     @property
     def restrictions(self) -> Mapping[str, object]:
-        """What holds on it, setting by setting."""
-        return effective(self.device)
+        """The restrictions that apply on the tablet, by key."""
+        return compute_effective_restrictions(self.device)
 
     @property
     def mode(self) -> str | None:
-        """The mode that its declarations say it is in."""
+        """The mode that its declarations name."""
         items = self.device.declarations.get("items", {})
-        found = [each["Payload"].get("mode") for each in items.values() if each["Type"] == "com.apple.management.properties"]
-        return str(found[0]) if found else None
+        modes = [
+            declaration["Payload"].get("mode")
+            for declaration in items.values()
+            if declaration["Type"] == "com.apple.management.properties"
+        ]
+        return str(modes[0]) if modes else None
 
     @property
-    def channel(self) -> Channel:
-        """For messages that no conversation sends."""
-        return self._membership.channel
+    def channel(self) -> MdmChannel:
+        """The MDM channel, to send messages outside of a conversation."""
+        return self._lifecycle.channel
 
     @property
     def identity(self) -> Identity:
         """Raises `NotEnrolled`."""
-        return self.channel.enrolment.identity
+        return self.channel.enrollment.identity
 
     @property
     def invitation_url(self) -> str:
-        """Where the landing page is."""
+        """The URL of the invitation's landing page."""
         return self.code if self.code.startswith("https://") else f"{self.base_url}/join/{self.code}"
 
     @property
-    def awake(self) -> bool:
-        """Whether it is switched on and on the network."""
-        since = asyncio.get_running_loop().time() - self._membership.since
-        return self.device.powered and self.behaviour.awake(since)
+    def is_online(self) -> bool:
+        """Whether the tablet is switched on and on the network."""
+        since = asyncio.get_running_loop().time() - self._lifecycle.enrolled_at
+        return self.device.powered and self.behaviour.is_online(since)
 
     async def open_invitation(self) -> str:
-        """The landing page as a child sees it. Raises `ServerRefused`."""
-        reply = await self.network.wire().request("GET", self.invitation_url, {"Accept-Language": "fr-FR,fr;q=0.9"})
+        """Return the invitation's landing page. Raises `UnexpectedResponse`."""
+        reply = await self.network.get_connection().request("GET", self.invitation_url, {"Accept-Language": "fr-FR,fr;q=0.9"})
         if reply.status != 200:
-            raise ServerRefused("the invitation", reply.status, reply.body)
+            raise UnexpectedResponse("the invitation", reply.status, reply.body)
         return reply.body.decode()
 
     async def enrol(self, enrolment_profile: bytes | None = None, *, awaiting_configuration: bool = False) -> None:
@@ -163,84 +171,87 @@ class SimulatedTablet:
         Raises `ServerRefused`, `BadProfile`, `ScepFailed`, `AcmeFailed`, `Disconnected`; the tablet is then not enrolled.
         """
         async with self._lock:
-            await self._membership.enrol(self.invitation_url, enrolment_profile, awaiting=awaiting_configuration)
+            await self._lifecycle.enrol(self.invitation_url, enrolment_profile, awaiting=awaiting_configuration)
 
     async def remove_management(self) -> None:
-        """A person removes the MDM profile; CheckOut follows if the profile asks for it."""
+        """Remove the MDM profile by hand; CheckOut is sent if the profile asks for it."""
         async with self._lock:
-            await self._membership.leave()
+            await self._lifecycle.leave_management()
 
     async def erase(self) -> None:
-        """Somebody erases it by hand: silence."""
+        """Erase the tablet by hand; nothing is sent to the server."""
         async with self._lock:
-            await self._membership.erase()
+            await self._lifecycle.erase()
 
-    async def renew(self) -> None:
-        """Ask for a new certificate with the old one (RenewalReq), and use it from then on. Raises `SimulatorError`."""
+    async def renew_certificate(self) -> None:
+        """Renew the certificate by RenewalReq and use the new one. Raises `SimulatorError`."""
         async with self._lock:
-            await self._membership.renew()
+            await self._lifecycle.renew()
 
     async def restart(self) -> None:
-        """Switch off and on; a tablet with a passcode is locked afterwards."""
+        """Switch the tablet off and on; one with a passcode is locked afterwards."""
         async with self._lock:
-            await self._membership.restart()
+            await self._lifecycle.restart()
 
     def unlock(self) -> None:
-        """Somebody types the passcode."""
+        """Enter the passcode."""
         self.device.unlocked = True
-        self.behaviour.unlocked()
+        self.behaviour.on_unlocked()
 
-    def pushed(self, magic: str) -> None:
-        """A push arrived. One with a wrong magic is ignored."""
+    def receive_push(self, magic: str) -> None:
+        """Receive a push. One with a wrong magic is ignored and counted."""
         if magic == self.device.push_magic:
-            self.woken.set()
+            self.push_received.set()
         else:
             self.ignored_pushes += 1
 
-    async def poll(self) -> Conversation:
-        """One conversation to its end. Raises `NotEnrolled`, and what a behaviour's own acts raise."""
-        async with self._lock:
-            if not self.device.powered or not self.enrolled:
-                raise NotEnrolled(f"{self.serial} is switched off or has no MDM profile")
-            talk = Talk(self.channel, self.behaviour, self)
-            told = talk.told
-            try:
-                await self._converse(talk)
-            except Disconnected as error:
-                told.ending = Ending.SERVER_TROUBLE
-                told.surprises.append(str(error))
-            self.history.append(told)
-            if told.ending is Ending.UNENROLLED:
-                self._membership.silence()
-                self.device.leave()
-            if told.ending is Ending.DIED:
-                await self.network.hang_up()
-        if told.ending in {Ending.DONE, Ending.NOT_NOW}:
-            await self.behaviour.after_conversation(self)
-        return told
+    async def poll(self) -> ConversationLog:
+        """Run one conversation to its end and return its log.
 
-    async def poll_when_woken(self, within: float = 10) -> Conversation:
-        """Wait for a push, `within` seconds at most, then poll. Raises `TimeoutError`."""
+        Raises `SimulatedTabletNotEnrolled`, and errors of what the behaviour does afterwards.
+        """
+        async with self._lock:
+            if not self.device.powered or not self.is_enrolled:
+                raise SimulatedTabletNotEnrolled(f"{self.serial} is switched off or has no MDM profile")
+            runner = ConversationRunner(self.channel, self.behaviour, self)
+            log = runner.log
+            try:
+                await self._run_conversation(runner)
+            except Disconnected as error:
+                log.ending = ConversationEnding.SERVER_ERROR
+                log.anomalies.append(str(error))
+            self.history.append(log)
+            if log.ending is ConversationEnding.UNENROLLED:
+                self._lifecycle.stop_listening()
+                self.device.remove_mdm_profile()
+            if log.ending is ConversationEnding.VANISHED:
+                await self.network.disconnect()
+        if log.ending in {ConversationEnding.DONE, ConversationEnding.NOT_NOW}:
+            await self.behaviour.after_conversation(self)
+        return log
+
+    async def poll_on_push(self, within: float = 10) -> ConversationLog:
+        """Wait for a push, at most `within` seconds, then poll. Raises `TimeoutError`."""
         async with asyncio.timeout(within):
-            await self.woken.wait()
-        self.woken.clear()
+            await self.push_received.wait()
+        self.push_received.clear()
         return await self.poll()
 
     async def fetch(self, url: str) -> bytes:
-        """For commands: what is at an address."""
+        """Return what is at a URL, for commands."""
         return await self.network.fetch(url)
 
-    async def obtain_identity(self, found: Profile) -> None:
-        """For commands: the identity of an updated MDM profile."""
-        await self._membership.obtain_identity(found)
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
+        """Obtain the identity of an updated MDM profile, for commands."""
+        await self._lifecycle.obtain_identity(profile)
 
-    async def _converse(self, talk: Talk) -> None:
-        command = await talk.say(Status.IDLE)
+    async def _run_conversation(self, runner: ConversationRunner) -> None:
+        command = await runner.send_status(ResultStatus.IDLE)
         while command is not None:
-            status, uuid, body = await talk.answer(command)
-            command = await talk.say(status, uuid, body)
-            over, wrong = await self._membership.after_answer()
-            talk.told.surprises += wrong
+            status, uuid, body = await runner.execute_command(command)
+            command = await runner.send_status(status, uuid, body)
+            over, wrong = await self._lifecycle.run_deferred_actions()
+            runner.log.anomalies += wrong
             if over:
-                talk.told.ending = Ending.LEFT
+                runner.log.ending = ConversationEnding.LEFT
                 return

@@ -1,4 +1,4 @@
-"""Which TLS servers a tablet believes: the built-in roots, or those that came with its enrolment profile."""
+"""TLS trust of a tablet: builds contexts that trust given roots, or the machine's own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import serialization
 
 
 @lru_cache(maxsize=64)
-def context_for(roots: frozenset[bytes]) -> ssl.SSLContext:
-    """A client context that trusts exactly these DER roots, or the machine's own when there are none.
+def build_tls_context(roots: frozenset[bytes]) -> ssl.SSLContext:
+    """Return a client context that trusts exactly these DER roots, or the machine's roots when there are none.
 
-    TLS 1.2 at least and strict chains, as App Transport Security asks (protocol.md section 2).
+    It requires TLS 1.2 and strict certificate chains, as App Transport Security does.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -25,7 +25,7 @@ def context_for(roots: frozenset[bytes]) -> ssl.SSLContext:
     return context
 
 
-def roots_in_pem(pem: bytes) -> frozenset[bytes]:
-    """The certificates of a PEM file as DER. Raises `ValueError` when there is none."""
-    found = x509.load_pem_x509_certificates(pem)
-    return frozenset(one.public_bytes(serialization.Encoding.DER) for one in found)
+def parse_pem_roots(pem: bytes) -> frozenset[bytes]:
+    """Return the certificates of a PEM file as DER. Raises `ValueError` when there is none."""
+    certificates = x509.load_pem_x509_certificates(pem)
+    return frozenset(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client over TLS: one keep-alive connection per tablet. Knows nothing of MDM."""
+"""A small HTTP/1.1 client over TLS with one keep-alive connection. Knows nothing about MDM."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from simulator.errors import Disconnected
 
-LARGEST_BODY = 32 * 2**20
+MAX_BODY_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An HTTP answer. Header names are lower case."""
+class ServerResponse:
+    """An HTTP response. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -25,57 +25,59 @@ class Reply:
 
     @property
     def media_type(self) -> str:
-        """The content type as sent, without parameters, lower case."""
+        """The content type without parameters, in lower case."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 @dataclass
-class _Connection:
+class _OpenSocket:
     origin: tuple[str, str, int]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     used: bool = False
 
 
-class Wire:
-    """Requests of one tablet, one at a time.
+class HttpConnection:
+    """Sends the requests of one tablet, one at a time. Every method that sends raises `Disconnected`.
 
-    `pause` (seconds) makes it a slow sender: the body leaves in two halves with a pause between. `heard`, when set,
-    is told the seconds that each request took. Raises `Disconnected` from every method that sends.
+    With `mid_request_pause` (seconds) the body is sent in two halves with a pause between them. `on_request_duration` is
+    called with the seconds that each request took.
     """
 
-    def __init__(self, context: ssl.SSLContext, *, timeout: float = 30, heard: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, *, timeout: float = 30, on_request_duration: Callable[[float], None] | None = None
+    ) -> None:
         self.context = context
         self.timeout = timeout
-        self.pause = 0.0
-        self.heard = heard
-        self._connection: _Connection | None = None
+        self.mid_request_pause = 0.0
+        self.on_request_duration = on_request_duration
+        self._connection: _OpenSocket | None = None
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Reply:
-        """Send and read one answer; once more on a new connection if a kept one turned out to be closed."""
+    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> ServerResponse:
+        """Send a request and return its response. It is sent again on a new connection if the kept one was already closed."""
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout):
-                connection, reused = await self._connected(url)
+                connection, reused = await self._get_connection(url)
                 try:
                     reply = await self._exchange(connection, method, url, headers or {}, body)
                 except (OSError, EOFError):
                     if not reused:
                         raise
                     await self.close()
-                    connection, _ = await self._connected(url)
+                    connection, _ = await self._get_connection(url)
                     reply = await self._exchange(connection, method, url, headers or {}, body)
         except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError) as error:
             await self.close()
             raise Disconnected(f"{method} {url}: {type(error).__name__} {error}") from error
-        if self.heard is not None:
-            self.heard(time.perf_counter() - started)
+        if self.on_request_duration is not None:
+            self.on_request_duration(time.perf_counter() - started)
         return reply
 
-    async def cut(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        """Send a whole request and vanish without waiting for its answer."""
+    async def send_and_disconnect(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Send a complete request and disconnect without waiting for its response."""
         try:
-            connection, _ = await self._connected(url)
+            connection, _ = await self._get_connection(url)
             await self._send(connection, method, url, headers, body)
         except OSError as error:
             raise Disconnected(f"{method} {url}: {error}") from error
@@ -90,29 +92,31 @@ class Wire:
             with contextlib.suppress(OSError, TimeoutError):
                 await asyncio.wait_for(connection.writer.wait_closed(), 2)
 
-    async def _connected(self, url: str) -> tuple[_Connection, bool]:
+    async def _get_connection(self, url: str) -> tuple[_OpenSocket, bool]:
         parts = urlsplit(url)
         if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise ValueError(f"not an address: {url}")
         origin = (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        kept = self._connection
-        if kept is not None and kept.origin == origin and not kept.reader.at_eof():
-            return kept, kept.used
+        connection = self._connection
+        if connection is not None and connection.origin == origin and not connection.reader.at_eof():
+            return connection, connection.used
         await self.close()
         tls = self.context if origin[0] == "https" else None
         reader, writer = await asyncio.open_connection(origin[1], origin[2], ssl=tls)
-        self._connection = _Connection(origin, reader, writer)
+        self._connection = _OpenSocket(origin, reader, writer)
         return self._connection, False
 
-    async def _exchange(self, connection: _Connection, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _exchange(
+        self, connection: _OpenSocket, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> ServerResponse:
         await self._send(connection, method, url, headers, body)
-        reply = await _read(connection.reader)
+        reply = await _read_response(connection.reader)
         connection.used = True
         if reply.headers.get("connection", "").lower() == "close":
             await self.close()
         return reply
 
-    async def _send(self, connection: _Connection, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+    async def _send(self, connection: _OpenSocket, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", "User-Agent: MDM/1.0", "Accept: */*"]
@@ -120,36 +124,36 @@ class Wire:
         if body or method in {"PUT", "POST"}:
             lines.append(f"Content-Length: {len(body)}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        if self.pause:
+        if self.mid_request_pause:
             connection.writer.write(head + body[: len(body) // 2])
             await connection.writer.drain()
-            await asyncio.sleep(self.pause)
+            await asyncio.sleep(self.mid_request_pause)
             connection.writer.write(body[len(body) // 2 :])
         else:
             connection.writer.write(head + body)
         await connection.writer.drain()
 
 
-async def _read(reader: asyncio.StreamReader) -> Reply:
-    status, headers = await _head(reader)
+async def _read_response(reader: asyncio.StreamReader) -> ServerResponse:
+    status, headers = await _read_head(reader)
     while status == 100:
-        status, headers = await _head(reader)
+        status, headers = await _read_head(reader)
     if headers.get("transfer-encoding", "").lower() == "chunked":
-        body = await _chunks(reader)
+        body = await _read_chunks(reader)
     elif "content-length" in headers:
         size = int(headers["content-length"])
-        if not 0 <= size <= LARGEST_BODY:
+        if not 0 <= size <= MAX_BODY_BYTES:
             raise ValueError(f"an answer of {size} bytes")
         body = await reader.readexactly(size)
     elif status in {204, 304}:
         body = b""
     else:
-        body = await reader.read(LARGEST_BODY)
+        body = await reader.read(MAX_BODY_BYTES)
         headers["connection"] = "close"
-    return Reply(status, headers, body)
+    return ServerResponse(status, headers, body)
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     version, code, *_ = first.split(" ")
     if not version.startswith("HTTP/1."):
@@ -162,10 +166,10 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     return int(code), headers
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     body = bytearray()
     while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        if len(body) + size > LARGEST_BODY:
+        if len(body) + size > MAX_BODY_BYTES:
             raise ValueError("an answer without end")
         body += await reader.readexactly(size)
         await reader.readexactly(2)

@@ -1,1 +1,1 @@
-"""The device certificate authority: issue, renew, revoke; the SCEP and ACME servers."""
+"""The device certificate authority: issuing, renewing and revoking certificates; the SCEP and ACME servers."""

@@ -1,4 +1,4 @@
-"""The device CA: made once, or imported; its key is sealed in the database. What it signs is decided elsewhere."""
+"""The device CA: created once, or imported; its key is sealed in the database. What it signs is decided in `service`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cryptography.x509.oid import NameOID
 from cartable import audit
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity.errors import BadAuthority
+from enrollment.identity.errors import InvalidAuthority
 from enrollment.identity.models import CertificateAuthority
 from enrollment.identity.repository import IdentityRepository
 
-#: The expiry of any certificate of the chain loses every tablet at once.
-LIFE = timedelta(days=20 * 365)
-#: Tablets with a clock that is behind must not find the certificate in their future.
+#: Long, because all tablets are lost when a certificate of the chain expires.
+CA_LIFETIME = timedelta(days=20 * 365)
+#: Certificates start this much earlier, for tablets whose clock is behind.
 BACKDATE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A device CA, ready to sign."""
+    """A device CA with its private key."""
 
     id: UUID
     certificate: x509.Certificate
@@ -40,10 +40,10 @@ class Authority:
 
 
 def ensure_authority(work: UnitOfWork) -> Authority:
-    """Return the issuing CA, made now if there is none yet."""
-    found = issuing(work)
-    if found is not None:
-        return found
+    """Return the issuing CA; create one if there is none."""
+    authority = get_issuing_authority(work)
+    if authority is not None:
+        return authority
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name(
         [
@@ -51,12 +51,12 @@ def ensure_authority(work: UnitOfWork) -> Authority:
             x509.NameAttribute(NameOID.COMMON_NAME, "Cartable device CA"),
         ]
     )
-    certificate = make_ca(name, key, work.now)
-    return _keep(work, SYSTEM, certificate, key, "ca.create")
+    certificate = build_ca_certificate(name, key, work.now)
+    return _store_authority(work, SYSTEM, certificate, key, "ca.create")
 
 
-def make_ca(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
-    """A self-signed CA certificate. It also decrypts: SCEP clients encrypt their requests to it."""
+def build_ca_certificate(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
+    """Return a self-signed CA certificate. Its key also decrypts: SCEP clients encrypt their requests to it."""
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -64,7 +64,7 @@ def make_ca(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Cert
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.KeyUsage(
@@ -86,26 +86,28 @@ def make_ca(name: x509.Name, key: rsa.RSAPrivateKey, now: datetime) -> x509.Cert
 
 
 def import_authority(work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes) -> Authority:
-    """Take over an own CA as the issuing one; the former stays trusted. Raises `BadAuthority`."""
+    """Import a CA as the issuing one and return it; the former one stays trusted. Raises `InvalidAuthority`."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         key = serialization.load_pem_private_key(key_pem, password=None)
     except (ValueError, TypeError) as error:
-        raise BadAuthority(why="unreadable PEM") from error
+        raise InvalidAuthority(why="unreadable PEM") from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
-        raise BadAuthority(why="SCEP needs an RSA key of 2048 bits or more")
+        raise InvalidAuthority(why="SCEP needs an RSA key of 2048 bits or more")
     if certificate.public_key() != key.public_key():
-        raise BadAuthority(why="the key does not belong to the certificate")
+        raise InvalidAuthority(why="the key does not belong to the certificate")
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value if certificate.extensions else None
     if constraints is None or not constraints.ca:
-        raise BadAuthority(why="not a CA certificate")
+        raise InvalidAuthority(why="not a CA certificate")
     if certificate.not_valid_after_utc < work.now + timedelta(days=365):
-        raise BadAuthority(why="it expires within a year")
+        raise InvalidAuthority(why="it expires within a year")
     IdentityRepository(work.session).stop_issuing()
-    return _keep(work, actor, certificate, key, "ca.import")
+    return _store_authority(work, actor, certificate, key, "ca.import")
 
 
-def _keep(work: UnitOfWork, actor: Actor, certificate: x509.Certificate, key: rsa.RSAPrivateKey, action: str) -> Authority:
+def _store_authority(
+    work: UnitOfWork, actor: Actor, certificate: x509.Certificate, key: rsa.RSAPrivateKey, action: str
+) -> Authority:
     der_key = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     row = CertificateAuthority(
         certificate=certificate.public_bytes(serialization.Encoding.DER),
@@ -117,22 +119,24 @@ def _keep(work: UnitOfWork, actor: Actor, certificate: x509.Certificate, key: rs
     work.session.add(row)
     work.session.flush()
     audit.record_event(work, actor, action, "certificate_authority", row.id, town_id=None)
-    return _load(row.id, row.certificate, row.private_key)
+    return _load_authority(row.id, row.certificate, row.private_key)
 
 
-def issuing(work: UnitOfWork) -> Authority | None:
-    """The CA that signs new certificates, if there is one."""
-    row = IdentityRepository(work.session).issuing_authority()
-    return None if row is None else _load(row.id, row.certificate, row.private_key)
+def get_issuing_authority(work: UnitOfWork) -> Authority | None:
+    """Return the CA that signs new certificates, or None."""
+    row = IdentityRepository(work.session).get_issuing_authority()
+    return None if row is None else _load_authority(row.id, row.certificate, row.private_key)
 
 
-def authorities(work: UnitOfWork) -> list[Authority]:
-    """Every trusted CA, the issuing one first."""
-    return [_load(row.id, row.certificate, row.private_key) for row in IdentityRepository(work.session).authorities()]
+def list_authorities(work: UnitOfWork) -> list[Authority]:
+    """Return every trusted CA, the issuing one first."""
+    return [
+        _load_authority(row.id, row.certificate, row.private_key) for row in IdentityRepository(work.session).list_authorities()
+    ]
 
 
 @lru_cache(maxsize=16)
-def _load(authority_id: UUID, certificate: bytes, key: bytes) -> Authority:
+def _load_authority(authority_id: UUID, certificate: bytes, key: bytes) -> Authority:
     loaded = serialization.load_der_private_key(key, password=None)
     if not isinstance(loaded, rsa.RSAPrivateKey):
         raise TypeError("the device CA has an RSA key")

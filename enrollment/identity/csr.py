@@ -1,6 +1,6 @@
-"""Certification requests (PKCS#10, RFC 2986) as tablets send them: the key they prove, and the challenge. Decides nothing.
+"""Parsing certification requests (PKCS#10, RFC 2986): the public key and the challenge. Decides nothing.
 
-Some carry attributes out of DER order, which strict readers refuse: the signature is checked over the bytes as they came.
+Some clients send attributes out of DER order, which strict parsers refuse: the signature is checked over the bytes as received.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 
 
-class BadRequest(ValueError):
-    """The bytes are no request, or its signature does not fit."""
+class InvalidRequest(ValueError):
+    """The bytes are no certification request, or its signature is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Csr:
-    """A request whose sender holds the key. Its subject and extensions are not read: we decide them."""
+    """A request whose signature proves possession of the key. Subject and extensions are not read: the CA decides them."""
 
     key: DeviceKey
     challenge: str | None
 
 
-def read(der: bytes) -> Csr:
-    """Read a request and verify its own signature. Raises `BadRequest` and nothing else."""
+def parse_request(der: bytes) -> Csr:
+    """Return the request in a DER after checking its signature. Raises `InvalidRequest` and nothing else."""
     try:
         request = CertificationRequest.load(der)
         info = request["certification_request_info"]
-        key = keys.load(info["subject_pk_info"].dump())
+        key = keys.load_public_key(info["subject_pk_info"].dump())
         algorithm = _HASHES[request["signature_algorithm"].hash_algo]
         signature = request["signature"].native
         if isinstance(key, rsa.RSAPublicKey):
@@ -48,5 +48,5 @@ def read(der: bytes) -> Csr:
             key.verify(signature, info.dump(), ec.ECDSA(algorithm))
         challenge = next((a["values"][0].native for a in info["attributes"] if a["type"].native == "challenge_password"), None)
     except Exception as error:  # asn1crypto raises many types on damaged input, some only when a part is touched
-        raise BadRequest(type(error).__name__) from error
+        raise InvalidRequest(type(error).__name__) from error
     return Csr(key, challenge)

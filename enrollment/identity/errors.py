@@ -1,18 +1,18 @@
-"""Refusals of the device CA."""
+"""Errors of the device CA."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from cartable.errors import DomainError, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class Distrust(StrEnum):
-    """Why a certificate is not accepted."""
+class UntrustedReason(StrEnum):
+    """Why a certificate is not trusted."""
 
     UNREADABLE = "unreadable"
-    FOREIGN = "foreign"
+    OTHER_ISSUER = "foreign"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
@@ -20,30 +20,30 @@ class Distrust(StrEnum):
 
 
 class UntrustedCertificate(Exception):
-    """The certificate is not one of ours, or no longer. `reason` says why, for the log."""
+    """The certificate was not issued by our CA, or is not valid now. `reason` is for the log."""
 
-    def __init__(self, reason: Distrust) -> None:
+    def __init__(self, reason: UntrustedReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
 
 
 class ChallengeRefused(DomainError):
-    """The challenge is unknown, spent, too old, or of another path."""
+    """The challenge is unknown, spent, expired, or of another protocol."""
 
     code = "challenge_refused"
     status = 403
-    words = Words(fr="Ce défi d'inscription n'est pas valable.", en="This enrolment challenge is not valid.")
+    message = Message("This enrolment challenge is not valid.")
 
 
-class BadAuthority(Invalid):
-    """The certificate and key offered cannot serve as a device CA."""
+class InvalidAuthority(Invalid):
+    """The certificate and key cannot be used as a device CA."""
 
     code = "bad_authority"
-    words = Words(fr="Cette autorité ne convient pas : {why}.", en="This authority cannot be used: {why}.")
+    message = Message("This authority cannot be used: {why}.")
 
 
 class CertificateNotFound(NotFound):
     """No such certificate."""
 
     code = "certificate_not_found"
-    words = Words(fr="Ce certificat est introuvable.", en="This certificate was not found.")
+    message = Message("This certificate was not found.")

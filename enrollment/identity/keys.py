@@ -1,4 +1,4 @@
-"""Keys of tablets: which kinds a certificate may name. Makes and keeps none."""
+"""Public keys of tablets: which kinds are accepted, and their fingerprint."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-#: RSA by SCEP and ACME; P-256 and P-384 by ACME: the curves of the Secure Enclave.
+#: RSA with SCEP and ACME; with ACME also P-256 and P-384, the curves of the Secure Enclave.
 DeviceKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 CURVES = (ec.SECP256R1, ec.SECP384R1)
 
 
-def load(spki: bytes) -> DeviceKey:
-    """A public key from its SubjectPublicKeyInfo (DER). Raises `ValueError` for another kind or curve."""
+def load_public_key(spki: bytes) -> DeviceKey:
+    """Return the public key of a SubjectPublicKeyInfo (DER). Raises `ValueError` for another kind or curve."""
     key = load_der_public_key(spki)
     if isinstance(key, rsa.RSAPublicKey):
         return key
@@ -23,6 +23,6 @@ def load(spki: bytes) -> DeviceKey:
     raise ValueError("no key for a tablet")
 
 
-def fingerprint(key: DeviceKey) -> str:
-    """SHA-256 of the public key, hex."""
+def compute_fingerprint(key: DeviceKey) -> str:
+    """Return the SHA-256 of the public key, in hex."""
     return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

@@ -1,4 +1,4 @@
-"""Tables of identity: certificate authorities, one-time challenges, device certificates and what was attested of them."""
+"""Tables of identity: certificate authorities, one-time challenges, device certificates, attestations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cartable.ids import new_id
 
 
 class CertificateAuthority(Base):
-    """A device CA. Exactly one is `issuing`; older ones stay trusted for verification until retired."""
+    """A device CA. Exactly one is `issuing`; the others stay trusted."""
 
     __tablename__ = "certificate_authority"
 
@@ -26,33 +26,34 @@ class CertificateAuthority(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class IdentityPath(StrEnum):
-    """By which protocol a tablet gets its certificate. It keeps to it when it renews."""
+class IdentityProtocol(StrEnum):
+    """The protocol by which a tablet obtains its certificate, and later renews it."""
 
     SCEP = "scep"
     ACME = "acme"
 
 
 class ChallengePurpose(StrEnum):
-    """Why a challenge was given."""
+    """Why a challenge was created."""
 
-    ENROL = "enrol"
-    RENEW = "renew"
+    ENROLLMENT = "enrollment"
+    RENEWAL = "renewal"
 
 
-class ScepChallenge(Base):
-    """A one-time secret that earns one certificate, bound to an invitation or a tablet: the challenge of SCEP, or the
-    ClientIdentifier of ACME. It serves on its own path alone: else an attested identity could be had without attestation.
+class IdentityChallenge(Base):
+    """A one-time secret for one certificate of an invitation or a tablet: SCEP's challenge, or ACME's ClientIdentifier.
 
-    Once used it remembers the public key it was used with: the same key may retry until `expires_at`. `udid` is set when it
-    is known which device the tablet is.
+    It is valid for its own protocol only: otherwise a tablet could evade attestation. After its use it stores the public key:
+    the same key may retry until `expires_at`. `udid` is set when the device is known.
     """
 
-    __tablename__ = "scep_challenge"
+    __tablename__ = "identity_challenge"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    path: Mapped[IdentityPath] = mapped_column(EnumText(IdentityPath), default=IdentityPath.SCEP, server_default="scep")
+    protocol: Mapped[IdentityProtocol] = mapped_column(
+        EnumText(IdentityProtocol), default=IdentityProtocol.SCEP, server_default="scep"
+    )
     purpose: Mapped[ChallengePurpose] = mapped_column(EnumText(ChallengePurpose))
     invitation_id: Mapped[UUID | None] = mapped_column(ForeignKey("invitation.id"), index=True)
     tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
@@ -65,15 +66,17 @@ class ScepChallenge(Base):
 
 
 class DeviceCertificate(Base):
-    """A certificate we issued. `tablet_id` is known at issue for renewals, else from the first Authenticate.
+    """A certificate that our CA has issued. `tablet_id` is set at the issue of a renewal, else at the first Authenticate.
 
-    `attested`: its maker has proved that the key lies in that very device (`DeviceAttestation`).
+    `attested`: Apple has attested that the key is in the device (`DeviceAttestation`).
     """
 
     __tablename__ = "device_certificate"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    path: Mapped[IdentityPath] = mapped_column(EnumText(IdentityPath), default=IdentityPath.SCEP, server_default="scep")
+    protocol: Mapped[IdentityProtocol] = mapped_column(
+        EnumText(IdentityProtocol), default=IdentityProtocol.SCEP, server_default="scep"
+    )
     attested: Mapped[bool] = mapped_column(default=False, server_default=false())
     ca_id: Mapped[UUID] = mapped_column(ForeignKey("certificate_authority.id"))
     serial_hex: Mapped[str] = mapped_column(String(40), unique=True)
@@ -87,14 +90,12 @@ class DeviceCertificate(Base):
     not_after: Mapped[datetime] = mapped_column(UtcDateTime)
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    revoked_why: Mapped[str | None] = mapped_column(String(64))
+    revocation_reason: Mapped[str | None] = mapped_column(String(64))
     __table_args__ = (Index("ix_device_certificate_not_after", "not_after"),)
 
 
 class DeviceAttestation(Base):
-    """What Apple has attested of the device that holds a certificate's key. Its serial number and UDID are the only ones
-    that this certificate may speak for.
-    """
+    """What Apple has attested about the device with a certificate's key. The certificate is valid for this device only."""
 
     __tablename__ = "device_attestation"
 
@@ -103,4 +104,4 @@ class DeviceAttestation(Base):
     udid: Mapped[str] = mapped_column(String(64))
     os_version: Mapped[str | None] = mapped_column(String(24))
     sep_version: Mapped[str | None] = mapped_column(String(24))
-    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attested_at: Mapped[datetime] = mapped_column(UtcDateTime)

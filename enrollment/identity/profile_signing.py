@@ -1,4 +1,4 @@
-"""Signing configuration profiles: CMS SignedData with the plist inside (RFC 5652). Renders nothing."""
+"""Signing configuration profiles: CMS SignedData with the plist inside (RFC 5652). Renders no profile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from enrollment.identity import tls
 
 def sign_profile(work: UnitOfWork, profile: bytes) -> bytes:
     """Return `profile` signed with the server's certificate, chain included (DER)."""
-    certificate, key, chain = tls.signer(work)
+    certificate, key, chain = tls.load_profile_signer(work)
     builder = PKCS7SignatureBuilder().set_data(profile).add_signer(certificate, key, SHA256())
-    for above in chain:  # after data and signer: the builder drops certificates that were added before
+    for above in chain:  # after data and signer: the builder loses certificates that were added before
         builder = builder.add_certificate(above)
     return builder.sign(Encoding.DER, [PKCS7Options.Binary, PKCS7Options.NoCapabilities])

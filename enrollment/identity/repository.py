@@ -1,4 +1,4 @@
-"""All SQL of identity."""
+"""All SQL of certificate authorities, challenges, device certificates and attestations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
-from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, ScepChallenge
+from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, IdentityChallenge
 
 
 class IdentityRepository:
@@ -18,7 +18,7 @@ class IdentityRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def issuing_authority(self) -> CertificateAuthority | None:
+    def get_issuing_authority(self) -> CertificateAuthority | None:
         return self.session.scalar(
             select(CertificateAuthority)
             .where(CertificateAuthority.issuing)
@@ -26,7 +26,7 @@ class IdentityRepository:
             .limit(1)
         )
 
-    def authorities(self) -> Sequence[CertificateAuthority]:
+    def list_authorities(self) -> Sequence[CertificateAuthority]:
         return self.session.scalars(
             select(CertificateAuthority).order_by(CertificateAuthority.issuing.desc(), CertificateAuthority.id)
         ).all()
@@ -34,26 +34,26 @@ class IdentityRepository:
     def stop_issuing(self) -> None:
         self.session.execute(update(CertificateAuthority).values(issuing=False))
 
-    def challenge(self, secret_hash: str) -> ScepChallenge | None:
-        return self.session.scalar(select(ScepChallenge).where(ScepChallenge.secret_hash == secret_hash))
+    def get_challenge(self, secret_hash: str) -> IdentityChallenge | None:
+        return self.session.scalar(select(IdentityChallenge).where(IdentityChallenge.secret_hash == secret_hash))
 
-    def consume(self, challenge_id: UUID, now: datetime, key_sha256: str) -> bool:
-        """Spend a challenge. Of two that try at once, exactly one is told True."""
+    def spend_challenge(self, challenge_id: UUID, now: datetime, key_sha256: str) -> bool:
+        """Mark a challenge as used; return False when it was used before. Of two concurrent calls exactly one returns True."""
         spent = self.session.execute(
-            update(ScepChallenge)
-            .where(ScepChallenge.id == challenge_id, ScepChallenge.used_at.is_(None))
+            update(IdentityChallenge)
+            .where(IdentityChallenge.id == challenge_id, IdentityChallenge.used_at.is_(None))
             .values(used_at=now, used_key_sha256=key_sha256)
-            .returning(ScepChallenge.id)
+            .returning(IdentityChallenge.id)
         ).all()
         return len(spent) == 1
 
-    def certificate(self, certificate_id: UUID) -> DeviceCertificate | None:
+    def get_certificate(self, certificate_id: UUID) -> DeviceCertificate | None:
         return self.session.get(DeviceCertificate, certificate_id)
 
-    def by_fingerprint(self, fingerprint: str) -> DeviceCertificate | None:
+    def get_by_fingerprint(self, fingerprint: str) -> DeviceCertificate | None:
         return self.session.scalar(select(DeviceCertificate).where(DeviceCertificate.fingerprint == fingerprint))
 
-    def by_transaction(self, transaction_id: str) -> Sequence[DeviceCertificate]:
+    def list_by_transaction(self, transaction_id: str) -> Sequence[DeviceCertificate]:
         return self.session.scalars(
             select(DeviceCertificate)
             .where(DeviceCertificate.transaction_id == transaction_id)
@@ -61,20 +61,20 @@ class IdentityRepository:
             .limit(10)
         ).all()
 
-    def bind(self, fingerprint: str, tablet_id: UUID) -> None:
+    def set_tablet(self, fingerprint: str, tablet_id: UUID) -> None:
         self.session.execute(
             update(DeviceCertificate).where(DeviceCertificate.fingerprint == fingerprint).values(tablet_id=tablet_id)
         )
 
-    def live_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceCertificate]:
-        """Unrevoked certificates of a tablet."""
+    def list_unrevoked_by_tablet(self, tablet_id: UUID) -> Sequence[DeviceCertificate]:
+        """Return the certificates of a tablet that are not revoked."""
         statement = select(DeviceCertificate).where(
             DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
         )
         return self.session.scalars(statement.order_by(DeviceCertificate.issued_at, DeviceCertificate.id)).all()
 
-    def live_between(self, now: datetime, until: datetime) -> Sequence[DeviceCertificate]:
-        """Unrevoked certificates of tablets that end between two instants."""
+    def list_unrevoked_ending_between(self, now: datetime, until: datetime) -> Sequence[DeviceCertificate]:
+        """Return the certificates of tablets that are not revoked and end between two instants."""
         return self.session.scalars(
             select(DeviceCertificate)
             .where(
@@ -86,16 +86,16 @@ class IdentityRepository:
             .order_by(DeviceCertificate.not_after, DeviceCertificate.id)
         ).all()
 
-    def newest_end(self, tablet_id: UUID) -> datetime | None:
-        """When the tablet's newest unrevoked certificate ends."""
+    def get_latest_end(self, tablet_id: UUID) -> datetime | None:
+        """Return the latest end of the tablet's certificates that are not revoked."""
         return self.session.scalar(
             select(func.max(DeviceCertificate.not_after)).where(
                 DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
             )
         )
 
-    def newest(self, tablet_id: UUID) -> DeviceCertificate | None:
-        """The tablet's newest unrevoked certificate."""
+    def get_newest(self, tablet_id: UUID) -> DeviceCertificate | None:
+        """Return the tablet's newest certificate that is not revoked."""
         return self.session.scalar(
             select(DeviceCertificate)
             .where(DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None))
@@ -103,9 +103,9 @@ class IdentityRepository:
             .limit(1)
         )
 
-    def attestation(self, certificate_id: UUID) -> DeviceAttestation | None:
+    def get_attestation(self, certificate_id: UUID) -> DeviceAttestation | None:
         return self.session.get(DeviceAttestation, certificate_id)
 
-    def revoked_since(self) -> Sequence[Row[str]]:
-        """Fingerprints of every revoked certificate."""
+    def list_revoked_fingerprints(self) -> Sequence[Row[str]]:
+        """Return the fingerprints of all revoked certificates."""
         return self.session.execute(select(DeviceCertificate.fingerprint).where(DeviceCertificate.revoked_at.is_not(None))).all()

@@ -1,4 +1,4 @@
-"""Verbs of identity: challenge, issue, bind, revoke, and what is due for renewal. Never commits."""
+"""Challenges and device certificates: create, redeem, issue, bind to a tablet, revoke, and which are due for renewal. Never commits."""
 
 from __future__ import annotations
 
@@ -18,40 +18,49 @@ from cartable import audit
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
-from enrollment.identity.ca import BACKDATE, Authority, authorities, ensure_authority, import_authority
+from enrollment.identity.ca import BACKDATE, Authority, ensure_authority, import_authority, list_authorities
 from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
 from enrollment.identity.keys import DeviceKey
 from enrollment.identity.models import (
     ChallengePurpose,
     DeviceAttestation,
     DeviceCertificate,
-    IdentityPath,
-    ScepChallenge,
+    IdentityChallenge,
+    IdentityProtocol,
 )
 from enrollment.identity.repository import IdentityRepository
 
-__all__ = ["Authority", "authorities", "ensure_authority", "import_authority", "issue", "new_challenge", "redeem", "revoke"]
+__all__ = [
+    "Authority",
+    "create_challenge",
+    "ensure_authority",
+    "import_authority",
+    "issue_certificate",
+    "list_authorities",
+    "redeem_challenge",
+    "revoke_certificate",
+]
 
-#: A certificate is renewed from this share of its life on (protocol.md section 3.4).
-RENEW_FROM = 2 / 3
+#: A certificate is renewed after this share of its lifetime.
+RENEW_AFTER_SHARE = 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """For whom a certificate is: a tablet that is known, or whoever holds an invitation."""
+class CertificateHolder:
+    """For whom a certificate is issued: a known tablet, or any tablet with an invitation."""
 
     invitation_id: UUID | None = None
     tablet_id: UUID | None = None
 
     @property
     def common_name(self) -> str:
-        """Never a child's name (PRIV-06)."""
+        """The common name of the certificate; never a child's name (PRIV-06)."""
         return f"tablet {self.tablet_id}" if self.tablet_id else f"invitation {self.invitation_id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a sound attestation says of the device that holds the key."""
+class AttestationEvidence:
+    """What a valid attestation says about the device with the key."""
 
     serial: str
     udid: str
@@ -59,21 +68,21 @@ class Evidence:
     sep_version: str | None = None
 
 
-def new_challenge(
+def create_challenge(
     work: UnitOfWork,
     *,
     purpose: ChallengePurpose,
-    path: IdentityPath = IdentityPath.SCEP,
+    protocol: IdentityProtocol = IdentityProtocol.SCEP,
     invitation_id: UUID | None = None,
     tablet_id: UUID | None = None,
     udid: str | None = None,
 ) -> str:
-    """Make a one-time challenge (ACME: client identifier) and return its secret, which is not kept."""
+    """Create a one-time challenge (ACME: client identifier) and return its secret; only its hash is stored."""
     secret = secrets.token_urlsafe(24)
     work.session.add(
-        ScepChallenge(
-            secret_hash=_hash(work, secret),
-            path=path,
+        IdentityChallenge(
+            secret_hash=_hash_secret(work, secret),
+            protocol=protocol,
             purpose=purpose,
             invitation_id=invitation_id,
             tablet_id=tablet_id,
@@ -85,55 +94,61 @@ def new_challenge(
     return secret
 
 
-def challenge_of(work: UnitOfWork, secret: str, path: IdentityPath) -> ScepChallenge:
-    """The challenge with this secret, in its time and on its path. Raises `ChallengeRefused`."""
-    challenge = IdentityRepository(work.session).challenge(_hash(work, secret))
-    if challenge is None or challenge.path is not path or challenge.expires_at <= work.now:
+def get_valid_challenge(work: UnitOfWork, secret: str, protocol: IdentityProtocol) -> IdentityChallenge:
+    """Return the challenge with this secret, unexpired and of this protocol. Raises `ChallengeRefused`."""
+    challenge = IdentityRepository(work.session).get_challenge(_hash_secret(work, secret))
+    if challenge is None or challenge.protocol is not protocol or challenge.expires_at <= work.now:
         raise ChallengeRefused
     return challenge
 
 
-def redeem(
-    work: UnitOfWork, challenge: ScepChallenge, key: DeviceKey, transaction_id: str, evidence: Evidence | None = None
+def redeem_challenge(
+    work: UnitOfWork,
+    challenge: IdentityChallenge,
+    key: DeviceKey,
+    transaction_id: str,
+    evidence: AttestationEvidence | None = None,
 ) -> DeviceCertificate:
-    """Spend a challenge on a certificate for `key`. The same key may come again and gets the same certificate: a tablet
-    whose answer was lost must not be bricked. Raises `ChallengeRefused` when another key has spent it.
+    """Issue a certificate for `key` with a challenge and return it; the same key gets the same certificate again.
+
+    A tablet that has not received the response retries, and must not be locked out. Raises `ChallengeRefused` when the challenge
+    was used with another key.
     """
     repository = IdentityRepository(work.session)
-    key_sha256 = keys.fingerprint(key)
-    if not repository.consume(challenge.id, work.now, key_sha256):
+    key_sha256 = keys.compute_fingerprint(key)
+    if not repository.spend_challenge(challenge.id, work.now, key_sha256):
         work.session.refresh(challenge)
         if challenge.used_key_sha256 != key_sha256 or challenge.certificate_id is None:
             raise ChallengeRefused
         return work.session.get_one(DeviceCertificate, challenge.certificate_id)
     work.session.refresh(challenge)
-    holder = Holder(invitation_id=challenge.invitation_id, tablet_id=challenge.tablet_id)
-    certificate = issue(work, holder, key, transaction_id, path=challenge.path, evidence=evidence)
+    holder = CertificateHolder(invitation_id=challenge.invitation_id, tablet_id=challenge.tablet_id)
+    certificate = issue_certificate(work, holder, key, transaction_id, protocol=challenge.protocol, evidence=evidence)
     challenge.certificate_id = certificate.id
     return certificate
 
 
-def issue(
+def issue_certificate(
     work: UnitOfWork,
-    holder: Holder,
+    holder: CertificateHolder,
     key: DeviceKey,
     transaction_id: str | None,
     *,
-    path: IdentityPath = IdentityPath.SCEP,
-    evidence: Evidence | None = None,
+    protocol: IdentityProtocol = IdentityProtocol.SCEP,
+    evidence: AttestationEvidence | None = None,
 ) -> DeviceCertificate:
-    """Sign a certificate for a tablet's key. Nothing of the subject that the tablet asked for is taken over."""
+    """Issue a certificate for a tablet's key, store and return it. The subject that the tablet requested is ignored."""
     authority = ensure_authority(work)
-    certificate = _sign(work, authority, holder, key)
+    certificate = _sign_certificate(work, authority, holder, key)
     der = certificate.public_bytes(Encoding.DER)
     row = DeviceCertificate(
-        path=path,
+        protocol=protocol,
         attested=evidence is not None,
         ca_id=authority.id,
         serial_hex=f"{certificate.serial_number:x}",
         fingerprint=sha256(der).hexdigest(),
         der=der,
-        key_sha256=keys.fingerprint(key),
+        key_sha256=keys.compute_fingerprint(key),
         transaction_id=transaction_id[:128] if transaction_id else None,
         invitation_id=holder.invitation_id,
         tablet_id=holder.tablet_id,
@@ -151,17 +166,17 @@ def issue(
                 udid=evidence.udid,
                 os_version=evidence.os_version,
                 sep_version=evidence.sep_version,
-                at=work.now,
+                attested_at=work.now,
             )
         )
     audit.record_event(
         work, SYSTEM, "certificate.issue", "certificate", row.id,
-        town_id=None, holder=holder.common_name, path=path.value, attested=row.attested,
+        town_id=None, holder=holder.common_name, protocol=protocol.value, attested=row.attested,
     )  # fmt: skip
     return row
 
 
-def _sign(work: UnitOfWork, authority: Authority, holder: Holder, key: DeviceKey) -> x509.Certificate:
+def _sign_certificate(work: UnitOfWork, authority: Authority, holder: CertificateHolder, key: DeviceKey) -> x509.Certificate:
     end = min(work.now + timedelta(days=work.settings.certificate_days), authority.certificate.not_valid_after_utc)
     subject = x509.Name(
         [
@@ -199,57 +214,57 @@ def _sign(work: UnitOfWork, authority: Authority, holder: Holder, key: DeviceKey
     )
 
 
-def bind(work: UnitOfWork, fingerprint: str, tablet_id: UUID) -> None:
-    """Remember which tablet a certificate turned out to be for, at its first Authenticate."""
-    IdentityRepository(work.session).bind(fingerprint, tablet_id)
+def bind_certificate(work: UnitOfWork, fingerprint: str, tablet_id: UUID) -> None:
+    """Store for which tablet a certificate is: at the first Authenticate."""
+    IdentityRepository(work.session).set_tablet(fingerprint, tablet_id)
 
 
-def revoke(work: UnitOfWork, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
-    """Stop trusting a certificate, at once and for ever. Raises `CertificateNotFound`."""
-    row = IdentityRepository(work.session).certificate(certificate_id)
+def revoke_certificate(work: UnitOfWork, actor: Actor, certificate_id: UUID, why: str) -> DeviceCertificate:
+    """Revoke a certificate and return it. Raises `CertificateNotFound`."""
+    row = IdentityRepository(work.session).get_certificate(certificate_id)
     if row is None:
         raise CertificateNotFound
     if row.revoked_at is None:
         audit.record_event(work, actor, "certificate.revoke", "certificate", row.id, town_id=None, why=why)
-        row.revoked_at, row.revoked_why = work.now, why[:64]
+        row.revoked_at, row.revocation_reason = work.now, why[:64]
     return row
 
 
-def revoke_all(work: UnitOfWork, actor: Actor, tablet_id: UUID, why: str) -> None:
-    """Stop trusting every certificate of a tablet that is gone."""
-    for row in IdentityRepository(work.session).live_of_tablet(tablet_id):
-        revoke(work, actor, row.id, why)
+def revoke_tablet_certificates(work: UnitOfWork, actor: Actor, tablet_id: UUID, why: str) -> None:
+    """Revoke every certificate of a tablet."""
+    for row in IdentityRepository(work.session).list_unrevoked_by_tablet(tablet_id):
+        revoke_certificate(work, actor, row.id, why)
 
 
-def renewals_due(work: UnitOfWork) -> list[UUID]:
-    """Tablets whose newest certificate has passed two thirds of its life and has not ended."""
+def list_renewals_due(work: UnitOfWork) -> list[UUID]:
+    """Return the tablets of which every unexpired certificate has passed two thirds of its lifetime."""
     repository = IdentityRepository(work.session)
     horizon = work.now + timedelta(days=work.settings.certificate_days)
     due: dict[UUID, bool] = {}
-    for row in repository.live_between(work.now, horizon):
+    for row in repository.list_unrevoked_ending_between(work.now, horizon):
         if row.tablet_id is None:
             continue
-        young = work.now < row.not_before + (row.not_after - row.not_before) * RENEW_FROM
-        due[row.tablet_id] = due.get(row.tablet_id, True) and not young
+        is_young = work.now < row.not_before + (row.not_after - row.not_before) * RENEW_AFTER_SHARE
+        due[row.tablet_id] = due.get(row.tablet_id, True) and not is_young
     return [tablet_id for tablet_id, is_due in due.items() if is_due]
 
 
-def goes_silent_on(work: UnitOfWork, tablet_id: UUID) -> datetime | None:
-    """When the tablet can no longer prove who it is, unless it renews: the end of its newest certificate."""
-    return IdentityRepository(work.session).newest_end(tablet_id)
+def get_identity_expires_at(work: UnitOfWork, tablet_id: UUID) -> datetime | None:
+    """Return when the tablet's last certificate ends; after that it cannot connect. None when it has no certificate."""
+    return IdentityRepository(work.session).get_latest_end(tablet_id)
 
 
-def path_of(work: UnitOfWork, tablet_id: UUID) -> IdentityPath | None:
-    """By which protocol the tablet got its newest certificate; None when it has none that holds."""
-    newest = IdentityRepository(work.session).newest(tablet_id)
-    return None if newest is None else newest.path
+def get_identity_protocol(work: UnitOfWork, tablet_id: UUID) -> IdentityProtocol | None:
+    """Return the protocol of the tablet's newest certificate; None when it has no certificate."""
+    newest = IdentityRepository(work.session).get_newest(tablet_id)
+    return None if newest is None else newest.protocol
 
 
 def is_attested(work: UnitOfWork, tablet_id: UUID) -> bool | None:
-    """Whether it is proved that the key of the tablet's newest certificate lies in it; None when it has none that holds."""
-    newest = IdentityRepository(work.session).newest(tablet_id)
+    """Return whether the key of the tablet's newest certificate is attested; None when it has no certificate."""
+    newest = IdentityRepository(work.session).get_newest(tablet_id)
     return None if newest is None else newest.attested
 
 
-def _hash(work: UnitOfWork, secret: str) -> str:
-    return work.keyring.keyed_hash(secret, "scep.challenge")
+def _hash_secret(work: UnitOfWork, secret: str) -> str:
+    return work.keyring.keyed_hash(secret, "identity.challenge")

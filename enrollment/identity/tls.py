@@ -1,6 +1,6 @@
-"""The TLS authority of an installation without own certificates, and the files of the server's certificate.
+"""The server's TLS certificate: the configured files, or files from a TLS CA of the installation in the secrets folder.
 
-It lives in the secrets folder, apart from the device CA: what tablets trust for TLS can sign no tablet identity.
+The TLS CA is separate from the device CA: a CA that tablets trust for TLS cannot issue a tablet's identity.
 """
 
 from __future__ import annotations
@@ -19,54 +19,56 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity.ca import BACKDATE, make_ca
+from enrollment.identity.ca import BACKDATE, build_ca_certificate
 
-#: Apple refuses server certificates that live longer than 825 days, and public ones longer than 398.
-SERVER_LIFE = timedelta(days=397)
+#: Apple refuses server certificates with a lifetime over 825 days, and public ones over 398 days.
+SERVER_LIFETIME = timedelta(days=397)
 RENEW_BEFORE = timedelta(days=60)
 
 
 def ensure_server_certificate(work: UnitOfWork, hostnames: list[str]) -> tuple[Path, Path]:
-    """Return the files of a certificate that carries `hostnames`, made or renewed when needed.
+    """Return the chain file and the key file of a certificate for `hostnames`; issue or renew it when needed.
 
-    With `CARTABLE_TLS_CERTIFICATE` set, those files are returned and nothing is made.
+    With `CARTABLE_TLS_CERTIFICATE` set the configured files are returned unchanged.
     """
     settings = work.settings
     if settings.tls_certificate and settings.tls_key:
         return settings.tls_certificate, settings.tls_key
-    chain, key_file = server_files(settings)
-    if not _still_good(work, chain, hostnames):
-        authority, authority_key = _authority(work)
+    chain, key_file = get_server_files(settings)
+    if not _is_usable(work, chain, hostnames):
+        authority, authority_key = _ensure_tls_authority(work)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        certificate = _server_certificate(work, authority, authority_key, key, hostnames)
-        write_secret(key_file, _pem_key(key))
-        write_secret(chain, _pem(certificate) + _pem(authority))
+        certificate = _build_server_certificate(work, authority, authority_key, key, hostnames)
+        write_secret(key_file, _encode_key(key))
+        write_secret(chain, _encode_certificate(certificate) + _encode_certificate(authority))
     return chain, key_file
 
 
-def server_files(settings: Settings) -> tuple[Path, Path]:
-    """Where the server's chain and key are."""
+def get_server_files(settings: Settings) -> tuple[Path, Path]:
+    """Return the paths of the server's chain file and key file."""
     if settings.tls_certificate and settings.tls_key:
         return settings.tls_certificate, settings.tls_key
     return settings.secrets_dir / "tls.pem", settings.secrets_dir / "tls.key"
 
 
-def tls_ca_certificate(settings: Settings) -> bytes | None:
-    """The DER of the authority that tablets must trust; None when the server has an own (public) certificate."""
+def read_tls_ca_certificate(settings: Settings) -> bytes | None:
+    """Return the DER of the TLS CA that tablets must trust; None when the server certificate is a configured (public) one."""
     path = settings.secrets_dir / "tls-ca.pem"
     if settings.tls_certificate or not path.exists():
         return None
     return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(serialization.Encoding.DER)
 
 
-def signer(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
-    """The certificate and key that sign profiles, with the chain: those of the TLS server, as is common practice."""
+def load_profile_signer(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
+    """Return certificate, key and chain for signing profiles: those of the TLS server, as is common practice."""
     chain_file, key_file = ensure_server_certificate(work, [])
-    return _load(str(chain_file), chain_file.stat().st_mtime_ns, str(key_file))
+    return _load_chain(str(chain_file), chain_file.stat().st_mtime_ns, str(key_file))
 
 
 @lru_cache(maxsize=4)
-def _load(chain_file: str, _changed: int, key_file: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
+def _load_chain(
+    chain_file: str, _changed: int, key_file: str
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
     certificate, *chain = x509.load_pem_x509_certificates(Path(chain_file).read_bytes())
     key = serialization.load_pem_private_key(Path(key_file).read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -74,7 +76,7 @@ def _load(chain_file: str, _changed: int, key_file: str) -> tuple[x509.Certifica
     return certificate, key, chain
 
 
-def _still_good(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
+def _is_usable(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
     if not chain.exists():
         return False
     certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
@@ -83,19 +85,19 @@ def _still_good(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
     return set(hostnames) <= covered and certificate.not_valid_after_utc > work.now + RENEW_BEFORE
 
 
-def _authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+def _ensure_tls_authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     certificate_file = work.settings.secrets_dir / "tls-ca.pem"
     key_file = work.settings.secrets_dir / "tls-ca.key"
     if not certificate_file.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{work.settings.organisation[:40]} server CA")])
-        write_secret(key_file, _pem_key(key))
-        write_secret(certificate_file, _pem(make_ca(name, key, work.now)))
-    certificate, loaded, _ = _load(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
+        write_secret(key_file, _encode_key(key))
+        write_secret(certificate_file, _encode_certificate(build_ca_certificate(name, key, work.now)))
+    certificate, loaded, _ = _load_chain(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
     return certificate, loaded
 
 
-def _server_certificate(
+def _build_server_certificate(
     work: UnitOfWork, authority: x509.Certificate, authority_key: rsa.RSAPrivateKey, key: rsa.RSAPrivateKey, names: list[str]
 ) -> x509.Certificate:
     usage = dict.fromkeys(
@@ -110,7 +112,7 @@ def _server_certificate(
         ),
         False,
     )
-    alternatives = [_general_name(name) for name in names or ["localhost"]]
+    alternatives = [_build_general_name(name) for name in names or ["localhost"]]
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, (names or ["localhost"])[0][:64])]))
@@ -118,7 +120,7 @@ def _server_certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(work.now - BACKDATE)
-        .not_valid_after(work.now + SERVER_LIFE)
+        .not_valid_after(work.now + SERVER_LIFETIME)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(digital_signature=True, key_encipherment=True, **usage), critical=True)
@@ -129,26 +131,26 @@ def _server_certificate(
     )
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def _build_general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def _encode_certificate(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _pem_key(key: rsa.RSAPrivateKey) -> bytes:
+def _encode_key(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that only the server's user can read, whole or not at all."""
+    """Write a file atomically that only the server's user can read."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    new_file = path.with_suffix(path.suffix + ".new")
+    descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    draft.replace(path)
+    new_file.replace(path)

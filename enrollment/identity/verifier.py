@@ -1,4 +1,4 @@
-"""Whether a certificate is one of ours: signed by our CA, in date, not revoked. One answer for every edge."""
+"""Verifying device certificates: issued by our CA, in its dates, not revoked. Every edge uses this verifier."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.identity.ca import Authority, authorities
-from enrollment.identity.errors import Distrust, UntrustedCertificate
+from enrollment.identity.ca import Authority, list_authorities
+from enrollment.identity.errors import UntrustedCertificate, UntrustedReason
 from enrollment.identity.repository import IdentityRepository
 
-#: How long a revocation made by another process may go unseen, in seconds.
+#: Seconds after which a revocation by another process is seen at the latest.
 STALE_AFTER = 5.0
 MAX_CACHED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCertificate:
-    """A certificate of ours, and for whom it was issued. `serial` and `udid` are set when Apple has attested them."""
+    """A certificate of our CA, and for whom it was issued. `serial` and `udid` are set when Apple has attested them."""
 
     fingerprint: str
     certificate_id: UUID
@@ -34,16 +34,14 @@ class KnownCertificate:
     serial: str | None = None
     udid: str | None = None
 
-    def is_of(self, serial: str | None, udid: str) -> bool:
-        """Whether a device that calls itself so may use it: the attested one alone, where one was attested."""
+    def belongs_to(self, serial: str | None, udid: str) -> bool:
+        """Return whether a device with this serial number and UDID may use the certificate: any device, unless one is attested."""
         same_serial = self.serial is None or (serial or "").upper() == self.serial.upper()
         return same_serial and (self.udid is None or udid.upper() == self.udid.upper())
 
 
 class TrustStore:
-    """Checks device certificates. What never changes (who signed, until when) is kept by fingerprint; revocations
-    are read anew every few seconds.
-    """
+    """Verifies device certificates. Validity dates are cached by fingerprint; CAs and revocations are read every few seconds."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -53,64 +51,67 @@ class TrustStore:
         self._authorities: list[Authority] = []
         self._read_at = float("-inf")
 
-    def check(self, certificate_der: bytes, now: datetime) -> str:
+    def check_certificate(self, certificate_der: bytes, now: datetime) -> str:
         """Return the fingerprint (SHA-256, hex) of a trusted certificate. Raises `UntrustedCertificate`."""
         fingerprint = sha256(certificate_der).hexdigest()
         if self._read_at == float("-inf"):
             self.refresh()
         dates = self._dates.get(fingerprint)
         if dates is None:
-            dates = self._verify(certificate_der)
+            dates = self._verify_chain(certificate_der)
             with self._lock:
                 self._dates[fingerprint] = dates
                 while len(self._dates) > MAX_CACHED:
                     self._dates.popitem(last=False)
         if now < dates[0]:
-            raise UntrustedCertificate(Distrust.NOT_YET_VALID)
+            raise UntrustedCertificate(UntrustedReason.NOT_YET_VALID)
         if now > dates[1]:
-            raise UntrustedCertificate(Distrust.EXPIRED)
+            raise UntrustedCertificate(UntrustedReason.EXPIRED)
         if fingerprint in self._revoked:
-            raise UntrustedCertificate(Distrust.REVOKED)
+            raise UntrustedCertificate(UntrustedReason.REVOKED)
         return fingerprint
 
-    def forget(self) -> None:
-        """Read authorities and revocations anew at the next check."""
+    def invalidate(self) -> None:
+        """Let the next check read CAs and revocations from the database."""
         self._read_at = float("-inf")
 
-    def _verify(self, der: bytes) -> tuple[datetime, datetime]:
+    def _verify_chain(self, der: bytes) -> tuple[datetime, datetime]:
         try:
             certificate = x509.load_der_x509_certificate(der)
         except ValueError as error:
-            raise UntrustedCertificate(Distrust.UNREADABLE) from error
+            raise UntrustedCertificate(UntrustedReason.UNREADABLE) from error
         for authority in self._authorities:
             try:
                 certificate.verify_directly_issued_by(authority.certificate)
             except (ValueError, TypeError, InvalidSignature):
                 continue
             return certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        raise UntrustedCertificate(Distrust.FOREIGN)
+        raise UntrustedCertificate(UntrustedReason.OTHER_ISSUER)
 
     def refresh(self) -> None:
-        """Read authorities and revocations anew when they are stale. Called where a query may block: the batcher."""
+        """Read CAs and revocations from the database if the last read is older than `STALE_AFTER`.
+
+        It blocks during the query: the batcher calls it outside the event loop.
+        """
         if time.monotonic() - self._read_at < STALE_AFTER:
             return
         with self._lock:
             if time.monotonic() - self._read_at < STALE_AFTER:
                 return
             with self._runtime.open_unit_of_work() as work:
-                self._authorities = authorities(work)
-                self._revoked = frozenset(row[0] for row in IdentityRepository(work.session).revoked_since())
+                self._authorities = list_authorities(work)
+                self._revoked = frozenset(row[0] for row in IdentityRepository(work.session).list_revoked_fingerprints())
             self._read_at = time.monotonic()
 
 
-def describe(work: UnitOfWork, fingerprint: str) -> KnownCertificate:
-    """Return for whom a trusted certificate was issued. Raises `UntrustedCertificate` when it is not in the books."""
+def get_known_certificate(work: UnitOfWork, fingerprint: str) -> KnownCertificate:
+    """Return for whom a verified certificate was issued. Raises `UntrustedCertificate` when it is not stored or revoked."""
     repository = IdentityRepository(work.session)
-    row = repository.by_fingerprint(fingerprint)
+    row = repository.get_by_fingerprint(fingerprint)
     if row is None:
-        raise UntrustedCertificate(Distrust.UNKNOWN)
+        raise UntrustedCertificate(UntrustedReason.UNKNOWN)
     if row.revoked_at is not None:
-        raise UntrustedCertificate(Distrust.REVOKED)
-    proof = repository.attestation(row.id) if row.attested else None
+        raise UntrustedCertificate(UntrustedReason.REVOKED)
+    proof = repository.get_attestation(row.id) if row.attested else None
     known = KnownCertificate(row.fingerprint, row.id, row.invitation_id, row.tablet_id)
     return known if proof is None else replace(known, serial=proof.serial, udid=proof.udid)

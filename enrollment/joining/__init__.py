@@ -1,1 +1,1 @@
-"""Ways for a tablet to join: invitations, the landing page, the enrolment profile."""
+"""Ways for a tablet to enroll: invitations, reservations, enrollment profiles, Automated Device Enrollment."""

@@ -1,4 +1,4 @@
-"""The pages a tablet opens to join: landing page, enrolment profile. A thin edge: it calls `service` and `profiles`."""
+"""The web pages of an invitation: code form, landing page, enrollment profile. A thin edge over `service` and `profiles`."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ log = structlog.get_logger()
 
 
 def routes(runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> list[BaseRoute]:
-    """The routes of joining. `topic_of` names the push topic (Apple MDM payload: Topic) of the server."""
+    """Return the routes of invitations. `topic_of` returns the push topic (Apple MDM payload: Topic) of the server."""
     pages = JoiningPages(runtime, topic_of)
     return [
-        Route("/join", pages.ask, methods=["GET"]),
-        Route("/join/assets/landing.css", pages.style, methods=["GET"]),
-        Route("/join/{code}", pages.land, methods=["GET"]),
-        Route("/join/{code}/profile", pages.profile, methods=["GET"]),
+        Route("/join", pages.show_code_form, methods=["GET"]),
+        Route("/join/assets/landing.css", pages.serve_stylesheet, methods=["GET"]),
+        Route("/join/{code}", pages.show_landing_page, methods=["GET"]),
+        Route("/join/{code}/profile", pages.download_profile, methods=["GET"]),
     ]
 
 
 class JoiningPages:
-    """Answers the requests of people and tablets that hold an invitation code."""
+    """Serves the pages for people and tablets with an invitation code."""
 
     def __init__(self, runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> None:
         self.runtime = runtime
@@ -52,55 +52,55 @@ class JoiningPages:
         self.template = environment.get_template("landing.html")
         self.css = (_TEMPLATES / "landing.css").read_bytes()
 
-    async def style(self, request: Request) -> Response:
+    async def serve_stylesheet(self, request: Request) -> Response:
         return Response(self.css, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
-    async def ask(self, request: Request) -> Response:
-        """The form for a typed code; a typed code leads to its page."""
+    async def show_code_form(self, request: Request) -> Response:
+        """Show the form for an invitation code; redirect a typed code to its landing page."""
         code = normalise_code(request.query_params.get("code", ""))
         if code:
             return RedirectResponse(f"/join/{quote(code)}", status_code=303)
-        return self._page(_language(request))
+        return self._render_page(_get_language(request))
 
-    async def land(self, request: Request) -> Response:
-        """The page with the download button, or the reason why not."""
+    async def show_landing_page(self, request: Request) -> Response:
+        """Show the page with the download button, or why the code cannot be used."""
         code = normalise_code(request.path_params["code"])
-        language = _language(request)
+        language = _get_language(request)
         try:
-            await run_in_threadpool(self._check, code)
+            await run_in_threadpool(self._check_code, code)
         except DomainError as refusal:
-            return self._refused(refusal, language)
-        return self._page(language, code=code)
+            return self._render_refusal(refusal, language)
+        return self._render_page(language, code=code)
 
-    async def profile(self, request: Request) -> Response:
-        """The enrolment profile: CMS-signed, or plain with `?unsigned=1` for tools that cannot unwrap it."""
+    async def download_profile(self, request: Request) -> Response:
+        """Return the enrollment profile: CMS-signed, or plain with `?unsigned=1` for tools that cannot unwrap it."""
         code = normalise_code(request.path_params["code"])
         signed = request.query_params.get("unsigned", "0") in ("", "0", "false")
         try:
-            body = await run_in_threadpool(self._profile, code, signed=signed)
+            body = await run_in_threadpool(self._build_profile, code, signed=signed)
         except DomainError as refusal:
-            return self._refused(refusal, _language(request))
+            return self._render_refusal(refusal, _get_language(request))
         disposition = {"Content-Disposition": 'attachment; filename="enroll.mobileconfig"', "Cache-Control": "no-store"}
         return Response(body, media_type=PROFILE_TYPE, headers=disposition)
 
-    def _check(self, code: str) -> None:
+    def _check_code(self, code: str) -> None:
         with self.runtime.open_unit_of_work() as work:
-            service.open_invitation(work, code)
+            service.get_open_invitation(work, code)
 
-    def _profile(self, code: str, *, signed: bool) -> bytes:
+    def _build_profile(self, code: str, *, signed: bool) -> bytes:
         with self.runtime.open_unit_of_work() as work:
-            invitation = service.open_invitation(work, code)
-            plain = profiles.enrolment_profile(work, invitation, self.topic_of(work))
-            log.info("join.profile_served", invitation=str(invitation.id), signed=signed)
+            invitation = service.get_open_invitation(work, code)
+            plain = profiles.build_enrollment_profile(work, invitation, self.topic_of(work))
+            log.info("join.profile_downloaded", invitation=str(invitation.id), signed=signed)
             return sign_profile(work, plain) if signed else plain
 
-    def _refused(self, refusal: DomainError, language: Language) -> Response:
+    def _render_refusal(self, refusal: DomainError, language: Language) -> Response:
         log.warning("join.code_refused", code=refusal.code)
-        return self._page(language, problem=refusal.message(language), status=refusal.status)
+        return self._render_page(language, problem=refusal.translate(language), status=refusal.status)
 
-    def _page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
+    def _render_page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
         body = self.template.render(
-            language=language.value,
+            language=language.code,
             words=words.landing(language),
             organisation=self.runtime.settings.organisation,
             code=code,
@@ -109,5 +109,5 @@ class JoiningPages:
         return Response(body, status_code=status, media_type="text/html", headers=_HEADERS)
 
 
-def _language(request: Request) -> Language:
+def _get_language(request: Request) -> Language:
     return preferred_language(request.headers.get("accept-language"))

@@ -1,4 +1,4 @@
-"""Admission: what an Authenticate with a good certificate means for the inventory and for custody."""
+"""Matching an enrollment to a tablet: from certificate and serial number to the inventory, the loan or the cart. Never commits."""
 
 from __future__ import annotations
 
@@ -19,147 +19,153 @@ from enrollment.joining.repository import InvitationRepository
 from enrollment.people.models import Pupil
 from enrollment.tablets import custody
 from enrollment.tablets import service as tablets
-from enrollment.tablets.errors import NotWiped
+from enrollment.tablets.errors import TabletNotWiped
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import REFUSED, UNPLACED
+from enrollment.tablets.rules import ENROLLMENT_REFUSED, OUT_OF_SERVICE
 from enrollment.tablets.service import TabletDetails
 
 log = structlog.get_logger()
 
 
-def admit(work: UnitOfWork, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails) -> Tablet:
-    """Turn a certificate of ours and a serial number into the tablet they stand for.
+def resolve_tablet(
+    work: UnitOfWork, certificate: KnownCertificate, serial: str | None, udid: str, details: TabletDetails
+) -> Tablet:
+    """Return the tablet that enrolls with this certificate and serial number, registered and placed if it is new.
 
-    A certificate already bound to a tablet only ever admits that tablet, an attested one only that device. One issued for an
-    invitation admits a tablet while the invitation has uses left; the same tablet may come again. Raises `NotInvited`.
+    A certificate bound to a tablet stands for that tablet only, an attested one for that device only. A certificate of an
+    invitation stands for any tablet while the invitation has uses left; the same tablet may enroll again. Raises `NotInvited`.
     """
-    if not certificate.is_of(serial, udid):
-        raise _refused(udid, "certificate_attested_for_another_device")
-    known_by = (serial or udid)[:64]
+    if not certificate.belongs_to(serial, udid):
+        raise _reject(udid, "certificate_attested_for_another_device")
+    identifier = (serial or udid)[:64]
     if certificate.tablet_id is not None:
-        return _bound(work, certificate.tablet_id, known_by, udid, details)
-    invitation = _invitation(work, certificate, udid)
-    tablet = _of_the_inventory(work, invitation, known_by, udid, details)
-    _count_use(work, invitation, tablet, udid)
-    identity.bind(work, certificate.fingerprint, tablet.id)
-    _place(work, invitation, tablet)
+        return _resolve_bound_tablet(work, certificate.tablet_id, identifier, udid, details)
+    invitation = _get_invitation_for_update(work, certificate, udid)
+    tablet = _get_or_register_tablet(work, invitation, identifier, udid, details)
+    _record_use(work, invitation, tablet, udid)
+    identity.bind_certificate(work, certificate.fingerprint, tablet.id)
+    _place_tablet(work, invitation, tablet)
     if invitation.kind is InvitationKind.STOCK:
-        reservations.honour(work, tablet)
+        reservations.apply_reservation(work, tablet)
     else:
-        reservations.forget(work, tablet)
+        reservations.delete_reservation(work, tablet)
     return tablet
 
 
-def _bound(work: UnitOfWork, tablet_id: UUID, known_by: str, udid: str, details: TabletDetails) -> Tablet:
+def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, identifier: str, udid: str, details: TabletDetails) -> Tablet:
     tablet = TabletRepository(work.session).get(tablet_id)
-    if tablet is None or tablet.serial != known_by or tablets.hold(work, tablet).state in REFUSED:
-        raise _refused(udid, "certificate_of_another_tablet")
+    if tablet is None or tablet.serial != identifier or tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
+        raise _reject(udid, "certificate_of_another_tablet")
     tablets.update_details(work, tablet.id, details)
-    reservations.honour(work, tablet)
+    reservations.apply_reservation(work, tablet)
     return tablet
 
 
-def _invitation(work: UnitOfWork, certificate: KnownCertificate, udid: str) -> Invitation:
+def _get_invitation_for_update(work: UnitOfWork, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
-        raise _refused(udid, "certificate_without_invitation")
+        raise _reject(udid, "certificate_without_invitation")
     repository = InvitationRepository(work.session)
-    if (town_id := repository.town_of(certificate.invitation_id)) is not None:
+    if (town_id := repository.get_town_id(certificate.invitation_id)) is not None:
         locks.lock_town(work, town_id)
-    invitation = repository.locked(certificate.invitation_id)
+    invitation = repository.get_for_update(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
-        raise _refused(udid, "invitation_withdrawn")
+        raise _reject(udid, "invitation_withdrawn")
     return invitation
 
 
-def _of_the_inventory(work: UnitOfWork, invitation: Invitation, known_by: str, udid: str, details: TabletDetails) -> Tablet:
-    """The tablet of the invitation's town; a new one is entered while the invitation has uses left."""
-    tablet = TabletRepository(work.session).by_serial(known_by)
+def _get_or_register_tablet(
+    work: UnitOfWork, invitation: Invitation, identifier: str, udid: str, details: TabletDetails
+) -> Tablet:
+    """Return the tablet with this serial number in the invitation's town, registered now if the invitation has uses left."""
+    tablet = TabletRepository(work.session).get_by_serial(identifier)
     if tablet is None:
         if invitation.uses >= invitation.max_uses:
-            raise _refused(udid, "invitation_used_up")
-        return tablets.register(
-            work, town_id=invitation.town_id, school_id=invitation.school_id, serial=known_by, details=details
+            raise _reject(udid, "invitation_used_up")
+        return tablets.register_tablet(
+            work, town_id=invitation.town_id, school_id=invitation.school_id, serial=identifier, details=details
         )
     if tablet.town_id != invitation.town_id:
-        raise _refused(udid, "tablet_of_another_town")
-    if tablets.hold(work, tablet).state in REFUSED:
-        raise _refused(udid, "tablet_retired")
+        raise _reject(udid, "tablet_of_another_town")
+    if tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
+        raise _reject(udid, "tablet_retired")
     tablets.update_details(work, tablet.id, details)
     return tablet
 
 
-def _count_use(work: UnitOfWork, invitation: Invitation, tablet: Tablet, udid: str) -> None:
-    if InvitationRepository(work.session).use_of(invitation.id, tablet.id) is not None:
+def _record_use(work: UnitOfWork, invitation: Invitation, tablet: Tablet, udid: str) -> None:
+    if InvitationRepository(work.session).get_use(invitation.id, tablet.id) is not None:
         return
     if invitation.uses >= invitation.max_uses:
-        raise _refused(udid, "invitation_used_up")
+        raise _reject(udid, "invitation_used_up")
     audit.record_event(work, SYSTEM, "tablet.join", "tablet", tablet.id, town_id=tablet.town_id, invitation_id=str(invitation.id))
     invitation.uses += 1
-    work.session.add(InvitationUse(invitation_id=invitation.id, tablet_id=tablet.id, at=work.now))
+    work.session.add(InvitationUse(invitation_id=invitation.id, tablet_id=tablet.id, used_at=work.now))
     work.session.flush()
 
 
-def _place(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> None:
-    """Put the tablet where its invitation says, unless its own state or a person decides otherwise: joining ends no loss, no
-    repair, no evidence hold, and takes no child's tablet away for a class or a cart.
+def _place_tablet(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> None:
+    """Lend the tablet, or assign it to the class or cart slot, as its invitation says.
+
+    A tablet that is lost, in repair or under an evidence hold stays as it is, and so does a lent one when the invitation is
+    for a class or a cart.
     """
-    work.enqueue_job(Topic.DECIDE, tablet.id)
-    stays = tablet.state in UNPLACED or tablet.evidence_hold
-    tablets.unpack(work, SYSTEM, tablet)
-    if stays or not _is_clean_for(work, invitation, tablet):
+    work.enqueue_job(Topic.RECONCILE, tablet.id)
+    keeps_its_place = tablet.state in OUT_OF_SERVICE or tablet.evidence_hold
+    tablets.update_state_on_enrollment(work, SYSTEM, tablet)
+    if keeps_its_place or not _is_wiped_for(work, invitation, tablet):
         return
     repository = TabletRepository(work.session)
     if invitation.kind is InvitationKind.PUPIL and invitation.pupil_id is not None:
-        _give(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
-    elif invitation.kind is not InvitationKind.STOCK and repository.open_loan_of_tablet(tablet.id) is None:
-        _share(work, repository, tablet, invitation)
+        _lend_to_pupil(work, repository, tablet, work.session.get_one(Pupil, invitation.pupil_id))
+    elif invitation.kind is not InvitationKind.STOCK and repository.get_open_loan_by_tablet(tablet.id) is None:
+        _assign_to_class_or_slot(work, repository, tablet, invitation)
 
 
-def _is_clean_for(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> bool:
-    """Joining is no way round the wipe: the tablet joins, and stays where it was until what another child made is gone."""
+def _is_wiped_for(work: UnitOfWork, invitation: Invitation, tablet: Tablet) -> bool:
+    """Return whether the tablet holds no other child's data. If not it enrolls, and stays where it is until it is erased."""
     try:
         custody.check_wiped(work, tablet, invitation.pupil_id)
-    except NotWiped:
+    except TabletNotWiped:
         log.warning("join.not_placed", tablet=str(tablet.id), why="not_wiped")
         return False
     return True
 
 
-def _share(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:
-    """The tablet is a class's, or a cart's: nobody's by name."""
+def _assign_to_class_or_slot(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, invitation: Invitation) -> None:
+    """Assign the tablet to the class or the cart slot of its invitation; the former tablet of the slot goes to stock."""
     tablet.school_id = invitation.school_id
-    repository.leave_slot(tablet.id)
-    slot = repository.slot(invitation.cart_slot_id) if invitation.cart_slot_id is not None else None
+    repository.remove_from_slot(tablet.id)
+    slot = repository.get_slot(invitation.cart_slot_id) if invitation.cart_slot_id is not None else None
     if slot is None:
         tablet.class_id = invitation.class_id
     else:
         former = repository.get(slot.tablet_id) if slot.tablet_id is not None else None
         slot.tablet_id = tablet.id
-        if former is not None and not former.evidence_hold and former.state not in UNPLACED:
-            tablets.bring_to(work, SYSTEM, former, TabletState.STOCK, "its slot has another tablet")
+        if former is not None and not former.evidence_hold and former.state not in OUT_OF_SERVICE:
+            tablets.move_to_state(work, SYSTEM, former, TabletState.STOCK, "its slot has another tablet")
     why = "joined for a class" if slot is None else "joined for a cart slot"
-    tablets.bring_to(work, SYSTEM, tablet, TabletState.ASSIGNED, why)
+    tablets.move_to_state(work, SYSTEM, tablet, TabletState.ASSIGNED, why)
 
 
-def _give(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
-    """Lend the tablet to the invited pupil. Their former one goes back to stock, and the loan goes on: agreement, accessories."""
-    former = repository.open_loan_of_pupil(pupil.id)
+def _lend_to_pupil(work: UnitOfWork, repository: TabletRepository, tablet: Tablet, pupil: Pupil) -> None:
+    """Lend the tablet to the invited pupil. A loan of another tablet is continued with this one; the other goes to stock."""
+    former = repository.get_open_loan_by_pupil(pupil.id)
     if former is None:
-        tablets.lend(work, SYSTEM, tablet, pupil)
+        tablets.open_loan(work, SYSTEM, tablet, pupil)
     elif former.tablet_id != tablet.id:
         repository.close_loan(tablet.id, work.now)
-        custody.transfer(work, SYSTEM, former, tablet)
+        custody.transfer_loan(work, SYSTEM, former, tablet)
         replaced = repository.get(former.tablet_id)
-        if replaced is not None and replaced.state not in UNPLACED and not replaced.evidence_hold:
-            tablets.bring_to(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
-    loan = repository.open_loan_of_pupil(pupil.id)
+        if replaced is not None and replaced.state not in OUT_OF_SERVICE and not replaced.evidence_hold:
+            tablets.move_to_state(work, SYSTEM, replaced, TabletState.STOCK, "replaced by another tablet")
+    loan = repository.get_open_loan_by_pupil(pupil.id)
     if loan is not None and loan.handed_over_at is None:
-        loan.handed_over_at = work.now  # who installs it has it in hand
-    tablet.to_wipe = True
-    tablets.bring_to(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
+        loan.handed_over_at = work.now  # whoever installs the profile has the tablet
+    tablet.needs_wipe = True
+    tablets.move_to_state(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
 
 
-def _refused(udid: str, why: str) -> NotInvited:
-    log.warning("join.refused", udid=udid, why=why)
+def _reject(udid: str, why: str) -> NotInvited:
+    log.warning("join.rejected", udid=udid, why=why)
     return NotInvited(why=why)

@@ -1,6 +1,6 @@
-"""The payload by which a tablet gets its identity: `com.apple.security.scep` or `com.apple.security.acme` (protocol.md section 4.2).
+"""The payload by which a tablet obtains its identity: `com.apple.security.scep` or `com.apple.security.acme`.
 
-The certificate is ours to write: subject and usage are asked for because the payloads demand them.
+The CA decides the content of the certificate; subject and key usage are here because the payloads require them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from typing import Any
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from cartable.settings import Settings
-from enrollment.identity.models import IdentityPath
+from enrollment.identity.models import IdentityProtocol
 
 IDENTIFIER = "fr.cartable.enrolment"
 #: P-384 is the largest curve of the Secure Enclave; every tablet that attests has it.
 ACME_KEY_SIZE = 384
 
 
-def payload(settings: Settings, path: IdentityPath, secret: str, uuid: str, common_name: str) -> dict[str, Any]:
-    """The identity payload of one profile; `secret` is the one-time challenge or client identifier."""
+def build_identity_payload(
+    settings: Settings, path: IdentityProtocol, secret: str, uuid: str, common_name: str
+) -> dict[str, Any]:
+    """Return the identity payload of a profile; `secret` is the one-time challenge of SCEP or the client identifier of ACME."""
     subject = [[["O", settings.organisation]], [["CN", common_name]]]
     common = {
         "PayloadVersion": 1,
@@ -26,10 +28,14 @@ def payload(settings: Settings, path: IdentityPath, secret: str, uuid: str, comm
         "PayloadUUID": uuid,
         "PayloadDisplayName": "Identité de la tablette",
     }
-    return common | (_acme(settings, secret, subject) if path is IdentityPath.ACME else _scep(settings, secret, subject))
+    return common | (
+        _build_acme_payload(settings, secret, subject)
+        if path is IdentityProtocol.ACME
+        else _build_scep_payload(settings, secret, subject)
+    )
 
 
-def _scep(settings: Settings, secret: str, subject: list[list[list[str]]]) -> dict[str, Any]:
+def _build_scep_payload(settings: Settings, secret: str, subject: list[list[list[str]]]) -> dict[str, Any]:
     return {
         "PayloadType": "com.apple.security.scep",
         "PayloadContent": {
@@ -47,8 +53,8 @@ def _scep(settings: Settings, secret: str, subject: list[list[list[str]]]) -> di
     }
 
 
-def _acme(settings: Settings, secret: str, subject: list[list[list[str]]]) -> dict[str, Any]:
-    """Attestation is asked for where somebody can check it: Apple gives a device few of them."""
+def _build_acme_payload(settings: Settings, secret: str, subject: list[list[list[str]]]) -> dict[str, Any]:
+    """Return the ACME payload. Attestation is requested only if there are roots to check it: Apple limits how often a device attests."""
     return {
         "PayloadType": "com.apple.security.acme",
         "DirectoryURL": settings.public_url + "/acme/directory",

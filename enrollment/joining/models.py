@@ -1,4 +1,4 @@
-"""Tables of joining: invitations and their uses, reservations."""
+"""Tables of invitations, their uses, and reservations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cartable.ids import new_id
 
 
 class InvitationKind(StrEnum):
-    """For whom a tablet may join."""
+    """For whom a tablet enrolls."""
 
     PUPIL = "pupil"
     CLASS = "class"
@@ -23,8 +23,9 @@ class InvitationKind(StrEnum):
 
 
 class Invitation(TownOwned, Base):
-    """A permission to enrol. The code is a bearer secret: found by its keyed hash, shown again from the sealed text.
-    A use is counted when a tablet enrols, once per serial number, so that a retry costs nothing.
+    """A permission to enroll tablets. `code` is a bearer secret: looked up by its keyed hash, shown again from the sealed text.
+
+    A use is counted once per tablet, so that a retry costs nothing.
     """
 
     __tablename__ = "invitation"
@@ -46,20 +47,21 @@ class Invitation(TownOwned, Base):
 
 
 class InvitationUse(Base):
-    """One tablet that joined by an invitation."""
+    """One tablet that enrolled by an invitation."""
 
     __tablename__ = "invitation_use"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     invitation_id: Mapped[UUID] = mapped_column(ForeignKey("invitation.id"))
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"))
-    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("invitation_id", "tablet_id"),)
 
 
 class Reservation(TownOwned, Base):
-    """For whom a tablet is meant that is still in its box. Honoured and forgotten when it enrols; `problem` tells why it could
-    not be.
+    """For whom a tablet is meant that has not enrolled yet. Applied and deleted at enrollment.
+
+    `problem`: why the reservation could not be applied at the last enrollment.
     """
 
     __tablename__ = "reservation"
@@ -71,5 +73,5 @@ class Reservation(TownOwned, Base):
     pupil_id: Mapped[UUID | None] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), unique=True)
     cart_slot_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart_slot.id", ondelete="CASCADE"), unique=True)
     problem: Mapped[str | None] = mapped_column(String(40))
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    made_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID | None]

@@ -1,7 +1,7 @@
 """The enrolment profile: identity, MDM and CA payloads (Apple: Configuration Profile, com.apple.mdm). The identity payloads are
 in `identity_payloads`.
 
-Identifiers and addresses never change between enrolment and renewal: a tablet refuses an update that differs.
+Identifiers and URLs never change between enrollment and renewal: a tablet refuses an update that differs.
 """
 
 from __future__ import annotations
@@ -16,68 +16,69 @@ from cartable.settings import Acme
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from enrollment.identity.models import ChallengePurpose, IdentityPath
+from enrollment.identity.models import ChallengePurpose, IdentityProtocol
 from enrollment.joining import identity_payloads
 from enrollment.joining.models import Invitation
 
 IDENTIFIER = identity_payloads.IDENTIFIER
-#: Every right of the MDM payload: one cannot be added later without enrolling again.
+#: Every access right of the MDM payload: adding one later needs a new enrollment.
 ALL_RIGHTS = 8191
 CAPABILITIES = ["com.apple.mdm.per-user-connections", "com.apple.mdm.bootstraptoken", "com.apple.mdm.token"]
 _NAMESPACE = UUID("6f1d6a0e-6d6c-4b39-9a52-0d2f4d8a2c11")
 
 
-def enrolment_profile(work: UnitOfWork, invitation: Invitation, topic: str) -> bytes:
-    """Return the profile by which a tablet joins, with a fresh one-time challenge of the invitation.
+def build_enrollment_profile(work: UnitOfWork, invitation: Invitation, topic: str) -> bytes:
+    """Return the enrollment profile of an invitation, with a new one-time challenge.
 
-    Which tablet will come is not known, nor what it can attest: SCEP serves them all.
+    It is not known which tablet will use it and whether that tablet can attest its key, so the profile uses SCEP.
     """
-    secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, invitation_id=invitation.id)
-    return _profile(work, IdentityPath.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
+    secret = identity.create_challenge(work, purpose=ChallengePurpose.ENROLLMENT, invitation_id=invitation.id)
+    return _build_profile(work, IdentityProtocol.SCEP, secret, topic, common_name=f"invitation {invitation.id}")
 
 
-def automated_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
-    """Return the profile for a tablet that Apple's device assignment sent here: its challenge serves this tablet alone.
+def build_ade_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str, attests: bool) -> bytes:
+    """Return the enrollment profile for Automated Device Enrollment; its challenge is valid for this tablet only.
 
-    `attests`: it is one that can attest its key; then it is given ACME where the operator has switched that on.
+    `attests`: the tablet can attest its key; it then uses ACME if the operator has switched that on.
     """
-    path = IdentityPath.ACME if attests and work.settings.acme is not Acme.OFF else IdentityPath.SCEP
-    return _tablet_profile(work, ChallengePurpose.ENROL, path, tablet_id, topic, udid)
+    path = IdentityProtocol.ACME if attests and work.settings.acme is not Acme.OFF else IdentityProtocol.SCEP
+    return _build_tablet_profile(work, ChallengePurpose.ENROLLMENT, path, tablet_id, topic, udid)
 
 
-def renewal_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
-    """Return the same profile with a fresh identity payload, bound to the tablet (protocol.md section 3.4). It renews the
-    way it enrolled, unless ACME has been switched off since.
+def build_renewal_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
+    """Return the enrollment profile with a new identity payload for a tablet whose certificate is due for renewal.
+
+    The tablet renews by the protocol by which it enrolled, unless ACME has been switched off since.
     """
-    attested = work.settings.acme is not Acme.OFF and identity.path_of(work, tablet_id) is IdentityPath.ACME
-    path = IdentityPath.ACME if attested else IdentityPath.SCEP
-    return _tablet_profile(work, ChallengePurpose.RENEW, path, tablet_id, topic, udid)
+    attested = work.settings.acme is not Acme.OFF and identity.get_identity_protocol(work, tablet_id) is IdentityProtocol.ACME
+    path = IdentityProtocol.ACME if attested else IdentityProtocol.SCEP
+    return _build_tablet_profile(work, ChallengePurpose.RENEWAL, path, tablet_id, topic, udid)
 
 
-def _tablet_profile(
-    work: UnitOfWork, purpose: ChallengePurpose, path: IdentityPath, tablet_id: UUID, topic: str, udid: str
+def _build_tablet_profile(
+    work: UnitOfWork, purpose: ChallengePurpose, path: IdentityProtocol, tablet_id: UUID, topic: str, udid: str
 ) -> bytes:
-    secret = identity.new_challenge(work, purpose=purpose, path=path, tablet_id=tablet_id, udid=udid[:64])
-    return _profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
+    secret = identity.create_challenge(work, purpose=purpose, protocol=path, tablet_id=tablet_id, udid=udid[:64])
+    return _build_profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
 
 
-def _profile(work: UnitOfWork, path: IdentityPath, secret: str, topic: str, *, common_name: str) -> bytes:
+def _build_profile(work: UnitOfWork, path: IdentityProtocol, secret: str, topic: str, *, common_name: str) -> bytes:
     base = work.settings.public_url
-    identity_uuid = str(new_id()).upper()  # a new identity each time, so that the tablet asks for a certificate
+    identity_uuid = str(new_id()).upper()  # new each time: else the tablet would not request a certificate
     content: list[dict[str, Any]] = [
-        identity_payloads.payload(work.settings, path, secret, identity_uuid, common_name),
-        _mdm_payload(base, topic, identity_uuid),
+        identity_payloads.build_identity_payload(work.settings, path, secret, identity_uuid, common_name),
+        _build_mdm_payload(base, topic, identity_uuid),
     ]
-    root = tls.tls_ca_certificate(work.settings)
+    root = tls.read_tls_ca_certificate(work.settings)
     if root is not None:
-        content.append(_root_payload(base, root))
+        content.append(_build_root_payload(base, root))
     host = urlsplit(base).hostname
     return plistlib.dumps(
         {
             "PayloadType": "Configuration",
             "PayloadVersion": 1,
             "PayloadIdentifier": IDENTIFIER,
-            "PayloadUUID": _stable(base, "profile"),
+            "PayloadUUID": _build_stable_uuid(base, "profile"),
             "PayloadDisplayName": f"{work.settings.organisation} : gestion de la tablette",
             "PayloadDescription": f"Inscrit cette tablette auprès de {host}. / Enrols this tablet with {host}.",
             "PayloadOrganization": work.settings.organisation,
@@ -87,12 +88,12 @@ def _profile(work: UnitOfWork, path: IdentityPath, secret: str, topic: str, *, c
     )
 
 
-def _mdm_payload(base: str, topic: str, identity_uuid: str) -> dict[str, Any]:
+def _build_mdm_payload(base: str, topic: str, identity_uuid: str) -> dict[str, Any]:
     return {
         "PayloadType": "com.apple.mdm",
         "PayloadVersion": 1,
         "PayloadIdentifier": IDENTIFIER + ".mdm",
-        "PayloadUUID": _stable(base, "mdm"),
+        "PayloadUUID": _build_stable_uuid(base, "mdm"),
         "PayloadDisplayName": "Gestion",
         "IdentityCertificateUUID": identity_uuid,
         "Topic": topic,
@@ -105,18 +106,18 @@ def _mdm_payload(base: str, topic: str, identity_uuid: str) -> dict[str, Any]:
     }
 
 
-def _root_payload(base: str, der: bytes) -> dict[str, Any]:
+def _build_root_payload(base: str, der: bytes) -> dict[str, Any]:
     return {
         "PayloadType": "com.apple.security.root",
         "PayloadVersion": 1,
         "PayloadIdentifier": IDENTIFIER + ".ca",
-        "PayloadUUID": _stable(base, "ca"),
+        "PayloadUUID": _build_stable_uuid(base, "ca"),
         "PayloadDisplayName": "Autorité du serveur",
         "PayloadCertificateFileName": "cartable-ca.cer",
         "PayloadContent": der,
     }
 
 
-def _stable(base: str, slot: str) -> str:
-    """A UUID that is the same for the same server and slot."""
+def _build_stable_uuid(base: str, slot: str) -> str:
+    """Return a UUID that is always the same for the same server and slot."""
     return str(uuid5(_NAMESPACE, f"{base}/{slot}")).upper()

@@ -1,4 +1,4 @@
-"""All SQL of invitations."""
+"""All SQL of invitations and of the pupils, classes and slots that they name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
@@ -16,17 +18,18 @@ from enrollment.tablets.models import Cart, CartSlot, Loan
 
 
 class InvitationRepository:
-    """Reads and writes invitations, and what they point to."""
+    """Reads invitations and what they name."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def by_code(self, code_hash: str) -> Invitation | None:
+    def get_by_code_hash(self, code_hash: str) -> Invitation | None:
         return self.session.scalar(select(Invitation).where(Invitation.code_hash == code_hash))
 
-    def locked(self, invitation_id: UUID) -> Invitation | None:
-        """The invitation, locked until the end of the transaction: uses are counted one at a time. The caller holds the
-        town before, as every act does that comes upon an invitation later: so nobody waits in a ring.
+    def get_for_update(self, invitation_id: UUID) -> Invitation | None:
+        """Return the invitation, locked until the end of the transaction so that uses are counted one at a time.
+
+        The caller has locked the town before: with a fixed order of locks there is no deadlock.
         """
         return self.session.scalar(
             select(Invitation)
@@ -35,30 +38,30 @@ class InvitationRepository:
             .execution_options(populate_existing=True)
         )
 
-    def town_of(self, invitation_id: UUID) -> UUID | None:
+    def get_town_id(self, invitation_id: UUID) -> UUID | None:
         return self.session.scalar(select(Invitation.town_id).where(Invitation.id == invitation_id))
 
-    def visible(self, actor: Actor, invitation_id: UUID) -> Invitation | None:
+    def get_visible(self, actor: Actor, invitation_id: UUID) -> Invitation | None:
         statement = select(Invitation).where(Invitation.id == invitation_id)
         return self.session.scalar(actor.restrict(statement, Invitation, Permission.HANDLE))
 
-    def listed(self, actor: Actor, limit: int, after: UUID | None = None) -> Sequence[Invitation]:
-        """Invitations in the actor's reach, ordered by id."""
-        statement = actor.restrict(select(Invitation), Invitation, Permission.HANDLE).order_by(Invitation.id).limit(limit)
-        return self.session.scalars(statement if after is None else statement.where(Invitation.id > after)).all()
+    def list_invitations(self, actor: Actor, page: PageRequest) -> Page[Invitation]:
+        """Return invitations that the actor may handle, ordered by id, from behind `after` on."""
+        statement = actor.restrict(select(Invitation), Invitation, Permission.HANDLE)
+        return fetch_scalar_page(self.session, statement, page, Invitation.id)
 
-    def use_of(self, invitation_id: UUID, tablet_id: UUID) -> InvitationUse | None:
+    def get_use(self, invitation_id: UUID, tablet_id: UUID) -> InvitationUse | None:
         return self.session.scalar(
             select(InvitationUse).where(InvitationUse.invitation_id == invitation_id, InvitationUse.tablet_id == tablet_id)
         )
 
-    def pupils(self, pupil_ids: Sequence[UUID]) -> Sequence[Pupil]:
+    def list_pupils(self, pupil_ids: Sequence[UUID]) -> Sequence[Pupil]:
         return self.session.scalars(
             select(Pupil).where(Pupil.id.in_(pupil_ids), Pupil.state != PupilState.ERASED).order_by(Pupil.id)
         ).all()
 
-    def pupils_without_tablet(self, class_id: UUID) -> Sequence[Pupil]:
-        """Active pupils of a class who hold no tablet."""
+    def list_pupils_without_tablet(self, class_id: UUID) -> Sequence[Pupil]:
+        """Return the active pupils of a class without an open loan."""
         return self.session.scalars(
             select(Pupil)
             .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
@@ -66,17 +69,17 @@ class InvitationRepository:
             .order_by(Pupil.id)
         ).all()
 
-    def school_class(self, class_id: UUID) -> SchoolClass | None:
+    def get_class(self, class_id: UUID) -> SchoolClass | None:
         return self.session.get(SchoolClass, class_id)
 
-    def school(self, school_id: UUID) -> School | None:
+    def get_school(self, school_id: UUID) -> School | None:
         return self.session.get(School, school_id)
 
-    def slots(self, slot_ids: Sequence[UUID]) -> Sequence[CartSlot]:
+    def list_slots(self, slot_ids: Sequence[UUID]) -> Sequence[CartSlot]:
         return self.session.scalars(select(CartSlot).where(CartSlot.id.in_(slot_ids)).order_by(CartSlot.id)).all()
 
-    def school_of_cart(self, cart_id: UUID) -> UUID:
+    def get_school_id_of_cart(self, cart_id: UUID) -> UUID:
         return self.session.get_one(Cart, cart_id).school_id
 
-    def town(self, town_id: UUID) -> Town:
+    def get_town(self, town_id: UUID) -> Town:
         return self.session.get_one(Town, town_id)

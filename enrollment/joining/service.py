@@ -1,4 +1,7 @@
-"""Verbs of joining: invite, open an invitation, admit a tablet. Never commits; pages and profiles are elsewhere."""
+"""Invitations: create, look up by code, withdraw. Never commits.
+
+Pages are in `endpoint`, profiles in `profiles`, the enrollment itself in `enrollment_matching`.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,26 @@ from cartable.errors import Invalid, NotFound
 from cartable.ids import normalise_code, short_code
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.joining.errors import InvitationExpired, InvitationUnknown, InvitationUsedUp
+from enrollment.joining.errors import InvitationExpired, InvitationNotFound, InvitationUsedUp
 from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
-from enrollment.joining.targets import InvitationSpec, targets_of
+from enrollment.joining.targets import InvitationSpec, resolve_targets
 
 MAX_DAYS = 90
 
 
 def create_invitations(work: UnitOfWork, actor: Actor, spec: InvitationSpec) -> list[Invitation]:
-    """Make the invitations of `spec`. Raises `Forbidden`, `NotFound` (target outside the town), `Invalid`."""
+    """Create the invitations of `spec` and return them. Raises `Forbidden`, `NotFound` (a target outside the town), `Invalid`."""
     if not 1 <= spec.valid_days <= MAX_DAYS:
         raise Invalid(field="valid_days", maximum=MAX_DAYS)
     if not 1 <= spec.max_uses <= 1000:
         raise Invalid(field="max_uses", maximum=1000)
-    made = [_invitation(work, actor, spec, **target) for target in targets_of(work, spec)]
-    for invitation in made:
+    invitations = [_build_invitation(work, actor, spec, **target) for target in resolve_targets(work, spec)]
+    for invitation in invitations:
         actor.require_permission(Permission.HANDLE, invitation.town_id, invitation.school_id)
         work.session.add(invitation)
     work.session.flush()
-    for invitation in made:
+    for invitation in invitations:
         audit.record_event(
             work,
             actor,
@@ -40,17 +43,17 @@ def create_invitations(work: UnitOfWork, actor: Actor, spec: InvitationSpec) -> 
             kind=invitation.kind.value,
             max_uses=invitation.max_uses,
         )
-    return made
+    return invitations
 
 
-def _invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
+def _build_invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: UUID | None) -> Invitation:
     code = short_code()
     per_tablet = spec.kind in (InvitationKind.PUPIL, InvitationKind.CART_SLOT)
     return Invitation(
         town_id=spec.town_id,
         kind=spec.kind,
         code=code,
-        code_hash=code_hash(work, code),
+        code_hash=hash_code(work, code),
         max_uses=1 if per_tablet else spec.max_uses,
         uses=0,
         expires_at=work.now + timedelta(days=spec.valid_days),
@@ -60,19 +63,19 @@ def _invitation(work: UnitOfWork, actor: Actor, spec: InvitationSpec, **target: 
     )
 
 
-def code_hash(work: UnitOfWork, code: str) -> str:
-    """The keyed hash by which a typed code is found."""
+def hash_code(work: UnitOfWork, code: str) -> str:
+    """Return the keyed hash by which an invitation code is looked up."""
     return work.keyring.keyed_hash(normalise_code(code), "invitation.code")
 
 
-def open_invitation(work: UnitOfWork, code: str) -> Invitation:
-    """Return the invitation that a person holds in hand, if a tablet may still join by it.
+def get_open_invitation(work: UnitOfWork, code: str) -> Invitation:
+    """Return the invitation with this code if a tablet can still enroll by it.
 
-    Raises `InvitationUnknown`, `InvitationExpired`, `InvitationUsedUp`.
+    Raises `InvitationNotFound`, `InvitationExpired`, `InvitationUsedUp`.
     """
-    invitation = InvitationRepository(work.session).by_code(code_hash(work, code))
+    invitation = InvitationRepository(work.session).get_by_code_hash(hash_code(work, code))
     if invitation is None:
-        raise InvitationUnknown
+        raise InvitationNotFound
     if invitation.revoked_at is not None or invitation.expires_at <= work.now:
         raise InvitationExpired
     if invitation.uses >= invitation.max_uses:
@@ -81,8 +84,8 @@ def open_invitation(work: UnitOfWork, code: str) -> Invitation:
 
 
 def revoke_invitation(work: UnitOfWork, actor: Actor, invitation_id: UUID) -> Invitation:
-    """Withdraw an invitation. Raises `NotFound`. Tablets that joined by it stay."""
-    invitation = InvitationRepository(work.session).visible(actor, invitation_id)
+    """Withdraw an invitation and return it; tablets that enrolled by it stay enrolled. Raises `NotFound`, `Forbidden`."""
+    invitation = InvitationRepository(work.session).get_visible(actor, invitation_id)
     if invitation is None:
         raise NotFound
     actor.require_permission(Permission.HANDLE, invitation.town_id, invitation.school_id)
@@ -92,6 +95,6 @@ def revoke_invitation(work: UnitOfWork, actor: Actor, invitation_id: UUID) -> In
     return invitation
 
 
-def join_url(work: UnitOfWork, invitation: Invitation) -> str:
-    """The address a tablet opens, also in the QR code."""
+def build_join_url(work: UnitOfWork, invitation: Invitation) -> str:
+    """Return the URL that a tablet opens; it is also the content of the QR code."""
     return f"{work.settings.public_url}/join/{invitation.code}"

@@ -1,1 +1,1 @@
-"""Pupils, and the roster files that name them."""
+"""Pupils, guardians, staff and groups of the schools."""

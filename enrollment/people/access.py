@@ -1,7 +1,4 @@
-"""Who read which child's record, in what way, on what day. Never commits.
-
-What the server does by itself is not a reading: only people are noted.
-"""
+"""Records who read which pupil's record, in which way and on which day. Never commits."""
 
 from __future__ import annotations
 
@@ -13,10 +10,10 @@ from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
 
 
-def note(work: UnitOfWork, actor: Actor, pupils: Iterable[Pupil], kind: AccessKind) -> None:
-    """Note that a person has read these records: one row for each way and day, counted."""
-    found = {pupil.id: pupil for pupil in pupils}
-    if actor.account_id is None or not found:
+def record_access(work: UnitOfWork, actor: Actor, pupils: Iterable[Pupil], kind: AccessKind) -> None:
+    """Count that a person has read these records: one row for each pupil, kind and day. The system's own reads are not recorded."""
+    pupils_by_id = {pupil.id: pupil for pupil in pupils}
+    if actor.account_id is None or not pupils_by_id:
         return
     rows = [
         {
@@ -28,8 +25,8 @@ def note(work: UnitOfWork, actor: Actor, pupils: Iterable[Pupil], kind: AccessKi
             "actor_name": actor.name[:200],
             "first_at": work.now,
             "last_at": work.now,
-            "times": 1,
+            "access_count": 1,
         }
-        for pupil in found.values()
+        for pupil in pupils_by_id.values()
     ]
-    PeopleRepository(work.session).note_accesses(rows)
+    PeopleRepository(work.session).record_accesses(rows)

@@ -1,12 +1,11 @@
-"""Tables of people: pupils, guardians, staff, and the roster imports that bring them. What is kept of a person is minimal
-(schools.md section 14).
+"""Tables of people: pupils, guardians, staff, groups, roster imports and exports, accesses to records. As little as possible is kept
+of a person.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
@@ -14,26 +13,26 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 
 
 class PupilState(StrEnum):
-    """Whether the last roster still names the pupil."""
+    """Whether the last roster lists the pupil."""
 
     ACTIVE = "active"
     ABSENT_FROM_ROSTER = "absent_from_roster"
-    ERASED = "erased"  # nameless: kept only as long as a loan's history points at it
+    ERASED = "erased"  # without a name; the row stays while the history of a loan refers to it
 
 
 class Pupil(TownOwned, Base):
-    """A pupil. Names are encrypted; INE and birth date are kept only as keyed hashes, for matching."""
+    """A pupil. Names are encrypted; the INE (national pupil number) and the birth date are kept only as keyed hashes, for matching."""
 
     __tablename__ = "pupil"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), index=True)
     class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"), index=True)
-    level: Mapped[Level] = mapped_column(EnumText(Level))
+    grade: Mapped[Grade] = mapped_column(EnumText(Grade))
     last_name: Mapped[str] = mapped_column(SealedText("pupil.last_name"))
     usage_name: Mapped[str | None] = mapped_column(SealedText("pupil.usage_name"))
     first_name: Mapped[str] = mapped_column(SealedText("pupil.first_name"))
@@ -45,23 +44,23 @@ class Pupil(TownOwned, Base):
     state: Mapped[PupilState] = mapped_column(EnumText(PupilState), default=PupilState.ACTIVE)
     absent_since: Mapped[date | None]
     __table_args__ = (
-        Index("ix_pupil_level", "town_id", "level"),
+        Index("ix_pupil_grade", "town_id", "grade"),
         Index("ix_pupil_name", "school_id", "name_hash"),
         Index("ix_pupil_ine", "school_id", "ine_hash"),
     )
 
 
 class RosterState(StrEnum):
-    """Whether the last roster still names an adult."""
+    """Whether the last roster lists an adult."""
 
     ACTIVE = "active"
     ABSENT_FROM_ROSTER = "absent_from_roster"
 
 
 class Guardian(TownOwned, Base):
-    """A holder of parental authority, as one school's file names them. Contact only while the portal serves them.
+    """A holder of parental authority, as one school's roster lists them. Contacts are kept only while the guardians' portal needs them.
 
-    Two guardians with one name are two people; nobody is joined across schools by a name.
+    Guardians of the same name are different people: nobody is merged across schools by name.
     """
 
     __tablename__ = "guardian"
@@ -78,9 +77,9 @@ class Guardian(TownOwned, Base):
 
 
 class GuardianLink(TownOwned, Base):
-    """One guardian of one pupil. `court_order`: a judge has decided between guardians; the paper itself stays at school.
+    """One guardian of one pupil. `court_order`: a court decided in this guardian's favour; the document itself stays at the school.
 
-    Only the head and the town's administrator see the flag (schools.md section 14, PRIV-12). No import sets or removes it.
+    Only the head and the town's administrator see the flag. No import sets or clears it.
     """
 
     __tablename__ = "guardian_link"
@@ -91,7 +90,7 @@ class GuardianLink(TownOwned, Base):
 
 
 class StaffMember(TownOwned, Base):
-    """An adult who works in the town's schools; what they do is in their assignments. No account by itself."""
+    """An adult who works in the town's schools, with assignments for what they do. This is no user account."""
 
     __tablename__ = "staff_member"
 
@@ -110,7 +109,7 @@ class StaffMember(TownOwned, Base):
 
 
 class AssignmentKind(StrEnum):
-    """In which capacity an adult is with a class (schools.md section 2.4)."""
+    """In which capacity an adult works with a class."""
 
     MAIN = "main"
     PART = "part"
@@ -120,7 +119,7 @@ class AssignmentKind(StrEnum):
 
 
 class TeacherAssignment(TownOwned, Base):
-    """One adult in one class, or in a school without one. History stays: it ends, it is not deleted."""
+    """One adult in one class, or in a school without a class. An assignment is ended, not deleted: the history stays."""
 
     __tablename__ = "teacher_assignment"
 
@@ -134,14 +133,14 @@ class TeacherAssignment(TownOwned, Base):
 
 
 class GroupKind(StrEnum):
-    """What brings pupils of several classes together (schools.md sections 1 and 7.1)."""
+    """Why pupils of several classes form a group."""
 
     GROUP = "group"  # ONDE's regroupement: a choir, a corridor
     UNIT = "unit"  # ONDE's dispositif: ULIS, UPE2A
 
 
 class PupilGroup(TownOwned, Base):
-    """A group of one school and year, as its roster names it. It says who is together, not what they may: that is policy."""
+    """A group of one school and year, as its roster names it. What its pupils may do is policy and not stored here."""
 
     __tablename__ = "pupil_group"
 
@@ -163,91 +162,18 @@ class PupilGroupMember(TownOwned, Base):
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
-class ColumnMapping(TownOwned, Base):
-    """What a person said that the columns of one school's files are, or without a school of all files of the town: normalised
-    header → field, `-` for left out.
-    """
-
-    __tablename__ = "column_mapping"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
-    kind: Mapped[str] = mapped_column(String(16))
-    columns: Mapped[dict[str, Any]]
-    written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (UniqueConstraint("school_id", "kind"), Index("ix_column_mapping_town", "town_id", "school_id", "kind"))
-
-
-class ImportState(StrEnum):
-    """Life of one roster import: nothing is written before `confirmed`."""
-
-    PREVIEWED = "previewed"
-    CONFIRMED = "confirmed"
-    DISCARDED = "discarded"
-    UNDONE = "undone"
-
-
-class RosterImport(TownOwned, Base):
-    """One uploaded roster file, after parsing; the file itself is never stored. `plan` (sealed) holds the kept columns only,
-    `undo` what was there before. Both are forgotten when the import is a day old.
-    """
-
-    __tablename__ = "roster_import"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
-    format: Mapped[str] = mapped_column(String(32))
-    state: Mapped[ImportState] = mapped_column(EnumText(ImportState))
-    file_sha256: Mapped[str] = mapped_column(String(64))
-    counts: Mapped[dict[str, Any]]
-    needs_second: Mapped[bool] = mapped_column(default=False)
-    plan: Mapped[str | None] = mapped_column(SealedText("roster_import.plan"))
-    undo: Mapped[str | None] = mapped_column(SealedText("roster_import.undo"))
-    uploaded_by: Mapped[UUID | None]
-    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    confirmed_by: Mapped[UUID | None]
-    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    undone_by: Mapped[UUID | None]
-    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class RosterImportSchool(TownOwned, Base):
-    """Which schools an import speaks of: two imports of one school are carried out and undone in their order."""
-
-    __tablename__ = "roster_import_school"
-
-    import_id: Mapped[UUID] = mapped_column(ForeignKey("roster_import.id", ondelete="CASCADE"), primary_key=True)
-    school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), primary_key=True, index=True)
-
-
-class RosterExport(TownOwned, Base):
-    """One set of files handed out to another system: which classes it held, so that the next set is not smaller unnoticed."""
-
-    __tablename__ = "roster_export"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    format: Mapped[str] = mapped_column(String(32))
-    file_sha256: Mapped[str] = mapped_column(String(64))
-    class_ids: Mapped[list[Any]]
-    counts: Mapped[dict[str, Any]]
-    made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (Index("ix_roster_export_town", "town_id", "format", "made_at"),)
-
-
 class AccessKind(StrEnum):
-    """How a child's record was read."""
+    """How a pupil's record was read."""
 
     CLASS_LIST = "class_list"
     SEARCH = "search"
     TABLET = "tablet"
-    ROSTER = "roster"  # handed out with a whole school or town
+    ROSTER = "roster"  # with a whole school or town
     EXPORT = "export"
 
 
 class RecordAccess(TownOwned, Base):
-    """That one person read one child's record in one way on one day (UTC), and how often. Outlives the record."""
+    """How often one person read one pupil's record in one way on one day (UTC). The row outlives the record."""
 
     __tablename__ = "record_access"
 
@@ -258,4 +184,4 @@ class RecordAccess(TownOwned, Base):
     actor_name: Mapped[str] = mapped_column(String(200))
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    times: Mapped[int] = mapped_column(default=1)
+    access_count: Mapped[int] = mapped_column(default=1)

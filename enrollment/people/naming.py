@@ -1,4 +1,4 @@
-"""How a pupil is named on a screen or a sheet: as little as tells the children of one list apart. Pure."""
+"""Displayed names of pupils: the shortest form that distinguishes the pupils of one list. Pure."""
 
 from __future__ import annotations
 
@@ -9,61 +9,61 @@ from uuid import UUID
 
 from enrollment.people.models import Pupil
 
-Name = Callable[[Pupil], str]
+NameFormatter = Callable[[Pupil], str]
 
 
-def last_name(pupil: Pupil) -> str:
-    """The usage name when there is one (schools.md section 7.1)."""
+def displayed_last_name(pupil: Pupil) -> str:
+    """Return the usage name when the pupil has one, else the family name."""
     return pupil.usage_name or pupil.last_name
 
 
-def full(pupil: Pupil) -> str:
-    """First and last name."""
-    return f"{pupil.first_name} {last_name(pupil)}".strip()
+def full_name(pupil: Pupil) -> str:
+    """Return first and last name."""
+    return f"{pupil.first_name} {displayed_last_name(pupil)}".strip()
 
 
-def mark(pupil: Pupil) -> str:
-    """Two signs of the pupil's number, the same on screen and paper: what tells homonyms of one level apart."""
+def homonym_mark(pupil: Pupil) -> str:
+    """Return the last two characters of the pupil's id, which distinguish homonyms of one grade on screen and on paper."""
     return str(pupil.id)[-2:]
 
 
-def short_names(pupils: Sequence[Pupil]) -> dict[UUID, str]:
-    """First name and initial, for a screen that families see too; more only for those who would look alike."""
-    return _apart(pupils, (_short, full, _with_level, _with_mark, _with_number))
+def build_short_names(pupils: Sequence[Pupil]) -> dict[UUID, str]:
+    """Return first name and initial of each pupil, for a screen that families see too; more only for pupils who would look alike."""
+    return _disambiguate(pupils, (_short_name, full_name, _name_with_grade, _name_with_mark, _name_with_id))
 
 
-def full_names(pupils: Sequence[Pupil]) -> dict[UUID, str]:
-    """First and last name, for a sheet that goes to one family; homonyms with level and mark."""
-    return _apart(pupils, (full, _with_level, _with_mark, _with_number))
+def build_full_names(pupils: Sequence[Pupil]) -> dict[UUID, str]:
+    """Return first and last name of each pupil, for a sheet that goes to one family; homonyms with grade and mark."""
+    return _disambiguate(pupils, (full_name, _name_with_grade, _name_with_mark, _name_with_id))
 
 
-def _short(pupil: Pupil) -> str:
-    return f"{pupil.first_name} {last_name(pupil)[:1]}." if pupil.first_name else last_name(pupil)
+def _short_name(pupil: Pupil) -> str:
+    return f"{pupil.first_name} {displayed_last_name(pupil)[:1]}." if pupil.first_name else displayed_last_name(pupil)
 
 
-def _with_level(pupil: Pupil) -> str:
-    return f"{full(pupil)} ({pupil.level.value})"
+def _name_with_grade(pupil: Pupil) -> str:
+    return f"{full_name(pupil)} ({pupil.grade.value})"
 
 
-def _with_mark(pupil: Pupil) -> str:
-    return f"{full(pupil)} ({pupil.level.value} · {mark(pupil)})"
+def _name_with_mark(pupil: Pupil) -> str:
+    return f"{full_name(pupil)} ({pupil.grade.value} · {homonym_mark(pupil)})"
 
 
-def _with_number(pupil: Pupil) -> str:
-    return f"{full(pupil)} ({pupil.level.value} · {pupil.id})"
+def _name_with_id(pupil: Pupil) -> str:
+    return f"{full_name(pupil)} ({pupil.grade.value} · {pupil.id})"
 
 
-def _apart(pupils: Sequence[Pupil], ladder: Sequence[Name]) -> dict[UUID, str]:
-    """Each pupil's name on the lowest step of the ladder where nobody else of the list looks the same."""
-    named: dict[UUID, str] = {}
-    for name in ladder:
-        seen = Counter(look(name(pupil)) for pupil in pupils)
+def _disambiguate(pupils: Sequence[Pupil], formatters: Sequence[NameFormatter]) -> dict[UUID, str]:
+    """Return each pupil's name by the first formatter that gives no other pupil of the list a name that looks the same."""
+    names: dict[UUID, str] = {}
+    for format_name in formatters:
+        counts = Counter(comparison_key(format_name(pupil)) for pupil in pupils)
         for pupil in pupils:
-            if pupil.id not in named and seen[look(name(pupil))] == 1:
-                named[pupil.id] = name(pupil)
-    return named
+            if pupil.id not in names and counts[comparison_key(format_name(pupil))] == 1:
+                names[pupil.id] = format_name(pupil)
+    return names
 
 
-def look(text: str) -> str:
-    """What a hurried eye sees: neither case nor accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+def comparison_key(text: str) -> str:
+    """Return an accent-insensitive and case-insensitive key: two names with one key look the same at a glance."""
+    return "".join(char for char in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(char))

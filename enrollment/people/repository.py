@@ -1,13 +1,13 @@
-"""All SQL of reading people. What imports read and write stands in `imports/repository.py`."""
+"""All SQL that reads people, and the record of accesses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,47 +25,53 @@ from enrollment.people.models import (
     TeacherAssignment,
 )
 from enrollment.places.models import SchoolClass
-from enrollment.tablets.models import Loan, Tablet
 
-#: Rows of one statement: SQLite takes 32 766 parameters.
-AT_ONCE = 500
+#: Rows in one statement: SQLite takes at most 32 766 parameters.
+BATCH_SIZE = 500
+
+
+def split_ids(ids: Iterable[str | UUID]) -> Iterator[list[str | UUID]]:
+    """Yield the distinct ids in batches that fit into one statement, in a fixed order."""
+    distinct_ids = sorted(set(ids), key=str)
+    for start in range(0, len(distinct_ids), BATCH_SIZE):
+        yield distinct_ids[start : start + BATCH_SIZE]
 
 
 class PeopleRepository:
-    """Reads pupils within the actor's reach."""
+    """Reads pupils, guardians, groups and assignments; records accesses to pupils' records."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def class_visible(self, actor: Actor, class_id: UUID) -> SchoolClass | None:
+    def find_class(self, actor: Actor, class_id: UUID) -> SchoolClass | None:
         return self.session.scalar(actor.restrict(select(SchoolClass).where(SchoolClass.id == class_id), SchoolClass))
 
-    def pupils_of_class(self, class_id: UUID) -> Sequence[Pupil]:
+    def list_classes_with_pupil_counts(self, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
+        """Return the classes of a school, by label, each with its number of active pupils."""
+        count = func.count(Pupil.id)
+        return self.session.execute(
+            select(SchoolClass, count)
+            .outerjoin(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
+            .where(SchoolClass.school_id == school_id)
+            .group_by(SchoolClass.id)
+            .order_by(SchoolClass.label, SchoolClass.id)
+        ).all()
+
+    def list_pupils_of_class(self, class_id: UUID) -> Sequence[Pupil]:
         return self.session.scalars(
             select(Pupil).where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE).order_by(Pupil.id)
         ).all()
 
-    def pupils_in_reach(self, actor: Actor, town_id: UUID) -> Sequence[Pupil]:
+    def list_visible_pupils(self, actor: Actor, town_id: UUID) -> Sequence[Pupil]:
         statement = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED).order_by(Pupil.id)
         return self.session.scalars(actor.restrict(statement, Pupil)).all()
 
-    def pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
+    def find_pupil(self, actor: Actor, pupil_id: UUID) -> Pupil | None:
         statement = select(Pupil).where(Pupil.id == pupil_id, Pupil.state != PupilState.ERASED)
         return self.session.scalar(actor.restrict(statement, Pupil))
 
-    def absent(self, school_id: UUID) -> list[tuple[Pupil, str | None]]:
-        """Pupils of a school whom no roster names, with the tag of the tablet that they hold."""
-        rows = self.session.execute(
-            select(Pupil, Tablet.tag)
-            .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
-            .outerjoin(Tablet, Tablet.id == Loan.tablet_id)
-            .where(Pupil.school_id == school_id, Pupil.state == PupilState.ABSENT_FROM_ROSTER)
-            .order_by(Pupil.absent_since, Pupil.id)
-        )
-        return [(row[0], row[1]) for row in rows]
-
-    def groups(self, school_id: UUID, year: str) -> list[tuple[PupilGroup, list[UUID]]]:
-        """The groups of a school in a year, by label, with their pupils."""
+    def list_groups(self, school_id: UUID, year: str) -> list[tuple[PupilGroup, list[UUID]]]:
+        """Return the groups of a school in a year, by label, each with its pupils' ids."""
         groups = self.session.scalars(
             select(PupilGroup)
             .where(PupilGroup.school_id == school_id, PupilGroup.school_year == year)
@@ -77,7 +83,7 @@ class PeopleRepository:
             members[member.group_id].append(member.pupil_id)
         return [(group, members[group.id]) for group in groups]
 
-    def guardians_of(self, pupil_id: UUID) -> list[tuple[Guardian, GuardianLink]]:
+    def list_guardians(self, pupil_id: UUID) -> list[tuple[Guardian, GuardianLink]]:
         rows = self.session.execute(
             select(Guardian, GuardianLink)
             .join(GuardianLink, GuardianLink.guardian_id == Guardian.id)
@@ -86,7 +92,7 @@ class PeopleRepository:
         )
         return [(row[0], row[1]) for row in rows]
 
-    def substitutes(self, school_id: UUID, today: date) -> list[tuple[TeacherAssignment, StaffMember]]:
+    def list_substitutes(self, school_id: UUID, today: date) -> list[tuple[TeacherAssignment, StaffMember]]:
         rows = self.session.execute(
             select(TeacherAssignment, StaffMember)
             .join(StaffMember, StaffMember.id == TeacherAssignment.staff_id)
@@ -96,26 +102,30 @@ class PeopleRepository:
         )
         return [(row[0], row[1]) for row in rows]
 
-    def assignment(self, actor: Actor, assignment_id: UUID) -> TeacherAssignment | None:
+    def find_assignment(self, actor: Actor, assignment_id: UUID) -> TeacherAssignment | None:
         statement = select(TeacherAssignment).where(TeacherAssignment.id == assignment_id)
         return self.session.scalar(actor.restrict(statement, TeacherAssignment, Permission.ROSTER))
 
-    def note_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Count readings, in sets. In the order of their keys: two readers of one class never wait in a circle."""
+    def record_accesses(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert or count accesses in batches, in the order of the pupil ids: a fixed lock order, so that two readers cannot deadlock."""
         insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
         ordered = sorted(rows, key=lambda row: str(row["pupil_id"]))
-        for start in range(0, len(ordered), AT_ONCE):
-            statement = insert(RecordAccess).values(ordered[start : start + AT_ONCE])
-            new = statement.excluded
+        for start in range(0, len(ordered), BATCH_SIZE):
+            statement = insert(RecordAccess).values(ordered[start : start + BATCH_SIZE])
+            new_row = statement.excluded
             self.session.execute(
                 statement.on_conflict_do_update(
                     index_elements=["pupil_id", "actor_id", "kind", "day"],
-                    set_={"times": RecordAccess.times + 1, "last_at": new.last_at, "actor_name": new.actor_name},
+                    set_={
+                        "access_count": RecordAccess.access_count + 1,
+                        "last_at": new_row.last_at,
+                        "actor_name": new_row.actor_name,
+                    },
                 )
             )
 
-    def accesses(self, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
-        """The readings of one record, newest first."""
+    def list_accesses(self, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+        """Return the accesses to one pupil's record, newest first."""
         statement = (
             select(RecordAccess)
             .where(RecordAccess.pupil_id == pupil_id)

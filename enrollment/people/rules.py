@@ -1,4 +1,4 @@
-"""Pure rules of people: who is with a class on a day, when a pupil whom no roster names is asked for the tablet."""
+"""Pure rules of people: whether an assignment is active on a day, and when a pupil who left the roster must return the tablet."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from datetime import date, timedelta
 
 from enrollment.people.models import TeacherAssignment
 
-#: A pupil whom the last roster no longer names keeps class, tablet and mode for so long (schools.md section 7.5).
-ABSENT_FOR = timedelta(days=30)
-#: A replacement that lasts longer stands in the school's roster.
-LONGEST_SUBSTITUTE = timedelta(days=92)
+#: How long a pupil whom the last roster no longer lists keeps class, tablet and mode.
+ABSENCE_GRACE_PERIOD = timedelta(days=30)
+#: A longer replacement must be in the school's roster.
+MAX_SUBSTITUTE_DURATION = timedelta(days=92)
 
 
-def is_due_back(absent_since: date, today: date) -> bool:
-    """Whether the month is over. Nothing happens by itself then: the school asks for the tablet."""
-    return today - absent_since > ABSENT_FOR
+def is_tablet_due_back(absent_since: date, today: date) -> bool:
+    """Tell whether the grace period is over. Nothing happens automatically then: the school asks for the tablet."""
+    return today - absent_since > ABSENCE_GRACE_PERIOD
 
 
-def holds_on(assignment: TeacherAssignment, day: date) -> bool:
-    """Whether an adult has this place on a day of the school; the last day counts until its midnight."""
+def is_active_on(assignment: TeacherAssignment, day: date) -> bool:
+    """Tell whether an assignment is active on a day; its last day is included."""
     return assignment.starts_on <= day and (assignment.ends_on is None or day <= assignment.ends_on)

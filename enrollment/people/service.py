@@ -1,39 +1,51 @@
-"""Verbs of reading people: the pupils of a class, a search by name. Imports stand in `imports`. Never commits."""
+"""Reads classes and their pupils, and searches pupils by name. Never commits."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from uuid import UUID
+
+from sqlalchemy import Row
 
 from cartable import audit
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
-from enrollment.people.files.cells import label_key
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.repository import PeopleRepository
+from enrollment.people.text import label_key
+from enrollment.places.models import SchoolClass
+from enrollment.places.repository import PlaceRepository
 
-MAX_FOUND = 50
+MAX_SEARCH_RESULTS = 50
 
 
-def pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list[Pupil]:
-    """The pupils of a class, by name. Reading it is audited. Raises `NotFound`."""
+def list_classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
+    """Return the classes of a school, each with its number of pupils. Raises `NotFound`."""
+    if PlaceRepository(work.session).find_school(actor, school_id) is None:
+        raise NotFound
+    return PeopleRepository(work.session).list_classes_with_pupil_counts(school_id)
+
+
+def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list[Pupil]:
+    """Return the pupils of a class, by name. The reading is audited. Raises `NotFound`."""
     repository = PeopleRepository(work.session)
-    school_class = repository.class_visible(actor, class_id)
+    school_class = repository.find_class(actor, class_id)
     if school_class is None:
         raise NotFound
     audit.record_event(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
-    pupils = repository.pupils_of_class(class_id)
-    access.note(work, actor, pupils, AccessKind.CLASS_LIST)
+    pupils = repository.list_pupils_of_class(class_id)
+    access.record_access(work, actor, pupils, AccessKind.CLASS_LIST)
     return sorted(pupils, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
 
 
-def find_pupils(
+def search_pupils(
     work: UnitOfWork, actor: Actor, town_id: UUID, text: str, *, among: Collection[UUID] | None = None
 ) -> list[Pupil]:
-    """Pupils whose names hold every word of `text`, within the actor's reach, the first `MAX_FOUND`; with `among`, of these pupils
-    alone. The search is audited (schools.md section 13).
+    """Return the first `MAX_SEARCH_RESULTS` pupils visible to the actor whose names contain every word of `text`.
+
+    `among` restricts the search to these pupils. The search is audited.
     """
     words = label_key(text).split()
     if not words or (
@@ -41,11 +53,11 @@ def find_pupils(
     ):
         return []
     audit.record_event(work, actor, "pupil.search", "town", town_id, town_id=town_id)
-    found = []
-    for pupil in PeopleRepository(work.session).pupils_in_reach(actor, town_id):
+    matches = []
+    for pupil in PeopleRepository(work.session).list_visible_pupils(actor, town_id):
         name = label_key(f"{pupil.last_name} {pupil.usage_name or ''} {pupil.first_name}")
         if (among is None or pupil.id in among) and all(word in name for word in words):
-            found.append(pupil)
-    told = sorted(found, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_FOUND]
-    access.note(work, actor, told, AccessKind.SEARCH)
-    return told
+            matches.append(pupil)
+    results = sorted(matches, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))[:MAX_SEARCH_RESULTS]
+    access.record_access(work, actor, results, AccessKind.SEARCH)
+    return results

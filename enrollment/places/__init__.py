@@ -1,1 +1,1 @@
-"""Towns, schools and classes."""
+"""Towns, schools, school years and classes."""

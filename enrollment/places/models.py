@@ -1,4 +1,4 @@
-"""Tables of places: towns, schools, classes (schools.md section 2)."""
+"""Tables of places: towns, schools, classes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cartable.database import Base, TownOwned
 from cartable.ids import new_id
 
 
-class Level(StrEnum):
-    """School levels in their order (schools.md section 2.2); never sort them by name."""
+class Grade(StrEnum):
+    """School grades of nursery and primary school, in their order. Sort by `rank`, never by name."""
 
     PS = "PS"
     MS = "MS"
@@ -26,12 +26,12 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Position in the school career, from 0."""
-        return list(Level).index(self)
+        """The position of the grade, from 0 for the youngest pupils."""
+        return list(Grade).index(self)
 
 
 class Town(Base):
-    """A local authority: it owns the tablets and is the wall of every tenant's data."""
+    """A local authority, the tenant: it owns the tablets, and every tenant-owned row carries its id."""
 
     __tablename__ = "town"
 
@@ -45,7 +45,7 @@ class Town(Base):
 
 
 class School(TownOwned, Base):
-    """One school, known by its UAI (schools.md section 3.1)."""
+    """One school, identified by its UAI, the national code of a school."""
 
     __tablename__ = "school"
 
@@ -57,7 +57,7 @@ class School(TownOwned, Base):
 
 
 class SchoolClass(TownOwned, Base):
-    """A class of one school year. `label` is shown as received; `label_key` matches."""
+    """A class of one school year. `label` is displayed as received; `label_key` is what labels are compared by."""
 
     __tablename__ = "school_class"
 

@@ -1,16 +1,15 @@
-"""All SQL of places."""
+"""All SQL that reads towns, schools and classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cartable.scope import Actor
-from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import School, SchoolClass, Town
+from enrollment.places.models import School, Town
 
 
 class PlaceRepository:
@@ -19,39 +18,30 @@ class PlaceRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def towns(self, actor: Actor) -> Sequence[Town]:
+    def list_towns(self, actor: Actor) -> Sequence[Town]:
         statement = select(Town).order_by(Town.name, Town.id)
         if not actor.everywhere:
-            statement = statement.where(Town.id.in_({grant.town_id for grant in actor.role_assignments}))
+            statement = statement.where(Town.id.in_({assignment.town_id for assignment in actor.role_assignments}))
         return self.session.scalars(statement).all()
 
-    def town_by_slug(self, slug: str) -> Town | None:
+    def find_town_by_slug(self, slug: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.slug == slug))
 
-    def school_by_uai(self, uai: str) -> School | None:
+    def find_school_by_uai(self, uai: str) -> School | None:
         return self.session.scalar(select(School).where(School.uai == uai))
 
-    def school(self, actor: Actor, school_id: UUID) -> School | None:
-        found = self.session.get(School, school_id)
-        return found if found is not None and found in self.schools(actor, found.town_id) else None
+    def find_school(self, actor: Actor, school_id: UUID) -> School | None:
+        """Return a school that the actor may see."""
+        school = self.session.get(School, school_id)
+        return school if school is not None and school in self.list_schools(actor, school.town_id) else None
 
-    def schools(self, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
-        """Schools of the actor's towns; a grant on one school shows that school alone."""
+    def list_schools(self, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+        """Return the schools that the actor may see: a role in a town shows all its schools, a role in a school that school alone."""
         statement = select(School).order_by(School.name, School.id)
         if town_id is not None:
             statement = statement.where(School.town_id == town_id)
-        found = self.session.scalars(statement).all()
+        schools = self.session.scalars(statement).all()
         if actor.everywhere:
-            return found
-        reach = {(grant.town_id, grant.school_id) for grant in actor.role_assignments}
-        return [s for s in found if (s.town_id, None) in reach or (s.town_id, s.id) in reach]
-
-    def classes(self, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
-        count = func.count(Pupil.id)
-        return self.session.execute(
-            select(SchoolClass, count)
-            .outerjoin(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
-            .where(SchoolClass.school_id == school_id)
-            .group_by(SchoolClass.id)
-            .order_by(SchoolClass.label, SchoolClass.id)
-        ).all()
+            return schools
+        visible = {(assignment.town_id, assignment.school_id) for assignment in actor.role_assignments}
+        return [school for school in schools if (school.town_id, None) in visible or (school.town_id, school.id) in visible]

@@ -9,22 +9,22 @@ _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 _SHAPE = re.compile(r"\d{7}[A-Z]$")
 
 
-def uai_letter(digits: str) -> str:
-    """The control letter of the first seven digits of a school code (schools.md section 3.1)."""
+def uai_check_letter(digits: str) -> str:
+    """Return the check letter that follows the first seven digits of a school code (UAI)."""
     return _LETTERS[int(digits) % 23]
 
 
 def check_uai(text: str) -> tuple[str, str | None]:
-    """Return the school code in its normal form, and what is wrong with it: `uai_length`, `uai_format`, `uai_check_letter`."""
+    """Return the school code in its normal form, and its fault or None: `uai_length`, `uai_format`, `uai_check_letter`."""
     uai = re.sub(r"\s", "", text).upper()
     if len(uai) != 8:
         return uai, "uai_length"
     if not _SHAPE.match(uai):
         return uai, "uai_format"
-    return uai, None if uai[7] == uai_letter(uai[:7]) else "uai_check_letter"
+    return uai, None if uai[7] == uai_check_letter(uai[:7]) else "uai_check_letter"
 
 
 def school_year_of(day: date) -> str:
-    """The school year of a day, named by its two calendar years; it begins on 1 September."""
+    """Return the school year of a day, named by its two calendar years. A school year begins on 1 September."""
     start = day.year if day.month >= 9 else day.year - 1
     return f"{start}-{start + 1}"

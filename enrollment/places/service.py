@@ -1,38 +1,38 @@
-"""Verbs of places: towns, schools, classes. Never commits."""
+"""Creates and lists towns and schools; tells the date there. The classes of a school are in `people.service`. Never commits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
-
-from sqlalchemy import Row
+from zoneinfo import ZoneInfo
 
 from cartable import audit
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import School, SchoolClass, Town
+from enrollment.places.models import School, Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
 
 
-class BadUai(Invalid):
+class InvalidUai(Invalid):
     """The school code is not well formed; `why` is `uai_length`, `uai_format` or `uai_check_letter`."""
 
-    code = "bad_uai"
-    words = Words(fr="Ce code UAI n'est pas valable ({why}).", en="This school code (UAI) is not valid ({why}).")
+    code = "invalid_uai"
+    message = Message("This school code (UAI) is not valid ({why}).")
 
 
 class SchoolExists(Conflict):
-    """The school code is taken."""
+    """A school with this code exists already."""
 
     code = "school_exists"
-    words = Words(fr="Cette école existe déjà.", en="This school exists already.")
+    message = Message("This school exists already.")
 
 
 def create_town(work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
-    """Found a town; an act of the operator at the command line."""
+    """Create a town. Only the operator's command line calls this, so no permission is checked."""
     town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone="C", time_zone="Europe/Paris")
     work.session.add(town)
     work.session.flush()
@@ -40,12 +40,12 @@ def create_town(work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phon
 
 
 def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name: str) -> School:
-    """Enter a school. Raises `BadUai`, `SchoolExists`."""
+    """Create a school. Raises `Forbidden`, `InvalidUai`, `SchoolExists`."""
     actor.require_permission(Permission.AUTHOR, town_id)
-    code, wrong = check_uai(uai)
-    if wrong:
-        raise BadUai(why=wrong, field="uai")
-    if PlaceRepository(work.session).school_by_uai(code) is not None:
+    code, fault = check_uai(uai)
+    if fault:
+        raise InvalidUai(why=fault, field="uai")
+    if PlaceRepository(work.session).find_school_by_uai(code) is not None:
         raise SchoolExists(field="uai")
     school = School(town_id=town_id, uai=code, name=name)
     work.session.add(school)
@@ -54,19 +54,31 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     return school
 
 
-def towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
-    """The towns in which the actor holds a role."""
-    return PlaceRepository(work.session).towns(actor)
+def list_towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
+    """Return the towns in which the actor has a role."""
+    return PlaceRepository(work.session).list_towns(actor)
 
 
-def schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
-    """The schools in the actor's reach."""
-    return PlaceRepository(work.session).schools(actor, town_id)
+def list_schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+    """Return the schools that the actor may see."""
+    return PlaceRepository(work.session).list_schools(actor, town_id)
 
 
-def classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
-    """The classes of a school with their numbers of pupils. Raises `NotFound`."""
-    repository = PlaceRepository(work.session)
-    if repository.school(actor, school_id) is None:
+def require_school(work: UnitOfWork, actor: Actor, school_id: UUID, permission: Permission) -> School:
+    """Return a school in which the actor has a permission. Raises `NotFound`, `Forbidden`."""
+    school = PlaceRepository(work.session).find_school(actor, school_id)
+    if school is None:
         raise NotFound
-    return repository.classes(school_id)
+    actor.require_permission(permission, school.town_id, school.id)
+    return school
+
+
+def get_town_date(work: UnitOfWork, town_id: UUID) -> date:
+    """Return today's date in the town's time zone."""
+    return work.now.astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
+
+
+def get_school_date(work: UnitOfWork, school: School) -> date:
+    """Return today's date in the school's time zone."""
+    time_zone = school.time_zone or work.session.get_one(Town, school.town_id).time_zone
+    return work.now.astimezone(ZoneInfo(time_zone)).date()

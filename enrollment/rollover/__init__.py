@@ -1,1 +1,1 @@
-"""The school year: from one to the next, previewed, applied, undone until it is closed (schools.md section 18)."""
+"""The rollover from one school year to the next: previewed, applied in batches, undone until it is closed."""

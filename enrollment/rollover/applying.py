@@ -1,6 +1,7 @@
-"""Carrying a passage out: apply and undo in parts, by hand or by the clock, and close. Never commits.
+"""Applies a rollover, undoes it and closes it, in batches, on request or by the clock. Drafts and decisions are in `service`. Never
+commits.
 
-Tablets stay with the pupils and are not wiped; their apps follow the level by the decision that each change asks for.
+Tablets stay with their pupils and are not erased. Each tablet whose pupil moved is reconciled, so its apps follow the new grade.
 """
 
 from __future__ import annotations
@@ -13,143 +14,142 @@ from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import PupilState
-from enrollment.places.models import Level, Town
-from enrollment.rollover.errors import NotApplied, TooEarly
-from enrollment.rollover.models import Decision, Rollover, RolloverLine, RolloverState
-from enrollment.rollover.repository import Placed, YearRepository
-from enrollment.rollover.rules import left_on, may_apply_from
-from enrollment.rollover.service import bring_up_to_date, whole
+from enrollment.places.models import Grade, Town
+from enrollment.rollover.errors import RolloverNotApplied, RolloverTooEarly
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
+from enrollment.rollover.repository import PlacedLine, RolloverRepository
+from enrollment.rollover.rules import applicable_from, leaving_date
+from enrollment.rollover.service import get_town_rollover_for_update, refresh_lines
+from enrollment.tablets.loan_repository import LoanRepository
 from enrollment.tablets.repository import TabletRepository
 
-PART = 1000
+BATCH_SIZE = 1000
 
 
-def arm(work: UnitOfWork, actor: Actor, rollover_id: UUID, *, armed: bool) -> Rollover:
-    """Let the passage apply itself when the new year begins, at midnight in the town, or not."""
-    rollover = whole(work, actor, rollover_id)
-    audit.record_event(
-        work, actor, "rollover.arm" if armed else "rollover.disarm", "rollover", rollover.id, town_id=rollover.town_id
-    )
-    rollover.armed_by, rollover.armed_at = (actor.account_id, work.now) if armed else (None, None)
+def set_auto_apply(work: UnitOfWork, actor: Actor, rollover_id: UUID, *, enabled: bool) -> Rollover:
+    """Switch on or off that the rollover applies itself at midnight of 1 September, local time. Raises as `apply_batch` does."""
+    rollover = get_town_rollover_for_update(work, actor, rollover_id)
+    audit.record_event(work, actor, "rollover.auto_apply", "rollover", rollover.id, town_id=rollover.town_id, enabled=enabled)
+    rollover.auto_apply_enabled_by, rollover.auto_apply_enabled_at = (actor.account_id, work.now) if enabled else (None, None)
     return rollover
 
 
-def apply_due(work: UnitOfWork) -> int:
-    """Apply the next part of one passage that was told to apply itself and whose year has begun. Returns how many lines."""
-    for rollover in YearRepository(work.session).armed():
+def apply_due_rollover(work: UnitOfWork) -> int:
+    """Apply the next batch of one rollover that applies itself and whose year has begun. Returns the number of lines."""
+    for rollover in RolloverRepository(work.session).list_auto_apply():
         town = work.session.get_one(Town, rollover.town_id)
-        if work.now >= may_apply_from(rollover.to_year, town.time_zone) and (done := apply(work, SYSTEM, rollover.id)):
-            return done
+        if work.now >= applicable_from(rollover.to_year, town.time_zone) and (applied := apply_batch(work, SYSTEM, rollover.id)):
+            return applied
     return 0
 
 
-def apply(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
-    """Apply the next part of a passage, from 1 September on. Returns how many lines: call again until 0.
+def apply_batch(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = BATCH_SIZE) -> int:
+    """Apply the next `limit` lines, from 1 September on. Returns the number of lines; call it again until it returns 0.
 
-    A pupil whom a roster has moved meanwhile is left as the roster says; one who has come since the preview passes too.
-    Raises `TooEarly`, and as `tick` does.
+    A pupil whom a roster moved since the preview keeps that place. A pupil who came since the preview gets a line first.
+    Raises `RolloverTooEarly`, `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
     """
-    rollover = whole(work, actor, rollover_id)
+    rollover = get_town_rollover_for_update(work, actor, rollover_id)
     town = work.session.get_one(Town, rollover.town_id)
-    if work.now < may_apply_from(rollover.to_year, town.time_zone):
-        raise TooEarly
+    if work.now < applicable_from(rollover.to_year, town.time_zone):
+        raise RolloverTooEarly
     if rollover.state is RolloverState.DRAFT:
-        bring_up_to_date(work, rollover, only_missing=True)
-    rows = YearRepository(work.session).part(rollover.id, applied=False, limit=limit)
+        refresh_lines(work, rollover, only_missing=True)
+    rows = RolloverRepository(work.session).list_batch(rollover.id, applied=False, limit=limit)
     if not rows and rollover.state is RolloverState.APPLIED:
         return 0
     audit.record_event(work, actor, "rollover.apply", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
-    moves = _Moves()
+    changes = _PlacementChanges()
     for row in rows:
         line = row.line
-        moved = _is_as(row, line.level_before, line.class_before, line.school_id)
-        if moved and line.decision is Decision.LEAVER:
-            moved = row.state is PupilState.ACTIVE
-            if moved:
-                moves.attend(line, PupilState.ABSENT_FROM_ROSTER, left_on(rollover.to_year))
-        elif moved:
-            moves.place(row, line.level_after, line.class_after, line.school_after)
-        moves.note(line, work.now, moved=moved)
+        applies = _is_placed_as(row, line.grade_before, line.class_before, line.school_id)
+        if applies and line.decision is RolloverDecision.LEAVER:
+            applies = row.state is PupilState.ACTIVE
+            if applies:
+                changes.set_roster_state(line, PupilState.ABSENT_FROM_ROSTER, leaving_date(rollover.to_year))
+        elif applies:
+            changes.move_pupil(row, line.grade_after, line.class_after, line.school_after)
+        changes.record_line(line, work.now, pupil_changed=applies)
     rollover.state, rollover.applied_at = RolloverState.APPLIED, rollover.applied_at or work.now
-    _carry_out(work, moves)
+    _write_changes(work, changes)
     return len(rows)
 
 
-def undo(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = PART) -> int:
-    """Take back the next part of what was applied. Pupils who have changed since stay as they are. Call again until 0.
+def undo_batch(work: UnitOfWork, actor: Actor, rollover_id: UUID, limit: int = BATCH_SIZE) -> int:
+    """Undo the next `limit` applied lines. Returns the number of lines; call it again until it returns 0.
 
-    It also stops the passage from applying itself. Raises as `tick` does.
+    A pupil who changed since the rollover was applied stays as they are. The rollover no longer applies itself.
+    Raises `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
     """
-    rollover = whole(work, actor, rollover_id)
-    rows = YearRepository(work.session).part(rollover.id, applied=True, limit=limit)
+    rollover = get_town_rollover_for_update(work, actor, rollover_id)
+    rows = RolloverRepository(work.session).list_batch(rollover.id, applied=True, limit=limit)
     audit.record_event(work, actor, "rollover.undo", "rollover", rollover.id, town_id=rollover.town_id, lines=len(rows))
-    moves = _Moves()
+    changes = _PlacementChanges()
     for row in rows:
         line = row.line
-        if line.moved and line.decision is Decision.LEAVER:
-            if (row.state, row.absent_since) == (PupilState.ABSENT_FROM_ROSTER, left_on(rollover.to_year)):
-                moves.attend(line, PupilState.ACTIVE, None)
-        elif line.moved and _is_as(row, line.level_after, line.class_after, line.school_after):
-            moves.place(row, line.level_before, line.class_before, line.school_id)
-        moves.note(line, None, moved=False)
-    rollover.armed_by = rollover.armed_at = None
+        if line.pupil_changed and line.decision is RolloverDecision.LEAVER:
+            if (row.state, row.absent_since) == (PupilState.ABSENT_FROM_ROSTER, leaving_date(rollover.to_year)):
+                changes.set_roster_state(line, PupilState.ACTIVE, None)
+        elif line.pupil_changed and _is_placed_as(row, line.grade_after, line.class_after, line.school_after):
+            changes.move_pupil(row, line.grade_before, line.class_before, line.school_id)
+        changes.record_line(line, None, pupil_changed=False)
+    rollover.auto_apply_enabled_by = rollover.auto_apply_enabled_at = None
     if len(rows) < limit:
         rollover.state, rollover.applied_at = RolloverState.DRAFT, None
-    _carry_out(work, moves)
+    _write_changes(work, changes)
     return len(rows)
 
 
-def close(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
-    """End a passage for good: what adults did in classes of the former year ends with it, what files proposed is forgotten.
+def close_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
+    """Close a rollover for good: assignments of adults to classes of the former year end, proposals of files are deleted.
 
-    Raises `NotApplied`, `RolloverUnknown`, `Forbidden`.
+    Raises `RolloverNotApplied`, `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
     """
-    rollover = whole(work, actor, rollover_id)
+    rollover = get_town_rollover_for_update(work, actor, rollover_id)
     actor.require_permission(Permission.GOVERN, rollover.town_id)
-    repository = YearRepository(work.session)
-    if rollover.state is not RolloverState.APPLIED or repository.part(rollover.id, applied=False, limit=1):
-        raise NotApplied
+    repository = RolloverRepository(work.session)
+    if rollover.state is not RolloverState.APPLIED or repository.list_batch(rollover.id, applied=False, limit=1):
+        raise RolloverNotApplied
     audit.record_event(work, actor, "rollover.close", "rollover", rollover.id, town_id=rollover.town_id)
-    repository.forget_proposals(rollover.id)
-    repository.end_assignments(rollover.town_id, rollover.to_year, left_on(rollover.to_year))
+    repository.clear_proposals(rollover.id)
+    repository.end_assignments(rollover.town_id, rollover.to_year, leaving_date(rollover.to_year))
     rollover.state, rollover.closed_at = RolloverState.CLOSED, work.now
     return rollover
 
 
-def _is_as(row: Placed, level: object, class_id: UUID | None, school_id: UUID) -> bool:
-    return (row.level, row.class_id, row.school_id) == (level, class_id, school_id)
+def _is_placed_as(row: PlacedLine, grade: object, class_id: UUID | None, school_id: UUID) -> bool:
+    return (row.grade, row.class_id, row.school_id) == (grade, class_id, school_id)
 
 
-class _Moves:
-    """What one part of a passage changes. A leaver is of no roster from the end of the year on; the loan stays open until the
-    tablet is back.
+class _PlacementChanges:
+    """The rows that one batch updates. A leaver is absent from the roster from the end of the year on; their loan stays open until
+    the tablet is returned.
     """
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self.placed: list[dict[str, Any]] = []
-        self.present: list[dict[str, Any]] = []
-        self.to_school: set[UUID] = set()
+        self.line_updates: list[dict[str, Any]] = []
+        self.placement_updates: list[dict[str, Any]] = []
+        self.state_updates: list[dict[str, Any]] = []
+        self.pupils_changing_school: set[UUID] = set()
 
-    def place(self, row: Placed, level: Level, class_id: UUID | None, school_id: UUID) -> None:
-        self.placed.append({"id": row.line.pupil_id, "level": level, "class_id": class_id, "school_id": school_id})
+    def move_pupil(self, row: PlacedLine, grade: Grade, class_id: UUID | None, school_id: UUID) -> None:
+        self.placement_updates.append({"id": row.line.pupil_id, "grade": grade, "class_id": class_id, "school_id": school_id})
         if row.school_id != school_id:
-            self.to_school.add(row.line.pupil_id)
+            self.pupils_changing_school.add(row.line.pupil_id)
 
-    def attend(self, line: RolloverLine, state: PupilState, absent_since: date | None) -> None:
-        self.present.append({"id": line.pupil_id, "state": state, "absent_since": absent_since})
+    def set_roster_state(self, line: RolloverLine, state: PupilState, absent_since: date | None) -> None:
+        self.state_updates.append({"id": line.pupil_id, "state": state, "absent_since": absent_since})
 
-    def note(self, line: RolloverLine, applied_at: datetime | None, *, moved: bool) -> None:
+    def record_line(self, line: RolloverLine, applied_at: datetime | None, *, pupil_changed: bool) -> None:
         key = {"rollover_id": line.rollover_id, "pupil_id": line.pupil_id}
-        self.lines.append({**key, "applied_at": applied_at, "moved": moved})
+        self.line_updates.append({**key, "applied_at": applied_at, "pupil_changed": pupil_changed})
 
 
-def _carry_out(work: UnitOfWork, moves: _Moves) -> None:
-    """Write a part. The tablets of its pupils are decided again, and stand in the pupils' school."""
-    YearRepository(work.session).write(moves.lines, moves.placed, moves.present)
-    ImportRepository(work.session).follow_pupils(moves.to_school)
-    tablet_ids = TabletRepository(work.session).of_pupils([each["id"] for each in moves.placed])
+def _write_changes(work: UnitOfWork, changes: _PlacementChanges) -> None:
+    """Write a batch, move the tablets to their pupils' schools and have them reconciled."""
+    RolloverRepository(work.session).write_updates(changes.line_updates, changes.placement_updates, changes.state_updates)
+    LoanRepository(work.session).move_tablets_to_schools_of_pupils(changes.pupils_changing_school)
+    tablet_ids = TabletRepository(work.session).list_ids_by_pupils([update["id"] for update in changes.placement_updates])
     if tablet_ids:
-        work.enqueue_job(Topic.DECIDE, *tablet_ids)
+        work.enqueue_job(Topic.RECONCILE, *tablet_ids)

@@ -1,65 +1,62 @@
-"""Refusals of the passage from one school year to the next."""
+"""Errors of the rollover and of the return campaign."""
 
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class RolloverUnknown(NotFound):
-    """No such passage in the caller's reach."""
+class RolloverNotFound(NotFound):
+    """The rollover does not exist or is not visible to the actor."""
 
     code = "rollover_not_found"
-    words = Words(fr="Ce passage d'année est introuvable.", en="This rollover was not found.")
+    message = Message("This rollover was not found.")
 
 
 class RolloverClosed(Conflict):
-    """The passage is closed: nothing of it changes any more."""
+    """The rollover is closed and can no longer change."""
 
     code = "rollover_closed"
-    words = Words(fr="Ce passage d'année est clos.", en="This rollover is closed.")
+    message = Message("This rollover is closed.")
 
 
-class TooEarly(Conflict):
-    """Levels change on 1 September, not before."""
+class RolloverTooEarly(Conflict):
+    """The rollover was applied before 1 September, the day on which grades change."""
 
     code = "rollover_too_early"
-    words = Words(fr="Les niveaux changent le 1er septembre, pas avant.", en="Levels change on 1 September, not before.")
+    message = Message("Grades change on 1 September, not before.")
 
 
-class NotApplied(Conflict):
-    """The act needs a passage that was applied, whole."""
+class RolloverNotApplied(Conflict):
+    """The rollover must be applied completely first."""
 
     code = "rollover_not_applied"
-    words = Words(fr="Ce passage d'année n'a pas été appliqué en entier.", en="This rollover has not been applied as a whole.")
+    message = Message("This rollover has not been applied as a whole.")
 
 
-class AlreadyApplied(Conflict):
-    """What is in force is undone first."""
+class RolloverAlreadyApplied(Conflict):
+    """The line is applied; it must be undone before it changes."""
 
-    code = "rollover_applied"
-    words = Words(
-        fr="Le passage de ces élèves est déjà appliqué : annulez-le d'abord.",
-        en="The passage of these pupils is in force: undo it first.",
-    )
+    code = "rollover_already_applied"
+    message = Message("The passage of these pupils is in force: undo it first.")
 
 
-class NotToBeSaid(Invalid):
-    """Some lots are facts of rosters and cannot be chosen by hand."""
+class DecisionNotSelectable(Invalid):
+    """The decision is set by rosters and cannot be chosen by a person."""
 
-    code = "decision_not_to_be_said"
-    words = Words(fr="Cette décision ne se coche pas.", en="This decision cannot be ticked.")
+    code = "decision_not_selectable"
+    message = Message("This decision cannot be ticked.")
 
 
-class CampaignOpen(Conflict):
-    """The return campaign is open already, or over."""
+class ReturnCampaignOpen(Conflict):
+    """The return campaign is already open or closed."""
 
     code = "return_campaign_open"
-    words = Words(fr="La campagne de retour est déjà ouverte ou terminée.", en="The return campaign is open already, or over.")
+    message = Message("The return campaign is open already, or over.")
 
 
-class CampaignNotOpen(Conflict):
-    """There is no open return campaign."""
+class ReturnCampaignNotOpen(Conflict):
+    """The rollover has no open return campaign."""
 
     code = "return_campaign_not_open"
-    words = Words(fr="Aucune campagne de retour n'est ouverte.", en="No return campaign is open.")
+    message = Message("No return campaign is open.")

@@ -1,5 +1,5 @@
-"""What rosters mean at the turn of the year: which year a file is of, when nobody is taken away, and how the lists of the coming
-year land in the passage while pupils stay as they are until 1 September.
+"""How rosters meet the rollover: which year a roster belongs to, when rosters remove nobody, and how a roster of the incoming year
+is written to the rollover's lines while pupils keep their present place until 1 September.
 """
 
 from __future__ import annotations
@@ -13,136 +13,159 @@ from uuid import UUID
 from cartable import locks
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.imports.ledger import Ledger
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level
+from enrollment.people.undo_log import UndoLog
+from enrollment.places.models import Grade
 from enrollment.places.rules import school_year_of
+from enrollment.places.service import get_town_date
 from enrollment.rollover import service
-from enrollment.rollover.models import Decision, Rollover, RolloverLine, RolloverState
-from enrollment.rollover.repository import YearRepository
-from enrollment.rollover.rules import between, first_day, next_year, turning, usual_freeze
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
+from enrollment.rollover.repository import RolloverRepository
+from enrollment.rollover.rules import (
+    decision_from_grades,
+    default_freeze_date,
+    ending_school_year,
+    first_day_of_year,
+    next_school_year,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """Where a town stands in its year: from `freezes_on` to the day before `starts_on` no roster takes anybody away."""
+class SummerFreeze:
+    """The summer freeze of a town as seen today: from `freezes_on` to the day before `starts_on` no roster removes anybody."""
 
     today: date
     freezes_on: date
     starts_on: date
 
     @property
-    def frozen(self) -> bool:
+    def is_active(self) -> bool:
         return self.freezes_on <= self.today < self.starts_on
 
     @property
-    def year(self) -> str:
-        """The year that a roster is of, unless a person says otherwise: in summer the coming one."""
+    def roster_year(self) -> str:
+        """The school year that a roster is taken to be of unless a person names one: during the freeze the incoming year."""
         present = school_year_of(self.today)
-        return next_year(present) if self.frozen and self.today < first_day(next_year(present)) else present
+        following = next_school_year(present)
+        return following if self.is_active and self.today < first_day_of_year(following) else present
 
 
-def turn_of(work: UnitOfWork, town_id: UUID) -> Turn:
-    """Where a town stands today, by the dates of its passage or the usual ones."""
-    today = service.today(work, town_id)
-    ending = turning(today)
-    held = YearRepository(work.session).of_town(town_id, ending)
-    coming = next_year(ending)
-    return Turn(today, held.freezes_on if held else usual_freeze(coming), held.starts_on if held else first_day(coming))
+def get_summer_freeze(work: UnitOfWork, town_id: UUID) -> SummerFreeze:
+    """Return the summer freeze of a town, by the dates of its rollover or by default dates."""
+    today = get_town_date(work, town_id)
+    ending = ending_school_year(today)
+    rollover = RolloverRepository(work.session).find_by_from_year(town_id, ending)
+    if rollover is not None:
+        return SummerFreeze(today, rollover.freezes_on, rollover.starts_on)
+    incoming = next_school_year(ending)
+    return SummerFreeze(today, default_freeze_date(incoming), first_day_of_year(incoming))
 
 
-def is_early(work: UnitOfWork, town_id: UUID, year: str) -> bool:
-    """Whether a year has not begun in a town: its lists are of the passage, not yet of the pupils."""
-    return service.today(work, town_id) < first_day(year)
+def is_future_year(work: UnitOfWork, town_id: UUID, year: str) -> bool:
+    """Tell whether a school year has not begun in a town: its rosters are written to the rollover, not to the pupils."""
+    return get_town_date(work, town_id) < first_day_of_year(year)
 
 
-def expected(work: UnitOfWork, town_id: UUID, year: str, school_ids: Collection[UUID]) -> list[Pupil]:
-    """The pupils of schools as they will be in a year that has not begun: copies, which nothing writes back."""
-    rollover = YearRepository(work.session).open_into(town_id, year)
-    rows = YearRepository(work.session).expected(rollover.id, school_ids) if rollover else ()
-    return [_copy(line, pupil, present=True) for line, pupil in rows]
+def list_expected_pupils(work: UnitOfWork, town_id: UUID, year: str, school_ids: Collection[UUID]) -> list[Pupil]:
+    """Return copies of the pupils of these schools, placed as they will be in a future year. The copies are in no session."""
+    rollover = RolloverRepository(work.session).find_open_into(town_id, year)
+    rows = RolloverRepository(work.session).list_expected_at_schools(rollover.id, school_ids) if rollover else ()
+    return [_copy_as_expected(line, pupil, present=True) for line, pupil in rows]
 
 
-def expected_among(work: UnitOfWork, town_id: UUID, year: str, found: Iterable[Pupil]) -> list[Pupil]:
-    """The same of pupils met elsewhere in the town. One whom no list of the coming year has named yet is free to have moved."""
-    pupils = {pupil.id: pupil for pupil in found}
-    rollover = YearRepository(work.session).open_into(town_id, year)
-    rows = YearRepository(work.session).expected_among(rollover.id, list(pupils)) if rollover else ()
-    copies = {pupil.id: _copy(line, pupil, present=line.told) for line, pupil in rows}
-    return [copies.get(pupil_id, pupil) for pupil_id, pupil in pupils.items()]
+def project_pupils(work: UnitOfWork, town_id: UUID, year: str, pupils: Iterable[Pupil]) -> list[Pupil]:
+    """Return copies of these pupils, placed as they will be in a future year; a pupil without a line is returned as is.
+
+    A pupil whom no roster of that year lists yet counts as absent, so that a roster of another school may claim them.
+    """
+    pupils_by_id = {pupil.id: pupil for pupil in pupils}
+    rollover = RolloverRepository(work.session).find_open_into(town_id, year)
+    rows = RolloverRepository(work.session).list_expected_of_pupils(rollover.id, list(pupils_by_id)) if rollover else ()
+    copies = {pupil.id: _copy_as_expected(line, pupil, present=line.decided_by_roster) for line, pupil in rows}
+    return [copies.get(pupil_id, pupil) for pupil_id, pupil in pupils_by_id.items()]
 
 
-def _copy(line: RolloverLine, pupil: Pupil, *, present: bool) -> Pupil:
+def _copy_as_expected(line: RolloverLine, pupil: Pupil, *, present: bool) -> Pupil:
     values = {name: getattr(pupil, name) for name in Pupil.__table__.columns.keys()}  # noqa: SIM118 - not a dict
-    goes = line.decision in (Decision.LEAVER, Decision.ABSENT) or not present
+    is_leaving = line.decision in (RolloverDecision.LEAVER, RolloverDecision.ABSENT) or not present
     values |= {
-        "school_id": line.school_after, "class_id": line.class_after, "level": line.level_after,
-        "state": PupilState.ABSENT_FROM_ROSTER if goes else pupil.state,
+        "school_id": line.school_after, "class_id": line.class_after, "grade": line.grade_after,
+        "state": PupilState.ABSENT_FROM_ROSTER if is_leaving else pupil.state,
     }  # fmt: skip
     return Pupil(**values)
 
 
 @dataclass(slots=True)
-class Coming:
-    """What a confirmed roster writes into the passage into its year. `early`: into nothing else, of where pupils are."""
+class IncomingYear:
+    """The open rollover into the year of a confirmed roster, with its lines by pupil.
+
+    `year_is_future`: the year has not begun, so the roster places pupils on the lines alone and not on the pupils themselves.
+    """
 
     rollover: Rollover
     lines: dict[UUID, RolloverLine]
-    early: bool
+    year_is_future: bool
 
-    def learn(self, pupil_id: UUID, values: dict[str, Any], ledger: Ledger) -> dict[str, Any]:
-        """Note on a line where a roster puts the pupil. Returns what is left to be written to the pupil. What was applied
-        already is not touched: then the roster speaks of the pupil alone.
+    def record_placement(self, pupil_id: UUID, values: dict[str, Any], undo_log: UndoLog) -> dict[str, Any]:
+        """Write the place that a roster gives a pupil to the pupil's line. Returns the values still to be written to the pupil.
+
+        A line that is already applied is not changed: then the roster is about the pupil alone.
         """
         line = self.lines.get(pupil_id)
         if line is None or line.applied_at is not None:
-            return _besides_place(values) if self.early else values
-        level: Level = values["level"]
-        told: dict[str, Any] = {"told": True, "level_after": level, "school_after": values["school_id"]}
+            return _without_placement(values) if self.year_is_future else values
+        grade: Grade = values["grade"]
+        placement: dict[str, Any] = {"decided_by_roster": True, "grade_after": grade, "school_after": values["school_id"]}
         if values.get("class_id") is not None or values["school_id"] != line.school_after:
-            told["class_after"] = values.get("class_id")
-        if line.decision is Decision.ARRIVED:  # nothing waits for September: the pupil is where the lists say
-            ledger.change("line", line, {**told, "level_before": level, "school_id": values["school_id"]}, key=pupil_id)
+            placement["class_after"] = values.get("class_id")
+        if (
+            line.decision is RolloverDecision.ARRIVED
+        ):  # nothing waits for September: the pupil is already placed as the roster says
+            undo_log.set_fields(
+                "line", line, {**placement, "grade_before": grade, "school_id": values["school_id"]}, key=pupil_id
+            )
             return values
-        ledger.change("line", line, {**told, "decision": between(line.level_before, level)}, key=pupil_id)
-        return _besides_place(values) if self.early else values
+        undo_log.set_fields("line", line, {**placement, "decision": decision_from_grades(line.grade_before, grade)}, key=pupil_id)
+        return _without_placement(values) if self.year_is_future else values
 
-    def arrived(self, work: UnitOfWork, pupils: Iterable[Pupil]) -> None:
-        """A roster of the year brought new pupils: the passage leaves them where they are."""
+    def add_arrivals(self, work: UnitOfWork, pupils: Iterable[Pupil]) -> None:
+        """Add lines for pupils whom a roster of the incoming year created; the rollover will not move them."""
         work.session.add_all(
             RolloverLine(
                 rollover_id=self.rollover.id, pupil_id=pupil.id, town_id=pupil.town_id, school_id=pupil.school_id,
-                decision=Decision.ARRIVED, ticked=False, told=True, moved=False, ulis=False, level_before=pupil.level,
-                level_after=pupil.level, class_before=None, class_after=pupil.class_id, school_after=pupil.school_id,
+                decision=RolloverDecision.ARRIVED, decided_by_head=False, decided_by_roster=True, pupil_changed=False, ulis=False,
+                grade_before=pupil.grade, grade_after=pupil.grade, class_before=None, class_after=pupil.class_id,
+                school_after=pupil.school_id,
             )
             for pupil in pupils
         )  # fmt: skip
 
 
-def _besides_place(values: dict[str, Any]) -> dict[str, Any]:
-    """What a list tells of a pupil other than where they are: that waits for the passage."""
-    placed = {"school_id", "class_id", "level", "state", "absent_since"}
-    return {name: value for name, value in values.items() if name not in placed}
+def _without_placement(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that do not place the pupil: the place waits for the rollover."""
+    placement_fields = {"school_id", "class_id", "grade", "state", "absent_since"}
+    return {name: value for name, value in values.items() if name not in placement_fields}
 
 
-def coming_into(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Coming | None:
-    """The passage into the year of a roster: made when the year has not begun and nobody has begun one; None for a year that
-    is under way without one, and for one whose passage is closed.
+def open_incoming_year(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> IncomingYear | None:
+    """Return the open rollover into the year of a roster, with its lines. For a future year it is created when there is none.
+
+    None when the year has begun without a rollover or its rollover is closed: then the roster is about the pupils alone.
     """
-    repository = YearRepository(work.session)
-    early = is_early(work, town_id, year)
-    rollover = repository.open_into(town_id, year)
+    repository = RolloverRepository(work.session)
+    year_is_future = is_future_year(work, town_id, year)
+    rollover = repository.find_open_into(town_id, year)
     if rollover is None:
-        if not early:
+        if not year_is_future:
             return None
-        rollover = prepare(work, actor, town_id, year)
-    return Coming(rollover, repository.lines(rollover.id), early)
+        rollover = prepare_rollover(work, actor, town_id, year)
+    return IncomingYear(rollover, repository.get_lines_by_pupil(rollover.id), year_is_future)
 
 
-def prepare(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Rollover:
-    """See to it that the passage into a year knows every pupil, so that a list of that year has something to speak of."""
+def prepare_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, year: str) -> Rollover:
+    """Return the rollover into a year with a line for every pupil, so that a roster of that year can be compared with it."""
     locks.lock_town(work, town_id)
-    rollover = service.draft(work, actor, town_id, f"{int(year[:4]) - 1}-{year[:4]}")
+    rollover = service.get_or_create_draft(work, actor, town_id, f"{int(year[:4]) - 1}-{year[:4]}")
     if rollover.state is RolloverState.DRAFT:
-        service.bring_up_to_date(work, rollover)
+        service.refresh_lines(work, rollover)
     return rollover

@@ -1,4 +1,6 @@
-"""Tables of the school year: passages, what each means for each pupil and school, successions, the return of the leavers' tablets."""
+"""Tables of the rollover: one rollover per town and year, its lines per pupil and progress per school, school successions, and the
+return campaign of the leavers' tablets.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +13,33 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 
 
 class RolloverState(StrEnum):
-    """Where a passage stands. It may be applied in turns; until it is closed it can be undone."""
+    """How far a rollover is. It can be applied and undone repeatedly until it is closed."""
 
     DRAFT = "draft"
     APPLIED = "applied"
     CLOSED = "closed"
 
 
-class Decision(StrEnum):
-    """What becomes of a pupil."""
+class RolloverDecision(StrEnum):
+    """What becomes of a pupil at the rollover."""
 
     PROMOTED = "promoted"
     RETAINED = "retained"
     SKIPPING = "skipping"
-    LEAVER = "leaver"  # CM2, or a family that moves: the tablet comes back
-    ABSENT = "absent"  # no roster names them: they stay at their level
-    ARRIVED = "arrived"  # a roster of the coming year brought them: they are where they belong
+    LEAVER = "leaver"  # leaves the town's schools, after CM2 or because the family moves: the tablet is returned
+    ABSENT = "absent"  # no roster lists the pupil: the grade stays
+    ARRIVED = "arrived"  # a roster of the incoming year added the pupil, already in the right place
 
 
 class Rollover(TownOwned, Base):
-    """The passage of one town from one school year to the next.
+    """The rollover of one town from one school year to the next.
 
-    Between `freezes_on` and the day before `starts_on` no roster takes anybody away. `armed_at`: it applies itself at the hour.
+    From `freezes_on` to the day before `starts_on` no roster removes anybody. With `auto_apply_enabled_at` set, the rollover applies
+    itself on 1 September.
     """
 
     __tablename__ = "rollover"
@@ -47,20 +50,20 @@ class Rollover(TownOwned, Base):
     state: Mapped[RolloverState] = mapped_column(EnumText(RolloverState))
     freezes_on: Mapped[date]
     starts_on: Mapped[date]
-    made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    armed_by: Mapped[UUID | None]
-    armed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    auto_apply_enabled_by: Mapped[UUID | None]
+    auto_apply_enabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "from_year"),)
 
 
 class RolloverLine(TownOwned, Base):
-    """One pupil's passage. `applied_at` is set while it is in force, `moved` when it has changed the pupil.
+    """The rollover of one pupil. `applied_at` is set while the line is applied, `pupil_changed` when applying it changed the pupil.
 
-    `ticked`: a head said so; `told`: a roster of the coming year says so, and where the pupil will be. A new preview leaves both.
-    `proposed`: what a roster of the year that ends says; the preview follows it where neither of them has spoken.
+    `decided_by_head`: a head chose the decision. `decided_by_roster`: a roster of the incoming year sets the decision and the place.
+    A refresh of the draft keeps both. `proposed_decision`: what a roster of the ending year says; it counts where neither has decided.
     """
 
     __tablename__ = "rollover_line"
@@ -68,36 +71,36 @@ class RolloverLine(TownOwned, Base):
     rollover_id: Mapped[UUID] = mapped_column(ForeignKey("rollover.id", ondelete="CASCADE"), primary_key=True)
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True, index=True)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
-    decision: Mapped[Decision] = mapped_column(EnumText(Decision))
-    ticked: Mapped[bool] = mapped_column(default=False)
-    told: Mapped[bool] = mapped_column(default=False, server_default=false())
-    proposed: Mapped[Decision | None] = mapped_column(EnumText(Decision))
+    decision: Mapped[RolloverDecision] = mapped_column(EnumText(RolloverDecision))
+    decided_by_head: Mapped[bool] = mapped_column(default=False)
+    decided_by_roster: Mapped[bool] = mapped_column(default=False, server_default=false())
+    proposed_decision: Mapped[RolloverDecision | None] = mapped_column(EnumText(RolloverDecision))
     ulis: Mapped[bool] = mapped_column(default=False)
-    level_before: Mapped[Level] = mapped_column(EnumText(Level))
-    level_after: Mapped[Level] = mapped_column(EnumText(Level))
+    grade_before: Mapped[Grade] = mapped_column(EnumText(Grade))
+    grade_after: Mapped[Grade] = mapped_column(EnumText(Grade))
     class_before: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
     class_after: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
     school_after: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
     applied_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    moved: Mapped[bool] = mapped_column(default=False, server_default=false())
+    pupil_changed: Mapped[bool] = mapped_column(default=False, server_default=false())
     __table_args__ = (Index("ix_rollover_line_school", "rollover_id", "school_id", "class_before"),)
 
 
 class RolloverSchool(TownOwned, Base):
-    """How far one school is: its head has said what becomes of whom (June), and that the new lists are right (September)."""
+    """The progress of one school: when its head completed the decisions (June) and confirmed the class lists (September)."""
 
     __tablename__ = "rollover_school"
 
     rollover_id: Mapped[UUID] = mapped_column(ForeignKey("rollover.id", ondelete="CASCADE"), primary_key=True)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"), primary_key=True)
-    ticked_by: Mapped[UUID | None]
-    ticked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    listed_by: Mapped[UUID | None]
-    listed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    decisions_completed_by: Mapped[UUID | None]
+    decisions_completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lists_confirmed_by: Mapped[UUID | None]
+    lists_confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class SchoolSuccession(TownOwned, Base):
-    """A school that goes on under another code: a merger, a new UAI."""
+    """A school that is continued by another: a merger, or a new UAI."""
 
     __tablename__ = "school_succession"
 
@@ -106,7 +109,7 @@ class SchoolSuccession(TownOwned, Base):
 
 
 class ReturnCampaign(TownOwned, Base):
-    """The days on which leavers give their tablets back. While it is open, and only for its tablets, an act in bulk may wipe."""
+    """The days on which leavers return their tablets. Only tablets of an open campaign may be erased in bulk."""
 
     __tablename__ = "return_campaign"
 
@@ -119,7 +122,7 @@ class ReturnCampaign(TownOwned, Base):
 
 
 class ReturnDay(TownOwned, Base):
-    """The day of one class, or of a whole school where no class is named."""
+    """The return day of one class, or of a whole school when `class_id` is empty."""
 
     __tablename__ = "return_day"
 
@@ -131,7 +134,9 @@ class ReturnDay(TownOwned, Base):
 
 
 class ReturnTablet(TownOwned, Base):
-    """A tablet that is to come back, with where and of which class. It is back once the loan of `listed_at` is over."""
+    """A tablet to be returned, with the school and class that return it. It is returned once the loan that was open at `added_at` is
+    closed.
+    """
 
     __tablename__ = "return_tablet"
 
@@ -139,4 +144,4 @@ class ReturnTablet(TownOwned, Base):
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True, index=True)
     school_id: Mapped[UUID] = mapped_column(ForeignKey("school.id"))
     class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
-    listed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,5 +1,5 @@
-"""What a roster of the year that ends proposes of each pupil: the decisions of its *Décision de passage*, as words on the lines of
-the passage out of that year, until it is closed. Heads, and rosters of the coming year, say more.
+"""Decisions that a roster of the ending year proposes in its *Décision de passage* column. They are kept on the lines of the rollover
+out of that year until it is closed. A head, or a roster of the incoming year, overrides them.
 """
 
 from __future__ import annotations
@@ -10,78 +10,87 @@ from uuid import UUID
 
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.imports.ledger import Ledger
 from enrollment.people.models import PupilState
-from enrollment.places.models import Level
+from enrollment.people.undo_log import UndoLog
+from enrollment.places.models import Grade
 from enrollment.rollover import service
-from enrollment.rollover.models import Decision, Rollover, RolloverLine, RolloverState
-from enrollment.rollover.repository import YearRepository
-from enrollment.rollover.rules import decided, usual
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
+from enrollment.rollover.repository import RolloverRepository
+from enrollment.rollover.rules import default_decision, resolve_decision
 
 
-class Proposal(NamedTuple):
-    """A word of a file, and of whom: None is a pupil who is not known yet."""
+class DecisionProposal(NamedTuple):
+    """A decision that a roster line proposes. `pupil_id` is None for a pupil whom the import will create."""
 
     pupil_id: UUID | None
-    level: Level
-    word: Decision
+    grade: Grade
+    decision: RolloverDecision
 
 
-def changed(work: UnitOfWork, town_id: UUID, year: str, proposals: Sequence[Proposal]) -> list[Decision | None]:
-    """What each proposal would make of its pupil, None where the passage says so already or somebody has said more. Reads only."""
-    if not proposals or not _listens(work, town_id, year):
+def preview_proposals(
+    work: UnitOfWork, town_id: UUID, year: str, proposals: Sequence[DecisionProposal]
+) -> list[RolloverDecision | None]:
+    """Return the decision that each proposal would set, None where it changes nothing or is overridden. Writes nothing."""
+    if not proposals or not _accepts_proposals(work, town_id, year):
         return [None] * len(proposals)
-    lines = _lines(work, YearRepository(work.session).of_town(town_id, year), proposals)
-    found: list[Decision | None] = []
-    for each in proposals:
-        line = lines.get(each.pupil_id) if each.pupil_id else None
-        before = line.decision if line else usual(each.level, PupilState.ACTIVE)
-        meant = decided(each.level, PupilState.ACTIVE, each.word)
-        found.append(None if meant is before or (line is not None and _is_said(line)) else meant)
-    return found
+    lines = _get_lines(work, RolloverRepository(work.session).find_by_from_year(town_id, year), proposals)
+    new_decisions: list[RolloverDecision | None] = []
+    for proposal in proposals:
+        line = lines.get(proposal.pupil_id) if proposal.pupil_id else None
+        present = line.decision if line else default_decision(proposal.grade, PupilState.ACTIVE)
+        proposed = resolve_decision(proposal.grade, PupilState.ACTIVE, proposal.decision)
+        new_decisions.append(None if proposed is present or (line is not None and _is_decided(line)) else proposed)
+    return new_decisions
 
 
-def propose(work: UnitOfWork, actor: Actor, town_id: UUID, year: str, proposals: Sequence[Proposal], ledger: Ledger) -> None:
-    """Note what a confirmed roster proposes, and bring the passage up to date with it.
+def record_proposals(
+    work: UnitOfWork, actor: Actor, town_id: UUID, year: str, decision_proposals: Sequence[DecisionProposal], undo_log: UndoLog
+) -> None:
+    """Write the proposals of a confirmed roster to the rollover's lines and refresh the draft.
 
-    Without a passage one is begun, but only for a decision that differs from the usual one: it would be lost, for the file is not
-    kept, while *everybody passes* is what the preview says by itself.
+    Where the town has no rollover yet, a draft is created, but only for proposals that differ from the default: the file is not kept,
+    so they would be lost, while "everybody is promoted" is what a draft says anyway.
     """
-    if not proposals or not _listens(work, town_id, year):
+    if not decision_proposals or not _accepts_proposals(work, town_id, year):
         return
-    rollover = YearRepository(work.session).of_town(town_id, year)
+    rollover = RolloverRepository(work.session).find_by_from_year(town_id, year)
     if rollover is None:
         active = PupilState.ACTIVE
-        if all(decided(each.level, active, each.word) is usual(each.level, active) for each in proposals):
+        if all(resolve_decision(p.grade, active, p.decision) is default_decision(p.grade, active) for p in decision_proposals):
             return
-        rollover = service.draft(work, actor, town_id, year)
-    service.bring_up_to_date(work, rollover, only_missing=True)
-    lines = _lines(work, rollover, proposals)
-    news = [
-        (line, each.word)
-        for each in proposals
-        if each.pupil_id and (line := lines.get(each.pupil_id)) and line.proposed is not each.word and not _is_said(line)
+        rollover = service.get_or_create_draft(work, actor, town_id, year)
+    service.refresh_lines(work, rollover, only_missing=True)
+    lines = _get_lines(work, rollover, decision_proposals)
+    updates = [
+        (line, proposal.decision)
+        for proposal in decision_proposals
+        if proposal.pupil_id
+        and (line := lines.get(proposal.pupil_id))
+        and line.proposed_decision is not proposal.decision
+        and not _is_decided(line)
     ]
-    for line, word in news:
-        ledger.change("proposal", line, {"proposed": word}, key=line.pupil_id)
-    if news:
-        ledger.proposed = rollover.id
-        service.bring_up_to_date(work, rollover)
+    for line, decision in updates:
+        undo_log.set_fields("proposal", line, {"proposed_decision": decision}, key=line.pupil_id)
+    if updates:
+        undo_log.proposals_rollover_id = rollover.id
+        service.refresh_lines(work, rollover)
 
 
-def _listens(work: UnitOfWork, town_id: UUID, year: str) -> bool:
-    """Whether the passage that concerns the town now is the one out of this year, and not under way: while the former one is
-    open, no other is begun behind it.
+def _accepts_proposals(work: UnitOfWork, town_id: UUID, year: str) -> bool:
+    """Tell whether the town's current rollover is the one out of this year and still a draft. While the rollover of the former year is
+    open, no other is created.
     """
-    found = YearRepository(work.session).of_town(town_id, year)
-    return service.year_now(work, town_id) == year and (found is None or found.state is RolloverState.DRAFT)
+    rollover = RolloverRepository(work.session).find_by_from_year(town_id, year)
+    return service.get_current_from_year(work, town_id) == year and (rollover is None or rollover.state is RolloverState.DRAFT)
 
 
-def _lines(work: UnitOfWork, rollover: Rollover | None, proposals: Sequence[Proposal]) -> dict[UUID, RolloverLine]:
-    ids = [each.pupil_id for each in proposals if each.pupil_id]
-    return YearRepository(work.session).lines_of(rollover.id, ids) if rollover else {}
+def _get_lines(work: UnitOfWork, rollover: Rollover | None, proposals: Sequence[DecisionProposal]) -> dict[UUID, RolloverLine]:
+    pupil_ids = [proposal.pupil_id for proposal in proposals if proposal.pupil_id]
+    return RolloverRepository(work.session).get_lines_of_pupils(rollover.id, pupil_ids) if rollover else {}
 
 
-def _is_said(line: RolloverLine) -> bool:
-    """A head has ticked it, a roster of the coming year tells it, or it is in force."""
-    return line.ticked or line.told or line.applied_at is not None or line.decision is Decision.ARRIVED
+def _is_decided(line: RolloverLine) -> bool:
+    """Tell whether a head or a roster of the incoming year has decided the line, or the line is applied."""
+    return (
+        line.decided_by_head or line.decided_by_roster or line.applied_at is not None or line.decision is RolloverDecision.ARRIVED
+    )

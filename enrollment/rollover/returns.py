@@ -1,6 +1,5 @@
-"""The return of the leavers' tablets: days by school and class, the list, how far it is, and whether an act in bulk may wipe.
-
-A campaign is planned while the passage is, opened by who governs the town, and closed. Wiping itself is `mdm.care`'s.
+"""The return campaign of the leavers' tablets: days by school and class, the list of tablets, its progress, and which tablets may be
+erased in bulk. The erasing itself is in `mdm.care.erasing`.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Row
-
 from cartable import audit, locks
 from cartable.errors import NotFound
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
 from enrollment.rollover import service
-from enrollment.rollover.errors import CampaignNotOpen, CampaignOpen
+from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen
 from enrollment.rollover.models import ReturnCampaign, ReturnDay, ReturnTablet
 from enrollment.rollover.returns_repository import ReturnRepository
 from enrollment.tablets.models import Tablet
@@ -26,38 +24,41 @@ from enrollment.tablets.rules import MISSING
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """One tablet that is to come back. `missing`: lost or stolen, so nobody waits for it at the table."""
+class TabletReturn:
+    """One tablet to be returned. `is_out`: its loan is still open. `is_missing`: lost or stolen, so nobody expects it."""
 
     line: ReturnTablet
     tablet: Tablet
-    out: bool
+    is_out: bool
 
     @property
-    def missing(self) -> bool:
+    def is_missing(self) -> bool:
         return self.tablet.state in MISSING
 
 
-def plan(
+def plan_return_days(
     work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, days: Sequence[tuple[UUID | None, date]]
 ) -> ReturnCampaign:
-    """Write the days of one school anew: of its classes or, without a class, of the whole. Raises `NotFound`, `CampaignNotOpen`."""
-    rollover = service.get(work, actor, rollover_id)
+    """Replace the return days of one school; a day without a class is for the whole school.
+
+    Raises `NotFound`, `Forbidden`, `ReturnCampaignNotOpen` once the campaign is closed.
+    """
+    rollover = service.get_rollover(work, actor, rollover_id)
     school = work.session.get(School, school_id)
     if school is None or school.town_id != rollover.town_id:
         raise NotFound(field="school_id")
     actor.require_permission(Permission.LEAD, school.town_id, school.id)
-    campaign = _campaign(work, rollover_id, rollover.town_id)
+    campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
-        raise CampaignNotOpen
+        raise ReturnCampaignNotOpen
     for class_id, _ in days:
-        held = work.session.get(SchoolClass, class_id) if class_id else None
-        if class_id is not None and (held is None or held.school_id != school_id):
+        school_class = work.session.get(SchoolClass, class_id) if class_id else None
+        if class_id is not None and (school_class is None or school_class.school_id != school_id):
             raise NotFound(field="class_id")
     audit.record_event(
         work, actor, "return.plan", "school", school_id, town_id=rollover.town_id, days=[day.isoformat() for _, day in days]
     )
-    ReturnRepository(work.session).clear_days(campaign.id, [school_id])
+    ReturnRepository(work.session).delete_days(campaign.id, [school_id])
     for class_id, day in dict(days).items():
         work.session.add(
             ReturnDay(town_id=rollover.town_id, campaign_id=campaign.id, school_id=school_id, class_id=class_id, day=day)
@@ -66,71 +67,100 @@ def plan(
     return campaign
 
 
-def open_(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
-    """Open the campaign, or bring the list of an open one up to date with who leaves. Raises `CampaignOpen` once it is over."""
-    rollover = service.get(work, actor, rollover_id)
+def open_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
+    """Open the campaign, or add the tablets of new leavers to an open one.
+
+    Raises `RolloverNotFound`, `Forbidden`, `ReturnCampaignOpen` once the campaign is closed.
+    """
+    rollover = service.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.GOVERN, rollover.town_id)
-    campaign = _campaign(work, rollover_id, rollover.town_id)
+    campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
-        raise CampaignOpen
+        raise ReturnCampaignOpen
     audit.record_event(work, actor, "return.open", "return_campaign", campaign.id, town_id=rollover.town_id)
     if campaign.opened_at is None:
         campaign.opened_by, campaign.opened_at = actor.account_id, work.now
         work.session.flush()
-    ReturnRepository(work.session).list_leavers(campaign, work.now)
+    ReturnRepository(work.session).add_tablets_of_leavers(campaign, work.now)
     return campaign
 
 
-def close(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
-    """End the campaign: from now on no act in bulk may wipe. Tablets still out stay on the list. Raises `CampaignNotOpen`."""
-    rollover = service.get(work, actor, rollover_id)
+def close_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
+    """Close the campaign, so that its tablets can no longer be erased in bulk. Tablets still out stay on the list.
+
+    Raises `RolloverNotFound`, `Forbidden`, `ReturnCampaignNotOpen`.
+    """
+    rollover = service.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.GOVERN, rollover.town_id)
-    campaign = _campaign(work, rollover_id, rollover.town_id)
+    campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.opened_at is None or campaign.closed_at is not None:
-        raise CampaignNotOpen
+        raise ReturnCampaignNotOpen
     audit.record_event(work, actor, "return.close", "return_campaign", campaign.id, town_id=rollover.town_id)
     campaign.closed_by, campaign.closed_at = actor.account_id, work.now
     return campaign
 
 
-def of(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> tuple[ReturnCampaign | None, Sequence[ReturnDay]]:
-    """The campaign of a passage and its days, as far as somebody planned them. Raises `RolloverUnknown`."""
-    rollover = service.get(work, actor, rollover_id)
+def get_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> tuple[ReturnCampaign | None, Sequence[ReturnDay]]:
+    """Return the campaign of a rollover, None before it is planned, and the days of the actor's schools. Raises `RolloverNotFound`."""
+    rollover = service.get_rollover(work, actor, rollover_id)
     repository = ReturnRepository(work.session)
-    campaign = repository.campaign(rollover.id)
-    days = repository.days(campaign.id) if campaign else ()
+    campaign = repository.find_campaign(rollover.id)
+    days = repository.list_days(campaign.id) if campaign else ()
     return campaign, [day for day in days if actor.has_permission(Permission.SEE, day.town_id, day.school_id)]
 
 
-def progress(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Progress]:
-    """What is back and what is still out, in the actor's schools: tags, no names. Empty before the campaign is opened."""
-    rollover = service.get(work, actor, rollover_id)
-    repository = ReturnRepository(work.session)
-    campaign = repository.campaign(rollover.id)
-    return [Progress(*row) for row in repository.listed(actor, campaign.id)] if campaign else []
+def list_tablet_returns(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[TabletReturn]:
+    """Return the campaign's tablets in the actor's schools, returned or still out; tags, no names. Empty before the campaign is opened.
 
-
-def to_return(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Sequence[Row[Tablet, UUID]]:
-    """The tablets that leavers hold at this moment, campaign or not: tags and schools, no names. Raises `RolloverUnknown`."""
-    rollover = service.get(work, actor, rollover_id)
-    return ReturnRepository(work.session).leavers(actor, rollover.id)
-
-
-def may_be_wiped_in_bulk(work: UnitOfWork, town_id: UUID, tablet_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the tablets that an act in bulk may wipe (schools.md section 20): of an open campaign, and back. Others are
-    wiped one by one or not at all.
+    Raises `RolloverNotFound`.
     """
-    found = work.session.scalars(ReturnRepository(work.session).returned(town_id))
-    return set(found) & set(tablet_ids)
+    rollover = service.get_rollover(work, actor, rollover_id)
+    repository = ReturnRepository(work.session)
+    campaign = repository.find_campaign(rollover.id)
+    return [TabletReturn(*row) for row in repository.list_tablets(actor, campaign.id)] if campaign else []
 
 
-def _campaign(work: UnitOfWork, rollover_id: UUID, town_id: UUID) -> ReturnCampaign:
+def list_tablet_returns_page(
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, page: PageRequest = FIRST_PAGE
+) -> Page[TabletReturn]:
+    """The same page by page."""
+    rollover = service.get_rollover(work, actor, rollover_id)
+    repository = ReturnRepository(work.session)
+    campaign = repository.find_campaign(rollover.id)
+    if campaign is None:
+        return Page([])
+    return repository.list_tablets_page(actor, campaign.id, page).map(lambda row: TabletReturn(*row))
+
+
+def list_tablets_of_leavers(
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, page: PageRequest = FIRST_PAGE
+) -> Page[tuple[Tablet, UUID]]:
+    """Return the tablets that leavers hold now, each with its school, whether a campaign is open or not. Raises `RolloverNotFound`."""
+    rollover = service.get_rollover(work, actor, rollover_id)
+    return ReturnRepository(work.session).list_tablets_of_leavers(actor, rollover.id, page)
+
+
+def count_tablets_of_leavers(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> int:
+    """Return how many tablets leavers hold at this moment. Raises `RolloverUnknown`."""
+    rollover = service.get_rollover(work, actor, rollover_id)
+    return ReturnRepository(work.session).count_tablets_of_leavers(actor, rollover.id)
+
+
+def find_bulk_erasable_tablets(work: UnitOfWork, town_id: UUID, tablet_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the tablets that may be erased in bulk: returned tablets of an open campaign. Others are erased one by one or
+    not at all.
+    """
+    returned = work.session.scalars(ReturnRepository(work.session).select_returned_tablets(town_id))
+    return set(returned) & set(tablet_ids)
+
+
+def _get_or_create_campaign(work: UnitOfWork, rollover_id: UUID, town_id: UUID) -> ReturnCampaign:
     locks.lock_town(work, town_id)
-    found = ReturnRepository(work.session).campaign(rollover_id)
-    if found is None:
-        found = ReturnCampaign(town_id=town_id, rollover_id=rollover_id)
-        work.session.add(found)
+    campaign = ReturnRepository(work.session).find_campaign(rollover_id)
+    if campaign is None:
+        campaign = ReturnCampaign(town_id=town_id, rollover_id=rollover_id)
+        work.session.add(campaign)
         work.session.flush()
     else:
-        work.session.refresh(found)
-    return found
+        work.session.refresh(campaign)
+    return campaign

@@ -1,4 +1,4 @@
-"""All SQL of the return of the leavers' tablets."""
+"""All SQL of the return campaign of the leavers' tablets."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, exists, literal, select
+from sqlalchemy import Row, Select, delete, exists, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from cartable.keyset import fetch_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
-from enrollment.rollover.models import Decision, ReturnCampaign, ReturnDay, ReturnTablet, RolloverLine
+from enrollment.rollover.models import ReturnCampaign, ReturnDay, ReturnTablet, RolloverDecision, RolloverLine
 from enrollment.tablets.models import Loan, Tablet
 
 
-def still_out() -> ColumnElement[bool]:
-    """Whether the loan that a tablet was listed for goes on. A later one is another pupil's."""
+def is_still_on_loan() -> ColumnElement[bool]:
+    """Return the condition that the loan for which a tablet was added is still open. A later loan is another pupil's."""
     return exists().where(
-        Loan.tablet_id == ReturnTablet.tablet_id, Loan.closed_at.is_(None), Loan.opened_at <= ReturnTablet.listed_at
+        Loan.tablet_id == ReturnTablet.tablet_id, Loan.closed_at.is_(None), Loan.opened_at <= ReturnTablet.added_at
     )
 
 
@@ -29,57 +31,70 @@ class ReturnRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def campaign(self, rollover_id: UUID) -> ReturnCampaign | None:
+    def find_campaign(self, rollover_id: UUID) -> ReturnCampaign | None:
         return self.session.scalar(select(ReturnCampaign).where(ReturnCampaign.rollover_id == rollover_id))
 
-    def days(self, campaign_id: UUID) -> Sequence[ReturnDay]:
+    def list_days(self, campaign_id: UUID) -> Sequence[ReturnDay]:
         statement = select(ReturnDay).where(ReturnDay.campaign_id == campaign_id)
         return self.session.scalars(statement.order_by(ReturnDay.day, ReturnDay.school_id, ReturnDay.id)).all()
 
-    def clear_days(self, campaign_id: UUID, school_ids: Collection[UUID]) -> None:
+    def delete_days(self, campaign_id: UUID, school_ids: Collection[UUID]) -> None:
         self.session.execute(delete(ReturnDay).where(ReturnDay.campaign_id == campaign_id, ReturnDay.school_id.in_(school_ids)))
 
-    def list_leavers(self, campaign: ReturnCampaign, now: datetime) -> None:
-        """Put the tablets of this moment's leavers on the list, in one statement; those on it stay as they are."""
+    def add_tablets_of_leavers(self, campaign: ReturnCampaign, now: datetime) -> None:
+        """Add the tablets of the present leavers to the campaign, in one statement; tablets already in it are not changed."""
         table = ReturnTablet.__table__
         source = (
             select(
                 literal(campaign.id, table.c.campaign_id.type), Loan.tablet_id, RolloverLine.school_id,
-                RolloverLine.class_before, literal(now, table.c.listed_at.type), RolloverLine.town_id,
+                RolloverLine.class_before, literal(now, table.c.added_at.type), RolloverLine.town_id,
             )
             .join(Loan, (Loan.pupil_id == RolloverLine.pupil_id) & Loan.closed_at.is_(None))
-            .where(RolloverLine.rollover_id == campaign.rollover_id, RolloverLine.decision == Decision.LEAVER)
+            .where(RolloverLine.rollover_id == campaign.rollover_id, RolloverLine.decision == RolloverDecision.LEAVER)
         )  # fmt: skip
         insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        columns = ["campaign_id", "tablet_id", "school_id", "class_id", "listed_at", "town_id"]
+        columns = ["campaign_id", "tablet_id", "school_id", "class_id", "added_at", "town_id"]
         self.session.execute(insert(ReturnTablet).from_select(columns, source).on_conflict_do_nothing())
 
-    def listed(self, actor: Actor, campaign_id: UUID) -> Sequence[Row[ReturnTablet, Tablet, bool]]:
-        """The tablets on the list, each with whether it is still out, by school and tag."""
-        statement = (
-            select(ReturnTablet, Tablet, still_out())
-            .join(Tablet, Tablet.id == ReturnTablet.tablet_id)
-            .where(ReturnTablet.campaign_id == campaign_id)
-            .order_by(ReturnTablet.school_id, Tablet.tag, Tablet.id)
-        )
-        return self.session.execute(actor.restrict(statement, ReturnTablet)).all()
+    def list_tablets(self, actor: Actor, campaign_id: UUID) -> Sequence[Row[ReturnTablet, Tablet, bool]]:
+        """Return all tablets of a campaign, each with whether it is still on loan, by school and tag."""
+        statement = _select_campaign_tablets(actor, campaign_id)
+        return self.session.execute(statement.order_by(ReturnTablet.school_id, Tablet.tag, Tablet.id)).all()
 
-    def leavers(self, actor: Actor, rollover_id: UUID) -> Sequence[Row[Tablet, UUID]]:
-        """The tablets that leavers still hold, by tag, each with the school where it is given back."""
+    def list_tablets_page(self, actor: Actor, campaign_id: UUID, page: PageRequest) -> Page[tuple[ReturnTablet, Tablet, bool]]:
+        """The same page by page."""
+        statement = _select_campaign_tablets(actor, campaign_id)
+        return fetch_page(self.session, statement, page, ReturnTablet.school_id, Tablet.tag, Tablet.id)
+
+    def list_tablets_of_leavers(self, actor: Actor, rollover_id: UUID, page: PageRequest) -> Page[tuple[Tablet, UUID]]:
+        """Return the tablets that leavers still hold, by tag, each with the school to which it is returned."""
         statement = (
             select(Tablet, RolloverLine.school_id)
             .join(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .join(RolloverLine, RolloverLine.pupil_id == Loan.pupil_id)
-            .where(RolloverLine.rollover_id == rollover_id, RolloverLine.decision == Decision.LEAVER)
-            .order_by(Tablet.tag, Tablet.id)
+            .where(RolloverLine.rollover_id == rollover_id, RolloverLine.decision == RolloverDecision.LEAVER)
         )
-        return self.session.execute(actor.restrict(statement, RolloverLine)).all()
+        return fetch_page(self.session, actor.restrict(statement, RolloverLine), page, Tablet.tag, Tablet.id)
 
-    def returned(self, town_id: UUID) -> Select[UUID]:
-        """Statement: the tablets of open campaigns that are back."""
+    def count_tablets_of_leavers(self, actor: Actor, rollover_id: UUID) -> int:
+        statement = (
+            select(func.count(Loan.tablet_id))
+            .join(RolloverLine, RolloverLine.pupil_id == Loan.pupil_id)
+            .where(Loan.closed_at.is_(None), RolloverLine.rollover_id == rollover_id)
+            .where(RolloverLine.decision == RolloverDecision.LEAVER)
+        )
+        return self.session.scalar(actor.restrict(statement, RolloverLine)) or 0
+
+    def select_returned_tablets(self, town_id: UUID) -> Select[UUID]:
+        """Return the statement that selects the returned tablets of open campaigns."""
         return (
             select(ReturnTablet.tablet_id)
             .join(ReturnCampaign, ReturnCampaign.id == ReturnTablet.campaign_id)
             .where(ReturnTablet.town_id == town_id, ReturnCampaign.opened_at.is_not(None), ReturnCampaign.closed_at.is_(None))
             .where(~exists().where(Loan.tablet_id == ReturnTablet.tablet_id, Loan.closed_at.is_(None)))
         )
+
+
+def _select_campaign_tablets(actor: Actor, campaign_id: UUID) -> Select[ReturnTablet, Tablet, bool]:
+    statement = select(ReturnTablet, Tablet, is_still_on_loan()).join(Tablet, Tablet.id == ReturnTablet.tablet_id)
+    return actor.restrict(statement.where(ReturnTablet.campaign_id == campaign_id), ReturnTablet)

@@ -1,4 +1,4 @@
-"""Pure rules of the passage: what follows a level, what is decided unless a head says otherwise, when what may happen."""
+"""Pure rules of the rollover: the grade that follows, the decision by default, and the dates of the school year."""
 
 from __future__ import annotations
 
@@ -7,73 +7,75 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from enrollment.people.models import PupilState
-from enrollment.places.models import Level
-from enrollment.rollover.models import Decision
+from enrollment.places.models import Grade
+from enrollment.rollover.models import RolloverDecision
 
 _ULIS = re.compile(r"\bULIS\b")
-#: What a person may say of a pupil. The others are facts of rosters.
-SAID = frozenset({Decision.PROMOTED, Decision.RETAINED, Decision.SKIPPING, Decision.LEAVER})
-#: These pupils are not moved by the passage.
-STAYS = frozenset({Decision.ABSENT, Decision.ARRIVED})
-_STEPS = {Decision.PROMOTED: 1, Decision.SKIPPING: 2}
+#: The decisions that a person may choose. The others are set by rosters.
+SELECTABLE_DECISIONS = frozenset(
+    {RolloverDecision.PROMOTED, RolloverDecision.RETAINED, RolloverDecision.SKIPPING, RolloverDecision.LEAVER}
+)
+#: Pupils with these decisions are not changed by the rollover.
+UNMOVED_DECISIONS = frozenset({RolloverDecision.ABSENT, RolloverDecision.ARRIVED})
+_STEPS = {RolloverDecision.PROMOTED: 1, RolloverDecision.SKIPPING: 2}
 
 
-def after(level: Level, decision: Decision) -> Level:
-    """The level of next year. Nobody goes beyond CM2: who leaves keeps the last level."""
-    return list(Level)[min(level.rank + _STEPS.get(decision, 0), Level.CM2.rank)]
+def grade_after(grade: Grade, decision: RolloverDecision) -> Grade:
+    """Return the grade of the next year. The last one is CM2: a leaver keeps it."""
+    return list(Grade)[min(grade.rank + _STEPS.get(decision, 0), Grade.CM2.rank)]
 
 
-def usual(level: Level, state: PupilState) -> Decision:
-    """What becomes of a pupil of whom nobody says anything. A pupil of the ULIS goes by age like any other."""
+def default_decision(grade: Grade, state: PupilState) -> RolloverDecision:
+    """Return the decision for a pupil about whom nobody has decided. Pupils of the ULIS unit are promoted by age like all others."""
     if state is not PupilState.ACTIVE:
-        return Decision.ABSENT
-    return Decision.LEAVER if level is Level.CM2 else Decision.PROMOTED
+        return RolloverDecision.ABSENT
+    return RolloverDecision.LEAVER if grade is Grade.CM2 else RolloverDecision.PROMOTED
 
 
-def decided(level: Level, state: PupilState, proposed: Decision | None) -> Decision:
-    """What becomes of a pupil of whom a roster at most has proposed something. Whom it would lead beyond CM2 leaves."""
-    default = usual(level, state)
-    if proposed is None or default is Decision.ABSENT:
+def resolve_decision(grade: Grade, state: PupilState, proposed: RolloverDecision | None) -> RolloverDecision:
+    """Return the decision for a pupil about whom only a roster may have proposed one. A proposal beyond CM2 makes a leaver."""
+    default = default_decision(grade, state)
+    if proposed is None or default is RolloverDecision.ABSENT:
         return default
-    return Decision.LEAVER if level.rank + _STEPS.get(proposed, 0) > Level.CM2.rank else proposed
+    return RolloverDecision.LEAVER if grade.rank + _STEPS.get(proposed, 0) > Grade.CM2.rank else proposed
 
 
-def between(before: Level, level: Level) -> Decision:
-    """What a roster of the coming year has decided by naming a level. One that goes back or leaps is kept at its word."""
-    return {0: Decision.RETAINED, 2: Decision.SKIPPING}.get(level.rank - before.rank, Decision.PROMOTED)
+def decision_from_grades(before: Grade, after: Grade) -> RolloverDecision:
+    """Return the decision that a roster of the incoming year implies by its grade. Any other step counts as a promotion."""
+    return {0: RolloverDecision.RETAINED, 2: RolloverDecision.SKIPPING}.get(after.rank - before.rank, RolloverDecision.PROMOTED)
 
 
 def is_ulis(class_label_key: str | None) -> bool:
-    """Whether a class label names the support unit: the head places these pupils by hand."""
+    """Tell whether a class label names the ULIS support unit, whose pupils the head places by hand."""
     return bool(class_label_key and _ULIS.search(class_label_key.upper()))
 
 
-def next_year(year: str) -> str:
-    """`2026-2027` → `2027-2028`."""
+def next_school_year(year: str) -> str:
+    """Return the following school year: `2027-2028` for `2026-2027`."""
     return f"{int(year[:4]) + 1}-{int(year[:4]) + 2}"
 
 
-def may_apply_from(to_year: str, time_zone: str) -> datetime:
-    """The instant at which the new year begins in a town: 1 September, midnight there."""
-    return datetime.combine(first_day(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
+def applicable_from(to_year: str, time_zone: str) -> datetime:
+    """Return the instant from which a rollover can be applied: midnight of 1 September in the town's time zone."""
+    return datetime.combine(first_day_of_year(to_year), time(), ZoneInfo(time_zone)).astimezone(UTC)
 
 
-def first_day(year: str) -> date:
-    """1 September of a school year: levels change on that day."""
+def first_day_of_year(year: str) -> date:
+    """Return 1 September of a school year, the day on which grades change."""
     return date(int(year[:4]), 9, 1)
 
 
-def left_on(to_year: str) -> date:
-    """The day of which a leaver is absent: the last one of the year that they finished, from which retention counts."""
-    return first_day(to_year) - timedelta(days=1)
+def leaving_date(to_year: str) -> date:
+    """Return the day from which a leaver is absent, the last one of the year they finished. Retention counts from it."""
+    return first_day_of_year(to_year) - timedelta(days=1)
 
 
-def usual_freeze(to_year: str) -> date:
-    """3 July: from then on no roster takes anybody away (schools.md section 18). A town may choose another day."""
+def default_freeze_date(to_year: str) -> date:
+    """Return 3 July, from which no roster removes anybody unless the town sets another day."""
     return date(int(to_year[:4]), 7, 3)
 
 
-def turning(today: date) -> str:
-    """The school year whose end is nearest: the passage that a day in July, August or September belongs to."""
+def ending_school_year(today: date) -> str:
+    """Return the school year whose rollover a day belongs to: the one that ends in the calendar year of that day."""
     start = today.year - 1
     return f"{start}-{start + 1}"

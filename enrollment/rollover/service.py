@@ -1,6 +1,6 @@
-"""Verbs of the school year: preview, tick, classes of next year. Never commits.
+"""Prepares a rollover: draft, decisions of the heads, classes of the next year, progress of the schools. Never commits.
 
-Carrying a passage out is in `applying`; what rosters say of the coming year in `coming`; the return of the leavers' tablets in
+Applying it is in `applying`, what rosters contribute in `incoming_year` and `proposals`, the return of the leavers' tablets in
 `returns`.
 """
 
@@ -9,94 +9,103 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from cartable import audit, locks
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
-from enrollment.people.files.cells import label_key
 from enrollment.people.models import AccessKind, Pupil
-from enrollment.places.models import School, SchoolClass, Town
+from enrollment.people.text import label_key
+from enrollment.places.models import School, SchoolClass
 from enrollment.places.rules import school_year_of
-from enrollment.rollover.errors import AlreadyApplied, NotToBeSaid, RolloverClosed, RolloverUnknown
-from enrollment.rollover.models import Decision, Rollover, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
-from enrollment.rollover.repository import Group, YearRepository, reach
-from enrollment.rollover.rules import SAID, after, decided, first_day, is_ulis, next_year, usual_freeze
+from enrollment.places.service import get_town_date
+from enrollment.rollover.errors import DecisionNotSelectable, RolloverAlreadyApplied, RolloverClosed, RolloverNotFound
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository, visible_lines
+from enrollment.rollover.rules import (
+    SELECTABLE_DECISIONS,
+    default_freeze_date,
+    first_day_of_year,
+    grade_after,
+    is_ulis,
+    next_school_year,
+    resolve_decision,
+)
 
 
-def preview(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
-    """Make the draft of a town's passage, or bring it up to date with the roster. What a head ticked or a roster said stays.
+def preview_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
+    """Create the draft of a town's rollover, or refresh it from the present roster. Decisions of heads and of rosters stay.
 
     Raises `RolloverClosed`, `Forbidden`.
     """
     actor.require_permission(Permission.LEAD, town_id)
     locks.lock_town(work, town_id)
-    rollover = draft(work, actor, town_id, from_year or year_now(work, town_id))
-    _still_open(rollover)
+    rollover = get_or_create_draft(work, actor, town_id, from_year or get_current_from_year(work, town_id))
+    _require_open(rollover)
     audit.record_event(work, actor, "rollover.preview", "rollover", rollover.id, town_id=town_id)
-    bring_up_to_date(work, rollover)
+    refresh_lines(work, rollover)
     return rollover
 
 
-def year_now(work: UnitOfWork, town_id: UUID) -> str:
-    """The year whose end concerns a town now: that of an open passage, else the present one."""
-    latest = YearRepository(work.session).latest(town_id)
-    open_one = latest is not None and latest.state is not RolloverState.CLOSED
-    return latest.from_year if latest is not None and open_one else school_year_of(today(work, town_id))
+def get_current_from_year(work: UnitOfWork, town_id: UUID) -> str:
+    """Return the school year that the town's current rollover leaves: that of an open rollover, else the present year."""
+    latest = RolloverRepository(work.session).find_latest(town_id)
+    if latest is not None and latest.state is not RolloverState.CLOSED:
+        return latest.from_year
+    return school_year_of(get_town_date(work, town_id))
 
 
-def today(work: UnitOfWork, town_id: UUID) -> date:
-    """The day in a town."""
-    return work.now.astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
-
-
-def draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
-    """The passage out of a year; made, empty, when there is none."""
-    repository = YearRepository(work.session)
-    rollover = repository.of_town(town_id, from_year)
+def get_or_create_draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
+    """Return the rollover out of a year; without one, create an empty draft."""
+    repository = RolloverRepository(work.session)
+    rollover = repository.find_by_from_year(town_id, from_year)
     if rollover is None:
-        to_year = next_year(from_year)
+        to_year = next_school_year(from_year)
         rollover = Rollover(
-            town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=usual_freeze(to_year),
-            starts_on=first_day(to_year), made_by=actor.account_id, made_at=work.now,
+            town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=default_freeze_date(to_year),
+            starts_on=first_day_of_year(to_year), created_by=actor.account_id, created_at=work.now,
         )  # fmt: skip
         work.session.add(rollover)
         work.session.flush()
     return rollover
 
 
-def bring_up_to_date(work: UnitOfWork, rollover: Rollover, *, only_missing: bool = False) -> None:
-    """Give every pupil a line, and let those that nobody decided follow the roster and what it proposed. `only_missing`: leave the lines there are."""
-    repository = YearRepository(work.session)
-    lines, successors = repository.lines(rollover.id), repository.successors(rollover.town_id)
-    for pupil_id, school_id, class_id, level, state, key, year in repository.pupils(rollover.town_id):
+def refresh_lines(work: UnitOfWork, rollover: Rollover, *, only_missing: bool = False) -> None:
+    """Add a line for every pupil without one, and recompute the lines that nobody has decided from the present roster and its proposals.
+
+    `only_missing`: existing lines are not recomputed.
+    """
+    repository = RolloverRepository(work.session)
+    lines, successors = repository.get_lines_by_pupil(rollover.id), repository.get_successor_schools(rollover.town_id)
+    for pupil_id, school_id, class_id, grade, state, key, year in repository.list_pupil_placements(rollover.town_id):
         line = lines.get(pupil_id)
-        has_passed = year is not None and year >= rollover.to_year
-        if line is not None and (only_missing or line.applied_at is not None or line.told or has_passed):
+        is_in_new_class = year is not None and year >= rollover.to_year
+        if line is not None and (only_missing or line.applied_at is not None or line.decided_by_roster or is_in_new_class):
             continue
-        default = successors.get(school_id, school_id)
+        default_school = successors.get(school_id, school_id)
         if line is None:
             line = RolloverLine(
-                rollover_id=rollover.id, pupil_id=pupil_id, town_id=rollover.town_id, ticked=False, told=False, moved=False
-            )
+                rollover_id=rollover.id, pupil_id=pupil_id, town_id=rollover.town_id, decided_by_head=False, decided_by_roster=False,
+                pupil_changed=False,
+            )  # fmt: skip
             work.session.add(line)
-            line.school_after = default
+            line.school_after = default_school
         elif line.school_id != school_id:
-            line.class_after, line.school_after = None, default  # moved to another school: its head places them
+            line.class_after, line.school_after = None, default_school  # moved to another school: its head places them
         elif line.class_after is None:
-            line.school_after = default
-        line.level_before, line.class_before, line.school_id, line.ulis = level, class_id, school_id, is_ulis(key)
-        if not line.ticked:
-            line.decision = Decision.ARRIVED if has_passed else decided(level, state, line.proposed)
-        line.level_after = after(level, line.decision)
+            line.school_after = default_school
+        line.grade_before, line.class_before, line.school_id, line.ulis = grade, class_id, school_id, is_ulis(key)
+        if not line.decided_by_head:
+            arrived = RolloverDecision.ARRIVED
+            line.decision = arrived if is_in_new_class else resolve_decision(grade, state, line.proposed_decision)
+        line.grade_after = grade_after(grade, line.decision)
     work.session.flush()
 
 
 def set_dates(work: UnitOfWork, actor: Actor, rollover_id: UUID, freezes_on: date, starts_on: date) -> Rollover:
-    """Say from which day rosters take nobody away, and on which day pupils come back. Raises `Invalid`."""
-    rollover = whole(work, actor, rollover_id)
+    """Set the day from which rosters remove nobody and the first day of school. Raises `Invalid`, and as `apply_batch` does."""
+    rollover = get_town_rollover_for_update(work, actor, rollover_id)
     year = int(rollover.to_year[:4])
     if not date(year, 5, 1) <= freezes_on < starts_on <= date(year, 10, 31):
         raise Invalid(field="starts_on")
@@ -108,32 +117,42 @@ def set_dates(work: UnitOfWork, actor: Actor, rollover_id: UUID, freezes_on: dat
     return rollover
 
 
-def tick(work: UnitOfWork, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID], decision: Decision) -> int:
-    """Note what a head decided for some pupils of the school.
+def record_decision(
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, pupil_ids: Sequence[UUID], decision: RolloverDecision
+) -> int:
+    """Record a head's decision for some pupils. Returns how many.
 
-    Raises `RolloverUnknown`, `RolloverClosed`, `NotFound` for pupils out of reach, `AlreadyApplied`, `NotToBeSaid`.
+    Raises `RolloverNotFound`, `RolloverClosed`, `NotFound` for pupils outside the actor's schools, `RolloverAlreadyApplied`,
+    `DecisionNotSelectable`.
     """
-    if decision not in SAID:
-        raise NotToBeSaid(field="decision")
-    rollover = held(work, actor, rollover_id)
-    lines = _lines(work, actor, rollover, pupil_ids)
+    if decision not in SELECTABLE_DECISIONS:
+        raise DecisionNotSelectable(field="decision")
+    rollover = get_rollover_for_update(work, actor, rollover_id)
+    lines = _get_open_lines(work, actor, rollover, pupil_ids)
     audit.record_event(
-        work, actor, "rollover.tick", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
+        work, actor, "rollover.decide", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
         pupils=[str(pupil_id) for pupil_id in pupil_ids],
     )  # fmt: skip
     for line in lines:
-        line.decision, line.ticked, line.told, line.level_after = decision, True, False, after(line.level_before, decision)
-        if decision is Decision.LEAVER:
+        line.decision, line.decided_by_head, line.decided_by_roster, line.grade_after = (
+            decision,
+            True,
+            False,
+            grade_after(line.grade_before, decision),
+        )
+        if decision is RolloverDecision.LEAVER:
             line.class_after = None
     return len(lines)
 
 
-def make_class(
+def create_class(
     work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, label: str, pupil_ids: Sequence[UUID]
 ) -> SchoolClass:
-    """Make a class of next year, a new one even under an old name, and place pupils in it. Raises as `tick` does, `Invalid`."""
-    rollover = held(work, actor, rollover_id)
-    repository = YearRepository(work.session)
+    """Create a class of the next year, unless it has one of this label, and place pupils in it. A class is of one year: last year's
+    class of the same label is another one. Raises `Invalid`, and as `record_decision` does.
+    """
+    rollover = get_rollover_for_update(work, actor, rollover_id)
+    repository = RolloverRepository(work.session)
     school = work.session.get(School, school_id)
     if (
         school is None
@@ -144,28 +163,30 @@ def make_class(
     key = label_key(label)
     if not key:
         raise Invalid(field="label")
-    lines = _lines(work, actor, rollover, pupil_ids) if pupil_ids else []
-    found = repository.class_by_key(school_id, rollover.to_year, key)
-    if found is None:
-        found = SchoolClass(
+    lines = _get_open_lines(work, actor, rollover, pupil_ids) if pupil_ids else []
+    school_class = repository.find_class_by_key(school_id, rollover.to_year, key)
+    if school_class is None:
+        school_class = SchoolClass(
             town_id=rollover.town_id, school_id=school_id, school_year=rollover.to_year, label=label.strip(), label_key=key
         )
-        work.session.add(found)
+        work.session.add(school_class)
         work.session.flush()
     audit.record_event(
-        work, actor, "rollover.class", "school_class", found.id, town_id=rollover.town_id,
-        pupils=[str(each) for each in pupil_ids],
+        work, actor, "rollover.class", "school_class", school_class.id, town_id=rollover.town_id,
+        pupils=[str(pupil_id) for pupil_id in pupil_ids],
     )  # fmt: skip
     for line in lines:
-        line.class_after, line.school_after = found.id, school_id
-    return found
+        line.class_after, line.school_after = school_class.id, school_id
+    return school_class
 
 
-def say_done(work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, *, lists: bool = False) -> RolloverSchool:
-    """A head has ticked everybody or, with `lists`, has seen that the lists of the new year are right: only then are they
-    handed to Apple. Raises `NotFound`.
+def mark_school_done(
+    work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, *, lists: bool = False
+) -> RolloverSchool:
+    """Record that a head has completed the decisions or, with `lists`, has confirmed the class lists of the new year. Only confirmed
+    lists are exported to Apple School Manager. Raises `NotFound`, `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
     """
-    rollover = held(work, actor, rollover_id)
+    rollover = get_rollover_for_update(work, actor, rollover_id)
     school = work.session.get(School, school_id)
     if (
         school is None
@@ -173,27 +194,30 @@ def say_done(work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID,
         or not actor.has_permission(Permission.LEAD, school.town_id, school.id)
     ):
         raise NotFound(field="school_id")
-    act = "rollover.listed" if lists else "rollover.ticked"
-    audit.record_event(work, actor, act, "school", school_id, town_id=rollover.town_id)
+    action = "rollover.confirm_lists" if lists else "rollover.complete_decisions"
+    audit.record_event(work, actor, action, "school", school_id, town_id=rollover.town_id)
     row = work.session.get(RolloverSchool, (rollover.id, school_id))
     if row is None:
         row = RolloverSchool(rollover_id=rollover.id, school_id=school_id, town_id=rollover.town_id)
         work.session.add(row)
     if lists:
-        row.listed_by, row.listed_at = actor.account_id, work.now
+        row.lists_confirmed_by, row.lists_confirmed_at = actor.account_id, work.now
     else:
-        row.ticked_by, row.ticked_at = actor.account_id, work.now
+        row.decisions_completed_by, row.decisions_completed_at = actor.account_id, work.now
     work.session.flush()
     return row
 
 
-def succeed(work: UnitOfWork, actor: Actor, old_school_id: UUID, new_school_id: UUID) -> SchoolSuccession:
-    """Say that a school goes on as another: its pupils follow at the next passage. Raises `NotFound`, `Invalid`."""
+def record_school_succession(work: UnitOfWork, actor: Actor, old_school_id: UUID, new_school_id: UUID) -> SchoolSuccession:
+    """Record that a school is continued by another: its pupils change school at the next rollover.
+
+    Raises `NotFound`, `Forbidden`, `Invalid` for a school that would be continued by itself.
+    """
     old, new = work.session.get(School, old_school_id), work.session.get(School, new_school_id)
     if old is None or new is None or old.town_id != new.town_id:
         raise NotFound(field="new_school_id")
     actor.require_permission(Permission.LEAD, old.town_id)
-    if old.id == new.id or YearRepository(work.session).successors(old.town_id).get(new.id) == old.id:
+    if old.id == new.id or RolloverRepository(work.session).get_successor_schools(old.town_id).get(new.id) == old.id:
         raise Invalid(field="new_school_id")
     audit.record_event(work, actor, "school.succession", "school", old.id, town_id=old.town_id, new=str(new.id))
     row = work.session.get(SchoolSuccession, old.id)
@@ -205,29 +229,34 @@ def succeed(work: UnitOfWork, actor: Actor, old_school_id: UUID, new_school_id: 
     return row
 
 
-def get(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
-    """A passage of a town in which the actor sees a school. Raises `RolloverUnknown`."""
-    rollover = YearRepository(work.session).visible(actor, rollover_id)
+def get_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
+    """Return a rollover of a town in which the actor sees a school. Raises `RolloverNotFound`."""
+    rollover = RolloverRepository(work.session).find_visible(actor, rollover_id)
     if rollover is None:
-        raise RolloverUnknown
+        raise RolloverNotFound
     return rollover
 
 
-def groups(work: UnitOfWork, actor: Actor, rollover: Rollover) -> list[Group]:
-    """The passage in numbers, as far as the actor sees it."""
-    return YearRepository(work.session).groups(rollover.id, reach(actor))
+def count_groups(work: UnitOfWork, actor: Actor, rollover: Rollover) -> list[RolloverGroup]:
+    """Return the pupil counts of a rollover, for the lines that the actor sees."""
+    return RolloverRepository(work.session).count_groups(rollover.id, visible_lines(actor))
 
 
-def of_class(
+def list_lines_of_class(
     work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, class_id: UUID | None
 ) -> list[tuple[RolloverLine, Pupil]]:
-    """The pupils of a class that ends, by name, each with the lot. Reading it is audited. Raises `RolloverUnknown`, `NotFound`."""
-    rollover = get(work, actor, rollover_id)
-    rows = YearRepository(work.session).of_class(rollover.id, school_id, class_id, reach(actor, Permission.LEAD))
+    """Return the pupils of a class of the ending year, by name, each with the line. The reading is audited.
+
+    Raises `RolloverNotFound`, `NotFound`.
+    """
+    rollover = get_rollover(work, actor, rollover_id)
+    rows = RolloverRepository(work.session).list_lines_of_class(
+        rollover.id, school_id, class_id, visible_lines(actor, Permission.LEAD)
+    )
     if not rows:
         raise NotFound
     audit.record_event(work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or ""))
-    access.note(work, actor, [pupil for _, pupil in rows], AccessKind.CLASS_LIST)
+    access.record_access(work, actor, [pupil for _, pupil in rows], AccessKind.CLASS_LIST)
     return sorted(((line, pupil) for line, pupil in rows), key=lambda row: _name_key(row[1]))
 
 
@@ -235,26 +264,29 @@ def _name_key(pupil: Pupil) -> tuple[str, str, str]:
     return label_key(pupil.usage_name or pupil.last_name), label_key(pupil.first_name), str(pupil.id)
 
 
-def held(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
-    """An open passage, for one who may say what becomes of some pupils; other acts on it wait."""
-    rollover = get(work, actor, rollover_id)
+def get_rollover_for_update(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
+    """Return an open rollover for an actor who leads some school of the town, and lock the town until the transaction ends.
+
+    Raises `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
+    """
+    rollover = get_rollover(work, actor, rollover_id)
     if not actor.has_permission_somewhere(Permission.LEAD, rollover.town_id):
         raise Forbidden(permission=Permission.LEAD.value)
     locks.lock_town(work, rollover.town_id)
     work.session.refresh(rollover)
-    _still_open(rollover)
+    _require_open(rollover)
     return rollover
 
 
-def whole(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
-    """An open passage, for one who answers for the whole town."""
-    rollover = get(work, actor, rollover_id)
+def get_town_rollover_for_update(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
+    """Return an open rollover as `get_rollover_for_update` does, for an actor who leads the whole town."""
+    rollover = get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.LEAD, rollover.town_id)
-    return held(work, actor, rollover_id)
+    return get_rollover_for_update(work, actor, rollover_id)
 
 
-def _lines(work: UnitOfWork, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUID]) -> list[RolloverLine]:
-    lines = YearRepository(work.session).lines_of(rollover.id, pupil_ids)
+def _get_open_lines(work: UnitOfWork, actor: Actor, rollover: Rollover, pupil_ids: Sequence[UUID]) -> list[RolloverLine]:
+    lines = RolloverRepository(work.session).get_lines_of_pupils(rollover.id, pupil_ids)
     for pupil_id in pupil_ids:
         line = lines.get(pupil_id)
         if line is None or not any(
@@ -263,18 +295,19 @@ def _lines(work: UnitOfWork, actor: Actor, rollover: Rollover, pupil_ids: Sequen
         ):
             raise NotFound(field="pupil_ids")
         if line.applied_at is not None:
-            raise AlreadyApplied(field="pupil_ids")
+            raise RolloverAlreadyApplied(field="pupil_ids")
     if not lines:
         raise NotFound(field="pupil_ids")
     return [lines[pupil_id] for pupil_id in dict.fromkeys(pupil_ids)]
 
 
-def _still_open(rollover: Rollover) -> None:
+def _require_open(rollover: Rollover) -> None:
     if rollover.state is RolloverState.CLOSED:
         raise RolloverClosed
 
 
-def of_year(work: UnitOfWork, actor: Actor, town_id: UUID) -> Rollover | None:
-    """The passage that concerns a town now, if it was begun and the actor sees a school there."""
-    found = YearRepository(work.session).latest(town_id)
-    return found if found is not None and YearRepository(work.session).visible(actor, found.id) else None
+def find_current_rollover(work: UnitOfWork, actor: Actor, town_id: UUID) -> Rollover | None:
+    """Return the town's latest rollover, None when there is none or the actor sees no school of the town."""
+    repository = RolloverRepository(work.session)
+    latest = repository.find_latest(town_id)
+    return latest if latest is not None and repository.find_visible(actor, latest.id) else None

@@ -1,4 +1,4 @@
-"""Acts on a tablet that two people decide: evidence hold, its release, writing off a loss (schools.md section 8). Never commits."""
+"""Actions on a tablet that a second person approves: evidence hold, its release, writing off a loss. Never commits."""
 
 from __future__ import annotations
 
@@ -11,74 +11,82 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.tablets import custody, incidents, service
-from enrollment.tablets.errors import OnHold, SamePerson, TooEarly
-from enrollment.tablets.models import PairAct, PairRequest, Tablet
+from enrollment.tablets.errors import SecondPersonRequired, UnderEvidenceHold, WriteOffTooEarly
+from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import WRITE_OFF_DAYS
+from enrollment.tablets.rules import WRITE_OFF_AFTER_DAYS
 
 
-def ask(work: UnitOfWork, actor: Actor, tablet: Tablet, act: PairAct, reason: str) -> PairRequest:
-    """Ask for an act; a second click finds the request that waits."""
-    waiting = TabletRepository(work.session).open_pair_request(tablet.id, act)
-    if waiting is not None:
-        return waiting
-    request = PairRequest(
-        town_id=tablet.town_id, tablet_id=tablet.id, act=act, reason=reason, asked_by=actor.account_id, asked_at=work.now
+def request_approval(work: UnitOfWork, actor: Actor, tablet: Tablet, action: ApprovalAction, reason: str) -> ApprovalRequest:
+    """Create the request for an action and return it; an open request for the same action is returned instead."""
+    open_request = TabletRepository(work.session).get_open_approval_request(tablet.id, action)
+    if open_request is not None:
+        return open_request
+    request = ApprovalRequest(
+        town_id=tablet.town_id,
+        tablet_id=tablet.id,
+        action=action,
+        reason=reason,
+        requested_by=actor.account_id,
+        requested_at=work.now,
     )
     work.session.add(request)
     work.session.flush()
     audit.record_event(
-        work, actor, f"pair.{act.value}.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
+        work, actor, f"approval.{action.value}.request", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
     )
     return request
 
 
-def approve(work: UnitOfWork, actor: Actor, request_id: UUID, *, decision: str | None = None) -> PairRequest:
-    """Carry out what another person asked for. `decision`: why a loss is written off before its time.
+def approve_request(work: UnitOfWork, actor: Actor, request_id: UUID, *, decision: str | None = None) -> ApprovalRequest:
+    """Approve another person's request, carry it out and return it. `decision`: why a loss is written off before its time.
 
-    Raises `SamePerson`, `TooEarly`, `OnHold`, `WrongState`, `NotFound`.
+    Raises `SecondPersonRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
     """
-    request = TabletRepository(work.session).pair_request(actor, request_id)
+    request = TabletRepository(work.session).get_approval_request_for_update(actor, request_id)
     if request is None:
         raise NotFound
     actor.require_permission(Permission.GOVERN, request.town_id)
-    if request.asked_by == actor.account_id:
-        raise SamePerson
+    if request.requested_by == actor.account_id:
+        raise SecondPersonRequired
     locks.lock_town(work, request.town_id)
     work.session.refresh(request)
     if request.approved_at is not None:
         return request
     tablet = work.session.get_one(Tablet, request.tablet_id)
     audit.record_event(
-        work, actor, f"pair.{request.act.value}.approve", "tablet", tablet.id, town_id=tablet.town_id,
+        work, actor, f"approval.{request.action.value}.approve", "tablet", tablet.id, town_id=tablet.town_id,
         request_id=str(request.id), decision=decision,
     )  # fmt: skip
-    _carry_out(work, actor, tablet, request, decision)
+    _execute(work, actor, tablet, request, decision)
     request.approved_by, request.approved_at = actor.account_id, work.now
     return request
 
 
-def _carry_out(work: UnitOfWork, actor: Actor, tablet: Tablet, request: PairRequest, decision: str | None) -> None:
-    if request.act is PairAct.WRITE_OFF:
+def _execute(work: UnitOfWork, actor: Actor, tablet: Tablet, request: ApprovalRequest, decision: str | None) -> None:
+    if request.action is ApprovalAction.WRITE_OFF:
         _write_off(work, actor, tablet, decision)
     else:
-        tablet.evidence_hold = request.act is PairAct.HOLD
+        tablet.evidence_hold = request.action is ApprovalAction.PLACE_EVIDENCE_HOLD
 
 
 def _write_off(work: UnitOfWork, actor: Actor, tablet: Tablet, decision: str | None) -> None:
-    """Its certificates are worth nothing any more. The serial number stays on watch: one that turns up lands in quarantine."""
+    """Write a lost tablet off: revoke its certificates, close its loan and its incident.
+
+    The row stays: a tablet that comes back later is put into quarantine.
+    """
     repository = TabletRepository(work.session)
-    incident = repository.open_incident(tablet.id)
+    incident = repository.get_open_incident(tablet.id)
     if tablet.evidence_hold:
-        raise OnHold
+        raise UnderEvidenceHold
     since = incident.reported_at if incident else work.now
-    if not decision and work.now - since < timedelta(days=WRITE_OFF_DAYS):
-        raise TooEarly(days=WRITE_OFF_DAYS)
+    if not decision and work.now - since < timedelta(days=WRITE_OFF_AFTER_DAYS):
+        raise WriteOffTooEarly(days=WRITE_OFF_AFTER_DAYS)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
-    identity.revoke_all(work, actor, tablet.id, "written off")
-    loan = repository.open_loan_of_tablet(tablet.id)
+    identity.revoke_tablet_certificates(work, actor, tablet.id, "written off")
+    loan = repository.get_open_loan_by_tablet(tablet.id)
     if loan is not None:
-        custody.close(work, actor, loan, "written off")
+        custody.close_loan(work, actor, loan, "written off")
     if incident is not None:
-        incidents.end(work, actor, incident)
+        incidents.close_incident(work, actor, incident)

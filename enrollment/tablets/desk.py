@@ -1,89 +1,98 @@
-"""The desk: what people with a hand scanner do at the bench and at the table, repeatable when the network fails. Never commits."""
+"""What people with a hand scanner do at the desk: prepare, hand over, swap, take back, report a breakage. Never commits.
+
+Each operation has a request id from the client: sent again after a network failure, it has no second effect. The operations
+themselves are in `custody`, `incidents` and `inventory`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
 from cartable.errors import NotFound
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.tablets import custody, incidents, inventory, lookup, service
-from enrollment.tablets.custody import Handing
-from enrollment.tablets.idempotency import NOBODY, once
-from enrollment.tablets.incidents import Account
+from enrollment.tablets.custody import HandoverForm
+from enrollment.tablets.idempotency import NO_ACCOUNT_ID, ResponseBody, run_once
+from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import AccessoryKind, Condition, Incident, IncidentKind, Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import read_scan
+from enrollment.tablets.rules import parse_scan
 
-Answer = dict[str, Any]
-#: A return campaign is over after so long.
-CAMPAIGN = timedelta(days=60)
+#: Returns older than this belong to an earlier return campaign.
+RETURN_CAMPAIGN_LENGTH = timedelta(days=60)
 
 
-def bench(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None) -> Answer:
-    """One scan at the bench. Raises what `preparing.bench` raises."""
+def prepare_by_scan(
+    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, serial: str, tag: str | None
+) -> ResponseBody:
+    """Prepare the tablet of a purchase order by one scan. Raises what `inventory.prepare_tablet` raises."""
 
-    def act() -> Answer:
-        known = TabletRepository(work.session).scanned(actor, town_id, read_scan(serial))
+    def operation() -> ResponseBody:
+        known = TabletRepository(work.session).get_by_scan(actor, town_id, parse_scan(serial))
         again = known is not None and known.state is TabletState.PREPARED
-        return {"act": "bench", "again": again, **_told(inventory.bench(work, actor, town_id, serial, tag))}
+        return {"act": "bench", "again": again, **_summarise_tablet(inventory.prepare_tablet(work, actor, town_id, serial, tag))}
 
     actor.require_permission(Permission.HANDLE, town_id)
-    return once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, act)
+    return run_once(work, actor, town_id, request_id, {"act": "bench", "serial": serial, "tag": tag}, operation)
 
 
-def hand_over(
-    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, pupil_id: UUID, said: Handing
-) -> Answer:
-    """One child at the table. Raises what `custody.hand_over` raises."""
+def hand_over_by_scan(
+    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, pupil_id: UUID, form: HandoverForm
+) -> ResponseBody:
+    """Hand the scanned tablet over to a pupil. Raises what `custody.hand_over` raises."""
 
-    def act() -> Answer:
-        tablet = lookup.scanned(work, actor, town_id, scan)
-        loan = custody.hand_over(work, actor, tablet, pupil_id, said)
-        return {"act": "hand_over", **_told(tablet), "loan_id": str(loan.id), "pupil_id": str(pupil_id)}
+    def operation() -> ResponseBody:
+        tablet = lookup.get_scanned_for_update(work, actor, town_id, scan)
+        loan = custody.hand_over(work, actor, tablet, pupil_id, form)
+        return {"act": "hand_over", **_summarise_tablet(tablet), "loan_id": str(loan.id), "pupil_id": str(pupil_id)}
 
-    asked = {
-        "act": "hand_over", "scan": scan, "pupil": str(pupil_id), "condition": said.condition.value,
-        "accessories": sorted(said.accessories), "signed": said.signed_by is not None,
-        "stays": said.stays,
+    request_fields = {
+        "act": "hand_over", "scan": scan, "pupil": str(pupil_id), "condition": form.condition.value,
+        "accessories": sorted(form.accessories), "signed": form.signed_by is not None,
+        "stays": form.stays_at_school,
     }  # fmt: skip
-    return once(work, actor, town_id, request_id, asked, act)
+    return run_once(work, actor, town_id, request_id, request_fields, operation)
 
 
-def swap(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, first: str, second: str) -> Answer:
-    """Two scans: two children keep what they hold. Raises what `custody.swap` raises."""
+def swap_by_scan(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, first: str, second: str) -> ResponseBody:
+    """Exchange the loans of two scanned tablets. Raises what `custody.swap_tablets` raises."""
 
-    def act() -> Answer:
-        pair = [lookup.scanned(work, actor, town_id, scan) for scan in (first, second)]
-        loans = custody.swap(work, actor, *pair, to_confirm=True)
-        return {"act": "swap", "tablets": [_told(tablet) for tablet in pair], "loans": [str(loan.id) for loan in loans]}
+    def operation() -> ResponseBody:
+        pair = [lookup.get_scanned_for_update(work, actor, town_id, scan) for scan in (first, second)]
+        loans = custody.swap_tablets(work, actor, *pair, needs_confirmation=True)
+        return {
+            "act": "swap",
+            "tablets": [_summarise_tablet(tablet) for tablet in pair],
+            "loans": [str(loan.id) for loan in loans],
+        }
 
-    return once(work, actor, town_id, request_id, {"act": "swap", "first": first, "second": second}, act)
+    return run_once(work, actor, town_id, request_id, {"act": "swap", "first": first, "second": second}, operation)
 
 
 def take_back(
     work: UnitOfWork, actor: Actor, tablet_id: UUID, request_id: UUID, condition: Condition, back: Collection[AccessoryKind]
-) -> Answer:
-    """A return. Raises what `custody.take_back` raises."""
-    tablet = service.get(work, actor, tablet_id)
+) -> ResponseBody:
+    """Take back a tablet by its id. Raises what `custody.take_back` raises."""
+    tablet = service.get_tablet(work, actor, tablet_id)
 
-    def act() -> Answer:
-        return _back(work, actor, lookup.held(work, actor, tablet_id), condition, back)
+    def operation() -> ResponseBody:
+        return _take_back(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), condition, back)
 
-    asked = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
-    return once(work, actor, tablet.town_id, request_id, asked, act)
+    request_fields = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
+    return run_once(work, actor, tablet.town_id, request_id, request_fields, operation)
 
 
-def take_back_scanned(
+def take_back_by_scan(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
@@ -91,97 +100,108 @@ def take_back_scanned(
     scan: str,
     condition: Condition,
     back: Collection[AccessoryKind],
-) -> Answer:
-    """A return at the table: one scan, and what came back with it. Raises what `custody.take_back` raises."""
+) -> ResponseBody:
+    """Take back the scanned tablet; `back`: the accessories that came with it. Raises what `custody.take_back` raises."""
 
-    def act() -> Answer:
-        return _back(work, actor, lookup.scanned(work, actor, town_id, scan), condition, back)
+    def operation() -> ResponseBody:
+        return _take_back(work, actor, lookup.get_scanned_for_update(work, actor, town_id, scan), condition, back)
 
-    asked = {"act": "return", "scan": scan, "condition": condition.value, "back": sorted(back)}
-    return once(work, actor, town_id, request_id, asked, act)
+    request_fields = {"act": "return", "scan": scan, "condition": condition.value, "back": sorted(back)}
+    return run_once(work, actor, town_id, request_id, request_fields, operation)
 
 
-def _back(work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]) -> Answer:
+def _take_back(
+    work: UnitOfWork, actor: Actor, tablet: Tablet, condition: Condition, back: Collection[AccessoryKind]
+) -> ResponseBody:
     loan = custody.take_back(work, actor, tablet, condition, back)
-    lines = TabletRepository(work.session).accessories(loan.id)
+    lines = TabletRepository(work.session).list_accessories(loan.id)
     lost = [line.kind.value for line in lines if line.lost_at == work.now]
-    return {"act": "return", **_told(tablet), "pupil_id": str(loan.pupil_id), "lost": lost}
+    return {"act": "return", **_summarise_tablet(tablet), "pupil_id": str(loan.pupil_id), "lost": lost}
 
 
-def break_(
-    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, told: Account, loaner: str | None
-) -> Answer:
-    """A broken tablet comes to the table; with `loaner`, another is put into the child's hands at once.
+def report_breakage_by_scan(
+    work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, report: IncidentReport, loaner: str | None
+) -> ResponseBody:
+    """Report the scanned tablet as broken, and lend the scanned `loaner` if there is one.
 
-    Raises what `incidents.break_` and `incidents.lend_loaner` raise; then neither has happened.
+    Raises what `incidents.report_breakage` and `incidents.lend_loaner` raise; then nothing has changed.
     """
 
-    def act() -> Answer:
-        broken = lookup.scanned(work, actor, town_id, scan)
-        spare = lookup.scanned(work, actor, town_id, loaner) if loaner else None
-        incident = incidents.break_(work, actor, broken, told)
+    def operation() -> ResponseBody:
+        broken = lookup.get_scanned_for_update(work, actor, town_id, scan)
+        spare = lookup.get_scanned_for_update(work, actor, town_id, loaner) if loaner else None
+        incident = incidents.report_breakage(work, actor, broken, report)
         if spare is not None:
             incidents.lend_loaner(work, actor, broken, spare)
         return {
-            "act": "breakage", **_told(broken), "incident_id": str(incident.id), "loaner": _told(spare) if spare else None,
+            "act": "breakage", **_summarise_tablet(broken), "incident_id": str(incident.id), "loaner": _summarise_tablet(spare) if spare else None,
         }  # fmt: skip
 
-    asked = {"act": "breakage", "scan": scan, "cause": told.cause, "loaner": loaner}
-    return once(work, actor, town_id, request_id, asked, act)
+    request_fields = {"act": "breakage", "scan": scan, "cause": report.cause, "loaner": loaner}
+    return run_once(work, actor, town_id, request_id, request_fields, operation)
 
 
-def store(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> Answer:
-    """A tablet that nobody holds is put away by one scan. Raises what `preparing.move` raises."""
+def store_by_scan(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, scan: str, state: TabletState) -> ResponseBody:
+    """Put the scanned tablet, which has no loan, into stock or storage. Raises what `inventory.set_inventory_state` raises."""
 
-    def act() -> Answer:
+    def operation() -> ResponseBody:
         return {
             "act": "store",
-            **_told(inventory.move(work, actor, lookup.scanned(work, actor, town_id, scan), state, "at the desk")),
+            **_summarise_tablet(
+                inventory.set_inventory_state(
+                    work, actor, lookup.get_scanned_for_update(work, actor, town_id, scan), state, "at the desk"
+                )
+            ),
         }
 
-    return once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, act)
+    return run_once(work, actor, town_id, request_id, {"act": "store", "scan": scan, "state": state.value}, operation)
 
 
-def done_today(work: UnitOfWork, actor: Actor, town: Town) -> list[tuple[datetime, Answer]]:
-    """What this person has done at the desk since midnight in the town, newest first."""
+def list_today_operations(work: UnitOfWork, actor: Actor, town: Town) -> list[tuple[datetime, ResponseBody]]:
+    """Return what this person has done at the desk since midnight, newest first: time and response."""
     zone = ZoneInfo(town.time_zone)
     midnight = work.now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = TabletRepository(work.session).done_since(actor.account_id or NOBODY, town.id, midnight.astimezone(UTC))
-    return [(row.at, row.answer) for row in rows if "act" in row.answer]
+    rows = TabletRepository(work.session).list_idempotency_records_since(
+        actor.account_id or NO_ACCOUNT_ID, town.id, midnight.astimezone(UTC)
+    )
+    return [(row.recorded_at, row.response) for row in rows if "act" in row.response]
 
 
-def classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
-    """The classes with pupils where this person hands over: how many pupils, how many of them hold a tablet."""
-    return TabletRepository(work.session).classes_at_the_desk(actor, town_id)
+def list_classes(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
+    """Return the classes with pupils where the actor handles tablets: school, class, number of pupils, number with a tablet."""
+    return TabletRepository(work.session).list_classes_with_counts(actor, town_id)
 
 
-def table_of(
+def list_class_loans(
     work: UnitOfWork, actor: Actor, class_id: UUID
 ) -> tuple[SchoolClass, list[tuple[Pupil, Loan | None, Tablet | None]]]:
-    """The class at the table: each pupil with loan and tablet, by name. The reading is noted. Raises `NotFound`, `Forbidden`."""
-    school_class = class_of(work, actor, class_id)
-    rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).table_of(class_id)]
-    access.note(work, actor, (pupil for pupil, _, _ in rows), AccessKind.CLASS_LIST)
-    return school_class, sorted(rows, key=lambda row: by_name(row[0]))
-
-
-def given_back(work: UnitOfWork, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tablet, datetime]]:
-    """Which pupils of a class have given a tablet back in the last months, and when: the other half of a return campaign.
+    """Return a class and its pupils with loan and tablet, ordered by name. Records the access to the pupils' files.
 
     Raises `NotFound`, `Forbidden`.
     """
-    class_of(work, actor, class_id)
-    rows = TabletRepository(work.session).given_back(class_id, work.now - CAMPAIGN)
+    school_class = get_class(work, actor, class_id)
+    rows = [(pupil, loan, tablet) for pupil, loan, tablet in TabletRepository(work.session).list_pupils_with_loan(class_id)]
+    access.record_access(work, actor, (pupil for pupil, _, _ in rows), AccessKind.CLASS_LIST)
+    return school_class, sorted(rows, key=lambda row: name_sort_key(row[0]))
+
+
+def list_returned_tablets(work: UnitOfWork, actor: Actor, class_id: UUID) -> dict[UUID, tuple[Tablet, datetime]]:
+    """Return the tablet and the time of the return for each pupil of a class who returned one in this return campaign.
+
+    Raises `NotFound`, `Forbidden`.
+    """
+    get_class(work, actor, class_id)
+    rows = TabletRepository(work.session).list_returned(class_id, work.now - RETURN_CAMPAIGN_LENGTH)
     return {pupil_id: (tablet, at) for pupil_id, tablet, at in rows}
 
 
-def by_name(pupil: Pupil) -> tuple[str, str, str]:
-    """The order of a class list, on screen and paper: by first name, as children are called; accents do not count."""
-    return naming.look(pupil.first_name), naming.look(naming.last_name(pupil)), str(pupil.id)
+def name_sort_key(pupil: Pupil) -> tuple[str, str, str]:
+    """Return the sort key of a class list: first name, last name, id; without regard to accents."""
+    return naming.comparison_key(pupil.first_name), naming.comparison_key(naming.displayed_last_name(pupil)), str(pupil.id)
 
 
-def class_of(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
-    """The class, for one who handles tablets there. Raises `NotFound` (also out of reach), `Forbidden`."""
+def get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
+    """Return a class where the actor handles tablets. Raises `NotFound` (also when the actor may not see it), `Forbidden`."""
     school_class = work.session.get(SchoolClass, class_id)
     if school_class is None or not actor.has_permission(Permission.SEE, school_class.town_id, school_class.school_id):
         raise NotFound
@@ -189,26 +209,25 @@ def class_of(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
     return school_class
 
 
-def history(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
-    """The loans and incidents of a tablet, newest first. Raises `TabletNotFound`."""
-    tablet = service.get(work, actor, tablet_id)
+def get_history(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> tuple[Sequence[Loan], Sequence[Incident]]:
+    """Return the loans and the incidents of a tablet, newest first. Raises `TabletNotFound`."""
+    tablet = service.get_tablet(work, actor, tablet_id)
     repository = TabletRepository(work.session)
-    return repository.loans(tablet.id), repository.incidents(tablet.id)
+    return repository.list_loans(tablet.id), repository.list_incidents_by_tablet(tablet.id)
 
 
-def incidents_of(
+def list_incidents(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     kind: IncidentKind | None,
     *,
     is_open: bool | None,
-    after: UUID | None,
-    limit: int,
-) -> Sequence[Incident]:
-    """Incidents of a town that the actor may see, newest first; none for a stranger, who learns nothing of the town."""
-    return TabletRepository(work.session).listed_incidents(actor, town_id, kind, is_open=is_open, after=after, limit=limit)
+    page: PageRequest = FIRST_PAGE,
+) -> Page[Incident]:
+    """Return the incidents of a town that the actor may see, newest first, from behind `after` on."""
+    return TabletRepository(work.session).list_incidents(actor, town_id, kind, is_open=is_open, page=page)
 
 
-def _told(tablet: Tablet) -> Answer:
+def _summarise_tablet(tablet: Tablet) -> ResponseBody:
     return {"tablet_id": str(tablet.id), "tag": tablet.tag, "serial": tablet.serial, "state": tablet.state.value}

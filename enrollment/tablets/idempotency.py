@@ -1,4 +1,4 @@
-"""Requests that a page may send again because the network failed: done once, answered alike each time."""
+"""Idempotency keys: a request that a client sends again after a network failure is carried out once."""
 
 from __future__ import annotations
 
@@ -12,38 +12,52 @@ from uuid import UUID
 from cartable import locks
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.tablets.errors import RequestReused
-from enrollment.tablets.models import DoneOnce
+from enrollment.tablets.errors import RequestIdReused
+from enrollment.tablets.models import IdempotencyRecord
 from enrollment.tablets.repository import TabletRepository
 
-KEEP = timedelta(days=7)
-NOBODY = UUID(int=0)
+RETENTION = timedelta(days=7)
+NO_ACCOUNT_ID = UUID(int=0)
 
-Answer = dict[str, Any]
+ResponseBody = dict[str, Any]
 
 
-def once(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID, asked: Answer, act: Callable[[], Answer]) -> Answer:
-    """Carry out `act` unless this person's request was carried out before: then give its answer again.
+def run_once(
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    request_id: UUID,
+    request_fields: dict[str, Any],
+    operation: Callable[[], ResponseBody],
+) -> ResponseBody:
+    """Carry out `operation`, store its response and return it; return the stored response if this request was carried out before.
 
-    Raises `RequestReused` when the id came with something else. A refusal is not kept: it may be asked again.
+    Raises `RequestIdReused` when the id was used with other fields. An error is not stored: the request may be sent again.
     """
     locks.lock_town(work, town_id)
     repository = TabletRepository(work.session)
-    account = actor.account_id or NOBODY
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-    before = repository.done_once(request_id, account)
-    if before is not None:
-        if before.asked != digest or before.town_id != town_id:
-            raise RequestReused(field="request_id")
-        return before.answer
-    answer = act()
+    account_id = actor.account_id or NO_ACCOUNT_ID
+    request_hash = hashlib.sha256(json.dumps(request_fields, sort_keys=True, default=str).encode()).hexdigest()
+    record = repository.get_idempotency_record(request_id, account_id)
+    if record is not None:
+        if record.request_hash != request_hash or record.town_id != town_id:
+            raise RequestIdReused(field="request_id")
+        return record.response
+    response = operation()
     work.session.add(
-        DoneOnce(request_id=request_id, account_id=account, town_id=town_id, asked=digest, answer=answer, at=work.now)
+        IdempotencyRecord(
+            request_id=request_id,
+            account_id=account_id,
+            town_id=town_id,
+            request_hash=request_hash,
+            response=response,
+            recorded_at=work.now,
+        )
     )
     work.session.flush()
-    return answer
+    return response
 
 
-def purge(work: UnitOfWork) -> None:
-    """Nobody repeats a request after a week."""
-    TabletRepository(work.session).forget_done(work.now - KEEP)
+def purge_records(work: UnitOfWork) -> None:
+    """Delete the records that are older than `RETENTION`."""
+    TabletRepository(work.session).delete_idempotency_records(work.now - RETENTION)

@@ -1,4 +1,4 @@
-"""Verbs of mishaps: breakage with loaner and repair, loss, theft (schools.md sections 8 and 9). Never commits."""
+"""Incidents of tablets: breakage with loaner and repair, theft. Never commits. Lost mode is elsewhere."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from cartable import audit
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import custody, service
-from enrollment.tablets.errors import NoIncident, NoLoan, NotFree, OnHold
-from enrollment.tablets.models import Cause, Incident, IncidentKind, Loan, Reporter, Tablet
+from enrollment.tablets.errors import NoOpenIncident, NoOpenLoan, TabletNotAvailable, UnderEvidenceHold
+from enrollment.tablets.models import BreakageCause, Incident, IncidentKind, Loan, Reporter, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import FREE
+from enrollment.tablets.rules import LENDABLE
 
-#: Back from repair, and with a child again before anybody settled the breakage.
-_LENT_ANEW = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE})
+#: States of a repaired tablet that was lent again before its breakage was settled.
+_LENT_AGAIN = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE})
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What was told of a mishap. `cause` is a breakage's; `intentional` stays None unless somebody knows."""
+class IncidentReport:
+    """What is reported about an incident. `cause` is given for a breakage; `intentional` is None while unknown."""
 
-    text: str
-    cause: Cause | None = None
+    description: str
+    cause: BreakageCause | None = None
     intentional: bool | None = None
     insured_on: date | None = None
     reporter: Reporter | None = None
@@ -32,26 +32,26 @@ class Account:
     happened_on: date | None = None
 
 
-def open_incident(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: IncidentKind, account: Account) -> Incident:
-    """Open the incident of a tablet; the one that is open already is told again, not doubled."""
+def open_incident(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: IncidentKind, report: IncidentReport) -> Incident:
+    """Open an incident of a tablet and return it; an incident that is open already is returned unchanged."""
     repository = TabletRepository(work.session)
-    incident = repository.open_incident(tablet.id)
+    incident = repository.get_open_incident(tablet.id)
     if incident is not None:
         return incident
-    loan = repository.open_loan_of_tablet(tablet.id)
+    loan = repository.get_open_loan_by_tablet(tablet.id)
     incident = Incident(
         town_id=tablet.town_id,
         school_id=tablet.school_id,
         tablet_id=tablet.id,
         loan_id=loan.id if loan else None,
         kind=kind,
-        cause=account.cause,
-        intentional=account.intentional,
-        insured_on=account.insured_on,
-        account=account.text,
-        reporter=account.reporter,
-        place=account.place,
-        happened_on=account.happened_on,
+        cause=report.cause,
+        intentional=report.intentional,
+        insured_on=report.insured_on,
+        description=report.description,
+        reporter=report.reporter,
+        place=report.place,
+        happened_on=report.happened_on,
         reported_by=actor.account_id,
         reported_at=work.now,
     )
@@ -63,65 +63,68 @@ def open_incident(work: UnitOfWork, actor: Actor, tablet: Tablet, kind: Incident
     return incident
 
 
-def break_(work: UnitOfWork, actor: Actor, tablet: Tablet, account: Account) -> Incident:
-    """A tablet is broken. The loan stays open: it is still the pupil's. Raises `WrongState`."""
+def report_breakage(work: UnitOfWork, actor: Actor, tablet: Tablet, report: IncidentReport) -> Incident:
+    """Record a breakage and return its incident. The loan stays open. Raises `TransitionNotAllowed`."""
     service.change_state(work, actor, tablet, S.BROKEN, "reported broken")
-    return open_incident(work, actor, tablet, IncidentKind.BREAKAGE, account)
+    return open_incident(work, actor, tablet, IncidentKind.BREAKAGE, report)
 
 
 def lend_loaner(work: UnitOfWork, actor: Actor, broken: Tablet, loaner: Tablet) -> Incident:
-    """The pupil goes on with a loaner, with the same rules and apps; the accessories stay with them.
+    """Transfer the pupil's loan from a broken tablet to a loaner and return the incident. Policy and accessories follow the pupil.
 
-    Raises `NoIncident`, `NoLoan`, `NotFree`, `NotWiped`, `OnHold`.
+    Raises `NoOpenIncident`, `NoOpenLoan`, `TabletNotAvailable`, `TabletNotWiped`, `UnderEvidenceHold`.
     """
-    incident = _open(work, broken, IncidentKind.BREAKAGE)
+    incident = _get_open_incident(work, broken, IncidentKind.BREAKAGE)
     if incident.loaner_id == loaner.id:
         return incident
     repository = TabletRepository(work.session)
     if loaner.evidence_hold or broken.evidence_hold:
-        raise OnHold
-    if loaner.state not in FREE or repository.open_loan_of_tablet(loaner.id) is not None or loaner.town_id != broken.town_id:
-        raise NotFree(state=loaner.state.value)
-    loan = repository.open_loan_of_tablet(broken.id)
+        raise UnderEvidenceHold
+    if (
+        loaner.state not in LENDABLE
+        or repository.get_open_loan_by_tablet(loaner.id) is not None
+        or loaner.town_id != broken.town_id
+    ):
+        raise TabletNotAvailable(state=loaner.state.value)
+    loan = repository.get_open_loan_by_tablet(broken.id)
     if loan is None:
-        raise NoLoan
+        raise NoOpenLoan
     custody.check_wiped(work, loaner, loan.pupil_id)
-    incident.loan_id = custody.transfer(work, actor, loan, loaner).id
+    incident.loan_id = custody.transfer_loan(work, actor, loan, loaner).id
     service.change_state(work, actor, loaner, S.LOANER_OUT, "stands in for a broken tablet")
     incident.loaner_id = loaner.id
     return incident
 
 
 def send_to_repair(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
-    """The repair service has picked it up. Raises `OnHold`, `WrongState`."""
+    """Record that the repair service has the tablet. Raises `UnderEvidenceHold`, `TransitionNotAllowed`."""
     if tablet.evidence_hold:
-        raise OnHold
+        raise UnderEvidenceHold
     service.change_state(work, actor, tablet, S.IN_REPAIR, why)
     return tablet
 
 
-def repaired(work: UnitOfWork, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
-    """It has come back and passed the tests. Raises `WrongState`."""
+def record_repair(work: UnitOfWork, actor: Actor, tablet: Tablet, tests: str) -> Tablet:
+    """Record that the tablet came back from repair; `tests`: which tests it passed. Raises `TransitionNotAllowed`."""
     service.change_state(work, actor, tablet, S.REPAIRED, tests)
     return tablet
 
 
-def settle(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
-    """End a breakage: the pupil gets the own tablet back and the loaner is free, or keeps the loaner for good.
+def settle_breakage(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loaner: bool) -> Incident:
+    """Close a breakage and return its incident: the pupil gets the repaired tablet back, or keeps the loaner for good.
 
-    Either may have gone on to another child meanwhile, who keeps it.
-
-    Raises `NoIncident`, `WrongState`, `NotFree` (the own tablet is another child's by now), `NotWiped`, `OnHold`.
+    A tablet that was lent to another pupil meanwhile stays with that pupil. Raises `NoOpenIncident`, `TransitionNotAllowed`,
+    `TabletNotAvailable` (another pupil has the repaired tablet), `TabletNotWiped`, `UnderEvidenceHold`.
     """
-    incident = _open(work, tablet, IncidentKind.BREAKAGE)
+    incident = _get_open_incident(work, tablet, IncidentKind.BREAKAGE)
     if tablet.evidence_hold:
-        raise OnHold
+        raise UnderEvidenceHold
     repository = TabletRepository(work.session)
-    own = repository.open_loan_of_tablet(tablet.id)
+    own = repository.get_open_loan_by_tablet(tablet.id)
     loaner = repository.get(incident.loaner_id) if incident.loaner_id else None
-    loan = _loan_of_loaner(work, incident)
+    loan = _get_loaner_loan(work, incident)
     if loaner is None or loan is None:
-        if own is None or tablet.state not in _LENT_ANEW:
+        if own is None or tablet.state not in _LENT_AGAIN:
             service.change_state(work, actor, tablet, S.IN_USE if own else S.STOCK, "repaired")
     elif keep_loaner:
         service.change_state(work, actor, loaner, S.IN_USE, "the loaner stays with the pupil")
@@ -129,32 +132,32 @@ def settle(work: UnitOfWork, actor: Actor, tablet: Tablet, *, keep_loaner: bool)
             service.change_state(work, actor, tablet, S.STOCK, "repaired, replaced for good")
     else:
         if own is not None:
-            raise NotFree(state=tablet.state.value)
+            raise TabletNotAvailable(state=tablet.state.value)
         custody.check_wiped(work, tablet, loan.pupil_id)
-        custody.transfer(work, actor, loan, tablet)
+        custody.transfer_loan(work, actor, loan, tablet)
         service.change_state(work, actor, tablet, S.IN_USE, "repaired, back with the pupil")
         service.change_state(work, actor, loaner, S.STOCK, "the pupil has the own tablet back")
-    end(work, actor, incident)
+    close_incident(work, actor, incident)
     return incident
 
 
-def _loan_of_loaner(work: UnitOfWork, incident: Incident) -> Loan | None:
-    """The loan by which the child of a breakage still has the loaner; None when it was given back, or is another child's."""
+def _get_loaner_loan(work: UnitOfWork, incident: Incident) -> Loan | None:
+    """Return the open loan of the loaner if it is still the pupil's of this incident, else None."""
     lent = work.session.get(Loan, incident.loan_id) if incident.loan_id else None
-    loan = TabletRepository(work.session).open_loan_of_tablet(incident.loaner_id) if incident.loaner_id else None
+    loan = TabletRepository(work.session).get_open_loan_by_tablet(incident.loaner_id) if incident.loaner_id else None
     return loan if lent is not None and loan is not None and loan.pupil_id == lent.pupil_id else None
 
 
-def stolen(work: UnitOfWork, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
-    """The police report was made: its number and date are kept, nothing of what it says. Raises `WrongState`."""
-    incident = open_incident(work, actor, tablet, IncidentKind.THEFT, Account(""))
+def record_theft(work: UnitOfWork, actor: Actor, tablet: Tablet, receipt_number: str, receipt_on: date) -> Incident:
+    """Record a theft with the number and date of the police report, and return the incident. Raises `TransitionNotAllowed`."""
+    incident = open_incident(work, actor, tablet, IncidentKind.THEFT, IncidentReport(""))
     service.change_state(work, actor, tablet, S.STOLEN, "police report receipt given")
     incident.kind, incident.receipt_number, incident.receipt_on = IncidentKind.THEFT, receipt_number, receipt_on
     return incident
 
 
-def end(work: UnitOfWork, actor: Actor, incident: Incident) -> None:
-    """Close an incident, once."""
+def close_incident(work: UnitOfWork, actor: Actor, incident: Incident) -> None:
+    """Close an incident; a closed one stays as it is."""
     if incident.closed_at is None:
         audit.record_event(
             work, actor, "incident.close", "tablet", incident.tablet_id, town_id=incident.town_id, incident_id=str(incident.id)
@@ -162,8 +165,8 @@ def end(work: UnitOfWork, actor: Actor, incident: Incident) -> None:
         incident.closed_at = work.now
 
 
-def _open(work: UnitOfWork, tablet: Tablet, kind: IncidentKind) -> Incident:
-    incident = TabletRepository(work.session).open_incident(tablet.id)
+def _get_open_incident(work: UnitOfWork, tablet: Tablet, kind: IncidentKind) -> Incident:
+    incident = TabletRepository(work.session).get_open_incident(tablet.id)
     if incident is None or incident.kind is not kind:
-        raise NoIncident
+        raise NoOpenIncident
     return incident

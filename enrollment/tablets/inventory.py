@@ -1,4 +1,4 @@
-"""Verbs of a tablet that nobody holds: order, bench, where it lies, proof that it is empty, the end (schools.md section 8). Never commits."""
+"""Tablets without a loan: purchase order, preparation, stock and storage, wipe by hand, retirement, disposal. Never commits."""
 
 from __future__ import annotations
 
@@ -12,58 +12,61 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
-    NotOrdered,
-    OnHold,
     PupilHasTablet,
-    SerialKnown,
+    SerialAlreadyExists,
+    SerialNotOrdered,
     TagTaken,
+    UnderEvidenceHold,
 )
-from enrollment.tablets.lookup import found, held
+from enrollment.tablets.lookup import find_by_scan, get_tablet_for_update
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import is_serial, is_tag, next_tag, read_scan
+from enrollment.tablets.rules import build_next_tag, is_serial, is_tag, parse_scan
 
-LONGEST_ORDER = 5000
+MAX_ORDER_SIZE = 5000
 
 
-def order(work: UnitOfWork, actor: Actor, town_id: UUID, serials: Sequence[str], reference: str) -> list[Tablet]:
-    """Enter the serial numbers of an order: only these are received at the bench. Raises `Invalid`, `SerialKnown`."""
+def register_purchase_order(
+    work: UnitOfWork, actor: Actor, town_id: UUID, serials: Sequence[str], reference: str
+) -> list[Tablet]:
+    """Add the tablets of a purchase order and return them: only these can be prepared. Raises `Invalid`, `SerialAlreadyExists`."""
     actor.require_permission(Permission.HANDLE, town_id)
-    wanted = [serial.strip().upper() for serial in serials]
-    if not 1 <= len(wanted) <= LONGEST_ORDER or len(set(wanted)) != len(wanted) or not all(is_serial(s) for s in wanted):
-        raise Invalid(field="serials", maximum=LONGEST_ORDER)
+    ordered = [serial.strip().upper() for serial in serials]
+    if not 1 <= len(ordered) <= MAX_ORDER_SIZE or len(set(ordered)) != len(ordered) or not all(is_serial(s) for s in ordered):
+        raise Invalid(field="serials", maximum=MAX_ORDER_SIZE)
     if not reference.strip().isprintable() or not 1 <= len(reference.strip()) <= 60:
         raise Invalid(field="reference", maximum=60)
     reference = reference.strip()
     repository = TabletRepository(work.session)
-    audit.record_event(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(wanted))
+    audit.record_event(work, actor, "tablet.order", "town", town_id, town_id=town_id, reference=reference, count=len(ordered))
     town = work.session.get_one(Town, town_id, with_for_update={"key_share": True})
-    if repository.known_serials(wanted):
-        raise SerialKnown(field="serials")
-    tag = repository.highest_tag(town_id, town.tag_prefix + "-")
-    made = []
-    for serial in wanted:
-        tag = next_tag(town.tag_prefix, tag)
-        made.append(Tablet(town_id=town_id, serial=serial, tag=tag, state=S.ORDERED, created_at=work.now))
-        made[-1].order_reference = reference
-    work.session.add_all(made)
+    if repository.list_existing_serials(ordered):
+        raise SerialAlreadyExists(field="serials")
+    tag = repository.get_highest_tag(town_id, town.tag_prefix + "-")
+    tablets = []
+    for serial in ordered:
+        tag = build_next_tag(town.tag_prefix, tag)
+        tablets.append(
+            Tablet(town_id=town_id, serial=serial, tag=tag, state=S.ORDERED, created_at=work.now, order_reference=reference)
+        )
+    work.session.add_all(tablets)
     work.session.flush()
-    return made
+    return tablets
 
 
-def bench(work: UnitOfWork, actor: Actor, town_id: UUID, serial: str, tag: str | None = None) -> Tablet:
-    """One scan at the bench: the tablet of the order is unpacked, tagged and prepared. Again: nothing changes.
+def prepare_tablet(work: UnitOfWork, actor: Actor, town_id: UUID, serial: str, tag: str | None = None) -> Tablet:
+    """Set the tag of the scanned tablet of a purchase order, mark it as prepared and return it. Repeating it changes nothing.
 
-    Raises `NotOrdered`, `OtherTown`, `TagTaken`, `WrongState`, `Invalid` (what was scanned as a tag is none).
+    Raises `SerialNotOrdered`, `TabletOfAnotherTown`, `TagTaken`, `TransitionNotAllowed`, `Invalid` (not a tag).
     """
     actor.require_permission(Permission.HANDLE, town_id)
-    tablet = held(work, actor, found(work, actor, town_id, serial, NotOrdered(field="serial")).id)
-    tag = read_scan(tag) if tag else tablet.tag
+    tablet = get_tablet_for_update(work, actor, find_by_scan(work, actor, town_id, serial, SerialNotOrdered(field="serial")).id)
+    tag = parse_scan(tag) if tag else tablet.tag
     if not is_tag(tag):
         raise Invalid(field="tag")
-    other = TabletRepository(work.session).by_tag(town_id, tag)
-    if other is not None and other.id != tablet.id:
+    tagged = TabletRepository(work.session).get_by_tag(town_id, tag)
+    if tagged is not None and tagged.id != tablet.id:
         raise TagTaken(field="tag")
     if tag != tablet.tag:
         audit.record_event(work, actor, "tablet.tag", "tablet", tablet.id, town_id=town_id, before=tablet.tag, after=tag)
@@ -72,35 +75,41 @@ def bench(work: UnitOfWork, actor: Actor, town_id: UUID, serial: str, tag: str |
     return tablet
 
 
-def move(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S, why: str) -> Tablet:
-    """Put a tablet that nobody holds where it belongs: stock, storage, received. Raises `WrongState`, `PupilHasTablet`."""
+def set_inventory_state(work: UnitOfWork, actor: Actor, tablet: Tablet, after: S, why: str) -> Tablet:
+    """Set a tablet without a loan to received, prepared, stock or storage, and return it.
+
+    Raises `TransitionNotAllowed`, `PupilHasTablet`, `Invalid` (another state).
+    """
     if after not in (S.RECEIVED, S.STOCK, S.STORAGE, S.PREPARED):
         raise Invalid(field="state")
-    if TabletRepository(work.session).open_loan_of_tablet(tablet.id) is not None:
+    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
     service.change_state(work, actor, tablet, after, why)
     return tablet
 
 
-def state_wiped(work: UnitOfWork, actor: Actor, tablet: Tablet, proof: str) -> Tablet:
-    """A technician has erased it by hand, for instance over a cable: `proof` says how. Raises `PupilHasTablet`."""
-    if TabletRepository(work.session).open_loan_of_tablet(tablet.id) is not None:
+def record_manual_wipe(work: UnitOfWork, actor: Actor, tablet: Tablet, proof: str) -> Tablet:
+    """Record that a technician has erased the tablet by hand; `proof`: how. Raises `PupilHasTablet`."""
+    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet
     audit.record_event(work, actor, "tablet.wiped", "tablet", tablet.id, town_id=tablet.town_id, proof=proof)
-    tablet.to_wipe = False
+    tablet.needs_wipe = False
     return tablet
 
 
-def retire(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
-    """Take a tablet out of the programme. Raises `OnHold`, `PupilHasTablet`, `WrongState`."""
-    _not_held(work, tablet)
+def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
+    """Retire a tablet and return it. Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`."""
+    _check_not_in_use(work, tablet)
     service.change_state(work, actor, tablet, S.RETIRED, why)
     return tablet
 
 
-def dispose(work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_proof: str, waste_slip: str) -> Tablet:
-    """The tablet is gone for good: with the proof of its wipe and the waste slip. Raises `OnHold`, `WrongState`, `Invalid`."""
-    _not_held(work, tablet)
+def dispose_of_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_proof: str, waste_slip: str) -> Tablet:
+    """Record the disposal of a retired tablet, with proof of the wipe and waste slip.
+
+    Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `Invalid`.
+    """
+    _check_not_in_use(work, tablet)
     if not wipe_proof.strip():
         raise Invalid(field="wipe_proof")
     audit.record_event(
@@ -110,8 +119,8 @@ def dispose(work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_proof: str, 
     return tablet
 
 
-def _not_held(work: UnitOfWork, tablet: Tablet) -> None:
+def _check_not_in_use(work: UnitOfWork, tablet: Tablet) -> None:
     if tablet.evidence_hold:
-        raise OnHold
-    if TabletRepository(work.session).open_loan_of_tablet(tablet.id) is not None:
+        raise UnderEvidenceHold
+    if TabletRepository(work.session).get_open_loan_by_tablet(tablet.id) is not None:
         raise PupilHasTablet

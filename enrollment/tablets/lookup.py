@@ -1,4 +1,4 @@
-"""Finding the tablet that is meant, by its number or by a scan, for one who handles tablets there. Changes nothing."""
+"""Looking up the tablet of an id or of a scan, and locking it for a change. Changes nothing."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
-    OtherTown,
+    TabletOfAnotherTown,
     UnknownScan,
 )
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import read_scan
+from enrollment.tablets.rules import parse_scan
 
 
-def held(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:
-    """The tablet as it is now, for one who handles tablets there; other acts on the town's tablets wait."""
-    tablet = service.get(work, actor, tablet_id)
+def get_tablet_for_update(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:
+    """Lock and return a tablet that the actor may handle. Raises `TabletNotFound`, `Forbidden`."""
+    tablet = service.get_tablet(work, actor, tablet_id)
     actor.require_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
-    return service.hold(work, tablet)
+    return service.lock_tablet(work, tablet)
 
 
-def scanned(work: UnitOfWork, actor: Actor, town_id: UUID, text: str) -> Tablet:
-    """The tablet whose label or back was scanned. Raises `UnknownScan`, `OtherTown`."""
-    return held(work, actor, found(work, actor, town_id, text, UnknownScan(field="scan")).id)
+def get_scanned_for_update(work: UnitOfWork, actor: Actor, town_id: UUID, text: str) -> Tablet:
+    """Lock and return the tablet whose label or serial number was scanned.
+
+    Raises `UnknownScan`, `TabletOfAnotherTown`, `Forbidden`.
+    """
+    return get_tablet_for_update(work, actor, find_by_scan(work, actor, town_id, text, UnknownScan(field="scan")).id)
 
 
-def found(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, unknown: DomainError) -> Tablet:
-    """The tablet of a scan. Raises `unknown` when there is none, `OtherTown` when it is another town's within reach."""
+def find_by_scan(work: UnitOfWork, actor: Actor, town_id: UUID, text: str, unknown: DomainError) -> Tablet:
+    """Return the tablet of a scan. Raises `unknown` when there is none.
+
+    Raises `TabletOfAnotherTown` when another town that the actor may see has it.
+    """
     repository = TabletRepository(work.session)
-    wanted = read_scan(text)
-    tablet = repository.scanned(actor, town_id, wanted) if wanted else None
+    label = parse_scan(text)
+    tablet = repository.get_by_scan(actor, town_id, label) if label else None
     if tablet is not None:
         return tablet
-    if wanted and (town := repository.town_of_scanned(actor, wanted)) is not None:
-        raise OtherTown(town=town)
+    if label and (town := repository.get_town_name_by_scan(actor, label)) is not None:
+        raise TabletOfAnotherTown(town=town)
     raise unknown

@@ -1,4 +1,4 @@
-"""Tables of tablets: the inventory, custody (loans, cart slots)."""
+"""Tables of tablets: inventory, carts, loans, incidents, approval requests, idempotency records."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from cartable.ids import new_id
 
 
 class TabletState(StrEnum):
-    """Life cycle of a tablet (schools.md section 8). Evidence hold is not a state but a mark over any of them: what the
-    tablet was stays known while it is kept.
+    """State of a tablet in its life cycle; `rules.ALLOWED_TRANSITIONS` says which change is allowed.
+
+    An evidence hold is a separate flag, so that the state from before the hold is kept.
     """
 
     ORDERED = "ordered"
@@ -42,9 +43,9 @@ class TabletState(StrEnum):
 
 
 class Tablet(TownOwned, Base):
-    """One tablet of the town, known by its serial number for ever; survives every erase and re-enrolment.
+    """One tablet of a town, identified by its serial number; the row stays the same after an erase or a new enrollment.
 
-    `class_id` is set while a class holds it without naming a pupil; an open loan goes before it.
+    `class_id` is set while a class uses the tablet without a named pupil; an open loan takes precedence over it.
     """
 
     __tablename__ = "tablet"
@@ -63,14 +64,14 @@ class Tablet(TownOwned, Base):
     battery_level: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     evidence_hold: Mapped[bool] = mapped_column(default=False)
-    #: A child has used it since it was last erased: no other child is given it before that.
-    to_wipe: Mapped[bool] = mapped_column(default=False, server_default=false())
+    #: A child has used it since the last erase: it must be erased before another child gets it.
+    needs_wipe: Mapped[bool] = mapped_column(default=False, server_default=false())
     order_reference: Mapped[str | None] = mapped_column(String(60))
     __table_args__ = (UniqueConstraint("town_id", "tag"), Index("ix_tablet_order", "town_id", "order_reference"))
 
 
 class Cart(TownOwned, Base):
-    """A charging cart with numbered slots."""
+    """A charging cart of a school, with numbered slots."""
 
     __tablename__ = "cart"
 
@@ -80,7 +81,7 @@ class Cart(TownOwned, Base):
 
 
 class CartSlot(TownOwned, Base):
-    """One place of a cart; holds at most one tablet."""
+    """One numbered slot of a cart, with at most one tablet."""
 
     __tablename__ = "cart_slot"
 
@@ -91,16 +92,16 @@ class CartSlot(TownOwned, Base):
     __table_args__ = (UniqueConstraint("cart_id", "number"),)
 
 
-class Agreement(StrEnum):
-    """Where the loan agreement of a pupil stands."""
+class AgreementState(StrEnum):
+    """Whether the family has signed the loan agreement."""
 
-    WANTED = "wanted"
+    PENDING = "pending"
     SIGNED = "signed"
     REFUSED = "refused"  # the tablet stays at school
 
 
 class Condition(StrEnum):
-    """How a tablet looks when it changes hands."""
+    """Condition of a tablet when it is handed over or returned."""
 
     NEW = "new"
     GOOD = "good"
@@ -109,7 +110,7 @@ class Condition(StrEnum):
 
 
 class AccessoryKind(StrEnum):
-    """What goes with a tablet; each has its own loss."""
+    """Kind of accessory lent with a tablet; its loss is recorded separately."""
 
     COVER = "cover"
     KEYBOARD = "keyboard"
@@ -119,9 +120,9 @@ class AccessoryKind(StrEnum):
 
 
 class Loan(TownOwned, Base):
-    """A tablet in a pupil's hands. One open loan per pupil and per tablet, held by the database.
+    """A tablet lent to a pupil. Unique indexes allow one open loan per pupil and one per tablet.
 
-    `to_confirm`: swapped by a teacher, until a technician confirms.
+    `needs_confirmation` is true after a swap until a technician confirms who has which tablet.
     """
 
     __tablename__ = "loan"
@@ -131,13 +132,15 @@ class Loan(TownOwned, Base):
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id"))
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    agreement: Mapped[Agreement] = mapped_column(EnumText(Agreement), default=Agreement.WANTED, server_default="wanted")
+    agreement: Mapped[AgreementState] = mapped_column(
+        EnumText(AgreementState), default=AgreementState.PENDING, server_default="pending"
+    )
     agreed_on: Mapped[date | None]
     signed_by: Mapped[str | None] = mapped_column(SealedText("loan.signed_by"))
     handed_over_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     condition_out: Mapped[Condition | None] = mapped_column(EnumText(Condition))
     condition_in: Mapped[Condition | None] = mapped_column(EnumText(Condition))
-    to_confirm: Mapped[bool] = mapped_column(default=False, server_default=false())
+    needs_confirmation: Mapped[bool] = mapped_column(default=False, server_default=false())
     __table_args__ = (
         Index(
             "uq_loan_open_tablet",
@@ -154,7 +157,7 @@ class Loan(TownOwned, Base):
 
 
 class LoanAccessory(TownOwned, Base):
-    """One accessory handed out with a loan: given, given back, or lost for itself."""
+    """One accessory lent with a loan, with the time it was given, and returned or lost."""
 
     __tablename__ = "loan_accessory"
 
@@ -166,15 +169,15 @@ class LoanAccessory(TownOwned, Base):
 
 
 class IncidentKind(StrEnum):
-    """What happened to a tablet (schools.md section 9)."""
+    """Kind of an incident."""
 
     BREAKAGE = "breakage"
     LOSS = "loss"
     THEFT = "theft"
 
 
-class Cause(StrEnum):
-    """Class of a breakage."""
+class BreakageCause(StrEnum):
+    """Cause of a breakage."""
 
     DROP = "drop"
     LIQUID = "liquid"
@@ -187,7 +190,7 @@ class Cause(StrEnum):
 
 
 class Reporter(StrEnum):
-    """Who told of an incident (schools.md section 9)."""
+    """Role of the person who reported an incident."""
 
     GUARDIAN = "guardian"
     PUPIL = "pupil"
@@ -199,7 +202,10 @@ class Reporter(StrEnum):
 
 
 class Incident(TownOwned, Base):
-    """One breakage, loss or theft. `intentional` is unknown until somebody says so. One is open per tablet at most."""
+    """One breakage, loss or theft. A tablet has at most one open incident.
+
+    `intentional` is null while unknown. `loan_id` is the loan of the pupil concerned, also after it moved to a loaner.
+    """
 
     __tablename__ = "incident"
 
@@ -208,9 +214,9 @@ class Incident(TownOwned, Base):
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), index=True)
     loan_id: Mapped[UUID | None] = mapped_column(ForeignKey("loan.id", ondelete="CASCADE"), index=True)
     kind: Mapped[IncidentKind] = mapped_column(EnumText(IncidentKind))
-    cause: Mapped[Cause | None] = mapped_column(EnumText(Cause))
+    cause: Mapped[BreakageCause | None] = mapped_column(EnumText(BreakageCause))
     intentional: Mapped[bool | None]
-    account: Mapped[str] = mapped_column(SealedText("incident.account"))
+    description: Mapped[str] = mapped_column(SealedText("incident.description"))
     reporter: Mapped[Reporter | None] = mapped_column(EnumText(Reporter))
     place: Mapped[str | None] = mapped_column(SealedText("incident.place"))
     happened_on: Mapped[date | None]
@@ -228,37 +234,40 @@ class Incident(TownOwned, Base):
     )
 
 
-class PairAct(StrEnum):
-    """What needs a second person (schools.md section 8)."""
+class ApprovalAction(StrEnum):
+    """Action on a tablet that a second person must approve."""
 
-    HOLD = "hold"
-    RELEASE = "release"
+    PLACE_EVIDENCE_HOLD = "place_evidence_hold"
+    RELEASE_EVIDENCE_HOLD = "release_evidence_hold"
     WRITE_OFF = "write_off"
 
 
-class PairRequest(TownOwned, Base):
-    """An act on one tablet that one person asked for and another approves."""
+class ApprovalRequest(TownOwned, Base):
+    """A request for an action on one tablet, made by one person and approved by another."""
 
-    __tablename__ = "pair_request"
+    __tablename__ = "approval_request"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), index=True)
-    act: Mapped[PairAct] = mapped_column(EnumText(PairAct))
-    reason: Mapped[str] = mapped_column(SealedText("pair_request.reason"))
-    asked_by: Mapped[UUID | None]
-    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    action: Mapped[ApprovalAction] = mapped_column(EnumText(ApprovalAction))
+    reason: Mapped[str] = mapped_column(SealedText("approval_request.reason"))
+    requested_by: Mapped[UUID | None]
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class DoneOnce(TownOwned, Base):
-    """A request that a page may send again when the network failed it: the same answer, no second effect."""
+class IdempotencyRecord(TownOwned, Base):
+    """The stored response of a request, returned again when a client repeats the request with the same id.
 
-    __tablename__ = "done_once"
+    `request_hash` is the SHA-256 of the request's fields: the same id with other fields is refused.
+    """
+
+    __tablename__ = "idempotency_record"
 
     request_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(primary_key=True)
-    asked: Mapped[str] = mapped_column(String(64))
-    answer: Mapped[dict[str, Any]]
-    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
-    __table_args__ = (Index("ix_done_once_account", "account_id", "at"),)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    response: Mapped[dict[str, Any]]
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    __table_args__ = (Index("ix_idempotency_record_account", "account_id", "recorded_at"),)

@@ -1,4 +1,4 @@
-"""All SQL of the inventory and of custody."""
+"""All SQL of tablets, loans, incidents, approval requests and idempotency records. Carts are in `cart_repository`."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from sqlalchemy import ColumnElement, Row, Select, case, delete, func, or_, sele
 from sqlalchemy.orm import Session, aliased
 
 from cartable.database import EnumText, UtcDateTime
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import (
+    ApprovalAction,
+    ApprovalRequest,
     CartSlot,
-    DoneOnce,
+    IdempotencyRecord,
     Incident,
     IncidentKind,
     Loan,
     LoanAccessory,
-    PairAct,
-    PairRequest,
     Tablet,
     TabletState,
 )
-from enrollment.tablets.rules import IN_HAND
+from enrollment.tablets.rules import IN_PUPIL_HANDS
 
-InClass = aliased(Pupil)
+ClassPupil = aliased(Pupil)
 
 
-def _is(text: str) -> ColumnElement[bool]:
-    """The condition that a tablet is the one that was scanned."""
+def _matches_scan(text: str) -> ColumnElement[bool]:
+    """Return the condition that a tablet has this tag or serial number, also with the S of its box's bar code before it."""
     return or_(Tablet.tag == text, Tablet.serial.in_({text, text.removeprefix("S")}))
 
 
 class TabletRepository:
-    """Reads and writes tablets, loans and cart slots."""
+    """Reads and writes tablets and what is recorded about their custody."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -45,85 +47,86 @@ class TabletRepository:
     def get(self, tablet_id: UUID) -> Tablet | None:
         return self.session.get(Tablet, tablet_id)
 
-    def visible(self, actor: Actor, tablet_id: UUID) -> Tablet | None:
-        """The tablet, if the actor may see it."""
+    def get_visible(self, actor: Actor, tablet_id: UUID) -> Tablet | None:
+        """Return the tablet if the actor may see it."""
         return self.session.scalar(actor.restrict(select(Tablet).where(Tablet.id == tablet_id), Tablet))
 
-    def by_serial(self, serial: str) -> Tablet | None:
+    def get_by_serial(self, serial: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.serial == serial))
 
-    def with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[Tablet, UUID | None, UUID | None, Level | None]]:
-        """Each tablet with the pupil of its open loan, and the class and level of that pupil. A tablet held by a
-        class without a named pupil has the level of the class, when all its pupils share one.
+    def list_with_holder(self, tablet_ids: Sequence[UUID]) -> Sequence[Row[Tablet, UUID | None, UUID | None, Grade | None]]:
+        """Return each tablet with the pupil of its open loan, and the class and grade of that pupil.
+
+        A tablet of a class without a named pupil has the grade of the class if all its pupils share one.
         """
-        one = (
-            select(case((func.min(InClass.level) == func.max(InClass.level), func.min(InClass.level))))
-            .where(InClass.class_id == Tablet.class_id)
+        shared_grade = (
+            select(case((func.min(ClassPupil.grade) == func.max(ClassPupil.grade), func.min(ClassPupil.grade))))
+            .where(ClassPupil.class_id == Tablet.class_id)
             .scalar_subquery()
         )
-        level = type_coerce(func.coalesce(Pupil.level, one), EnumText(Level))
+        grade = type_coerce(func.coalesce(Pupil.grade, shared_grade), EnumText(Grade))
         return self.session.execute(
-            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), level)
+            select(Tablet, Pupil.id, func.coalesce(Pupil.class_id, Tablet.class_id), grade)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.id.in_(tablet_ids))
             .order_by(Tablet.id)
         ).all()
 
-    def of_level(self, town_id: UUID, level: Level) -> Select[UUID]:
-        """Statement: the tablets on loan to pupils of one level of a town."""
+    def select_by_grade(self, town_id: UUID, grade: Grade) -> Select[UUID]:
+        """Return the statement for the tablets on loan to pupils of one grade of a town."""
         return (
             select(Loan.tablet_id)
             .join(Pupil, Pupil.id == Loan.pupil_id)
-            .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, Pupil.level == level)
+            .where(Loan.closed_at.is_(None), Pupil.town_id == town_id, Pupil.grade == grade)
         )
 
-    def of_town(self, town_id: UUID) -> Select[UUID]:
-        """Statement: every tablet of a town."""
+    def select_by_town(self, town_id: UUID) -> Select[UUID]:
+        """Return the statement for every tablet of a town."""
         return select(Tablet.id).where(Tablet.town_id == town_id)
 
-    def everywhere(self) -> Select[UUID]:
-        """Statement: every tablet of every town."""
+    def select_all(self) -> Select[UUID]:
+        """Return the statement for every tablet of every town."""
         return select(Tablet.id)
 
-    def of_school(self, school_id: UUID) -> Select[UUID]:
-        """Statement: every tablet of a school."""
+    def select_by_school(self, school_id: UUID) -> Select[UUID]:
+        """Return the statement for every tablet of a school."""
         return select(Tablet.id).where(Tablet.school_id == school_id)
 
-    def of_class(self, class_id: UUID) -> Select[UUID]:
-        """Statement: the tablets on loan to pupils of a class, and those that the class itself holds."""
+    def select_by_class(self, class_id: UUID) -> Select[UUID]:
+        """Return the statement for the tablets on loan to pupils of a class, and those of the class itself."""
         lent = select(Loan.tablet_id).join(Pupil, Pupil.id == Loan.pupil_id)
         lent = lent.where(Loan.closed_at.is_(None), Pupil.class_id == class_id)
-        held = select(Tablet.id).where(Tablet.class_id == class_id)
-        # Two lists joined, not one OR: an OR over both makes the database read every tablet there is.
-        return select(Tablet.id).where(Tablet.id.in_(union(lent, held))).order_by(Tablet.id)
+        shared = select(Tablet.id).where(Tablet.class_id == class_id)
+        # A union and not an OR: with an OR over both tables the database scans every tablet.
+        return select(Tablet.id).where(Tablet.id.in_(union(lent, shared))).order_by(Tablet.id)
 
-    def among(self, tablet_ids: Sequence[UUID]) -> Select[UUID]:
-        """Statement: those of these tablets that exist."""
+    def select_by_ids(self, tablet_ids: Sequence[UUID]) -> Select[UUID]:
+        """Return the statement for those of these tablets that exist."""
         return select(Tablet.id).where(Tablet.id.in_(tablet_ids))
 
-    def of_pupils(self, pupil_ids: Sequence[UUID]) -> list[UUID]:
-        """The tablets on loan to these pupils."""
+    def list_ids_by_pupils(self, pupil_ids: Sequence[UUID]) -> list[UUID]:
+        """Return the ids of the tablets on loan to these pupils."""
         return list(self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(pupil_ids))))
 
-    def open_loan_of_tablet(self, tablet_id: UUID) -> Loan | None:
+    def get_open_loan_by_tablet(self, tablet_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.tablet_id == tablet_id, Loan.closed_at.is_(None)))
 
-    def last_holder(self, tablet_id: UUID) -> UUID | None:
-        """The pupil who had the tablet in hand last, or has it."""
+    def get_last_holder_id(self, tablet_id: UUID) -> UUID | None:
+        """Return the pupil to whom the tablet was handed over last, whether the loan is open or closed."""
         statement = select(Loan.pupil_id).where(Loan.tablet_id == tablet_id, Loan.handed_over_at.is_not(None))
         return self.session.scalar(statement.order_by(Loan.handed_over_at.desc(), Loan.id.desc()).limit(1))
 
-    def open_loan_of_pupil(self, pupil_id: UUID) -> Loan | None:
+    def get_open_loan_by_pupil(self, pupil_id: UUID) -> Loan | None:
         return self.session.scalar(select(Loan).where(Loan.pupil_id == pupil_id, Loan.closed_at.is_(None)))
 
-    def accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
+    def list_accessories(self, loan_id: UUID) -> Sequence[LoanAccessory]:
         return self.session.scalars(
             select(LoanAccessory).where(LoanAccessory.loan_id == loan_id).order_by(LoanAccessory.kind)
         ).all()
 
     def move_accessories(self, from_loan: UUID, to_loan: UUID) -> None:
-        """What the child still has of a loan goes on with the next one; what came back or was lost stays written there."""
+        """Move the accessories that the pupil still has to another loan; returned and lost ones stay with the old loan."""
         self.session.execute(
             update(LoanAccessory)
             .where(LoanAccessory.loan_id == from_loan, LoanAccessory.returned_at.is_(None), LoanAccessory.lost_at.is_(None))
@@ -131,73 +134,70 @@ class TabletRepository:
             .execution_options(synchronize_session=False)
         )
 
-    def open_incident(self, tablet_id: UUID) -> Incident | None:
+    def get_open_incident(self, tablet_id: UUID) -> Incident | None:
         return self.session.scalar(select(Incident).where(Incident.tablet_id == tablet_id, Incident.closed_at.is_(None)))
 
-    def incident_of_loaner(self, loaner_id: UUID) -> Incident | None:
+    def get_incident_by_loaner(self, loaner_id: UUID) -> Incident | None:
         return self.session.scalar(select(Incident).where(Incident.loaner_id == loaner_id, Incident.closed_at.is_(None)))
 
-    def incidents(self, tablet_id: UUID) -> Sequence[Incident]:
+    def list_incidents_by_tablet(self, tablet_id: UUID) -> Sequence[Incident]:
         statement = select(Incident).where(Incident.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Incident.reported_at.desc(), Incident.id).limit(100)).all()
 
-    def listed_incidents(
-        self, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, after: UUID | None, limit: int
-    ) -> Sequence[Incident]:
+    def list_incidents(
+        self, actor: Actor, town_id: UUID, kind: IncidentKind | None, *, is_open: bool | None, page: PageRequest
+    ) -> Page[Incident]:
         statement = select(Incident).where(Incident.town_id == town_id)
         if kind is not None:
             statement = statement.where(Incident.kind == kind)
         if is_open is not None:
             statement = statement.where(Incident.closed_at.is_(None) if is_open else Incident.closed_at.is_not(None))
-        last = self.session.get(Incident, after) if after is not None else None
-        if last is not None:
-            behind = (Incident.reported_at == last.reported_at) & (Incident.id > last.id)
-            statement = statement.where((Incident.reported_at < last.reported_at) | behind)
-        statement = statement.order_by(Incident.reported_at.desc(), Incident.id).limit(limit)
-        return self.session.scalars(actor.restrict(statement, Incident)).all()
+        statement = actor.restrict(statement, Incident)
+        return fetch_scalar_page(self.session, statement, page, Incident.reported_at, Incident.id, descending=True)
 
-    def loans(self, tablet_id: UUID) -> Sequence[Loan]:
+    def list_loans(self, tablet_id: UUID) -> Sequence[Loan]:
         statement = select(Loan).where(Loan.tablet_id == tablet_id)
         return self.session.scalars(statement.order_by(Loan.opened_at.desc(), Loan.id).limit(100)).all()
 
-    def pair_request(self, actor: Actor, request_id: UUID) -> PairRequest | None:
-        statement = select(PairRequest).where(PairRequest.id == request_id).with_for_update(key_share=True)
-        return self.session.scalar(actor.restrict(statement, PairRequest))
+    def get_approval_request_for_update(self, actor: Actor, request_id: UUID) -> ApprovalRequest | None:
+        statement = select(ApprovalRequest).where(ApprovalRequest.id == request_id).with_for_update(key_share=True)
+        return self.session.scalar(actor.restrict(statement, ApprovalRequest))
 
-    def open_pair_request(self, tablet_id: UUID, act: PairAct) -> PairRequest | None:
+    def get_open_approval_request(self, tablet_id: UUID, act: ApprovalAction) -> ApprovalRequest | None:
         return self.session.scalar(
-            select(PairRequest).where(
-                PairRequest.tablet_id == tablet_id, PairRequest.act == act, PairRequest.approved_at.is_(None)
+            select(ApprovalRequest).where(
+                ApprovalRequest.tablet_id == tablet_id, ApprovalRequest.action == act, ApprovalRequest.approved_at.is_(None)
             )
         )
 
-    def scanned(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
-        """The tablet of the town whose tag or serial number this is, exactly; or its serial number as the bar code of its box
-        has it, with an S before. The tag goes first.
-        """
-        statement = select(Tablet).where(Tablet.town_id == town_id, _is(text))
-        first = case((Tablet.tag == text, 0), (Tablet.serial == text, 1), else_=2)
-        return self.session.scalar(actor.restrict(statement, Tablet).order_by(first, Tablet.id).limit(1))
+    def get_by_scan(self, actor: Actor, town_id: UUID, text: str) -> Tablet | None:
+        """Return the town's tablet with exactly this tag or serial number, if the actor may see it.
 
-    def town_of_scanned(self, actor: Actor, text: str) -> str | None:
-        """The name of another town in the actor's reach that has this tablet."""
-        statement = select(Town.name).join(Tablet, Tablet.town_id == Town.id).where(_is(text))
+        The serial number may have the S of the box's bar code before it. A tag has precedence over a serial number.
+        """
+        statement = select(Tablet).where(Tablet.town_id == town_id, _matches_scan(text))
+        precedence = case((Tablet.tag == text, 0), (Tablet.serial == text, 1), else_=2)
+        return self.session.scalar(actor.restrict(statement, Tablet).order_by(precedence, Tablet.id).limit(1))
+
+    def get_town_name_by_scan(self, actor: Actor, text: str) -> str | None:
+        """Return the name of a town that has this tablet, among those that the actor may see."""
+        statement = select(Town.name).join(Tablet, Tablet.town_id == Town.id).where(_matches_scan(text))
         return self.session.scalar(actor.restrict(statement, Tablet).order_by(Town.name, Tablet.id).limit(1))
 
-    def known_serials(self, serials: Sequence[str]) -> set[str]:
+    def list_existing_serials(self, serials: Sequence[str]) -> set[str]:
         return set(self.session.scalars(select(Tablet.serial).where(Tablet.serial.in_(serials))))
 
-    def by_tag(self, town_id: UUID, tag: str) -> Tablet | None:
+    def get_by_tag(self, town_id: UUID, tag: str) -> Tablet | None:
         return self.session.scalar(select(Tablet).where(Tablet.town_id == town_id, Tablet.tag == tag))
 
-    def done_once(self, request_id: UUID, account_id: UUID) -> DoneOnce | None:
-        return self.session.get(DoneOnce, (request_id, account_id))
+    def get_idempotency_record(self, request_id: UUID, account_id: UUID) -> IdempotencyRecord | None:
+        return self.session.get(IdempotencyRecord, (request_id, account_id))
 
-    def forget_done(self, before: datetime) -> None:
-        self.session.execute(delete(DoneOnce).where(DoneOnce.at < before))
+    def delete_idempotency_records(self, before: datetime) -> None:
+        self.session.execute(delete(IdempotencyRecord).where(IdempotencyRecord.recorded_at < before))
 
-    def table_of(self, class_id: UUID) -> Sequence[Row[Pupil, Loan | None, Tablet | None]]:
-        """The active pupils of a class, each with the open loan and its tablet."""
+    def list_pupils_with_loan(self, class_id: UUID) -> Sequence[Row[Pupil, Loan | None, Tablet | None]]:
+        """Return the active pupils of a class, each with the open loan and its tablet."""
         return self.session.execute(
             select(Pupil, Loan, Tablet)
             .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
@@ -206,18 +206,18 @@ class TabletRepository:
             .order_by(Pupil.id)
         ).all()
 
-    def of_tags(self, actor: Actor, town_id: UUID, chosen: Select[UUID], limit: int) -> Sequence[Tablet]:
-        """The tablets of a statement that are in a town and in the actor's hands, by tag."""
+    def list_selected(self, actor: Actor, town_id: UUID, chosen: Select[UUID], limit: int) -> Sequence[Tablet]:
+        """Return the tablets of a statement that are in the town and that the actor may handle, ordered by tag."""
         statement = select(Tablet).where(Tablet.town_id == town_id, Tablet.id.in_(chosen.order_by(None)))
         statement = actor.restrict(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
         return self.session.scalars(statement.limit(limit)).all()
 
-    def of_order(self, town_id: UUID, reference: str) -> Select[UUID]:
-        """Statement: the tablets that came with an order."""
+    def select_by_purchase_order(self, town_id: UUID, reference: str) -> Select[UUID]:
+        """Return the statement for the tablets of a purchase order."""
         return select(Tablet.id).where(Tablet.town_id == town_id, Tablet.order_reference == reference)
 
-    def orders(self, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, int]]:
-        """The last orders of a town: reference, tablets, and how many are still to be unpacked."""
+    def list_purchase_orders(self, actor: Actor, town_id: UUID) -> Sequence[Row[str, int, int]]:
+        """Return the newest purchase orders of a town: reference, number of tablets, number not received yet."""
         waiting = func.sum(case((Tablet.state == TabletState.ORDERED, 1), else_=0))
         statement = (
             select(Tablet.order_reference, func.count(Tablet.id), waiting)
@@ -228,20 +228,24 @@ class TabletRepository:
         )
         return self.session.execute(actor.restrict(statement, Tablet, Permission.HANDLE)).all()
 
-    def done_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[DoneOnce]:
-        """What a person has done in a town, newest first."""
+    def list_idempotency_records_since(self, account_id: UUID, town_id: UUID, since: datetime) -> Sequence[IdempotencyRecord]:
+        """Return what an account has done in a town since an instant, newest first."""
         return self.session.scalars(
-            select(DoneOnce)
-            .where(DoneOnce.at >= since, DoneOnce.account_id == account_id, DoneOnce.town_id == town_id)
-            .order_by(DoneOnce.at.desc(), DoneOnce.request_id)
+            select(IdempotencyRecord)
+            .where(
+                IdempotencyRecord.recorded_at >= since,
+                IdempotencyRecord.account_id == account_id,
+                IdempotencyRecord.town_id == town_id,
+            )
+            .order_by(IdempotencyRecord.recorded_at.desc(), IdempotencyRecord.request_id)
             .limit(1000)
         ).all()
 
-    def classes_at_the_desk(self, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
-        """The classes with active pupils, each with its school, its pupils and those who hold a tablet."""
-        held = or_(Loan.handed_over_at.is_not(None), Tablet.state.in_(IN_HAND))
+    def list_classes_with_counts(self, actor: Actor, town_id: UUID) -> Sequence[Row[School, SchoolClass, int, int]]:
+        """Return the classes with active pupils: school, class, number of pupils, number of pupils with a tablet."""
+        has_tablet = or_(Loan.handed_over_at.is_not(None), Tablet.state.in_(IN_PUPIL_HANDS))
         statement = (
-            select(School, SchoolClass, func.count(Pupil.id), func.sum(case((held, 1), else_=0)))
+            select(School, SchoolClass, func.count(Pupil.id), func.sum(case((has_tablet, 1), else_=0)))
             .join(SchoolClass, SchoolClass.school_id == School.id)
             .join(Pupil, (Pupil.class_id == SchoolClass.id) & (Pupil.state == PupilState.ACTIVE))
             .outerjoin(Loan, (Loan.pupil_id == Pupil.id) & Loan.closed_at.is_(None))
@@ -252,8 +256,8 @@ class TabletRepository:
         )
         return self.session.execute(actor.restrict(statement, SchoolClass, Permission.HANDLE)).all()
 
-    def given_back(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
-        """Pupils of a class whose loan ended with a return, with the tablet and when; the last one last."""
+    def list_returned(self, class_id: UUID, since: datetime) -> Sequence[Row[UUID, Tablet, datetime]]:
+        """Return the pupils of a class whose loan ended with a return: pupil id, tablet, time of the return; oldest first."""
         return self.session.execute(
             select(Loan.pupil_id, Tablet, type_coerce(Loan.closed_at, UtcDateTime))
             .join(Pupil, Pupil.id == Loan.pupil_id)
@@ -262,23 +266,23 @@ class TabletRepository:
             .order_by(Loan.closed_at, Loan.id)
         ).all()
 
-    def slot(self, slot_id: UUID) -> CartSlot | None:
+    def get_slot(self, slot_id: UUID) -> CartSlot | None:
         return self.session.get(CartSlot, slot_id)
 
-    def leave_slot(self, tablet_id: UUID) -> None:
-        """Take the tablet out of its cart, if it is in one."""
+    def remove_from_slot(self, tablet_id: UUID) -> None:
+        """Empty the cart slot that contains the tablet, if there is one."""
         self.session.execute(update(CartSlot).where(CartSlot.tablet_id == tablet_id).values(tablet_id=None))
 
-    def matching(self, actor: Actor, text: str, limit: int) -> list[Tablet]:
-        """Tablets whose tag or serial number begins with or holds `text`."""
+    def search(self, actor: Actor, text: str, limit: int) -> list[Tablet]:
+        """Return the tablets visible to the actor whose tag or serial number contains `text`, ordered by tag."""
         pattern = "%" + text.upper().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         statement = select(Tablet).where(
             or_(func.upper(Tablet.tag).like(pattern, escape="\\"), func.upper(Tablet.serial).like(pattern, escape="\\"))
         )
         return list(self.session.scalars(actor.restrict(statement, Tablet).order_by(Tablet.tag, Tablet.id).limit(limit)))
 
-    def highest_tag(self, town_id: UUID, prefix: str) -> str | None:
-        """The highest tag of the town that begins with `prefix`: after 99 999 they get longer, and a longer one is higher."""
+    def get_highest_tag(self, town_id: UUID, prefix: str) -> str | None:
+        """Return the highest tag of the town that begins with `prefix`. A longer tag is higher: 100000 comes after 99999."""
         statement = select(Tablet.tag).where(Tablet.town_id == town_id, Tablet.tag.like(prefix + "%"))
         return self.session.scalar(statement.order_by(func.length(Tablet.tag).desc(), Tablet.tag.desc()).limit(1))
 

@@ -1,4 +1,4 @@
-"""Pure rules of the tablets' life: which change of state is allowed, how tags are numbered."""
+"""Pure rules of tablets: allowed changes of state, sets of states, tags, serial numbers, scanned text."""
 
 from __future__ import annotations
 
@@ -6,70 +6,73 @@ import re
 
 from enrollment.tablets.models import TabletState as S
 
-#: A pupil, a class or a cart may hold it at once: by invitation, a tablet joins and is in use without a table in between.
-_PLACED = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.LOANER_OUT})
-_MISHAPS = frozenset({S.LOST, S.BROKEN})
-_OUT = frozenset({S.RETURNED, S.STOCK, S.STORAGE, S.RETIRED})
+#: A tablet that joins by invitation is in use at once, without a recorded handover: all of these follow one another.
+_ASSIGNED_STATES = frozenset({S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.LOANER_OUT})
+_INCIDENT_STATES = frozenset({S.LOST, S.BROKEN})
+_TAKEN_BACK_STATES = frozenset({S.RETURNED, S.STOCK, S.STORAGE, S.RETIRED})
 
-#: From each state, the states it may become (schools.md section 8).
-ALLOWED: dict[S, frozenset[S]] = {
+#: For each state, the states that may follow.
+ALLOWED_TRANSITIONS: dict[S, frozenset[S]] = {
     S.ORDERED: frozenset({S.RECEIVED, S.PREPARED, S.RETIRED}),
     S.RECEIVED: frozenset({S.PREPARED, S.STOCK, S.BROKEN, S.LOST, S.RETIRED}),
-    S.PREPARED: _PLACED | _MISHAPS | {S.STOCK, S.STORAGE, S.RETIRED},
-    S.STOCK: _PLACED | _MISHAPS | {S.PREPARED, S.STORAGE, S.RETIRED},
-    S.ASSIGNED: _PLACED | _MISHAPS | _OUT,
-    S.HANDED_OVER: _PLACED | _MISHAPS | _OUT | {S.ABSENT},
-    S.IN_USE: _PLACED | _MISHAPS | _OUT | {S.ABSENT},
-    S.ABSENT: _MISHAPS | _OUT | {S.IN_USE},
+    S.PREPARED: _ASSIGNED_STATES | _INCIDENT_STATES | {S.STOCK, S.STORAGE, S.RETIRED},
+    S.STOCK: _ASSIGNED_STATES | _INCIDENT_STATES | {S.PREPARED, S.STORAGE, S.RETIRED},
+    S.ASSIGNED: _ASSIGNED_STATES | _INCIDENT_STATES | _TAKEN_BACK_STATES,
+    S.HANDED_OVER: _ASSIGNED_STATES | _INCIDENT_STATES | _TAKEN_BACK_STATES | {S.ABSENT},
+    S.IN_USE: _ASSIGNED_STATES | _INCIDENT_STATES | _TAKEN_BACK_STATES | {S.ABSENT},
+    S.ABSENT: _INCIDENT_STATES | _TAKEN_BACK_STATES | {S.IN_USE},
     S.LOST: frozenset({S.STOLEN, S.FOUND, S.MISSING_WRITTEN_OFF, S.RETIRED}),
     S.STOLEN: frozenset({S.FOUND, S.MISSING_WRITTEN_OFF}),
-    S.FOUND: _PLACED | _MISHAPS | _OUT,
+    S.FOUND: _ASSIGNED_STATES | _INCIDENT_STATES | _TAKEN_BACK_STATES,
     S.BROKEN: frozenset({S.IN_REPAIR, S.REPAIRED, S.RETIRED, S.LOST}),
     S.IN_REPAIR: frozenset({S.REPAIRED, S.RETIRED, S.LOST}),
-    S.REPAIRED: _PLACED | _MISHAPS | {S.STOCK, S.STORAGE, S.RETIRED},
-    S.LOANER_OUT: _MISHAPS | _OUT | {S.ABSENT, S.IN_USE},
+    S.REPAIRED: _ASSIGNED_STATES | _INCIDENT_STATES | {S.STOCK, S.STORAGE, S.RETIRED},
+    S.LOANER_OUT: _INCIDENT_STATES | _TAKEN_BACK_STATES | {S.ABSENT, S.IN_USE},
     S.RETURNED: frozenset({S.PREPARED, S.STOCK, S.STORAGE, S.BROKEN, S.IN_REPAIR, S.RETIRED}),
     S.STORAGE: frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.IN_USE, S.BROKEN, S.LOST, S.RETIRED}),
     S.RETIRED: frozenset({S.DISPOSED}),
     S.DISPOSED: frozenset(),
-    S.MISSING_WRITTEN_OFF: frozenset({S.FOUND}),  # on the watch list: one that turns up is inspected
+    S.MISSING_WRITTEN_OFF: frozenset({S.FOUND}),  # one that comes back is checked by a person
 }
 
-#: The tablet is out of the programme: it may not join again, and its licences are free.
-GONE = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
-#: May not join again. One that was written off may: it has been found.
-REFUSED = frozenset({S.RETIRED, S.DISPOSED})
-#: Given back and put away: it keeps no licence that it does not need there.
-AWAY = frozenset({S.RETURNED, S.STORAGE})
-#: Somebody outside the desk has it, or it is unknown where it is: an act in bulk never wipes it.
+#: The tablet is no longer used: its licences are freed and it leaves its cart.
+DECOMMISSIONED = frozenset({S.RETIRED, S.DISPOSED, S.MISSING_WRITTEN_OFF})
+#: May not enroll again. A tablet that was written off may: it has been found.
+ENROLLMENT_REFUSED = frozenset({S.RETIRED, S.DISPOSED})
+#: Returned or in storage: it keeps only the licences that it needs there.
+PUT_AWAY = frozenset({S.RETURNED, S.STORAGE})
+#: Nobody knows where it is: a bulk erase never includes it.
 MISSING = frozenset({S.LOST, S.STOLEN})
-#: A tablet that joins anew in one of these stays what it is: where it belongs is a person's decision, not an invitation's.
-UNPLACED = frozenset({S.LOST, S.STOLEN, S.MISSING_WRITTEN_OFF, S.BROKEN, S.IN_REPAIR})
-#: Ordered, and not prepared yet.
-UNPACKED = frozenset({S.ORDERED, S.RECEIVED})
-#: May be lent at the table.
-FREE = frozenset({S.PREPARED, S.STOCK, S.REPAIRED, S.STORAGE, S.ASSIGNED, S.FOUND})
-#: In a pupil's hands.
-IN_HAND = frozenset({S.HANDED_OVER, S.IN_USE, S.ABSENT, S.LOANER_OUT})
-#: A tablet that has not been heard for so many school days is absent; holidays do not count.
+#: A tablet that enrolls again in one of these keeps its state: only a person decides where it goes.
+OUT_OF_SERVICE = frozenset({S.LOST, S.STOLEN, S.MISSING_WRITTEN_OFF, S.BROKEN, S.IN_REPAIR})
+#: Ordered or received, not prepared yet.
+NOT_PREPARED = frozenset({S.ORDERED, S.RECEIVED})
+#: May be lent to a pupil or put into a cart.
+LENDABLE = frozenset({S.PREPARED, S.STOCK, S.REPAIRED, S.STORAGE, S.ASSIGNED, S.FOUND})
+#: A pupil has it.
+IN_PUPIL_HANDS = frozenset({S.HANDED_OVER, S.IN_USE, S.ABSENT, S.LOANER_OUT})
+#: A tablet without contact for this number of school days is absent; holidays do not count.
 ABSENT_AFTER_SCHOOL_DAYS = 10
-#: A loss may be written off by two people after so many days, or at once by decision.
-WRITE_OFF_DAYS = 60
+#: A loss may be written off by two people after this number of days, or earlier with a decision.
+WRITE_OFF_AFTER_DAYS = 60
 
 
-def may_become(before: S, after: S) -> bool:
-    """Whether the life cycle allows this change. Staying is always allowed."""
-    return before == after or after in ALLOWED[before]
+def can_transition(before: S, after: S) -> bool:
+    """Return whether the life cycle allows this change. Staying in a state is always allowed."""
+    return before == after or after in ALLOWED_TRANSITIONS[before]
 
 
-def way(before: S, after: S) -> tuple[S, ...] | None:
-    """The lawful steps from one state to another: none, one, or two by way of the bench or of use. None: there is no way."""
+def find_transition_path(before: S, after: S) -> tuple[S, ...] | None:
+    """Return the states to go through from one state to another, the last one included; None when there is no path.
+
+    A path has at most two steps, through PREPARED or IN_USE.
+    """
     if before == after:
         return ()
-    if may_become(before, after):
+    if can_transition(before, after):
         return (after,)
     for between in (S.PREPARED, S.IN_USE):
-        if may_become(before, between) and may_become(between, after):
+        if can_transition(before, between) and can_transition(between, after):
             return (between, after)
     return None
 
@@ -78,23 +81,23 @@ _SCAN = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,63}")
 _TAG = re.compile(r"[A-Z0-9-]{2,24}")
 
 
-def read_scan(text: str) -> str:
-    """What a hand scanner meant: the end of a label's address, in capitals. Empty when it cannot be a tag or a serial number.
+def parse_scan(text: str) -> str:
+    """Return the tag or serial number of a scanned text in capitals: the last part of a label's URL. Empty when it can be neither.
 
-    Scanners may put control characters around what they read, and the box's bar code an S before the serial number: that
-    one is taken off where the tablet is looked for, since a serial number may begin with S itself.
+    Scanners may put control characters around the text. The bar code of a box has an S before the serial number; it is removed
+    at the lookup and not here, because a serial number may begin with S itself.
     """
     last = text[:400].strip().strip("\x00\x1d\x1e\x04\u200e\u200f\ufeff").rsplit("/", 1)[-1].upper()
     return last if _SCAN.fullmatch(last) else ""
 
 
 def is_tag(text: str) -> bool:
-    """Whether this may stand on a label."""
+    """Return whether this can be the tag of a tablet."""
     return _TAG.fullmatch(text) is not None
 
 
-def next_tag(prefix: str, highest: str | None) -> str:
-    """The inventory tag after `highest`: `CLA-0001`, `CLA-0002`… Never a child's name (schools.md section 3.3)."""
+def build_next_tag(prefix: str, highest: str | None) -> str:
+    """Return the inventory tag after `highest`: `CLA-00001`, `CLA-00002`… It never contains a child's name."""
     number = 0
     if highest and highest.startswith(prefix + "-") and highest[len(prefix) + 1 :].isdigit():
         number = int(highest[len(prefix) + 1 :])
@@ -102,5 +105,5 @@ def next_tag(prefix: str, highest: str | None) -> str:
 
 
 def is_serial(text: str) -> bool:
-    """Whether this can be a serial number, in capitals."""
+    """Return whether this can be a serial number; it is given in capitals."""
     return 4 <= len(text) <= 64 and text.isascii() and text.isalnum()

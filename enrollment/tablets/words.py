@@ -2,51 +2,51 @@
 
 from __future__ import annotations
 
-from cartable.i18n import Words
-from enrollment.tablets.models import AccessoryKind, Cause, Condition, TabletState
+from cartable.i18n import Message
+from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
 
-STATES: dict[TabletState, Words] = {
-    TabletState.PREPARED: Words(fr="préparée", en="prepared"),
-    TabletState.STOCK: Words(fr="en stock", en="in stock"),
-    TabletState.ORDERED: Words(fr="commandée", en="ordered"),
-    TabletState.RECEIVED: Words(fr="reçue", en="received"),
-    TabletState.HANDED_OVER: Words(fr="remise", en="handed over"),
-    TabletState.ABSENT: Words(fr="sans nouvelles", en="not heard of"),
-    TabletState.STOLEN: Words(fr="volée", en="stolen"),
-    TabletState.BROKEN: Words(fr="cassée", en="broken"),
-    TabletState.IN_REPAIR: Words(fr="en réparation", en="in repair"),
-    TabletState.REPAIRED: Words(fr="réparée", en="repaired"),
-    TabletState.LOANER_OUT: Words(fr="prêtée en dépannage", en="out as a loaner"),
-    TabletState.RETURNED: Words(fr="rendue", en="returned"),
-    TabletState.STORAGE: Words(fr="en réserve", en="in storage"),
-    TabletState.DISPOSED: Words(fr="éliminée", en="disposed of"),
-    TabletState.MISSING_WRITTEN_OFF: Words(fr="passée en pertes", en="written off"),
-    TabletState.ASSIGNED: Words(fr="attribuée", en="assigned"),
-    TabletState.IN_USE: Words(fr="en service", en="in use"),
-    TabletState.LOST: Words(fr="perdue", en="lost"),
-    TabletState.FOUND: Words(fr="retrouvée", en="found"),
-    TabletState.RETIRED: Words(fr="retirée", en="retired"),
+STATES: dict[TabletState, Message] = {
+    TabletState.PREPARED: Message("prepared", plural="prepared", context="tablet"),
+    TabletState.STOCK: Message("in stock", plural="in stock", context="tablet"),
+    TabletState.ORDERED: Message("ordered", plural="ordered", context="tablet"),
+    TabletState.RECEIVED: Message("received", plural="received", context="tablet"),
+    TabletState.HANDED_OVER: Message("handed over", plural="handed over", context="tablet"),
+    TabletState.ABSENT: Message("not heard of", plural="not heard of", context="tablet"),
+    TabletState.STOLEN: Message("stolen", plural="stolen", context="tablet"),
+    TabletState.BROKEN: Message("broken", plural="broken", context="tablet"),
+    TabletState.IN_REPAIR: Message("in repair", plural="in repair", context="tablet"),
+    TabletState.REPAIRED: Message("repaired", plural="repaired", context="tablet"),
+    TabletState.LOANER_OUT: Message("out as a loaner", plural="out as a loaner", context="tablet"),
+    TabletState.RETURNED: Message("returned", plural="returned", context="tablet"),
+    TabletState.STORAGE: Message("in storage", plural="in storage", context="tablet"),
+    TabletState.DISPOSED: Message("disposed of", plural="disposed of", context="tablet"),
+    TabletState.MISSING_WRITTEN_OFF: Message("written off", plural="written off", context="tablet"),
+    TabletState.ASSIGNED: Message("assigned", plural="assigned", context="tablet"),
+    TabletState.IN_USE: Message("in use", plural="in use", context="tablet"),
+    TabletState.LOST: Message("lost", plural="lost", context="tablet"),
+    TabletState.FOUND: Message("found", plural="found", context="tablet"),
+    TabletState.RETIRED: Message("retired", plural="retired", context="tablet"),
 }
-ACCESSORIES: dict[AccessoryKind, Words] = {
-    AccessoryKind.COVER: Words(fr="coque", en="cover"),
-    AccessoryKind.KEYBOARD: Words(fr="clavier", en="keyboard"),
-    AccessoryKind.CHARGER: Words(fr="chargeur", en="charger"),
-    AccessoryKind.CABLE: Words(fr="câble", en="cable"),
-    AccessoryKind.PEN: Words(fr="stylet", en="pen"),
+ACCESSORIES: dict[AccessoryKind, Message] = {
+    AccessoryKind.COVER: Message("cover"),
+    AccessoryKind.KEYBOARD: Message("keyboard"),
+    AccessoryKind.CHARGER: Message("charger"),
+    AccessoryKind.CABLE: Message("cable"),
+    AccessoryKind.PEN: Message("pen"),
 }
-CONDITIONS: dict[Condition, Words] = {
-    Condition.NEW: Words(fr="comme neuve", en="as new"),
-    Condition.GOOD: Words(fr="bon état", en="good"),
-    Condition.WORN: Words(fr="usée", en="worn"),
-    Condition.DAMAGED: Words(fr="abîmée", en="damaged"),
+CONDITIONS: dict[Condition, Message] = {
+    Condition.NEW: Message("as new", context="condition of a tablet"),
+    Condition.GOOD: Message("good", context="condition of a tablet"),
+    Condition.WORN: Message("worn", context="condition of a tablet"),
+    Condition.DAMAGED: Message("damaged", context="condition of a tablet"),
 }
-CAUSES: dict[Cause, Words] = {
-    Cause.SCREEN: Words(fr="écran", en="screen"),
-    Cause.DROP: Words(fr="chute", en="drop"),
-    Cause.LIQUID: Words(fr="liquide", en="liquid"),
-    Cause.CRUSHED: Words(fr="écrasée dans le sac", en="crushed in the bag"),
-    Cause.CHARGER_PORT: Words(fr="prise de charge", en="charging port"),
-    Cause.BUTTON: Words(fr="bouton", en="button"),
-    Cause.BATTERY: Words(fr="batterie", en="battery"),
-    Cause.OTHER: Words(fr="autre", en="other"),
+CAUSES: dict[BreakageCause, Message] = {
+    BreakageCause.SCREEN: Message("screen", context="cause of damage"),
+    BreakageCause.DROP: Message("drop", context="cause of damage"),
+    BreakageCause.LIQUID: Message("liquid", context="cause of damage"),
+    BreakageCause.CRUSHED: Message("crushed in the bag", context="cause of damage"),
+    BreakageCause.CHARGER_PORT: Message("charging port", context="cause of damage"),
+    BreakageCause.BUTTON: Message("button", context="cause of damage"),
+    BreakageCause.BATTERY: Message("battery", context="cause of damage"),
+    BreakageCause.OTHER: Message("other", context="cause of damage"),
 }

@@ -1,1 +1,1 @@
-"""People who sign in: accounts, roles, scopes, tokens."""
+"""People who sign in: accounts, their roles in towns, missions, passwords and access tokens."""

@@ -1,4 +1,4 @@
-"""Tables of people who sign in."""
+"""Tables of accounts, their roles in towns and schools, and missions of shared technicians."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cartable.scope import Role
 
 
 class Account(Base):
-    """A person who signs in. `token_epoch` grows to make every token of the account void."""
+    """A person who signs in. A higher `token_epoch` invalidates every token issued before."""
 
     __tablename__ = "account"
 
@@ -30,10 +30,10 @@ class Account(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class AccountGrant(Base):
-    """A role in a town or one school, with an optional end."""
+class AccountRole(Base):
+    """A role of an account in a town or in one school, with an optional end."""
 
-    __tablename__ = "account_grant"
+    __tablename__ = "role_assignment"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
@@ -41,13 +41,13 @@ class AccountGrant(Base):
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"))
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    __table_args__ = (Index("ix_account_grant_town", "town_id", "account_id"),)
+    __table_args__ = (Index("ix_role_assignment_town", "town_id", "account_id"),)
 
 
 class Mission(TownOwned, Base):
-    """Days on which a shared technician works in a town. Without a mission today the town is not there for them.
+    """Days on which a shared technician works in a town; on other days the town is not visible to them.
 
-    `visited_on`: the last day of which both sides' audit tells the visit.
+    `visited_on` is the last day whose visit was recorded in the audit trails of both sides.
     """
 
     __tablename__ = "mission"
@@ -57,7 +57,7 @@ class Mission(TownOwned, Base):
     first_day: Mapped[date]
     last_day: Mapped[date]
     reason: Mapped[str] = mapped_column(String(200))
-    given_by: Mapped[UUID | None]
-    given_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     visited_on: Mapped[date | None]

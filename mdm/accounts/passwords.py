@@ -1,4 +1,4 @@
-"""Passwords: how they are hashed and checked, and how guessing is slowed down for logins that nobody has."""
+"""Password hashes, and the lock of logins after failed attempts, for logins without an account too."""
 
 from __future__ import annotations
 
@@ -12,56 +12,57 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from mdm.accounts.errors import WeakPassword
 
 MINIMUM_PASSWORD, MAXIMUM_PASSWORD = 12, 200
-LOCK_AFTER, LOCK_FOR = 5, timedelta(minutes=5)
+#: A login is locked after so many failures, each time for one step longer.
+ATTEMPTS_PER_LOCK, LOCK_STEP = 5, timedelta(minutes=5)
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's parameters
-#: Checked when the login is unknown, so that the answer takes as long.
-NOBODY = _HASHER.hash("nobody")
-#: Each check holds 19 MiB: many at once would be an easy way to fill the memory.
-_at_once = BoundedSemaphore(4)
+#: Verified when the login is unknown, so that the response takes as long.
+DUMMY_HASH = _HASHER.hash("nobody")
+#: Each hash needs 19 MiB: without a limit, many sign-ins at once would fill the memory.
+_hash_slots = BoundedSemaphore(4)
 
 
-def hashed(password: str) -> str:
-    """Hash a new password. Raises `WeakPassword`."""
+def hash_password(password: str) -> str:
+    """Return the hash of a new password. Raises `WeakPassword`."""
     if not MINIMUM_PASSWORD <= len(password) <= MAXIMUM_PASSWORD:
         raise WeakPassword(minimum=MINIMUM_PASSWORD)
-    with _at_once:
+    with _hash_slots:
         return _HASHER.hash(password)
 
 
-def matches(password_hash: str, password: str) -> bool:
-    """Whether this is the password."""
-    with _at_once:
+def verify_password(password_hash: str, password: str) -> bool:
+    """Return whether the password matches the hash."""
+    with _hash_slots:
         try:
             return _HASHER.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 
 
-def lock_after(failures: int, now: datetime) -> datetime | None:
-    """Until when a login is locked after its latest failure: every fifth one locks, each time for longer."""
-    return None if failures % LOCK_AFTER else now + LOCK_FOR * (failures // LOCK_AFTER)
+def compute_locked_until(failures: int, now: datetime) -> datetime | None:
+    """Return until when a login is locked after its latest failure; None unless the failure completes a series."""
+    return None if failures % ATTEMPTS_PER_LOCK else now + LOCK_STEP * (failures // ATTEMPTS_PER_LOCK)
 
 
-class Strangers:
-    """Failures of logins that do not exist, so that they are locked like those that do and cannot be told from them.
+class UnknownLoginThrottle:
+    """Counts failures of logins without an account, which are locked like the others, so that the two cannot be told apart.
 
-    Kept by keyed hash, in this process alone, the newest `limit` of them.
+    Keys are keyed hashes; only this process holds them, and only the newest `limit` ones.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
-        self._seen: OrderedDict[str, tuple[int, datetime | None]] = OrderedDict()
+        self._failures_by_key: OrderedDict[str, tuple[int, datetime | None]] = OrderedDict()
         self._lock = Lock()
 
     def is_locked(self, key: str, now: datetime) -> bool:
         with self._lock:
-            _, until = self._seen.get(key, (0, None))
+            _, until = self._failures_by_key.get(key, (0, None))
         return until is not None and until > now
 
-    def fail(self, key: str, now: datetime) -> None:
+    def record_failure(self, key: str, now: datetime) -> None:
         """Count one failure."""
         with self._lock:
-            failures, until = self._seen.pop(key, (0, None))
-            self._seen[key] = failures + 1, lock_after(failures + 1, now) or until
-            while len(self._seen) > self._limit:
-                self._seen.popitem(last=False)
+            failures, until = self._failures_by_key.pop(key, (0, None))
+            self._failures_by_key[key] = failures + 1, compute_locked_until(failures + 1, now) or until
+            while len(self._failures_by_key) > self._limit:
+                self._failures_by_key.popitem(last=False)

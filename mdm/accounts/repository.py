@@ -1,4 +1,4 @@
-"""All SQL of accounts."""
+"""All SQL of accounts, their roles and missions."""
 
 from __future__ import annotations
 
@@ -9,62 +9,63 @@ from uuid import UUID
 from sqlalchemy import Row, func, or_, select
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_page, fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from enrollment.places.models import Town
-from mdm.accounts.models import Account, AccountGrant, Mission
+from mdm.accounts.models import Account, AccountRole, Mission
 
 
 class AccountRepository:
-    """Reads and writes accounts and their grants."""
+    """Reads accounts, their roles and missions."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def by_login(self, login: str, *, lock: bool = False) -> Account | None:
+    def get_by_login(self, login: str, *, lock: bool = False) -> Account | None:
         statement = select(Account).where(Account.login == login)
         return self.session.scalar(statement.with_for_update() if lock else statement)
 
     def get(self, account_id: UUID) -> Account | None:
         return self.session.get(Account, account_id)
 
-    def grants(self, account_id: UUID, now: datetime) -> Sequence[AccountGrant]:
-        """Grants that hold at this instant."""
+    def list_roles(self, account_id: UUID, now: datetime) -> Sequence[AccountRole]:
+        """List the roles of an account that are valid at this instant."""
         return self.session.scalars(
-            select(AccountGrant)
-            .where(AccountGrant.account_id == account_id, or_(AccountGrant.ends_at.is_(None), AccountGrant.ends_at > now))
-            .order_by(AccountGrant.id)
+            select(AccountRole)
+            .where(AccountRole.account_id == account_id, or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now))
+            .order_by(AccountRole.id)
         ).all()
 
-    def of_town(self, town_id: UUID, now: datetime) -> Sequence[Account]:
-        """Accounts with a role in a town at this instant."""
-        holds = or_(AccountGrant.ends_at.is_(None), AccountGrant.ends_at > now)
-        return self.session.scalars(
-            select(Account)
-            .where(Account.id.in_(select(AccountGrant.account_id).where(AccountGrant.town_id == town_id, holds)))
-            .order_by(Account.login, Account.id)
-        ).all()
+    def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
+        """List the accounts with a role in a town at this instant."""
+        is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
+        statement = select(Account).where(
+            Account.id.in_(select(AccountRole.account_id).where(AccountRole.town_id == town_id, is_valid))
+        )
+        return fetch_scalar_page(self.session, statement, page, Account.id)
 
-    def missions_around(self, account_id: UUID, day: date) -> Sequence[Row[Mission, str]]:
-        """Missions of a person that may hold on a day somewhere on earth, each with the time zone of its town."""
-        near = timedelta(days=1)
+    def list_missions_around(self, account_id: UUID, day: date) -> Sequence[Row[Mission, str]]:
+        """List the missions of an account within a day of `day`, each with the time zone of its town."""
+        one_day = timedelta(days=1)
         return self.session.execute(
             select(Mission, Town.time_zone)
             .join(Town, Town.id == Mission.town_id)
             .where(Mission.account_id == account_id, Mission.ended_at.is_(None))
-            .where(Mission.first_day <= day + near, Mission.last_day >= day - near)
+            .where(Mission.first_day <= day + one_day, Mission.last_day >= day - one_day)
             .order_by(Mission.id)
         ).all()
 
-    def missions_of_town(self, town_id: UUID, since: date) -> Sequence[Row[Mission, Account]]:
-        """Missions in a town that were not over on a day, with whom they send."""
-        return self.session.execute(
+    def list_missions_of_town(self, town_id: UUID, since: date, page: PageRequest) -> Page[tuple[Mission, Account]]:
+        """List the missions of a town that had not ended on a day, each with its account."""
+        statement = (
             select(Mission, Account)
             .join(Account, Account.id == Mission.account_id)
             .where(Mission.town_id == town_id, Mission.last_day >= since, Mission.ended_at.is_(None))
-            .order_by(Mission.first_day, Mission.id)
-        ).all()
+        )
+        return fetch_page(self.session, statement, page, Mission.first_day, Mission.id)
 
-    def mission(self, mission_id: UUID) -> Mission | None:
+    def get_mission(self, mission_id: UUID) -> Mission | None:
         return self.session.get(Mission, mission_id)
 
-    def count(self) -> int:
+    def count_accounts(self) -> int:
         return self.session.scalar(select(func.count()).select_from(Account)) or 0

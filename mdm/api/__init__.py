@@ -1,1 +1,1 @@
-"""REST, one router per chapter. A face: it calls services and holds no rules."""
+"""The REST API: one package per chapter, which calls services and holds no rules."""

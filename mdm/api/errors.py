@@ -1,4 +1,4 @@
-"""How refusals reach people: `application/problem+json` (RFC 9457) with a stable code, in their language. Never a traceback."""
+"""Error responses: `application/problem+json` (RFC 9457) with a stable code, in the caller's language, never a traceback."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cartable.errors import DomainError, Invalid
 from cartable.i18n import preferred_language
 
 log = structlog.get_logger()
-TYPE = "application/problem+json"
+PROBLEM_TYPE = "application/problem+json"
 
 
-class Problem(BaseModel):
-    """A refusal. Branch on `code`; `detail` is for people."""
+class ProblemOut(BaseModel):
+    """An error. Programs branch on `code`; `title` is for people."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"type": "about:blank", "title": "Introuvable.", "status": 404, "code": "not_found"}]}
@@ -32,15 +32,19 @@ class Problem(BaseModel):
     details: dict[str, Any] = Field(default_factory=dict, description="What a program may need, such as the field.")
 
 
-#: Every route may give these.
-COMMON: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": words, "content": {TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    for status, words in {
+#: The errors that every operation may answer with.
+COMMON_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "model": ProblemOut,
+        "description": description,
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, description in {
         401: "No valid sign-in.",
-        403: "The permission is missing.",
-        404: "Not there, or outside the caller's reach.",
+        403: "The caller lacks the permission.",
+        404: "It does not exist, or the caller may not see it.",
         400: "The body cannot be read.",
-        409: "The present state does not allow it.",
+        409: "The current state does not allow it.",
         413: "The request is too large.",
         422: "A value is not acceptable; `details` names the field.",
         429: "A quota is reached, or sign-in is locked for a while.",
@@ -49,46 +53,46 @@ COMMON: dict[int | str, dict[str, Any]] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    """Register the handlers."""
-    app.add_exception_handler(DomainError, _refusal)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(DataError, _unstorable)
-    app.add_exception_handler(OverflowError, _unstorable)
-    app.add_exception_handler(Exception, _unexpected)
+def install_handlers(app: FastAPI) -> None:
+    """Register the error handlers."""
+    app.add_exception_handler(DomainError, _answer_domain_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(DataError, _answer_unstorable_value)
+    app.add_exception_handler(OverflowError, _answer_unstorable_value)
+    app.add_exception_handler(Exception, _answer_unexpected_error)
 
 
-def problem(status: int, code: str, title: str, details: dict[str, Any] | None = None) -> JSONResponse:
-    """The response of a refusal."""
-    body = Problem(title=title, status=status, code=code, details=details or {})
-    return JSONResponse(body.model_dump(), status_code=status, media_type=TYPE)
+def build_problem(status: int, code: str, title: str, details: dict[str, Any] | None = None) -> JSONResponse:
+    """Return the response of an error."""
+    body = ProblemOut(title=title, status=status, code=code, details=details or {})
+    return JSONResponse(body.model_dump(), status_code=status, media_type=PROBLEM_TYPE)
 
 
-async def _refusal(request: Request, error: Exception) -> JSONResponse:
+async def _answer_domain_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DomainError)
     language = preferred_language(request.headers.get("accept-language"))
     details = {key: value for key, value in error.details.items() if isinstance(value, str | int | float | bool | list)}
-    return problem(error.status, error.code, error.message(language), details)
+    return build_problem(error.status, error.code, error.translate(language), details)
 
 
-async def _validation(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fields = [{"field": ".".join(str(part) for part in item["loc"][1:]), "why": item["msg"]} for item in error.errors()[:50]]
-    return problem(422, "invalid_request", "The request is not well formed.", {"fields": fields})
+    return build_problem(422, "invalid_request", "The request is not well formed.", {"fields": fields})
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_http_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+    return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
-async def _unstorable(request: Request, error: Exception) -> JSONResponse:
-    """A value that no column can hold: a NUL sign, a number of twenty digits. Which one is not told: it may be a name."""
+async def _answer_unstorable_value(request: Request, error: Exception) -> JSONResponse:
+    """Answer a value that no column can hold, such as a NUL character or a number of twenty digits. It is not named: it may be a name."""
     log.warning("api.unstorable", path=request.url.path, error=type(error).__name__)
-    return problem(422, Invalid.code, Invalid.words.say(preferred_language(request.headers.get("accept-language"))))
+    return build_problem(422, Invalid.code, Invalid.message.translate(preferred_language(request.headers.get("accept-language"))))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _answer_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     log.error("api.unexpected", path=request.url.path, error=type(error).__name__, exc_info=error)
-    return problem(500, "internal", "Something went wrong on our side; nothing was changed.")
+    return build_problem(500, "internal", "Something went wrong on our side; nothing was changed.")

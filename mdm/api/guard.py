@@ -1,6 +1,6 @@
-"""What surrounds every request of people: bounded bodies, careful headers, a request number, one line of access log.
+"""The outermost layer around the API and the console: body limits, security headers, a request id, the access log.
 
-Plain ASGI, because the device channel passes here too and must not pay for it. Knows no route.
+It is plain ASGI, because the device channel passes here too and must not pay for it. It knows no routes.
 """
 
 from __future__ import annotations
@@ -15,94 +15,94 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.formparsers import MultiPartParser
 
-from mdm.api.errors import problem
+from mdm.api.errors import build_problem
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[AsgiMessage]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[MutableMapping[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
 
 MAX_BODY = 10 * 2**20
-#: Archives of filter lists are larger than anything else that people send.
+#: Archives of filter lists are larger than any other upload.
 MAX_ARCHIVE = 64 * 2**20
-#: An uploaded file stays in memory, whole: a spooled one would lie in a temporary folder, with what is never to be kept.
+#: An uploaded file stays in memory. Starlette would write a larger one to a temporary folder, with data that must never be kept.
 MultiPartParser.spool_max_size = MAX_BODY + 1
-REQUEST_ID = "X-Request-ID"
-_CAREFUL = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
-_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+REQUEST_ID_HEADER = "X-Request-ID"
+_SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
+_REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
 log = structlog.get_logger()
 
 
-class TooLarge(Exception):
-    """The body has grown beyond the limit while it was read."""
+class BodyTooLarge(Exception):
+    """The body exceeds the limit. Raised while it is read."""
 
 
-class Guard:
-    """The outermost layer. The tablets' paths pass untouched: they bound, verify and log by themselves."""
+class RequestGuard:
+    """ASGI middleware. It leaves the paths of tablets alone: the device channel has its own limits, checks and log."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: AsgiApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/mdm"):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get(REQUEST_ID, "")
-        request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+        client_id = headers.get(REQUEST_ID_HEADER, "")
+        request_id = client_id if _REQUEST_ID_FORM.fullmatch(client_id) else uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await _Turn(scope, receive, send, request_id).run(self.app, headers.get("content-length"))
+            await _GuardedRequest(scope, receive, send, request_id).run(self.app, headers.get("content-length"))
 
 
-class _Turn:
-    """One request and its response."""
+class _GuardedRequest:
+    """One request and its response, with the bytes read and the status sent."""
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend, request_id: str) -> None:
         self.scope, self.receive, self.send, self.request_id = scope, receive, send, request_id
-        self.read, self.status, self.too_large = 0, 0, False
+        self.bytes_read, self.status, self.too_large = 0, 0, False
         self.limit = MAX_ARCHIVE if scope["path"].endswith("/filter-lists") else MAX_BODY
 
-    async def run(self, app: App, length: str | None) -> None:
+    async def run(self, app: AsgiApp, length: str | None) -> None:
         started = time.perf_counter()
         try:
             if length is not None and (not length.isdigit() or int(length) > self.limit):
-                await self._refuse()
+                await self._reject_too_large()
                 return
             try:
-                await app(self.scope, self._bounded, self._careful)
-            except TooLarge:
+                await app(self.scope, self._receive_bounded, self._send_with_headers)
+            except BodyTooLarge:
                 if not self.status:
-                    await self._refuse()
+                    await self._reject_too_large()
         finally:
-            # Never the query string, nor the code of an invitation: both are secrets that open something.
+            # Neither the query string nor the code of an invitation is logged: both can be secrets.
             path = "/join/…" if self.scope["path"].startswith("/join/") else self.scope["path"][:200]
-            took = round((time.perf_counter() - started) * 1000, 1)
-            log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=took)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=milliseconds)
 
-    async def _bounded(self) -> Message:
+    async def _receive_bounded(self) -> AsgiMessage:
         message = await self.receive()
         if message["type"] == "http.request":
-            self.read += len(message.get("body", b""))
-            if self.read > self.limit:
+            self.bytes_read += len(message.get("body", b""))
+            if self.bytes_read > self.limit:
                 self.too_large = True
-                raise TooLarge
+                raise BodyTooLarge
         return message
 
-    async def _careful(self, message: Message) -> None:
-        if self.too_large:  # a framework that caught the exception says 400; we know better
+    async def _send_with_headers(self, message: AsgiMessage) -> None:
+        if self.too_large:  # Starlette catches the exception and answers 400; 413 is right
             if not self.status:
-                await self._refuse()
+                await self._reject_too_large()
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            for name, value in _CAREFUL.items():
+            for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
             if self.scope["path"].startswith("/api/"):
                 headers.setdefault("Cache-Control", "no-store")
-            headers[REQUEST_ID] = self.request_id
+            headers[REQUEST_ID_HEADER] = self.request_id
         await self.send(message)
 
-    async def _refuse(self) -> None:
+    async def _reject_too_large(self) -> None:
         self.status = 413
-        await problem(413, "too_large", "The request is too large.")(self.scope, self.receive, self.send)
+        await build_problem(413, "too_large", "The request is too large.")(self.scope, self.receive, self.send)

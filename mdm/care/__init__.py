@@ -1,1 +1,1 @@
-"""What people do to tablets: lost mode, position, lock, wipe. Rules of custody live in enrollment."""
+"""What people do to tablets at a distance: lost mode, position, lock, erase, storage, overview. Rules of custody are in `enrollment`."""

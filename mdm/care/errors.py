@@ -1,105 +1,91 @@
-"""Refusals of care."""
+"""Errors of care."""
 
 from __future__ import annotations
 
 from cartable.errors import Conflict, Forbidden, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class NotEnrolled(Conflict):
-    """The tablet is not managed at present: nothing can be sent to it."""
+class TabletNotEnrolled(Conflict):
+    """The tablet has no enrollment: no command can be sent to it."""
 
     code = "tablet_not_enrolled"
-    words = Words(fr="Cette tablette n'est pas inscrite.", en="This tablet is not enrolled.")
+    message = Message("This tablet is not enrolled.")
 
 
-class NotLost(Conflict):
-    """The act needs a lost tablet."""
+class TabletNotLost(Conflict):
+    """The action needs a tablet with an open lost case."""
 
     code = "tablet_not_lost"
-    words = Words(fr="Cette tablette n'est pas marquée perdue.", en="This tablet is not marked as lost.")
+    message = Message("This tablet is not marked as lost.")
 
 
 class LostNotConfirmed(Conflict):
-    """The tablet has not confirmed lost mode yet: its position cannot be asked."""
+    """The tablet has not confirmed lost mode yet: its position cannot be requested."""
 
     code = "lost_not_confirmed"
-    words = Words(
-        fr="La position ne se demande qu'après la confirmation du mode perdu par la tablette.",
-        en="The position can only be asked once the tablet has confirmed lost mode.",
-    )
+    message = Message("The position can only be asked once the tablet has confirmed lost mode.")
 
 
-class OwnRequest(Forbidden):
-    """Nobody approves a request of his own."""
+class ApproverIsRequester(Forbidden):
+    """The approver is the person who made the request."""
 
     code = "own_request"
-    words = Words(fr="Une autre personne doit approuver cette demande.", en="Another person must approve this request.")
+    message = Message("Another person must approve this request.")
 
 
-class CallBackNeeded(Conflict):
-    """A loss is ended from afar only after a call to a number that was known before."""
+class CallBackRequired(Conflict):
+    """A loss is ended remotely only after a call back to a number that was known before."""
 
     code = "call_back_needed"
-    words = Words(
-        fr="Rappelez d'abord la famille à un numéro déjà connu, ou scannez la tablette.",
-        en="First call the family back on a number that was known before, or scan the tablet.",
-    )
+    message = Message("First call the family back on a number that was known before, or scan the tablet.")
 
 
-class ScanNeeded(Conflict):
-    """A stolen tablet is believed to be back when somebody of the town holds it."""
+class ScanRequired(Conflict):
+    """A stolen tablet must be scanned by somebody of the town before lost mode is lifted."""
 
     code = "scan_needed"
-    words = Words(
-        fr="Une tablette volée n'est rendue que scannée en main par un agent de la ville.",
-        en="A stolen tablet is back only when somebody of the town has scanned it.",
-    )
+    message = Message("A stolen tablet is back only when somebody of the town has scanned it.")
 
 
-class NotInCampaign(Conflict):
-    """An act in bulk wipes only what was given back in an open return campaign."""
+class NotInReturnCampaign(Conflict):
+    """A bulk erase is allowed only for tablets returned in an open return campaign."""
 
     code = "not_in_return_campaign"
-    words = Words(
-        fr="{count} de ces tablettes n'ont pas été rendues dans une campagne de retour ouverte.",
-        en="{count} of these tablets were not given back in an open return campaign.",
-    )
+    message = Message("{count} of these tablets were not given back in an open return campaign.")
 
 
-class BulkNotFound(NotFound):
-    """No such erase in the caller's reach."""
+class BulkEraseNotFound(NotFound):
+    """No such bulk erase is visible to the caller."""
 
     code = "bulk_erase_not_found"
-    words = Words(fr="Cet effacement groupé est introuvable.", en="This erase in bulk was not found.")
+    message = Message("This erase in bulk was not found.")
 
 
-class BulkOver(Conflict):
-    """It was cancelled, or its orders have left."""
+class BulkEraseEnded(Conflict):
+    """The bulk erase was cancelled, or its commands were sent."""
 
     code = "bulk_erase_over"
-    words = Words(fr="Cet effacement groupé est annulé ou déjà parti.", en="This erase in bulk was cancelled or has left.")
+    message = Message("This erase in bulk was cancelled or has left.")
 
 
-class PositionUnknown(NotFound):
-    """No such request in the caller's reach."""
+class PositionRequestNotFound(NotFound):
+    """No such position request is visible to the caller."""
 
     code = "position_request_not_found"
-    words = Words(fr="Cette demande est introuvable.", en="This request was not found.")
+    message = Message("This request was not found.")
 
 
-class Stopped(Conflict):
-    """The town's stop switch for destructive commands is thrown."""
+class DestructiveCommandsStopped(Conflict):
+    """The town's stop switch for destructive commands is on."""
 
     code = "destructive_stopped"
-    words = Words(
-        fr="Les commandes destructives sont arrêtées dans cette ville.", en="Destructive commands are stopped in this town."
-    )
+    message = Message("Destructive commands are stopped in this town.")
 
 
-class QuotaReached(Conflict):
+class EraseQuotaReached(Conflict):
     """Too many erases in too short a time."""
 
     code = "erase_quota"
     status = 429
-    words = Words(fr="Quota d'effacements atteint ({limit}).", en="The quota of erases is reached ({limit}).")
+    message = Message("The quota of erases is reached ({limit}).")

@@ -1,4 +1,4 @@
-"""Tables of care: lost cases and position requests (schools.md section 9), erases in bulk (section 20)."""
+"""Tables of care: lost cases and position requests, bulk erases and their tablets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cartable.ids import new_id
 
 
 class LostCase(TownOwned, Base):
-    """One loss: asked and confirmed are two different instants, at the start and at the end."""
+    """One loss. Request and confirmation are separate instants, for enabling lost mode and for lifting it."""
 
     __tablename__ = "lost_case"
 
@@ -40,7 +40,7 @@ class LostCase(TownOwned, Base):
 
 
 class PositionRequest(TownOwned, Base):
-    """One fix asked for a lost tablet: who, why, who approved, and the sealed answer, purged in time."""
+    """A request for one position of a lost tablet: requester, reason, approver, and the sealed position until it is purged."""
 
     __tablename__ = "position_request"
 
@@ -54,21 +54,19 @@ class PositionRequest(TownOwned, Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     position: Mapped[str | None] = mapped_column(SealedText("position_request.position"))
-    failed_why: Mapped[str | None] = mapped_column(String(200))
+    failure_reason: Mapped[str | None] = mapped_column(String(200))
 
 
 class BulkErase(TownOwned, Base):
-    """An erase of many tablets that were given back: asked by one person, approved by another, sent half an hour later, unless
-    somebody cancels (schools.md section 20).
-    """
+    """An erase of many returned tablets: requested by one person, approved by another, sent after a delay unless it is cancelled."""
 
     __tablename__ = "bulk_erase"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     ticket: Mapped[str] = mapped_column(String(40))
     reason: Mapped[str] = mapped_column(SealedText("bulk_erase.reason"))
-    asked_by: Mapped[UUID | None]
-    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    requested_by: Mapped[UUID | None]
+    requested_at: Mapped[datetime] = mapped_column(UtcDateTime)
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -77,20 +75,20 @@ class BulkErase(TownOwned, Base):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class LeftOut(StrEnum):
+class SkipReason(StrEnum):
     """Why a tablet of a bulk erase was not erased."""
 
-    NOT_RETURNED = "not_returned"  # it is in a child's hands, or its campaign is over
+    NOT_RETURNED = "not_returned"  # it is lent, or its campaign has ended
     EVIDENCE_HOLD = "evidence_hold"
     MISSING = "missing"  # lost or stolen
-    NOT_ENROLLED = "not_enrolled"  # nothing can be told to it
+    NOT_ENROLLED = "not_enrolled"  # no command can be sent to it
 
 
 class BulkEraseTablet(TownOwned, Base):
-    """One tablet of a bulk erase; `left_out` tells why it was not erased in the end."""
+    """One tablet of a bulk erase. `skip_reason` is set when it was not erased."""
 
     __tablename__ = "bulk_erase_tablet"
 
     bulk_id: Mapped[UUID] = mapped_column(ForeignKey("bulk_erase.id", ondelete="CASCADE"), primary_key=True)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), primary_key=True, index=True)
-    left_out: Mapped[LeftOut | None] = mapped_column(EnumText(LeftOut))
+    skip_reason: Mapped[SkipReason | None] = mapped_column(EnumText(SkipReason))

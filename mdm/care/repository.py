@@ -1,4 +1,4 @@
-"""All SQL of care."""
+"""All SQL of lost cases, position requests, erase quotas and the stop switch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from mdm.care.models import LostCase, PositionRequest
-from mdm.queue.models import SafetySwitch
+from mdm.queue.models import StopSwitch
 
 
 class CareRepository:
@@ -20,11 +22,11 @@ class CareRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def open_case(self, tablet_id: UUID) -> LostCase | None:
+    def get_open_case(self, tablet_id: UUID) -> LostCase | None:
         return self.session.scalar(select(LostCase).where(LostCase.tablet_id == tablet_id, LostCase.lifted_at.is_(None)))
 
-    def request(self, actor: Actor, request_id: UUID) -> Row[PositionRequest, LostCase] | None:
-        """A request with its case, which knows the school: a school's own staff reach what they asked."""
+    def get_position_request(self, actor: Actor, request_id: UUID) -> Row[PositionRequest, LostCase] | None:
+        """Return a visible request with its case. Visibility follows the school of the case."""
         statement = (
             select(PositionRequest, LostCase)
             .join(LostCase, LostCase.id == PositionRequest.case_id)
@@ -32,37 +34,36 @@ class CareRepository:
         )
         return self.session.execute(actor.restrict(statement, LostCase)).one_or_none()
 
-    def listed_requests(self, actor: Actor, now: datetime, limit: int) -> list[PositionRequest]:
-        """Requests that can still be approved or answered, oldest first."""
+    def list_open_requests(self, actor: Actor, now: datetime, page: PageRequest) -> Page[PositionRequest]:
+        """List the visible requests that can still be approved or answered, oldest first."""
         statement = (
             select(PositionRequest)
             .join(LostCase, LostCase.id == PositionRequest.case_id)
             .where(
                 PositionRequest.answered_at.is_(None),
-                PositionRequest.failed_why.is_(None),
+                PositionRequest.failure_reason.is_(None),
                 PositionRequest.expires_at > now,
                 LostCase.lifted_at.is_(None),
             )
-            .order_by(PositionRequest.requested_at, PositionRequest.id)
-            .limit(limit)
         )
-        return list(self.session.scalars(actor.restrict(statement, LostCase, Permission.LOCATE)))
+        statement = actor.restrict(statement, LostCase, Permission.LOCATE)
+        return fetch_scalar_page(self.session, statement, page, PositionRequest.requested_at, PositionRequest.id)
 
-    def open_requests(self, case_id: UUID) -> list[PositionRequest]:
+    def list_open_requests_of_case(self, case_id: UUID) -> list[PositionRequest]:
         return list(
             self.session.scalars(
                 select(PositionRequest)
                 .where(
                     PositionRequest.case_id == case_id,
                     PositionRequest.answered_at.is_(None),
-                    PositionRequest.failed_why.is_(None),
+                    PositionRequest.failure_reason.is_(None),
                 )
                 .order_by(PositionRequest.requested_at, PositionRequest.id)
             )
         )
 
-    def erases(self, since: datetime, *, actor_id: UUID | None = None, town_id: UUID | None = None) -> int:
-        """How many erases were ordered since then, by one person or in one town."""
+    def count_erases(self, since: datetime, *, actor_id: UUID | None = None, town_id: UUID | None = None) -> int:
+        """Return how many erases were requested since an instant, by one person or in one town."""
         statement = select(func.count()).where(AuditEvent.action == "tablet.erase", AuditEvent.at >= since)
         if actor_id is not None:
             statement = statement.where(AuditEvent.actor_id == actor_id)
@@ -70,11 +71,11 @@ class CareRepository:
             statement = statement.where(AuditEvent.town_id == town_id)
         return self.session.scalar(statement) or 0
 
-    def switch(self, town_id: UUID) -> SafetySwitch | None:
-        return self.session.scalar(select(SafetySwitch).where(SafetySwitch.town_id == town_id))
+    def get_stop_switch(self, town_id: UUID) -> StopSwitch | None:
+        return self.session.scalar(select(StopSwitch).where(StopSwitch.town_id == town_id))
 
     def purge_positions(self, closed_before: datetime, expired_before: datetime) -> None:
-        """Forget positions of cases closed long enough ago."""
+        """Delete the positions of cases closed, and of requests expired, before these instants."""
         closed = select(LostCase.id).where(LostCase.lifted_at <= closed_before)
         self.session.execute(
             update(PositionRequest)

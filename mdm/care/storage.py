@@ -1,6 +1,6 @@
-"""Summer storage: carts and tablets that nobody holds are put away in one act, without alarms, and come back checked.
+"""Summer storage: tablets that are not lent are stored in batches, and returned once they are checked.
 
-A tablet comes back where it was: to its cart or class, else to stock. One that is not ready stays away, and why is told.
+A tablet returns to its cart or class, else to stock. A tablet that is not ready stays in storage, with the reasons.
 """
 
 from __future__ import annotations
@@ -15,118 +15,123 @@ from zoneinfo import ZoneInfo
 from cartable import locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
 from mdm.care.storage_repository import StorageRepository
-from profiles.schedule.service import read_said
+from profiles.schedule.service import load_schedules
 
-#: What may be put away by an act in bulk. One that is absent or was found is looked at by a person.
-PUT_AWAY = frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.REPAIRED, S.RETURNED})
-#: Tablets of one act; it is called again until nothing is left.
-AT_ONCE = 200
-ENOUGH_BATTERY = 0.5
-#: What a tablet said of itself longer ago says nothing of now.
-FRESH = timedelta(days=7)
-#: So far ahead a tablet must know its timetable (schools.md section 5.1).
-AHEAD = timedelta(days=30)
+#: States that may be stored in bulk. A person decides about a tablet that is absent or was found.
+STORABLE_STATES = frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.REPAIRED, S.RETURNED})
+#: Tablets of one call; callers repeat it until nothing remains.
+BATCH_SIZE = 200
+MIN_BATTERY = 0.5
+#: A tablet's report older than this does not count.
+MAX_REPORT_AGE = timedelta(days=7)
+#: How far ahead the school's calendar must be published.
+TIMETABLE_HORIZON = timedelta(days=30)
 
 
-class NotReady(StrEnum):
-    """Why a tablet is not handed out again as it is."""
+class ReadinessProblem(StrEnum):
+    """Why a tablet cannot be handed out again yet."""
 
-    NOT_HEARD = "not_heard"
+    NOT_SEEN = "not_heard"
     BATTERY = "battery"
     SYSTEM = "system"
     TIMETABLE = "timetable"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A tablet in storage and what is wrong with it."""
+class ReadinessCheck:
+    """A stored tablet and its problems; none means that it is ready."""
 
     tablet: Tablet
-    problems: tuple[NotReady, ...]
+    problems: tuple[ReadinessProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """How many tablets one act has moved, and how many wait for the next one."""
+class BatchProgress:
+    """How many tablets one call has moved, and how many remain for the next one."""
 
     moved: int
-    left: int
+    remaining: int
 
 
-def to_put_away(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> int:
-    """How many tablets would be put away."""
+def count_storable(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> int:
+    """Return how many tablets can be stored. Raises `Forbidden`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
     repository = StorageRepository(work.session)
-    return repository.count(repository.held_by_nobody(actor, town_id, school_id, PUT_AWAY))
+    return repository.count_tablets(repository.select_unlent(actor, town_id, school_id, STORABLE_STATES))
 
 
-def put_away(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
-    """Put away the next tablets of a town or school that nobody holds: carts, class sets, stock. Pupils' stay with them."""
+def store_tablets(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> BatchProgress:
+    """Store the next batch of tablets of a town or school that are not lent: carts, class sets, stock. Raises `Forbidden`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
     locks.lock_town(work, town_id)
     repository = StorageRepository(work.session)
-    wanted = repository.held_by_nobody(actor, town_id, school_id, PUT_AWAY)
-    taken = repository.take(wanted, AT_ONCE)
-    for tablet in taken:
+    storable = repository.select_unlent(actor, town_id, school_id, STORABLE_STATES)
+    batch = repository.list_tablets(storable, BATCH_SIZE)
+    for tablet in batch:
         tablets.change_state(work, actor, tablet, S.STORAGE, "put away for the summer")
     work.session.flush()
-    return Done(len(taken), repository.count(wanted))
+    return BatchProgress(len(batch), repository.count_tablets(storable))
 
 
-def checks(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None, limit: int = 1000) -> list[Checked]:
-    """The tablets in storage and whether each may come back: heard lately, charged, its system not behind, its timetable known."""
+def check_readiness(
+    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None, limit: int = 1000
+) -> list[ReadinessCheck]:
+    """List the stored tablets with their problems: recent contact, battery, system version, published calendar. Raises `Forbidden`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
     repository = StorageRepository(work.session)
-    stored = repository.take(repository.held_by_nobody(actor, town_id, school_id, {S.STORAGE}), limit)
-    ids = [tablet.id for tablet in stored]
-    seen, usual, said = repository.last_seen(ids), _usual_system(repository, town_id), read_said(work, [town_id])
-    facts = facts_for(work, ids)
-    ahead = (work.now + AHEAD).astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
-    found = []
+    stored = repository.list_tablets(repository.select_unlent(actor, town_id, school_id, {S.STORAGE}), limit)
+    tablet_ids = [tablet.id for tablet in stored]
+    last_seen = repository.load_last_seen(tablet_ids)
+    usual_version = _find_usual_version(repository, town_id)
+    schedules = load_schedules(work, [town_id])
+    facts = load_facts(work, tablet_ids)
+    horizon = (work.now + TIMETABLE_HORIZON).astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
+    checks = []
     for tablet in stored:
-        heard = tablet.id in seen and work.now - seen[tablet.id] <= FRESH
-        rhythm = said.rhythm(facts[tablet.id])
-        told = {
-            NotReady.NOT_HEARD: not heard,
-            NotReady.BATTERY: heard and (tablet.battery_level is None or tablet.battery_level < ENOUGH_BATTERY),
-            NotReady.SYSTEM: _major(tablet.os_version) < usual,
-            NotReady.TIMETABLE: rhythm is None or not rhythm.calendar.knows(ahead),
+        is_recent = tablet.id in last_seen and work.now - last_seen[tablet.id] <= MAX_REPORT_AGE
+        schedule = schedules.get_schedule(facts[tablet.id])
+        found_problems = {
+            ReadinessProblem.NOT_SEEN: not is_recent,
+            ReadinessProblem.BATTERY: is_recent and (tablet.battery_level is None or tablet.battery_level < MIN_BATTERY),
+            ReadinessProblem.SYSTEM: _parse_major(tablet.os_version) < usual_version,
+            ReadinessProblem.TIMETABLE: schedule is None or not schedule.calendar.is_published(horizon),
         }
-        found.append(Checked(tablet, tuple(problem for problem, holds in told.items() if holds)))
-    return found
+        checks.append(ReadinessCheck(tablet, tuple(problem for problem, applies in found_problems.items() if applies)))
+    return checks
 
 
-def bring_back(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> Done:
-    """Bring back the tablets that are ready, some at a time; the others stay in storage. Call again until none is moved."""
+def return_ready_tablets(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> BatchProgress:
+    """Return the next batch of ready tablets to their cart, class or stock. Callers repeat it until none is moved."""
     locks.lock_town(work, town_id)
-    told = checks(work, actor, town_id, school_id)
-    ready = [each.tablet for each in told if not each.problems][:AT_ONCE]
-    in_carts = StorageRepository(work.session).in_carts([tablet.id for tablet in ready])
+    checks = check_readiness(work, actor, town_id, school_id)
+    ready = [check.tablet for check in checks if not check.problems][:BATCH_SIZE]
+    in_carts = StorageRepository(work.session).list_in_carts([tablet.id for tablet in ready])
     for tablet in ready:
         placed = tablet.id in in_carts or tablet.class_id is not None
         tablets.change_state(work, actor, tablet, S.IN_USE if placed else S.STOCK, "back from storage, checked")
-    return Done(len(ready), len(told) - len(ready))
+    return BatchProgress(len(ready), len(checks) - len(ready))
 
 
-def _usual_system(repository: StorageRepository, town_id: UUID) -> int:
-    """The major version that most of the town's tablets in use have; 0 when none says."""
-    counted: dict[int, int] = {}
-    for version, count in repository.systems(town_id):
-        counted[_major(version)] = counted.get(_major(version), 0) + count
-    return max(counted, key=lambda major: (counted[major], major), default=0)
+def _find_usual_version(repository: StorageRepository, town_id: UUID) -> int:
+    """Return the major system version that most of the town's tablets in use have; 0 when none is known."""
+    count_by_major: dict[int, int] = {}
+    for version, count in repository.count_os_versions(town_id):
+        major = _parse_major(version)
+        count_by_major[major] = count_by_major.get(major, 0) + count
+    return max(count_by_major, key=lambda major: (count_by_major[major], major), default=0)
 
 
-def _major(version: str | None) -> int:
+def _parse_major(version: str | None) -> int:
     first = (version or "").partition(".")[0]
     return int(first) if first.isdigit() else 0
 
 
-def ready(told: Sequence[Checked]) -> int:
-    """How many of them may come back."""
-    return sum(1 for each in told if not each.problems)
+def count_ready(checks: Sequence[ReadinessCheck]) -> int:
+    """Return how many of these tablets have no problem."""
+    return sum(1 for check in checks if not check.problems)

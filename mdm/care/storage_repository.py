@@ -11,19 +11,19 @@ from sqlalchemy.orm import Session
 
 from cartable.scope import Actor, Permission
 from enrollment.tablets.models import CartSlot, Loan, Tablet, TabletState
-from mdm.devices.models import DeviceEnrollment, Heartbeat
+from mdm.devices.models import DeviceEnrollment, LastSeen
 
 
 class StorageRepository:
-    """Finds the tablets that no pupil holds."""
+    """Reads tablets without an open loan, and what is known of their readiness."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def held_by_nobody(
+    def select_unlent(
         self, actor: Actor, town_id: UUID, school_id: UUID | None, states: Collection[TabletState]
     ) -> Select[Tablet]:
-        """Statement: tablets in these states, without an open loan, for one who handles tablets there."""
+        """Return a statement that selects the tablets in these states without an open loan, that the actor may handle."""
         statement = select(Tablet).where(
             Tablet.town_id == town_id,
             Tablet.state.in_(states),
@@ -34,26 +34,26 @@ class StorageRepository:
             statement = statement.where(Tablet.school_id == school_id)
         return actor.restrict(statement, Tablet, Permission.HANDLE).order_by(Tablet.tag, Tablet.id)
 
-    def take(self, wanted: Select[Tablet], limit: int) -> Sequence[Tablet]:
-        return self.session.scalars(wanted.limit(limit)).all()
+    def list_tablets(self, statement: Select[Tablet], limit: int) -> Sequence[Tablet]:
+        return self.session.scalars(statement.limit(limit)).all()
 
-    def count(self, wanted: Select[Tablet]) -> int:
-        return self.session.scalar(select(func.count()).select_from(wanted.order_by(None).subquery())) or 0
+    def count_tablets(self, statement: Select[Tablet]) -> int:
+        return self.session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
 
-    def in_carts(self, tablet_ids: Collection[UUID]) -> set[UUID]:
+    def list_in_carts(self, tablet_ids: Collection[UUID]) -> set[UUID]:
         return set(self.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.in_(tablet_ids))))
 
-    def last_seen(self, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    def load_last_seen(self, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
         rows = self.session.execute(
-            select(DeviceEnrollment.tablet_id, func.max(Heartbeat.last_seen_at))
-            .join(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+            select(DeviceEnrollment.tablet_id, func.max(LastSeen.last_seen_at))
+            .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
             .where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
             .group_by(DeviceEnrollment.tablet_id)
         )
         return {row[0]: row[1] for row in rows}
 
-    def systems(self, town_id: UUID) -> Sequence[Row[str | None, int]]:
-        """The systems of the town's tablets in pupils' hands, and how many have each."""
+    def count_os_versions(self, town_id: UUID) -> Sequence[Row[str | None, int]]:
+        """List the system versions of the town's tablets in use, with the number of tablets that have each."""
         return self.session.execute(
             select(Tablet.os_version, func.count())
             .where(Tablet.town_id == town_id, Tablet.state == TabletState.IN_USE, Tablet.os_version.is_not(None))

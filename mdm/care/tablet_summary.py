@@ -1,4 +1,4 @@
-"""Who holds one tablet, what is open about it and what may be done next: what a person on the phone asks first. Reads only."""
+"""Summary of one tablet for the helpdesk: its holder, what is open, and which actions are possible now. Reads only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from enrollment.tablets import desk
 from enrollment.tablets.models import Incident, IncidentKind, Loan, LoanAccessory, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import MISSING, may_become
+from enrollment.tablets.rules import MISSING, can_transition
 
 
-class Act(StrEnum):
-    """What a person may note of one tablet without a scanner."""
+class TabletAction(StrEnum):
+    """What a person may record of one tablet without a scanner."""
 
     BROKEN = "broken"
     REPAIR = "repair"
@@ -28,8 +28,8 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """The loans and incidents of a tablet, newest first, and the other tablet of a breakage."""
+class TabletSummary:
+    """Loans and incidents of a tablet, newest first, its loaner or the tablet it stands in for, and its reservation."""
 
     loans: Sequence[Loan]
     incidents: Sequence[Incident]
@@ -40,42 +40,45 @@ class Holding:
 
     @property
     def loan(self) -> Loan | None:
-        """The loan that is open."""
+        """Return the open loan, if any."""
         return next((loan for loan in self.loans if loan.closed_at is None), None)
 
     @property
     def incident(self) -> Incident | None:
-        """The incident that is open."""
+        """Return the open incident, if any."""
         return next((incident for incident in self.incidents if incident.closed_at is None), None)
 
 
-def holding(work: UnitOfWork, actor: Actor, tablet: Tablet) -> Holding:
-    """Raises `TabletNotFound`."""
-    loans, incidents = desk.history(work, actor, tablet.id)
+def load_summary(work: UnitOfWork, actor: Actor, tablet: Tablet) -> TabletSummary:
+    """Return the summary of a tablet. Raises `TabletNotFound`."""
+    loans, incidents = desk.get_history(work, actor, tablet.id)
     repository = TabletRepository(work.session)
-    current = next((loan for loan in loans if loan.closed_at is None), None)
+    open_loan = next((loan for loan in loans if loan.closed_at is None), None)
     broken = next((each for each in incidents if each.closed_at is None and each.loaner_id is not None), None)
-    covered = repository.incident_of_loaner(tablet.id)
-    return Holding(
+    covered = repository.get_incident_by_loaner(tablet.id)
+    return TabletSummary(
         loans=loans,
         incidents=incidents,
-        accessories=repository.accessories(current.id) if current is not None else (),
+        accessories=repository.list_accessories(open_loan.id) if open_loan is not None else (),
         loaner=repository.get(broken.loaner_id) if broken is not None and broken.loaner_id is not None else None,
         stands_in_for=repository.get(covered.tablet_id) if covered is not None else None,
-        reservation=ReservationRepository(work.session).visible(actor, tablet.id),
+        reservation=ReservationRepository(work.session).get_visible(actor, tablet.id),
     )
 
 
-def next_acts(actor: Actor, tablet: Tablet, seen: Holding) -> list[Act]:
-    """What this person may note now, by the life cycle (schools.md section 8) and the role."""
-    state, open_ = tablet.state, seen.incident
-    handles = actor.has_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
-    cares = actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id)
-    possible = {
-        Act.BROKEN: cares and open_ is None and state is not S.BROKEN and may_become(state, S.BROKEN),
-        Act.REPAIR: handles and not tablet.evidence_hold and state is S.BROKEN,
-        Act.REPAIRED: handles and state in (S.BROKEN, S.IN_REPAIR),
-        Act.SETTLE: handles and state is S.REPAIRED and open_ is not None and open_.kind is IncidentKind.BREAKAGE,
-        Act.FOUND: handles and (state in MISSING or state is S.MISSING_WRITTEN_OFF),
+def list_possible_actions(actor: Actor, tablet: Tablet, summary: TabletSummary) -> list[TabletAction]:
+    """List the actions that the tablet's state and the actor's permissions allow now."""
+    state, incident = tablet.state, summary.incident
+    may_handle = actor.has_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
+    may_care = actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id)
+    is_possible = {
+        TabletAction.BROKEN: may_care and incident is None and state is not S.BROKEN and can_transition(state, S.BROKEN),
+        TabletAction.REPAIR: may_handle and not tablet.evidence_hold and state is S.BROKEN,
+        TabletAction.REPAIRED: may_handle and state in (S.BROKEN, S.IN_REPAIR),
+        TabletAction.SETTLE: may_handle
+        and state is S.REPAIRED
+        and incident is not None
+        and incident.kind is IncidentKind.BREAKAGE,
+        TabletAction.FOUND: may_handle and (state in MISSING or state is S.MISSING_WRITTEN_OFF),
     }
-    return [act for act in Act if possible[act]]
+    return [action for action in TabletAction if is_possible[action]]

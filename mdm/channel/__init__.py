@@ -1,1 +1,1 @@
-"""The tablet's side of the conversation: check-in, connect, the request batcher."""
+"""The server's side of the MDM protocol: check-in messages, the connect loop, and the batcher that answers both."""

@@ -1,4 +1,4 @@
-"""The life of an enrolment: Authenticate opens a new generation, TokenUpdate completes it, CheckOut ends it."""
+"""The life cycle of an enrollment: Authenticate starts a generation, TokenUpdate completes it, CheckOut or retirement ends it."""
 
 from __future__ import annotations
 
@@ -10,51 +10,53 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import UntrustedCertificate
-from enrollment.identity.verifier import describe
+from enrollment.identity.verifier import get_known_certificate
 from enrollment.joining import reservations
-from enrollment.joining.enrollment_matching import admit
+from enrollment.joining.enrollment_matching import resolve_tablet
 from enrollment.joining.errors import NotInvited
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
-from mdm.channel.errors import ChannelRefusal, Refused
+from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import Authenticate, TokenUpdate
 from mdm.queue.repository import QueueRepository
 
 
-def authenticate(work: UnitOfWork, message: Authenticate, fingerprint: str) -> None:
-    """Open a new generation for a tablet that may join. Raises `ChannelRefusal`.
+def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: str) -> None:
+    """Start a new enrollment generation for a tablet that may enroll. Raises `DeviceRequestRejected`.
 
-    An uninvited tablet gets 403: it is not enrolled yet, so nothing is lost, and 401 is never said.
+    A tablet without invitation gets 403, which harms nothing since it is not enrolled yet. 401 is never sent.
     """
     repository = ChannelRepository(work.session)
     key = message.ids.device_key
-    if repository.pinned_elsewhere(fingerprint, key):
-        raise ChannelRefusal(Refused.WRONG_CERTIFICATE, "it speaks for another tablet")
+    if repository.is_pinned_elsewhere(fingerprint, key):
+        raise DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE, "pinned for another tablet")
     try:
-        tablet = admit(work, describe(work, fingerprint), message.serial_number, key, _details(message))
+        tablet = resolve_tablet(
+            work, get_known_certificate(work, fingerprint), message.serial_number, key, _build_tablet_details(message)
+        )
     except UntrustedCertificate as error:
-        raise ChannelRefusal(Refused.UNTRUSTED, error.reason.value) from error
+        raise DeviceRequestRejected(RejectionReason.UNTRUSTED, error.reason.value) from error
     except NotInvited as error:
-        raise ChannelRefusal(Refused.NOT_INVITED, str(error.details.get("why", "")), status=403) from error
-    except DomainError as error:  # custody does not allow it: that is no failure of the server
-        raise ChannelRefusal(Refused.NOT_INVITED, error.code, status=403) from error
-    for former in repository.other_channels_of_tablet(tablet.id, key):
-        _end(work, repository, former)
-    enrollment = repository.by_key(key, lock=True)
+        raise DeviceRequestRejected(RejectionReason.NOT_INVITED, str(error.details.get("why", "")), status=403) from error
+    except DomainError as error:  # e.g. its custody does not allow it: an answer, not a server error
+        raise DeviceRequestRejected(RejectionReason.NOT_INVITED, error.code, status=403) from error
+    for former_enrollment in repository.list_other_device_enrollments(tablet.id, key):
+        _end_enrollment(work, repository, former_enrollment)
+    enrollment = repository.get_by_channel_key(key, lock=True)
     if enrollment is None:
-        enrollment = _first(work, tablet, message, fingerprint)
+        enrollment = _create_enrollment(work, tablet, message, fingerprint)
     else:
-        _again(work, repository, enrollment, tablet, message, fingerprint)
-    repository.start_heart(enrollment.id, work.now)
+        _start_next_generation(work, repository, enrollment, tablet, message, fingerprint)
+    repository.create_last_seen(enrollment.id, work.now)
     audit.record_event(
         work, SYSTEM, "tablet.authenticate", "tablet", tablet.id, town_id=tablet.town_id, generation=enrollment.generation
     )
 
 
-def _first(work: UnitOfWork, tablet: Tablet, message: Authenticate, fingerprint: str) -> DeviceEnrollment:
+def _create_enrollment(work: UnitOfWork, tablet: Tablet, message: Authenticate, fingerprint: str) -> DeviceEnrollment:
     enrollment = DeviceEnrollment(
         town_id=tablet.town_id,
         tablet_id=tablet.id,
@@ -71,7 +73,7 @@ def _first(work: UnitOfWork, tablet: Tablet, message: Authenticate, fingerprint:
     return enrollment
 
 
-def _again(
+def _start_next_generation(
     work: UnitOfWork,
     repository: ChannelRepository,
     enrollment: DeviceEnrollment,
@@ -79,7 +81,7 @@ def _again(
     message: Authenticate,
     fingerprint: str,
 ) -> None:
-    """A new life: what the former one waited for is over, its secrets are gone, its history stays."""
+    """Start the next generation: end the former one's open commands and delete its tokens. Its history stays."""
     enrollment.generation += 1
     enrollment.tablet_id, enrollment.town_id = tablet.id, tablet.town_id
     enrollment.state = EnrollmentState.PENDING
@@ -89,40 +91,42 @@ def _again(
     enrollment.awaiting_configuration = False
     enrollment.authenticated_at, enrollment.enrolled_at, enrollment.ended_at = work.now, None, None
     work.session.flush()
-    if QueueRepository(work.session).supersede_life(enrollment.id, enrollment.generation, work.now):
-        tablets.wiped(work, tablet.id)
-    repository.forget_push([enrollment.id])
-    repository.forget_status(enrollment.id)
-    for user in repository.users_of(enrollment.id):
-        _end(work, repository, user)
+    if QueueRepository(work.session).end_former_generations(enrollment.id, enrollment.generation, work.now):
+        tablets.record_wipe(work, tablet.id)
+    repository.delete_push_targets([enrollment.id])
+    repository.delete_declarative_state(enrollment.id)
+    for user_enrollment in repository.list_user_enrollments(enrollment.id):
+        _end_enrollment(work, repository, user_enrollment)
 
 
-def token_update(work: UnitOfWork, message: TokenUpdate, speaker: DeviceEnrollment) -> None:
-    """Keep where to push. The first one on the device channel completes the enrolment."""
+def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEnrollment) -> None:
+    """Store push token and magic. The first TokenUpdate on the device channel completes the enrollment."""
     repository = ChannelRepository(work.session)
-    enrollment = speaker
+    enrollment = sender
     if message.ids.is_user_channel:
-        enrollment = _user(work, repository, message, speaker)
-    repository.aim_push(enrollment.id, message.token, message.push_magic, message.topic, work.now)
+        enrollment = _get_or_create_user_enrollment(work, repository, message, sender)
+    repository.save_push_token(enrollment.id, message.token, message.push_magic, message.topic, work.now)
     if message.unlock_token is not None:
         enrollment.unlock_token = message.unlock_token
     if message.awaiting_configuration is not None:
         enrollment.awaiting_configuration = message.awaiting_configuration
         if message.awaiting_configuration and enrollment.state is EnrollmentState.PENDING:
-            tablets.wiped(work, enrollment.tablet_id)  # it stands in the Setup Assistant: nothing of a child is left on it
-            reservations.honour(work, work.session.get_one(Tablet, enrollment.tablet_id))
+            tablets.record_wipe(work, enrollment.tablet_id)  # in the Setup Assistant a tablet holds no data of a child
+            reservations.apply_reservation(work, work.session.get_one(Tablet, enrollment.tablet_id))
     if enrollment.state is EnrollmentState.PENDING:
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
-        work.enqueue_job(Topic.CHECKED_IN, enrollment.id)
+        work.enqueue_job(Topic.ENROLLED, enrollment.id)
         audit.record_event(work, SYSTEM, "tablet.enrolled", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
 
 
-def _user(work: UnitOfWork, repository: ChannelRepository, message: TokenUpdate, speaker: DeviceEnrollment) -> DeviceEnrollment:
-    """The Shared iPad user's own channel: made at the first TokenUpdate, kept apart from the device's."""
-    device = speaker if speaker.parent_id is None else work.session.get_one(DeviceEnrollment, speaker.parent_id)
-    found = repository.by_key(message.ids.channel_key, lock=True)
-    if found is None:
-        found = DeviceEnrollment(
+def _get_or_create_user_enrollment(
+    work: UnitOfWork, repository: ChannelRepository, message: TokenUpdate, sender: DeviceEnrollment
+) -> DeviceEnrollment:
+    """Return the enrollment of a Shared iPad user; the user's first TokenUpdate creates it."""
+    device = sender if sender.parent_id is None else work.session.get_one(DeviceEnrollment, sender.parent_id)
+    user_enrollment = repository.get_by_channel_key(message.ids.channel_key, lock=True)
+    if user_enrollment is None:
+        user_enrollment = DeviceEnrollment(
             town_id=device.town_id,
             tablet_id=device.tablet_id,
             parent_id=device.id,
@@ -135,44 +139,46 @@ def _user(work: UnitOfWork, repository: ChannelRepository, message: TokenUpdate,
             state=EnrollmentState.ENROLLED,
             enrolled_at=work.now,
         )
-        work.session.add(found)
+        work.session.add(user_enrollment)
         work.session.flush()
-        repository.start_heart(found.id, work.now)
-    found.state, found.ended_at, found.fingerprint = EnrollmentState.ENROLLED, None, device.fingerprint
-    return found
+        repository.create_last_seen(user_enrollment.id, work.now)
+    user_enrollment.state, user_enrollment.ended_at = EnrollmentState.ENROLLED, None
+    user_enrollment.fingerprint = device.fingerprint
+    return user_enrollment
 
 
-def check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
-    """The tablet has removed its profile: the queue is dropped, the inventory stays."""
+def handle_check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
+    """End the enrollment of a tablet that has removed its enrollment profile. Open commands are superseded, the tablet stays."""
     repository = ChannelRepository(work.session)
     audit.record_event(work, SYSTEM, "tablet.check_out", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
-    for user in repository.users_of(enrollment.id):
-        _end(work, repository, user)
-    _end(work, repository, enrollment)
+    for user_enrollment in repository.list_user_enrollments(enrollment.id):
+        _end_enrollment(work, repository, user_enrollment)
+    _end_enrollment(work, repository, enrollment)
 
 
-def retire(work: UnitOfWork, tablet_id: UUID) -> None:
-    """A person has ended the tablet's life here: this, and nothing else, tells a tablet to unenrol (protocol.md section 2.2)."""
-    for channel in ChannelRepository(work.session).channels_of_tablet(tablet_id):
-        _end(work, ChannelRepository(work.session), channel)
-        channel.state = EnrollmentState.RETIRED
+def retire_enrollments(work: UnitOfWork, tablet_id: UUID) -> None:
+    """End all enrollments of a tablet that a person retires. Only then is a tablet told to unenroll (protocol.md section 2.2)."""
+    repository = ChannelRepository(work.session)
+    for enrollment in repository.list_enrollments_of_tablet(tablet_id):
+        _end_enrollment(work, repository, enrollment)
+        enrollment.state = EnrollmentState.RETIRED
 
 
-def _end(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:
+def _end_enrollment(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:
     enrollment.state, enrollment.ended_at = EnrollmentState.CHECKED_OUT, work.now
     work.session.flush()
-    QueueRepository(work.session).supersede_life(enrollment.id, enrollment.generation + 1, work.now)
-    repository.forget_push([enrollment.id])
+    QueueRepository(work.session).end_former_generations(enrollment.id, enrollment.generation + 1, work.now)
+    repository.delete_push_targets([enrollment.id])
 
 
-def _details(message: Authenticate) -> TabletDetails:
+def _build_tablet_details(message: Authenticate) -> TabletDetails:
     return TabletDetails(
-        product_name=_short(message.product_name, 40),
-        model_name=_short(message.model_name, 80),
-        os_version=_short(message.os_version, 24),
-        build_version=_short(message.build_version, 24),
+        product_name=_truncate(message.product_name, 40),
+        model_name=_truncate(message.model_name, 80),
+        os_version=_truncate(message.os_version, 24),
+        build_version=_truncate(message.build_version, 24),
     )
 
 
-def _short(text: str | None, length: int) -> str | None:
+def _truncate(text: str | None, length: int) -> str | None:
     return text[:length] if text else None

@@ -1,6 +1,7 @@
-"""Natural batching: while one transaction is in flight, arriving requests gather; the next one takes them all.
+"""The request batcher: requests that arrive while a transaction runs are answered together in the next one.
 
-No timer: when idle a request goes at once; under load many share one commit. Nothing is answered before it.
+There is no timer: an idle server answers a request at once, under load many requests share one commit. No response is sent
+before its transaction is committed.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ import structlog
 from cartable.database import make_index_only_engine
 from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
-from mdm.channel.bodies import RenderedBodies
-from mdm.channel.connect_batch import Conversation
-from mdm.channel.messages import FAILED, ChannelRequest, Reply
+from mdm.channel.bodies import RenderedCommandCache
+from mdm.channel.connect_batch import ConnectBatch
+from mdm.channel.messages import SERVER_ERROR, ChannelRequest, ChannelResponse
 
 log = structlog.get_logger()
 MAX_BATCH = 256
-#: More than this many waiting requests are turned away with 503: the tablets come back by themselves.
-MAX_WAITING = 20_000
-BUSY = Reply(503)
+#: With more pending requests than this, new ones get 503. Tablets try again by themselves.
+MAX_PENDING = 20_000
+_BUSY = ChannelResponse(503)
 
-_Waiting = tuple[ChannelRequest, "asyncio.Future[Reply]"]
+_PendingRequest = tuple[ChannelRequest, "asyncio.Future[ChannelResponse]"]
 
 
 class Batcher:
-    """One thread that answers batches. Started and stopped by the web server, on its event loop."""
+    """One thread that processes batches of requests. The web server starts and stops it on its event loop."""
 
     def __init__(self, runtime: Runtime, trust: TrustStore) -> None:
         self._runtime = runtime
         self._engine = make_index_only_engine(runtime.engine)
         self._trust = trust
-        self._bodies = RenderedBodies()
-        self._waiting: list[_Waiting] = []
+        self._command_cache = RenderedCommandCache()
+        self._pending: list[_PendingRequest] = []
         self._wake = threading.Condition()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -49,7 +50,7 @@ class Batcher:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Answer what is waiting, then end the thread."""
+        """Process the pending requests, then end the thread."""
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -58,46 +59,46 @@ class Batcher:
         if self._engine is not self._runtime.engine:
             self._engine.dispose()
 
-    async def submit(self, request: ChannelRequest) -> Reply:
-        """Return the reply once its batch has been committed."""
-        if self._loop is None or self._stopping or len(self._waiting) >= MAX_WAITING:
-            return BUSY
-        future: asyncio.Future[Reply] = self._loop.create_future()
+    async def submit(self, request: ChannelRequest) -> ChannelResponse:
+        """Return the response to `request` after its batch has been committed."""
+        if self._loop is None or self._stopping or len(self._pending) >= MAX_PENDING:
+            return _BUSY
+        future: asyncio.Future[ChannelResponse] = self._loop.create_future()
         with self._wake:
-            self._waiting.append((request, future))
+            self._pending.append((request, future))
             self._wake.notify()
         return await future
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._waiting and not self._stopping:
+                while not self._pending and not self._stopping:
                     self._wake.wait()
-                if not self._waiting:
+                if not self._pending:
                     return
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            replies = self.answer([request for request, _ in batch])
+                batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            responses = self.process_batch([request for request, _ in batch])
             assert self._loop is not None
-            self._loop.call_soon_threadsafe(_deliver, batch, replies)
+            self._loop.call_soon_threadsafe(_resolve_futures, batch, responses)
 
-    def answer(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
-        """Answer a batch in one transaction; if that fails, each request in its own, so that one fails alone."""
+    def process_batch(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
+        """Return one response per request, processed in one transaction. If it fails, each request gets a transaction of its own."""
         try:
             self._trust.refresh()
-            return self._attempt(requests)
+            return self._process_in_transaction(requests)
         except Exception:
             if len(requests) == 1:
                 log.exception("channel.request_failed", udid=requests[0].message.ids.device_key)
-                return [FAILED]
+                return [SERVER_ERROR]
             log.warning("channel.batch_failed", size=len(requests), exc_info=True)
-        return [self.answer([request])[0] for request in requests]
+        return [self.process_batch([request])[0] for request in requests]
 
-    def _attempt(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
+    def _process_in_transaction(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         with self._runtime.open_unit_of_work(self._engine) as work:
-            return Conversation(work, self._bodies).answer(requests)
+            return ConnectBatch(work, self._command_cache).process(requests)
 
 
-def _deliver(batch: list[_Waiting], replies: list[Reply]) -> None:
-    for (_, future), reply in zip(batch, replies, strict=True):
+def _resolve_futures(batch: list[_PendingRequest], responses: list[ChannelResponse]) -> None:
+    for (_, future), response in zip(batch, responses, strict=True):
         if not future.done():
-            future.set_result(reply)
+            future.set_result(response)

@@ -1,6 +1,6 @@
-"""One batch of requests in one transaction: set-based for the connect loop, one savepoint per check-in message.
+"""Processing of one batch of requests in one transaction: connect requests in sets, each check-in message in a savepoint.
 
-The number of statements does not grow with the number of connect requests. Opens and commits nothing.
+The number of statements does not grow with the number of connect requests. The caller opens and commits the transaction.
 """
 
 from __future__ import annotations
@@ -17,211 +17,233 @@ import structlog
 from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
 from mdm.channel import handlers, identity
-from mdm.channel.bodies import RenderedBodies
-from mdm.channel.errors import ChannelRefusal, Refused
-from mdm.channel.messages import FAILED, UNRECOGNIZED, ChannelRequest, Reply, refused
-from mdm.channel.repository import ChannelRepository, Speaker
+from mdm.channel.bodies import RenderedCommandCache
+from mdm.channel.errors import DeviceRequestRejected, RejectionReason
+from mdm.channel.messages import SERVER_ERROR, UNRECOGNIZED_DEVICE, ChannelRequest, ChannelResponse, build_rejection
+from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot
 from mdm.devices.models import EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
-from mdm.protocol.connect import Answer, Status
-from mdm.queue.batch_statements import Candidate, HotQueue, Said
+from mdm.protocol.connect import CommandStatus, ConnectMessage
+from mdm.queue.batch_statements import BatchStatements, DeliveryCandidate, ReportedState
 from mdm.queue.models import CommandState, Lane
 from mdm.queue.repository import QueueRepository
-from mdm.queue.rules import AFTER, parse_uuid, refused_at_delivery
+from mdm.queue.rules import STATE_BY_STATUS, get_delivery_refusal, parse_command_uuid
 
 log = structlog.get_logger()
-#: Rounds of looking for a command that may go out; each round ends at least one that may not.
+#: Rounds of selecting a deliverable command. Each round ends at least one command that must not be delivered.
 MAX_ROUNDS = 8
 _FINAL_STATES = (CommandState.ACKNOWLEDGED, CommandState.FAILED, CommandState.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One request of the connect loop by a tablet that may speak, and the command that waited for it at first sight."""
+class ConnectRequest:
+    """One accepted request of the connect loop. `candidate`: the first open command when the batch was loaded."""
 
     index: int
     request: ChannelRequest
-    answer: Answer
-    speaker: Speaker
-    candidate: Candidate | None
+    message: ConnectMessage
+    enrollment: EnrollmentSnapshot
+    candidate: DeliveryCandidate | None
 
     @property
     def is_idle(self) -> bool:
-        return self.answer.status is Status.IDLE
+        return self.message.status is CommandStatus.IDLE
 
 
-class Conversation:
-    """Answers one batch within one unit of work."""
+class ConnectBatch:
+    """Processes one batch within one unit of work."""
 
-    def __init__(self, work: UnitOfWork, bodies: RenderedBodies) -> None:
+    def __init__(self, work: UnitOfWork, command_cache: RenderedCommandCache) -> None:
         self.work = work
         self.now: datetime = work.now
-        self.bodies = bodies
+        self.command_cache = command_cache
         self.channel = ChannelRepository(work.session)
-        self.queue = HotQueue(work.session)
+        self.queue = BatchStatements(work.session)
 
-    def answer(self, requests: Sequence[ChannelRequest]) -> list[Reply]:
-        """Return one reply per request, in their order."""
-        replies: list[Reply] = [FAILED] * len(requests)
-        asking = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, Answer)}
-        seen = self.channel.glance(list(asking.items()), self.now) if asking else {}
-        turns: list[Turn] = []
+    def process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
+        """Return one response per request, in their order."""
+        responses: list[ChannelResponse] = [SERVER_ERROR] * len(requests)
+        connecting = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, ConnectMessage)}
+        loaded = self.channel.load_next_commands(list(connecting.items()), self.now) if connecting else {}
+        connects: list[ConnectRequest] = []
         for index, request in enumerate(requests):
-            if isinstance(request.message, Answer):
-                speaker, candidate = seen.get(request.message.ids.channel_key, (None, None))
-                verdict = self._admit(request, speaker)
-                if isinstance(verdict, Reply):
-                    replies[index] = verdict
+            if isinstance(request.message, ConnectMessage):
+                enrollment, candidate = loaded.get(request.message.ids.channel_key, (None, None))
+                authorized = self._authorize(request, enrollment)
+                if isinstance(authorized, ChannelResponse):
+                    responses[index] = authorized
                 else:
-                    turns.append(Turn(index, request, request.message, verdict, candidate))
-        if turns:
-            self._connect(turns, replies)
+                    connects.append(ConnectRequest(index, request, request.message, authorized, candidate))
+        if connects:
+            self._process_connects(connects, responses)
         for index, request in enumerate(requests):
             if isinstance(request.message, CheckinMessage):
-                replies[index] = self._check_in(request)
-        return replies
+                responses[index] = self._process_checkin(request)
+        return responses
 
-    def _admit(self, request: ChannelRequest, speaker: Speaker | None) -> Speaker | Reply:
-        """Whether this certificate may speak for this enrolment in the connect loop."""
-        ids = request.message.ids
-        if speaker is None:
-            return self._refuse(ids.device_key, ChannelRefusal(Refused.UNKNOWN_TABLET))
-        if not speaker.is_pinned_to(request.fingerprint) and not identity.take_over(
-            self.work, speaker.enrollment_id, request.fingerprint
+    def _authorize(self, request: ChannelRequest, enrollment: EnrollmentSnapshot | None) -> EnrollmentSnapshot | ChannelResponse:
+        """Return the enrollment if it may use the connect loop with this certificate, else the response that rejects it."""
+        udid = request.message.ids.device_key
+        if enrollment is None:
+            return self._reject(udid, DeviceRequestRejected(RejectionReason.UNKNOWN_TABLET))
+        if not enrollment.is_pinned_to(request.fingerprint) and not identity.pin_renewed_certificate(
+            self.work, enrollment.enrollment_id, request.fingerprint
         ):
-            return self._refuse(ids.device_key, ChannelRefusal(Refused.WRONG_CERTIFICATE))
-        if speaker.state is EnrollmentState.RETIRED:
-            return UNRECOGNIZED
-        if speaker.state is EnrollmentState.CHECKED_OUT:
-            return self._refuse(ids.device_key, ChannelRefusal(Refused.NOT_ENROLLED))
-        return speaker
+            return self._reject(udid, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE))
+        if enrollment.state is EnrollmentState.RETIRED:
+            return UNRECOGNIZED_DEVICE
+        if enrollment.state is EnrollmentState.CHECKED_OUT:
+            return self._reject(udid, DeviceRequestRejected(RejectionReason.NOT_ENROLLED))
+        return enrollment
 
-    def _connect(self, turns: list[Turn], replies: list[Reply]) -> None:
-        answers = [turn for turn in turns if not turn.is_idle]
-        if answers:
-            self._settle(answers)
-        chosen = self._chosen(turns, {turn.speaker.enrollment_id for turn in answers})
+    def _process_connects(self, connects: list[ConnectRequest], responses: list[ChannelResponse]) -> None:
+        with_result = [connect for connect in connects if not connect.is_idle]
+        if with_result:
+            self._apply_results(with_result)
+        chosen = self._choose_commands(connects, {connect.enrollment.enrollment_id for connect in with_result})
         if chosen:
             self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
-            self.bodies.load(self.work.session, [candidate.body_id for candidate in chosen.values()])
-        for turn in turns:
-            found = chosen.get((turn.is_idle, turn.speaker.enrollment_id))
-            body = self.bodies.plist(found.body_id, found.nonce, found.command_id) if found else b""
-            replies[turn.index] = Reply(200, body)
+            self.command_cache.render_missing(self.work.session, [candidate.body_id for candidate in chosen.values()])
+        for connect in connects:
+            command = chosen.get((connect.is_idle, connect.enrollment.enrollment_id))
+            body = self.command_cache.get_plist(command.body_id, command.nonce, command.command_id) if command else b""
+            responses[connect.index] = ChannelResponse(200, body)
 
-    def _chosen(self, turns: list[Turn], answered: set[int]) -> dict[tuple[bool, int], Candidate]:
-        """What goes out, by (begins a conversation, enrolment)."""
-        waiting: dict[bool, dict[int, Speaker]] = {True: {}, False: {}}
-        glanced: dict[int, Candidate] = {}
-        for turn in turns:
-            number = turn.speaker.enrollment_id
-            if turn.speaker.state is not EnrollmentState.ENROLLED:
+    def _choose_commands(
+        self, connects: list[ConnectRequest], ids_with_result: set[int]
+    ) -> dict[tuple[bool, int], DeliveryCandidate]:
+        """Return the command to deliver, by (whether the request starts a conversation, enrollment id)."""
+        waiting: dict[bool, dict[int, EnrollmentSnapshot]] = {True: {}, False: {}}
+        loaded: dict[int, DeliveryCandidate] = {}
+        for connect in connects:
+            enrollment_id = connect.enrollment.enrollment_id
+            if connect.enrollment.state is not EnrollmentState.ENROLLED:
                 continue
-            if number in answered:  # what we saw at first has changed by the answer
-                waiting[turn.is_idle][number] = turn.speaker
-            elif turn.candidate is not None:
-                waiting[True][number], glanced[number] = turn.speaker, turn.candidate
+            if enrollment_id in ids_with_result:  # the result may have changed which command is next
+                waiting[connect.is_idle][enrollment_id] = connect.enrollment
+            elif connect.candidate is not None:
+                waiting[True][enrollment_id], loaded[enrollment_id] = connect.enrollment, connect.candidate
         return {
-            (beginning, number): candidate
-            for beginning, speakers in waiting.items()
-            if speakers
-            for number, candidate in self._choose(speakers, glanced if beginning else {}, beginning=beginning).items()
+            (starts, enrollment_id): candidate
+            for starts, enrollments in waiting.items()
+            if enrollments
+            for enrollment_id, candidate in self._choose_deliverable(
+                enrollments, loaded if starts else {}, starts_conversation=starts
+            ).items()
         }
 
-    def _settle(self, turns: list[Turn]) -> None:
-        """Write what the answers of this batch change. An answer we never asked for changes nothing."""
-        said: dict[int, tuple[Said, Turn]] = {}
-        for turn in turns:
-            parsed = parse_uuid(turn.answer.command_uuid) if turn.answer.command_uuid else None
-            state = AFTER.get(turn.answer.status)
-            if parsed is not None and state is not None:
-                nonce, number = parsed
-                said[number] = Said(number, nonce, turn.speaker.enrollment_id, state, turn.answer.innermost_error), turn
-        settled = self.queue.settle([one for one, _ in said.values()], self.now) if said else {}
-        answers = [_kept(number, said[number][1], self.now) for number, state in settled.items() if state in _FINAL_STATES]
-        for number in said.keys() - settled.keys():
-            log.info("channel.answer_unasked", enrollment=said[number][0].enrollment_id)
-        if answers:
-            self.queue.keep_answers(answers)
-            self.work.enqueue_job(Topic.ANSWER, *(answer["command_id"] for answer in answers))
+    def _apply_results(self, connects: list[ConnectRequest]) -> None:
+        """Store the reported results and update their commands. A result that matches no open command changes nothing."""
+        reported: dict[int, tuple[ReportedState, ConnectRequest]] = {}
+        for connect in connects:
+            message = connect.message
+            parsed_uuid = parse_command_uuid(message.command_uuid) if message.command_uuid else None
+            state = STATE_BY_STATUS.get(message.status)
+            if parsed_uuid is not None and state is not None:
+                nonce, command_id = parsed_uuid
+                new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, message.innermost_error)
+                reported[command_id] = new_state, connect
+        new_states = [new_state for new_state, _ in reported.values()]
+        applied = self.queue.apply_reported_states(new_states, self.now) if new_states else {}
+        results = [
+            _build_result_row(command_id, reported[command_id][1], self.now)
+            for command_id, state in applied.items()
+            if state in _FINAL_STATES
+        ]
+        for command_id in reported.keys() - applied.keys():
+            log.info("channel.result_ignored", enrollment=reported[command_id][0].enrollment_id)
+        if results:
+            self.queue.save_results(results)
+            self.work.enqueue_job(Topic.COMMAND_RESULT, *(result["command_id"] for result in results))
 
-    def _choose(self, waiting: dict[int, Speaker], glanced: dict[int, Candidate], *, beginning: bool) -> dict[int, Candidate]:
-        """The command each enrolment gets now. One that may not go out is ended, and the next is looked at."""
-        chosen: dict[int, Candidate] = {}
-        candidates = list(glanced.values())
-        undecided = waiting.keys() - glanced.keys()
+    def _choose_deliverable(
+        self, waiting: dict[int, EnrollmentSnapshot], loaded: dict[int, DeliveryCandidate], *, starts_conversation: bool
+    ) -> dict[int, DeliveryCandidate]:
+        """Return the command to deliver to each enrollment. Commands that must not be delivered are ended, and the next is tried."""
+        chosen: dict[int, DeliveryCandidate] = {}
+        candidates = list(loaded.values())
+        undecided = waiting.keys() - loaded.keys()
         for _ in range(MAX_ROUNDS):
-            candidates += self.queue.next_for(sorted(undecided), self.now, beginning=beginning)
+            candidates += self.queue.select_next_commands(sorted(undecided), self.now, starts_conversation=starts_conversation)
             ended: list[tuple[int, CommandState, str]] = []
             undecided = set()
-            stopped = self._stopped(candidates, waiting)
+            stopped_towns = self._load_stopped_towns(candidates, waiting)
             for candidate in candidates:
-                speaker = waiting[candidate.enrollment_id]
-                verdict = _verdict(candidate, speaker, stopped=speaker.town_id in stopped)
-                if verdict is None:
+                enrollment = waiting[candidate.enrollment_id]
+                refusal = _check_delivery(candidate, enrollment, stopped=enrollment.town_id in stopped_towns)
+                if refusal is None:
                     chosen[candidate.enrollment_id] = candidate
-                elif verdict != _WAIT:
-                    ended.append((candidate.command_id, *verdict))
+                elif refusal != _DELIVER_NOTHING:
+                    ended.append((candidate.command_id, *refusal))
                     undecided.add(candidate.enrollment_id)
             if not ended:
                 break
-            self.queue.refuse(ended, self.now)
+            self.queue.end_commands(ended, self.now)
             candidates = []
         return chosen
 
-    def _stopped(self, candidates: list[Candidate], waiting: dict[int, Speaker]) -> set[UUID]:
-        towns = {waiting[c.enrollment_id].town_id for c in candidates if COMMANDS[c.request_type].destructive}
-        return QueueRepository(self.work.session).stopped_towns(towns) if towns else set()
+    def _load_stopped_towns(self, candidates: list[DeliveryCandidate], waiting: dict[int, EnrollmentSnapshot]) -> set[UUID]:
+        town_ids = {waiting[c.enrollment_id].town_id for c in candidates if COMMANDS[c.request_type].destructive}
+        return QueueRepository(self.work.session).list_stopped_towns(town_ids) if town_ids else set()
 
-    def _check_in(self, request: ChannelRequest) -> Reply:
-        """One check-in message, in a savepoint: whatever happens to it, the rest of the batch stands."""
+    def _process_checkin(self, request: ChannelRequest) -> ChannelResponse:
+        """Return the response to one check-in message. It runs in a savepoint, so that its failure leaves the rest of the batch."""
         assert isinstance(request.message, CheckinMessage)
         try:
             with self.work.session.begin_nested():
-                return handlers.handle(self.work, request.message, request.fingerprint)
-        except ChannelRefusal as refusal:
-            return self._refuse(request.message.ids.device_key, refusal)
+                return handlers.handle_checkin(self.work, request.message, request.fingerprint)
+        except DeviceRequestRejected as rejection:
+            return self._reject(request.message.ids.device_key, rejection)
         except Exception:
             log.exception("channel.checkin_failed", message=request.message.MESSAGE_TYPE, udid=request.message.ids.device_key)
-            return FAILED
+            return SERVER_ERROR
 
-    def _refuse(self, udid: str, refusal: ChannelRefusal) -> Reply:
-        log.warning("channel.refused", udid=udid, reason=refusal.reason.value, detail=refusal.detail)
-        self.channel.note(udid, refusal.reason.value, {"detail": refusal.detail} if refusal.detail else {}, self.now)
-        return refused(refusal.status)
-
-
-_WAIT = (CommandState.SENT, "")
+    def _reject(self, udid: str, rejection: DeviceRequestRejected) -> ChannelResponse:
+        log.warning("channel.request_rejected", udid=udid, reason=rejection.reason.value, detail=rejection.detail)
+        details = {"detail": rejection.detail} if rejection.detail else {}
+        self.channel.add_note(udid, rejection.reason.value, details, self.now)
+        return build_rejection(rejection.status)
 
 
-def _verdict(candidate: Candidate, speaker: Speaker, *, stopped: bool) -> tuple[CommandState, str] | None:
-    """None: deliver. `_WAIT`: nothing goes out. Otherwise the state the command ends in, and why."""
-    order = COMMANDS[candidate.request_type]
+_DELIVER_NOTHING = (CommandState.SENT, "")
+
+
+def _check_delivery(
+    candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot, *, stopped: bool
+) -> tuple[CommandState, str] | None:
+    """Return None to deliver the command, `_DELIVER_NOTHING` to wait, else the state in which it ends and the reason."""
+    command_type = COMMANDS[candidate.request_type]
     if candidate.state is CommandState.SENT:
         if candidate.lane == Lane.FINAL:
-            return _WAIT  # an erase is settled by the next Authenticate, or by its deadline
-        if not order.retried_after_silence:
-            return CommandState.FAILED, "unknown outcome: the answer never came"
-    why = refused_at_delivery(
-        order, on_hold=speaker.evidence_hold, stopped=stopped, supervised=speaker.supervised, os=speaker.os_version
+            return _DELIVER_NOTHING  # the next Authenticate, or the deadline, ends a sent erase
+        if not command_type.retried_after_silence:
+            return CommandState.FAILED, "unknown outcome: no result arrived"
+    reason = get_delivery_refusal(
+        command_type,
+        evidence_hold=enrollment.evidence_hold,
+        stopped=stopped,
+        supervised=enrollment.supervised,
+        os_version=enrollment.os_version,
     )
-    return None if why is None else (CommandState.CANCELLED if order.destructive else CommandState.REJECTED, why)
+    if reason is None:
+        return None
+    return (CommandState.CANCELLED if command_type.destructive else CommandState.REJECTED), reason
 
 
-def _kept(command_id: int, turn: Turn, now: datetime) -> dict[str, Any]:
-    answer = turn.answer
-    has_result = answer.status is Status.ACKNOWLEDGED and any(k not in _COMMON for k in answer.body)
+def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> dict[str, Any]:
+    message = connect.message
+    has_response = message.status is CommandStatus.ACKNOWLEDGED and any(key not in _COMMON_KEYS for key in message.body)
     chain = [
-        {key: value for key, value in link.items() if isinstance(value, str | int | float | bool)} for link in answer.error_chain
+        {key: value for key, value in link.items() if isinstance(value, str | int | float | bool)} for link in message.error_chain
     ]
     return {
         "command_id": command_id,
-        "status": answer.status.value,
+        "status": message.status.value,
         "received_at": now,
         "error_chain": chain or None,
-        "body": zlib.compress(turn.request.raw, 1) if has_result else None,
+        "body": zlib.compress(connect.request.raw, 1) if has_response else None,
     }
 
 
-_COMMON = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID", "NotOnConsole"}
+_COMMON_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID", "NotOnConsole"}

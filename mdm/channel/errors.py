@@ -1,12 +1,12 @@
-"""Why a tablet's request is refused. The tablet gets a status that never unenrols it; the log gets the reason."""
+"""The error that rejects a tablet's request, and its reasons. The tablet gets only a status that never unenrolls it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class Refused(StrEnum):
-    """Reasons, for the log and for channel notes."""
+class RejectionReason(StrEnum):
+    """Why a request is rejected; for the log and for channel notes."""
 
     TOO_LARGE = "too_large"
     BAD_PLIST = "bad_plist"
@@ -23,10 +23,10 @@ class Refused(StrEnum):
     WRONG_TOPIC = "wrong_topic"
 
 
-class ChannelRefusal(Exception):
-    """One request is refused. `status` is 400 unless Apple's protocol names another."""
+class DeviceRequestRejected(Exception):
+    """One request is rejected. `status` is 400 unless Apple's protocol requires another one."""
 
-    def __init__(self, reason: Refused, detail: str = "", *, status: int = 400) -> None:
+    def __init__(self, reason: RejectionReason, detail: str = "", *, status: int = 400) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.detail = detail

@@ -1,4 +1,4 @@
-"""What each check-in message does. One function per message; `handle` finds it. Never commits."""
+"""The handlers of check-in messages, one function each, and their dispatch. Enrollment itself is in `authenticate.py`."""
 
 from __future__ import annotations
 
@@ -8,108 +8,121 @@ from typing import Any
 from cartable import audit
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from enrollment.joining.ade.service import MANAGED_ACCOUNTS, managed_account_token
+from enrollment.joining.ade.service import MANAGED_ACCOUNTS, sign_managed_account_token
 from mdm.channel import declarative
-from mdm.channel.authenticate import authenticate, check_out, token_update
-from mdm.channel.errors import ChannelRefusal, Refused
-from mdm.channel.identity import take_over
-from mdm.channel.messages import EMPTY, UNRECOGNIZED, Reply
+from mdm.channel.authenticate import handle_authenticate, handle_check_out, handle_token_update
+from mdm.channel.errors import DeviceRequestRejected, RejectionReason
+from mdm.channel.identity import pin_renewed_certificate
+from mdm.channel.messages import EMPTY_RESPONSE, UNRECOGNIZED_DEVICE, ChannelResponse
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.protocol import checkin as c
-from mdm.protocol import plist
+from mdm.protocol import checkin, plist
 
-Handler = Callable[[UnitOfWork, Any, DeviceEnrollment], Reply]
+CheckinHandler = Callable[[UnitOfWork, Any, DeviceEnrollment], ChannelResponse]
 
 
-def handle(work: UnitOfWork, message: c.CheckinMessage, fingerprint: str) -> Reply:
-    """Carry out one message. Raises `ChannelRefusal`."""
+def handle_checkin(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str) -> ChannelResponse:
+    """Process one check-in message and return the response. Raises `DeviceRequestRejected`."""
     repository = ChannelRepository(work.session)
-    if isinstance(message, c.Unknown):
-        raise ChannelRefusal(Refused.UNKNOWN_MESSAGE, message.message_type[:48])
-    if message.extra and isinstance(message, c.Authenticate | c.TokenUpdate):
-        repository.note(message.ids.device_key, "unknown_keys", {"keys": sorted(message.extra)[:50]}, work.now)
-    if isinstance(message, c.Authenticate):
-        authenticate(work, message, fingerprint)
-        return EMPTY
-    if isinstance(message, c.UserAuthenticate):
-        return Reply(410)  # here, and only here, 410 is the right word: users of a Mac are not managed
-    enrollment = _speaker(work, repository, message, fingerprint)
+    if isinstance(message, checkin.UnknownMessage):
+        raise DeviceRequestRejected(RejectionReason.UNKNOWN_MESSAGE, message.message_type[:48])
+    if message.unknown_keys and isinstance(message, checkin.Authenticate | checkin.TokenUpdate):
+        repository.add_note(message.ids.device_key, "unknown_keys", {"keys": sorted(message.unknown_keys)[:50]}, work.now)
+    if isinstance(message, checkin.Authenticate):
+        handle_authenticate(work, message, fingerprint)
+        return EMPTY_RESPONSE
+    if isinstance(message, checkin.UserAuthenticate):
+        return ChannelResponse(410)  # the only message with this status: the server does not manage network users of a Mac
+    enrollment = _get_sender(work, repository, message, fingerprint)
     if enrollment.state is EnrollmentState.RETIRED:
-        return UNRECOGNIZED
-    repository.beat(enrollment.id, work.now)
+        return UNRECOGNIZED_DEVICE
+    repository.touch_last_seen(enrollment.id, work.now)
     return _HANDLERS[type(message)](work, message, enrollment)
 
 
-def _speaker(work: UnitOfWork, repository: ChannelRepository, message: c.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
-    """The enrolment that speaks, with its certificate checked. On the first message of a Shared iPad user: the device."""
-    enrollment = repository.by_key(message.ids.channel_key, lock=True)
+def _get_sender(
+    work: UnitOfWork, repository: ChannelRepository, message: checkin.CheckinMessage, fingerprint: str
+) -> DeviceEnrollment:
+    """Return the enrollment that sent the message, after checking its certificate. Raises `DeviceRequestRejected`.
+
+    Until a Shared iPad user has an enrollment, that is the enrollment of the device.
+    """
+    enrollment = repository.get_by_channel_key(message.ids.channel_key, lock=True)
     if enrollment is None and message.ids.is_user_channel:
-        enrollment = repository.by_key(message.ids.device_key, lock=True)
+        enrollment = repository.get_by_channel_key(message.ids.device_key, lock=True)
     if enrollment is None:
-        raise ChannelRefusal(Refused.UNKNOWN_TABLET)
+        raise DeviceRequestRejected(RejectionReason.UNKNOWN_TABLET)
     if enrollment.state is EnrollmentState.CHECKED_OUT:
-        raise ChannelRefusal(Refused.NOT_ENROLLED)
-    if fingerprint not in (enrollment.fingerprint, enrollment.next_fingerprint) and not take_over(
+        raise DeviceRequestRejected(RejectionReason.NOT_ENROLLED)
+    if fingerprint not in (enrollment.fingerprint, enrollment.next_fingerprint) and not pin_renewed_certificate(
         work, enrollment.id, fingerprint
     ):
-        raise ChannelRefusal(Refused.WRONG_CERTIFICATE)
+        raise DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
     return enrollment
 
 
-def _token_update(work: UnitOfWork, message: c.TokenUpdate, enrollment: DeviceEnrollment) -> Reply:
-    token_update(work, message, enrollment)
-    return EMPTY
+def _handle_token_update(work: UnitOfWork, message: checkin.TokenUpdate, enrollment: DeviceEnrollment) -> ChannelResponse:
+    handle_token_update(work, message, enrollment)
+    return EMPTY_RESPONSE
 
 
-def _check_out(work: UnitOfWork, _message: c.CheckOut, enrollment: DeviceEnrollment) -> Reply:
-    check_out(work, enrollment)
-    return EMPTY
+def _handle_check_out(work: UnitOfWork, _message: checkin.CheckOut, enrollment: DeviceEnrollment) -> ChannelResponse:
+    handle_check_out(work, enrollment)
+    return EMPTY_RESPONSE
 
 
-def _set_bootstrap_token(_work: UnitOfWork, message: c.SetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+def _handle_set_bootstrap_token(
+    _work: UnitOfWork, message: checkin.SetBootstrapToken, enrollment: DeviceEnrollment
+) -> ChannelResponse:
     enrollment.bootstrap_token = message.bootstrap_token or None
-    return EMPTY
+    return EMPTY_RESPONSE
 
 
-def _get_bootstrap_token(_work: UnitOfWork, _message: c.GetBootstrapToken, enrollment: DeviceEnrollment) -> Reply:
+def _handle_get_bootstrap_token(
+    _work: UnitOfWork, _message: checkin.GetBootstrapToken, enrollment: DeviceEnrollment
+) -> ChannelResponse:
     if enrollment.bootstrap_token is None:
-        return EMPTY
-    return Reply(200, plist.dumps({"BootstrapToken": enrollment.bootstrap_token}))
+        return EMPTY_RESPONSE
+    return ChannelResponse(200, plist.dumps({"BootstrapToken": enrollment.bootstrap_token}))
 
 
-def _declarative(work: UnitOfWork, message: c.DeclarativeManagement, enrollment: DeviceEnrollment) -> Reply:
-    return declarative.answer(work, message, enrollment)
+def _handle_declarative_request(
+    work: UnitOfWork, message: checkin.DeclarativeRequest, enrollment: DeviceEnrollment
+) -> ChannelResponse:
+    return declarative.handle_declarative_request(work, message, enrollment)
 
 
-def _get_token(work: UnitOfWork, message: c.GetToken, enrollment: DeviceEnrollment) -> Reply:
-    """A token for the tablet's sign-in to a Managed Apple Account; other services are not offered (protocol.md section 7.5)."""
-    found = managed_account_token(work, enrollment.tablet_id) if message.service_type == MANAGED_ACCOUNTS else None
-    if found is None:
-        raise ChannelRefusal(Refused.UNSUPPORTED, message.service_type[:48])
-    return Reply(200, plist.dumps({"TokenData": found}))
+def _handle_get_token(work: UnitOfWork, message: checkin.GetToken, enrollment: DeviceEnrollment) -> ChannelResponse:
+    """Return a token for the tablet's sign-in to a Managed Apple Account; other services are rejected (protocol.md section 7.5)."""
+    token = sign_managed_account_token(work, enrollment.tablet_id) if message.service_type == MANAGED_ACCOUNTS else None
+    if token is None:
+        raise DeviceRequestRejected(RejectionReason.UNSUPPORTED, message.service_type[:48])
+    return ChannelResponse(200, plist.dumps({"TokenData": token}))
 
 
-def _return_to_service(work: UnitOfWork, _message: c.ReturnToService, enrollment: DeviceEnrollment) -> Reply:
-    """A cart's tablet may erase itself and come back unattended, if the school's Wi-Fi can be given to it; others stay as they
-    are, and so does one that is kept as evidence.
+def _handle_return_to_service(
+    work: UnitOfWork, _message: checkin.ReturnToService, enrollment: DeviceEnrollment
+) -> ChannelResponse:
+    """Allow Return to Service, with the Wi-Fi profile, to a cart's tablet that is neither missing nor kept as evidence; else refuse.
+
+    The tablet then erases itself and enrolls again without anybody present.
     """
     wifi = work.settings.wifi_profile
-    if wifi is None or not ChannelRepository(work.session).may_start_afresh(enrollment.tablet_id):
-        return Reply(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
+    if wifi is None or not ChannelRepository(work.session).may_return_to_service(enrollment.tablet_id):
+        return ChannelResponse(200, plist.dumps({"ReturnToService": {"Enabled": False}}))
     audit.record_event(work, SYSTEM, "tablet.return_to_service", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
-    told: dict[str, Any] = {"Enabled": True, "WiFiProfileData": wifi.read_bytes()}
+    response: dict[str, Any] = {"Enabled": True, "WiFiProfileData": wifi.read_bytes()}
     if enrollment.bootstrap_token is not None:
-        told["BootstrapToken"] = enrollment.bootstrap_token
-    return Reply(200, plist.dumps({"ReturnToService": told}))
+        response["BootstrapToken"] = enrollment.bootstrap_token
+    return ChannelResponse(200, plist.dumps({"ReturnToService": response}))
 
 
-_HANDLERS: dict[type[c.CheckinMessage], Handler] = {
-    c.TokenUpdate: _token_update,
-    c.CheckOut: _check_out,
-    c.SetBootstrapToken: _set_bootstrap_token,
-    c.GetBootstrapToken: _get_bootstrap_token,
-    c.DeclarativeManagement: _declarative,
-    c.GetToken: _get_token,
-    c.ReturnToService: _return_to_service,
+_HANDLERS: dict[type[checkin.CheckinMessage], CheckinHandler] = {
+    checkin.TokenUpdate: _handle_token_update,
+    checkin.CheckOut: _handle_check_out,
+    checkin.SetBootstrapToken: _handle_set_bootstrap_token,
+    checkin.GetBootstrapToken: _handle_get_bootstrap_token,
+    checkin.DeclarativeRequest: _handle_declarative_request,
+    checkin.GetToken: _handle_get_token,
+    checkin.ReturnToService: _handle_return_to_service,
 }

@@ -1,4 +1,4 @@
-"""Who is asking: the one verifier of `Mdm-Signature` and of a trusted proxy's header. Fails closed."""
+"""Verification of the certificate behind a request: from `Mdm-Signature` or from a trusted proxy's header. Fails closed."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
-from enrollment.identity.verifier import TrustStore, describe
-from mdm.channel.errors import ChannelRefusal, Refused
+from enrollment.identity.verifier import TrustStore, get_known_certificate
+from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment
-from mdm.protocol.certificate_header import certificate_from_header
+from mdm.protocol.certificate_header import parse_certificate_header
 from mdm.protocol.cms import verify_detached
 from mdm.protocol.errors import BadSignature
 
-SIGNATURE = b"mdm-signature"
-#: RFC 9440, and the names under which common proxies hand on escaped PEM.
+SIGNATURE_HEADER = b"mdm-signature"
+#: RFC 9440, and the header names under which common proxies send escaped PEM.
 CERTIFICATE_HEADERS = (b"client-cert", b"x-client-cert", b"x-ssl-client-cert", b"ssl-client-cert")
 
 
-class Verifier:
-    """Proves which of our certificates a request was made with."""
+class IdentityVerifier:
+    """Determines which certificate of this server's CA a request was made with."""
 
     def __init__(self, settings: Settings, trust: TrustStore) -> None:
         self._networks = settings.proxy_networks
         self._trust = trust
 
-    def fingerprint(self, headers: Mapping[bytes, bytes], body: bytes, peer: str | None, now: datetime) -> str:
-        """Return the fingerprint of the proven certificate. Raises `ChannelRefusal`; never says 401."""
-        signature = headers.get(SIGNATURE)
+    def verify_request(self, headers: Mapping[bytes, bytes], body: bytes, peer: str | None, now: datetime) -> str:
+        """Return the fingerprint of the verified certificate. Raises `DeviceRequestRejected`, never with status 401."""
+        signature = headers.get(SIGNATURE_HEADER)
         try:
             if signature is not None:
                 der = verify_detached(signature, body).certificate_der
             else:
-                der = self._from_proxy(headers, peer)
-            return self._trust.check(der, now)
+                der = self._read_proxy_certificate(headers, peer)
+            return self._trust.check_certificate(der, now)
         except BadSignature as error:
-            raise ChannelRefusal(Refused.BAD_SIGNATURE, str(error)[:80]) from error
+            raise DeviceRequestRejected(RejectionReason.BAD_SIGNATURE, str(error)[:80]) from error
         except UntrustedCertificate as error:
-            raise ChannelRefusal(Refused.UNTRUSTED, error.reason.value) from error
+            raise DeviceRequestRejected(RejectionReason.UNTRUSTED, error.reason.value) from error
 
-    def _from_proxy(self, headers: Mapping[bytes, bytes], peer: str | None) -> bytes:
-        """The certificate in a proxy's header; from anybody else such a header is worth nothing."""
-        found = next((headers[name] for name in CERTIFICATE_HEADERS if name in headers), None)
-        if found is None or not self._trusts(peer):
-            raise ChannelRefusal(Refused.NO_IDENTITY)
-        return certificate_from_header(found)
+    def _read_proxy_certificate(self, headers: Mapping[bytes, bytes], peer: str | None) -> bytes:
+        """Return the certificate in the header of a trusted proxy; the header of anybody else is ignored."""
+        header = next((headers[name] for name in CERTIFICATE_HEADERS if name in headers), None)
+        if header is None or not self._is_trusted_proxy(peer):
+            raise DeviceRequestRejected(RejectionReason.NO_IDENTITY)
+        return parse_certificate_header(header)
 
-    def _trusts(self, peer: str | None) -> bool:
+    def _is_trusted_proxy(self, peer: str | None) -> bool:
         if peer is None or not self._networks:
             return False
         try:
@@ -62,29 +62,29 @@ class Verifier:
         return any(address in network for network in self._networks)
 
 
-def take_over(work: UnitOfWork, enrollment_id: int, fingerprint: str) -> bool:
-    """Whether this certificate is the renewal of the one pinned: issued for the very same tablet, and later.
+def pin_renewed_certificate(work: UnitOfWork, enrollment_id: int, fingerprint: str) -> bool:
+    """Pin a renewed certificate at its first use, if it was issued for the same tablet and later than the pinned one.
 
-    If so it is pinned from now on: it has been seen (protocol.md section 3.4).
+    Returns whether it was pinned (protocol.md section 3.4).
     """
     try:
-        offered = describe(work, fingerprint)
+        offered = get_known_certificate(work, fingerprint)
     except UntrustedCertificate:
         return False
     enrollment = work.session.get_one(DeviceEnrollment, enrollment_id)
     if (
         offered.tablet_id is None
         or offered.tablet_id != enrollment.tablet_id
-        or not offered.is_of(offered.serial, enrollment.udid)
+        or not offered.belongs_to(offered.serial, enrollment.udid)
     ):
         return False
-    if not _is_newer(work, offered.certificate_id, enrollment.fingerprint):
+    if not _is_newer_certificate(work, offered.certificate_id, enrollment.fingerprint):
         return False
-    ChannelRepository(work.session).promote(enrollment.parent_id or enrollment.id, fingerprint)
+    ChannelRepository(work.session).pin_certificate(enrollment.parent_id or enrollment.id, fingerprint)
     return True
 
 
-def _is_newer(work: UnitOfWork, certificate_id: UUID, pinned: str) -> bool:
+def _is_newer_certificate(work: UnitOfWork, certificate_id: UUID, pinned_fingerprint: str) -> bool:
     repository = IdentityRepository(work.session)
-    new, old = repository.certificate(certificate_id), repository.by_fingerprint(pinned)
+    new, old = repository.get_certificate(certificate_id), repository.get_by_fingerprint(pinned_fingerprint)
     return new is not None and (old is None or new.issued_at > old.issued_at)

@@ -1,11 +1,11 @@
-"""What the edge hands to the batcher, and what it gets back."""
+"""The request that the endpoint passes to the batcher, the response it gets back, and the constant responses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mdm.protocol.checkin import CheckinMessage
-from mdm.protocol.connect import Answer
+from mdm.protocol.connect import ConnectMessage
 
 XML = b"application/xml"
 JSON = b"application/json"
@@ -13,28 +13,28 @@ JSON = b"application/json"
 
 @dataclass(frozen=True, slots=True)
 class ChannelRequest:
-    """One request whose identity certificate has been proven; `raw` is the plist as received."""
+    """One request with a verified identity certificate. `raw` is the property list as received, for results only."""
 
-    message: CheckinMessage | Answer
+    message: CheckinMessage | ConnectMessage
     fingerprint: str
     raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What the tablet gets. An empty body with 200 means: nothing more to do."""
+class ChannelResponse:
+    """The HTTP response to a tablet. Status 200 with an empty body means that no command waits."""
 
     status: int = 200
     body: bytes = b""
     content_type: bytes = XML
 
 
-EMPTY = Reply()
-#: Only an explicit decision to retire a tablet gives this answer: the tablet unenrols (protocol.md section 2.3).
-UNRECOGNIZED = Reply(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
-FAILED = Reply(500)
+EMPTY_RESPONSE = ChannelResponse()
+#: Makes the tablet unenroll (protocol.md section 2.3). Sent only for enrollments that a person has retired.
+UNRECOGNIZED_DEVICE = ChannelResponse(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
+SERVER_ERROR = ChannelResponse(500)
 
 
-def refused(status: int) -> Reply:
-    """A refusal without a body: tablets show none."""
-    return Reply(status)
+def build_rejection(status: int) -> ChannelResponse:
+    """Return a response with an error status and no body, since tablets show none."""
+    return ChannelResponse(status)

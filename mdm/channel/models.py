@@ -1,4 +1,4 @@
-"""Tables of the device channel: what tablets said beyond commands and enrolments."""
+"""Tables of the device channel: notes about unexpected messages, and the last status report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cartable.database import Base, BigKey, UtcDateTime
 
 
 class ChannelNote(Base):
-    """What a tablet said and we did not know: an unknown message, unknown keys, a refusal. Kept, never fatal."""
+    """A message that the server did not understand or rejected: its kind and details, for support staff."""
 
     __tablename__ = "channel_note"
 
@@ -25,7 +25,7 @@ class ChannelNote(Base):
 
 
 class StatusReport(Base):
-    """The declarative status of an enrolment, as last reported: one JSON document."""
+    """The last declarative status report of an enrollment: one JSON document as received."""
 
     __tablename__ = "status_report"
 

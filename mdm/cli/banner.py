@@ -1,4 +1,4 @@
-"""What `make run` says once the server listens: where, how to sign in, how a tablet joins, what is missing."""
+"""The text that `make run` prints once the server listens: address, sign-in, enrollment of a tablet, and what is simulated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enrollment.joining import qr
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
-    """The facts of the banner. `password` is set only the first time."""
+class BannerFacts:
+    """What the banner shows. `password` is set at the first start only."""
 
     url: str
     login: str
@@ -19,25 +19,25 @@ class Welcome:
     simulated_tablets: int
 
 
-def text(welcome: Welcome) -> str:
-    """Return the banner, French first."""
-    password = welcome.password or "(celui que vous avez choisi / the one you chose)"
+def render_banner(facts: BannerFacts) -> str:
+    """Return the banner in French and English."""
+    password = facts.password or "(celui que vous avez choisi / the one you chose)"
     lines = [
         "",
         "  Cartable est prêt. / Cartable is ready.",
         "",
-        f"  Console      {welcome.url}/",
-        f"  API          {welcome.url}/api/docs",
-        f"  Identifiant  {welcome.login}",
-        f"  Mot de passe {password}" + ("   (à usage unique / one-time)" if welcome.password else ""),
+        f"  Console      {facts.url}/",
+        f"  API          {facts.url}/api/docs",
+        f"  Identifiant  {facts.login}",
+        f"  Mot de passe {password}" + ("   (à usage unique / one-time)" if facts.password else ""),
         "",
         "  Une vraie tablette sur ce réseau : scannez, puis installez le profil. / A real iPad on this network: scan, then install.",
-        f"  {welcome.join_url}",
+        f"  {facts.join_url}",
         "",
-        *("    " + line for line in qr.terminal(welcome.join_url).splitlines()),
+        *("    " + line for line in qr.render_terminal(facts.join_url).splitlines()),
         "",
     ]
-    if welcome.simulated_push:
+    if facts.simulated_push:
         lines += [
             "  Réveil des tablettes : aucun certificat APNs d'Apple n'est installé. Un serveur APNs de démonstration le remplace",
             "  et ne réveille que les tablettes simulées. Un vrai iPad s'inscrit mais n'est réveillé qu'avec `python -m mdm push-import`.",
@@ -45,8 +45,8 @@ def text(welcome: Welcome) -> str:
             "  tablets only. A real iPad enrols, but is woken only after `python -m mdm push-import` (docs/operator/README.md).",
             "",
         ]
-    if welcome.simulated_tablets:
-        count = welcome.simulated_tablets
+    if facts.simulated_tablets:
+        count = facts.simulated_tablets
         lines += [f"  {count} tablettes simulées d'une classe s'inscrivent. / {count} simulated tablets of one class enrol.", ""]
     lines.append("  Ctrl+C arrête tout ; les données restent. / Ctrl+C stops everything; the data stay.")
     return "\n".join(lines) + "\n"

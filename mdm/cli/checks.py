@@ -1,5 +1,5 @@
-"""Checks that `make check` runs: migrations match the tables, every personal field is in the data
-dictionary, and the committed API description matches the code.
+"""Checks that `make check` runs: migrations match the tables, every personal field is in the data dictionary, the committed API
+description matches the code, and every text for people is translated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import check, downgrade, upgrade
+from mdm.cli import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = ROOT / "docs" / "openapi.json"
@@ -22,25 +23,28 @@ def main(arguments: list[str]) -> int:
     """Run the checks; `--write` writes the API description instead of comparing it. Returns an exit code."""
     use_keyring(Keyring(bytes(32)))
     if "--write" in arguments:
-        DESCRIPTION.write_text(api_description())
+        DESCRIPTION.write_text(render_api_description())
         print(f"wrote {DESCRIPTION.relative_to(ROOT)}")
         return 0
-    migrations()
-    from mdm.privacy.dictionary import missing
+    check_migrations()
+    from mdm.privacy.dictionary import find_missing_entries
     from mdm.tables import metadata
 
-    if undescribed := missing(metadata):
-        print(f"mdm/privacy/dictionary.json says nothing of: {', '.join(undescribed)}", file=sys.stderr)
+    if missing := find_missing_entries(metadata):
+        print(f"mdm/privacy/dictionary.json has no entry for: {', '.join(missing)}", file=sys.stderr)
         return 1
-    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != api_description():
+    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != render_api_description():
         print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
         return 1
-    print("migrations, data dictionary and API description: good")
+    if faults := messages.check_catalogues(messages.collect_texts()):
+        print("cartable/locale is out of date: run `make messages`, then translate", *faults, sep="\n", file=sys.stderr)
+        return 1
+    print("migrations, data dictionary, API description and message catalogues: good")
     return 0
 
 
-def migrations() -> None:
-    """Empty → newest → empty → newest on both databases, then compare with the tables in code. Raises on a difference."""
+def check_migrations() -> None:
+    """Migrate up, down and up again on both databases, then compare with the tables in code. Raises on a difference."""
     with tempfile.TemporaryDirectory() as folder:
         _round_trip(f"sqlite:///{folder}/check.db")
     binaries = find_binaries()
@@ -48,7 +52,7 @@ def migrations() -> None:
         raise SystemExit("PostgreSQL was not found: run `make setup`")
     server = PostgresServer(binaries)
     try:
-        _round_trip(server.create("checked"))
+        _round_trip(server.create_database("checked"))
     finally:
         server.stop()
 
@@ -64,11 +68,11 @@ def _round_trip(url: str) -> None:
         engine.dispose()
 
 
-def api_description() -> str:
-    """The OpenAPI document of the REST API, as it is committed."""
-    from mdm.web import describe
+def render_api_description() -> str:
+    """Return the OpenAPI document of the REST API as it is committed."""
+    from mdm.web import describe_api
 
-    return json.dumps(describe(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(describe_api(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

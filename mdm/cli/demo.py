@@ -1,4 +1,4 @@
-"""Loads the demonstration town through the real importer. The second time it finds everything there."""
+"""Loads the demonstration town through the real importer. Idempotent: what exists already is not created again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uuid import UUID
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from enrollment.people import demo
-from enrollment.people.imports import service
 from enrollment.places import service as places
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.places.repository import PlaceRepository
+from enrollment.rosters import demo
+from enrollment.rosters.imports import service
 from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
@@ -22,7 +22,7 @@ from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, PresetKind, VersionState
 from profiles.policy.repository import PolicyRepository, to_content
 from profiles.schedule import authoring
-from profiles.schedule.repository import ModeRepository
+from profiles.schedule.repository import ScheduleRepository
 
 APPS = (
     ("Pages", "com.apple.Pages", 361309726),
@@ -37,10 +37,10 @@ _DAY: list[dict[str, object]] = [
     {"kind": "school", "from": "13:20", "to": "16:30"},
     {"kind": "after_school", "from": "16:30", "to": "18:30", "label": "étude, accueil du soir"},
 ]
-#: The serial numbers of a delivery; so many are prepared, and so many of these stand in a cart.
+#: Serial numbers of a delivery; how many of them are in stock, and how many of these in a cart.
 DELIVERY = tuple(f"DEMO{number:08d}" for number in range(1, 49))
 IN_STOCK, IN_CART = 40, 5
-#: The four-day week of schools.md section 4.6.
+#: The four-day week of French primary schools.
 WEEK: dict[str, list[dict[str, object]]] = {
     **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
     "wed": [{"kind": "after_school", "from": "07:30", "to": "18:30", "label": "centre de loisirs"}],
@@ -54,56 +54,56 @@ DOCUMENTS: tuple[tuple[PlaceKind, str, PolicyContent], ...] = (
             {"all": {"allowAirDrop": False, "allowChat": False}, "home": {"allowAirDrop": True}}, {"all": ["allowChat"]}
         ),
     ),
-    (PlaceKind.GRADE, Level.CE2.value, PolicyContent({"school": {"allowAssistant": False}})),
+    (PlaceKind.GRADE, Grade.CE2.value, PolicyContent({"school": {"allowAssistant": False}})),
 )
 BUNDLE = "Lire, écrire, programmer"
 
 
 def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
-    """Make the town, its schools, pupils and a bundle for CE2, if they are not there. Returns the town."""
+    """Create the town, its schools, pupils and a bundle for CE2, unless they exist. Returns the town's id."""
     with runtime.open_unit_of_work() as work:
-        town = PlaceRepository(work.session).town_by_slug(demo.TOWN_SLUG)
+        town = PlaceRepository(work.session).find_town_by_slug(demo.TOWN_SLUG)
         if town is None:
             town = places.create_town(
                 work, name=demo.TOWN_NAME, slug=demo.TOWN_SLUG, tag_prefix=demo.TAG_PREFIX, phone="+33 1 99 00 00 00"
             )
         town_id = town.id
-    made = demo.files()
-    for number, file in enumerate(made):
-        progress(number / len(made))
+    roster_files = demo.generate_files()
+    for number, file in enumerate(roster_files):
+        progress(number / len(roster_files))
         with runtime.open_unit_of_work() as work:
-            if PlaceRepository(work.session).school_by_uai(file.uai) is not None:
+            if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
             places.create_school(work, SYSTEM, town_id, file.uai, file.school_name)
-            previewed = service.preview(work, SYSTEM, town_id, file.content, file.uai)
-            service.confirm(work, SYSTEM, previewed.id)
-    _bundle(runtime, town_id)
-    _rules(runtime, town_id)
-    _desk(runtime, town_id)
+            previewed = service.preview_import(work, SYSTEM, town_id, file.content, file.uai)
+            service.confirm_import(work, SYSTEM, previewed.id)
+    _create_bundle(runtime, town_id)
+    _create_policy(runtime, town_id)
+    _create_delivery(runtime, town_id)
     return town_id
 
 
-def _desk(runtime: Runtime, town_id: UUID) -> None:
-    """A delivery: some tablets still in their boxes, most of them prepared, and a cart: something to scan at the desk."""
+def _create_delivery(runtime: Runtime, town_id: UUID) -> None:
+    """Create a delivery of which most tablets are prepared, and a cart: something to scan at the desk."""
     with runtime.open_unit_of_work() as work:
-        if TabletRepository(work.session).by_serial(DELIVERY[0]) is not None:
+        if TabletRepository(work.session).get_by_serial(DELIVERY[0]) is not None:
             return
-        inventory.order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
-        prepared = [inventory.bench(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
+        inventory.register_purchase_order(work, SYSTEM, town_id, DELIVERY, "BC-DEMO-1")
+        prepared = [inventory.prepare_tablet(work, SYSTEM, town_id, serial) for serial in DELIVERY[:IN_STOCK]]
         for tablet in prepared:
-            inventory.move(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
-        school = places.schools(work, SYSTEM, town_id)[0]
-        cart = carts.make(work, SYSTEM, school.id, "Chariot 1", 15)
+            inventory.set_inventory_state(work, SYSTEM, tablet, TabletState.STOCK, "demonstration")
+        school = places.list_schools(work, SYSTEM, town_id)[0]
+        cart = carts.create_cart(work, SYSTEM, school.id, "Chariot 1", 15)
         for number, tablet in enumerate(prepared[-IN_CART:], start=1):
-            carts.put(work, SYSTEM, cart.id, number, tablet.tag)
+            carts.put_in_slot(work, SYSTEM, cart.id, number, tablet.tag)
 
 
-def _rules(runtime: Runtime, town_id: UUID) -> None:
-    """A four-day week, and documents that differ by mode: something for "why?" to explain."""
+def _create_policy(runtime: Runtime, town_id: UUID) -> None:
+    """Create a four-day timetable, and documents that differ by mode."""
     with runtime.open_unit_of_work() as work:
-        if ModeRepository(work.session).timetable(town_id, None) is not None:
+        if ScheduleRepository(work.session).get_timetable(town_id, None) is not None:
             return
-        authoring.write_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
+        authoring.save_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
         for place, target, content in DOCUMENTS:
             document = documents.open_document(work, SYSTEM, town_id, place, target)
             live = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
@@ -112,7 +112,7 @@ def _rules(runtime: Runtime, town_id: UUID) -> None:
             life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
 
 
-def _bundle(runtime: Runtime, town_id: UUID) -> None:
+def _create_bundle(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         if PolicyRepository(work.session).get_preset_by_name(town_id, PresetKind.BUNDLE, BUNDLE) is not None:
             return
@@ -121,4 +121,4 @@ def _bundle(runtime: Runtime, town_id: UUID) -> None:
             for name, identifier, store_id in APPS
         ]
         bundle = bundles.create_bundle(work, SYSTEM, town_id, BUNDLE, [app.id for app in apps])
-        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, Level.CE2.value, reason="demonstration")
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, Grade.CE2.value, reason="demonstration")

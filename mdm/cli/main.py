@@ -1,4 +1,4 @@
-"""`python -m mdm …`: the words an operator types. Each calls a service in a unit of work."""
+"""The command line `cartable …` of the operator (in a checkout: `python -m mdm …`). Each command calls a service in a unit of work."""
 
 from __future__ import annotations
 
@@ -7,62 +7,64 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cartable import __version__
 from cartable.errors import DomainError
-from cartable.i18n import Language
+from cartable.i18n import available_languages
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns a process exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mdm", description="Cartable: manages the tablets that a town lends.")
-    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
-    for name, (help_text, _) in _WORDS.items():
-        words.add_parser(name, help=help_text)
-    _arguments(words.choices)
+    parser = argparse.ArgumentParser(prog="cartable", description="Cartable: manages the tablets that a town lends.")
+    parser.add_argument("--version", action="version", version=f"cartable {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (help_text, _) in _COMMANDS.items():
+        subparsers.add_parser(name, help=help_text)
+    _add_arguments(subparsers.choices)
     parsed = parser.parse_args(arguments)
     try:
-        return _WORDS[parsed.word][1](parsed)
-    except DomainError as refusal:
-        print(f"{refusal.message(Language.FR)} / {refusal.message(Language.EN)}", file=sys.stderr)
+        return _COMMANDS[parsed.command][1](parsed)
+    except DomainError as error:
+        print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
 
 
-def _arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
+def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     choices["simulate"].add_argument("--count", type=int, default=30)
     choices["push-csr"].add_argument("--email", required=True)
     sign = choices["push-vendor-sign"]
     for name in ("--csr", "--vendor-chain", "--vendor-key"):
         sign.add_argument(name, type=Path, required=True)
-    imported = choices["push-import"]
-    imported.add_argument("certificate", type=Path)
-    imported.add_argument("--key", type=Path)
-    imported.add_argument("--force", action="store_true")
+    push_import = choices["push-import"]
+    push_import.add_argument("certificate", type=Path)
+    push_import.add_argument("--key", type=Path)
+    push_import.add_argument("--force", action="store_true")
     choices["account-reset"].add_argument("login")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
 
 
-def _up(_parsed: argparse.Namespace) -> int:
+def _run_up(_parsed: argparse.Namespace) -> int:
     from mdm.cli import up
 
     return up.main()
 
 
-def _serve(_parsed: argparse.Namespace) -> int:
+def _run_web(_parsed: argparse.Namespace) -> int:
     from mdm.cli import serve
 
-    return serve.web()
+    return serve.run_web()
 
 
-def _worker(_parsed: argparse.Namespace) -> int:
+def _run_worker(_parsed: argparse.Namespace) -> int:
     from mdm.cli import serve
 
-    return serve.worker()
+    return serve.run_worker()
 
 
-def _beat(_parsed: argparse.Namespace) -> int:
+def _run_beat(_parsed: argparse.Namespace) -> int:
     from mdm.cli import serve
 
-    return serve.beat()
+    return serve.run_beat()
 
 
 def _migrate(_parsed: argparse.Namespace) -> int:
@@ -77,31 +79,31 @@ def _migrate(_parsed: argparse.Namespace) -> int:
 
 
 def _simulate(parsed: argparse.Namespace) -> int:
-    from mdm.cli.demo_fleet import simulate
+    from mdm.cli.demo_fleet import run_simulator
 
-    return simulate(parsed.count)
+    return run_simulator(parsed.count)
 
 
-def _push(act: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
+def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
     def run(parsed: argparse.Namespace) -> int:
         from cartable.settings import Settings
         from mdm.composition import compose
 
         with compose(Settings()).open_unit_of_work() as work:
-            act(work, parsed)
+            function(work, parsed)
         return 0
 
     return run
 
 
-def _csr(work: object, parsed: argparse.Namespace) -> None:
+def _create_csr(work: object, parsed: argparse.Namespace) -> None:
     from cartable.scope import SYSTEM
     from mdm.push.certificates import create_csr
 
     print(create_csr(work, SYSTEM, parsed.email).decode())  # type: ignore[arg-type]
 
 
-def _import(work: object, parsed: argparse.Namespace) -> None:
+def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
     from cartable.scope import SYSTEM
     from mdm.push.certificates import import_certificate
 
@@ -110,36 +112,39 @@ def _import(work: object, parsed: argparse.Namespace) -> None:
     print(f"{row.topic} until {row.not_after:%Y-%m-%d}")
 
 
-def _reset(work: object, parsed: argparse.Namespace) -> None:
+def _reset_password(work: object, parsed: argparse.Namespace) -> None:
     from mdm.accounts.service import reset_password
 
     print(reset_password(work, parsed.login))  # type: ignore[arg-type]
 
 
-def _technician(work: object, parsed: argparse.Namespace) -> None:
+def _create_technician(work: object, parsed: argparse.Namespace) -> None:
     from mdm.accounts.service import create_shared_technician
 
     print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
 
 
-def _vendor_sign(parsed: argparse.Namespace) -> int:
-    from mdm.push.certificates import vendor_sign
+def _sign_csr(parsed: argparse.Namespace) -> int:
+    from mdm.push.certificates import sign_as_vendor
 
-    signed = vendor_sign(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
+    signed = sign_as_vendor(parsed.csr.read_bytes(), parsed.vendor_chain.read_bytes(), parsed.vendor_key.read_bytes())
     print(signed.decode())
     return 0
 
 
-_WORDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "up": ("everything on this machine, with a demo town (make run)", _up),
-    "serve": ("the web server alone", _serve),
-    "worker": ("a worker, with a broker", _worker),
-    "beat": ("the scheduler, with a broker; exactly one", _beat),
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+    "up": ("everything on this machine, with a demo town (make run)", _run_up),
+    "serve": ("the web server alone", _run_web),
+    "worker": ("a worker, with a broker", _run_worker),
+    "beat": ("the scheduler, with a broker; exactly one", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
     "simulate": ("let simulated tablets enrol with the running server", _simulate),
-    "push-csr": ("make a request for the push certificate", _push(_csr)),
-    "push-vendor-sign": ("sign a request as the MDM vendor", _vendor_sign),
-    "push-import": ("install the push certificate that Apple's portal gave", _push(_import)),
-    "technician": ("enter a technician whom several towns call by missions; prints the one-time password", _push(_technician)),
-    "account-reset": ("give an account a new one-time password", _push(_reset)),
+    "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
+    "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
+    "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
+    "technician": (
+        "enter a technician whom several towns call by missions; prints the one-time password",
+        _with_unit_of_work(_create_technician),
+    ),
+    "account-reset": ("give an account a new one-time password", _with_unit_of_work(_reset_password)),
 }

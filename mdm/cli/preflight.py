@@ -1,4 +1,4 @@
-"""Checks before the server starts, each with a sentence that says what to do. Starts nothing."""
+"""Checks before the server starts; each error says what to do. Starts nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from cartable.settings import Settings
-from enrollment.identity.acme.attestation import roots_in
+from enrollment.identity.acme.attestation import load_roots
 
 
 class CannotStart(Exception):
@@ -17,7 +17,7 @@ class CannotStart(Exception):
 
 
 def read_settings() -> Settings:
-    """Read the configuration. Raises `CannotStart` with each wrong variable by its name."""
+    """Return the settings. Raises `CannotStart` with the name of each wrong variable."""
     try:
         return Settings()
     except ValidationError as error:
@@ -27,8 +27,8 @@ def read_settings() -> Settings:
         raise CannotStart("the configuration is wrong:\n" + "\n".join(lines)) from error
 
 
-def check_folder(folder: Path) -> None:
-    """Make the data folder and try to write into it. Raises `CannotStart`."""
+def check_data_folder(folder: Path) -> None:
+    """Create the data folder and write a test file into it. Raises `CannotStart`."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / ".write-probe"
@@ -41,10 +41,10 @@ def check_folder(folder: Path) -> None:
         ) from error
 
 
-def check_roots(path: Path | None) -> None:
-    """Read the roots of attestations, if there are any. Raises `CannotStart`."""
+def check_attestation_roots(path: Path | None) -> None:
+    """Read the root certificates of attestations, if a file is configured. Raises `CannotStart`."""
     try:
-        roots_in(path)
+        load_roots(path)
     except (OSError, ValueError) as error:
         raise CannotStart(f"CARTABLE_ATTESTATION_ROOTS names {path}, which is no PEM file of certificates ({error}).") from error
 
@@ -65,8 +65,8 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def lan_address() -> str:
-    """The address under which this machine is seen on its network; `localhost` when it has none. Sends nothing."""
+def detect_lan_address() -> str:
+    """Return the address of this machine on its network, or `localhost` without one. Sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # RFC 5737: never routed; only picks the outgoing interface
@@ -75,23 +75,29 @@ def lan_address() -> str:
             return "localhost"
 
 
-def with_public_address(settings: Settings) -> Settings:
-    """Settle the address that tablets use, once: a tablet never accepts another one later.
+def settle_public_url(settings: Settings) -> Settings:
+    """Return the settings with the address that tablets use. It is stored, because an enrolled tablet accepts no other one.
 
-    Order: `CARTABLE_PUBLIC_URL`; what an earlier run settled; this machine's address on its network.
+    In this order: `CARTABLE_PUBLIC_URL`, the stored address, this machine's address on its network.
     """
     if "public_url" in settings.model_fields_set:
         return settings
-    kept = settings.data_dir / "public-url"
-    if kept.exists():
-        url = kept.read_text().strip()
+    url_file = settings.data_dir / "public-url"
+    if url_file.exists():
+        url = url_file.read_text().strip()
     else:
-        url = f"https://{lan_address()}:{settings.bind_port}"
-        kept.write_text(url + "\n")
+        url = f"https://{detect_lan_address()}:{settings.bind_port}"
+        url_file.write_text(url + "\n")
     return Settings.model_validate(settings.model_dump(exclude_unset=True) | {"public_url": url})
 
 
-def host_names(settings: Settings) -> list[str]:
-    """Every name and address that the server's TLS certificate must carry."""
-    names = [urlsplit(settings.public_url).hostname or "localhost", "localhost", "127.0.0.1", socket.gethostname(), lan_address()]
+def list_host_names(settings: Settings) -> list[str]:
+    """Return the names and addresses that the server's TLS certificate must contain."""
+    names = [
+        urlsplit(settings.public_url).hostname or "localhost",
+        "localhost",
+        "127.0.0.1",
+        socket.gethostname(),
+        detect_lan_address(),
+    ]
     return list(dict.fromkeys(name for name in names if name))

@@ -1,4 +1,4 @@
-"""`make run`: everything on one machine, step by step, each shown while it lasts. Composes; decides nothing."""
+"""`make run`: the server with everything it needs on one machine; each step is shown. Composes and holds no rules."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from mdm.web import create_app
 
 
 @dataclass(slots=True)
-class Prepared:
-    """What the steps before the server leave behind."""
+class PreparedServer:
+    """Result of the steps before the server starts."""
 
     runtime: Runtime
     password: str | None
@@ -41,17 +41,17 @@ def main() -> int:
     """Run until interrupted. Returns a process exit code."""
     try:
         settings = preflight.read_settings()
-        preflight.check_folder(settings.data_dir)
-        preflight.check_roots(settings.attestation_roots)
+        preflight.check_data_folder(settings.data_dir)
+        preflight.check_attestation_roots(settings.attestation_roots)
         preflight.check_port(settings.bind_host, settings.bind_port)
-        settings = preflight.with_public_address(settings)
+        settings = preflight.settle_public_url(settings)
     except preflight.CannotStart as error:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
     configure_logging(json=settings.log_json, level="warning")
     prepared = _prepare(settings)
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
-    prepared.runtime.settings = fleet.with_push(prepared.runtime.settings)
+    prepared.runtime.settings = fleet.redirect_push(prepared.runtime.settings)
     try:
         fleet.start_push_service()
         _serve(prepared, fleet)
@@ -61,24 +61,24 @@ def main() -> int:
     return 0
 
 
-def _prepare(settings: Settings) -> Prepared:
-    with _step("Base de données / database"):
+def _prepare(settings: Settings) -> PreparedServer:
+    with _show_step("Base de données / database"):
         runtime = compose(settings)
         upgrade(runtime.engine)
-    with _step("Certificats / certificates"), runtime.open_unit_of_work() as work:
+    with _show_step("Certificats / certificates"), runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
-        tls.ensure_server_certificate(work, preflight.host_names(settings))
+        tls.ensure_server_certificate(work, preflight.list_host_names(settings))
         simulated = push.ensure_simulated_certificate(work)
-    with _step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
+    with _show_step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
         town_id = load_demo(runtime, show)
     with runtime.open_unit_of_work() as work:
-        first = accounts.ensure_first_admin(work, town_id)
-    return Prepared(runtime, first[1] if first else None, first[0] if first else accounts.FIRST_LOGIN, simulated)
+        created = accounts.ensure_first_admin(work, town_id)
+    return PreparedServer(runtime, created[1] if created else None, created[0] if created else accounts.FIRST_LOGIN, simulated)
 
 
-def _serve(prepared: Prepared, fleet: DemoFleet) -> None:
+def _serve(prepared: PreparedServer, fleet: DemoFleet) -> None:
     settings = prepared.runtime.settings
-    chain, key = tls.server_files(settings)
+    chain, key = tls.get_server_files(settings)
     config = uvicorn.Config(
         create_app(prepared.runtime, embedded_worker=settings.embedded_worker),
         host=settings.bind_host,
@@ -93,26 +93,26 @@ def _serve(prepared: Prepared, fleet: DemoFleet) -> None:
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_greet, args=(server, prepared, fleet), daemon=True).start()
+    threading.Thread(target=_show_banner, args=(server, prepared, fleet), daemon=True).start()
     server.run()
 
 
-def _greet(server: uvicorn.Server, prepared: Prepared, fleet: DemoFleet) -> None:
-    """Once the server listens: print the banner, then let the demo class come."""
+def _show_banner(server: uvicorn.Server, prepared: PreparedServer, fleet: DemoFleet) -> None:
+    """Wait until the server listens, print the banner, then start the simulated tablets."""
     while not server.started:
         if server.should_exit:
             return
         time.sleep(0.05)
-    join_url, count = fleet.invite()
+    join_url, count = fleet.create_invitations()
     settings = prepared.runtime.settings
-    welcome = banner.Welcome(settings.public_url, prepared.login, prepared.password, join_url, prepared.simulated_push, count)
-    print(banner.text(welcome), flush=True)
+    facts = banner.BannerFacts(settings.public_url, prepared.login, prepared.password, join_url, prepared.simulated_push, count)
+    print(banner.render_banner(facts), flush=True)
     fleet.start_tablets()
 
 
 @contextlib.contextmanager
-def _step(what: str) -> Iterator[Any]:
-    """Show one step; the value yielded takes a fraction from 0 to 1 and redraws the line on a terminal."""
+def _show_step(what: str) -> Iterator[Any]:
+    """Show one step. Yields a function that takes the progress from 0 to 1 and redraws the line on a terminal."""
     started = time.monotonic()
     terminal = sys.stderr.isatty()
     shown = -1

@@ -1,1 +1,1 @@
-"""Web pages for people. A face: it calls services and holds no rules."""
+"""Web pages for people: they call services, translate what these return, and hold no rules. One folder per chapter."""

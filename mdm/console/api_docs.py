@@ -1,4 +1,4 @@
-"""The API's description as a page of our own: readable without scripts and without asking anybody else's server."""
+"""The API's description as a page that works without scripts and without other servers."""
 
 from __future__ import annotations
 
@@ -8,74 +8,74 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mdm.console.frame import show
+from mdm.console.frame import render_page
 
 router = APIRouter(include_in_schema=False)
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @router.get("/api/docs")
-def docs(request: Request) -> Response:
-    """Every route by chapter: what it does, what it takes, what it gives."""
+def show_api(request: Request) -> Response:
+    """Show every operation by chapter: what it does, its fields, what it returns."""
     described = request.app.openapi()
     chapters: dict[str, list[dict[str, Any]]] = {}
-    for each in _operations(described):
+    for each in _list_operations(described):
         chapters.setdefault(each["chapter"], []).append(each)
-    return show(request, "api_docs.html", api=chapters, about=described["info"]["description"])
+    return render_page(request, "api_docs.html", api=chapters, about=described["info"]["description"])
 
 
-def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _list_operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
     schemas = described.get("components", {}).get("schemas", {})
     for path, methods in described["paths"].items():
         for method in _METHODS:
             if method not in methods:
                 continue
-            told = methods[method]
-            taken = [
+            operation = methods[method]
+            fields = [
                 (each["name"], each["in"], each.get("required", False), each.get("description", ""))
-                for each in told.get("parameters", ())
+                for each in operation.get("parameters", ())
             ]
-            for content in told.get("requestBody", {}).get("content", {}).values():
-                taken += _fields(content.get("schema", {}), schemas)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                fields += _describe_fields(content.get("schema", {}), schemas)
             yield {
-                "id": told["operationId"],
-                "chapter": (told.get("tags") or ["other"])[0],
+                "id": operation["operationId"],
+                "chapter": (operation.get("tags") or ["other"])[0],
                 "method": method.upper(),
                 "path": path,
-                "what": told.get("description") or told.get("summary", ""),
-                "taken": taken,
-                "given": ", ".join(_given(told, schemas)),
+                "what": operation.get("description") or operation.get("summary", ""),
+                "taken": fields,
+                "given": ", ".join(_describe_responses(operation, schemas)),
             }
 
 
-def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, bool, str]]:
-    """The fields of a body: name, kind, whether it must be there, and what it is."""
-    body = schemas.get(_name(schema), schema)
-    wanted = body.get("required", ())
+def _describe_fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, bool, str]]:
+    """Return the fields of a body: name, type, whether it is required, and description."""
+    body = schemas.get(_referenced_name(schema), schema)
+    required = body.get("required", ())
     return [
-        (name, _kind(field, schemas), name in wanted, field.get("description", ""))
+        (name, _describe_type(field, schemas), name in required, field.get("description", ""))
         for name, field in body.get("properties", {}).items()
     ]
 
 
-def _kind(field: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """The kind of a field in a word: the values of an enumeration, the name of an object, else its type."""
-    named = schemas.get(_name(field), {})
+def _describe_type(field: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """Return the type of a field in short: the values of an enumeration, the name of an object, else its type."""
+    named = schemas.get(_referenced_name(field), {})
     if "enum" in named:
         return " | ".join(map(str, named["enum"]))
     if "anyOf" in field:
-        return " | ".join(_kind(each, schemas) for each in field["anyOf"])
+        return " | ".join(_describe_type(each, schemas) for each in field["anyOf"])
     if field.get("type") == "array":
-        return f"[{_kind(field.get('items', {}), schemas)}]"
-    return _name(field) or field.get("format") or str(field.get("type", "any"))
+        return f"[{_describe_type(field.get('items', {}), schemas)}]"
+    return _referenced_name(field) or field.get("format") or str(field.get("type", "any"))
 
 
-def _given(told: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
-    for status, answer in told["responses"].items():
+def _describe_responses(operation: dict[str, Any], schemas: dict[str, Any]) -> Iterator[str]:
+    for status, response in operation["responses"].items():
         if status.startswith("2"):
-            kinds = [_kind(content.get("schema", {}), schemas) for content in answer.get("content", {}).values()]
+            kinds = [_describe_type(content.get("schema", {}), schemas) for content in response.get("content", {}).values()]
             yield " ".join([status, *kinds])
 
 
-def _name(schema: dict[str, Any]) -> str:
+def _referenced_name(schema: dict[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]

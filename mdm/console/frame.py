@@ -1,6 +1,6 @@
-"""What every page of the console shares: who is there, the language, the frame around a page, its defence against other sites.
+"""What every page of the console shares: sign-in, language, the frame around a page, protection against forged forms.
 
-The pages themselves are beside it, one module per subject; none holds rules.
+The pages themselves lie beside it, one folder per chapter; none holds rules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, Invalid, NotFound
-from cartable.i18n import Language, Words, preferred_language
+from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
 from cartable.scope import PERMISSIONS, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
@@ -32,47 +32,45 @@ from enrollment.places.models import Town
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
-from mdm.api.errors import problem
-from mdm.console.words import page
+from mdm.api.errors import build_problem
 
 _HERE = Path(__file__).parent
-COOKIE, LANGUAGE = "cartable", "cartable-lang"
+SESSION_COOKIE, LANGUAGE_COOKIE = "cartable", "cartable-lang"
 _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 #: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
-CHAPTERS: tuple[tuple[str, str, Permission], ...] = (
-    ("/", "tablets", Permission.SEE),
-    ("/desk", "desk", Permission.HANDLE),
-    ("/rosters", "rosters", Permission.ROSTER),
-    ("/year", "year", Permission.LEAD),
+CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
+    ("/", Message("Tablets"), Permission.SEE),
+    ("/desk", Message("Desk"), Permission.HANDLE),
+    ("/rosters", Message("Rosters"), Permission.ROSTER),
+    ("/year", Message("School year"), Permission.LEAD),
 )
 templates = Jinja2Templates(_HERE / "templates")
+templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
 #: The clock of the pages. Instants are UTC everywhere else.
-LOCAL = ZoneInfo("Europe/Paris")
+LOCAL_TIME_ZONE = ZoneInfo("Europe/Paris")
 
 
-class OtherSite(Forbidden):
-    """The form was not made by a page of this sign-in: another site sent it, or the person has signed in anew since."""
+class StalePage(Forbidden):
+    """The form does not belong to this sign-in: another site sent it, or the person has signed in again since."""
 
     code = "stale_page"
-    words = Words(
-        fr="Cette page date d'une autre connexion : rechargez-la.", en="This page is from another sign-in: load it again."
-    )
+    message = Message("This page is from another sign-in: load it again.")
 
 
-def person(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
-    """Who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    actor, account = accounts.actor_of(work, request.cookies.get(COOKIE, ""))
+def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
+    """Return who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
+    actor, account = accounts.authenticate_token(work, request.cookies.get(SESSION_COOKIE, ""))
     request.state.actor = actor
     return actor, account
 
 
 class PageRoute(APIRoute):
-    """A route whose refusals are pages: who is not signed in comes to the door, another reads why, and nothing is written."""
+    """A route whose errors are pages: without a sign-in it redirects to the sign-in page, other errors are shown and nothing is written."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
@@ -83,114 +81,116 @@ class PageRoute(APIRoute):
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
             except DomainError as refusal:
-                return refused(request, refusal)
+                return render_error(request, refusal)
             except RequestValidationError:
-                return refused(request, Invalid())
+                return render_error(request, Invalid())
 
         return handle
 
 
-def install(app: FastAPI) -> None:
-    """Who follows a wrong address with a browser gets a page; programs get what the API says."""
-    app.add_exception_handler(HTTPException, _no_such_page)
+def install_not_found_page(app: FastAPI) -> None:
+    """Answer unknown addresses with a page for browsers and with a problem document for programs."""
+    app.add_exception_handler(HTTPException, _show_not_found)
 
 
-async def _no_such_page(request: Request, error: Exception) -> Response:
+async def _show_not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     asks_for_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
     if asks_for_page and error.status_code == HTTPStatus.NOT_FOUND:
-        return show(request, "missing.html", status=error.status_code)
-    return problem(error.status_code, f"http_{error.status_code}", str(error.detail))
+        return render_page(request, "not_found.html", status=error.status_code)
+    return build_problem(error.status_code, f"http_{error.status_code}", str(error.detail))
 
 
-def refused(request: Request, refusal: DomainError) -> Response:
-    """The page that says why something was not done."""
-    return show(request, "refused.html", status=refusal.status, problem=refusal.message(language_of(request)))
+def render_error(request: Request, refusal: DomainError) -> Response:
+    """Return the page that says why a request was refused."""
+    return render_page(request, "refused.html", status=refusal.status, problem=refusal.translate(get_language(request)))
 
 
-def _chapters(request: Request, words: dict[str, str]) -> list[tuple[str, str, bool]]:
-    """The chapters that this person may open, and whether the page is in it."""
+def _list_chapters(request: Request, language: Language) -> list[tuple[str, str, bool]]:
+    """Return address and title of the chapters this person may open, and whether the page belongs to it."""
     actor: Actor | None = getattr(request.state, "actor", None)
     here = request.url.path
     return [
-        (address, words[word], here == address or (address != "/" and here.startswith(address + "/")))
-        for address, word, permission in CHAPTERS
+        (address, title.translate(language), here == address or (address != "/" and here.startswith(address + "/")))
+        for address, title, permission in CHAPTERS
         if actor is not None
         and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.role_assignments))
     ]
 
 
-def csrf(request: Request) -> str:
-    """A word that only a page of ours, made for this session, can know."""
-    token = request.cookies.get(COOKIE, "")
+def make_csrf_token(request: Request) -> str:
+    """Return the token that only a page made for this session contains."""
+    token = request.cookies.get(SESSION_COOKIE, "")
     keyring = request.app.state.runtime.keyring
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
 
-def towns_of(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
-    """The towns in which one holds a permission, be it for one school."""
+def list_permitted_towns(work: UnitOfWork, actor: Actor, permission: Permission) -> list[Town]:
+    """Return the towns in which the actor holds a permission, be it for one school."""
     mine = actor.list_permitted_towns(permission)
-    return [town for town in places.towns(work, actor) if town.id in mine]
+    return [town for town in places.list_towns(work, actor) if town.id in mine]
 
 
-def town_of(towns: list[Town], wanted: UUID | None) -> Town:
-    """The town of a page: the one named, else the first. Raises `NotFound`."""
-    chosen = next((town for town in towns if wanted is None or town.id == wanted), None)
-    if chosen is None:
+def select_town(towns: list[Town], town_id: UUID | None) -> Town:
+    """Return the town of a page: the given one, else the first. Raises `NotFound`."""
+    selected = next((town for town in towns if town_id is None or town.id == town_id), None)
+    if selected is None:
         raise NotFound
-    return chosen
+    return selected
 
 
 def check_csrf(request: Request, offered: str) -> None:
-    """Refuse a form that another site sent. Raises `OtherSite`."""
-    if not hmac.compare_digest(offered, csrf(request)):
-        raise OtherSite
+    """Check that a form comes from a page of this session. Raises `StalePage`."""
+    if not hmac.compare_digest(offered, make_csrf_token(request)):
+        raise StalePage
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def _read_fields(request: Request) -> dict[str, str]:
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 #: The fields of a form whose names the page made: one per line of a table.
-FieldsDep = Annotated[dict[str, str], Depends(_fields)]
+FieldsDep = Annotated[dict[str, str], Depends(_read_fields)]
 
 
-def language_of(request: Request) -> Language:
-    """The language chosen on a page, else the browser's."""
-    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE, "")
-    return Language(chosen) if chosen in {*Language} else preferred_language(request.headers.get("accept-language"))
+def get_language(request: Request) -> Language:
+    """Return the language chosen on a page, else the one the browser prefers."""
+    chosen = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
+    return find_language(chosen) or preferred_language(request.headers.get("accept-language"))
 
 
-def show(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """A page in its frame. `person` among the values shows who is signed in."""
-    language = language_of(request)
+def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """Return a page in its frame, in the reader's language."""
+    language = get_language(request)
     actor: Actor | None = getattr(request.state, "actor", None)
     context = {
-        "language": language.value,
-        "w": page(language),
+        "language": language.code,
+        "gettext": language.gettext,
+        "pgettext": language.pgettext,
+        "ngettext": language.ngettext,
         "person": actor.name if actor is not None else None,
-        "languages": [("fr", "Français"), ("en", "English")],
+        "languages": available_languages(),
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
-        "chapters": _chapters(request, page(language)),
-        "csrf": csrf(request),
+        "chapters": _list_chapters(request, language),
+        "csrf": make_csrf_token(request),
         **values,
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Cache-Control"] = "no-store"
-    if request.query_params.get("lang") in {*Language}:
-        response.set_cookie(LANGUAGE, language.value, secure=True, samesite="strict")
+    if find_language(request.query_params.get("lang", "")) is not None:
+        response.set_cookie(LANGUAGE_COOKIE, language.code, secure=True, samesite="strict")
     return response
 
 
-def day(at: date | datetime | None, zone: ZoneInfo = LOCAL) -> str:
-    """A day for a person; a dash when there is none."""
+def format_day(at: date | datetime | None, zone: ZoneInfo = LOCAL_TIME_ZONE) -> str:
+    """Return a day as people write it; a dash when there is none."""
     if isinstance(at, datetime):
         at = at.astimezone(zone).date()
     return at.strftime("%d/%m/%Y") if at else "–"
 
 
-def when(at: datetime | None) -> str:
-    """An instant for a person; a dash when there is none."""
-    return at.astimezone(LOCAL).strftime("%d/%m/%Y %H:%M:%S") if at else "–"
+def format_instant(at: datetime | None) -> str:
+    """Return an instant in local time; a dash when there is none."""
+    return at.astimezone(LOCAL_TIME_ZONE).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

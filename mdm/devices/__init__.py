@@ -1,1 +1,1 @@
-"""The protocol's record of a tablet: its enrolments, its heartbeat, where to wake it. Tables only; verbs are in the chapters above."""
+"""Tables of device enrollments and their state: identity, last contact, push token, declarative state. No logic."""

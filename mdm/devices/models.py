@@ -1,4 +1,4 @@
-"""Tables of device enrolments with their generations, and the narrow hot row of each."""
+"""Tables of device enrollments, and of what is stored per enrollment: last contact, push token, declarative state."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, T
 
 
 class EnrollmentState(StrEnum):
-    """Where an enrolment stands. `pending`: Authenticate seen, no token yet."""
+    """State of an enrollment. `pending`: Authenticate has been received, TokenUpdate not yet."""
 
     PENDING = "pending"
     ENROLLED = "enrolled"
     CHECKED_OUT = "checked_out"
-    RETIRED = "retired"  # an explicit decision: only then is the tablet told to unenrol
+    RETIRED = "retired"  # decided by a person: the only state in which the server tells the tablet to unenroll
 
 
 class DeviceEnrollment(TownOwned, Base):
-    """One protocol channel: a tablet, or one Shared iPad user on it (`parent_id` set).
+    """One protocol channel: the device channel of a tablet, or the user channel of one Shared iPad user (`parent_id` set).
 
-    `channel_key` is the canonical enrolment id of the protocol: the UDID in upper case, or `UDID:UserShortName`.
-    `generation` grows with each Authenticate. `fingerprint` pins the identity certificate; during a renewal
-    `next_fingerprint` is accepted too until it has been seen once.
+    `channel_key` is the canonical enrollment id of the protocol: the UDID in upper case, or `UDID:UserShortName`.
+    `generation` grows with each Authenticate. `fingerprint` pins the identity certificate. During a renewal
+    `next_fingerprint` is accepted too, until the tablet has used the new certificate once.
     """
 
     __tablename__ = "device_enrollment"
@@ -54,10 +54,13 @@ class DeviceEnrollment(TownOwned, Base):
     )
 
 
-class Heartbeat(Base):
-    """The hot row: touched by every request of the tablet and by nothing else, so it never waits for an enqueue."""
+class LastSeen(Base):
+    """When an enrollment last contacted the server.
 
-    __tablename__ = "heartbeat"
+    A table of its own: every request of the tablet updates it and nothing else does, so no request waits for an enqueue.
+    """
+
+    __tablename__ = "last_seen"
 
     enrollment_id: Mapped[int] = mapped_column(
         ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
@@ -66,7 +69,7 @@ class Heartbeat(Base):
 
 
 class PushTarget(Base):
-    """Where to wake an enrolment. `invalid_since` is set when APNs said the token is dead; a TokenUpdate clears it."""
+    """Push token and magic of an enrollment. `invalid_since`: since when APNs refuses the token; a TokenUpdate clears it."""
 
     __tablename__ = "push_target"
 
@@ -79,14 +82,15 @@ class PushTarget(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     pushed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     invalid_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    invalid_why: Mapped[str | None] = mapped_column(String(64))
+    invalid_reason: Mapped[str | None] = mapped_column(String(64))
 
 
 class DeclarativeState(Base):
-    """What an enrolment was announced by declarations, and what it reported. The announced manifest is the one served.
+    """The declarations published to an enrollment, and what the tablet reported about them.
 
-    `set_sha256` names the shared declarations, `mode` the property beside them. `items` are the status items as last known;
-    `declarations` the last report on each kind. `problem` is set where declarations do not work: then commands are used.
+    `set_sha256` names the shared declarations, `mode` the value of the property declaration beside them; both together are
+    the manifest that is served. `status_items` are the status items as last known, `reported_declarations` the last report
+    on each kind. `fallback_reason` is set where declarations do not work: then commands are used.
     """
 
     __tablename__ = "declarative_state"
@@ -96,14 +100,14 @@ class DeclarativeState(Base):
     )
     set_sha256: Mapped[str | None] = mapped_column(String(64))
     mode: Mapped[str | None] = mapped_column(String(32))
-    announced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    seen_mode: Mapped[str | None] = mapped_column(String(32))
+    confirmed_mode: Mapped[str | None] = mapped_column(String(32))
     reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    items: Mapped[dict[str, Any] | None]
-    declarations: Mapped[dict[str, Any] | None]
+    status_items: Mapped[dict[str, Any] | None]
+    reported_declarations: Mapped[dict[str, Any] | None]
     errors: Mapped[list[Any] | None]
-    repairs: Mapped[int] = mapped_column(default=0)
-    #: Since when the declared policy holds alone: the profile that a command had installed is gone.
-    alone_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    problem: Mapped[str | None] = mapped_column(String(200))
+    repair_attempts: Mapped[int] = mapped_column(default=0)
+    #: Since when the policy comes from declarations only: the profile that a command had installed was removed.
+    declarative_only_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fallback_reason: Mapped[str | None] = mapped_column(String(200))

@@ -1,1 +1,1 @@
-"""What is kept of people, why and how long: the data dictionary, retention, a child's export and erasure, with proofs."""
+"""Personal data: the data dictionary, retention, export and erasure of one child, requests, notices, breach reports."""

@@ -1,4 +1,4 @@
-"""The breach kit: who is touched and by which fields, in one sealed report of numbers and ids (PRIV-15). Never commits."""
+"""Breach reports: who is affected and by which fields, as numbers and ids in one sealed report (PRIV-15). Never commits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from mdm.privacy import dictionary, reports
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.repository import PrivacyRepository
 
-#: GDPR, article 33: the authority is told within 72 hours of the moment when it is known.
+#: GDPR, article 33: the authority is notified within 72 hours after the breach became known.
 NOTIFY_WITHIN = timedelta(hours=72)
-#: What a person who only read lists and tablets has seen of a child.
-_SEEN = {"pupil": ["last_name", "first_name", "usage_name", "level", "school_id", "class_id", "take_home"], "loan": ["tablet_id"]}
+#: The fields of a child that lists and tablet pages show.
+_FIELDS_SHOWN_IN_LISTS = {
+    "pupil": ["last_name", "first_name", "usage_name", "grade", "school_id", "class_id", "take_home"],
+    "loan": ["tablet_id"],
+}
 
 
-def report(
+def report_breach(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
@@ -32,22 +35,22 @@ def report(
     since: date | None = None,
     until: date | None = None,
 ) -> PrivacyReport:
-    """Who is touched: by default everybody of the town or of `school_id`; with `account_id` the children whose records that account has
+    """Write a breach report: everybody of the town or of `school_id`, or, with `account_id`, the children whose records that account
     read from `since` to `until`. Raises `Forbidden`, `NotFound`, `Invalid`.
     """
     actor.require_permission(Permission.PRIVACY, town_id)
     repository = PrivacyRepository(work.session)
     if known_at > work.now:
         raise Invalid(field="known_at")
-    if school_id is not None and not repository.is_school(town_id, school_id):
+    if school_id is not None and not repository.has_school(town_id, school_id):
         raise NotFound(field="school_id")
     kinds: set[AccessKind] | None = None
     if account_id is not None:
-        read = repository.read_by(town_id, account_id, since, until)
-        pupils, kinds = sorted({row.pupil_id for row in read}, key=str), {row.kind for row in read}
+        accesses = repository.list_accesses_by(town_id, account_id, since, until)
+        pupil_ids, kinds = sorted({access.pupil_id for access in accesses}, key=str), {access.kind for access in accesses}
     else:
-        pupils = repository.living_pupils(town_id, school_id)
-    told: dict[str, Any] = {
+        pupil_ids = repository.list_pupil_ids(town_id, school_id)
+    content: dict[str, Any] = {
         "known_at": known_at.isoformat(),
         "notify_by": (known_at + NOTIFY_WITHIN).isoformat(),
         "late": work.now > known_at + NOTIFY_WITHIN,
@@ -57,21 +60,21 @@ def report(
             "since": since.isoformat() if since else None,
             "until": until.isoformat() if until else None,
         },
-        "pupils": len(pupils),
-        "guardians": repository.guardians_touched(pupils),
-        "staff": repository.staff_of(town_id, school_id) if account_id is None else 0,
-        "fields": _fields(kinds),
-        "pupil_ids": [str(each) for each in pupils],
+        "pupils": len(pupil_ids),
+        "guardians": repository.count_guardians(pupil_ids),
+        "staff": repository.count_staff(town_id, school_id) if account_id is None else 0,
+        "fields": _list_exposed_fields(kinds),
+        "pupil_ids": [str(pupil_id) for pupil_id in pupil_ids],
     }
-    return reports.write(work, actor, town_id, ReportKind.BREACH, None, told)
+    return reports.write_report(work, actor, town_id, ReportKind.BREACH, None, content)
 
 
-def _fields(kinds: Collection[AccessKind] | None) -> dict[str, list[str]]:
-    """The fields that were within reach, by table: all of them, or what a reader of lists has seen."""
+def _list_exposed_fields(kinds: Collection[AccessKind] | None) -> dict[str, list[str]]:
+    """Return the exposed fields by table: all of them, or those that lists show when nothing was exported."""
     if kinds is not None and AccessKind.EXPORT not in kinds:
-        return _SEEN if kinds else {}
-    found: dict[str, list[str]] = {}
-    for each in dictionary.entries():
-        if each.of in ("pupil", "guardian") or kinds is None:
-            found.setdefault(each.table, []).append(each.field)
-    return found
+        return _FIELDS_SHOWN_IN_LISTS if kinds else {}
+    fields_by_table: dict[str, list[str]] = {}
+    for entry in dictionary.list_entries():
+        if entry.subject in ("pupil", "guardian") or kinds is None:
+            fields_by_table.setdefault(entry.table, []).append(entry.field)
+    return fields_by_table

@@ -1,4 +1,4 @@
-"""One child's data: all of it handed out, all of it erased, and who has read it (schools.md section 14, PRIV-08). Never commits."""
+"""Personal data of one child: export, erasure, and the list of accesses to the record (PRIV-08). Never commits."""
 
 from __future__ import annotations
 
@@ -20,88 +20,97 @@ from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import School, SchoolClass, Town
 from mdm.privacy import dictionary, reports
 from mdm.privacy.erasing import erase_identities
-from mdm.privacy.errors import AlreadyErased, LoanOpen, PupilUnknown
+from mdm.privacy.errors import LoanStillOpen, PupilAlreadyErased, PupilRecordNotFound
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.repository import PrivacyRepository
 
 Json = dict[str, Any]
-_TOLD_APART = frozenset({"guardian_link", "pupil_group_member"})
+#: Tables whose rows the export contains under another key.
+_EXPORTED_ELSEWHERE = frozenset({"guardian_link", "pupil_group_member"})
 
 
-def export(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Json:
-    """Everything that is kept about one child, as JSON. What it proves is kept as a report without names.
+def export_child(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Json:
+    """Return everything that is kept about one child, as JSON, and store a report without names as proof.
 
-    Other people's data stay out: guardians by name alone, since parents may live apart; staff not at all. Hashes and secret
-    codes stay out too. Raises `PupilUnknown`, `AlreadyErased`.
+    Data of other people are left out: guardians appear by name only, since parents may live apart; staff do not appear. Hashes
+    and secret codes are left out too. Raises `PupilRecordNotFound`, `PupilAlreadyErased`.
     """
-    pupil = _pupil(work, actor, pupil_id)
+    pupil = _get_pupil(work, actor, pupil_id)
     if pupil.state is PupilState.ERASED:
-        raise AlreadyErased
+        raise PupilAlreadyErased
     repository = PrivacyRepository(work.session)
-    access.note(work, actor, [pupil], AccessKind.EXPORT)
-    told: Json = {
-        "made_at": work.now.isoformat(),
-        "pupil": _told("pupil", _row(pupil)),
-        "place": _place(work, pupil),
-        "guardians": [{"last_name": g.last_name, "first_name": g.first_name} for g in repository.guardians_of(pupil.id)],
-        "groups": [{"label": label} for label in repository.group_labels(pupil.id)],
-        "requests": [_told("privacy_request", _row(each)) for each in repository.rights_about(pupil.town_id, pupil.id)],
-        "tablets": sorted(repository.tags_of(pupil.id).values()),
-        **_pointing(repository, pupil.id),
-        "losses": _losses(repository, pupil.id),
-        "readings": [
-            {"kind": r.kind.value, "day": r.day.isoformat(), "times": r.times} for r in _accesses(work, actor, pupil.id)
+    access.record_access(work, actor, [pupil], AccessKind.EXPORT)
+    export: Json = {
+        "created_at": work.now.isoformat(),
+        "pupil": _keep_exported("pupil", _to_mapping(pupil)),
+        "place": _describe_place(work, pupil),
+        "guardians": [{"last_name": g.last_name, "first_name": g.first_name} for g in repository.list_guardians(pupil.id)],
+        "groups": [{"label": label} for label in repository.list_group_labels(pupil.id)],
+        "requests": [
+            _keep_exported("privacy_request", _to_mapping(request))
+            for request in repository.list_requests_about(pupil.town_id, pupil.id)
         ],
-        "acts": [{"at": e.at.isoformat(), "action": e.action} for e in repository.acts_about(pupil.town_id, pupil.id)],
-        "purposes": dictionary.purposes(),
+        "tablets": sorted(repository.load_tablet_tags(pupil.id).values()),
+        **_list_referencing_rows(repository, pupil.id),
+        "losses": _list_losses(repository, pupil.id),
+        "readings": [
+            {"kind": r.kind.value, "day": r.day.isoformat(), "times": r.access_count}
+            for r in _load_accesses(work, actor, pupil.id)
+        ],
+        "acts": [{"at": e.at.isoformat(), "action": e.action} for e in repository.list_audit_events(pupil.town_id, pupil.id)],
+        "purposes": dictionary.list_purposes(),
     }
-    digest = sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-    counts = {name: len(value) for name, value in told.items() if isinstance(value, list)}
-    row = reports.write(work, actor, pupil.town_id, ReportKind.EXPORT, pupil.id, {"sections": counts, "sha256": digest})
-    return {**told, "report_id": str(row.id)}
+    digest = sha256(json.dumps(export, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    counts = {name: len(value) for name, value in export.items() if isinstance(value, list)}
+    row = reports.write_report(work, actor, pupil.town_id, ReportKind.EXPORT, pupil.id, {"sections": counts, "sha256": digest})
+    return {**export, "report_id": str(row.id)}
 
 
-def erase(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> PrivacyReport:
-    """Erase what is kept about one child, now. The loans' history and the audit trail stay, by the child's number alone; the
-    report says what was removed and what stays until when. `reason` is kept in the audit trail: no names in it.
+def erase_child(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> PrivacyReport:
+    """Erase what is kept about one child now. The loan history and the audit trail stay, with the pupil's id only. The report
+    states what was removed, and what stays until when. `reason` is kept in the audit trail, so it must not contain names.
 
-    Raises `PupilUnknown`, `LoanOpen`, `AlreadyErased`.
+    Raises `PupilRecordNotFound`, `LoanStillOpen`, `PupilAlreadyErased`.
     """
-    pupil = _pupil(work, actor, pupil_id)
+    pupil = _get_pupil(work, actor, pupil_id)
     locks.lock_town(work, pupil.town_id)
     work.session.refresh(pupil)
     repository = PrivacyRepository(work.session)
     if pupil.state is PupilState.ERASED:
-        raise AlreadyErased
-    if repository.holds_tablet(pupil.id):
-        raise LoanOpen
+        raise PupilAlreadyErased
+    if repository.has_open_loan(pupil.id):
+        raise LoanStillOpen
     removed = erase_identities(work, pupil.town_id, [pupil])
-    kept = {column.table.name: len(repository.rows_of(column, pupil.id)) for column in list_referencing_columns(Pupil)}
-    stays = {name: {"rows": count, "rule": dictionary.retention_of(name)} for name, count in kept.items() if count}
-    content = {"reason": reason, "removed": removed, "stays": stays, "absent_since": _plain(pupil.absent_since)}
-    return reports.write(work, actor, pupil.town_id, ReportKind.ERASURE, pupil.id, content)
+    row_counts = {
+        column.table.name: len(repository.list_referencing_rows(column, pupil.id)) for column in list_referencing_columns(Pupil)
+    }
+    remaining = {
+        name: {"rows": count, "rule": dictionary.get_retention_rule(name)} for name, count in row_counts.items() if count
+    }
+    content = {"reason": reason, "removed": removed, "remaining": remaining, "absent_since": _to_json_value(pupil.absent_since)}
+    return reports.write_report(work, actor, pupil.town_id, ReportKind.ERASURE, pupil.id, content)
 
 
-def accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
-    """Who has read a child's record, newest first; also of an erased one. Raises `PupilUnknown`."""
-    pupil = _pupil(work, actor, pupil_id)
-    audit.record_event(work, actor, "privacy.accesses", "pupil", pupil.id, town_id=pupil.town_id)
-    return _accesses(work, actor, pupil.id)
+def list_accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+    """List the accesses to a child's record, newest first, also after the erasure. Raises `PupilRecordNotFound`."""
+    pupil = _get_pupil(work, actor, pupil_id)
+    audit.record_event(work, actor, "privacy.list_accesses", "pupil", pupil.id, town_id=pupil.town_id)
+    return _load_accesses(work, actor, pupil.id)
 
 
-def _accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
-    return PeopleRepository(work.session).accesses(actor, pupil_id)
+def _load_accesses(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Sequence[RecordAccess]:
+    return PeopleRepository(work.session).list_accesses(actor, pupil_id)
 
 
-def _pupil(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Pupil:
-    pupil = PrivacyRepository(work.session).pupil(actor, pupil_id)
+def _get_pupil(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> Pupil:
+    pupil = PrivacyRepository(work.session).get_pupil(actor, pupil_id)
     if pupil is None:
-        raise PupilUnknown
+        raise PupilRecordNotFound
     actor.require_permission(Permission.PRIVACY, pupil.town_id)
     return pupil
 
 
-def _place(work: UnitOfWork, pupil: Pupil) -> Json:
+def _describe_place(work: UnitOfWork, pupil: Pupil) -> Json:
     school_class = work.session.get(SchoolClass, pupil.class_id) if pupil.class_id else None
     return {
         "town": work.session.get_one(Town, pupil.town_id).name,
@@ -111,38 +120,43 @@ def _place(work: UnitOfWork, pupil: Pupil) -> Json:
     }
 
 
-def _pointing(repository: PrivacyRepository, pupil_id: UUID) -> Json:
-    """The rows of every table that points at the pupil, those that are not there yet included."""
-    found: Json = {}
+def _list_referencing_rows(repository: PrivacyRepository, pupil_id: UUID) -> Json:
+    """Return the rows of every table that references the pupil, by table; tables added later are included."""
+    rows_by_table: Json = {}
     for column in list_referencing_columns(Pupil):
         name = column.table.name
-        if name not in _TOLD_APART:
-            found[name] = [*found.get(name, []), *(_told(name, row) for row in repository.rows_of(column, pupil_id))]
-    return found
+        if name not in _EXPORTED_ELSEWHERE:
+            rows_by_table[name] = [
+                *rows_by_table.get(name, []),
+                *(_keep_exported(name, row) for row in repository.list_referencing_rows(column, pupil_id)),
+            ]
+    return rows_by_table
 
 
-def _losses(repository: PrivacyRepository, pupil_id: UUID) -> list[Json]:
-    cases = repository.cases_during_loans(pupil_id)
-    asked = repository.requests_of([case.id for case in cases])
+def _list_losses(repository: PrivacyRepository, pupil_id: UUID) -> list[Json]:
+    cases = repository.list_cases_during_loans(pupil_id)
+    requests = repository.list_position_requests([case.id for case in cases])
     return [
         {
-            **_told("lost_case", _row(case)),
-            "positions": [_told("position_request", _row(each)) for each in asked if each.case_id == case.id],
+            **_keep_exported("lost_case", _to_mapping(case)),
+            "positions": [
+                _keep_exported("position_request", _to_mapping(request)) for request in requests if request.case_id == case.id
+            ],
         }
         for case in cases
     ]
 
 
-def _row(thing: Any) -> Json:
-    return {column.name: getattr(thing, column.name) for column in thing.__table__.columns}
+def _to_mapping(row: Any) -> Json:
+    return {column.name: getattr(row, column.name) for column in row.__table__.columns}
 
 
-def _told(table: str, row: Json) -> Json:
-    """What of a row is the child's own; what is another person's, a hash or a secret is left out."""
-    return {name: _plain(value) for name, value in row.items() if dictionary.is_exported(table, name)}
+def _keep_exported(table: str, row: Json) -> Json:
+    """Return the exported fields of a row: those of other people, hashes and secrets are left out."""
+    return {name: _to_json_value(value) for name, value in row.items() if dictionary.is_exported(table, name)}
 
 
-def _plain(value: object) -> object:
+def _to_json_value(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Enum):

@@ -1,5 +1,5 @@
-"""The data dictionary, read from `dictionary.json` (PRIV-01): for every personal field its owner, purpose, legal ground, retention
-and recipients. A field without an entry fails the build.
+"""The data dictionary, read from `dictionary.json` (PRIV-01): owner, purpose, legal ground, retention and recipients of every personal
+field. `mdm.cli.checks` fails when a field has no entry.
 """
 
 from __future__ import annotations
@@ -13,91 +13,92 @@ from typing import Any
 from sqlalchemy import MetaData
 
 from cartable.database import SealedBytes, SealedText
-from cartable.i18n import Words
+from cartable.i18n import Message, available_languages, read_message
 
-#: Tables that are people: whatever points at one of them speaks of a person.
-PEOPLE = frozenset({"pupil", "guardian", "staff_member", "account"})
-#: Columns that say nothing of anybody.
-TECHNICAL = frozenset({"id", "town_id"})
+#: Tables of people: a row that references one of them is personal.
+PERSON_TABLES = frozenset({"pupil", "guardian", "staff_member", "account"})
+#: Columns that are not personal.
+TECHNICAL_COLUMNS = frozenset({"id", "town_id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What the dictionary says of one field. `retention` is a rule of the retention table; without one `until` tells it."""
+class DictionaryEntry:
+    """The entry of one field. `retention` is the id of a rule of the retention table; without one, `until` describes the term."""
 
     table: str
     field: str
-    words: Words
-    of: str
+    words: Message
+    subject: str
     owner: str
-    purpose: Words
-    ground: Words
+    purpose: Message
+    legal_ground: Message
     retention: str | None
-    until: Words | None
+    until: Message | None
     recipients: tuple[str, ...]
     exported: bool
 
 
 @cache
-def _listed() -> dict[str, Any]:
-    listed: dict[str, Any] = json.loads((Path(__file__).parent / "dictionary.json").read_text("utf-8"))
-    return listed
+def _load_document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((Path(__file__).parent / "dictionary.json").read_text("utf-8"))
+    return document
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
-    """Every field, table by table."""
+def list_entries() -> tuple[DictionaryEntry, ...]:
+    """Return the entries of all fields, table by table."""
     return tuple(
-        Entry(
+        DictionaryEntry(
             table=name,
             field=field,
-            words=Words(**words),
-            of=table["of"],
+            words=read_message(label),
+            subject=table["of"],
             owner=table["owner"],
-            purpose=Words(**_listed()["purposes"][table["purpose"]]),
-            ground=Words(**_listed()["grounds"][table["ground"]]),
+            purpose=read_message(_load_document()["purposes"][table["purpose"]]),
+            legal_ground=read_message(_load_document()["grounds"][table["ground"]]),
             retention=table["retention"],
-            until=Words(**table["until"]) if "until" in table else None,
+            until=read_message(table["until"]) if "until" in table else None,
             recipients=tuple(table["recipients"]),
             exported=field not in table.get("not_exported", ()),
         )
-        for name, table in _listed()["tables"].items()
-        for field, words in table["fields"].items()
+        for name, table in _load_document()["tables"].items()
+        for field, label in table["fields"].items()
     )
 
 
-def purposes() -> dict[str, dict[str, str]]:
-    """Why data are kept, in both languages."""
-    return dict(_listed()["purposes"])
+def list_purposes() -> dict[str, dict[str, str]]:
+    """Return why data are kept, by purpose then language code."""
+    texts = {name: read_message(text) for name, text in _load_document()["purposes"].items()}
+    return {name: {each.code: text.translate(each) for each in available_languages()} for name, text in texts.items()}
 
 
-def retention_of(table: str) -> str | None:
-    """The rule by which a table's rows end."""
-    found: str | None = _listed()["tables"].get(table, {}).get("retention")
-    return found
+def get_retention_rule(table: str) -> str | None:
+    """Return the id of the retention rule of a table, if it has one."""
+    rule_id: str | None = _load_document()["tables"].get(table, {}).get("retention")
+    return rule_id
 
 
 def is_exported(table: str, field: str) -> bool:
-    """Whether a field of a child's rows is handed out: not another person's data, a hash or a secret."""
-    listed = _listed()["tables"].get(table)
-    if listed is None:
+    """Return whether the export of a child contains a field: no data of other people, no hash, no secret."""
+    entry = _load_document()["tables"].get(table)
+    if entry is None:
         return not field.endswith(("_hash", "_by"))
-    return field in listed["fields"] and field not in listed.get("not_exported", ())
+    return field in entry["fields"] and field not in entry.get("not_exported", ())
 
 
-def missing(metadata: MetaData) -> list[str]:
-    """The fields of the database that speak of people and have no entry: `table` or `table.column`, and entries of nothing."""
-    told: list[str] = []
-    tables: dict[str, Any] = _listed()["tables"]
+def find_missing_entries(metadata: MetaData) -> list[str]:
+    """Return personal tables and columns without an entry, as `table` or `table.column`, and entries of missing tables or columns."""
+    faults: list[str] = []
+    tables: dict[str, Any] = _load_document()["tables"]
     for table in metadata.sorted_tables:
         sealed = [c.name for c in table.columns if isinstance(c.type, SealedText | SealedBytes)]
-        open_ones = [name for name in sealed if f"{table.name}.{name}" not in _listed()["secrets"]]
-        points = any(key.column.table.name in PEOPLE for key in table.foreign_keys)
-        if table.name not in tables and (open_ones or points or table.name in PEOPLE):
-            told.append(table.name)
+        undescribed = [name for name in sealed if f"{table.name}.{name}" not in _load_document()["secrets"]]
+        references_person = any(key.column.table.name in PERSON_TABLES for key in table.foreign_keys)
+        if table.name not in tables and (undescribed or references_person or table.name in PERSON_TABLES):
+            faults.append(table.name)
         if table.name in tables:
-            keys = {column.name for column in table.columns} - TECHNICAL
-            pupil = {key.parent.name for key in table.foreign_keys if key.column.table.name == "pupil"}
+            columns = {column.name for column in table.columns} - TECHNICAL_COLUMNS
+            pupil_columns = {key.parent.name for key in table.foreign_keys if key.column.table.name == "pupil"}
             fields = set(tables[table.name]["fields"])
-            told += [f"{table.name}.{name}" for name in sorted((keys - fields - pupil) | (fields - keys))]
-    return [*told, *sorted(set(tables) - set(metadata.tables))]
+            faults += [f"{table.name}.{name}" for name in sorted((columns - fields - pupil_columns) | (fields - columns))]
+    return [*faults, *sorted(set(tables) - set(metadata.tables))]

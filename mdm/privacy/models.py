@@ -1,4 +1,4 @@
-"""Tables of privacy: the towns' own retention periods, and the sealed reports that prove what was done."""
+"""Tables of privacy: retention periods that a town has set, requests, published notices, and sealed reports."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
-class RetentionChoice(TownOwned, Base):
-    """A period that a town has chosen for one rule of the retention table, within the rule's bounds."""
+class RetentionOverride(TownOwned, Base):
+    """The period that a town has set for one rule of the retention table, within the rule's bounds."""
 
-    __tablename__ = "retention_choice"
+    __tablename__ = "retention_override"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     rule: Mapped[str] = mapped_column(String(40))
@@ -25,7 +25,7 @@ class RetentionChoice(TownOwned, Base):
     reason: Mapped[str] = mapped_column(String(300))
     set_by: Mapped[UUID | None]
     set_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (Index("uq_retention_choice_rule", "town_id", "rule", unique=True),)
+    __table_args__ = (Index("uq_retention_override_rule", "town_id", "rule", unique=True),)
 
 
 class ReportKind(StrEnum):
@@ -38,7 +38,7 @@ class ReportKind(StrEnum):
 
 
 class RequestKind(StrEnum):
-    """Which right a person uses (GDPR, articles 15 to 21)."""
+    """Which right a person exercises (GDPR, articles 15 to 21)."""
 
     ACCESS = "access"
     RECTIFICATION = "rectification"
@@ -57,8 +57,8 @@ class RequestOutcome(StrEnum):
 
 
 class PrivacyRequest(TownOwned, Base):
-    """A person's request and its terms (PRIV-09). Who asked and why are sealed; `subject_id` is the pupil it is about, where known,
-    also after the erasure. It is nobody's loan or class, so it keeps no pupil's row alive.
+    """A person's privacy request and its term (PRIV-09). Requester, note and answer are sealed. `subject_id` is the pupil it concerns,
+    kept after the erasure; it is no foreign key, so that it does not keep the pupil's row.
     """
 
     __tablename__ = "privacy_request"
@@ -66,11 +66,11 @@ class PrivacyRequest(TownOwned, Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[RequestKind] = mapped_column(EnumText(RequestKind))
     subject_id: Mapped[UUID | None] = mapped_column(index=True)
-    asked_by: Mapped[str] = mapped_column(SealedText("privacy_request.asked_by"))
+    requester: Mapped[str] = mapped_column(SealedText("privacy_request.requester"))
     note: Mapped[str] = mapped_column(SealedText("privacy_request.note"))
     received_on: Mapped[date]
     due_on: Mapped[date]
-    extended_because: Mapped[str | None] = mapped_column(SealedText("privacy_request.extended_because"))
+    extension_reason: Mapped[str | None] = mapped_column(SealedText("privacy_request.extension_reason"))
     answered_on: Mapped[date | None]
     outcome: Mapped[RequestOutcome | None] = mapped_column(EnumText(RequestOutcome))
     answer: Mapped[str | None] = mapped_column(SealedText("privacy_request.answer"))
@@ -87,7 +87,7 @@ class NoticeAudience(StrEnum):
 
 
 class PrivacyNotice(TownOwned, Base):
-    """One version of a notice as a town gave it out (PRIV-10): the text, and the hash of what it was made of."""
+    """One published version of a notice (PRIV-10): its text and the hash of its content."""
 
     __tablename__ = "privacy_notice"
 
@@ -102,8 +102,8 @@ class PrivacyNotice(TownOwned, Base):
 
 
 class PrivacyReport(Base):
-    """What was removed or handed out, in numbers and ids, never names. `seal` is an HMAC over the rest; the audit trail holds
-    it too. Without a town it speaks of what belongs to no town: sign-ins.
+    """Proof of what was removed or exported, in numbers and ids, without names. `seal` is an HMAC of the other columns, stored in the
+    audit trail too. A report without a town concerns data of no town: sign-ins.
     """
 
     __tablename__ = "privacy_report"
@@ -114,6 +114,6 @@ class PrivacyReport(Base):
     subject_id: Mapped[UUID | None] = mapped_column(index=True)
     content: Mapped[dict[str, Any]]
     seal: Mapped[str] = mapped_column(String(64))
-    made_by: Mapped[UUID | None]
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (Index("ix_privacy_report_town", "town_id", "made_at"),)
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (Index("ix_privacy_report_town", "town_id", "created_at"),)

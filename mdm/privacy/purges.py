@@ -1,6 +1,6 @@
-"""What each rule of the retention table does. One class for each id of `retention.json`; a test holds the two together.
+"""The purge of each rule of the retention table: one entry of `PURGES` for each id of `retention.json`.
 
-`due` counts without touching anything; `apply` removes. What waits for something else, such as a tablet's return, is held.
+`count_due` reads only, `apply` removes. Rows that must wait, for example for the return of a tablet, count as deferred.
 """
 
 from __future__ import annotations
@@ -12,210 +12,265 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, Pupil, StaffMember
+from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
 from mdm.care.models import PositionRequest
-from mdm.privacy.erasing import blank_cases, erase_identities
+from mdm.privacy.erasing import clear_cases, erase_identities
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
-from mdm.privacy.repository import LIMIT, PrivacyRepository
-from mdm.privacy.rules import SECURITY_ACTS, left_before
+from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
+from mdm.privacy.rules import SECURITY_ACTS, compute_departure_cutoff
 from mdm.queue.models import CommandBody
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """How much of one rule is due now, and how much of that must wait."""
+class DueCount:
+    """How many rows of one rule are due now, and how many of these must wait."""
 
-    found: int
-    held: int = 0
+    total: int
+    deferred: int = 0
 
 
 @dataclass(slots=True)
-class Turn:
-    """One rule applied to one town, or to what belongs to none."""
+class PurgeContext:
+    """What a purge needs: the unit of work, the town (None for rows of no town) and the period of the rule."""
 
     work: UnitOfWork
     town_id: UUID | None
     days: int
 
     @property
-    def before(self) -> datetime:
-        """What is older is due."""
+    def cutoff(self) -> datetime:
+        """Return the instant before which rows are due."""
         return self.work.now - timedelta(days=self.days)
 
     @property
     def repository(self) -> PrivacyRepository:
-        """The SQL."""
+        """Return the repository of the unit of work."""
         return PrivacyRepository(self.work.session)
 
     @property
-    def town(self) -> UUID:
-        """The town, for rules that only towns have."""
+    def required_town_id(self) -> UUID:
+        """Return the town, for rules that apply to towns only."""
         assert self.town_id is not None
         return self.town_id
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """How a rule is counted and applied. `everywhere`: also to what belongs to no town."""
+    """How a rule is counted and applied. With `includes_global` it also applies to rows of no town."""
 
-    due: Callable[[Turn], Due]
-    apply: Callable[[Turn], int]
-    everywhere: bool = False
-
-
-def _pupils_due(turn: Turn) -> Due:
-    before = left_before(turn.work.now.date(), turn.days)
-    held = len(turn.repository.gone_pupils(turn.town, before, lent=True))
-    return Due(held + len(turn.repository.gone_pupils(turn.town, before, lent=False)), held)
+    count_due: Callable[[PurgeContext], DueCount]
+    apply: Callable[[PurgeContext], int]
+    includes_global: bool = False
 
 
-def _pupils(turn: Turn) -> int:
-    gone = turn.repository.gone_pupils(turn.town, left_before(turn.work.now.date(), turn.days), lent=False)
-    return erase_identities(turn.work, turn.town, gone)["identities"] if gone else 0
+def _count_pupils(context: PurgeContext) -> DueCount:
+    cutoff = compute_departure_cutoff(context.work.now.date(), context.days)
+    deferred = len(context.repository.list_departed_pupils(context.required_town_id, cutoff, lent=True))
+    return DueCount(
+        deferred + len(context.repository.list_departed_pupils(context.required_town_id, cutoff, lent=False)), deferred
+    )
 
 
-def _nameless_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.nameless(turn.town)))
+def _purge_pupils(context: PurgeContext) -> int:
+    cutoff = compute_departure_cutoff(context.work.now.date(), context.days)
+    departed = context.repository.list_departed_pupils(context.required_town_id, cutoff, lent=False)
+    return erase_identities(context.work, context.required_town_id, departed)["identities"] if departed else 0
 
 
-def _nameless(turn: Turn) -> int:
-    return turn.repository.delete(Pupil, turn.repository.take(turn.repository.nameless(turn.town)))
+def _count_anonymous_pupils(context: PurgeContext) -> DueCount:
+    return DueCount(context.repository.count_rows(context.repository.select_anonymous_pupils(context.required_town_id)))
 
 
-def _contacts_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.contacts(turn.town, turn.before)))
+def _purge_anonymous_pupils(context: PurgeContext) -> int:
+    return context.repository.delete_rows(
+        Pupil, context.repository.list_first_ids(context.repository.select_anonymous_pupils(context.required_town_id))
+    )
 
 
-def _contacts(turn: Turn) -> int:
-    ids = turn.repository.take(turn.repository.contacts(turn.town, turn.before))
-    return turn.repository.blank(Guardian, ids, {"email": None, "mobile": None})
+def _count_contacts(context: PurgeContext) -> DueCount:
+    return DueCount(
+        context.repository.count_rows(context.repository.select_stale_contacts(context.required_town_id, context.cutoff))
+    )
 
 
-def _guardians_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.gone_guardians(turn.town, turn.before.date())))
+def _purge_contacts(context: PurgeContext) -> int:
+    ids = context.repository.list_first_ids(context.repository.select_stale_contacts(context.required_town_id, context.cutoff))
+    return context.repository.set_columns(Guardian, ids, {"email": None, "mobile": None})
 
 
-def _guardians(turn: Turn) -> int:
-    return turn.repository.delete(Guardian, turn.repository.take(turn.repository.gone_guardians(turn.town, turn.before.date())))
+def _count_guardians(context: PurgeContext) -> DueCount:
+    return DueCount(
+        context.repository.count_rows(
+            context.repository.select_departed_guardians(context.required_town_id, context.cutoff.date())
+        )
+    )
 
 
-def _staff_due(turn: Turn) -> Due:
-    before = left_before(turn.work.now.date(), turn.days)
-    return Due(turn.repository.count(turn.repository.gone_staff(turn.town, before)))
+def _purge_guardians(context: PurgeContext) -> int:
+    return context.repository.delete_rows(
+        Guardian,
+        context.repository.list_first_ids(
+            context.repository.select_departed_guardians(context.required_town_id, context.cutoff.date())
+        ),
+    )
 
 
-def _staff(turn: Turn) -> int:
-    before = left_before(turn.work.now.date(), turn.days)
-    return turn.repository.delete(StaffMember, turn.repository.take(turn.repository.gone_staff(turn.town, before)))
+def _count_staff(context: PurgeContext) -> DueCount:
+    cutoff = compute_departure_cutoff(context.work.now.date(), context.days)
+    return DueCount(context.repository.count_rows(context.repository.select_departed_staff(context.required_town_id, cutoff)))
 
 
-def _loans_due(turn: Turn) -> Due:
-    found = turn.repository.count(turn.repository.loans(turn.town, turn.before))
-    return Due(found, found - turn.repository.count(turn.repository.free_loans(turn.town, turn.before)))
+def _purge_staff(context: PurgeContext) -> int:
+    cutoff = compute_departure_cutoff(context.work.now.date(), context.days)
+    return context.repository.delete_rows(
+        StaffMember, context.repository.list_first_ids(context.repository.select_departed_staff(context.required_town_id, cutoff))
+    )
 
 
-def _loans(turn: Turn) -> int:
-    return turn.repository.delete(Loan, turn.repository.take(turn.repository.free_loans(turn.town, turn.before)))
+def _count_loans(context: PurgeContext) -> DueCount:
+    total = context.repository.count_rows(context.repository.select_closed_loans(context.required_town_id, context.cutoff))
+    return DueCount(
+        total,
+        total
+        - context.repository.count_rows(context.repository.select_unreferenced_loans(context.required_town_id, context.cutoff)),
+    )
 
 
-def _positions_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.positions(turn.town, turn.before)))
+def _purge_loans(context: PurgeContext) -> int:
+    return context.repository.delete_rows(
+        Loan,
+        context.repository.list_first_ids(context.repository.select_unreferenced_loans(context.required_town_id, context.cutoff)),
+    )
 
 
-def _positions(turn: Turn) -> int:
-    ids = turn.repository.take(turn.repository.positions(turn.town, turn.before))
-    return turn.repository.blank(PositionRequest, ids, {"position": None})
+def _count_positions(context: PurgeContext) -> DueCount:
+    return DueCount(
+        context.repository.count_rows(context.repository.select_expired_positions(context.required_town_id, context.cutoff))
+    )
 
 
-def _cases_due(turn: Turn) -> Due:
-    return Due(len(turn.repository.cases(turn.town, turn.before)))
+def _purge_positions(context: PurgeContext) -> int:
+    ids = context.repository.list_first_ids(context.repository.select_expired_positions(context.required_town_id, context.cutoff))
+    return context.repository.set_columns(PositionRequest, ids, {"position": None})
 
 
-def _cases(turn: Turn) -> int:
-    cases = turn.repository.cases(turn.town, turn.before)
-    blank_cases(turn.work, cases)
+def _count_lost_cases(context: PurgeContext) -> DueCount:
+    return DueCount(len(context.repository.list_closed_cases(context.required_town_id, context.cutoff)))
+
+
+def _purge_lost_cases(context: PurgeContext) -> int:
+    cases = context.repository.list_closed_cases(context.required_town_id, context.cutoff)
+    clear_cases(context.work, cases)
     return len(cases)
 
 
-def _orders_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.reasons(turn.town, turn.before)))
+def _count_command_reasons(context: PurgeContext) -> DueCount:
+    return DueCount(
+        context.repository.count_rows(context.repository.select_command_reasons(context.required_town_id, context.cutoff))
+    )
 
 
-def _orders(turn: Turn) -> int:
-    ids = turn.repository.take(turn.repository.reasons(turn.town, turn.before))
-    return turn.repository.blank(CommandBody, ids, {"reason": None, "asked_by": None, "asked_by_name": ""})
+def _purge_command_reasons(context: PurgeContext) -> int:
+    ids = context.repository.list_first_ids(context.repository.select_command_reasons(context.required_town_id, context.cutoff))
+    return context.repository.set_columns(CommandBody, ids, {"reason": None, "requested_by": None, "requested_by_name": ""})
 
 
-def _imports_due(turn: Turn) -> Due:
-    return Due(ImportRepository(turn.work.session).held_plans(turn.before, turn.town))
+def _count_imports(context: PurgeContext) -> DueCount:
+    return DueCount(ImportRepository(context.work.session).count_stored_plans(context.cutoff, context.required_town_id))
 
 
-def _imports(turn: Turn) -> int:
-    return ImportRepository(turn.work.session).forget_plans(turn.before, turn.town)
+def _purge_imports(context: PurgeContext) -> int:
+    return ImportRepository(context.work.session).clear_plans(context.cutoff, context.required_town_id)
 
 
-def _audit_due(turn: Turn) -> Due:
-    return Due(len(audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)))
+def _count_audit_events(context: PurgeContext) -> DueCount:
+    return DueCount(
+        len(
+            audit.list_expired_events(context.work, context.town_id, context.cutoff, SECURITY_ACTS, others=True, limit=BATCH_SIZE)
+        )
+    )
 
 
-def _audit(turn: Turn) -> int:
-    events = audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=True, limit=LIMIT)
-    audit.purge_events(turn.work, events)
+def _purge_audit_events(context: PurgeContext) -> int:
+    events = audit.list_expired_events(
+        context.work, context.town_id, context.cutoff, SECURITY_ACTS, others=True, limit=BATCH_SIZE
+    )
+    audit.purge_events(context.work, events)
     return len(events)
 
 
-def _security_due(turn: Turn) -> Due:
-    return Due(len(audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)))
+def _count_security_events(context: PurgeContext) -> DueCount:
+    return DueCount(
+        len(
+            audit.list_expired_events(
+                context.work, context.town_id, context.cutoff, SECURITY_ACTS, others=False, limit=BATCH_SIZE
+            )
+        )
+    )
 
 
-def _security(turn: Turn) -> int:
-    events = audit.list_expired_events(turn.work, turn.town_id, turn.before, SECURITY_ACTS, others=False, limit=LIMIT)
-    audit.purge_events(turn.work, events)
+def _purge_security_events(context: PurgeContext) -> int:
+    events = audit.list_expired_events(
+        context.work, context.town_id, context.cutoff, SECURITY_ACTS, others=False, limit=BATCH_SIZE
+    )
+    audit.purge_events(context.work, events)
     return len(events)
 
 
-def _accesses_due(turn: Turn) -> Due:
-    return Due(turn.repository.accesses_before(turn.town, turn.before.date()))
+def _count_accesses(context: PurgeContext) -> DueCount:
+    return DueCount(context.repository.count_accesses_before(context.required_town_id, context.cutoff.date()))
 
 
-def _accesses(turn: Turn) -> int:
-    found = turn.repository.accesses_before(turn.town, turn.before.date())
-    turn.repository.delete_accesses(turn.town, turn.before.date())
-    return found
+def _purge_accesses(context: PurgeContext) -> int:
+    count = context.repository.count_accesses_before(context.required_town_id, context.cutoff.date())
+    context.repository.delete_accesses_before(context.required_town_id, context.cutoff.date())
+    return count
 
 
-def _reports_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.reports_before(turn.town_id, turn.before)))
+def _count_reports(context: PurgeContext) -> DueCount:
+    return DueCount(context.repository.count_rows(context.repository.select_reports_before(context.town_id, context.cutoff)))
 
 
-def _reports(turn: Turn) -> int:
-    return turn.repository.delete(PrivacyReport, turn.repository.take(turn.repository.reports_before(turn.town_id, turn.before)))
+def _purge_reports(context: PurgeContext) -> int:
+    return context.repository.delete_rows(
+        PrivacyReport,
+        context.repository.list_first_ids(context.repository.select_reports_before(context.town_id, context.cutoff)),
+    )
 
 
-def _requests_due(turn: Turn) -> Due:
-    return Due(turn.repository.count(turn.repository.answered(turn.town, turn.before.date())))
+def _count_requests(context: PurgeContext) -> DueCount:
+    return DueCount(
+        context.repository.count_rows(
+            context.repository.select_answered_requests(context.required_town_id, context.cutoff.date())
+        )
+    )
 
 
-def _requests(turn: Turn) -> int:
-    return turn.repository.delete(PrivacyRequest, turn.repository.take(turn.repository.answered(turn.town, turn.before.date())))
+def _purge_requests(context: PurgeContext) -> int:
+    return context.repository.delete_rows(
+        PrivacyRequest,
+        context.repository.list_first_ids(
+            context.repository.select_answered_requests(context.required_town_id, context.cutoff.date())
+        ),
+    )
 
 
 PURGES: dict[str, Purge] = {
-    "pupil_identity": Purge(_pupils_due, _pupils),
-    "loan": Purge(_loans_due, _loans),
-    "nameless_pupil": Purge(_nameless_due, _nameless),
-    "guardian_contact": Purge(_contacts_due, _contacts),
-    "guardian_identity": Purge(_guardians_due, _guardians),
-    "staff_identity": Purge(_staff_due, _staff),
-    "position": Purge(_positions_due, _positions),
-    "lost_reason": Purge(_cases_due, _cases),
-    "order_reason": Purge(_orders_due, _orders),
-    "import": Purge(_imports_due, _imports),
-    "audit": Purge(_audit_due, _audit, everywhere=True),
-    "security_audit": Purge(_security_due, _security, everywhere=True),
-    "record_access": Purge(_accesses_due, _accesses),
-    "rights_request": Purge(_requests_due, _requests),
-    "privacy_report": Purge(_reports_due, _reports, everywhere=True),
+    "pupil_identity": Purge(_count_pupils, _purge_pupils),
+    "loan": Purge(_count_loans, _purge_loans),
+    "anonymous_pupil": Purge(_count_anonymous_pupils, _purge_anonymous_pupils),
+    "guardian_contact": Purge(_count_contacts, _purge_contacts),
+    "guardian_identity": Purge(_count_guardians, _purge_guardians),
+    "staff_identity": Purge(_count_staff, _purge_staff),
+    "position": Purge(_count_positions, _purge_positions),
+    "lost_reason": Purge(_count_lost_cases, _purge_lost_cases),
+    "command_reason": Purge(_count_command_reasons, _purge_command_reasons),
+    "import": Purge(_count_imports, _purge_imports),
+    "audit": Purge(_count_audit_events, _purge_audit_events, includes_global=True),
+    "security_audit": Purge(_count_security_events, _purge_security_events, includes_global=True),
+    "record_access": Purge(_count_accesses, _purge_accesses),
+    "rights_request": Purge(_count_requests, _purge_requests),
+    "privacy_report": Purge(_count_reports, _purge_reports, includes_global=True),
 }

@@ -1,91 +1,94 @@
-"""The desk of people's rights: a request is received, due in a month, perhaps extended, answered (PRIV-09). Never commits."""
+"""Privacy requests of people: received, due within a month, extended once, answered (PRIV-09). Never commits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
 from cartable import audit, locks
 from cartable.errors import Invalid
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from mdm.privacy.errors import PupilUnknown, RequestAnswered, RequestExtended, RequestUnknown
+from mdm.privacy.errors import PrivacyRequestAnswered, PrivacyRequestExtended, PrivacyRequestNotFound, PupilRecordNotFound
 from mdm.privacy.models import PrivacyRequest, RequestKind, RequestOutcome
 from mdm.privacy.repository import PrivacyRepository
-from mdm.privacy.rules import months_after
+from mdm.privacy.rules import add_months
 
-#: GDPR, article 12.3: a month, and two more when it is said within the first why.
-TERM_MONTHS, MORE_MONTHS = 1, 2
+#: GDPR, article 12.3: one month, and two more if the person learns the reason within the first.
+TERM_MONTHS, EXTENSION_MONTHS = 1, 2
 
 
-def receive(
+def receive_request(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     kind: RequestKind,
-    asked_by: str,
+    requester: str,
     note: str = "",
     *,
     subject_id: UUID | None = None,
     received_on: date | None = None,
 ) -> PrivacyRequest:
-    """Enter a request; the month runs from the day on which it came. Raises `Forbidden`, `PupilUnknown`, `Invalid`."""
+    """Record a request; its term starts on the day of receipt. Raises `Forbidden`, `PupilRecordNotFound`, `Invalid`."""
     actor.require_permission(Permission.PRIVACY, town_id)
     today = work.now.date()
-    came = received_on or today
-    if came > today:
+    received = received_on or today
+    if received > today:
         raise Invalid(field="received_on")
     if subject_id is not None:
-        pupil = PrivacyRepository(work.session).pupil(actor, subject_id)
+        pupil = PrivacyRepository(work.session).get_pupil(actor, subject_id)
         if pupil is None or pupil.town_id != town_id:
-            raise PupilUnknown
+            raise PupilRecordNotFound
     row = PrivacyRequest(
-        town_id=town_id, kind=kind, subject_id=subject_id, asked_by=asked_by, note=note, received_on=came,
-        due_on=months_after(came, TERM_MONTHS), opened_by=actor.account_id,
+        town_id=town_id, kind=kind, subject_id=subject_id, requester=requester, note=note, received_on=received,
+        due_on=add_months(received, TERM_MONTHS), opened_by=actor.account_id,
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
-    audit.record_event(work, actor, "privacy.request", "privacy_request", row.id, town_id=town_id, kind=kind.value)
+    audit.record_event(work, actor, "privacy.receive_request", "privacy_request", row.id, town_id=town_id, kind=kind.value)
     return row
 
 
-def extend(work: UnitOfWork, actor: Actor, request_id: UUID, because: str) -> PrivacyRequest:
-    """Give it two more months; the person is told why within the first. Once. Raises `RequestUnknown`, `RequestAnswered`,
-    `RequestExtended`.
+def extend_request(work: UnitOfWork, actor: Actor, request_id: UUID, reason: str) -> PrivacyRequest:
+    """Extend the term by two months, once. The person must be told the reason within the first month.
+
+    Raises `PrivacyRequestNotFound`, `PrivacyRequestAnswered`, `PrivacyRequestExtended`.
     """
-    row = _open(work, actor, request_id)
-    if row.extended_because is not None or work.now.date() > row.due_on:
-        raise RequestExtended
-    audit.record_event(work, actor, "privacy.extend", "privacy_request", row.id, town_id=row.town_id)
-    row.extended_because, row.due_on = because, months_after(row.received_on, TERM_MONTHS + MORE_MONTHS)
+    row = _get_open_request(work, actor, request_id)
+    if row.extension_reason is not None or work.now.date() > row.due_on:
+        raise PrivacyRequestExtended
+    audit.record_event(work, actor, "privacy.extend_request", "privacy_request", row.id, town_id=row.town_id)
+    row.extension_reason, row.due_on = reason, add_months(row.received_on, TERM_MONTHS + EXTENSION_MONTHS)
     work.session.flush()
     return row
 
 
-def answer(work: UnitOfWork, actor: Actor, request_id: UUID, outcome: RequestOutcome, words: str) -> PrivacyRequest:
-    """Note what was answered. Raises `RequestUnknown`, `RequestAnswered`."""
-    row = _open(work, actor, request_id)
-    audit.record_event(work, actor, "privacy.answer", "privacy_request", row.id, town_id=row.town_id, outcome=outcome.value)
-    row.outcome, row.answer, row.answered_on = outcome, words, work.now.date()
+def answer_request(work: UnitOfWork, actor: Actor, request_id: UUID, outcome: RequestOutcome, text: str) -> PrivacyRequest:
+    """Record the answer to a request. Raises `PrivacyRequestNotFound`, `PrivacyRequestAnswered`."""
+    row = _get_open_request(work, actor, request_id)
+    audit.record_event(
+        work, actor, "privacy.answer_request", "privacy_request", row.id, town_id=row.town_id, outcome=outcome.value
+    )
+    row.outcome, row.answer, row.answered_on = outcome, text, work.now.date()
     work.session.flush()
     return row
 
 
-def listed(
-    work: UnitOfWork, actor: Actor, town_id: UUID, *, only_open: bool = False, limit: int = 200
-) -> Sequence[PrivacyRequest]:
-    """The requests of a town: open ones first, the most urgent at the top. Raises `Forbidden`."""
+def list_requests(
+    work: UnitOfWork, actor: Actor, town_id: UUID, *, only_open: bool = False, page: PageRequest = FIRST_PAGE
+) -> Page[PrivacyRequest]:
+    """List the requests of a town, open ones first, by due date. Raises `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
-    return PrivacyRepository(work.session).requests(actor, town_id, only_open=only_open, limit=limit)
+    return PrivacyRepository(work.session).list_requests(actor, town_id, only_open=only_open, page=page)
 
 
-def _open(work: UnitOfWork, actor: Actor, request_id: UUID) -> PrivacyRequest:
-    row = PrivacyRepository(work.session).request(actor, request_id)
+def _get_open_request(work: UnitOfWork, actor: Actor, request_id: UUID) -> PrivacyRequest:
+    row = PrivacyRepository(work.session).get_request(actor, request_id)
     if row is None:
-        raise RequestUnknown
+        raise PrivacyRequestNotFound
     locks.lock_town(work, row.town_id)
     work.session.refresh(row)
     if row.answered_on is not None:
-        raise RequestAnswered
+        raise PrivacyRequestAnswered
     return row

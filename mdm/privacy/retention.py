@@ -1,4 +1,4 @@
-"""Applies the retention table: preview, run, a town's own periods, and the report that proves each run. Never commits."""
+"""Applies the retention table: preview, run, the periods that a town sets, and the report that proves each run. Never commits."""
 
 from __future__ import annotations
 
@@ -13,116 +13,122 @@ from cartable.errors import NotFound
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.privacy import reports
-from mdm.privacy.errors import OutOfBounds
-from mdm.privacy.models import PrivacyReport, ReportKind, RetentionChoice
-from mdm.privacy.purges import PURGES, Turn
+from mdm.privacy.errors import RetentionOutOfBounds
+from mdm.privacy.models import PrivacyReport, ReportKind, RetentionOverride
+from mdm.privacy.purges import PURGES, PurgeContext
 from mdm.privacy.repository import PrivacyRepository
-from mdm.privacy.rules import Rule, chosen, rule, table
+from mdm.privacy.rules import RetentionRule, find_rule, load_rules, resolve_days
 
-#: How long after a run the next one of the same town is due.
-EVERY = timedelta(hours=20)
+#: Time between two runs for the same town.
+RUN_INTERVAL = timedelta(hours=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """One rule as it holds in a town. `reason` tells why a town has chosen another period."""
+class EffectivePeriod:
+    """A rule with the period that applies in a town, and the reason if the town has set it."""
 
-    rule: Rule
+    rule: RetentionRule
     days: int
     reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What a run would do now: `found` is due, `held` waits for something else."""
+class RetentionPreview:
+    """What a run would do now for one rule: `due` rows, of which `deferred` ones must wait."""
 
     rule_id: str
     days: int
-    found: int
-    held: int
+    due: int
+    deferred: int
 
 
-def periods(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Period]:
-    """The retention table of a town. Raises `Forbidden`."""
+def list_periods(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[EffectivePeriod]:
+    """List the rules with the periods of a town. Raises `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
-    choices = PrivacyRepository(work.session).choices(town_id)
-    days = _days(work, town_id)
-    return [Period(each, days[each.id], choices[each.id].reason if each.id in choices else None) for each in table()]
+    overrides = PrivacyRepository(work.session).load_overrides(town_id)
+    days = _load_days(work, town_id)
+    return [
+        EffectivePeriod(rule, days[rule.id], overrides[rule.id].reason if rule.id in overrides else None) for rule in load_rules()
+    ]
 
 
-def choose(work: UnitOfWork, actor: Actor, town_id: UUID, rule_id: str, days: int, reason: str) -> RetentionChoice:
-    """Choose a period for a town. Raises `NotFound`, `OutOfBounds`, `Forbidden`."""
+def set_period(work: UnitOfWork, actor: Actor, town_id: UUID, rule_id: str, days: int, reason: str) -> RetentionOverride:
+    """Set the period of a rule for a town. Raises `NotFound`, `RetentionOutOfBounds`, `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
-    found = rule(rule_id)
-    if found is None:
+    rule = find_rule(rule_id)
+    if rule is None:
         raise NotFound(field="rule")
-    if not found.shortest <= days <= found.longest:
-        raise OutOfBounds(shortest=found.shortest, longest=found.longest, field="days")
+    if not rule.shortest <= days <= rule.longest:
+        raise RetentionOutOfBounds(shortest=rule.shortest, longest=rule.longest, field="days")
     locks.lock_town(work, town_id)
-    row = PrivacyRepository(work.session).choices(town_id).get(rule_id) or RetentionChoice(town_id=town_id, rule=rule_id)
-    audit.record_event(work, actor, "privacy.period", "town", town_id, town_id=town_id, rule=rule_id, days=days)
+    row = PrivacyRepository(work.session).load_overrides(town_id).get(rule_id) or RetentionOverride(town_id=town_id, rule=rule_id)
+    audit.record_event(work, actor, "privacy.set_period", "town", town_id, town_id=town_id, rule=rule_id, days=days)
     row.days, row.reason, row.set_by, row.set_at = days, reason, actor.account_id, work.now
     work.session.add(row)
     work.session.flush()
     return row
 
 
-def preview(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Preview]:
-    """What a run would do now. Touches nothing. Raises `Forbidden`."""
+def preview_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[RetentionPreview]:
+    """List what a run would do now, rule by rule, without changing anything. Raises `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
-    days = _days(work, town_id)
-    told = []
+    days = _load_days(work, town_id)
+    previews = []
     for rule_id, purge in PURGES.items():
-        due = purge.due(Turn(work, town_id, days[rule_id]))
-        told.append(Preview(rule_id, days[rule_id], due.found, due.held))
-    return told
+        due = purge.count_due(PurgeContext(work, town_id, days[rule_id]))
+        previews.append(RetentionPreview(rule_id, days[rule_id], due.total, due.deferred))
+    return previews
 
 
-def run(work: UnitOfWork, actor: Actor, town_id: UUID) -> PrivacyReport:
-    """Apply the table to a town now. Raises `Forbidden`."""
+def apply_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> PrivacyReport:
+    """Apply the retention table to a town now. Returns the report. Raises `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
-    return _run(work, actor, town_id)
+    return _apply(work, actor, town_id)
 
 
-def run_next(work: UnitOfWork) -> PrivacyReport | None:
-    """Apply the table to the one town, or to what belongs to none, that has waited longest. None when none is due."""
+def apply_next_due(work: UnitOfWork) -> PrivacyReport | None:
+    """Apply the table to the town, or to the rows of no town, that has waited longest. Returns None when none is due."""
     repository = PrivacyRepository(work.session)
-    last = repository.last_runs()
-    places: Sequence[UUID | None] = [None, *repository.towns()]
-    due = [place for place in places if place not in last or last[place] <= work.now - EVERY]
+    last_runs = repository.load_last_runs()
+    town_ids: Sequence[UUID | None] = [None, *repository.list_town_ids()]
+    due = [town_id for town_id in town_ids if town_id not in last_runs or last_runs[town_id] <= work.now - RUN_INTERVAL]
     if not due:
         return None
-    return _run(work, SYSTEM, min(due, key=lambda place: (place in last, last.get(place, work.now), str(place))))
+    return _apply(
+        work, SYSTEM, min(due, key=lambda town_id: (town_id in last_runs, last_runs.get(town_id, work.now), str(town_id)))
+    )
 
 
-def _run(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> PrivacyReport:
-    """Every rule in its turn: what was due, removed, held, and what is due afterwards, which proves it."""
+def _apply(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> PrivacyReport:
+    """Apply every rule in order. The report states what was due, removed and deferred, and what remains due afterwards."""
     locks.lock_town(work, town_id)
-    days = _days(work, town_id) if town_id is not None else chosen({})
-    lines: list[dict[str, Any]] = []
+    days = _load_days(work, town_id) if town_id is not None else resolve_days({})
+    rule_results: list[dict[str, Any]] = []
     for rule_id, purge in PURGES.items():
-        if town_id is None and not purge.everywhere:
+        if town_id is None and not purge.includes_global:
             continue
-        turn = Turn(work, town_id, days[rule_id])
-        due = purge.due(turn)
-        removed = purge.apply(turn) if due.found > due.held else 0
+        context = PurgeContext(work, town_id, days[rule_id])
+        due = purge.count_due(context)
+        removed = purge.apply(context) if due.total > due.deferred else 0
         work.session.flush()
         work.session.expire_all()
-        after = purge.due(turn) if removed else due
-        lines.append(
+        after = purge.count_due(context) if removed else due
+        rule_results.append(
             {
                 "rule": rule_id,
-                "days": turn.days,
-                "before": turn.before.isoformat(),
-                "found": due.found,
+                "days": context.days,
+                "cutoff": context.cutoff.isoformat(),
+                "due": due.total,
                 "removed": removed,
-                "held": after.held,
-                "left": after.found - after.held,
+                "deferred": after.deferred,
+                "remaining": after.total - after.deferred,
             }
         )
-    chain = audit.verify_chain(work, town_id)
-    return reports.write(work, actor, town_id, ReportKind.RETENTION, None, {"rules": lines, "audit_holds": chain is None})
+    first_broken = audit.verify_chain(work, town_id)
+    return reports.write_report(
+        work, actor, town_id, ReportKind.RETENTION, None, {"rules": rule_results, "audit_chain_intact": first_broken is None}
+    )
 
 
-def _days(work: UnitOfWork, town_id: UUID) -> dict[str, int]:
-    return chosen({rule_id: row.days for rule_id, row in PrivacyRepository(work.session).choices(town_id).items()})
+def _load_days(work: UnitOfWork, town_id: UUID) -> dict[str, int]:
+    return resolve_days({rule_id: row.days for rule_id, row in PrivacyRepository(work.session).load_overrides(town_id).items()})

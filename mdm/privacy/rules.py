@@ -1,4 +1,4 @@
-"""The retention table, read from `retention.json` (schools.md section 14, PRIV-07), and the instants it speaks of. Pure."""
+"""The retention table, read from `retention.json` (PRIV-07), and the dates that its rules use. Pure."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cartable.i18n import Words
+from cartable.i18n import Message, read_message
 
-#: Acts of which security lives: kept longer than the others.
+#: Audited acts that security depends on: kept longer than the others.
 SECURITY_ACTS = frozenset(
     {
-        "account.create", "account.withdraw", "account.sign_in_failed", "account.reset", "account.password", "certificate.revoke",
+        "account.create", "account.revoke_roles", "account.sign_in_failed", "account.reset_password", "account.change_password", "certificate.revoke",
         "attestation.refuse",
         "tablet.erase", "tablet.mark_lost", "tablet.lift", "position.approve", "position.read", "safety.stop", "safety.resume",
-        "privacy.erase", "privacy.export", "privacy.breach", "roster.export",
+        "privacy.erase", "privacy.export", "privacy.report_breach", "roster.export",
     }
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What is kept for how long. `days` is the period; a town may choose another from `shortest` to `longest`."""
+class RetentionRule:
+    """A rule: what is kept for how long. `days` is the default period; a town may set another one from `shortest` to `longest`."""
 
     id: str
-    what: Words
-    starts: Words
-    does: Words
+    what: Message
+    starts: Message
+    does: Message
     days: int
     shortest: int
     longest: int
@@ -39,41 +39,41 @@ class Rule:
 
 
 @cache
-def table() -> tuple[Rule, ...]:
-    """The rules, in the order in which they are applied: people before what points at them."""
-    listed: list[dict[str, Any]] = json.loads((Path(__file__).parent / "retention.json").read_text("utf-8"))
+def load_rules() -> tuple[RetentionRule, ...]:
+    """Return the rules in the order in which they are applied: people before the rows that reference them."""
+    document: list[dict[str, Any]] = json.loads((Path(__file__).parent / "retention.json").read_text("utf-8"))
     return tuple(
-        Rule(
-            id=each["id"],
-            what=Words(**each["what"]),
-            starts=Words(**each["starts"]),
-            does=Words(**each["does"]),
-            days=each["days"],
-            shortest=each["shortest"],
-            longest=each["longest"],
-            requirement=each["requirement"],
+        RetentionRule(
+            id=entry["id"],
+            what=read_message(entry["what"]),
+            starts=read_message(entry["starts"]),
+            does=read_message(entry["does"]),
+            days=entry["days"],
+            shortest=entry["shortest"],
+            longest=entry["longest"],
+            requirement=entry["requirement"],
         )
-        for each in listed
+        for entry in document
     )
 
 
-def rule(rule_id: str) -> Rule | None:
-    """One rule, or None."""
-    return next((each for each in table() if each.id == rule_id), None)
+def find_rule(rule_id: str) -> RetentionRule | None:
+    """Return the rule with this id, or None."""
+    return next((rule for rule in load_rules() if rule.id == rule_id), None)
 
 
-def chosen(days: Mapping[str, int]) -> dict[str, int]:
-    """The period of every rule for a town with these choices."""
-    return {each.id: days.get(each.id, each.days) for each in table()}
+def resolve_days(overrides: Mapping[str, int]) -> dict[str, int]:
+    """Return the period of every rule, by its id, for a town with these overrides."""
+    return {rule.id: overrides.get(rule.id, rule.days) for rule in load_rules()}
 
 
-def left_before(today: date, days: int) -> date:
-    """Whoever left the roster before this day left in a school year that ended more than `days` days ago."""
-    ended = today - timedelta(days=days)
-    return date(ended.year if (ended.month, ended.day) >= (9, 1) else ended.year - 1, 9, 1)
+def compute_departure_cutoff(today: date, days: int) -> date:
+    """Return the day before which pupils left in a school year that ended more than `days` days ago."""
+    last_end = today - timedelta(days=days)
+    return date(last_end.year if (last_end.month, last_end.day) >= (9, 1) else last_end.year - 1, 9, 1)
 
 
-def months_after(day: date, months: int) -> date:
-    """The same day some months later, or the last one of a shorter month."""
+def add_months(day: date, months: int) -> date:
+    """Return the same day `months` later, or the last day of a shorter month."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

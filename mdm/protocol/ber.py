@@ -1,4 +1,4 @@
-"""A bounded reader of BER (X.690), just enough for one CMS structure: definite and indefinite lengths. No writing."""
+"""A bounded BER reader (X.690), limited to what CMS structures need: definite and indefinite lengths. It encodes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_DEPTH = 24
 
 
 class Element:
-    """One element: its tag, and where it and its content lie in the bytes."""
+    """One BER element: its tag, and the positions of the element and of its content in `data`."""
 
     __slots__ = ("content_end", "content_start", "data", "end", "start", "tag")
 
@@ -32,54 +32,54 @@ class Element:
 
     @property
     def encoded(self) -> bytes:
-        """The element as received, header and all."""
+        """The bytes of the element as received, with tag and length."""
         return self.data[self.start : self.end]
 
-    def children(self) -> Iterator[Element]:
-        """The elements inside."""
-        at = self.content_start
-        while at < self.content_end:
-            child = read(self.data, at, self.content_end)
+    def read_children(self) -> Iterator[Element]:
+        """Yield the elements inside this one. Raises `BadSignature`."""
+        position = self.content_start
+        while position < self.content_end:
+            child = read_element(self.data, position, self.content_end)
             yield child
-            at = child.end
+            position = child.end
 
-    def octets(self) -> bytes:
-        """The value of an OCTET STRING, put together when it was sent in parts."""
+    def read_octets(self) -> bytes:
+        """Return the value of an OCTET STRING; one that was sent in parts is joined."""
         if self.tag & 0x20 == 0:
             return self.content
-        return b"".join(part.octets() for part in self.children())
+        return b"".join(part.read_octets() for part in self.read_children())
 
 
-def read(data: bytes, at: int, limit: int, depth: int = 0) -> Element:
-    """Read the element at `at`. Raises `BadSignature` when it does not fit within `limit`."""
+def read_element(data: bytes, position: int, limit: int, depth: int = 0) -> Element:
+    """Return the element at `position`. Raises `BadSignature` when it does not end before `limit`."""
     if depth > MAX_DEPTH:
         raise BadSignature("nested too deeply")
-    if at + 2 > limit:
+    if position + 2 > limit:
         raise BadSignature("truncated")
-    tag, first = data[at], data[at + 1]
+    tag, length_byte = data[position], data[position + 1]
     if tag & 0x1F == 0x1F:
         raise BadSignature("long tags are not used in CMS")
-    if first < 0x80:
-        start, end = at + 2, at + 2 + first
-    elif first == 0x80:
-        return _indefinite(data, tag, at, limit, depth)
+    if length_byte < 0x80:
+        start, end = position + 2, position + 2 + length_byte
+    elif length_byte == 0x80:
+        return _read_indefinite(data, tag, position, limit, depth)
     else:
-        count = first & 0x7F
-        if count > 4 or at + 2 + count > limit:
+        length_size = length_byte & 0x7F
+        if length_size > 4 or position + 2 + length_size > limit:
             raise BadSignature("bad length")
-        start = at + 2 + count
-        end = start + int.from_bytes(data[at + 2 : start], "big")
+        start = position + 2 + length_size
+        end = start + int.from_bytes(data[position + 2 : start], "big")
     if end > limit:
         raise BadSignature("truncated")
-    return Element(data, tag, at, start, end, end)
+    return Element(data, tag, position, start, end, end)
 
 
-def _indefinite(data: bytes, tag: int, at: int, limit: int, depth: int) -> Element:
-    """An element of indefinite length: its parts up to the end-of-contents mark (X.690 section 8.1.3.6)."""
+def _read_indefinite(data: bytes, tag: int, position: int, limit: int, depth: int) -> Element:
+    """Return an element of indefinite length, which ends at the end-of-contents mark (X.690 section 8.1.3.6)."""
     if tag & 0x20 == 0:
         raise BadSignature("a primitive element needs a length")
-    inner = at + 2
+    child_start = position + 2
     while True:
-        if data[inner : inner + 2] == b"\0\0" and inner + 2 <= limit:
-            return Element(data, tag, at, at + 2, inner, inner + 2)
-        inner = read(data, inner, limit, depth + 1).end
+        if data[child_start : child_start + 2] == b"\0\0" and child_start + 2 <= limit:
+            return Element(data, tag, position, position + 2, child_start, child_start + 2)
+        child_start = read_element(data, child_start, limit, depth + 1).end

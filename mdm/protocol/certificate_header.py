@@ -1,4 +1,4 @@
-"""The client certificate as a TLS-ending proxy hands it on: RFC 9440, or URL-escaped PEM. Whom to trust is not decided here."""
+"""Parsing of the client certificate header that a TLS-terminating proxy adds: RFC 9440 or URL-escaped PEM. Checks no trust."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mdm.protocol.errors import BadSignature
 MAX_HEADER = 16 * 1024
 
 
-def certificate_from_header(value: str | bytes) -> bytes:
-    """Return the DER certificate of a `Client-Cert` header (RFC 9440 section 2.2) or of one with escaped PEM.
+def parse_certificate_header(value: str | bytes) -> bytes:
+    """Return the DER certificate of a `Client-Cert` header (RFC 9440 section 2.2) or of a header with escaped PEM.
 
     Raises `BadSignature`.
     """
@@ -21,16 +21,16 @@ def certificate_from_header(value: str | bytes) -> bytes:
     if len(raw) > MAX_HEADER:
         raise BadSignature("header too long")
     if raw.startswith(b":") and raw.endswith(b":") and len(raw) > 2:
-        return _decode(raw[1:-1])
+        return _decode_base64(raw[1:-1])
     pem = unquote_to_bytes(raw.replace(b"+", b"%2B") if b"%" in raw else raw)
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
     if begin not in pem or end not in pem:
         raise BadSignature("neither RFC 9440 nor PEM")
     # Some proxies fold the lines of the PEM into one, with spaces or tabs between.
-    return _decode(b"".join(pem.split(begin, 1)[1].split(end, 1)[0].split()))
+    return _decode_base64(b"".join(pem.split(begin, 1)[1].split(end, 1)[0].split()))
 
 
-def _decode(text: bytes) -> bytes:
+def _decode_base64(text: bytes) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:

@@ -1,4 +1,4 @@
-"""Check-in messages (Apple: MDM check-in protocol) as plain values. Reads them; what they mean is the channel's business."""
+"""Check-in messages (Apple: MDM check-in protocol) as plain values, and their parser. Acting on them is up to `mdm.channel`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentIds:
-    """Every flavour of Apple identifier, folded into two keys before any logic sees them (protocol.md section 1)."""
+    """All Apple identifiers of a message, and the keys derived from them: one per device, one per user (protocol.md section 1)."""
 
     udid: str | None = None
     enrollment_id: str | None = None
@@ -25,19 +25,19 @@ class EnrollmentIds:
 
     @property
     def device_key(self) -> str:
-        """The device: its UDID in upper case, else the EnrollmentID as sent."""
+        """The key of the device: its UDID in upper case, or the EnrollmentID as sent."""
         return self.udid.upper() if self.udid else self.enrollment_id or ""
 
     @property
     def user_key(self) -> str | None:
-        """The person on the device, if this is the user channel."""
+        """The key of the user on the device; None on the device channel."""
         if self.user_id == SHARED_IPAD_USER:
             return self.user_short_name or self.user_id
         return self.user_id or self.enrollment_user_id
 
     @property
     def channel_key(self) -> str:
-        """The device, or `device:person` on the user channel."""
+        """The key of the enrollment: the device key, or `device:user` on the user channel."""
         return f"{self.device_key}:{self.user_key}" if self.user_key else self.device_key
 
     @property
@@ -47,16 +47,16 @@ class EnrollmentIds:
 
 @dataclass(frozen=True, slots=True)
 class CheckinMessage:
-    """What all check-in messages share. `extra` keeps the keys we do not know."""
+    """Base class of the check-in messages. `unknown_keys` holds keys that this server does not know."""
 
     MESSAGE_TYPE: ClassVar[str] = ""
     ids: EnrollmentIds
-    extra: dict[str, Any] = field(default_factory=dict)
+    unknown_keys: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticate(CheckinMessage):
-    """The first message of an enrolment, and of each new life of a tablet."""
+    """The first message of an enrollment. Each one starts a new enrollment generation."""
 
     MESSAGE_TYPE: ClassVar[str] = "Authenticate"
     topic: str = ""
@@ -70,7 +70,7 @@ class Authenticate(CheckinMessage):
 
 @dataclass(frozen=True, slots=True)
 class TokenUpdate(CheckinMessage):
-    """Where to push. `unlock_token` and `awaiting_configuration` are None when the message did not carry them."""
+    """The push token and magic of an enrollment. `unlock_token` and `awaiting_configuration` are None when not sent."""
 
     MESSAGE_TYPE: ClassVar[str] = "TokenUpdate"
     topic: str = ""
@@ -82,14 +82,14 @@ class TokenUpdate(CheckinMessage):
 
 @dataclass(frozen=True, slots=True)
 class CheckOut(CheckinMessage):
-    """The tablet says that it has left."""
+    """The tablet has removed its enrollment profile."""
 
     MESSAGE_TYPE: ClassVar[str] = "CheckOut"
 
 
 @dataclass(frozen=True, slots=True)
 class SetBootstrapToken(CheckinMessage):
-    """Keep this token; None or empty: forget it."""
+    """A request to store the bootstrap token; None or empty deletes the stored one."""
 
     MESSAGE_TYPE: ClassVar[str] = "SetBootstrapToken"
     bootstrap_token: bytes | None = None
@@ -97,20 +97,20 @@ class SetBootstrapToken(CheckinMessage):
 
 @dataclass(frozen=True, slots=True)
 class GetBootstrapToken(CheckinMessage):
-    """Give the token back."""
+    """A request for the stored bootstrap token."""
 
     MESSAGE_TYPE: ClassVar[str] = "GetBootstrapToken"
 
 
 @dataclass(frozen=True, slots=True)
 class UserAuthenticate(CheckinMessage):
-    """A network user wants to be managed (macOS only)."""
+    """A request to manage a network user (macOS only)."""
 
     MESSAGE_TYPE: ClassVar[str] = "UserAuthenticate"
 
 
 @dataclass(frozen=True, slots=True)
-class DeclarativeManagement(CheckinMessage):
+class DeclarativeRequest(CheckinMessage):
     """A request of declarative management: tokens, declaration-items, declaration/<kind>/<id>, status."""
 
     MESSAGE_TYPE: ClassVar[str] = "DeclarativeManagement"
@@ -128,20 +128,20 @@ class GetToken(CheckinMessage):
 
 @dataclass(frozen=True, slots=True)
 class ReturnToService(CheckinMessage):
-    """The tablet was told on itself to return to service (26 and later)."""
+    """Somebody asked for Return to Service on the tablet itself (iPadOS 26 and later)."""
 
     MESSAGE_TYPE: ClassVar[str] = "ReturnToService"
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown(CheckinMessage):
+class UnknownMessage(CheckinMessage):
     """A message type that this server does not know."""
 
     message_type: str = ""
 
 
-#: Message type → class and {key on the wire: (attribute, kind, required)}.
-_SHAPES: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]]] = {
+#: Message type → class and {property list key: (attribute, value type, required)}.
+_MESSAGE_FORMATS: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]]] = {
     "Authenticate": (
         Authenticate,
         {
@@ -169,7 +169,7 @@ _SHAPES: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]
     "GetBootstrapToken": (GetBootstrapToken, {}),
     "UserAuthenticate": (UserAuthenticate, {}),
     "DeclarativeManagement": (
-        DeclarativeManagement,
+        DeclarativeRequest,
         {"Endpoint": ("endpoint", str, True), "Data": ("data", bytes, False)},
     ),
     "GetToken": (GetToken, {"TokenServiceType": ("service_type", str, True)}),
@@ -177,55 +177,57 @@ _SHAPES: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, type, bool]]
 }
 
 
-def read_ids(message: dict[str, Any]) -> EnrollmentIds:
-    """Read the identifiers of any message. Raises `BadMessage` when there is none, or one is not a short text."""
-    found: dict[str, str | None] = {}
+def parse_ids(message: dict[str, Any]) -> EnrollmentIds:
+    """Return the identifiers of any message. Raises `BadMessage` when there is none, or one is not a short text."""
+    ids: dict[str, str | None] = {}
     for key in _ID_KEYS:
         value = message.get(key)
         if value is not None and (not isinstance(value, str) or len(value) > MAX_ID):
             raise BadMessage(f"{key} is not a short text")
-        found[key] = value or None
-    if not (found["UDID"] or found["EnrollmentID"]):
+        ids[key] = value or None
+    if not (ids["UDID"] or ids["EnrollmentID"]):
         raise BadMessage("no UDID and no EnrollmentID")
     return EnrollmentIds(
-        udid=found["UDID"],
-        enrollment_id=found["EnrollmentID"],
-        user_id=found["UserID"],
-        user_short_name=found["UserShortName"],
-        user_long_name=found["UserLongName"],
-        enrollment_user_id=found["EnrollmentUserID"],
+        udid=ids["UDID"],
+        enrollment_id=ids["EnrollmentID"],
+        user_id=ids["UserID"],
+        user_short_name=ids["UserShortName"],
+        user_long_name=ids["UserLongName"],
+        enrollment_user_id=ids["EnrollmentUserID"],
     )
 
 
 def parse_checkin(message: dict[str, Any]) -> CheckinMessage:
-    """Turn a property list into the message it is. Raises `BadMessage`; an unknown type gives `Unknown`."""
+    """Return the check-in message in a property list; `UnknownMessage` for an unknown type. Raises `BadMessage`."""
     message_type = message.get("MessageType")
     if not isinstance(message_type, str):
         raise BadMessage("no MessageType")
-    ids = read_ids(message)
-    shape = _SHAPES.get(message_type)
-    if shape is None:
-        return Unknown(ids=ids, extra=_rest(message, set()), message_type=message_type[:MAX_ID])
-    kind, keys = shape
-    values = {name: _value(message, key, kind_, required=required) for key, (name, kind_, required) in keys.items()}
-    given = {name: value for name, value in values.items() if value is not None}
-    return kind(ids=ids, extra=_rest(message, set(keys)), **given)
+    ids = parse_ids(message)
+    message_format = _MESSAGE_FORMATS.get(message_type)
+    if message_format is None:
+        return UnknownMessage(ids=ids, unknown_keys=_collect_unknown_keys(message, set()), message_type=message_type[:MAX_ID])
+    message_class, keys = message_format
+    values = {
+        name: _read_value(message, key, value_type, required=required) for key, (name, value_type, required) in keys.items()
+    }
+    present_values = {name: value for name, value in values.items() if value is not None}
+    return message_class(ids=ids, unknown_keys=_collect_unknown_keys(message, set(keys)), **present_values)
 
 
-def _value(message: dict[str, Any], key: str, kind: type, *, required: bool) -> Any:
+def _read_value(message: dict[str, Any], key: str, value_type: type, *, required: bool) -> Any:
     value = message.get(key)
     if value is None:
         if required:
             raise BadMessage(f"{key} is missing")
         return None
-    if kind is bool and isinstance(value, str):  # some clients send the text "false"
+    if value_type is bool and isinstance(value, str):  # some clients send the text "false"
         return value.strip().lower() in {"true", "1", "yes"}
-    if not isinstance(value, kind):
+    if not isinstance(value, value_type):
         raise BadMessage(f"{key} has a wrong type")
     if isinstance(value, str) and len(value) > 1024:
         raise BadMessage(f"{key} is too long")
     return value
 
 
-def _rest(message: dict[str, Any], known: set[str]) -> dict[str, Any]:
+def _collect_unknown_keys(message: dict[str, Any], known: set[str]) -> dict[str, Any]:
     return {key: value for key, value in message.items() if key not in known and key not in _ID_KEYS and key != "MessageType"}

@@ -1,8 +1,9 @@
-"""CMS SignedData (RFC 5652) as tablets send it: `Mdm-Signature`, MachineInfo. Proves possession of a key, no more.
+"""Verification of CMS SignedData (RFC 5652) as tablets send it: `Mdm-Signature` and MachineInfo. Checks no trust.
 
-Whether the certificate is one of ours is asked elsewhere: many damaged certificates still "verify" here, since
-only their key is used. Genuine tablets send indefinite-length BER, SHA-1, no signed attributes; others DER,
-SHA-256, with them. A content that is attached to an `Mdm-Signature` is ignored: the body counts.
+A verified signature proves possession of the certificate's key. Whether this server issued the certificate is checked
+elsewhere: many damaged certificates still verify here, since only their key is used. Genuine tablets send
+indefinite-length BER with SHA-1 and no signed attributes; other clients send DER with SHA-256 and signed attributes.
+Content attached to an `Mdm-Signature` is ignored: the signature must cover the request body.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ T = TypeVar("T")
 MAX_HEADER = 16 * 1024
 MAX_CMS = 256 * 1024
 
-_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
-_MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
-_PSS = bytes.fromhex("2a864886f70d01010a")
+_OID_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
+_OID_MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
+_OID_RSA_PSS = bytes.fromhex("2a864886f70d01010a")
 
 
 class DigestName(StrEnum):
-    """Digests that tablets use. MD5 is not among them."""
+    """The accepted digest algorithms. MD5 is refused."""
 
     SHA1 = "sha1"
     SHA256 = "sha256"
@@ -52,7 +53,7 @@ _DIGESTS: dict[bytes, tuple[DigestName, hashes.HashAlgorithm]] = {
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A signature that fits the body, and the certificate whose key made it. `fingerprint`: SHA-256, hex."""
+    """A valid signature and the certificate whose key made it. `fingerprint`: SHA-256 of the certificate, hex."""
 
     certificate_der: bytes
     fingerprint: str
@@ -60,155 +61,161 @@ class VerifiedSignature:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signer:
-    chosen_by: bytes  # IssuerAndSerialNumber content, or the key identifier
-    by_key_id: bool
-    digest: bytes
+class _SignerInfo:
+    identifier: bytes  # content of IssuerAndSerialNumber, or the key identifier
+    is_key_identifier: bool
+    digest_oid: bytes
     attributes: ber.Element | None
-    algorithm: bytes
+    algorithm_oid: bytes
     signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _Parsed:
+class _SignedData:
     content: bytes | None
     certificates: list[bytes]
-    signer: _Signer
+    signer: _SignerInfo
 
 
 def verify_detached(header: str | bytes, body: bytes) -> VerifiedSignature:
-    """Verify an `Mdm-Signature` header value (base64 of CMS) over `body`. Raises `BadSignature` and nothing else."""
+    """Return the signature of an `Mdm-Signature` header (base64 of CMS), verified over `body`. Raises only `BadSignature`."""
     if len(header) > MAX_HEADER:
         raise BadSignature("header too long")
     try:
         der = base64.b64decode(header)
     except (binascii.Error, ValueError) as error:
         raise BadSignature("not base64") from error
-    return _guard(lambda: _verify(_parse(der), body))
+    return _convert_errors(lambda: _verify_signature(_parse_signed_data(der), body))
 
 
-def read_signed(der: bytes) -> tuple[bytes, VerifiedSignature]:
-    """Verify CMS with attached content (MachineInfo, OTA phase). Returns the content. Raises `BadSignature`."""
+def verify_attached(der: bytes) -> tuple[bytes, VerifiedSignature]:
+    """Return the attached content of a CMS structure (MachineInfo) and its verified signature. Raises only `BadSignature`."""
     if len(der) > MAX_CMS:
         raise BadSignature("too large")
 
-    def act() -> tuple[bytes, VerifiedSignature]:
-        parsed = _parse(der)
-        if parsed.content is None:
+    def parse_and_verify() -> tuple[bytes, VerifiedSignature]:
+        signed_data = _parse_signed_data(der)
+        if signed_data.content is None:
             raise BadSignature("no content")
-        return parsed.content, _verify(parsed, parsed.content)
+        return signed_data.content, _verify_signature(signed_data, signed_data.content)
 
-    return _guard(act)
+    return _convert_errors(parse_and_verify)
 
 
-def _guard(act: Callable[[], T]) -> T:
+def _convert_errors(action: Callable[[], T]) -> T:
+    """Return what `action` returns; every error that damaged input can cause becomes `BadSignature`."""
     try:
-        return act()
+        return action()
     except BadSignature:
         raise
     except (ValueError, KeyError, IndexError, StopIteration, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise BadSignature(type(error).__name__) from error
 
 
-def _parse(der: bytes) -> _Parsed:
-    """ContentInfo → SignedData (RFC 5652 sections 3 and 5.1)."""
-    outer = ber.read(der, 0, len(der))
-    kind, explicit = _exactly(outer, 2)
-    if outer.tag != ber.SEQUENCE or kind.content != _SIGNED_DATA:
+def _parse_signed_data(der: bytes) -> _SignedData:
+    """Parse ContentInfo with SignedData inside (RFC 5652 sections 3 and 5.1)."""
+    outer = ber.read_element(der, 0, len(der))
+    content_type, wrapper = _read_exactly(outer, 2)
+    if outer.tag != ber.SEQUENCE or content_type.content != _OID_SIGNED_DATA:
         raise BadSignature("not SignedData")
-    [signed] = _exactly(explicit, 1)
-    parts = list(signed.children())
-    encapsulated = list(parts[2].children())
+    [signed_data] = _read_exactly(wrapper, 1)
+    parts = list(signed_data.read_children())
+    encapsulated = list(parts[2].read_children())
     content = None
     if len(encapsulated) > 1:
-        [octets] = _exactly(encapsulated[1], 1)
-        content = octets.octets()
-    certificates = [c.encoded for part in parts[3:] if part.tag == ber.CONTEXT_0 for c in part.children()]
+        [octets] = _read_exactly(encapsulated[1], 1)
+        content = octets.read_octets()
+    certificates = [c.encoded for part in parts[3:] if part.tag == ber.CONTEXT_0 for c in part.read_children()]
     if len(certificates) > 10:
         raise BadSignature("too many certificates")
-    [signer] = _exactly(parts[-1], 1)
-    return _Parsed(content, certificates, _signer(list(signer.children())))
+    [signer] = _read_exactly(parts[-1], 1)
+    return _SignedData(content, certificates, _parse_signer_info(list(signer.read_children())))
 
 
-def _signer(parts: list[ber.Element]) -> _Signer:
-    """SignerInfo (RFC 5652 section 5.3)."""
-    by_key_id = parts[1].tag in (ber.CONTEXT_0_PRIMITIVE, ber.CONTEXT_0)
-    digest = next(parts[2].children()).content
+def _parse_signer_info(parts: list[ber.Element]) -> _SignerInfo:
+    """Parse SignerInfo (RFC 5652 section 5.3)."""
+    is_key_identifier = parts[1].tag in (ber.CONTEXT_0_PRIMITIVE, ber.CONTEXT_0)
+    digest_oid = next(parts[2].read_children()).content
     index = 3
     attributes = None
     if parts[3].tag == ber.CONTEXT_0:
         attributes, index = parts[3], 4
-    algorithm = next(parts[index].children()).content
-    return _Signer(
-        parts[1].octets() if by_key_id else parts[1].content, by_key_id, digest, attributes, algorithm, parts[index + 1].octets()
+    algorithm_oid = next(parts[index].read_children()).content
+    return _SignerInfo(
+        identifier=parts[1].read_octets() if is_key_identifier else parts[1].content,
+        is_key_identifier=is_key_identifier,
+        digest_oid=digest_oid,
+        attributes=attributes,
+        algorithm_oid=algorithm_oid,
+        signature=parts[index + 1].read_octets(),
     )
 
 
-def _exactly(element: ber.Element, count: int) -> list[ber.Element]:
-    children = list(element.children())
+def _read_exactly(element: ber.Element, count: int) -> list[ber.Element]:
+    children = list(element.read_children())
     if len(children) != count:
         raise BadSignature("unexpected structure")
     return children
 
 
-def _verify(parsed: _Parsed, body: bytes) -> VerifiedSignature:
-    signer = parsed.signer
-    name, algorithm = _DIGESTS[signer.digest]
-    certificate = _choose(parsed.certificates, signer)
-    digest = hashlib.new(name.value, body, usedforsecurity=False).digest()
+def _verify_signature(signed_data: _SignedData, body: bytes) -> VerifiedSignature:
+    signer = signed_data.signer
+    digest_name, digest_algorithm = _DIGESTS[signer.digest_oid]
+    certificate = _find_signer_certificate(signed_data.certificates, signer)
+    digest = hashlib.new(digest_name.value, body, usedforsecurity=False).digest()
     if signer.attributes is not None:
-        if _message_digest(signer.attributes) != digest:
+        if _read_message_digest(signer.attributes) != digest:
             raise BadSignature("the signature is over another body")
-        # RFC 5652 section 5.4: what is signed is the SET, not the context tag it travels under.
+        # RFC 5652 section 5.4: the signature covers the attributes encoded as a SET, not with the context tag as sent.
         retagged = b"\x31" + signer.attributes.encoded[1:]
-        digest = hashlib.new(name.value, retagged, usedforsecurity=False).digest()
-    key, fingerprint = _public_key(certificate)
-    prehashed = utils.Prehashed(algorithm)
+        digest = hashlib.new(digest_name.value, retagged, usedforsecurity=False).digest()
+    key, fingerprint = _load_public_key(certificate)
+    prehashed = utils.Prehashed(digest_algorithm)
     try:
-        if isinstance(key, rsa.RSAPublicKey) and signer.algorithm != _PSS:
+        if isinstance(key, rsa.RSAPublicKey) and signer.algorithm_oid != _OID_RSA_PSS:
             key.verify(signer.signature, digest, padding.PKCS1v15(), prehashed)
         elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signer.signature, digest, ec.ECDSA(prehashed))
         else:
             raise BadSignature("key type")
     except InvalidSignature:
-        raise BadSignature("the signature does not fit") from None
-    return VerifiedSignature(certificate, fingerprint, name)
+        raise BadSignature("the signature does not match") from None
+    return VerifiedSignature(certificate, fingerprint, digest_name)
 
 
-def _message_digest(attributes: ber.Element) -> bytes:
-    for attribute in attributes.children():
-        kind, values = _exactly(attribute, 2)
-        if kind.content == _MESSAGE_DIGEST:
-            [value] = _exactly(values, 1)
-            return value.octets()
+def _read_message_digest(attributes: ber.Element) -> bytes:
+    for attribute in attributes.read_children():
+        attribute_type, values = _read_exactly(attribute, 2)
+        if attribute_type.content == _OID_MESSAGE_DIGEST:
+            [value] = _read_exactly(values, 1)
+            return value.read_octets()
     raise BadSignature("no messageDigest")
 
 
-def _choose(certificates: list[bytes], signer: _Signer) -> bytes:
-    """The signer's certificate, by issuer and serial number or by key identifier, never by position."""
+def _find_signer_certificate(certificates: list[bytes], signer: _SignerInfo) -> bytes:
+    """Return the certificate that SignerInfo names by issuer and serial number or by key identifier, never by position."""
     for der in certificates:
-        if signer.by_key_id:
-            if _key_identifier(der) == signer.chosen_by:
+        if signer.is_key_identifier:
+            if _read_key_identifier(der) == signer.identifier:
                 return der
-        elif _issuer_and_serial(der) == signer.chosen_by:
+        elif _encode_issuer_and_serial(der) == signer.identifier:
             return der
     raise BadSignature("the signer's certificate is missing")
 
 
 @lru_cache(maxsize=8192)
-def _issuer_and_serial(der: bytes) -> bytes:
-    """The content of the IssuerAndSerialNumber that names this certificate."""
-    certificate = ber.read(der, 0, len(der))
-    tbs = next(certificate.children())
-    fields = list(tbs.children())
+def _encode_issuer_and_serial(der: bytes) -> bytes:
+    """Return the content of the IssuerAndSerialNumber that names this certificate."""
+    certificate = ber.read_element(der, 0, len(der))
+    tbs = next(certificate.read_children())
+    fields = list(tbs.read_children())
     if fields[0].tag == ber.CONTEXT_0:
         fields = fields[1:]
     return fields[2].encoded + fields[0].encoded
 
 
 @lru_cache(maxsize=8192)
-def _key_identifier(der: bytes) -> bytes | None:
+def _read_key_identifier(der: bytes) -> bytes | None:
     try:
         return x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except x509.ExtensionNotFound:
@@ -216,6 +223,6 @@ def _key_identifier(der: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=16384)
-def _public_key(der: bytes) -> tuple[object, str]:
-    """The key and fingerprint of a certificate; kept, since a tablet sends the same certificate each time."""
+def _load_public_key(der: bytes) -> tuple[object, str]:
+    """Return the key and fingerprint of a certificate. Cached, since a tablet sends the same certificate each time."""
     return x509.load_der_x509_certificate(der).public_key(), hashlib.sha256(der).hexdigest()

@@ -1,4 +1,4 @@
-"""The connect loop (Apple: MDM server URL): what a tablet answers and asks. Reads it; the queue decides what follows."""
+"""Messages of the connect loop (Apple: MDM server URL): a tablet reports a command's result or asks for the next. Parsing only."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mdm.protocol.checkin import EnrollmentIds, read_ids
+from mdm.protocol.checkin import EnrollmentIds, parse_ids
 from mdm.protocol.errors import BadMessage
 
 CHECKIN_TYPE = "application/x-apple-aspen-mdm-checkin"
-_ENVELOPE = {"Status", "CommandUUID", "ErrorChain", "RequestType"}
+_ENVELOPE_KEYS = {"Status", "CommandUUID", "ErrorChain", "RequestType"}
 
 
-class Status(StrEnum):
-    """Apple's status words."""
+class CommandStatus(StrEnum):
+    """The values of `Status` in a connect message."""
 
     IDLE = "Idle"
     ACKNOWLEDGED = "Acknowledged"
@@ -24,18 +24,18 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One turn of a tablet. `body` holds the response keys of the command; `command_uuid` is absent for Idle."""
+class ConnectMessage:
+    """One message of the connect loop. `body` holds the response keys of the command; `command_uuid` is absent for Idle."""
 
     ids: EnrollmentIds
-    status: Status
+    status: CommandStatus
     command_uuid: str | None = None
     error_chain: list[dict[str, Any]] = field(default_factory=list)
     body: dict[str, Any] = field(default_factory=dict)
 
     @property
     def innermost_error(self) -> str | None:
-        """The description that says most: that of the last link."""
+        """Domain, code and description of the last error in the chain, which is the most specific one."""
         if not self.error_chain:
             return None
         last = self.error_chain[-1]
@@ -44,7 +44,7 @@ class Answer:
 
 
 def is_checkin(content_type: str | None, message: dict[str, Any]) -> bool:
-    """Whether this is a check-in. The message decides; the media type only where the message says nothing."""
+    """Return whether this is a check-in message. The media type counts only when the keys do not tell."""
     if "MessageType" in message:
         return True
     if "Status" in message:
@@ -52,16 +52,16 @@ def is_checkin(content_type: str | None, message: dict[str, Any]) -> bool:
     return (content_type or "").strip().lower().startswith(CHECKIN_TYPE)
 
 
-def parse_connect(message: dict[str, Any]) -> Answer:
-    """Turn a property list into an `Answer`. Raises `BadMessage`."""
+def parse_connect(message: dict[str, Any]) -> ConnectMessage:
+    """Return the connect message in a property list. Raises `BadMessage`."""
     status = message.get("Status")
-    if not isinstance(status, str) or status not in {*Status}:
+    if not isinstance(status, str) or status not in {*CommandStatus}:
         raise BadMessage("no known Status")
     uuid = message.get("CommandUUID")
     if uuid is not None and (not isinstance(uuid, str) or len(uuid) > 128):
         raise BadMessage("CommandUUID is not a short text")
-    ids = read_ids(message)
-    chain = message.get("ErrorChain")
-    links = [link for link in chain[:20] if isinstance(link, dict)] if isinstance(chain, list) else []
-    body = {key: value for key, value in message.items() if key not in _ENVELOPE}
-    return Answer(ids, Status(status), uuid or None, links, body)
+    ids = parse_ids(message)
+    raw_chain = message.get("ErrorChain")
+    error_chain = [link for link in raw_chain[:20] if isinstance(link, dict)] if isinstance(raw_chain, list) else []
+    body = {key: value for key, value in message.items() if key not in _ENVELOPE_KEYS}
+    return ConnectMessage(ids, CommandStatus(status), uuid or None, error_chain, body)

@@ -1,4 +1,4 @@
-"""Documents of declarative management (declarative.md sections 2 and 9): tokens, manifest, status reports. Pure."""
+"""Documents of declarative management (declarative.md sections 2 and 9): builds tokens and manifests, parses status reports. Pure."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from typing import Any
 
 from mdm.protocol.errors import BadMessage
 
-#: Kinds in the path of a fetch, and in the manifest.
-PLURALS = {
+#: Declaration kind in the path of a fetch → key in the manifest.
+MANIFEST_KEYS = {
     "activation": "Activations",
     "configuration": "Configurations",
     "asset": "Assets",
     "management": "Management",
 }
 MAX_STATUS = 2 * 2**20
-#: What a report may nest; deeper ones are not ours to walk.
+#: Deeper nested reports are refused.
 MAX_DEPTH = 12
 
 
-def declarations_token(items: Iterable[Mapping[str, Any]]) -> str:
-    """One token for a set: the same in both documents, or the tablet loops."""
+def compute_declarations_token(items: Iterable[Mapping[str, Any]]) -> str:
+    """Return the token of a set of declarations. It must be equal in tokens and manifest, or the tablet synchronises for ever."""
     pairs = sorted([str(item["Identifier"]), str(item["ServerToken"])] for item in items)
-    return hashlib.sha256(_dump(pairs)).hexdigest()
+    return hashlib.sha256(_encode_json(pairs)).hexdigest()
 
 
-def tokens(items: Sequence[Mapping[str, Any]], at: datetime) -> bytes:
-    """The answer to `tokens`. The timestamp has whole seconds and `Z`."""
+def build_tokens(items: Sequence[Mapping[str, Any]], at: datetime) -> bytes:
+    """Return the response to `tokens`. The timestamp has whole seconds and `Z`."""
     stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _dump({"SyncTokens": {"Timestamp": stamp, "DeclarationsToken": declarations_token(items)}})
+    return _encode_json({"SyncTokens": {"Timestamp": stamp, "DeclarationsToken": compute_declarations_token(items)}})
 
 
-def manifest(items: Sequence[Mapping[str, Any]]) -> bytes:
-    """The answer to `declaration-items`: four arrays, none of them absent. `items` carry their `Kind`."""
-    kinds: dict[str, list[dict[str, Any]]] = {plural: [] for plural in PLURALS.values()}
+def build_manifest(items: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the response to `declaration-items`: four arrays, none of them absent. Each of `items` has its `Kind`."""
+    entries: dict[str, list[dict[str, Any]]] = {manifest_key: [] for manifest_key in MANIFEST_KEYS.values()}
     for item in items:
-        kinds[PLURALS[item["Kind"]]].append({"Identifier": item["Identifier"], "ServerToken": item["ServerToken"]})
-    return _dump({"Declarations": kinds, "DeclarationsToken": declarations_token(items)})
+        entries[MANIFEST_KEYS[item["Kind"]]].append({"Identifier": item["Identifier"], "ServerToken": item["ServerToken"]})
+    return _encode_json({"Declarations": entries, "DeclarationsToken": compute_declarations_token(items)})
 
 
-def one(items: Iterable[Mapping[str, Any]], kind: str, identifier: str) -> bytes | None:
-    """One declaration; None when it is not in the set."""
+def render_declaration(items: Iterable[Mapping[str, Any]], kind: str, identifier: str) -> bytes | None:
+    """Return one declaration as JSON; None when it is not among `items`."""
     for item in items:
         if (item["Kind"], item["Identifier"]) == (kind, identifier):
-            return _dump({key: value for key, value in item.items() if key != "Kind"})
+            return _encode_json({key: value for key, value in item.items() if key != "Kind"})
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """A status report, read. `declarations` is complete when present; items are incremental unless `full`."""
+class ParsedStatusReport:
+    """A parsed status report. `declarations` is complete when present; `items` are incremental unless `full`."""
 
     items: Mapping[str, Any]
     declarations: Mapping[str, list[dict[str, Any]]] | None
@@ -61,8 +61,8 @@ class Report:
     full: bool
 
 
-def read_report(body: bytes) -> Report:
-    """Read a status report. Unknown items are kept. Raises `BadMessage`."""
+def parse_status_report(body: bytes) -> ParsedStatusReport:
+    """Return the parsed status report, unknown items included. Raises `BadMessage`."""
     if len(body) > MAX_STATUS:
         raise BadMessage("status report too large")
     try:
@@ -70,36 +70,36 @@ def read_report(body: bytes) -> Report:
     except (ValueError, RecursionError) as error:
         raise BadMessage("status report is no JSON") from error
     items = document.get("StatusItems") if isinstance(document, dict) else None
-    if not isinstance(items, dict) or _depth(items) > MAX_DEPTH:
+    if not isinstance(items, dict) or _measure_depth(items) > MAX_DEPTH:
         raise BadMessage("status report without StatusItems")
     management = items.get("management")
-    said = management.get("declarations") if isinstance(management, dict) else None
+    declarations = management.get("declarations") if isinstance(management, dict) else None
     errors = document.get("Errors")
-    return Report(
+    return ParsedStatusReport(
         items=items,
-        declarations=_rows(said) if isinstance(said, dict) else None,
+        declarations=_parse_declarations(declarations) if isinstance(declarations, dict) else None,
         errors=[e for e in errors if isinstance(e, dict)][:100] if isinstance(errors, list) else [],
         full=document.get("FullReport") is True,
     )
 
 
-def merged(known: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known after an incremental report: objects item by item, arrays row by row of `identifier`."""
-    result = dict(known)
-    for key, value in news.items():
-        before = result.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            result[key] = merged(before, value)
-        elif _is_table(value) and (before is None or isinstance(before, list)):
-            result[key] = _merged_rows(before or [], value)
+def merge_status_items(current: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `current` after an incremental report: objects merge by key, arrays merge by the `identifier` of their rows."""
+    merged = dict(current)
+    for key, value in update.items():
+        current_value = merged.get(key)
+        if isinstance(value, dict) and isinstance(current_value, dict):
+            merged[key] = merge_status_items(current_value, value)
+        elif _is_keyed_list(value) and (current_value is None or isinstance(current_value, list)):
+            merged[key] = _merge_rows(current_value or [], value)
         else:
-            result[key] = value
-    return result
+            merged[key] = value
+    return merged
 
 
-def active_identifiers(declarations: Mapping[str, list[dict[str, Any]]], kind: str) -> dict[str, str]:
-    """Identifier to server token of what a tablet says is active and valid."""
-    rows = declarations.get(PLURALS[kind].lower(), [])
+def list_active_declarations(declarations: Mapping[str, list[dict[str, Any]]], kind: str) -> dict[str, str]:
+    """Return identifier → server token of the declarations of one kind that the tablet reports as active and valid."""
+    rows = declarations.get(MANIFEST_KEYS[kind].lower(), [])
     return {
         row["identifier"]: str(row.get("server-token", ""))
         for row in rows
@@ -107,35 +107,34 @@ def active_identifiers(declarations: Mapping[str, list[dict[str, Any]]], kind: s
     }
 
 
-def invalid(declarations: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What a tablet could not apply, with its reasons."""
+def list_invalid_declarations(declarations: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the reported declarations that the tablet could not apply."""
     return [row for rows in declarations.values() for row in rows if row.get("valid") == "invalid"]
 
 
-def reason_of(row: Mapping[str, Any]) -> str:
-    """The codes that a tablet gives for one declaration."""
+def describe_reasons(row: Mapping[str, Any]) -> str:
+    """Return the identifier of a reported declaration with the tablet's reason codes, for people to read."""
     reasons = row.get("reasons")
     codes = [str(r.get("code")) for r in reasons if isinstance(r, dict)] if isinstance(reasons, list) else []
     return f"{row.get('identifier')}: {', '.join(codes) or 'no reason'}"[:200]
 
 
-def _rows(said: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _parse_declarations(reported: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    rows_by_kind = {key.lower(): reported.get(key.lower(), []) for key in MANIFEST_KEYS.values()}
     return {
-        plural.lower(): [
-            row for row in said.get(plural.lower(), []) if isinstance(row, dict) and isinstance(row.get("identifier"), str)
-        ]
-        for plural in PLURALS.values()
-        if isinstance(said.get(plural.lower(), []), list)
+        kind: [row for row in rows if isinstance(row, dict) and isinstance(row.get("identifier"), str)]
+        for kind, rows in rows_by_kind.items()
+        if isinstance(rows, list)
     }
 
 
-def _is_table(value: object) -> bool:
+def _is_keyed_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and "identifier" in row for row in value)
 
 
-def _merged_rows(before: list[Any], news: list[dict[str, Any]]) -> list[Any]:
-    rows = {row["identifier"]: row for row in before if isinstance(row, dict) and "identifier" in row}
-    for row in news:
+def _merge_rows(current: list[Any], update: list[dict[str, Any]]) -> list[Any]:
+    rows = {row["identifier"]: row for row in current if isinstance(row, dict) and "identifier" in row}
+    for row in update:
         if row.get("_removed") is True:
             rows.pop(row["identifier"], None)
         else:
@@ -143,16 +142,17 @@ def _merged_rows(before: list[Any], news: list[dict[str, Any]]) -> list[Any]:
     return list(rows.values())
 
 
-def _depth(value: object) -> int:
-    level, layer = 0, [value]
-    while layer and level <= MAX_DEPTH:
-        inner: list[object] = []
-        for each in layer:
-            inner += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
-        layer = [each for each in inner if isinstance(each, dict | list)]
-        level += 1
-    return level
+def _measure_depth(value: object) -> int:
+    """Return how deep `value` is nested; it stops counting one above `MAX_DEPTH`."""
+    depth, level = 0, [value]
+    while level and depth <= MAX_DEPTH:
+        children: list[object] = []
+        for parent in level:
+            children += parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+        level = [child for child in children if isinstance(child, dict | list)]
+        depth += 1
+    return depth
 
 
-def _dump(document: Any) -> bytes:
+def _encode_json(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -6,6 +6,6 @@ from mdm.protocol import plist
 from mdm.protocol.commands.base import Command
 
 
-def command_plist(command: Command, command_uuid: str) -> bytes:
-    """The body of the response that hands `command` to a tablet."""
-    return plist.dumps({"Command": command.payload(), "CommandUUID": command_uuid})
+def encode_command(command: Command, command_uuid: str) -> bytes:
+    """Return the body of the response that delivers `command` to a tablet."""
+    return plist.dumps({"Command": command.build_payload(), "CommandUUID": command_uuid})

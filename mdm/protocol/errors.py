@@ -1,19 +1,19 @@
-"""What can be wrong with a message on Apple's wire. Three exceptions, so that edges catch nothing else."""
+"""Errors of `mdm.protocol`: what can be wrong with a message that a tablet sent."""
 
 from __future__ import annotations
 
 
-class WireError(ValueError):
-    """A message from outside that cannot be accepted."""
+class ProtocolError(ValueError):
+    """A message cannot be accepted. The base class of this package's errors about messages."""
 
 
-class BadPlist(WireError):
-    """The bytes are no property list that we accept."""
+class BadPlist(ProtocolError):
+    """The bytes are not a property list, or exceed a limit."""
 
 
-class BadSignature(WireError):
-    """The CMS structure or the certificate header is damaged, unsupported, or does not fit the body."""
+class BadSignature(ProtocolError):
+    """The CMS structure or the certificate header is damaged or unsupported, or the signature does not match the body."""
 
 
-class BadMessage(WireError):
-    """The property list is well formed but is not the message it should be."""
+class BadMessage(ProtocolError):
+    """The property list is well formed, but a required key is missing or a value has a wrong type."""

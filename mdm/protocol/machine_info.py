@@ -1,6 +1,6 @@
-"""MachineInfo: what an iPad tells of itself when it asks for its enrolment profile (protocol.md section 5.1), and what it may be told.
+"""MachineInfo, which an iPad sends when it asks for its enrollment profile (protocol.md section 5.1), and the "update first" reply.
 
-It proves that Apple made the device and which one it is; whether the device is expected is asked elsewhere.
+A verified MachineInfo proves that Apple made the device, and which one it is. Whether it may enroll is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from mdm.protocol import plist
-from mdm.protocol.cms import read_signed
+from mdm.protocol.cms import verify_attached
 from mdm.protocol.errors import BadMessage, BadSignature
 
-Anchor = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+TrustAnchorKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 #: The key with which Apple's iPhone Device CA signs the factory certificates. The CA's own certificate expired in 2014 and is in
 #: use all the same: the key is trusted for this and nothing else, whatever the dates say.
@@ -34,18 +34,18 @@ _APPLE_DEVICE_CA = rsa.RSAPublicNumbers(
 )
 
 
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_ACCEPTED_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 @lru_cache(maxsize=1)
-def apple_device_ca() -> Anchor:
-    """The key of Apple's device CA."""
+def get_apple_device_ca() -> TrustAnchorKey:
+    """Return the public key of Apple's iPhone Device CA."""
     return _APPLE_DEVICE_CA.public_key()
 
 
 @dataclass(frozen=True, slots=True)
 class MachineInfo:
-    """A device at the door. `os_version` is None before iPadOS 17."""
+    """What a device states about itself before enrollment. `os_version` is None before iPadOS 17."""
 
     serial: str
     udid: str
@@ -55,64 +55,63 @@ class MachineInfo:
     can_update: bool
 
 
-def read(der: bytes, anchors: Sequence[Anchor]) -> MachineInfo:
-    """Read CMS with MachineInfo, signed by a factory certificate under one of `anchors`.
+def parse_machine_info(der: bytes, anchors: Sequence[TrustAnchorKey]) -> MachineInfo:
+    """Return the MachineInfo in a CMS structure that a factory certificate issued by one of `anchors` has signed.
 
     Raises `BadSignature`, `BadPlist`, `BadMessage`.
     """
-    content, signature = read_signed(der)
-    if not any(_issued(signature.certificate_der, anchor) for anchor in anchors):
+    content, signature = verify_attached(der)
+    if not any(_is_issued_by(signature.certificate_der, anchor) for anchor in anchors):
         raise BadSignature("no device of Apple's")
     values = plist.loads(content)
     if not isinstance(values, dict):
         raise BadMessage("MachineInfo is no dictionary")
     return MachineInfo(
-        serial=_text(values, "SERIAL", 64).upper(),
-        udid=_text(values, "UDID", 64),
-        product=_text(values, "PRODUCT", 40),
-        build=_text(values, "VERSION", 24),
-        os_version=_text(values, "OS_VERSION", 24) if "OS_VERSION" in values else None,
+        serial=_read_text(values, "SERIAL", 64).upper(),
+        udid=_read_text(values, "UDID", 64),
+        product=_read_text(values, "PRODUCT", 40),
+        build=_read_text(values, "VERSION", 24),
+        os_version=_read_text(values, "OS_VERSION", 24) if "OS_VERSION" in values else None,
         can_update=values.get("MDM_CAN_REQUEST_SOFTWARE_UPDATE") is True,
     )
 
 
-def is_older(version: str, minimum: str) -> bool:
-    """Whether a system version such as `17.5.1` or `16.1 (a)` comes before another."""
-    return _numbers(version) < _numbers(minimum)
+def is_older_version(version: str, minimum: str) -> bool:
+    """Return whether a system version such as `17.5.1` or `16.1 (a)` is older than `minimum`."""
+    return _parse_version(version) < _parse_version(minimum)
 
 
-def update_required(version: str) -> bytes:
-    """The document that makes the Setup Assistant update first (protocol.md section 2.3); sent with 403."""
-    told = {
+def build_update_required(version: str) -> bytes:
+    """Return the body of the 403 response that makes the Setup Assistant update first (protocol.md section 2.3)."""
+    document = {
         "code": "com.apple.softwareupdate.required",
         "description": f"iPadOS {version} or later is required",
         "message": f"Cette tablette doit d'abord passer à iPadOS {version}.",
         "details": {"OSVersion": version},
     }
-    return json.dumps(told, ensure_ascii=False).encode()
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _parse_version(version: str) -> tuple[int, ...]:
     parts = [int(part) if part.isdigit() else 0 for part in version.split(" ", maxsplit=1)[0].split(".")[:4]]
     return tuple(parts + [0] * (4 - len(parts)))
 
 
-def _text(values: dict[str, object], key: str, longest: int) -> str:
+def _read_text(values: dict[str, object], key: str, max_length: int) -> str:
     value = values.get(key)
-    if not isinstance(value, str) or not 1 <= len(value) <= longest:
+    if not isinstance(value, str) or not 1 <= len(value) <= max_length:
         raise BadMessage(f"MachineInfo: {key}")
     return value
 
 
-def _issued(der: bytes, anchor: Anchor) -> bool:
-    """Whether the anchor's key signed the certificate. Dates are not asked: a tablet's factory certificate outlives them.
-
-    SHA-1 is good for Apple's old device CA alone, which signs with nothing else.
+def _is_issued_by(der: bytes, anchor: TrustAnchorKey) -> bool:
+    """Return whether the anchor's key signed the certificate. Dates are ignored: tablets are used longer than their factory
+    certificates are valid. SHA-1 is accepted from Apple's old device CA alone, which signs with nothing else.
     """
     try:
         certificate = x509.load_der_x509_certificate(der)
         algorithm = certificate.signature_hash_algorithm
-        if algorithm is None or not (isinstance(algorithm, _HASHES) or _is_apples(anchor, algorithm)):
+        if algorithm is None or not (isinstance(algorithm, _ACCEPTED_HASHES) or _is_apple_sha1(anchor, algorithm)):
             return False
         if isinstance(anchor, ec.EllipticCurvePublicKey):
             anchor.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
@@ -123,5 +122,5 @@ def _issued(der: bytes, anchor: Anchor) -> bool:
     return True
 
 
-def _is_apples(anchor: Anchor, algorithm: hashes.HashAlgorithm) -> bool:
-    return isinstance(algorithm, hashes.SHA1) and anchor == apple_device_ca()
+def _is_apple_sha1(anchor: TrustAnchorKey, algorithm: hashes.HashAlgorithm) -> bool:
+    return isinstance(algorithm, hashes.SHA1) and anchor == get_apple_device_ca()

@@ -1,7 +1,7 @@
-"""Property lists in and out, bounded before they are believed. Knows no message.
+"""Parsing and writing of property lists, with limits on size, depth and number of values. Knows no message types.
 
-XML and binary are accepted (protocol.md section 2), XML is sent. The standard library refuses entity
-declarations; what it lets through (depth, shared references that explode when walked) is bounded here.
+XML and binary are accepted (protocol.md section 2), XML is sent. The standard library refuses entity declarations.
+It does not limit depth, nor shared references that multiply when they are walked: these limits are here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_VALUES = 1_000_000
 
 
 def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Read a property list whose root is a dictionary. Raises `BadPlist` and nothing else."""
+    """Return the root dictionary of a property list. Raises only `BadPlist`."""
     if len(data) > max_bytes:
         raise BadPlist("too large")
     binary = data[:8] == b"bplist00"
@@ -32,49 +32,49 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
         raise BadPlist(type(error).__name__) from error
     if not isinstance(root, dict):
         raise BadPlist("the root is not a dictionary")
-    _check(root, max_depth)
+    _check_limits(root, max_depth)
     return root
 
 
 def dumps(value: dict[str, Any]) -> bytes:
-    """Write an XML property list; `None` values must have been left out."""
+    """Return an XML property list. `value` must not contain None."""
     return plistlib.dumps(value, fmt=plistlib.FMT_XML, sort_keys=False)
 
 
 def _nesting_exceeds(data: bytes, max_depth: int) -> bool:
-    """A cheap upper bound on the nesting of an XML plist, so that 200 000 nested arrays are never built."""
-    opened = data.count(b"<array>") + data.count(b"<dict>")
-    if opened <= max_depth:
+    """Return whether an XML plist nests too deeply. Cheap: it runs before parsing, so 200 000 nested arrays are never built."""
+    opening_tags = data.count(b"<array>") + data.count(b"<dict>")
+    if opening_tags <= max_depth:
         return False
     depth = 0
-    at = 0
-    while (at := data.find(b"<", at)) >= 0:
-        if data.startswith((b"<array>", b"<dict>"), at):
+    position = 0
+    while (position := data.find(b"<", position)) >= 0:
+        if data.startswith((b"<array>", b"<dict>"), position):
             depth += 1
             if depth > max_depth:
                 return True
-        elif data.startswith((b"</array>", b"</dict>"), at):
+        elif data.startswith((b"</array>", b"</dict>"), position):
             depth -= 1
-        at += 1
+        position += 1
     return False
 
 
-def _check(root: dict[str, Any], max_depth: int) -> None:
-    """Bound depth and number of values as they would be walked: a binary plist may share or repeat its parts."""
+def _check_limits(root: dict[str, Any], max_depth: int) -> None:
+    """Raise `BadPlist` for too much depth or too many values, counted as they are walked: binary plists may share parts."""
     stack: list[tuple[Any, int]] = [(root, 1)]
-    seen = 0
+    value_count = 0
     while stack:
         value, depth = stack.pop()
-        seen += 1
+        value_count += 1
         if depth > max_depth:
             raise BadPlist("nested too deeply")
         if isinstance(value, dict):
             if any(not isinstance(key, str) for key in value):
                 raise BadPlist("a key is not a string")
-            seen += len(value)
+            value_count += len(value)
             stack.extend((child, depth + 1) for child in value.values() if isinstance(child, dict | list))
         elif isinstance(value, list):
-            seen += len(value)
+            value_count += len(value)
             stack.extend((child, depth + 1) for child in value if isinstance(child, dict | list))
-        if seen > MAX_VALUES:
+        if value_count > MAX_VALUES:
             raise BadPlist("too many values")

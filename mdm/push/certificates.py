@@ -1,4 +1,4 @@
-"""The push certificate: request, vendor signature, import with its checks, health, and a simulated one for trials."""
+"""Operations on the push certificate: request, vendor signature, import with checks, health, and a simulated one for trials."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cartable import audit, expiry
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity.ca import BACKDATE, make_ca
+from enrollment.identity.ca import BACKDATE, build_ca_certificate
 from enrollment.identity.tls import write_secret
-from mdm.push.errors import BadPushCertificate, NoPushCertificate, OtherTopic
+from mdm.push.errors import BadPushCertificate, NoPushCertificate, PushTopicChanged
 from mdm.push.models import PushCertificate
 from mdm.push.repository import PushRepository
 
@@ -28,8 +28,8 @@ _PEM = serialization.Encoding.PEM
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """How the push certificate stands. `warning`: the smallest of 60, 30, 14, 7 days that has been reached."""
+class PushCertificateHealth:
+    """The state of the active push certificate. `warning`: the smallest of 60, 30, 14, 7 days that has been reached."""
 
     installed: bool
     simulated: bool
@@ -39,33 +39,35 @@ class Health:
     warning: int | None
 
 
-def certificate_health(work: UnitOfWork) -> Health:
-    """Whether pushes can be sent, and for how long."""
-    row = PushRepository(work.session).active_certificate()
+def get_certificate_health(work: UnitOfWork) -> PushCertificateHealth:
+    """Return whether pushes can be sent, and until when."""
+    row = PushRepository(work.session).get_active_certificate()
     if row is None or row.not_after is None:
-        return Health(False, False, None, None, None, None)
+        return PushCertificateHealth(False, False, None, None, None, None)
     days = (row.not_after - work.now).days
-    return Health(True, row.simulated, row.topic, row.not_after, days, expiry.get_warning_days(work.now, row.not_after))
+    return PushCertificateHealth(
+        True, row.simulated, row.topic, row.not_after, days, expiry.get_warning_days(work.now, row.not_after)
+    )
 
 
-def active_topic(work: UnitOfWork) -> str:
-    """The topic for enrolment profiles. Raises `NoPushCertificate`."""
-    row = PushRepository(work.session).active_certificate()
+def get_active_topic(work: UnitOfWork) -> str:
+    """Return the topic to write into enrollment profiles. Raises `NoPushCertificate`."""
+    row = PushRepository(work.session).get_active_certificate()
     if row is None or row.topic is None:
         raise NoPushCertificate
     return row.topic
 
 
-def transport_parts(work: UnitOfWork) -> tuple[bytes, bytes] | None:
-    """Certificate and key of the active push certificate, as PEM."""
-    row = PushRepository(work.session).active_certificate()
+def load_active_pem(work: UnitOfWork) -> tuple[bytes, bytes] | None:
+    """Return the active push certificate and its key as PEM; None when there is none."""
+    row = PushRepository(work.session).get_active_certificate()
     if row is None or row.certificate is None:
         return None
     return row.certificate.encode(), row.private_key
 
 
 def create_csr(work: UnitOfWork, actor: Actor, email: str) -> bytes:
-    """Make a key and a certificate request (PEM) for the vendor to sign. The key never leaves the server."""
+    """Create a key and return a certificate request (PEM) for the vendor to sign. The key never leaves the server."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name(
         [
@@ -75,15 +77,18 @@ def create_csr(work: UnitOfWork, actor: Actor, email: str) -> bytes:
         ]
     )
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
-    row = PushCertificate(private_key=_pem_key(key), created_at=work.now, active=False, simulated=False)
+    row = PushCertificate(private_key=_encode_key(key), created_at=work.now, active=False, simulated=False)
     work.session.add(row)
     work.session.flush()
     audit.record_event(work, actor, "push.request", "push_certificate", row.id, town_id=None)
     return request.public_bytes(_PEM)
 
 
-def vendor_sign(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) -> bytes:
-    """What Apple's push portal wants: the request signed by the MDM vendor (protocol.md section 9.1), base64 of a plist."""
+def sign_as_vendor(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) -> bytes:
+    """Return what Apple's push portal expects: the request signed by the MDM vendor, base64 of a plist (protocol.md section 9.1).
+
+    Raises `BadPushCertificate`.
+    """
     csr = x509.load_pem_x509_csr(csr_pem).public_bytes(serialization.Encoding.DER)
     key = serialization.load_pem_private_key(vendor_key_pem, password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
@@ -99,63 +104,63 @@ def vendor_sign(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) 
 def import_certificate(
     work: UnitOfWork, actor: Actor, certificate_pem: bytes, key_pem: bytes | None = None, *, force: bool = False
 ) -> PushCertificate:
-    """Install what Apple's portal gave. Raises `BadPushCertificate`, and `OtherTopic` unless forced."""
+    """Store and activate the certificate that Apple's portal issued. Raises `BadPushCertificate`; `PushTopicChanged` unless forced."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
     except ValueError as error:
         raise BadPushCertificate(why="unreadable PEM") from error
-    topic = topic_of(certificate)
+    topic = read_topic(certificate)
     if topic is None or not topic.startswith(_TOPIC_PREFIX):
         raise BadPushCertificate(why="not an MDM push certificate")
     if certificate.not_valid_after_utc <= work.now:
         raise BadPushCertificate(why="it has expired")
     repository = PushRepository(work.session)
-    current = repository.active_certificate()
+    current = repository.get_active_certificate()
     if current is not None and not current.simulated and current.topic != topic and not force:
-        raise OtherTopic(offered=topic, current=current.topic)
-    row = _row_with_key(repository, certificate, key_pem, work)
+        raise PushTopicChanged(offered=topic, current=current.topic)
+    row = _get_row_with_key(repository, certificate, key_pem, work)
     row.topic, row.certificate, row.not_after = topic, certificate_pem.decode(), certificate.not_valid_after_utc
     work.session.flush()
     audit.record_event(work, actor, "push.import", "push_certificate", row.id, town_id=None, topic=topic, forced=force)
-    repository.activate(row.id)
+    repository.activate_certificate(row.id)
     return row
 
 
-def _row_with_key(
+def _get_row_with_key(
     repository: PushRepository, certificate: x509.Certificate, key_pem: bytes | None, work: UnitOfWork
 ) -> PushCertificate:
-    """The row whose key belongs to the certificate: that of an earlier request, or a new one with the key given."""
-    wanted = certificate.public_key()
+    """Return the row with the certificate's key: that of an earlier request, or a new one with the given key."""
+    public_key = certificate.public_key()
     if key_pem is not None:
         try:
             key = serialization.load_pem_private_key(key_pem, password=None)
         except (ValueError, TypeError) as error:
             raise BadPushCertificate(why="unreadable key") from error
-        if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != wanted:
+        if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != public_key:
             raise BadPushCertificate(why="the key does not belong to it")
-        row = PushCertificate(private_key=_pem_key(key), created_at=work.now, active=False, simulated=False)
+        row = PushCertificate(private_key=_encode_key(key), created_at=work.now, active=False, simulated=False)
         work.session.add(row)
         return row
-    for row in repository.requests():
-        if serialization.load_pem_private_key(row.private_key, password=None).public_key() == wanted:
+    for row in repository.list_certificates():
+        if serialization.load_pem_private_key(row.private_key, password=None).public_key() == public_key:
             return row
     raise BadPushCertificate(why="no request of this server has its key")
 
 
-def topic_of(certificate: x509.Certificate) -> str | None:
-    """The Subject UID (OID 0.9.2342.19200300.100.1.1), which is the topic."""
+def read_topic(certificate: x509.Certificate) -> str | None:
+    """Return the topic: the Subject UID (OID 0.9.2342.19200300.100.1.1); None when there is none."""
     values = certificate.subject.get_attributes_for_oid(NameOID.USER_ID)
     return str(values[0].value) if values else None
 
 
 def ensure_simulated_certificate(work: UnitOfWork) -> bool:
-    """Without a certificate from Apple, make one that a demonstration APNs server accepts. Returns whether that is so."""
-    row = PushRepository(work.session).active_certificate()
+    """Create a certificate for a demonstration APNs server, unless one is active. Returns whether the active one is simulated."""
+    row = PushRepository(work.session).get_active_certificate()
     if row is not None:
         return row.simulated
     now = work.now
     ca_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    ca = make_ca(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cartable demonstration push CA")]), ca_key, now)
+    ca = build_ca_certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cartable demonstration push CA")]), ca_key, now)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     topic = f"{_TOPIC_PREFIX}External.{uuid4()}"
     certificate = (
@@ -173,20 +178,20 @@ def ensure_simulated_certificate(work: UnitOfWork) -> bool:
         .sign(ca_key, SHA256())
     )
     write_secret(work.settings.secrets_dir / "push-test-ca.pem", ca.public_bytes(_PEM))
-    made = PushCertificate(
+    simulated_certificate = PushCertificate(
         topic=topic,
         certificate=certificate.public_bytes(_PEM).decode(),
-        private_key=_pem_key(key),
+        private_key=_encode_key(key),
         not_after=certificate.not_valid_after_utc,
         active=True,
         simulated=True,
         created_at=now,
     )
-    work.session.add(made)
+    work.session.add(simulated_certificate)
     work.session.flush()
-    audit.record_event(work, SYSTEM, "push.simulate", "push_certificate", made.id, town_id=None)
+    audit.record_event(work, SYSTEM, "push.simulate", "push_certificate", simulated_certificate.id, town_id=None)
     return True
 
 
-def _pem_key(key: rsa.RSAPrivateKey) -> bytes:
+def _encode_key(key: rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

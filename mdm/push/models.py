@@ -1,4 +1,4 @@
-"""Table of push certificates."""
+"""The table of push certificates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cartable.ids import new_id
 
 
 class PushCertificate(Base):
-    """An APNs certificate or, while `certificate` is empty, a key whose CSR is with the vendor. One is `active`."""
+    """An APNs certificate with its key. `certificate` is empty until Apple has issued it; one row is `active`."""
 
     __tablename__ = "push_certificate"
 

@@ -1,4 +1,4 @@
-"""What the product needs of a push service. The real adapter is `apns`; the same protocol is spoken by `testserver`."""
+"""The port of push services. The real adapter is in `apns.py`; `testserver.py` is a server of the same protocol for tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
-    """One push: whom to wake, with the magic the tablet expects."""
+class PushNotification:
+    """One push to an enrollment, with the magic that the tablet expects."""
 
     enrollment_id: int
     token: bytes
@@ -17,8 +17,8 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the push service said. `status` 0: it could not be reached. `timestamp`: milliseconds, with 410."""
+class PushResponse:
+    """The response of the push service. `status` 0: it could not be reached. `timestamp`: in milliseconds, only with 410."""
 
     enrollment_id: int
     status: int
@@ -28,12 +28,12 @@ class Outcome:
 
 
 class PushTransport(Protocol):
-    """Sends pushes; one outcome per wake, whatever happens."""
+    """Sends pushes. Returns one response per notification, failures included."""
 
-    def send(self, wakes: list[Wake], per_second: int) -> list[Outcome]:
-        """Send all, paced. Never raises for a single push."""
+    def send(self, notifications: list[PushNotification], per_second: int) -> list[PushResponse]:
+        """Send all notifications, no faster than `per_second`. A failed push does not raise."""
         ...
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Release the connections."""
         ...

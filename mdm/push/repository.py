@@ -1,4 +1,4 @@
-"""All SQL of pushing."""
+"""All SQL of push certificates and push targets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class PushRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def active_certificate(self) -> PushCertificate | None:
+    def get_active_certificate(self) -> PushCertificate | None:
         return self.session.scalar(
             select(PushCertificate).where(PushCertificate.active).order_by(PushCertificate.created_at.desc()).limit(1)
         )
 
-    def pending_request(self) -> PushCertificate | None:
-        """The newest key whose certificate has not come back yet."""
+    def get_pending_request(self) -> PushCertificate | None:
+        """Return the newest key whose certificate has not been imported yet."""
         return self.session.scalar(
             select(PushCertificate)
             .where(PushCertificate.certificate.is_(None))
@@ -33,14 +33,14 @@ class PushRepository:
             .limit(1)
         )
 
-    def requests(self) -> Sequence[PushCertificate]:
+    def list_certificates(self) -> Sequence[PushCertificate]:
         return self.session.scalars(select(PushCertificate).order_by(PushCertificate.created_at, PushCertificate.id)).all()
 
-    def activate(self, certificate_id: UUID) -> None:
+    def activate_certificate(self, certificate_id: UUID) -> None:
         self.session.execute(update(PushCertificate).values(active=PushCertificate.id == certificate_id))
 
-    def targets(self, enrollment_ids: Sequence[int]) -> Sequence[PushTarget]:
-        """Where to wake these enrolments; those with a dead token are left out."""
+    def list_valid_targets(self, enrollment_ids: Sequence[int]) -> Sequence[PushTarget]:
+        """Return the push targets of these enrollments, without those whose token is invalid."""
         return self.session.scalars(
             select(PushTarget)
             .where(PushTarget.enrollment_id.in_(enrollment_ids), PushTarget.invalid_since.is_(None))
@@ -50,10 +50,10 @@ class PushRepository:
     def mark_pushed(self, enrollment_ids: Sequence[int], now: datetime) -> None:
         self.session.execute(update(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)).values(pushed_at=now))
 
-    def mark_dead(self, enrollment_id: int, token_since: datetime, why: str, now: datetime) -> None:
+    def mark_token_invalid(self, enrollment_id: int, token_updated_at: datetime, reason: str, now: datetime) -> None:
         """Stop pushing to a token, unless the tablet has sent a new one meanwhile."""
         self.session.execute(
             update(PushTarget)
-            .where(PushTarget.enrollment_id == enrollment_id, PushTarget.updated_at <= token_since)
-            .values(invalid_since=now, invalid_why=why[:64])
+            .where(PushTarget.enrollment_id == enrollment_id, PushTarget.updated_at <= token_updated_at)
+            .values(invalid_since=now, invalid_reason=reason[:64])
         )

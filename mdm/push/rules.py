@@ -1,24 +1,24 @@
-"""What APNs' answers mean (protocol.md section 9). Pure."""
+"""Classification of APNs responses, and retry delays (protocol.md section 9). Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mdm.push.ports import Outcome
+from mdm.push.ports import PushResponse
 
 
-class Verdict(StrEnum):
-    """What to do after an answer."""
+class PushOutcome(StrEnum):
+    """What follows from a response of APNs."""
 
     DELIVERED = "delivered"
-    TOKEN_DEAD = "token_dead"  # noqa: S105 - a word, not a secret
+    TOKEN_INVALID = "token_invalid"  # noqa: S105 - a word, not a secret
     RETRY = "retry"
-    CERTIFICATE = "certificate"
-    GIVE_UP = "give_up"
+    CERTIFICATE_REFUSED = "certificate_refused"
+    DROP = "drop"
 
 
-_DEAD = {
+_INVALID_TOKEN_REASONS = {
     "BadDeviceToken",
     "DeviceTokenNotForTopic",
     "BadTopic",
@@ -27,28 +27,28 @@ _DEAD = {
     "TopicDisallowed",
     "MissingTopic",
 }
-_CERTIFICATE = {"BadCertificate", "BadCertificateEnvironment", "Forbidden"}
-FIRST_RETRY = timedelta(seconds=30)
-LONGEST_RETRY = timedelta(hours=1)
+_CERTIFICATE_REASONS = {"BadCertificate", "BadCertificateEnvironment", "Forbidden"}
+FIRST_RETRY_DELAY = timedelta(seconds=30)
+MAX_RETRY_DELAY = timedelta(hours=1)
 
 
-def judge(outcome: Outcome, token_since: datetime) -> Verdict:
-    """Read an answer. A token that is newer than the moment APNs calls it dead is only tried again."""
-    if outcome.status == 200:
-        return Verdict.DELIVERED
-    if outcome.reason in _CERTIFICATE or outcome.status == 403:
-        return Verdict.CERTIFICATE
-    if outcome.reason in _DEAD or outcome.status == 410:
-        if outcome.timestamp and datetime.fromtimestamp(outcome.timestamp / 1000, UTC) < token_since:
-            return Verdict.RETRY
-        return Verdict.TOKEN_DEAD
-    if outcome.status in {0, 429} or outcome.status >= 500:
-        return Verdict.RETRY
-    return Verdict.GIVE_UP
+def classify_response(response: PushResponse, token_updated_at: datetime) -> PushOutcome:
+    """Return what follows from a response. A token stored after the moment for which APNs reports it invalid is tried again."""
+    if response.status == 200:
+        return PushOutcome.DELIVERED
+    if response.reason in _CERTIFICATE_REASONS or response.status == 403:
+        return PushOutcome.CERTIFICATE_REFUSED
+    if response.reason in _INVALID_TOKEN_REASONS or response.status == 410:
+        if response.timestamp and datetime.fromtimestamp(response.timestamp / 1000, UTC) < token_updated_at:
+            return PushOutcome.RETRY
+        return PushOutcome.TOKEN_INVALID
+    if response.status in {0, 429} or response.status >= 500:
+        return PushOutcome.RETRY
+    return PushOutcome.DROP
 
 
-def wait_before_retry(attempts: int, retry_after: float | None) -> timedelta:
-    """How long to wait before the next try: what APNs asks for, else longer each time."""
+def compute_retry_delay(attempts: int, retry_after: float | None) -> timedelta:
+    """Return the delay before the next attempt: what APNs asks for, else longer with each attempt."""
     if retry_after is not None:
-        return min(timedelta(seconds=retry_after), LONGEST_RETRY)
-    return min(FIRST_RETRY * (1 << min(attempts, 10)), LONGEST_RETRY)
+        return min(timedelta(seconds=retry_after), MAX_RETRY_DELAY)
+    return min(FIRST_RETRY_DELAY * (1 << min(attempts, 10)), MAX_RETRY_DELAY)

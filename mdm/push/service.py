@@ -1,4 +1,4 @@
-"""Verbs of pushing: drain what is due, paced; no transaction is open while the network is used."""
+"""Sending of due pushes, paced. No transaction is open while the network is used."""
 
 from __future__ import annotations
 
@@ -10,80 +10,87 @@ from cartable import outbox
 from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.push.apns import ApnsTransport
-from mdm.push.certificates import active_topic, ensure_simulated_certificate, transport_parts
-from mdm.push.ports import Outcome, PushTransport, Wake
+from mdm.push.certificates import ensure_simulated_certificate, get_active_topic, load_active_pem
+from mdm.push.ports import PushNotification, PushResponse, PushTransport
 from mdm.push.repository import PushRepository
-from mdm.push.rules import Verdict, judge, wait_before_retry
+from mdm.push.rules import PushOutcome, classify_response, compute_retry_delay
 
-__all__ = ["active_topic", "ensure_simulated_certificate", "push_due"]
+__all__ = ["ensure_simulated_certificate", "get_active_topic", "send_due_pushes"]
 
-BATCH = 500
+BATCH_SIZE = 500
 LEASE = timedelta(minutes=5)
-#: One push per tablet in this time is enough, however many commands wait.
-COALESCE = timedelta(seconds=3)
+#: A tablet gets at most one push in this time, however many commands wait.
+MIN_PUSH_INTERVAL = timedelta(seconds=3)
 log = structlog.get_logger()
 
 
-def push_due(runtime: Runtime, transport: PushTransport | None = None) -> int:
-    """Send the pushes that are due. Returns how many were claimed; without a certificate they wait."""
+def send_due_pushes(runtime: Runtime, transport: PushTransport | None = None) -> int:
+    """Send the pushes that are due. Returns how many jobs were claimed; without a push certificate none is."""
     with runtime.open_unit_of_work() as work:
-        parts = transport_parts(work)
-        if parts is None:
+        certificate_and_key = load_active_pem(work)
+        if certificate_and_key is None:
             return 0
-        rows = outbox.claim_jobs(work.session, work.now, Topic.PUSH, BATCH, LEASE)
-        targets = {t.enrollment_id: t for t in PushRepository(work.session).targets([int(row.key) for row in rows])}
-        since = {key: target.updated_at for key, target in targets.items()}
-        wakes = []
+        rows = outbox.claim_jobs(work.session, work.now, Topic.PUSH, BATCH_SIZE, LEASE)
+        targets = {t.enrollment_id: t for t in PushRepository(work.session).list_valid_targets([int(row.key) for row in rows])}
+        token_updates = {enrollment_id: target.updated_at for enrollment_id, target in targets.items()}
+        notifications = []
         for row in rows:
             target = targets.get(int(row.key))
             if target is None:
-                outbox.complete_jobs(work.session, [row])  # no token, or a dead one: the next TokenUpdate brings a push
-            elif target.pushed_at is not None and work.now - target.pushed_at < COALESCE:
+                outbox.complete_jobs(work.session, [row])  # no valid token: nothing can be pushed before the next TokenUpdate
+            elif target.pushed_at is not None and work.now - target.pushed_at < MIN_PUSH_INTERVAL:
                 outbox.complete_jobs(work.session, [row])
-                work.enqueue_job(Topic.PUSH, row.key, not_before=target.pushed_at + COALESCE)
+                work.enqueue_job(Topic.PUSH, row.key, not_before=target.pushed_at + MIN_PUSH_INTERVAL)
             else:
-                wakes.append(Wake(target.enrollment_id, target.token, target.magic, target.topic))
+                notifications.append(PushNotification(target.enrollment_id, target.token, target.magic, target.topic))
         settings = work.settings
-    if wakes:
-        certificate, key = parts
+    if notifications:
+        certificate, key = certificate_and_key
         sender = transport or ApnsTransport(settings.apns_url, certificate, key, settings.apns_ca)
-        outcomes = sender.send(wakes, settings.push_per_second)
-        _settle(runtime, [row for row in rows if int(row.key) in since], outcomes, since)
+        responses = sender.send(notifications, settings.push_per_second)
+        _apply_responses(runtime, [row for row in rows if int(row.key) in token_updates], responses, token_updates)
     return len(rows)
 
 
-def _settle(runtime: Runtime, rows: list[OutboxRow], outcomes: list[Outcome], since: dict[int, datetime]) -> None:
-    by_enrollment = {int(row.key): row for row in rows}
+def _apply_responses(
+    runtime: Runtime, rows: list[OutboxRow], responses: list[PushResponse], token_updates: dict[int, datetime]
+) -> None:
+    rows_by_enrollment = {int(row.key): row for row in rows}
     with runtime.open_unit_of_work() as work:
         repository = PushRepository(work.session)
         delivered: list[int] = []
-        for outcome in outcomes:
-            row = by_enrollment[outcome.enrollment_id]
-            token_since = since[outcome.enrollment_id]
-            verdict = judge(outcome, token_since)
-            if verdict is Verdict.DELIVERED:
-                delivered.append(outcome.enrollment_id)
+        for response in responses:
+            row = rows_by_enrollment[response.enrollment_id]
+            token_updated_at = token_updates[response.enrollment_id]
+            outcome = classify_response(response, token_updated_at)
+            if outcome is PushOutcome.DELIVERED:
+                delivered.append(response.enrollment_id)
             else:
-                _refused(work, repository, row, outcome, verdict, token_since)
+                _apply_failure(work, repository, row, response, outcome, token_updated_at)
         repository.mark_pushed(delivered, work.now)
-        outbox.complete_jobs(work.session, [by_enrollment[enrollment_id] for enrollment_id in delivered])
+        outbox.complete_jobs(work.session, [rows_by_enrollment[enrollment_id] for enrollment_id in delivered])
 
 
-def _refused(
-    work: UnitOfWork, repository: PushRepository, row: OutboxRow, outcome: Outcome, verdict: Verdict, token_since: datetime
+def _apply_failure(
+    work: UnitOfWork,
+    repository: PushRepository,
+    row: OutboxRow,
+    response: PushResponse,
+    outcome: PushOutcome,
+    token_updated_at: datetime,
 ) -> None:
-    said = f"{outcome.status} {outcome.reason or ''}".strip()
-    log.warning("push.refused", enrollment=outcome.enrollment_id, said=said, verdict=verdict.value)
-    if verdict is Verdict.TOKEN_DEAD:
-        repository.mark_dead(outcome.enrollment_id, token_since, said, work.now)
+    error = f"{response.status} {response.reason or ''}".strip()
+    log.warning("push.failed", enrollment=response.enrollment_id, error=error, outcome=outcome.value)
+    if outcome is PushOutcome.TOKEN_INVALID:
+        repository.mark_token_invalid(response.enrollment_id, token_updated_at, error, work.now)
         outbox.complete_jobs(work.session, [row])
         return
-    if verdict is Verdict.GIVE_UP:
+    if outcome is PushOutcome.DROP:
         outbox.complete_jobs(work.session, [row])
         return
-    if verdict is Verdict.CERTIFICATE:
-        log.error("push.certificate_refused", said=said)
-    outbox.record_failure(work.session, row.id, work.now, said)
-    waiting = work.session.get(OutboxRow, row.id)
-    if waiting is not None:
-        waiting.not_before = work.now + wait_before_retry(waiting.attempts, outcome.retry_after)
+    if outcome is PushOutcome.CERTIFICATE_REFUSED:
+        log.error("push.certificate_refused", error=error)
+    outbox.record_failure(work.session, row.id, work.now, error)
+    failed_row = work.session.get(OutboxRow, row.id)
+    if failed_row is not None:
+        failed_row.not_before = work.now + compute_retry_delay(failed_row.attempts, response.retry_after)

@@ -1,8 +1,8 @@
-"""An APNs for tests and trials: real HTTP/2 over TLS with a client certificate, on loopback. Wakes simulated tablets.
+"""An APNs server for tests and trials: real HTTP/2 over TLS with a client certificate, on loopback.
 
-Two ports. One speaks APNs: `POST /3/device/<token>`, topic checked against the certificate. On the other, over TLS,
-tablets listen: one JSON line `{"listen": ["<token>", …]}`, then a line `{"token": …, "magic": …}` per push. What is
-pushed to a tablet that does not listen is kept for it, one push per token, as Apple does.
+It has two ports. One serves APNs: `POST /3/device/<token>`, with the topic checked against the certificate. On the other,
+also over TLS, simulated tablets listen: they send one JSON line `{"listen": ["<token>", …]}` and get a line
+`{"token": …, "magic": …}` per push. A push to a tablet that does not listen is stored, one per token, as Apple does.
 
     python -m mdm.push.testserver --port P --listen-port L --cert C --key K --client-ca A
 """
@@ -29,8 +29,8 @@ MAX_PAYLOAD = 4096
 
 
 @dataclass(slots=True)
-class Received:
-    """One push as it arrived."""
+class ReceivedPush:
+    """One push as received."""
 
     token: str
     magic: str
@@ -40,50 +40,50 @@ class Received:
 
 @dataclass(slots=True)
 class PushHub:
-    """What was pushed, who listens, and what the next answers shall be."""
+    """Received pushes, listening connections, undelivered pushes, and scripted responses."""
 
-    received: list[Received] = field(default_factory=list)
+    received: list[ReceivedPush] = field(default_factory=list)
     listeners: dict[str, set[asyncio.StreamWriter]] = field(default_factory=dict)
-    waiting: dict[str, str] = field(default_factory=dict)
-    #: token (or "*") → answers to give instead of 200: (status, reason, extra), first come first served.
-    scripted: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
+    undelivered: dict[str, str] = field(default_factory=dict)
+    #: token (or "*") → responses to give instead of 200, in this order: (status, reason, further keys).
+    scripted_responses: dict[str, list[tuple[int, str, dict[str, Any]]]] = field(default_factory=dict)
 
-    def refusal(self, token: str) -> tuple[int, str, dict[str, Any]] | None:
-        """The scripted answer for this token, if one is left."""
+    def take_scripted_response(self, token: str) -> tuple[int, str, dict[str, Any]] | None:
+        """Remove and return the next scripted response for this token; None when there is none."""
         for key in (token, "*"):
-            if self.scripted.get(key):
-                return self.scripted[key].pop(0)
+            if self.scripted_responses.get(key):
+                return self.scripted_responses[key].pop(0)
         return None
 
-    def deliver(self, push: Received) -> None:
-        """Hand a push to whoever listens, or keep it."""
+    def deliver(self, push: ReceivedPush) -> None:
+        """Send a push to the listening connections, or store it."""
         self.received.append(push)
         writers = self.listeners.get(push.token, set())
         if not writers:
-            self.waiting[push.token] = push.magic
+            self.undelivered[push.token] = push.magic
         for writer in writers:
-            _tell(writer, push.token, push.magic)
+            _write_push(writer, push.token, push.magic)
 
-    def listen(self, tokens: list[str], writer: asyncio.StreamWriter) -> None:
-        """From now on pushes for these tokens go to this connection; what was kept goes at once."""
+    def add_listener(self, tokens: list[str], writer: asyncio.StreamWriter) -> None:
+        """Send pushes for these tokens to this connection from now on, and stored ones at once."""
         for token in tokens:
             self.listeners.setdefault(token, set()).add(writer)
-            magic = self.waiting.pop(token, None)
+            magic = self.undelivered.pop(token, None)
             if magic is not None:
-                _tell(writer, token, magic)
+                _write_push(writer, token, magic)
 
-    def forget(self, writer: asyncio.StreamWriter) -> None:
-        """The connection is gone."""
+    def remove_listener(self, writer: asyncio.StreamWriter) -> None:
+        """Stop sending pushes to this connection."""
         for writers in self.listeners.values():
             writers.discard(writer)
 
 
-def _tell(writer: asyncio.StreamWriter, token: str, magic: str) -> None:
+def _write_push(writer: asyncio.StreamWriter, token: str, magic: str) -> None:
     writer.write(json.dumps({"token": token, "magic": magic}).encode() + b"\n")
 
 
 class ApnsConnection(asyncio.Protocol):
-    """One HTTP/2 connection of a provider."""
+    """One HTTP/2 connection of an MDM server."""
 
     def __init__(self, hub: PushHub) -> None:
         self.hub = hub
@@ -121,12 +121,12 @@ class ApnsConnection(asyncio.Protocol):
             self.h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
         elif isinstance(event, StreamEnded) and event.stream_id is not None:
             headers, body = self.streams.pop(event.stream_id)
-            self._answer(event.stream_id, headers, bytes(body))
+            self._respond(event.stream_id, headers, bytes(body))
         elif isinstance(event, ConnectionTerminated):
             self.transport.close()
 
-    def _answer(self, stream: int, headers: dict[str, str], body: bytes) -> None:
-        status, reason, extra = self._judge(headers, body)
+    def _respond(self, stream: int, headers: dict[str, str], body: bytes) -> None:
+        status, reason, extra = self._check_request(headers, body)
         content = b"" if status == 200 else json.dumps({"reason": reason, **extra}).encode()
         sent = [(":status", str(status)), ("apns-id", headers.get("apns-id", "00000000-0000-0000-0000-000000000000"))]
         if extra.get("retry-after"):
@@ -137,7 +137,7 @@ class ApnsConnection(asyncio.Protocol):
         if extra.get("goaway"):
             self.h2.close_connection()
 
-    def _judge(self, headers: dict[str, str], body: bytes) -> tuple[int, str, dict[str, Any]]:  # noqa: PLR0911 - one line per refusal of Apple's
+    def _check_request(self, headers: dict[str, str], body: bytes) -> tuple[int, str, dict[str, Any]]:  # noqa: PLR0911 - one line per error of Apple's
         token = headers.get(":path", "").removeprefix("/3/device/")
         if headers.get(":method") != "POST":
             return 405, "MethodNotAllowed", {}
@@ -149,7 +149,7 @@ class ApnsConnection(asyncio.Protocol):
             return 400, "BadTopic", {}
         if headers.get("apns-push-type") != "mdm":
             return 400, "InvalidPushType", {}
-        if (scripted := self.hub.refusal(token)) is not None:
+        if (scripted := self.hub.take_scripted_response(token)) is not None:
             return scripted
         try:
             payload = json.loads(body)
@@ -158,7 +158,7 @@ class ApnsConnection(asyncio.Protocol):
             return 400, "BadDeviceToken", {}
         if set(payload) != {"mdm"}:
             return 400, "BadPayload", {}
-        self.hub.deliver(Received(token, payload["mdm"], self.topic or "", headers))
+        self.hub.deliver(ReceivedPush(token, payload["mdm"], self.topic or "", headers))
         return 200, "", {}
 
     def _flush(self) -> None:
@@ -166,20 +166,20 @@ class ApnsConnection(asyncio.Protocol):
             self.transport.write(self.h2.data_to_send())
 
 
-async def _listen(hub: PushHub, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve_listener(hub: PushHub, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while line := await reader.readline():
-            hub.listen([str(token) for token in json.loads(line)["listen"]], writer)
+            hub.add_listener([str(token) for token in json.loads(line)["listen"]], writer)
             await writer.drain()
     except (ValueError, KeyError, TypeError, ConnectionError):
         pass
     finally:
-        hub.forget(writer)
+        hub.remove_listener(writer)
         writer.close()
 
 
-def server_contexts(cert: Path, key: Path, client_ca: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS of the APNs port (client certificate required, `h2`) and of the listening port."""
+def create_ssl_contexts(cert: Path, key: Path, client_ca: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the TLS contexts of the APNs port (client certificate required, `h2`) and of the listening port."""
     apns = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
     apns.verify_mode = ssl.CERT_REQUIRED
     apns.load_cert_chain(cert, key)
@@ -189,24 +189,24 @@ def server_contexts(cert: Path, key: Path, client_ca: Path) -> tuple[ssl.SSLCont
     return apns, listening
 
 
-async def start(
+async def start_server(
     hub: PushHub, contexts: tuple[ssl.SSLContext, ssl.SSLContext], port: int = 0, listen_port: int = 0
 ) -> tuple[asyncio.Server, asyncio.Server]:
-    """Listen on loopback, on both ports; 0 takes any free one."""
+    """Start both servers on loopback and return them. Port 0 takes any free one."""
     loop = asyncio.get_running_loop()
     apns = await loop.create_server(lambda: ApnsConnection(hub), "127.0.0.1", port, ssl=contexts[0])
-    listening = await asyncio.start_server(lambda r, w: _listen(hub, r, w), "127.0.0.1", listen_port, ssl=contexts[1])
+    listening = await asyncio.start_server(lambda r, w: _serve_listener(hub, r, w), "127.0.0.1", listen_port, ssl=contexts[1])
     return apns, listening
 
 
-def port_of(server: asyncio.Server) -> int:
-    """The port a server got."""
+def get_port(server: asyncio.Server) -> int:
+    """Return the port that a server listens on."""
     return int(server.sockets[0].getsockname()[1])
 
 
 async def _main(arguments: argparse.Namespace) -> None:
-    contexts = server_contexts(arguments.cert, arguments.key, arguments.client_ca)
-    apns, listening = await start(PushHub(), contexts, arguments.port, arguments.listen_port)
+    contexts = create_ssl_contexts(arguments.cert, arguments.key, arguments.client_ca)
+    apns, listening = await start_server(PushHub(), contexts, arguments.port, arguments.listen_port)
     async with apns, listening:
         await asyncio.gather(apns.serve_forever(), listening.serve_forever())
 

@@ -1,1 +1,1 @@
-"""The command queue: enqueue, claim, answer, expire, reap."""
+"""The command queue: enqueue, claim for delivery, store results, expire."""

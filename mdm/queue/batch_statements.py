@@ -1,7 +1,7 @@
-"""The channel's batch statements on commands: settle answers, pick the next, mark as sent. Constant in number.
+"""The channel's set-based SQL on commands: apply results, select the next command, mark as sent.
 
-Written as SQL text: they run for every check-in of every tablet. The two dialects differ only in how a set
-of rows is handed over.
+Each method is one statement for any number of enrollments. Written as SQL text, since they run for every connect request
+of every tablet. The two dialects differ only in how a set of rows is passed.
 """
 
 from __future__ import annotations
@@ -21,52 +21,55 @@ from cartable.database import Json, UtcDateTime
 from mdm.queue.models import CommandState
 
 _IDS = {"id": "bigint"}
-_ANSWERED = {"id": "bigint", "nonce": "bigint", "owner": "bigint", "state": "text", "why": "text"}
-_ENDED = {"id": "bigint", "state": "text", "why": "text"}
+_REPORTED = {"id": "bigint", "nonce": "bigint", "enrollment_id": "bigint", "state": "text", "state_reason": "text"}
+_ENDED = {"id": "bigint", "state": "text", "state_reason": "text"}
 
-#: In a conversation that goes on, what was put off stays put off; a new one offers it again.
-GOING_ON = "'queued', 'sent'"
-BEGINNING = "'queued', 'sent', 'not_now'"
+#: An Idle request starts a conversation and offers again what the tablet put off with NotNow; a result continues it.
+DELIVERABLE_AT_START = "'queued', 'sent', 'not_now'"
+DELIVERABLE_DURING = "'queued', 'sent'"
 
-#: The first open command of the enrolment `e`, by lane, then age.
+#: The first open command of the enrollment `e`, by lane, then age.
 FIRST_OPEN = """
 SELECT q.id FROM command q
 WHERE q.enrollment_id = e.id AND q.state IN ({states})
   AND q.deadline > :now AND (q.not_before IS NULL OR q.not_before <= :now) AND q.generation = e.generation
 ORDER BY q.lane, q.id LIMIT 1
 """
-_NEXT = """
+_SELECT_NEXT = """
 SELECT c.enrollment_id, c.id, c.body_id, c.state, c.lane, b.nonce, b.request_type
 FROM command c JOIN command_body b ON b.id = c.body_id
-WHERE c.id IN (SELECT ({first}) FROM {asked} JOIN device_enrollment e ON e.id = asked.id)
+WHERE c.id IN (SELECT ({first}) FROM {requested} JOIN device_enrollment e ON e.id = requested.id)
 """
-#: An answer changes only a command of its own enrolment, made by us, that is still open. A command that is put off gives
-#: way when an equal one waits already. `state || ''` keeps the planner from the index of open rows: the primary key is meant.
-_SETTLE = """
-UPDATE command SET why = said.why,
-    finished_at = CASE WHEN said.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,
-    state = CASE WHEN said.state = 'not_now' AND EXISTS ({equal}) THEN 'superseded' ELSE said.state END
-FROM {said}, command_body b
-WHERE command.id = said.id AND command.enrollment_id = said.owner AND command.state || '' IN ('queued', 'sent', 'not_now')
-  AND b.id = command.body_id AND b.nonce = said.nonce
+#: A result changes only an open command of the reporting enrollment whose nonce matches. A command that is put off is
+#: superseded when an equal one waits already. `state || ''` keeps the planner from the index of open rows: the primary key
+#: is the right one here.
+_APPLY_REPORTED = """
+UPDATE command SET state_reason = reported.state_reason,
+    finished_at = CASE WHEN reported.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,
+    state = CASE WHEN reported.state = 'not_now' AND EXISTS ({equal}) THEN 'superseded' ELSE reported.state END
+FROM {reported}, command_body b
+WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
+  AND command.state || '' IN ('queued', 'sent', 'not_now')
+  AND b.id = command.body_id AND b.nonce = reported.nonce
 RETURNING command.id, command.state
 """
-_EQUAL = """
+_EQUAL_WAITING = """
 SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
 AND o.state IN ('queued', 'not_now') AND o.id <> command.id"""
-_SENT = """
-UPDATE command SET state = 'sent', sent_at = :now, deliveries = deliveries + 1 FROM {chosen} WHERE command.id = chosen.id
+_MARK_SENT = """
+UPDATE command SET state = 'sent', sent_at = :now, delivery_count = delivery_count + 1 FROM {sent} WHERE command.id = sent.id
 """
-_REFUSE = """
-UPDATE command SET state = ended.state, why = ended.why, finished_at = :now FROM {ended} WHERE command.id = ended.id
+_END = """
+UPDATE command SET state = ended.state, state_reason = ended.state_reason, finished_at = :now
+FROM {ended} WHERE command.id = ended.id
 """
-_ANSWER = """
-INSERT INTO command_answer (command_id, status, received_at, error_chain, body)
+_SAVE_RESULTS = """
+INSERT INTO command_result (command_id, status, received_at, error_chain, body)
 {rows}
 ON CONFLICT (command_id) DO UPDATE SET status = excluded.status, received_at = excluded.received_at,
     error_chain = excluded.error_chain, body = excluded.body
 """
-_ANSWER_ROWS = {
+_RESULT_ROWS = {
     "postgresql": "SELECT * FROM unnest(CAST(:command_id AS bigint[]), CAST(:status AS text[]),"
     " CAST(:received_at AS timestamptz[]), CAST(:error_chain AS jsonb[]), CAST(:body AS bytea[]))",
     "sqlite": "VALUES (:command_id, :status, :received_at, :error_chain, :body)",
@@ -74,8 +77,8 @@ _ANSWER_ROWS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """The first open command of an enrolment."""
+class DeliveryCandidate:
+    """The first open command of an enrollment, before it is checked whether it may be delivered."""
 
     enrollment_id: int
     command_id: int
@@ -87,84 +90,91 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What an answer makes of a command, if it is one of the enrolment's own."""
+class ReportedState:
+    """The state that a tablet's result gives to a command. `nonce` and `enrollment_id` must match the stored command."""
 
     command_id: int
     nonce: int
     enrollment_id: int
     state: CommandState
-    why: str | None
+    state_reason: str | None
 
 
-class HotQueue:
-    """The batch statements, on one session."""
+class BatchStatements:
+    """The statements, bound to one session."""
 
     def __init__(self, session: Session) -> None:
         self.connection = session.connection()
         self.dialect = self.connection.dialect.name
-        self.statements = _statements(self.dialect)
+        self.statements = _get_statements(self.dialect)
 
-    def next_for(self, enrollment_ids: Sequence[int], now: datetime, *, beginning: bool) -> list[Candidate]:
-        """The first open command of each enrolment."""
+    def select_next_commands(
+        self, enrollment_ids: Sequence[int], now: datetime, *, starts_conversation: bool
+    ) -> list[DeliveryCandidate]:
+        """Return the first open command of each enrollment that has one."""
         if not enrollment_ids:
             return []
-        name = "next_beginning" if beginning else "next_going_on"
-        rows = self._run(name, "asked", _IDS, [(number,) for number in enrollment_ids], now)
-        return [Candidate(e, c, b, CommandState(s), lane, n, t) for e, c, b, s, lane, n, t in rows]
+        name = "next_at_start" if starts_conversation else "next_during"
+        rows = self._execute(name, "requested", _IDS, [(enrollment_id,) for enrollment_id in enrollment_ids], now)
+        return [
+            DeliveryCandidate(enrollment_id, command_id, body_id, CommandState(state), lane, nonce, request_type)
+            for enrollment_id, command_id, body_id, state, lane, nonce, request_type in rows
+        ]
 
-    def settle(self, said: Sequence[Said], now: datetime) -> dict[int, CommandState]:
-        """Write what the answers lead to. Returns the new states of the commands that they fitted."""
-        values = [(a.command_id, a.nonce, a.enrollment_id, a.state.value, a.why) for a in said]
-        return {row[0]: CommandState(row[1]) for row in self._run("settle", "said", _ANSWERED, values, now).all()}
+    def apply_reported_states(self, reported: Sequence[ReportedState], now: datetime) -> dict[int, CommandState]:
+        """Update the open commands that match. Returns their new states by command id; those that match nothing are absent."""
+        values = [(r.command_id, r.nonce, r.enrollment_id, r.state.value, r.state_reason) for r in reported]
+        rows = self._execute("apply_reported", "reported", _REPORTED, values, now).all()
+        return {command_id: CommandState(state) for command_id, state in rows}
 
-    def refuse(self, ended: Sequence[tuple[int, CommandState, str]], now: datetime) -> None:
-        """End commands that must not go out: id, state, why."""
-        self._run("refuse", "ended", _ENDED, [(number, state.value, why) for number, state, why in ended], now)
+    def end_commands(self, ended: Sequence[tuple[int, CommandState, str]], now: datetime) -> None:
+        """End commands that must not be delivered; each is (command id, final state, reason)."""
+        values = [(command_id, state.value, reason) for command_id, state, reason in ended]
+        self._execute("end", "ended", _ENDED, values, now)
 
-    def keep_answers(self, rows: list[dict[str, Any]]) -> None:
-        """Keep what was answered: command_id, status, received_at, error_chain, body (zlib)."""
+    def save_results(self, rows: list[dict[str, Any]]) -> None:
+        """Insert or replace results: command_id, status, received_at, error_chain, body (zlib)."""
         if self.dialect == "postgresql":
             columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
             columns["error_chain"] = [None if chain is None else json.dumps(chain) for chain in columns["error_chain"]]
-            self.connection.execute(self.statements["answer"], columns)
+            self.connection.execute(self.statements["save_results"], columns)
         else:
-            self.connection.execute(self.statements["answer"], rows)
+            self.connection.execute(self.statements["save_results"], rows)
 
     def mark_sent(self, command_ids: Sequence[int], now: datetime) -> None:
-        """These commands are in the responses of this batch."""
-        self._run("sent", "chosen", _IDS, [(number,) for number in command_ids], now)
+        """Set these commands to sent and count the delivery."""
+        self._execute("mark_sent", "sent", _IDS, [(command_id,) for command_id in command_ids], now)
 
-    def _run(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
+    def _execute(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
         return self.connection.execute(
             self.statements[name], {**build_parameters(self.dialect, alias, columns, rows), "now": now}
         )
 
 
-def _build(dialect: str) -> dict[str, Any]:
+def _build_statements(dialect: str) -> dict[str, Any]:
     now = bindparam("now", type_=UtcDateTime())
 
-    def statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
+    def bind_statement(template: str, alias: str, columns: dict[str, str], **parts: str) -> Any:
         return text(template.format(**{alias: build_table_sql(dialect, alias, columns)}, **parts)).bindparams(now)
 
-    rows = text(_ANSWER.format(rows=_ANSWER_ROWS[dialect]))
+    save_results = text(_SAVE_RESULTS.format(rows=_RESULT_ROWS[dialect]))
     if dialect == "sqlite":
         types: dict[str, Any] = {"received_at": UtcDateTime(), "error_chain": Json, "body": LargeBinary()}
-        rows = rows.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
+        save_results = save_results.bindparams(*(bindparam(name, type_=kind) for name, kind in types.items()))
     return {
-        "next_beginning": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=BEGINNING)),
-        "next_going_on": statement(_NEXT, "asked", _IDS, first=FIRST_OPEN.format(states=GOING_ON)),
-        "settle": statement(_SETTLE, "said", _ANSWERED, equal=_EQUAL),
-        "refuse": statement(_REFUSE, "ended", _ENDED),
-        "sent": statement(_SENT, "chosen", _IDS),
-        "answer": rows,
+        "next_at_start": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_AT_START)),
+        "next_during": bind_statement(_SELECT_NEXT, "requested", _IDS, first=FIRST_OPEN.format(states=DELIVERABLE_DURING)),
+        "apply_reported": bind_statement(_APPLY_REPORTED, "reported", _REPORTED, equal=_EQUAL_WAITING),
+        "end": bind_statement(_END, "ended", _ENDED),
+        "mark_sent": bind_statement(_MARK_SENT, "sent", _IDS),
+        "save_results": save_results,
     }
 
 
-_BUILT: dict[str, dict[str, Any]] = {}
+_STATEMENTS_BY_DIALECT: dict[str, dict[str, Any]] = {}
 
 
-def _statements(dialect: str) -> dict[str, Any]:
-    if dialect not in _BUILT:
-        _BUILT[dialect] = _build(dialect)
-    return _BUILT[dialect]
+def _get_statements(dialect: str) -> dict[str, Any]:
+    if dialect not in _STATEMENTS_BY_DIALECT:
+        _STATEMENTS_BY_DIALECT[dialect] = _build_statements(dialect)
+    return _STATEMENTS_BY_DIALECT[dialect]

@@ -1,4 +1,4 @@
-"""Tables of the command queue. One body serves every tablet the same order goes to."""
+"""Tables of the command queue: command bodies, one row per command and enrollment, results, and the stop switch of a town."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from cartable.ids import new_id
 
 
 class Lane(IntEnum):
-    """Urgent orders overtake; background ones never drown the rest."""
+    """Delivery priority: within one enrollment the lowest lane is delivered first."""
 
-    FINAL = -1  # nothing behind it can be delivered: an erase
+    FINAL = -1  # erase: nothing queued after it can be delivered
     URGENT = 0
     NORMAL = 1
     BACKGROUND = 2
 
 
 class CommandState(StrEnum):
-    """States of one command on one tablet (design section 3.7)."""
+    """States of one command for one enrollment. `mdm.queue.rules` says which may follow which."""
 
     QUEUED = "queued"
     SENT = "sent"
     NOT_NOW = "not_now"
     ACKNOWLEDGED = "acknowledged"
-    FAILED = "failed"  # the tablet said Error
-    REJECTED = "rejected"  # the tablet said CommandFormatError, or the order was refused at delivery
+    FAILED = "failed"  # the tablet answered Error
+    REJECTED = "rejected"  # the tablet answered CommandFormatError, or the server refused delivery
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
@@ -42,8 +42,9 @@ _OPEN = text("state IN ('queued', 'sent', 'not_now')")
 
 
 class CommandBody(Base):
-    """What is ordered, once, for one or many tablets. `args` is the sealed JSON of the command's arguments;
-    `nonce` is the random half of every CommandUUID made from this body.
+    """The content of a command, stored once for all the enrollments it is queued for.
+
+    `args` is the encrypted JSON of the command's arguments; `nonce` the random half of the CommandUUIDs of this body.
     """
 
     __tablename__ = "command_body"
@@ -52,14 +53,17 @@ class CommandBody(Base):
     nonce: Mapped[int] = mapped_column(BigInteger)
     request_type: Mapped[str] = mapped_column(String(64))
     args: Mapped[bytes] = mapped_column(SealedBytes("command_body.args"))
-    asked_by: Mapped[UUID | None]
-    asked_by_name: Mapped[str] = mapped_column(String(200))
+    requested_by: Mapped[UUID | None]
+    requested_by_name: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class Command(Base):
-    """One order to one enrolment. Rows are never deleted by delivery: they are the history."""
+class QueuedCommand(Base):
+    """One command for one enrollment. Delivery never deletes rows: they are the history.
+
+    `state_reason` says why the command ended as it did: the tablet's error, or the server's reason.
+    """
 
     __tablename__ = "command"
 
@@ -74,9 +78,9 @@ class Command(Base):
     deadline: Mapped[datetime] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    deliveries: Mapped[int] = mapped_column(SmallInteger, default=0)
+    delivery_count: Mapped[int] = mapped_column(SmallInteger, default=0)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    why: Mapped[str | None] = mapped_column(String(200))
+    state_reason: Mapped[str | None] = mapped_column(String(200))
     __table_args__ = (
         Index("ix_command_open", "enrollment_id", "lane", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index(
@@ -87,16 +91,16 @@ class Command(Base):
             sqlite_where=text("state IN ('queued', 'not_now') AND dedupe_key IS NOT NULL"),
             postgresql_where=text("state IN ('queued', 'not_now') AND dedupe_key IS NOT NULL"),
         ),
-        # No index on the deadline: the planner takes a partial one of few rows for a way to find one tablet's open commands,
-        # and then reads everybody's. The reaper walks the open rows once a minute.
+        # No index on the deadline: with a partial one the planner would look up one tablet's open commands in it, and read
+        # those of all tablets. The reaper scans the open rows once a minute.
         Index("ix_command_history", "enrollment_id", "id"),
     )
 
 
-class CommandAnswer(Base):
-    """What the tablet answered: its status, error chain, and the raw plist, compressed, until it has been read."""
+class CommandResult(Base):
+    """The result that a tablet reported: status, error chain, and the compressed raw plist for a limited time."""
 
-    __tablename__ = "command_answer"
+    __tablename__ = "command_result"
 
     command_id: Mapped[int] = mapped_column(ForeignKey("command.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     status: Mapped[str] = mapped_column(String(24))
@@ -105,10 +109,10 @@ class CommandAnswer(Base):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-class SafetySwitch(TownOwned, Base):
-    """The stop switch for destructive commands of a town: while `stopped_at` is set none leaves the queue."""
+class StopSwitch(TownOwned, Base):
+    """The stop switch of a town: while `stopped_at` is set, no destructive command is delivered there."""
 
-    __tablename__ = "safety_switch"
+    __tablename__ = "stop_switch"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

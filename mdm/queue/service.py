@@ -1,4 +1,4 @@
-"""Verbs of the queue: enqueue, cancel, expire, history, read an answer. Never commits; delivery is the channel's."""
+"""Operations of the command queue: enqueue, cancel, expire, list, parse a result. Delivery to tablets is in `mdm.channel`."""
 
 from __future__ import annotations
 
@@ -10,161 +10,169 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
 from cartable.errors import Conflict, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 from cartable.outbox import Topic
+from cartable.paging import KeyPart, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol import plist
-from mdm.protocol.commands.base import Command as Order
-from mdm.protocol.commands.registry import build
+from mdm.protocol.commands.base import Command
+from mdm.protocol.commands.registry import build_command
 from mdm.protocol.connect import parse_connect
-from mdm.protocol.errors import WireError
-from mdm.queue.models import Command, CommandAnswer, CommandBody, CommandState, Lane
-from mdm.queue.repository import UNSENT, QueueRepository
-from mdm.queue.rules import lane_of, new_nonce, uuid_of
+from mdm.protocol.errors import ProtocolError
+from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
+from mdm.queue.repository import UNSENT_STATES, QueueRepository
+from mdm.queue.rules import build_command_uuid, create_nonce, get_lane
 
-#: How long the raw answer of a tablet is kept once it could be read.
-KEEP_ANSWERS = timedelta(days=30)
-#: A put-off or unanswered command is followed by a push after this time.
-WAKE_AGAIN_AFTER = timedelta(minutes=15)
+#: How long the raw result of a tablet is kept.
+RESULT_BODY_RETENTION = timedelta(days=30)
+#: After this time without a result, or with NotNow, the tablet gets another push.
+PUSH_AGAIN_AFTER = timedelta(minutes=15)
 
 
 class CannotCancel(Conflict):
-    """The command has gone out or is over."""
+    """The command has been sent or has ended."""
 
     code = "cannot_cancel"
-    words = Words(fr="Cette commande est déjà partie ou terminée.", en="This command has already gone out or is over.")
+    message = Message("This command has already gone out or is over.")
 
 
 @dataclass(frozen=True, slots=True)
-class Enqueued:
-    """The body of an order and how many tablets it waits for; equal waiting orders are not counted again."""
+class EnqueueResult:
+    """The stored body and the number of commands inserted for it. Enrollments where an equal command waits do not count."""
 
     body_id: int
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """When an order may go out and until when; None: the command's own rules."""
+class DeliveryOptions:
+    """Lane, earliest time and deadline of a delivery. None: what the command type declares."""
 
     lane: Lane | None = None
     not_before: datetime | None = None
     deadline: datetime | None = None
 
 
-def enqueue(
+def enqueue_command(
     work: UnitOfWork,
     actor: Actor,
-    order: Order,
+    command: Command,
     enrollment_ids: Sequence[int],
     *,
     reason: str | None = None,
-    timing: Timing | None = None,
-) -> Enqueued:
-    """Enqueue an order for some enrolments."""
+    timing: DeliveryOptions | None = None,
+) -> EnqueueResult:
+    """Enqueue a command for these enrollments."""
     selection = select(DeviceEnrollment.id).where(DeviceEnrollment.id.in_(enrollment_ids))
-    return enqueue_where(work, actor, order, selection, reason=reason, timing=timing)
+    return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
 
 
 def enqueue_for_tablets(
     work: UnitOfWork,
     actor: Actor,
-    order: Order,
+    command: Command,
     tablet_ids: Sequence[UUID],
     *,
     reason: str | None = None,
-    timing: Timing | None = None,
-) -> Enqueued:
-    """Enqueue an order for the device channels of some tablets."""
-    selection = QueueRepository(work.session).device_channels(tablet_ids)
-    return enqueue_where(work, actor, order, selection, reason=reason, timing=timing)
+    timing: DeliveryOptions | None = None,
+) -> EnqueueResult:
+    """Enqueue a command for the device channels of these tablets."""
+    selection = QueueRepository(work.session).select_device_channels(tablet_ids)
+    return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
 
 
-def enqueue_where(
+def enqueue_for_selection(
     work: UnitOfWork,
     actor: Actor,
-    order: Order,
+    command: Command,
     selection: Select[int],
     *,
     reason: str | None = None,
-    timing: Timing | None = None,
-) -> Enqueued:
-    """Enqueue an order for every selected enrolment, in a constant number of statements: a class, a grade, a town."""
-    timing = timing or Timing()
+    timing: DeliveryOptions | None = None,
+) -> EnqueueResult:
+    """Enqueue a command for every selected enrollment, such as a class or a town, with a constant number of statements.
+
+    Supersedes the unsent commands that this one replaces, and enqueues one push per enrollment.
+    """
+    timing = timing or DeliveryOptions()
     repository = QueueRepository(work.session)
     body = CommandBody(
-        nonce=new_nonce(),
-        request_type=order.request_type,
-        args=json.dumps(order.to_args()).encode(),
-        asked_by=actor.account_id,
-        asked_by_name=actor.name,
+        nonce=create_nonce(),
+        request_type=command.request_type,
+        args=json.dumps(command.to_args()).encode(),
+        requested_by=actor.account_id,
+        requested_by_name=actor.name,
         reason=reason,
         created_at=work.now,
     )
     repository.add_body(body)
-    if superseded := order.supersedes():
-        repository.supersede(selection, superseded, work.now)
+    if superseded_keys := command.superseded_keys():
+        repository.supersede_commands(selection, superseded_keys, work.now)
     values: dict[str, Any] = {
         "body_id": body.id,
-        "lane": int(timing.lane if timing.lane is not None else lane_of(order)),
+        "lane": int(timing.lane if timing.lane is not None else get_lane(command)),
         "state": CommandState.QUEUED,
-        "dedupe_key": order.dedupe_key(),
+        "dedupe_key": command.dedupe_key(),
         "not_before": timing.not_before,
-        "deadline": timing.deadline or work.now + order.timeout,
+        "deadline": timing.deadline or work.now + command.timeout,
         "created_at": work.now,
-        "deliveries": 0,
+        "delivery_count": 0,
     }
-    count = repository.insert_for(selection, values)
+    count = repository.insert_commands(selection, values)
     if count:
-        repository.ring_for(body.id, timing.not_before or work.now)
+        repository.enqueue_pushes(body.id, timing.not_before or work.now)
         work.topics_to_notify.add(Topic.PUSH)
-    return Enqueued(body.id, count)
+    return EnqueueResult(body.id, count)
 
 
-def hasten(work: UnitOfWork, order: Order, enrollment_ids: Sequence[int], lane: Lane) -> None:
-    """Let an order that waits already, or was put off, go before others."""
-    key = order.dedupe_key()
+def raise_priority(work: UnitOfWork, command: Command, enrollment_ids: Sequence[int], lane: Lane) -> None:
+    """Move the unsent commands equal to `command` to a more urgent lane."""
+    key = command.dedupe_key()
     if key is not None:
-        QueueRepository(work.session).hasten(enrollment_ids, key, int(lane))
+        QueueRepository(work.session).raise_priority(enrollment_ids, key, int(lane))
 
 
-def cancel(work: UnitOfWork, actor: Actor, command_id: int) -> Command:
-    """Withdraw a command that has not gone out. Raises `NotFound`, `Forbidden`, `CannotCancel`."""
-    found = QueueRepository(work.session).visible(actor, command_id)
-    if found is None:
+def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCommand:
+    """Cancel a command that has not been sent, and return it. Raises `NotFound`, `Forbidden`, `CannotCancel`."""
+    row = QueueRepository(work.session).get_visible_command(actor, command_id)
+    if row is None:
         raise NotFound
-    command, _, enrollment = found
+    command, _, enrollment = row
     actor.require_permission(Permission.CARE, enrollment.town_id)
-    if command.state not in UNSENT:
+    if command.state not in UNSENT_STATES:
         raise CannotCancel
-    command.state, command.finished_at, command.why = CommandState.CANCELLED, work.now, "withdrawn"
+    command.state, command.finished_at, command.state_reason = CommandState.CANCELLED, work.now, "withdrawn"
     return command
 
 
-def reap(work: UnitOfWork) -> int:
-    """End what passed its deadline, and wake tablets that put a command off. Returns how many expired."""
+def reap_commands(work: UnitOfWork) -> int:
+    """Expire overdue commands, push tablets that owe a result, and delete old raw results. Returns how many commands expired."""
     repository = QueueRepository(work.session)
-    expired = repository.expire(work.now)
-    work.enqueue_job(Topic.PUSH, *repository.waiting_again(work.now - WAKE_AGAIN_AFTER, work.now))
-    repository.read_answers_older_than(work.now - KEEP_ANSWERS)
-    return expired
+    expired_count = repository.expire_commands(work.now)
+    work.enqueue_job(Topic.PUSH, *repository.list_enrollments_to_push(work.now - PUSH_AGAIN_AFTER, work.now))
+    repository.clear_result_bodies(work.now - RESULT_BODY_RETENTION)
+    return expired_count
 
 
-def history(
-    work: UnitOfWork, tablet_id: UUID, *, before: int | None = None, limit: int = 50
-) -> Sequence[Row[Command, CommandBody, CommandAnswer | None]]:
-    """Commands of a tablet, newest first. The caller has checked that the actor may see the tablet."""
-    return QueueRepository(work.session).history(tablet_id, before, limit)
+def list_commands(
+    work: UnitOfWork, tablet_id: UUID, page: PageRequest, source: int
+) -> list[tuple[tuple[KeyPart, ...], tuple[QueuedCommand, CommandBody, CommandResult | None]]]:
+    """Return one page of a tablet's commands, newest first, each with its keyset (instant, `source`, id).
+
+    The list is merged with other sources, so one command more than fits is returned. The caller has checked that the actor
+    may see the tablet.
+    """
+    return QueueRepository(work.session).list_commands(tablet_id, page, source)
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredCommand:
-    """A command with what the tablet said. `result` is None unless it acknowledged and the answer could be read."""
+class CommandWithResult:
+    """A command and what the tablet reported. `result` is None unless the tablet acknowledged and the response is readable."""
 
     command_id: int
     body_id: int
@@ -173,38 +181,41 @@ class AnsweredCommand:
     tablet_id: UUID
     town_id: UUID
     generation: int
-    order: Order
+    command: Command
     state: CommandState
     result: Any
     error: str | None
     received_at: datetime
 
 
-def load_answer(work: UnitOfWork, command_id: int) -> AnsweredCommand | None:
-    """Return an answered command, read. An answer that cannot be read has `result` None and says so in `error`."""
-    found = QueueRepository(work.session).answered(command_id)
-    if found is None:
+def load_command_with_result(work: UnitOfWork, command_id: int) -> CommandWithResult | None:
+    """Return a command with its parsed result; None when it has no result yet.
+
+    For an unreadable response `result` is None and `error` says so.
+    """
+    row = QueueRepository(work.session).get_command_with_result(command_id)
+    if row is None:
         return None
-    command, body, answer, enrollment = found
-    order = build(body.request_type, json.loads(body.args))
-    result, error = None, command.why
-    if command.state is CommandState.ACKNOWLEDGED:
+    queued_command, body, stored_result, enrollment = row
+    command = build_command(body.request_type, json.loads(body.args))
+    result, error = None, queued_command.state_reason
+    if queued_command.state is CommandState.ACKNOWLEDGED:
         try:
-            message = plist.loads(zlib.decompress(answer.body)) if answer.body else {}
-            result = order.read(parse_connect(message).body) if message else None
-        except (WireError, zlib.error) as unreadable:
-            error = f"unreadable answer: {unreadable}"[:200]
-    return AnsweredCommand(
-        command_id=command.id,
+            message = plist.loads(zlib.decompress(stored_result.body)) if stored_result.body else {}
+            result = command.parse_response(parse_connect(message).body) if message else None
+        except (ProtocolError, zlib.error) as unreadable:
+            error = f"unreadable response: {unreadable}"[:200]
+    return CommandWithResult(
+        command_id=queued_command.id,
         body_id=body.id,
-        uuid=uuid_of(body.nonce, command.id),
+        uuid=build_command_uuid(body.nonce, queued_command.id),
         enrollment_id=enrollment.id,
         tablet_id=enrollment.tablet_id,
         town_id=enrollment.town_id,
-        generation=command.generation,
-        order=order,
-        state=command.state,
+        generation=queued_command.generation,
+        command=command,
+        state=queued_command.state,
         result=result,
         error=error,
-        received_at=answer.received_at,
+        received_at=stored_result.received_at,
     )

@@ -1,4 +1,7 @@
-"""Telling tablets by declarations: what is announced, what drifted, and when commands must do instead."""
+"""Declarative management of tablets: which set is published, what has drifted, when commands are used instead.
+
+The bytes of declarations are rendered in `profiles.render`; what a status report contains is read in `mdm.protocol.ddm`.
+"""
 
 from __future__ import annotations
 
@@ -15,118 +18,131 @@ from mdm.protocol.commands.actions import DeclarativeManagement
 from mdm.protocol.commands.profiles import RemoveProfile
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
-from mdm.queue.service import AnsweredCommand, Timing
+from mdm.queue.service import CommandWithResult, DeliveryOptions
 from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.effective.compile import Desired
-from profiles.render.apple import IDENTIFIER
-from profiles.render.declarations import properties
+from profiles.render.apple import PROFILE_IDENTIFIER
+from profiles.render.declarations import build_mode_properties
 from profiles.schedule.modes import Mode
 
-#: So often the same declarations are announced again to a tablet that reports something else; then commands do it.
-MAX_REPAIRS = 4
-#: How long a tablet may take from an announcement to its report before it is asked again.
-PATIENCE = timedelta(minutes=10)
-#: A new mode is worth nothing once the next one holds.
-TIMELY = timedelta(hours=12)
+#: How often the same set is announced again to a tablet that reports another one, before commands are used instead.
+MAX_REANNOUNCEMENTS = 4
+#: How long a tablet may take from an announcement to its status report before the set is announced again.
+REPORT_TIMEOUT = timedelta(minutes=10)
+#: After this time the next mode applies, and an announcement of this one is of no use.
+ANNOUNCEMENT_LIFETIME = timedelta(hours=12)
 
 
-def is_declared(wanted: Desired, state: DeclarativeState | None) -> bool:
-    """Whether this tablet is told by declarations now: it understands them, has proved so by a report, and keeps them."""
-    if wanted.declaration_set is None or state is None:
+def uses_declarations(desired: Desired, state: DeclarativeState | None) -> bool:
+    """Return whether this tablet is managed by declarations now: it supports them, has proved it by a status report, and they work."""
+    if desired.declaration_set is None or state is None:
         return False
-    return state.problem is None and state.reported_at is not None
+    return state.fallback_reason is None and state.reported_at is not None
 
 
-def probe(
+def probe_support(
     work: UnitOfWork,
     channels: Mapping[UUID, DeviceEnrollment],
-    desired: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, Desired],
     states: Mapping[int, DeclarativeState],
 ) -> None:
-    """Ask tablets that should understand declarations to prove it. Until they do, profiles are installed by commands:
-    a tablet is never without its rules because it promised something.
+    """Enqueue an empty set for tablets that should support declarations and have not reported yet.
+
+    Until they report, profiles are installed by commands: an acknowledgement alone does not prove support.
     """
     repository = ReconcileRepository(work.session)
-    asked = [c.id for t, c in channels.items() if desired[t].declaration_set is not None and c.id not in states]
-    for enrollment_id in asked:
-        repository.start_declarative(enrollment_id)
-    if asked:
-        queue.enqueue(work, SYSTEM, DeclarativeManagement(data=ddm.tokens([], work.now)), asked)
+    unproved = [
+        channel.id
+        for tablet_id, channel in channels.items()
+        if desired_by_tablet[tablet_id].declaration_set is not None and channel.id not in states
+    ]
+    for enrollment_id in unproved:
+        repository.add_declarative_state(enrollment_id)
+    if unproved:
+        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), unproved)
 
 
-def announce(
+def publish_set(
     work: UnitOfWork,
     channels: Mapping[UUID, DeviceEnrollment],
-    desired: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, Desired],
     states: Mapping[int, DeclarativeState],
 ) -> None:
-    """Announce to each of these tablets what it should hold. Those that were told the same and keep it are left alone."""
-    told: dict[tuple[str, Mode], list[int]] = {}
-    given_up: list[int] = []
+    """Announce to each of these tablets its declaration set and mode, unless it has confirmed them already.
+
+    A tablet whose declarations do not work receives an empty set, and is managed by profiles from now on.
+    """
+    announced: dict[tuple[str, Mode], list[int]] = {}
+    fallen_back: list[int] = []
     for tablet_id, channel in channels.items():
-        wanted, state = desired[tablet_id], states[channel.id]
-        assert wanted.declaration_set is not None
-        if _must_tell(work, state, wanted):
-            state.set_sha256, state.mode = wanted.declaration_set, wanted.mode.value
-            state.announced_at, state.confirmed_at = work.now, None
-            told.setdefault((wanted.declaration_set, wanted.mode), []).append(channel.id)
-        elif state.problem is not None:
-            state.set_sha256, state.mode, state.alone_since = None, None, None
-            given_up.append(channel.id)
-    items = ReconcileRepository(work.session).declaration_items(sorted({sha256 for sha256, _ in told}))
-    for (sha256, mode), enrollment_ids in told.items():
-        order = DeclarativeManagement(data=tokens_of(items[sha256], mode, work))
-        queue.enqueue(work, SYSTEM, order, enrollment_ids, timing=Timing(deadline=work.now + TIMELY))
-    if given_up:
-        queue.enqueue(work, SYSTEM, DeclarativeManagement(data=ddm.tokens([], work.now)), given_up)
+        desired, state = desired_by_tablet[tablet_id], states[channel.id]
+        assert desired.declaration_set is not None
+        if _needs_announcement(work, state, desired):
+            state.set_sha256, state.mode = desired.declaration_set, desired.mode.value
+            state.published_at, state.confirmed_at = work.now, None
+            announced.setdefault((desired.declaration_set, desired.mode), []).append(channel.id)
+        elif state.fallback_reason is not None:
+            state.set_sha256, state.mode, state.declarative_only_since = None, None, None
+            fallen_back.append(channel.id)
+    items = ReconcileRepository(work.session).load_declaration_items(sorted({sha256 for sha256, _ in announced}))
+    for (sha256, mode), enrollment_ids in announced.items():
+        command = DeclarativeManagement(data=build_tokens(items[sha256], mode, work))
+        queue.enqueue_command(
+            work, SYSTEM, command, enrollment_ids, timing=DeliveryOptions(deadline=work.now + ANNOUNCEMENT_LIFETIME)
+        )
+    if fallen_back:
+        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), fallen_back)
 
 
-def tokens_of(items: list[dict[str, object]], mode: Mode, work: UnitOfWork) -> bytes:
-    """The tokens that go with an announcement: they save the tablet a question."""
-    switch = properties(mode)
-    return ddm.tokens([*items, {"Kind": switch.kind.value, **switch.document()}], work.now)
+def build_tokens(items: list[dict[str, object]], mode: Mode, work: UnitOfWork) -> bytes:
+    """Return the synchronization tokens sent with an announcement: with them the tablet needs no separate tokens request."""
+    properties = build_mode_properties(mode)
+    return ddm.build_tokens([*items, {"Kind": properties.kind.value, **properties.to_document()}], work.now)
 
 
-def _must_tell(work: UnitOfWork, state: DeclarativeState, wanted: Desired) -> bool:
-    if (state.set_sha256, state.mode) != (wanted.declaration_set, wanted.mode.value):
-        state.repairs = 0
+def _needs_announcement(work: UnitOfWork, state: DeclarativeState, desired: Desired) -> bool:
+    """Return whether the set is new, was never reported in time, or has drifted. Counts attempts to repair in `state`."""
+    if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
+        state.repair_attempts = 0
         return True
-    if state.announced_at is None:
+    if state.published_at is None:
         return True
-    if state.declarations is None or state.reported_at is None or state.reported_at <= state.announced_at:
-        return work.now - state.announced_at > PATIENCE
-    if not drifted(state):
+    if state.reported_declarations is None or state.reported_at is None or state.reported_at <= state.published_at:
+        return work.now - state.published_at > REPORT_TIMEOUT
+    if not has_drifted(state):
         return False
-    return _repair(state, "; ".join(ddm.reason_of(row) for row in ddm.invalid(state.declarations)) or "drift")
+    reasons = "; ".join(ddm.describe_reasons(row) for row in ddm.list_invalid_declarations(state.reported_declarations))
+    return _count_repair(state, reasons or "drift")
 
 
-def drifted(state: DeclarativeState) -> bool:
-    """Whether the tablet reports something else than what it was told."""
-    return state.reported_at is not None and state.declarations is not None and state.confirmed_at is None
+def has_drifted(state: DeclarativeState) -> bool:
+    """Return whether the tablet reports another state than the published one."""
+    return state.reported_at is not None and state.reported_declarations is not None and state.confirmed_at is None
 
 
-def _repair(state: DeclarativeState, why: str) -> bool:
-    """Tell it again, a few times; then declarations are given up for this tablet, and profiles are sent."""
-    state.repairs += 1
-    if state.repairs > MAX_REPAIRS:
-        state.problem = why[:200]
+def _count_repair(state: DeclarativeState, reason: str) -> bool:
+    """Count one more attempt. Returns False, and records the reason to fall back to profiles, once all attempts are used."""
+    state.repair_attempts += 1
+    if state.repair_attempts > MAX_REANNOUNCEMENTS:
+        state.fallback_reason = reason[:200]
         return False
     return True
 
 
-def awaits_proof(work: UnitOfWork, channel: DeviceEnrollment, wanted: Desired, state: DeclarativeState | None) -> bool:
-    """Whether apps should wait a moment, because the tablet will soon have proved that they can be declared."""
-    if not work.settings.declarative_apps or wanted.declaration_set is None or channel.enrolled_at is None:
+def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: Desired, state: DeclarativeState | None) -> bool:
+    """Return True, and enqueue a later run, while a new tablet may still prove that its apps can be declared."""
+    if not work.settings.declarative_apps or desired.declaration_set is None or channel.enrolled_at is None:
         return False
-    until = channel.enrolled_at + PATIENCE
-    if (state is not None and (state.problem or state.reported_at)) or work.now >= until:
+    until = channel.enrolled_at + REPORT_TIMEOUT
+    if (state is not None and (state.fallback_reason or state.reported_at)) or work.now >= until:
         return False
-    work.enqueue_job(Topic.DECIDE, channel.tablet_id, not_before=until)
+    work.enqueue_job(Topic.RECONCILE, channel.tablet_id, not_before=until)
     return True
 
 
+#: What each state of Apple's status item `app.managed.list` means.
 _APP_STATES = {
     "managed": (AppState.INSTALLED, AppReason.INSTALLED),
     "failed": (AppState.FAILED, AppReason.DOWNLOAD_FAILED),
@@ -135,59 +151,64 @@ _APP_STATES = {
 }
 
 
-def note_apps(
-    work: UnitOfWork, tablet_id: UUID, wanted: Desired, known: Mapping[UUID, TabletApp], state: DeclarativeState
+def record_declared_apps(
+    work: UnitOfWork, tablet_id: UUID, desired: Desired, rows_by_app: Mapping[UUID, TabletApp], state: DeclarativeState
 ) -> None:
-    """Where the declared apps stand, as the tablet last reported them (status item `app.managed.list`)."""
-    listed = ((state.items or {}).get("app") or {}).get("managed", {}).get("list", [])
-    said = {row.get("identifier"): row.get("state") for row in listed if isinstance(row, dict)}
-    for app in wanted.apps:
+    """Store the state of each declared app as the tablet last reported it (status item `app.managed.list`).
+
+    Rows and licences of apps that are no longer declared are released.
+    """
+    managed = ((state.status_items or {}).get("app") or {}).get("managed", {}).get("list", [])
+    reported = {row.get("identifier"): row.get("state") for row in managed if isinstance(row, dict)}
+    for app in desired.apps:
         if not app.is_installed_by_us:
             continue
-        word = said.get(app.bundle_identifier)
-        now = _APP_STATES.get(str(word)) or (
-            (AppState.INSTALLING, AppReason.INSTALLING) if word else (AppState.WAITING, AppReason.WAITING_CONTACT)
+        reported_state = reported.get(app.bundle_identifier)
+        current = _APP_STATES.get(str(reported_state)) or (
+            (AppState.INSTALLING, AppReason.INSTALLING) if reported_state else (AppState.WAITING, AppReason.WAITING_CONTACT)
         )
-        row = known.get(app.app_id)
+        row = rows_by_app.get(app.app_id)
         if row is None:
-            row = TabletApp(tablet_id=tablet_id, app_id=app.app_id, state=now[0], reason=now[1], attempts=0, changed_at=work.now)
+            row = TabletApp(
+                tablet_id=tablet_id, app_id=app.app_id, state=current[0], reason=current[1], attempts=0, changed_at=work.now
+            )
             work.session.add(row)
-        elif (row.state, row.reason) != now:
-            row.state, row.reason, row.changed_at = *now, work.now
+        elif (row.state, row.reason) != current:
+            row.state, row.reason, row.changed_at = *current, work.now
         if row.state is AppState.INSTALLED:
             licences.installed(work, app.app_id, tablet_id)
-    kept = {app.app_id for app in wanted.apps}
-    for app_id, row in known.items():
-        if app_id not in kept:
-            work.session.delete(row)  # its declaration is gone, and the app with it
+    desired_ids = {app.app_id for app in desired.apps}
+    for app_id, row in rows_by_app.items():
+        if app_id not in desired_ids:
+            work.session.delete(row)  # the declaration was removed, and the system removes the app with it
             licences.release(work, app_id, tablet_id)
 
 
-def beside_declarations(
-    work: UnitOfWork, channel: DeviceEnrollment, wanted: Desired, row: TabletProfile | None, state: DeclarativeState
+def choose_companion_profile(
+    work: UnitOfWork, channel: DeviceEnrollment, desired: Desired, row: TabletProfile | None, state: DeclarativeState
 ) -> str | None:
-    """What of the policy goes by command to a tablet that keeps declarations: the address of its profile, or None.
+    """Return the hash of the profile that a tablet with declarations must have besides them; None when none is to be installed.
 
-    Until the declared policy is active the whole profile stays. Then it is replaced by what the operator keeps from
-    declarations, which has the same identifier, or goes altogether.
+    Until the declared policy is active the full profile stays. Then it is replaced by the payloads that the operator excludes
+    from declarations, under the same identifier, or is removed.
     """
-    if state.confirmed_at is None and state.alone_since is None:
+    if state.confirmed_at is None and state.declarative_only_since is None:
         return None
-    first = state.alone_since is None
-    state.alone_since = state.alone_since or work.now
-    if wanted.beside_sha256 is not None:
-        return wanted.beside_sha256
+    is_first_time = state.declarative_only_since is None
+    state.declarative_only_since = state.declarative_only_since or work.now
+    if desired.beside_sha256 is not None:
+        return desired.beside_sha256
     if row is not None:
-        why = "the same rules are declared now" if first else "nothing is left beside declarations"
-        queue.enqueue(work, SYSTEM, RemoveProfile(identifier=IDENTIFIER), [channel.id], reason=why)
+        reason = "the same rules are declared now" if is_first_time else "nothing is left beside declarations"
+        queue.enqueue_command(work, SYSTEM, RemoveProfile(identifier=PROFILE_IDENTIFIER), [channel.id], reason=reason)
         work.session.delete(row)
     return None
 
 
-def refused(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
-    """A tablet says that it knows no declarations: it is told by profiles, at once."""
-    state = repository.declarative([answered.enrollment_id]).get(answered.enrollment_id)
-    if state is not None and answered.state in (CommandState.FAILED, CommandState.REJECTED):
-        state.problem = (answered.error or "refused")[:200]
+def record_declarations_refused(work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult) -> None:
+    """Record that a tablet refused declarations, and enqueue a run that manages it by profiles."""
+    state = repository.load_declarative_states([outcome.enrollment_id]).get(outcome.enrollment_id)
+    if state is not None and outcome.state in (CommandState.FAILED, CommandState.REJECTED):
+        state.fallback_reason = (outcome.error or "refused")[:200]
         state.set_sha256, state.mode = None, None
-        work.enqueue_job(Topic.DECIDE, answered.tablet_id)
+        work.enqueue_job(Topic.RECONCILE, outcome.tablet_id)

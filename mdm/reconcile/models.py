@@ -1,4 +1,4 @@
-"""Tables of the comparison: what each tablet reported, and where each wanted app stands."""
+"""Tables of reconciliation: the installed policy profile of each tablet, and the state of each desired app on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cartable.database import Base, EnumText, UtcDateTime
 
 
 class ProfileState(StrEnum):
-    """Where the tablet's policy profile stands. Only a ProfileList makes it `verified`."""
+    """State of a tablet's policy profile. Only the tablet's own ProfileList makes it `verified`."""
 
     WAITING = "waiting"
     ACKNOWLEDGED = "acknowledged"
@@ -22,20 +22,20 @@ class ProfileState(StrEnum):
 
 
 class TabletProfile(Base):
-    """The policy profile of one tablet: the artefact it should have, and how far that is."""
+    """The policy profile of one tablet: the hash of the desired one, the UUID of the reported one, and the state."""
 
     __tablename__ = "tablet_profile"
 
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
-    wanted_sha256: Mapped[str] = mapped_column(String(64))
-    seen_uuid: Mapped[str | None] = mapped_column(String(64))
+    desired_sha256: Mapped[str] = mapped_column(String(64))
+    reported_uuid: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[ProfileState] = mapped_column(EnumText(ProfileState))
-    why: Mapped[str | None] = mapped_column(String(300))
+    problem: Mapped[str | None] = mapped_column(String(300))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class AppState(StrEnum):
-    """Where one wanted app stands on one tablet."""
+    """State of one desired app on one tablet."""
 
     WAITING = "waiting"
     INSTALLING = "installing"
@@ -45,7 +45,7 @@ class AppState(StrEnum):
 
 
 class AppReason(StrEnum):
-    """Why an app is not there yet (schools.md section 17)."""
+    """Why an app is not installed yet."""
 
     NO_LICENCE = "no_licence"
     WAITING_CONTACT = "waiting_contact"
@@ -61,7 +61,7 @@ class AppReason(StrEnum):
 
 
 class TabletApp(Base):
-    """One app wanted (or being removed) on one tablet."""
+    """One app that is desired on, or being removed from, one tablet."""
 
     __tablename__ = "tablet_app"
 

@@ -1,4 +1,4 @@
-"""All SQL of the comparison: what tablets reported, where wanted apps stand, whom to ask anew."""
+"""All SQL of reconciliation: reported state, desired apps, and which tablets to query again."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sqlalchemy.orm import Session
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
-from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, Heartbeat
-from mdm.queue.models import OPEN_STATES, Command
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
 from profiles.effective.models import Artefact, DeclarationSet
 
 
 class ReconcileRepository:
-    """Reads and writes in sets of tablets."""
+    """Reads and writes for sets of tablets, in a constant number of statements."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def enrolled(self, tablet_ids: Sequence[UUID]) -> dict[UUID, DeviceEnrollment]:
-        """The device channel of each tablet that can be told something."""
+    def load_enrolled_channels(self, tablet_ids: Sequence[UUID]) -> dict[UUID, DeviceEnrollment]:
+        """Return the enrolled device channel of each tablet that has one."""
         rows = self.session.scalars(
             select(DeviceEnrollment).where(
                 DeviceEnrollment.tablet_id.in_(tablet_ids),
@@ -36,24 +36,24 @@ class ReconcileRepository:
         )
         return {row.tablet_id: row for row in rows}
 
-    def enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
+    def get_enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
         return self.session.get(DeviceEnrollment, enrollment_id)
 
-    def profiles(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletProfile]:
+    def load_tablet_profiles(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletProfile]:
         rows = self.session.scalars(select(TabletProfile).where(TabletProfile.tablet_id.in_(tablet_ids)))
         return {row.tablet_id: row for row in rows}
 
-    def apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, TabletApp]]:
+    def load_tablet_apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, TabletApp]]:
         rows = self.session.scalars(select(TabletApp).where(TabletApp.tablet_id.in_(tablet_ids)))
-        found: dict[UUID, dict[UUID, TabletApp]] = {}
+        rows_by_tablet: dict[UUID, dict[UUID, TabletApp]] = {}
         for row in rows:
-            found.setdefault(row.tablet_id, {})[row.app_id] = row
-        return found
+            rows_by_tablet.setdefault(row.tablet_id, {})[row.app_id] = row
+        return rows_by_tablet
 
-    def app_details(self, app_ids: Sequence[UUID]) -> dict[UUID, App]:
+    def load_apps(self, app_ids: Sequence[UUID]) -> dict[UUID, App]:
         return {row.id: row for row in self.session.scalars(select(App).where(App.id.in_(app_ids)))}
 
-    def apps_of_tablet(self, tablet_id: UUID) -> Sequence[Row[TabletApp, App]]:
+    def list_tablet_apps(self, tablet_id: UUID) -> Sequence[Row[TabletApp, App]]:
         return self.session.execute(
             select(TabletApp, App)
             .join(App, App.id == TabletApp.app_id)
@@ -61,80 +61,74 @@ class ReconcileRepository:
             .order_by(App.name, App.id)
         ).all()
 
-    def artefacts(self, hashes: Sequence[str]) -> dict[str, Artefact]:
+    def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, Artefact]:
         return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
 
-    def declarative(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
+    def load_declarative_states(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
         rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
         return {row.enrollment_id: row for row in rows}
 
-    def start_declarative(self, enrollment_id: int) -> DeclarativeState:
-        row = DeclarativeState(enrollment_id=enrollment_id, repairs=0)
+    def add_declarative_state(self, enrollment_id: int) -> DeclarativeState:
+        row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
         self.session.add(row)
         return row
 
-    def declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
-        """The declarations of these sets."""
+    def load_declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
+        """Return the declarations of each of these sets, by its hash."""
         rows = self.session.execute(select(DeclarationSet.sha256, DeclarationSet.items).where(DeclarationSet.sha256.in_(hashes)))
         return {row.sha256: row.items for row in rows}
 
-    def open_keys(self, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
-        """Dedupe keys of what is already on its way to each enrolment."""
+    def load_open_dedupe_keys(self, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
+        """Return the dedupe keys of the open commands of each enrollment."""
         rows = self.session.execute(
-            select(Command.enrollment_id, Command.dedupe_key).where(
-                Command.enrollment_id.in_(enrollment_ids), Command.state.in_(OPEN_STATES), Command.dedupe_key.is_not(None)
+            select(QueuedCommand.enrollment_id, QueuedCommand.dedupe_key).where(
+                QueuedCommand.enrollment_id.in_(enrollment_ids),
+                QueuedCommand.state.in_(OPEN_STATES),
+                QueuedCommand.dedupe_key.is_not(None),
             )
         )
-        found: dict[int, set[str]] = {}
+        keys_by_enrollment: dict[int, set[str]] = {}
         for enrollment_id, key in rows:
-            found.setdefault(enrollment_id, set()).add(str(key))
-        return found
+            keys_by_enrollment.setdefault(enrollment_id, set()).add(str(key))
+        return keys_by_enrollment
 
-    def open_besides(self, enrollment_id: int, key: str) -> int:
-        """How many open commands an enrolment has besides those of one dedupe key."""
-        return self.session.scalar(
-            select(func.count()).where(
-                Command.enrollment_id == enrollment_id, Command.state.in_(OPEN_STATES), Command.dedupe_key != key
-            )
-        ) or 0  # fmt: skip
-
-    def count(self, tablets: Select[UUID]) -> int:
-        """How many tablets a statement selects."""
+    def count_tablets(self, tablets: Select[UUID]) -> int:
+        """Return how many tablets a statement selects."""
         return self.session.scalar(select(func.count()).select_from(tablets.subquery())) or 0
 
-    def failing_since(self, tablets: Select[UUID], since: datetime) -> int:
-        """How many of them could not apply their rules, as they said since then."""
-        chosen = tablets.subquery()
+    def count_failing_since(self, tablets: Select[UUID], since: datetime) -> int:
+        """Return how many of these tablets have reported since an instant that they could not apply their rules."""
+        subset = tablets.subquery()
         by_profile = (
             select(TabletProfile.tablet_id)
-            .join(chosen, next(iter(chosen.c)) == TabletProfile.tablet_id)
+            .join(subset, next(iter(subset.c)) == TabletProfile.tablet_id)
             .where(TabletProfile.state == ProfileState.FAILED, TabletProfile.changed_at >= since)
         )
         by_declaration = (
             select(DeviceEnrollment.tablet_id)
-            .join(chosen, next(iter(chosen.c)) == DeviceEnrollment.tablet_id)
+            .join(subset, next(iter(subset.c)) == DeviceEnrollment.tablet_id)
             .join(DeclarativeState, DeclarativeState.enrollment_id == DeviceEnrollment.id)
-            .where(DeclarativeState.repairs > 1, DeclarativeState.reported_at >= since)
+            .where(DeclarativeState.repair_attempts > 1, DeclarativeState.reported_at >= since)
         )
-        return self.count(by_profile.union(by_declaration))  # type: ignore[arg-type]
+        return self.count_tablets(by_profile.union(by_declaration))  # type: ignore[arg-type]
 
-    def silent_since(self, tablets: Select[UUID], since: datetime, heard_within: timedelta) -> int:
-        """How many of them were heard shortly before an instant and not since."""
-        chosen = tablets.subquery()
+    def count_silent_since(self, tablets: Select[UUID], since: datetime, seen_within: timedelta) -> int:
+        """Return how many of these tablets were in contact within `seen_within` before an instant, and not since."""
+        subset = tablets.subquery()
         statement = (
             select(DeviceEnrollment.tablet_id)
-            .join(chosen, next(iter(chosen.c)) == DeviceEnrollment.tablet_id)
-            .join(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+            .join(subset, next(iter(subset.c)) == DeviceEnrollment.tablet_id)
+            .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
             .where(
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
-                Heartbeat.last_seen_at < since,
-                Heartbeat.last_seen_at > since - heard_within,
+                LastSeen.last_seen_at < since,
+                LastSeen.last_seen_at > since - seen_within,
             )
         )
-        return self.count(statement)
+        return self.count_tablets(statement)
 
-    def awaiting_since(self, before: datetime) -> Sequence[DeviceEnrollment]:
-        """Tablets that have waited in the Setup Assistant since `before`."""
+    def list_awaiting_configuration(self, before: datetime) -> Sequence[DeviceEnrollment]:
+        """List the enrollments that have waited in the Setup Assistant since `before`."""
         return self.session.scalars(
             select(DeviceEnrollment)
             .where(
@@ -145,36 +139,38 @@ class ReconcileRepository:
             .order_by(DeviceEnrollment.id)
         ).all()
 
-    def stale(self, asked_before: datetime, seen_after: datetime, request_type_key: str, limit: int) -> list[int]:
-        """Enrolments heard of lately that were not asked with this dedupe key for long."""
-        asked = (
-            select(Command.id)
+    def list_stale_enrollments(
+        self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int
+    ) -> list[int]:
+        """List the enrollments in contact after `seen_after` that got no command of this dedupe key since `queried_before`."""
+        recent_query = (
+            select(QueuedCommand.id)
             .where(
-                Command.enrollment_id == DeviceEnrollment.id,
-                Command.dedupe_key == request_type_key,
-                Command.created_at > asked_before,
+                QueuedCommand.enrollment_id == DeviceEnrollment.id,
+                QueuedCommand.dedupe_key == dedupe_key,
+                QueuedCommand.created_at > queried_before,
             )
             .exists()
         )
         return list(
             self.session.scalars(
                 select(DeviceEnrollment.id)
-                .join(Heartbeat, Heartbeat.enrollment_id == DeviceEnrollment.id)
+                .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
                 .where(
                     DeviceEnrollment.state == EnrollmentState.ENROLLED,
                     DeviceEnrollment.parent_id.is_(None),
-                    Heartbeat.last_seen_at > seen_after,
-                    ~asked,
+                    LastSeen.last_seen_at > seen_after,
+                    ~recent_query,
                 )
                 .order_by(DeviceEnrollment.id)
                 .limit(limit)
             )
         )
 
-    def status_rows(
+    def list_app_status(
         self, actor: Actor, town_id: UUID, places: Sequence[Select[UUID]], app_ids: Sequence[UUID]
     ) -> Sequence[Row[Tablet, TabletApp | None]]:
-        """Every tablet of these places, with where each of the apps stands on it."""
+        """List the tablets of these places, each with the state of each of these apps on it."""
         statement = (
             select(Tablet, TabletApp)
             .outerjoin(TabletApp, (TabletApp.tablet_id == Tablet.id) & TabletApp.app_id.in_(app_ids))
@@ -183,26 +179,26 @@ class ReconcileRepository:
         )
         return self.session.execute(actor.restrict(statement, Tablet)).all()
 
-    def waiting_for(self, freed: Mapping[UUID, int]) -> list[UUID]:
-        """The tablets that have waited longest for a licence of these apps, as many as have come free. Few apps at a time."""
-        found: list[UUID] = []
+    def list_waiting_for_licence(self, freed: Mapping[UUID, int]) -> list[UUID]:
+        """List the tablets that have waited longest for a licence of these apps, as many as were freed. One statement per app."""
+        tablet_ids: list[UUID] = []
         for app_id, count in freed.items():
-            found += self.session.scalars(
+            tablet_ids += self.session.scalars(
                 select(TabletApp.tablet_id)
                 .where(TabletApp.app_id == app_id, TabletApp.reason == AppReason.NO_LICENCE)
                 .order_by(TabletApp.changed_at, TabletApp.tablet_id)
                 .limit(count)
             )
-        return found
+        return tablet_ids
 
-    def waiting_for_licences(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, str | None], int]:
-        """How many tablets wait for a licence, by app and by the level of the pupil."""
+    def count_waiting_for_licence(self, actor: Actor, town_id: UUID) -> dict[tuple[UUID, str | None], int]:
+        """Return how many tablets wait for a licence, by app and by the level of the pupil."""
         statement = (
-            select(TabletApp.app_id, Pupil.level, func.count())
+            select(TabletApp.app_id, Pupil.grade, func.count())
             .join(Tablet, Tablet.id == TabletApp.tablet_id)
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .where(Tablet.town_id == town_id, TabletApp.reason == AppReason.NO_LICENCE)
-            .group_by(TabletApp.app_id, Pupil.level)
+            .group_by(TabletApp.app_id, Pupil.grade)
         )
         return {(row[0], row[1]): row[2] for row in self.session.execute(actor.restrict(statement, Tablet))}

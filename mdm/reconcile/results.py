@@ -1,4 +1,4 @@
-"""What an answer changes in our picture of a tablet. An answer that cannot be read changes nothing and never raises."""
+"""Applies the results of commands to what is stored of a tablet. A result that cannot be read changes nothing and never raises."""
 
 from __future__ import annotations
 
@@ -9,85 +9,87 @@ from uuid import UUID
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
+from enrollment.joining.profiles import IDENTIFIER as ENROLLMENT_PROFILE
 from enrollment.tablets import service as tablets
 from enrollment.tablets.service import TabletDetails
 from mdm.protocol.commands.actions import DeclarativeManagement, DeviceConfigured
-from mdm.protocol.commands.apps import InstallAnswer, InstallApplication, RemoveApplication
+from mdm.protocol.commands.apps import InstallApplication, InstallApplicationResponse, RemoveApplication
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ManagedApplicationList, ProfileList
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
-from mdm.queue.service import AnsweredCommand, Timing
-from mdm.reconcile.declarations import refused
+from mdm.queue.service import CommandWithResult, DeliveryOptions
+from mdm.reconcile.declarations import record_declarations_refused
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import MAX_ATTEMPTS
 from profiles.apps import licences
 from profiles.apps.models import App
 
-_REASONS = {
+_REASON_BY_REJECTION = {
     "AppStoreDisabled": AppReason.REMOVED_FROM_STORE,
     "CouldNotVerifyAppID": AppReason.REMOVED_FROM_STORE,
     "NotSupported": AppReason.OS_TOO_OLD,
     "PurchaseMethodNotSupported": AppReason.NO_LICENCE,
     "NotAnApp": AppReason.REMOVED_FROM_STORE,
 }
-_PRESENT = {"Managed", "UserInstalledApp"}
-_GONE_WRONG = {"Failed", "Unknown"}
-_REFUSED = {"UserRejected", "ManagementRejected", "UpdateRejected"}
-POLL_AFTER = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
+_INSTALLED_STATUSES = {"Managed", "UserInstalledApp"}
+_FAILED_STATUSES = {"Failed", "Unknown"}
+_REFUSED_STATUSES = {"UserRejected", "ManagementRejected", "UpdateRejected"}
+POLL_DELAYS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
 
 
-def apply(work: UnitOfWork, command_id: int) -> None:
-    """Apply one stored answer."""
-    answered = queue.load_answer(work, command_id)
-    if answered is None:
+def apply_result(work: UnitOfWork, command_id: int) -> None:
+    """Apply the stored result of one command. A result of an earlier enrollment generation is ignored."""
+    outcome = queue.load_command_with_result(work, command_id)
+    if outcome is None:
         return
     repository = ReconcileRepository(work.session)
-    channel = repository.enrollment(answered.enrollment_id)
-    if channel is None or channel.generation != answered.generation:
-        return  # it speaks of a former life
-    order = answered.order
-    good = answered.state is CommandState.ACKNOWLEDGED
-    if isinstance(order, InstallProfile):
-        _profile_answered(work, repository, answered, order)
-    elif isinstance(order, InstallApplication | RemoveApplication):
-        _app_answered(work, repository, answered, order)
-    elif isinstance(order, DeclarativeManagement) and not good:
-        refused(work, repository, answered)
-    elif isinstance(order, DeviceConfigured) and good:
+    channel = repository.get_enrollment(outcome.enrollment_id)
+    if channel is None or channel.generation != outcome.generation:
+        return
+    command = outcome.command
+    succeeded = outcome.state is CommandState.ACKNOWLEDGED
+    if isinstance(command, InstallProfile):
+        _apply_profile_result(work, repository, outcome, command)
+    elif isinstance(command, InstallApplication | RemoveApplication):
+        _apply_app_result(work, repository, outcome, command)
+    elif isinstance(command, DeclarativeManagement) and not succeeded:
+        record_declarations_refused(work, repository, outcome)
+    elif isinstance(command, DeviceConfigured) and succeeded:
         channel.awaiting_configuration = False
-    elif isinstance(order, EraseDevice) and good:
-        tablets.wiped(work, answered.tablet_id)
-    elif good and answered.result is not None:
-        _report(work, repository, answered)
+    elif isinstance(command, EraseDevice) and succeeded:
+        tablets.record_wipe(work, outcome.tablet_id)
+    elif succeeded and outcome.result is not None:
+        _apply_report(work, repository, outcome)
 
 
-def _report(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
-    match answered.order:
+def _apply_report(work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult) -> None:
+    match outcome.command:
         case DeviceInformation():
-            tablets.update_details(work, answered.tablet_id, details_of(answered.result))
+            tablets.update_details(work, outcome.tablet_id, parse_device_information(outcome.result))
         case ProfileList():
-            _profiles_reported(work, repository, answered)
+            _apply_profile_list(work, repository, outcome)
         case ManagedApplicationList():
-            _apps_reported(work, repository, answered, {n: _state(f) for n, f in answered.result.items()})
+            _apply_app_list(
+                work, repository, outcome, {name: _read_managed_status(item) for name, item in outcome.result.items()}
+            )
         case InstalledApplicationList():
-            present = {str(app.get("Identifier")): _installed(app) for app in answered.result}
-            _apps_reported(work, repository, answered, present)
+            reported = {str(app.get("Identifier")): _read_installed_status(app) for app in outcome.result}
+            _apply_app_list(work, repository, outcome, reported)
         case _:
             pass
 
 
-def details_of(said: dict[str, Any]) -> TabletDetails:
-    """Read the answer of DeviceInformation; a value of another type was not said."""
+def parse_device_information(response: dict[str, Any]) -> TabletDetails:
+    """Return what a DeviceInformation response contains. A value of an unexpected type counts as absent."""
 
     def text(name: str, length: int) -> str | None:
-        value = said.get(name)
+        value = response.get(name)
         return value[:length] if isinstance(value, str) and value else None
 
-    supervised, battery = said.get("IsSupervised"), said.get("BatteryLevel")
+    supervised, battery = response.get("IsSupervised"), response.get("BatteryLevel")
     return TabletDetails(
         product_name=text("ProductName", 40),
         model_name=text("ModelName", 80),
@@ -98,131 +100,135 @@ def details_of(said: dict[str, Any]) -> TabletDetails:
     )
 
 
-def _profile_answered(
-    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallProfile
+def _apply_profile_result(
+    work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult, command: InstallProfile
 ) -> None:
-    """An acknowledgement is a promise: only the list of profiles proves it."""
-    if order.identifier == ENROLMENT:
+    """Record the result of an installation. An acknowledgement proves nothing: the list of profiles is asked for to verify it."""
+    if command.identifier == ENROLLMENT_PROFILE:
         return
-    row = repository.profiles([answered.tablet_id]).get(answered.tablet_id)
+    row = repository.load_tablet_profiles([outcome.tablet_id]).get(outcome.tablet_id)
     if row is None:
         return
-    if answered.state is CommandState.ACKNOWLEDGED:
+    if outcome.state is CommandState.ACKNOWLEDGED:
         if row.state is not ProfileState.VERIFIED:
-            row.state, row.why, row.changed_at = ProfileState.ACKNOWLEDGED, None, work.now
-        queue.enqueue(work, SYSTEM, ProfileList(managed_only=True), [answered.enrollment_id])
+            row.state, row.problem, row.changed_at = ProfileState.ACKNOWLEDGED, None, work.now
+        queue.enqueue_command(work, SYSTEM, ProfileList(managed_only=True), [outcome.enrollment_id])
     else:
-        row.state, row.why, row.changed_at = ProfileState.FAILED, answered.error, work.now
+        row.state, row.problem, row.changed_at = ProfileState.FAILED, outcome.error, work.now
 
 
-def _profiles_reported(work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand) -> None:
-    row = repository.profiles([answered.tablet_id]).get(answered.tablet_id)
+def _apply_profile_list(work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult) -> None:
+    row = repository.load_tablet_profiles([outcome.tablet_id]).get(outcome.tablet_id)
     if row is None:
         return
-    artefact = repository.artefacts([row.wanted_sha256]).get(row.wanted_sha256)
-    seen = {str(p.get("PayloadIdentifier")): str(p.get("PayloadUUID", "")).upper() for p in answered.result}
-    row.seen_uuid = seen.get(artefact.identifier)[:64] if artefact and seen.get(artefact.identifier) else None  # type: ignore[index]
-    if artefact is not None and row.seen_uuid == artefact.uuid:
-        row.state, row.why, row.changed_at = ProfileState.VERIFIED, None, work.now
-    elif row.state in (ProfileState.VERIFIED, ProfileState.ACKNOWLEDGED) and artefact is not None:
-        # It was there, or was promised, and is not: send it again.
-        row.state, row.why, row.changed_at = ProfileState.WAITING, "not on the tablet", work.now
-        again = InstallProfile(payload_data=artefact.signed, identifier=artefact.identifier)
-        queue.enqueue(work, SYSTEM, again, [answered.enrollment_id])
+    rendered = repository.load_rendered_profiles([row.desired_sha256]).get(row.desired_sha256)
+    uuids = {str(p.get("PayloadIdentifier")): str(p.get("PayloadUUID", "")).upper() for p in outcome.result}
+    row.reported_uuid = uuids.get(rendered.identifier)[:64] if rendered and uuids.get(rendered.identifier) else None  # type: ignore[index]
+    if rendered is not None and row.reported_uuid == rendered.uuid:
+        row.state, row.problem, row.changed_at = ProfileState.VERIFIED, None, work.now
+    elif row.state in (ProfileState.VERIFIED, ProfileState.ACKNOWLEDGED) and rendered is not None:
+        # It was verified or acknowledged, and is missing: send it again.
+        row.state, row.problem, row.changed_at = ProfileState.WAITING, "not on the tablet", work.now
+        install = InstallProfile(payload_data=rendered.signed, identifier=rendered.identifier)
+        queue.enqueue_command(work, SYSTEM, install, [outcome.enrollment_id])
 
 
-def _find(repository: ReconcileRepository, answered: AnsweredCommand) -> list[tuple[TabletApp, App]]:
-    return [(row, app) for row, app in repository.apps_of_tablet(answered.tablet_id)]
+def _list_tablet_apps(repository: ReconcileRepository, outcome: CommandWithResult) -> list[tuple[TabletApp, App]]:
+    return [(row, app) for row, app in repository.list_tablet_apps(outcome.tablet_id)]
 
 
-def _app_answered(
-    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, order: InstallApplication | RemoveApplication
+def _apply_app_result(
+    work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult, command: InstallApplication | RemoveApplication
 ) -> None:
-    for row, app in _find(repository, answered):
-        if isinstance(order, RemoveApplication):
-            if app.bundle_identifier == order.identifier and row.state is AppState.REMOVING:
-                work.session.delete(row)  # gone, or never there: an Error says just that
-                _give_back(work, repository, app.id, answered.tablet_id)
-        elif (order.itunes_store_id, order.manifest_url) == (app.app_store_id, app.manifest_url):
-            _install_answered(work, answered, row)
+    for row, app in _list_tablet_apps(repository, outcome):
+        if isinstance(command, RemoveApplication):
+            if app.bundle_identifier == command.identifier and row.state is AppState.REMOVING:
+                work.session.delete(row)  # removed, or was not installed: the device reports the latter as an Error
+                _release_licence(work, repository, app.id, outcome.tablet_id)
+        elif (command.itunes_store_id, command.manifest_url) == (app.app_store_id, app.manifest_url):
+            _apply_install_result(work, outcome, row)
 
 
-def _install_answered(work: UnitOfWork, answered: AnsweredCommand, row: TabletApp) -> None:
-    said = answered.result if isinstance(answered.result, InstallAnswer) else None
-    rejected = said.rejection if said else None
+def _apply_install_result(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp) -> None:
+    response = outcome.result if isinstance(outcome.result, InstallApplicationResponse) else None
+    rejection = response.rejection if response else None
     if row.state is AppState.REMOVING or row.state is AppState.INSTALLED:
         return
-    if answered.state is CommandState.ACKNOWLEDGED and rejected in (None, "AppAlreadyQueued", "AppAlreadyInstalled"):
+    if outcome.state is CommandState.ACKNOWLEDGED and rejection in (None, "AppAlreadyQueued", "AppAlreadyInstalled"):
         row.state, row.reason, row.detail, row.changed_at = AppState.INSTALLING, AppReason.INSTALLING, None, work.now
-        _poll(work, answered, row.attempts)
+        _enqueue_status_poll(work, outcome, row.attempts)
         return
-    row.reason = _REASONS.get(rejected or "", AppReason.DOWNLOAD_FAILED)
-    row.detail, row.changed_at = (rejected or answered.error or "")[:300] or None, work.now
-    _try_again(work, answered, row)
+    row.reason = _REASON_BY_REJECTION.get(rejection or "", AppReason.DOWNLOAD_FAILED)
+    row.detail, row.changed_at = (rejection or outcome.error or "")[:300] or None, work.now
+    _retry_install(work, outcome, row)
 
 
-def _try_again(work: UnitOfWork, answered: AnsweredCommand, row: TabletApp) -> None:
-    """A failed install is tried again, less and less often, then left to a person: it never blocks anything else."""
+def _retry_install(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp) -> None:
+    """Schedule the next attempt with a growing delay; after `MAX_ATTEMPTS` the app is failed, until a person acts."""
     row.attempts += 1
     if row.attempts >= MAX_ATTEMPTS:
         row.state = AppState.FAILED
         return
     row.state = AppState.WAITING
-    work.enqueue_job(Topic.DECIDE, answered.tablet_id, not_before=work.now + POLL_AFTER[min(row.attempts, len(POLL_AFTER) - 1)])
+    work.enqueue_job(
+        Topic.RECONCILE, outcome.tablet_id, not_before=work.now + POLL_DELAYS[min(row.attempts, len(POLL_DELAYS) - 1)]
+    )
 
 
-def _poll(work: UnitOfWork, answered: AnsweredCommand, attempts: int) -> None:
-    wait = POLL_AFTER[min(attempts, len(POLL_AFTER) - 1)]
-    queue.enqueue(work, SYSTEM, ManagedApplicationList(), [answered.enrollment_id], timing=Timing(not_before=work.now + wait))
+def _enqueue_status_poll(work: UnitOfWork, outcome: CommandWithResult, attempts: int) -> None:
+    delay = POLL_DELAYS[min(attempts, len(POLL_DELAYS) - 1)]
+    queue.enqueue_command(
+        work, SYSTEM, ManagedApplicationList(), [outcome.enrollment_id], timing=DeliveryOptions(not_before=work.now + delay)
+    )
 
 
-def _apps_reported(
-    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, present: dict[str, AppState]
+def _apply_app_list(
+    work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult, reported: dict[str, AppState]
 ) -> None:
-    rows = _find(repository, answered)
+    rows = _list_tablet_apps(repository, outcome)
     for row, app in rows:
-        _app_reported(work, repository, answered, row, present.get(app.bundle_identifier))
-    still = [row.attempts for row, _ in rows if row.state is AppState.INSTALLING]
-    if still and isinstance(answered.order, ManagedApplicationList):
-        _poll(work, answered, min(still))
+        _apply_app_report(work, repository, outcome, row, reported.get(app.bundle_identifier))
+    pending = [row.attempts for row, _ in rows if row.state is AppState.INSTALLING]
+    if pending and isinstance(outcome.command, ManagedApplicationList):
+        _enqueue_status_poll(work, outcome, min(pending))
 
 
-def _give_back(work: UnitOfWork, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
-    """The app is gone: its licence is free, and the tablet that has waited for it longest is decided again."""
+def _release_licence(work: UnitOfWork, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
+    """Release the licence of a removed app, and enqueue the tablet that has waited for one longest."""
     licences.release(work, app_id, tablet_id)
-    work.enqueue_job(Topic.DECIDE, *repository.waiting_for({app_id: 1}))
+    work.enqueue_job(Topic.RECONCILE, *repository.list_waiting_for_licence({app_id: 1}))
 
 
-def _app_reported(
-    work: UnitOfWork, repository: ReconcileRepository, answered: AnsweredCommand, row: TabletApp, state: AppState | None
+def _apply_app_report(
+    work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult, row: TabletApp, state: AppState | None
 ) -> None:
     if row.state is AppState.REMOVING:
-        if state is None and isinstance(answered.order, ManagedApplicationList):
+        if state is None and isinstance(outcome.command, ManagedApplicationList):
             work.session.delete(row)
-            _give_back(work, repository, row.app_id, row.tablet_id)
+            _release_licence(work, repository, row.app_id, row.tablet_id)
     elif state is AppState.INSTALLED:
         row.state, row.reason, row.detail, row.changed_at = state, AppReason.INSTALLED, None, work.now
         licences.installed(work, row.app_id, row.tablet_id)
     elif state is AppState.FAILED:
         row.reason = AppReason.DOWNLOAD_FAILED
-        _try_again(work, answered, row)
+        _retry_install(work, outcome, row)
     elif row.state is AppState.INSTALLED and state is None:
         row.state, row.reason, row.attempts, row.changed_at = AppState.WAITING, AppReason.WAITING_CONTACT, 0, work.now
-        work.enqueue_job(Topic.DECIDE, answered.tablet_id)
+        work.enqueue_job(Topic.RECONCILE, outcome.tablet_id)
     elif row.state is AppState.INSTALLING:
         row.attempts += 1
         if row.attempts > MAX_ATTEMPTS:
             row.state, row.reason, row.changed_at = AppState.FAILED, AppReason.DOWNLOAD_FAILED, work.now
 
 
-def _state(facts: dict[str, Any]) -> AppState:
-    status = facts.get("Status")
-    if status in _PRESENT:
+def _read_managed_status(item: dict[str, Any]) -> AppState:
+    status = item.get("Status")
+    if status in _INSTALLED_STATUSES:
         return AppState.INSTALLED
-    return AppState.FAILED if status in _GONE_WRONG | _REFUSED else AppState.INSTALLING
+    return AppState.FAILED if status in _FAILED_STATUSES | _REFUSED_STATUSES else AppState.INSTALLING
 
 
-def _installed(app: dict[str, Any]) -> AppState:
+def _read_installed_status(app: dict[str, Any]) -> AppState:
     if app.get("DownloadFailed") is True:
         return AppState.FAILED
     return AppState.INSTALLING if app.get("Installing") is True or app.get("DownloadWaiting") is True else AppState.INSTALLED

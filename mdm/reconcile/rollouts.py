@@ -1,4 +1,4 @@
-"""Watching roll-outs: a version that breaks tablets of its first stage is stopped before it reaches the others."""
+"""Stops roll-outs that fail: a version that breaks tablets of its first stage never reaches the next one."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from profiles.policy.models import PolicyVersion
 from profiles.policy.places import select_stage_tablets
 from profiles.policy.repository import PolicyRepository
 
-#: So many tablets of a stage may fail, or their share, before the roll-out is stopped.
-TOLERATED, TOLERATED_SHARE = 0, 0.02
-#: A tablet that was heard shortly before the change and not for so long after it has fallen silent.
+#: How many tablets of a stage may fail before the roll-out is stopped: the larger of a count and a share.
+MAX_FAILURES, MAX_FAILURE_SHARE = 0, 0.02
+#: A tablet counts as silent when it was in contact within `SEEN_WITHIN` before the change, and not for `SILENT_AFTER` since.
 SILENT_AFTER = timedelta(hours=2)
-HEARD_BEFORE = timedelta(minutes=30)
+SEEN_WITHIN = timedelta(minutes=30)
 
 
 def stop_failing_rollouts(work: UnitOfWork) -> int:
-    """Stop the roll-outs whose stage fails or falls silent. Return how many."""
+    """Stop the roll-outs whose current stage fails. Returns how many."""
     stopped = 0
     for owner, version in PolicyRepository(work.session).list_rolling():
-        problem = _find_problem(work, version)
-        if problem is not None:
-            stop_version(work, SYSTEM, owner, version, problem)
+        failure = _find_failure(work, version)
+        if failure is not None:
+            stop_version(work, SYSTEM, owner, version, failure)
             stopped += 1
     return stopped
 
 
-def _find_problem(work: UnitOfWork, version: PolicyVersion) -> str | None:
-    """What is wrong with the stage of a version, in words for its history."""
+def _find_failure(work: UnitOfWork, version: PolicyVersion) -> str | None:
+    """Return the failure of a version's current stage as a sentence for its history; None when there is none."""
     if version.stage is None or version.stage_target is None or version.published_at is None:
         return None
     repository = ReconcileRepository(work.session)
     stage = select_stage_tablets(work, version.stage, version.stage_target)
-    count = repository.count(stage)
-    allowed = max(TOLERATED, int(count * TOLERATED_SHARE))
-    failed = repository.failing_since(stage, version.published_at)
+    count = repository.count_tablets(stage)
+    allowed = max(MAX_FAILURES, int(count * MAX_FAILURE_SHARE))
+    failed = repository.count_failing_since(stage, version.published_at)
     if failed > allowed:
         return f"{failed} of {count} tablets could not apply it"
     if work.now - version.published_at >= SILENT_AFTER:
-        silent = repository.silent_since(stage, version.published_at, HEARD_BEFORE)
+        silent = repository.count_silent_since(stage, version.published_at, SEEN_WITHIN)
         if silent > max(1, allowed):
-            return f"{silent} of {count} tablets fell silent"
+            return f"{silent} of {count} tablets are out of contact since"
     return None

@@ -1,4 +1,7 @@
-"""Desired minus reported, as commands. Decides nothing about policy; asks the queue, never the tablet. Never commits."""
+"""Compares the desired state of tablets with the reported one, and enqueues the commands that are missing.
+
+What is desired is computed in `profiles.effective`. Never commits.
+"""
 
 from __future__ import annotations
 
@@ -9,179 +12,212 @@ from uuid import UUID
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import TabletFacts, facts_for
-from enrollment.identity.service import renewals_due
-from enrollment.joining.profiles import IDENTIFIER as ENROLMENT
-from enrollment.joining.profiles import renewal_profile
-from enrollment.tablets.rules import AWAY, GONE
+from enrollment.facts import TabletFacts, load_facts
+from enrollment.identity.service import list_renewals_due
+from enrollment.joining.profiles import IDENTIFIER as ENROLLMENT_PROFILE
+from enrollment.joining.profiles import build_renewal_profile
+from enrollment.tablets.rules import DECOMMISSIONED, PUT_AWAY
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.protocol.commands.actions import DeviceConfigured
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
-from mdm.protocol.commands.base import Command as Order
+from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ProfileList, SecurityInfo
-from mdm.push.service import active_topic
+from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
-from mdm.queue.service import Timing
-from mdm.reconcile.declarations import announce, awaits_proof, beside_declarations, is_declared, note_apps, probe
+from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.declarations import (
+    choose_companion_profile,
+    defer_apps,
+    probe_support,
+    publish_set,
+    record_declared_apps,
+    uses_declarations,
+)
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.effective.compile import Desired, WantedApp, desired_for
-from profiles.schedule.repository import ModeRepository
-from profiles.schedule.service import LOOK_AGAIN, keep, timed
+from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.service import RETRY_AFTER, evaluate_modes, save_current_modes
 
-FACTS = (
+#: What DeviceInformation asks for.
+DEVICE_QUERIES = (
     "UDID", "DeviceName", "OSVersion", "BuildVersion", "ModelName", "ProductName", "SerialNumber", "IsSupervised", "BatteryLevel",
     "IsMDMLostModeEnabled", "AvailableDeviceCapacity",
 )  # fmt: skip
 APP_ITEMS = ("Identifier", "Installing", "DownloadFailed", "DownloadWaiting")
+#: How often the installation of an app is tried.
 MAX_ATTEMPTS = 5
-SETUP_PATIENCE = timedelta(minutes=10)
+#: How long a tablet may wait in the Setup Assistant.
+SETUP_TIMEOUT = timedelta(minutes=10)
+#: Age after which device information is asked for again.
 REFRESH_AFTER = timedelta(hours=20)
 
 
-def decide(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
-    """Compare each tablet with what it should be and order what is missing. Running it twice orders nothing twice."""
+def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
+    """Compare these tablets with their desired state and enqueue what is missing. Idempotent: a second run enqueues nothing."""
     repository = ReconcileRepository(work.session)
-    facts = facts_for(work, tablet_ids)
-    modes = timed(work, facts.values())
-    keep(work, facts, modes)
-    licences.release_all(work, [tablet_id for tablet_id, known in facts.items() if known.state in GONE])
+    facts = load_facts(work, tablet_ids)
+    modes = evaluate_modes(work, facts.values())
+    save_current_modes(work, facts, modes)
+    licences.release_all(work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED])
     channels = {
         tablet_id: channel
-        for tablet_id, channel in repository.enrolled(list(facts)).items()
-        if facts[tablet_id].state not in GONE
+        for tablet_id, channel in repository.load_enrolled_channels(list(facts)).items()
+        if facts[tablet_id].state not in DECOMMISSIONED
     }
-    desired = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
-    _put_away(work, repository, facts, desired)
+    desired_by_tablet = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
+    _release_licences_of_away(work, repository, facts, desired_by_tablet)
     if not channels:
         return
-    states = repository.declarative([channel.id for channel in channels.values()])
-    probe(work, channels, desired, states)
-    declared = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
-    announce(work, declared, desired, states)
-    told = {t: c for t, c in channels.items() if is_declared(desired[t], states.get(c.id))}
-    _command(work, repository, channels, facts, desired, states, set(told))
+    states = repository.load_declarative_states([channel.id for channel in channels.values()])
+    probe_support(work, channels, desired_by_tablet, states)
+    publish_set(work, _select_declarative(channels, desired_by_tablet, states), desired_by_tablet, states)
+    # Publishing may have given up on some of them.
+    declarative = set(_select_declarative(channels, desired_by_tablet, states))
+    _enqueue_commands(work, repository, channels, facts, desired_by_tablet, states, declarative)
 
 
-def _put_away(
-    work: UnitOfWork, repository: ReconcileRepository, facts: Mapping[UUID, TabletFacts], desired: Mapping[UUID, Desired]
+def _select_declarative(
+    channels: Mapping[UUID, DeviceEnrollment], desired_by_tablet: Mapping[UUID, Desired], states: Mapping[int, DeclarativeState]
+) -> dict[UUID, DeviceEnrollment]:
+    """Return the channels of the tablets that are managed by declarations now."""
+    return {
+        tablet_id: channel
+        for tablet_id, channel in channels.items()
+        if uses_declarations(desired_by_tablet[tablet_id], states.get(channel.id))
+    }
+
+
+def _release_licences_of_away(
+    work: UnitOfWork,
+    repository: ReconcileRepository,
+    facts: Mapping[UUID, TabletFacts],
+    desired_by_tablet: Mapping[UUID, Desired],
 ) -> None:
-    """What came back gives its licences back at once: it may be wiped before it answers. Who waits for them is served."""
+    """Release the licences of tablets that were given back, and enqueue the tablets that wait for them.
+
+    At once, without waiting for the removal of the app: the tablet may be wiped before it answers.
+    """
     away = {
-        tablet_id: {app.app_id for app in desired[tablet_id].apps} if tablet_id in desired else set()
-        for tablet_id, known in facts.items()
-        if known.state in AWAY
+        tablet_id: {app.app_id for app in desired_by_tablet[tablet_id].apps} if tablet_id in desired_by_tablet else set()
+        for tablet_id, tablet in facts.items()
+        if tablet.state in PUT_AWAY
     }
     if away and (freed := licences.release_besides(work, away)):
-        work.enqueue_job(Topic.DECIDE, *repository.waiting_for(freed))
+        work.enqueue_job(Topic.RECONCILE, *repository.list_waiting_for_licence(freed))
 
 
-def _command(
+def _enqueue_commands(
     work: UnitOfWork,
     repository: ReconcileRepository,
     channels: Mapping[UUID, DeviceEnrollment],
     facts: Mapping[UUID, TabletFacts],
-    desired: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, Desired],
     states: Mapping[int, DeclarativeState],
-    declared: set[UUID],
+    declarative: set[UUID],
 ) -> None:
-    """Order by commands what is not declared: profiles of tablets that know no declarations, and apps."""
-    known_apps = repository.apps(list(channels))
-    profiles = repository.profiles(list(channels))
-    underway = repository.open_keys([channel.id for channel in channels.values()])
-    details = repository.app_details(list({app_id for apps in known_apps.values() for app_id in apps}))
-    hashes = {(each.beside_sha256 if tablet_id in declared else each.sha256) or "" for tablet_id, each in desired.items()}
-    artefacts = repository.artefacts(sorted(hashes))
-    licensed = _licensed(work, facts, {t: desired[t] for t in channels}, known_apps)
-    batch: dict[str, tuple[Order, list[int]]] = {}
+    """Enqueue what is not declared: the profiles of tablets without declarations, and apps. Equal commands share one body."""
+    apps_by_tablet = repository.load_tablet_apps(list(channels))
+    profile_rows = repository.load_tablet_profiles(list(channels))
+    open_keys_by_channel = repository.load_open_dedupe_keys([channel.id for channel in channels.values()])
+    apps_by_id = repository.load_apps(list({app_id for apps in apps_by_tablet.values() for app_id in apps}))
+    hashes = {
+        (desired.beside_sha256 if tablet_id in declarative else desired.sha256) or ""
+        for tablet_id, desired in desired_by_tablet.items()
+    }
+    rendered_profiles = repository.load_rendered_profiles(sorted(hashes))
+    licensed = _reserve_licences(work, facts, {tablet_id: desired_by_tablet[tablet_id] for tablet_id in channels}, apps_by_tablet)
+    batch: dict[str, tuple[Command, list[int]]] = {}
     for tablet_id, channel in channels.items():
-        wanted, open_keys = desired[tablet_id], underway.get(channel.id, set())
-        orders: list[Order] = []
-        row = profiles.get(tablet_id)
-        profile: str | None = wanted.sha256
-        if tablet_id in declared:
-            profile = beside_declarations(work, channel, wanted, row, states[channel.id])
-        if profile and _profile_differs(work, tablet_id, profile, row):
-            orders.append(InstallProfile(payload_data=artefacts[profile].signed, identifier=wanted.identifier))
-        if tablet_id in declared and work.settings.declarative_apps:
-            note_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), states[channel.id])
-        elif not awaits_proof(work, channel, wanted, states.get(channel.id)):
-            orders += _missing_apps(work, tablet_id, wanted, known_apps.get(tablet_id, {}), licensed)
-            surplus = _surplus_apps(work, wanted, known_apps.get(tablet_id, {}))
-            orders += [RemoveApplication(identifier=details[app_id].bundle_identifier) for app_id in surplus]
-        for order in orders:
-            if isinstance(order, InstallProfile) or order.dedupe_key() not in open_keys:
-                same = f"{order.dedupe_key()}/{profile if isinstance(order, InstallProfile) else ''}"
-                batch.setdefault(same, (order, []))[1].append(channel.id)
-    for order, enrollment_ids in batch.values():
-        queue.enqueue(work, SYSTEM, order, enrollment_ids)
+        desired, open_keys = desired_by_tablet[tablet_id], open_keys_by_channel.get(channel.id, set())
+        commands: list[Command] = []
+        row = profile_rows.get(tablet_id)
+        profile: str | None = desired.sha256
+        if tablet_id in declarative:
+            profile = choose_companion_profile(work, channel, desired, row, states[channel.id])
+        if profile and _record_desired_profile(work, tablet_id, profile, row):
+            commands.append(InstallProfile(payload_data=rendered_profiles[profile].signed, identifier=desired.identifier))
+        if tablet_id in declarative and work.settings.declarative_apps:
+            record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), states[channel.id])
+        elif not defer_apps(work, channel, desired, states.get(channel.id)):
+            commands += _build_app_installs(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), licensed)
+            surplus = _mark_surplus_apps(work, desired, apps_by_tablet.get(tablet_id, {}))
+            commands += [RemoveApplication(identifier=apps_by_id[app_id].bundle_identifier) for app_id in surplus]
+        for command in commands:
+            if isinstance(command, InstallProfile) or command.dedupe_key() not in open_keys:
+                batch_key = f"{command.dedupe_key()}/{profile if isinstance(command, InstallProfile) else ''}"
+                batch.setdefault(batch_key, (command, []))[1].append(channel.id)
+    for command, enrollment_ids in batch.values():
+        queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
 
 
-def change_modes(work: UnitOfWork) -> None:
-    """The clock has moved on: every tablet whose hour has come is decided again, in one statement, late or not."""
-    repository = ModeRepository(work.session)
-    work.enqueue_selected_jobs(Topic.DECIDE, repository.due(work.now))
-    repository.looked_at(work.now, work.now + LOOK_AGAIN)
+def reevaluate_due_modes(work: UnitOfWork) -> None:
+    """Enqueue every tablet whose mode is due for re-evaluation, in one statement, however late it is."""
+    repository = ScheduleRepository(work.session)
+    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now))
+    repository.postpone_evaluation(work.now, work.now + RETRY_AFTER)
 
 
-def _profile_differs(work: UnitOfWork, tablet_id: UUID, wanted: str, row: TabletProfile | None) -> bool:
-    """Whether the profile must be sent; remembers what is wanted from now on."""
+def _record_desired_profile(work: UnitOfWork, tablet_id: UUID, sha256: str, row: TabletProfile | None) -> bool:
+    """Store the hash of the desired profile. Returns whether it changed, that is, whether the profile must be sent."""
     if row is None:
         work.session.add(
-            TabletProfile(tablet_id=tablet_id, wanted_sha256=wanted, state=ProfileState.WAITING, changed_at=work.now)
+            TabletProfile(tablet_id=tablet_id, desired_sha256=sha256, state=ProfileState.WAITING, changed_at=work.now)
         )
         return True
-    if row.wanted_sha256 == wanted:
+    if row.desired_sha256 == sha256:
         return False
-    row.wanted_sha256, row.state, row.why, row.changed_at = wanted, ProfileState.WAITING, None, work.now
+    row.desired_sha256, row.state, row.problem, row.changed_at = sha256, ProfileState.WAITING, None, work.now
     return True
 
 
-def _licensed(
+def _reserve_licences(
     work: UnitOfWork,
     facts: Mapping[UUID, TabletFacts],
-    desired: Mapping[UUID, Desired],
-    known: Mapping[UUID, Mapping[UUID, TabletApp]],
+    desired_by_tablet: Mapping[UUID, Desired],
+    apps_by_tablet: Mapping[UUID, Mapping[UUID, TabletApp]],
 ) -> dict[UUID, set[UUID]]:
-    """For each app of the store, the tablets that may install it: those that hold or now get a licence."""
-    wanting: dict[UUID, list[UUID]] = {}
-    for tablet_id, wanted in desired.items():
-        for app in wanted.apps:
-            row = known.get(tablet_id, {}).get(app.app_id)
+    """Reserve licences of store apps. Returns, for each app, the tablets that have one, from before or from now on."""
+    tablets_by_app: dict[UUID, list[UUID]] = {}
+    for tablet_id, desired in desired_by_tablet.items():
+        for app in desired.apps:
+            row = apps_by_tablet.get(tablet_id, {}).get(app.app_id)
             if app.app_store_id is not None and (row is None or row.state in (AppState.WAITING, AppState.REMOVING)):
-                wanting.setdefault(app.app_id, []).append(tablet_id)
+                tablets_by_app.setdefault(app.app_id, []).append(tablet_id)
     return {
-        app_id: licences.reserve(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids) for app_id, tablet_ids in wanting.items()
+        app_id: licences.reserve(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids)
+        for app_id, tablet_ids in tablets_by_app.items()
     }
 
 
-def _missing_apps(
-    work: UnitOfWork, tablet_id: UUID, wanted: Desired, known: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
-) -> list[Order]:
-    orders: list[Order] = []
-    for app in wanted.apps:
+def _build_app_installs(
+    work: UnitOfWork, tablet_id: UUID, desired: Desired, rows_by_app: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
+) -> list[Command]:
+    """Return the installations to enqueue, and store the state and reason of every desired app."""
+    commands: list[Command] = []
+    for app in desired.apps:
         if not app.is_installed_by_us:
             continue
-        row = known.get(app.app_id)
+        row = rows_by_app.get(app.app_id)
         if row is None:
-            row = _waiting(work, tablet_id, app)
+            row = _new_waiting_app(work, tablet_id, app)
             work.session.add(row)
         elif row.state is AppState.REMOVING:
             row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
         elif row.state is not AppState.WAITING:
-            continue  # on its way, there, or given up: an answer or a person moves it
+            continue  # installing, installed or failed: only a result or a person changes it
         if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
             row.reason = AppReason.NO_LICENCE
             continue
         row.reason = AppReason.WAITING_CONTACT
-        orders.append(_install(app))
-    return orders
+        commands.append(_build_install_command(app))
+    return commands
 
 
-def _waiting(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> TabletApp:
+def _new_waiting_app(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> TabletApp:
     return TabletApp(
         tablet_id=tablet_id,
         app_id=app.app_id,
@@ -192,98 +228,108 @@ def _waiting(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> TabletApp:
     )
 
 
-def _install(app: WantedApp) -> Order:
+def _build_install_command(app: WantedApp) -> Command:
     if app.app_store_id is not None:
         licence = {"PurchaseMethod": DEVICE_LICENCE}
         return InstallApplication(itunes_store_id=app.app_store_id, options=licence, management_flags=MANAGE)
     return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
 
 
-def _surplus_apps(work: UnitOfWork, wanted: Desired, known: dict[UUID, TabletApp]) -> list[UUID]:
-    """Apps that we installed and that no bundle of the tablet wants any more."""
-    keep = {app.app_id for app in wanted.apps}
+def _mark_surplus_apps(work: UnitOfWork, desired: Desired, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:
+    """Mark the installed apps that no bundle of the tablet contains any more as removing. Returns their ids."""
+    desired_ids = {app.app_id for app in desired.apps}
     surplus = []
-    for app_id, row in known.items():
-        if app_id not in keep and row.state is not AppState.REMOVING:
+    for app_id, row in rows_by_app.items():
+        if app_id not in desired_ids and row.state is not AppState.REMOVING:
             row.state, row.changed_at = AppState.REMOVING, work.now
             surplus.append(app_id)
     return surplus
 
 
-def welcome(work: UnitOfWork, enrollment_id: int) -> UUID | None:
-    """First orders to a tablet that has just enrolled: what it is, then what it should be. Returns the tablet."""
+def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
+    """Enqueue the first commands of a new enrollment: queries, then its desired state. Returns the id of its tablet.
+
+    None when the enrollment has ended, or is a user channel.
+    """
     repository = ReconcileRepository(work.session)
-    channel = repository.enrollment(enrollment_id)
+    channel = repository.get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED or channel.parent_id is not None:
         return None
-    _new_life(work, repository, channel.tablet_id)
-    for order in (_information(), SecurityInfo(), ProfileList(managed_only=True), _applications()):
-        queue.enqueue(work, SYSTEM, order, [channel.id], timing=Timing(lane=Lane.NORMAL))
-    decide(work, [channel.tablet_id])
+    _reset_tablet_state(work, repository, channel.tablet_id)
+    for command in (_build_device_query(), SecurityInfo(), ProfileList(managed_only=True), _build_app_query()):
+        queue.enqueue_command(work, SYSTEM, command, [channel.id], timing=DeliveryOptions(lane=Lane.NORMAL))
+    reconcile_tablets(work, [channel.tablet_id])
     if channel.awaiting_configuration:
-        queue.enqueue(work, SYSTEM, DeviceConfigured(), [channel.id], timing=Timing(lane=Lane.BACKGROUND))
+        queue.enqueue_command(work, SYSTEM, DeviceConfigured(), [channel.id], timing=DeliveryOptions(lane=Lane.BACKGROUND))
     return channel.tablet_id
 
 
-def _new_life(work: UnitOfWork, repository: ReconcileRepository, tablet_id: UUID) -> None:
-    """An enrolment starts from nothing: what an earlier life had is not believed."""
-    for rows in (repository.profiles([tablet_id]).values(), repository.apps([tablet_id]).get(tablet_id, {}).values()):
+def _reset_tablet_state(work: UnitOfWork, repository: ReconcileRepository, tablet_id: UUID) -> None:
+    """Delete what was stored of profiles and apps in an earlier enrollment generation."""
+    for rows in (
+        repository.load_tablet_profiles([tablet_id]).values(),
+        repository.load_tablet_apps([tablet_id]).get(tablet_id, {}).values(),
+    ):
         for row in rows:
             work.session.delete(row)
     work.session.flush()
 
 
-def unfinished_setups(work: UnitOfWork) -> None:
-    """A tablet must not hang in the Setup Assistant: after ten minutes it is let go, whatever else failed."""
-    waiting = ReconcileRepository(work.session).awaiting_since(work.now - SETUP_PATIENCE)
+def release_unfinished_setups(work: UnitOfWork) -> None:
+    """Release the tablets that have waited in the Setup Assistant for longer than `SETUP_TIMEOUT`, whatever else failed."""
+    waiting = ReconcileRepository(work.session).list_awaiting_configuration(work.now - SETUP_TIMEOUT)
     if waiting:
-        ids, order = [channel.id for channel in waiting], DeviceConfigured()
-        queue.hasten(work, order, ids, Lane.URGENT)  # one that was put off would come after everything else that was
-        queue.enqueue(work, SYSTEM, order, ids, timing=Timing(lane=Lane.URGENT))
+        enrollment_ids, command = [channel.id for channel in waiting], DeviceConfigured()
+        queue.raise_priority(work, command, enrollment_ids, Lane.URGENT)  # a postponed one would come last
+        queue.enqueue_command(work, SYSTEM, command, enrollment_ids, timing=DeliveryOptions(lane=Lane.URGENT))
 
 
-def refresh(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
-    """Ask tablets what they are and have. One open refresh of each kind per tablet."""
-    channels = [channel.id for channel in ReconcileRepository(work.session).enrolled(tablet_ids).values()]
-    for order in (_information(), ProfileList(managed_only=True), _applications()):
-        queue.enqueue(work, SYSTEM, order, channels)
+def enqueue_refresh(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
+    """Enqueue queries for device information, profiles and apps. Each tablet has one open query of each kind at most."""
+    enrollment_ids = [channel.id for channel in ReconcileRepository(work.session).load_enrolled_channels(tablet_ids).values()]
+    for command in (_build_device_query(), ProfileList(managed_only=True), _build_app_query()):
+        queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
 
 
-def refresh_stale(work: UnitOfWork, limit: int = 500) -> None:
-    """Once a day, the facts of every tablet that is in use; in the background, so that it delays nothing."""
-    order = _information()
+def refresh_stale_tablets(work: UnitOfWork, limit: int = 500) -> None:
+    """Enqueue a daily query for tablets that are in contact, in the background lane, where it delays nothing."""
+    command = _build_device_query()
     repository = ReconcileRepository(work.session)
-    stale = repository.stale(work.now - REFRESH_AFTER, work.now - timedelta(days=2), order.dedupe_key() or "", limit)
-    if stale:
-        queue.enqueue(work, SYSTEM, order, stale)
-        queue.enqueue(work, SYSTEM, _applications(), stale)
+    stale_ids = repository.list_stale_enrollments(
+        work.now - REFRESH_AFTER, work.now - timedelta(days=2), command.dedupe_key() or "", limit
+    )
+    if stale_ids:
+        queue.enqueue_command(work, SYSTEM, command, stale_ids)
+        queue.enqueue_command(work, SYSTEM, _build_app_query(), stale_ids)
 
 
-def renewals(work: UnitOfWork) -> None:
-    """Tablets past two thirds of their certificate's life get a new one."""
-    channels = ReconcileRepository(work.session).enrolled(renewals_due(work))
-    work.enqueue_job(Topic.RENEW, *(channel.id for channel in channels.values()))
+def enqueue_due_renewals(work: UnitOfWork) -> None:
+    """Enqueue a renewal job for each tablet whose certificate is due for it."""
+    channels = ReconcileRepository(work.session).load_enrolled_channels(list_renewals_due(work))
+    work.enqueue_job(Topic.RENEW_CERTIFICATE, *(channel.id for channel in channels.values()))
 
 
-def renew(work: UnitOfWork, enrollment_id: int) -> None:
-    """Send the enrolment profile again, with a fresh challenge. One that waits is replaced."""
-    channel = ReconcileRepository(work.session).enrollment(enrollment_id)
+def renew_identity(work: UnitOfWork, enrollment_id: int) -> None:
+    """Enqueue the enrollment profile with a fresh challenge, so that the tablet gets a new certificate. Replaces an open one."""
+    channel = ReconcileRepository(work.session).get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED:
         return
     deadline = work.now + timedelta(minutes=work.settings.challenge_minutes)
-    profile = renewal_profile(work, channel.tablet_id, _topic(work, channel), udid=channel.udid)
-    order = InstallProfile(payload_data=profile, identifier=ENROLMENT)
-    queue.enqueue(work, SYSTEM, order, [channel.id], reason="certificate renewal", timing=Timing(deadline=deadline))
+    profile = build_renewal_profile(work, channel.tablet_id, _get_push_topic(work, channel), udid=channel.udid)
+    command = InstallProfile(payload_data=profile, identifier=ENROLLMENT_PROFILE)
+    queue.enqueue_command(
+        work, SYSTEM, command, [channel.id], reason="certificate renewal", timing=DeliveryOptions(deadline=deadline)
+    )
 
 
-def _topic(work: UnitOfWork, channel: DeviceEnrollment) -> str:
-    """The topic the tablet enrolled with: it refuses an update with another one."""
-    return channel.topic or active_topic(work)
+def _get_push_topic(work: UnitOfWork, channel: DeviceEnrollment) -> str:
+    """Return the push topic that the tablet enrolled with: it refuses a profile with another one."""
+    return channel.topic or get_active_topic(work)
 
 
-def _information() -> DeviceInformation:
-    return DeviceInformation(queries=FACTS)
+def _build_device_query() -> DeviceInformation:
+    return DeviceInformation(queries=DEVICE_QUERIES)
 
 
-def _applications() -> InstalledApplicationList:
+def _build_app_query() -> InstalledApplicationList:
     return InstalledApplicationList(managed_apps_only=True, items=APP_ITEMS)

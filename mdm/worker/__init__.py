@@ -1,1 +1,1 @@
-"""The Celery application, its schedule and its thin tasks."""
+"""Background work: the Celery application, its schedule, and the handlers of outbox topics. Services do the work."""

@@ -1,4 +1,4 @@
-"""The Celery application: bells and the schedule. The jobs themselves are outbox rows."""
+"""The Celery application: its tasks, its schedule and the notification after a commit. The jobs themselves are outbox rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 log = structlog.get_logger()
 
 
-def make_app(runtime: Runtime) -> Celery:
-    """Build the application on a runtime: its broker, its tasks, its schedule."""
+def create_celery_app(runtime: Runtime) -> Celery:
+    """Return the application of a runtime, with its broker, tasks and schedule."""
     settings: Settings = runtime.settings
-    # The embedded broker needs no host; without one the library warns that it guessed.
+    # The embedded broker needs no host, but without one the library logs a warning.
     broker = "memory://localhost/" if settings.embedded_worker else settings.broker_url
     app = Celery("cartable", broker=broker, set_as_current=False)
     app.conf.update(
@@ -33,60 +33,60 @@ def make_app(runtime: Runtime) -> Celery:
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
         broker_transport_options={"polling_interval": 0.02} if settings.embedded_worker else {},
-        beat_schedule=schedule.beat(),
+        beat_schedule=schedule.build_beat_schedule(),
         timezone="UTC",
         enable_utc=True,
     )
-    _register(app, runtime)
+    _register_tasks(app, runtime)
     return app
 
 
 def _task(app: Celery, name: str) -> Callable[[F], F]:
-    """Celery's decorator, typed. Not shared: an application made later in this process must not inherit these tasks."""
+    """Return Celery's task decorator, typed. Not shared: another application of this process must not inherit the task."""
     decorator: Callable[[F], F] = app.task(name=name, shared=False)
     return decorator
 
 
-def _register(app: Celery, runtime: Runtime) -> None:
+def _register_tasks(app: Celery, runtime: Runtime) -> None:
     @_task(app, "cartable.drain")
     def drain_topic(topic: str) -> None:
         drain(runtime, Topic(topic))
 
     @_task(app, "cartable.sweep")
     def sweep() -> None:
-        """Pick up what a lost bell missed."""
+        """Process the due jobs of every topic, including those whose notification was lost."""
         for topic in Topic:
             drain(runtime, topic)
 
-    for name, act in schedule.HOUSEKEEPING.items():
-        _housekeeping(app, runtime, name, act)
+    for name, job in schedule.HOUSEKEEPING.items():
+        _register_housekeeping(app, runtime, name, job)
 
 
-def _housekeeping(app: Celery, runtime: Runtime, name: str, act: schedule.Act) -> None:
+def _register_housekeeping(app: Celery, runtime: Runtime, name: str, job: schedule.HousekeepingJob) -> None:
     @_task(app, f"cartable.{name}")
     def run() -> None:
         with runtime.open_unit_of_work() as work:
-            act(work)
-        log.debug("worker.housekeeping", name=name)
+            job(work)
+        log.debug("worker.housekeeping_done", name=name)
 
 
-def bell(app: Celery) -> Any:
-    """The function that rings after a commit."""
+def create_notifier(app: Celery) -> Callable[[Topic], None]:
+    """Return the function that notifies the worker of a topic after a commit."""
 
-    def ring(topic: Topic) -> None:
+    def notify(topic: Topic) -> None:
         try:
             app.send_task("cartable.drain", args=[topic.value])
-        except Exception:  # a broker that is away costs only the sweep's interval
-            log.warning("worker.bell_lost", topic=topic.value)
+        except Exception:  # without a broker the jobs wait for the next sweep
+            log.warning("worker.notification_failed", topic=topic.value)
 
-    return ring
+    return notify
 
 
-def production() -> Celery:
-    """The application of worker and scheduler processes, from the environment."""
+def create_production_app() -> Celery:
+    """Return the application of worker and scheduler processes, configured by the environment."""
     from mdm.composition import compose
 
     runtime = compose(Settings())
-    app = make_app(runtime)
-    runtime.notify_worker = bell(app)
+    app = create_celery_app(runtime)
+    runtime.notify_worker = create_notifier(app)
     return app

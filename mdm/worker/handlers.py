@@ -1,10 +1,10 @@
-"""What is done for each outbox topic: each job in a unit of work of its own. Thin: services do the work."""
+"""Handlers of the outbox topics: each batch of jobs in its own unit of work. They call services and hold no rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -12,133 +12,149 @@ import structlog
 from cartable import outbox
 from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.joining.ade import service as assignment
-from enrollment.joining.apple_school_manager import service as organisation
-from mdm.care.lost_mode import results as care_answers
-from mdm.care.lost_mode import service as care
-from mdm.push.service import push_due
-from mdm.reconcile import results as reconcile_answers
+from enrollment.joining.ade import service as ade
+from enrollment.joining.apple_school_manager import service as apple_school_manager
+from mdm.care.lost_mode import results as lost_mode_results
+from mdm.care.lost_mode import service as lost_mode
+from mdm.push.service import send_due_pushes
+from mdm.reconcile import results as reconcile_results
 from mdm.reconcile import service as reconcile
 from profiles.apps.apps_and_books.service import synchronise as synchronise_licences
 
 log = structlog.get_logger()
+#: How long a claimed job is reserved for this worker.
 LEASE = timedelta(minutes=2)
 LONG_LEASE = timedelta(minutes=30)
-#: A service may ask for a pause; a day is enough, whatever it says.
-LONGEST_WAIT = timedelta(days=1)
-#: Decisions are taken in sets, so that one situation is compiled once.
-BATCHES = {Topic.DECIDE: 200, Topic.ANSWER: 50, Topic.CHECKED_IN: 50, Topic.RENEW: 50}
+#: The longest pause that is granted to an external service that asks for one.
+MAX_WAIT = timedelta(days=1)
+#: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
+BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 50, Topic.RENEW_CERTIFICATE: 50}
 
 
-def answered(work: UnitOfWork, keys: list[str]) -> None:
-    """Read stored answers and apply what they mean."""
+def handle_results(work: UnitOfWork, keys: list[str]) -> None:
+    """Apply the stored results of commands."""
     for key in keys:
-        reconcile_answers.apply(work, int(key))
-        care_answers.apply(work, int(key))
+        reconcile_results.apply_result(work, int(key))
+        lost_mode_results.apply_result(work, int(key))
 
 
-def decide(work: UnitOfWork, keys: list[str]) -> None:
-    """Desired minus reported."""
-    reconcile.decide(work, [UUID(key) for key in keys])
+def handle_decisions(work: UnitOfWork, keys: list[str]) -> None:
+    """Reconcile tablets with their desired state."""
+    reconcile.reconcile_tablets(work, [UUID(key) for key in keys])
 
 
-def checked_in(work: UnitOfWork, keys: list[str]) -> None:
-    """An enrolment is complete: first orders, and lost mode again where a case is open."""
+def handle_enrollments(work: UnitOfWork, keys: list[str]) -> None:
+    """Enqueue the first commands of new enrollments, and lost mode again where a case is open."""
     for key in keys:
-        tablet_id = reconcile.welcome(work, int(key))
+        tablet_id = reconcile.on_enrolled(work, int(key))
         if tablet_id is not None:
-            care.after_enrolment(work, tablet_id)
+            lost_mode.reapply_lost_mode(work, tablet_id)
 
 
-def renew(work: UnitOfWork, keys: list[str]) -> None:
-    """Certificates that are due."""
+def handle_renewals(work: UnitOfWork, keys: list[str]) -> None:
+    """Renew certificates that are due."""
     for key in keys:
-        reconcile.renew(work, int(key))
+        reconcile.renew_identity(work, int(key))
 
 
 HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {
-    Topic.ANSWER: answered,
-    Topic.DECIDE: decide,
-    Topic.CHECKED_IN: checked_in,
-    Topic.RENEW: renew,
+    Topic.COMMAND_RESULT: handle_results,
+    Topic.RECONCILE: handle_decisions,
+    Topic.ENROLLED: handle_enrollments,
+    Topic.RENEW_CERTIFICATE: handle_renewals,
 }
 
 
-class Outcome(Protocol):
-    """What a talk with a service came to. `retry_after`: seconds that the service asked us to wait."""
+class SyncOutcome(Protocol):
+    """Result of a synchronization with an external service: what failed, and how many seconds the service asks to wait."""
 
     @property
-    def problem(self) -> str | None: ...
+    def error(self) -> str | None: ...
 
     @property
     def retry_after(self) -> float | None: ...
 
 
-def compare_due(runtime: Runtime, topic: Topic, compare: Callable[[Runtime, UUID], Outcome], lease: timedelta) -> int:
-    """Compare what is due with a service outside; one whose service is away is tried again later, and holds up no other."""
+def sync_due(runtime: Runtime, topic: Topic, synchronise: Callable[[Runtime, UUID], SyncOutcome], lease: timedelta) -> int:
+    """Synchronize the due towns or servers with an external service. A failed one is retried later and delays no other.
+
+    Returns how many were due.
+    """
     with runtime.open_unit_of_work() as work:
         rows = outbox.claim_jobs(work.session, work.now, topic, 20, lease)
     for row in rows:
-        problem, wait = _compared(runtime, compare, row)
+        failure, retry_after = _sync_once(runtime, synchronise, row)
         with runtime.open_unit_of_work() as work:
-            if problem is None:
+            if failure is None:
                 outbox.complete_jobs(work.session, [row])
             else:
-                outbox.record_failure(work.session, row.id, work.now, problem)
-                waiting = work.session.get(OutboxRow, row.id)
-                if waiting is not None and wait is not None:
-                    waiting.not_before = max(waiting.not_before, work.now + min(timedelta(seconds=wait), LONGEST_WAIT))
+                outbox.record_failure(work.session, row.id, work.now, failure)
+                job = work.session.get(OutboxRow, row.id)
+                if job is not None and retry_after is not None:
+                    job.not_before = max(job.not_before, work.now + min(timedelta(seconds=retry_after), MAX_WAIT))
     return len(rows)
 
 
-def _compared(runtime: Runtime, compare: Callable[[Runtime, UUID], Outcome], row: OutboxRow) -> tuple[str | None, float | None]:
+def _sync_once(
+    runtime: Runtime, synchronise: Callable[[Runtime, UUID], SyncOutcome], row: OutboxRow
+) -> tuple[str | None, float | None]:
     try:
-        outcome = compare(runtime, UUID(row.key))
+        outcome = synchronise(runtime, UUID(row.key))
     except Exception as error:
         log.exception("worker.job_failed", topic=row.topic.value, key=row.key)
         return f"{type(error).__name__}: {error}", None
-    return outcome.problem, outcome.retry_after
+    return outcome.error, outcome.retry_after
 
 
-def licences_due(runtime: Runtime) -> int:
-    """Compare the licences of towns with Apps and Books."""
-    return compare_due(runtime, Topic.LICENCES, synchronise_licences, LEASE)
+class _LicenceSyncOutcome(NamedTuple):
+    error: str | None
+    retry_after: float | None
 
 
-def assignments_due(runtime: Runtime) -> int:
-    """Compare the tablets that Apple assigns to the towns' servers. A first reading of a whole fleet takes minutes."""
-    return compare_due(runtime, Topic.ASSIGNMENT, assignment.synchronise, LONG_LEASE)
+def _sync_licences(runtime: Runtime, town_id: UUID) -> _LicenceSyncOutcome:
+    result = synchronise_licences(runtime, town_id)
+    return _LicenceSyncOutcome(result.problem, result.retry_after)
 
 
-def organisations_due(runtime: Runtime) -> int:
-    """Read which devices the towns' organisations own."""
-    return compare_due(runtime, Topic.ORGANISATION, organisation.synchronise, LONG_LEASE)
+def sync_due_licences(runtime: Runtime) -> int:
+    """Synchronize licences with Apps and Books. Returns how many towns were due."""
+    return sync_due(runtime, Topic.LICENCE_SYNC, _sync_licences, LEASE)
 
 
-#: What talks to the outside opens its units of work itself, around the talk.
-_OUTSIDE: dict[Topic, Callable[[Runtime], int]] = {
-    Topic.PUSH: push_due,
-    Topic.LICENCES: licences_due,
-    Topic.ASSIGNMENT: assignments_due,
-    Topic.ORGANISATION: organisations_due,
+def sync_due_assignments(runtime: Runtime) -> int:
+    """Synchronize the devices that Apple assigns to ADE servers; the first one takes minutes. Returns how many were due."""
+    return sync_due(runtime, Topic.ADE_SYNC, ade.sync_server, LONG_LEASE)
+
+
+def sync_due_organisations(runtime: Runtime) -> int:
+    """Synchronize the devices that organisations own in Apple School Manager. Returns how many were due."""
+    return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, LONG_LEASE)
+
+
+#: Handlers that call external services: they open their own units of work, none of them during a call.
+_EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime], int]] = {
+    Topic.PUSH: send_due_pushes,
+    Topic.LICENCE_SYNC: sync_due_licences,
+    Topic.ADE_SYNC: sync_due_assignments,
+    Topic.APPLE_SCHOOL_MANAGER_SYNC: sync_due_organisations,
 }
 
 
 def drain(runtime: Runtime, topic: Topic) -> int:
-    """Do what is due of one topic until nothing is. Returns how many jobs were taken."""
-    taken = 0
+    """Process the due jobs of a topic until there are none. Returns how many were processed."""
+    processed = 0
     while True:
-        count = _OUTSIDE[topic](runtime) if topic in _OUTSIDE else _drain_once(runtime, topic)
-        taken += count
+        count = _EXTERNAL_HANDLERS[topic](runtime) if topic in _EXTERNAL_HANDLERS else _drain_batch(runtime, topic)
+        processed += count
         if count == 0:
-            return taken
+            return processed
 
 
-def _drain_once(runtime: Runtime, topic: Topic) -> int:
+def _drain_batch(runtime: Runtime, topic: Topic) -> int:
     with runtime.open_unit_of_work() as work:
-        rows = outbox.claim_jobs(work.session, work.now, topic, BATCHES[topic], LEASE)
+        rows = outbox.claim_jobs(work.session, work.now, topic, BATCH_SIZES[topic], LEASE)
     if rows and not _attempt(runtime, topic, rows) and len(rows) > 1:
-        for row in rows:  # one bad job must not hold up the others
+        for row in rows:  # a failing job must not block the others
             _attempt(runtime, topic, [row])
     return len(rows)
 

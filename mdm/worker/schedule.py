@@ -1,4 +1,4 @@
-"""What happens by the clock: sweeps and housekeeping, each a short service call."""
+"""The schedule: housekeeping jobs with their intervals, each a short call of a service."""
 
 from __future__ import annotations
 
@@ -7,55 +7,56 @@ from typing import Any
 
 from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity.acme.service import purge as purge_acme
-from enrollment.joining.ade.rules import EVERY
-from enrollment.joining.ade.service import compare_all as compare_assignments
-from enrollment.joining.apple_school_manager.service import compare_all as compare_organisations
-from enrollment.people.imports.service import purge_imports
-from enrollment.rollover.applying import apply_due as apply_years
-from enrollment.tablets.idempotency import purge as purge_once
-from mdm.care.absence import watch as watch_contact
-from mdm.care.erasing.bulk import send_due
-from mdm.care.lost_mode.positions import purge as purge_care
-from mdm.privacy.retention import run_next
-from mdm.queue.service import reap
+from enrollment.identity.acme.service import purge_expired as purge_acme
+from enrollment.joining.ade.rules import SYNC_INTERVAL
+from enrollment.joining.ade.service import schedule_syncs as enqueue_ade_syncs
+from enrollment.joining.apple_school_manager.service import schedule_syncs as enqueue_organisation_syncs
+from enrollment.rollover.applying import apply_due_rollover as apply_due_rollovers
+from enrollment.rosters.imports.service import purge_expired_plans
+from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
+from mdm.care.absence import update_absences
+from mdm.care.erasing.bulk import send_due_bulk_erases
+from mdm.care.lost_mode.positions import purge_positions
+from mdm.privacy.retention import apply_next_due
+from mdm.queue.service import reap_commands
 from mdm.reconcile.rollouts import stop_failing_rollouts
-from mdm.reconcile.service import change_modes, refresh_stale, renewals, unfinished_setups
+from mdm.reconcile.service import enqueue_due_renewals, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import VppRepository
 from profiles.policy.life import end_temporary_versions
 
-Act = Callable[[UnitOfWork], object]
+HousekeepingJob = Callable[[UnitOfWork], object]
 
 
-def compare_licences(work: UnitOfWork) -> None:
-    """Several times a day, the licences of every town that has a token: notifications may be lost."""
-    work.enqueue_job(Topic.LICENCES, *VppRepository(work.session).towns_with_token())
+def enqueue_licence_syncs(work: UnitOfWork) -> None:
+    """Enqueue a synchronization of licences for every town with a token, since notifications may be lost."""
+    work.enqueue_job(Topic.LICENCE_SYNC, *VppRepository(work.session).towns_with_token())
 
 
-HOUSEKEEPING: dict[str, Act] = {
-    "modes": change_modes,
-    "licences": compare_licences,
-    "assignments": compare_assignments,
-    "organisations": compare_organisations,
-    "reap": reap,
-    "renewals": renewals,
-    "refresh": refresh_stale,
+HOUSEKEEPING: dict[str, HousekeepingJob] = {
+    "modes": reevaluate_due_modes,
+    "licences": enqueue_licence_syncs,
+    "assignments": enqueue_ade_syncs,
+    "organisations": enqueue_organisation_syncs,
+    "reap": reap_commands,
+    "renewals": enqueue_due_renewals,
+    "refresh": refresh_stale_tablets,
     "rollouts": stop_failing_rollouts,
     "temporary_policies": end_temporary_versions,
-    "setups": unfinished_setups,
-    "purge_imports": purge_imports,
-    "purge_care": purge_care,
-    "purge_once": purge_once,
+    "setups": release_unfinished_setups,
+    "purge_imports": purge_expired_plans,
+    "purge_positions": purge_positions,
+    "purge_idempotency_keys": purge_idempotency_keys,
     "purge_acme": purge_acme,
-    "contact": watch_contact,
-    "years": apply_years,
-    "bulk_erases": send_due,
-    "retention": run_next,
+    "absences": update_absences,
+    "rollovers": apply_due_rollovers,
+    "bulk_erases": send_due_bulk_erases,
+    "retention": apply_next_due,
 }
-_SECONDS = {
+#: Seconds between two runs of each job.
+_INTERVALS = {
     "modes": 5,
     "licences": 6 * 3600,
-    "assignments": int(EVERY.total_seconds()),
+    "assignments": int(SYNC_INTERVAL.total_seconds()),
     "organisations": 3600,
     "reap": 60,
     "renewals": 3600,
@@ -64,20 +65,21 @@ _SECONDS = {
     "temporary_policies": 60,
     "setups": 60,
     "purge_imports": 3600,
-    "purge_care": 3600,
-    "purge_once": 3600,
+    "purge_positions": 3600,
+    "purge_idempotency_keys": 3600,
     "purge_acme": 3600,
-    "contact": 60,
-    "years": 60,
+    "absences": 60,
+    "rollovers": 60,
     "bulk_erases": 60,
     "retention": 600,
 }
+#: Seconds between two sweeps over all topics, which process jobs whose notification was lost.
 SWEEP_SECONDS = 2.0
 
 
-def beat() -> dict[str, dict[str, Any]]:
-    """Celery's schedule."""
+def build_beat_schedule() -> dict[str, dict[str, Any]]:
+    """Return the schedule in Celery's form."""
     entries: dict[str, dict[str, Any]] = {"sweep": {"task": "cartable.sweep", "schedule": SWEEP_SECONDS}}
-    for name, seconds in _SECONDS.items():
+    for name, seconds in _INTERVALS.items():
         entries[name] = {"task": f"cartable.{name}", "schedule": float(seconds)}
     return entries

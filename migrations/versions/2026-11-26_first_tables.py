@@ -84,8 +84,8 @@ def upgrade() -> None:
         sa.Column("nonce", sa.BigInteger(), nullable=False),
         sa.Column("request_type", sa.String(length=64), nullable=False),
         sa.Column("args", sa.LargeBinary(), nullable=False),
-        sa.Column("asked_by", sa.Uuid(), nullable=True),
-        sa.Column("asked_by_name", sa.String(length=200), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_by_name", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_command_body")),
@@ -142,6 +142,47 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
     op.create_table(
+        "ade_server",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("private_key", sa.LargeBinary(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("consumer_key", sa.String(length=512), nullable=True),
+        sa.Column("token_secrets", sa.LargeBinary(), nullable=True),
+        sa.Column("token_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("server_uuid", sa.String(length=80), nullable=True),
+        sa.Column("server_name", sa.String(length=160), nullable=True),
+        sa.Column("org_name", sa.String(length=160), nullable=True),
+        sa.Column("phase", sa.String(length=32), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("full_fetch_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_holder", sa.Uuid(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("alarm", sa.String(length=32), nullable=True),
+        sa.Column("alarm_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.String(length=200), nullable=True),
+        sa.Column("department", sa.String(length=80), nullable=False),
+        sa.Column("support_phone", sa.String(length=40), nullable=False),
+        sa.Column("support_email", sa.String(length=120), nullable=False),
+        sa.Column(
+            "skip_setup_items",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_server_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ade_server")),
+        sa.UniqueConstraint("consumer_key", name=op.f("uq_ade_server_consumer_key")),
+        sa.UniqueConstraint("town_id", "name", name=op.f("uq_ade_server_town_id_name")),
+    )
+    with op.batch_alter_table("ade_server", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ade_server_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "app",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -157,6 +198,19 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_app_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "app_bundle",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_app_bundle_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_bundle")),
+        sa.UniqueConstraint("town_id", "name", name=op.f("uq_app_bundle_town_id_name")),
+    )
+    with op.batch_alter_table("app_bundle", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_app_bundle_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "artefact",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("identifier", sa.String(length=155), nullable=False),
@@ -170,47 +224,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("artefact", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_artefact_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "assignment_server",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column("private_key", sa.LargeBinary(), nullable=False),
-        sa.Column("certificate", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("consumer_key", sa.String(length=512), nullable=True),
-        sa.Column("secrets", sa.LargeBinary(), nullable=True),
-        sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("server_uuid", sa.String(length=80), nullable=True),
-        sa.Column("server_name", sa.String(length=160), nullable=True),
-        sa.Column("org_name", sa.String(length=160), nullable=True),
-        sa.Column("phase", sa.String(length=32), nullable=False),
-        sa.Column("cursor", sa.Text(), nullable=True),
-        sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("whole_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("holder", sa.Uuid(), nullable=True),
-        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("rest_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("alarm", sa.String(length=32), nullable=True),
-        sa.Column("alarm_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("problem", sa.String(length=200), nullable=True),
-        sa.Column("department", sa.String(length=80), nullable=False),
-        sa.Column("support_phone", sa.String(length=40), nullable=False),
-        sa.Column("support_email", sa.String(length=120), nullable=False),
-        sa.Column(
-            "skipped",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_assignment_server_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_assignment_server")),
-        sa.UniqueConstraint("consumer_key", name=op.f("uq_assignment_server_consumer_key")),
-        sa.UniqueConstraint("town_id", "name", name=op.f("uq_assignment_server_town_id_name")),
-    )
-    with op.batch_alter_table("assignment_server", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_assignment_server_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "audit_event",
@@ -240,8 +253,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("ticket", sa.String(length=40), nullable=False),
         sa.Column("reason", sa.LargeBinary(), nullable=False),
-        sa.Column("asked_by", sa.Uuid(), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -277,26 +290,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_declaration_set_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "done_once",
-        sa.Column("request_id", sa.Uuid(), nullable=False),
-        sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("asked", sa.String(length=64), nullable=False),
-        sa.Column(
-            "answer",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_done_once_town_id_town")),
-        sa.PrimaryKeyConstraint("request_id", "account_id", name=op.f("pk_done_once")),
-    )
-    with op.batch_alter_table("done_once", schema=None) as batch_op:
-        batch_op.create_index("ix_done_once_account", ["account_id", "at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_done_once_at"), ["at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_done_once_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "filter_category",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -311,6 +304,81 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_filter_category_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "filter_delivery",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column(
+            "options",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_delivery_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_delivery")),
+        sa.UniqueConstraint("town_id", name=op.f("uq_filter_delivery_town_id")),
+    )
+    with op.batch_alter_table("filter_delivery", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_delivery_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "filter_policy",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("target", sa.String(length=36), nullable=False),
+        sa.Column("mode", sa.String(length=32), nullable=False),
+        sa.Column(
+            "denied",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "permitted",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "openable",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "categories",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("only_permitted", sa.Boolean(), nullable=False),
+        sa.Column("written_by", sa.Uuid(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_policy_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_policy")),
+        sa.UniqueConstraint("town_id", "kind", "target", "mode", name=op.f("uq_filter_policy_town_id_kind_target_mode")),
+    )
+    with op.batch_alter_table("filter_policy", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_filter_policy_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "idempotency_record",
+        sa.Column("request_id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column(
+            "response",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_idempotency_record_town_id_town")),
+        sa.PrimaryKeyConstraint("request_id", "account_id", name=op.f("pk_idempotency_record")),
+    )
+    with op.batch_alter_table("idempotency_record", schema=None) as batch_op:
+        batch_op.create_index("ix_idempotency_record_account", ["account_id", "recorded_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_idempotency_record_recorded_at"), ["recorded_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_idempotency_record_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "licence_token",
@@ -335,8 +403,8 @@ def upgrade() -> None:
         sa.Column("first_day", sa.Date(), nullable=False),
         sa.Column("last_day", sa.Date(), nullable=False),
         sa.Column("reason", sa.String(length=200), nullable=False),
-        sa.Column("given_by", sa.Uuid(), nullable=True),
-        sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("visited_on", sa.Date(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
@@ -354,7 +422,7 @@ def upgrade() -> None:
         sa.Column("serial", sa.String(length=64), nullable=False),
         sa.Column("model", sa.String(length=80), nullable=True),
         sa.Column("family", sa.String(length=40), nullable=True),
-        sa.Column("server", sa.String(length=160), nullable=True),
+        sa.Column("server_name", sa.String(length=160), nullable=True),
         sa.Column("server_generation", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_organisation_device_town_id_town")),
@@ -368,36 +436,12 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(length=120), nullable=False),
         sa.Column("private_key", sa.LargeBinary(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("problem", sa.String(length=200), nullable=True),
-        sa.Column("needs_person", sa.Boolean(), nullable=False),
+        sa.Column("synced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.String(length=200), nullable=True),
+        sa.Column("needs_new_key", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_organisation_key_town_id_town")),
         sa.PrimaryKeyConstraint("town_id", name=op.f("pk_organisation_key")),
     )
-    op.create_table(
-        "own_calendar",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.String(length=80), nullable=False),
-        sa.Column(
-            "periods",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "public",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("known_until", sa.Date(), nullable=True),
-        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_own_calendar_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_own_calendar")),
-        sa.UniqueConstraint("town_id", "name", name=op.f("uq_own_calendar_town_id_name")),
-    )
-    with op.batch_alter_table("own_calendar", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_own_calendar_town_id"), ["town_id"], unique=False)
-
     op.create_table(
         "policy_group",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -409,20 +453,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("policy_group", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_policy_group_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "policy_preset",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=120), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_preset_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_preset")),
-        sa.UniqueConstraint("town_id", "kind", "name", name=op.f("uq_policy_preset_town_id_kind_name")),
-    )
-    with op.batch_alter_table("policy_preset", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_policy_preset_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "privacy_notice",
@@ -457,25 +487,25 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("seal", sa.String(length=64), nullable=False),
-        sa.Column("made_by", sa.Uuid(), nullable=True),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_privacy_report_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_privacy_report")),
     )
     with op.batch_alter_table("privacy_report", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_privacy_report_subject_id"), ["subject_id"], unique=False)
-        batch_op.create_index("ix_privacy_report_town", ["town_id", "made_at"], unique=False)
+        batch_op.create_index("ix_privacy_report_town", ["town_id", "created_at"], unique=False)
 
     op.create_table(
         "privacy_request",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("subject_id", sa.Uuid(), nullable=True),
-        sa.Column("asked_by", sa.LargeBinary(), nullable=False),
+        sa.Column("requester", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("received_on", sa.Date(), nullable=False),
         sa.Column("due_on", sa.Date(), nullable=False),
-        sa.Column("extended_because", sa.LargeBinary(), nullable=True),
+        sa.Column("extension_reason", sa.LargeBinary(), nullable=True),
         sa.Column("answered_on", sa.Date(), nullable=True),
         sa.Column("outcome", sa.String(length=32), nullable=True),
         sa.Column("answer", sa.LargeBinary(), nullable=True),
@@ -498,7 +528,7 @@ def upgrade() -> None:
         sa.Column("actor_name", sa.String(length=200), nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("access_count", sa.Integer(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_record_access_town_id_town")),
         sa.PrimaryKeyConstraint("pupil_id", "actor_id", "kind", "day", name=op.f("pk_record_access")),
@@ -508,7 +538,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_record_access_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "retention_choice",
+        "retention_override",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("rule", sa.String(length=40), nullable=False),
         sa.Column("days", sa.Integer(), nullable=False),
@@ -516,12 +546,12 @@ def upgrade() -> None:
         sa.Column("set_by", sa.Uuid(), nullable=True),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_retention_choice_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_choice")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_retention_override_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_override")),
     )
-    with op.batch_alter_table("retention_choice", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_retention_choice_town_id"), ["town_id"], unique=False)
-        batch_op.create_index("uq_retention_choice_rule", ["town_id", "rule"], unique=True)
+    with op.batch_alter_table("retention_override", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_retention_override_town_id"), ["town_id"], unique=False)
+        batch_op.create_index("uq_retention_override_rule", ["town_id", "rule"], unique=True)
 
     op.create_table(
         "rollover",
@@ -531,10 +561,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("freezes_on", sa.Date(), nullable=False),
         sa.Column("starts_on", sa.Date(), nullable=False),
-        sa.Column("made_by", sa.Uuid(), nullable=True),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("armed_by", sa.Uuid(), nullable=True),
-        sa.Column("armed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("auto_apply_enabled_by", sa.Uuid(), nullable=True),
+        sa.Column("auto_apply_enabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
@@ -560,28 +590,15 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("made_by", sa.Uuid(), nullable=True),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("exported_by", sa.Uuid(), nullable=True),
+        sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_roster_export_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_export")),
     )
     with op.batch_alter_table("roster_export", schema=None) as batch_op:
-        batch_op.create_index("ix_roster_export_town", ["town_id", "format", "made_at"], unique=False)
+        batch_op.create_index("ix_roster_export_town", ["town_id", "format", "exported_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_roster_export_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "safety_switch",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("stopped_by", sa.Uuid(), nullable=True),
-        sa.Column("reason", sa.String(length=300), nullable=True),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_safety_switch_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_safety_switch")),
-    )
-    with op.batch_alter_table("safety_switch", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_safety_switch_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "school",
@@ -618,23 +635,82 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_staff_member_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "account_grant",
+        "stop_switch",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stopped_by", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.Column("school_id", sa.Uuid(), nullable=True),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name=op.f("fk_account_grant_account_id_account"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_account_grant_school_id_school")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_account_grant_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_grant")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_stop_switch_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stop_switch")),
     )
-    with op.batch_alter_table("account_grant", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_account_grant_account_id"), ["account_id"], unique=False)
-        batch_op.create_index("ix_account_grant_town", ["town_id", "account_id"], unique=False)
+    with op.batch_alter_table("stop_switch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stop_switch_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "town_calendar",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column(
+            "periods",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "public_holidays",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("known_until", sa.Date(), nullable=True),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_town_calendar_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_town_calendar")),
+        sa.UniqueConstraint("town_id", "name", name=op.f("uq_town_calendar_town_id_name")),
+    )
+    with op.batch_alter_table("town_calendar", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_town_calendar_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "town_floor",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "settings",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("written_by", sa.Uuid(), nullable=True),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_town_floor_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_town_floor")),
+    )
+    with op.batch_alter_table("town_floor", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_town_floor_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "web_filter",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("auto_filter", sa.Boolean(), nullable=False),
+        sa.Column(
+            "denied",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "permitted",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_web_filter_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_web_filter")),
+        sa.UniqueConstraint("town_id", name=op.f("uq_web_filter_town_id")),
+    )
+    with op.batch_alter_table("web_filter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_web_filter_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "activity",
@@ -653,7 +729,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_activity_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "assigned_device",
+        "ade_device",
         sa.Column("server_id", sa.Uuid(), nullable=False),
         sa.Column("serial", sa.String(length=64), nullable=False),
         sa.Column("model", sa.String(length=80), nullable=True),
@@ -674,32 +750,29 @@ def upgrade() -> None:
         sa.Column("result", sa.String(length=32), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lock_asked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lock_code", sa.LargeBinary(), nullable=True),
+        sa.Column("lock_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lock_bypass_key", sa.LargeBinary(), nullable=True),
         sa.Column("lock_result", sa.String(length=32), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["server_id"],
-            ["assignment_server.id"],
-            name=op.f("fk_assigned_device_server_id_assignment_server"),
-            ondelete="CASCADE",
+            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_device_server_id_ade_server"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_assigned_device_town_id_town")),
-        sa.PrimaryKeyConstraint("server_id", "serial", name=op.f("pk_assigned_device")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_device_town_id_town")),
+        sa.PrimaryKeyConstraint("server_id", "serial", name=op.f("pk_ade_device")),
     )
-    with op.batch_alter_table("assigned_device", schema=None) as batch_op:
+    with op.batch_alter_table("ade_device", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_assigned_device_lock",
+            "ix_ade_device_lock",
             ["server_id"],
             unique=False,
-            sqlite_where=sa.text("lock_asked_at IS NOT NULL"),
-            postgresql_where=sa.text("lock_asked_at IS NOT NULL"),
+            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
+            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
         )
-        batch_op.create_index("ix_assigned_device_serial", ["serial"], unique=False)
-        batch_op.create_index(batch_op.f("ix_assigned_device_town_id"), ["town_id"], unique=False)
+        batch_op.create_index("ix_ade_device_serial", ["serial"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ade_device_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "assignment_profile",
+        "ade_profile",
         sa.Column("server_id", sa.Uuid(), nullable=False),
         sa.Column("variant", sa.String(length=32), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
@@ -707,16 +780,44 @@ def upgrade() -> None:
         sa.Column("defined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["server_id"],
-            ["assignment_server.id"],
-            name=op.f("fk_assignment_profile_server_id_assignment_server"),
-            ondelete="CASCADE",
+            ["server_id"], ["ade_server.id"], name=op.f("fk_ade_profile_server_id_ade_server"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_assignment_profile_town_id_town")),
-        sa.PrimaryKeyConstraint("server_id", "variant", name=op.f("pk_assignment_profile")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_ade_profile_town_id_town")),
+        sa.PrimaryKeyConstraint("server_id", "variant", name=op.f("pk_ade_profile")),
     )
-    with op.batch_alter_table("assignment_profile", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_assignment_profile_town_id"), ["town_id"], unique=False)
+    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ade_profile_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "bundle_app",
+        sa.Column("bundle_id", sa.Uuid(), nullable=False),
+        sa.Column("app_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_bundle_app_app_id_app")),
+        sa.ForeignKeyConstraint(
+            ["bundle_id"], ["app_bundle.id"], name=op.f("fk_bundle_app_bundle_id_app_bundle"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("bundle_id", "app_id", name=op.f("pk_bundle_app")),
+    )
+    op.create_table(
+        "bundle_grant",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("bundle_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("target", sa.String(length=36), nullable=False),
+        sa.Column("standing", sa.String(length=32), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("granted_by", sa.Uuid(), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bundle_id"], ["app_bundle.id"], name=op.f("fk_bundle_grant_bundle_id_app_bundle"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bundle_grant_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bundle_grant")),
+        sa.UniqueConstraint("bundle_id", "kind", "target", name=op.f("uq_bundle_grant_bundle_id_kind_target")),
+    )
+    with op.batch_alter_table("bundle_grant", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_bundle_grant_bundle_id"), ["bundle_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bundle_grant_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "cart",
@@ -742,8 +843,8 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("written_by", sa.Uuid(), nullable=True),
-        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.Uuid(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_column_mapping_school_id_school")),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_column_mapping_town_id_town")),
@@ -758,7 +859,7 @@ def upgrade() -> None:
         "exam_day",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
-        sa.Column("level", sa.String(length=32), nullable=True),
+        sa.Column("grade", sa.String(length=32), nullable=True),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("starts", sa.Integer(), nullable=False),
         sa.Column("ends", sa.Integer(), nullable=False),
@@ -819,28 +920,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_licence_pool_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "policy_document",
+        "policy_layer",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=True),
         sa.Column("school_id", sa.Uuid(), nullable=True),
-        sa.Column("place", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("target", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_policy_document_school_id_school")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_document_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_document")),
-        sa.UniqueConstraint("town_id", "place", "target", name=op.f("uq_policy_document_town_id_place_target")),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_policy_layer_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_layer_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_layer")),
+        sa.UniqueConstraint("town_id", "kind", "target", name=op.f("uq_policy_layer_town_id_kind_target")),
     )
-    with op.batch_alter_table("policy_document", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_policy_document_town_id"), ["town_id"], unique=False)
-        batch_op.create_index(
-            "uq_policy_document_operator",
-            ["place"],
-            unique=True,
-            sqlite_where=sa.text("town_id IS NULL"),
-            postgresql_where=sa.text("town_id IS NULL"),
-        )
+    with op.batch_alter_table("policy_layer", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_layer_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "pupil_group",
@@ -881,13 +975,32 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_return_campaign_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "role_assignment",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_role_assignment_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_role_assignment_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_role_assignment_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_role_assignment")),
+    )
+    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_role_assignment_account_id"), ["account_id"], unique=False)
+        batch_op.create_index("ix_role_assignment_town", ["town_id", "account_id"], unique=False)
+
+    op.create_table(
         "rollover_school",
         sa.Column("rollover_id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
-        sa.Column("ticked_by", sa.Uuid(), nullable=True),
-        sa.Column("ticked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("listed_by", sa.Uuid(), nullable=True),
-        sa.Column("listed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decisions_completed_by", sa.Uuid(), nullable=True),
+        sa.Column("decisions_completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lists_confirmed_by", sa.Uuid(), nullable=True),
+        sa.Column("lists_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["rollover_id"], ["rollover.id"], name=op.f("fk_rollover_school_rollover_id_rollover"), ondelete="CASCADE"
@@ -911,9 +1024,9 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("needs_second", sa.Boolean(), nullable=False),
+        sa.Column("needs_second_person", sa.Boolean(), nullable=False),
         sa.Column("plan", sa.LargeBinary(), nullable=True),
-        sa.Column("undo", sa.LargeBinary(), nullable=True),
+        sa.Column("undo_log", sa.LargeBinary(), nullable=True),
         sa.Column("uploaded_by", sa.Uuid(), nullable=True),
         sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
@@ -996,7 +1109,7 @@ def upgrade() -> None:
         sa.Column("at", sa.Integer(), nullable=True),
         sa.Column("window_from", sa.Integer(), nullable=True),
         sa.Column("window_to", sa.Integer(), nullable=True),
-        sa.Column("like", sa.Integer(), nullable=True),
+        sa.Column("template_weekday", sa.Integer(), nullable=True),
         sa.Column("label", sa.String(length=120), nullable=False),
         sa.Column("written_by", sa.Uuid(), nullable=True),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
@@ -1011,7 +1124,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_calendar_override_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "lesson_session",
+        "class_session",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("class_id", sa.Uuid(), nullable=False),
         sa.Column("starts", sa.DateTime(timezone=True), nullable=False),
@@ -1029,23 +1142,22 @@ def upgrade() -> None:
         ),
         sa.Column("started_by", sa.Uuid(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_lesson_session_class_id_school_class")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_lesson_session_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_lesson_session")),
+        sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_class_session_class_id_school_class")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_class_session_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_class_session")),
     )
-    with op.batch_alter_table("lesson_session", schema=None) as batch_op:
-        batch_op.create_index("ix_lesson_session_class", ["class_id", "ends"], unique=False)
-        batch_op.create_index(batch_op.f("ix_lesson_session_town_id"), ["town_id"], unique=False)
+    with op.batch_alter_table("class_session", schema=None) as batch_op:
+        batch_op.create_index("ix_class_session_class", ["class_id", "ends"], unique=False)
+        batch_op.create_index(batch_op.f("ix_class_session_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "policy_version",
+        "layer_version",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("document_id", sa.Uuid(), nullable=True),
-        sa.Column("preset_id", sa.Uuid(), nullable=True),
+        sa.Column("layer_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column(
-            "values",
+            "settings",
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
@@ -1054,46 +1166,24 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column(
-            "presets",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("base", sa.Integer(), nullable=True),
-        sa.Column("reason", sa.String(length=300), nullable=True),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.String(length=300), nullable=True),
         sa.Column("stage", sa.String(length=32), nullable=True),
         sa.Column("stage_target", sa.Uuid(), nullable=True),
-        sa.Column("author_id", sa.Uuid(), nullable=True),
-        sa.Column("author_name", sa.String(length=200), nullable=False),
+        sa.Column("written_by", sa.Uuid(), nullable=True),
+        sa.Column("written_by_name", sa.String(length=200), nullable=False),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("stop_reason", sa.String(length=200), nullable=True),
-        sa.CheckConstraint("(document_id IS NULL) <> (preset_id IS NULL)", name=op.f("ck_policy_version_one_owner")),
+        sa.Column("rolled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stopped_why", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(
-            ["document_id"],
-            ["policy_document.id"],
-            name=op.f("fk_policy_version_document_id_policy_document"),
-            ondelete="CASCADE",
+            ["layer_id"], ["policy_layer.id"], name=op.f("fk_layer_version_layer_id_policy_layer"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(
-            ["preset_id"], ["policy_preset.id"], name=op.f("fk_policy_version_preset_id_policy_preset"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_version")),
-        sa.UniqueConstraint("document_id", "number", name=op.f("uq_policy_version_document_id_number")),
-        sa.UniqueConstraint("preset_id", "number", name=op.f("uq_policy_version_preset_id_number")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_layer_version")),
+        sa.UniqueConstraint("layer_id", "number", name=op.f("uq_layer_version_layer_id_number")),
     )
-    with op.batch_alter_table("policy_version", schema=None) as batch_op:
+    with op.batch_alter_table("layer_version", schema=None) as batch_op:
         batch_op.create_index(
-            "uq_policy_version_document_in_force",
-            ["document_id", "state"],
-            unique=True,
-            sqlite_where=sa.text("state IN ('live', 'rolling')"),
-            postgresql_where=sa.text("state IN ('live', 'rolling')"),
-        )
-        batch_op.create_index(
-            "uq_policy_version_preset_in_force",
-            ["preset_id", "state"],
+            "uq_layer_version_in_force",
+            ["layer_id", "state"],
             unique=True,
             sqlite_where=sa.text("state IN ('live', 'rolling')"),
             postgresql_where=sa.text("state IN ('live', 'rolling')"),
@@ -1104,7 +1194,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
         sa.Column("class_id", sa.Uuid(), nullable=True),
-        sa.Column("level", sa.String(length=32), nullable=False),
+        sa.Column("grade", sa.String(length=32), nullable=False),
         sa.Column("last_name", sa.LargeBinary(), nullable=False),
         sa.Column("usage_name", sa.LargeBinary(), nullable=True),
         sa.Column("first_name", sa.LargeBinary(), nullable=False),
@@ -1123,8 +1213,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("pupil", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_pupil_class_id"), ["class_id"], unique=False)
+        batch_op.create_index("ix_pupil_grade", ["town_id", "grade"], unique=False)
         batch_op.create_index("ix_pupil_ine", ["school_id", "ine_hash"], unique=False)
-        batch_op.create_index("ix_pupil_level", ["town_id", "level"], unique=False)
         batch_op.create_index("ix_pupil_name", ["school_id", "name_hash"], unique=False)
         batch_op.create_index(batch_op.f("ix_pupil_school_id"), ["school_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_pupil_town_id"), ["town_id"], unique=False)
@@ -1181,7 +1271,7 @@ def upgrade() -> None:
         sa.Column("battery_level", sa.Double(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("evidence_hold", sa.Boolean(), nullable=False),
-        sa.Column("to_wipe", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("needs_wipe", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("order_reference", sa.String(length=60), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_tablet_class_id_school_class")),
@@ -1237,10 +1327,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_activity_tablet_tablet_id"), ["tablet_id"], unique=False)
 
     op.create_table(
+        "approval_request",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.LargeBinary(), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.Uuid(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_approval_request_tablet_id_tablet")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_approval_request_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_approval_request")),
+    )
+    with op.batch_alter_table("approval_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_approval_request_tablet_id"), ["tablet_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_approval_request_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "bulk_erase_tablet",
         sa.Column("bulk_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("left_out", sa.String(length=32), nullable=True),
+        sa.Column("skip_reason", sa.String(length=32), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["bulk_id"], ["bulk_erase.id"], name=op.f("fk_bulk_erase_tablet_bulk_id_bulk_erase"), ondelete="CASCADE"
@@ -1369,13 +1478,13 @@ def upgrade() -> None:
         sa.Column("pupil_id", sa.Uuid(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("agreement", sa.String(length=32), server_default="wanted", nullable=False),
+        sa.Column("agreement", sa.String(length=32), server_default="pending", nullable=False),
         sa.Column("agreed_on", sa.Date(), nullable=True),
         sa.Column("signed_by", sa.LargeBinary(), nullable=True),
         sa.Column("handed_over_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("condition_out", sa.String(length=32), nullable=True),
         sa.Column("condition_in", sa.String(length=32), nullable=True),
-        sa.Column("to_confirm", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("needs_confirmation", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_loan_pupil_id_pupil")),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_loan_tablet_id_tablet")),
@@ -1434,25 +1543,6 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "pair_request",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("act", sa.String(length=32), nullable=False),
-        sa.Column("reason", sa.LargeBinary(), nullable=False),
-        sa.Column("asked_by", sa.Uuid(), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("approved_by", sa.Uuid(), nullable=True),
-        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_pair_request_tablet_id_tablet")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_pair_request_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_pair_request")),
-    )
-    with op.batch_alter_table("pair_request", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_pair_request_tablet_id"), ["tablet_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_pair_request_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "policy_group_member",
         sa.Column("group_id", sa.Uuid(), nullable=False),
         sa.Column("pupil_id", sa.Uuid(), nullable=False),
@@ -1466,6 +1556,20 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("policy_group_member", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_policy_group_member_pupil_id"), ["pupil_id"], unique=False)
+
+    op.create_table(
+        "pupil_after_school",
+        sa.Column("pupil_id", sa.Uuid(), nullable=False),
+        sa.Column("after_school", sa.String(length=32), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["pupil_id"], ["pupil.id"], name=op.f("fk_pupil_after_school_pupil_id_pupil"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_pupil_after_school_town_id_town")),
+        sa.PrimaryKeyConstraint("pupil_id", name=op.f("pk_pupil_after_school")),
+    )
+    with op.batch_alter_table("pupil_after_school", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_pupil_after_school_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "pupil_group_member",
@@ -1486,24 +1590,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_pupil_group_member_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "pupil_rhythm",
-        sa.Column("pupil_id", sa.Uuid(), nullable=False),
-        sa.Column("after_school", sa.String(length=32), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["pupil_id"], ["pupil.id"], name=op.f("fk_pupil_rhythm_pupil_id_pupil"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_pupil_rhythm_town_id_town")),
-        sa.PrimaryKeyConstraint("pupil_id", name=op.f("pk_pupil_rhythm")),
-    )
-    with op.batch_alter_table("pupil_rhythm", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_pupil_rhythm_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "return_tablet",
         sa.Column("campaign_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
         sa.Column("class_id", sa.Uuid(), nullable=True),
-        sa.Column("listed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["return_campaign.id"], name=op.f("fk_return_tablet_campaign_id_return_campaign"), ondelete="CASCADE"
@@ -1524,17 +1616,17 @@ def upgrade() -> None:
         sa.Column("pupil_id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
         sa.Column("decision", sa.String(length=32), nullable=False),
-        sa.Column("ticked", sa.Boolean(), nullable=False),
-        sa.Column("told", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("proposed", sa.String(length=32), nullable=True),
+        sa.Column("decided_by_head", sa.Boolean(), nullable=False),
+        sa.Column("decided_by_roster", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("proposed_decision", sa.String(length=32), nullable=True),
         sa.Column("ulis", sa.Boolean(), nullable=False),
-        sa.Column("level_before", sa.String(length=32), nullable=False),
-        sa.Column("level_after", sa.String(length=32), nullable=False),
+        sa.Column("grade_before", sa.String(length=32), nullable=False),
+        sa.Column("grade_after", sa.String(length=32), nullable=False),
         sa.Column("class_before", sa.Uuid(), nullable=True),
         sa.Column("class_after", sa.Uuid(), nullable=True),
         sa.Column("school_after", sa.Uuid(), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("moved", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("pupil_changed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["class_after"], ["school_class.id"], name=op.f("fk_rollover_line_class_after_school_class")),
         sa.ForeignKeyConstraint(["class_before"], ["school_class.id"], name=op.f("fk_rollover_line_class_before_school_class")),
@@ -1573,23 +1665,23 @@ def upgrade() -> None:
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
         sa.Column("mode", sa.String(length=32), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("next_look", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_evaluation_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_tablet_mode_tablet_id_tablet"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_tablet_mode_town_id_town")),
         sa.PrimaryKeyConstraint("tablet_id", name=op.f("pk_tablet_mode")),
     )
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_tablet_mode_next_look"), ["next_look"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tablet_mode_next_evaluation_at"), ["next_evaluation_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_tablet_mode_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "tablet_profile",
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("wanted_sha256", sa.String(length=64), nullable=False),
-        sa.Column("seen_uuid", sa.String(length=64), nullable=True),
+        sa.Column("desired_sha256", sa.String(length=64), nullable=False),
+        sa.Column("reported_uuid", sa.String(length=64), nullable=True),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("why", sa.String(length=300), nullable=True),
+        sa.Column("problem", sa.String(length=300), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tablet_id"], ["tablet.id"], name=op.f("fk_tablet_profile_tablet_id_tablet"), ondelete="CASCADE"
@@ -1609,9 +1701,9 @@ def upgrade() -> None:
         sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("deliveries", sa.SmallInteger(), nullable=False),
+        sa.Column("delivery_count", sa.SmallInteger(), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("why", sa.String(length=200), nullable=True),
+        sa.Column("state_reason", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(["body_id"], ["command_body.id"], name=op.f("fk_command_body_id_command_body")),
         sa.ForeignKeyConstraint(
             ["enrollment_id"], ["device_enrollment.id"], name=op.f("fk_command_enrollment_id_device_enrollment")
@@ -1641,17 +1733,17 @@ def upgrade() -> None:
         sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("set_sha256", sa.String(length=64), nullable=True),
         sa.Column("mode", sa.String(length=32), nullable=True),
-        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("seen_mode", sa.String(length=32), nullable=True),
+        sa.Column("confirmed_mode", sa.String(length=32), nullable=True),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
-            "items",
+            "status_items",
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=True,
         ),
         sa.Column(
-            "declarations",
+            "reported_declarations",
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=True,
         ),
@@ -1660,9 +1752,9 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=True,
         ),
-        sa.Column("repairs", sa.Integer(), nullable=False),
-        sa.Column("alone_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("problem", sa.String(length=200), nullable=True),
+        sa.Column("repair_attempts", sa.Integer(), nullable=False),
+        sa.Column("declarative_only_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fallback_reason", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -1670,18 +1762,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_declarative_state")),
-    )
-    op.create_table(
-        "heartbeat",
-        sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["enrollment_id"],
-            ["device_enrollment.id"],
-            name=op.f("fk_heartbeat_enrollment_id_device_enrollment"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_heartbeat")),
     )
     op.create_table(
         "incident",
@@ -1692,7 +1772,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("cause", sa.String(length=32), nullable=True),
         sa.Column("intentional", sa.Boolean(), nullable=True),
-        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("description", sa.LargeBinary(), nullable=False),
         sa.Column("reporter", sa.String(length=32), nullable=True),
         sa.Column("place", sa.LargeBinary(), nullable=True),
         sa.Column("happened_on", sa.Date(), nullable=True),
@@ -1755,6 +1835,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invitation_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "last_seen",
+        sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["enrollment_id"],
+            ["device_enrollment.id"],
+            name=op.f("fk_last_seen_enrollment_id_device_enrollment"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_last_seen")),
+    )
+    op.create_table(
         "loan_accessory",
         sa.Column("loan_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -1781,7 +1873,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("position", sa.LargeBinary(), nullable=True),
-        sa.Column("failed_why", sa.String(length=200), nullable=True),
+        sa.Column("failure_reason", sa.String(length=200), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["lost_case.id"], name=op.f("fk_position_request_case_id_lost_case")),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_position_request_town_id_town")),
@@ -1800,7 +1892,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("pushed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("invalid_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("invalid_why", sa.String(length=64), nullable=True),
+        sa.Column("invalid_reason", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -1818,8 +1910,8 @@ def upgrade() -> None:
         sa.Column("pupil_id", sa.Uuid(), nullable=True),
         sa.Column("cart_slot_id", sa.Uuid(), nullable=True),
         sa.Column("problem", sa.String(length=40), nullable=True),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("made_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
             ["cart_slot_id"], ["cart_slot.id"], name=op.f("fk_reservation_cart_slot_id_cart_slot"), ondelete="CASCADE"
@@ -1856,7 +1948,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("enrollment_id", name=op.f("uq_status_report_enrollment_id")),
     )
     op.create_table(
-        "command_answer",
+        "command_result",
         sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(length=24), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -1867,14 +1959,14 @@ def upgrade() -> None:
         ),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["command_id"], ["command.id"], name=op.f("fk_command_answer_command_id_command"), ondelete="CASCADE"
+            ["command_id"], ["command.id"], name=op.f("fk_command_result_command_id_command"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("command_id", name=op.f("pk_command_answer")),
+        sa.PrimaryKeyConstraint("command_id", name=op.f("pk_command_result")),
     )
     op.create_table(
         "device_certificate",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("path", sa.String(length=32), server_default="scep", nullable=False),
+        sa.Column("protocol", sa.String(length=32), server_default="scep", nullable=False),
         sa.Column("attested", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("ca_id", sa.Uuid(), nullable=False),
         sa.Column("serial_hex", sa.String(length=40), nullable=False),
@@ -1888,7 +1980,7 @@ def upgrade() -> None:
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("revoked_why", sa.String(length=64), nullable=True),
+        sa.Column("revocation_reason", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(
             ["ca_id"], ["certificate_authority.id"], name=op.f("fk_device_certificate_ca_id_certificate_authority")
         ),
@@ -1906,21 +1998,10 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_device_certificate_transaction_id"), ["transaction_id"], unique=False)
 
     op.create_table(
-        "invitation_use",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("invitation_id", sa.Uuid(), nullable=False),
-        sa.Column("tablet_id", sa.Uuid(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["invitation_id"], ["invitation.id"], name=op.f("fk_invitation_use_invitation_id_invitation")),
-        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_invitation_use_tablet_id_tablet")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation_use")),
-        sa.UniqueConstraint("invitation_id", "tablet_id", name=op.f("uq_invitation_use_invitation_id_tablet_id")),
-    )
-    op.create_table(
-        "scep_challenge",
+        "identity_challenge",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
-        sa.Column("path", sa.String(length=32), server_default="scep", nullable=False),
+        sa.Column("protocol", sa.String(length=32), server_default="scep", nullable=False),
         sa.Column("purpose", sa.String(length=32), nullable=False),
         sa.Column("invitation_id", sa.Uuid(), nullable=True),
         sa.Column("tablet_id", sa.Uuid(), nullable=True),
@@ -1930,15 +2011,28 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_key_sha256", sa.String(length=64), nullable=True),
         sa.Column("certificate_id", sa.Uuid(), nullable=True),
-        sa.ForeignKeyConstraint(["invitation_id"], ["invitation.id"], name=op.f("fk_scep_challenge_invitation_id_invitation")),
-        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_scep_challenge_tablet_id_tablet")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_scep_challenge")),
-        sa.UniqueConstraint("secret_hash", name=op.f("uq_scep_challenge_secret_hash")),
+        sa.ForeignKeyConstraint(
+            ["invitation_id"], ["invitation.id"], name=op.f("fk_identity_challenge_invitation_id_invitation")
+        ),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_identity_challenge_tablet_id_tablet")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_challenge")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_identity_challenge_secret_hash")),
     )
-    with op.batch_alter_table("scep_challenge", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_scep_challenge_invitation_id"), ["invitation_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_scep_challenge_tablet_id"), ["tablet_id"], unique=False)
+    with op.batch_alter_table("identity_challenge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_challenge_invitation_id"), ["invitation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_identity_challenge_tablet_id"), ["tablet_id"], unique=False)
 
+    op.create_table(
+        "invitation_use",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("invitation_id", sa.Uuid(), nullable=False),
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["invitation_id"], ["invitation.id"], name=op.f("fk_invitation_use_invitation_id_invitation")),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_invitation_use_tablet_id_tablet")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation_use")),
+        sa.UniqueConstraint("invitation_id", "tablet_id", name=op.f("uq_invitation_use_invitation_id_tablet_id")),
+    )
     op.create_table(
         "acme_order",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1961,7 +2055,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["certificate_id"], ["device_certificate.id"], name=op.f("fk_acme_order_certificate_id_device_certificate")
         ),
-        sa.ForeignKeyConstraint(["challenge_id"], ["scep_challenge.id"], name=op.f("fk_acme_order_challenge_id_scep_challenge")),
+        sa.ForeignKeyConstraint(
+            ["challenge_id"], ["identity_challenge.id"], name=op.f("fk_acme_order_challenge_id_identity_challenge")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_acme_order")),
     )
     with op.batch_alter_table("acme_order", schema=None) as batch_op:
@@ -1977,7 +2073,7 @@ def upgrade() -> None:
         sa.Column("udid", sa.String(length=64), nullable=False),
         sa.Column("os_version", sa.String(length=24), nullable=True),
         sa.Column("sep_version", sa.String(length=24), nullable=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attested_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["certificate_id"], ["device_certificate.id"], name=op.f("fk_device_attestation_certificate_id_device_certificate")
         ),
@@ -1996,19 +2092,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_acme_order_account_id"))
 
     op.drop_table("acme_order")
-    with op.batch_alter_table("scep_challenge", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_scep_challenge_tablet_id"))
-        batch_op.drop_index(batch_op.f("ix_scep_challenge_invitation_id"))
-
-    op.drop_table("scep_challenge")
     op.drop_table("invitation_use")
+    with op.batch_alter_table("identity_challenge", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_challenge_tablet_id"))
+        batch_op.drop_index(batch_op.f("ix_identity_challenge_invitation_id"))
+
+    op.drop_table("identity_challenge")
     with op.batch_alter_table("device_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_device_certificate_transaction_id"))
         batch_op.drop_index(batch_op.f("ix_device_certificate_tablet_id"))
         batch_op.drop_index("ix_device_certificate_not_after")
 
     op.drop_table("device_certificate")
-    op.drop_table("command_answer")
+    op.drop_table("command_result")
     op.drop_table("status_report")
     with op.batch_alter_table("reservation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_town_id"))
@@ -2026,6 +2122,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_loan_accessory_town_id"))
 
     op.drop_table("loan_accessory")
+    op.drop_table("last_seen")
     with op.batch_alter_table("invitation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invitation_town_id"))
         batch_op.drop_index(batch_op.f("ix_invitation_school_id"))
@@ -2042,7 +2139,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_incident_loan_id"))
 
     op.drop_table("incident")
-    op.drop_table("heartbeat")
     op.drop_table("declarative_state")
     with op.batch_alter_table("command", schema=None) as batch_op:
         batch_op.drop_index(
@@ -2062,7 +2158,7 @@ def downgrade() -> None:
     op.drop_table("tablet_profile")
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tablet_mode_town_id"))
-        batch_op.drop_index(batch_op.f("ix_tablet_mode_next_look"))
+        batch_op.drop_index(batch_op.f("ix_tablet_mode_next_evaluation_at"))
 
     op.drop_table("tablet_mode")
     with op.batch_alter_table("tablet_app", schema=None) as batch_op:
@@ -2080,24 +2176,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_return_tablet_tablet_id"))
 
     op.drop_table("return_tablet")
-    with op.batch_alter_table("pupil_rhythm", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_pupil_rhythm_town_id"))
-
-    op.drop_table("pupil_rhythm")
     with op.batch_alter_table("pupil_group_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_town_id"))
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_pupil_id"))
 
     op.drop_table("pupil_group_member")
+    with op.batch_alter_table("pupil_after_school", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_pupil_after_school_town_id"))
+
+    op.drop_table("pupil_after_school")
     with op.batch_alter_table("policy_group_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_policy_group_member_pupil_id"))
 
     op.drop_table("policy_group_member")
-    with op.batch_alter_table("pair_request", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_pair_request_town_id"))
-        batch_op.drop_index(batch_op.f("ix_pair_request_tablet_id"))
-
-    op.drop_table("pair_request")
     with op.batch_alter_table("lost_case", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_lost_case_open", sqlite_where=sa.text("lifted_at IS NULL"), postgresql_where=sa.text("lifted_at IS NULL")
@@ -2149,6 +2240,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_bulk_erase_tablet_tablet_id"))
 
     op.drop_table("bulk_erase_tablet")
+    with op.batch_alter_table("approval_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_approval_request_town_id"))
+        batch_op.drop_index(batch_op.f("ix_approval_request_tablet_id"))
+
+    op.drop_table("approval_request")
     with op.batch_alter_table("activity_tablet", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_activity_tablet_tablet_id"))
 
@@ -2181,29 +2277,24 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_town_id"))
         batch_op.drop_index(batch_op.f("ix_pupil_school_id"))
         batch_op.drop_index("ix_pupil_name")
-        batch_op.drop_index("ix_pupil_level")
         batch_op.drop_index("ix_pupil_ine")
+        batch_op.drop_index("ix_pupil_grade")
         batch_op.drop_index(batch_op.f("ix_pupil_class_id"))
 
     op.drop_table("pupil")
-    with op.batch_alter_table("policy_version", schema=None) as batch_op:
+    with op.batch_alter_table("layer_version", schema=None) as batch_op:
         batch_op.drop_index(
-            "uq_policy_version_preset_in_force",
-            sqlite_where=sa.text("state IN ('live', 'rolling')"),
-            postgresql_where=sa.text("state IN ('live', 'rolling')"),
-        )
-        batch_op.drop_index(
-            "uq_policy_version_document_in_force",
+            "uq_layer_version_in_force",
             sqlite_where=sa.text("state IN ('live', 'rolling')"),
             postgresql_where=sa.text("state IN ('live', 'rolling')"),
         )
 
-    op.drop_table("policy_version")
-    with op.batch_alter_table("lesson_session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_lesson_session_town_id"))
-        batch_op.drop_index("ix_lesson_session_class")
+    op.drop_table("layer_version")
+    with op.batch_alter_table("class_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_class_session_town_id"))
+        batch_op.drop_index("ix_class_session_class")
 
-    op.drop_table("lesson_session")
+    op.drop_table("class_session")
     with op.batch_alter_table("calendar_override", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_calendar_override_town_id"))
 
@@ -2229,6 +2320,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rollover_school_town_id"))
 
     op.drop_table("rollover_school")
+    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
+        batch_op.drop_index("ix_role_assignment_town")
+        batch_op.drop_index(batch_op.f("ix_role_assignment_account_id"))
+
+    op.drop_table("role_assignment")
     with op.batch_alter_table("return_campaign", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_campaign_town_id"))
 
@@ -2237,13 +2333,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_group_town_id"))
 
     op.drop_table("pupil_group")
-    with op.batch_alter_table("policy_document", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_policy_document_operator", sqlite_where=sa.text("town_id IS NULL"), postgresql_where=sa.text("town_id IS NULL")
-        )
-        batch_op.drop_index(batch_op.f("ix_policy_document_town_id"))
+    with op.batch_alter_table("policy_layer", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_policy_layer_town_id"))
 
-    op.drop_table("policy_document")
+    op.drop_table("policy_layer")
     with op.batch_alter_table("licence_pool", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_licence_pool_town_id"))
 
@@ -2271,30 +2364,47 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cart_school_id"))
 
     op.drop_table("cart")
-    with op.batch_alter_table("assignment_profile", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_assignment_profile_town_id"))
+    with op.batch_alter_table("bundle_grant", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_bundle_grant_town_id"))
+        batch_op.drop_index(batch_op.f("ix_bundle_grant_bundle_id"))
 
-    op.drop_table("assignment_profile")
-    with op.batch_alter_table("assigned_device", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_assigned_device_town_id"))
-        batch_op.drop_index("ix_assigned_device_serial")
+    op.drop_table("bundle_grant")
+    op.drop_table("bundle_app")
+    with op.batch_alter_table("ade_profile", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_profile_town_id"))
+
+    op.drop_table("ade_profile")
+    with op.batch_alter_table("ade_device", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_device_town_id"))
+        batch_op.drop_index("ix_ade_device_serial")
         batch_op.drop_index(
-            "ix_assigned_device_lock",
-            sqlite_where=sa.text("lock_asked_at IS NOT NULL"),
-            postgresql_where=sa.text("lock_asked_at IS NOT NULL"),
+            "ix_ade_device_lock",
+            sqlite_where=sa.text("lock_requested_at IS NOT NULL"),
+            postgresql_where=sa.text("lock_requested_at IS NOT NULL"),
         )
 
-    op.drop_table("assigned_device")
+    op.drop_table("ade_device")
     with op.batch_alter_table("activity", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_activity_town_id"))
         batch_op.drop_index(batch_op.f("ix_activity_ends"))
 
     op.drop_table("activity")
-    with op.batch_alter_table("account_grant", schema=None) as batch_op:
-        batch_op.drop_index("ix_account_grant_town")
-        batch_op.drop_index(batch_op.f("ix_account_grant_account_id"))
+    with op.batch_alter_table("web_filter", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_web_filter_town_id"))
 
-    op.drop_table("account_grant")
+    op.drop_table("web_filter")
+    with op.batch_alter_table("town_floor", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_town_floor_town_id"))
+
+    op.drop_table("town_floor")
+    with op.batch_alter_table("town_calendar", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_town_calendar_town_id"))
+
+    op.drop_table("town_calendar")
+    with op.batch_alter_table("stop_switch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stop_switch_town_id"))
+
+    op.drop_table("stop_switch")
     with op.batch_alter_table("staff_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_staff_member_town_id"))
         batch_op.drop_index("ix_staff_member_name")
@@ -2305,10 +2415,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_school_town_id"))
 
     op.drop_table("school")
-    with op.batch_alter_table("safety_switch", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_safety_switch_town_id"))
-
-    op.drop_table("safety_switch")
     with op.batch_alter_table("roster_export", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_roster_export_town_id"))
         batch_op.drop_index("ix_roster_export_town")
@@ -2318,11 +2424,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rollover_town_id"))
 
     op.drop_table("rollover")
-    with op.batch_alter_table("retention_choice", schema=None) as batch_op:
-        batch_op.drop_index("uq_retention_choice_rule")
-        batch_op.drop_index(batch_op.f("ix_retention_choice_town_id"))
+    with op.batch_alter_table("retention_override", schema=None) as batch_op:
+        batch_op.drop_index("uq_retention_override_rule")
+        batch_op.drop_index(batch_op.f("ix_retention_override_town_id"))
 
-    op.drop_table("retention_choice")
+    op.drop_table("retention_override")
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_record_access_town_id"))
         batch_op.drop_index(batch_op.f("ix_record_access_day"))
@@ -2343,18 +2449,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_privacy_notice_town_id"))
 
     op.drop_table("privacy_notice")
-    with op.batch_alter_table("policy_preset", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_policy_preset_town_id"))
-
-    op.drop_table("policy_preset")
     with op.batch_alter_table("policy_group", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_policy_group_town_id"))
 
     op.drop_table("policy_group")
-    with op.batch_alter_table("own_calendar", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_own_calendar_town_id"))
-
-    op.drop_table("own_calendar")
     op.drop_table("organisation_key")
     op.drop_table("organisation_device")
     with op.batch_alter_table("mission", schema=None) as batch_op:
@@ -2366,16 +2464,24 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_licence_token_town_id"))
 
     op.drop_table("licence_token")
+    with op.batch_alter_table("idempotency_record", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_record_town_id"))
+        batch_op.drop_index(batch_op.f("ix_idempotency_record_recorded_at"))
+        batch_op.drop_index("ix_idempotency_record_account")
+
+    op.drop_table("idempotency_record")
+    with op.batch_alter_table("filter_policy", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_policy_town_id"))
+
+    op.drop_table("filter_policy")
+    with op.batch_alter_table("filter_delivery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_filter_delivery_town_id"))
+
+    op.drop_table("filter_delivery")
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
 
     op.drop_table("filter_category")
-    with op.batch_alter_table("done_once", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_done_once_town_id"))
-        batch_op.drop_index(batch_op.f("ix_done_once_at"))
-        batch_op.drop_index("ix_done_once_account")
-
-    op.drop_table("done_once")
     with op.batch_alter_table("declaration_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_declaration_set_town_id"))
 
@@ -2389,18 +2495,22 @@ def downgrade() -> None:
         batch_op.drop_index("ix_audit_event_subject")
 
     op.drop_table("audit_event")
-    with op.batch_alter_table("assignment_server", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_assignment_server_town_id"))
-
-    op.drop_table("assignment_server")
     with op.batch_alter_table("artefact", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_artefact_town_id"))
 
     op.drop_table("artefact")
+    with op.batch_alter_table("app_bundle", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_app_bundle_town_id"))
+
+    op.drop_table("app_bundle")
     with op.batch_alter_table("app", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_app_town_id"))
 
     op.drop_table("app")
+    with op.batch_alter_table("ade_server", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ade_server_town_id"))
+
+    op.drop_table("ade_server")
     op.drop_table("town")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:

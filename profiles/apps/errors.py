@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
 class BadApp(Invalid):
     """An app's identifiers are not acceptable."""
 
     code = "bad_app"
-    words = Words(fr="L'application ne convient pas ({field}).", en="The app is not acceptable ({field}).")
+    message = Message("The app is not acceptable ({field}).")
 
 
 class AppNotFound(NotFound):
     """The app does not exist, or the caller may not see it."""
 
     code = "app_not_found"
-    words = Words(fr="Cette application est introuvable.", en="This app was not found.")
+    message = Message("This app was not found.")
 
 
 class AppExists(Conflict):
     """The town's catalogue already has an app with that identifier."""
 
     code = "app_exists"
-    words = Words(fr="Le catalogue de la ville a déjà cette application.", en="The town's catalogue already has this app.")
+    message = Message("The town's catalogue already has this app.")
 
 
 class BadContentToken(Invalid):
     """A content token cannot be read, or has expired."""
 
     code = "bad_content_token"
-    words = Words(fr="Ce jeton de contenu ne convient pas ({why}).", en="This content token is not acceptable ({why}).")
+    message = Message("This content token is not acceptable ({why}).")
 
 
 class LicencesShort(Conflict):
     """A version needs more licences than are free; nothing was published."""
 
     code = "licences_short"
-    words = Words(
-        fr="Il faut {needed} licences de {app}, la ville en a {owned} (dont {free} libres).",
-        en="{needed} licences of {app} are needed, the town owns {owned} ({free} of them free).",
-    )
+    message = Message("{needed} licences of {app} are needed, the town owns {owned} ({free} of them free).")

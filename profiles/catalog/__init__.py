@@ -1,1 +1,1 @@
-"""Every setting once: type, merge rule, platform support, words for people."""
+"""The catalogue of settings: type, merge rule, platform support and texts of each. Pure."""

@@ -1,4 +1,4 @@
-"""What is wrong with a value: walked against its schema down to the sub-key that does not fit. Pure."""
+"""Validates a value against its schema, down to the sub-key that is not acceptable. Pure."""
 
 from __future__ import annotations
 
@@ -10,132 +10,134 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from cartable.i18n import Words
-from profiles.catalog.fields import Field, Trouble
-from profiles.catalog.kinds import Kind
+from cartable.i18n import Message
+from profiles.catalog.fields import Field, ValueProblem
+from profiles.catalog.kinds import ValueKind
 
 _MAX_MAP_BYTES = 20_000
 _MAX_MAP_DEPTH = 8
 _LARGEST_INTEGER = 2**31 - 1
 
 
-def trouble(field: Field, value: Any, path: str = "") -> Trouble | None:
-    """The first thing that is wrong with a value; None: nothing."""
+def find_problem(field: Field, value: Any, path: str = "") -> ValueProblem | None:
+    """Return the first problem of a value; None when it is acceptable."""
     return _CHECKS[field.kind](field, value, path)
 
 
-def _wrong(path: str, fr: str, en: str) -> Trouble:
-    return Trouble(path, Words(fr=fr, en=en))
+def _problem(path: str, message: Message) -> ValueProblem:
+    return ValueProblem(path, message)
 
 
-def _boolean(_field: Field, value: Any, path: str) -> Trouble | None:
-    return None if isinstance(value, bool) else _wrong(path, "ni vrai ni faux", "not true or false")
+def _check_boolean(_field: Field, value: Any, path: str) -> ValueProblem | None:
+    return None if isinstance(value, bool) else _problem(path, Message("not true or false"))
 
 
-def _integer(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_integer(field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return _wrong(path, "n'est pas un nombre entier", "not a whole number")
-    return _number(field, value, path)
+        return _problem(path, Message("not a whole number"))
+    return _check_bounds(field, value, path)
 
 
-def _real(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_real(field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        return _wrong(path, "n'est pas un nombre", "not a number")
-    return _number(field, value, path)
+        return _problem(path, Message("not a number"))
+    return _check_bounds(field, value, path)
 
 
-def _number(field: Field, value: float, path: str) -> Trouble | None:
+def _check_bounds(field: Field, value: float, path: str) -> ValueProblem | None:
     least, most = field.least or 0, _LARGEST_INTEGER if field.most is None else field.most
     if field.choices:
-        return _choice(field, value, path)
+        return _check_choice(field, value, path)
     if not least <= value <= most:
-        return _wrong(path, f"n'est pas entre {least:g} et {most:g}", f"not between {least:g} and {most:g}")
+        return _problem(path, Message("not between {least} and {most}").bind(least=f"{least:g}", most=f"{most:g}"))
     return None
 
 
-def _choice(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_choice(field: Field, value: Any, path: str) -> ValueProblem | None:
     if value in field.choices:
         return None
-    known = ", ".join(str(choice) for choice in field.choices)
-    return _wrong(path, f"n'est pas un de ces choix : {known}", f"not one of: {known}")
+    choices = ", ".join(str(choice) for choice in field.choices)
+    return _problem(path, Message("not one of: {choices}").bind(choices=choices))
 
 
-def _string(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_string(field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, str):
-        return _wrong(path, "n'est pas un texte", "not a text")
+        return _problem(path, Message("not a text"))
     if field.choices:
-        return _choice(field, value, path)
-    if not field.form.fits(value):
-        return _wrong(path, f"n'est pas {field.form.words.fr}", f"not {field.form.words.en}")
+        return _check_choice(field, value, path)
+    if not field.text_format.matches(value):
+        return _problem(path, Message("not {format}").bind(format=field.text_format.words))
     return None
 
 
-def _data(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_data(field: Field, value: Any, path: str) -> ValueProblem | None:
     most = int(field.most or 100_000)
     try:
         content = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
     except (binascii.Error, ValueError):
         content = b""
     if not content:
-        return _wrong(path, "n'est pas du base64", "not base64")
+        return _problem(path, Message("not base64"))
     if len(content) > most:
-        return _wrong(path, f"dépasse {most} octets", f"more than {most} bytes")
+        return _problem(path, Message("more than {count} byte", plural="more than {count} bytes").bind(count=most))
     return None
 
 
-def _list(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_list(field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, list):
-        return _wrong(path, "n'est pas une liste", "not a list")
+        return _problem(path, Message("not a list"))
     if len(value) > field.most_items:
-        return _wrong(path, f"plus de {field.most_items} éléments", f"more than {field.most_items} entries")
-    item = replace(field, kind=field.kind.one)
-    found = (trouble(item, each, f"{path}[{index}]") for index, each in enumerate(value))
-    return next((each for each in found if each is not None), None)
+        return _problem(path, Message("more than {count} entry", plural="more than {count} entries").bind(count=field.most_items))
+    item = replace(field, kind=field.kind.item_kind)
+    problems = (find_problem(item, entry, f"{path}[{index}]") for index, entry in enumerate(value))
+    return next((problem for problem in problems if problem is not None), None)
 
 
-def _object(field: Field, value: Any, path: str) -> Trouble | None:
+def _check_object(field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, Mapping):
-        return _wrong(path, "n'est pas un objet", "not an object")
+        return _problem(path, Message("not an object"))
     for key in value:
         if key not in field.fields:
-            return _wrong(f"{path}.{str(key)[:80]}", "clé inconnue", "unknown key")
-    for key, below in field.fields.items():
-        here = f"{path}.{key}"
-        found = _presence(field, below, value, here) or (trouble(below, value[key], here) if key in value else None)
-        if found is not None:
-            return found
+            return _problem(f"{path}.{str(key)[:80]}", Message("unknown key"))
+    for key, sub_field in field.fields.items():
+        key_path = f"{path}.{key}"
+        problem = _check_presence(field, sub_field, value, key_path)
+        if problem is None and key in value:
+            problem = find_problem(sub_field, value[key], key_path)
+        if problem is not None:
+            return problem
     return None
 
 
-def _presence(field: Field, below: Field, value: Mapping[str, Any], path: str) -> Trouble | None:
-    present = below.key in value
-    if below.when is None:
-        return _wrong(path, "est obligatoire", "is required") if below.required and not present else None
-    sibling, wanted = below.when
-    holds = value.get(sibling, field.fields[sibling].default) == wanted
-    if holds and not present:
-        return _wrong(path, f"est obligatoire quand {sibling} est {wanted}", f"is required when {sibling} is {wanted}")
-    if present and not holds:
-        return _wrong(path, f"seulement quand {sibling} est {wanted}", f"only when {sibling} is {wanted}")
+def _check_presence(field: Field, sub_field: Field, value: Mapping[str, Any], path: str) -> ValueProblem | None:
+    is_present = sub_field.key in value
+    if sub_field.required_when is None:
+        return _problem(path, Message("is required")) if sub_field.required and not is_present else None
+    sibling, required_value = sub_field.required_when
+    is_required = value.get(sibling, field.fields[sibling].default) == required_value
+    if is_required and not is_present:
+        return _problem(path, Message("is required when {sibling} is {value}").bind(sibling=sibling, value=required_value))
+    if is_present and not is_required:
+        return _problem(path, Message("only when {sibling} is {value}").bind(sibling=sibling, value=required_value))
     return None
 
 
-def _map(_field: Field, value: Any, path: str) -> Trouble | None:
+def _check_map(_field: Field, value: Any, path: str) -> ValueProblem | None:
     if not isinstance(value, Mapping):
-        return _wrong(path, "n'est pas un objet", "not an object")
-    if not _plain(value, _MAX_MAP_DEPTH) or len(json.dumps(value)) > _MAX_MAP_BYTES:
-        return _wrong(path, "contient autre chose que des valeurs simples", "holds more than plain values")
+        return _problem(path, Message("not an object"))
+    if not _is_plain(value, _MAX_MAP_DEPTH) or len(json.dumps(value)) > _MAX_MAP_BYTES:
+        return _problem(path, Message("holds more than plain values"))
     return None
 
 
-def _plain(value: Any, depth: int) -> bool:
-    """Whether a property list can carry it."""
+def _is_plain(value: Any, depth: int) -> bool:
+    """Return whether a property list can hold the value."""
     if depth == 0:
         return False
     if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _plain(key, depth) and _plain(below, depth - 1) for key, below in value.items())
+        return all(isinstance(key, str) and _is_plain(key, depth) and _is_plain(item, depth - 1) for key, item in value.items())
     if isinstance(value, list):
-        return all(_plain(below, depth - 1) for below in value)
+        return all(_is_plain(item, depth - 1) for item in value)
     if isinstance(value, str):
         return value.isprintable()
     if isinstance(value, float):
@@ -143,19 +145,19 @@ def _plain(value: Any, depth: int) -> bool:
     return isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63)
 
 
-_CHECKS: dict[Kind, Callable[[Field, Any, str], Trouble | None]] = {
-    Kind.BOOLEAN: _boolean,
-    Kind.INTEGER: _integer,
-    Kind.REAL: _real,
-    Kind.STRING: _string,
-    Kind.DATA: _data,
-    Kind.REFERENCE: _string,
-    Kind.STRINGS: _list,
-    Kind.INTEGERS: _list,
-    Kind.DATAS: _list,
-    Kind.REFERENCES: _list,
-    Kind.OBJECT: _object,
-    Kind.OBJECTS: _list,
-    Kind.PAGES: _list,
-    Kind.MAP: _map,
+_CHECKS: dict[ValueKind, Callable[[Field, Any, str], ValueProblem | None]] = {
+    ValueKind.BOOLEAN: _check_boolean,
+    ValueKind.INTEGER: _check_integer,
+    ValueKind.REAL: _check_real,
+    ValueKind.STRING: _check_string,
+    ValueKind.DATA: _check_data,
+    ValueKind.REFERENCE: _check_string,
+    ValueKind.STRINGS: _check_list,
+    ValueKind.INTEGERS: _check_list,
+    ValueKind.DATAS: _check_list,
+    ValueKind.REFERENCES: _check_list,
+    ValueKind.OBJECT: _check_object,
+    ValueKind.OBJECTS: _check_list,
+    ValueKind.PAGES: _check_list,
+    ValueKind.MAP: _check_map,
 }

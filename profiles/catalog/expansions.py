@@ -1,4 +1,4 @@
-"""How each composite becomes catalogue keys. Pure functions of one acceptable value."""
+"""Functions that turn the value of a composite setting into values of catalogue settings. Pure; values are already validated."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 Values = dict[str, Any]
 
 
-def switch(*keys: str) -> Callable[[bool], Values]:
-    """On and off for all keys together; `!` marks one whose truth forbids."""
-    return lambda on: {key.removeprefix("!"): on is not key.startswith("!") for key in keys}
+def make_switch(*keys: str) -> Callable[[bool], Values]:
+    """Return a function that switches all keys on or off together; `!` marks a key that forbids when it is true."""
+    return lambda is_on: {key.removeprefix("!"): is_on is not key.startswith("!") for key in keys}
 
 
-def listed(key: str, always: Sequence[str] = ()) -> Callable[[Sequence[str]], Values]:
-    """One list under another name; `always` belongs to it whatever was said."""
+def make_list(key: str, always: Sequence[str] = ()) -> Callable[[Sequence[str]], Values]:
+    """Return a function that sets a list as the value of `key`, with the entries of `always` added."""
     return lambda entries: {key: sorted({*entries, *always})}
 
 
-def single_app(bundle_identifier: str) -> Values:
+def expand_single_app(bundle_identifier: str) -> Values:
     """The tablet stays in one app."""
     return {"app.lock": {"App": {"Identifier": bundle_identifier}}}
 
 
-def lock_screen(text: str) -> Values:
-    """A footnote for whoever finds the tablet."""
+def expand_lock_screen(text: str) -> Values:
+    """A footnote on the lock screen, for whoever finds the tablet."""
     return {"shareddeviceconfiguration.LockScreenFootnote": text}
 
 
@@ -41,50 +41,52 @@ def _page(page: Mapping[str, Any]) -> list[Values]:
     return [*(_app(app) for app in page.get("apps", ())), *folders, *links]
 
 
-def home_screen(layout: Mapping[str, Any]) -> Values:
+def expand_home_screen(layout: Mapping[str, Any]) -> Values:
     """Dock and pages: on each page the apps, then folders, then web shortcuts."""
-    made: Values = {"Pages": [_page(page) for page in layout["pages"]]}
+    payload: Values = {"Pages": [_page(page) for page in layout["pages"]]}
     if "dock" in layout:
-        made["Dock"] = [_app(app) for app in layout["dock"]]
-    return {"homescreenlayout": made}
+        payload["Dock"] = [_app(app) for app in layout["dock"]]
+    return {"homescreenlayout": payload}
 
 
-def shortcuts(entries: Sequence[Mapping[str, Any]]) -> Values:
+def expand_web_shortcuts(entries: Sequence[Mapping[str, Any]]) -> Values:
     """Web shortcuts that the pupil cannot delete."""
     clips = {
-        each["url"]: {
-            "Label": each["name"], "URL": each["url"], "IsRemovable": False, "FullScreen": each.get("full_screen", False),
+        entry["url"]: {
+            "Label": entry["name"], "URL": entry["url"], "IsRemovable": False, "FullScreen": entry.get("full_screen", False),
         }
-        for each in entries
+        for entry in entries
     }  # fmt: skip
     return {"webClip.managed": list(clips.values())}
 
 
-def wifi(networks: Sequence[Mapping[str, Any]]) -> Values:
-    """Networks that are joined by themselves. With a password WPA2 at least, without one an open network."""
-    found: dict[str, Values] = {}
-    for each in networks:
-        secured = {"EncryptionType": "WPA2", "Password": each["password"]} if "password" in each else {"EncryptionType": "None"}
-        found[each["name"]] = {
-            "SSID_STR": each["name"], "AutoJoin": True, "HIDDEN_NETWORK": each.get("hidden", False),
-            "DisableAssociationMACRandomization": each.get("fixed_address", False), **secured,
+def expand_wifi(networks: Sequence[Mapping[str, Any]]) -> Values:
+    """Networks that the tablet joins automatically: WPA2 or better with a password, open without one."""
+    payloads: dict[str, Values] = {}
+    for network in networks:
+        encryption = {"EncryptionType": "None"}
+        if "password" in network:
+            encryption = {"EncryptionType": "WPA2", "Password": network["password"]}
+        payloads[network["name"]] = {
+            "SSID_STR": network["name"], "AutoJoin": True, "HIDDEN_NETWORK": network.get("hidden", False),
+            "DisableAssociationMACRandomization": network.get("fixed_address", False), **encryption,
         }  # fmt: skip
-    return {"wifi.managed": list(found.values())}
+    return {"wifi.managed": list(payloads.values())}
 
 
-def printers(entries: Sequence[Mapping[str, Any]]) -> Values:
+def expand_printers(entries: Sequence[Mapping[str, Any]]) -> Values:
     """AirPrint queues."""
-    found: dict[tuple[str, str], Values] = {}
-    for each in entries:
-        path = each.get("path", "ipp/print")
-        found[each["address"], path] = {
-            "IPAddress": each["address"], "ResourcePath": path, "ForceTLS": each.get("encrypted", False),
+    queues: dict[tuple[str, str], Values] = {}
+    for printer in entries:
+        path = printer.get("path", "ipp/print")
+        queues[printer["address"], path] = {
+            "IPAddress": printer["address"], "ResourcePath": path, "ForceTLS": printer.get("encrypted", False),
         }  # fmt: skip
-    return {"airprint.AirPrint": list(found.values())}
+    return {"airprint.AirPrint": list(queues.values())}
 
 
-def browser(choice: str) -> Values:
-    """No browser; Safari whose traces remain; or as the pupil likes."""
+def expand_browser(choice: str) -> Values:
+    """No browser (`off`), Safari without private browsing (`guarded`), or no limits (`free`)."""
     free = choice == "free"
     return {
         "allowSafari": choice != "off",
@@ -96,8 +98,8 @@ def browser(choice: str) -> Values:
     }
 
 
-def screen_viewing(choice: str) -> Values:
-    """Whether the teacher's app may show a pupil's screen, and whether it asks."""
+def expand_screen_viewing(choice: str) -> Values:
+    """Whether the teacher's app may show a pupil's screen, and whether it asks the pupil first."""
     return {"allowRemoteScreenObservation": choice != "off", "forceClassroomUnpromptedScreenObservation": choice == "always"}
 
 
@@ -106,14 +108,14 @@ _APPS_UP_TO = {4: 100, 9: 200, 12: 300, 13: 313, 16: 416, 18: 618}
 _ADULT = 18
 
 
-def content_age(age: int) -> Values:
-    """Apps up to an age; explicit content and adult books only for adults."""
+def expand_content_age(age: int) -> Values:
+    """Apps up to an age rating; explicit content and adult books only for adults."""
     adult = age >= _ADULT
     return {"ratingApps": _APPS_UP_TO[age], "allowExplicitContent": adult, "allowBookstoreErotica": adult}
 
 
-def passcode(choice: str) -> Values:
-    """A passcode that children bear. No number of attempts erases the tablet: a playing child would do it."""
+def expand_passcode(choice: str) -> Values:
+    """A passcode that children can handle. Wrong attempts never erase the tablet, since a playing child would cause that."""
     if choice == "none":
         return {"allowPasscodeModification": False}
     strong = choice == "strong"
@@ -126,8 +128,8 @@ def passcode(choice: str) -> Values:
     }
 
 
-def system_updates(days: int) -> Values:
-    """How long a new system is held back; none is zero."""
+def expand_update_delay(days: int) -> Values:
+    """For how many days a new system version is delayed; 0 for no delay."""
     return (
         {"forceDelayedSoftwareUpdates": True, "enforcedSoftwareUpdateDelay": days}
         if days

@@ -1,4 +1,4 @@
-"""One value and its schema: kind, bounds, choices, sub-keys, which systems take it, and what is wrong with a value. Pure."""
+"""The schema of one value: kind, bounds, choices, sub-keys and the systems that support it. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from cartable.i18n import Words
-from profiles.catalog.forms import Form
-from profiles.catalog.kinds import Kind
+from cartable.i18n import ENGLISH, Message
+from profiles.catalog.forms import TextFormat
+from profiles.catalog.kinds import ValueKind
 
 Version = tuple[int, ...]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -17,15 +17,15 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """Which tablets take something: from `minimum` on, until before `removed`."""
+    """Which tablets support something: systems from `minimum` (included) to `removed` (excluded)."""
 
     minimum: Version = (4, 0)
     removed: Version | None = None
     supervised: bool = False
     shared_ipad: bool = True
 
-    def supports(self, os: Version | None, *, supervised: bool | None, shared_ipad: bool | None = None) -> bool:
-        """Whether a tablet with this system takes it. Unknown facts do not exclude it."""
+    def is_supported_by(self, os: Version | None, *, supervised: bool | None, shared_ipad: bool | None = None) -> bool:
+        """Return whether a tablet supports it. A fact that is not known excludes nothing."""
         if (self.supervised and supervised is False) or (shared_ipad and not self.shared_ipad):
             return False
         if os is None:
@@ -35,52 +35,52 @@ class Support:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field(Support):
-    """One key: of a payload, or below a key that is an object."""
+    """One key of a payload, or a sub-key of an object."""
 
     key: str
-    kind: Kind
-    words: Words
+    kind: ValueKind
+    words: Message
     default: Any = None
     required: bool = False
-    #: Sibling and value with which this key must be there; without them it must not.
-    when: tuple[str, Any] | None = None
-    #: Bounds of numbers; `most` of bytes where the value is data.
+    #: A sibling key and its value: with that value this key is required, otherwise it is not allowed.
+    required_when: tuple[str, Any] | None = None
+    #: Bounds of numbers; for data, `most` is the largest number of bytes.
     least: float | None = None
     most: float | None = None
     most_items: int = 500
     choices: tuple[Any, ...] = ()
-    labels: Mapping[str, Words] = field(default_factory=lambda: _NOTHING)
-    #: Choices that not every system knows.
+    labels: Mapping[str, Message] = field(default_factory=lambda: _NOTHING)
+    #: Support of the choices that not every system knows.
     choice_support: Mapping[str, Support] = field(default_factory=lambda: _NOTHING)
-    form: Form = Form.NAME
-    #: The settings that bring what a reference names.
-    to: tuple[str, ...] = ()
+    text_format: TextFormat = TextFormat.NAME
+    #: For a reference: keys of the settings that define what it may name.
+    reference_keys: tuple[str, ...] = ()
     secret: bool = False
     deprecated: Version | None = None
     successor: str | None = None
-    #: The name by which systems older than `minimum` know it.
+    #: The name of this key on systems older than `minimum`.
     former: str | None = None
     fields: Mapping[str, Field] = field(default_factory=lambda: _NOTHING)
 
-    def problem(self, value: Any) -> str | None:
-        """Why `value` is not acceptable, in English and with the sub-key named, or None."""
-        found = self.trouble(value)
-        return None if found is None else str(found)
+    def describe_problem(self, value: Any) -> str | None:
+        """Return the first problem of `value` as an English text with its path; None when it is acceptable."""
+        problem = self.find_problem(value)
+        return None if problem is None else str(problem)
 
-    def trouble(self, value: Any) -> Trouble | None:
-        """The first thing that is wrong with `value`, and where; None: it is acceptable."""
-        from profiles.catalog.check import trouble
+    def find_problem(self, value: Any) -> ValueProblem | None:
+        """Return the first problem of `value`; None when it is acceptable."""
+        from profiles.catalog.check import find_problem
 
-        return trouble(self, value)
+        return find_problem(self, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong, and where: `path` leads to the sub-key, such as `[0].SSID_STR`; empty: the value itself."""
+class ValueProblem:
+    """A problem of a value. `path` leads to the sub-key, such as `[0].SSID_STR`; it is empty for the value itself."""
 
     path: str
-    words: Words
+    words: Message
 
     def __str__(self) -> str:
         where = self.path.removeprefix(".")
-        return f"{where}: {self.words.en}" if where else self.words.en
+        return f"{where}: {self.words.translate(ENGLISH)}" if where else self.words.translate(ENGLISH)

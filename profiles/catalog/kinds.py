@@ -1,69 +1,69 @@
-"""The vocabulary of the catalogue: kinds of values, rules of merging, places on a tablet, groups for people. No data."""
+"""Enums of the catalogue: kinds of values, merge rules, payload cardinality, groups for people. No data."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class Kind(StrEnum):
-    """Type of a value. In JSON; what goes over the wire as bytes is base64 here."""
+class ValueKind(StrEnum):
+    """The type of a value in JSON. Data is base64 text here and bytes in a payload."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
     REAL = "real"
     STRING = "string"
     DATA = "data"
-    REFERENCE = "reference"  # the name of a certificate that another setting brings
+    REFERENCE = "reference"  # the name of a certificate that another setting defines
     STRINGS = "strings"
     INTEGERS = "integers"
     DATAS = "datas"
     REFERENCES = "references"
-    OBJECT = "object"  # sub-keys by schema
+    OBJECT = "object"  # with the sub-keys of the schema
     OBJECTS = "objects"
     PAGES = "pages"  # a list of lists of objects: the pages of a home screen
-    MAP = "map"  # sub-keys that only another maker's app knows
+    MAP = "map"  # with any sub-keys: another vendor's app defines them
 
     @property
-    def one(self) -> Kind:
-        """The kind of one item of a list; itself where it is no list."""
-        return _ONE.get(self, self)
+    def item_kind(self) -> ValueKind:
+        """The kind of the items of a list; the kind itself when it is not a list."""
+        return _ITEM_KINDS.get(self, self)
 
 
-_ONE = {
-    Kind.STRINGS: Kind.STRING,
-    Kind.INTEGERS: Kind.INTEGER,
-    Kind.DATAS: Kind.DATA,
-    Kind.REFERENCES: Kind.REFERENCE,
-    Kind.OBJECTS: Kind.OBJECT,
-    Kind.PAGES: Kind.OBJECTS,
+_ITEM_KINDS = {
+    ValueKind.STRINGS: ValueKind.STRING,
+    ValueKind.INTEGERS: ValueKind.INTEGER,
+    ValueKind.DATAS: ValueKind.DATA,
+    ValueKind.REFERENCES: ValueKind.REFERENCE,
+    ValueKind.OBJECTS: ValueKind.OBJECT,
+    ValueKind.PAGES: ValueKind.OBJECTS,
 }
 
 
-class Merge(StrEnum):
-    """How two opinions on one setting become one: always towards the stricter (design section 3.5)."""
+class MergeRule(StrEnum):
+    """How several values of one setting become one: always towards the stricter."""
 
     ALL = "all"  # booleans: false wins
     ANY = "any"  # booleans: true wins
     SMALLEST = "smallest"
-    SMALLEST_BUT_ZERO = "smallest_but_zero"  # zero stands for "no limit"
+    SMALLEST_BUT_ZERO = "smallest_but_zero"  # zero means "no limit"
     LARGEST = "largest"
     INTERSECTION = "intersection"
     UNION = "union"
-    EACH = "each"  # objects by what makes them the same: all of them, the strongest layer's word on each
-    AGREE = "agree"  # the strongest layer's word holds
+    EACH = "each"  # all entries of all lists; of entries with the same identity, that of the strongest source
+    AGREE = "agree"  # the value of the strongest source
 
 
-class Slot(StrEnum):
-    """How often a payload may stand on one tablet."""
+class PayloadCardinality(StrEnum):
+    """How many payloads of a type one tablet may have."""
 
     ONE = "one"
     MANY = "many"
 
 
-class Group(StrEnum):
-    """Where people look for a setting."""
+class SettingGroup(StrEnum):
+    """The group under which people find a setting."""
 
     APPS = "apps"
     HOME = "home"
@@ -85,33 +85,33 @@ class Group(StrEnum):
     SYSTEM = "system"
 
     @property
-    def words(self) -> Words:
-        """Its name for people."""
+    def words(self) -> Message:
+        """The name of the group for people."""
         return _GROUPS[self]
 
 
 _GROUPS = {
-    Group.APPS: Words(fr="Applications", en="Apps"),
-    Group.HOME: Words(fr="Écran d'accueil et écran verrouillé", en="Home screen and lock screen"),
-    Group.WEB: Words(fr="Navigation sur le web", en="Web browsing"),
-    Group.STORE: Words(fr="App Store et achats", en="App Store and purchases"),
-    Group.MEDIA: Words(fr="Contenus, âges et jeux", en="Content, ages and games"),
-    Group.TALK: Words(fr="Messages, appels et partage", en="Messages, calls and sharing"),
-    Group.CAMERA: Words(fr="Appareil photo et écran", en="Camera and screen"),
-    Group.AI: Words(fr="Intelligence et Siri", en="Intelligence and Siri"),
-    Group.KEYBOARD: Words(fr="Clavier et dictée", en="Keyboard and dictation"),
-    Group.CLASSROOM: Words(fr="En classe", en="In class"),
-    Group.PRINTING: Words(fr="Impression et AirPlay", en="Printing and AirPlay"),
-    Group.ACCOUNTS: Words(fr="Comptes et iCloud", en="Accounts and iCloud"),
-    Group.DATA: Words(fr="Documents de l'école", en="The school's documents"),
-    Group.SECURITY: Words(fr="Code et mots de passe", en="Passcode and passwords"),
-    Group.CERTIFICATES: Words(fr="Certificats", en="Certificates"),
-    Group.NETWORK: Words(fr="Réseau", en="Network"),
-    Group.CELLULAR: Words(fr="Réseau cellulaire", en="Cellular network"),
-    Group.SYSTEM: Words(fr="Système et mises à jour", en="System and updates"),
+    SettingGroup.APPS: Message("Apps"),
+    SettingGroup.HOME: Message("Home screen and lock screen"),
+    SettingGroup.WEB: Message("Web browsing"),
+    SettingGroup.STORE: Message("App Store and purchases"),
+    SettingGroup.MEDIA: Message("Content, ages and games"),
+    SettingGroup.TALK: Message("Messages, calls and sharing"),
+    SettingGroup.CAMERA: Message("Camera and screen"),
+    SettingGroup.AI: Message("Intelligence and Siri"),
+    SettingGroup.KEYBOARD: Message("Keyboard and dictation"),
+    SettingGroup.CLASSROOM: Message("In class"),
+    SettingGroup.PRINTING: Message("Printing and AirPlay"),
+    SettingGroup.ACCOUNTS: Message("Accounts and iCloud"),
+    SettingGroup.DATA: Message("The school's documents"),
+    SettingGroup.SECURITY: Message("Passcode and passwords"),
+    SettingGroup.CERTIFICATES: Message("Certificates"),
+    SettingGroup.NETWORK: Message("Network"),
+    SettingGroup.CELLULAR: Message("Cellular network"),
+    SettingGroup.SYSTEM: Message("System and updates"),
 }
 
 
-def version(text: str) -> tuple[int, ...]:
-    """A version as numbers, so that 18.10 is later than 18.4."""
+def parse_version(text: str) -> tuple[int, ...]:
+    """Return a version as numbers, so that 18.10 is later than 18.4."""
     return tuple(int(part) for part in text.split(" ", maxsplit=1)[0].split(".") if part.isdigit())

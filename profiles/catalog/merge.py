@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from profiles.catalog.settings import Merge, Setting
+from profiles.catalog.settings import MergeRule, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def combine(setting: Setting, values: Sequence[Any]) -> Any:
 
 def merge(setting: Setting, values: Sequence[Any]) -> Any:
     """Return the stricter of values, strongest first. Lists come out sorted, so that order never changes a configuration."""
-    return _RULES[setting.merge](setting, values)
+    return _RULES[setting.merge_rule](setting, values)
 
 
 def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
@@ -173,20 +173,20 @@ def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
     entries: dict[str, Any] = {}
     for value in values:
         for entry in value:
-            entries.setdefault(setting.identify(entry), entry)
+            entries.setdefault(setting.get_entry_identity(entry), entry)
     return [entries[identity] for identity in sorted(entries)]
 
 
-_RULES: dict[Merge, Callable[[Setting, Sequence[Any]], Any]] = {
-    Merge.ALL: lambda _, values: all(values),
-    Merge.ANY: lambda _, values: any(values),
-    Merge.SMALLEST: lambda _, values: min(values),
-    Merge.SMALLEST_BUT_ZERO: _smallest_but_zero,
-    Merge.LARGEST: lambda _, values: max(values),
-    Merge.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
-    Merge.UNION: lambda _, values: sorted(set().union(*values)),
-    Merge.EACH: _each,
-    Merge.AGREE: lambda _, values: values[0],
+_RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
+    MergeRule.ALL: lambda _, values: all(values),
+    MergeRule.ANY: lambda _, values: any(values),
+    MergeRule.SMALLEST: lambda _, values: min(values),
+    MergeRule.SMALLEST_BUT_ZERO: _smallest_but_zero,
+    MergeRule.LARGEST: lambda _, values: max(values),
+    MergeRule.INTERSECTION: lambda _, values: sorted(set.intersection(*(set(value) for value in values))),
+    MergeRule.UNION: lambda _, values: sorted(set().union(*values)),
+    MergeRule.EACH: _each,
+    MergeRule.AGREE: lambda _, values: values[0],
 }
 
 
@@ -217,7 +217,7 @@ def _explain_constraint(setting: Setting, value: Any, constraint: Constraint) ->
     if merge(setting, [own]) == value:
         outcome = StepOutcome.CHOSEN
     else:
-        outcome = StepOutcome.ADDED if setting.merge in (Merge.UNION, Merge.EACH) else StepOutcome.LOOSER
+        outcome = StepOutcome.ADDED if setting.merge_rule in (MergeRule.UNION, MergeRule.EACH) else StepOutcome.LOOSER
     return Step(constraint.name, own, outcome, is_constraint=True, author=constraint.author)
 
 
@@ -253,12 +253,12 @@ def _outcome_of_entries(
         for each in relevant
         if each.depth >= source.depth and setting.opposite and set(missing) & set(each.values.get(setting.opposite, ()))
     )
-    if setting.merge is Merge.EACH:
-        same = {setting.identify(entry) for entry in missing}
+    if setting.merge_rule is MergeRule.EACH:
+        same = {setting.get_entry_identity(entry) for entry in missing}
         opposing = tuple(
             each.name
             for each in relevant
-            if each is not source and any(setting.identify(entry) in same for entry in each.values[setting.key])
+            if each is not source and any(setting.get_entry_identity(entry) in same for entry in each.values[setting.key])
         )
     if len(missing) < len(own):
         return StepOutcome.ADDED, opposing

@@ -1,4 +1,4 @@
-"""The catalogue: every setting once, with its type, merge rule, platform support and words. Pure; reads its data files once."""
+"""The catalogue of settings: each with its type, merge rule, platform support and texts. Pure; the data files are read once."""
 
 from __future__ import annotations
 
@@ -9,81 +9,82 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cartable.i18n import Words
-from profiles.catalog.fields import Field, Support, Trouble
-from profiles.catalog.forms import Form
-from profiles.catalog.kinds import Group, Kind, Merge, Slot, version
+from cartable.i18n import Message, read_message
+from profiles.catalog.fields import Field, Support, ValueProblem
+from profiles.catalog.forms import TextFormat
+from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind, parse_version
 
 __all__ = [
     "PRODUCT_PREFIX",
-    "RESTRICTIONS",
+    "RESTRICTIONS_TYPE",
     "Field",
-    "Group",
-    "Kind",
-    "Merge",
+    "MergeRule",
+    "PayloadCardinality",
     "Setting",
-    "Slot",
-    "Trouble",
-    "catalog",
-    "version",
+    "SettingGroup",
+    "ValueKind",
+    "ValueProblem",
+    "load_catalog",
+    "parse_version",
 ]
 
-#: In the order in which people read them.
-FILES = (
+#: The data files, in the order in which people see the settings.
+CATALOG_FILES = (
     "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "product",
 )  # fmt: skip
-RESTRICTIONS = "com.apple.applicationaccess"
-#: Payloads of settings that no payload of Apple's carries as they are: apps and the web filter.
+RESTRICTIONS_TYPE = "com.apple.applicationaccess"
+#: Payload types of settings that no payload of Apple's carries as they are: apps and the web filter.
 PRODUCT_PREFIX = "fr.cartable."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting(Field):
-    """One setting that a layer may hold: a key of an Apple payload, or a payload as a whole."""
+    """One setting that a policy may set: a key of an Apple payload, or a whole payload."""
 
-    merge: Merge
-    group: Group
-    #: Apple's payload type, how often it may stand on a tablet, and its short name in identifiers of ours.
-    payload: str
-    slot: Slot
-    name: str
-    #: The key in the payload; None: the value's own sub-keys are the payload's, an object per payload.
-    place: str | None
-    #: Paths of sub-keys that make two entries of a list the same.
-    identity: tuple[str, ...] = ()
+    merge_rule: MergeRule
+    group: SettingGroup
+    #: Apple's payload type, how many payloads of it a tablet may have, and its short name in payload identifiers.
+    payload_type: str
+    cardinality: PayloadCardinality
+    slot_name: str
+    #: The key in the payload; None when the value is the whole payload (an object, or a list of one object per payload).
+    payload_key: str | None
+    #: Paths of the sub-keys that identify an entry of a list; empty for values that are not such a list.
+    identity_paths: tuple[str, ...] = ()
     #: The list that takes entries out of this one where a narrower place names them there.
     opposite: str | None = None
     #: The kinds of places that may set it; none: all.
     places: tuple[str, ...] = ()
     #: Whether it is set for all modes together, never for one.
     all_modes_only: bool = False
-    #: Whether a list that narrows (such as offers) is filled by places of every width instead of replaced by the narrowest.
+    #: Whether a list that narrows is filled by places of every width (offers) instead of replaced by the narrowest.
     is_offered: bool = False
 
     @property
     def adds_up(self) -> bool:
         """Whether a narrower place adds to the list of a wider one instead of replacing it."""
-        return self.is_offered or self.merge in (Merge.UNION, Merge.EACH)
+        return self.is_offered or self.merge_rule in (MergeRule.UNION, MergeRule.EACH)
 
-    def identify(self, entry: Mapping[str, Any]) -> str:
-        """What makes an entry of the list this one: the same text, the same entry."""
-        return json.dumps([_at(entry, path) for path in self.identity], ensure_ascii=False, sort_keys=True)
+    def get_entry_identity(self, entry: Mapping[str, Any]) -> str:
+        """Return the identity of an entry of the list: two entries with the same text are the same entry."""
+        return json.dumps([_get_at_path(entry, path) for path in self.identity_paths], ensure_ascii=False, sort_keys=True)
 
-    def trouble(self, value: Any) -> Trouble | None:
-        """The first thing that is wrong with `value`, and where; None: it is acceptable."""
-        found = Field.trouble(self, value)
-        if found is not None or not self.identity:
-            return found
-        seen: set[str] = set()
+    def find_problem(self, value: Any) -> ValueProblem | None:
+        """Return the first problem of `value` with its path, a repeated entry included; None when it is acceptable."""
+        problem = Field.find_problem(self, value)
+        if problem is not None or not self.identity_paths:
+            return problem
+        identities: set[str] = set()
         for index, entry in enumerate(value):
-            if (which := self.identify(entry)) in seen:
-                return Trouble(f"[{index}]", Words(fr="y est déjà", en="is there already"))
-            seen.add(which)
+            identity = self.get_entry_identity(entry)
+            if identity in identities:
+                return ValueProblem(f"[{index}]", Message("is there already"))
+            identities.add(identity)
         return None
 
 
-def _at(entry: Any, path: str) -> Any:
-    """The value at a path such as `Relays.0.URL`; None where there is none."""
+def _get_at_path(entry: Any, path: str) -> Any:
+    """Return the value at a path such as `Relays.0.URL`; None when there is none."""
     for part in path.split("."):
         if isinstance(entry, list):
             entry = entry[int(part)] if int(part) < len(entry) else None
@@ -93,37 +94,37 @@ def _at(entry: Any, path: str) -> Any:
 
 
 @cache
-def catalog() -> dict[str, Setting]:
-    """Every setting by its key. Raises `ValueError` when two files say the same key."""
-    found: dict[str, Setting] = {}
-    for file in FILES:
+def load_catalog() -> dict[str, Setting]:
+    """Load every setting by its key. Raises `ValueError` when a key is defined twice."""
+    settings: dict[str, Setting] = {}
+    for file in CATALOG_FILES:
         for payload, rows in json.loads((Path(__file__).parent / f"{file}.json").read_text(encoding="utf-8")).items():
             for key, row in rows["settings"].items():
-                if key in found:
-                    raise ValueError(f"{key} stands twice in the catalogue")
-                found[key] = _setting(payload, rows, key, row)
-    return found
+                if key in settings:
+                    raise ValueError(f"{key} is defined twice in the catalogue")
+                settings[key] = _parse_setting(payload, rows, key, row)
+    return settings
 
 
-def _setting(payload: str, rows: Mapping[str, Any], key: str, row: Mapping[str, Any]) -> Setting:
-    short = payload.removeprefix("com.apple.")
-    common = _field(key, row)
-    inherited = _support(rows)
-    values = {
-        **common,
-        "minimum": max(inherited.minimum, common["minimum"]) if "minimum" in rows else common["minimum"],
-        "supervised": inherited.supervised or common["supervised"],
-        "shared_ipad": inherited.shared_ipad and common["shared_ipad"],
+def _parse_setting(payload: str, rows: Mapping[str, Any], key: str, row: Mapping[str, Any]) -> Setting:
+    short_type = payload.removeprefix("com.apple.")
+    field_values = _parse_field(key, row)
+    payload_support = _parse_support(rows)
+    # A setting needs what its payload needs.
+    field_values |= {
+        "minimum": max(payload_support.minimum, field_values["minimum"]) if "minimum" in rows else field_values["minimum"],
+        "supervised": payload_support.supervised or field_values["supervised"],
+        "shared_ipad": payload_support.shared_ipad and field_values["shared_ipad"],
     }
     return Setting(
-        **values,
-        merge=Merge(row["merge"]),
-        group=Group(row["group"]),
-        payload=payload,
-        slot=Slot(rows["slot"]),
-        name=rows["name"],
-        place=None if key == short else key.removeprefix(f"{short}."),
-        identity=tuple(row.get("identity", ())),
+        **field_values,
+        merge_rule=MergeRule(row["merge"]),
+        group=SettingGroup(row["group"]),
+        payload_type=payload,
+        cardinality=PayloadCardinality(rows["slot"]),
+        slot_name=rows["name"],
+        payload_key=None if key == short_type else key.removeprefix(f"{short_type}."),
+        identity_paths=tuple(row.get("identity", ())),
         opposite=row.get("opposite"),
         places=tuple(row.get("places", ())),
         all_modes_only=row.get("all_modes_only", False),
@@ -131,36 +132,39 @@ def _setting(payload: str, rows: Mapping[str, Any], key: str, row: Mapping[str, 
     )
 
 
-def _field(key: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_field(key: str, row: Mapping[str, Any]) -> dict[str, Any]:
     when = row.get("when")
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "key": key,
-        "kind": Kind(row["type"]),
-        "words": Words(fr=row["fr"], en=row["en"]),
-        "when": next(iter(when.items())) if when else None,
+        "kind": ValueKind(row["type"]),
+        "words": read_message(row["label"]),
+        "required_when": next(iter(when.items())) if when else None,
         "choices": tuple(row.get("choices", ())),
-        "labels": {choice: Words(fr=fr, en=en) for choice, (fr, en) in row.get("labels", {}).items()},
-        "choice_support": {choice: Support(**_versions(each)) for choice, each in row.get("choice_versions", {}).items()},
-        "to": tuple(row.get("to", ())),
-        "deprecated": version(row["deprecated"]) if "deprecated" in row else None,
-        "fields": {name: Field(**_field(name, below)) for name, below in row.get("fields", {}).items()},
-        **_versions(row),
+        "labels": {choice: read_message(label) for choice, label in row.get("labels", {}).items()},
+        "choice_support": {
+            choice: Support(**_parse_versions(versions)) for choice, versions in row.get("choice_versions", {}).items()
+        },
+        "reference_keys": tuple(row.get("to", ())),
+        "deprecated": parse_version(row["deprecated"]) if "deprecated" in row else None,
+        "fields": {name: Field(**_parse_field(name, sub_row)) for name, sub_row in row.get("fields", {}).items()},
+        **_parse_versions(row),
         "supervised": row.get("supervised", False),
         "shared_ipad": row.get("shared_ipad", True),
     }
-    made |= {name: row[name] for name in _AS_THEY_STAND if name in row}
-    return made | ({"form": Form(row["form"])} if "form" in row else {})
+    values |= {name: row[name] for name in _COPIED_KEYS if name in row}
+    return values | ({"text_format": TextFormat(row["form"])} if "form" in row else {})
 
 
-_AS_THEY_STAND = ("default", "required", "least", "most", "most_items", "secret", "successor", "former")
+#: Keys of the data files that are fields of `Field` under the same name.
+_COPIED_KEYS = ("default", "required", "least", "most", "most_items", "secret", "successor", "former")
 
 
-def _support(row: Mapping[str, Any]) -> Support:
-    return Support(**_versions(row), supervised=row.get("supervised", False), shared_ipad=row.get("shared_ipad", True))
+def _parse_support(row: Mapping[str, Any]) -> Support:
+    return Support(**_parse_versions(row), supervised=row.get("supervised", False), shared_ipad=row.get("shared_ipad", True))
 
 
-def _versions(row: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_versions(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "minimum": version(row.get("minimum", "4.0")),
-        "removed": version(row["removed"]) if "removed" in row else None,
+        "minimum": parse_version(row.get("minimum", "4.0")),
+        "removed": parse_version(row["removed"]) if "removed" in row else None,
     }

@@ -16,16 +16,23 @@ from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
 from profiles.apps.models import App
 from profiles.apps.rules import list_installed_apps
-from profiles.catalog.settings import PRODUCT_PREFIX, catalog, version
+from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog, parse_version
 from profiles.effective.models import Artefact, DeclarationSet
 from profiles.effective.repository import CompiledRepository
 from profiles.effective.situation import BLOCKED_APPS, PolicyData, Situation, apps_in, filter_in, load_policy, situation_of
 from profiles.filters.payloads import build_filter_payloads
 from profiles.policy.baseline import ALLOWED_APPS
-from profiles.render.apple import Content, Rendered, apart, content_of, render, split
-from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
+from profiles.render.apple import (
+    ProfileContent,
+    ProfileDocument,
+    build_content,
+    render_profile,
+    split_by_payload_type,
+    split_common_content,
+)
+from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import Timed, timed
+from profiles.schedule.service import ModeEvaluation, evaluate_modes
 
 #: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
 MODES = tuple(Mode)
@@ -65,27 +72,27 @@ class Compiled:
     """Everything that tablets of one situation share."""
 
     situation: Situation
-    contents: Mapping[Mode, Content]
-    whole: Mapping[Mode, Rendered]
+    contents: Mapping[Mode, ProfileContent]
+    whole: Mapping[Mode, ProfileDocument]
     apps: Sequence[App] = ()
-    parts: tuple[Rendered, ...] = ()
-    beside: Mapping[Mode, Rendered] = field(default_factory=dict)
+    parts: tuple[ProfileDocument, ...] = ()
+    beside: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
 
     @property
     def set_token(self) -> str:
         """The address of its declarations."""
-        return hashlib.sha256(dump([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
+        return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
+def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed."""
     tablets = list(facts)
-    now = timed(work, tablets) if modes is None else modes
+    now = evaluate_modes(work, tablets) if modes is None else modes
     policy = load_policy(work, tablets)
     situations = {each.tablet_id: situation_of(each, policy, now[each.tablet_id]) for each in tablets}
     compiled: dict[tuple[object, ...], Compiled] = {}
-    wanted: dict[str, tuple[UUID, Rendered]] = {}
+    wanted: dict[str, tuple[UUID, ProfileDocument]] = {}
     for tablet_id, situation in situations.items():
         shared = compiled.get(situation.key)
         if shared is None:
@@ -101,18 +108,18 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
-    distinct: dict[str, Rendered] = {}
+    distinct: dict[str, ProfileDocument] = {}
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
     made = Compiled(situation, contents, whole, list_wanted_apps(situation, policy))
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
-        pairs = {mode: apart(content, kept) for mode, content in contents.items()}
+        pairs = {mode: split_by_payload_type(content, kept) for mode, content in contents.items()}
         made.beside = {mode: _once(distinct, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty}
-        common, own = split({mode: declared for mode, (declared, _) in pairs.items()})
-        base = render(town, common, "base")
-        by_mode = {mode: render(town, content, _part(content)) for mode, content in own.items()}
+        common, own = split_common_content({mode: declared for mode, (declared, _) in pairs.items()})
+        base = render_profile(town, common, "base")
+        by_mode = {mode: render_profile(town, content, _part(content)) for mode, content in own.items()}
         made.parts = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
-        made.declared = declarations(
+        made.declared = build_declarations(
             work.settings.public_url,
             "Cartable",
             base.sha256 if base else None,
@@ -122,20 +129,20 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData
     return made
 
 
-def content_in(situation: Situation, policy: PolicyData, mode: Mode) -> Content:
+def content_in(situation: Situation, policy: PolicyData, mode: Mode) -> ProfileContent:
     """Return what a tablet of the situation holds in a mode, with what it cannot take."""
-    known = catalog()
+    known = load_catalog()
     values: dict[str, Any] = {
         key: resolved.value
         for key, resolved in policy.get_settings(situation, mode).items()
-        if not known[key].payload.startswith(PRODUCT_PREFIX)
+        if not known[key].payload_type.startswith(PRODUCT_PREFIX)
     }
     if values.get(ALLOWED_APPS) and values.get(BLOCKED_APPS):
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
         blocked = set(values.pop(BLOCKED_APPS))
         values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
     web_payloads, left_out = build_filter_payloads(filter_in(situation, policy, mode), supervised=situation.supervised)
-    content = content_of(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
+    content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
     unknown = [
         f"apps.required: {app}" for app in apps_in(situation, policy, mode).required if not _find_app(policy, situation, app)
     ]
@@ -157,19 +164,19 @@ def list_wanted_apps(situation: Situation, policy: PolicyData) -> list[App]:
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
     """Whether tablets of the situation are told by declarations."""
     from_version = work.settings.declarative_from
-    return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
+    return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
-def _once(distinct: dict[str, Rendered], town: str, content: Content) -> Rendered:
+def _once(distinct: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
     key = content.digest
     if key not in distinct:
-        rendered = render(town, content)
+        rendered = render_profile(town, content)
         assert rendered is not None  # a whole profile may be empty, it is still a profile
         distinct[key] = rendered
     return distinct[key]
 
 
-def _part(content: Content) -> str:
+def _part(content: ProfileContent) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
     return f"mode.{content.digest[:16]}"
 
@@ -182,7 +189,7 @@ def _managed(apps: Iterable[App]) -> list[ManagedApp]:
     ]
 
 
-def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
+def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, ProfileDocument]], compiled: list[Compiled]) -> None:
     repository = CompiledRepository(work.session)
     known = repository.list_known_profiles(list(wanted))
     for sha256, (town_id, rendered) in sorted(wanted.items()):
@@ -201,7 +208,7 @@ def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compil
     sets = {each.set_token: each for each in compiled}
     for token in sorted(set(sets) - repository.list_known_sets(list(sets))):
         made = sets[token]
-        items = [{"Kind": each.kind.value, **each.document()} for each in made.declared]
+        items = [{"Kind": each.kind.value, **each.to_document()} for each in made.declared]
         profiles = sorted(rendered.sha256 for rendered in made.parts)
         repository.add_set(
             DeclarationSet(sha256=token, town_id=made.situation.town_id, items=items, profiles=profiles, created_at=work.now)

@@ -14,11 +14,11 @@ from profiles.effective.situation import filter_in, load_policy, situation_of
 from profiles.filters.errors import BadHost
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import HostVerdict, clean_host, judge_host
-from profiles.schedule.guardian_rules import Standings, standings
-from profiles.schedule.mode_decision import Verdict, next_change, verdict_at
+from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
+from profiles.schedule.mode_decision import ModeDecision, decide_mode, find_next_change
 from profiles.schedule.modes import Mode
-from profiles.schedule.repository import ModeRepository
-from profiles.schedule.service import rule_from, timed
+from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.service import evaluate_modes, to_restriction
 
 #: How many coming modes are listed at most.
 MAX_COMING_MODES = 20
@@ -29,10 +29,10 @@ class Explanation:
     """Everything that decides on one tablet at an instant. Guardians appear by their role, never by name."""
 
     at: datetime
-    decision: Verdict
+    decision: ModeDecision
     next_change: datetime | None
     settings: Mapping[str, Resolved]
-    guardians: tuple[Standings, ...]
+    guardians: tuple[RestrictionEvaluation, ...]
     left_out: tuple[str, ...]
 
     @property
@@ -53,16 +53,16 @@ class HostExplanation:
 def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Explanation:
     """Return what is in force for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
-    now = timed(work, [facts], at)[facts.tablet_id]
+    now = evaluate_modes(work, [facts], at)[facts.tablet_id]
     policy = load_policy(work, [facts])
     situation = situation_of(facts, policy, now)
-    rules = ModeRepository(work.session).guardian_rules([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    rules = ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
     return Explanation(
         at=at,
-        decision=now.verdict,
-        next_change=next_change(now.plan, at),
+        decision=now.decision,
+        next_change=find_next_change(now.inputs, at),
         settings=policy.get_settings(situation, now.mode),
-        guardians=tuple(standings([rule_from(row) for row in rules], now.plan, at)),
+        guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
         left_out=content_in(situation, policy, now.mode).left_out,
     )
 
@@ -72,21 +72,21 @@ def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplana
     clean = clean_host(host)
     if clean is None:
         raise BadHost(host=host[:80], field="host")
-    now = timed(work, [facts])[facts.tablet_id]
+    now = evaluate_modes(work, [facts])[facts.tablet_id]
     policy = load_policy(work, [facts])
     web = filter_in(situation_of(facts, policy, now), policy, now.mode)
     categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
     return HostExplanation(now.mode, categories, judge_host(web, clean, categories, supervised=facts.supervised))
 
 
-def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
+def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:
     """Return the modes of a tablet from an instant on, each with the instant at which it begins."""
-    plan = timed(work, [facts], at)[facts.tablet_id].plan
-    steps, edge = [(at, verdict_at(plan, at))], at
+    inputs = evaluate_modes(work, [facts], at)[facts.tablet_id].inputs
+    steps, edge = [(at, decide_mode(inputs, at))], at
     while len(steps) < MAX_COMING_MODES:
-        following = next_change(plan, edge)
+        following = find_next_change(inputs, edge)
         if following is None or following > at + timedelta(hours=hours):
             break
-        steps.append((following, verdict_at(plan, following)))
+        steps.append((following, decide_mode(inputs, following)))
         edge = following
     return steps

@@ -1,7 +1,7 @@
-"""What the passage to the next year means for licences: app by app, needed before, needed after, and at once in between.
+"""What the rollover to the next school year means for licences: app by app, needed before, after, and at once in between.
 
-Licences follow tablets: pupils who move up give back and take, leavers hold theirs until they have given their tablet back, and
-those who arrive need some from the first day. Reads; reserves nothing.
+Licences follow tablets: pupils who move up return some and need others, leavers keep theirs until their tablet is returned, and
+arrivals need some from the first day. Reads; reserves nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from uuid import UUID
 
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.rollover import service as years
-from enrollment.rollover.models import Decision, Rollover
-from enrollment.rollover.repository import Group, YearRepository
+from enrollment.rollover import service as rollovers
+from enrollment.rollover.models import Rollover, RolloverDecision
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from profiles.apps.licence_repository import LicenceRepository
 from profiles.apps.repository import AppRepository
 from profiles.effective.compile import list_wanted_apps
@@ -24,14 +24,14 @@ from profiles.policy.kinds import TabletRole
 from profiles.policy.repository import PolicyRepository
 from profiles.policy.rules import TabletPlace, apply_documents
 
-_NOBODY = UUID(int=0)
+_NO_TABLET = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
-    """One app at the turn of the year. `peak` is what is held at once while nobody has given back yet: leavers' tablets are out,
-    those of pupils who move up have not answered. `missing` is what must be bought for good, `missing_at_peak` what waits until
-    others have given back. `owned` is None where nobody counts.
+class LicenceOverlap:
+    """One app around a rollover. `peak` is what is in use at once while no tablet has been returned and none of those that change
+    grade has answered. `missing` must be bought for good, `missing_at_peak` waits until licences come back. `owned` is None
+    for an app without a pool.
     """
 
     app: str
@@ -45,11 +45,11 @@ class Overlap:
     missing_at_peak: int
 
 
-def overlap(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Overlap]:
-    """The licence needs of a town around a passage, by the app's name. Raises `RolloverUnknown`, `Forbidden`."""
-    rollover = years.get(work, actor, rollover_id)
+def list_licence_overlaps(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[LicenceOverlap]:
+    """Return what a town needs of each app around a rollover, by the app's name. Raises `RolloverNotFound`, `Forbidden`."""
+    rollover = rollovers.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.SEE, rollover.town_id)
-    groups = YearRepository(work.session).groups(rollover.id)
+    groups = RolloverRepository(work.session).count_groups(rollover.id)
     repository, licences = PolicyRepository(work.session), LicenceRepository(work.session)
     policy = PolicyData(
         documents=repository.get_published_documents([rollover.town_id]),
@@ -64,14 +64,14 @@ def overlap(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Overlap]:
     return sorted(overlaps, key=lambda each: each.app)
 
 
-def _count_apps(groups: Iterable[Group], policy: PolicyData, rollover: Rollover) -> Mapping[UUID, Counter[str]]:
+def _count_apps(groups: Iterable[RolloverGroup], policy: PolicyData, rollover: Rollover) -> Mapping[UUID, Counter[str]]:
     """How many tablets need each app before and after, and how many hold it at once."""
     counts: dict[UUID, Counter[str]] = {}
     for group in groups:
         before, after = _places(group, rollover)
         had = _required_apps(policy, before) if before else set()
         has = _required_apps(policy, after) if after else set()
-        # Who has no tablet yet will have one: arrivals of the first level, and those whom a new list brought.
+        # Pupils without a tablet who will get one: those who enter the first grade, and those whom a new roster brings.
         awaits = group.pupils - group.with_tablet if _arrives(group) else 0
         for app_id in had | has:
             count = counts.setdefault(app_id, Counter())
@@ -88,30 +88,30 @@ def _required_apps(policy: PolicyData, place: TabletPlace) -> set[UUID]:
     return {app.id for app in list_wanted_apps(situation, policy)}
 
 
-def _arrives(group: Group) -> bool:
-    first = group.level.value == "GS" and group.level_after.value == "CP"
-    return group.decision is Decision.ARRIVED or first
+def _arrives(group: RolloverGroup) -> bool:
+    first = group.grade.value == "GS" and group.grade_after.value == "CP"
+    return group.decision is RolloverDecision.ARRIVED or first
 
 
-def _places(group: Group, rollover: Rollover) -> tuple[TabletPlace | None, TabletPlace | None]:
+def _places(group: RolloverGroup, rollover: Rollover) -> tuple[TabletPlace | None, TabletPlace | None]:
     """Where a pupil's tablet stands in the year that ends and in the one that comes."""
-    after = _place(rollover.town_id, group.school_after, group.class_after, group.level_after.value)
-    if group.decision is Decision.ABSENT:
-        after = _place(rollover.town_id, group.school_id, group.class_id, group.level.value)
+    after = _place(rollover.town_id, group.school_after, group.class_after, group.grade_after.value)
+    if group.decision is RolloverDecision.ABSENT:
+        after = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
         return after, after
     before = None
-    if group.decision is not Decision.ARRIVED:
-        before = _place(rollover.town_id, group.school_id, group.class_id, group.level.value)
-    return before, None if group.decision is Decision.LEAVER else after
+    if group.decision is not RolloverDecision.ARRIVED:
+        before = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
+    return before, None if group.decision is RolloverDecision.LEAVER else after
 
 
-def _place(town_id: UUID, school_id: UUID, class_id: UUID | None, level: str) -> TabletPlace:
-    return TabletPlace(town_id, _NOBODY, school_id, class_id, None, level, TabletRole.PUPIL, frozenset())
+def _place(town_id: UUID, school_id: UUID, class_id: UUID | None, grade: str) -> TabletPlace:
+    return TabletPlace(town_id, _NO_TABLET, school_id, class_id, None, grade, TabletRole.PUPIL, frozenset())
 
 
-def _to_overlap(app: str, counted: Counter[str], owned: int | None) -> Overlap:
+def _to_overlap(app: str, counted: Counter[str], owned: int | None) -> LicenceOverlap:
     before, after, peak = counted["before"], counted["after"], counted["peak"]
-    return Overlap(
+    return LicenceOverlap(
         app, before, after, counted["given_back"], counted["taken"], peak, owned,
         missing=max(0, after - owned) if owned is not None else 0,
         missing_at_peak=max(0, peak - owned) if owned is not None else 0,

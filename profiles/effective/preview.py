@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import TabletFacts, facts_for
+from enrollment.facts import TabletFacts, load_facts
 from profiles.apps.licences import LicenceNeed
 from profiles.catalog.diff import Change, diff
 from profiles.catalog.merge import Resolved, Step, StepOutcome
@@ -23,7 +23,7 @@ from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import Versioned
 from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, PublishedVersion
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 
 MAX_SAMPLES = 50
 
@@ -99,7 +99,7 @@ def preview(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Previ
     problem = find_content_problem(work, owner, content)
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
-    facts = list(facts_for(work, list_concerned(work, owner)).values())
+    facts = list(load_facts(work, list_concerned(work, owner)).values())
     policy = load_policy(work, facts)
     drafted = replace_content(policy, owner, content)
     tally = _Tally()
@@ -134,7 +134,7 @@ def _group_tablets(
     work: UnitOfWork, facts: Sequence[TabletFacts], policy: PolicyData, drafted: PolicyData, owner: Versioned
 ) -> Iterable[_Group]:
     """The tablets that the draft concerns, by their situations before and after."""
-    evaluations = timed(work, facts)
+    evaluations = evaluate_modes(work, facts)
     groups: dict[tuple[object, ...], _Group] = {}
     for tablet in facts:
         after = situation_of(tablet, drafted, evaluations[tablet.tablet_id])

@@ -11,9 +11,9 @@ from enrollment.facts import TabletFacts
 from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
 from profiles.apps.rules import EffectiveApps, compose_apps
-from profiles.catalog.kinds import version
+from profiles.catalog.kinds import parse_version
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
-from profiles.catalog.settings import Setting, catalog
+from profiles.catalog.settings import Setting, load_catalog
 from profiles.filters.rules import EffectiveFilter, compose_filter
 from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
 from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
@@ -21,8 +21,8 @@ from profiles.policy.lint import list_shown_apps
 from profiles.policy.repository import PolicyRepository
 from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, TabletPlace, apply_documents
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import Timed
-from profiles.schedule.session_rules import Preset as SessionPreset
+from profiles.schedule.service import ModeEvaluation
+from profiles.schedule.session_rules import SessionPreset
 
 #: The modes in which guardians' rules tighten. When each is active, the schedule has decided.
 GUARDIAN_MODES = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
@@ -116,27 +116,27 @@ def place_of(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
         school_id=facts.school_id,
         class_id=facts.class_id,
         pupil_id=facts.pupil_id,
-        grade=facts.level,
+        grade=facts.grade,
         role=TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
         groups=policy.groups.get(facts.pupil_id, frozenset()) if facts.pupil_id else frozenset(),
     )
 
 
-def situation_of(facts: TabletFacts, policy: PolicyData, timed: Timed) -> Situation:
+def situation_of(facts: TabletFacts, policy: PolicyData, evaluation: ModeEvaluation) -> Situation:
     """Return the situation of a tablet."""
-    session = timed.session
+    session = evaluation.session
     return Situation(
         town_id=facts.town_id,
         documents=apply_documents(policy.documents, policy.presets, place_of(facts, policy)),
-        hidden_apps=tuple(sorted(timed.hidden)),
+        hidden_apps=tuple(sorted(evaluation.hidden_apps)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
-        os=version(facts.os_version) if facts.os_version else None,
+        os=parse_version(facts.os_version) if facts.os_version else None,
         supervised=facts.supervised,
     )
 
 
 def _pick(*keys: str) -> dict[str, Setting]:
-    return {key: catalog()[key] for key in keys}
+    return {key: load_catalog()[key] for key in keys}
 
 
 _APP_SETTINGS = _pick(*(use.setting for use in AppUse))
@@ -154,7 +154,7 @@ def _resolve_settings(situation: Situation, policy: PolicyData, mode: Mode) -> d
     if apps.shown:
         shown = sorted({*BASE_APPS, *apps.shown})
         sources.append(PolicySource("apps", PlaceKind.TOWN.depth, {ALLOWED_APPS: shown}))
-    return resolve(sources, _list_constraints(situation, sources, apps, mode), catalog())
+    return resolve(sources, _list_constraints(situation, sources, apps, mode), load_catalog())
 
 
 def _list_constraints(situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode) -> list[Constraint]:

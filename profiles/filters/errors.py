@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from cartable.errors import Invalid
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
 class BadHost(Invalid):
     """A text is no host name."""
 
     code = "bad_host"
-    words = Words(fr="« {host} » n'est pas un nom d'hôte.", en="'{host}' is not a host name.")
+    message = Message("'{host}' is not a host name.")
 
 
 class BadList(Invalid):
     """An archive of lists is not one, or too large."""
 
     code = "bad_list"
-    words = Words(fr="Cette archive de listes ne convient pas ({why}).", en="This archive of lists is not acceptable ({why}).")
+    message = Message("This archive of lists is not acceptable ({why}).")

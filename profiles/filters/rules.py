@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from profiles.catalog.forms import Form
+from profiles.catalog.forms import TextFormat
 
 #: Categories that are blocked for every child in every mode, whatever hosts are permitted.
 LEGAL_CATEGORIES = frozenset(
@@ -153,7 +153,7 @@ def list_domains(host: str) -> list[str]:
 def clean_host(text: str) -> str | None:
     """A host as lists keep it, without scheme and path; None when it is none."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0].strip(".")
-    return host if Form.FILTER_HOST.fits(host) else None
+    return host if TextFormat.FILTER_HOST.matches(host) else None
 
 
 #: Stands for every host that is not permitted.

@@ -14,7 +14,7 @@ from profiles.apps import licences
 from profiles.apps.errors import LicencesShort
 from profiles.apps.licences import LicenceNeed
 from profiles.apps.repository import AppRepository
-from profiles.catalog.composites import expand
+from profiles.catalog.composites import expand_composites
 from profiles.policy.content import PolicyContent, apply_app_use, take_in_presets
 from profiles.policy.errors import BadSetting, SettingsConflict
 from profiles.policy.kinds import ALL_MODES, AppUse
@@ -96,7 +96,7 @@ def list_licence_needs(work: UnitOfWork, owner: Versioned, content: PolicyConten
     if owner.town_id is None:
         return []
     presets = _load_presets(work, owner)
-    required = set(expand(content.values.get(ALL_MODES, {})).get(AppUse.REQUIRED.setting, ()))
+    required = set(expand_composites(content.values.get(ALL_MODES, {})).get(AppUse.REQUIRED.setting, ()))
     for use in content.presets:
         if use.preset_id in presets:
             values = presets[use.preset_id].versions[0].content.values.get(ALL_MODES, {})

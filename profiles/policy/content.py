@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
-from profiles.catalog.composites import expand, keys_of
+from profiles.catalog.composites import expand_composites
 from profiles.catalog.merge import combine
-from profiles.catalog.settings import catalog
+from profiles.catalog.settings import load_catalog
 from profiles.policy.kinds import ALL_MODES, AppUse
 from profiles.schedule.modes import Mode
 
@@ -48,15 +48,15 @@ class PolicyContent:
 
     def values_in(self, mode: Mode) -> dict[str, Any]:
         """Its own values in a mode, in catalogue keys: what is set for the mode goes before what is set for all modes."""
-        return {**expand(self.values.get(ALL_MODES, {})), **expand(self.values.get(mode.value, {}))}
+        return {**expand_composites(self.values.get(ALL_MODES, {})), **expand_composites(self.values.get(mode.value, {}))}
 
     def locks_in(self, mode: Mode) -> frozenset[str]:
         """The catalogue keys that it locks in a mode: a lock on a composite locks all that the composite stands for."""
         everywhere, here = self.locks.get(ALL_MODES, ()), self.locks.get(mode.value, ())
         parts = [self.values.get(part, {}) for part in (ALL_MODES, mode.value)]
         # What a composite stands for may depend on its value: a lock for all modes takes the values of every mode.
-        composed = {key for part in self.values.values() for lock in everywhere for key in keys_of(lock, part)}
-        composed |= {key for part in parts for lock in here for key in keys_of(lock, part)}
+        composed = {key for part in self.values.values() for lock in everywhere for key in list_expanded_keys(lock, part)}
+        composed |= {key for part in parts for lock in here for key in list_expanded_keys(lock, part)}
         return frozenset({*everywhere, *here, *composed})
 
 
@@ -70,7 +70,7 @@ def apply_app_use(values: Mapping[str, Any], use: AppUse | None) -> dict[str, An
 
 def take_in_presets(own: Mapping[str, Any], presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Own values over those of presets. Own values replace a choice of presets and add to lists that add up."""
-    known = catalog()
+    known = load_catalog()
     by_key: dict[str, list[Any]] = {}
     for preset in presets:
         for key, value in preset.items():

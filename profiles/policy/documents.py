@@ -108,7 +108,7 @@ def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil
     work.session.add_all(PolicyGroupMember(group_id=group.id, pupil_id=pupil_id) for pupil_id in set(pupil_ids))
     work.session.flush()
     tablets = TabletRepository(work.session)
-    work.enqueue_selected_jobs(Topic.DECIDE, tablets.among(tablets.of_pupils(list(set(pupil_ids)))))
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets.select_by_ids(tablets.list_ids_by_pupils(list(set(pupil_ids)))))
     return group
 
 

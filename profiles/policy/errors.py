@@ -3,89 +3,81 @@
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
 class DocumentNotFound(NotFound):
     """The document does not exist, or the caller may not see it."""
 
     code = "policy_document_not_found"
-    words = Words(fr="Ce document de règles est introuvable.", en="This policy document was not found.")
+    message = Message("This policy document was not found.")
 
 
 class PresetNotFound(NotFound):
     """The preset does not exist, or the caller may not see it."""
 
     code = "preset_not_found"
-    words = Words(fr="Ce préréglage est introuvable.", en="This preset was not found.")
+    message = Message("This preset was not found.")
 
 
 class VersionNotFound(NotFound):
     """The document or preset has no such version."""
 
     code = "policy_version_not_found"
-    words = Words(fr="Cette version est introuvable.", en="This version was not found.")
+    message = Message("This version was not found.")
 
 
 class PresetExists(Conflict):
     """The town already has a preset of that kind and name."""
 
     code = "preset_exists"
-    words = Words(fr="La ville a déjà un préréglage de ce nom.", en="The town already has a preset of that name.")
+    message = Message("The town already has a preset of that name.")
 
 
 class UnknownPlace(Invalid):
     """The document names a place that does not exist or does not fit its kind."""
 
     code = "unknown_place"
-    words = Words(fr="Ce lieu n'existe pas ({field}).", en="This place does not exist ({field}).")
+    message = Message("This place does not exist ({field}).")
 
 
 class BadSetting(Invalid):
     """A setting is unknown, its value is not acceptable, or it is not set at such a place."""
 
     code = "bad_setting"
-    words = Words(fr="Le réglage « {field} » ne convient pas : {why}.", en="The setting '{field}' is not acceptable: {why}.")
+    message = Message("The setting '{field}' is not acceptable: {why}.")
 
 
 class SettingsConflict(Invalid):
     """Two settings of one document contradict each other: `field` and `other` name them, `rule` says how."""
 
     code = "settings_conflict"
-    words = Words(
-        fr="Les réglages « {field} » et « {other} » se contredisent ({why}).",
-        en="The settings '{field}' and '{other}' contradict each other ({why}).",
-    )
+    message = Message("The settings '{field}' and '{other}' contradict each other ({why}).")
 
 
 class CannotPublish(Conflict):
     """The version is neither a draft nor rolled out, or another version is being rolled out."""
 
     code = "cannot_publish"
-    words = Words(fr="Cette version ne peut pas être publiée ({why}).", en="This version cannot be published ({why}).")
+    message = Message("This version cannot be published ({why}).")
 
 
 class NewerVersion(Conflict):
     """Somebody has published since the version was written; `changes` lists what differs. Nothing was published."""
 
     code = "newer_version"
-    words = Words(
-        fr="La version {live} a été publiée depuis que celle-ci a été écrite : les comparer, puis enregistrer de nouveau.",
-        en="Version {live} was published after this one was written: compare them, then save again.",
-    )
+    message = Message("Version {live} was published after this one was written: compare them, then save again.")
 
 
 class BadStage(Invalid):
     """The target of a stage does not exist, is not concerned by the document, or holds no tablets: `why` says which."""
 
     code = "bad_stage"
-    words = Words(fr="Cette étape ne convient pas ({why}).", en="This stage is not acceptable ({why}).")
+    message = Message("This stage is not acceptable ({why}).")
 
 
 class ReasonRequired(Invalid):
     """A version that goes to all tablets at once needs a reason."""
 
     code = "reason_required"
-    words = Words(
-        fr="Publier pour toutes les tablettes d'un coup demande un motif.", en="Publishing to all tablets at once needs a reason."
-    )
+    message = Message("Publishing to all tablets at once needs a reason.")

@@ -121,7 +121,7 @@ def publish(
         version.state, version.stage, version.stage_target = VersionState.ROLLING, stage.kind, stage.target
     version.published_at = work.now
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.DECIDE, select_concerned(work, owner))
+    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
     return version
 
 
@@ -169,7 +169,7 @@ def stop_version(work: UnitOfWork, actor: Actor, owner: Versioned, version: Poli
     _record(work, actor, "stop", owner, version, reason=reason[:200])
     version.state, version.stop_reason = VersionState.STOPPED, reason[:200]
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.DECIDE, select_concerned(work, owner))
+    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
 
 
 def roll_back(work: UnitOfWork, actor: Actor, owner: Versioned, number: int) -> PolicyVersion:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from profiles.policy.errors import BadStage, UnknownPlace
 from profiles.policy.kinds import PlaceKind, StageKind, TabletRole
@@ -26,7 +26,7 @@ def check_place(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target
         case PlaceKind.ROLE:
             exists = target in {*TabletRole}
         case PlaceKind.GRADE:
-            exists = target in {*Level}
+            exists = target in {*Grade}
         case _:
             return _check_row(work, town_id, place, target)
     if not exists:
@@ -49,19 +49,19 @@ def select_tablets(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, tar
     """Return a statement: the tablets of a place."""
     tablets, repository = TabletRepository(work.session), PolicyRepository(work.session)
     with_id: dict[PlaceKind, Callable[[UUID], Select[UUID]]] = {
-        PlaceKind.SCHOOL: tablets.of_school,
-        PlaceKind.CLASS: tablets.of_class,
+        PlaceKind.SCHOOL: tablets.select_by_school,
+        PlaceKind.CLASS: tablets.select_by_class,
         PlaceKind.GROUP: repository.select_group,
         PlaceKind.PUPIL: repository.select_pupil,
-        PlaceKind.TABLET: lambda tablet_id: tablets.among([tablet_id]),
+        PlaceKind.TABLET: lambda tablet_id: tablets.select_by_ids([tablet_id]),
     }
     if place in with_id:
         return with_id[place](UUID(target))
     if town_id is None:
-        return tablets.everywhere()
+        return tablets.select_all()
     if place is PlaceKind.GRADE:
-        return tablets.of_level(town_id, Level(target))
-    return repository.select_role(town_id, TabletRole(target)) if place is PlaceKind.ROLE else tablets.of_town(town_id)
+        return tablets.select_by_grade(town_id, Grade(target))
+    return repository.select_role(town_id, TabletRole(target)) if place is PlaceKind.ROLE else tablets.select_by_town(town_id)
 
 
 def select_document_tablets(work: UnitOfWork, document: PolicyDocument) -> Select[UUID]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from profiles.catalog.composites import expand, vocabulary
-from profiles.catalog.forms import Form
-from profiles.catalog.kinds import Group
-from profiles.catalog.settings import catalog
+from profiles.catalog.composites import expand_composites, list_authorable_fields
+from profiles.catalog.forms import TextFormat
+from profiles.catalog.kinds import SettingGroup
+from profiles.catalog.settings import load_catalog
 from profiles.filters.rules import clean_host
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import ALL_MODES, AppUse, PlaceKind, PresetKind
@@ -18,10 +18,10 @@ MAX_SETTINGS = 400
 MAX_PRESETS = 50
 _MODES = frozenset({ALL_MODES, *(mode.value for mode in Mode)})
 #: The parts of the catalogue that presets of a kind hold; none: all.
-_PRESET_GROUPS: dict[PresetKind, frozenset[Group]] = {
-    PresetKind.BUNDLE: frozenset({Group.APPS}),
-    PresetKind.FILTER: frozenset({Group.WEB}),
-    PresetKind.HOME_SCREEN: frozenset({Group.HOME}),
+_PRESET_GROUPS: dict[PresetKind, frozenset[SettingGroup]] = {
+    PresetKind.BUNDLE: frozenset({SettingGroup.APPS}),
+    PresetKind.FILTER: frozenset({SettingGroup.WEB}),
+    PresetKind.HOME_SCREEN: frozenset({SettingGroup.HOME}),
     PresetKind.EVALUATION: frozenset(),
 }
 #: A path of the content and what is wrong there.
@@ -34,8 +34,8 @@ def normalise(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
 
 
 def _normalise_value(key: str, value: Any) -> Any:
-    field = vocabulary().get(key)
-    if field is None or field.form is not Form.FILTER_HOST or not isinstance(value, list):
+    field = list_authorable_fields().get(key)
+    if field is None or field.text_format is not TextFormat.FILTER_HOST or not isinstance(value, list):
         return value
     hosts = [(clean_host(entry) or entry) if isinstance(entry, str) else entry for entry in value]
     return sorted(set(hosts)) if all(isinstance(host, str) for host in hosts) else hosts
@@ -52,9 +52,9 @@ def find_preset_problem(content: PolicyContent, kind: PresetKind) -> Problem | N
         return "presets", "a preset takes in no other presets"
     if content.locks:
         return "locks", "a preset locks nothing: the documents that take it in do"
-    groups, known = _PRESET_GROUPS[kind], catalog()
+    groups, known = _PRESET_GROUPS[kind], load_catalog()
     for mode, part in content.values.items():
-        for key in expand(part):
+        for key in expand_composites(part):
             if groups and key in known and known[key].group not in groups:
                 return f"values.{mode}.{key}", f"not a setting of a {kind.value}"
     return find_problem(content, None)
@@ -76,26 +76,26 @@ def _find_value_problem(values: Mapping[str, Any], place: PlaceKind | None) -> P
 
 
 def _find_setting_problem(key: str, value: Any, mode: str, place: PlaceKind | None) -> str | None:
-    field = vocabulary().get(key)
+    field = list_authorable_fields().get(key)
     if field is None:
         return "unknown setting"
-    setting = catalog().get(key)
+    setting = load_catalog().get(key)
     if setting is not None and setting.all_modes_only and mode != ALL_MODES:
         return "set for all modes only"
     if setting is not None and setting.places and (place is None or place.value not in setting.places):
         return f"set only for: {', '.join(setting.places)}"
-    return field.problem(value)
+    return field.describe_problem(value)
 
 
 def _find_lock_problem(content: PolicyContent) -> Problem | None:
-    known = vocabulary()
+    known = list_authorable_fields()
     for mode, locks in content.locks.items():
         if mode not in _MODES:
             return f"locks.{mode[:20]}", "unknown mode"
         if isinstance(locks, str) or not isinstance(locks, Sequence):
             return f"locks.{mode}", "not a list of settings"
         parts = content.values.values() if mode == ALL_MODES else [content.values.get(each, {}) for each in (ALL_MODES, mode)]
-        named = {key for part in parts for key in (*part, *expand(part))}
+        named = {key for part in parts for key in (*part, *expand_composites(part))}
         for key in locks:
             # What presets set may be locked too: which keys those are is known when the document is in force.
             if key not in known or (key not in named and not content.presets):

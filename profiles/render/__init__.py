@@ -1,1 +1,1 @@
-"""Plain values in, bytes out: Apple profiles. Pure."""
+"""Renders settings as Apple configuration profiles and declarations: values in, bytes out. Pure."""

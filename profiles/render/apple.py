@@ -1,4 +1,4 @@
-"""Plain values in, Apple configuration profiles out (payloads.md sections 1, 3, 4). Pure: the same in, the same bytes out."""
+"""Renders Apple configuration profiles from settings. Pure: equal input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -11,43 +11,51 @@ from typing import Any
 from uuid import uuid5
 
 from profiles.catalog.settings import Setting
-from profiles.render.payloads import NAMESPACE, Planned, Tablet, payload, payloads, plan, with_needs
+from profiles.render.payloads import (
+    PAYLOAD_NAMESPACE,
+    PlannedPayload,
+    TabletCapabilities,
+    build_payload,
+    build_payloads,
+    plan_payloads,
+    select_with_references,
+)
 
-#: One identifier for every version: the newer replaces the older on the tablet.
-IDENTIFIER = "fr.cartable.policy"
+#: All versions have the same identifier, so that on the tablet the newer replaces the older.
+PROFILE_IDENTIFIER = "fr.cartable.policy"
 _RESTRICTIONS = "restrictions"
-_TYPE = "com.apple.applicationaccess"
+_RESTRICTIONS_TYPE = "com.apple.applicationaccess"
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What one tablet shall hold in one mode: payload slots with their content, and the settings left out.
+class ProfileContent:
+    """The content of the profile of one tablet in one mode, and the settings that were omitted.
 
-    A slot is a place that exists once on a tablet: restrictions by key, the composed filter by its payload types, every other
-    payload as a whole.
+    `restrictions` are the keys of the one restrictions payload; `composed_payloads` are the web filter's payloads by type;
+    `planned_payloads` are all other payloads by slot.
     """
 
     restrictions: Mapping[str, Any]
-    others: Mapping[str, Mapping[str, Any]]
-    left_out: tuple[str, ...]
-    more: Mapping[str, Planned] = field(default_factory=dict)
+    composed_payloads: Mapping[str, Mapping[str, Any]]
+    omitted_settings: tuple[str, ...]
+    planned_payloads: Mapping[str, PlannedPayload] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        """Whether a profile of it would hold nothing."""
-        return not (self.restrictions or self.others or self.more)
+        """Whether a profile with this content would have no payload."""
+        return not (self.restrictions or self.composed_payloads or self.planned_payloads)
 
     @property
     def digest(self) -> str:
-        """64 hexadecimal characters: the same, the same content."""
-        more = {slot: [planned.type, planned.content] for slot, planned in self.more.items()}
-        parts = json.dumps([self.restrictions, self.others, more], sort_keys=True, default=repr)
-        return hashlib.sha256(parts.encode()).hexdigest()
+        """64 hexadecimal characters; equal contents have the same digest."""
+        planned = {slot: [payload.type, payload.content] for slot, payload in self.planned_payloads.items()}
+        serialized = json.dumps([self.restrictions, self.composed_payloads, planned], sort_keys=True, default=repr)
+        return hashlib.sha256(serialized.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A profile, its UUID, which is made of its content."""
+class ProfileDocument:
+    """A rendered profile. Its UUID is derived from its content."""
 
     identifier: str
     uuid: str
@@ -55,82 +63,96 @@ class Rendered:
 
     @property
     def sha256(self) -> str:
-        """Its address."""
+        """The SHA-256 of the profile, under which it is stored and served."""
         return hashlib.sha256(self.plist).hexdigest()
 
 
-def content_of(
+def build_content(
     values: Mapping[str, Any],
     catalog: Mapping[str, Setting],
-    others: Mapping[str, Mapping[str, Any]],
+    composed_payloads: Mapping[str, Mapping[str, Any]],
     *,
     os: tuple[int, ...] | None,
     supervised: bool | None,
-) -> Content:
-    """What a tablet can take of the values. A setting that it cannot is left out and named, never an error."""
-    planned = plan(values, catalog, Tablet(os, supervised))
-    # What was composed (the filter) exists once: a layer's own payload of that type would be a second one.
-    second = [slot for slot, each in planned.slots.items() if each.type in others]
-    more = {slot: each for slot, each in planned.slots.items() if slot not in second}
-    restrictions = more.pop(_RESTRICTIONS).content if _RESTRICTIONS in more else {}
-    # What the product itself answers is no payload; until something answers it, it is left out as well.
-    refused = (*map(str, planned.left_out), *planned.own, *second)
-    return Content(restrictions, others, refused, more)
+) -> ProfileContent:
+    """Return the content that a tablet supports. A setting that it does not support is omitted and listed, never an error."""
+    plan = plan_payloads(values, catalog, TabletCapabilities(os, supervised))
+    # A payload type that was composed (the web filter) exists once: a planned payload of that type would be a second one.
+    duplicates = [slot for slot, payload in plan.slots.items() if payload.type in composed_payloads]
+    planned_payloads = {slot: payload for slot, payload in plan.slots.items() if slot not in duplicates}
+    restrictions = planned_payloads.pop(_RESTRICTIONS).content if _RESTRICTIONS in planned_payloads else {}
+    # Settings of the product itself have no payload, so they are listed as omitted too.
+    omitted_settings = (*map(str, plan.omissions), *plan.product_settings, *duplicates)
+    return ProfileContent(restrictions, composed_payloads, omitted_settings, planned_payloads)
 
 
-def apart(content: Content, types: Collection[str]) -> tuple[Content, Content]:
-    """What a tablet shall hold without payloads of these types, and these alone."""
+def split_by_payload_type(content: ProfileContent, types: Collection[str]) -> tuple[ProfileContent, ProfileContent]:
+    """Split content in two: everything except payloads of these types, and the payloads of these types only."""
 
-    def part(inside: bool) -> Content:
-        restrictions = content.restrictions if (_TYPE in types) is inside else {}
-        others = {kind: each for kind, each in content.others.items() if (kind in types) is inside}
-        slots = [slot for slot, planned in content.more.items() if (planned.type in types) is inside]
-        return Content(restrictions, others, content.left_out, _part_of(content.more, slots))
+    def select(is_listed: bool) -> ProfileContent:
+        restrictions = content.restrictions if (_RESTRICTIONS_TYPE in types) is is_listed else {}
+        composed = {kind: payload for kind, payload in content.composed_payloads.items() if (kind in types) is is_listed}
+        slots = [slot for slot, payload in content.planned_payloads.items() if (payload.type in types) is is_listed]
+        return ProfileContent(restrictions, composed, content.omitted_settings, _select_slots(content.planned_payloads, slots))
 
-    return part(inside=False), part(inside=True)
+    return select(is_listed=False), select(is_listed=True)
 
 
-def split(contents: Mapping[Any, Content]) -> tuple[Content, dict[Any, Content]]:
-    """What all modes have in common, and what each adds: no setting is ever in two payloads that are in force together."""
-    every = list(contents.values())
-    first = every[0]
-    same = {
+def split_common_content(contents: Mapping[Any, ProfileContent]) -> tuple[ProfileContent, dict[Any, ProfileContent]]:
+    """Return the content that all modes have in common, and what each mode adds to it.
+
+    No setting is in two payloads that are active at the same time.
+    """
+    all_contents = list(contents.values())
+    first = all_contents[0]
+    common_restrictions = {
         key: value
         for key, value in first.restrictions.items()
-        if all(key in each.restrictions and each.restrictions[key] == value for each in every)
+        if all(key in content.restrictions and content.restrictions[key] == value for content in all_contents)
     }
-    composed = {
-        kind: content for kind, content in first.others.items() if all(each.others.get(kind) == content for each in every)
+    common_composed = {
+        kind: payload
+        for kind, payload in first.composed_payloads.items()
+        if all(content.composed_payloads.get(kind) == payload for content in all_contents)
     }
-    shared = [slot for slot, planned in first.more.items() if all(each.more.get(slot) == planned for each in every)]
-    common = Content(same, composed, first.left_out, _part_of(first.more, shared))
-    own = {
-        mode: Content(
-            {key: value for key, value in each.restrictions.items() if key not in same},
-            {kind: content for kind, content in each.others.items() if kind not in composed},
+    common_slots = [
+        slot
+        for slot, payload in first.planned_payloads.items()
+        if all(content.planned_payloads.get(slot) == payload for content in all_contents)
+    ]
+    common = ProfileContent(
+        common_restrictions, common_composed, first.omitted_settings, _select_slots(first.planned_payloads, common_slots)
+    )
+    by_mode = {
+        mode: ProfileContent(
+            {key: value for key, value in content.restrictions.items() if key not in common_restrictions},
+            {kind: payload for kind, payload in content.composed_payloads.items() if kind not in common_composed},
             (),
-            # A certificate that a mode's own payload refers to travels with it, even if all modes have it.
-            _part_of(each.more, [slot for slot in each.more if slot not in shared]),
+            # A certificate that a payload of the mode refers to is included here, even if all modes have it.
+            _select_slots(content.planned_payloads, [slot for slot in content.planned_payloads if slot not in common_slots]),
         )
-        for mode, each in contents.items()
+        for mode, content in contents.items()
     }
-    return common, own
+    return common, by_mode
 
 
-def _part_of(more: Mapping[str, Planned], slots: Sequence[str]) -> dict[str, Planned]:
-    return {planned.slot: planned for planned in with_needs(more, slots)}
+def _select_slots(payloads: Mapping[str, PlannedPayload], slots: Sequence[str]) -> dict[str, PlannedPayload]:
+    return {payload.slot: payload for payload in select_with_references(payloads, slots)}
 
 
-def render(town: str, content: Content, part: str = "") -> Rendered | None:
-    """Render one profile; None when it would hold nothing. `part` makes the identifier of a profile that others accompany."""
-    identifier = f"{IDENTIFIER}.{part}" if part else IDENTIFIER
-    made = []
+def render_profile(town: str, content: ProfileContent, part: str = "") -> ProfileDocument | None:
+    """Render one profile; None when a part has no payload.
+
+    `part` is appended to the identifier when the profile is one of several on a tablet.
+    """
+    identifier = f"{PROFILE_IDENTIFIER}.{part}" if part else PROFILE_IDENTIFIER
+    payloads = []
     if content.restrictions:
-        made.append(payload(town, identifier, _TYPE, _RESTRICTIONS, content.restrictions))
-    for kind, other in sorted(content.others.items()):
-        made.append(payload(town, identifier, kind, kind.rpartition(".")[2], other))
-    made += payloads(town, identifier, content.more.values())
-    if part and not made:
+        payloads.append(build_payload(town, identifier, _RESTRICTIONS_TYPE, _RESTRICTIONS, content.restrictions))
+    for kind, payload in sorted(content.composed_payloads.items()):
+        payloads.append(build_payload(town, identifier, kind, kind.rpartition(".")[2], payload))
+    payloads += build_payloads(town, identifier, content.planned_payloads.values())
+    if part and not payloads:
         return None
     profile = {
         "PayloadType": "Configuration",
@@ -139,8 +161,8 @@ def render(town: str, content: Content, part: str = "") -> Rendered | None:
         "PayloadDisplayName": "Cartable",
         "PayloadDescription": "Règles de la tablette / Rules of this tablet",
         "PayloadScope": "System",
-        "PayloadContent": made,
+        "PayloadContent": payloads,
     }
-    # The UUID comes from the content: a ProfileList then proves which version a tablet has.
-    uuid = str(uuid5(NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
-    return Rendered(identifier, uuid, plistlib.dumps({**profile, "PayloadUUID": uuid}))
+    # The UUID is derived from the content, so that a ProfileList shows which version a tablet has.
+    uuid = str(uuid5(PAYLOAD_NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
+    return ProfileDocument(identifier, uuid, plistlib.dumps({**profile, "PayloadUUID": uuid}))

@@ -1,6 +1,7 @@
-"""Plain values in, Apple declarations out (declarative.md sections 3, 5, 6). Pure: the same in, the same tokens out.
+"""Builds Apple declarations from settings. Pure: equal input gives equal server tokens.
 
-All modes are on the tablet; one small `management.properties` says which of them holds. Activations compare it.
+The configurations of all modes are on the tablet. One small `management.properties` declaration names the current mode, and
+the activations' predicates compare it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 
 from profiles.schedule.modes import Mode
 
-PREFIX = "fr.cartable"
-PROPERTIES = f"{PREFIX}.properties"
-BASE = f"{PREFIX}.base"
-ALWAYS = f"{PREFIX}.always"
-SUBSCRIPTIONS = f"{PREFIX}.status"
+IDENTIFIER_PREFIX = "fr.cartable"
+PROPERTIES_IDENTIFIER = f"{IDENTIFIER_PREFIX}.properties"
+BASE_IDENTIFIER = f"{IDENTIFIER_PREFIX}.base"
+ALWAYS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.always"
+SUBSCRIPTIONS_IDENTIFIER = f"{IDENTIFIER_PREFIX}.status"
 _STATUS_ITEMS = (
     "app.managed.list",
     "device.operating-system.build-version",
@@ -31,7 +32,7 @@ _STATUS_ITEMS = (
 
 
 class DeclarationKind(StrEnum):
-    """Kinds, as they stand in the path of a fetch."""
+    """The kinds of declarations, as in the path under which a tablet fetches one."""
 
     ACTIVATION = "activation"
     CONFIGURATION = "configuration"
@@ -41,7 +42,7 @@ class DeclarationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One declaration. Its server token is made of its content: it changes exactly when the content does."""
+    """One declaration. Its server token is derived from its content, so it changes exactly when the content does."""
 
     kind: DeclarationKind
     identifier: str
@@ -51,10 +52,10 @@ class Declaration:
     @property
     def server_token(self) -> str:
         """64 hexadecimal characters."""
-        return hashlib.sha256(dump({"Type": self.type, "Payload": self.payload})).hexdigest()
+        return hashlib.sha256(serialize_canonical({"Type": self.type, "Payload": self.payload})).hexdigest()
 
-    def document(self) -> dict[str, Any]:
-        """As the tablet fetches it."""
+    def to_document(self) -> dict[str, Any]:
+        """Return the declaration as a tablet fetches it."""
         return {
             "Type": self.type,
             "Identifier": self.identifier,
@@ -72,52 +73,60 @@ class ManagedApp:
     manifest_url: str | None
 
 
-def declarations(
+def build_declarations(
     base_url: str, organisation: str, base: str | None, modes: Mapping[Mode, str | None], apps: Iterable[ManagedApp] = ()
 ) -> list[Declaration]:
-    """The declarations that tablets of one situation share. `base` and `modes` are the addresses of profiles, None: empty."""
-    made = [
-        _configuration(SUBSCRIPTIONS, "management.status-subscriptions", {"StatusItems": [{"Name": n} for n in _STATUS_ITEMS]}),
+    """Build the declarations that tablets in the same situation share.
+
+    `base` and `modes` are the SHA-256 addresses of profiles, for all modes and by mode; None where there is no profile.
+    """
+    declarations = [
+        _configuration(
+            SUBSCRIPTIONS_IDENTIFIER, "management.status-subscriptions", {"StatusItems": [{"Name": n} for n in _STATUS_ITEMS]}
+        ),
         Declaration(
-            DeclarationKind.MANAGEMENT, f"{PREFIX}.organization", "com.apple.management.organization-info", {"Name": organisation}
+            DeclarationKind.MANAGEMENT,
+            f"{IDENTIFIER_PREFIX}.organization",
+            "com.apple.management.organization-info",
+            {"Name": organisation},
         ),
     ]
-    always = [SUBSCRIPTIONS]
+    always = [SUBSCRIPTIONS_IDENTIFIER]
     if base is not None:
-        made.append(_profile(BASE, base_url, base))
-        always.append(BASE)
-    for app in sorted(apps, key=lambda each: each.bundle_identifier):
-        identifier = f"{PREFIX}.app.{hashlib.sha256(app.bundle_identifier.encode()).hexdigest()[:16]}"
-        made.append(_configuration(identifier, "app.managed", _app(app)))
+        declarations.append(_profile_configuration(BASE_IDENTIFIER, base_url, base))
+        always.append(BASE_IDENTIFIER)
+    for app in sorted(apps, key=lambda app: app.bundle_identifier):
+        identifier = f"{IDENTIFIER_PREFIX}.app.{hashlib.sha256(app.bundle_identifier.encode()).hexdigest()[:16]}"
+        declarations.append(_configuration(identifier, "app.managed", _app_payload(app)))
         always.append(identifier)
-    made.append(_activation(ALWAYS, always, None))
-    by_profile: dict[str, list[Mode]] = {}
+    declarations.append(_activation(ALWAYS_IDENTIFIER, always, None))
+    modes_by_profile: dict[str, list[Mode]] = {}
     for mode, sha256 in modes.items():
         if sha256 is not None:
-            by_profile.setdefault(sha256, []).append(mode)
-    for sha256, members in sorted(by_profile.items()):
-        identifier = f"{PREFIX}.mode.{sha256[:16]}"
-        made.append(_profile(identifier, base_url, sha256))
-        made.append(_activation(f"{PREFIX}.in.{sha256[:16]}", [identifier], predicate(members)))
-    return made
+            modes_by_profile.setdefault(sha256, []).append(mode)
+    for sha256, profile_modes in sorted(modes_by_profile.items()):
+        identifier = f"{IDENTIFIER_PREFIX}.mode.{sha256[:16]}"
+        declarations.append(_profile_configuration(identifier, base_url, sha256))
+        declarations.append(_activation(f"{IDENTIFIER_PREFIX}.in.{sha256[:16]}", [identifier], build_predicate(profile_modes)))
+    return declarations
 
 
-def predicate(modes: Iterable[Mode]) -> str:
-    """Whether the tablet is in one of these modes."""
+def build_predicate(modes: Iterable[Mode]) -> str:
+    """Return the predicate that is true while the tablet is in one of these modes."""
     return " OR ".join(f'(@property(mode) == "{mode.value}")' for mode in sorted(modes))
 
 
-def properties(mode: Mode) -> Declaration:
-    """The one declaration that a switch of mode changes."""
-    return Declaration(DeclarationKind.MANAGEMENT, PROPERTIES, "com.apple.management.properties", {"mode": mode.value})
+def build_mode_properties(mode: Mode) -> Declaration:
+    """Build the declaration that names the current mode: the only one that a change of mode changes."""
+    return Declaration(DeclarationKind.MANAGEMENT, PROPERTIES_IDENTIFIER, "com.apple.management.properties", {"mode": mode.value})
 
 
-def dump(document: Any) -> bytes:
-    """JSON whose bytes depend on the content alone."""
+def serialize_canonical(document: Any) -> bytes:
+    """Return JSON whose bytes depend only on the content."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _profile(identifier: str, base_url: str, sha256: str) -> Declaration:
+def _profile_configuration(identifier: str, base_url: str, sha256: str) -> Declaration:
     return _configuration(identifier, "legacy", {"ProfileURL": f"{base_url}/mdm/profiles/{sha256}"})
 
 
@@ -132,7 +141,7 @@ def _activation(identifier: str, configurations: list[str], condition: str | Non
     return Declaration(DeclarationKind.ACTIVATION, identifier, "com.apple.activation.simple", payload)
 
 
-def _app(app: ManagedApp) -> dict[str, Any]:
+def _app_payload(app: ManagedApp) -> dict[str, Any]:
     source: dict[str, Any] = {"ManifestURL": app.manifest_url} if app.manifest_url else {"AppStoreID": str(app.app_store_id)}
     licence = {} if app.manifest_url else {"License": {"Assignment": "Device"}}
     return {**source, "InstallBehavior": {"Install": "Required", **licence}}

@@ -1,7 +1,7 @@
-"""Resolved settings in, payloads of an Apple profile out (payloads.md sections 1, 2, 11). Pure: the same in, the same out.
+"""Turns resolved settings into payloads of an Apple profile. Pure: equal input gives equal output.
 
-Two steps, because a payload's UUID belongs to the profile that it travels in: `plan` says what stands in which slot of a
-tablet, `payloads` gives the slots of one profile their identities and their references to one another.
+There are two steps, because the UUID of a payload depends on the profile that contains it: `plan_payloads` decides what is in
+which slot of a tablet; `build_payloads` gives the slots of one profile their UUIDs and resolves references between them.
 """
 
 from __future__ import annotations
@@ -12,104 +12,123 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from profiles.catalog.settings import Setting
-from profiles.render.planning import Omission, Planner, Reference, Tablet, Why
+from profiles.render.planning import Omission, OmissionReason, PayloadPlanner, PayloadReference, TabletCapabilities
 
-__all__ = ["Omission", "Plan", "Planned", "Tablet", "Why", "by_type", "payload", "payloads", "plan", "with_needs"]
+__all__ = [
+    "Omission",
+    "OmissionReason",
+    "PayloadPlan",
+    "PlannedPayload",
+    "TabletCapabilities",
+    "build_payload",
+    "build_payloads",
+    "group_by_type",
+    "plan_payloads",
+    "select_with_references",
+]
 
-NAMESPACE = UUID("4d7b4f0a-3b1e-4f6d-8a43-8e5d52cf4f5e")
+PAYLOAD_NAMESPACE = UUID("4d7b4f0a-3b1e-4f6d-8a43-8e5d52cf4f5e")
 _CERTIFICATES = "com.apple.security."
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One payload: its slot on the tablet, Apple's type, its own keys, and the slots that it refers to."""
+class PlannedPayload:
+    """One payload: its slot on the tablet, Apple's payload type, its own keys, and the slots that it refers to."""
 
     slot: str
     type: str
     content: Mapping[str, Any]
-    needs: frozenset[str] = frozenset()
+    references: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Every payload of one tablet by its slot, certificates first; what was left out; what the product itself answers."""
+class PayloadPlan:
+    """Every payload of one tablet by slot, certificates first; what was omitted; and settings that are not Apple's.
 
-    slots: Mapping[str, Planned]
-    left_out: tuple[Omission, ...]
-    own: Mapping[str, Any]
-
-
-def plan(values: Mapping[str, Any], catalog: Mapping[str, Setting], tablet: Tablet) -> Plan:
-    """What a tablet can take of the values. Whatever it cannot is left out and named; nothing raises."""
-    made = Planner(catalog, tablet)
-    # Certificates first: others refer to them.
-    for key in sorted(values, key=lambda key: (key not in catalog or not catalog[key].payload.startswith(_CERTIFICATES), key)):
-        made.add(key, values)
-    slots = {
-        slot: Planned(slot, made.types[slot], content, frozenset(_references(content))) for slot, content in made.contents.items()
-    }
-    return Plan(slots, tuple(made.left_out), made.own)
-
-
-def payloads(owner: str, identifier: str, slots: Iterable[Planned]) -> list[dict[str, Any]]:
-    """The payloads of one profile. Identifiers and UUIDs stay the same over all versions of it.
-
-    A payload whose certificate does not travel with it is not made: references end at the profile's edge.
+    `product_settings` are answered by the server itself and have no payload.
     """
-    given = list(slots)
-    present = {each.slot for each in given}
+
+    slots: Mapping[str, PlannedPayload]
+    omissions: tuple[Omission, ...]
+    product_settings: Mapping[str, Any]
+
+
+def plan_payloads(values: Mapping[str, Any], catalog: Mapping[str, Setting], tablet: TabletCapabilities) -> PayloadPlan:
+    """Plan the payloads that a tablet supports. What it does not support is omitted and listed; nothing is raised."""
+    planner = PayloadPlanner(catalog, tablet)
+
+    def sort_certificates_first(key: str) -> tuple[bool, str]:
+        """Other payloads refer to certificates, so these must be planned before."""
+        return key not in catalog or not catalog[key].payload_type.startswith(_CERTIFICATES), key
+
+    for key in sorted(values, key=sort_certificates_first):
+        planner.add_setting(key, values)
+    slots = {
+        slot: PlannedPayload(slot, planner.types[slot], content, frozenset(_find_references(content)))
+        for slot, content in planner.contents.items()
+    }
+    return PayloadPlan(slots, tuple(planner.omissions), planner.product_settings)
+
+
+def build_payloads(owner: str, identifier: str, planned: Iterable[PlannedPayload]) -> list[dict[str, Any]]:
+    """Build the payloads of one profile. Identifiers and UUIDs stay the same in all versions of the profile.
+
+    A payload whose certificate is not in the same profile is left out, because a reference cannot leave its profile.
+    """
+    planned = list(planned)
+    slots = {payload.slot for payload in planned}
     return [
-        payload(owner, identifier, each.type, each.slot, _resolved(each.content, owner, identifier))
-        for each in given
-        if each.needs <= present
+        build_payload(owner, identifier, payload.type, payload.slot, _resolve_references(payload.content, owner, identifier))
+        for payload in planned
+        if payload.references <= slots
     ]
 
 
-def by_type(made: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Payloads by Apple's payload type."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for each in made:
-        found.setdefault(each["PayloadType"], []).append(each)
-    return found
+def group_by_type(payloads: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Group payloads by Apple's payload type."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for payload in payloads:
+        groups.setdefault(payload["PayloadType"], []).append(payload)
+    return groups
 
 
-def with_needs(slots: Mapping[str, Planned], wanted: Iterable[str]) -> list[Planned]:
-    """The wanted slots and the certificates that they refer to, in the plan's order: a part that can travel by itself."""
-    names = {name for each in wanted if each in slots for name in (each, *slots[each].needs)}
-    return [planned for slot, planned in slots.items() if slot in names]
+def select_with_references(slots: Mapping[str, PlannedPayload], names: Iterable[str]) -> list[PlannedPayload]:
+    """Return the named slots and the certificates that they refer to, in the plan's order: a part that is complete by itself."""
+    selected = {slot for name in names if name in slots for slot in (name, *slots[name].references)}
+    return [payload for slot, payload in slots.items() if slot in selected]
 
 
-def payload(owner: str, identifier: str, kind: str, slot: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """One payload, whose identifier and UUID stay the same over all versions of one owner's profile."""
+def build_payload(owner: str, identifier: str, kind: str, slot: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Build one payload. Its identifier and UUID stay the same in all versions of one owner's profile."""
     return {
         "PayloadType": kind,
         "PayloadVersion": 1,
         "PayloadIdentifier": f"{identifier}.{slot}",
-        "PayloadUUID": _uuid(owner, identifier, slot),
+        "PayloadUUID": _payload_uuid(owner, identifier, slot),
         **content,
     }
 
 
-def _uuid(owner: str, identifier: str, slot: str) -> str:
-    return str(uuid5(NAMESPACE, f"{owner}/{identifier}/{slot}")).upper()
+def _payload_uuid(owner: str, identifier: str, slot: str) -> str:
+    return str(uuid5(PAYLOAD_NAMESPACE, f"{owner}/{identifier}/{slot}")).upper()
 
 
-def _resolved(value: Any, owner: str, identifier: str) -> Any:
-    if isinstance(value, Reference):
-        return _uuid(owner, identifier, value.slot)
+def _resolve_references(value: Any, owner: str, identifier: str) -> Any:
+    if isinstance(value, PayloadReference):
+        return _payload_uuid(owner, identifier, value.slot)
     if isinstance(value, Mapping):
-        return {key: _resolved(below, owner, identifier) for key, below in value.items()}
+        return {key: _resolve_references(item, owner, identifier) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(below, owner, identifier) for below in value]
+        return [_resolve_references(item, owner, identifier) for item in value]
     return value
 
 
-def _references(value: Any) -> Iterable[str]:
-    if isinstance(value, Reference):
+def _find_references(value: Any) -> Iterable[str]:
+    if isinstance(value, PayloadReference):
         yield value.slot
     elif isinstance(value, Mapping):
-        for below in value.values():
-            yield from _references(below)
+        for item in value.values():
+            yield from _find_references(item)
     elif isinstance(value, list):
-        for below in value:
-            yield from _references(below)
+        for item in value:
+            yield from _find_references(item)

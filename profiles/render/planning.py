@@ -1,4 +1,4 @@
-"""Which payloads a tablet takes of which settings, and in what form: plist types, older names, certificates by reference. Pure."""
+"""Converts settings to payload contents that one tablet supports: plist types, older key names, references to certificates. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from enum import StrEnum
 from typing import Any
 
 from profiles.catalog.fields import Field, Support, Version
-from profiles.catalog.kinds import Kind, Merge, Slot
+from profiles.catalog.kinds import MergeRule, PayloadCardinality, ValueKind
 from profiles.catalog.settings import Setting
 
 _APPLE = "com.apple."
 
 
-class Why(StrEnum):
-    """Why something was left out."""
+class OmissionReason(StrEnum):
+    """Why a setting is not sent to a tablet."""
 
     UNKNOWN = "unknown"
     INVALID = "invalid"
@@ -30,18 +30,18 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """A setting, or a sub-key of one (`wifi.managed[0].EnableIPv6`), that this tablet is not sent."""
+    """A setting, or a sub-key of one (`wifi.managed[0].EnableIPv6`), that is not sent to this tablet."""
 
     path: str
-    why: Why
+    reason: OmissionReason
 
     def __str__(self) -> str:
         return self.path
 
 
 @dataclass(frozen=True, slots=True)
-class Tablet:
-    """What decides on which payloads a tablet takes. None: not known, and then nothing is left out for it."""
+class TabletCapabilities:
+    """The facts that decide which payloads a tablet supports. None: not known; then nothing is omitted because of it."""
 
     os: Version | None = None
     supervised: bool | None = None
@@ -49,168 +49,176 @@ class Tablet:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """Stands for the UUID of another payload of the same profile, by the name of its slot."""
+class PayloadReference:
+    """Stands for the UUID of another payload of the same profile, named by its slot."""
 
     slot: str
 
 
-class _Left(Exception):
-    """A key that its entry cannot do without was left out: the entry goes with it."""
+class _EntryOmitted(Exception):
+    """A key that its entry requires was omitted, so the whole entry is omitted."""
 
 
 @dataclass(slots=True)
-class Planner:
-    """Fills slots with what a tablet takes, setting by setting; keeps what it left out."""
+class PayloadPlanner:
+    """Fills payload slots with what a tablet supports, setting by setting, and records what it omits."""
 
     catalog: Mapping[str, Setting]
-    tablet: Tablet
+    tablet: TabletCapabilities
     contents: dict[str, dict[str, Any]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     certificates: dict[tuple[str, str], str] = field(default_factory=dict)
-    left_out: list[Omission] = field(default_factory=list)
-    own: dict[str, Any] = field(default_factory=dict)
+    omissions: list[Omission] = field(default_factory=list)
+    product_settings: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, key: str, values: Mapping[str, Any]) -> None:
-        """Put one setting into its slot."""
+    def add_setting(self, key: str, values: Mapping[str, Any]) -> None:
+        """Convert one setting and put it into its slot, or record why it is omitted."""
         setting, value = self.catalog.get(key), values[key]
         if setting is None:
-            self._leave(key, Why.UNKNOWN)
+            self._omit(key, OmissionReason.UNKNOWN)
             return
-        trouble = setting.trouble(value)
-        if trouble is not None:
-            self._leave(f"{key}{trouble.path}", Why.INVALID)
-        elif not setting.payload.startswith(_APPLE):
-            self.own[key] = value
-        elif (name := self._name(setting, key, values)) is not None:
-            self._place(setting, name, value)
+        problem = setting.find_problem(value)
+        if problem is not None:
+            self._omit(f"{key}{problem.path}", OmissionReason.INVALID)
+        elif not setting.payload_type.startswith(_APPLE):
+            self.product_settings[key] = value
+        elif (name := self._get_supported_name(setting, key, values)) is not None:
+            self._fill_slot(setting, name, value)
 
-    def _place(self, setting: Setting, name: str, value: Any) -> None:
-        if setting.slot is Slot.MANY:
+    def _fill_slot(self, setting: Setting, name: str, value: Any) -> None:
+        if setting.cardinality is PayloadCardinality.MANY:
             for index, entry in enumerate(value):
-                self._entry(setting, entry, f"{setting.key}[{index}]")
+                self._add_entry_payload(setting, entry, f"{setting.key}[{index}]")
             return
         try:
-            content = self.convert(setting, value, setting.key)
-        except _Left:
+            content = self.convert_value(setting, value, setting.key)
+        except _EntryOmitted:
             return
-        slot = self.contents.setdefault(setting.name, {})
-        self.types[setting.name] = setting.payload
-        slot.update(content if setting.place is None else {setting.place if name == setting.key else name: content})
+        slot = self.contents.setdefault(setting.slot_name, {})
+        self.types[setting.slot_name] = setting.payload_type
+        slot.update(content if setting.payload_key is None else {setting.payload_key if name == setting.key else name: content})
 
-    def _entry(self, setting: Setting, entry: Mapping[str, Any], path: str) -> None:
-        """A payload of its own."""
+    def _add_entry_payload(self, setting: Setting, entry: Mapping[str, Any], path: str) -> None:
+        """Add an entry of a list as a payload of its own."""
         try:
-            content = self.as_object(setting, entry, path)
-        except _Left:
+            content = self.convert_object(setting, entry, path)
+        except _EntryOmitted:
             return
-        slot = f"{setting.name}.{hashlib.sha256(setting.identify(entry).encode()).hexdigest()[:16]}"
-        self.contents[slot], self.types[slot] = content, setting.payload
+        slot = f"{setting.slot_name}.{hashlib.sha256(setting.get_entry_identity(entry).encode()).hexdigest()[:16]}"
+        self.contents[slot], self.types[slot] = content, setting.payload_type
         if "PayloadDisplayName" in content:
             self.certificates[setting.key, content["PayloadDisplayName"]] = slot
 
-    def _name(self, field: Field, path: str, siblings: Mapping[str, Any]) -> str | None:
-        """The name by which this tablet knows a key; None: it does not, and that is noted."""
-        why = self._refused(field)
-        if why is Why.TOO_OLD and field.former is not None and field.former not in siblings:
+    def _get_supported_name(self, field: Field, path: str, siblings: Mapping[str, Any]) -> str | None:
+        """Return the name by which this tablet knows a key; None when it does not, which is recorded as an omission."""
+        reason = self._find_omission_reason(field)
+        if reason is OmissionReason.TOO_OLD and field.former is not None and field.former not in siblings:
             older = self.catalog.get(field.former)
-            if older is None or self._refused(older) is None:
+            if older is None or self._find_omission_reason(older) is None:
                 return field.former
-        if why is not None:
-            self._leave(path, why)
+        if reason is not None:
+            self._omit(path, reason)
             return None
         return field.key
 
-    def _refused(self, support: Support) -> Why | None:
+    def _find_omission_reason(self, support: Support) -> OmissionReason | None:
         tablet = self.tablet
-        if support.supports(tablet.os, supervised=tablet.supervised, shared_ipad=tablet.shared_ipad):
+        if support.is_supported_by(tablet.os, supervised=tablet.supervised, shared_ipad=tablet.shared_ipad):
             return None
         if support.supervised and tablet.supervised is False:
-            return Why.UNSUPERVISED
+            return OmissionReason.UNSUPERVISED
         if tablet.shared_ipad and not support.shared_ipad:
-            return Why.SHARED_IPAD
-        return Why.TOO_OLD if tablet.os is not None and tablet.os < support.minimum else Why.REMOVED
+            return OmissionReason.SHARED_IPAD
+        return OmissionReason.TOO_OLD if tablet.os is not None and tablet.os < support.minimum else OmissionReason.REMOVED
 
-    def _leave(self, path: str, why: Why) -> None:
-        self.left_out.append(Omission(path, why))
+    def _omit(self, path: str, reason: OmissionReason) -> None:
+        self.omissions.append(Omission(path, reason))
 
-    def convert(self, field: Field, value: Any, path: str) -> Any:
-        convert = _CONVERT.get(field.kind)
+    def convert_value(self, field: Field, value: Any, path: str) -> Any:
+        convert = _CONVERTERS.get(field.kind)
         return value if convert is None else convert(self, field, value, path)
 
-    def as_pages(self, field: Field, pages: list[Any], path: str) -> list[Any]:
-        """Pages of entries."""
-        return [self.as_objects(field, page, f"{path}[{index}]") for index, page in enumerate(pages)]
+    def convert_pages(self, field: Field, pages: list[Any], path: str) -> list[Any]:
+        """Convert a list of lists of entries."""
+        return [self.convert_objects(field, page, f"{path}[{index}]") for index, page in enumerate(pages)]
 
-    def as_references(self, field: Field, names: list[str], path: str) -> list[Reference]:
-        """Several certificates."""
-        return [self.as_reference(field, name, f"{path}[{index}]") for index, name in enumerate(names)]
+    def convert_references(self, field: Field, names: list[str], path: str) -> list[PayloadReference]:
+        """Convert the names of several certificates."""
+        return [self.convert_reference(field, name, f"{path}[{index}]") for index, name in enumerate(names)]
 
-    def as_strings(self, field: Field, items: list[str], path: str) -> list[str]:
-        """The items that the system knows."""
-        return [item for item in items if self._known(field, item, path)]
+    def convert_strings(self, field: Field, items: list[str], path: str) -> list[str]:
+        """Return the items that the system knows."""
+        return [item for item in items if self._is_choice_supported(field, item, path)]
 
-    def as_objects(self, field: Field, entries: Iterable[Mapping[str, Any]], path: str) -> list[dict[str, Any]]:
-        """The entries that the tablet can take."""
-        made = []
+    def convert_objects(self, field: Field, entries: Iterable[Mapping[str, Any]], path: str) -> list[dict[str, Any]]:
+        """Return the entries that the tablet supports. Raises `_EntryOmitted` when a required list becomes empty."""
+        converted = []
         for index, entry in enumerate(entries):
             try:
-                made.append(self.as_object(field, entry, f"{path}[{index}]"))
-            except _Left:
+                converted.append(self.convert_object(field, entry, f"{path}[{index}]"))
+            except _EntryOmitted:
                 continue
-        if field.required and not made:
-            raise _Left
-        return made
+        if field.required and not converted:
+            raise _EntryOmitted
+        return converted
 
-    def as_object(self, field: Field, value: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """The sub-keys that the tablet takes, by the names it knows."""
-        made: dict[str, Any] = {}
-        for key, below in field.fields.items():
+    def convert_object(self, field: Field, value: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the sub-keys that the tablet supports, by the names it knows. Raises `_EntryOmitted` without a required one."""
+        converted: dict[str, Any] = {}
+        for key, sub_field in field.fields.items():
             if key not in value:
                 continue
-            name = self._name(below, f"{path}.{key}", value)
+            name = self._get_supported_name(sub_field, f"{path}.{key}", value)
             if name is not None:
-                made[name] = self.convert(below, value[key], f"{path}.{key}")
-            elif below.required or below.when is not None:
-                raise _Left
-        return made
+                converted[name] = self.convert_value(sub_field, value[key], f"{path}.{key}")
+            elif sub_field.required or sub_field.required_when is not None:
+                raise _EntryOmitted
+        return converted
 
-    def as_choice(self, field: Field, value: Any, path: str) -> Any:
-        """A choice that the system does not know yet becomes the next stricter one that it does, where smaller is stricter."""
-        if self._known(field, value, path, quietly=True):
+    def convert_choice(self, field: Field, value: Any, path: str) -> Any:
+        """Return a choice that the system knows: the value itself or, where smaller is stricter, the next stricter choice.
+
+        Raises `_EntryOmitted` when there is none.
+        """
+        if self._is_choice_supported(field, value, path, silent=True):
             return value
-        smaller = [choice for choice in field.choices if choice < value and self._known(field, choice, path, quietly=True)]
-        stricter = isinstance(field, Setting) and field.merge is Merge.SMALLEST
-        if not stricter or not smaller:
-            self._leave(path, Why.TOO_OLD)
-            raise _Left
-        return max(smaller)
+        smaller_choices = [
+            choice for choice in field.choices if choice < value and self._is_choice_supported(field, choice, path, silent=True)
+        ]
+        smaller_is_stricter = isinstance(field, Setting) and field.merge_rule is MergeRule.SMALLEST
+        if not smaller_is_stricter or not smaller_choices:
+            self._omit(path, OmissionReason.TOO_OLD)
+            raise _EntryOmitted
+        return max(smaller_choices)
 
-    def _known(self, field: Field, choice: Any, path: str, *, quietly: bool = False) -> bool:
+    def _is_choice_supported(self, field: Field, choice: Any, path: str, *, silent: bool = False) -> bool:
         support = field.choice_support.get(str(choice))
-        why = None if support is None else self._refused(support)
-        if why is not None and not quietly:
-            self._leave(f"{path}.{choice}", why)
-        return why is None
+        reason = None if support is None else self._find_omission_reason(support)
+        if reason is not None and not silent:
+            self._omit(f"{path}.{choice}", reason)
+        return reason is None
 
-    def as_reference(self, field: Field, name: str, path: str) -> Reference:
-        """A certificate of the same plan. Without it the entry is not sent: it would trust anybody, or not connect."""
-        for key in field.to:
+    def convert_reference(self, field: Field, name: str, path: str) -> PayloadReference:
+        """Return the reference to a certificate of the same plan.
+
+        Raises `_EntryOmitted` without it: a network without its certificate would trust any server or not connect.
+        """
+        for key in field.reference_keys:
             if (key, name) in self.certificates:
-                return Reference(self.certificates[key, name])
-        self._leave(path, Why.NO_CERTIFICATE)
-        raise _Left
+                return PayloadReference(self.certificates[key, name])
+        self._omit(path, OmissionReason.NO_CERTIFICATE)
+        raise _EntryOmitted
 
 
-_CONVERT: dict[Kind, Callable[[Planner, Field, Any, str], Any]] = {
-    Kind.OBJECT: Planner.as_object,
-    Kind.OBJECTS: Planner.as_objects,
-    Kind.PAGES: Planner.as_pages,
-    Kind.REAL: lambda planner, field, value, path: float(planner.as_choice(field, value, path)),
-    Kind.INTEGER: lambda planner, field, value, path: int(planner.as_choice(field, value, path)),
-    Kind.STRINGS: Planner.as_strings,
-    Kind.DATA: lambda _, _field, value, _path: base64.b64decode(value),
-    Kind.DATAS: lambda _, _field, value, _path: [base64.b64decode(item) for item in value],
-    Kind.REFERENCE: Planner.as_reference,
-    Kind.REFERENCES: Planner.as_references,
+_CONVERTERS: dict[ValueKind, Callable[[PayloadPlanner, Field, Any, str], Any]] = {
+    ValueKind.OBJECT: PayloadPlanner.convert_object,
+    ValueKind.OBJECTS: PayloadPlanner.convert_objects,
+    ValueKind.PAGES: PayloadPlanner.convert_pages,
+    ValueKind.REAL: lambda planner, field, value, path: float(planner.convert_choice(field, value, path)),
+    ValueKind.INTEGER: lambda planner, field, value, path: int(planner.convert_choice(field, value, path)),
+    ValueKind.STRINGS: PayloadPlanner.convert_strings,
+    ValueKind.DATA: lambda _, _field, value, _path: base64.b64decode(value),
+    ValueKind.DATAS: lambda _, _field, value, _path: [base64.b64decode(item) for item in value],
+    ValueKind.REFERENCE: PayloadPlanner.convert_reference,
+    ValueKind.REFERENCES: PayloadPlanner.convert_references,
 }

@@ -1,4 +1,4 @@
-"""What people write about time: timetables, calendars, exceptions, evaluations, sessions, activities, guardians' rules."""
+"""Creates and changes timetables, calendars, day exceptions and exams. Class sessions and families' rules are in `sessions`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from profiles.schedule.day_exceptions import MAY_HAVE_WINDOW, NEEDS_TIME, OverrideKind
-from profiles.schedule.errors import BadRhythm, SessionNotFound, UnknownCalendar
-from profiles.schedule.models import CalendarOverride, ExamDay, OwnCalendar, Timetable
-from profiles.schedule.night import read_night
+from profiles.schedule.errors import InvalidSchedule, ScheduleEntryNotFound, UnknownCalendar
+from profiles.schedule.models import CalendarOverride, ExamDay, Timetable, TownCalendar
+from profiles.schedule.night import parse_night
 from profiles.schedule.official_calendars import ZONES
-from profiles.schedule.repository import ModeRepository
-from profiles.schedule.timetable import BadTimetable, clock, read_week, write_week
+from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.timetable import TimetableFormatError, parse_clock, parse_week, serialize_week
 
 MAX_PERIODS = 200
-#: An exception is for days, not for ever.
+#: A day exception and a holiday period may not be longer.
 LONGEST_OVERRIDE = timedelta(days=366)
 
 
-def write_timetable(
+def save_timetable(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
@@ -37,30 +37,30 @@ def write_timetable(
     calendar: str,
     night: tuple[str, str] | None,
 ) -> Timetable:
-    """Save a new version of a week. Raises `BadRhythm` with the field named, `UnknownCalendar`."""
+    """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
-    repository = ModeRepository(work.session)
-    if calendar not in ZONES and (town_id, calendar) not in repository.calendars([town_id]):
+    repository = ScheduleRepository(work.session)
+    if calendar not in ZONES and (town_id, calendar) not in repository.get_calendars([town_id]):
         raise UnknownCalendar(name=calendar[:80], field="calendar")
     try:
-        clean = write_week(read_week(week))
-        hours = read_night(*night) if night else None
-    except BadTimetable as error:
-        raise BadRhythm(field=error.field, why=error.why) from error
-    number = repository.next_version(town_id, school_id)
-    where = ("school", school_id) if school_id else ("town", town_id)
-    audit.record_event(work, actor, "timetable.write", *where, town_id=town_id, version=number)
+        parsed_week = serialize_week(parse_week(week))
+        parsed_night = parse_night(*night) if night else None
+    except TimetableFormatError as error:
+        raise InvalidSchedule(field=error.field, why=error.why) from error
+    version = repository.get_next_version(town_id, school_id)
+    subject = ("school", school_id) if school_id else ("town", town_id)
+    audit.record_event(work, actor, "timetable.write", *subject, town_id=town_id, version=version)
     row = Timetable(
-        town_id=town_id, school_id=school_id, version=number, week=clean, calendar=calendar,
-        night_from=hours.starts if hours else None, night_to=hours.ends if hours else None,
+        town_id=town_id, school_id=school_id, version=version, week=parsed_week, calendar=calendar,
+        night_from=parsed_night.starts if parsed_night else None, night_to=parsed_night.ends if parsed_night else None,
         written_by=actor.account_id, written_at=work.now,
     )  # fmt: skip
     repository.add(row)
-    _look(work, town_id, school_id)
+    _reevaluate_tablets(work, town_id, school_id)
     return row
 
 
-def write_calendar(
+def save_calendar(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
@@ -69,27 +69,27 @@ def write_calendar(
     periods: Sequence[tuple[date, date, str]],
     public: Sequence[date],
     known_until: date | None,
-) -> OwnCalendar:
-    """Save a calendar of the town. Raises `BadRhythm`: a period that ends before it begins."""
+) -> TownCalendar:
+    """Save a calendar of the town. Raises `InvalidSchedule` for a reserved name or a bad period."""
     actor.require_permission(Permission.AUTHOR, town_id)
     if name in ZONES or not name.strip():
-        raise BadRhythm(field="name", why="reserved")
+        raise InvalidSchedule(field="name", why="reserved")
     if len(periods) > MAX_PERIODS:
-        raise BadRhythm(field="periods", why="too_many")
+        raise InvalidSchedule(field="periods", why="too_many")
     for index, (first, last, _) in enumerate(periods):
         if last < first or last - first > LONGEST_OVERRIDE:
-            raise BadRhythm(field=f"periods.{index}", why="ends_before_it_begins" if last < first else "too_long")
-    repository = ModeRepository(work.session)
-    row = repository.calendars([town_id]).get((town_id, name)) or OwnCalendar(town_id=town_id, name=name)
+            raise InvalidSchedule(field=f"periods.{index}", why="ends_before_it_begins" if last < first else "too_long")
+    repository = ScheduleRepository(work.session)
+    row = repository.get_calendars([town_id]).get((town_id, name)) or TownCalendar(town_id=town_id, name=name)
     audit.record_event(work, actor, "calendar.write", "town", town_id, town_id=town_id, name=name, periods=len(periods))
     row.periods = [[first.isoformat(), last.isoformat(), label[:80]] for first, last, label in periods]
-    row.public, row.known_until, row.written_at = [day.isoformat() for day in public], known_until, work.now
+    row.public_holidays, row.known_until, row.written_at = [day.isoformat() for day in public], known_until, work.now
     repository.add(row)
-    _look(work, town_id, None)
+    _reevaluate_tablets(work, town_id, None)
     return row
 
 
-def write_override(
+def create_override(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
@@ -101,78 +101,78 @@ def write_override(
     kind: OverrideKind,
     at: str | None = None,
     window: tuple[str, str] | None = None,
-    like: int | None = None,
+    template_weekday: int | None = None,
     label: str = "",
 ) -> CalendarOverride:
-    """Say something about single days. Raises `BadRhythm`."""
+    """Create an exception for single days. Raises `InvalidSchedule`."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
     if last < first or last - first > LONGEST_OVERRIDE:
-        raise BadRhythm(field="last", why="ends_before_it_begins" if last < first else "too_long")
+        raise InvalidSchedule(field="last", why="ends_before_it_begins" if last < first else "too_long")
     if (at is None) == (kind in NEEDS_TIME):
-        raise BadRhythm(field="at", why="missing" if at is None else "not_for_this_kind")
+        raise InvalidSchedule(field="at", why="missing" if at is None else "not_for_this_kind")
     if window is not None and kind not in MAY_HAVE_WINDOW:
-        raise BadRhythm(field="window", why="not_for_this_kind")
-    if like is not None and (kind is not OverrideKind.SCHOOL_DAY or not 0 <= like < 7):
-        raise BadRhythm(field="like", why="not_for_this_kind")
+        raise InvalidSchedule(field="window", why="not_for_this_kind")
+    if template_weekday is not None and (kind is not OverrideKind.SCHOOL_DAY or not 0 <= template_weekday < 7):
+        raise InvalidSchedule(field="template_weekday", why="not_for_this_kind")
     try:
-        time = None if at is None else clock(at, "at")
-        hours = None if window is None else (clock(window[0], "window.0"), clock(window[1], "window.1"))
-    except BadTimetable as error:
-        raise BadRhythm(field=error.field, why=error.why) from error
-    if hours and kind is not OverrideKind.TRIP and hours[0] >= hours[1]:
-        raise BadRhythm(field="window", why="crosses_midnight")
+        at_minute = None if at is None else parse_clock(at, "at")
+        minutes = None if window is None else (parse_clock(window[0], "window.0"), parse_clock(window[1], "window.1"))
+    except TimetableFormatError as error:
+        raise InvalidSchedule(field=error.field, why=error.why) from error
+    if minutes and kind is not OverrideKind.TRIP and minutes[0] >= minutes[1]:
+        raise InvalidSchedule(field="window", why="crosses_midnight")
     row = CalendarOverride(
-        town_id=town_id, school_id=school_id, class_id=class_id, first=first, last=last, kind=kind, at=time,
-        window_from=hours[0] if hours else None, window_to=hours[1] if hours else None, like=like, label=label[:120],
-        written_by=actor.account_id, written_at=work.now,
+        town_id=town_id, school_id=school_id, class_id=class_id, first=first, last=last, kind=kind, at=at_minute,
+        window_from=minutes[0] if minutes else None, window_to=minutes[1] if minutes else None,
+        template_weekday=template_weekday, label=label[:120], written_by=actor.account_id, written_at=work.now,
     )  # fmt: skip
     audit.record_event(
         work, actor, "override.write", "town", town_id, town_id=town_id, kind=kind.value, first=str(first), last=str(last)
     )
-    ModeRepository(work.session).add(row)
-    _look(work, town_id, school_id)
+    ScheduleRepository(work.session).add(row)
+    _reevaluate_tablets(work, town_id, school_id)
     return row
 
 
 def withdraw_override(work: UnitOfWork, actor: Actor, override_id: UUID) -> None:
-    """Take an exception back; it stays as history. Raises `SessionNotFound`."""
-    row = ModeRepository(work.session).override(actor, override_id)
+    """Withdraw a day exception; its row is kept as history. Raises `ScheduleEntryNotFound`."""
+    row = ScheduleRepository(work.session).get_override(actor, override_id)
     if row is None or row.withdrawn_at is not None:
-        raise SessionNotFound
+        raise ScheduleEntryNotFound
     actor.require_permission(Permission.AUTHOR, row.town_id, row.school_id)
     audit.record_event(work, actor, "override.withdraw", "town", row.town_id, town_id=row.town_id, kind=row.kind.value)
     row.withdrawn_at = work.now
     work.session.flush()
-    _look(work, row.town_id, row.school_id)
+    _reevaluate_tablets(work, row.town_id, row.school_id)
 
 
-def write_exam(
+def create_exam(
     work: UnitOfWork,
     actor: Actor,
     town_id: UUID,
     *,
     school_id: UUID | None,
-    level: Level | None,
+    grade: Grade | None,
     day: date,
     starts: str,
     ends: str,
 ) -> ExamDay:
-    """Announce an evaluation. Raises `BadRhythm`."""
+    """Create an exam. Raises `InvalidSchedule`."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
     try:
-        first, last = clock(starts, "starts"), clock(ends, "ends")
-    except BadTimetable as error:
-        raise BadRhythm(field=error.field, why=error.why) from error
-    if first >= last:
-        raise BadRhythm(field="ends", why="ends_before_it_begins")
-    row = ExamDay(town_id=town_id, school_id=school_id, level=level, day=day, starts=first, ends=last)
+        starts_minute, ends_minute = parse_clock(starts, "starts"), parse_clock(ends, "ends")
+    except TimetableFormatError as error:
+        raise InvalidSchedule(field=error.field, why=error.why) from error
+    if starts_minute >= ends_minute:
+        raise InvalidSchedule(field="ends", why="ends_before_it_begins")
+    row = ExamDay(town_id=town_id, school_id=school_id, grade=grade, day=day, starts=starts_minute, ends=ends_minute)
     audit.record_event(work, actor, "exam.write", "town", town_id, town_id=town_id, day=str(day))
-    ModeRepository(work.session).add(row)
-    _look(work, town_id, school_id)
+    ScheduleRepository(work.session).add(row)
+    _reevaluate_tablets(work, town_id, school_id)
     return row
 
 
-def _look(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
+def _reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
     repository = TabletRepository(work.session)
-    tablets: Select[UUID] = repository.of_school(school_id) if school_id else repository.of_town(town_id)
-    work.enqueue_selected_jobs(Topic.DECIDE, tablets)
+    tablets: Select[UUID] = repository.select_by_school(school_id) if school_id else repository.select_by_town(town_id)
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets)

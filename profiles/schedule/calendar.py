@@ -1,4 +1,4 @@
-"""School holidays and public holidays as days (schools.md sections 4.1 to 4.4). Pure; where they come from is elsewhere."""
+"""Calendars: school holidays and public holidays as sets of days. Pure; sources are `official_calendars` and `ministry_calendar`."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-#: So long before the published dates end somebody is told.
+#: How long before the last published date an administrator is warned.
 WARN_BEFORE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Period:
-    """Days off, both ends included: from the day after class to the day before return."""
+class HolidayPeriod:
+    """School holidays, both ends included: from the day after the last class to the day before the return."""
 
     first: date
     last: date
     name: str
 
-    def days(self) -> Iterable[date]:
-        """Each day of it."""
+    def list_days(self) -> Iterable[date]:
+        """Return every day of the period."""
         return (self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The days off of one zone or of a town's own calendar. After `known_until` nobody knows: the weekly rhythm alone holds."""
+    """The days off of one zone or of a town's own calendar.
+
+    No holidays are known after `known_until`: from then on the weekly timetable applies to every day.
+    """
 
     name: str
-    off: frozenset[date]
-    public: frozenset[date]
+    days_off: frozenset[date]
+    public_holidays: frozenset[date]
     known_until: date | None
 
-    def is_off(self, day: date) -> bool:
-        """Whether the day lies in school holidays that are known."""
-        return day in self.off and self.knows(day)
+    def is_day_off(self, day: date) -> bool:
+        """Return whether the day lies in published school holidays."""
+        return day in self.days_off and self.is_published(day)
 
-    def is_public(self, day: date) -> bool:
-        """Whether it is a public holiday."""
-        return day in self.public
+    def is_public_holiday(self, day: date) -> bool:
+        """Return whether the day is a public holiday."""
+        return day in self.public_holidays
 
-    def knows(self, day: date) -> bool:
-        """Whether school holidays have been published for the day."""
+    def is_published(self, day: date) -> bool:
+        """Return whether school holidays have been published up to the day."""
         return self.known_until is not None and day <= self.known_until
 
-    def warns(self, today: date) -> bool:
-        """Whether it is time to bring in the dates that follow."""
+    def needs_next_dates(self, today: date) -> bool:
+        """Return whether the published dates end so soon that the next ones must be imported."""
         return self.known_until is None or today > self.known_until - WARN_BEFORE
 
 
-def calendar_of(name: str, periods: Iterable[Period], public: Iterable[date], known_until: date | None) -> Calendar:
-    """A calendar from its periods."""
-    off = frozenset(day for period in periods for day in period.days())
+def build_calendar(name: str, periods: Iterable[HolidayPeriod], public: Iterable[date], known_until: date | None) -> Calendar:
+    """Build a calendar from its periods."""
+    off = frozenset(day for period in periods for day in period.list_days())
     return Calendar(name, off, frozenset(public), known_until)
 
 
-def school_year_end(day: date) -> date:
-    """31 August of the school year that a day lies in."""
+def get_school_year_end(day: date) -> date:
+    """Return 31 August of the school year that a day lies in."""
     return date(day.year + (1 if day.month >= 9 else 0), 8, 31)

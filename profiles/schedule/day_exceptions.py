@@ -1,4 +1,4 @@
-"""What a town, a school or a class says about single days, over the weekly rhythm (schools.md section 4.5). Pure."""
+"""Day exceptions: what a town, a school or a class sets for single days instead of the weekly timetable. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from profiles.schedule.night import Night
 from profiles.schedule.timetable import MIDNIGHT, Band, BandKind, Week
 
 
-class Scope(IntEnum):
-    """For whom it was said. The narrowest wins."""
+class OverrideScope(IntEnum):
+    """For whom an exception was written. The narrowest scope wins."""
 
     TOWN = 1
     SCHOOL = 2
@@ -20,7 +20,7 @@ class Scope(IntEnum):
 
 
 class OverrideKind(StrEnum):
-    """What is said of a day."""
+    """What an exception does to a day."""
 
     NO_SCHOOL = "no_school"
     SCHOOL_DAY = "school_day"
@@ -30,43 +30,48 @@ class OverrideKind(StrEnum):
     TRIP = "trip"
 
 
-#: Kinds that cannot do without a time, and kinds that may name a window.
+#: Kinds that require a time, and kinds that may have a window.
 NEEDS_TIME = frozenset({OverrideKind.EARLY_END, OverrideKind.LATE_START})
 MAY_HAVE_WINDOW = frozenset({OverrideKind.NO_SCHOOL, OverrideKind.CLOSED, OverrideKind.TRIP})
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class DayOverride:
     """One exception for the days `first` to `last`.
 
-    `at` is the time of an early end or a late start. `window` is the town's minimum service on a day without school (the
-    after-school band of that day), or the night of a trip. `like` (0 Monday) is the weekday whose bands a worked day has.
+    `at` is the time of an early end or a late start, in minutes after midnight. `window` is the town's minimum service on a
+    day without school (the after-school band of that day), or the night of a trip. `template_weekday` (0 is Monday) is the
+    weekday whose bands a worked day has.
     """
 
     first: date
     last: date
     kind: OverrideKind
-    scope: Scope
+    scope: OverrideScope
     written_at: datetime
     at: int | None = None
     window: tuple[int, int] | None = None
-    like: int | None = None
+    template_weekday: int | None = None
     label: str = ""
 
-    def covers(self, day: date) -> bool:
-        """Whether it speaks of the day."""
+    def covers_day(self, day: date) -> bool:
+        """Return whether the exception applies to the day."""
         return self.first <= day <= self.last
 
-    def bands(self, week: Week, day: date) -> tuple[Band, ...]:
-        """The bands of a day it speaks of."""
-        usual = week.days[day.weekday()]
+    def get_bands(self, week: Week, day: date) -> tuple[Band, ...]:
+        """Return the bands of a day to which the exception applies."""
+        ordinary_bands = week.days[day.weekday()]
         match self.kind:
             case OverrideKind.SCHOOL_DAY:
-                return week.days[self.like] if self.like is not None else _worked(week, usual)
+                return (
+                    week.days[self.template_weekday]
+                    if self.template_weekday is not None
+                    else _get_worked_day_bands(week, ordinary_bands)
+                )
             case OverrideKind.EARLY_END:
-                return _clipped(usual, 0, self.at or 0)
+                return _clip_bands(ordinary_bands, 0, self.at or 0)
             case OverrideKind.LATE_START:
-                return _clipped(usual, self.at or 0, MIDNIGHT)
+                return _clip_bands(ordinary_bands, self.at or 0, MIDNIGHT)
             case OverrideKind.TRIP:
                 return ()
             case OverrideKind.NO_SCHOOL | OverrideKind.CLOSED:
@@ -74,21 +79,22 @@ class Override:
 
     @property
     def night(self) -> Night | None:
-        """The night that a trip names for itself."""
+        """The hours of night rest that a trip sets; None for the town's ordinary night."""
         return Night(*self.window) if self.kind is OverrideKind.TRIP and self.window else None
 
 
-def override_on(overrides: Iterable[Override], day: date) -> Override | None:
-    """The one that holds on a day: the narrowest scope, and the last written among equals."""
-    found = [override for override in overrides if override.covers(day)]
-    return max(found, key=lambda override: (override.scope, override.written_at), default=None)
+def find_override(overrides: Iterable[DayOverride], day: date) -> DayOverride | None:
+    """Return the exception that applies to a day: the narrowest scope wins, then the one written last."""
+    candidates = [override for override in overrides if override.covers_day(day)]
+    return max(candidates, key=lambda override: (override.scope, override.written_at), default=None)
 
 
-def _worked(week: Week, usual: Sequence[Band]) -> tuple[Band, ...]:
-    return tuple(usual) if any(band.kind is BandKind.SCHOOL for band in usual) else week.first_school_day()
+def _get_worked_day_bands(week: Week, ordinary_bands: Sequence[Band]) -> tuple[Band, ...]:
+    has_school = any(band.kind is BandKind.SCHOOL for band in ordinary_bands)
+    return tuple(ordinary_bands) if has_school else week.get_first_school_day()
 
 
-def _clipped(bands: Sequence[Band], earliest: int, latest: int) -> tuple[Band, ...]:
-    """What of the bands lies between two times: the children are at home before and after."""
-    cut = (Band(b.kind, max(b.starts, earliest), min(b.ends, latest), b.label) for b in bands)
-    return tuple(band for band in cut if band.starts < band.ends)
+def _clip_bands(bands: Sequence[Band], earliest: int, latest: int) -> tuple[Band, ...]:
+    """Return the parts of the bands between two times; before and after, the pupils are at home."""
+    clipped = (Band(band.kind, max(band.starts, earliest), min(band.ends, latest), band.label) for band in bands)
+    return tuple(band for band in clipped if band.starts < band.ends)

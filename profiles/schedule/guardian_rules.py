@@ -1,4 +1,4 @@
-"""What guardians may add at home: rules that only tighten, and when each rests (schools.md sections 6 and 12). Pure."""
+"""Guardians' rules for the time at home: which are active at an instant and which are suspended. They only restrict. Pure."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from profiles.schedule.mode_decision import AfterSchool, Plan, Span, guardians_suspended, holds_pause
+from profiles.schedule.mode_decision import AfterSchool, ModeInputs, Span, are_guardian_rules_suspended, is_pause_active
 from profiles.schedule.modes import Mode
 from profiles.schedule.timetable import MIDNIGHT
 
 
-class RuleKind(StrEnum):
-    """What a rule does. All of them take something away."""
+class GuardianRuleKind(StrEnum):
+    """What a guardian's rule does. Every kind restricts."""
 
     QUIET = "quiet"  # a longer night
-    PAUSE = "pause"  # one-off: the tablet rests
+    PAUSE = "pause"  # a one-off lock
     HIDE_APP = "hide_app"
     ONLY_LISTED_SITES = "only_listed_sites"
 
 
-class Standing(StrEnum):
-    """How a rule stands at an instant."""
+class RestrictionStatus(StrEnum):
+    """Whether a rule applies at an instant."""
 
     ACTIVE = "active"
-    SUSPENDED = "suspended"  # it comes back after, exactly as before
+    SUSPENDED = "suspended"  # by school; it applies again afterwards, unchanged
     RESTING = "resting"  # outside its own hours
-    OVER = "over"  # a one-off that has ended
+    OVER = "over"  # a one-off lock that has ended
     YIELDS = "yields"  # another guardian has priority by a court's decision
 
 
-class Why(StrEnum):
-    """The reason of a standing, for the answer to "why"."""
+class StatusReason(StrEnum):
+    """Why a rule has its status."""
 
     RULE = "rule"
     SCHOOL = "school"
@@ -46,10 +46,14 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of one guardian. `window` is local minutes of every day and may cross midnight; `span` is for a one-off."""
+class GuardianRestriction:
+    """One rule of one guardian.
 
-    kind: RuleKind
+    `window` is in local minutes of every day and may cross midnight; `span` is the time of a one-off lock. `priority` is set
+    where a court gave this guardian the last word.
+    """
+
+    kind: GuardianRuleKind
     guardian: UUID
     subject: str = ""
     window: tuple[int, int] | None = None
@@ -58,51 +62,71 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
-    """One rule and how it stands. Never shown with the guardian's name."""
+class RestrictionEvaluation:
+    """A rule, its status and the reason. People see it without the guardian's name."""
 
-    rule: Rule
-    standing: Standing
-    why: Why
-
-
-def standings(rules: Iterable[Rule], plan: Plan, at: datetime) -> list[Standings]:
-    """How each rule stands for a tablet at an instant. Rules of equal guardians add up: the most restrictive holds."""
-    known = list(rules)
-    first = {(rule.kind, rule.subject) for rule in known if rule.priority}
-    return [_standing(rule, plan, at, yields=not rule.priority and (rule.kind, rule.subject) in first) for rule in known]
+    restriction: GuardianRestriction
+    status: RestrictionStatus
+    reason: StatusReason
 
 
-def hidden_apps(rules: Iterable[Rule], plan: Plan, at: datetime) -> frozenset[str]:
-    """The apps that guardians hide at an instant."""
-    found = standings(rules, plan, at)
-    return frozenset(s.rule.subject for s in found if s.standing is Standing.ACTIVE and s.rule.kind is RuleKind.HIDE_APP)
+def evaluate_restrictions(
+    restrictions: Iterable[GuardianRestriction], inputs: ModeInputs, at: datetime
+) -> list[RestrictionEvaluation]:
+    """Return the status of each rule for a tablet at an instant.
+
+    A rule yields when another guardian has priority in the same matter. All active rules apply together, so the most
+    restrictive decides.
+    """
+    restrictions = list(restrictions)
+    subjects_with_priority = {(restriction.kind, restriction.subject) for restriction in restrictions if restriction.priority}
+    return [
+        _evaluate_restriction(
+            restriction,
+            inputs,
+            at,
+            yields=not restriction.priority and (restriction.kind, restriction.subject) in subjects_with_priority,
+        )
+        for restriction in restrictions
+    ]
 
 
-def _standing(rule: Rule, plan: Plan, at: datetime, *, yields: bool) -> Standings:
+def list_hidden_apps(restrictions: Iterable[GuardianRestriction], inputs: ModeInputs, at: datetime) -> frozenset[str]:
+    """Return the bundle identifiers of the apps that guardians hide at an instant."""
+    return frozenset(
+        evaluation.restriction.subject
+        for evaluation in evaluate_restrictions(restrictions, inputs, at)
+        if evaluation.status is RestrictionStatus.ACTIVE and evaluation.restriction.kind is GuardianRuleKind.HIDE_APP
+    )
+
+
+def _evaluate_restriction(
+    restriction: GuardianRestriction, inputs: ModeInputs, at: datetime, *, yields: bool
+) -> RestrictionEvaluation:
     if yields:
-        return Standings(rule, Standing.YIELDS, Why.COURT_ORDER)
-    if rule.span is not None and not holds_pause(plan, rule.span, at):
-        early = at < rule.span.starts
-        return Standings(rule, *((Standing.RESTING, Why.OUTSIDE_HOURS) if early else (Standing.OVER, Why.ENDED)))
-    if rule.window is not None and not _in_window(rule.window, plan, at):
-        return Standings(rule, Standing.RESTING, Why.OUTSIDE_HOURS)
-    if guardians_suspended(plan, at):
-        return Standings(rule, Standing.SUSPENDED, _suspended_by(plan, at))
-    return Standings(rule, Standing.ACTIVE, Why.RULE)
+        return RestrictionEvaluation(restriction, RestrictionStatus.YIELDS, StatusReason.COURT_ORDER)
+    if restriction.span is not None and not is_pause_active(inputs, restriction.span, at):
+        if at < restriction.span.starts:
+            return RestrictionEvaluation(restriction, RestrictionStatus.RESTING, StatusReason.OUTSIDE_HOURS)
+        return RestrictionEvaluation(restriction, RestrictionStatus.OVER, StatusReason.ENDED)
+    if restriction.window is not None and not _is_in_window(restriction.window, inputs, at):
+        return RestrictionEvaluation(restriction, RestrictionStatus.RESTING, StatusReason.OUTSIDE_HOURS)
+    if are_guardian_rules_suspended(inputs, at):
+        return RestrictionEvaluation(restriction, RestrictionStatus.SUSPENDED, _get_suspension_reason(inputs, at))
+    return RestrictionEvaluation(restriction, RestrictionStatus.ACTIVE, StatusReason.RULE)
 
 
-def _in_window(window: tuple[int, int], plan: Plan, at: datetime) -> bool:
-    if not plan.rhythms:
+def _is_in_window(window: tuple[int, int], inputs: ModeInputs, at: datetime) -> bool:
+    if not inputs.schedules:
         return True
-    local = at.astimezone(plan.rhythms[0].zone)
+    local = at.astimezone(inputs.schedules[0].zone)
     minute, (starts, ends) = local.hour * 60 + local.minute, window
     return starts <= minute < ends if starts < ends else minute >= starts or minute < ends % MIDNIGHT
 
 
-def _suspended_by(plan: Plan, at: datetime) -> Why:
-    if plan.session is not None and plan.session.holds(at):
-        return Why.CLASS_SESSION
-    if any(rhythm.stretch_at(at).band in (Mode.SCHOOL, Mode.EXAM) for rhythm in plan.rhythms):
-        return Why.SCHOOL
-    return Why.ATTENDS if plan.after_school is AfterSchool.ATTENDS else Why.ACTIVITY
+def _get_suspension_reason(inputs: ModeInputs, at: datetime) -> StatusReason:
+    if inputs.session is not None and inputs.session.contains(at):
+        return StatusReason.CLASS_SESSION
+    if any(schedule.get_segment_at(at).band_mode in (Mode.SCHOOL, Mode.EXAM) for schedule in inputs.schedules):
+        return StatusReason.SCHOOL
+    return StatusReason.ATTENDS if inputs.after_school is AfterSchool.ATTENDS else StatusReason.ACTIVITY

@@ -1,4 +1,4 @@
-"""Local time turned into instants, safe on the nights when clocks change (schools.md section 4.7). The only place that does."""
+"""Converts local time to UTC instants, also on the nights when clocks change. The only module that does so."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _SECOND = timedelta(seconds=1)
 
 
 @lru_cache(maxsize=64)
-def zone_of(name: str | None) -> ZoneInfo | None:
-    """The time zone of that name; None for a name that nobody knows."""
+def get_time_zone(name: str | None) -> ZoneInfo | None:
+    """Return the time zone of that name; None for an unknown name."""
     try:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 
-def instant_of(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    """The UTC instant at which the wall clock of `zone` shows `minutes` after midnight of `day`.
+def to_instant(day: date, minutes: int, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant at which the wall clock of `zone` shows `minutes` after midnight of `day`.
 
-    A time that happens twice is its first; one that does not exist is the moment the clock jumps. So instants of
-    growing minutes never decrease, and every boundary has exactly one instant.
+    For a time that occurs twice (autumn) it is the first; for one that does not exist (spring) it is the instant at which the
+    clock jumps. So later minutes never give an earlier instant, and every boundary has exactly one instant.
     """
     day += timedelta(days=minutes // MIDNIGHT)
     wall = datetime(day.year, day.month, day.day, minutes % MIDNIGHT // 60, minutes % 60, tzinfo=zone)
@@ -33,7 +33,7 @@ def instant_of(day: date, minutes: int, zone: ZoneInfo) -> datetime:
         return late
     early = wall.replace(fold=1).astimezone(UTC)
     before = early.astimezone(zone).utcoffset()
-    while late - early > _SECOND:  # the jump lies between; seconds are fine enough, zones change on whole ones
+    while late - early > _SECOND:  # the jump lies between the two; zones change on whole seconds
         middle = early + (late - early) // 2
         if middle.astimezone(zone).utcoffset() == before:
             early = middle
@@ -42,6 +42,6 @@ def instant_of(day: date, minutes: int, zone: ZoneInfo) -> datetime:
     return late.replace(microsecond=0)
 
 
-def day_of(at: datetime, zone: ZoneInfo) -> date:
-    """The local date at an instant."""
+def to_local_day(at: datetime, zone: ZoneInfo) -> date:
+    """Return the local date at an instant."""
     return at.astimezone(zone).date()

@@ -1,21 +1,21 @@
-"""Between the rows of the rhythm and the values that the rules read."""
+"""Converts rows of the schedule tables to the values that the pure modules read."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from profiles.schedule.calendar import Calendar, Period, calendar_of
-from profiles.schedule.day_exceptions import Override, Scope
-from profiles.schedule.models import CalendarOverride, OwnCalendar
+from profiles.schedule.calendar import Calendar, HolidayPeriod, build_calendar
+from profiles.schedule.day_exceptions import DayOverride, OverrideScope
+from profiles.schedule.models import CalendarOverride, TownCalendar
 
 
-def calendar_from(row: OwnCalendar) -> Calendar:
-    """A town's own calendar."""
-    periods = [Period(date.fromisoformat(first), date.fromisoformat(last), name) for first, last, name in row.periods]
-    return calendar_of(row.name, periods, (date.fromisoformat(day) for day in row.public), row.known_until)
+def to_calendar(row: TownCalendar) -> Calendar:
+    """Convert a town's own calendar."""
+    periods = [HolidayPeriod(date.fromisoformat(first), date.fromisoformat(last), name) for first, last, name in row.periods]
+    return build_calendar(row.name, periods, (date.fromisoformat(day) for day in row.public_holidays), row.known_until)
 
 
-def override_from(row: CalendarOverride, scope: Scope) -> Override:
-    """One exception."""
+def to_day_override(row: CalendarOverride, scope: OverrideScope) -> DayOverride:
+    """Convert a day exception."""
     window = None if row.window_from is None or row.window_to is None else (row.window_from, row.window_to)
-    return Override(row.first, row.last, row.kind, scope, row.written_at, row.at, window, row.like, row.label)
+    return DayOverride(row.first, row.last, row.kind, scope, row.written_at, row.at, window, row.template_weekday, row.label)

@@ -1,6 +1,7 @@
-"""One tablet's plan, and its mode at an instant: who overrides whom (schools.md section 6). Pure: no clock, no database.
+"""Decides the mode of one tablet at an instant from its inputs, by precedence. Pure: no clock, no database.
 
-`mode_at` and `next_change` are one computation: the mode is constant between the edges that `next_change` walks over.
+`get_mode_at` and `find_next_change` are one computation: between two edges the mode is constant, and `find_next_change` goes
+from edge to edge.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from typing import TypeVar
 
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import Night
-from profiles.schedule.place_schedule import Because, Rhythm, Stretch
+from profiles.schedule.place_schedule import DaySegment, Schedule, ScheduleReason
 from profiles.schedule.timetable import BandKind
 
 K = TypeVar("K", bound=Hashable)
-#: So far ahead a change is looked for; a tablet without one is looked at again by then.
+#: How far ahead `find_next_change` searches.
 HORIZON = timedelta(days=400)
 
 
 class AfterSchool(StrEnum):
-    """Where a pupil is in after-school bands, as far as it is known (schools.md section 4.6)."""
+    """Whether a pupil stays at school in after-school bands. `UNKNOWN`: the family has not answered."""
 
     UNKNOWN = "unknown"
     ATTENDS = "attends"
     HOME = "home"
 
 
-class Level(IntEnum):
-    """Who overrides whom; the smaller wins."""
+class Precedence(IntEnum):
+    """Which source of a mode overrides which: the smallest number wins. Numbers are those of the order of precedence."""
 
     DEVICE = 1
     SESSION = 4
@@ -40,8 +41,8 @@ class Level(IntEnum):
     HOME = 8
 
 
-class Reason(StrEnum):
-    """What put a claim forward, besides what `Because` says of bands and days."""
+class ModeReason(StrEnum):
+    """Why a mode is a candidate, when the reason is not one of a schedule (`ScheduleReason`)."""
 
     DEVICE_STATE = "device_state"
     CLASS_SESSION = "class_session"
@@ -50,160 +51,170 @@ class Reason(StrEnum):
     NO_TIMETABLE = "no_timetable"
 
 
-#: Inside one level the most restrictive wins; this is their order, strictest first.
-STRICTNESS = (
+#: Among candidates of equal precedence the strictest mode wins. Strictest first.
+MODES_BY_STRICTNESS = (
     Mode.QUARANTINE, Mode.LOST, Mode.STORAGE, Mode.EXAM, Mode.NIGHT_REST, Mode.CLASS_SESSION, Mode.SCHOOL, Mode.AFTER_SCHOOL,
     Mode.TRIP, Mode.HOME, Mode.HOLIDAY,
 )  # fmt: skip
-#: What holds where nothing is known: a tablet must not wake into a permissive mode.
-STRICT = Mode.SCHOOL
+#: The mode of a tablet that has no timetable: a tablet must not wake into a permissive mode.
+FALLBACK_MODE = Mode.SCHOOL
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `starts` to before `ends`, in UTC."""
+    """A span of time from `starts` (included) to `ends` (excluded), in UTC."""
 
     starts: datetime
     ends: datetime
 
-    def holds(self, at: datetime) -> bool:
-        """Whether an instant lies in it."""
+    def contains(self, at: datetime) -> bool:
+        """Return whether the instant lies in the span."""
         return self.starts <= at < self.ends
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """All that one tablet's mode depends on; equal plans have equal modes.
+class ModeInputs:
+    """Everything that the mode of one tablet depends on; equal inputs give equal modes.
 
-    `rhythms`: the pupil's school first, a second school after it; none: nobody knows, the strict mode. `device` is a mode
-    that the tablet's own state imposes. `pauses` are guardians' one-off locks, `quiet` their longer nights, both only tighten.
+    `schedules`: the pupil's own school first, then a second school if there is one; empty when no timetable is known, which
+    gives `FALLBACK_MODE`. `device_mode` is the mode that the tablet's own state imposes (lost, in storage). `pauses` are
+    guardians' one-off locks and `quiet_schedules` their longer nights; both only restrict.
     """
 
-    rhythms: tuple[Rhythm, ...]
-    device: Mode | None = None
+    schedules: tuple[Schedule, ...]
+    device_mode: Mode | None = None
     after_school: AfterSchool = AfterSchool.UNKNOWN
-    staff: bool = False
+    is_staff: bool = False
     session: Span | None = None
     activity: Span | None = None
     pauses: tuple[Span, ...] = ()
-    quiet: tuple[Rhythm, ...] = ()
+    quiet_schedules: tuple[Schedule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One voice in the decision."""
+class ModeCandidate:
+    """A mode that one source asks for, with its precedence. `place` names the school or town that it comes from."""
 
-    level: Level
+    precedence: Precedence
     mode: Mode
-    reason: Because | Reason
+    reason: ScheduleReason | ModeReason
     place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The mode, who decided it, and who lost."""
+class ModeDecision:
+    """The candidate that won and the overruled ones, in order of precedence."""
 
-    winner: Claim
-    losers: tuple[Claim, ...]
+    winner: ModeCandidate
+    overruled: tuple[ModeCandidate, ...]
 
     @property
     def mode(self) -> Mode:
         return self.winner.mode
 
 
-def mode_at(plan: Plan, at: datetime) -> Mode:
-    """The mode of a tablet at an instant."""
-    return verdict_at(plan, at).mode
+def get_mode_at(inputs: ModeInputs, at: datetime) -> Mode:
+    """Return the mode of a tablet at an instant."""
+    return decide_mode(inputs, at).mode
 
 
-def verdict_at(plan: Plan, at: datetime) -> Verdict:
-    """The mode with its reasons."""
-    claims = sorted(_claims(plan, at), key=lambda claim: (claim.level, STRICTNESS.index(claim.mode)))
-    return Verdict(claims[0], tuple(claims[1:]))
+def decide_mode(inputs: ModeInputs, at: datetime) -> ModeDecision:
+    """Return the mode of a tablet at an instant, with the reason for it and the candidates that were overruled."""
+    candidates = sorted(
+        _list_candidates(inputs, at),
+        key=lambda candidate: (candidate.precedence, MODES_BY_STRICTNESS.index(candidate.mode)),
+    )
+    return ModeDecision(candidates[0], tuple(candidates[1:]))
 
 
-def next_change(plan: Plan, at: datetime) -> datetime | None:
-    """The first instant after `at` where `mode_at` differs; None when there is none within `HORIZON`."""
-    mode, edge = mode_at(plan, at), at
-    while (following := _next_edge(plan, edge)) is not None and following <= at + HORIZON:
-        edge = following
-        if mode_at(plan, edge) is not mode:
+def find_next_change(inputs: ModeInputs, at: datetime) -> datetime | None:
+    """Return the first instant after `at` at which the mode changes; None when it does not change within `HORIZON`."""
+    mode, edge = get_mode_at(inputs, at), at
+    while (next_edge := _find_next_edge(inputs, edge)) is not None and next_edge <= at + HORIZON:
+        edge = next_edge
+        if get_mode_at(inputs, edge) is not mode:
             return edge
     return None
 
 
-def modes_at(plans: Mapping[K, Plan], at: datetime) -> dict[K, Mode]:
-    """The modes of many groups of tablets. Schools share the work of a day: cost follows what differs."""
-    return {key: mode_at(plan, at) for key, plan in plans.items()}
+def get_modes_at(inputs_by_key: Mapping[K, ModeInputs], at: datetime) -> dict[K, Mode]:
+    """Return the mode of each group of tablets. Groups with the same `Schedule` share its computed days."""
+    return {key: get_mode_at(inputs, at) for key, inputs in inputs_by_key.items()}
 
 
-def _claims(plan: Plan, at: datetime) -> Iterator[Claim]:
-    if plan.device is not None:
-        yield Claim(Level.DEVICE, plan.device, Reason.DEVICE_STATE)
-    if plan.session is not None and plan.session.holds(at):
-        yield Claim(Level.SESSION, Mode.CLASS_SESSION, Reason.CLASS_SESSION)
-    if not plan.rhythms:
-        yield Claim(Level.HOME, STRICT, Reason.NO_TIMETABLE)
+def _list_candidates(inputs: ModeInputs, at: datetime) -> Iterator[ModeCandidate]:
+    if inputs.device_mode is not None:
+        yield ModeCandidate(Precedence.DEVICE, inputs.device_mode, ModeReason.DEVICE_STATE)
+    if inputs.session is not None and inputs.session.contains(at):
+        yield ModeCandidate(Precedence.SESSION, Mode.CLASS_SESSION, ModeReason.CLASS_SESSION)
+    if not inputs.schedules:
+        yield ModeCandidate(Precedence.HOME, FALLBACK_MODE, ModeReason.NO_TIMETABLE)
         return
-    stretches = [(rhythm, rhythm.stretch_at(at)) for rhythm in plan.rhythms]
-    open_bands = [(rhythm, stretch) for rhythm, stretch in stretches if _open(plan, stretch, at)]
-    for rhythm, stretch in open_bands:  # the school whose band is open now; if both are, the stricter
-        assert stretch.band is not None
-        yield Claim(Level.BAND, stretch.band, stretch.band_because, rhythm.place)
-    home, stretch = stretches[0]
-    if stretch.night and not plan.staff:
-        yield Claim(Level.NIGHT, Mode.NIGHT_REST, Reason.NIGHT_REST, home.place)
-    yield from _guardians(plan, at, [stretch.band for _, stretch in open_bands])
-    yield Claim(Level.HOME, stretch.base, stretch.base_because, home.place)
+    segments = [(schedule, schedule.get_segment_at(at)) for schedule in inputs.schedules]
+    open_bands = [(schedule, segment) for schedule, segment in segments if _is_band_open(inputs, segment, at)]
+    for schedule, segment in open_bands:  # with two schools both bands may be open: the stricter mode wins
+        assert segment.band_mode is not None
+        yield ModeCandidate(Precedence.BAND, segment.band_mode, segment.band_reason, schedule.place)
+    own_schedule, own_segment = segments[0]
+    if own_segment.is_night and not inputs.is_staff:
+        yield ModeCandidate(Precedence.NIGHT, Mode.NIGHT_REST, ModeReason.NIGHT_REST, own_schedule.place)
+    yield from _guardian_candidates(inputs, at, [segment.band_mode for _, segment in open_bands])
+    yield ModeCandidate(Precedence.HOME, own_segment.base_mode, own_segment.base_reason, own_schedule.place)
 
 
-def _open(plan: Plan, stretch: Stretch, at: datetime) -> bool:
-    """Whether a band concerns this tablet: a child known to be at home after class is at home."""
-    if stretch.band is Mode.AFTER_SCHOOL and plan.after_school is AfterSchool.HOME:
-        return plan.activity is not None and plan.activity.holds(at)
-    return stretch.band is not None
+def _is_band_open(inputs: ModeInputs, segment: DaySegment, at: datetime) -> bool:
+    """Return whether a band applies to this tablet. An after-school band does not apply to a pupil who goes home after class."""
+    if segment.band_mode is Mode.AFTER_SCHOOL and inputs.after_school is AfterSchool.HOME:
+        return inputs.activity is not None and inputs.activity.contains(at)
+    return segment.band_mode is not None
 
 
-def _guardians(plan: Plan, at: datetime, bands: list[Mode | None]) -> Iterator[Claim]:
-    """Guardians tighten outside school. In after-school bands they do so only where nobody knows where the child is; then
-    the stricter of both holds, so the claim rises to the band's own level.
+def _guardian_candidates(inputs: ModeInputs, at: datetime, bands: list[Mode | None]) -> Iterator[ModeCandidate]:
+    """Yield the mode that guardians' locks and longer nights ask for, outside school.
+
+    In after-school bands they count only when it is not known where the pupil is. Then the candidate has the precedence of
+    the band, so that the stricter of the two wins.
     """
-    if plan.staff or guardians_suspended(plan, at, bands):
+    if inputs.is_staff or are_guardian_rules_suspended(inputs, at, bands):
         return
-    locked = any(holds_pause(plan, pause, at) for pause in plan.pauses) or any(q.stretch_at(at).night for q in plan.quiet)
-    if locked:
-        yield Claim(Level.BAND if bands else Level.GUARDIAN, Mode.NIGHT_REST, Reason.GUARDIAN)
+    paused = any(is_pause_active(inputs, pause, at) for pause in inputs.pauses)
+    if paused or any(schedule.get_segment_at(at).is_night for schedule in inputs.quiet_schedules):
+        yield ModeCandidate(Precedence.BAND if bands else Precedence.GUARDIAN, Mode.NIGHT_REST, ModeReason.GUARDIAN)
 
 
-def guardians_suspended(plan: Plan, at: datetime, bands: list[Mode | None] | None = None) -> bool:
-    """Whether guardians' rules rest at an instant (schools.md section 6)."""
+def are_guardian_rules_suspended(inputs: ModeInputs, at: datetime, bands: list[Mode | None] | None = None) -> bool:
+    """Return whether guardians' rules are suspended at an instant: in school, in a class session, in an after-school activity.
+
+    `bands` are the modes of the open bands; they are computed when the caller does not pass them.
+    """
     if bands is None:
-        bands = [s.band for s in (rhythm.stretch_at(at) for rhythm in plan.rhythms) if _open(plan, s, at)]
-    if any(band in (Mode.SCHOOL, Mode.EXAM) for band in bands) or (plan.session is not None and plan.session.holds(at)):
+        segments = [schedule.get_segment_at(at) for schedule in inputs.schedules]
+        bands = [segment.band_mode for segment in segments if _is_band_open(inputs, segment, at)]
+    if any(band in (Mode.SCHOOL, Mode.EXAM) for band in bands) or (inputs.session is not None and inputs.session.contains(at)):
         return True
-    in_activity = plan.activity is not None and plan.activity.holds(at)
-    return Mode.AFTER_SCHOOL in bands and (plan.after_school is AfterSchool.ATTENDS or in_activity)
+    in_activity = inputs.activity is not None and inputs.activity.contains(at)
+    return Mode.AFTER_SCHOOL in bands and (inputs.after_school is AfterSchool.ATTENDS or in_activity)
 
 
-def holds_pause(plan: Plan, pause: Span, at: datetime) -> bool:
-    """Whether a one-off lock still holds: it dies when a school band starts and does not come back."""
-    if not pause.holds(at):
+def is_pause_active(inputs: ModeInputs, pause: Span, at: datetime) -> bool:
+    """Return whether a guardian's one-off lock is active. The start of a school band ends it for good."""
+    if not pause.contains(at):
         return False
-    for rhythm in plan.rhythms:
-        band = rhythm.next_band(pause.starts, BandKind.SCHOOL)
+    for schedule in inputs.schedules:
+        band = schedule.find_next_band(pause.starts, BandKind.SCHOOL)
         if band is not None and band[0] <= at:
             return False
     return True
 
 
-def _next_edge(plan: Plan, at: datetime) -> datetime | None:
-    """The next instant at which anything that `_claims` looks at may change."""
-    edges = [rhythm.stretch_at(at).ends for rhythm in (*plan.rhythms, *plan.quiet)]
-    spans = [span for span in (plan.session, plan.activity, *plan.pauses) if span is not None]
+def _find_next_edge(inputs: ModeInputs, at: datetime) -> datetime | None:
+    """Return the next instant at which something that `_list_candidates` reads may change."""
+    edges = [schedule.get_segment_at(at).ends for schedule in (*inputs.schedules, *inputs.quiet_schedules)]
+    spans = [span for span in (inputs.session, inputs.activity, *inputs.pauses) if span is not None]
     edges += [edge for span in spans for edge in (span.starts, span.ends)]
     return min((edge for edge in edges if edge > at), default=None)
 
 
-def quiet_rhythm(rhythm: Rhythm, starts: int, ends: int) -> Rhythm:
-    """A guardian's longer night as a rhythm of its own, on the clock of the pupil's school."""
-    return replace(rhythm, night=Night(starts, ends), overrides=(), exams=(), _days={})
+def build_quiet_schedule(schedule: Schedule, starts: int, ends: int) -> Schedule:
+    """Return a schedule whose only content is a guardian's longer night, in the time zone of the pupil's school."""
+    return replace(schedule, night=Night(starts, ends), overrides=(), exams=(), _days={})

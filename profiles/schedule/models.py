@@ -1,4 +1,4 @@
-"""Tables of the rhythm: timetables, calendars, exceptions, evaluations, sessions, activities, guardians' rules, seen modes."""
+"""Tables of schedules: timetables, calendars, day exceptions, exams, class sessions, activities, guardians' rules, tablet modes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from profiles.schedule.day_exceptions import OverrideKind
-from profiles.schedule.guardian_rules import RuleKind
+from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.modes import Mode
-from profiles.schedule.session_rules import Preset
+from profiles.schedule.session_rules import SessionPreset
 
 
 class Timetable(TownOwned, Base):
-    """The week of a town, or of one of its schools. The newest version holds. Times are minutes of the local clock."""
+    """A version of the weekly timetable of a town or of one school; the newest applies. Times are local minutes after midnight."""
 
     __tablename__ = "timetable"
 
@@ -36,22 +36,22 @@ class Timetable(TownOwned, Base):
     __table_args__ = (UniqueConstraint("town_id", "school_id", "version"),)
 
 
-class OwnCalendar(TownOwned, Base):
-    """A calendar that a town keeps itself: periods off, public holidays, and until when they are known."""
+class TownCalendar(TownOwned, Base):
+    """A calendar that a town maintains itself: holiday periods, public holidays, and the last date for which they are known."""
 
-    __tablename__ = "own_calendar"
+    __tablename__ = "town_calendar"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(80))
     periods: Mapped[list[Any]]
-    public: Mapped[list[Any]]
+    public_holidays: Mapped[list[Any]]
     known_until: Mapped[date | None]
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 
 class CalendarOverride(TownOwned, Base):
-    """What a town, a school or a class says of single days. Withdrawn ones stay as history."""
+    """A day exception of a town, a school or a class. Withdrawn ones are kept as history."""
 
     __tablename__ = "calendar_override"
 
@@ -64,7 +64,7 @@ class CalendarOverride(TownOwned, Base):
     at: Mapped[int | None]
     window_from: Mapped[int | None]
     window_to: Mapped[int | None]
-    like: Mapped[int | None]
+    template_weekday: Mapped[int | None]
     label: Mapped[str] = mapped_column(String(120), default="")
     written_by: Mapped[UUID | None]
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -72,36 +72,36 @@ class CalendarOverride(TownOwned, Base):
 
 
 class ExamDay(TownOwned, Base):
-    """An evaluation: a day and its hours, for one level of a school or of the whole town."""
+    """An exam: a day and its hours, for one grade or all grades, of one school or of the whole town."""
 
     __tablename__ = "exam_day"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
-    level: Mapped[Level | None] = mapped_column(EnumText(Level))
+    grade: Mapped[Grade | None] = mapped_column(EnumText(Grade))
     day: Mapped[date]
     starts: Mapped[int]
     ends: Mapped[int]
 
 
-class PupilRhythm(TownOwned, Base):
-    """Where a pupil is in after-school bands, as far as the family has said (schools.md section 4.6)."""
+class PupilAfterSchool(TownOwned, Base):
+    """Whether a pupil stays at school in after-school bands, as the family declared it."""
 
-    __tablename__ = "pupil_rhythm"
+    __tablename__ = "pupil_after_school"
 
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), primary_key=True)
     after_school: Mapped[AfterSchool] = mapped_column(EnumText(AfterSchool))
 
 
 class GuardianRule(TownOwned, Base):
-    """A rule of one guardian for one child; it only takes something away (schools.md section 12)."""
+    """A rule of one guardian for one pupil. It can only restrict."""
 
     __tablename__ = "guardian_rule"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     pupil_id: Mapped[UUID] = mapped_column(ForeignKey("pupil.id", ondelete="CASCADE"), index=True)
     guardian_id: Mapped[UUID]
-    kind: Mapped[RuleKind] = mapped_column(EnumText(RuleKind))
+    kind: Mapped[GuardianRuleKind] = mapped_column(EnumText(GuardianRuleKind))
     subject: Mapped[str] = mapped_column(String(155), default="")
     window_from: Mapped[int | None]
     window_to: Mapped[int | None]
@@ -112,24 +112,24 @@ class GuardianRule(TownOwned, Base):
     withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class LessonSession(TownOwned, Base):
-    """A class session of a teacher: it always has an end."""
+class ClassSession(TownOwned, Base):
+    """A class session that a teacher started. It always has an end."""
 
-    __tablename__ = "lesson_session"
+    __tablename__ = "class_session"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     class_id: Mapped[UUID] = mapped_column(ForeignKey("school_class.id"))
     starts: Mapped[datetime] = mapped_column(UtcDateTime)
     ends: Mapped[datetime] = mapped_column(UtcDateTime)
-    preset: Mapped[Preset] = mapped_column(EnumText(Preset))
+    preset: Mapped[SessionPreset] = mapped_column(EnumText(SessionPreset))
     apps: Mapped[list[Any]]
     sites: Mapped[list[Any]]
     started_by: Mapped[UUID | None]
-    __table_args__ = (Index("ix_lesson_session_class", "class_id", "ends"),)
+    __table_args__ = (Index("ix_class_session_class", "class_id", "ends"),)
 
 
 class Activity(TownOwned, Base):
-    """An after-school activity: the tablets that an agent took into it, until its end."""
+    """An after-school activity of some tablets. It always has an end."""
 
     __tablename__ = "activity"
 
@@ -141,7 +141,7 @@ class Activity(TownOwned, Base):
 
 
 class ActivityTablet(Base):
-    """A tablet in an activity."""
+    """A tablet that takes part in an activity."""
 
     __tablename__ = "activity_tablet"
 
@@ -150,11 +150,11 @@ class ActivityTablet(Base):
 
 
 class TabletMode(TownOwned, Base):
-    """The mode that a tablet should be in, and when it is looked at next."""
+    """The mode that a tablet should be in, since when, and when it must be evaluated again."""
 
     __tablename__ = "tablet_mode"
 
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
     mode: Mapped[Mode] = mapped_column(EnumText(Mode))
     since: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_look: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    next_evaluation_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)

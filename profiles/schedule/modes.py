@@ -1,4 +1,4 @@
-"""The modes of a tablet (schools.md section 5). Names only: when each holds is decided elsewhere."""
+"""The modes of a tablet, as an enum. `mode_decision` decides which of them applies when."""
 
 from __future__ import annotations
 

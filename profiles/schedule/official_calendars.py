@@ -1,7 +1,7 @@
-"""The dates that come with the server: school holidays of zones A, B, C and public holidays, from the library `holidays`.
+"""Official calendars shipped with the server: school holidays of zones A, B, C and public holidays, from the library `holidays`.
 
-Its school dates follow rules, also for years that nobody has published: they are believed only up to `PUBLISHED_UNTIL`, and
-where they differ from what was published (schools.md section 4.3) the published dates stand here.
+The library computes school holidays by rules, also for years that are not published yet. So its dates are used only up to
+`PUBLISHED_UNTIL`, and `_PUBLISHED` corrects the dates that differ from what the ministry published.
 """
 
 from __future__ import annotations
@@ -11,63 +11,63 @@ from functools import lru_cache
 
 from holidays.countries.france import France
 
-from profiles.schedule.calendar import Calendar, Period, calendar_of
+from profiles.schedule.calendar import Calendar, HolidayPeriod, build_calendar
 
 ZONES = ("A", "B", "C")
 FIRST_YEAR = 2024
-#: The last school year with an order of the ministry in this release of the library: 2027-2028.
+#: End of the last school year that the ministry had published at this release of the library: 2027-2028.
 PUBLISHED_UNTIL = date(2028, 8, 31)
 _BRIDGE, _SUMMER = "Pont de l'Ascension", "Vacances d'été"
-#: National dates that differ from the library's rules. None: a bridge is local data, a town enters it.
+#: Published national dates that differ from the library's rules. None: not national, a town enters it as a day exception.
 _PUBLISHED: dict[tuple[str, int], tuple[date, date] | None] = {
     (_BRIDGE, 2026): None,
     (_SUMMER, 2027): (date(2027, 7, 3), date(2027, 8, 31)),
     (_SUMMER, 2028): (date(2028, 7, 4), date(2028, 8, 31)),
 }
-#: Departments with public holidays of their own, by the first three digits of the school code (schools.md section 3.1).
+#: Departments with public holidays of their own, by the first three digits of the school code (UAI).
 _REGIONS = {
     "057": "57", "067": "6AE", "068": "6AE", "971": "971", "972": "972", "973": "973", "974": "974", "976": "976",
     "975": "PM", "977": "BL", "978": "MF", "983": "NC", "984": "PF", "986": "WF",
 }  # fmt: skip
 
 
-def region_of(uai: str) -> str | None:
-    """The library's name of the place whose public holidays a school has; None: the national ones."""
+def get_region(uai: str) -> str | None:
+    """Return the library's name of the region whose public holidays a school has; None for the national ones."""
     return _REGIONS.get(uai[:3])
 
 
 @lru_cache(maxsize=8)
-def periods_of(zone: str) -> tuple[Period, ...]:
-    """The holidays of zone A, B or C."""
+def list_zone_periods(zone: str) -> tuple[HolidayPeriod, ...]:
+    """Return the school holidays of zone A, B or C."""
     years = range(FIRST_YEAR, PUBLISHED_UNTIL.year + 1)
-    named = France(subdiv=f"Zone {zone}", years=years, categories=("school",), language="fr")  # type: ignore[no-untyped-call]
-    found: list[Period] = []
-    for day in sorted(named):
-        name = named[day]
-        if found and found[-1].name == name and found[-1].last + timedelta(days=1) == day:
-            found[-1] = Period(found[-1].first, day, name)
+    names_by_day = France(subdiv=f"Zone {zone}", years=years, categories=("school",), language="fr")  # type: ignore[no-untyped-call]
+    computed: list[HolidayPeriod] = []
+    for day in sorted(names_by_day):
+        name = names_by_day[day]
+        if computed and computed[-1].name == name and computed[-1].last + timedelta(days=1) == day:
+            computed[-1] = HolidayPeriod(computed[-1].first, day, name)
         else:
-            found.append(Period(day, day, name))
-    kept = (_as_published(period) for period in found if period.first <= PUBLISHED_UNTIL)
-    return tuple(period for period in kept if period is not None)
+            computed.append(HolidayPeriod(day, day, name))
+    published = (_apply_published_dates(period) for period in computed if period.first <= PUBLISHED_UNTIL)
+    return tuple(period for period in published if period is not None)
 
 
-def _as_published(period: Period) -> Period | None:
+def _apply_published_dates(period: HolidayPeriod) -> HolidayPeriod | None:
     key = (period.name, period.first.year)
     if key not in _PUBLISHED:
         return period
     dates = _PUBLISHED[key]
-    return Period(*dates, period.name) if dates else None
+    return HolidayPeriod(*dates, period.name) if dates else None
 
 
 @lru_cache(maxsize=32)
-def public_days(region: str | None) -> frozenset[date]:
-    """The public holidays of a place; they are computed, so they do not end with what is published."""
+def list_public_holidays(region: str | None) -> frozenset[date]:
+    """Return the public holidays of a region. They are computed, so they also exist after `PUBLISHED_UNTIL`."""
     years = range(FIRST_YEAR, PUBLISHED_UNTIL.year + 6)
     return frozenset(France(subdiv=region, years=years, categories=("public",)))  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=64)
-def library_calendar(zone: str, region: str | None) -> Calendar:
-    """The calendar of a zone, with the public holidays of a region."""
-    return calendar_of(f"zone {zone}", periods_of(zone), public_days(region), PUBLISHED_UNTIL)
+def get_official_calendar(zone: str, region: str | None) -> Calendar:
+    """Return the calendar of a zone, with the public holidays of a region."""
+    return build_calendar(f"zone {zone}", list_zone_periods(zone), list_public_holidays(region), PUBLISHED_UNTIL)

@@ -1,4 +1,4 @@
-"""The rhythm of one place: its week, calendar, exceptions and nights, and what they make of a date. Knows no tablet."""
+"""The schedule of one place: cuts each date into segments from its week, calendar, exceptions and nights. Knows no tablet."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from profiles.schedule.calendar import Calendar
-from profiles.schedule.day_exceptions import Override, OverrideKind, override_on
-from profiles.schedule.local_time import day_of, instant_of
+from profiles.schedule.day_exceptions import DayOverride, OverrideKind, find_override
+from profiles.schedule.local_time import to_instant, to_local_day
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import Night
 from profiles.schedule.timetable import MIDNIGHT, Band, BandKind, Week
 
 
-class Because(StrEnum):
-    """Why a stretch of a day has its mode: stable words for people's pages to translate."""
+class ScheduleReason(StrEnum):
+    """Why a segment of a day has its mode. The console translates the values, so they are stable."""
 
     WEEK = "week"
     GAP = "gap"
@@ -30,8 +30,8 @@ class Because(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
-    """An evaluation: local minutes of one day."""
+class ExamHours:
+    """The hours of an exam on one day, in minutes after local midnight."""
 
     day: date
     starts: int
@@ -39,106 +39,111 @@ class Exam:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of a day in which nothing changes. `base` holds outside bands: home, holiday or trip. Instants are UTC."""
+class DaySegment:
+    """A part of a day in which nothing changes; instants are UTC.
+
+    `base_mode` is the mode outside bands: home, holiday or trip. `band_mode` is None where no band is open.
+    """
 
     starts: datetime
     ends: datetime
-    base: Mode
-    base_because: Because
-    band: Mode | None
-    band_because: Because
-    night: bool
+    base_mode: Mode
+    base_reason: ScheduleReason
+    band_mode: Mode | None
+    band_reason: ScheduleReason
+    is_night: bool
 
 
 @dataclass(frozen=True)
-class Rhythm:
-    """All that the mode of a place depends on. `place` tells two schools of one pupil apart."""
+class Schedule:
+    """Everything that the mode of a place depends on. `place` is its name, to tell two schools of one pupil apart."""
 
     place: str
     zone: ZoneInfo
     week: Week
     calendar: Calendar
     night: Night | None
-    overrides: tuple[Override, ...] = ()
-    exams: tuple[Exam, ...] = ()
-    _days: dict[date, tuple[Stretch, ...]] = field(default_factory=dict, compare=False, repr=False)
+    overrides: tuple[DayOverride, ...] = ()
+    exams: tuple[ExamHours, ...] = ()
+    _days: dict[date, tuple[DaySegment, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    def stretch_at(self, at: datetime) -> Stretch:
-        """The stretch that an instant lies in."""
-        day = day_of(at, self.zone)
-        stretches = self.stretches(day)
-        index = bisect_right(stretches, at, key=lambda stretch: stretch.starts) - 1
-        return stretches[max(index, 0)]
+    def get_segment_at(self, at: datetime) -> DaySegment:
+        """Return the segment that an instant lies in."""
+        segments = self.get_segments(to_local_day(at, self.zone))
+        index = bisect_right(segments, at, key=lambda segment: segment.starts) - 1
+        return segments[max(index, 0)]
 
-    def stretches(self, day: date) -> tuple[Stretch, ...]:
-        """The day from midnight to midnight, without gaps. Computed once."""
-        found = self._days.get(day)
-        if found is None:
-            found = self._days[day] = self._made(day)
-        return found
+    def get_segments(self, day: date) -> tuple[DaySegment, ...]:
+        """Return the segments of a day from midnight to midnight, without gaps. Each day is computed once."""
+        segments = self._days.get(day)
+        if segments is None:
+            segments = self._days[day] = self._compute_segments(day)
+        return segments
 
-    def bands(self, day: date) -> tuple[tuple[Band, ...], Because]:
-        """The bands of a date and what decided them."""
-        override = override_on(self.overrides, day)
+    def get_bands(self, day: date) -> tuple[tuple[Band, ...], ScheduleReason]:
+        """Return the bands of a date and the reason for them: an exception, a holiday or the ordinary week."""
+        override = find_override(self.overrides, day)
         if override is not None:
-            return override.bands(self.week, day), Because.TRIP if override.kind is OverrideKind.TRIP else Because.OVERRIDE
-        if self.calendar.is_off(day):
-            return (), Because.SCHOOL_HOLIDAY
-        if self.calendar.is_public(day):
-            return (), Because.PUBLIC_HOLIDAY
-        return self.week.days[day.weekday()], Because.WEEK
+            reason = ScheduleReason.TRIP if override.kind is OverrideKind.TRIP else ScheduleReason.OVERRIDE
+            return override.get_bands(self.week, day), reason
+        if self.calendar.is_day_off(day):
+            return (), ScheduleReason.SCHOOL_HOLIDAY
+        if self.calendar.is_public_holiday(day):
+            return (), ScheduleReason.PUBLIC_HOLIDAY
+        return self.week.days[day.weekday()], ScheduleReason.WEEK
 
-    def next_band(self, at: datetime, kind: BandKind, days: int = 15) -> tuple[datetime, datetime] | None:
-        """The first band of a kind that ends after an instant, within so many days."""
-        day = day_of(at, self.zone)
-        for number in range(days):
-            for band in self.bands(day + timedelta(days=number))[0]:
-                starts, ends = (instant_of(day + timedelta(days=number), m, self.zone) for m in (band.starts, band.ends))
+    def find_next_band(self, at: datetime, kind: BandKind, days: int = 15) -> tuple[datetime, datetime] | None:
+        """Return start and end of the first band of a kind that ends after `at`, within `days` days; None when there is none."""
+        today = to_local_day(at, self.zone)
+        for day in (today + timedelta(days=number) for number in range(days)):
+            for band in self.get_bands(day)[0]:
+                starts, ends = (to_instant(day, minute, self.zone) for minute in (band.starts, band.ends))
                 if band.kind is kind and ends > at:
                     return starts, ends
         return None
 
-    def _made(self, day: date) -> tuple[Stretch, ...]:
-        bands, because = self.bands(day)
-        base, base_because = _base(because, self.calendar.is_off(day))
-        nights = self._nights(day)
+    def _compute_segments(self, day: date) -> tuple[DaySegment, ...]:
+        bands, reason = self.get_bands(day)
+        base_mode, base_reason = _decide_base_mode(reason, self.calendar.is_day_off(day))
+        nights = self._list_night_windows(day)
         exams = [(exam.starts, exam.ends) for exam in self.exams if exam.day == day]
         edges = {0, MIDNIGHT}
         for starts, ends in [*nights, *exams, *((band.starts, band.ends) for band in bands)]:
             edges |= {min(max(starts, 0), MIDNIGHT), min(max(ends, 0), MIDNIGHT)}
-        made = []
+        segments = []
         for starts, ends in pairwise(sorted(edges)):
-            first, last = instant_of(day, starts, self.zone), instant_of(day, ends, self.zone)
+            first, last = to_instant(day, starts, self.zone), to_instant(day, ends, self.zone)
             if first == last:
-                continue  # it lies in the hour that the clock jumps over
-            band = next((b.kind.mode for b in bands if b.starts <= starts < b.ends), None)
-            exam = any(a <= starts < b for a, b in exams)
-            night = any(a <= starts < b for a, b in nights)
-            why = Because.EXAM if exam else because if band else Because.GAP
-            made.append(Stretch(first, last, base, base_because, Mode.EXAM if exam else band, why, night))
-        return tuple(made)
+                continue  # the segment lies in the hour that the clock skips in spring
+            band_mode = next((band.kind.mode for band in bands if band.starts <= starts < band.ends), None)
+            is_exam = any(exam_starts <= starts < exam_ends for exam_starts, exam_ends in exams)
+            is_night = any(night_starts <= starts < night_ends for night_starts, night_ends in nights)
+            band_reason = ScheduleReason.EXAM if is_exam else reason if band_mode else ScheduleReason.GAP
+            segments.append(
+                DaySegment(first, last, base_mode, base_reason, Mode.EXAM if is_exam else band_mode, band_reason, is_night)
+            )
+        return tuple(segments)
 
-    def _nights(self, day: date) -> list[tuple[int, int]]:
-        """The windows of night rest that touch a day, in its own minutes: last evening's and this evening's."""
+    def _list_night_windows(self, day: date) -> list[tuple[int, int]]:
+        """Return the windows of night rest that touch a day, in minutes of that day: last evening's and this evening's."""
         windows = []
         for shift, evening in ((-MIDNIGHT, day - timedelta(days=1)), (0, day)):
-            if (night := self._night_of(evening)) is not None:
-                starts, ends = night.of_evening()
+            if (night := self._get_night(evening)) is not None:
+                starts, ends = night.get_window()
                 windows.append((starts + shift, ends + shift))
         return windows
 
-    def _night_of(self, evening: date) -> Night | None:
-        """A trip may name its own hours; otherwise the town's hold (schools.md section 6)."""
-        override = override_on(self.overrides, evening)
+    def _get_night(self, evening: date) -> Night | None:
+        """Return the night that begins on an evening: the trip's own hours if it names some, otherwise the town's."""
+        override = find_override(self.overrides, evening)
         return self.night if override is None or override.night is None or self.night is None else override.night
 
 
-def _base(because: Because, is_off: bool) -> tuple[Mode, Because]:
-    if because is Because.TRIP:
-        return Mode.TRIP, Because.TRIP
-    if because is Because.SCHOOL_HOLIDAY:
-        return Mode.HOLIDAY, Because.SCHOOL_HOLIDAY
-    if is_off:  # an exception within holidays: between its bands it is still a holiday
-        return Mode.HOLIDAY, Because.SCHOOL_HOLIDAY
-    return Mode.HOME, Because.PUBLIC_HOLIDAY if because is Because.PUBLIC_HOLIDAY else Because.GAP
+def _decide_base_mode(reason: ScheduleReason, is_day_off: bool) -> tuple[Mode, ScheduleReason]:
+    if reason is ScheduleReason.TRIP:
+        return Mode.TRIP, ScheduleReason.TRIP
+    if reason is ScheduleReason.SCHOOL_HOLIDAY:
+        return Mode.HOLIDAY, ScheduleReason.SCHOOL_HOLIDAY
+    if is_day_off:  # an exception within school holidays: between its bands it is still a holiday
+        return Mode.HOLIDAY, ScheduleReason.SCHOOL_HOLIDAY
+    return Mode.HOME, ScheduleReason.PUBLIC_HOLIDAY if reason is ScheduleReason.PUBLIC_HOLIDAY else ScheduleReason.GAP

@@ -1,4 +1,4 @@
-"""All SQL of the rhythm: what towns, schools, teachers and guardians said about time, and the modes of tablets."""
+"""All SQL of schedules: timetables, calendars, exceptions, exams, sessions, activities, guardians' rules and tablet modes."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from profiles.schedule.models import (
     Activity,
     ActivityTablet,
     CalendarOverride,
+    ClassSession,
     ExamDay,
     GuardianRule,
-    LessonSession,
-    OwnCalendar,
-    PupilRhythm,
+    PupilAfterSchool,
     TabletMode,
     Timetable,
+    TownCalendar,
 )
 
 
-class ModeRepository:
-    """Reads and writes in sets: a constant number of queries for any number of tablets."""
+class ScheduleRepository:
+    """Reads and writes for many tablets at once, in a constant number of queries."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def towns(self, town_ids: Sequence[UUID]) -> dict[UUID, Town]:
+    def get_towns(self, town_ids: Sequence[UUID]) -> dict[UUID, Town]:
         return {town.id: town for town in self.session.scalars(select(Town).where(Town.id.in_(town_ids)))}
 
-    def schools(self, town_ids: Sequence[UUID]) -> dict[UUID, School]:
+    def get_schools(self, town_ids: Sequence[UUID]) -> dict[UUID, School]:
         return {school.id: school for school in self.session.scalars(select(School).where(School.town_id.in_(town_ids)))}
 
-    def timetables(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID | None], Timetable]:
-        """The newest timetable of each town and school."""
+    def get_timetables(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID | None], Timetable]:
+        """Return the newest timetable of each town (school None) and each school."""
         newest = (
             select(func.max(Timetable.version))
             .where(Timetable.town_id.in_(town_ids))
@@ -57,68 +57,68 @@ class ModeRepository:
         )
         return {(row.town_id, row.school_id): row for row in rows}
 
-    def timetable(self, town_id: UUID, school_id: UUID | None) -> Timetable | None:
-        return self.timetables([town_id]).get((town_id, school_id))
+    def get_timetable(self, town_id: UUID, school_id: UUID | None) -> Timetable | None:
+        return self.get_timetables([town_id]).get((town_id, school_id))
 
-    def calendars(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, str], OwnCalendar]:
-        rows = self.session.scalars(select(OwnCalendar).where(OwnCalendar.town_id.in_(town_ids)))
+    def get_calendars(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, str], TownCalendar]:
+        rows = self.session.scalars(select(TownCalendar).where(TownCalendar.town_id.in_(town_ids)))
         return {(row.town_id, row.name): row for row in rows}
 
-    def overrides(self, town_ids: Sequence[UUID]) -> Sequence[CalendarOverride]:
+    def list_overrides(self, town_ids: Sequence[UUID]) -> Sequence[CalendarOverride]:
         return self.session.scalars(
             select(CalendarOverride)
             .where(CalendarOverride.town_id.in_(town_ids), CalendarOverride.withdrawn_at.is_(None))
             .order_by(CalendarOverride.written_at, CalendarOverride.id)
         ).all()
 
-    def override(self, actor: Actor, override_id: UUID) -> CalendarOverride | None:
+    def get_override(self, actor: Actor, override_id: UUID) -> CalendarOverride | None:
         statement = select(CalendarOverride).where(CalendarOverride.id == override_id)
         return self.session.scalar(actor.restrict(statement, CalendarOverride))
 
-    def exams(self, town_ids: Sequence[UUID]) -> Sequence[ExamDay]:
+    def list_exams(self, town_ids: Sequence[UUID]) -> Sequence[ExamDay]:
         return self.session.scalars(
             select(ExamDay).where(ExamDay.town_id.in_(town_ids)).order_by(ExamDay.day, ExamDay.starts, ExamDay.id)
         ).all()
 
-    def after_school(self, pupil_ids: Iterable[UUID]) -> dict[UUID, AfterSchool]:
-        rows = self.session.scalars(select(PupilRhythm).where(PupilRhythm.pupil_id.in_(list(pupil_ids))))
+    def get_after_school_by_pupil(self, pupil_ids: Iterable[UUID]) -> dict[UUID, AfterSchool]:
+        rows = self.session.scalars(select(PupilAfterSchool).where(PupilAfterSchool.pupil_id.in_(list(pupil_ids))))
         return {row.pupil_id: row.after_school for row in rows}
 
-    def guardian_rules(self, pupil_ids: Iterable[UUID]) -> dict[UUID, list[GuardianRule]]:
-        found: dict[UUID, list[GuardianRule]] = {}
+    def get_rules_by_pupil(self, pupil_ids: Iterable[UUID]) -> dict[UUID, list[GuardianRule]]:
+        rules_by_pupil: dict[UUID, list[GuardianRule]] = {}
         rows = self.session.scalars(
             select(GuardianRule)
             .where(GuardianRule.pupil_id.in_(list(pupil_ids)), GuardianRule.withdrawn_at.is_(None))
             .order_by(GuardianRule.id)
         )
         for row in rows:
-            found.setdefault(row.pupil_id, []).append(row)
-        return found
+            rules_by_pupil.setdefault(row.pupil_id, []).append(row)
+        return rules_by_pupil
 
-    def guardian_rule(self, actor: Actor, rule_id: UUID) -> GuardianRule | None:
+    def get_guardian_rule(self, actor: Actor, rule_id: UUID) -> GuardianRule | None:
         return self.session.scalar(actor.restrict(select(GuardianRule).where(GuardianRule.id == rule_id), GuardianRule))
 
-    def pupil_rhythm(self, pupil_id: UUID) -> PupilRhythm | None:
-        return self.session.get(PupilRhythm, pupil_id)
+    def get_pupil_after_school(self, pupil_id: UUID) -> PupilAfterSchool | None:
+        return self.session.get(PupilAfterSchool, pupil_id)
 
-    def one_of_class(self, class_id: UUID) -> list[UUID]:
-        """A tablet of a class, if it has one."""
-        return list(self.session.scalars(TabletRepository(self.session).of_class(class_id).limit(1)))
+    def find_tablet_of_class(self, class_id: UUID) -> list[UUID]:
+        """Return the id of one tablet of a class, in a list that is empty when the class has none."""
+        return list(self.session.scalars(TabletRepository(self.session).select_by_class(class_id).limit(1)))
 
-    def sessions(self, class_ids: Iterable[UUID], now: datetime) -> dict[UUID, LessonSession]:
-        """The last session of each class that is not over."""
+    def get_running_sessions(self, class_ids: Iterable[UUID], now: datetime) -> dict[UUID, ClassSession]:
+        """Return the last session of each class that has not ended."""
         rows = self.session.scalars(
-            select(LessonSession)
-            .where(LessonSession.class_id.in_(list(class_ids)), LessonSession.ends > now)
-            .order_by(LessonSession.starts, LessonSession.id)
+            select(ClassSession)
+            .where(ClassSession.class_id.in_(list(class_ids)), ClassSession.ends > now)
+            .order_by(ClassSession.starts, ClassSession.id)
         )
         return {row.class_id: row for row in rows}
 
-    def lesson(self, actor: Actor, session_id: UUID) -> LessonSession | None:
-        return self.session.scalar(actor.restrict(select(LessonSession).where(LessonSession.id == session_id), LessonSession))
+    def get_session(self, actor: Actor, session_id: UUID) -> ClassSession | None:
+        return self.session.scalar(actor.restrict(select(ClassSession).where(ClassSession.id == session_id), ClassSession))
 
-    def activities(self, tablet_ids: Sequence[UUID], now: datetime) -> dict[UUID, Activity]:
-        """The activity that each tablet is in."""
+    def get_running_activities(self, tablet_ids: Sequence[UUID], now: datetime) -> dict[UUID, Activity]:
+        """Return the activity of each tablet that has not ended."""
         rows = self.session.execute(
             select(ActivityTablet.tablet_id, Activity)
             .join(Activity, Activity.id == ActivityTablet.activity_id)
@@ -127,21 +127,21 @@ class ModeRepository:
         )
         return {row.tablet_id: row.Activity for row in rows}
 
-    def modes(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletMode]:
+    def get_modes(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletMode]:
         return {
             row.tablet_id: row for row in self.session.scalars(select(TabletMode).where(TabletMode.tablet_id.in_(tablet_ids)))
         }
 
-    def due(self, now: datetime) -> Select[UUID]:
-        """Statement: the tablets whose mode must be looked at."""
-        return select(TabletMode.tablet_id).where(TabletMode.next_look <= now)
+    def select_due(self, now: datetime) -> Select[UUID]:
+        """Return the statement that selects the tablets whose mode is due for evaluation."""
+        return select(TabletMode.tablet_id).where(TabletMode.next_evaluation_at <= now)
 
-    def looked_at(self, now: datetime, later: datetime) -> None:
-        """The due ones are in hand; if that comes to nothing they are looked at again at `later`."""
-        self.session.execute(update(TabletMode).where(TabletMode.next_look <= now).values(next_look=later))
+    def postpone_evaluation(self, now: datetime, later: datetime) -> None:
+        """Move the next evaluation of the due tablets to `later`, so that it is retried if the one that starts now fails."""
+        self.session.execute(update(TabletMode).where(TabletMode.next_evaluation_at <= now).values(next_evaluation_at=later))
 
-    def next_version(self, town_id: UUID, school_id: UUID | None) -> int:
-        row = self.timetable(town_id, school_id)
+    def get_next_version(self, town_id: UUID, school_id: UUID | None) -> int:
+        row = self.get_timetable(town_id, school_id)
         return row.version + 1 if row else 1
 
     def add(self, row: Any) -> None:

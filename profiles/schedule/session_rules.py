@@ -1,4 +1,4 @@
-"""How long a class session or an activity may last: every one has an end (schools.md sections 10 and 11). Pure."""
+"""How long a class session or an activity may last. Every one has an end. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from profiles.schedule.mode_decision import Span
-from profiles.schedule.place_schedule import Rhythm
+from profiles.schedule.place_schedule import Schedule
 from profiles.schedule.timetable import BandKind
 
-SHORTEST, LONGEST, USUAL = timedelta(minutes=15), timedelta(minutes=90), timedelta(minutes=45)
-ACTIVITY_SHORTEST, ACTIVITY_LONGEST = timedelta(minutes=30), timedelta(minutes=120)
-GRACE = timedelta(minutes=15)
-WARNING = timedelta(minutes=5)
-EXTENSION = timedelta(minutes=10)
-AT_MOST = timedelta(hours=4)
+SHORTEST_SESSION, LONGEST_SESSION, USUAL_SESSION = timedelta(minutes=15), timedelta(minutes=90), timedelta(minutes=45)
+SHORTEST_ACTIVITY, LONGEST_ACTIVITY = timedelta(minutes=30), timedelta(minutes=120)
+SESSION_GRACE = timedelta(minutes=15)
+END_WARNING = timedelta(minutes=5)
+SESSION_EXTENSION = timedelta(minutes=10)
+LONGEST_EXTENDED_SESSION = timedelta(hours=4)
 
 
-class Preset(StrEnum):
-    """What a teacher wants of the lesson."""
+class SessionPreset(StrEnum):
+    """What a class session limits the tablets to."""
 
     FOCUS_APPS = "focus_apps"
     FOCUS_SITES = "focus_sites"
@@ -26,49 +26,56 @@ class Preset(StrEnum):
     SCREENS_DOWN = "screens_down"
 
 
-class NoBand(ValueError):
-    """There is no band of the kind in which it could take place."""
+class BandClosed(ValueError):
+    """No band of the required kind is open."""
 
 
-class BadDuration(ValueError):
-    """Shorter or longer than allowed."""
+class DurationOutOfRange(ValueError):
+    """The duration is shorter or longer than allowed."""
 
 
-def session_span(rhythm: Rhythm, now: datetime, minutes: int) -> Span:
-    """The span of a class session begun now: it never outlives its school band and a short grace. Raises `BadDuration`,
-    `NoBand`.
+def compute_session_span(schedule: Schedule, now: datetime, minutes: int) -> Span:
+    """Return the span of a class session that starts now; it ends at the latest `SESSION_GRACE` after its school band.
+
+    Raises `DurationOutOfRange`, `BandClosed`.
     """
     length = timedelta(minutes=minutes)
-    if not SHORTEST <= length <= LONGEST:
-        raise BadDuration
-    return Span(now, min(now + length, _limit(rhythm, now, BandKind.SCHOOL) + GRACE))
+    if not SHORTEST_SESSION <= length <= LONGEST_SESSION:
+        raise DurationOutOfRange
+    return Span(now, min(now + length, _get_open_band_end(schedule, now, BandKind.SCHOOL) + SESSION_GRACE))
 
 
-def activity_span(rhythm: Rhythm, now: datetime, minutes: int) -> Span:
-    """The span of an activity begun now, inside its after-school band. Raises `BadDuration`, `NoBand`."""
+def compute_activity_span(schedule: Schedule, now: datetime, minutes: int) -> Span:
+    """Return the span of an activity that starts now; it ends at the latest with its after-school band.
+
+    Raises `DurationOutOfRange`, `BandClosed`.
+    """
     length = timedelta(minutes=minutes)
-    if not ACTIVITY_SHORTEST <= length <= ACTIVITY_LONGEST:
-        raise BadDuration
-    return Span(now, min(now + length, _limit(rhythm, now, BandKind.AFTER_SCHOOL)))
+    if not SHORTEST_ACTIVITY <= length <= LONGEST_ACTIVITY:
+        raise DurationOutOfRange
+    return Span(now, min(now + length, _get_open_band_end(schedule, now, BandKind.AFTER_SCHOOL)))
 
 
-def extended(rhythm: Rhythm, session: Span, now: datetime) -> Span:
-    """Ten minutes more, until the end of the band and never beyond four hours. Raises `NoBand` when there is no room."""
-    latest = min(_limit(rhythm, now, BandKind.SCHOOL), session.starts + AT_MOST)
-    ends = min(session.ends + EXTENSION, latest)
+def extend_span(schedule: Schedule, session: Span, now: datetime) -> Span:
+    """Return the session's span with `SESSION_EXTENSION` added, limited by the end of the band and `LONGEST_EXTENDED_SESSION`.
+
+    Raises `BandClosed` when it cannot be extended any more.
+    """
+    latest = min(_get_open_band_end(schedule, now, BandKind.SCHOOL), session.starts + LONGEST_EXTENDED_SESSION)
+    ends = min(session.ends + SESSION_EXTENSION, latest)
     if ends <= session.ends:
-        raise NoBand
+        raise BandClosed
     return Span(session.starts, ends)
 
 
-def warns_at(session: Span) -> datetime:
-    """When the teacher is told that it ends soon."""
-    return max(session.starts, session.ends - WARNING)
+def get_warning_time(session: Span) -> datetime:
+    """Return when the teacher is warned that the session ends soon."""
+    return max(session.starts, session.ends - END_WARNING)
 
 
-def _limit(rhythm: Rhythm, now: datetime, kind: BandKind) -> datetime:
-    """The end of the band of a kind that is open now. Raises `NoBand`."""
-    band = rhythm.next_band(now, kind, days=1)
+def _get_open_band_end(schedule: Schedule, now: datetime, kind: BandKind) -> datetime:
+    """Return the end of the open band of a kind. Raises `BandClosed`."""
+    band = schedule.find_next_band(now, kind, days=1)
     if band is None or band[0] > now:
-        raise NoBand
+        raise BandClosed
     return band[1]

@@ -1,80 +1,89 @@
-"""Answers to the remaining actions (commands.md section 5): set-up, declarations, mirroring, Shared iPad, updates."""
+"""Commands for set-up, declarations, mirroring, Shared iPad and system updates."""
 
 from __future__ import annotations
 
 import json
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
-from simulator.device import AfterAnswer
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
+from simulator.device import DeferredAction
 
 
-@answers("DeviceConfigured", supervised=True, minimum=9)
-def device_configured(request: Request) -> Body:
-    """Ends the wait in Setup Assistant; an error when nobody waits."""
+@answers_command("DeviceConfigured", supervised=True, minimum_os=9)
+def device_configured(request: ReceivedCommand) -> ResultBody:
+    """End the wait in Setup Assistant; an error when the tablet is not waiting."""
     if not request.device.awaiting_configuration:
-        raise CannotDo(link(Code.WRONG_STATE, "The device is not awaiting configuration."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The device is not awaiting configuration."))
     request.device.awaiting_configuration = False
     return {}
 
 
-@answers("DeclarativeManagement", minimum=16)
-def declarative_management(request: Request) -> Body:
-    """Acknowledge, then synchronise; `Data` saves the first round trip."""
+@answers_command("DeclarativeManagement", minimum_os=16)
+def declarative_management(request: ReceivedCommand) -> ResultBody:
+    """Acknowledge, then synchronise declarations; `Data` has the tokens and saves the first request."""
     if "Data" in request.arguments:
         try:
-            tokens = json.loads(request.need("Data", bytes))
+            tokens = json.loads(request.require_argument("Data", bytes))
             request.device.declarations["offered"] = tokens["SyncTokens"]["DeclarationsToken"]
         except (ValueError, KeyError, TypeError) as error:
-            raise Malformed("Data is no TokensResponse") from error
-    request.device.after.append(AfterAnswer.DECLARATIONS)
+            raise CommandMalformed("Data is no TokensResponse") from error
+    request.device.deferred_actions.append(DeferredAction.DECLARATIONS)
     return {}
 
 
-@answers("ScheduleOSUpdate", right=Right.MANAGE_APPS, supervised=True, minimum=9, removed_in=27)
-def schedule_os_update(request: Request) -> Body:
-    """There is nothing newer to install."""
-    rows = request.need("Updates", list)
+@answers_command("ScheduleOSUpdate", right=AccessRight.MANAGE_APPS, supervised=True, minimum_os=9, removed_in_os=27)
+def schedule_os_update(request: ReceivedCommand) -> ResultBody:
+    """Report an error for each update: there is nothing newer to install."""
+    rows = request.require_argument("Updates", list)
     return {"UpdateResults": [{"InstallAction": "Error", **{k: row[k] for k in ("ProductKey",) if k in row}} for row in rows]}
 
 
-@answers("RequestMirroring", minimum=7)
-def request_mirroring(_request: Request) -> Body:
-    """No television in the room."""
+@answers_command("RequestMirroring", minimum_os=7)
+def request_mirroring(_request: ReceivedCommand) -> ResultBody:
+    """Report that the AirPlay destination was not found."""
     return {"MirroringResult": "DestinationNotFound"}
 
 
-@answers("StopMirroring", supervised=True, minimum=7)
-def stop_mirroring(_request: Request) -> Body:
-    """Nothing to stop."""
+@answers_command("StopMirroring", supervised=True, minimum_os=7)
+def stop_mirroring(_request: ReceivedCommand) -> ResultBody:
+    """Acknowledge: there is no mirroring to stop."""
     return {}
 
 
-@answers("InviteToProgram", right=Right.MANAGE_APPS, minimum=7)
-def invite_to_program(request: Request) -> Body:
-    """An invitation to user-based licences."""
-    known = request.need("ProgramID", str) == "com.apple.cloudvpp"
+@answers_command("InviteToProgram", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def invite_to_program(request: ReceivedCommand) -> ResultBody:
+    """Accept the invitation to user-based licences."""
+    known = request.require_argument("ProgramID", str) == "com.apple.cloudvpp"
     return {"InvitationResult": "Acknowledged" if known else "InvalidProgramID"}
 
 
-@answers("RefreshCellularPlans", minimum=13)
-def refresh_cellular_plans(request: Request) -> Body:
-    """Only tablets with a modem."""
-    request.need("eSIMServerURL", str)
+@answers_command("RefreshCellularPlans", minimum_os=13)
+def refresh_cellular_plans(request: ReceivedCommand) -> ResultBody:
+    """Acknowledge on tablets with a modem; an error on others."""
+    request.require_argument("eSIMServerURL", str)
     if not request.device.hardware.cellular:
-        raise CannotDo(link(Code.WRONG_STATE, "No cellular plan."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "No cellular plan."))
     return {}
 
 
-@answers("UserConfigured", shared_only=True, minimum=17)
-@answers("LogOutUser", shared_only=True)
-@answers("DeleteUser", shared_only=True)
-def shared_ipad_only(_request: Request) -> Body:
-    """Never reached: simulated tablets are no Shared iPads."""
+@answers_command("UserConfigured", shared_only=True, minimum_os=17)
+@answers_command("LogOutUser", shared_only=True)
+@answers_command("DeleteUser", shared_only=True)
+def shared_ipad_only(_request: ReceivedCommand) -> ResultBody:
+    """Never reached, because simulated tablets are not Shared iPads."""
     return {}
 
 
-@answers("TriggerEnhancedLogCollection", supervised=True, minimum=27)
-@answers("CancelEnhancedLogCollection", supervised=True, minimum=27)
-def enhanced_log_collection(_request: Request) -> Body:
-    """Accepted without effect."""
+@answers_command("TriggerEnhancedLogCollection", supervised=True, minimum_os=27)
+@answers_command("CancelEnhancedLogCollection", supervised=True, minimum_os=27)
+def enhanced_log_collection(_request: ReceivedCommand) -> ResultBody:
+    """Acknowledge without an effect."""
     return {}

@@ -1,85 +1,94 @@
-"""Answers about apps (commands.md sections 2 and 4). How long an installation takes and what fails is the store's matter."""
+"""Commands for apps. `AppStore` decides how long an installation takes and which fail."""
 
 from __future__ import annotations
 
 import plistlib
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
-from simulator.device import App, AppState
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
+from simulator.device import SimulatedApp, SimulatedAppState
 from simulator.errors import SimulatorError
 
 
-@answers("InstallApplication", right=Right.MANAGE_APPS)
-async def install_application(request: Request) -> Body:
-    """The answer comes when the request is accepted, long before the app is there."""
+@answers_command("InstallApplication", right=AccessRight.MANAGE_APPS)
+async def install_application(request: ReceivedCommand) -> ResultBody:
+    """Start an installation; the result comes when it is accepted, before the app is installed."""
     arguments = request.arguments
     if len(arguments.keys() & {"iTunesStoreID", "Identifier", "ManifestURL"}) != 1:
-        raise Malformed("exactly one of iTunesStoreID, Identifier, ManifestURL")
-    identifier, version = await _which(request)
+        raise CommandMalformed("exactly one of iTunesStoreID, Identifier, ManifestURL")
+    identifier, version = await _resolve_app(request)
     device = request.device
     present = device.apps.get(identifier)
-    if identifier in device.store.refused:
-        return _rejected(identifier, device.store.refused[identifier])
+    if identifier in device.store.rejection_reasons:
+        return _build_rejection(identifier, device.store.rejection_reasons[identifier])
     if present is not None and not present.managed and arguments.get("ChangeManagementState") != "Managed":
-        return _rejected(identifier, "AppAlreadyInstalled")
-    if present is not None and present.state(device.clock.now()) is AppState.INSTALLING:
-        return _rejected(identifier, "AppAlreadyQueued")
+        return _build_rejection(identifier, "AppAlreadyInstalled")
+    if present is not None and present.get_state(device.clock.now()) is SimulatedAppState.INSTALLING:
+        return _build_rejection(identifier, "AppAlreadyQueued")
     app = device.install_app(identifier, flags=arguments.get("ManagementFlags", 0), version=version)
     if "Configuration" in arguments:
         app.configuration = arguments["Configuration"]
     app.attributes = arguments.get("Attributes", app.attributes)
-    return {"Identifier": identifier, "State": AppState.INSTALLING.value}
+    return {"Identifier": identifier, "State": SimulatedAppState.INSTALLING.value}
 
 
-async def _which(request: Request) -> tuple[str, str]:
+async def _resolve_app(request: ReceivedCommand) -> tuple[str, str]:
     arguments = request.arguments
     if "iTunesStoreID" in arguments:
-        return request.device.store.bundle_of(request.need("iTunesStoreID", int)), "1.0"
+        return request.device.store.get_bundle_id(request.require_argument("iTunesStoreID", int)), "1.0"
     if "Identifier" in arguments:
-        return request.need("Identifier", str), "1.0"
+        return request.require_argument("Identifier", str), "1.0"
     try:
-        manifest = plistlib.loads(await request.world.fetch(request.need("ManifestURL", str)))
+        manifest = plistlib.loads(await request.network.fetch(request.require_argument("ManifestURL", str)))
         metadata = manifest["items"][0]["metadata"]
         return str(metadata["bundle-identifier"]), str(metadata["bundle-version"])
     except (SimulatorError, plistlib.InvalidFileException, ValueError, KeyError, IndexError, TypeError) as error:
-        raise CannotDo(link(Code.NO_SUCH_APP, f"The manifest could not be read: {error}")) from error
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, f"The manifest could not be read: {error}")) from error
 
 
-def _rejected(identifier: str, reason: str) -> Body:
-    chain = [link(Code.NO_SUCH_APP, f"{identifier}: {reason}")]
+def _build_rejection(identifier: str, reason: str) -> ResultBody:
+    chain = [build_error(ErrorCode.NO_SUCH_APP, f"{identifier}: {reason}")]
     return {"Status": "Error", "Identifier": identifier, "RejectionReason": reason, "ErrorChain": chain}
 
 
-@answers("RemoveApplication", right=Right.MANAGE_APPS)
-def remove_application(request: Request) -> Body:
-    """Managed apps only."""
-    app = request.device.apps.get(request.need("Identifier", str))
+@answers_command("RemoveApplication", right=AccessRight.MANAGE_APPS)
+def remove_application(request: ReceivedCommand) -> ResultBody:
+    """Remove a managed app; an error for any other."""
+    app = request.device.apps.get(request.require_argument("Identifier", str))
     if app is None or not app.managed:
-        raise CannotDo(link(Code.NO_SUCH_APP, "The app is not managed."))
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "The app is not managed."))
     del request.device.apps[app.identifier]
     return {}
 
 
-@answers("InstalledApplicationList", right=Right.APPS)
-def installed_application_list(request: Request) -> Body:
-    """What is on the tablet, or being installed; `Items` narrows the keys."""
+@answers_command("InstalledApplicationList", right=AccessRight.APPS)
+def installed_application_list(request: ReceivedCommand) -> ResultBody:
+    """List apps that are installed or being installed; `Items` limits the keys."""
     arguments = request.arguments
-    wanted = arguments.get("Identifiers")
-    found = [
+    identifiers = arguments.get("Identifiers")
+    apps = [
         app
         for app in request.device.apps.values()
-        if (wanted is None or app.identifier in wanted)
+        if (identifiers is None or app.identifier in identifiers)
         and (app.managed or not arguments.get("ManagedAppsOnly"))
-        and not app.uninstalled
+        and not app.removed_by_user
     ]
-    rows = [_row(app, app.state(request.device.clock.now())) for app in found]
+    rows = [_build_app_row(app, app.get_state(request.device.clock.now())) for app in apps]
     items = arguments.get("Items")
     if items:
         rows = [{key: value for key, value in row.items() if key in {*items, "Identifier"}} for row in rows]
     return {"InstalledApplicationList": [row for row in rows if not row.get("DownloadFailed")]}
 
 
-def _row(app: App, state: AppState) -> Body:
+def _build_app_row(app: SimulatedApp, state: SimulatedAppState) -> ResultBody:
     return {
         "Identifier": app.identifier,
         "Version": app.version,
@@ -89,8 +98,8 @@ def _row(app: App, state: AppState) -> Body:
         "DynamicSize": 1_000_000,
         "ExternalVersionIdentifier": 850_000_000,
         "IsValidated": True,
-        "Installing": state is AppState.INSTALLING,
-        "DownloadFailed": state is AppState.FAILED,
+        "Installing": state is SimulatedAppState.INSTALLING,
+        "DownloadFailed": state is SimulatedAppState.FAILED,
         "AppStoreVendable": True,
         "DeviceBasedVPP": True,
         "HasUpdateAvailable": False,
@@ -100,62 +109,64 @@ def _row(app: App, state: AppState) -> Body:
     }
 
 
-@answers("ManagedApplicationList", right=Right.MANAGE_APPS)
-def managed_application_list(request: Request) -> Body:
-    """Failed is told once and then forgotten, as the schema says of transient states."""
+@answers_command("ManagedApplicationList", right=AccessRight.MANAGE_APPS)
+def managed_application_list(request: ReceivedCommand) -> ResultBody:
+    """List managed apps. A failed installation is reported once and then forgotten, as Apple's schema says of transient states."""
     now = request.device.clock.now()
-    wanted = request.arguments.get("Identifiers")
-    found = {key: app for key, app in request.device.apps.items() if app.managed and (wanted is None or key in wanted)}
-    told = {
+    identifiers = request.arguments.get("Identifiers")
+    apps = {key: app for key, app in request.device.apps.items() if app.managed and (identifiers is None or key in identifiers)}
+    rows = {
         key: {
-            "Status": app.state(now).value,
-            "ManagementFlags": app.flags,
+            "Status": app.get_state(now).value,
+            "ManagementFlags": app.management_flags,
             "HasConfiguration": app.configuration is not None,
             "HasFeedback": False,
             "IsValidated": True,
             "ExternalVersionIdentifier": 850_000_000,
         }
-        for key, app in found.items()
+        for key, app in apps.items()
     }
-    for key, app in found.items():
-        if app.state(now) is AppState.FAILED:
+    for key, app in apps.items():
+        if app.get_state(now) is SimulatedAppState.FAILED:
             del request.device.apps[key]
-    return {"ManagedApplicationList": told}
+    return {"ManagedApplicationList": rows}
 
 
-@answers("ManagedApplicationAttributes", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_attributes(request: Request) -> Body:
-    """Of the named apps."""
-    rows = [{"Identifier": app.identifier, "Attributes": app.attributes} for app in _named(request)]
+@answers_command("ManagedApplicationAttributes", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_attributes(request: ReceivedCommand) -> ResultBody:
+    """List the attributes of the named apps."""
+    rows = [{"Identifier": app.identifier, "Attributes": app.attributes} for app in _list_named_apps(request)]
     return {"ApplicationAttributes": rows}
 
 
-@answers("ManagedApplicationConfiguration", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_configuration(request: Request) -> Body:
-    """Of the named apps that have one."""
-    rows = [{"Identifier": app.identifier, "Configuration": app.configuration or {}} for app in _named(request)]
+@answers_command("ManagedApplicationConfiguration", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_configuration(request: ReceivedCommand) -> ResultBody:
+    """List the configurations of the named apps."""
+    rows = [{"Identifier": app.identifier, "Configuration": app.configuration or {}} for app in _list_named_apps(request)]
     return {"ApplicationConfigurations": rows}
 
 
-@answers("ManagedApplicationFeedback", right=Right.MANAGE_APPS, minimum=7)
-def managed_application_feedback(request: Request) -> Body:
-    """Simulated apps have nothing to say."""
-    return {"ManagedApplicationFeedback": [{"Identifier": app.identifier, "Feedback": {}} for app in _named(request)]}
+@answers_command("ManagedApplicationFeedback", right=AccessRight.MANAGE_APPS, minimum_os=7)
+def managed_application_feedback(request: ReceivedCommand) -> ResultBody:
+    """List the feedback of the named apps, which is always empty."""
+    return {"ManagedApplicationFeedback": [{"Identifier": app.identifier, "Feedback": {}} for app in _list_named_apps(request)]}
 
 
-@answers("ValidateApplications", right=Right.MANAGE_APPS, minimum=9)
-def validate_applications(_request: Request) -> Body:
-    """In-house apps are believed."""
+@answers_command("ValidateApplications", right=AccessRight.MANAGE_APPS, minimum_os=9)
+def validate_applications(_request: ReceivedCommand) -> ResultBody:
+    """Acknowledge: in-house apps are always valid."""
     return {}
 
 
-@answers("ApplyRedemptionCode", right=Right.MANAGE_APPS)
-def apply_redemption_code(request: Request) -> Body:
-    """Only for an app that waits for one, which never happens here."""
-    request.need("RedemptionCode", str)
-    raise CannotDo(link(Code.NO_SUCH_APP, f"{request.need('Identifier', str)} does not need redemption."))
+@answers_command("ApplyRedemptionCode", right=AccessRight.MANAGE_APPS)
+def apply_redemption_code(request: ReceivedCommand) -> ResultBody:
+    """Report an error: simulated apps never wait for a redemption code."""
+    request.require_argument("RedemptionCode", str)
+    raise CommandFailed(
+        build_error(ErrorCode.NO_SUCH_APP, f"{request.require_argument('Identifier', str)} does not need redemption.")
+    )
 
 
-def _named(request: Request) -> list[App]:
-    wanted = request.need("Identifiers", list)
-    return [app for key, app in request.device.apps.items() if key in wanted and app.managed]
+def _list_named_apps(request: ReceivedCommand) -> list[SimulatedApp]:
+    identifiers = request.require_argument("Identifiers", list)
+    return [app for key, app in request.device.apps.items() if key in identifiers and app.managed]

@@ -1,4 +1,4 @@
-"""What every answer needs: the request, the refusals with their ErrorChain, and the table of answers by RequestType."""
+"""What every command needs: the received command, errors with their ErrorChain, and the registry by RequestType."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Protocol, TypeAlias
 
-from simulator.device import Device
-from simulator.profile import Profile
+from simulator.device import DeviceState
+from simulator.profile import ConfigurationProfile
 
-Body: TypeAlias = dict[str, Any]
+ResultBody: TypeAlias = dict[str, Any]
 
 
-class Status(StrEnum):
-    """The words of protocol.md section 8.1."""
+class ResultStatus(StrEnum):
+    """The Status of a command result."""
 
     IDLE = "Idle"
     ACKNOWLEDGED = "Acknowledged"
@@ -23,8 +23,8 @@ class Status(StrEnum):
     NOT_NOW = "NotNow"
 
 
-class Right(IntEnum):
-    """Access rights (protocol.md section 4.1)."""
+class AccessRight(IntEnum):
+    """The AccessRights bits of the MDM payload."""
 
     INSPECT_PROFILES = 1
     INSTALL_PROFILES = 2
@@ -41,8 +41,8 @@ class Right(IntEnum):
     MANAGE_APPS = 4096
 
 
-class Code(IntEnum):
-    """Error codes. Only 12021 and 4001 were seen on genuine devices; the others are plausible, not a contract."""
+class ErrorCode(IntEnum):
+    """Error codes of an ErrorChain. Only 12021 and 4001 were seen on genuine devices; the others are plausible guesses."""
 
     MALFORMED_PROFILE = 1000
     INSTALLATION_FAILED = 4001
@@ -55,91 +55,94 @@ class Code(IntEnum):
     WRONG_STATE = 12064
 
 
-class CannotDo(Exception):
-    """An answer with Status Error. `chain` is outermost first (protocol.md section 8.1)."""
+class CommandFailed(Exception):
+    """The command fails: the result has Status Error. The outermost error of `error_chain` is first."""
 
     def __init__(self, *chain: dict[str, Any]) -> None:
-        self.chain = list(chain)
+        self.error_chain = list(chain)
         super().__init__(chain[-1]["USEnglishDescription"])
 
 
-class Malformed(Exception):
-    """An answer with Status CommandFormatError."""
+class CommandMalformed(Exception):
+    """The command is malformed: the result has Status CommandFormatError."""
 
 
-class World(Protocol):
-    """What a command may need of the network."""
+class CommandNetwork(Protocol):
+    """The network access that a command may need."""
 
     async def fetch(self, url: str) -> bytes:
-        """What is at an https address. Raises `SimulatorError`."""
+        """Return what is at an https URL. Raises `SimulatorError`."""
         ...
 
-    async def obtain_identity(self, profile: Profile) -> None:
-        """Enrol anew by the SCEP payload of an updated MDM profile. Raises `SimulatorError`."""
+    async def obtain_identity(self, profile: ConfigurationProfile) -> None:
+        """Obtain the identity that an updated MDM profile names. Raises `SimulatorError`."""
         ...
 
 
 @dataclass(frozen=True)
-class Request:
-    """One command as it arrived: `arguments` are the keys of the Command dictionary."""
+class ReceivedCommand:
+    """A command that the tablet received. `arguments` are the keys of its Command dictionary."""
 
-    device: Device
+    device: DeviceState
     arguments: dict[str, Any]
-    world: World
+    network: CommandNetwork
 
-    def need(self, key: str, kind: type) -> Any:
-        """A required argument of that type. Raises `Malformed`."""
+    def require_argument(self, key: str, kind: type) -> Any:
+        """Return a required argument of a type. Raises `CommandMalformed`."""
         value = self.arguments.get(key)
         if not isinstance(value, kind):
-            raise Malformed(f"{key} must be {kind.__name__}")
+            raise CommandMalformed(f"{key} must be {kind.__name__}")
         return value
 
 
-Answer: TypeAlias = Callable[[Request], Body | Awaitable[Body]]
+CommandFunction: TypeAlias = Callable[[ReceivedCommand], ResultBody | Awaitable[ResultBody]]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One row of the table: the answer and what must hold before it is asked."""
+class CommandRule:
+    """The function of a command, and what the tablet must be and allow before it executes the command."""
 
-    answer: Answer
+    execute: CommandFunction
     right: int = 0
     supervised: bool = False
     shared_only: bool = False
-    minimum: int = 0
-    removed_in: int = 99
+    minimum_os: int = 0
+    removed_in_os: int = 99
 
 
-TABLE: dict[str, Entry] = {}
+COMMANDS: dict[str, CommandRule] = {}
 
 
-def answers(
+def answers_command(
     request_type: str,
     *,
     right: int = 0,
     supervised: bool = False,
     shared_only: bool = False,
-    minimum: int = 0,
-    removed_in: int = 99,
-) -> Callable[[Answer], Answer]:
-    """Enter a function into the table. `minimum` and `removed_in` are major versions of the system."""
+    minimum_os: int = 0,
+    removed_in_os: int = 99,
+) -> Callable[[CommandFunction], CommandFunction]:
+    """Register the decorated function as the one that executes a command.
 
-    def enter(answer: Answer) -> Answer:
-        TABLE[request_type] = Entry(answer, right, supervised, shared_only, minimum, removed_in)
+    `minimum_os` and `removed_in_os` are major versions of the system.
+    """
+
+    def register(answer: CommandFunction) -> CommandFunction:
+        COMMANDS[request_type] = CommandRule(answer, right, supervised, shared_only, minimum_os, removed_in_os)
         return answer
 
-    return enter
+    return register
 
 
-def link(code: int, words: str, domain: str = "MCMDMErrorDomain") -> dict[str, Any]:
-    """One member of an ErrorChain."""
+def build_error(code: int, words: str, domain: str = "MCMDMErrorDomain") -> dict[str, Any]:
+    """Build one member of an ErrorChain."""
     return {"ErrorCode": int(code), "ErrorDomain": domain, "LocalizedDescription": words, "USEnglishDescription": words}
 
 
-def installation_failed(words: str, identifier: str = "") -> CannotDo:
-    """The two links that a failed InstallProfile has."""
+def profile_installation_failed(words: str, identifier: str = "") -> CommandFailed:
+    """Return the error of an InstallProfile that failed, with the two members that its ErrorChain has."""
     outer = f"Profile {identifier or 'unknown'} could not be installed."
-    return CannotDo(
-        link(Code.INSTALLATION_FAILED, outer, "MCInstallationErrorDomain"),
-        link(Code.MALFORMED_PROFILE, words, "MCProfileErrorDomain"),
+    return CommandFailed(
+        build_error(ErrorCode.INSTALLATION_FAILED, outer, "MCInstallationErrorDomain"),
+        build_error(ErrorCode.MALFORMED_PROFILE, words, "MCProfileErrorDomain"),
     )

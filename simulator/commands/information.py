@@ -1,35 +1,35 @@
-"""The answer to DeviceInformation: one function per family of queries (commands.md section 6)."""
+"""The command DeviceInformation: one function per family of queries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.commands.base import Body, Malformed, Request, Right, answers
-from simulator.device import Device
+from simulator.commands.base import AccessRight, CommandMalformed, ReceivedCommand, ResultBody, answers_command
+from simulator.device import DeviceState
 
 
-@answers("DeviceInformation")
-def device_information(request: Request) -> Body:
-    """What was asked, less what the tablet does not know or may not tell."""
-    queries = request.need("Queries", list)
+@answers_command("DeviceInformation")
+def device_information(request: ReceivedCommand) -> ResultBody:
+    """Answer the queries, except those that the tablet does not know or the access rights do not allow."""
+    queries = request.require_argument("Queries", list)
     if not queries or not all(isinstance(query, str) for query in queries):
-        raise Malformed("Queries")
+        raise CommandMalformed("Queries")
     device = request.device
-    rights = device.enrolment.mdm.access_rights if device.enrolment else 0
-    told: dict[str, Any] = {}
-    for right, family in _FAMILIES:
+    rights = device.enrollment.mdm_settings.access_rights if device.enrollment else 0
+    answers: dict[str, Any] = {}
+    for right, family in _QUERY_FAMILIES:
         if rights & right == right:
-            told |= family(device)
-    return {"QueryResponses": {query: told[query] for query in queries if query in told}}
+            answers |= family(device)
+    return {"QueryResponses": {query: answers[query] for query in queries if query in answers}}
 
 
-def _free(device: Device) -> dict[str, Any]:
+def _query_unrestricted(device: DeviceState) -> dict[str, Any]:
     known = {"UDID": device.hardware.udid, "AwaitingConfiguration": device.awaiting_configuration}
     return known | {name: device.settings[name] for name in ("OrganizationInfo", "MDMOptions") if name in device.settings}
 
 
-def _general(device: Device) -> dict[str, Any]:
+def _query_general(device: DeviceState) -> dict[str, Any]:
     hardware = device.hardware
     return {
         "DeviceName": device.name,
@@ -51,29 +51,29 @@ def _general(device: Device) -> dict[str, Any]:
         "IsDeviceLocatorServiceEnabled": False,
         "IsDoNotDisturbInEffect": False,
         "IsCloudBackupEnabled": False,
-        "IsMDMLostModeEnabled": device.lost is not None,
+        "IsMDMLostModeEnabled": device.lost_mode is not None,
         "EASDeviceIdentifier": f"{hardware.serial}EAS",
         "DiagnosticSubmissionEnabled": False,
         "AppAnalyticsEnabled": False,
         "TimeZone": device.settings.get("TimeZone", "Europe/Paris"),
-    } | _old(device)
+    } | _query_removed_in_later_systems(device)
 
 
-def _old(device: Device) -> dict[str, Any]:
-    """Queries that later systems no longer know."""
-    told: dict[str, Any] = {}
-    if device.hardware.major < 26:
-        told["IsActivationLockEnabled"] = False
+def _query_removed_in_later_systems(device: DeviceState) -> dict[str, Any]:
+    """Answer queries that later systems no longer know."""
+    answers: dict[str, Any] = {}
+    if device.hardware.os_major_version < 26:
+        answers["IsActivationLockEnabled"] = False
         if device.hardware.cellular:
-            told |= {"IMEI": "35 145120 840121 4", "MEID": "35145120840121", "ModemFirmwareVersion": "7.03.00"}
-    if device.hardware.major < 27:
-        told["SoftwareUpdateDeviceID"] = device.hardware.product_name
-        told["SoftwareUpdateSettings"] = {"RecommendationCadence": device.settings.get("RecommendationCadence", 0)}
-    return told
+            answers |= {"IMEI": "35 145120 840121 4", "MEID": "35145120840121", "ModemFirmwareVersion": "7.03.00"}
+    if device.hardware.os_major_version < 27:
+        answers["SoftwareUpdateDeviceID"] = device.hardware.product_name
+        answers["SoftwareUpdateSettings"] = {"RecommendationCadence": device.settings.get("RecommendationCadence", 0)}
+    return answers
 
 
-def _network(device: Device) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _query_network(device: DeviceState) -> dict[str, Any]:
+    answers: dict[str, Any] = {
         "BluetoothMAC": device.hardware.bluetooth_mac,
         "WiFiMAC": device.hardware.wifi_mac,
         "DataRoamingEnabled": device.settings.get("DataRoaming", False),
@@ -81,22 +81,22 @@ def _network(device: Device) -> dict[str, Any]:
         "IsNetworkTethered": False,
     }
     if device.hardware.cellular:
-        told["ServiceSubscriptions"] = [{"Slot": "CTSubscriptionSlotOne", "IsRoaming": False, "Label": "SIM"}]
-    return told
+        answers["ServiceSubscriptions"] = [{"Slot": "CTSubscriptionSlotOne", "IsRoaming": False, "Label": "SIM"}]
+    return answers
 
 
-def _store(_device: Device) -> dict[str, Any]:
+def _query_store(_device: DeviceState) -> dict[str, Any]:
     return {"iTunesStoreAccountIsActive": False}
 
 
-def _accessibility(device: Device) -> dict[str, Any]:
+def _query_accessibility(device: DeviceState) -> dict[str, Any]:
     return {"AccessibilitySettings": device.settings.get("AccessibilitySettings", {})} if device.supervised else {}
 
 
-_FAMILIES: tuple[tuple[int, Callable[[Device], dict[str, Any]]], ...] = (
-    (0, _free),
-    (Right.INFORMATION, _general),
-    (Right.NETWORK, _network),
-    (Right.MANAGE_APPS, _store),
-    (Right.INFORMATION, _accessibility),
+_QUERY_FAMILIES: tuple[tuple[int, Callable[[DeviceState], dict[str, Any]]], ...] = (
+    (0, _query_unrestricted),
+    (AccessRight.INFORMATION, _query_general),
+    (AccessRight.NETWORK, _query_network),
+    (AccessRight.MANAGE_APPS, _query_store),
+    (AccessRight.INFORMATION, _query_accessibility),
 )

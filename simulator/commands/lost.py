@@ -1,40 +1,48 @@
-"""Answers about lost mode (commands.md section 1). A position is given only while it is on."""
+"""Commands for lost mode. The position is reported only while it is on."""
 
 from __future__ import annotations
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, answers, link
+from simulator.commands.base import (
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
 from simulator.device import LostMode
 
 
-@answers("EnableLostMode", supervised=True, minimum=9)
-def enable_lost_mode(request: Request) -> Body:
-    """On, or with a new text."""
+@answers_command("EnableLostMode", supervised=True, minimum_os=9)
+def enable_lost_mode(request: ReceivedCommand) -> ResultBody:
+    """Turn lost mode on, or change its texts."""
     texts = request.arguments
     if not texts.get("Message") and not texts.get("PhoneNumber"):
-        raise Malformed("Message or PhoneNumber")
-    request.device.lost = LostMode(texts.get("Message", ""), texts.get("PhoneNumber", ""), texts.get("Footnote", ""))
+        raise CommandMalformed("Message or PhoneNumber")
+    request.device.lost_mode = LostMode(texts.get("Message", ""), texts.get("PhoneNumber", ""), texts.get("Footnote", ""))
     return {}
 
 
-@answers("DisableLostMode", supervised=True, minimum=9)
-def disable_lost_mode(request: Request) -> Body:
-    """Off; an error when it was not on."""
-    _lost(request)
-    request.device.lost = None
+@answers_command("DisableLostMode", supervised=True, minimum_os=9)
+def disable_lost_mode(request: ReceivedCommand) -> ResultBody:
+    """Turn lost mode off; an error when it is not on."""
+    _require_lost_mode(request)
+    request.device.lost_mode = None
     return {}
 
 
-@answers("PlayLostModeSound", supervised=True, minimum=10)
-def play_lost_mode_sound(request: Request) -> Body:
-    """It sounds until lost mode ends."""
-    _lost(request).sounding = True
+@answers_command("PlayLostModeSound", supervised=True, minimum_os=10)
+def play_lost_mode_sound(request: ReceivedCommand) -> ResultBody:
+    """Play the sound until lost mode ends."""
+    _require_lost_mode(request).sounding = True
     return {}
 
 
-@answers("DeviceLocation", supervised=True, minimum=9)
-def device_location(request: Request) -> Body:
-    """The position, in degrees and metres."""
-    _lost(request)
+@answers_command("DeviceLocation", supervised=True, minimum_os=9)
+def device_location(request: ReceivedCommand) -> ResultBody:
+    """Report the position, in degrees and metres."""
+    _require_lost_mode(request)
     latitude, longitude = request.device.position
     return {
         "Latitude": latitude,
@@ -48,7 +56,7 @@ def device_location(request: Request) -> Body:
     }
 
 
-def _lost(request: Request) -> LostMode:
-    if request.device.lost is None:
-        raise CannotDo(link(Code.NOT_LOST, "The device is not in lost mode."))
-    return request.device.lost
+def _require_lost_mode(request: ReceivedCommand) -> LostMode:
+    if request.device.lost_mode is None:
+        raise CommandFailed(build_error(ErrorCode.NOT_LOST, "The device is not in lost mode."))
+    return request.device.lost_mode

@@ -1,4 +1,4 @@
-"""Answers about profiles and provisioning profiles (commands.md sections 2 and 3), the update of the MDM profile included."""
+"""Commands for configuration profiles, provisioning profiles, and the update of the MDM profile."""
 
 from __future__ import annotations
 
@@ -7,75 +7,95 @@ import uuid
 from datetime import timedelta
 
 from simulator import profile as profile_reader
-from simulator.commands.base import Body, CannotDo, Code, Request, Right, answers, installation_failed, link
-from simulator.device import AfterAnswer, Enrolment, Installed
-from simulator.errors import BadProfile, SimulatorError
-from simulator.profile import MdmSettings, Profile
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+    profile_installation_failed,
+)
+from simulator.device import DeferredAction, InstalledProfile, MdmEnrollment
+from simulator.errors import InvalidProfile, SimulatorError
+from simulator.profile import ConfigurationProfile, MdmSettings
 
 
-@answers("ProfileList", right=Right.INSPECT_PROFILES)
-def profile_list(request: Request) -> Body:
-    """What is installed, with its payloads."""
+@answers_command("ProfileList", right=AccessRight.INSPECT_PROFILES)
+def profile_list(request: ReceivedCommand) -> ResultBody:
+    """List the installed profiles with their payloads."""
     managed_only = request.arguments.get("ManagedOnly", False)
-    found = [one for one in request.device.profiles.values() if one.managed or not managed_only]
-    return {"ProfileList": [_row(one) for one in found]}
+    profiles = [installed for installed in request.device.profiles.values() if installed.managed or not managed_only]
+    return {"ProfileList": [_build_profile_row(installed) for installed in profiles]}
 
 
-def _row(installed: Installed) -> Body:
+def _build_profile_row(installed: InstalledProfile) -> ResultBody:
     content = installed.profile.content
-    row: Body = {key: content[key] for key in _SHOWN if key in content}
+    row: ResultBody = {key: content[key] for key in _REPORTED_PROFILE_KEYS if key in content}
     return row | {
         "PayloadRemovalDisallowed": content.get("PayloadRemovalDisallowed", False),
-        "HasRemovalPasscode": any(one["PayloadType"] == "com.apple.profileRemovalPassword" for one in installed.profile.payloads),
+        "HasRemovalPasscode": any(
+            payload["PayloadType"] == "com.apple.profileRemovalPassword" for payload in installed.profile.payloads
+        ),
         "IsEncrypted": False,
         "IsManaged": installed.managed,
-        "Source": "Declarative Device Management" if installed.declared else "MDM" if installed.managed else "",
+        "Source": "Declarative Device Management" if installed.held_by_declaration else "MDM" if installed.managed else "",
         "SignerCertificates": list(installed.profile.signers),
-        "PayloadContent": [{key: one[key] for key in _SHOWN_INSIDE if key in one} for one in installed.profile.payloads],
+        "PayloadContent": [
+            {key: payload[key] for key in _REPORTED_PAYLOAD_KEYS if key in payload} for payload in installed.profile.payloads
+        ],
     }
 
 
-_SHOWN_INSIDE = ("PayloadType", "PayloadVersion", "PayloadIdentifier", "PayloadUUID", "PayloadDisplayName", "PayloadDescription")
-_SHOWN = (*_SHOWN_INSIDE[1:], "PayloadOrganization")
+_REPORTED_PAYLOAD_KEYS = (
+    "PayloadType",
+    "PayloadVersion",
+    "PayloadIdentifier",
+    "PayloadUUID",
+    "PayloadDisplayName",
+    "PayloadDescription",
+)
+_REPORTED_PROFILE_KEYS = (*_REPORTED_PAYLOAD_KEYS[1:], "PayloadOrganization")
 
 
-@answers("InstallProfile", right=Right.INSTALL_PROFILES)
-async def install_profile(request: Request) -> Body:
-    """Install, or replace the one with the same identifier; all of it or nothing."""
-    data = request.need("Payload", bytes)
+@answers_command("InstallProfile", right=AccessRight.INSTALL_PROFILES)
+async def install_profile(request: ReceivedCommand) -> ResultBody:
+    """Install a profile, or replace the one with the same identifier; completely or not at all."""
+    data = request.require_argument("Payload", bytes)
     try:
-        profile = profile_reader.read(data)
-        mdm = profile.mdm
-    except BadProfile as error:
-        raise installation_failed(str(error)) from error
+        new_profile = profile_reader.parse_profile(data)
+        mdm = new_profile.mdm_settings
+    except InvalidProfile as error:
+        raise profile_installation_failed(str(error)) from error
     if mdm is not None:
-        await _update_enrolment(request, profile, mdm)
-    _refuse_declared(request, profile.identifier)
-    request.device.profiles[profile.identifier] = Installed(profile)
+        await _update_enrollment(request, new_profile, mdm)
+    _refuse_if_declared(request, new_profile.identifier)
+    request.device.profiles[new_profile.identifier] = InstalledProfile(new_profile)
     return {}
 
 
-def _refuse_declared(request: Request, identifier: str) -> None:
-    """While a declaration holds a profile, commands cannot touch it (declarative.md section 6)."""
+def _refuse_if_declared(request: ReceivedCommand, identifier: str) -> None:
+    """Raise `CommandFailed` for a profile that a declaration installed: commands cannot change it."""
     present = request.device.profiles.get(identifier)
-    if present is not None and present.declared:
-        raise installation_failed("The profile is managed by a declaration.", identifier)
+    if present is not None and present.held_by_declaration:
+        raise profile_installation_failed("The profile is managed by a declaration.", identifier)
 
 
-async def _update_enrolment(request: Request, profile: Profile, new: MdmSettings) -> None:
-    enrolment = request.device.enrolment
+async def _update_enrollment(request: ReceivedCommand, profile: ConfigurationProfile, new: MdmSettings) -> None:
+    enrolment = request.device.enrollment
     if enrolment is None or profile.identifier != enrolment.profile.identifier:
-        raise installation_failed("Only an update of the MDM profile may carry an MDM payload.", profile.identifier)
-    _refuse_changes(enrolment, profile, new)
+        raise profile_installation_failed("Only an update of the MDM profile may carry an MDM payload.", profile.identifier)
+    _refuse_forbidden_changes(enrolment, profile, new)
     try:
-        await request.world.obtain_identity(profile)
+        await request.network.obtain_identity(profile)
     except SimulatorError as error:
-        raise installation_failed(str(error), profile.identifier) from error
-    request.device.after.append(AfterAnswer.NEW_IDENTITY)
+        raise profile_installation_failed(str(error), profile.identifier) from error
+    request.device.deferred_actions.append(DeferredAction.NEW_IDENTITY)
 
 
-def _refuse_changes(enrolment: Enrolment, profile: Profile, new: MdmSettings) -> None:
-    old = enrolment.mdm
+def _refuse_forbidden_changes(enrolment: MdmEnrollment, profile: ConfigurationProfile, new: MdmSettings) -> None:
+    old = enrolment.mdm_settings
     per_user = "com.apple.mdm.per-user-connections"
     changed = [
         name
@@ -90,38 +110,38 @@ def _refuse_changes(enrolment: Enrolment, profile: Profile, new: MdmSettings) ->
         if before != after
     ]
     if changed:
-        raise installation_failed(f"An update must not change {', '.join(changed)}.", profile.identifier)
+        raise profile_installation_failed(f"An update must not change {', '.join(changed)}.", profile.identifier)
 
 
-@answers("RemoveProfile", right=Right.INSTALL_PROFILES)
-def remove_profile(request: Request) -> Body:
-    """Only what this server installed; the enrolment profile takes everything with it."""
-    identifier = request.need("Identifier", str)
+@answers_command("RemoveProfile", right=AccessRight.INSTALL_PROFILES)
+def remove_profile(request: ReceivedCommand) -> ResultBody:
+    """Remove a profile that this server installed. Removing the enrolment profile ends management."""
+    identifier = request.require_argument("Identifier", str)
     device = request.device
-    _refuse_declared(request, identifier)
+    _refuse_if_declared(request, identifier)
     installed = device.profiles.get(identifier)
     if installed is None or not installed.managed:
-        raise CannotDo(link(Code.NO_SUCH_PROFILE, f"The profile {identifier} is not installed."))
-    if device.enrolment and identifier == device.enrolment.profile.identifier:
-        device.after.append(AfterAnswer.LEAVE)
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_PROFILE, f"The profile {identifier} is not installed."))
+    if device.enrollment and identifier == device.enrollment.profile.identifier:
+        device.deferred_actions.append(DeferredAction.LEAVE)
     else:
         del device.profiles[identifier]
     return {}
 
 
-@answers("InstallProvisioningProfile", right=Right.INSTALL_PROVISIONING)
-def install_provisioning_profile(request: Request) -> Body:
-    """Kept under an identifier made of its content."""
-    data = request.need("ProvisioningProfile", bytes)
-    made = str(uuid.UUID(bytes=hashlib.sha256(data).digest()[:16])).upper()
+@answers_command("InstallProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
+def install_provisioning_profile(request: ReceivedCommand) -> ResultBody:
+    """Store a provisioning profile under a UUID that is derived from its content."""
+    data = request.require_argument("ProvisioningProfile", bytes)
+    identifier = str(uuid.UUID(bytes=hashlib.sha256(data).digest()[:16])).upper()
     expiry = (request.device.clock.now() + timedelta(days=300)).replace(tzinfo=None, microsecond=0)
-    request.device.provisioning[made] = {"Name": "In-house", "UUID": made, "ExpiryDate": expiry}
+    request.device.provisioning_profiles[identifier] = {"Name": "In-house", "UUID": identifier, "ExpiryDate": expiry}
     return {}
 
 
-@answers("RemoveProvisioningProfile", right=Right.INSTALL_PROVISIONING)
-def remove_provisioning_profile(request: Request) -> Body:
-    """By its UUID."""
-    if request.device.provisioning.pop(request.need("UUID", str), None) is None:
-        raise CannotDo(link(Code.NO_SUCH_PROFILE, "No such provisioning profile."))
+@answers_command("RemoveProvisioningProfile", right=AccessRight.INSTALL_PROVISIONING)
+def remove_provisioning_profile(request: ReceivedCommand) -> ResultBody:
+    """Remove a provisioning profile by its UUID."""
+    if request.device.provisioning_profiles.pop(request.require_argument("UUID", str), None) is None:
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_PROFILE, "No such provisioning profile."))
     return {}

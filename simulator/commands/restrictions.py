@@ -1,35 +1,37 @@
-"""The answer to Restrictions: what the installed restriction payloads amount to (commands.md section 2)."""
+"""The command Restrictions: merges the restriction payloads of all installed profiles."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from simulator.commands.base import Body, Request, Right, answers
-from simulator.device import Device
+from simulator.commands.base import AccessRight, ReceivedCommand, ResultBody, answers_command
+from simulator.device import DeviceState
 
 _INTERSECTION = ("allowListedAppBundleIDs", "whitelistedAppBundleIDs", "autonomousSingleAppModePermittedAppIDs")
 
 
-@answers("Restrictions", right=Right.RESTRICTIONS)
-def restrictions(request: Request) -> Body:
-    """The sum of all profiles, and on request each profile by itself."""
+@answers_command("Restrictions", right=AccessRight.RESTRICTIONS)
+def restrictions(request: ReceivedCommand) -> ResultBody:
+    """Report the restrictions of all profiles merged and, if requested, those of each profile."""
     by_profile = {
-        identifier: [one for one in installed.profile.payloads if one["PayloadType"] == "com.apple.applicationaccess"]
+        identifier: [payload for payload in installed.profile.payloads if payload["PayloadType"] == "com.apple.applicationaccess"]
         for identifier, installed in request.device.profiles.items()
     }
-    body: Body = {"GlobalRestrictions": _sum([one for payloads in by_profile.values() for one in payloads])}
+    body: ResultBody = {
+        "GlobalRestrictions": _merge_restrictions([payload for payloads in by_profile.values() for payload in payloads])
+    }
     if request.arguments.get("ProfileRestrictions"):
-        body["ProfileRestrictions"] = {key: _sum(payloads) for key, payloads in by_profile.items() if payloads}
+        body["ProfileRestrictions"] = {key: _merge_restrictions(payloads) for key, payloads in by_profile.items() if payloads}
     return body
 
 
-def _sum(payloads: list[dict[str, Any]]) -> Body:
-    """The most restrictive wins: allow… false, force… true, the smaller number, fewer allowed, more forbidden."""
+def _merge_restrictions(payloads: list[dict[str, Any]]) -> ResultBody:
+    """Merge payloads; the most restrictive value wins: allow… false, force… true, the smaller number, intersection or union."""
     flags: dict[str, bool] = {}
     numbers: dict[str, float] = {}
     common: dict[str, set[str]] = {}
     union: dict[str, set[str]] = {}
-    for key, value in ((key, value) for one in payloads for key, value in one.items() if not key.startswith("Payload")):
+    for key, value in ((key, value) for payload in payloads for key, value in payload.items() if not key.startswith("Payload")):
         if isinstance(value, bool):
             before = flags.get(key, value)
             flags[key] = (before or value) if key.startswith("force") else (before and value)
@@ -49,8 +51,9 @@ def _sum(payloads: list[dict[str, Any]]) -> Body:
     }
 
 
-def effective(device: Device) -> Body:
-    """What holds on the tablet, setting by setting: the sum of the restriction payloads of all its profiles."""
-    found = _sum([one for one in device.installed_payloads if one["PayloadType"] == "com.apple.applicationaccess"])
-    plain = {key: each["value"] for kind in ("restrictedBool", "restrictedValue") for key, each in found[kind].items()}
-    return plain | {key: each["values"] for kind in ("intersection", "union") for key, each in found[kind].items()}
+def compute_effective_restrictions(device: DeviceState) -> ResultBody:
+    """Return the restrictions that apply on the tablet, by key: those of all its profiles merged."""
+    payloads = [payload for payload in device.installed_payloads if payload["PayloadType"] == "com.apple.applicationaccess"]
+    merged = _merge_restrictions(payloads)
+    values = {key: row["value"] for kind in ("restrictedBool", "restrictedValue") for key, row in merged[kind].items()}
+    return values | {key: row["values"] for kind in ("intersection", "union") for key, row in merged[kind].items()}

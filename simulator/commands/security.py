@@ -1,89 +1,98 @@
-"""Answers about locking, passcodes, erasing and restarting (commands.md section 1). Lost mode is in `lost`."""
+"""Commands for locking, passcodes, erasing and restarting. Lost mode is in `lost`."""
 
 from __future__ import annotations
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, answers, link
-from simulator.device import AfterAnswer
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    answers_command,
+    build_error,
+)
+from simulator.device import DeferredAction
 
 
-@answers("DeviceLock", right=Right.LOCK)
-def device_lock(request: Request) -> Body:
-    """Switch the screen off; the text's fate is told only when a text was given."""
+@answers_command("DeviceLock", right=AccessRight.LOCK)
+def device_lock(request: ReceivedCommand) -> ResultBody:
+    """Lock the screen; the result reports on the message only when there is one."""
     if not request.arguments.keys() & {"Message", "PhoneNumber"}:
         return {}
-    if request.device.lost:
+    if request.device.lost_mode:
         return {"MessageResult": "DeviceInLostMode"}
-    return {"MessageResult": "Success" if request.device.passcode else "NoPasscodeSet"}
+    return {"MessageResult": "Success" if request.device.has_passcode else "NoPasscodeSet"}
 
 
-@answers("ClearPasscode", right=Right.LOCK)
-def clear_passcode(request: Request) -> Body:
-    """Only with this tablet's own unlock token."""
-    if request.need("UnlockToken", bytes) != request.device.unlock_token:
-        raise CannotDo(link(Code.WRONG_STATE, "The unlock token is not valid."))
-    request.device.passcode = False
+@answers_command("ClearPasscode", right=AccessRight.LOCK)
+def clear_passcode(request: ReceivedCommand) -> ResultBody:
+    """Clear the passcode; an error without the tablet's own unlock token."""
+    if request.require_argument("UnlockToken", bytes) != request.device.unlock_token:
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The unlock token is not valid."))
+    request.device.has_passcode = False
     request.device.unlocked = True
     return {}
 
 
-@answers("ClearRestrictionsPassword", supervised=True)
-def clear_restrictions_password(request: Request) -> Body:
-    """The Screen Time passcode goes."""
+@answers_command("ClearRestrictionsPassword", supervised=True)
+def clear_restrictions_password(request: ReceivedCommand) -> ResultBody:
+    """Clear the Screen Time passcode."""
     request.device.settings.pop("ScreenTimePasscode", None)
     return {}
 
 
-@answers("EraseDevice", right=Right.ERASE)
-def erase_device(request: Request) -> Body:
-    """Acknowledge, then forget everything; with return to service, enrol again unattended."""
+@answers_command("EraseDevice", right=AccessRight.ERASE)
+def erase_device(request: ReceivedCommand) -> ResultBody:
+    """Acknowledge, then erase the tablet; with return to service, enrol again automatically."""
     service = request.arguments.get("ReturnToService") or {}
     if service:
         if not isinstance(service.get("Enabled"), bool):
-            raise Malformed("ReturnToService.Enabled")
+            raise CommandMalformed("ReturnToService.Enabled")
         request.device.return_to_service = service.get("MDMProfileData") if service["Enabled"] else None
-    request.device.after.append(AfterAnswer.ERASE)
+    request.device.deferred_actions.append(DeferredAction.ERASE)
     return {}
 
 
-@answers("ActivationLockBypassCode", supervised=True)
-def activation_lock_bypass_code(request: Request) -> Body:
-    """Available until it is cleared."""
+@answers_command("ActivationLockBypassCode", supervised=True)
+def activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
+    """Report the bypass code; an error after it was cleared."""
     if request.device.bypass_code is None:
-        raise CannotDo(link(Code.WRONG_STATE, "There is no bypass code."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "There is no bypass code."))
     return {"ActivationLockBypassCode": request.device.bypass_code}
 
 
-@answers("ClearActivationLockBypassCode", supervised=True)
-def clear_activation_lock_bypass_code(request: Request) -> Body:
-    """Forget the code."""
+@answers_command("ClearActivationLockBypassCode", supervised=True)
+def clear_activation_lock_bypass_code(request: ReceivedCommand) -> ResultBody:
+    """Delete the bypass code."""
     request.device.bypass_code = None
     return {}
 
 
-@answers("RestartDevice", right=Right.LOCK, supervised=True)
-def restart_device(request: Request) -> Body:
-    """Boot once the answer has left."""
-    request.device.after.append(AfterAnswer.RESTART)
+@answers_command("RestartDevice", right=AccessRight.LOCK, supervised=True)
+def restart_device(request: ReceivedCommand) -> ResultBody:
+    """Acknowledge, then restart."""
+    request.device.deferred_actions.append(DeferredAction.RESTART)
     return {}
 
 
-@answers("ShutDownDevice", right=Right.LOCK, supervised=True)
-def shut_down_device(request: Request) -> Body:
-    """Off until a person presses the button."""
-    request.device.after.append(AfterAnswer.SHUT_DOWN)
+@answers_command("ShutDownDevice", right=AccessRight.LOCK, supervised=True)
+def shut_down_device(request: ReceivedCommand) -> ResultBody:
+    """Acknowledge, then switch off until a person switches the tablet on."""
+    request.device.deferred_actions.append(DeferredAction.SHUT_DOWN)
     return {}
 
 
-@answers("SecurityInfo", right=Right.SECURITY)
-def security_info(request: Request) -> Body:
-    """Passcode and encryption."""
-    passcode = request.device.passcode
+@answers_command("SecurityInfo", right=AccessRight.SECURITY)
+def security_info(request: ReceivedCommand) -> ResultBody:
+    """Report passcode and encryption."""
+    passcode = request.device.has_passcode
     return {
         "SecurityInfo": {
             "HardwareEncryptionCaps": 3,
             "PasscodePresent": passcode,
             "PasscodeCompliant": True,
-            "PasscodeCompliantWithProfiles": passcode or not _passcode_demanded(request),
+            "PasscodeCompliantWithProfiles": passcode or not _is_passcode_required(request),
             "PasscodeLockGracePeriod": 0,
             "PasscodeLockGracePeriodEnforced": 0,
             "ManagementStatus": {"IsUserEnrollment": False},
@@ -91,6 +100,8 @@ def security_info(request: Request) -> Body:
     }
 
 
-def _passcode_demanded(request: Request) -> bool:
+def _is_passcode_required(request: ReceivedCommand) -> bool:
     payloads = request.device.installed_payloads
-    return any(one["PayloadType"] == "com.apple.mobiledevice.passwordpolicy" and one.get("forcePIN") for one in payloads)
+    return any(
+        payload["PayloadType"] == "com.apple.mobiledevice.passwordpolicy" and payload.get("forcePIN") for payload in payloads
+    )

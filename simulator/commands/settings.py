@@ -1,85 +1,98 @@
-"""The answer to Settings: each item has its own outcome, the command itself is acknowledged (commands.md section 7)."""
+"""The command Settings: each item has its own status, and the command itself is acknowledged."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.commands.base import Body, CannotDo, Code, Malformed, Request, Right, Status, answers, link
-from simulator.device import App, Device
+from simulator.commands.base import (
+    AccessRight,
+    CommandFailed,
+    CommandMalformed,
+    ErrorCode,
+    ReceivedCommand,
+    ResultBody,
+    ResultStatus,
+    answers_command,
+    build_error,
+)
+from simulator.device import DeviceState, SimulatedApp
 
-Item = dict[str, Any]
+SettingsItem = dict[str, Any]
 
 
-@answers("Settings", right=Right.SETTINGS)
-def settings(request: Request) -> Body:
-    """One row per item, in the order given."""
-    items = request.need("Settings", list)
+@answers_command("Settings", right=AccessRight.SETTINGS)
+def settings(request: ReceivedCommand) -> ResultBody:
+    """Apply the items; report one row per item, in their order."""
+    items = request.require_argument("Settings", list)
     if not all(isinstance(item, dict) and isinstance(item.get("Item"), str) for item in items):
-        raise Malformed("Settings")
-    return {"Settings": [_apply(request.device, item) for item in items]}
+        raise CommandMalformed("Settings")
+    return {"Settings": [_apply_item(request.device, item) for item in items]}
 
 
-def _apply(device: Device, item: Item) -> Body:
-    row: Body = {"Item": item["Item"]} | ({"Identifier": item["Identifier"]} if "Identifier" in item else {})
+def _apply_item(device: DeviceState, item: SettingsItem) -> ResultBody:
+    row: ResultBody = {"Item": item["Item"]} | ({"Identifier": item["Identifier"]} if "Identifier" in item else {})
     try:
-        _one(device, item)
-    except CannotDo as refusal:
-        return row | {"Status": Status.ERROR.value, "ErrorChain": refusal.chain}
+        _set_item(device, item)
+    except CommandFailed as refusal:
+        return row | {"Status": ResultStatus.ERROR.value, "ErrorChain": refusal.error_chain}
     except (KeyError, TypeError) as error:
-        return row | {"Status": Status.FORMAT_ERROR.value, "ErrorChain": [link(Code.WRONG_STATE, f"Missing {error}")]}
-    return row | {"Status": Status.ACKNOWLEDGED.value}
+        return row | {
+            "Status": ResultStatus.FORMAT_ERROR.value,
+            "ErrorChain": [build_error(ErrorCode.WRONG_STATE, f"Missing {error}")],
+        }
+    return row | {"Status": ResultStatus.ACKNOWLEDGED.value}
 
 
-def _one(device: Device, item: Item) -> None:
+def _set_item(device: DeviceState, item: SettingsItem) -> None:
     name = item["Item"]
-    if name in _SHARED:
-        raise CannotDo(link(Code.WRONG_STATE, f"{name} is for Shared iPad."))
+    if name in _SHARED_IPAD_ITEMS:
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, f"{name} is for Shared iPad."))
     if name not in _SETTERS:
-        raise CannotDo(link(Code.UNKNOWN_COMMAND, f"{name} is not a valid setting."))
-    if name in _SUPERVISED and not device.supervised:
-        raise CannotDo(link(Code.NOT_SUPERVISED, f"{name} needs a supervised device."))
+        raise CommandFailed(build_error(ErrorCode.UNKNOWN_COMMAND, f"{name} is not a valid setting."))
+    if name in _SUPERVISED_ITEMS and not device.supervised:
+        raise CommandFailed(build_error(ErrorCode.NOT_SUPERVISED, f"{name} needs a supervised device."))
     _SETTERS[name](device, item)
 
 
-def _name(device: Device, item: Item) -> None:
+def _set_device_name(device: DeviceState, item: SettingsItem) -> None:
     device.name = item["DeviceName"]
 
 
-def _wallpaper(device: Device, item: Item) -> None:
+def _set_wallpaper(device: DeviceState, item: SettingsItem) -> None:
     if not item["Image"].startswith((b"\x89PNG", b"\xff\xd8")):
-        raise CannotDo(link(Code.WRONG_STATE, "The picture is neither PNG nor JPEG."))
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The picture is neither PNG nor JPEG."))
     for bit, place in ((1, "lock"), (2, "home")):
         if item["Where"] & bit:
             device.settings[f"Wallpaper.{place}"] = len(item["Image"])
 
 
-def _time_zone(device: Device, item: Item) -> None:
-    if any(one.get("forceAutomaticDateAndTime") for one in device.installed_payloads):
-        raise CannotDo(link(Code.WRONG_STATE, "The time zone is set automatically."))
+def _set_time_zone(device: DeviceState, item: SettingsItem) -> None:
+    if any(payload.get("forceAutomaticDateAndTime") for payload in device.installed_payloads):
+        raise CommandFailed(build_error(ErrorCode.WRONG_STATE, "The time zone is set automatically."))
     device.settings["TimeZone"] = item["TimeZone"]
 
 
-def _switch(device: Device, item: Item) -> None:
+def _set_switch(device: DeviceState, item: SettingsItem) -> None:
     device.settings[item["Item"]] = bool(item["Enabled"])
 
 
-def _app_configuration(device: Device, item: Item) -> None:
-    _app(device, item).configuration = item.get("Configuration")
+def _set_app_configuration(device: DeviceState, item: SettingsItem) -> None:
+    _get_managed_app(device, item).configuration = item.get("Configuration")
 
 
-def _app_attributes(device: Device, item: Item) -> None:
-    _app(device, item).attributes = item.get("Attributes", {})
+def _set_app_attributes(device: DeviceState, item: SettingsItem) -> None:
+    _get_managed_app(device, item).attributes = item.get("Attributes", {})
 
 
-def _app(device: Device, item: Item) -> App:
+def _get_managed_app(device: DeviceState, item: SettingsItem) -> SimulatedApp:
     app = device.apps.get(item["Identifier"])
     if app is None or not app.managed:
-        raise CannotDo(link(Code.NO_SUCH_APP, "The app is not managed."))
+        raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, "The app is not managed."))
     return app
 
 
-def _dictionary(device: Device, item: Item) -> None:
+def _set_dictionary(device: DeviceState, item: SettingsItem) -> None:
     name = item["Item"]
     if name in item:
         device.settings[name] = item[name]
@@ -87,36 +100,36 @@ def _dictionary(device: Device, item: Item) -> None:
         device.settings.pop(name, None)
 
 
-def _merged(device: Device, item: Item) -> None:
+def _merge_dictionary(device: DeviceState, item: SettingsItem) -> None:
     before = device.settings.get(item["Item"], {})
     device.settings[item["Item"]] = before | {key: value for key, value in item.items() if key != "Item"}
 
 
-def _cadence(device: Device, item: Item) -> None:
-    if device.hardware.major >= 27:
-        raise CannotDo(link(Code.UNKNOWN_COMMAND, "SoftwareUpdateSettings is not a valid setting."))
+def _set_update_cadence(device: DeviceState, item: SettingsItem) -> None:
+    if device.hardware.os_major_version >= 27:
+        raise CommandFailed(build_error(ErrorCode.UNKNOWN_COMMAND, "SoftwareUpdateSettings is not a valid setting."))
     device.settings["RecommendationCadence"] = item["RecommendationCadence"]
 
 
-_SHARED = frozenset(
+_SHARED_IPAD_ITEMS = frozenset(
     {"SharedDeviceConfiguration", "MaximumResidentUsers", "PasscodeLockGracePeriod", "DiagnosticSubmission", "AppAnalytics"}
 )
-_SUPERVISED = frozenset(
+_SUPERVISED_ITEMS = frozenset(
     {"Wallpaper", "DeviceName", "TimeZone", "Bluetooth", "AccessibilitySettings", "DefaultApplications", "SoftwareUpdateSettings"}
 )
-_SETTERS: dict[str, Callable[[Device, Item], None]] = {
-    "Wallpaper": _wallpaper,
-    "DeviceName": _name,
-    "TimeZone": _time_zone,
-    "Bluetooth": _switch,
-    "DataRoaming": _switch,
-    "PersonalHotspot": _switch,
-    "VoiceRoaming": _switch,
-    "ApplicationConfiguration": _app_configuration,
-    "ApplicationAttributes": _app_attributes,
-    "OrganizationInfo": _dictionary,
-    "MDMOptions": _dictionary,
-    "AccessibilitySettings": _merged,
-    "DefaultApplications": _merged,
-    "SoftwareUpdateSettings": _cadence,
+_SETTERS: dict[str, Callable[[DeviceState, SettingsItem], None]] = {
+    "Wallpaper": _set_wallpaper,
+    "DeviceName": _set_device_name,
+    "TimeZone": _set_time_zone,
+    "Bluetooth": _set_switch,
+    "DataRoaming": _set_switch,
+    "PersonalHotspot": _set_switch,
+    "VoiceRoaming": _set_switch,
+    "ApplicationConfiguration": _set_app_configuration,
+    "ApplicationAttributes": _set_app_attributes,
+    "OrganizationInfo": _set_dictionary,
+    "MDMOptions": _set_dictionary,
+    "AccessibilitySettings": _merge_dictionary,
+    "DefaultApplications": _merge_dictionary,
+    "SoftwareUpdateSettings": _set_update_cadence,
 }

@@ -15,9 +15,9 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
-from tests.interop.conftest import program
+from tests.interop.conftest import require_program
 from tests.support import databases
-from tests.support.server import PASSWORD, LiveServer, live_server
+from tests.support.server import PASSWORD, LiveServer, start_live_server
 
 _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
@@ -28,20 +28,20 @@ _FLAGS = (
 @pytest.fixture(params=["sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """One database is enough: what is looked at is the page."""
-    made = databases.fresh_sqlite(tmp_path)
+    made = databases.create_sqlite_engine(tmp_path)
     yield made
     made.dispose()
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
         yield running
 
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    path = program("chromium")
+    path = require_program("chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=_FLAGS.split())
         yield started

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 FIRST = (
     "Adèle", "Basile", "Célestine", "Désiré", "Élise", "Fantine", "Gaspard", "Hawa", "Ilan", "Joséphine", "Kenza", "Léonard", "Maëlys",
@@ -38,21 +38,21 @@ class DeskWorld:
 def desk_world(runtime: Runtime, *, size: int = 30, ordered: int = 6) -> DeskWorld:
     """One child in ten stays at school with the tablet, by the wish of the family."""
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school_class = world.school_class(world.school(town, "École Jules-Verne"), "CE1-CE2 Mme Exemple")
+        world = TownFactory(work)
+        town = world.create_town()
+        school_class = world.create_class(world.create_school(town, "École Jules-Verne"), "CE1-CE2 Mme Exemple")
         pupils = []
         for number in range(size):
-            level = Level.CE1 if number % 2 else Level.CE2
-            pupil = world.pupil(school_class, level, last=LAST[number % 30], first=FIRST[number % 30])
+            level = Grade.CE1 if number % 2 else Grade.CE2
+            pupil = world.create_pupil(school_class, level, last=LAST[number % 30], first=FIRST[number % 30])
             pupil.take_home = number % 10 != 4
             pupils.append(pupil)
         tags = []
         for _ in range(size):
-            tablet = world.tablet(town)
+            tablet = world.create_tablet(town)
             tablet.state = TabletState.STOCK
             tags.append(tablet.tag)
         serials = [f"DMPX{number:05d}{str(town.id)[:3]}".upper() for number in range(ordered)]
         if serials:
-            inventory.order(work, SYSTEM, town.id, serials, "BC-2026-17")
+            inventory.register_purchase_order(work, SYSTEM, town.id, serials, "BC-2026-17")
         return DeskWorld(town.id, school_class.id, [pupil.id for pupil in pupils], tags, serials)

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import Role
-from enrollment.tablets.models import Agreement, DoneOnce, Loan, LoanAccessory, Tablet, TabletState
+from enrollment.tablets.models import AgreementState, IdempotencyRecord, Loan, LoanAccessory, Tablet, TabletState
 from tests.browser.desk_world import FIRST, LAST, DeskWorld, desk_world
 from tests.support.server import PASSWORD, LiveServer
 
@@ -49,7 +49,7 @@ def _waiting(page: Page) -> int:
     return int(kept)
 
 
-def _until(page: Page, condition: str) -> None:
+def _wait_until(page: Page, condition: str) -> None:
     """Wait in the test, not in the page: its policy lets nobody evaluate strings there."""
     for _ in range(300):
         if page.evaluate(condition):
@@ -58,21 +58,21 @@ def _until(page: Page, condition: str) -> None:
     raise AssertionError(condition)
 
 
-def _all_answered(page: Page) -> None:
-    _until(page, "Object.keys(localStorage).every((key) => !key.startsWith('cartable.desk.'))")
+def _wait_for_answers(page: Page) -> None:
+    _wait_until(page, "Object.keys(localStorage).every((key) => !key.startsWith('cartable.desk.'))")
 
 
-def _table(page: Page, server: LiveServer, world: DeskWorld) -> None:
+def _open_table(page: Page, server: LiveServer, world: DeskWorld) -> None:
     page.goto(f"{server.url}/desk/{world.town_id}/handover?class={world.class_id}")
 
 
-def _held(server: LiveServer) -> dict[UUID, Loan]:
+def _loans_by_pupil(server: LiveServer) -> dict[UUID, Loan]:
     with server.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None), Loan.handed_over_at.is_not(None)))
         return {loan.pupil_id: loan for loan in rows}
 
 
-def _asked(page: Page) -> bool:
+def _is_asked(page: Page) -> bool:
     return bool(page.locator("#ask").evaluate("(it) => it.classList.contains('open')"))
 
 
@@ -121,10 +121,10 @@ def test_a_bench_of_scans_never_stops(server: LiveServer, sign_in: SignIn) -> No
     assert states == {TabletState.PREPARED}
 
 
-def test_a_class_of_thirty_is_handed_over_in_at_most_three_acts_each(server: LiveServer, sign_in: SignIn) -> None:
+def test_a_class_of_thirty_is_handed_over_in_at_most_three_actions_each(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     expect(page.locator("#progress")).to_have_text("0 sur 30")
     most, total = 0, 0
     for number, tag in enumerate(world.tags):
@@ -134,7 +134,7 @@ def test_a_class_of_thirty_is_handed_over_in_at_most_three_acts_each(server: Liv
             expect(page.locator("#now")).to_have_text("Wassim Wagonnet")
         hands.scan(f"https://mdm.test/t/{tag}" if number % 2 else tag)
         expect(page.locator("#result")).to_contain_text(tag)
-        if _asked(page):
+        if _is_asked(page):
             hands.key("Enter")  # signed now
         expect(page.locator(f"#pupils tr[data-state='held'] .where strong:text-is('{tag}')")).to_be_visible()
         most, total = max(most, hands.acts), total + hands.acts
@@ -142,9 +142,9 @@ def test_a_class_of_thirty_is_handed_over_in_at_most_three_acts_each(server: Liv
     expect(page.locator("#now")).to_have_text("Tout le monde est servi.")
     assert most <= 3
     assert total <= 2 * 30 + 1
-    held = _held(server)
+    held = _loans_by_pupil(server)
     assert set(held) == set(world.pupil_ids)
-    assert sum(loan.agreement is Agreement.SIGNED for loan in held.values()) == 27
+    assert sum(loan.agreement is AgreementState.SIGNED for loan in held.values()) == 27
     assert {loan.signed_by for loan in held.values()} == {"voir la feuille signée", None}
     with server.runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(func.count()).select_from(LoanAccessory)) == 90
@@ -154,7 +154,7 @@ def test_touch_alone_and_papers_in_hand_take_one_scan_each(server: LiveServer, s
     world = desk_world(server.runtime, size=6)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
     page.set_viewport_size({"width": 820, "height": 1180})
-    _table(page, server, world)
+    _open_table(page, server, world)
     hands = Hands(page)
     hands.touch("#pupils tr:nth-child(3) .pick")
     expect(page.locator("#now")).to_have_text("Célestine Craiebleue")
@@ -171,22 +171,22 @@ def test_touch_alone_and_papers_in_hand_take_one_scan_each(server: LiveServer, s
     assert hands.acts == 5
     page.reload()
     expect(page.locator("input[value='pen']")).to_be_checked()  # the default set is remembered
-    assert _held(server)[world.pupil_ids[2]].agreement is Agreement.REFUSED
+    assert _loans_by_pupil(server)[world.pupil_ids[2]].agreement is AgreementState.REFUSED
 
 
 def test_a_scan_instead_of_an_answer_hands_nothing_over(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime, size=3)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     hands = Hands(page)
     hands.scan(world.tags[0])
     hands.scan(world.tags[1])
-    assert _asked(page)
+    assert _is_asked(page)
     expect(page.locator("#result")).to_contain_text(world.tags[1])
     expect(page.locator("#today")).to_contain_text(f"{world.tags[0]} n'est pas remise")
     hands.key("Enter")
-    _all_answered(page)
-    [loan] = _held(server).values()
+    _wait_for_answers(page)
+    [loan] = _loans_by_pupil(server).values()
     with server.runtime.open_unit_of_work() as work:
         assert work.session.get_one(Tablet, loan.tablet_id).tag == world.tags[1]
 
@@ -194,7 +194,7 @@ def test_a_scan_instead_of_an_answer_hands_nothing_over(server: LiveServer, sign
 def test_homonyms_names_and_sheets_choose_the_right_child(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     hands, now = Hands(page), page.locator("#now")
     hands.scan("zoe")
     expect(page.locator("#result")).to_contain_text("Plusieurs enfants")
@@ -215,7 +215,7 @@ def test_homonyms_names_and_sheets_choose_the_right_child(server: LiveServer, si
 def test_scans_survive_a_lost_network_and_a_reload(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime, size=6)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     page.locator("#all-signed").check()
     page.locator("#scan").focus()
     page.context.set_offline(True)
@@ -232,11 +232,11 @@ def test_scans_survive_a_lost_network_and_a_reload(server: LiveServer, sign_in: 
         assert name not in json.dumps(json.loads(kept), ensure_ascii=False)
     page.context.set_offline(False)
     page.reload()
-    _all_but_refused(page)
+    _wait_for_all_but_refused(page)
     expect(page.locator("#progress")).to_have_text("3 sur 6")
     expect(page.locator("#decide")).to_contain_text("ne peut pas être prêtée")
     expect(page.locator("#decide")).to_contain_text("Désiré Dunord")
-    assert set(_held(server)) == set(world.pupil_ids[:3])
+    assert set(_loans_by_pupil(server)) == set(world.pupil_ids[:3])
     page.locator("#decide").get_by_role("button", name="Renvoyer").click()
     expect(page.locator("#decide")).to_contain_text("ne peut pas être prêtée")
     page.locator("#decide").get_by_role("button", name="Oublier").click()
@@ -247,15 +247,15 @@ def test_scans_survive_a_lost_network_and_a_reload(server: LiveServer, sign_in: 
     expect(page.locator("#progress")).to_have_text("4 sur 6")
 
 
-def _all_but_refused(page: Page) -> None:
+def _wait_for_all_but_refused(page: Page) -> None:
     kept = "Object.entries(localStorage).filter(([key]) => key.startsWith('cartable.desk.'))"
-    _until(page, f"{kept}.every(([, each]) => JSON.parse(each).refused)")
+    _wait_until(page, f"{kept}.every(([, each]) => JSON.parse(each).refused)")
 
 
 def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime, size=3)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     lost: list[str] = []
 
     def lose_the_answer(route: Route) -> None:
@@ -270,16 +270,16 @@ def test_an_answer_lost_on_the_way_has_one_effect(server: LiveServer, sign_in: S
     hands = Hands(page)
     hands.scan(world.tags[0])
     hands.key("Enter")
-    _all_answered(page)
+    _wait_for_answers(page)
     expect(page.locator("#progress")).to_have_text("1 sur 3")
     assert len({re.search("request_id=([^&]+)", body)[1] for body in lost}) == 1  # type: ignore[index]
     with server.runtime.open_unit_of_work() as work:
-        done = work.session.scalar(select(func.count()).select_from(DoneOnce))
+        done = work.session.scalar(select(func.count()).select_from(IdempotencyRecord))
         opened = work.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.action == "loan.open"))
     assert (done, opened) == (1, 1)
 
 
-def test_a_scan_that_the_server_stumbles_over_does_not_hold_up_the_others(server: LiveServer, sign_in: SignIn) -> None:
+def test_a_scan_that_the_server_cannot_process_does_not_block_the_others(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
     page.goto(f"{server.url}/desk/{world.town_id}/bench")
@@ -297,7 +297,7 @@ def test_a_scan_that_the_server_stumbles_over_does_not_hold_up_the_others(server
     page.route("**/bench", answer)
     for serial in world.serials[:3]:
         Hands(page).scan(serial)
-    _all_but_refused(page)
+    _wait_for_all_but_refused(page)
     expect(page.locator("#decide")).to_contain_text(world.serials[0])
     expect(page.locator("#decide")).to_contain_text("prévenez l'exploitant")
     expect(page.locator("#today-count")).to_have_text("2")
@@ -319,11 +319,11 @@ def test_two_tabs_send_each_scan_once_and_both_learn_the_answer(server: LiveServ
     expect(page.locator("#waiting-count")).to_have_text("6")
     posted.clear()
     page.context.set_offline(False)
-    _all_answered(page)
+    _wait_for_answers(page)
     for tab in (page, second):
         expect(tab.locator("#today-count")).to_have_text("6")
     with server.runtime.open_unit_of_work() as work:
-        assert work.session.scalar(select(func.count()).select_from(DoneOnce)) == 6
+        assert work.session.scalar(select(func.count()).select_from(IdempotencyRecord)) == 6
 
 
 def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveServer, sign_in: SignIn, browser: Browser) -> None:
@@ -333,7 +333,7 @@ def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveSer
     page.goto(f"{server.url}/desk/{world.town_id}/bench")
     hands = Hands(page)
     hands.scan(world.serials[0])
-    _all_answered(page)
+    _wait_for_answers(page)
     clock = server.runtime.clock
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=2))
@@ -349,14 +349,14 @@ def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveSer
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(page.locator("#queue-why")).to_contain_text("Une autre personne est connectée")
     with server.runtime.open_unit_of_work() as work:
-        assert work.session.scalar(select(func.count()).select_from(DoneOnce)) == 1
+        assert work.session.scalar(select(func.count()).select_from(IdempotencyRecord)) == 1
     # The person is back, in another tab; this one goes on by itself.
     tab.bring_to_front()
     tab.get_by_role("button", name="Se déconnecter").click()
     _sign_in_again(tab, server, "technicienne")
     page.bring_to_front()
     page.evaluate("window.dispatchEvent(new Event('focus'))")
-    _all_answered(page)
+    _wait_for_answers(page)
     expect(page.locator("#today-count")).to_have_text("3")
     expect(page.locator("#scan")).to_be_focused()
 
@@ -372,13 +372,13 @@ def _sign_in_again(page: Page, server: LiveServer, login: str) -> None:
 def test_swap_breakage_and_return_are_two_scans_or_less(server: LiveServer, sign_in: SignIn) -> None:
     world = desk_world(server.runtime, size=4)
     page = sign_in(world.town_id, Role.TECHNICIAN, "technicienne")
-    _table(page, server, world)
+    _open_table(page, server, world)
     page.locator("#all-signed").check()
     hands = Hands(page)
     for tag in world.tags[:3]:
         hands.scan(tag)
     expect(page.locator("#progress")).to_have_text("3 sur 4")
-    _all_answered(page)
+    _wait_for_answers(page)
     page.goto(f"{server.url}/desk/{world.town_id}/swap")
     hands.scan(world.tags[0])
     hands.scan(world.tags[1])
@@ -415,7 +415,7 @@ def test_without_scripts_the_forms_still_work(server: LiveServer, sign_in: SignI
     page.keyboard.press("Enter")
     expect(page.locator("#result")).to_contain_text("aucune commande")
     expect(page.locator("#scan")).to_have_value("NOPE")
-    _table(page, server, world)
+    _open_table(page, server, world)
     page.get_by_label("Basile B.").check()
     page.fill("#scan", world.tags[0])
     page.keyboard.press("Enter")

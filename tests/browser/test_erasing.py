@@ -9,24 +9,24 @@ from playwright.sync_api import Page, expect
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import returns
 from enrollment.rollover import service as years
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition
-from mdm.care.erasing.bulk import send_due
+from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from tests.support.server import PASSWORD, LiveServer
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
-def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+def test_two_people_erase_returned_tablets(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        tablet = world.tablet(town)
-        world.lend(tablet, world.pupil(world.school_class(world.school(town), "CM2"), Level.CM2))
-        tablet.to_wipe = True
+        world = TownFactory(work)
+        town = world.create_town()
+        tablet = world.create_tablet(town)
+        world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town), "CM2"), Grade.CM2))
+        tablet.needs_wipe = True
         work.session.add(
             DeviceEnrollment(
                 town_id=town.id, tablet_id=tablet.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
@@ -34,7 +34,7 @@ def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Calla
             )
         )  # fmt: skip
         work.session.flush()
-        returns.open_(work, SYSTEM, years.preview(work, SYSTEM, town.id).id)
+        returns.open_campaign(work, SYSTEM, years.preview_rollover(work, SYSTEM, town.id).id)
         custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
         town_id, tag = town.id, tablet.tag
 
@@ -69,4 +69,4 @@ def test_two_people_erase_what_was_given_back(server: LiveServer, sign_in: Calla
     assert isinstance(clock, ManualClock)
     clock.advance(timedelta(hours=1))
     with server.runtime.open_unit_of_work() as work:
-        assert send_due(work) == 0
+        assert send_due_bulk_erases(work) == 0

@@ -8,9 +8,9 @@ from playwright.sync_api import Page, expect
 
 from cartable.scope import Role
 from tests.browser.accessible import check_page
-from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support.server import LiveServer
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 NAMES = ["D'ARTAGNAN-LE GOFF", "EL HADJ", "NGUYEN", "MARTIN", "ROUX", *(f"NOM{n}" for n in range(15))]
 WHOLE = text_file(ONDE, *(onde_line(name, "Élise", ine=f"{n:010d}A") for n, name in enumerate(NAMES)))
@@ -32,10 +32,10 @@ def _upload(page: Page, content: bytes, button: str = "Voir l'aperçu") -> None:
 
 def test_a_roster_from_upload_to_undo_by_two_people(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school = world.school(town)
-        world.school(town, "École Simone-Veil")
+        world = TownFactory(work)
+        town = world.create_town()
+        school = world.create_school(town)
+        world.create_school(town, "École Simone-Veil")
     head = sign_in(town.id, Role.HEAD, "directrice", school.id)
     _upload(head, WHOLE)
     expect(head.get_by_role("heading", level=1)).to_contain_text("Import du")
@@ -66,9 +66,9 @@ def test_a_roster_from_upload_to_undo_by_two_people(server: LiveServer, sign_in:
 
 def test_unknown_columns_are_named_once_for_the_school(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school = world.school(town)
+        world = TownFactory(work)
+        town = world.create_town()
+        school = world.create_school(town)
     page = sign_in(town.id, Role.HEAD, "directeur", school.id)
     _upload(page, STRANGE)
     expect(page.get_by_role("alert")).to_contain_text("Désigner les colonnes")
@@ -86,9 +86,9 @@ def test_unknown_columns_are_named_once_for_the_school(server: LiveServer, sign_
 
 def test_a_doubtful_line_is_decided_by_a_person(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        world.school(town)
+        world = TownFactory(work)
+        town = world.create_town()
+        world.create_school(town)
     page = sign_in(town.id, Role.TOWN_ADMIN, "mairie")
     twins = [
         onde_line("MARTIN", "Ana", label="CE1 A", number="7"),

@@ -8,14 +8,14 @@ from playwright.sync_api import Page, expect
 
 from cartable.scope import Role
 from tests.support.server import LiveServer
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def test_an_administrator_signs_in_and_sees_the_tablets(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        town_id, tag = town.id, world.tablet(town).tag
+        world = TownFactory(work)
+        town = world.create_town()
+        town_id, tag = town.id, world.create_tablet(town).tag
     page = sign_in(town_id, Role.TOWN_ADMIN, "admin")
     expect(page.get_by_role("heading", level=1)).to_have_text("Tablettes")
     expect(page.get_by_role("link", name=tag)).to_be_visible()

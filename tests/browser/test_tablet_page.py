@@ -13,15 +13,15 @@ from enrollment.tablets.repository import TabletRepository
 from tests.browser.accessible import check_page
 from tests.browser.desk_world import desk_world
 from tests.support.server import LiveServer
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
-def test_helpdesk_finds_the_child_and_the_technician_notes_the_repair(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+def test_helpdesk_finds_the_child_and_the_technician_reports_the_repair(server: LiveServer, sign_in: Callable[..., Page]) -> None:
     world = desk_world(server.runtime, size=3)
     with server.runtime.open_unit_of_work() as work:
-        tablet = TabletRepository(work.session).by_tag(world.town_id, world.tags[1])
+        tablet = TabletRepository(work.session).get_by_tag(world.town_id, world.tags[1])
         assert tablet is not None
-        World(work).lend(tablet, work.session.get_one(Pupil, world.pupil_ids[1]))
+        TownFactory(work).lend_tablet(tablet, work.session.get_one(Pupil, world.pupil_ids[1]))
         tablet.state = TabletState.IN_USE
     page = sign_in(world.town_id, Role.HELPDESK, "helpdesk")
     check_page(page)

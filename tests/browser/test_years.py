@@ -13,12 +13,12 @@ from sqlalchemy import Engine, select
 from cartable.clock import ManualClock
 from cartable.scope import Role
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, School, Town
+from enrollment.places.models import Grade, School, Town
 from enrollment.places.rules import school_year_of
 from tests.browser.accessible import check_page
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", clock) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock) as running:
         yield running
 
 
@@ -36,15 +36,15 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveS
 def place(server: LiveServer) -> tuple[Town, School, School]:
     """A class of two levels in one school; a CM2 with a tablet; another school."""
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school, other = world.school(town), world.school(town, "École Simone-Veil")
-        both, cm2 = world.school_class(school, "CE1-CE2"), world.school_class(school, "CM2")
+        world = TownFactory(work)
+        town = world.create_town()
+        school, other = world.create_school(town), world.create_school(town, "École Simone-Veil")
+        both, cm2 = world.create_class(school, "CE1-CE2"), world.create_class(school, "CM2")
         for number in range(4):
-            world.pupil(both, Level.CE1 if number % 2 else Level.CE2, last=f"NOM{number}", first="Ana")
-        world.lend(world.tablet(town), world.pupil(cm2, Level.CM2, last="GRAND", first="Léo"))
-        world.pupil(world.school_class(other, "CP"), Level.CP, last="AUTRE", first="Zoé")
-        world.tablet(town)
+            world.create_pupil(both, Grade.CE1 if number % 2 else Grade.CE2, last=f"NOM{number}", first="Ana")
+        world.lend_tablet(world.create_tablet(town), world.create_pupil(cm2, Grade.CM2, last="GRAND", first="Léo"))
+        world.create_pupil(world.create_class(other, "CP"), Grade.CP, last="AUTRE", first="Zoé")
+        world.create_tablet(town)
         return town, school, other
 
 
@@ -60,7 +60,7 @@ def test_from_the_preview_to_the_close(
     check_page(admin)
 
     head = sign_in(town.id, Role.HEAD, "directrice", school.id)
-    _the_head_ticks(head, server, school, other)
+    _record_decisions_as_head(head, server, school, other)
     admin.get_by_role("link", name="Année scolaire").click()
     expect(admin.get_by_role("row", name=school.name)).to_contain_text("oui, le")
     admin.get_by_role("button", name="Ouvrir la campagne").click()
@@ -72,13 +72,13 @@ def test_from_the_preview_to_the_close(
     expect(admin.get_by_text("Il s'appliquera tout seul")).to_be_visible()
     check_page(admin)
 
-    _into_september(server, clock, town)
+    _move_clock_to_september(server, clock, town)
     for who, login in ((admin, "mairie"), (head, "directrice")):
-        _again(who, server, login)
+        _sign_in_again(who, server, login)
     admin.get_by_role("link", name="Année scolaire").click()
     admin.get_by_role("button", name="Appliquer le passage").click()
     expect(admin.get_by_role("status")).to_have_text("Le passage est appliqué.")
-    assert _levels(server) == {"NOM0": "CE2", "NOM1": "CE2", "NOM2": "CM1", "NOM3": "CE2", "GRAND": "CM2", "AUTRE": "CE1"}
+    assert _load_grades(server) == {"NOM0": "CE2", "NOM1": "CE2", "NOM2": "CM1", "NOM3": "CE2", "GRAND": "CM2", "AUTRE": "CE1"}
     admin.get_by_role("button", name="Annuler le passage").click()
     expect(admin.get_by_role("status")).to_have_text("Le passage est annulé.")
     admin.get_by_role("button", name="Appliquer le passage").click()
@@ -88,7 +88,7 @@ def test_from_the_preview_to_the_close(
     expect(head.get_by_role("button", name="J'ai terminé")).to_have_count(0)
 
 
-def _the_head_ticks(head: Page, server: LiveServer, school: School, other: School) -> None:
+def _record_decisions_as_head(head: Page, server: LiveServer, school: School, other: School) -> None:
     head.get_by_role("link", name="Année scolaire").click()
     expect(head.get_by_role("row", name=other.name)).to_have_count(0)
     expect(head.get_by_role("button", name="Mettre à jour")).to_have_count(0)
@@ -118,12 +118,12 @@ def _the_head_ticks(head: Page, server: LiveServer, school: School, other: Schoo
     expect(head.get_by_role("alert")).to_have_text("Introuvable.")
 
 
-def _into_september(server: LiveServer, clock: ManualClock, town: Town) -> None:
+def _move_clock_to_september(server: LiveServer, clock: ManualClock, town: Town) -> None:
     year = int(school_year_of(clock.now().date())[:4]) + 1
     clock.advance(datetime(year, 9, 1, 8, tzinfo=UTC) - clock.now() + timedelta(minutes=1))
 
 
-def _again(page: Page, server: LiveServer, login: str) -> None:
+def _sign_in_again(page: Page, server: LiveServer, login: str) -> None:
     """Nobody stays signed in for a year."""
     from tests.support.server import PASSWORD
 
@@ -133,6 +133,6 @@ def _again(page: Page, server: LiveServer, login: str) -> None:
     page.click("main button")
 
 
-def _levels(server: LiveServer) -> dict[str, str]:
+def _load_grades(server: LiveServer) -> dict[str, str]:
     with server.runtime.open_unit_of_work() as work:
-        return {row.last_name: row.level.value for row in work.session.scalars(select(Pupil))}
+        return {row.last_name: row.grade.value for row in work.session.scalars(select(Pupil))}

@@ -1,4 +1,4 @@
-"""Migrations with rows in every table: down to the oldest supported one step at a time, up again, and no row of before is lost."""
+"""Migrations with rows in every table: down to the oldest supported one step by step and up again, without losing rows."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, Table, func, insert, select
 
 from cartable.database import EnumText, SealedBytes, SealedText, make_engine
-from cartable.embedded_postgres import unique_name
-from cartable.migrate import ROOT, check, downgrade, upgrade
+from cartable.embedded_postgres import make_unique_name
+from cartable.migrate import check, downgrade, make_config, upgrade
 from mdm.tables import metadata
-from tests.support.databases import SOCKET
+from tests.support.databases import POSTGRES_FOLDER_VARIABLE
 
-#: The oldest migration that a step down must reach without losing a row of the tables below.
+#: The oldest migration to which a downgrade must be possible without losing rows of the tables below.
 OLDEST = "0001"
-#: Tables of the oldest migration that an operator could not bear to lose a row of.
+#: Tables of the oldest migration whose rows must survive.
 KEPT = ("town", "school", "school_class", "pupil", "tablet", "loan", "device_enrollment", "command", "incident", "audit_event")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database without any table."""
+    """An engine of a database without tables."""
     if request.param == "sqlite":
         engine = make_engine(f"sqlite:///{tmp_path}/stairs.db")
     else:
-        name, folder = unique_name("stairs"), os.environ[SOCKET]
+        name, folder = make_unique_name("stairs"), os.environ[POSTGRES_FOLDER_VARIABLE]
         with psycopg.connect(f"host={folder} user=cartable dbname=postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         engine = make_engine(f"postgresql+psycopg://cartable@/{name}?host={folder}")
@@ -42,10 +41,10 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def _value(column: Column[Any], rows: dict[Table, dict[str, Any]]) -> Any:
+def _make_value(column: Column[Any], rows: dict[Table, dict[str, Any]]) -> Any:
     for key in column.foreign_keys:
-        there = rows.get(key.column.table)
-        return there[key.column.name] if there is not None else None  # a row of its own table, or of one that comes later
+        referenced = rows.get(key.column.table)
+        return referenced[key.column.name] if referenced is not None else None  # None: the same table, or one that comes later
     kind = column.type
     if isinstance(kind, EnumText):
         kinds: Any = kind.kind  # an enumeration
@@ -62,28 +61,28 @@ def _value(column: Column[Any], rows: dict[Table, dict[str, Any]]) -> Any:
     return values[python]  # JSON is an object
 
 
-def _fill(connection: Connection) -> None:
-    """One row in every table, each pointing at the others."""
+def _fill_all_tables(connection: Connection) -> None:
+    """Insert one row into every table; rows refer to one another."""
     rows: dict[Table, dict[str, Any]] = {}
     for table in metadata.sorted_tables:
-        rows[table] = {column.name: _value(column, rows) for column in table.columns}
+        rows[table] = {column.name: _make_value(column, rows) for column in table.columns}
         connection.execute(insert(table).values(**rows[table]))
 
 
-def _steps(engine: Engine) -> str | None:
+def _get_revision(engine: Engine) -> str | None:
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def test_there_is_one_newest_migration() -> None:
-    assert len(ScriptDirectory.from_config(Config(str(ROOT / "alembic.ini"))).get_heads()) == 1
+def test_there_is_exactly_one_head() -> None:
+    assert len(ScriptDirectory.from_config(make_config()).get_heads()) == 1
 
 
-def test_down_and_up_again_with_rows_in_every_table(empty: Engine) -> None:
+def test_downgrade_and_upgrade_keep_the_rows(empty: Engine) -> None:
     upgrade(empty)
     with empty.begin() as connection:
-        _fill(connection)
-    while _steps(empty) != OLDEST:
+        _fill_all_tables(connection)
+    while _get_revision(empty) != OLDEST:
         downgrade(empty, "-1")
     upgrade(empty)
     check(empty)
@@ -92,9 +91,9 @@ def test_down_and_up_again_with_rows_in_every_table(empty: Engine) -> None:
             assert connection.scalar(select(func.count()).select_from(metadata.tables[name])) == 1, name
 
 
-def test_down_to_nothing_and_up_again(empty: Engine) -> None:
+def test_downgrade_to_an_empty_database_and_upgrade(empty: Engine) -> None:
     upgrade(empty)
     downgrade(empty, "base")
-    assert _steps(empty) is None
+    assert _get_revision(empty) is None
     upgrade(empty)
     check(empty)

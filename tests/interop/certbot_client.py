@@ -1,7 +1,7 @@
-"""Run by the machine's own Python: certbot's ACME library gets a certificate for a client identifier.
+"""Obtains a certificate for a client identifier with certbot's ACME library; run by the machine's own Python.
 
-It knows nothing of tablets: identifier and challenge are registered with it as its documentation says. The attestation comes
-from whoever runs this: token and key go out on one line of JSON, the attestation object comes back on the next.
+The library knows nothing about tablets: identifier and challenge types are registered as its documentation says. The calling
+test makes the attestation: this program prints token and key as one line of JSON, and reads the attestation object.
 """
 
 # mypy: ignore-errors
@@ -48,11 +48,11 @@ def main(directory_url: str, identifier: str) -> None:
     except errors.ConflictError as conflict:
         assert conflict.location == registration.uri
     else:
-        raise AssertionError("the same key had a second account")
+        raise AssertionError("the same key got a second account")
 
     def order(value: str) -> object:
-        wanted = messages.NewOrder(identifiers=[messages.Identifier(typ=PERMANENT, value=value)])
-        return net.post(directory["newOrder"], wanted, new_nonce_url=directory["newNonce"])
+        new_order = messages.NewOrder(identifiers=[messages.Identifier(typ=PERMANENT, value=value)])
+        return net.post(directory["newOrder"], new_order, new_nonce_url=directory["newNonce"])
 
     try:
         order("somebody else's")

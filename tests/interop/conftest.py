@@ -1,4 +1,4 @@
-"""Independent programs against the server. A machine that cannot have one of them says so loudly at the end of the run."""
+"""Fixtures for tests with independent programs. A program that is missing on this machine is reported with a warning."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from enrollment.identity.scep.endpoint import routes as scep_routes
 from tests.conftest import KEYRING
 from tests.enrollment.identity.scep.conftest import Requester
 from tests.interop import missing
-from tests.support.server import LiveServer, free_port, live_server
+from tests.support.server import LiveServer, find_free_port, start_live_server
 
 
 @pytest.fixture(params=["sqlite"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """One database is enough: what is compared is the wire."""
+    """An empty SQLite database. One dialect is enough, because these tests compare protocols."""
     from tests.support import databases
 
-    made = databases.fresh_sqlite(tmp_path)
-    yield made
-    made.dispose()
+    engine = databases.create_sqlite_engine(tmp_path)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
         yield running
 
 
@@ -50,8 +50,8 @@ def scep(server: LiveServer) -> Iterator[Requester]:
 
 @pytest.fixture
 def plain_url(server: LiveServer) -> Iterator[str]:
-    """The SCEP server over plain HTTP, as SCEP clients expect it: its messages protect themselves."""
-    port = free_port()
+    """The URL of the SCEP server over plain HTTP, as SCEP clients expect it: SCEP messages are encrypted and signed."""
+    port = find_free_port()
     application = Starlette(routes=scep_routes(server.runtime))
     running = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=running.run, daemon=True)
@@ -63,18 +63,18 @@ def plain_url(server: LiveServer) -> Iterator[str]:
     thread.join(10)
 
 
-def program(*names: str) -> str:
-    """The path of a program under one of its names. Without it the test says so, loudly."""
+def require_program(*names: str) -> str:
+    """Return the path of a program by one of its names. Without it the test is skipped with a warning, or fails."""
     for name in names:
-        found = shutil.which(name) or (name if Path(name).exists() else None)
-        if found:
-            return found
-    missing.report(names[0])
+        path = shutil.which(name) or (name if Path(name).exists() else None)
+        if path:
+            return path
+    missing.warn_not_compared(names[0])
     pytest.skip(f"{names[0]} is not installed: run `make interop` (Debian, root)")
 
 
-def run(*command: str | Path, folder: Path, wrong: bool = False) -> str:
-    """Run a program; its output. With `wrong`, it must fail."""
+def run_command(*command: str | Path, folder: Path, wrong: bool = False) -> str:
+    """Run a program and return its output. With `wrong` it must fail."""
     done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode != 0) is wrong, f"{command[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout + done.stderr

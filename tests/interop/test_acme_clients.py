@@ -1,4 +1,4 @@
-"""A certificate obtained through certbot's ACME library, which shares nothing with this project."""
+"""A certificate obtained with certbot's ACME library, which shares no code with this project."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cartable.settings import Acme
 from simulator import Attester, jose
 from tests.conftest import KEYRING
 from tests.enrollment.identity.acme.conftest import Bench, bench_on
-from tests.interop.conftest import program
-from tests.support.server import LiveServer, live_server
+from tests.interop.conftest import require_program
+from tests.support.server import LiveServer, start_live_server
 
 #: Debian's python3-acme, for the machine's own interpreter.
 LIBRARY = "/usr/lib/python3/dist-packages/acme/client.py"
@@ -38,7 +38,7 @@ def server(engine: Engine, tmp_path: Path, attester: Attester) -> Iterator[LiveS
     roots = tmp_path / "roots.pem"
     roots.write_bytes(attester.root_pem)
     clock = ManualClock(datetime.now(UTC))
-    with live_server(engine, KEYRING, tmp_path / "data", clock, acme=Acme.REQUIRED, attestation_roots=roots) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock, acme=Acme.REQUIRED, attestation_roots=roots) as running:
         yield running
 
 
@@ -48,8 +48,8 @@ def bench(server: LiveServer, attester: Attester) -> Iterator[Bench]:
         yield made
 
 
-def test_certbots_library_registers_orders_proves_and_finalizes(bench: Bench, tmp_path: Path) -> None:
-    program(LIBRARY)
+def test_certbots_library_obtains_a_certificate(bench: Bench, tmp_path: Path) -> None:
+    require_program(LIBRARY)
     command = ["/usr/bin/python3", str(SCRIPT), f"{bench.server.url}/acme/directory", bench.identifier()]
     environment = {**os.environ, "REQUESTS_CA_BUNDLE": str(bench.server.ca)}
     with (
@@ -63,8 +63,8 @@ def test_certbots_library_registers_orders_proves_and_finalizes(bench: Bench, tm
             asked = json.loads(first)
             key = load_pem_private_key(asked["key"].encode(), None)
             assert isinstance(key, ec.EllipticCurvePrivateKey)
-            attested = bench.attester.attest(key, bench.hardware, asked["token"])
-            running.stdin.write(jose.base64url(attested) + "\n")
+            attested = bench.attester.attest_key(key, bench.hardware, asked["token"])
+            running.stdin.write(jose.encode_base64url(attested) + "\n")
             running.stdin.flush()
         last = running.stdout.readline()
         running.stdin.close()

@@ -1,4 +1,4 @@
-"""The reference server on loopback, the stand-in for APNs, keys made once."""
+"""The reference server on loopback, the stand-in for APNs, and keys that are made once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.simulator.reference import ReferenceServer
 
 
 @dataclass
-class Rig:
+class SimulatorRig:
     """A running reference server and what a tablet needs to reach it."""
 
     server: ReferenceServer
@@ -31,20 +31,20 @@ class Rig:
     tls: ssl.SSLContext
     keys: Callable[[int], object]
 
-    def tablet(self, code: str = "WELCOME", **options: object) -> SimulatedTablet:
-        options = {"ca": self.ca, "keys": self.keys, "pace": 0.05, "store": AppStore(seconds=0)} | options
+    def create_tablet(self, code: str = "WELCOME", **options: object) -> SimulatedTablet:
+        options = {"ca": self.ca, "keys": self.keys, "pace": 0.05, "store": AppStore(install_seconds=0)} | options
         return SimulatedTablet(self.url, code, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
-def rig() -> Iterator[Rig]:
+def rig() -> Iterator[SimulatorRig]:
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     issued.configure_cert(context)
     pem = authority.cert_pem.bytes()
     server = ReferenceServer(x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER))
-    config = uvicorn.Config(server.app(), host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
+    config = uvicorn.Config(server.build_app(), host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
     config.load()
     config.ssl = context
     running = uvicorn.Server(config)
@@ -54,12 +54,12 @@ def rig() -> Iterator[Rig]:
         time.sleep(0.01)
     port = running.servers[0].sockets[0].getsockname()[1]
     server.url = f"https://localhost:{port}"
-    made = itertools.cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])
+    prepared_keys = itertools.cycle([rsa.generate_private_key(65537, 2048) for _ in range(3)])
 
     async def keys(bits: int) -> rsa.RSAPrivateKey:
         assert bits == 2048
-        return next(made)
+        return next(prepared_keys)
 
-    yield Rig(server, server.url, pem, context, keys)
+    yield SimulatorRig(server, server.url, pem, context, keys)
     running.should_exit = True
     thread.join(10)

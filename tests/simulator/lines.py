@@ -1,4 +1,4 @@
-"""The tablets' side of a stand-in for APNs: JSON lines over TLS. Who may push is not its matter."""
+"""A stand-in for APNs, as tablets see it: JSON lines over TLS. It does not check who pushes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 
-class PushLines:
+class PushStandIn:
     """Accepts `{"listen": […]}` lines and sends `{"token", "magic"}` lines."""
 
     def __init__(self, tls: ssl.SSLContext, port: int = 0) -> None:

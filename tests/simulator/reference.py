@@ -1,4 +1,4 @@
-"""A small MDM server for the tests: invitation, SCEP, check-in, one queue per tablet. Independent of the product's code."""
+"""A small MDM server for tests: invitation, SCEP, check-in, one queue per tablet. Shares no code with the product."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from tests.simulator.authority import Authority, verify
+from tests.simulator.authority import ReferenceAuthority, verify_signed_data
 
 TOPIC = "com.apple.mgmt.External.reference"
 DECLARATION = {
@@ -32,37 +32,37 @@ DECLARATION = {
 
 
 @dataclass
-class Seen:
-    """What the server knows of one tablet."""
+class RecordedTablet:
+    """What the server recorded about one tablet, and its queue of commands."""
 
-    checkins: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    check_ins: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
     fingerprints: list[str] = field(default_factory=list)
     queue: deque[dict[str, Any]] = field(default_factory=deque)
-    put_off: list[dict[str, Any]] = field(default_factory=list)
-    garbage: int = 0
-    next_reply: Response | None = None
+    postponed: list[dict[str, Any]] = field(default_factory=list)
+    malformed_messages: int = 0
+    next_response: Response | None = None
 
     @property
-    def kinds(self) -> list[str]:
-        return [str(one["MessageType"]) for one in self.checkins]
+    def message_types(self) -> list[str]:
+        return [str(item["MessageType"]) for item in self.check_ins]
 
-    def last(self, key: str) -> Any:
-        return self.answers[-1][key]
+    def get_last(self, key: str) -> Any:
+        return self.results[-1][key]
 
 
 class ReferenceServer:
-    """State and handlers. `root` is the DER root of its TLS certificate, which its profile carries."""
+    """State and request handlers of the server. `root` is the root of its TLS certificate (DER), which is in its profile."""
 
     def __init__(self, root: bytes) -> None:
         self.root = root
         self.url = ""
-        self.authority = Authority()
-        self.seen: defaultdict[str, Seen] = defaultdict(Seen)
+        self.authority = ReferenceAuthority()
+        self.tablets: defaultdict[str, RecordedTablet] = defaultdict(RecordedTablet)
         self.rights = 8191
         self.codes = {"WELCOME"}
 
-    def app(self) -> Starlette:
+    def build_app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/join/{code}", self.landing),
@@ -74,11 +74,11 @@ class ReferenceServer:
         )
 
     def enqueue(self, udid: str, request_type: str, **arguments: Any) -> str:
-        made = str(uuid.uuid4())
-        self.seen[udid].queue.append({"Command": {"RequestType": request_type, **arguments}, "CommandUUID": made})
-        return made
+        command_uuid = str(uuid.uuid4())
+        self.tablets[udid].queue.append({"Command": {"RequestType": request_type, **arguments}, "CommandUUID": command_uuid})
+        return command_uuid
 
-    def enrolment_profile(self, **changed: Any) -> bytes:
+    def build_enrolment_profile(self, **changed: Any) -> bytes:
         challenge = uuid.uuid4().hex
         self.authority.challenges.add(challenge)
         identity = str(uuid.uuid4())
@@ -103,13 +103,13 @@ class ReferenceServer:
             "ServerCapabilities": ["com.apple.mdm.bootstraptoken"],
         }
         payloads = [
-            payload("com.apple.security.root", "ref.root", PayloadContent=self.root),
-            payload("com.apple.security.scep", "ref.scep", PayloadUUID=identity, PayloadContent=scep),
-            payload("com.apple.mdm", "ref.mdm", **(mdm | changed)),
+            build_payload("com.apple.security.root", "ref.root", PayloadContent=self.root),
+            build_payload("com.apple.security.scep", "ref.scep", PayloadUUID=identity, PayloadContent=scep),
+            build_payload("com.apple.mdm", "ref.mdm", **(mdm | changed)),
         ]
-        return profile("ref.enrolment", *payloads)
+        return build_profile("ref.enrolment", *payloads)
 
-    def signed(self, plist: bytes) -> bytes:
+    def sign_profile(self, plist: bytes) -> bytes:
         builder = pkcs7.PKCS7SignatureBuilder().set_data(plist)
         builder = builder.add_signer(self.authority.certificate, self.authority.key, hashes.SHA256())
         return builder.sign(serialization.Encoding.DER, [pkcs7.PKCS7Options.Binary])
@@ -121,18 +121,18 @@ class ReferenceServer:
     async def profile(self, request: Request) -> Response:
         if request.path_params["code"] not in self.codes:
             return HTMLResponse("<p>invitation inconnue</p>", 404)
-        plist = self.enrolment_profile()
-        body = plist if "unsigned" in request.query_params else self.signed(plist)
+        plist = self.build_enrolment_profile()
+        body = plist if "unsigned" in request.query_params else self.sign_profile(plist)
         return Response(body, media_type="application/x-apple-aspen-config")
 
     async def scep(self, request: Request) -> Response:
         operation = request.query_params["operation"]
         if operation == "GetCACaps":
-            return Response(self.authority.caps, headers={"content-type": "text/plain"})
+            return Response(self.authority.capabilities, headers={"content-type": "text/plain"})
         if operation == "GetCACert":
             return Response(self.authority.der, headers={"content-type": "application/x-x509-ca-cert"})
         body = await request.body() if request.method == "POST" else base64.b64decode(request.query_params["message"])
-        answer = await run_in_threadpool(self.authority.answer, body)
+        answer = await run_in_threadpool(self.authority.answer_scep, body)
         return Response(answer, headers={"content-type": "application/x-pki-message"})
 
     async def manifest(self, _request: Request) -> Response:
@@ -142,26 +142,26 @@ class ReferenceServer:
     async def mdm(self, request: Request) -> Response:
         body = await request.body()
         signed = cms.ContentInfo.load(base64.b64decode(request.headers["mdm-signature"]))["content"]
-        certificate = x509.load_der_x509_certificate(verify(signed, body))
+        certificate = x509.load_der_x509_certificate(verify_signed_data(signed, body))
         certificate.verify_directly_issued_by(self.authority.certificate)
         try:
             message = plistlib.loads(body)
-            seen = self.seen[message["UDID"]]
+            recorded = self.tablets[message["UDID"]]
         except Exception:  # noqa: BLE001 - whatever a garbled body raises
-            for one in self.seen.values():
-                one.garbage += certificate.fingerprint(hashes.SHA256()).hex() in one.fingerprints
+            for item in self.tablets.values():
+                item.malformed_messages += certificate.fingerprint(hashes.SHA256()).hex() in item.fingerprints
             return Response(status_code=400)
-        seen.fingerprints.append(certificate.fingerprint(hashes.SHA256()).hex())
-        reply, seen.next_reply = seen.next_reply, None
+        recorded.fingerprints.append(certificate.fingerprint(hashes.SHA256()).hex())
+        reply, recorded.next_response = recorded.next_response, None
         if reply is not None:
             return reply
         if "MessageType" in message:
             assert request.headers["content-type"].startswith("application/x-apple-aspen-mdm-checkin")
-            return self._check_in(seen, message)
-        return self._connect(seen, message)
+            return self._check_in(recorded, message)
+        return self._connect(recorded, message)
 
-    def _check_in(self, seen: Seen, message: dict[str, Any]) -> Response:
-        seen.checkins.append(message)
+    def _check_in(self, recorded: RecordedTablet, message: dict[str, Any]) -> Response:
+        recorded.check_ins.append(message)
         documents = {
             "tokens": {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}},
             "declaration-items": {
@@ -180,23 +180,23 @@ class ReferenceServer:
             return Response(json.dumps(documents[endpoint]), media_type="application/json")
         return Response()
 
-    def _connect(self, seen: Seen, message: dict[str, Any]) -> Response:
+    def _connect(self, recorded: RecordedTablet, message: dict[str, Any]) -> Response:
         if message["Status"] == "Idle":
-            seen.queue.extendleft(reversed(seen.put_off))
-            seen.put_off.clear()
+            recorded.queue.extendleft(reversed(recorded.postponed))
+            recorded.postponed.clear()
         else:
             if "CommandUUID" not in message:
-                seen.garbage += 1
+                recorded.malformed_messages += 1
                 return Response(status_code=400)
-            seen.answers.append(message)
-            if seen.queue and seen.queue[0]["CommandUUID"] == message["CommandUUID"]:
-                done = seen.queue.popleft()
+            recorded.results.append(message)
+            if recorded.queue and recorded.queue[0]["CommandUUID"] == message["CommandUUID"]:
+                done = recorded.queue.popleft()
                 if message["Status"] == "NotNow":
-                    seen.put_off.append(done)
-        return Response(plistlib.dumps(seen.queue[0]), media_type="application/xml") if seen.queue else Response()
+                    recorded.postponed.append(done)
+        return Response(plistlib.dumps(recorded.queue[0]), media_type="application/xml") if recorded.queue else Response()
 
 
-def payload(kind: str, identifier: str, **content: Any) -> dict[str, Any]:
+def build_payload(kind: str, identifier: str, **content: Any) -> dict[str, Any]:
     return {
         "PayloadType": kind,
         "PayloadVersion": 1,
@@ -206,5 +206,7 @@ def payload(kind: str, identifier: str, **content: Any) -> dict[str, Any]:
     }
 
 
-def profile(identifier: str, *payloads: dict[str, Any]) -> bytes:
-    return plistlib.dumps(payload("Configuration", identifier, PayloadContent=list(payloads), PayloadDisplayName=identifier))
+def build_profile(identifier: str, *payloads: dict[str, Any]) -> bytes:
+    return plistlib.dumps(
+        build_payload("Configuration", identifier, PayloadContent=list(payloads), PayloadDisplayName=identifier)
+    )

@@ -1,4 +1,4 @@
-"""Each way to misbehave does what it says, and the conversation afterwards is whole again."""
+"""Each behaviour misbehaves as described, and the next conversation is normal again."""
 
 from __future__ import annotations
 
@@ -7,86 +7,90 @@ import asyncio
 import pytest
 
 from simulator import SimulatedTablet
-from simulator.behaviours import BEHAVIOURS, MIX, behaviour, drawn
-from simulator.conversation import Conversation, Ending
+from simulator.behaviours import BEHAVIOURS, MIXED_CLASS, choose_behaviour, parse_behaviour
+from simulator.conversation import ConversationEnding, ConversationLog
 from simulator.errors import SimulatorError
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import Seen, profile
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import RecordedTablet, build_profile
 
 
-def played(rig: Rig, doing: str, polls: int) -> tuple[SimulatedTablet, Seen, list[Conversation]]:
-    """The tablet gets SecurityInfo, ProfileList and InstallProfile, and polls so often."""
-    told: list[Conversation] = []
+def poll_with_behaviour(
+    rig: SimulatorRig, behaviour: str, polls: int
+) -> tuple[SimulatedTablet, RecordedTablet, list[ConversationLog]]:
+    """Let a tablet poll `polls` times with SecurityInfo, ProfileList and InstallProfile in its queue."""
+    logs: list[ConversationLog] = []
 
     async def story() -> SimulatedTablet:
-        async with rig.tablet(doing=doing) as tablet:
+        async with rig.create_tablet(behaviour=behaviour) as tablet:
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             rig.server.enqueue(tablet.udid, "ProfileList")
-            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=profile("floor"))
+            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=build_profile("floor"))
             for _ in range(polls):
-                told.append(await tablet.poll())
+                logs.append(await tablet.poll())
             return tablet
 
     tablet = asyncio.run(story())
-    return tablet, rig.server.seen[tablet.udid], told
+    return tablet, rig.server.tablets[tablet.udid], logs
 
 
-def statuses(seen: Seen) -> list[str]:
-    return [one["Status"] for one in seen.answers]
+def list_statuses(recorded: RecordedTablet) -> list[str]:
+    return [log["Status"] for log in recorded.results]
 
 
-def test_not_now(rig: Rig) -> None:
-    _, seen, told = played(rig, "not_now:2", 2)
-    assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow", "Acknowledged", "Acknowledged"]
-    assert [one.ending for one in told] == [Ending.NOT_NOW, Ending.DONE]
+def test_not_now(rig: SimulatorRig) -> None:
+    _, recorded, logs = poll_with_behaviour(rig, "not_now:2", 2)
+    assert list_statuses(recorded) == ["NotNow", "Acknowledged", "NotNow", "Acknowledged", "Acknowledged"]
+    assert [log.ending for log in logs] == [ConversationEnding.NOT_NOW, ConversationEnding.DONE]
 
 
-def test_locked_puts_off_only_what_needs_the_passcode(rig: Rig) -> None:
-    _, seen, told = played(rig, "locked:2", 1)
-    assert statuses(seen) == ["NotNow", "Acknowledged", "NotNow"]
-    assert told[0].ending is Ending.NOT_NOW
+def test_a_locked_tablet_postpones_only_commands_that_need_the_passcode(rig: SimulatorRig) -> None:
+    _, recorded, logs = poll_with_behaviour(rig, "locked:2", 1)
+    assert list_statuses(recorded) == ["NotNow", "Acknowledged", "NotNow"]
+    assert logs[0].ending is ConversationEnding.NOT_NOW
 
 
-def test_garbage(rig: Rig) -> None:
-    tablet, seen, told = played(rig, "garbage:5", 6)
-    assert [one.ending for one in told] == [Ending.REFUSED] * 5 + [Ending.DONE]
-    assert seen.garbage == 5
+def test_corrupt_results(rig: SimulatorRig) -> None:
+    tablet, recorded, logs = poll_with_behaviour(rig, "garbage:5", 6)
+    assert [log.ending for log in logs] == [ConversationEnding.REFUSED] * 5 + [ConversationEnding.DONE]
+    assert recorded.malformed_messages == 5
     assert "floor" in tablet.profiles
 
 
-def test_duplicates(rig: Rig) -> None:
-    _, seen, told = played(rig, "duplicate_answers:2", 1)
-    uuids = [one["CommandUUID"] for one in seen.answers]
+def test_duplicate_results(rig: SimulatorRig) -> None:
+    _, recorded, logs = poll_with_behaviour(rig, "duplicate_answers:2", 1)
+    uuids = [log["CommandUUID"] for log in recorded.results]
     assert uuids[::2] == uuids[1::2]
     assert len(set(uuids)) == 3
-    assert told[0].ending is Ending.DONE
+    assert logs[0].ending is ConversationEnding.DONE
 
 
-def test_death_and_return(rig: Rig) -> None:
-    tablet, seen, told = played(rig, "dies_mid_conversation:2", 3)
-    assert [one.ending for one in told] == [Ending.DIED, Ending.DIED, Ending.DONE]
-    assert {one["CommandUUID"] for one in seen.answers} == {uuid for one in told for uuid in one.uuids}
+def test_disconnecting_and_coming_back(rig: SimulatorRig) -> None:
+    tablet, recorded, logs = poll_with_behaviour(rig, "dies_mid_conversation:2", 3)
+    assert [log.ending for log in logs] == [ConversationEnding.VANISHED, ConversationEnding.VANISHED, ConversationEnding.DONE]
+    assert {log["CommandUUID"] for log in recorded.results} == {uuid for log in logs for uuid in log.command_uuids}
     assert "floor" in tablet.profiles
 
 
-@pytest.mark.parametrize("doing", ["slow:0.2", "wrong_clock:-600", "normal", "renews"])
-def test_the_harmless_ones(rig: Rig, doing: str) -> None:
-    tablet, seen, told = played(rig, doing, 2)
-    assert statuses(seen) == ["Acknowledged"] * 3
-    assert told[1].ending is Ending.DONE
-    assert tablet.behaviour.text() == doing
+@pytest.mark.parametrize("behaviour", ["slow:0.2", "wrong_clock:-600", "normal", "renews"])
+def test_behaviours_that_change_no_result(rig: SimulatorRig, behaviour: str) -> None:
+    tablet, recorded, logs = poll_with_behaviour(rig, behaviour, 2)
+    assert list_statuses(recorded) == ["Acknowledged"] * 3
+    assert logs[1].ending is ConversationEnding.DONE
+    assert tablet.behaviour.serialize() == behaviour
 
 
-def test_offline_is_asleep_at_first() -> None:
-    away = behaviour("offline:5")
-    assert not away.awake(4.9)
-    assert away.awake(5)
+def test_an_offline_tablet_comes_online_later() -> None:
+    away = parse_behaviour("offline:5")
+    assert not away.is_online(4.9)
+    assert away.is_online(5)
 
 
-def test_names_and_the_mix() -> None:
-    assert {drawn("seed", index).name for index in range(600)} == set(BEHAVIOURS)
-    assert [drawn("a", index).name for index in range(50)] == [drawn("a", index).name for index in range(50)]
-    assert sum(MIX.values()) == 101
+def test_names_of_behaviours_and_the_mixed_class() -> None:
+    assert {choose_behaviour("seed", index).name for index in range(600)} == set(BEHAVIOURS)
+    assert [choose_behaviour("a", index).name for index in range(50)] == [
+        choose_behaviour("a", index).name for index in range(50)
+    ]
+    assert sum(MIXED_CLASS.values()) == 101
     with pytest.raises(SimulatorError, match="not_now"):
-        behaviour("nonsense")
+        parse_behaviour("nonsense")

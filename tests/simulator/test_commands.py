@@ -1,4 +1,4 @@
-"""Every command gets a plausible answer, and its effect stays on the tablet."""
+"""Every command has a plausible result and changes the tablet."""
 
 from __future__ import annotations
 
@@ -10,61 +10,67 @@ from typing import Any
 import pytest
 
 from simulator import AppStore, Hardware, SimulatedTablet
-from simulator.commands import TABLE
-from simulator.conversation import Ending
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import Seen, payload, profile
+from simulator.commands import COMMANDS
+from simulator.conversation import ConversationEnding
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import RecordedTablet, build_payload, build_profile
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
-CURRENT = Hardware.made_from("current").__class__(
+CURRENT = Hardware.from_seed("current").__class__(
     "SERIAL0001", "00008101-000000000000CAFE", "iPad13,19", "iPad", "MQ6J3NF/A", "26.1", "23B85", 64.0, "a", "b", cellular=True
 )
 
 
-def with_tablet(rig: Rig, story: Callable[[SimulatedTablet, Ask, Seen], Awaitable[None]], **options: Any) -> None:
+def run_with_tablet(
+    rig: SimulatorRig, story: Callable[[SimulatedTablet, Ask, RecordedTablet], Awaitable[None]], **options: Any
+) -> None:
     async def run() -> None:
-        async with rig.tablet(**options) as tablet:
+        async with rig.create_tablet(**options) as tablet:
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
+            recorded = rig.server.tablets[tablet.udid]
 
             async def ask(request_type: str, **arguments: Any) -> dict[str, Any]:
                 rig.server.enqueue(tablet.udid, request_type, **arguments)
                 await tablet.poll()
-                return seen.answers[-1]
+                return recorded.results[-1]
 
-            await story(tablet, ask, seen)
+            await story(tablet, ask, recorded)
 
     asyncio.run(run())
 
 
-def test_lost_mode_and_position(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+def test_lost_mode_and_position(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         assert (await ask("DeviceLocation"))["Status"] == "Error"
         assert (await ask("PlayLostModeSound"))["Status"] == "Error"
         assert (await ask("DisableLostMode"))["Status"] == "Error"
         assert (await ask("EnableLostMode", Footnote="x"))["Status"] == "CommandFormatError"
         assert (await ask("EnableLostMode", Message="Perdue", PhoneNumber="01"))["Status"] == "Acknowledged"
-        assert tablet.lost is not None
-        assert tablet.lost.message == "Perdue"
+        assert tablet.lost_mode is not None
+        assert tablet.lost_mode.message == "Perdue"
         assert (await ask("DeviceLock", Message="x"))["MessageResult"] == "DeviceInLostMode"
         assert (await ask("DeviceInformation", Queries=["IsMDMLostModeEnabled"]))["QueryResponses"] == {
             "IsMDMLostModeEnabled": True
         }
         assert (await ask("DeviceLocation"))["Latitude"] == pytest.approx(48.8566)
         assert (await ask("DisableLostMode"))["Status"] == "Acknowledged"
-        assert tablet.lost is None
+        assert tablet.lost_mode is None
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_profiles_come_and_go(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
-        first = payload(
+def test_profiles_are_installed_and_removed(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
+        first = build_payload(
             "com.apple.applicationaccess", "floor.a", allowCamera=False, forceX=True, ratingApps=300, blockedAppBundleIDs=["a"]
         )
-        second = payload("com.apple.applicationaccess", "floor.b", allowCamera=True, ratingApps=100, blockedAppBundleIDs=["b"])
-        assert (await ask("InstallProfile", Payload=rig.server.signed(profile("floor", first))))["Status"] == "Acknowledged"
-        await ask("InstallProfile", Payload=profile("other", second))
+        second = build_payload(
+            "com.apple.applicationaccess", "floor.b", allowCamera=True, ratingApps=100, blockedAppBundleIDs=["b"]
+        )
+        assert (await ask("InstallProfile", Payload=rig.server.sign_profile(build_profile("floor", first))))[
+            "Status"
+        ] == "Acknowledged"
+        await ask("InstallProfile", Payload=build_profile("other", second))
         listed = (await ask("ProfileList", ManagedOnly=True))["ProfileList"]
         assert {one["PayloadIdentifier"] for one in listed} == {"ref.enrolment", "floor", "other"}
         assert [one["PayloadUUID"] for one in listed if one["PayloadIdentifier"] == "floor"] == [tablet.profiles["floor"].uuid]
@@ -77,23 +83,28 @@ def test_profiles_come_and_go(rig: Rig) -> None:
         assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Error"
         assert set(tablet.profiles) == {"ref.enrolment", "other"}
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_apps_install_after_a_while(rig: Rig) -> None:
-    store = AppStore({99: "fr.known"}, refused={"fr.no": "AppStoreDisabled"}, broken=frozenset({"fr.broken"}), seconds=3600)
+def test_an_app_is_installed_after_some_time(rig: SimulatorRig) -> None:
+    store = AppStore(
+        {99: "fr.known"},
+        rejection_reasons={"fr.no": "AppStoreDisabled"},
+        failing_apps=frozenset({"fr.broken"}),
+        install_seconds=3600,
+    )
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         answer = await ask("InstallApplication", iTunesStoreID=99, Configuration={"a": 1}, ManagementFlags=1)
         assert (answer["Identifier"], answer["State"]) == ("fr.known", "Installing")
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Installing"
-        tablet.device.apps["fr.known"].settles = None
+        tablet.device.apps["fr.known"].installed_at = None
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.known"]["Status"] == "Managed"
         assert (await ask("InstallApplication", ManifestURL=f"{rig.url}/manifest"))["Identifier"] == "fr.ville.app"
         assert (await ask("InstallApplication", Identifier="fr.no"))["RejectionReason"] == "AppStoreDisabled"
         assert (await ask("InstallApplication", Identifier="a.b", iTunesStoreID=1))["Status"] == "CommandFormatError"
         await ask("InstallApplication", Identifier="fr.broken")
-        tablet.device.apps["fr.broken"].settles = None
+        tablet.device.apps["fr.broken"].installed_at = None
         assert (await ask("ManagedApplicationList"))["ManagedApplicationList"]["fr.broken"]["Status"] == "Failed"
         listed = (await ask("InstalledApplicationList", Items=["Installing"]))["InstalledApplicationList"]
         assert listed == [{"Identifier": "fr.known", "Installing": False}, {"Identifier": "fr.ville.app", "Installing": True}]
@@ -103,11 +114,11 @@ def test_apps_install_after_a_while(rig: Rig) -> None:
         assert (await ask("RemoveApplication", Identifier="fr.known"))["Status"] == "Error"
         assert set(tablet.apps) == {"fr.ville.app"}
 
-    with_tablet(rig, story, store=store)
+    run_with_tablet(rig, story, store=store)
 
 
-def test_settings_are_answered_item_by_item(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+def test_each_item_of_settings_has_its_own_status(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         items = [
             {"Item": "DeviceName", "DeviceName": "CE2-07"},
             {"Item": "TimeZone"},
@@ -123,43 +134,43 @@ def test_settings_are_answered_item_by_item(rig: Rig) -> None:
         told = (await ask("DeviceInformation", Queries=["OrganizationInfo"]))["QueryResponses"]
         assert told == {"OrganizationInfo": {"OrganizationName": "Ville"}}
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_erase_restart_and_shut_down(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+def test_erase_restart_and_shut_down(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         await ask("RestartDevice")
         assert not tablet.device.unlocked
         rig.server.enqueue(tablet.udid, "SecurityInfo")
-        assert (await tablet.poll()).ending is Ending.NOT_NOW
+        assert (await tablet.poll()).ending is ConversationEnding.NOT_NOW
         tablet.unlock()
         await tablet.poll()
-        assert seen.last("Status") == "Acknowledged"
-        service = {"Enabled": True, "MDMProfileData": rig.server.enrolment_profile()}
+        assert recorded.get_last("Status") == "Acknowledged"
+        service = {"Enabled": True, "MDMProfileData": rig.server.build_enrolment_profile()}
         await ask("EraseDevice", ReturnToService=service)
-        assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
-        assert tablet.enrolled
+        assert recorded.message_types == ["Authenticate", "TokenUpdate"] * 2
+        assert tablet.is_enrolled
         await ask("ShutDownDevice")
-        assert not tablet.awake
+        assert not tablet.is_online
         tablet.device.powered = True
         await ask("EraseDevice")
-        assert tablet.erased
-        assert not tablet.enrolled
+        assert tablet.is_erased
+        assert not tablet.is_enrolled
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
-def test_declarations_are_fetched_once(rig: Rig) -> None:
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+def test_declarations_are_fetched_once(rig: SimulatorRig) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         await ask("DeclarativeManagement")
         fetched = ["tokens", "declaration-items", "declaration/configuration/c1", "status"]
-        assert [one["Endpoint"] for one in seen.checkins[2:]] == fetched
-        assert json.loads(seen.checkins[-1]["Data"])["FullReport"] is True
+        assert [one["Endpoint"] for one in recorded.check_ins[2:]] == fetched
+        assert json.loads(recorded.check_ins[-1]["Data"])["FullReport"] is True
         tokens = {"SyncTokens": {"Timestamp": "2026-11-23T08:00:00Z", "DeclarationsToken": "all-1"}}
         await ask("DeclarativeManagement", Data=json.dumps(tokens).encode())
-        assert len(seen.checkins) == 6
+        assert len(recorded.check_ins) == 6
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -168,7 +179,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "EnableLostMode": {"Message": "x"},
     "InstallApplication": {"Identifier": "a.b"},
     "InstallMedia": {"MediaType": "Book", "PersistentID": "b"},
-    "InstallProfile": {"Payload": profile("p")},
+    "InstallProfile": {"Payload": build_profile("p")},
     "InstallProvisioningProfile": {"ProvisioningProfile": b"x"},
     "InviteToProgram": {"ProgramID": "com.apple.cloudvpp", "InvitationURL": "https://x.test"},
     "ManagedApplicationAttributes": {"Identifiers": []},
@@ -197,29 +208,29 @@ ERRORS = {
 }
 
 
-def test_every_command_is_answered(rig: Rig) -> None:
+def test_every_command_has_a_result(rig: SimulatorRig) -> None:
     order = ["EnableLostMode", "DisableLostMode", "InstallMedia", "RemoveMedia", "InstallProfile", "RemoveProfile"]
-    names = order + sorted(TABLE.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
+    names = order + sorted(COMMANDS.keys() - LEAVING - set(order)) + ["RequestUnlockToken"]
 
-    async def story(tablet: SimulatedTablet, ask: Ask, seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         for name in names:
             rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
         told = await tablet.poll()
-        assert (told.ending, told.surprises) == (Ending.DONE, [])
-        assert {name for name, status in told.commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
-        assert all(status in {"Error", "Acknowledged"} for _, status in told.commands)
-        assert seen.last("ErrorChain")[0]["ErrorCode"] == 12021
+        assert (told.ending, told.anomalies) == (ConversationEnding.DONE, [])
+        assert {name for name, status in told.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
+        assert all(status in {"Error", "Acknowledged"} for _, status in told.answered_commands)
+        assert recorded.get_last("ErrorChain")[0]["ErrorCode"] == 12021
 
-    with_tablet(rig, story, hardware=CURRENT)
+    run_with_tablet(rig, story, hardware=CURRENT)
 
 
-def test_what_the_profile_and_supervision_do_not_allow(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_rights_and_supervision_limit_commands(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.server, "rights", 16)
 
-    async def story(tablet: SimulatedTablet, ask: Ask, _seen: Seen) -> None:
+    async def story(tablet: SimulatedTablet, ask: Ask, _recorded: RecordedTablet) -> None:
         assert (await ask("ProfileList"))["Status"] == "Error"
         assert (await ask("DeviceInformation", Queries=["WiFiMAC", "OSVersion"]))["QueryResponses"].keys() == {"OSVersion"}
         tablet.device.supervised = False
         assert (await ask("EnableLostMode", Message="x"))["Status"] == "Error"
 
-    with_tablet(rig, story)
+    run_with_tablet(rig, story)

@@ -9,27 +9,27 @@ from datetime import timedelta
 import pytest
 from starlette.responses import Response
 
-from simulator import Habits, Shape
+from simulator import MessageFormat, SignatureShape
 from simulator.behaviours import WrongClock
-from simulator.conversation import Ending
-from simulator.errors import BadProfile, Disconnected, ScepFailed, ServerRefused
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import TOPIC, profile
+from simulator.conversation import ConversationEnding
+from simulator.errors import Disconnected, InvalidProfile, ScepFailed, UnexpectedResponse
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import TOPIC, build_profile
 
 
-def test_it_joins_by_its_invitation(rig: Rig) -> None:
+def test_a_tablet_enrols_by_its_invitation(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             assert "profil" in await tablet.open_invitation()
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
-            assert seen.kinds == ["Authenticate", "TokenUpdate"]
-            assert seen.checkins[0]["SerialNumber"] == tablet.serial
-            assert seen.checkins[1]["Token"] == tablet.device.push_token
-            assert len(seen.checkins[1]["UnlockToken"]) > 16
-            assert seen.checkins[1]["Topic"] == TOPIC
-            assert set(seen.fingerprints) == {tablet.identity.fingerprint}
-            assert (await tablet.poll()).ending is Ending.DONE
+            recorded = rig.server.tablets[tablet.udid]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate"]
+            assert recorded.check_ins[0]["SerialNumber"] == tablet.serial
+            assert recorded.check_ins[1]["Token"] == tablet.device.push_token
+            assert len(recorded.check_ins[1]["UnlockToken"]) > 16
+            assert recorded.check_ins[1]["Topic"] == TOPIC
+            assert set(recorded.fingerprints) == {tablet.identity.fingerprint}
+            assert (await tablet.poll()).ending is ConversationEnding.DONE
             assert tablet.profiles["ref.enrolment"].signers == (rig.server.authority.der,)
 
     asyncio.run(story())
@@ -45,9 +45,9 @@ def test_it_joins_by_its_invitation(rig: Rig) -> None:
         ("des-sha1", "des", "sha1"),
     ],
 )
-def test_scep_dialects(rig: Rig, dialect: str, cipher: str, digest: str) -> None:
+def test_scep_dialects(rig: SimulatorRig, dialect: str, cipher: str, digest: str) -> None:
     async def story() -> None:
-        async with rig.tablet(dialect=dialect) as tablet:
+        async with rig.create_tablet(dialect=dialect) as tablet:
             await tablet.enrol()
 
     asyncio.run(story())
@@ -56,120 +56,122 @@ def test_scep_dialects(rig: Rig, dialect: str, cipher: str, digest: str) -> None
     assert request["csr"].subject.rfc4514_string() == "CN=tablet,O=Ville"
 
 
-@pytest.mark.parametrize("shape", list(Shape))
+@pytest.mark.parametrize("shape", list(SignatureShape))
 @pytest.mark.parametrize("binary", [False, True])
-def test_every_signature_and_both_plists_are_understood(rig: Rig, shape: Shape, binary: bool) -> None:
+def test_every_signature_shape_and_both_plist_formats(rig: SimulatorRig, shape: SignatureShape, binary: bool) -> None:
     async def story() -> None:
-        async with rig.tablet(habits=Habits(shape=shape, binary=binary)) as tablet:
+        async with rig.create_tablet(message_format=MessageFormat(signature_shape=shape, binary_plists=binary)) as tablet:
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "DeviceInformation", Queries=["SerialNumber", "Nonsense"])
             await tablet.poll()
-            assert rig.server.seen[tablet.udid].last("QueryResponses") == {"SerialNumber": tablet.serial}
+            assert rig.server.tablets[tablet.udid].get_last("QueryResponses") == {"SerialNumber": tablet.serial}
 
     asyncio.run(story())
 
 
-def test_it_refuses_what_an_ipad_refuses(rig: Rig) -> None:
+def test_profiles_that_an_ipad_refuses(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet("UNKNOWN") as tablet:
-            with pytest.raises(ServerRefused, match="404"):
+        async with rig.create_tablet("UNKNOWN") as tablet:
+            with pytest.raises(UnexpectedResponse, match="404"):
                 await tablet.enrol()
-        async with rig.tablet(ca=None) as tablet:
+        async with rig.create_tablet(ca=None) as tablet:
             with pytest.raises(Disconnected, match="CERTIFICATE_VERIFY_FAILED"):
                 await tablet.enrol()
-        async with rig.tablet() as tablet:
-            for wrong in (b"<html>", profile("no.mdm"), plistlib.dumps({"PayloadType": "Configuration"})):
-                with pytest.raises(BadProfile):
+        async with rig.create_tablet() as tablet:
+            for wrong in (b"<html>", build_profile("no.mdm"), plistlib.dumps({"PayloadType": "Configuration"})):
+                with pytest.raises(InvalidProfile):
                     await tablet.enrol(wrong)
-            with pytest.raises(BadProfile, match="push topic"):
-                await tablet.enrol(rig.server.enrolment_profile(Topic="wrong"))
-            tampered = bytearray(rig.server.signed(rig.server.enrolment_profile()))
+            with pytest.raises(InvalidProfile, match="push topic"):
+                await tablet.enrol(rig.server.build_enrolment_profile(Topic="wrong"))
+            tampered = bytearray(rig.server.sign_profile(rig.server.build_enrolment_profile()))
             tampered[tampered.index(b"ref.root")] ^= 1
-            with pytest.raises(BadProfile, match="signature"):
+            with pytest.raises(InvalidProfile, match="signature"):
                 await tablet.enrol(bytes(tampered))
-            assert not tablet.enrolled
+            assert not tablet.is_enrolled
 
     asyncio.run(story())
 
 
-def test_scep_refusals_and_clocks(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scep_refusals_and_wrong_clocks(rig: SimulatorRig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
-            enrolment = rig.server.enrolment_profile()
+        async with rig.create_tablet() as tablet:
+            enrolment = rig.server.build_enrolment_profile()
             rig.server.authority.challenges.clear()
             with pytest.raises(ScepFailed) as caught:
                 await tablet.enrol(enrolment)
             assert caught.value.fail_info == 2
-        async with rig.tablet(doing=WrongClock(-600)) as slow_clock:
+        async with rig.create_tablet(behaviour=WrongClock(-600)) as slow_clock:
             await slow_clock.enrol()
-            monkeypatch.setattr(rig.server.authority, "early", timedelta(0))
+            monkeypatch.setattr(rig.server.authority, "backdating", timedelta(0))
             with pytest.raises(ScepFailed, match="clock"):
                 await slow_clock.enrol()
 
     asyncio.run(story())
 
 
-def test_a_refused_authenticate_leaves_no_enrolment(rig: Rig) -> None:
+def test_a_refused_authenticate_leaves_no_enrolment(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
-            rig.server.seen[tablet.udid].next_reply = Response(status_code=401)
-            with pytest.raises(ServerRefused, match="Authenticate"):
+        async with rig.create_tablet() as tablet:
+            rig.server.tablets[tablet.udid].next_response = Response(status_code=401)
+            with pytest.raises(UnexpectedResponse, match="Authenticate"):
                 await tablet.enrol()
-            assert not tablet.enrolled
+            assert not tablet.is_enrolled
             assert tablet.profiles == {}
 
     asyncio.run(story())
 
 
-def test_it_is_renewed_by_install_profile(rig: Rig) -> None:
+def test_renewal_by_install_profile(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            seen = rig.server.seen[tablet.udid]
+            recorded = rig.server.tablets[tablet.udid]
             before = tablet.identity.fingerprint
-            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=rig.server.signed(rig.server.enrolment_profile()))
+            rig.server.enqueue(
+                tablet.udid, "InstallProfile", Payload=rig.server.sign_profile(rig.server.build_enrolment_profile())
+            )
             rig.server.enqueue(tablet.udid, "SecurityInfo")
             told = await tablet.poll()
-            assert told.surprises == []
+            assert told.anomalies == []
             assert told.request_types == ["InstallProfile", "SecurityInfo"]
-            assert seen.kinds == ["Authenticate", "TokenUpdate", "TokenUpdate"]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate", "TokenUpdate"]
             assert tablet.identity.fingerprint != before
-            assert seen.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
-            moved = rig.server.enrolment_profile(ServerURL="https://elsewhere.test/mdm")
+            assert recorded.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
+            moved = rig.server.build_enrolment_profile(ServerURL="https://elsewhere.test/mdm")
             rig.server.enqueue(tablet.udid, "InstallProfile", Payload=moved)
             await tablet.poll()
-            assert seen.last("Status") == "Error"
-            assert "ServerURL" in seen.last("ErrorChain")[-1]["USEnglishDescription"]
+            assert recorded.get_last("Status") == "Error"
+            assert "ServerURL" in recorded.get_last("ErrorChain")[-1]["USEnglishDescription"]
 
     asyncio.run(story())
 
 
-def test_it_renews_by_itself_with_the_old_certificate(rig: Rig) -> None:
+def test_renewal_with_the_old_certificate(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet(doing="renews:1") as tablet:
+        async with rig.create_tablet(behaviour="renews:1") as tablet:
             await tablet.enrol()
             before = tablet.identity.fingerprint
             await tablet.poll()
             assert rig.server.authority.requests[-1]["type"] == "17"
             assert tablet.identity.fingerprint != before
-            assert rig.server.seen[tablet.udid].fingerprints[-1] == tablet.identity.fingerprint
+            assert rig.server.tablets[tablet.udid].fingerprints[-1] == tablet.identity.fingerprint
 
     asyncio.run(story())
 
 
-def test_it_says_goodbye_when_management_is_removed(rig: Rig) -> None:
+def test_check_out_when_management_is_removed(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=profile("town.floor"))
+            rig.server.enqueue(tablet.udid, "InstallProfile", Payload=build_profile("town.floor"))
             await tablet.poll()
             await tablet.remove_management()
-            assert rig.server.seen[tablet.udid].kinds[-1] == "CheckOut"
+            assert rig.server.tablets[tablet.udid].message_types[-1] == "CheckOut"
             assert tablet.profiles == {}
             await tablet.enrol()
             rig.server.enqueue(tablet.udid, "RemoveProfile", Identifier="ref.enrolment")
-            assert (await tablet.poll()).ending is Ending.LEFT
-            assert not tablet.enrolled
+            assert (await tablet.poll()).ending is ConversationEnding.LEFT
+            assert not tablet.is_enrolled
 
     asyncio.run(story())
 
@@ -185,32 +187,32 @@ def test_it_says_goodbye_when_management_is_removed(rig: Rig) -> None:
         (Response("<html>oops</html>", 200), True),
     ],
 )
-def test_answers_that_unenrol(rig: Rig, reply: Response, stays: bool) -> None:
+def test_responses_that_end_the_enrolment(rig: SimulatorRig, reply: Response, stays: bool) -> None:
     async def story() -> None:
-        async with rig.tablet() as tablet:
+        async with rig.create_tablet() as tablet:
             await tablet.enrol()
-            rig.server.seen[tablet.udid].next_reply = reply
+            rig.server.tablets[tablet.udid].next_response = reply
             told = await tablet.poll()
-            assert told.ending is not Ending.DONE
-            assert tablet.enrolled is stays
+            assert told.ending is not ConversationEnding.DONE
+            assert tablet.is_enrolled is stays
 
     asyncio.run(story())
 
 
-def test_erased_by_hand_and_enrolled_again(rig: Rig) -> None:
+def test_erased_by_hand_and_enrolled_again(rig: SimulatorRig) -> None:
     async def story() -> None:
-        async with rig.tablet(doing="re_enrols:1") as tablet:
+        async with rig.create_tablet(behaviour="re_enrols:1") as tablet:
             await tablet.enrol()
             token = tablet.device.push_token
             await tablet.poll()
-            seen = rig.server.seen[tablet.udid]
-            assert seen.kinds == ["Authenticate", "TokenUpdate"] * 2
+            recorded = rig.server.tablets[tablet.udid]
+            assert recorded.message_types == ["Authenticate", "TokenUpdate"] * 2
             assert tablet.device.push_token != token
-            assert len(set(seen.fingerprints)) == 2
-        async with rig.tablet(doing="erased:1") as tablet:
+            assert len(set(recorded.fingerprints)) == 2
+        async with rig.create_tablet(behaviour="erased:1") as tablet:
             await tablet.enrol()
             await tablet.poll()
-            assert tablet.erased
-            assert rig.server.seen[tablet.udid].kinds == ["Authenticate", "TokenUpdate"]
+            assert tablet.is_erased
+            assert rig.server.tablets[tablet.udid].message_types == ["Authenticate", "TokenUpdate"]
 
     asyncio.run(story())

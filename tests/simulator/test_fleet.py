@@ -1,4 +1,4 @@
-"""Many tablets at once, and the same ones again from their file; from the command line too."""
+"""A fleet of tablets: enrolling, running, restoring from the state file, and the command line."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ import pytest
 
 from simulator import AppStore
 from simulator.errors import SimulatorError
-from simulator.fleet import Fleet, Plan
-from tests.simulator.conftest import Rig
-from tests.simulator.reference import profile
+from simulator.fleet import Fleet, FleetPlan
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.reference import build_profile
 
 
-def test_a_class_enrols_lives_and_comes_back(rig: Rig, tmp_path: Path) -> None:
+def test_a_fleet_enrols_runs_and_is_restored_from_its_file(rig: SimulatorRig, tmp_path: Path) -> None:
     file = tmp_path / "state" / "fleet.json"
-    store = AppStore(seconds=0)
+    store = AppStore(install_seconds=0)
     options = {"ca": rig.ca, "keys": rig.keys, "pace": 0.01, "state_file": file, "store": store, "seed": str(tmp_path)}
 
     async def first() -> list[str]:
-        fleet = Fleet(Plan(rig.url, ["WELCOME", "EXPIRED"], 6, **options))  # type: ignore[arg-type]
-        await fleet.enrol()
-        one = fleet.tablets[0]
+        fleet = Fleet(FleetPlan(rig.url, ["WELCOME", "EXPIRED"], 6, **options))  # type: ignore[arg-type]
+        await fleet.enrol_all()
+        tablet = fleet.tablets[0]
         for name, arguments in (("EnableLostMode", {"Message": "x"}), ("InstallApplication", {"Identifier": "a.b"})):
-            rig.server.enqueue(one.udid, name, **arguments)
-        rig.server.enqueue(one.udid, "InstallProfile", Payload=rig.server.signed(profile("floor")))
-        await fleet.live(0.5)
+            rig.server.enqueue(tablet.udid, name, **arguments)
+        rig.server.enqueue(tablet.udid, "InstallProfile", Payload=rig.server.sign_profile(build_profile("floor")))
+        await fleet.run(0.5)
         await fleet.close()
         assert fleet.tally.enrolled == 3
         assert fleet.tally.failures.total() == 3
         assert fleet.tally.commands.total() == 3
-        assert "EnableLostMode Acknowledged" in fleet.tally.summary()
-        return [one.serial for one in fleet.tablets]
+        assert "EnableLostMode Acknowledged" in fleet.tally.format_summary()
+        return [tablet.serial for tablet in fleet.tablets]
 
     async def second() -> list[str]:
-        fleet = Fleet(Plan(rig.url, ["WELCOME"], 6, **options))  # type: ignore[arg-type]
-        one = fleet.tablets[0]
-        assert one.lost is not None
-        assert one.profiles["floor"].signers
-        assert one.apps == {"a.b": "Managed"}
-        fingerprint = one.identity.fingerprint
-        await fleet.enrol()
+        fleet = Fleet(FleetPlan(rig.url, ["WELCOME"], 6, **options))  # type: ignore[arg-type]
+        tablet = fleet.tablets[0]
+        assert tablet.lost_mode is not None
+        assert tablet.profiles["floor"].signers
+        assert tablet.apps == {"a.b": "Managed"}
+        fingerprint = tablet.identity.fingerprint
+        await fleet.enrol_all()
         await fleet.poll_all()
         await fleet.close()
-        seen = rig.server.seen[one.udid]
-        assert fleet.tally.kept == 3
+        recorded = rig.server.tablets[tablet.udid]
+        assert fleet.tally.restored == 3
         assert fleet.tally.endings == {"done": 3}
-        assert seen.kinds == ["Authenticate", "TokenUpdate"]
-        assert set(seen.fingerprints) == {fingerprint}
-        return [one.serial for one in fleet.tablets]
+        assert recorded.message_types == ["Authenticate", "TokenUpdate"]
+        assert set(recorded.fingerprints) == {fingerprint}
+        return [tablet.serial for tablet in fleet.tablets]
 
     assert asyncio.run(first()) == asyncio.run(second())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     file.write_text("{}")
     with pytest.raises(SimulatorError, match="no state"):
-        Fleet(Plan(rig.url, ["WELCOME"], 1, **options))  # type: ignore[arg-type]
+        Fleet(FleetPlan(rig.url, ["WELCOME"], 1, **options))  # type: ignore[arg-type]
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+def run_simulator(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "simulator", *words], capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_the_command_line(rig: Rig, tmp_path: Path) -> None:
+def test_the_command_line(rig: SimulatorRig, tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_bytes(rig.ca)
     codes = tmp_path / "codes"
     codes.write_text("# class\nWELCOME\n\n")
     common = ("--url", rig.url, "--ca", str(ca), "--codes-file", str(codes), "--reuse-keys", "1", "--seed", str(tmp_path))
-    done = run(*common, "--count", "3", "--for", "0.5", "--behaviour", "mix", "--pace", "0.05")
-    assert done.returncode == 0, done.stderr
-    assert "3 enrolled now, 0 failed" in done.stdout
-    refused = run(*common[:4], "--code", "NOBODY")
+    completed = run_simulator(*common, "--count", "3", "--for", "0.5", "--behaviour", "mix", "--pace", "0.05")
+    assert completed.returncode == 0, completed.stderr
+    assert "3 enrolled now, 0 failed" in completed.stdout
+    refused = run_simulator(*common[:4], "--code", "NOBODY")
     assert refused.returncode == 1
-    assert "ServerRefused: the enrolment profile: HTTP 404" in refused.stdout
-    wrong = run(*common, "--behaviour", "nonsense")
-    assert wrong.returncode == 2
-    assert "no behaviour 'nonsense'" in wrong.stderr
+    assert "UnexpectedResponse: the enrolment profile: HTTP 404" in refused.stdout
+    invalid = run_simulator(*common, "--behaviour", "nonsense")
+    assert invalid.returncode == 2
+    assert "unknown behaviour 'nonsense'" in invalid.stderr

@@ -1,4 +1,4 @@
-"""The four shapes of Mdm-Signature, judged by OpenSSL."""
+"""The four shapes of Mdm-Signature, verified by OpenSSL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from simulator import Shape, signature
+from simulator import SignatureShape, signature
 from simulator.identity import Identity
 
 NOW = datetime.now(UTC)
@@ -26,43 +26,45 @@ def identity() -> Identity:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tablette d'été")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(2**127 + 5).not_valid_before(NOW - timedelta(days=1))
-    made = builder.not_valid_after(NOW + timedelta(days=1)).sign(key, hashes.SHA256())
-    return Identity(key, made.public_bytes(serialization.Encoding.DER))
+    certificate = builder.not_valid_after(NOW + timedelta(days=1)).sign(key, hashes.SHA256())
+    return Identity(key, certificate.public_bytes(serialization.Encoding.DER))
 
 
-def openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+def verify_with_openssl(folder: Path, signed: bytes, body: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
     (folder / "signed").write_bytes(signed)
     (folder / "body").write_bytes(body)
-    words = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signed", "-noverify", *options]
-    return subprocess.run(words, cwd=folder, capture_output=True, check=False)
+    command = ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signed", "-noverify", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("shape", list(Shape))
-def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: Shape) -> None:
-    signed = base64.b64decode(signature.header(identity, BODY, shape, NOW), validate=True)
-    detached = () if shape is Shape.ATTACHED else ("-content", "body")
-    good = openssl(tmp_path, signed, BODY, *detached)
+@pytest.mark.parametrize("shape", list(SignatureShape))
+def test_openssl_verifies(tmp_path: Path, identity: Identity, shape: SignatureShape) -> None:
+    signed = base64.b64decode(signature.build_mdm_signature(identity, BODY, shape, NOW), validate=True)
+    detached = () if shape is SignatureShape.ATTACHED else ("-content", "body")
+    good = verify_with_openssl(tmp_path, signed, BODY, *detached)
     assert good.returncode == 0, good.stderr
     assert good.stdout == BODY
     if detached:
-        assert openssl(tmp_path, signed, BODY + b" ", *detached).returncode != 0
+        assert verify_with_openssl(tmp_path, signed, BODY + b" ", *detached).returncode != 0
 
 
-@pytest.mark.parametrize(("shape", "attributes", "indefinite"), [(Shape.GENUINE, False, True), (Shape.ATTRIBUTES, True, False)])
-def test_the_shapes_are_what_they_say(
-    tmp_path: Path, identity: Identity, shape: Shape, attributes: bool, indefinite: bool
+@pytest.mark.parametrize(
+    ("shape", "attributes", "indefinite"), [(SignatureShape.IPAD, False, True), (SignatureShape.ATTRIBUTES, True, False)]
+)
+def test_encoding_and_attributes_of_each_shape(
+    tmp_path: Path, identity: Identity, shape: SignatureShape, attributes: bool, indefinite: bool
 ) -> None:
-    signed = base64.b64decode(signature.header(identity, BODY, shape, NOW))
+    signed = base64.b64decode(signature.build_mdm_signature(identity, BODY, shape, NOW))
     assert (signed[1] == 0x80) is indefinite
-    shown = subprocess.run(
+    printed = subprocess.run(
         ["openssl", "cms", "-cmsout", "-print", "-inform", "DER"], input=signed, capture_output=True, check=True
     ).stdout.decode()
-    assert ("signingTime" in shown) is attributes
-    assert ("sha1 " in shown.split("certificates:")[0]) is (shape is Shape.GENUINE)
+    assert ("signingTime" in printed) is attributes
+    assert ("sha1 " in printed.split("certificates:")[0]) is (shape is SignatureShape.IPAD)
     assert len(base64.b64encode(signed)) < 4096
 
 
-def test_an_identity_survives_a_file(identity: Identity) -> None:
+def test_an_identity_survives_pem(identity: Identity) -> None:
     again = Identity.from_pem(identity.to_pem())
     assert again.certificate_der == identity.certificate_der
     assert again.key.private_numbers() == identity.key.private_numbers()

@@ -1,4 +1,4 @@
-"""Tablets wake up by pushes, and only by their own."""
+"""Tablets poll when they receive a push for them."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ import asyncio
 
 import pytest
 
-from simulator import Wakeup, trust
-from simulator.living import Life
-from tests.simulator.conftest import Rig
-from tests.simulator.lines import PushLines
+from simulator import PushListener, trust
+from simulator.living import TabletLoop
+from tests.simulator.conftest import SimulatorRig
+from tests.simulator.lines import PushStandIn
 
 
-def test_a_push_wakes_the_tablet_and_a_wrong_magic_does_not(rig: Rig) -> None:
+def test_a_tablet_polls_on_a_push_with_its_magic_only(rig: SimulatorRig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
-            PushLines(rig.tls) as lines,
-            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
-            rig.tablet(wakeup=wakeup) as tablet,
+            PushStandIn(rig.tls) as push_stand_in,
+            PushListener("localhost", push_stand_in.port, context, pause=0.05) as push_listener,
+            rig.create_tablet(push_listener=push_listener) as tablet,
         ):
             await tablet.enrol()
-            await lines.push(tablet.device.push_token, "wrong")
+            await push_stand_in.push(tablet.device.push_token, "wrong")
             with pytest.raises(TimeoutError):
-                await tablet.poll_when_woken(0.2)
+                await tablet.poll_on_push(0.2)
             assert tablet.ignored_pushes == 1
             rig.server.enqueue(tablet.udid, "SecurityInfo")
-            await lines.push(tablet.device.push_token, tablet.device.push_magic)
-            assert (await tablet.poll_when_woken(5)).request_types == ["SecurityInfo"]
+            await push_stand_in.push(tablet.device.push_token, tablet.device.push_magic)
+            assert (await tablet.poll_on_push(5)).request_types == ["SecurityInfo"]
 
     asyncio.run(story())
 
 
-def test_it_listens_again_when_the_line_was_cut(rig: Rig) -> None:
+def test_it_reconnects_when_the_connection_was_closed(rig: SimulatorRig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
-        async with PushLines(rig.tls) as first:
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
+        async with PushStandIn(rig.tls) as first:
             port = first.port
-            wakeup = Wakeup("localhost", port, context, pause=0.05)
-            async with wakeup, rig.tablet(wakeup=wakeup) as tablet:
+            push_listener = PushListener("localhost", port, context, pause=0.05)
+            async with push_listener, rig.create_tablet(push_listener=push_listener) as tablet:
                 await tablet.enrol()
                 await first.push(tablet.device.push_token, "x")
                 await first.__aexit__(None, None, None)
-                async with PushLines(rig.tls, port) as second:
+                async with PushStandIn(rig.tls, port) as second:
                     await second.push(tablet.device.push_token, tablet.device.push_magic)
-                    await asyncio.wait_for(tablet.woken.wait(), 5)
+                    await asyncio.wait_for(tablet.push_received.wait(), 5)
 
     asyncio.run(story())
 
 
-def test_a_tablet_lives_by_pushes_and_polls_again_after_not_now(rig: Rig) -> None:
+def test_the_loop_polls_on_pushes_and_again_after_not_now(rig: SimulatorRig) -> None:
     async def story() -> None:
-        context = trust.context_for(trust.roots_in_pem(rig.ca))
+        context = trust.build_tls_context(trust.parse_pem_roots(rig.ca))
         async with (
-            PushLines(rig.tls) as lines,
-            Wakeup("localhost", lines.port, context, pause=0.05) as wakeup,
-            rig.tablet(wakeup=wakeup, doing="not_now:1") as tablet,
+            PushStandIn(rig.tls) as push_stand_in,
+            PushListener("localhost", push_stand_in.port, context, pause=0.05) as push_listener,
+            rig.create_tablet(push_listener=push_listener, behaviour="not_now:1") as tablet,
         ):
             await tablet.enrol()
-            life = Life(tablet)
+            life = TabletLoop(tablet)
             task = asyncio.create_task(life.run())
             rig.server.enqueue(tablet.udid, "SecurityInfo")
-            await lines.push(tablet.device.push_token, tablet.device.push_magic)
-            seen = rig.server.seen[tablet.udid]
+            await push_stand_in.push(tablet.device.push_token, tablet.device.push_magic)
+            seen = rig.server.tablets[tablet.udid]
             async with asyncio.timeout(5):
-                while [one["Status"] for one in seen.answers] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
+                while [one["Status"] for one in seen.results] != ["NotNow", "Acknowledged"]:  # noqa: ASYNC110 - nobody sets an event here
                     await asyncio.sleep(0.02)
             life.stop()
             await asyncio.wait_for(task, 5)

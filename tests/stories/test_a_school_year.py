@@ -1,5 +1,5 @@
-"""A whole year of one town, over real HTTPS with simulated tablets, on an accelerated clock: order, bench, September, a loss, a
-breakage with a loaner, a swap, a move, the passage to the next year, and the return of the tablets of CM2.
+"""One year of a town, over real HTTPS with simulated tablets, on an accelerated clock: purchase order, preparation, handover, a
+loss, a breakage with a loaner, a swap, a move, the rollover to the next school year, and the return of the tablets of CM2.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mdm.worker.schedule import HOUSEKEEPING
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
-from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.support.server import PASSWORD, LiveServer, live_server
-from tests.support.world import World, uai
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.world import TownFactory, make_school_code
 
 PARIS = ZoneInfo("Europe/Paris")
-#: (family name, first name, level, class, number of the class)
+#: (family name, first name, grade, class, number of the class)
 FIRST_SCHOOL = (
     ("EL HADJ", "Zoé", "CE2", "CE2  A", "77"),
     ("NGUYEN", "A", "CE2", "CE2  A", "77"),
@@ -61,19 +61,19 @@ def factory() -> Factory:
 def server(engine: Engine, tmp_path: Path, clock: ManualClock, factory: Factory) -> Iterator[LiveServer]:
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
-    with live_server(
+    with start_live_server(
         engine, KEYRING, tmp_path / "data", clock, token_minutes=3_000_000, device_anchors=anchors, certificate_days=398
     ) as running:
         yield running
 
 
-class Year:
-    """The town, its people, its tablets by their serial number, and the clock."""
+class SchoolYear:
+    """The town, its signed-in users, its tablets by serial number, and the clock."""
 
     def __init__(self, server: LiveServer, clock: ManualClock, factory: Factory) -> None:
         self.server, self.clock, self.factory, self.start = server, clock, factory, _next_september()
         with server.runtime.open_unit_of_work() as work:
-            self.town_id = World(work).town().id
+            self.town_id = TownFactory(work).create_town().id
         self.town = str(self.town_id)
         self.school: dict[str, Any] = {}
         self.other: dict[str, Any] = {}
@@ -84,7 +84,7 @@ class Year:
         self.tablets: dict[str, SimulatedTablet] = {}
 
     def _person(self, role: Role, login: str) -> httpx.Client:
-        return self.server.client(self.town_id, role, login)
+        return self.server.sign_in(self.town_id, role, login)
 
     async def close(self) -> None:
         for tablet in self.tablets.values():
@@ -92,34 +92,34 @@ class Year:
         for person in (self.admin, self.second, self.technician, self.helpdesk):
             person.close()
 
-    def to(self, day: int, month: int, year: int, hour: int = 9) -> None:
-        """Go on to an hour of a day in France, with the housekeeping that the clock owes."""
-        wanted = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
-        assert wanted > self.clock.now()
-        self.clock.advance(wanted - self.clock.now())
+    def travel_to(self, day: int, month: int, year: int, hour: int = 9) -> None:
+        """Move the clock to an hour of a day in France, and run housekeeping."""
+        target = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
+        assert target > self.clock.now()
+        self.clock.advance(target - self.clock.now())
         for tablet in self.tablets.values():
             tablet.device.clock.offset = self.clock.now() - datetime.now(UTC)
-        self.keep_house()
+        self.run_housekeeping()
 
-    def keep_house(self) -> None:
+    def run_housekeeping(self) -> None:
         for act in HOUSEKEEPING.values():
             with self.server.runtime.open_unit_of_work() as work:
                 act(work)
 
-    async def talk(self, *serials: str, rounds: int = 4) -> None:
-        """These tablets (all of them) are in contact."""
+    async def connect_tablets(self, *serials: str, rounds: int = 4) -> None:
+        """Let the named tablets, or all of them, poll while the worker runs."""
         for _ in range(rounds):
-            await asyncio.to_thread(self.server.work_off)
+            await asyncio.to_thread(self.server.run_worker)
             for tablet in [self.tablets[s] for s in serials or self.tablets]:
-                if tablet.enrolled:
+                if tablet.is_enrolled:
                     await tablet.poll()
-        await asyncio.to_thread(self.server.work_off)
-        self.keep_house()
+        await asyncio.to_thread(self.server.run_worker)
+        self.run_housekeeping()
 
-    def preview(self, school: dict[str, Any], people: People) -> dict[str, Any]:
-        lines = [onde_line(n, f, level=v, label=c, number=k, born=BORN.get(n, "01/02/2018")) for n, f, v, c, k in people]
+    def preview_roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
+        lines = [onde_line(n, f, grade=v, label=c, number=k, born=BORN.get(n, "01/02/2018")) for n, f, v, c, k in people]
         return dict(
-            _ok(
+            _parse_success(
                 self.admin.post(
                     "/rosters",
                     data={"town_id": self.town, "school_uai": school["uai"]},
@@ -128,256 +128,278 @@ class Year:
             )
         )
 
-    def roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
-        """A head sends the ONDE file of the school; it is previewed and confirmed."""
-        previewed = self.preview(school, people)
-        if previewed["needs_second"]:
+    def import_roster(self, school: dict[str, Any], people: People) -> dict[str, Any]:
+        """Import the ONDE file of a school: preview it and confirm it."""
+        previewed = self.preview_roster(school, people)
+        if previewed["needs_second_person"]:
             self.admin.post(f"/rosters/{previewed['id']}/confirm")
-            _ok(self.second.post(f"/rosters/{previewed['id']}/confirm"))
+            _parse_success(self.second.post(f"/rosters/{previewed['id']}/confirm"))
         else:
-            _ok(self.admin.post(f"/rosters/{previewed['id']}/confirm"))
+            _parse_success(self.admin.post(f"/rosters/{previewed['id']}/confirm"))
         return dict(previewed["counts"])
 
-    def child(self, name: str) -> dict[str, Any]:
-        found = _ok(self.admin.get("/pupils", params={"town_id": self.town, "q": name}))
-        assert len(found) == 1, (name, found)
-        return dict(found[0])
+    def find_pupil(self, name: str) -> dict[str, Any]:
+        pupils = _parse_success(self.admin.get("/pupils", params={"town_id": self.town, "q": name}))["items"]
+        assert len(pupils) == 1, (name, pupils)
+        return dict(pupils[0])
 
-    def tablet(self, serial: str) -> dict[str, Any]:
-        [listed] = _ok(self.helpdesk.get("/tablets", params={"q": serial}))
-        return dict(_ok(self.helpdesk.get(f"/tablets/{listed['id']}")))
+    def find_tablet(self, serial: str) -> dict[str, Any]:
+        [listed] = _parse_success(self.helpdesk.get("/tablets", params={"q": serial}))["items"]
+        return dict(_parse_success(self.helpdesk.get(f"/tablets/{listed['id']}")))
 
-    def state(self, serial: str) -> str:
-        return str(self.tablet(serial)["state"])
+    def get_state(self, serial: str) -> str:
+        return str(self.find_tablet(serial)["state"])
 
-    def holder(self, serial: str) -> str | None:
-        """The pupil of the open loan."""
-        custody = _ok(self.technician.get(f"/tablets/{self.tablet(serial)['id']}/custody"))
-        held = [loan["pupil_id"] for loan in custody["loans"] if loan["closed_at"] is None]
-        assert len(held) <= 1
-        return held[0] if held else None
+    def get_holder(self, serial: str) -> str | None:
+        """Return the pupil who has the tablet on loan."""
+        custody = _parse_success(self.technician.get(f"/tablets/{self.find_tablet(serial)['id']}/custody"))
+        holders = [loan["pupil_id"] for loan in custody["loans"] if loan["closed_at"] is None]
+        assert len(holders) <= 1
+        return holders[0] if holders else None
 
-    def desk(self, path: str, **body: Any) -> dict[str, Any]:
-        return dict(_ok(self.technician.post(f"/towns/{self.town}/{path}", json={"request_id": str(uuid4()), **body})))
+    def post_at_desk(self, path: str, **body: Any) -> dict[str, Any]:
+        return dict(_parse_success(self.technician.post(f"/towns/{self.town}/{path}", json={"request_id": str(uuid4()), **body})))
 
-    def on_tablet(self, serial: str, act: str, person: httpx.Client | None = None, **body: Any) -> Any:
-        return _ok((person or self.technician).post(f"/tablets/{self.tablet(serial)['id']}/{act}", json=body))
+    def post_for_tablet(self, serial: str, act: str, person: httpx.Client | None = None, **body: Any) -> Any:
+        return _parse_success((person or self.technician).post(f"/tablets/{self.find_tablet(serial)['id']}/{act}", json=body))
 
-    async def out_of_the_box(self, tablet: SimulatedTablet) -> None:
-        """The Setup Assistant proves which iPad it is, and is given its enrolment profile."""
+    async def enrol_automatically(self, tablet: SimulatedTablet) -> None:
+        """Enrol a new tablet as the Setup Assistant does: it proves which iPad it is and gets its enrolment profile."""
         body = self.factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.1")
         headers = {"Content-Type": "application/pkcs7-signature"}
-        answer = await asyncio.to_thread(
+        response = await asyncio.to_thread(
             lambda: self.admin.post(f"{self.server.url}/join/automated", content=body, headers=headers)
         )
-        assert answer.status_code == 200
-        await tablet.enrol(answer.content, awaiting_configuration=True)
+        assert response.status_code == 200
+        await tablet.enrol(response.content, awaiting_configuration=True)
 
 
-def _ok(answer: httpx.Response) -> Any:
-    assert answer.is_success, (answer.request.url.path, answer.status_code, answer.text[:300])
-    return answer.json() if answer.content else {}
+def _parse_success(response: httpx.Response) -> Any:
+    assert response.is_success, (response.request.url.path, response.status_code, response.text[:300])
+    return response.json() if response.content else {}
 
 
 def test_a_year_of_a_town(server: LiveServer, clock: ManualClock, factory: Factory) -> None:
-    async def whole() -> None:
-        year = Year(server, clock, factory)
+    async def run_year() -> None:
+        year = SchoolYear(server, clock, factory)
         try:
-            await _spring_order_and_bench(year)
-            await _september(year)
-            await _a_loss(year)
-            await _a_breakage(year)
-            await _a_swap_and_a_move(year)
-            await _the_passage(year)
-            _what_remains(year)
+            await _order_and_prepare_in_spring(year)
+            await _start_in_september(year)
+            await _lose_and_find(year)
+            await _break_and_repair(year)
+            await _swap_and_move(year)
+            await _roll_over(year)
+            _check_what_remains(year)
         finally:
             await year.close()
 
-    asyncio.run(whole())
+    asyncio.run(run_year())
 
 
-async def _spring_order_and_bench(year: Year) -> None:
-    """June: an order of six. August: they are unpacked, scanned, and set themselves up."""
-    year.to(15, 6, year.start)
+async def _order_and_prepare_in_spring(year: SchoolYear) -> None:
+    """June: six tablets are ordered. August: they are scanned and enrol automatically."""
+    year.travel_to(15, 6, year.start)
     for _ in range(6):
         tablet = SimulatedTablet(year.server.url, "", ca=year.server.ca)
         year.tablets[tablet.serial] = tablet
     serials = list(year.tablets)
-    ordered = _ok(year.technician.post(f"/towns/{year.town}/tablet-orders", json={"reference": "BC-17", "serials": serials}))
+    ordered = _parse_success(
+        year.technician.post(f"/towns/{year.town}/purchase-orders", json={"reference": "BC-17", "serials": serials})
+    )
     assert {row["state"] for row in ordered} == {"ordered"}
     year.school, year.other = (
-        _ok(year.admin.post("/schools", json={"town_id": year.town, "uai": uai(number), "name": name}))
+        _parse_success(year.admin.post("/schools", json={"town_id": year.town, "uai": make_school_code(number), "name": name}))
         for number, name in ((950, "École Louise-Michel"), (951, "École Jules-Verne"))
     )
-    year.to(26, 8, year.start)
+    year.travel_to(26, 8, year.start)
     for serial, tablet in year.tablets.items():
-        assert year.desk("bench", serial=serial.lower())["state"] == "prepared"
-        await year.out_of_the_box(tablet)
-    await year.talk()
+        assert year.post_at_desk("preparations", serial=serial.lower())["state"] == "prepared"
+        await year.enrol_automatically(tablet)
+    await year.connect_tablets()
     for serial, tablet in year.tablets.items():
-        assert year.tablet(serial)["enrollment"] == "enrolled"
+        assert year.find_tablet(serial)["enrollment"] == "enrolled"
         assert not tablet.device.awaiting_configuration
-        year.on_tablet(serial, "move", state="stock", why="ready for September")
+        year.post_for_tablet(serial, "move", state="stock", reason="ready for September")
     assert (
-        year.technician.post(f"/towns/{year.town}/bench", json={"request_id": str(uuid4()), "serial": "NOTOURS1"}).status_code
+        year.technician.post(
+            f"/towns/{year.town}/preparations", json={"request_id": str(uuid4()), "serial": "NOTOURS1"}
+        ).status_code
         == 404
     )
 
 
-async def _september(year: Year) -> None:
-    """The lists come in, an app goes to a grade, and the table hands over a tablet to each child."""
-    year.to(2, 9, year.start)
-    assert year.roster(year.school, FIRST_SCHOOL)["new"] == 4
-    assert year.roster(year.school, FIRST_SCHOOL)["unchanged"] == 4
+async def _start_in_september(year: SchoolYear) -> None:
+    """September: rosters are imported, an app is assigned to a grade, each pupil gets a tablet."""
+    year.travel_to(2, 9, year.start)
+    assert year.import_roster(year.school, FIRST_SCHOOL)["new"] == 4
+    assert year.import_roster(year.school, FIRST_SCHOOL)["unchanged"] == 4
     app = {"town_id": year.town, "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad", "app_store_id": 895485086}
-    made = _ok(year.admin.post("/apps", json=app))
+    created_app = _parse_success(year.admin.post("/apps", json=app))
     for level in ("CE2", "CM1"):
-        bundle = _ok(year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [made["id"]]}))
+        bundle = _parse_success(
+            year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [created_app["id"]]})
+        )
         if level == "CE2":
-            _ok(year.admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}))
-    zoe, a, elise, martine = (year.child(name) for name in ("hadj", "nguyen", "goff", "martin"))
+            _parse_success(year.admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}))
+    zoe, a, elise, martine = (year.find_pupil(name) for name in ("hadj", "nguyen", "goff", "martin"))
     serials = list(year.tablets)
     refused = year.technician.post(
-        f"/towns/{year.town}/handover", json={"request_id": str(uuid4()), "scan": serials[0], "pupil_id": zoe["id"]}
+        f"/towns/{year.town}/handovers", json={"request_id": str(uuid4()), "scan": serials[0], "pupil_id": zoe["id"]}
     )
     assert (refused.status_code, refused.json()["code"]) == (409, "agreement_missing")
     for serial, child in zip(serials, (zoe, a, elise, martine), strict=False):
-        said = {"signed_by": "Responsable", "signed_on": f"{year.start}-09-02", "accessories": ["cover", "charger"]}
-        handed = year.desk("handover", scan=serial, pupil_id=child["id"], **said)
+        form = {"signed_by": "Responsable", "signed_on": f"{year.start}-09-02", "accessories": ["cover", "charger"]}
+        handed = year.post_at_desk("handovers", scan=serial, pupil_id=child["id"], **form)
         assert handed["state"] == "handed_over"
-    await year.talk()
-    assert [year.state(serial) for serial in serials] == ["in_use"] * 4 + ["stock"] * 2
-    assert year.tablet(serials[0])["level"] == "CE2"
-    assert [app["name"] for app in year.tablet(serials[0])["apps"]] == ["ScratchJr"]
-    assert year.tablet(serials[2])["apps"] == []
+    await year.connect_tablets()
+    assert [year.get_state(serial) for serial in serials] == ["in_use"] * 4 + ["stock"] * 2
+    assert year.find_tablet(serials[0])["grade"] == "CE2"
+    assert [app["name"] for app in year.find_tablet(serials[0])["apps"]] == ["ScratchJr"]
+    assert year.find_tablet(serials[2])["apps"] == []
 
 
-async def _a_loss(year: Year) -> None:
-    """October: left in a bus, locked, brought to the town hall, scanned, and back with the child."""
+async def _lose_and_find(year: SchoolYear) -> None:
+    """October: a tablet is lost in a bus, locked, found, scanned, and given back to the pupil."""
     serial = next(iter(year.tablets))
-    year.to(8, 10, year.start)
-    told = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
-    year.on_tablet(serial, "lost", year.helpdesk, **told)
-    await year.talk(serial)
-    assert (year.state(serial), year.tablets[serial].lost is not None) == ("lost", True)
-    early = year.helpdesk.post(f"/tablets/{year.tablet(serial)['id']}/lift", json={"reason": "on me l'a rendue"})
-    assert (early.status_code, early.json()["code"]) == (409, "call_back_needed")
-    year.to(12, 10, year.start)
-    found = _ok(year.technician.post(f"/towns/{year.town}/found", json={"scan": serial, "condition": "good"}))
-    assert found["state"] == "found"
-    await year.talk(serial)
-    assert (year.state(serial), year.tablets[serial].lost) == ("in_use", None)
-    assert year.holder(serial) == year.child("hadj")["id"]
-    assert _ok(year.helpdesk.get(f"/towns/{year.town}/incidents", params={"open": True})) == []
+    year.travel_to(8, 10, year.start)
+    report = {"reason": "oubliée", "reporter": "guardian", "place": "bus 189", "happened_on": f"{year.start}-10-07"}
+    year.post_for_tablet(serial, "lost-mode/enable", year.helpdesk, **report)
+    await year.connect_tablets(serial)
+    assert (year.get_state(serial), year.tablets[serial].lost_mode is not None) == ("lost", True)
+    refused = year.helpdesk.post(
+        f"/tablets/{year.find_tablet(serial)['id']}/lost-mode/disable", json={"reason": "on me l'a rendue"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "call_back_needed")
+    year.travel_to(12, 10, year.start)
+    recovery = _parse_success(year.technician.post(f"/towns/{year.town}/recoveries", json={"scan": serial, "condition": "good"}))
+    assert recovery["state"] == "found"
+    await year.connect_tablets(serial)
+    assert (year.get_state(serial), year.tablets[serial].lost_mode) == ("in_use", None)
+    assert year.get_holder(serial) == year.find_pupil("hadj")["id"]
+    assert _parse_success(year.helpdesk.get(f"/towns/{year.town}/incidents", params={"open": True}))["items"] == []
 
 
-async def _a_breakage(year: Year) -> None:
-    """November: dropped, a loaner the same day with the grade's apps, repaired, swapped back."""
+async def _break_and_repair(year: SchoolYear) -> None:
+    """November: a tablet breaks, the pupil gets a loaner with the grade's apps, the tablet is repaired and given back."""
     own, spare = next(iter(year.tablets)), list(year.tablets)[4]
-    zoe = year.child("hadj")["id"]
-    year.to(16, 11, year.start)
-    incident = year.on_tablet(own, "breakage", year.helpdesk, account="tombée du bureau", cause="drop", reporter="teacher")
+    zoe = year.find_pupil("hadj")["id"]
+    year.travel_to(16, 11, year.start)
+    incident = year.post_for_tablet(
+        own, "breakages", year.helpdesk, description="tombée du bureau", cause="drop", reporter="teacher"
+    )
     assert incident["intentional"] is None
-    year.on_tablet(own, "loaner", scan=spare)
-    await year.talk()
-    assert (year.state(own), year.state(spare), year.holder(own), year.holder(spare)) == ("broken", "loaner_out", None, zoe)
-    assert [app["name"] for app in year.tablet(spare)["apps"]] == ["ScratchJr"]
-    year.on_tablet(own, "repair", why="SAV-2031")
-    year.to(4, 12, year.start)
-    year.on_tablet(own, "repaired", why="écran, son, charge")
-    year.on_tablet(own, "settle", keep_loaner=False)
-    await year.talk()
-    assert (year.state(own), year.state(spare), year.holder(own), year.holder(spare)) == ("in_use", "stock", zoe, None)
-    assert year.tablet(spare)["apps"] == []
+    year.post_for_tablet(own, "loaner", scan=spare)
+    await year.connect_tablets()
+    assert (year.get_state(own), year.get_state(spare), year.get_holder(own), year.get_holder(spare)) == (
+        "broken",
+        "loaner_out",
+        None,
+        zoe,
+    )
+    assert [app["name"] for app in year.find_tablet(spare)["apps"]] == ["ScratchJr"]
+    year.post_for_tablet(own, "repair", reason="SAV-2031")
+    year.travel_to(4, 12, year.start)
+    year.post_for_tablet(own, "repair/complete", reason="écran, son, charge")
+    year.post_for_tablet(own, "settle", keep_loaner=False)
+    await year.connect_tablets()
+    assert (year.get_state(own), year.get_state(spare), year.get_holder(own), year.get_holder(spare)) == (
+        "in_use",
+        "stock",
+        zoe,
+        None,
+    )
+    assert year.find_tablet(spare)["apps"] == []
 
 
-async def _a_swap_and_a_move(year: Year) -> None:
-    """January: two children have exchanged their tablets. March: one of them changes school, and the tablet goes along."""
-    one, two = list(year.tablets)[:2]
-    zoe, a = year.child("hadj")["id"], year.child("nguyen")["id"]
-    year.to(14, 1, year.start + 1)
-    await year.talk()
-    year.desk("swaps", first=one, second=two)
-    assert (year.holder(one), year.holder(two)) == (a, zoe)
-    assert year.on_tablet(one, "confirm-swap")["to_confirm"] is False
-    assert year.on_tablet(two, "confirm-swap")["to_confirm"] is False
-    year.to(3, 3, year.start + 1)
-    assert year.state(one) == "absent", "seven weeks of silence"
-    await year.talk()
-    there = (("NGUYEN", "A", "CE2", "CE2 unique", "91"),)
-    both = year.preview(year.other, there)
-    assert both["counts"]["ambiguous"] == 1, "who is at two schools is for a person to decide"
-    _ok(year.admin.delete(f"/rosters/{both['id']}"))
-    left = year.roster(year.school, tuple(each for each in FIRST_SCHOOL if each[0] != "NGUYEN"))
-    assert left["left_file"] == 1
-    assert (year.state(one), year.holder(one)) == ("in_use", a), "between two schools the loan stays open"
-    assert year.roster(year.other, there)["moved_class"] == 1
-    await year.talk()
-    assert year.child("nguyen")["school_id"] == year.other["id"]
-    moved = year.tablet(one)
-    assert (moved["school_id"], moved["state"], year.holder(one)) == (year.other["id"], "in_use", a)
+async def _swap_and_move(year: SchoolYear) -> None:
+    """January: two pupils have swapped their tablets. March: one of them changes school and keeps the tablet."""
+    first, second = list(year.tablets)[:2]
+    zoe, a = year.find_pupil("hadj")["id"], year.find_pupil("nguyen")["id"]
+    year.travel_to(14, 1, year.start + 1)
+    await year.connect_tablets()
+    year.post_at_desk("swaps", first=first, second=second)
+    assert (year.get_holder(first), year.get_holder(second)) == (a, zoe)
+    assert year.post_for_tablet(first, "confirm-swap")["needs_confirmation"] is False
+    assert year.post_for_tablet(second, "confirm-swap")["needs_confirmation"] is False
+    year.travel_to(3, 3, year.start + 1)
+    assert year.get_state(first) == "absent", "seven weeks without contact"
+    await year.connect_tablets()
+    second_school_roster = (("NGUYEN", "A", "CE2", "CE2 unique", "91"),)
+    previewed = year.preview_roster(year.other, second_school_roster)
+    assert previewed["counts"]["ambiguous"] == 1, "a person decides about a pupil who is at two schools"
+    _parse_success(year.admin.delete(f"/rosters/{previewed['id']}"))
+    counts = year.import_roster(year.school, tuple(each for each in FIRST_SCHOOL if each[0] != "NGUYEN"))
+    assert counts["left_file"] == 1
+    assert (year.get_state(first), year.get_holder(first)) == ("in_use", a), "between two schools the loan stays open"
+    assert year.import_roster(year.other, second_school_roster)["moved_class"] == 1
+    await year.connect_tablets()
+    assert year.find_pupil("nguyen")["school_id"] == year.other["id"]
+    tablet = year.find_tablet(first)
+    assert (tablet["school_id"], tablet["state"], year.get_holder(first)) == (year.other["id"], "in_use", a)
 
 
-async def _erased_by_two(year: Year, rollover_id: str, serial: str) -> None:
-    """In the open campaign one person asks, another approves, and half an hour later the tablet erases itself."""
-    body = {"tablet_ids": [year.tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1", "password": PASSWORD}
-    asked = _ok(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
-    own = year.admin.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD})
-    wrong = year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": "not the password"})
+async def _erase_by_two_people(year: SchoolYear, rollover_id: str, serial: str) -> None:
+    """In the open return campaign one person requests an erase, another approves it, and half an hour later it is sent."""
+    body = {"tablet_ids": [year.find_tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1", "password": PASSWORD}
+    request = _parse_success(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
+    own = year.admin.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD})
+    wrong = year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": "not the password"})
     assert (own.status_code, wrong.status_code) == (403, 401)
-    _ok(year.second.post(f"/bulk-erases/{asked['id']}/approve", json={"password": PASSWORD}))
-    await year.talk(serial)
-    assert not year.tablets[serial].erased
+    _parse_success(year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD}))
+    await year.connect_tablets(serial)
+    assert not year.tablets[serial].is_erased
     year.clock.advance(timedelta(minutes=31))
-    year.keep_house()
-    await year.talk(serial)
-    assert year.tablets[serial].erased
-    assert [row["left_out"] for row in _ok(year.admin.get(f"/bulk-erases/{asked['id']}"))["tablets"]] == [None]
+    year.run_housekeeping()
+    await year.connect_tablets(serial)
+    assert year.tablets[serial].is_erased
+    assert [row["skip_reason"] for row in _parse_success(year.admin.get(f"/bulk-erases/{request['id']}"))["tablets"]] == [None]
 
 
-async def _the_passage(year: Year) -> None:
-    """May to September: preview, ticks, tablets of leavers returned and erased, summer without alarms, the new year applied."""
+async def _roll_over(year: SchoolYear) -> None:
+    """May to September: preview, decisions, tablets of leavers returned and erased, a quiet summer, the rollover applied."""
     ce2, elise_s, martine_s = list(year.tablets)[1], *list(year.tablets)[2:4]
-    elise, martine = year.child("goff")["id"], year.child("martin")["id"]
-    year.to(15, 5, year.start + 1)
-    await year.talk()
-    year.to(15, 6, year.start + 1)
-    await year.talk()  # identities past two thirds of their life are renewed on the way
-    rollover = _ok(year.admin.put(f"/towns/{year.town}/rollover"))
+    elise, martine = year.find_pupil("goff")["id"], year.find_pupil("martin")["id"]
+    year.travel_to(15, 5, year.start + 1)
+    await year.connect_tablets()
+    year.travel_to(15, 6, year.start + 1)
+    await year.connect_tablets()  # identities past two thirds of their life are renewed on the way
+    rollover = _parse_success(year.admin.put(f"/towns/{year.town}/rollovers"))
     assert (rollover["counts"]["leaver"], rollover["counts"]["promoted"]) == (2, 2)
-    _ok(year.admin.post(f"/rollovers/{rollover['id']}/ticks", json={"pupil_ids": [martine], "decision": "retained"}))
-    _ok(year.admin.post(f"/rollovers/{rollover['id']}/returns/open"))
-    [wanted] = _ok(year.admin.get(f"/rollovers/{rollover['id']}/to-return"))
-    assert wanted["tag"] == year.tablet(elise_s)["tag"]
+    _parse_success(
+        year.admin.post(f"/rollovers/{rollover['id']}/decisions", json={"pupil_ids": [martine], "decision": "retained"})
+    )
+    _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/return-campaign/open"))
+    [tablet_to_return] = _parse_success(year.admin.get(f"/rollovers/{rollover['id']}/tablets-to-return"))["items"]
+    assert tablet_to_return["tag"] == year.find_tablet(elise_s)["tag"]
 
-    year.to(25, 6, year.start + 1)
-    await year.talk()
-    returned = year.on_tablet(elise_s, "return", request_id=str(uuid4()), condition="worn", accessories=["cover"])
-    assert (returned["state"], year.holder(elise_s)) == ("returned", None)
-    await _erased_by_two(year, rollover["id"], elise_s)
-    year.on_tablet(elise_s, "move", state="storage", why="été")
-    year.to(3, 7, year.start + 1)
-    await year.talk()
+    year.travel_to(25, 6, year.start + 1)
+    await year.connect_tablets()
+    returned = year.post_for_tablet(elise_s, "return", request_id=str(uuid4()), condition="worn", accessories=["cover"])
+    assert (returned["state"], year.get_holder(elise_s)) == ("returned", None)
+    await _erase_by_two_people(year, rollover["id"], elise_s)
+    year.post_for_tablet(elise_s, "move", state="storage", reason="été")
+    year.travel_to(3, 7, year.start + 1)
+    await year.connect_tablets()
 
-    year.to(1, 9, year.start + 1)
-    assert {year.state(serial) for serial in year.tablets} == {"in_use", "stock", "storage"}, "a summer of silence alarms nobody"
-    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] >= 3
-    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] == 0
-    await year.talk()
-    assert (year.child("hadj")["level"], year.child("martin")["level"]) == ("CM1", "CM2")
-    assert (year.holder(ce2), year.holder(martine_s)) == (year.child("hadj")["id"], martine)
-    assert year.tablet(ce2)["apps"] == [], "the apps of CE2 stay with CE2"
+    year.travel_to(1, 9, year.start + 1)
+    assert {year.get_state(serial) for serial in year.tablets} == {"in_use", "stock", "storage"}, "no alarms during the summer"
+    assert _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] >= 3
+    assert _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/apply"))["lines"] == 0
+    await year.connect_tablets()
+    assert (year.find_pupil("hadj")["grade"], year.find_pupil("martin")["grade"]) == ("CM1", "CM2")
+    assert (year.get_holder(ce2), year.get_holder(martine_s)) == (year.find_pupil("hadj")["id"], martine)
+    assert year.find_tablet(ce2)["apps"] == [], "the apps of CE2 stay with CE2"
     assert elise != martine
-    assert _ok(year.admin.post(f"/rollovers/{rollover['id']}/close"))["state"] == "closed"
+    assert _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/close"))["state"] == "closed"
 
 
-def _what_remains(year: Year) -> None:
-    """The trail is whole and names nobody; nobody holds two tablets."""
+def _check_what_remains(year: SchoolYear) -> None:
+    """Check that the audit trail is valid and has no names, and that no pupil has two tablets."""
     with year.server.runtime.open_unit_of_work() as work:
         events = work.session.scalars(select(audit.AuditEvent)).all()
         assert audit.verify_chain(work, year.town_id) is None
-        said = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
-        assert not [name for name in NAMES if name in said]
+        trail_text = " ".join(f"{event.action} {event.subject_id} {event.details}" for event in events)
+        assert not [name for name in NAMES if name in trail_text]
         open_loans = select(func.count(), func.count(Loan.pupil_id.distinct())).where(Loan.closed_at.is_(None))
         assert tuple(work.session.execute(open_loans).one()) == (3, 3)
         assert {event.action for event in events} >= {

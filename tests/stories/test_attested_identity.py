@@ -1,4 +1,4 @@
-"""A tablet out of its box proves that its key lies in its own chip, lives with an elliptic identity, and renews the same way."""
+"""A new tablet attests that its key is in its own chip, uses an elliptic identity, and renews it in the same way."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from sqlalchemy import Engine, select
 
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Acme
-from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
+from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
 from enrollment.places.models import Town
 from enrollment.tablets import inventory
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
-from mdm.queue.models import Command, CommandBody, CommandState
-from mdm.reconcile.service import renew
-from simulator import Attester, Habits, Hardware, Shape, SimulatedTablet
-from simulator.errors import AcmeFailed, ServerRefused
+from mdm.queue.models import CommandBody, CommandState, QueuedCommand
+from mdm.reconcile.service import renew_identity
+from simulator import Attester, Hardware, MessageFormat, SignatureShape, SimulatedTablet
+from simulator.errors import AcmeFailed, UnexpectedResponse
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture(scope="module")
@@ -51,82 +51,90 @@ def server(engine: Engine, tmp_path: Path, factory: Factory, attester: Attester)
     anchors.write_bytes(factory.certificate.public_bytes(serialization.Encoding.PEM))
     roots.write_bytes(attester.root_pem)
     given: dict[str, Any] = {"device_anchors": anchors, "attestation_roots": roots, "acme": Acme.REQUIRED}
-    with live_server(engine, KEYRING, tmp_path / "data", **given) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", **given) as running:
         yield running
 
 
-def _ipad(number: int, product: str = "iPad13,18") -> Hardware:
-    return replace(Hardware.made_from("attested", number), product_name=product, os_version="26.1", build="23B85")
+def _build_hardware(number: int, product: str = "iPad13,18") -> Hardware:
+    return replace(Hardware.from_seed("attested", number), product_name=product, os_version="26.1", build="23B85")
 
 
-def _expect(server: LiveServer, *tablets: SimulatedTablet) -> None:
+def _add_to_inventory(server: LiveServer, *tablets: SimulatedTablet) -> None:
     with server.runtime.open_unit_of_work() as work:
-        inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial for tablet in tablets], "BC-1")
+        inventory.register_purchase_order(
+            work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial for tablet in tablets], "BC-1"
+        )
 
 
-def _profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
-    """What the Setup Assistant is given."""
+def _fetch_profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
+    """Fetch the enrolment profile as the Setup Assistant does."""
     hardware = tablet.device.hardware
-    told = factory.says(
+    machine_info = factory.says(
         SERIAL=hardware.serial, UDID=hardware.udid, PRODUCT=hardware.product_name, VERSION=hardware.build,
         OS_VERSION=hardware.os_version,
     )  # fmt: skip
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
-        return client.post("/join/automated", content=told).content
+        return client.post("/join/automated", content=machine_info).content
 
 
-def _certificates(server: LiveServer) -> list[DeviceCertificate]:
+def _list_certificates(server: LiveServer) -> list[DeviceCertificate]:
     with server.runtime.open_unit_of_work() as work:
         return list(work.session.scalars(select(DeviceCertificate).order_by(DeviceCertificate.issued_at)))
 
 
-def _town(server: LiveServer) -> UUID:
+def _get_town_id(server: LiveServer) -> UUID:
     with server.runtime.open_unit_of_work() as work:
         return work.session.scalars(select(Town.id)).one()
 
 
-@pytest.mark.parametrize("shape", list(Shape))
-def test_a_tablet_enrols_lives_and_renews_with_an_attested_key(
-    server: LiveServer, factory: Factory, attester: Attester, shape: Shape
+@pytest.mark.parametrize("shape", list(SignatureShape))
+def test_a_tablet_enrols_and_renews_with_an_attested_key(
+    server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape
 ) -> None:
-    asyncio.run(_life(server, factory, attester, shape))
+    asyncio.run(_enrol_and_renew(server, factory, attester, shape))
 
 
-async def _life(server: LiveServer, factory: Factory, attester: Attester, shape: Shape) -> None:
-    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(1), attester=attester, habits=Habits(shape=shape))
-    _expect(server, tablet)
-    await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+async def _enrol_and_renew(server: LiveServer, factory: Factory, attester: Attester, shape: SignatureShape) -> None:
+    tablet = SimulatedTablet(
+        server.url,
+        ca=server.ca,
+        hardware=_build_hardware(1),
+        attester=attester,
+        message_format=MessageFormat(signature_shape=shape),
+    )
+    _add_to_inventory(server, tablet)
+    await tablet.enrol(await asyncio.to_thread(_fetch_profile, server, factory, tablet))
     assert isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
-    [first] = _certificates(server)
-    assert (first.path, first.attested) == (IdentityPath.ACME, True)
+    [first] = _list_certificates(server)
+    assert (first.protocol, first.attested) == (IdentityProtocol.ACME, True)
     assert first.fingerprint == tablet.identity.fingerprint
 
-    technician = server.client(_town(server), Role.TOWN_ADMIN, "admin")
-    [listed] = technician.get("/tablets").json()
+    technician = server.sign_in(_get_town_id(server), Role.TOWN_ADMIN, "admin")
+    [listed] = technician.get("/tablets").json()["items"]
     assert technician.get(f"/tablets/{listed['id']}").json()["attested"] is True
     technician.close()
 
-    # Commands reach it, signed for by the elliptic key.
+    # Commands are delivered; its requests are signed with the elliptic key.
     with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment)).one()
-        queue.enqueue(work, SYSTEM, SecurityInfo(), [row.id])
+        queue.enqueue_command(work, SYSTEM, SecurityInfo(), [row.id])
     talked = await tablet.poll()
     assert "SecurityInfo" in talked.request_types
     with server.runtime.open_unit_of_work() as work:
-        ordered = select(Command.state).join(CommandBody, Command.body_id == CommandBody.id)
+        ordered = select(QueuedCommand.state).join(CommandBody, QueuedCommand.body_id == CommandBody.id)
         states = work.session.scalars(ordered.where(CommandBody.request_type == "SecurityInfo"))
         assert states.all() == [CommandState.ACKNOWLEDGED]
 
-    # It renews by ACME, with a fresh client identifier and a fresh attestation, and goes on under the new key.
+    # It renews by ACME with a new client identifier and a new attestation, and then uses the new key.
     with server.runtime.open_unit_of_work() as work:
-        renew(work, row.id)
+        renew_identity(work, row.id)
     for _ in range(2):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         talked = await tablet.poll()
-        assert not talked.surprises
-    [old, new] = _certificates(server)
-    assert (new.path, new.attested, new.tablet_id) == (IdentityPath.ACME, True, old.tablet_id)
+        assert not talked.anomalies
+    [old, new] = _list_certificates(server)
+    assert (new.protocol, new.attested, new.tablet_id) == (IdentityProtocol.ACME, True, old.tablet_id)
     assert tablet.identity.fingerprint == new.fingerprint != old.fingerprint
     with server.runtime.open_unit_of_work() as work:
         assert work.session.scalars(select(DeviceEnrollment.fingerprint)).one() == new.fingerprint
@@ -134,71 +142,71 @@ async def _life(server: LiveServer, factory: Factory, attester: Attester, shape:
     await tablet.close()
 
 
-def test_older_chips_go_by_scep_and_a_key_that_nobody_attests_gets_nothing(server: LiveServer, factory: Factory) -> None:
-    asyncio.run(_others(server, factory))
+def test_older_chips_use_scep_and_a_key_without_attestation_gets_no_certificate(server: LiveServer, factory: Factory) -> None:
+    asyncio.run(_enrol_other_hardware(server, factory))
 
 
-async def _others(server: LiveServer, factory: Factory) -> None:
-    old = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(2, "iPad7,5"))
-    mute = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(3))
-    forged = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(4), attester=Attester())
-    _expect(server, old, mute, forged)
-    await old.enrol(await asyncio.to_thread(_profile, server, factory, old))
-    assert [(row.path, row.attested) for row in _certificates(server)] == [(IdentityPath.SCEP, False)]
+async def _enrol_other_hardware(server: LiveServer, factory: Factory) -> None:
+    old = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(2, "iPad7,5"))
+    mute = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(3))
+    forged = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(4), attester=Attester())
+    _add_to_inventory(server, old, mute, forged)
+    await old.enrol(await asyncio.to_thread(_fetch_profile, server, factory, old))
+    assert [(row.protocol, row.attested) for row in _list_certificates(server)] == [(IdentityProtocol.SCEP, False)]
     for tablet in (mute, forged):
         with pytest.raises(AcmeFailed, match="badAttestationStatement"):
-            await tablet.enrol(await asyncio.to_thread(_profile, server, factory, tablet))
+            await tablet.enrol(await asyncio.to_thread(_fetch_profile, server, factory, tablet))
 
-    # The town bears it: then the certificate says that nothing was proved.
+    # Where attestation is optional, the certificate is marked as not attested.
     settings = server.runtime.settings
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFFERED})
-    await mute.enrol(await asyncio.to_thread(_profile, server, factory, mute))
-    assert [(row.path, row.attested) for row in _certificates(server)][1:] == [(IdentityPath.ACME, False)]
+    await mute.enrol(await asyncio.to_thread(_fetch_profile, server, factory, mute))
+    assert [(row.protocol, row.attested) for row in _list_certificates(server)][1:] == [(IdentityProtocol.ACME, False)]
 
-    # A tablet that enrolled by SCEP renews by SCEP; once ACME is off, everybody does.
+    # A tablet that enrolled by SCEP renews by SCEP; when ACME is off, all tablets do.
     server.runtime.settings = settings
     with server.runtime.open_unit_of_work() as work:
         rows = {row.udid: row.id for row in work.session.scalars(select(DeviceEnrollment))}
-        renew(work, rows[old.udid])
+        renew_identity(work, rows[old.udid])
     server.runtime.settings = settings.model_copy(update={"acme": Acme.OFF})
     with server.runtime.open_unit_of_work() as work:
-        renew(work, rows[mute.udid])
+        renew_identity(work, rows[mute.udid])
     for tablet in (old, mute):
         for _ in range(2):
-            await asyncio.to_thread(server.work_off)
+            await asyncio.to_thread(server.run_worker)
             await tablet.poll()
         assert not isinstance(tablet.identity.key, ec.EllipticCurvePrivateKey)
-    assert [row.path for row in _certificates(server)][2:] == [IdentityPath.SCEP] * 2
+    assert [row.protocol for row in _list_certificates(server)][2:] == [IdentityProtocol.SCEP] * 2
     for each in (old, mute, forged):
         await each.close()
 
 
-def test_a_profile_made_for_one_tablet_serves_no_other(server: LiveServer, factory: Factory, attester: Attester) -> None:
-    asyncio.run(_stolen(server, factory, attester))
+def test_a_profile_made_for_one_tablet_is_useless_to_another(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    asyncio.run(_use_stolen_profile(server, factory, attester))
 
 
-async def _stolen(server: LiveServer, factory: Factory, attester: Attester) -> None:
-    victim = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(5), attester=attester)
-    thief = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(6), attester=attester)
-    _expect(server, victim)
-    body = await asyncio.to_thread(_profile, server, factory, victim)
+async def _use_stolen_profile(server: LiveServer, factory: Factory, attester: Attester) -> None:
+    victim = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(5), attester=attester)
+    thief = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(6), attester=attester)
+    _add_to_inventory(server, victim)
+    body = await asyncio.to_thread(_fetch_profile, server, factory, victim)
     with pytest.raises(AcmeFailed, match="another device"):
         await thief.enrol(body)
-    # Even with a certificate that was rightly had: it is believed from that device alone.
+    # Even with a valid certificate: it is accepted only from the device it was issued to.
     await victim.enrol(body)
     identity = victim.identity
     victim.device.hardware = replace(victim.device.hardware, udid="00008101-00000000DEADBEEF")
-    with pytest.raises(ServerRefused):
-        await victim.channel.authenticate()
+    with pytest.raises(UnexpectedResponse):
+        await victim.channel.send_authenticate()
     assert identity is victim.identity
     for tablet in (victim, thief):
         await tablet.close()
 
 
 def test_the_payload_is_as_apple_defines_it(server: LiveServer, factory: Factory) -> None:
-    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_ipad(7))  # never switched on
-    _expect(server, tablet)
-    signed = _profile(server, factory, tablet)
+    tablet = SimulatedTablet(server.url, ca=server.ca, hardware=_build_hardware(7))  # never switched on
+    _add_to_inventory(server, tablet)
+    signed = _fetch_profile(server, factory, tablet)
     plain = plistlib.loads(signed[signed.index(b"<?xml") : signed.index(b"</plist>") + 8])
     payload, mdm = plain["PayloadContent"][:2]
     assert payload["PayloadType"] == "com.apple.security.acme"

@@ -1,4 +1,4 @@
-"""The three stories over real HTTPS, with independent simulated tablets: roster and joining, a grade's apps, a lost tablet."""
+"""Roster and enrolment, the apps of a grade, and a lost tablet, over real HTTPS with simulated tablets."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from cartable.scope import Role
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World, uai
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory, make_school_code
 
 ROSTER = (
     "\ufeffNom élève;Nom d'usage élève;Prénom élève;Date naissance;INE;Adresse1; Cycle;Niveau;Libellé classe;Identifiant classe\r\n"
@@ -25,33 +25,35 @@ ROSTER = (
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
 
 
-async def _join(server: LiveServer, code: str) -> SimulatedTablet:
+async def _enrol_tablet(server: LiveServer, code: str) -> SimulatedTablet:
     tablet = SimulatedTablet(server.url, code, ca=server.ca)
     await tablet.enrol()
     return tablet
 
 
-async def _talk(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
+async def _run_conversations(server: LiveServer, tablet: SimulatedTablet, rounds: int = 3) -> None:
     for _ in range(rounds):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         await tablet.poll()
-    await asyncio.to_thread(server.work_off)
+    await asyncio.to_thread(server.run_worker)
 
 
 def test_a_tablet_enrols_receives_its_grades_apps_and_is_locked_when_lost(server: LiveServer) -> None:
-    asyncio.run(_story(server))
+    asyncio.run(_run_story(server))
 
 
-async def _story(server: LiveServer) -> None:
+async def _run_story(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        town = World(work).town()
-    admin = server.client(town.id, Role.TOWN_ADMIN, "admin")
-    helpdesk = server.client(town.id, Role.HELPDESK, "helpdesk")
-    school = admin.post("/schools", json={"town_id": str(town.id), "uai": uai(900), "name": "École Louise-Michel"}).json()
+        town = TownFactory(work).create_town()
+    admin = server.sign_in(town.id, Role.TOWN_ADMIN, "admin")
+    helpdesk = server.sign_in(town.id, Role.HELPDESK, "helpdesk")
+    school = admin.post(
+        "/schools", json={"town_id": str(town.id), "uai": make_school_code(900), "name": "École Louise-Michel"}
+    ).json()
 
     # A roster is imported: preview, then confirm; a second import changes nothing.
     upload: dict[str, Any] = {
@@ -60,61 +62,63 @@ async def _story(server: LiveServer) -> None:
     }
     previewed = admin.post("/rosters", **upload).json()
     assert previewed["counts"]["new"] == 2
-    assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json() == []
+    assert admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"] == []
     assert admin.post(f"/rosters/{previewed['id']}/confirm").json()["state"] == "confirmed"
-    again = admin.post("/rosters", **upload).json()
-    assert (again["counts"]["new"], again["counts"]["unchanged"]) == (0, 2)
+    second_preview = admin.post("/rosters", **upload).json()
+    assert (second_preview["counts"]["new"], second_preview["counts"]["unchanged"]) == (0, 2)
 
-    # A tablet joins by its invitation.
-    [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()
+    # A tablet enrols by its invitation.
+    [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"]
     [invitation] = admin.post("/invitations", json={"kind": "pupil", "town_id": str(town.id), "pupil_ids": [pupil["id"]]}).json()
-    tablet = await _join(server, invitation["code"])
-    await _talk(server, tablet)
-    [listed] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()
-    assert (listed["serial"], listed["level"], listed["state"]) == (tablet.serial, "CE2", "in_use")
-    assert helpdesk.get(f"/tablets/{listed['id']}").json()["profile"] == "verified"
+    tablet = await _enrol_tablet(server, invitation["code"])
+    await _run_conversations(server, tablet)
+    [tablet_row] = helpdesk.get("/tablets", params={"q": "el hadj"}).json()["items"]
+    assert (tablet_row["serial"], tablet_row["grade"], tablet_row["state"]) == (tablet.serial, "CE2", "in_use")
+    assert helpdesk.get(f"/tablets/{tablet_row['id']}").json()["profile"] == "verified"
 
     # An admin gives an app bundle to the grade; the tablet is ordered to install it.
     app = admin.post("/apps", json={"town_id": str(town.id), "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad",
                                     "app_store_id": 895485086}).json()  # fmt: skip
     bundle = admin.post("/bundles", json={"town_id": str(town.id), "name": "Code", "app_ids": [app["id"]]}).json()
     admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}).raise_for_status()
-    await _talk(server, tablet)
-    [state] = helpdesk.get(f"/tablets/{listed['id']}").json()["apps"]
+    await _run_conversations(server, tablet)
+    [state] = helpdesk.get(f"/tablets/{tablet_row['id']}").json()["apps"]
     assert state["state"] in {"installing", "installed"}
-    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{listed['id']}/why").json()["settings"]}
+    why = {row["key"]: row for row in helpdesk.get(f"/tablets/{tablet_row['id']}/why").json()["settings"]}
     assert "org.scratchjr.ipad" in why["allowListedAppBundleIDs"]["value"]
 
-    # Helpdesk marks it lost: asked and confirmed are told apart; two clicks are one order.
-    refused = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "too early"})
+    # Helpdesk marks it lost: requested and confirmed are different; two requests give one command.
+    refused = helpdesk.post(f"/tablets/{tablet_row['id']}/position-requests", json={"reason": "too early"})
     assert (refused.status_code, refused.json()["code"]) == (409, "tablet_not_lost")
     for _ in range(2):
-        case = helpdesk.post(f"/tablets/{listed['id']}/lost", json={"reason": "left on the bus"}).json()
+        case = helpdesk.post(f"/tablets/{tablet_row['id']}/lost-mode/enable", json={"reason": "left on the bus"}).json()
     assert case["confirmed_at"] is None
-    await asyncio.to_thread(server.work_off)
-    told = await tablet.poll()
-    assert [name for name, _ in told.commands].count("EnableLostMode") == 1
-    await asyncio.to_thread(server.work_off)
-    assert helpdesk.get(f"/tablets/{listed['id']}").json()["lost"]["confirmed_at"] is not None
+    await asyncio.to_thread(server.run_worker)
+    log = await tablet.poll()
+    assert [name for name, _ in log.answered_commands].count("EnableLostMode") == 1
+    await asyncio.to_thread(server.run_worker)
+    assert helpdesk.get(f"/tablets/{tablet_row['id']}").json()["lost"]["confirmed_at"] is not None
 
-    # The position: only now, with a reason, and another person agrees.
-    asked = helpdesk.post(f"/tablets/{listed['id']}/position-requests", json={"reason": "police report"}).json()
-    assert helpdesk.post(f"/position-requests/{asked['id']}/approve").status_code == 403
-    admin.post(f"/position-requests/{asked['id']}/approve").raise_for_status()
-    await _talk(server, tablet, 1)
-    assert set(helpdesk.get(f"/position-requests/{asked['id']}").json()["position"]) == {
+    # The position: only while it is lost, with a reason, and after another person's approval.
+    position_request = helpdesk.post(f"/tablets/{tablet_row['id']}/position-requests", json={"reason": "police report"}).json()
+    assert helpdesk.post(f"/position-requests/{position_request['id']}/approve").status_code == 403
+    admin.post(f"/position-requests/{position_request['id']}/approve").raise_for_status()
+    await _run_conversations(server, tablet, 1)
+    assert set(helpdesk.get(f"/position-requests/{position_request['id']}").json()["position"]) == {
         "latitude",
         "longitude",
         "accuracy_m",
         "at",
     }
 
-    # Lifted when found.
-    helpdesk.post(f"/tablets/{listed['id']}/lift", json={"reason": "under the bed", "called_back": True}).raise_for_status()
-    await _talk(server, tablet, 1)
-    after = helpdesk.get(f"/tablets/{listed['id']}").json()
-    assert (after["state"], after["lost"]) == ("in_use", None)
-    assert server.hub.received, "every order woke the tablet through APNs"
+    # Lost mode is disabled when the tablet is found.
+    helpdesk.post(
+        f"/tablets/{tablet_row['id']}/lost-mode/disable", json={"reason": "under the bed", "called_back": True}
+    ).raise_for_status()
+    await _run_conversations(server, tablet, 1)
+    final = helpdesk.get(f"/tablets/{tablet_row['id']}").json()
+    assert (final["state"], final["lost"]) == ("in_use", None)
+    assert server.hub.received, "every command was announced through APNs"
     await tablet.close()
     for client in (admin, helpdesk):
         client.close()

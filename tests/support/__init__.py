@@ -1,1 +1,1 @@
-"""Helpers of the tests: servers, databases, factories."""
+"""Helpers for tests: servers, databases, factories."""

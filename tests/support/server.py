@@ -1,4 +1,4 @@
-"""The whole server on a loopback port, over real HTTPS, with its worker drained on request and a real APNs stand-in beside it."""
+"""Starts the complete server on a loopback port over real HTTPS, with a stand-in for APNs; tests run the worker themselves."""
 
 from __future__ import annotations
 
@@ -23,60 +23,65 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
-from mdm.push import certificates, testserver
+from mdm.push import testserver
 from mdm.web import create_app
 from mdm.worker.handlers import drain
+from tests.support.installation import install
 
 PASSWORD = "a password for tests only"
 
 
 @dataclass(slots=True)
 class LiveServer:
-    """A running server and what a test needs of it."""
+    """A running server and what a test needs to use it."""
 
     runtime: Runtime
     hub: testserver.PushHub
     url: str
     ca: Path
 
-    def work_off(self) -> None:
-        """Do what the worker would do, until nothing is due."""
+    def run_worker(self) -> None:
+        """Run the worker's jobs until none is due."""
         for _ in range(4):
-            for topic in (Topic.CHECKED_IN, Topic.ANSWER, Topic.DECIDE, Topic.RENEW, Topic.PUSH):
+            for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH):
                 drain(self.runtime, topic)
 
-    def client(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
-        """A signed-in person."""
+    def sign_in(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
+        """Create an account with a role and return an HTTP client that is signed in with it."""
         with self.runtime.open_unit_of_work() as work:
-            made = accounts.create_account(
+            account = accounts.create_account(
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
             )
-            made.must_change_password = False
-        client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_context(self.ca), timeout=20)
-        answer = client.post("/sign-in", json={"login": login, "password": PASSWORD})
+            account.must_change_password = False
+        client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)
+        answer = client.post("/tokens", json={"login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return client
 
 
-def _context(ca: Path) -> Any:
+def _build_tls_context(ca: Path) -> Any:
     import ssl
 
     return ssl.create_default_context(cafile=str(ca))
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
-def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any) -> Iterator[LiveServer]:
-    """Start everything, stop everything. `clock` must tell the real time while this starts: certificates begin then."""
-    port, push_port = free_port(), free_port()
+def start_live_server(
+    engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any
+) -> Iterator[LiveServer]:
+    """Start the server and its APNs stand-in; stop both afterwards.
+
+    `clock` must have the real time while the server starts, because its certificates are valid from then on.
+    """
+    port, push_port = find_free_port(), find_free_port()
     settings = Settings(
         _env_file=None,
         data_dir=folder,
@@ -86,10 +91,8 @@ def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | N
         **given,
     )
     runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
-    with runtime.open_unit_of_work() as work:
-        identity.ensure_authority(work)
-        chain, key = tls.ensure_server_certificate(work, ["localhost", "127.0.0.1"])
-        certificates.ensure_simulated_certificate(work)
+    install(runtime)
+    chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(
         create_app(runtime), port=port, ssl_certfile=str(chain), ssl_keyfile=str(key), log_level="error", access_log=False
@@ -97,7 +100,7 @@ def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | N
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    with _push_service(hub, chain, key, settings.secrets_dir / "push-test-ca.pem", push_port):
+    with _start_push_service(hub, chain, key, settings.secrets_dir / "push-test-ca.pem", push_port):
         while not server.started:
             time.sleep(0.02)
         try:
@@ -108,10 +111,10 @@ def live_server(engine: Engine, keyring: Keyring, folder: Path, clock: Clock | N
 
 
 @contextlib.contextmanager
-def _push_service(hub: testserver.PushHub, chain: Path, key: Path, client_ca: Path, port: int) -> Iterator[None]:
+def _start_push_service(hub: testserver.PushHub, chain: Path, key: Path, client_ca: Path, port: int) -> Iterator[None]:
     loop = asyncio.new_event_loop()
-    contexts = testserver.server_contexts(chain, key, client_ca)
-    servers = loop.run_until_complete(testserver.start(hub, contexts, port))
+    contexts = testserver.create_ssl_contexts(chain, key, client_ca)
+    servers = loop.run_until_complete(testserver.start_server(hub, contexts, port))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     yield

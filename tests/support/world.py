@@ -1,4 +1,4 @@
-"""A small town for tests: one call each for a town, a school, a class, pupils, tablets on loan."""
+"""Creates towns, schools, classes, pupils and tablets on loan for tests, with one call each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 
 T = TypeVar("T")
@@ -16,49 +16,51 @@ _numbers = count(1)
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
-def uai(number: int) -> str:
-    """A well-formed school code (schools.md section 3.1)."""
+def make_school_code(number: int) -> str:
+    """Return a valid school code (UAI) with its check letter."""
     digits = f"{929000 + number:07d}"
     return digits + _LETTERS[int(digits) % 23]
 
 
-class World:
-    """Makes things in one unit of work. Names are invented and distinct."""
+class TownFactory:
+    """Creates rows in one unit of work. Names, tags and serial numbers are invented and distinct."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self.work = work
         self.session = work.session
 
-    def town(self, name: str = "Belleville-sur-Craie") -> Town:
+    def create_town(self, name: str = "Belleville-sur-Craie") -> Town:
         number = next(_numbers)
         return self._add(
             Town(name=name, slug=f"town-{number}", zone="C", time_zone="Europe/Paris", tag_prefix=f"T{number % 1000:03d}",
                  support_phone="+33 1 00 00 00 00")
         )  # fmt: skip
 
-    def school(self, town: Town, name: str = "École Jules-Verne") -> School:
-        return self._add(School(town_id=town.id, uai=uai(next(_numbers)), name=name))
+    def create_school(self, town: Town, name: str = "École Jules-Verne") -> School:
+        return self._add(School(town_id=town.id, uai=make_school_code(next(_numbers)), name=name))
 
-    def school_class(self, school: School, label: str = "CE2 A") -> SchoolClass:
+    def create_class(self, school: School, label: str = "CE2 A") -> SchoolClass:
         return self._add(
             SchoolClass(town_id=school.town_id, school_id=school.id, school_year="2026-2027", label=label, label_key=label)
         )
 
-    def pupil(self, school_class: SchoolClass, level: Level = Level.CE2, *, last: str = "MARTIN", first: str = "Zoé") -> Pupil:
+    def create_pupil(
+        self, school_class: SchoolClass, grade: Grade = Grade.CE2, *, last: str = "MARTIN", first: str = "Zoé"
+    ) -> Pupil:
         number = next(_numbers)
         return self._add(
-            Pupil(town_id=school_class.town_id, school_id=school_class.school_id, class_id=school_class.id, level=level,
+            Pupil(town_id=school_class.town_id, school_id=school_class.school_id, class_id=school_class.id, grade=grade,
                   last_name=last, first_name=first, name_hash=f"{number:064d}", state=PupilState.ACTIVE)
         )  # fmt: skip
 
-    def tablet(self, town: Town, *, school_id: UUID | None = None, serial: str | None = None) -> Tablet:
+    def create_tablet(self, town: Town, *, school_id: UUID | None = None, serial: str | None = None) -> Tablet:
         number = next(_numbers)
         return self._add(
             Tablet(town_id=town.id, school_id=school_id, serial=serial or f"SERIAL{number:06d}", tag=f"{town.tag_prefix}-{number:05d}",
                    state=TabletState.IN_USE, os_version="26.1", product_name="iPad13,18", supervised=True, created_at=self.work.now)
         )  # fmt: skip
 
-    def lend(self, tablet: Tablet, pupil: Pupil) -> Loan:
+    def lend_tablet(self, tablet: Tablet, pupil: Pupil) -> Loan:
         tablet.school_id = pupil.school_id
         return self._add(Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=self.work.now))
 

@@ -1,7 +1,7 @@
-"""Apple's device attestations (WebAuthn attestation object, `fmt` = `apple`): what one says, if its chain holds. Pure.
+"""Apple's device attestations (WebAuthn attestation object, `fmt` = `apple`): parsing, and verifying the certificate chain.
 
-Whether what it says is enough, and of the right tablet, is asked in `rules`. The chain is walked here, not by the library's
-verifier: that one is made for web servers and refuses what Apple may well do (critical extensions of its own, no names).
+Whether an attestation is sufficient, and of the right tablet, is decided in `rules`. The library's verifier is not used: it is
+made for web servers and refuses what Apple's chain may contain (own critical extensions, no names).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from enrollment.identity import keys
 from enrollment.identity.acme import cbor
-from enrollment.identity.acme.errors import BadAttestation
+from enrollment.identity.acme.errors import InvalidAttestation
 from enrollment.identity.keys import DeviceKey
 
-#: scep-acme.md section 2: what Apple writes into the leaf.
+#: Object identifiers of the extensions that Apple writes into the leaf.
 _APPLE = "1.2.840.113635.100.8."
 SERIAL, UDID, OS_VERSION, SEP_VERSION, FRESHNESS = (_APPLE + part for part in ("9.1", "9.2", "10.1", "10.2", "11.1"))
 MAX_CHAIN = 5
-#: Apple's clock and ours: a leaf is made seconds before it is shown.
+#: Tolerance between Apple's clock and ours: the leaf is issued seconds before it is sent.
 SKEW = timedelta(minutes=10)
-#: OCTET STRING, UTF8String, PrintableString, IA5String: a value may come wrapped in one, or bare.
+#: OCTET STRING, UTF8String, PrintableString, IA5String: a value may be wrapped in one of these, or not.
 _WRAPPERS = frozenset({0x04, 0x0C, 0x13, 0x16})
 
 
 @dataclass(frozen=True, slots=True)
-class Attested:
-    """What a genuine attestation says. A device that Apple will not attest just now leaves out properties."""
+class AttestedDevice:
+    """What a verified attestation says about a device. Apple leaves out properties when it limits the rate of attestations."""
 
     key: DeviceKey
     is_fresh: bool
@@ -44,103 +44,103 @@ class Attested:
     sep_version: str | None
 
 
-def read(attestation_object: bytes, token: str, roots: Sequence[x509.Certificate], now: datetime) -> Attested:
-    """Read an attestation object and check that its chain ends at one of `roots`. `token` is the challenge's.
+def verify_attestation(attestation_object: bytes, token: str, roots: Sequence[x509.Certificate], now: datetime) -> AttestedDevice:
+    """Return what an attestation object says after verifying that its chain ends at one of `roots`. `token`: of the challenge.
 
-    Raises `BadAttestation` and nothing else.
+    Raises `InvalidAttestation` and nothing else.
     """
-    leaf, *above = _chain(attestation_object)
+    leaf, *above = _parse_chain(attestation_object)
     try:
         _check_chain(leaf, above, roots, now)
-        key = keys.load(leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-        said = {extension.oid.dotted_string: extension.value for extension in leaf.extensions}
+        key = keys.load_public_key(leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        extensions = {extension.oid.dotted_string: extension.value for extension in leaf.extensions}
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise BadAttestation(f"a certificate does not read: {type(error).__name__}") from error
-    values = {oid: value.value for oid, value in said.items() if isinstance(value, x509.UnrecognizedExtension)}
+        raise InvalidAttestation(f"a certificate does not read: {type(error).__name__}") from error
+    values = {oid: value.value for oid, value in extensions.items() if isinstance(value, x509.UnrecognizedExtension)}
     digest = sha256(token.encode()).digest()
-    return Attested(
+    return AttestedDevice(
         key=key,
-        is_fresh=digest in (values.get(FRESHNESS), _unwrapped(values.get(FRESHNESS, b""))),
-        serial=_text(values, SERIAL, 64),
-        udid=_text(values, UDID, 64),
-        os_version=_text(values, OS_VERSION, 24),
-        sep_version=_text(values, SEP_VERSION, 24),
+        is_fresh=digest in (values.get(FRESHNESS), _unwrap_der_string(values.get(FRESHNESS, b""))),
+        serial=_get_text(values, SERIAL, 64),
+        udid=_get_text(values, UDID, 64),
+        os_version=_get_text(values, OS_VERSION, 24),
+        sep_version=_get_text(values, SEP_VERSION, 24),
     )
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, _changed: int) -> tuple[x509.Certificate, ...]:
+def _load_roots_file(path: Path, _changed: int) -> tuple[x509.Certificate, ...]:
     return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
 
 
-def roots_in(path: Path | None) -> tuple[x509.Certificate, ...]:
-    """The roots that the operator trusts for attestations; none without a file. Raises `OSError`, `ValueError`."""
-    return () if path is None else _loaded(path, path.stat().st_mtime_ns)
+def load_roots(path: Path | None) -> tuple[x509.Certificate, ...]:
+    """Return the roots that the operator trusts for attestations; none without a file. Raises `OSError`, `ValueError`."""
+    return () if path is None else _load_roots_file(path, path.stat().st_mtime_ns)
 
 
-def _chain(data: bytes) -> list[x509.Certificate]:
-    """The certificates of `attStmt.x5c`, the leaf first."""
+def _parse_chain(data: bytes) -> list[x509.Certificate]:
+    """Return the certificates of `attStmt.x5c`, the leaf first. Raises `InvalidAttestation`."""
     try:
         outer = cbor.loads(data)
     except cbor.NotCbor as error:
-        raise BadAttestation(f"not CBOR: {error}") from error
+        raise InvalidAttestation(f"not CBOR: {error}") from error
     if not isinstance(outer, dict) or outer.get("fmt") != "apple":
-        raise BadAttestation("not an attestation of format apple")
+        raise InvalidAttestation("not an attestation of format apple")
     statement = outer.get("attStmt")
     chain = statement.get("x5c") if isinstance(statement, dict) else None
     if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CHAIN:
-        raise BadAttestation("x5c")
-    made = []
+        raise InvalidAttestation("x5c")
+    certificates = []
     for der in chain:
         if not isinstance(der, bytes):
-            raise BadAttestation("x5c")
+            raise InvalidAttestation("x5c")
         try:
-            made.append(x509.load_der_x509_certificate(der))
+            certificates.append(x509.load_der_x509_certificate(der))
         except ValueError as error:
-            raise BadAttestation("a certificate does not read") from error
-    return made
+            raise InvalidAttestation("a certificate does not read") from error
+    return certificates
 
 
 def _check_chain(
     leaf: x509.Certificate, above: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: datetime
 ) -> None:
-    """Walk from the leaf to a root (RFC 5280 section 6.1, as far as it applies): signatures, dates, who may be a CA."""
-    constraints = _constraints(leaf)
+    """Check signatures, dates and CA constraints from the leaf to a root (RFC 5280 section 6.1). Raises `InvalidAttestation`."""
+    constraints = _get_basic_constraints(leaf)
     if constraints is not None and constraints.ca:
-        raise BadAttestation("the leaf is a CA")
-    present = leaf
+        raise InvalidAttestation("the leaf is a CA")
+    current = leaf
     _check_dates(leaf, now)
     for below, issuer in enumerate([*above, None]):
-        root = next((each for each in roots if _issued(present, each)), None)
+        root = next((root for root in roots if _is_issued_by(current, root)), None)
         if root is not None:
             _check_authority(root, below, now)
             return
-        if issuer is None or not _issued(present, issuer):
+        if issuer is None or not _is_issued_by(current, issuer):
             break
         _check_authority(issuer, below, now)
-        present = issuer
-    raise BadAttestation("the chain ends at no trusted root")
+        current = issuer
+    raise InvalidAttestation("the chain ends at no trusted root")
 
 
 def _check_authority(issuer: x509.Certificate, below: int, now: datetime) -> None:
-    """`below`: how many CAs stand between it and the leaf."""
+    """Check that a certificate may issue others. `below`: number of CAs between it and the leaf."""
     _check_dates(issuer, now)
-    constraints = _constraints(issuer)
+    constraints = _get_basic_constraints(issuer)
     if constraints is None or not constraints.ca:
-        raise BadAttestation("an issuer is no CA")
+        raise InvalidAttestation("an issuer is no CA")
     if constraints.path_length is not None and constraints.path_length < below:
-        raise BadAttestation("the chain is longer than an issuer allows")
-    usage = _usage(issuer)
+        raise InvalidAttestation("the chain is longer than an issuer allows")
+    usage = _get_key_usage(issuer)
     if usage is not None and not usage.key_cert_sign:
-        raise BadAttestation("an issuer may not sign certificates")
+        raise InvalidAttestation("an issuer may not sign certificates")
 
 
 def _check_dates(certificate: x509.Certificate, now: datetime) -> None:
     if not certificate.not_valid_before_utc - SKEW <= now <= certificate.not_valid_after_utc:
-        raise BadAttestation("a certificate is not in its time")
+        raise InvalidAttestation("a certificate is not in its time")
 
 
-def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -148,30 +148,30 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
+def _get_basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return None
 
 
-def _usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
+def _get_key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return None
 
 
-def _unwrapped(value: bytes) -> bytes:
-    """The inside of a short DER string, or the value itself. No serial number or version begins with one of these bytes."""
+def _unwrap_der_string(value: bytes) -> bytes:
+    """Return the content of a short DER string, or the value itself: no serial number or version begins with one of these bytes."""
     if len(value) > 2 and value[0] in _WRAPPERS and value[1] == len(value) - 2 < 0x80:
         return value[2:]
     return value
 
 
-def _text(values: dict[str, bytes], oid: str, longest: int) -> str | None:
-    """A printable value; none when it is missing or empty."""
-    text = _unwrapped(values.get(oid, b"")).decode("ascii", "replace").strip()
+def _get_text(values: dict[str, bytes], oid: str, longest: int) -> str | None:
+    """Return a printable value; None when it is missing or empty. Raises `InvalidAttestation`."""
+    text = _unwrap_der_string(values.get(oid, b"")).decode("ascii", "replace").strip()
     if len(text) > longest or not (text.isascii() and text.isprintable()):
-        raise BadAttestation(f"the value of {oid}")
+        raise InvalidAttestation(f"the value of {oid}")
     return text or None

@@ -1,13 +1,13 @@
-"""The little of CBOR (RFC 8949) that attestation objects are made of: definite lengths, integers, bytes, text, lists, maps.
+"""A decoder for the part of CBOR (RFC 8949) that attestation objects use: integers, bytes, text, lists, maps of definite length.
 
-Tags, floats and indefinite lengths are refused, as the canonical form of CTAP2 refuses them. Bounded in depth and number.
+Tags, floats and indefinite lengths are refused, as in the canonical form of CTAP2. Depth and number of items are bounded.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
-#: What the decoder makes. A map's keys are text or integers.
+#: A decoded value. The keys of a map are text or integers.
 Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Value] | None"
 
 MAX_DEPTH = 6
@@ -16,11 +16,11 @@ _SIMPLE: dict[int, bool | None] = {20: False, 21: True, 22: None}
 
 
 class NotCbor(ValueError):
-    """The bytes are not one item of the subset."""
+    """The bytes are not exactly one item of the supported part of CBOR."""
 
 
 def loads(data: bytes) -> Value:
-    """Decode exactly one item. Raises `NotCbor` and nothing else."""
+    """Return the value of exactly one encoded item. Raises `NotCbor` and nothing else."""
     reader = _Reader(data)
     value = reader.item(MAX_DEPTH)
     if reader.place != len(data):
@@ -29,7 +29,7 @@ def loads(data: bytes) -> Value:
 
 
 class _Reader:
-    """A place in the bytes, and how many items may still come."""
+    """A position in the bytes, and how many items may still follow."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -80,10 +80,10 @@ class _Reader:
         return [self.item(depth) for _ in range(size)]
 
     def mapping(self, size: int, depth: int) -> dict[int | str, Value]:
-        made: dict[int | str, Value] = {}
+        decoded: dict[int | str, Value] = {}
         for _ in range(size):
             key = self.item(depth)
-            if isinstance(key, bool) or not isinstance(key, int | str) or key in made:
+            if isinstance(key, bool) or not isinstance(key, int | str) or key in decoded:
                 raise NotCbor("a key twice, or of another kind")
-            made[key] = self.item(depth)
-        return made
+            decoded[key] = self.item(depth)
+        return decoded

@@ -1,4 +1,4 @@
-"""Accounts, orders, authorizations and challenges as ACME clients read them (RFC 8555 section 7.1), and where they live."""
+"""The JSON documents of ACME (RFC 8555 section 7.1) and their URLs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from enrollment.identity.acme.errors import Kind
+from enrollment.identity.acme.errors import AcmeProblemType
 from enrollment.identity.acme.models import AcmeAccount, AcmeOrder, OrderState
 
 Document = dict[str, object]
@@ -16,8 +16,8 @@ PEM_CHAIN = "application/pem-certificate-chain"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer. `body` is a document, or a PEM chain."""
+class AcmeResponse:
+    """A response. `body` is a document, or a PEM chain."""
 
     status: int
     body: Document | bytes | None = None
@@ -25,87 +25,87 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
-    """The address of everything, under the server's public address."""
+class AcmeUrls:
+    """Builds URLs under the server's public URL, and the documents that contain them."""
 
     base: str
 
-    def of(self, *parts: object) -> str:
-        """The address of one resource."""
+    def build_url(self, *parts: object) -> str:
+        """Return the URL of a resource."""
         return "/".join([self.base, "acme", *map(str, parts)])
 
-    def directory(self) -> Document:
-        """RFC 8555 section 7.1.1."""
+    def render_directory(self) -> Document:
+        """Return the directory (RFC 8555 section 7.1.1)."""
         return {
-            "newNonce": self.of("new-nonce"),
-            "newAccount": self.of("new-account"),
-            "newOrder": self.of("new-order"),
-            "revokeCert": self.of("revoke-cert"),
-            "keyChange": self.of("key-change"),
+            "newNonce": self.build_url("new-nonce"),
+            "newAccount": self.build_url("new-account"),
+            "newOrder": self.build_url("new-order"),
+            "revokeCert": self.build_url("revoke-cert"),
+            "keyChange": self.build_url("key-change"),
             "meta": {"externalAccountRequired": False},
         }
 
-    def account(self, account: AcmeAccount) -> Document:
-        """Section 7.1.2."""
+    def render_account(self, account: AcmeAccount) -> Document:
+        """Return an account (section 7.1.2)."""
         status = "valid" if account.deactivated_at is None else "deactivated"
-        return {"status": status, "contact": [], "orders": self.of("account", account.id, "orders")}
+        return {"status": status, "contact": [], "orders": self.build_url("account", account.id, "orders")}
 
-    def orders(self, order_ids: list[UUID]) -> Document:
-        """Section 7.1.2.1."""
-        return {"orders": [self.of("order", order_id) for order_id in order_ids]}
+    def render_orders(self, order_ids: list[UUID]) -> Document:
+        """Return a list of orders (section 7.1.2.1)."""
+        return {"orders": [self.build_url("order", order_id) for order_id in order_ids]}
 
-    def order(self, order: AcmeOrder) -> Document:
-        """Section 7.1.3."""
+    def render_order(self, order: AcmeOrder) -> Document:
+        """Return an order (section 7.1.3)."""
         status = OrderState.INVALID if order.state is OrderState.WITHDRAWN else order.state
-        told: Document = {
+        document: Document = {
             "status": status.value,
-            "expires": _time(order.expires_at),
+            "expires": _format_instant(order.expires_at),
             "identifiers": [{"type": IDENTIFIER, "value": order.identifier}],
-            "authorizations": [self.of("authz", order.id)],
-            "finalize": self.of("order", order.id, "finalize"),
+            "authorizations": [self.build_url("authz", order.id)],
+            "finalize": self.build_url("order", order.id, "finalize"),
         }
         if order.problem is not None:
-            told["error"] = _problem(order)
+            document["error"] = _render_problem(order)
         if order.certificate_id is not None:
-            told["certificate"] = self.of("certificate", order.certificate_id)
-        return told
+            document["certificate"] = self.build_url("certificate", order.certificate_id)
+        return document
 
-    def authorization(self, order: AcmeOrder) -> Document:
-        """Section 7.1.4."""
-        status = "deactivated" if order.state is OrderState.WITHDRAWN else _proved(order)
+    def render_authorization(self, order: AcmeOrder) -> Document:
+        """Return the authorization of an order (section 7.1.4)."""
+        status = "deactivated" if order.state is OrderState.WITHDRAWN else _get_challenge_status(order)
         return {
             "status": status,
-            "expires": _time(order.expires_at),
+            "expires": _format_instant(order.expires_at),
             "identifier": {"type": IDENTIFIER, "value": order.identifier},
-            "challenges": [self.challenge(order)],
+            "challenges": [self.render_challenge(order)],
         }
 
-    def challenge(self, order: AcmeOrder) -> Document:
-        """Section 7.1.5, and draft-ietf-acme-device-attest section 5."""
-        told: Document = {
+    def render_challenge(self, order: AcmeOrder) -> Document:
+        """Return the challenge of an order (section 7.1.5, and draft-ietf-acme-device-attest section 5)."""
+        document: Document = {
             "type": CHALLENGE,
-            "status": _proved(order),
-            "url": self.of("challenge", order.id),
+            "status": _get_challenge_status(order),
+            "url": self.build_url("challenge", order.id),
             "token": order.token,
         }
         if order.validated_at is not None:
-            told["validated"] = _time(order.validated_at)
+            document["validated"] = _format_instant(order.validated_at)
         if order.problem is not None:
-            told["error"] = _problem(order)
-        return told
+            document["error"] = _render_problem(order)
+        return document
 
 
-def _proved(order: AcmeOrder) -> str:
-    """The status of authorization and challenge: valid for good once proved, whatever becomes of the order."""
+def _get_challenge_status(order: AcmeOrder) -> str:
+    """Return the status of authorization and challenge: once valid they stay valid, whatever the state of the order."""
     if order.validated_at is not None:
         return "valid"
     return "pending" if order.state is OrderState.PENDING else "invalid"
 
 
-def _problem(order: AcmeOrder) -> Document:
-    return {"type": Kind.BAD_ATTESTATION.urn, "detail": order.problem}
+def _render_problem(order: AcmeOrder) -> Document:
+    return {"type": AcmeProblemType.BAD_ATTESTATION.urn, "detail": order.problem}
 
 
-def _time(instant: datetime) -> str:
-    """RFC 3339, in whole seconds."""
+def _format_instant(instant: datetime) -> str:
+    """Return an instant as RFC 3339 text, without fractions of a second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Problems as ACME clients read them (RFC 8555 section 6.7): a type, a status, a sentence for the log of the client."""
+"""Errors of ACME as problem documents (RFC 8555 section 6.7): a type, a status, a sentence for the client's log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 URN = "urn:ietf:params:acme:error:"
 
 
-class Kind(Enum):
+class AcmeProblemType(Enum):
     """Type and HTTP status of a problem."""
 
     ACCOUNT_DOES_NOT_EXIST = ("accountDoesNotExist", 400)
@@ -33,16 +33,16 @@ class Kind(Enum):
 
     @property
     def urn(self) -> str:
-        """The problem's `type`."""
+        """The `type` of the problem document."""
         return URN + self.value[0]
 
 
-class Problem(Exception):
-    """A request that is refused. `more` goes into the document as it is, `location` into the header of that name."""
+class AcmeProblem(Exception):
+    """The request is refused. `more` is added to the problem document, `location` is sent as header."""
 
-    def __init__(self, kind: Kind, detail: str, *, location: str | None = None, **more: object) -> None:
+    def __init__(self, kind: AcmeProblemType, detail: str, *, location: str | None = None, **more: object) -> None:
         super().__init__(f"{kind.name.lower()}: {detail}")
-        self.kind = kind
+        self.type = kind
         self.detail = detail
         self.location = location
         self.more = more
@@ -50,13 +50,13 @@ class Problem(Exception):
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return int(self.kind.value[1])
+        return int(self.type.value[1])
 
     @property
     def document(self) -> dict[str, object]:
         """The problem document (RFC 7807)."""
-        return {"type": self.kind.urn, "detail": self.detail, "status": self.status, **self.more}
+        return {"type": self.type.urn, "detail": self.detail, "status": self.status, **self.more}
 
 
-class BadAttestation(Exception):
-    """The attestation object does not prove what it should; the message says why, for the log and the client."""
+class InvalidAttestation(Exception):
+    """The attestation object cannot be parsed or verified; the message says why, for log and client."""

@@ -1,4 +1,4 @@
-"""Tables of the ACME server: accounts, orders, spent nonces. None outlives its use: `service.purge`."""
+"""Tables of the ACME server: accounts, orders, used nonces. `service.purge_expired` deletes their rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cartable.ids import new_id
 
 
 class AcmeAccount(Base):
-    """A key that has introduced itself. No contact is kept: whoever brings a client identifier needs no name."""
+    """An ACME account: the public key of a client. No contact is stored."""
 
     __tablename__ = "acme_account"
 
@@ -27,25 +27,26 @@ class AcmeAccount(Base):
 
 
 class OrderState(StrEnum):
-    """How far an order has come (RFC 8555 section 7.1.6). Its one authorization and that one's challenge follow it."""
+    """State of an order (RFC 8555 section 7.1.6); those of its authorization and challenge follow from it."""
 
     PENDING = "pending"
     READY = "ready"
     VALID = "valid"
     INVALID = "invalid"
-    WITHDRAWN = "withdrawn"  # its authorization was deactivated by the client
+    WITHDRAWN = "withdrawn"  # the client has deactivated its authorization
 
 
 class AcmeOrder(Base):
-    """An order with its one authorization and its one challenge: an order names one identifier, and there is one way to
-    prove it. `serial` to `sep_version` are set when the attestation was sound, `key_sha256` also when it only named the key.
+    """An order with its only authorization and challenge: it has one identifier, and there is one way to prove it.
+
+    `serial` to `sep_version` are set after a complete attestation, `key_sha256` also after one that contains only the key.
     """
 
     __tablename__ = "acme_order"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("acme_account.id"), index=True)
-    challenge_id: Mapped[UUID] = mapped_column(ForeignKey("scep_challenge.id"), index=True)
+    challenge_id: Mapped[UUID] = mapped_column(ForeignKey("identity_challenge.id"), index=True)
     identifier: Mapped[str] = mapped_column(SealedText("acme_order.identifier"))
     token: Mapped[str] = mapped_column(String(43))
     state: Mapped[OrderState] = mapped_column(EnumText(OrderState), default=OrderState.PENDING)
@@ -63,7 +64,7 @@ class AcmeOrder(Base):
 
 
 class AcmeNonce(Base):
-    """A nonce that was used, kept until it would not be accepted anyway."""
+    """A used nonce, stored until it would have expired."""
 
     __tablename__ = "acme_nonce"
 

@@ -1,4 +1,4 @@
-"""All SQL of the ACME server."""
+"""All SQL of ACME accounts, orders and nonces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enrollment.identity.models import DeviceCertificate
 
 
 class AcmeRepository:
-    """Reads and writes accounts, orders and spent nonces."""
+    """Reads and writes accounts, orders and used nonces."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -25,54 +25,54 @@ class AcmeRepository:
         insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
         return insert(model)
 
-    def spend(self, nonce: str, expires_at: datetime) -> bool:
-        """Note a nonce as used. Of two that try at once, exactly one is told True."""
+    def record_nonce(self, nonce: str, expires_at: datetime) -> bool:
+        """Store a nonce as used; return False when it was used before. Of two concurrent calls exactly one returns True."""
         statement = self._insert(AcmeNonce).values(value=nonce, expires_at=expires_at).on_conflict_do_nothing()
         return len(self.session.execute(statement.returning(AcmeNonce.value)).all()) == 1
 
-    def account(self, account_id: UUID) -> AcmeAccount | None:
-        """An account, kept from the purge until the end of the transaction."""
+    def get_account(self, account_id: UUID) -> AcmeAccount | None:
+        """Return an account, locked against deletion until the end of the transaction."""
         return self.session.get(AcmeAccount, account_id, with_for_update={"read": True})
 
-    def account_by_key(self, thumbprint: str) -> AcmeAccount | None:
+    def get_account_by_key(self, thumbprint: str) -> AcmeAccount | None:
         return self.session.scalar(select(AcmeAccount).where(AcmeAccount.thumbprint == thumbprint))
 
-    def introduce(self, account: AcmeAccount) -> bool:
-        """Write an account unless its key has one. Of two that try at once, exactly one is told True."""
+    def create_account(self, account: AcmeAccount) -> bool:
+        """Insert an account unless its key has one; return whether it was inserted. Of two concurrent calls exactly one returns True."""
         values = {"id": account.id, "thumbprint": account.thumbprint, "jwk": account.jwk, "created_at": account.created_at}
         statement = self._insert(AcmeAccount).values(**values).on_conflict_do_nothing()
         return len(self.session.execute(statement.returning(AcmeAccount.id)).all()) == 1
 
-    def order(self, account_id: UUID, order_id: UUID) -> AcmeOrder | None:
-        """An order of the account, locked until the end of the transaction."""
+    def get_order_for_update(self, account_id: UUID, order_id: UUID) -> AcmeOrder | None:
+        """Return an order of the account, locked until the end of the transaction."""
         return self.session.scalar(
             select(AcmeOrder).where(AcmeOrder.id == order_id, AcmeOrder.account_id == account_id).with_for_update()
         )
 
-    def orders_of(self, account_id: UUID, limit: int) -> Sequence[UUID]:
-        """The account's newest orders, the newest first."""
+    def list_order_ids(self, account_id: UUID, limit: int) -> Sequence[UUID]:
+        """Return the ids of the account's newest orders, the newest first."""
         return self.session.scalars(
             select(AcmeOrder.id).where(AcmeOrder.account_id == account_id).order_by(AcmeOrder.id.desc()).limit(limit)
         ).all()
 
-    def orders_for(self, challenge_id: UUID) -> int:
-        """How many orders were made with one client identifier."""
+    def count_orders(self, challenge_id: UUID) -> int:
+        """Return the number of orders with one client identifier."""
         return self.session.scalar(select(func.count()).where(AcmeOrder.challenge_id == challenge_id)) or 0
 
-    def ordered_by(self, certificate_id: UUID, account_id: UUID) -> bool:
-        """Whether the account has had this certificate issued."""
-        found = select(AcmeOrder.id).where(AcmeOrder.certificate_id == certificate_id, AcmeOrder.account_id == account_id)
-        return self.session.scalar(found.limit(1)) is not None
+    def is_ordered_by(self, certificate_id: UUID, account_id: UUID) -> bool:
+        """Return whether the account has ordered this certificate."""
+        orders = select(AcmeOrder.id).where(AcmeOrder.certificate_id == certificate_id, AcmeOrder.account_id == account_id)
+        return self.session.scalar(orders.limit(1)) is not None
 
-    def certificate(self, account_id: UUID, certificate_id: UUID) -> DeviceCertificate | None:
-        """A certificate that the account ordered."""
-        if not self.ordered_by(certificate_id, account_id):
+    def get_certificate(self, account_id: UUID, certificate_id: UUID) -> DeviceCertificate | None:
+        """Return a certificate if the account has ordered it."""
+        if not self.is_ordered_by(certificate_id, account_id):
             return None
         return self.session.get(DeviceCertificate, certificate_id)
 
-    def forget(self, now: datetime, orders_before: datetime, accounts_before: datetime) -> None:
-        """Delete what is over: nonces past their time, orders that ended before, accounts without orders made before."""
+    def delete_expired(self, now: datetime, orders_before: datetime, accounts_before: datetime) -> None:
+        """Delete expired nonces, orders that expired before an instant, and older accounts without orders."""
         self.session.execute(delete(AcmeNonce).where(AcmeNonce.expires_at <= now))
         self.session.execute(delete(AcmeOrder).where(AcmeOrder.expires_at <= orders_before))
-        ordering = select(AcmeOrder.id).where(AcmeOrder.account_id == AcmeAccount.id).exists()
-        self.session.execute(delete(AcmeAccount).where(AcmeAccount.created_at <= accounts_before, ~ordering))
+        has_orders = select(AcmeOrder.id).where(AcmeOrder.account_id == AcmeAccount.id).exists()
+        self.session.execute(delete(AcmeAccount).where(AcmeAccount.created_at <= accounts_before, ~has_orders))

@@ -1,4 +1,4 @@
-"""Who is given ACME, and what an attestation is worth. Pure."""
+"""Pure rules of attestation: which tablets can attest a key, and whether an attestation is sufficient."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 from cartable.settings import Acme
-from enrollment.identity.acme.attestation import Attested
+from enrollment.identity.acme.attestation import AttestedDevice
 
-#: The first iPads with an A11 or later; those of the seventh generation of names have an A10 or A10X.
+#: `iPad8,x` and later have an A11 chip or newer; `iPad7,x` have an A10 or A10X.
 FIRST_IPAD = 8
-#: Managed device attestation came with iPadOS 16, whose builds begin with 20.
+#: Managed device attestation needs iPadOS 16; its builds begin with 20.
 FIRST_OS, FIRST_BUILD = 16, 20
 
 
 def can_attest(product: str | None, os_version: str | None, build: str | None) -> bool:
-    """Whether a tablet can attest a key (scep-acme.md section 2). Unknown is no: SCEP serves every tablet.
+    """Return whether a tablet can attest a key; False when unknown, because SCEP works with every tablet.
 
-    `product` is Apple's name of the model (`iPad13,18`); `build` counts where the version is not told (before iPadOS 17).
+    `product` is Apple's model identifier (`iPad13,18`). Before iPadOS 17 the version is missing and `build` decides.
     """
     model = re.fullmatch(r"iPad(\d{1,3}),\d{1,3}", product or "")
     if model is None or int(model[1]) < FIRST_IPAD:
@@ -31,15 +31,15 @@ def can_attest(product: str | None, os_version: str | None, build: str | None) -
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """Which device an order is for, as far as it is known."""
+class ExpectedDevice:
+    """The device that an order is for, as far as it is known."""
 
     serial: str | None
     udid: str | None
 
 
-class Worth(Enum):
-    """What comes of a response to the challenge."""
+class AttestationOutcome(Enum):
+    """Outcome of a response to the challenge."""
 
     ATTESTED = "attested"
     UNATTESTED = "unattested"
@@ -47,33 +47,33 @@ class Worth(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`why` says what was missing; empty when the attestation is sound."""
+class AttestationVerdict:
+    """The decision on a response. `reason`: what is missing; empty for a sufficient attestation."""
 
-    worth: Worth
-    why: str = ""
+    outcome: AttestationOutcome
+    reason: str = ""
 
 
-def judge(policy: Acme, expected: Expected, attested: Attested | None, why: str) -> Verdict:
-    """Decide on a response. `attested` is None when there was no genuine attestation; `why` then says why.
+def judge_attestation(policy: Acme, expected: ExpectedDevice, attested: AttestedDevice | None, why: str) -> AttestationVerdict:
+    """Return the decision on a response. `attested` is None without a valid attestation; `why` is then the reason.
 
-    Proof that the key lies in another device is refused whatever the policy: no honest tablet gets there. All else is lack of
-    proof, which the policy may bear: who wants to lie under `offered` sends nothing at all.
+    An attestation of another device is refused under every policy. A missing or incomplete one is refused only if attestation
+    is required: if it is optional, a dishonest client would simply send none.
     """
     if attested is not None:
         if _differs(expected.serial, attested.serial) or _differs(expected.udid, attested.udid):
-            return Verdict(Worth.REFUSED, "the attestation is of another device")
-        why = _lacking(attested)
+            return AttestationVerdict(AttestationOutcome.REFUSED, "the attestation is of another device")
+        why = _find_missing_proof(attested)
         if not why:
-            return Verdict(Worth.ATTESTED)
-    return Verdict(Worth.REFUSED if policy is Acme.REQUIRED else Worth.UNATTESTED, why)
+            return AttestationVerdict(AttestationOutcome.ATTESTED)
+    return AttestationVerdict(AttestationOutcome.REFUSED if policy is Acme.REQUIRED else AttestationOutcome.UNATTESTED, why)
 
 
 def _differs(expected: str | None, said: str | None) -> bool:
     return expected is not None and said is not None and expected.upper() != said.upper()
 
 
-def _lacking(attested: Attested) -> str:
+def _find_missing_proof(attested: AttestedDevice) -> str:
     if not attested.is_fresh:
         return "the attestation answers another challenge"
     if attested.serial is None or attested.udid is None:

@@ -1,1 +1,1 @@
-"""The SCEP server (RFC 8894): messages, ciphers, what is granted. Issuing itself is in `enrollment.identity.service`."""
+"""The SCEP server (RFC 8894): messages, ciphers, requests. Certificates are issued in `enrollment.identity.service`."""

@@ -1,4 +1,4 @@
-"""CMS envelopes (RFC 5652 section 6), as SCEP and Apple's server tokens use them: RSA key transport, AES, 3DES and, for old clients, single DES."""
+"""CMS envelopes (RFC 5652 section 6) of SCEP and of Apple's server tokens: RSA key transport, AES, 3DES, single DES for old clients."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 
-class Cipher(StrEnum):
-    """Content ciphers by their object identifier."""
+class ContentCipher(StrEnum):
+    """Content ciphers; the value is the object identifier."""
 
     AES128 = "2.16.840.1.101.3.4.1.2"
     AES192 = "2.16.840.1.101.3.4.1.22"
@@ -28,88 +28,91 @@ class Cipher(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _CipherSizes:
     key_bytes: int
     block_bytes: int
 
 
-_SHAPES = {
-    Cipher.AES128: _Shape(16, 16),
-    Cipher.AES192: _Shape(24, 16),
-    Cipher.AES256: _Shape(32, 16),
-    Cipher.TRIPLE_DES: _Shape(24, 8),
-    Cipher.DES: _Shape(8, 8),
+_SIZES = {
+    ContentCipher.AES128: _CipherSizes(16, 16),
+    ContentCipher.AES192: _CipherSizes(24, 16),
+    ContentCipher.AES256: _CipherSizes(32, 16),
+    ContentCipher.TRIPLE_DES: _CipherSizes(24, 8),
+    ContentCipher.DES: _CipherSizes(8, 8),
 }
 
 
-def _algorithm(cipher: Cipher, key: bytes) -> CipherAlgorithm:
-    if len(key) != _SHAPES[cipher].key_bytes:
+def _build_algorithm(cipher: ContentCipher, key: bytes) -> CipherAlgorithm:
+    if len(key) != _SIZES[cipher].key_bytes:
         raise ValueError("key length")
-    if cipher is Cipher.DES:
+    if cipher is ContentCipher.DES:
         return TripleDES(key * 3)  # three equal keys are single DES
-    return TripleDES(key) if cipher is Cipher.TRIPLE_DES else AES(key)
+    return TripleDES(key) if cipher is ContentCipher.TRIPLE_DES else AES(key)
 
 
-def open_envelope(der: bytes, certificate: bytes, key: rsa.RSAPrivateKey) -> tuple[bytes, Cipher]:
-    """Decrypt what was enveloped for the owner of a certificate (DER). Raises anything: the caller gives one answer to all of it."""
+def decrypt_envelope(der: bytes, certificate: bytes, key: rsa.RSAPrivateKey) -> tuple[bytes, ContentCipher]:
+    """Return the decrypted content of an envelope for a certificate (DER), and its cipher.
+
+    Raises exceptions of many types; the caller must answer all of them alike, or it becomes a padding oracle.
+    """
     info = cms.ContentInfo.load(der)
     if info["content_type"].native != "enveloped_data":
         raise ValueError("not EnvelopedData")
     enveloped = info["content"]
     content = enveloped["encrypted_content_info"]
     algorithm = content["content_encryption_algorithm"]
-    cipher = Cipher(algorithm["algorithm"].dotted)
-    wrapped = _recipient(enveloped, certificate)
-    # PKCS#1 v1.5 with implicit rejection in the library: a wrong padding gives a random key, not an error.
+    cipher = ContentCipher(algorithm["algorithm"].dotted)
+    wrapped = _find_encrypted_key(enveloped, certificate)
+    # PKCS#1 v1.5 with implicit rejection in the library: a wrong padding yields a random key and no error.
     content_key = key.decrypt(wrapped, padding.PKCS1v15())
-    decryptor = BlockCipher(_algorithm(cipher, content_key), CBC(bytes(algorithm["parameters"].native))).decryptor()
-    padded = decryptor.update(_encrypted(content)) + decryptor.finalize()
-    unpadder = block_padding.PKCS7(_SHAPES[cipher].block_bytes * 8).unpadder()
+    decryptor = BlockCipher(_build_algorithm(cipher, content_key), CBC(bytes(algorithm["parameters"].native))).decryptor()
+    padded = decryptor.update(_read_encrypted_content(content)) + decryptor.finalize()
+    unpadder = block_padding.PKCS7(_SIZES[cipher].block_bytes * 8).unpadder()
     return unpadder.update(padded) + unpadder.finalize(), cipher
 
 
-def _encrypted(content: cms.EncryptedContentInfo) -> bytes:
-    """The encrypted content: implicitly tagged, in one piece or several, or (micromdm's client) an octet string in the tag."""
-    rest: bytes = content.contents
-    for _ in range(2):  # content type and algorithm stand before it
-        rest = rest[_length(rest) :]
-    _, method, _, _, inside, _ = parser.parse(rest)
+def _read_encrypted_content(content: cms.EncryptedContentInfo) -> bytes:
+    """Return the encrypted content: implicitly tagged, in one or several pieces, or (micromdm's client) an octet string in the tag."""
+    remaining: bytes = content.contents
+    for _ in range(2):  # skip content type and algorithm
+        remaining = remaining[_measure_der(remaining) :]
+    _, method, _, _, inside, _ = parser.parse(remaining)
     if method == 0:
         return bytes(inside)
     pieces = b""
     while inside and inside != b"\x00\x00":
         pieces += parser.parse(inside)[4]
-        inside = inside[_length(inside) :]
+        inside = inside[_measure_der(inside) :]
     return pieces
 
 
-def _length(der: bytes) -> int:
-    """How long the first value is, header and trailer included."""
+def _measure_der(der: bytes) -> int:
+    """Return the length of the first value, with header and trailer."""
     _, _, _, header, content, trailer = parser.parse(der)
     return len(header) + len(content) + len(trailer)
 
 
-def _recipient(enveloped: cms.EnvelopedData, der: bytes) -> bytes:
+def _find_encrypted_key(enveloped: cms.EnvelopedData, der: bytes) -> bytes:
     certificate = x509.Certificate.load(der)
     for recipient in enveloped["recipient_infos"]:
         if recipient.name != "ktri":
             continue
         rid = recipient.chosen["rid"]
         if rid.name == "issuer_and_serial_number":
-            mine = rid.chosen["serial_number"].native == certificate.serial_number
+            matches = rid.chosen["serial_number"].native == certificate.serial_number
         else:
-            mine = rid.native == certificate.key_identifier
-        if mine:
+            matches = rid.native == certificate.key_identifier
+        if matches:
             return bytes(recipient.chosen["encrypted_key"].native)
     raise ValueError("not for this certificate")
 
 
-def seal_envelope(plain: bytes, recipient: x509.Certificate, cipher: Cipher) -> bytes:
-    """Encrypt for the key of `recipient`, in the client's own cipher: one that sent AES-256 cannot read DES."""
-    shape = _SHAPES[cipher]
+def encrypt_envelope(plain: bytes, recipient: x509.Certificate, cipher: ContentCipher) -> bytes:
+    """Return an envelope for the key of `recipient`, in the cipher of the client's request: it may not support another."""
+    shape = _SIZES[cipher]
     key, iv = os.urandom(shape.key_bytes), os.urandom(shape.block_bytes)
     padder = block_padding.PKCS7(shape.block_bytes * 8).padder()
-    encryptor = BlockCipher(_algorithm(cipher, key), CBC(iv)).encryptor()
+    encryptor = BlockCipher(_build_algorithm(cipher, key), CBC(iv)).encryptor()
     encrypted = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
     public_key = load_der_public_key(recipient.public_key.dump())
     if not isinstance(public_key, rsa.RSAPublicKey):

@@ -1,4 +1,4 @@
-"""`/scep` (RFC 8894 section 4): GET and POST, lenient in what it reads. A thin edge over `service`."""
+"""`/scep` (RFC 8894 section 4): GET and POST, lenient parsing. A thin edge over `service`."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ log = structlog.get_logger()
 
 
 def routes(runtime: Runtime) -> list[BaseRoute]:
-    """The route of the SCEP server."""
+    """Return the route of the SCEP server."""
     endpoint = ScepEndpoint(runtime)
     return [Route("/scep", endpoint.handle, methods=["GET", "POST"])]
 
 
 class ScepEndpoint:
-    """Answers SCEP operations. The query is read as bytes: one client repeats its whole message there, raw."""
+    """Answers SCEP operations. The query is parsed as bytes: one client puts its complete message there, raw."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
     async def handle(self, request: Request) -> Response:
         query = request.scope["query_string"]
-        operation = _parameter(query, b"operation").decode("latin-1").lower()
+        operation = _get_parameter(query, b"operation").decode("latin-1").lower()
         if operation == "getcacaps":
             return Response(service.CAPABILITIES, headers={"Content-Type": "text/plain"})
         if operation == "getcacert":
-            der = await run_in_threadpool(self._ca_certificate)
+            der = await run_in_threadpool(self._get_ca_certificate)
             return Response(der, headers={"Content-Type": "application/x-x509-ca-cert"})
         if operation == "pkioperation":
             return await self._pki_operation(request, query)
@@ -48,27 +48,27 @@ class ScepEndpoint:
     async def _pki_operation(self, request: Request, query: bytes) -> Response:
         try:
             if request.method == "POST":
-                message = await _bounded_body(request)
+                message = await _read_body(request)
             else:
-                message = _decode(_parameter(query, b"message", raw=True))
-            answer = await run_in_threadpool(self._answer, message)
+                message = _decode_message(_get_parameter(query, b"message", raw=True))
+            reply = await run_in_threadpool(self._handle_message, message)
         except NotScep as error:
             log.warning("scep.unreadable", why=str(error))
             return PlainTextResponse("not a SCEP message", status_code=400)
         except ClientDisconnect:
             return Response(status_code=400)
-        return Response(answer, headers={"Content-Type": "application/x-pki-message"})
+        return Response(reply, headers={"Content-Type": "application/x-pki-message"})
 
-    def _ca_certificate(self) -> bytes:
+    def _get_ca_certificate(self) -> bytes:
         with self.runtime.open_unit_of_work() as work:
             return ensure_authority(work).der
 
-    def _answer(self, message: bytes) -> bytes:
+    def _handle_message(self, message: bytes) -> bytes:
         with self.runtime.open_unit_of_work() as work:
-            return service.answer(work, message)
+            return service.handle_pki_operation(work, message)
 
 
-async def _bounded_body(request: Request) -> bytes:
+async def _read_body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -77,8 +77,8 @@ async def _bounded_body(request: Request) -> bytes:
     return body
 
 
-def _parameter(query: bytes, name: bytes, *, raw: bool = False) -> bytes:
-    """The first value of `name`, however the rest of the query looks."""
+def _get_parameter(query: bytes, name: bytes, *, raw: bool = False) -> bytes:
+    """Return the first value of `name`, whatever else the query contains."""
     for part in query.lstrip(b"?").split(b"&"):
         key, _, value = part.partition(b"=")
         if key.lower() == name:
@@ -86,8 +86,8 @@ def _parameter(query: bytes, name: bytes, *, raw: bool = False) -> bytes:
     return b""
 
 
-def _decode(value: bytes) -> bytes:
-    """The base64 of a GET message: percent-encoded or not, URL-safe or not, `+` turned into a space, padding lost."""
+def _decode_message(value: bytes) -> bytes:
+    """Return the decoded message of a GET: percent-encoded or not, URL-safe base64 or not, with spaces for `+`, without padding."""
     text = unquote_to_bytes(value).replace(b" ", b"+").replace(b"-", b"+").replace(b"_", b"/").strip()
     if len(text) > 2 * MAX_BODY:
         raise NotScep("too large")

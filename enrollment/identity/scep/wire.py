@@ -1,4 +1,4 @@
-"""SCEP messages as values (RFC 8894 section 3): reading a pkiMessage, writing a CertRep. Decides nothing."""
+"""SCEP messages (RFC 8894 section 3): parsing a pkiMessage, building a CertRep. Decides nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from enrollment.identity import csr
 from enrollment.identity.ca import Authority
-from enrollment.identity.scep.ciphers import Cipher, open_envelope, seal_envelope
+from enrollment.identity.scep.ciphers import ContentCipher, decrypt_envelope, encrypt_envelope
 
 _PREFIX = "2.16.840.1.113733.1.9."
 _ATTRIBUTES = {
@@ -28,19 +28,19 @@ _ATTRIBUTES = {
 }
 
 
-#: asn1crypto's own tables stay as they are: other code in the process may read these attributes in its own way.
+#: Kept here and not registered with asn1crypto, whose tables are global to the process.
 _OID = {name: oid for name, (oid, _) in _ATTRIBUTES.items()}
-_KIND = {name: kind for name, (_, kind) in _ATTRIBUTES.items()}
+_ASN1_TYPE = {name: kind for name, (_, kind) in _ATTRIBUTES.items()}
 
 
-def _value(attributes: dict[str, Any], name: str) -> Any:
-    """The single value of a signed attribute. Raises `KeyError`, or what a damaged one raises."""
+def _get_attribute(attributes: dict[str, Any], name: str) -> Any:
+    """Return the single value of a signed attribute. Raises `KeyError`, and other exceptions for a damaged one."""
     values = attributes[_OID[name]]
     raw = values[0].dump()
-    return _KIND[name].load(raw).native
+    return _ASN1_TYPE[name].load(raw).native
 
 
-class MessageType(StrEnum):
+class ScepMessageType(StrEnum):
     """RFC 8894 section 3.2.1.2."""
 
     CERT_REP = "3"
@@ -59,7 +59,7 @@ class FailInfo(IntEnum):
 
 
 class ScepFailure(Exception):
-    """A request that is refused; the client is told `info`, the log `why`."""
+    """The request is refused. `info` goes into the response, `why` into the log."""
 
     def __init__(self, info: FailInfo, why: str) -> None:
         super().__init__(why)
@@ -68,12 +68,12 @@ class ScepFailure(Exception):
 
 
 class NotScep(ValueError):
-    """The bytes are no pkiMessage: there is nobody to answer in the protocol."""
+    """The bytes are no pkiMessage: no SCEP response is possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class PkiMessage:
-    """A pkiMessage whose signature holds. `signer` is the certificate that signed, and receives the answer."""
+    """A pkiMessage with a verified signature. `signer` is the certificate that signed it; the response is encrypted for it."""
 
     message_type: str
     transaction_id: str
@@ -85,15 +85,15 @@ class PkiMessage:
 
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),  # noqa: S303 - old clients offer nothing better (RFC 8894 section 2.9)
+    "sha1": hashes.SHA1(),  # noqa: S303 - old clients support nothing better (RFC 8894 section 2.9)
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
 
 
-def read(der: bytes) -> PkiMessage:
-    """Read and verify a pkiMessage. Raises `NotScep` when it cannot be answered, `ScepFailure` when it can."""
+def parse_message(der: bytes) -> PkiMessage:
+    """Return a pkiMessage after verifying its signature. Raises `NotScep`, or `ScepFailure` when a response is possible."""
     try:
         info = cms.ContentInfo.load(der)
         if info["content_type"].native != "signed_data":
@@ -101,17 +101,17 @@ def read(der: bytes) -> PkiMessage:
         signed = info["content"]
         [signer_info] = signed["signer_infos"]
         attributes = {attribute["type"].dotted: attribute["values"] for attribute in signer_info["signed_attrs"]}
-        signer = _signer_certificate(signed, signer_info)
+        signer = _find_signer_certificate(signed, signer_info)
         message = PkiMessage(
-            message_type=str(_value(attributes, "scep_message_type")),
-            transaction_id=str(_value(attributes, "scep_transaction_id")),
-            sender_nonce=bytes(_value(attributes, "scep_sender_nonce")),
+            message_type=str(_get_attribute(attributes, "scep_message_type")),
+            transaction_id=str(_get_attribute(attributes, "scep_transaction_id")),
+            sender_nonce=bytes(_get_attribute(attributes, "scep_sender_nonce")),
             digest=signer_info["digest_algorithm"]["algorithm"].native,
             signer=signer,
-            signer_key=rsa_key(signer.public_key.dump()),
+            signer_key=load_rsa_key(signer.public_key.dump()),
             content=bytes(signed["encap_content_info"]["content"].native or b""),
         )
-        _verify(message, signer_info, attributes)
+        _verify_signature(message, signer_info, attributes)
     except (NotScep, ScepFailure):
         raise
     except Exception as error:  # asn1crypto raises many types on damaged input, some only when a part is touched
@@ -119,30 +119,30 @@ def read(der: bytes) -> PkiMessage:
     return message
 
 
-def _signer_certificate(signed: Any, signer_info: Any) -> x509.Certificate:
-    wanted = signer_info["sid"]
+def _find_signer_certificate(signed: Any, signer_info: Any) -> x509.Certificate:
+    signer_id = signer_info["sid"]
     for choice in signed["certificates"]:
         certificate = choice.chosen
-        if wanted.name == "issuer_and_serial_number":
+        if signer_id.name == "issuer_and_serial_number":
             if (
-                certificate.serial_number == wanted.chosen["serial_number"].native
-                and certificate.issuer.dump() == wanted.chosen["issuer"].dump()
+                certificate.serial_number == signer_id.chosen["serial_number"].native
+                and certificate.issuer.dump() == signer_id.chosen["issuer"].dump()
             ):
                 return certificate
-        elif certificate.key_identifier == wanted.native:
+        elif certificate.key_identifier == signer_id.native:
             return certificate
     raise NotScep("the signer's certificate is missing")
 
 
-def rsa_key(spki: bytes) -> rsa.RSAPublicKey:
-    """Load an RSA public key. Raises `ScepFailure` for another kind."""
+def load_rsa_key(spki: bytes) -> rsa.RSAPublicKey:
+    """Return the RSA public key of a SubjectPublicKeyInfo. Raises `ScepFailure` for another kind."""
     key = load_der_public_key(spki)
     if not isinstance(key, rsa.RSAPublicKey):
         raise ScepFailure(FailInfo.BAD_ALG, "not an RSA key")
     return key
 
 
-def _verify(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -> None:
+def _verify_signature(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -> None:
     algorithm = _HASHES.get(message.digest)
     if algorithm is None:
         raise ScepFailure(FailInfo.BAD_ALG, "digest")
@@ -150,7 +150,7 @@ def _verify(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -
     digest.update(message.content)
     if bytes(attributes["1.2.840.113549.1.9.4"][0].native) != digest.finalize():
         raise NotScep("messageDigest")
-    # The attributes exactly as they were sent, under the tag of a SET (RFC 5652 section 5.4).
+    # The signature covers the attributes as sent, with the tag of a SET (RFC 5652 section 5.4).
     signed_bytes = b"\x31" + signer_info["signed_attrs"].dump()[1:]
     try:
         message.signer_key.verify(bytes(signer_info["signature"].native), signed_bytes, padding.PKCS1v15(), algorithm)
@@ -159,50 +159,51 @@ def _verify(message: PkiMessage, signer_info: Any, attributes: dict[str, Any]) -
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """The PKCS#10 request inside: its key, the challenge, and the cipher the client used."""
+class ScepRequest:
+    """The PKCS#10 request in a pkiMessage: its key, its challenge, and the cipher of the envelope."""
 
     key: rsa.RSAPublicKey
     challenge: str | None
-    cipher: Cipher
+    cipher: ContentCipher
 
 
-def open_request(message: PkiMessage, authority: Authority) -> Request:
-    """Decrypt and read the request. Raises `ScepFailure`, with one answer for every failure to decrypt."""
+def decrypt_request(message: PkiMessage, authority: Authority) -> ScepRequest:
+    """Return the decrypted request of a message. Raises `ScepFailure`, the same for every failure to decrypt."""
     try:
-        plain, cipher = open_envelope(message.content, authority.der, authority.key)
-    except Exception as error:  # one answer, whatever went wrong: PKCS#1 v1.5 is a padding oracle
+        plain, cipher = decrypt_envelope(message.content, authority.der, authority.key)
+    except Exception as error:  # the same answer for every error: PKCS#1 v1.5 would be a padding oracle
         raise ScepFailure(FailInfo.BAD_MESSAGE_CHECK, "envelope") from error
     try:
-        request = csr.read(plain)
-    except csr.BadRequest as error:
+        request = csr.parse_request(plain)
+    except csr.InvalidRequest as error:
         raise ScepFailure(FailInfo.BAD_REQUEST, f"request: {error}") from error
     if not isinstance(request.key, rsa.RSAPublicKey):
         raise ScepFailure(FailInfo.BAD_ALG, "not an RSA key")
-    return Request(request.key, request.challenge, cipher)
+    return ScepRequest(request.key, request.challenge, cipher)
 
 
-def success(message: PkiMessage, authority: Authority, certificate_der: bytes, cipher: Cipher) -> bytes:
-    """A CertRep that carries the certificate, enveloped for the key that signed the request."""
-    content = seal_envelope(degenerate_cms(x509.Certificate.load(certificate_der)), message.signer, cipher)
-    return _reply(message, authority, content, {"scep_pki_status": "0"})
+def build_success(message: PkiMessage, authority: Authority, certificate_der: bytes, cipher: ContentCipher) -> bytes:
+    """Return a CertRep with the certificate, encrypted for the key that signed the request."""
+    content = encrypt_envelope(build_degenerate_cms(x509.Certificate.load(certificate_der)), message.signer, cipher)
+    return _build_cert_rep(message, authority, content, {"scep_pki_status": "0"})
 
 
-def failure(message: PkiMessage, authority: Authority, info: FailInfo) -> bytes:
-    """A CertRep that says no."""
-    return _reply(message, authority, None, {"scep_pki_status": "2", "scep_fail_info": str(info.value)})
+def build_failure(message: PkiMessage, authority: Authority, info: FailInfo) -> bytes:
+    """Return a CertRep of failure."""
+    return _build_cert_rep(message, authority, None, {"scep_pki_status": "2", "scep_fail_info": str(info.value)})
 
 
-def _attribute(name: str, value: Any) -> cms.CMSAttribute:
-    """One signed attribute, SCEP's own by their identifiers."""
-    if name in _KIND:
-        return cms.CMSAttribute({"type": _OID[name], "values": [_KIND[name](value)]})
+def _build_attribute(name: str, value: Any) -> cms.CMSAttribute:
+    """Return a signed attribute; those of SCEP by their object identifiers."""
+    if name in _ASN1_TYPE:
+        return cms.CMSAttribute({"type": _OID[name], "values": [_ASN1_TYPE[name](value)]})
     return cms.CMSAttribute({"type": name, "values": [value]})
 
 
-def degenerate_cms(certificate: x509.Certificate) -> bytes:
-    """A SignedData that only carries the issued certificate. The CA stays out: DER would sort it to the front of the
-    SET, and clients take the first certificate they find.
+def build_degenerate_cms(certificate: x509.Certificate) -> bytes:
+    """Return a SignedData that contains only the issued certificate.
+
+    The CA is left out: DER could sort it to the front of the SET, and clients use the first certificate.
     """
     signed = cms.SignedData(
         {
@@ -216,20 +217,20 @@ def degenerate_cms(certificate: x509.Certificate) -> bytes:
     return bytes(cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump())
 
 
-def _reply(message: PkiMessage, authority: Authority, content: bytes | None, status: dict[str, str]) -> bytes:
+def _build_cert_rep(message: PkiMessage, authority: Authority, content: bytes | None, status: dict[str, str]) -> bytes:
     algorithm = _HASHES[message.digest]
     digest = hashes.Hash(algorithm)
     digest.update(content or b"")
     values: dict[str, Any] = {
         "content_type": cms.ContentType("data"),
         "message_digest": digest.finalize(),
-        "scep_message_type": MessageType.CERT_REP.value,
+        "scep_message_type": ScepMessageType.CERT_REP.value,
         "scep_transaction_id": message.transaction_id,
         "scep_sender_nonce": secrets.token_bytes(16),
         "scep_recipient_nonce": message.sender_nonce,
         **status,
     }
-    attributes = cms.CMSAttributes([_attribute(name, value) for name, value in values.items()])
+    attributes = cms.CMSAttributes([_build_attribute(name, value) for name, value in values.items()])
     signature = authority.key.sign(attributes.dump(), padding.PKCS1v15(), algorithm)
     certificate = x509.Certificate.load(authority.der)
     digest_algorithm = algos.DigestAlgorithm({"algorithm": message.digest})

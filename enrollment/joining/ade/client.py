@@ -1,4 +1,4 @@
-"""The real adapter: Apple's device-assignment service over HTTPS, with its session (school-services.md sections A.2 to A.4)."""
+"""The client of Apple's ADE service: sessions, requests, errors. What the responses contain is parsed in `parsing`."""
 
 from __future__ import annotations
 
@@ -8,122 +8,104 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import httpx
-
-from cartable.http_client import TIMEOUT, HttpResponse, Unreachable, parse_retry_after, send_request
+from cartable.http_client import DEFAULT_RETRY_AFTER, ApiClient, HttpResponse
 from enrollment.joining.ade import oauth, parsing
-from enrollment.joining.ade.ports import Account, Assigned, AssignmentError, Page, Result, Trouble
+from enrollment.joining.ade.ports import AdeAccount, AdeError, AdeErrorKind, AssignmentResults, DevicePage, DeviceResult
 
-APPLE = "https://mdmenrollment.apple.com"
-PROTOCOL = "8"
-AGENT = "Cartable/0.1"
+PROTOCOL_VERSION = "8"
 REALM = "ADM"
-#: Seconds to wait when the service is overrun and does not say for how long.
-PAUSE = 60.0
-_SESSION = "X-ADM-Auth-Session"
+_SESSION_HEADER = "X-ADM-Auth-Session"
 
 
-class DeviceAssignment:
-    """One server token. Its session lives as long as this object, is renewed from every answer, and is used by one talk at a
-    time: `service.synchronise` sees to that.
+class AdeClient(ApiClient):
+    """The client of one server token. Its session is renewed from every response, so only one worker may use a token at a time.
+
+    `sync_lease.SyncLease` ensures that.
     """
 
-    def __init__(self, token: oauth.Secrets, base_url: str, now: Callable[[], datetime]) -> None:
-        agent = {"User-Agent": AGENT, "X-Server-Protocol-Version": PROTOCOL}
-        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT, headers=agent)
-        self._token, self._now = token, now
-        self._session: str | None = None
-        self._assign_by = "PUT"
+    def __init__(self, token: oauth.TokenSecrets, base_url: str, now: Callable[[], datetime]) -> None:
+        super().__init__(base_url, now, headers={"X-Server-Protocol-Version": PROTOCOL_VERSION})
+        self._base_url, self._token = base_url.rstrip("/"), token
+        self._assign_method = "PUT"
 
-    def close(self) -> None:
-        self._http.close()
+    def get_account(self) -> AdeAccount:
+        return parsing.parse_account(self._request_json("GET", "/account"))
 
-    def account(self) -> Account:
-        return parsing.account_of(self._call("GET", "/account"))
-
-    def fetch(self, cursor: str | None, limit: int) -> Page:
+    def fetch_devices(self, cursor: str | None, limit: int) -> DevicePage:
         start = {} if cursor is None else {"cursor": cursor}
-        return parsing.page_of(self._call("POST", "/server/devices", {"limit": limit, **start}))
+        return parsing.parse_page(self._send_json("POST", "/server/devices", {"limit": limit, **start}))
 
-    def sync(self, cursor: str, limit: int) -> Page:
-        return parsing.page_of(self._call("POST", "/devices/sync", {"limit": limit, "cursor": cursor}))
+    def sync_devices(self, cursor: str, limit: int) -> DevicePage:
+        return parsing.parse_page(self._send_json("POST", "/devices/sync", {"limit": limit, "cursor": cursor}))
 
-    def define(self, profile: Mapping[str, Any]) -> str:
-        uuid = self._call("POST", "/profile", dict(profile)).get("profile_uuid")
+    def define_profile(self, profile: Mapping[str, Any]) -> str:
+        uuid = self._send_json("POST", "/profile", profile).get("profile_uuid")
         if not isinstance(uuid, str) or not 1 <= len(uuid) <= 64:
-            raise AssignmentError(Trouble.RETRY, "a profile without its UUID")
+            raise AdeError(AdeErrorKind.RETRY, "a profile without its UUID")
         return uuid
 
-    def assign(self, profile_uuid: str, serials: Sequence[str]) -> Assigned:
-        """PUT is what the service has always known, POST what its newer documentation says: what works is kept."""
+    def assign_profile(self, profile_uuid: str, serials: Sequence[str]) -> AssignmentResults:
+        """Assign a profile by PUT, or by POST once PUT was refused: the service has always accepted PUT, Apple documents POST."""
         body = {"profile_uuid": profile_uuid, "devices": list(serials)}
         try:
-            return parsing.assigned_of(self._call(self._assign_by, "/profile/devices", body))
-        except AssignmentError as error:
-            if error.trouble is not Trouble.METHOD or self._assign_by == "POST":
+            return parsing.parse_assignment_results(self._send_json(self._assign_method, "/profile/devices", body))
+        except AdeError as error:
+            if error.kind is not AdeErrorKind.METHOD or self._assign_method == "POST":
                 raise
-        self._assign_by = "POST"
-        return parsing.assigned_of(self._call("POST", "/profile/devices", body))
+        self._assign_method = "POST"
+        return parsing.parse_assignment_results(self._send_json("POST", "/profile/devices", body))
 
-    def lock(self, serial: str, escrow_key: str | None, message: str) -> Result:
+    def enable_activation_lock(self, serial: str, escrow_key: str | None, message: str) -> DeviceResult:
         body: dict[str, Any] = {"device": serial, "lost_message": message}
         if escrow_key is not None:
             body["escrow_key"] = escrow_key
-        said = self._call("POST", "/device/activationlock", body)
-        return next((each for each in Result if each == said.get("response_status")), Result.FAILED)
+        status = self._send_json("POST", "/device/activationlock", body).get("response_status")
+        return next((result for result in DeviceResult if result == status), DeviceResult.FAILED)
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request with a session; when that has ended, one more with a new one."""
-        answer = self._send(method, path, body)
-        if self._refusal(answer) is Trouble.SESSION:
-            self._session = None
-            answer = self._send(method, path, body)
-        trouble = self._refusal(answer)
-        if trouble is not None:
-            raise self._error(trouble, answer)
-        return parsing.json_of(answer.body)
+    def _send_json(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json;charset=UTF8"}
+        return self._request_json(method, path, headers=headers, content=json.dumps(body).encode())
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> HttpResponse:
-        session = self._session or self._open()
-        headers = {_SESSION: session}
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json;charset=UTF8"
-            content = json.dumps(body).encode()
-        answer = self._exchange(method, path, headers=headers, content=content)
-        self._session = answer.headers.get(_SESSION) or session
-        return answer
-
-    def _open(self) -> str:
-        """A new session, by a signed request."""
-        signed = oauth.authorization(
+    def _fetch_credentials(self) -> Mapping[str, str]:
+        """Open a session by a signed request."""
+        authorization = oauth.build_authorization_header(
             self._token,
             "GET",
-            str(self._http.base_url).rstrip("/") + "/session",
+            self._base_url + "/session",
             realm=REALM,
             timestamp=int(self._now().timestamp()),
             nonce=secrets.token_hex(16),
         )
-        answer = self._exchange("GET", "/session", headers={"Authorization": signed})
-        if answer.status >= 300:
-            trouble = parsing.trouble_of(answer.status, answer.body, at_session=True)
-            raise self._error(trouble, answer)
-        token = parsing.json_of(answer.body).get("auth_session_token")
-        if not isinstance(token, str) or not token.isascii() or not 1 <= len(token) <= 2048:
-            raise AssignmentError(Trouble.RETRY, "a session without its token")
-        return token
+        response = self._send("GET", "/session", headers={"Authorization": authorization})
+        if response.status >= 300:
+            raise self._describe_error(parsing.classify_error(response.status, response.body, at_session=True), response)
+        session = self._parse_json(response).get("auth_session_token")
+        if not isinstance(session, str) or not session.isascii() or not 1 <= len(session) <= 2048:
+            raise AdeError(AdeErrorKind.RETRY, "a session without its token")
+        return {_SESSION_HEADER: session}
 
-    def _exchange(self, method: str, path: str, **request: Any) -> HttpResponse:
-        try:
-            return send_request(self._http, method, path, **request)
-        except Unreachable as error:
-            raise AssignmentError(Trouble.RETRY, str(error)) from error
+    def _send_authenticated(self, method: str, path: str, **request: Any) -> HttpResponse:
+        response = super()._send_authenticated(method, path, **request)
+        renewed = response.headers.get(_SESSION_HEADER)
+        if renewed:
+            self._credentials = {_SESSION_HEADER: renewed}
+        return response
 
-    def _refusal(self, answer: HttpResponse) -> Trouble | None:
-        return None if answer.status < 300 else parsing.trouble_of(answer.status, answer.body)
+    def _are_credentials_refused(self, response: HttpResponse) -> bool:
+        error = self._build_error(response)
+        return error is not None and error.kind is AdeErrorKind.SESSION
 
-    def _error(self, trouble: Trouble, answer: HttpResponse) -> AssignmentError:
-        wait = parse_retry_after(answer.headers, self._now())
-        if wait is None and answer.status == 429:
-            wait = PAUSE
-        return AssignmentError(trouble, f"HTTP {answer.status} {parsing.word_of(answer.body)}".strip(), wait)
+    def _build_error(self, response: HttpResponse) -> AdeError | None:
+        if response.status < 300:
+            return None
+        return self._describe_error(parsing.classify_error(response.status, response.body), response)
+
+    def _build_temporary_error(self, message: str) -> AdeError:
+        return AdeError(AdeErrorKind.RETRY, message)
+
+    def _describe_error(self, kind: AdeErrorKind, response: HttpResponse) -> AdeError:
+        retry_after = self._get_retry_after(response)
+        if retry_after is None and response.status == 429:
+            retry_after = DEFAULT_RETRY_AFTER
+        message = f"HTTP {response.status} {parsing.extract_error_code(response.body)}".strip()
+        return AdeError(kind, message, retry_after)

@@ -1,68 +1,55 @@
-"""Refusals around device assignment, for the people who set it up."""
+"""Errors of Automated Device Enrollment, for the people who set it up."""
 
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class ServerUnknown(NotFound):
-    """No such device-assignment server in the caller's reach."""
+class AdeServerNotFound(NotFound):
+    """The ADE server does not exist, or the caller may not see it."""
 
-    code = "assignment_server_unknown"
-    words = Words(fr="Ce serveur d'affectation est inconnu.", en="This device-assignment server is unknown.")
-
-
-class BadAssignmentToken(Invalid):
-    """The file cannot be read as a token for this server. `why`: too_large, not_smime, not_for_this_key, no_message, wrong_shape."""
-
-    code = "assignment_token_bad"
-    words = Words(
-        fr="Ce fichier n'est pas un jeton pour ce serveur ({why}). Téléchargez-le à nouveau depuis Apple School Manager.",
-        en="This file is no token for this server ({why}). Download it again from Apple School Manager.",
-    )
+    code = "ade_server_not_found"
+    message = Message("This device-assignment server is unknown.")
 
 
-class TokenOver(Conflict):
-    """The token has expired."""
+class InvalidServerToken(Invalid):
+    """The file is no token for this server. `why`: too_large, not_smime, not_for_this_key, no_message, wrong_shape."""
 
-    code = "assignment_token_expired"
-    words = Words(
-        fr="Ce jeton a expiré le {expired}. Téléchargez-en un nouveau depuis Apple School Manager.",
-        en="This token expired on {expired}. Download a new one from Apple School Manager.",
-    )
+    code = "ade_token_invalid"
+    message = Message("This file is no token for this server ({why}). Download it again from Apple School Manager.")
+
+
+class ServerTokenExpired(Conflict):
+    """The server token has expired."""
+
+    code = "ade_token_expired"
+    message = Message("This token expired on {expired}. Download a new one from Apple School Manager.")
 
 
 class OtherPortalServer(Conflict):
-    """The token belongs to another server entry of the portal: cursor, profiles and assignments are those of the present one."""
+    """The token belongs to another MDM server of the portal than the stored cursor, profiles and devices."""
 
-    code = "assignment_other_server"
-    words = Words(
-        fr="Ce jeton appartient à un autre serveur du portail. Pour le remplacer quand même, donnez un motif.",
-        en="This token belongs to another server entry of the portal. To replace it all the same, give a reason.",
-    )
+    code = "ade_other_server"
+    message = Message("This token belongs to another server entry of the portal. To replace it all the same, give a reason.")
 
 
-class TokenElsewhere(Conflict):
-    """Another device-assignment server of this installation uses the token: two sessions on one token end each other."""
+class ServerTokenInUse(Conflict):
+    """Another ADE server of this installation uses the token: two sessions of one token would end each other."""
 
-    code = "assignment_token_in_use"
-    words = Words(
-        fr="Ce jeton sert déjà à un autre serveur d'affectation.", en="Another device-assignment server uses this token."
-    )
+    code = "ade_token_in_use"
+    message = Message("Another device-assignment server uses this token.")
 
 
-class NoToken(Conflict):
-    """No token has been uploaded yet."""
+class NoServerToken(Conflict):
+    """The ADE server has no token yet."""
 
-    code = "assignment_no_token"
-    words = Words(fr="Aucun jeton n'a été déposé.", en="No token has been uploaded.")
+    code = "ade_no_token"
+    message = Message("No token has been uploaded.")
 
 
-class DeviceUnknown(NotFound):
-    """Apple does not assign this tablet to a server of the town."""
+class DeviceNotAssigned(NotFound):
+    """The tablet is not assigned to an ADE server of the town."""
 
     code = "device_not_assigned"
-    words = Words(
-        fr="Apple n'affecte cette tablette à aucun serveur de la ville.", en="Apple assigns this tablet to no server of the town."
-    )
+    message = Message("Apple assigns this tablet to no server of the town.")

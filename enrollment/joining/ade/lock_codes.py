@@ -1,4 +1,4 @@
-"""Bypass codes of activation lock (school-services.md section A.6): 16 random bytes as people type them, and their hash. Pure."""
+"""Bypass codes of activation lock: 16 random bytes, the code that people type, and the hash for Apple. Pure but for the random bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _ROUNDS = 50_000
 _BYTES = 16
 
 
-def new_raw() -> bytes:
-    """16 random bytes."""
+def generate_bypass_key() -> bytes:
+    """Return 16 random bytes."""
     return secrets.token_bytes(_BYTES)
 
 
-def code_of(raw: bytes) -> str:
-    """The code as people type it. Its last sign is the value of the last three bits, not shifted left as in RFC 4648."""
+def format_bypass_code(raw: bytes) -> str:
+    """Return the code that people type. Its last character is the value of the last three bits, not shifted left as in RFC 4648."""
     bits = f"{int.from_bytes(raw, 'big'):0{_BYTES * 8}b}"
-    signs = "".join(_ALPHABET[int(bits[start : start + 5], 2)] for start in range(0, len(bits), 5))
-    return "-".join(signs[start:end] for start, end in _GROUPS)
+    characters = "".join(_ALPHABET[int(bits[start : start + 5], 2)] for start in range(0, len(bits), 5))
+    return "-".join(characters[start:end] for start, end in _GROUPS)
 
 
-def escrow_key(raw: bytes) -> str:
-    """The hash by which Apple knows the code."""
+def derive_escrow_key(raw: bytes) -> str:
+    """Return the hash of the code that Apple stores."""
     return hashlib.pbkdf2_hmac("sha256", raw, bytes(4), _ROUNDS, 32).hex()

@@ -1,4 +1,4 @@
-"""Tables of device assignment: the town's servers in Apple's portal, their profiles, and the devices assigned to them."""
+"""Tables of Automated Device Enrollment: the town's MDM servers in Apple's portal, their profiles and their devices."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from enrollment.joining.ade.ports import ProfileStatus, Result
+from enrollment.joining.ade.ports import DeviceResult, ProfileStatus
 
 
-class Phase(StrEnum):
-    """What the cursor is good for."""
+class SyncPhase(StrEnum):
+    """Which operation the stored cursor belongs to."""
 
-    FETCH = "fetch"  # the whole list is being read
+    FETCH = "fetch"  # a full fetch has not ended
     SYNC = "sync"
 
 
-class Alarm(StrEnum):
-    """What only a person can mend. Named as in `ports.Trouble`."""
+class AdeAlarm(StrEnum):
+    """An error that only a person can resolve; values as in `ports.AdeErrorKind`."""
 
     TERMS = "terms_not_signed"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
@@ -34,72 +34,72 @@ class Alarm(StrEnum):
     OTHER_SERVER = "other_server"
 
 
-class AssignmentServer(TownOwned, Base):
-    """One server entry of Apple's portal. Key and token are sealed; the key outlives every token, and signs service tokens.
+class AdeServer(TownOwned, Base):
+    """One MDM server in Apple's portal. Key and token are sealed; the key stays when the token is renewed and signs service tokens.
 
-    `generation` numbers the readings of the whole list: what one does not show again is no longer assigned. One worker talks at
-    a time: it holds the row (`holder`) until `held_until`.
+    `generation` counts full fetches: a device that the latest one has not listed is no longer assigned. `lease_holder` and
+    `lease_until` are the lease of the worker that synchronises (`sync_lease`).
     """
 
-    __tablename__ = "assignment_server"
+    __tablename__ = "ade_server"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(80))
-    private_key: Mapped[bytes] = mapped_column(SealedBytes("assignment_server.private_key"))
+    private_key: Mapped[bytes] = mapped_column(SealedBytes("ade_server.private_key"))
     certificate: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     consumer_key: Mapped[str | None] = mapped_column(String(512), unique=True)
-    secrets: Mapped[str | None] = mapped_column(SealedText("assignment_server.secrets"))
-    expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    token_secrets: Mapped[str | None] = mapped_column(SealedText("ade_server.token_secrets"))
+    token_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     server_uuid: Mapped[str | None] = mapped_column(String(80))
     server_name: Mapped[str | None] = mapped_column(String(160))
     org_name: Mapped[str | None] = mapped_column(String(160))
-    phase: Mapped[Phase] = mapped_column(EnumText(Phase), default=Phase.FETCH)
+    phase: Mapped[SyncPhase] = mapped_column(EnumText(SyncPhase), default=SyncPhase.FETCH)
     cursor: Mapped[str | None] = mapped_column(Text)
     generation: Mapped[int] = mapped_column(default=0)
-    whole_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    full_fetch_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    holder: Mapped[UUID | None]
-    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    rest_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    alarm: Mapped[Alarm | None] = mapped_column(EnumText(Alarm))
+    lease_holder: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    alarm: Mapped[AdeAlarm | None] = mapped_column(EnumText(AdeAlarm))
     alarm_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    problem: Mapped[str | None] = mapped_column(String(200))
+    last_error: Mapped[str | None] = mapped_column(String(200))
     department: Mapped[str] = mapped_column(String(80), default="")
     support_phone: Mapped[str] = mapped_column(String(40), default="")
     support_email: Mapped[str] = mapped_column(String(120), default="")
-    skipped: Mapped[list[Any]]
+    skip_setup_items: Mapped[list[Any]]
     __table_args__ = (UniqueConstraint("town_id", "name"),)
 
 
-class Variant(StrEnum):
-    """Profiles of a server: one for everybody, one for cart tablets, which may erase themselves and come back (26+)."""
+class ProfileVariant(StrEnum):
+    """Which profile of a server: the standard one, or that of cart tablets with return to service (iPadOS 26+)."""
 
-    USUAL = "usual"
+    STANDARD = "standard"
     CART = "cart"
 
 
-class AssignmentProfile(TownOwned, Base):
-    """A profile as it was defined at Apple's. It never changes: another content is another profile."""
+class AdeProfile(TownOwned, Base):
+    """A profile that was defined at Apple. It cannot be changed: another content is another profile."""
 
-    __tablename__ = "assignment_profile"
+    __tablename__ = "ade_profile"
 
-    server_id: Mapped[UUID] = mapped_column(ForeignKey("assignment_server.id", ondelete="CASCADE"), primary_key=True)
-    variant: Mapped[Variant] = mapped_column(EnumText(Variant), primary_key=True)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey("ade_server.id", ondelete="CASCADE"), primary_key=True)
+    variant: Mapped[ProfileVariant] = mapped_column(EnumText(ProfileVariant), primary_key=True)
     content_sha256: Mapped[str] = mapped_column(String(64))
     uuid: Mapped[str] = mapped_column(String(64))
     defined_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class AssignedDevice(TownOwned, Base):
-    """A device as the service tells it. `removed_at`: no longer assigned to this server; the inventory does not forget it.
+class AdeDevice(TownOwned, Base):
+    """A device that Apple assigns to the server. `removed_at`: when it was no longer assigned; the tablet stays in the inventory.
 
-    `result`, `attempts` and `retry_at` tell how assigning its profile went.
+    `result`, `attempts` and `retry_at` are of the last assignment of its profile.
     """
 
-    __tablename__ = "assigned_device"
+    __tablename__ = "ade_device"
 
-    server_id: Mapped[UUID] = mapped_column(ForeignKey("assignment_server.id", ondelete="CASCADE"), primary_key=True)
+    server_id: Mapped[UUID] = mapped_column(ForeignKey("ade_server.id", ondelete="CASCADE"), primary_key=True)
     serial: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str | None] = mapped_column(String(80))
     description: Mapped[str | None] = mapped_column(String(200))
@@ -116,16 +116,16 @@ class AssignedDevice(TownOwned, Base):
     op_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     generation: Mapped[int] = mapped_column(default=0)
-    result: Mapped[Result | None] = mapped_column(EnumText(Result))
+    result: Mapped[DeviceResult | None] = mapped_column(EnumText(DeviceResult))
     attempts: Mapped[int] = mapped_column(default=0)
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lock_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lock_code: Mapped[str | None] = mapped_column(SealedText("assigned_device.lock_code"))
-    lock_result: Mapped[Result | None] = mapped_column(EnumText(Result))
+    lock_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lock_bypass_key: Mapped[str | None] = mapped_column(SealedText("ade_device.lock_bypass_key"))
+    lock_result: Mapped[DeviceResult | None] = mapped_column(EnumText(DeviceResult))
     __table_args__ = (
-        Index("ix_assigned_device_serial", "serial"),
+        Index("ix_ade_device_serial", "serial"),
         Index(
-            "ix_assigned_device_lock", "server_id",
-            sqlite_where=lock_asked_at.is_not(None), postgresql_where=lock_asked_at.is_not(None),
+            "ix_ade_device_lock", "server_id",
+            sqlite_where=lock_requested_at.is_not(None), postgresql_where=lock_requested_at.is_not(None),
         ),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the product asks of Apple's device assignment, and what can go wrong (school-services.md section A). Plain values."""
+"""The port to Apple's ADE service: its operations, values and errors. The client is in `client`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from cartable.http_client import ApiError
 
-class Trouble(StrEnum):
-    """What to do about a failure (school-services.md section A.3)."""
 
-    TERMS = "terms_not_signed"  # a person must accept new terms in the portal; until then everything fails
+class AdeErrorKind(StrEnum):
+    """What an error of the service means for the caller."""
+
+    TERMS = "terms_not_signed"  # a person must accept new terms in the portal; until then every request fails
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word
     DENIED = "access_denied"
@@ -29,16 +31,16 @@ class Trouble(StrEnum):
     PERMANENT = "permanent"
 
 
-class AssignmentError(Exception):
-    """The service refused or could not be reached. `retry_after` in seconds, when it said so."""
+class AdeError(ApiError):
+    """Apple's ADE service refused a request or could not be reached."""
 
-    def __init__(self, trouble: Trouble, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message[:200])
-        self.trouble, self.retry_after = trouble, retry_after
+    def __init__(self, kind: AdeErrorKind, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.kind = kind
 
 
 class ProfileStatus(StrEnum):
-    """Where a device stands with its profile."""
+    """Status of a device's profile at Apple."""
 
     EMPTY = "empty"
     ASSIGNED = "assigned"
@@ -46,16 +48,16 @@ class ProfileStatus(StrEnum):
     REMOVED = "removed"
 
 
-class Op(StrEnum):
-    """What happened to a device, in a sync."""
+class DeviceOperation(StrEnum):
+    """Change of a device in a sync."""
 
     ADDED = "added"
     MODIFIED = "modified"
     DELETED = "deleted"
 
 
-class Result(StrEnum):
-    """What became of one serial number."""
+class DeviceResult(StrEnum):
+    """Result of an operation for one serial number."""
 
     SUCCESS = "SUCCESS"
     NOT_ACCESSIBLE = "NOT_ACCESSIBLE"
@@ -64,8 +66,8 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Whose token it is, and how much one request may carry."""
+class AdeAccount:
+    """The MDM server of a token, and the limits of one request."""
 
     server_uuid: str
     server_name: str
@@ -76,11 +78,11 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """A device as a page tells it. None: the page did not say, which removes nothing."""
+class DeviceRecord:
+    """A device in a page. None: the page does not contain the value, and the stored one stays."""
 
     serial: str
-    op: Op | None = None
+    op: DeviceOperation | None = None
     op_date: datetime | None = None
     model: str | None = None
     description: str | None = None
@@ -97,50 +99,50 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of devices. `unreadable` counts entries without a proper serial number."""
+class DevicePage:
+    """One page of devices. `unreadable` counts entries without a valid serial number."""
 
-    devices: tuple[Device, ...]
+    devices: tuple[DeviceRecord, ...]
     cursor: str
-    more: bool
+    has_more: bool
     unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """What became of each serial number of a batch. `retry_after` (seconds) is for the throttled ones."""
+class AssignmentResults:
+    """Result for each serial number of a batch. `retry_after` (seconds) is for the throttled ones."""
 
-    results: Mapping[str, Result]
+    results: Mapping[str, DeviceResult]
     retry_after: float | None = None
 
 
-class AssignmentService(Protocol):
-    """One server token's devices and profiles. Every method raises `AssignmentError`."""
+class AdeService(Protocol):
+    """Devices and profiles of one server token. Every method raises `AdeError`."""
 
-    def account(self) -> Account:
-        """Whose token it is."""
+    def get_account(self) -> AdeAccount:
+        """Return the MDM server of the token and its limits."""
         ...
 
-    def fetch(self, cursor: str | None, limit: int) -> Page:
-        """A page of the whole list; without cursor the first one."""
+    def fetch_devices(self, cursor: str | None, limit: int) -> DevicePage:
+        """Return a page of all devices; without cursor the first one."""
         ...
 
-    def sync(self, cursor: str, limit: int) -> Page:
-        """A page of what has happened since the cursor."""
+    def sync_devices(self, cursor: str, limit: int) -> DevicePage:
+        """Return a page of the changes since the cursor."""
         ...
 
-    def define(self, profile: Mapping[str, Any]) -> str:
-        """Define a profile, which can never be changed. Returns its UUID."""
+    def define_profile(self, profile: Mapping[str, Any]) -> str:
+        """Define a profile, which can never be changed, and return its UUID."""
         ...
 
-    def assign(self, profile_uuid: str, serials: Sequence[str]) -> Assigned:
-        """Let devices take a profile at their next activation."""
+    def assign_profile(self, profile_uuid: str, serials: Sequence[str]) -> AssignmentResults:
+        """Assign a profile to devices; they use it at their next activation."""
         ...
 
-    def lock(self, serial: str, escrow_key: str | None, message: str) -> Result:
-        """Turn on activation lock; with `escrow_key` (hash of the bypass code) it can be lifted."""
+    def enable_activation_lock(self, serial: str, escrow_key: str | None, message: str) -> DeviceResult:
+        """Turn on activation lock; with `escrow_key` (hash of the bypass code) it can be turned off again."""
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...

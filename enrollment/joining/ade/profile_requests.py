@@ -1,6 +1,6 @@
-"""Automated device enrolment: an iPad out of its box asks for its profile, and needs no invitation if it is expected here.
+"""`/join/automated`: a tablet in the Setup Assistant requests its enrollment profile. It needs no invitation.
 
-Apple's device assignment sends it to `/join/automated`; what it proves is in `mdm.protocol.machine_info`.
+Its ADE profile names this URL. What its request proves is checked in `mdm.protocol.machine_info`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from enrollment.joining.errors import NotInvited
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import REFUSED
+from enrollment.tablets.rules import ENROLLMENT_REFUSED
 from enrollment.tablets.service import TabletDetails
 from mdm.protocol import machine_info
-from mdm.protocol.errors import WireError
-from mdm.protocol.machine_info import Anchor, MachineInfo
+from mdm.protocol.errors import ProtocolError
+from mdm.protocol.machine_info import MachineInfo, TrustAnchorKey
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 DEVICE_INFO = "x-apple-aspen-deviceinfo"
@@ -41,90 +41,90 @@ log = structlog.get_logger()
 
 
 def routes(runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> list[BaseRoute]:
-    """The address for the device assignment profile: `url`, and `configuration_web_url` for who wants a web view."""
-    door = AutomatedDoor(runtime, topic_of)
+    """Return the routes that an ADE profile may name: POST for `url`, GET for `configuration_web_url`."""
+    endpoint = AdeProfileEndpoint(runtime, topic_of)
     return [
-        Route("/join/automated", door.knock, methods=["POST"]),
-        Route("/join/automated", door.look, methods=["GET"]),
+        Route("/join/automated", endpoint.handle_post, methods=["POST"]),
+        Route("/join/automated", endpoint.handle_web_view, methods=["GET"]),
     ]
 
 
-class AutomatedDoor:
-    """Answers tablets in the Setup Assistant. Any status but 200 lets the person try again."""
+class AdeProfileEndpoint:
+    """Answers tablets in the Setup Assistant. After any status but 200 the person can try again."""
 
     def __init__(self, runtime: Runtime, topic_of: Callable[[UnitOfWork], str]) -> None:
         self.runtime = runtime
         self.topic_of = topic_of
-        self.anchors = anchors_of(runtime.settings)
+        self.anchors = load_anchors(runtime.settings)
 
-    async def knock(self, request: Request) -> Response:
-        """MachineInfo in, enrolment profile out; 403 with Apple's document when the system is too old."""
+    async def handle_post(self, request: Request) -> Response:
+        """Return the enrollment profile for a MachineInfo; 403 with Apple's document when the system is too old."""
         body = bytearray()
         async for part in request.stream():
             body += part
             if len(body) > MAX_BODY:
                 return Response(status_code=413)
-        return await run_in_threadpool(self._answer, bytes(body))
+        return await run_in_threadpool(self._build_response, bytes(body))
 
-    async def look(self, request: Request) -> Response:
-        """The same for a web view (protocol.md section 5.2): MachineInfo comes in a header, and nothing need be typed."""
+    async def handle_web_view(self, request: Request) -> Response:
+        """Return the same for a web view, which sends the MachineInfo in a header."""
         try:
             body = base64.b64decode(request.headers.get(DEVICE_INFO, ""), validate=True)
         except ValueError:
             body = b""
         if not body:
             return Response(status_code=400)
-        return await run_in_threadpool(self._answer, body)
+        return await run_in_threadpool(self._build_response, body)
 
-    def _answer(self, body: bytes) -> Response:
+    def _build_response(self, body: bytes) -> Response:
         try:
-            info = machine_info.read(body, self.anchors)
-        except WireError as error:
-            log.warning("join.automated_refused", why=str(error))
+            info = machine_info.parse_machine_info(body, self.anchors)
+        except ProtocolError as error:
+            log.warning("join.automated_rejected", why=str(error))
             return Response(status_code=400)
-        wanted = self.runtime.settings.minimum_os
-        if wanted and info.can_update and info.os_version and machine_info.is_older(info.os_version, wanted):
-            return Response(machine_info.update_required(wanted), 403, media_type="application/json")
+        minimum_os = self.runtime.settings.minimum_os
+        if minimum_os and info.can_update and info.os_version and machine_info.is_older_version(info.os_version, minimum_os):
+            return Response(machine_info.build_update_required(minimum_os), 403, media_type="application/json")
         try:
             with self.runtime.open_unit_of_work() as work:
-                tablet = expected(work, info)
+                tablet = resolve_expected_tablet(work, info)
                 attests = can_attest(info.product, info.os_version, info.build)
-                plain = profiles.automated_profile(work, tablet.id, self.topic_of(work), udid=info.udid, attests=attests)
+                plain = profiles.build_ade_profile(work, tablet.id, self.topic_of(work), udid=info.udid, attests=attests)
                 log.info("join.automated", tablet=str(tablet.id))
                 return Response(sign_profile(work, plain), media_type=PROFILE_TYPE, headers={"Cache-Control": "no-store"})
         except NotInvited as refusal:
-            log.warning("join.automated_refused", why=str(refusal))
+            log.warning("join.automated_rejected", why=str(refusal))
             return Response(status_code=403)
-        except DomainError as refusal:  # no push certificate, for one: the tablet may try again when it is mended
-            log.error("join.automated_unable", why=refusal.code)  # noqa: TRY400 - for the operator; the trace tells nothing
+        except DomainError as refusal:  # for example no push certificate: the tablet can try again when that is corrected
+            log.error("join.automated_failed", why=refusal.code)  # noqa: TRY400 - for the operator; a traceback adds nothing
             return Response(status_code=503)
 
 
-def expected(work: UnitOfWork, info: MachineInfo) -> Tablet:
-    """The tablet of the inventory that this device is. Being signed by Apple is not enough: any iPad is.
+def resolve_expected_tablet(work: UnitOfWork, info: MachineInfo) -> Tablet:
+    """Return the tablet of the inventory with the device's serial number, locked and updated. Raises `NotInvited`.
 
-    One that had been written off lands in quarantine, not in stock. Raises `NotInvited`.
+    Apple's signature alone is not enough: every iPad has it. A tablet that was written off goes into quarantine.
     """
-    tablet = TabletRepository(work.session).by_serial(info.serial)
+    tablet = TabletRepository(work.session).get_by_serial(info.serial)
     if tablet is None:
         raise NotInvited(why="serial_not_expected")
-    tablets.hold(work, tablet)
-    if tablet.state in REFUSED:
+    tablets.lock_tablet(work, tablet)
+    if tablet.state in ENROLLMENT_REFUSED:
         raise NotInvited(why="tablet_retired")
     audit.record_event(work, SYSTEM, "tablet.automated", "tablet", tablet.id, town_id=tablet.town_id)
     tablets.update_details(
         work, tablet.id, TabletDetails(product_name=info.product, os_version=info.os_version, build_version=info.build)
     )
-    tablets.unpack(work, SYSTEM, tablet)
+    tablets.update_state_on_enrollment(work, SYSTEM, tablet)
     return tablet
 
 
-def anchors_of(settings: Settings) -> tuple[Anchor, ...]:
-    """Apple's device CA, and those of a test rig or of newer hardware that the operator named."""
-    found: list[Anchor] = [machine_info.apple_device_ca()]
+def load_anchors(settings: Settings) -> tuple[TrustAnchorKey, ...]:
+    """Return the trust anchors of device signatures: Apple's device CA, and those that the operator configured."""
+    anchors: list[TrustAnchorKey] = [machine_info.get_apple_device_ca()]
     if settings.device_anchors is not None:
         for certificate in x509.load_pem_x509_certificates(settings.device_anchors.read_bytes()):
             key = certificate.public_key()
             if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-                found.append(key)
-    return tuple(found)
+                anchors.append(key)
+    return tuple(anchors)

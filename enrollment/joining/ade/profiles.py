@@ -1,6 +1,6 @@
-"""Seeing to it that every tablet assigned to a server carries its profile: define what is wanted, assign in batches.
+"""ADE profiles: define the profiles of a server and assign them in batches to the tablets that lack them.
 
-What a device lacks is read from its row, so a crash costs at most one batch told twice, or one profile that nobody uses.
+Which tablets lack a profile is read from the database, so a crash costs at most one batch sent twice or one unused profile.
 """
 
 from __future__ import annotations
@@ -14,101 +14,115 @@ import structlog
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import tls
 from enrollment.joining.ade import rules
-from enrollment.joining.ade.models import AssignmentProfile, AssignmentServer, Variant
-from enrollment.joining.ade.ports import Account, Assigned, AssignmentError, AssignmentService, ProfileStatus, Result, Trouble
-from enrollment.joining.ade.repository import AssignmentRepository
-from enrollment.joining.ade.sync_lease import Talk
+from enrollment.joining.ade.models import AdeProfile, AdeServer, ProfileVariant
+from enrollment.joining.ade.ports import (
+    AdeAccount,
+    AdeError,
+    AdeErrorKind,
+    AdeService,
+    AssignmentResults,
+    DeviceResult,
+    ProfileStatus,
+)
+from enrollment.joining.ade.repository import AdeRepository
+from enrollment.joining.ade.sync_lease import SyncLease
 from enrollment.places.models import Town
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Told:
-    """What a run has assigned."""
+class ProfileCounts:
+    """What a run has defined and assigned."""
 
     defined: int = 0
     assigned: int = 0
     refused: int = 0
 
 
-def assign_profiles(talk: Talk, service: AssignmentService, account: Account) -> Told:
-    """Assign the usual profile, and that of carts, to the tablets that lack it. Raises `AssignmentError`."""
-    told = Told()
-    for variant in Variant:
+def assign_profiles(lease: SyncLease, service: AdeService, account: AdeAccount) -> ProfileCounts:
+    """Assign the profiles of all variants to the tablets that lack them, and return the counts. Raises `AdeError`."""
+    told = ProfileCounts()
+    for variant in ProfileVariant:
         try:
-            _assign(talk, service, account, variant, told)
-        except AssignmentError as error:
-            if error.trouble is not Trouble.NOT_FOUND:
+            _assign_variant(lease, service, account, variant, told)
+        except AdeError as error:
+            if error.kind is not AdeErrorKind.NOT_FOUND:
                 raise
-            # The service has forgotten the profile: it is defined again, once.
-            with talk.work() as work:
-                AssignmentRepository(work.session).forget_profiles(talk.server_id, variant=variant)
-            _assign(talk, service, account, variant, told)
+            # Apple does not know the profile any more: define it again, once.
+            with lease.open_unit_of_work() as work:
+                AdeRepository(work.session).delete_profiles(lease.server_id, variant=variant)
+            _assign_variant(lease, service, account, variant, told)
     return told
 
 
-def wanted_profiles(work: UnitOfWork, server: AssignmentServer) -> dict[Variant, dict[str, object]]:
-    """What the profiles of a server shall hold now."""
+def build_profiles(work: UnitOfWork, server: AdeServer) -> dict[ProfileVariant, dict[str, object]]:
+    """Return the current content of a server's profiles, by variant."""
     town = work.session.get_one(Town, server.town_id)
-    said = rules.Presented(
+    said = rules.ProfileInput(
         name=f"Cartable {server.name}",
         magic=str(server.id),
         url=work.settings.public_url + "/join/automated",
-        anchor=tls.tls_ca_certificate(work.settings),
+        anchor=tls.read_tls_ca_certificate(work.settings),
         department=server.department or town.name[:80],
         support_phone=server.support_phone or town.support_phone or "",
         support_email=server.support_email,
-        skipped=server.skipped,
+        skip_setup_items=server.skip_setup_items,
     )
-    return {variant: rules.profile_content(said, variant) for variant in Variant}
+    return {variant: rules.build_profile_content(said, variant) for variant in ProfileVariant}
 
 
-def _assign(talk: Talk, service: AssignmentService, account: Account, variant: Variant, told: Told) -> None:
+def _assign_variant(
+    lease: SyncLease, service: AdeService, account: AdeAccount, variant: ProfileVariant, told: ProfileCounts
+) -> None:
     after, uuid = "", ""
     while True:
-        with talk.work() as work:
-            repository = AssignmentRepository(work.session)
-            content = wanted_profiles(work, talk.server(work))[variant]
-            known = repository.profiles(talk.server_id).get(variant)
-            wanted = rules.content_hash(content)
+        with lease.open_unit_of_work() as work:
+            repository = AdeRepository(work.session)
+            content = build_profiles(work, lease.get_server(work))[variant]
+            known = repository.get_profiles_by_variant(lease.server_id).get(variant)
+            wanted = rules.hash_content(content)
             uuid = known.uuid if known is not None and known.content_sha256 == wanted else ""
-            serials = repository.wanting(talk.server_id, variant, uuid, work.now, after, account.assign_limit)
+            serials = repository.list_serials_without_profile(
+                lease.server_id, variant, uuid, work.now, after, account.assign_limit
+            )
         if not serials:
             return
         if not uuid:
-            uuid = service.define(content)
+            uuid = service.define_profile(content)
             told.defined += 1
-            with talk.work() as work:
-                server = talk.server(work)
-                made = AssignmentProfile(
+            with lease.open_unit_of_work() as work:
+                server = lease.get_server(work)
+                made = AdeProfile(
                     server_id=server.id, town_id=server.town_id, variant=variant, content_sha256=wanted, uuid=uuid,
                     defined_at=work.now,
                 )  # fmt: skip
                 work.session.merge(made)
-        answer = service.assign(uuid, serials)
-        with talk.work() as work:
-            _note(work, talk, serials, uuid, answer, told)
+        answer = service.assign_profile(uuid, serials)
+        with lease.open_unit_of_work() as work:
+            _store_results(work, lease, serials, uuid, answer, told)
         after = serials[-1]
 
 
-def _note(work: UnitOfWork, talk: Talk, serials: Sequence[str], uuid: str, answer: Assigned, told: Told) -> None:
-    """Store what became of a batch. A serial number that the answer leaves out is taken for failed."""
-    rows = AssignmentRepository(work.session).devices(talk.server_id, serials)
+def _store_results(
+    work: UnitOfWork, lease: SyncLease, serials: Sequence[str], uuid: str, answer: AssignmentResults, told: ProfileCounts
+) -> None:
+    """Store the results of a batch. A serial number without a result counts as failed."""
+    rows = AdeRepository(work.session).get_devices_by_serial(lease.server_id, serials)
     for serial, row in rows.items():
-        row.result = answer.results.get(serial, Result.FAILED)
-        if row.result is Result.SUCCESS:
+        row.result = answer.results.get(serial, DeviceResult.FAILED)
+        if row.result is DeviceResult.SUCCESS:
             row.profile_uuid, row.profile_status, row.profile_assigned_at = uuid, ProfileStatus.ASSIGNED, work.now
             row.attempts, row.retry_at = 0, None
             told.assigned += 1
             continue
         told.refused += 1
-        wait = rules.wait_after(row.attempts)
-        if row.result is Result.THROTTLED and answer.retry_after is not None:
-            wait = min(timedelta(seconds=answer.retry_after), rules.LONGEST_RETRY)
-        elif row.result is Result.NOT_ACCESSIBLE:
-            wait = rules.LONGEST_RETRY
+        wait = rules.compute_retry_delay(row.attempts)
+        if row.result is DeviceResult.THROTTLED and answer.retry_after is not None:
+            wait = min(timedelta(seconds=answer.retry_after), rules.MAX_RETRY)
+        elif row.result is DeviceResult.NOT_ACCESSIBLE:
+            wait = rules.MAX_RETRY
         row.attempts, row.retry_at = row.attempts + 1, work.now + wait
-    refused = [serial for serial, row in rows.items() if row.result is not Result.SUCCESS]
+    refused = [serial for serial, row in rows.items() if row.result is not DeviceResult.SUCCESS]
     if refused:
-        log.warning("assignment.not_assigned", server=str(talk.server_id), count=len(refused))
+        log.warning("ade.profile_not_assigned", server=str(lease.server_id), count=len(refused))

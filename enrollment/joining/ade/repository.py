@@ -1,4 +1,7 @@
-"""All SQL of device assignment. What a device is to the inventory is read by its serial number, never kept twice."""
+"""All SQL of Automated Device Enrollment.
+
+The inventory status of a device is computed by its serial number at each query and never stored.
+"""
 
 from __future__ import annotations
 
@@ -8,231 +11,235 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
-from enrollment.joining.ade.models import AssignedDevice, AssignmentProfile, AssignmentServer, Variant
+from enrollment.joining.ade.models import AdeDevice, AdeProfile, AdeServer, ProfileVariant
 from enrollment.joining.ade.ports import ProfileStatus
 from enrollment.joining.models import Reservation
 from enrollment.tablets.models import CartSlot, Tablet
-from enrollment.tablets.rules import REFUSED
+from enrollment.tablets.rules import ENROLLMENT_REFUSED
 
-#: A family that the service does not name is taken for an iPad: older answers have none.
-_is_tablet = func.coalesce(AssignedDevice.family, "iPad") == "iPad"
+#: A device without a family counts as an iPad: older responses do not contain it.
+_is_ipad = func.coalesce(AdeDevice.family, "iPad") == "iPad"
 
 
-class Standing(StrEnum):
-    """What a device is to the inventory."""
+class InventoryStatus(StrEnum):
+    """How an assigned device relates to the inventory."""
 
-    HERE = "here"
-    REMOVED = "removed"  # no longer assigned to the server
+    ACTIVE = "active"
+    REMOVED = "removed"  # no longer assigned to this server
     NOT_A_TABLET = "not_a_tablet"
-    OTHER_TOWN = "other_town"  # the inventory of another town has it: reported, never taken
-    OUT = "out"  # retired or disposed of, and assigned all the same: it gets no profile and joins nothing
+    OTHER_TOWN = "other_town"  # in the inventory of another town: reported, and never moved
+    DECOMMISSIONED = "decommissioned"  # retired or disposed of but still assigned: gets no profile and may not enroll
 
 
-_standing: ColumnElement[str] = case(
-    (AssignedDevice.removed_at.is_not(None), Standing.REMOVED.value),
-    (~_is_tablet, Standing.NOT_A_TABLET.value),
-    (Tablet.town_id != AssignedDevice.town_id, Standing.OTHER_TOWN.value),
-    (Tablet.state.in_(REFUSED), Standing.OUT.value),
-    else_=Standing.HERE.value,
+_inventory_status: ColumnElement[str] = case(
+    (AdeDevice.removed_at.is_not(None), InventoryStatus.REMOVED.value),
+    (~_is_ipad, InventoryStatus.NOT_A_TABLET.value),
+    (Tablet.town_id != AdeDevice.town_id, InventoryStatus.OTHER_TOWN.value),
+    (Tablet.state.in_(ENROLLMENT_REFUSED), InventoryStatus.DECOMMISSIONED.value),
+    else_=InventoryStatus.ACTIVE.value,
 )
 _in_cart = or_(
     exists().where(CartSlot.tablet_id == Tablet.id),
     exists().where(Reservation.tablet_id == Tablet.id, Reservation.cart_slot_id.is_not(None)),
 )
-_variant: ColumnElement[str] = case((_in_cart, Variant.CART.value), else_=Variant.USUAL.value)
+_variant: ColumnElement[str] = case((_in_cart, ProfileVariant.CART.value), else_=ProfileVariant.STANDARD.value)
 
 
-class AssignmentRepository:
-    """Reads and writes servers, profiles and devices."""
+class AdeRepository:
+    """Reads and writes ADE servers, profiles and devices."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def server(self, server_id: UUID) -> AssignmentServer | None:
-        return self.session.get(AssignmentServer, server_id)
+    def get_server(self, server_id: UUID) -> AdeServer | None:
+        return self.session.get(AdeServer, server_id)
 
-    def visible(self, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AssignmentServer | None:
-        statement = select(AssignmentServer).where(AssignmentServer.id == server_id)
-        return self.session.scalar(actor.restrict(statement, AssignmentServer, permission))
+    def get_visible(self, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AdeServer | None:
+        statement = select(AdeServer).where(AdeServer.id == server_id)
+        return self.session.scalar(actor.restrict(statement, AdeServer, permission))
 
-    def servers(self, actor: Actor, town_id: UUID | None = None) -> Sequence[AssignmentServer]:
-        statement = actor.restrict(select(AssignmentServer), AssignmentServer)
+    def list_servers(self, actor: Actor, town_id: UUID | None = None) -> Sequence[AdeServer]:
+        statement = actor.restrict(select(AdeServer), AdeServer)
         if town_id is not None:
-            statement = statement.where(AssignmentServer.town_id == town_id)
-        return self.session.scalars(statement.order_by(AssignmentServer.town_id, AssignmentServer.name)).all()
+            statement = statement.where(AdeServer.town_id == town_id)
+        return self.session.scalars(statement.order_by(AdeServer.town_id, AdeServer.name)).all()
 
-    def same_name(self, town_id: UUID, name: str) -> bool:
-        return self._found(select(AssignmentServer.id).where(AssignmentServer.town_id == town_id, AssignmentServer.name == name))
+    def name_exists(self, town_id: UUID, name: str) -> bool:
+        return self._exists(select(AdeServer.id).where(AdeServer.town_id == town_id, AdeServer.name == name))
 
-    def same_token(self, consumer_key: str, but: UUID) -> bool:
-        statement = select(AssignmentServer.id)
-        return self._found(statement.where(AssignmentServer.consumer_key == consumer_key, AssignmentServer.id != but))
+    def is_token_in_use(self, consumer_key: str, other_than: UUID) -> bool:
+        statement = select(AdeServer.id)
+        return self._exists(statement.where(AdeServer.consumer_key == consumer_key, AdeServer.id != other_than))
 
-    def due(self, now: datetime) -> list[UUID]:
-        """Servers with a token that are not asked to rest."""
-        statement = select(AssignmentServer.id).where(
-            AssignmentServer.secrets.is_not(None),
-            or_(AssignmentServer.rest_until.is_(None), AssignmentServer.rest_until <= now),
+    def list_due_server_ids(self, now: datetime) -> list[UUID]:
+        """Return the servers with a token that need not wait."""
+        statement = select(AdeServer.id).where(
+            AdeServer.token_secrets.is_not(None),
+            or_(AdeServer.paused_until.is_(None), AdeServer.paused_until <= now),
         )
-        return list(self.session.scalars(statement.order_by(AssignmentServer.id)))
+        return list(self.session.scalars(statement.order_by(AdeServer.id)))
 
-    def hold(self, server_id: UUID, holder: UUID, now: datetime, lease: timedelta) -> bool:
-        """Take or keep the right to talk for a server. False: somebody else has it."""
-        free = or_(AssignmentServer.holder == holder, AssignmentServer.held_until.is_(None), AssignmentServer.held_until < now)
+    def acquire_lease(self, server_id: UUID, holder: UUID, now: datetime, duration: timedelta) -> bool:
+        """Acquire or extend the lease of a server. Return False when another holder has it."""
+        free = or_(AdeServer.lease_holder == holder, AdeServer.lease_until.is_(None), AdeServer.lease_until < now)
         taken = self.session.execute(
-            update(AssignmentServer)
-            .where(AssignmentServer.id == server_id, free)
-            .values(holder=holder, held_until=now + lease)
+            update(AdeServer)
+            .where(AdeServer.id == server_id, free)
+            .values(lease_holder=holder, lease_until=now + duration)
             .execution_options(synchronize_session=False)
         )
         return bool(taken.rowcount)  # type: ignore[attr-defined]
 
-    def release(self, server_id: UUID, holder: UUID) -> None:
+    def release_lease(self, server_id: UUID, holder: UUID) -> None:
         self.session.execute(
-            update(AssignmentServer)
-            .where(AssignmentServer.id == server_id, AssignmentServer.holder == holder)
-            .values(holder=None, held_until=None)
+            update(AdeServer)
+            .where(AdeServer.id == server_id, AdeServer.lease_holder == holder)
+            .values(lease_holder=None, lease_until=None)
             .execution_options(synchronize_session=False)
         )
 
-    def devices(self, server_id: UUID, serials: Sequence[str]) -> dict[str, AssignedDevice]:
-        statement = select(AssignedDevice).where(AssignedDevice.server_id == server_id, AssignedDevice.serial.in_(serials))
+    def get_devices_by_serial(self, server_id: UUID, serials: Sequence[str]) -> dict[str, AdeDevice]:
+        statement = select(AdeDevice).where(AdeDevice.server_id == server_id, AdeDevice.serial.in_(serials))
         return {device.serial: device for device in self.session.scalars(statement)}
 
-    def seen(self, server_id: UUID, serials: Sequence[str], generation: int) -> None:
-        """These stood in the list that is being read."""
+    def mark_seen(self, server_id: UUID, serials: Sequence[str], generation: int) -> None:
+        """Set the generation of the devices that the current full fetch has listed."""
         self.session.execute(
-            update(AssignedDevice)
-            .where(AssignedDevice.server_id == server_id, AssignedDevice.serial.in_(serials))
+            update(AdeDevice)
+            .where(AdeDevice.server_id == server_id, AdeDevice.serial.in_(serials))
             .values(generation=generation)
             .execution_options(synchronize_session=False)
         )
 
-    def remove_unseen(self, server_id: UUID, generation: int, now: datetime) -> int:
-        """The list has been read to its end: what did not stand in it is no longer assigned. Returns how many."""
+    def mark_unseen_removed(self, server_id: UUID, generation: int, now: datetime) -> int:
+        """Mark the devices that a complete full fetch has not listed as removed, and return their number."""
         gone = self.session.execute(
-            update(AssignedDevice)
+            update(AdeDevice)
             .where(
-                AssignedDevice.server_id == server_id,
-                AssignedDevice.generation < generation,
-                AssignedDevice.removed_at.is_(None),
+                AdeDevice.server_id == server_id,
+                AdeDevice.generation < generation,
+                AdeDevice.removed_at.is_(None),
             )
             .values(removed_at=now)
             .execution_options(synchronize_session=False)
         )
         return int(gone.rowcount)  # type: ignore[attr-defined]
 
-    def profiles(self, server_id: UUID) -> dict[Variant, AssignmentProfile]:
-        rows = self.session.scalars(select(AssignmentProfile).where(AssignmentProfile.server_id == server_id))
+    def get_profiles_by_variant(self, server_id: UUID) -> dict[ProfileVariant, AdeProfile]:
+        rows = self.session.scalars(select(AdeProfile).where(AdeProfile.server_id == server_id))
         return {row.variant: row for row in rows}
 
-    def forget_profiles(self, server_id: UUID, variant: Variant | None = None) -> None:
-        """The service does not know these profiles (any more)."""
-        statement = delete(AssignmentProfile).where(AssignmentProfile.server_id == server_id)
-        self.session.execute(statement if variant is None else statement.where(AssignmentProfile.variant == variant))
+    def delete_profiles(self, server_id: UUID, variant: ProfileVariant | None = None) -> None:
+        """Delete the stored profiles of a server, of one variant or all: Apple does not know them."""
+        statement = delete(AdeProfile).where(AdeProfile.server_id == server_id)
+        self.session.execute(statement if variant is None else statement.where(AdeProfile.variant == variant))
 
-    def wanting(self, server_id: UUID, variant: Variant, uuid: str, now: datetime, after: str, limit: int) -> list[str]:
-        """Serial numbers behind `after` of our tablets that do not carry the profile of their variant, and may be tried now."""
+    def list_serials_without_profile(
+        self, server_id: UUID, variant: ProfileVariant, uuid: str, now: datetime, after: str, limit: int
+    ) -> list[str]:
+        """Return the serial numbers after `after` of active tablets without the profile of their variant that may be tried now."""
         lacks = or_(
-            AssignedDevice.profile_uuid.is_(None),
-            AssignedDevice.profile_uuid != uuid,
-            AssignedDevice.profile_status.is_(None),
-            AssignedDevice.profile_status.in_((ProfileStatus.EMPTY, ProfileStatus.REMOVED)),
+            AdeDevice.profile_uuid.is_(None),
+            AdeDevice.profile_uuid != uuid,
+            AdeDevice.profile_status.is_(None),
+            AdeDevice.profile_status.in_((ProfileStatus.EMPTY, ProfileStatus.REMOVED)),
         )
         statement = (
-            select(AssignedDevice.serial)
-            .join(Tablet, Tablet.serial == AssignedDevice.serial)
+            select(AdeDevice.serial)
+            .join(Tablet, Tablet.serial == AdeDevice.serial)
             .where(
-                AssignedDevice.server_id == server_id,
-                AssignedDevice.serial > after,
-                or_(AssignedDevice.retry_at.is_(None), AssignedDevice.retry_at <= now),
-                _standing == Standing.HERE.value,
+                AdeDevice.server_id == server_id,
+                AdeDevice.serial > after,
+                or_(AdeDevice.retry_at.is_(None), AdeDevice.retry_at <= now),
+                _inventory_status == InventoryStatus.ACTIVE.value,
                 _variant == variant.value,
                 lacks,
             )
         )
-        return list(self.session.scalars(statement.order_by(AssignedDevice.serial).limit(limit)))
+        return list(self.session.scalars(statement.order_by(AdeDevice.serial).limit(limit)))
 
-    def next_retry(self, server_id: UUID, now: datetime) -> datetime | None:
-        """When the first of the devices that wait is due."""
-        statement = select(func.min(AssignedDevice.retry_at)).where(
-            AssignedDevice.server_id == server_id, AssignedDevice.removed_at.is_(None), AssignedDevice.retry_at > now
+    def get_next_retry(self, server_id: UUID, now: datetime) -> datetime | None:
+        """Return the earliest time at which a device is due to be tried again."""
+        statement = select(func.min(AdeDevice.retry_at)).where(
+            AdeDevice.server_id == server_id, AdeDevice.removed_at.is_(None), AdeDevice.retry_at > now
         )
         return self.session.scalar(statement)
 
-    def listed(
-        self, actor: Actor, server_id: UUID, standing: Standing | None, after: str, limit: int
-    ) -> Sequence[Row[AssignedDevice, UUID | None, str]]:
-        """Devices by serial number, each with the tablet of its own town and what it is to the inventory."""
-        tablet_id = case((Tablet.town_id == AssignedDevice.town_id, Tablet.id))
+    def list_devices(
+        self, actor: Actor, server_id: UUID, standing: InventoryStatus | None, page: PageRequest
+    ) -> Page[tuple[AdeDevice, UUID | None, str]]:
+        """Return devices ordered by serial number, each with the tablet id of its own town and its inventory status."""
+        tablet_id = case((Tablet.town_id == AdeDevice.town_id, Tablet.id))
         statement = (
-            select(AssignedDevice, tablet_id, _standing)
-            .outerjoin(Tablet, Tablet.serial == AssignedDevice.serial)
-            .where(AssignedDevice.server_id == server_id, AssignedDevice.serial > after)
+            select(AdeDevice, tablet_id, _inventory_status)
+            .outerjoin(Tablet, Tablet.serial == AdeDevice.serial)
+            .where(AdeDevice.server_id == server_id)
         )
         if standing is not None:
-            statement = statement.where(_standing == standing.value)
-        return self.session.execute(actor.restrict(statement, AssignedDevice).order_by(AssignedDevice.serial).limit(limit)).all()
+            statement = statement.where(_inventory_status == standing.value)
+        return fetch_page(self.session, actor.restrict(statement, AdeDevice), page, AdeDevice.serial)
 
-    def counts(self, server_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
-        """How many devices of each standing, and of those that are here, how many wait for a profile (`waiting`)."""
+    def count_devices(self, server_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+        """Return per server the number of devices of each inventory status, and of active ones without their profile (`waiting`)."""
         current = exists().where(
-            AssignmentProfile.server_id == AssignedDevice.server_id,
-            AssignmentProfile.uuid == AssignedDevice.profile_uuid,
-            AssignedDevice.profile_status.in_((ProfileStatus.ASSIGNED, ProfileStatus.PUSHED)),
+            AdeProfile.server_id == AdeDevice.server_id,
+            AdeProfile.uuid == AdeDevice.profile_uuid,
+            AdeDevice.profile_status.in_((ProfileStatus.ASSIGNED, ProfileStatus.PUSHED)),
         )
-        waits = case((and_(_standing == Standing.HERE.value, ~current), literal(1)), else_=literal(0))
+        waits = case((and_(_inventory_status == InventoryStatus.ACTIVE.value, ~current), literal(1)), else_=literal(0))
         rows = self.session.execute(
-            select(AssignedDevice.server_id, _standing, func.count(), func.sum(waits))
-            .outerjoin(Tablet, Tablet.serial == AssignedDevice.serial)
-            .where(AssignedDevice.server_id.in_(server_ids))
-            .group_by(AssignedDevice.server_id, _standing)
+            select(AdeDevice.server_id, _inventory_status, func.count(), func.sum(waits))
+            .outerjoin(Tablet, Tablet.serial == AdeDevice.serial)
+            .where(AdeDevice.server_id.in_(server_ids))
+            .group_by(AdeDevice.server_id, _inventory_status)
         )
-        found: dict[UUID, dict[str, int]] = {}
-        for server_id, standing, number, waiting in rows:
-            counted = found.setdefault(server_id, {"waiting": 0})
-            counted[standing] = number
-            counted["waiting"] += int(waiting or 0)
-        return found
+        counts_by_server: dict[UUID, dict[str, int]] = {}
+        for server_id, status, number, waiting in rows:
+            counts = counts_by_server.setdefault(server_id, {"waiting": 0})
+            counts[status] = number
+            counts["waiting"] += int(waiting or 0)
+        return counts_by_server
 
-    def of_tablet(self, tablet: Tablet) -> AssignedDevice | None:
-        """The tablet as Apple assigns it to a server of its town."""
+    def get_device_by_tablet(self, tablet: Tablet) -> AdeDevice | None:
+        """Return the device of a tablet that is assigned to a server of the tablet's town."""
         return self.session.scalar(
-            select(AssignedDevice)
+            select(AdeDevice)
             .where(
-                AssignedDevice.serial == tablet.serial, AssignedDevice.town_id == tablet.town_id,
-                AssignedDevice.removed_at.is_(None),
+                AdeDevice.serial == tablet.serial, AdeDevice.town_id == tablet.town_id,
+                AdeDevice.removed_at.is_(None),
             )
-            .order_by(AssignedDevice.server_id)
+            .order_by(AdeDevice.server_id)
             .limit(1)
         )  # fmt: skip
 
-    def to_lock(self, server_id: UUID, limit: int) -> Sequence[AssignedDevice]:
-        """Devices whose activation lock was asked for and is not on yet."""
+    def list_devices_to_lock(self, server_id: UUID, limit: int) -> Sequence[AdeDevice]:
+        """Return the devices whose activation lock was requested and has no result yet."""
         return self.session.scalars(
-            select(AssignedDevice)
+            select(AdeDevice)
             .where(
-                AssignedDevice.server_id == server_id,
-                AssignedDevice.lock_asked_at.is_not(None),
-                AssignedDevice.lock_result.is_(None),
+                AdeDevice.server_id == server_id,
+                AdeDevice.lock_requested_at.is_not(None),
+                AdeDevice.lock_result.is_(None),
             )
-            .order_by(AssignedDevice.serial)
+            .order_by(AdeDevice.serial)
             .limit(limit)
         ).all()
 
-    def signer_for(self, tablet: Tablet) -> AssignmentServer | None:
-        """The server whose key signs service tokens for a tablet: the one that it is assigned to."""
-        device = self.of_tablet(tablet)
-        return None if device is None else self.server(device.server_id)
+    def get_server_by_tablet(self, tablet: Tablet) -> AdeServer | None:
+        """Return the server to which a tablet is assigned; its key signs the tablet's service tokens."""
+        device = self.get_device_by_tablet(tablet)
+        return None if device is None else self.get_server(device.server_id)
 
-    def tablets(self, serials: Sequence[str]) -> dict[str, UUID]:
-        """The town of each of these serial numbers that some inventory has."""
+    def get_town_ids_by_serial(self, serials: Sequence[str]) -> dict[str, UUID]:
+        """Return the town of each of these serial numbers that is in an inventory."""
         rows = self.session.execute(select(Tablet.serial, Tablet.town_id).where(Tablet.serial.in_(serials)))
         return {row.serial: row.town_id for row in rows}
 
-    def _found(self, statement: Select[Any]) -> bool:
+    def _exists(self, statement: Select[Any]) -> bool:
         return self.session.scalar(statement.limit(1)) is not None

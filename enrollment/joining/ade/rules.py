@@ -1,4 +1,4 @@
-"""Pure rules of device assignment: which word of a page counts, what a profile holds, when the whole list is read again."""
+"""Pure rules of Automated Device Enrollment: newest data of a device, content of profiles, when a full fetch is due, retries."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from enrollment.joining.ade.models import Variant
-from enrollment.joining.ade.ports import Device
+from enrollment.joining.ade.models import ProfileVariant
+from enrollment.joining.ade.ports import DeviceRecord
 
-#: Between two syncs by the clock; a person may ask sooner, the service bears one a minute.
-EVERY = timedelta(minutes=15)
-SOONEST = timedelta(minutes=1)
-#: Hours of UTC that are night in every school.
+#: Time between two scheduled synchronisations; a person may request one after a minute.
+SYNC_INTERVAL = timedelta(minutes=15)
+MIN_SYNC_INTERVAL = timedelta(minutes=1)
+#: Hours in UTC that are night at every school.
 _NIGHT = range(4)
-_WHOLE_AFTER, _WHOLE_AT_LAST = timedelta(hours=20), timedelta(hours=36)
-#: After a refusal for one device; longer each time.
-FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=5), timedelta(days=1)
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-#: Panes of the Setup Assistant that a school's tablet leaves out (Apple: SkipKeys): all that an iPad can leave out.
-SKIPPED = (
+_FULL_FETCH_AFTER, _FULL_FETCH_AT_LATEST = timedelta(hours=20), timedelta(hours=36)
+#: Wait after a failure for one device, doubled each time.
+FIRST_RETRY, MAX_RETRY = timedelta(minutes=5), timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Panes of the Setup Assistant that are skipped (Apple: SkipKeys): all that an iPad can skip.
+DEFAULT_SKIP_ITEMS = (
     "AccessibilityAppearance", "ActionButton", "Android", "Appearance", "AppleID", "AppStore", "Biometric", "CameraButton",
     "DeviceToDeviceMigration", "Diagnostics", "DisplayTone", "EnableLockdownMode", "HomeButtonSensitivity", "iMessageAndFaceTime",
     "Intelligence", "Keyboard", "LiquidGlass", "Location", "MessagingActivationUsingPhoneNumber", "Multitasking", "OnBoarding",
@@ -33,33 +33,33 @@ SKIPPED = (
 )  # fmt: skip
 
 
-def last_words(devices: Iterable[Device]) -> dict[str, Device]:
-    """One word per serial number: that with the latest `op_date`; of equals, and of those without, the one told last."""
-    ordered = sorted(devices, key=lambda device: device.op_date or _LONG_AGO)
+def latest_by_serial(devices: Iterable[DeviceRecord]) -> dict[str, DeviceRecord]:
+    """Return one record per serial number: the one with the latest `op_date`; of equal dates, the last in the page."""
+    ordered = sorted(devices, key=lambda device: device.op_date or _EPOCH)
     return {device.serial: device for device in ordered}
 
 
-def counts(said: Device, known: datetime | None) -> bool:
-    """Whether a word is news: one that is older than what is known is not. One without date is the list itself: it is."""
-    return said.op_date is None or known is None or said.op_date >= known
+def is_newer(record: DeviceRecord, stored_op_date: datetime | None) -> bool:
+    """Return whether a record is not older than the stored one. A record of a full fetch has no date and is always newer."""
+    return record.op_date is None or stored_op_date is None or record.op_date >= stored_op_date
 
 
-def is_whole_due(now: datetime, whole_at: datetime | None) -> bool:
-    """Whether the whole list shall be read: every night, and at last a day and a half after the last time."""
+def is_full_fetch_due(now: datetime, whole_at: datetime | None) -> bool:
+    """Return whether a full fetch is due: every night, and at the latest a day and a half after the last one."""
     if whole_at is None:
         return True
     age = now - whole_at
-    return age >= _WHOLE_AT_LAST or (age >= _WHOLE_AFTER and now.hour in _NIGHT)
+    return age >= _FULL_FETCH_AT_LATEST or (age >= _FULL_FETCH_AFTER and now.hour in _NIGHT)
 
 
-def wait_after(attempts: int) -> timedelta:
-    """How long a device that was refused waits for the next try."""
-    return min(FIRST_RETRY * (1 << min(attempts, 12)), LONGEST_RETRY)
+def compute_retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait before a failed device is tried again."""
+    return min(FIRST_RETRY * (1 << min(attempts, 12)), MAX_RETRY)
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
-    """What a profile says of the server and of those who help."""
+class ProfileInput:
+    """Values of an ADE profile that depend on the server and the town."""
 
     name: str
     magic: str
@@ -68,35 +68,35 @@ class Presented:
     department: str
     support_phone: str
     support_email: str
-    skipped: Sequence[str]
+    skip_setup_items: Sequence[str]
 
 
-def profile_content(said: Presented, variant: Variant) -> dict[str, Any]:
-    """The profile to define (school-services.md section A.4). Supervised, not removable, waiting until it is configured."""
+def build_profile_content(said: ProfileInput, variant: ProfileVariant) -> dict[str, Any]:
+    """Return the profile to define: supervised, not removable, and the tablet waits until it is configured."""
     content: dict[str, Any] = {
-        "profile_name": said.name[:80] if variant is Variant.USUAL else f"{said.name[:70]} (cart)",
+        "profile_name": said.name[:80] if variant is ProfileVariant.STANDARD else f"{said.name[:70]} (cart)",
         "url": said.url,
         "org_magic": said.magic,
         "is_supervised": True,
         "is_mandatory": True,
         "is_mdm_removable": False,
         "await_device_configured": True,
-        "skip_setup_items": list(said.skipped),
+        "skip_setup_items": list(said.skip_setup_items),
         "do_not_use_profile_from_backup": True,
     }
     if said.anchor is not None:
         content["anchor_certs"] = [base64.b64encode(said.anchor).decode()]
-    told = {
+    support = {
         "department": said.department,
         "support_phone_number": said.support_phone,
         "support_email_address": said.support_email,
     }
-    content.update({key: value for key, value in told.items() if value})
-    if variant is Variant.CART:
+    content.update({key: value for key, value in support.items() if value})
+    if variant is ProfileVariant.CART:
         content["is_return_to_service"] = True
     return content
 
 
-def content_hash(content: dict[str, Any]) -> str:
-    """By which a profile is known: another content needs another profile."""
+def hash_content(content: dict[str, Any]) -> str:
+    """Return the hash of a profile's content: a profile cannot be changed, another content needs another profile."""
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

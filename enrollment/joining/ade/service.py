@@ -1,5 +1,6 @@
-"""Verbs of device assignment: set up a server, take its token, keep it in step, sign service tokens. Only `synchronise` commits:
-it opens a unit of work for each step of a talk, around the network.
+"""ADE servers: create, install a token, synchronise, sign service tokens, request activation lock.
+
+Only `sync_server` commits: it opens a unit of work for each step, and none is open during a request to Apple.
 """
 
 from __future__ import annotations
@@ -20,268 +21,289 @@ from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import lock_codes, rules, token
-from enrollment.joining.ade.client import DeviceAssignment
-from enrollment.joining.ade.device_sync import Read, begin_whole, read_devices
-from enrollment.joining.ade.errors import DeviceUnknown, NoToken, OtherPortalServer, ServerUnknown, TokenElsewhere, TokenOver
-from enrollment.joining.ade.models import Alarm, AssignedDevice, AssignmentServer
-from enrollment.joining.ade.oauth import Secrets
-from enrollment.joining.ade.ports import Account, AssignmentError, AssignmentService, Trouble
-from enrollment.joining.ade.profiles import Told, assign_profiles
-from enrollment.joining.ade.repository import AssignmentRepository
-from enrollment.joining.ade.sync_lease import Overtaken, Talk
+from enrollment.joining.ade.client import AdeClient
+from enrollment.joining.ade.device_sync import DeviceSyncCounts, restart_full_fetch, sync_devices
+from enrollment.joining.ade.errors import (
+    AdeServerNotFound,
+    DeviceNotAssigned,
+    NoServerToken,
+    OtherPortalServer,
+    ServerTokenExpired,
+    ServerTokenInUse,
+)
+from enrollment.joining.ade.models import AdeAlarm, AdeDevice, AdeServer
+from enrollment.joining.ade.oauth import TokenSecrets
+from enrollment.joining.ade.ports import AdeAccount, AdeError, AdeErrorKind, AdeService
+from enrollment.joining.ade.profiles import ProfileCounts, assign_profiles
+from enrollment.joining.ade.repository import AdeRepository
+from enrollment.joining.ade.sync_lease import LeaseLost, SyncLease
 from enrollment.tablets.models import Tablet
 
-Connect = Callable[[Secrets, str, Callable[[], datetime]], AssignmentService]
+ConnectService = Callable[[TokenSecrets, str, Callable[[], datetime]], AdeService]
 log = structlog.get_logger()
 LOCKS_AT_ONCE = 100
-#: The service for whose tokens a tablet asks (Apple: GetToken).
+#: The service for which a tablet requests a token (Apple: GetToken).
 MANAGED_ACCOUNTS = "com.apple.maid"
 
 
-def create_server(work: UnitOfWork, actor: Actor, town_id: UUID, name: str) -> AssignmentServer:
-    """Make a server with its key; its certificate is what Apple's portal asks for. A town may have several."""
+def create_server(work: UnitOfWork, actor: Actor, town_id: UUID, name: str) -> AdeServer:
+    """Create an ADE server with its key pair and return it; Apple's portal needs its certificate. A town may have several.
+
+    Raises `Forbidden`, `Conflict` (the name is taken).
+    """
     actor.require_permission(Permission.GOVERN, town_id)
-    if AssignmentRepository(work.session).same_name(town_id, name):
+    if AdeRepository(work.session).name_exists(town_id, name):
         raise Conflict(field="name")
     server_id = new_id()
-    audit.record_event(work, actor, "assignment.server", "assignment_server", server_id, town_id=town_id)
-    key, certificate = token.make_pair(f"Cartable {name}", work.now)
-    made = AssignmentServer(
+    audit.record_event(work, actor, "ade.create_server", "ade_server", server_id, town_id=town_id)
+    key, certificate = token.create_key_pair(f"Cartable {name}", work.now)
+    server = AdeServer(
         id=server_id, town_id=town_id, name=name, private_key=key, certificate=certificate, created_at=work.now,
-        skipped=list(rules.SKIPPED),
+        skip_setup_items=list(rules.DEFAULT_SKIP_ITEMS),
     )  # fmt: skip
-    work.session.add(made)
+    work.session.add(server)
     work.session.flush()
-    return made
+    return server
 
 
-def get_server(work: UnitOfWork, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AssignmentServer:
-    """A server in the actor's reach. Raises `ServerUnknown`, `Forbidden`."""
-    found = AssignmentRepository(work.session).visible(actor, server_id)
-    if found is None:
-        raise ServerUnknown
-    actor.require_permission(permission, found.town_id)
-    return found
+def get_server(work: UnitOfWork, actor: Actor, server_id: UUID, permission: Permission = Permission.SEE) -> AdeServer:
+    """Return an ADE server that the actor may see. Raises `AdeServerNotFound`, `Forbidden`."""
+    server = AdeRepository(work.session).get_visible(actor, server_id)
+    if server is None:
+        raise AdeServerNotFound
+    actor.require_permission(permission, server.town_id)
+    return server
 
 
-def install_token(work: UnitOfWork, actor: Actor, server_id: UUID, file: bytes, reason: str | None = None) -> AssignmentServer:
-    """Take the file from Apple's portal. A renewal keeps cursor, profiles and devices; a token of another portal entry needs a
-    reason, and everything is read anew.
+def install_token(work: UnitOfWork, actor: Actor, server_id: UUID, file: bytes, reason: str | None = None) -> AdeServer:
+    """Store the token in the file from Apple's portal, enqueue a synchronisation and return the server.
 
-    Raises `BadAssignmentToken`, `TokenOver`, `OtherPortalServer`, `TokenElsewhere`, `ServerUnknown`.
+    A renewed token keeps cursor, profiles and devices. A token of another MDM server of the portal needs a reason; everything
+    is then fetched anew. Raises `InvalidServerToken`, `ServerTokenExpired`, `OtherPortalServer`, `ServerTokenInUse`,
+    `AdeServerNotFound`, `Forbidden`.
     """
     server = get_server(work, actor, server_id, Permission.GOVERN)
-    said = token.read(file, server.private_key, server.certificate)
-    if said.expires <= work.now:
-        raise TokenOver(expired=said.expires.date().isoformat())
-    repository = AssignmentRepository(work.session)
-    if repository.same_token(said.secrets.consumer_key, server.id):
-        raise TokenElsewhere
-    other = server.consumer_key not in (None, said.secrets.consumer_key)
-    if other and not reason:
+    server_token = token.read_token(file, server.private_key, server.certificate)
+    if server_token.expires_at <= work.now:
+        raise ServerTokenExpired(expired=server_token.expires_at.date().isoformat())
+    repository = AdeRepository(work.session)
+    if repository.is_token_in_use(server_token.secrets.consumer_key, server.id):
+        raise ServerTokenInUse
+    is_other_server = server.consumer_key not in (None, server_token.secrets.consumer_key)
+    if is_other_server and not reason:
         raise OtherPortalServer
     audit.record_event(
-        work, actor, "assignment.token", "assignment_server", server.id, town_id=server.town_id,
-        expires=said.expires.isoformat(), other_server=other, **({"reason": reason} if other else {}),
+        work, actor, "ade.install_token", "ade_server", server.id, town_id=server.town_id,
+        expires=server_token.expires_at.isoformat(), other_server=is_other_server, **({"reason": reason} if is_other_server else {}),
     )  # fmt: skip
-    if other:
-        begin_whole(server)
-        server.server_uuid = server.whole_at = None
-        repository.forget_profiles(server.id)
-    server.consumer_key, server.secrets, server.expires = (
-        said.secrets.consumer_key,
-        json.dumps(asdict(said.secrets)),
-        said.expires,
-    )
-    server.alarm = server.alarm_since = server.problem = server.rest_until = None
+    if is_other_server:
+        restart_full_fetch(server)
+        server.server_uuid = server.full_fetch_at = None
+        repository.delete_profiles(server.id)
+    server.consumer_key = server_token.secrets.consumer_key
+    server.token_secrets, server.token_expires_at = json.dumps(asdict(server_token.secrets)), server_token.expires_at
+    server.alarm = server.alarm_since = server.last_error = server.paused_until = None
     work.session.flush()
-    work.enqueue_job(Topic.ASSIGNMENT, server.id)
+    work.enqueue_job(Topic.ADE_SYNC, server.id)
     return server
 
 
 @dataclass(frozen=True, slots=True)
-class Appearance:
-    """What the Setup Assistant shows. Empty: what the town says of itself."""
+class SetupAssistantOptions:
+    """What the Setup Assistant shows and skips. An empty text is replaced by the town's own."""
 
     department: str
     support_phone: str
     support_email: str
-    skipped: tuple[str, ...]
+    skip_setup_items: tuple[str, ...]
 
 
-def present(work: UnitOfWork, actor: Actor, server_id: UUID, said: Appearance) -> AssignmentServer:
-    """Change what the profiles say: others are defined, and assigned to every tablet for its next activation."""
+def update_setup_assistant(work: UnitOfWork, actor: Actor, server_id: UUID, options: SetupAssistantOptions) -> AdeServer:
+    """Change what the Setup Assistant shows and return the server. New profiles are assigned for the next activation of each tablet.
+
+    Raises `AdeServerNotFound`, `Forbidden`.
+    """
     server = get_server(work, actor, server_id, Permission.GOVERN)
-    audit.record_event(work, actor, "assignment.profile", "assignment_server", server.id, town_id=server.town_id)
-    server.department, server.support_phone, server.support_email = said.department, said.support_phone, said.support_email
-    server.skipped = sorted(set(said.skipped))
+    audit.record_event(work, actor, "ade.update_setup_assistant", "ade_server", server.id, town_id=server.town_id)
+    server.department = options.department
+    server.support_phone, server.support_email = options.support_phone, options.support_email
+    server.skip_setup_items = sorted(set(options.skip_setup_items))
     work.session.flush()
-    work.enqueue_job(Topic.ASSIGNMENT, server.id)
+    work.enqueue_job(Topic.ADE_SYNC, server.id)
     return server
 
 
-def ask(work: UnitOfWork, actor: Actor, server_id: UUID) -> AssignmentServer:
-    """Let the server be compared now; the service bears one a minute. Raises `NoToken`."""
+def request_sync(work: UnitOfWork, actor: Actor, server_id: UUID) -> AdeServer:
+    """Enqueue a synchronisation, at the earliest a minute after the last one, and return the server.
+
+    Raises `NoServerToken`, `AdeServerNotFound`, `Forbidden`.
+    """
     server = get_server(work, actor, server_id, Permission.HANDLE)
-    if server.secrets is None:
-        raise NoToken
-    audit.record_event(work, actor, "assignment.sync", "assignment_server", server.id, town_id=server.town_id)
-    soonest = server.synced_at + rules.SOONEST if server.synced_at else work.now
-    work.enqueue_job(Topic.ASSIGNMENT, server.id, not_before=max(work.now, soonest))
+    if server.token_secrets is None:
+        raise NoServerToken
+    audit.record_event(work, actor, "ade.request_sync", "ade_server", server.id, town_id=server.town_id)
+    earliest = server.synced_at + rules.MIN_SYNC_INTERVAL if server.synced_at else work.now
+    work.enqueue_job(Topic.ADE_SYNC, server.id, not_before=max(work.now, earliest))
     return server
 
 
-def lock_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, *, reason: str) -> str:
-    """Ask Apple to turn on activation lock. Returns the bypass code, which is kept sealed. Raises `DeviceUnknown`.
+def enable_activation_lock(work: UnitOfWork, actor: Actor, tablet: Tablet, *, reason: str) -> str:
+    """Request activation lock and return its bypass code, which is stored sealed. A second request returns the same code.
 
-    Asked again: the same code. A tablet that was locked with a code of ours opens only with it, or by Apple.
+    Raises `DeviceNotAssigned`, `Forbidden`. Only the bypass code or Apple can unlock the tablet.
     """
     actor.require_permission(Permission.DESTROY, tablet.town_id, tablet.school_id)
     locks.lock_town(work, tablet.town_id)
-    device = AssignmentRepository(work.session).of_tablet(tablet)
+    device = AdeRepository(work.session).get_device_by_tablet(tablet)
     if device is None:
-        raise DeviceUnknown
+        raise DeviceNotAssigned
     audit.record_event(work, actor, "tablet.activation_lock", "tablet", tablet.id, town_id=tablet.town_id, reason=reason)
-    raw = bytes.fromhex(device.lock_code) if device.lock_code else lock_codes.new_raw()
-    device.lock_code, device.lock_asked_at, device.lock_result = raw.hex(), work.now, None
+    bypass_key = bytes.fromhex(device.lock_bypass_key) if device.lock_bypass_key else lock_codes.generate_bypass_key()
+    device.lock_bypass_key, device.lock_requested_at, device.lock_result = bypass_key.hex(), work.now, None
     work.session.flush()
-    work.enqueue_job(Topic.ASSIGNMENT, device.server_id)
-    return lock_codes.code_of(raw)
+    work.enqueue_job(Topic.ADE_SYNC, device.server_id)
+    return lock_codes.format_bypass_code(bypass_key)
 
 
-def managed_account_token(work: UnitOfWork, tablet_id: UUID) -> bytes | None:
-    """A token that a tablet shows when it signs in to a Managed Apple Account (protocol.md section 7.5), signed with the key of
-    its server; None when Apple assigns it to none.
+def sign_managed_account_token(work: UnitOfWork, tablet_id: UUID) -> bytes | None:
+    """Return the token with which a tablet signs in to a Managed Apple Account, signed with the key of its ADE server.
+
+    None when the tablet is assigned to no ADE server.
     """
     tablet = work.session.get_one(Tablet, tablet_id)
-    server = AssignmentRepository(work.session).signer_for(tablet)
+    server = AdeRepository(work.session).get_server_by_tablet(tablet)
     if server is None or not server.server_uuid:
         return None
     claims = {"iss": server.server_uuid, "iat": int(work.now.timestamp()), "jti": str(new_id()), "service_type": MANAGED_ACCOUNTS}
-    return jwt.encode(claims, token.load_key(server.private_key), algorithm="RS256").encode()
+    return jwt.encode(claims, token.load_private_key(server.private_key), algorithm="RS256").encode()
 
 
-def needing_people(work: UnitOfWork, actor: Actor) -> list[tuple[AssignmentServer, int | None]]:
-    """The servers in the actor's reach with an alarm, or with a token whose end is near, and the days that are warned of."""
-    rows = AssignmentRepository(work.session).servers(actor)
-    told = [(row, expiry.get_warning_days(work.now, row.expires) if row.expires else None) for row in rows]
-    return [(row, warning) for row, warning in told if row.alarm is not None or warning is not None]
+def list_servers_needing_attention(work: UnitOfWork, actor: Actor) -> list[tuple[AdeServer, int | None]]:
+    """Return the servers visible to the actor that have an alarm or a token about to expire, with the days of the warning."""
+    rows = AdeRepository(work.session).list_servers(actor)
+    warnings = [(row, expiry.get_warning_days(work.now, row.token_expires_at) if row.token_expires_at else None) for row in rows]
+    return [(row, warning) for row, warning in warnings if row.alarm is not None or warning is not None]
 
 
-def compare_all(work: UnitOfWork) -> None:
-    """By the clock: every server with a token that is not asked to rest."""
-    work.enqueue_job(Topic.ASSIGNMENT, *AssignmentRepository(work.session).due(work.now))
+def schedule_syncs(work: UnitOfWork) -> None:
+    """Enqueue a synchronisation of every server with a token, except those that Apple asked to wait."""
+    work.enqueue_job(Topic.ADE_SYNC, *AdeRepository(work.session).list_due_server_ids(work.now))
 
 
-def connect(secrets: Secrets, url: str, now: Callable[[], datetime]) -> AssignmentService:
-    """The real service."""
-    return DeviceAssignment(secrets, url, now)
+def connect_service(secrets: TokenSecrets, url: str, now: Callable[[], datetime]) -> AdeService:
+    """Return a client for Apple's service."""
+    return AdeClient(secrets, url, now)
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
-    """What one talk did, or why it did not."""
+class AdeSyncResult:
+    """What a synchronisation did, or why it did nothing."""
 
-    problem: str | None
+    error: str | None
     retry_after: float | None = None
-    read: Read | None = None
-    told: Told | None = None
+    devices: DeviceSyncCounts | None = None
+    profiles: ProfileCounts | None = None
 
 
-NOTHING = Synced(None)
-#: Another worker talks for the server: what it does not see is done soon after.
-_BUSY = Synced("busy", 30.0)
-#: What a person must mend; named alike.
-_ALARMS = {Trouble(alarm.value): alarm for alarm in Alarm if alarm is not Alarm.OTHER_SERVER}
+NOTHING_TO_DO = AdeSyncResult(None)
+#: Another worker has the lease: try again later, in case it has not seen the latest change.
+_BUSY = AdeSyncResult("busy", 30.0)
+#: Errors that need a person; both enums use the same values.
+_ALARMS = {AdeErrorKind(alarm.value): alarm for alarm in AdeAlarm if alarm is not AdeAlarm.OTHER_SERVER}
 
 
-def synchronise(runtime: Runtime, server_id: UUID, service: Connect = connect) -> Synced:
-    """Read what is new, enter tablets, assign profiles, turn on locks. No transaction is open while the network is used.
+def sync_server(runtime: Runtime, server_id: UUID, connect: ConnectService = connect_service) -> AdeSyncResult:
+    """Fetch changes from Apple, register new tablets, assign profiles, send activation locks; return what was done.
 
-    A service that is away changes nothing: what is known stays, and the reason is shown.
+    If the service is away nothing changes but `last_error`. No transaction is open during a request.
     """
-    talk = Talk(runtime, server_id)
+    lease = SyncLease(runtime, server_id)
     try:
-        with talk.work() as work:
-            server = talk.server(work)
-            secrets, url = server.secrets, work.settings.device_assignment_url
-            expired = server.expires is not None and server.expires <= work.now
-            resting = (server.rest_until - work.now).total_seconds() if server.rest_until else 0
-    except Overtaken:
-        return _BUSY if _exists(runtime, server_id) else NOTHING
+        with lease.open_unit_of_work() as work:
+            server = lease.get_server(work)
+            secrets, url = server.token_secrets, work.settings.device_assignment_url
+            expired = server.token_expires_at is not None and server.token_expires_at <= work.now
+            pause = (server.paused_until - work.now).total_seconds() if server.paused_until else 0
+    except LeaseLost:
+        return _BUSY if _server_exists(runtime, server_id) else NOTHING_TO_DO
     try:
         if secrets is None:
-            return NOTHING
+            return NOTHING_TO_DO
         if expired:
-            return _failed(talk, AssignmentError(Trouble.TOKEN_EXPIRED, "the token has expired"))
-        if resting > 0:
-            return Synced("resting", resting)
-        return _talk(talk, service(Secrets(**json.loads(secrets)), url, runtime.clock.now))
-    except Overtaken:
+            return _record_failure(lease, AdeError(AdeErrorKind.TOKEN_EXPIRED, "the token has expired"))
+        if pause > 0:
+            return AdeSyncResult("paused", pause)
+        return _run_sync(lease, connect(TokenSecrets(**json.loads(secrets)), url, runtime.clock.now))
+    except LeaseLost:
         return _BUSY
     finally:
-        talk.end()
+        lease.release()
 
 
-def _exists(runtime: Runtime, server_id: UUID) -> bool:
+def _server_exists(runtime: Runtime, server_id: UUID) -> bool:
     with runtime.open_unit_of_work() as work:
-        return AssignmentRepository(work.session).server(server_id) is not None
+        return AdeRepository(work.session).get_server(server_id) is not None
 
 
-def _talk(talk: Talk, service: AssignmentService) -> Synced:
+def _run_sync(lease: SyncLease, service: AdeService) -> AdeSyncResult:
     try:
-        account = service.account()
-        if not _is_ours(talk, account):
-            return _failed(talk, None)
-        read = read_devices(talk, service, account)
-        told = assign_profiles(talk, service, account)
-        _lock(talk, service)
-    except AssignmentError as error:
-        return _failed(talk, error)
+        account = service.get_account()
+        if not _matches_portal_server(lease, account):
+            return _record_failure(lease, None)
+        device_counts = sync_devices(lease, service, account)
+        profile_counts = assign_profiles(lease, service, account)
+        _send_activation_locks(lease, service)
+    except AdeError as error:
+        return _record_failure(lease, error)
     finally:
         service.close()
-    with talk.work() as work:
-        server = talk.server(work)
-        server.alarm = server.alarm_since = server.problem = server.rest_until = None
-        again = AssignmentRepository(work.session).next_retry(server.id, work.now)
-        if again is not None:
-            work.enqueue_job(Topic.ASSIGNMENT, server.id, not_before=max(again, work.now + rules.SOONEST))
-    log.info("assignment.synced", server=str(talk.server_id), **asdict(read), **asdict(told))
-    return Synced(None, None, read, told)
+    with lease.open_unit_of_work() as work:
+        server = lease.get_server(work)
+        server.alarm = server.alarm_since = server.last_error = server.paused_until = None
+        next_retry = AdeRepository(work.session).get_next_retry(server.id, work.now)
+        if next_retry is not None:
+            work.enqueue_job(Topic.ADE_SYNC, server.id, not_before=max(next_retry, work.now + rules.MIN_SYNC_INTERVAL))
+    log.info("ade.synced", server=str(lease.server_id), **asdict(device_counts), **asdict(profile_counts))
+    return AdeSyncResult(None, None, device_counts, profile_counts)
 
 
-def _is_ours(talk: Talk, account: Account) -> bool:
-    """Whether the token speaks for the portal entry whose devices we keep; remembers it at the first talk."""
-    with talk.work() as work:
-        server = talk.server(work)
+def _matches_portal_server(lease: SyncLease, account: AdeAccount) -> bool:
+    """Return whether the token belongs to the MDM server whose devices are stored; the first synchronisation stores which it is."""
+    with lease.open_unit_of_work() as work:
+        server = lease.get_server(work)
         if server.server_uuid not in (None, account.server_uuid):
             return False
         server.server_uuid, server.server_name, server.org_name = account.server_uuid, account.server_name, account.org_name
         return True
 
 
-def _lock(talk: Talk, service: AssignmentService) -> None:
-    """Turn on the activation locks that were asked for."""
-    with talk.work() as work:
-        due = AssignmentRepository(work.session).to_lock(talk.server_id, LOCKS_AT_ONCE)
-        asked = [(device.serial, device.lock_code) for device in due]
-    for serial, code in asked:
-        result = service.lock(serial, lock_codes.escrow_key(bytes.fromhex(code)) if code else None, "")
-        with talk.work() as work:
-            device = work.session.get_one(AssignedDevice, (talk.server_id, serial))
+def _send_activation_locks(lease: SyncLease, service: AdeService) -> None:
+    """Send the activation locks that were requested, and store their results."""
+    with lease.open_unit_of_work() as work:
+        devices = AdeRepository(work.session).list_devices_to_lock(lease.server_id, LOCKS_AT_ONCE)
+        requested = [(device.serial, device.lock_bypass_key) for device in devices]
+    for serial, bypass_key in requested:
+        result = service.enable_activation_lock(
+            serial, lock_codes.derive_escrow_key(bytes.fromhex(bypass_key)) if bypass_key else None, ""
+        )
+        with lease.open_unit_of_work() as work:
+            device = work.session.get_one(AdeDevice, (lease.server_id, serial))
             device.lock_result = result
 
 
-def _failed(talk: Talk, error: AssignmentError | None) -> Synced:
-    """Keep why a talk failed; what only a person can mend raises an alarm. None: the token speaks for another portal entry."""
-    with talk.work() as work:
-        server = talk.server(work)
-        alarm = Alarm.OTHER_SERVER if error is None else _ALARMS.get(error.trouble)
+def _record_failure(lease: SyncLease, error: AdeError | None) -> AdeSyncResult:
+    """Store why a synchronisation failed, with an alarm if only a person can help, and return the result.
+
+    `error` None: the token belongs to another MDM server of the portal.
+    """
+    with lease.open_unit_of_work() as work:
+        server = lease.get_server(work)
+        alarm = AdeAlarm.OTHER_SERVER if error is None else _ALARMS.get(error.kind)
         if alarm is not None and server.alarm is not alarm:
             server.alarm, server.alarm_since = alarm, work.now
-            log.error("assignment.alarm", server=str(server.id), alarm=alarm.value)
-        wait = None if error is None else error.retry_after
-        if wait is not None:
-            server.rest_until = work.now + timedelta(seconds=wait)
-        server.problem = str(error or "the token speaks for another portal entry")[:200]
-        return Synced(server.problem, wait)
+            log.error("ade.alarm", server=str(server.id), alarm=alarm.value)
+        retry_after = None if error is None else error.retry_after
+        if retry_after is not None:
+            server.paused_until = work.now + timedelta(seconds=retry_after)
+        server.last_error = str(error or "the token belongs to another MDM server of the portal")[:200]
+        return AdeSyncResult(server.last_error, retry_after)

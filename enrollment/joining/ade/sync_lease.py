@@ -1,4 +1,4 @@
-"""One talk with the service at a time for each server: a lease in the database, kept with every transaction of the talk."""
+"""The lease of an ADE server: one worker synchronises it at a time. It is stored in the database and extended by each unit of work."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from uuid import UUID
 
 from cartable.ids import new_id
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.joining.ade.models import AssignmentServer
-from enrollment.joining.ade.repository import AssignmentRepository
+from enrollment.joining.ade.models import AdeServer
+from enrollment.joining.ade.repository import AdeRepository
 
-#: Longer than the longest request with its repetition; a worker that died gives the server free after it.
-LEASE = timedelta(minutes=5)
+#: Longer than the longest request with its retry; after a crash another worker waits this long.
+LEASE_DURATION = timedelta(minutes=5)
 
 
-class Overtaken(Exception):
-    """Another worker talks for this server."""
+class LeaseLost(Exception):
+    """Another worker has the lease of this server."""
 
 
 @dataclass(slots=True)
-class Talk:
-    """The right to talk for a server. No transaction is open while the network is used."""
+class SyncLease:
+    """The exclusive right to synchronise a server. No transaction is open during a request."""
 
     runtime: Runtime
     server_id: UUID
     holder: UUID = field(default_factory=new_id)
 
     @contextmanager
-    def work(self) -> Iterator[UnitOfWork]:
-        """A unit of work that first makes sure that the talk is still ours. Raises `Overtaken`."""
+    def open_unit_of_work(self) -> Iterator[UnitOfWork]:
+        """Open a unit of work that first acquires or extends the lease. Raises `LeaseLost`."""
         with self.runtime.open_unit_of_work() as work:
-            if not AssignmentRepository(work.session).hold(self.server_id, self.holder, work.now, LEASE):
-                raise Overtaken
+            if not AdeRepository(work.session).acquire_lease(self.server_id, self.holder, work.now, LEASE_DURATION):
+                raise LeaseLost
             yield work
 
-    def server(self, work: UnitOfWork) -> AssignmentServer:
-        """The server, locked by this unit of work."""
-        return work.session.get_one(AssignmentServer, self.server_id)
+    def get_server(self, work: UnitOfWork) -> AdeServer:
+        """Return the server, whose row this unit of work has locked."""
+        return work.session.get_one(AdeServer, self.server_id)
 
-    def end(self) -> None:
-        """Let others talk."""
+    def release(self) -> None:
+        """Give the lease back."""
         with self.runtime.open_unit_of_work() as work:
-            AssignmentRepository(work.session).release(self.server_id, self.holder)
+            AdeRepository(work.session).release_lease(self.server_id, self.holder)

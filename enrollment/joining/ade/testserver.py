@@ -1,6 +1,6 @@
-"""A device-assignment service for tests and trials: the same API over HTTP, with its sessions, cursors and scripted refusals.
+"""A server with Apple's ADE API for tests and trials: sessions, cursors, profiles and scripted errors, over HTTP.
 
-Holds devices in memory. It checks signatures and headers by itself and shares no code with the client. To try by hand:
+It keeps devices in memory, checks signatures and headers by itself and shares no code with the client. To run it:
 `python -m enrollment.joining.ade.testserver --devices 100`.
 """
 
@@ -25,13 +25,14 @@ from cartable import loopback_server
 from cartable.loopback_server import LoopbackReply, LoopbackRequest
 
 SKEW = 300
-MOST = 1000
+MAX_PAGE = 1000
 
 
 @dataclass
 class Portal:
-    """One server entry of the portal. `script` holds (path, status, body, headers) to answer with once instead of the real thing;
-    `results` the words that some serial numbers get when a profile is assigned.
+    """One MDM server of the portal. `scripted_responses`: (path, status, body, headers), each sent once instead of the real one.
+
+    `results`: the results that serial numbers get when a profile is assigned, if not SUCCESS.
     """
 
     consumer_key: str = "CK_portal"
@@ -44,83 +45,83 @@ class Portal:
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
     retry_after: int | None = None
-    page: int = MOST
-    assign_by: str = "PUT"
+    page: int = MAX_PAGE
+    assign_method: str = "PUT"
     rotate: bool = False
     locked: dict[str, dict[str, Any]] = field(default_factory=dict)
     epoch: int = 0
     requests: list[str] = field(default_factory=list)
-    script: list[tuple[str, int, bytes, dict[str, str]]] = field(default_factory=list)
-    before: Callable[[str], None] = lambda _path: None
+    scripted_responses: list[tuple[str, int, bytes, dict[str, str]]] = field(default_factory=list)
+    before_request: Callable[[str], None] = lambda _path: None
     now: Callable[[], float] = time.time
     session: str = ""
     sessions: int = 0
     nonces: set[str] = field(default_factory=set)
 
-    def add(self, serial: str, **told: Any) -> dict[str, Any]:
-        """Assign a device to this entry."""
+    def add_device(self, serial: str, **fields: Any) -> dict[str, Any]:
+        """Assign a device to this server and return it."""
         device = {
             "serial_number": serial, "model": "iPad (A16)", "description": "IPAD WI-FI 128GB", "color": "BLUE", "device_family": "iPad",
-            "os": "iPadOS", "profile_status": "empty", "device_assigned_date": self.instant(),
-            "device_assigned_by": "somebody@town.example", **told,
+            "os": "iPadOS", "profile_status": "empty", "device_assigned_date": self.format_now(),
+            "device_assigned_by": "somebody@town.example", **fields,
         }  # fmt: skip
         self.devices[serial] = device
-        self.note("added", device)
+        self.record_change("added", device)
         return device
 
-    def remove(self, serial: str) -> None:
-        """Take a device away."""
-        self.note("deleted", self.devices.pop(serial))
+    def remove_device(self, serial: str) -> None:
+        """Remove a device from this server."""
+        self.record_change("deleted", self.devices.pop(serial))
 
-    def note(self, op: str, device: dict[str, Any], when: str | None = None) -> None:
-        """Let the next sync tell something."""
-        self.log.append({**device, "op_type": op, "op_date": when or self.instant()})
+    def record_change(self, op: str, device: dict[str, Any], when: str | None = None) -> None:
+        """Add a change to the log, for the next sync."""
+        self.log.append({**device, "op_type": op, "op_date": when or self.format_now()})
 
     def expire_cursors(self) -> None:
-        """What a week does."""
+        """Make all cursors expire, as they do after a week."""
         self.epoch += 1
 
-    def token_file(self, certificate_pem: str, days: float = 365, **told: Any) -> bytes:
-        """The file that a person downloads, encrypted to the server's certificate."""
+    def build_token_file(self, certificate_pem: str, days: float = 365, **fields: Any) -> bytes:
+        """Return the token file that a person downloads, encrypted to the server's certificate."""
         expires = datetime.fromtimestamp(self.now(), UTC) + timedelta(days=days)
-        said = {
+        token = {
             "consumer_key": self.consumer_key, "consumer_secret": self.consumer_secret, "access_token": self.access_token,
-            "access_secret": self.access_secret, "access_token_expiry": expires.strftime("%Y-%m-%dT%H:%M:%SZ"), **told,
+            "access_secret": self.access_secret, "access_token_expiry": expires.strftime("%Y-%m-%dT%H:%M:%SZ"), **fields,
         }  # fmt: skip
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
-        builder = pkcs7.PKCS7EnvelopeBuilder().set_data(inner(json.dumps(said))).add_recipient(certificate)
+        builder = pkcs7.PKCS7EnvelopeBuilder().set_data(build_token_message(json.dumps(token))).add_recipient(certificate)
         return builder.encrypt(Encoding.SMIME, [pkcs7.PKCS7Options.Binary])
 
-    def instant(self) -> str:
-        """Now, as the service writes it."""
+    def format_now(self) -> str:
+        """Return the current time in the format of the service."""
         return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def inner(message: str) -> bytes:
-    """The MIME text inside a token file."""
+def build_token_message(message: str) -> bytes:
+    """Return the MIME text inside a token file."""
     head = 'Content-Type: text/plain;charset="UTF-8"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n'
     return f"{head}-----BEGIN MESSAGE-----\n{message}\n-----END MESSAGE-----\n".encode()
 
 
 @contextmanager
 def serve(portal: Portal, port: int = 0) -> Iterator[str]:
-    """Run on a loopback port; gives the base address."""
-    with loopback_server.serve_on_loopback(lambda request: _answer(portal, request), port) as url:
+    """Serve on a loopback port and yield the base URL."""
+    with loopback_server.serve_on_loopback(lambda request: _handle(portal, request), port) as url:
         yield url
 
 
-def _answer(portal: Portal, request: LoopbackRequest) -> LoopbackReply:
+def _handle(portal: Portal, request: LoopbackRequest) -> LoopbackReply:
     portal.requests.append(f"{request.method} {request.path}")
-    portal.before(request.path)
-    scripted = next((line for line in portal.script if line[0] == request.path), None)
+    portal.before_request(request.path)
+    scripted = next((line for line in portal.scripted_responses if line[0] == request.path), None)
     if scripted is not None:
-        portal.script.remove(scripted)
+        portal.scripted_responses.remove(scripted)
         return scripted[1:]
     agent = request.headers.get("user-agent", "python-httpx")
     if "x-server-protocol-version" not in request.headers or agent.startswith("python-httpx"):
-        return _word(400, "MALFORMED_REQUEST_BODY")
+        return _error_reply(400, "MALFORMED_REQUEST_BODY")
     if request.path == "/session":
-        return _open(portal, request.headers.get("authorization", ""), request.address)
+        return _open_session(portal, request.headers.get("authorization", ""), request.address)
     if not portal.session or request.headers.get("x-adm-auth-session") != portal.session:
         return 401, b"UNAUTHORIZED", {}
     fresh = {}
@@ -128,68 +129,68 @@ def _answer(portal: Portal, request: LoopbackRequest) -> LoopbackReply:
         portal.session = f"session-{time.monotonic_ns()}"
         fresh = {"X-ADM-Auth-Session": portal.session}
     if request.body and request.headers.get("content-type") != "application/json;charset=UTF8":
-        return _word(400, "MALFORMED_REQUEST_BODY")
-    said = json.loads(request.body) if request.body else {}
-    status, content, headers = _route(portal, request.method, request.path, {**request.query, **said})
+        return _error_reply(400, "MALFORMED_REQUEST_BODY")
+    body = json.loads(request.body) if request.body else {}
+    status, content, headers = _route(portal, request.method, request.path, {**request.query, **body})
     return status, content, {**fresh, **headers}
 
 
-def _json(said: dict[str, Any]) -> LoopbackReply:
-    return 200, json.dumps(said).encode(), {}
+def _json_reply(document: dict[str, Any]) -> LoopbackReply:
+    return 200, json.dumps(document).encode(), {}
 
 
-def _word(status: int, word: str) -> LoopbackReply:
+def _error_reply(status: int, word: str) -> LoopbackReply:
     return status, json.dumps({"code": word}).encode(), {}
 
 
-def _open(portal: Portal, header: str, url: str) -> LoopbackReply:
-    """Check a signed request (RFC 5849 section 3.2) and give a session; an earlier one ends."""
-    kind, _, rest = header.partition(" ")
-    pairs = (part.strip().partition("=") for part in rest.split(","))
-    said = {name: unquote(value.strip('"')) for name, _, value in pairs}
-    if kind != "OAuth" or said.get("realm") != "ADM" or said.get("oauth_consumer_key") != portal.consumer_key:
+def _open_session(portal: Portal, header: str, url: str) -> LoopbackReply:
+    """Return a new session for a correctly signed request (RFC 5849 section 3.2); the former session ends."""
+    scheme, _, parameter_text = header.partition(" ")
+    pairs = (part.strip().partition("=") for part in parameter_text.split(","))
+    parameters = {name: unquote(value.strip('"')) for name, _, value in pairs}
+    if scheme != "OAuth" or parameters.get("realm") != "ADM" or parameters.get("oauth_consumer_key") != portal.consumer_key:
         return 401, b"oauth_problem=consumer_key_unknown", {}
-    if said.get("oauth_token") != portal.access_token:
+    if parameters.get("oauth_token") != portal.access_token:
         return 401, b"token_rejected", {}
-    if abs(int(said["oauth_timestamp"]) - portal.now()) > SKEW:
+    if abs(int(parameters["oauth_timestamp"]) - portal.now()) > SKEW:
         return 401, b"oauth_problem=timestamp_refused", {}
-    names = sorted(name for name in said if name.startswith("oauth_") and name != "oauth_signature")
-    listed = "&".join(f"{name}={quote(said[name], safe='-._~')}" for name in names)
-    base = f"GET&{quote(url, safe='-._~')}&{quote(listed, safe='-._~')}"
-    made = hmac.digest(f"{portal.consumer_secret}&{portal.access_secret}".encode(), base.encode(), "sha1")
-    if not hmac.compare_digest(base64.b64encode(made).decode(), said.get("oauth_signature", "")):
+    names = sorted(name for name in parameters if name.startswith("oauth_") and name != "oauth_signature")
+    joined_pairs = "&".join(f"{name}={quote(parameters[name], safe='-._~')}" for name in names)
+    base = f"GET&{quote(url, safe='-._~')}&{quote(joined_pairs, safe='-._~')}"
+    signature = hmac.digest(f"{portal.consumer_secret}&{portal.access_secret}".encode(), base.encode(), "sha1")
+    if not hmac.compare_digest(base64.b64encode(signature).decode(), parameters.get("oauth_signature", "")):
         return 401, b"oauth_problem=signature_invalid", {}
-    if said["oauth_nonce"] in portal.nonces:
+    if parameters["oauth_nonce"] in portal.nonces:
         return 401, b"oauth_problem=nonce_used", {}
-    portal.nonces.add(said["oauth_nonce"])
+    portal.nonces.add(parameters["oauth_nonce"])
     portal.sessions += 1
     portal.session = f"session-{portal.sessions}"
-    return _json({"auth_session_token": portal.session})
+    return _json_reply({"auth_session_token": portal.session})
 
 
-def _route(portal: Portal, method: str, path: str, said: dict[str, Any]) -> LoopbackReply:  # noqa: PLR0911 - one return per address
+def _route(portal: Portal, method: str, path: str, params: dict[str, Any]) -> LoopbackReply:  # noqa: PLR0911 - one return per URL
     if path == "/account":
-        return _json(_account(portal))
+        return _json_reply(_build_account(portal))
     if path == "/server/devices":
-        return _fetch(portal, said)
+        return _fetch_devices(portal, params)
     if path == "/devices/sync":
-        return _sync(portal, said)
+        return _sync_devices(portal, params)
     if path == "/profile" and method == "POST":
-        return _define(portal, said)
+        return _define_profile(portal, params)
     if path == "/profile" and method == "GET":
-        found = portal.profiles.get(said.get("profile_uuid", ""))
-        return _json(found) if found is not None else _word(404, "NOT_FOUND")
+        profile = portal.profiles.get(params.get("profile_uuid", ""))
+        return _json_reply(profile) if profile is not None else _error_reply(404, "NOT_FOUND")
     if path == "/profile/devices":
-        return _assign(portal, said) if method == portal.assign_by else (405, b"", {})
+        return _assign_profile(portal, params) if method == portal.assign_method else (405, b"", {})
     if path == "/device/activationlock":
-        known = said["device"] in portal.devices
-        portal.locked.update({said["device"]: said} if known else {})
+        known = params["device"] in portal.devices
+        portal.locked.update({params["device"]: params} if known else {})
         status = "SUCCESS" if known else "NOT_ACCESSIBLE"
-        return _json({"serial_number": said["device"], "response_status": status})
-    return _word(404, "NOT_FOUND")
+        return _json_reply({"serial_number": params["device"], "response_status": status})
+    return _error_reply(404, "NOT_FOUND")
 
 
-def _account(portal: Portal) -> dict[str, Any]:
+def _build_account(portal: Portal) -> dict[str, Any]:
     def url(uri: str, method: str) -> dict[str, Any]:
         return {"uri": uri, "http_method": [method], "limit": {"default": 100, "maximum": portal.page}}
 
@@ -200,69 +201,69 @@ def _account(portal: Portal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fetch(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
-    start, place = len(portal.log), 0
-    if "cursor" in said:
-        kind, epoch, *numbers = str(said["cursor"]).split(".")
+def _fetch_devices(portal: Portal, params: dict[str, Any]) -> LoopbackReply:
+    start, position = len(portal.log), 0
+    if "cursor" in params:
+        kind, epoch, *numbers = str(params["cursor"]).split(".")
         if kind == "s":
-            return _word(400, "EXHAUSTED_CURSOR")
+            return _error_reply(400, "EXHAUSTED_CURSOR")
         if kind != "f" or len(numbers) != 2:
-            return _word(400, "INVALID_CURSOR")
+            return _error_reply(400, "INVALID_CURSOR")
         if int(epoch) != portal.epoch:
-            return _word(400, "EXPIRED_CURSOR")
-        place, start = int(numbers[0]), int(numbers[1])
-    limit = min(int(said["limit"]), portal.page)
+            return _error_reply(400, "EXPIRED_CURSOR")
+        position, start = int(numbers[0]), int(numbers[1])
+    limit = min(int(params["limit"]), portal.page)
     serials = sorted(portal.devices)
-    rows = [portal.devices[serial] for serial in serials[place : place + limit]]
-    more = place + limit < len(serials)
-    cursor = f"f.{portal.epoch}.{place + limit}.{start}" if more else f"s.{portal.epoch}.{start}"
-    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
+    rows = [portal.devices[serial] for serial in serials[position : position + limit]]
+    more = position + limit < len(serials)
+    cursor = f"f.{portal.epoch}.{position + limit}.{start}" if more else f"s.{portal.epoch}.{start}"
+    return _json_reply({"devices": rows, "cursor": cursor, "fetched_until": portal.format_now(), "more_to_follow": more})
 
 
-def _sync(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
-    if "cursor" not in said:
-        return _word(400, "CURSOR_REQUIRED")
-    kind, epoch, *numbers = str(said["cursor"]).split(".")
+def _sync_devices(portal: Portal, params: dict[str, Any]) -> LoopbackReply:
+    if "cursor" not in params:
+        return _error_reply(400, "CURSOR_REQUIRED")
+    kind, epoch, *numbers = str(params["cursor"]).split(".")
     if kind != "s" or len(numbers) != 1:
-        return _word(400, "INVALID_CURSOR")
+        return _error_reply(400, "INVALID_CURSOR")
     if int(epoch) != portal.epoch:
-        return _word(400, "EXPIRED_CURSOR")
-    place, limit = int(numbers[0]), min(int(said["limit"]), portal.page)
-    rows, following = portal.log[place : place + limit], min(place + limit, len(portal.log))
+        return _error_reply(400, "EXPIRED_CURSOR")
+    position, limit = int(numbers[0]), min(int(params["limit"]), portal.page)
+    rows, following = portal.log[position : position + limit], min(position + limit, len(portal.log))
     more = following < len(portal.log)
     cursor = f"s.{portal.epoch}.{following}"
-    return _json({"devices": rows, "cursor": cursor, "fetched_until": portal.instant(), "more_to_follow": more})
+    return _json_reply({"devices": rows, "cursor": cursor, "fetched_until": portal.format_now(), "more_to_follow": more})
 
 
-def _define(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
+def _define_profile(portal: Portal, params: dict[str, Any]) -> LoopbackReply:
     for key, word in (("profile_name", "CONFIG_NAME_REQUIRED"), ("url", "CONFIG_URL_REQUIRED"), ("org_magic", "MAGIC_INVALID")):
-        if not said.get(key):
-            return _word(400, word)
+        if not params.get(key):
+            return _error_reply(400, word)
     uuid = f"PROFILE{len(portal.profiles) + 1:025d}"
-    portal.profiles[uuid] = said
-    return _json({"profile_uuid": uuid, "devices": {}})
+    portal.profiles[uuid] = params
+    return _json_reply({"profile_uuid": uuid, "devices": {}})
 
 
-def _assign(portal: Portal, said: dict[str, Any]) -> LoopbackReply:
-    if said.get("profile_uuid") not in portal.profiles:
-        return _word(404, "NOT_FOUND")
-    if len(said["devices"]) > portal.page:
+def _assign_profile(portal: Portal, params: dict[str, Any]) -> LoopbackReply:
+    if params.get("profile_uuid") not in portal.profiles:
+        return _error_reply(404, "NOT_FOUND")
+    if len(params["devices"]) > portal.page:
         return 413, b"", {}
-    told = {}
-    for serial in said["devices"]:
+    results = {}
+    for serial in params["devices"]:
         word = portal.results.get(serial, "SUCCESS" if serial in portal.devices else "NOT_ACCESSIBLE")
-        told[serial] = word
+        results[serial] = word
         if word == "SUCCESS":
             portal.devices[serial].update(
-                profile_uuid=said["profile_uuid"], profile_status="assigned", profile_assign_time=portal.instant()
+                profile_uuid=params["profile_uuid"], profile_status="assigned", profile_assign_time=portal.format_now()
             )
-            portal.note("modified", portal.devices[serial])
+            portal.record_change("modified", portal.devices[serial])
     wait = {"retry_after_seconds": portal.retry_after} if portal.retry_after is not None else {}
-    return _json({"profile_uuid": said["profile_uuid"], "devices": told, **wait})
+    return _json_reply({"profile_uuid": params["profile_uuid"], "devices": results, **wait})
 
 
 def main() -> None:
-    """Serve invented devices until interrupted; prints the address, and with `--certificate` the token file for a server's PEM."""
+    """Serve generated devices until interrupted. Prints the URL; with `--certificate` and `--token` writes a token file."""
     import argparse
     import sys
     from pathlib import Path
@@ -270,16 +271,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m enrollment.joining.ade.testserver")
     parser.add_argument("--devices", type=int, default=10)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--page", type=int, default=MOST)
-    parser.add_argument("--certificate", type=Path, help="the PEM that the server offers")
+    parser.add_argument("--page", type=int, default=MAX_PAGE)
+    parser.add_argument("--certificate", type=Path, help="the certificate of the ADE server (PEM)")
     parser.add_argument("--token", type=Path, help="where to write the token file")
-    asked = parser.parse_args()
-    portal = Portal(page=asked.page)
-    for number in range(asked.devices):
-        portal.add(f"DMP{number:09d}")
-    if asked.certificate and asked.token:
-        asked.token.write_bytes(portal.token_file(asked.certificate.read_text()))
-    with serve(portal, asked.port) as url:
+    arguments = parser.parse_args()
+    portal = Portal(page=arguments.page)
+    for number in range(arguments.devices):
+        portal.add_device(f"DMP{number:09d}")
+    if arguments.certificate and arguments.token:
+        arguments.token.write_bytes(portal.build_token_file(arguments.certificate.read_text()))
+    with serve(portal, arguments.port) as url:
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         threading.Event().wait()

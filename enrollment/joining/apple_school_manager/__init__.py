@@ -1,1 +1,1 @@
-"""Apple School and Business Manager API: which devices a town's organisation owns, and to which server each is assigned."""
+"""Apple School and Business Manager API: which devices a town's organisation owns, and to which MDM server each is assigned."""

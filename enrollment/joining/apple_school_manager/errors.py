@@ -1,23 +1,20 @@
-"""Refusals around the organisation's key."""
+"""Errors of an organisation's key."""
 
 from __future__ import annotations
 
 from cartable.errors import Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class BadOrganisationKey(Invalid):
-    """The text is no EC P-256 private key, or its names are not those of the portal."""
+class InvalidOrganisationKey(Invalid):
+    """The text is no EC P-256 private key, or the client id is not of its kind."""
 
-    code = "organisation_key_bad"
-    words = Words(
-        fr="Ce n'est pas une clé privée EC P-256 du portail ({why}).",
-        en="This is no EC P-256 private key from the portal ({why}).",
-    )
+    code = "organisation_key_invalid"
+    message = Message("This is no EC P-256 private key from the portal ({why}).")
 
 
 class NoOrganisationKey(NotFound):
-    """The town has no key for the API."""
+    """The town has no organisation key."""
 
     code = "organisation_no_key"
-    words = Words(fr="Aucune clé d'organisation n'est installée.", en="No organisation key is installed.")
+    message = Message("No organisation key is installed.")

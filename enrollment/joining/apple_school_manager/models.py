@@ -1,4 +1,4 @@
-"""Tables of the organisation's own list: the key by which it is read, its servers, its devices."""
+"""Tables of organisations in Apple School Manager: their key and the devices that they own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 
 
 class KeyKind(StrEnum):
-    """Whose API a key opens. The scope of its tokens is `school.api` or `business.api`."""
+    """The API of a key. The scope of its access tokens is `school.api` or `business.api`."""
 
     SCHOOL = "school"
     BUSINESS = "business"
 
 
 class OrganisationKey(TownOwned, Base):
-    """A town's key for the API, sealed. `generation` numbers the readings of the list; `read_at` is the end of the last whole one."""
+    """A town's key for the API; the private key is sealed. `generation` counts synchronisations, `synced_at` is the end of the last complete one."""
 
     __tablename__ = "organisation_key"
 
@@ -30,15 +30,13 @@ class OrganisationKey(TownOwned, Base):
     key_id: Mapped[str] = mapped_column(String(120))
     private_key: Mapped[str] = mapped_column(SealedText("organisation_key.private_key"))
     generation: Mapped[int] = mapped_column(default=0)
-    read_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    problem: Mapped[str | None] = mapped_column(String(200))
-    needs_person: Mapped[bool] = mapped_column(default=False)
+    synced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(String(200))
+    needs_new_key: Mapped[bool] = mapped_column(default=False)
 
 
 class OrganisationDevice(TownOwned, Base):
-    """A device that the organisation owns. `server`: the name of the server it is assigned to, as the reading numbered
-    `server_generation` showed.
-    """
+    """A device that the organisation owns. `server_name`: the MDM server of its assignment, as of synchronisation `server_generation`."""
 
     __tablename__ = "organisation_device"
 
@@ -46,6 +44,6 @@ class OrganisationDevice(TownOwned, Base):
     serial: Mapped[str] = mapped_column(String(64), primary_key=True)
     model: Mapped[str | None] = mapped_column(String(80))
     family: Mapped[str | None] = mapped_column(String(40))
-    server: Mapped[str | None] = mapped_column(String(160))
+    server_name: Mapped[str | None] = mapped_column(String(160))
     server_generation: Mapped[int]
     generation: Mapped[int]

@@ -1,4 +1,4 @@
-"""What the product asks of the School and Business Manager API, and what can go wrong (school-services.md section D)."""
+"""The port to Apple's School and Business Manager API: its operations, values and errors. The client is in `client`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from cartable.http_client import ApiError
 
-class Trouble(StrEnum):
-    """What to do about a failure."""
 
-    KEY = "key"  # a person must bring another key
+class OrganisationErrorKind(StrEnum):
+    """What an error of the API means for the caller."""
+
+    KEY = "key"  # a person must install another key
     RETRY = "retry"
     PERMANENT = "permanent"
 
 
-class OrganisationError(Exception):
-    """The service refused or could not be reached. `retry_after` in seconds, when it said so."""
+class OrganisationError(ApiError):
+    """The API refused a request or could not be reached."""
 
-    def __init__(self, trouble: Trouble, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message[:200])
-        self.trouble, self.retry_after = trouble, retry_after
+    def __init__(self, kind: OrganisationErrorKind, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedDevice:
     """A device that the organisation owns."""
 
     serial: str
@@ -34,28 +36,28 @@ class Owned:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A server that devices can be assigned to."""
+class MdmServer:
+    """An MDM server to which devices can be assigned."""
 
     id: str
     name: str
 
 
 class OrganisationService(Protocol):
-    """One organisation's list. Every method, and going on with what it gives, raises `OrganisationError`."""
+    """Devices and servers of one organisation. Every method, and every next page, raises `OrganisationError`."""
 
-    def devices(self) -> Iterator[Sequence[Owned]]:
-        """Every device, page by page."""
+    def list_devices(self) -> Iterator[Sequence[OwnedDevice]]:
+        """Return every device, page by page."""
         ...
 
-    def servers(self) -> Sequence[Server]:
-        """Every server."""
+    def list_servers(self) -> Sequence[MdmServer]:
+        """Return every MDM server."""
         ...
 
-    def assigned(self, server_id: str) -> Iterator[Sequence[str]]:
-        """The serial numbers assigned to a server, page by page."""
+    def list_assigned_serials(self, server_id: str) -> Iterator[Sequence[str]]:
+        """Return the serial numbers assigned to a server, page by page."""
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...

@@ -1,4 +1,4 @@
-"""A School Manager API for tests and trials: token endpoint, devices and servers by pages, scripted refusals. In memory."""
+"""A server with Apple's School Manager API for tests and trials: token endpoint, pages of devices and servers, scripted errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cartable import loopback_server
 from cartable.loopback_server import LoopbackReply, LoopbackRequest
 
-Said = tuple[int, dict[str, Any], dict[str, str]]
+JsonReply = tuple[int, dict[str, Any], dict[str, str]]
 AUDIENCE = "https://account.apple.com/auth/oauth2/v2/token"
 PAGE = 2
 
 
 @dataclass
 class Organisation:
-    """What an organisation owns: serial number to the id of a server, or None. `script`: (path, status, body, headers), once each."""
+    """An organisation. `devices`: serial number to the id of its server, or None.
+
+    `scripted_responses`: (path, status, body, headers), each sent once instead of the real one.
+    """
 
     client_id: str = "SCHOOLAPI.27f3a3b2-b28e-4774-8ff3-1c5b0e8e4a9f"
     key_id: str = "d136aa66-0c3b-4bd4-9892-c20e8db024ab"
@@ -34,69 +37,69 @@ class Organisation:
     tokens: list[str] = field(default_factory=list)
     assertions: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
-    script: list[tuple[str, int, dict[str, Any], dict[str, str]]] = field(default_factory=list)
+    scripted_responses: list[tuple[str, int, dict[str, Any], dict[str, str]]] = field(default_factory=list)
 
 
 @contextmanager
 def serve(organisation: Organisation) -> Iterator[str]:
-    """Run on a loopback port; gives the base address. Tokens come from `/auth/oauth2/token` below it."""
-    with loopback_server.serve_on_loopback(lambda request: _answer(organisation, request)) as url:
+    """Serve on a loopback port and yield the base URL; the token endpoint is `/auth/oauth2/token` below it."""
+    with loopback_server.serve_on_loopback(lambda request: _handle(organisation, request)) as url:
         yield url
 
 
-def _answer(organisation: Organisation, request: LoopbackRequest) -> LoopbackReply:
+def _handle(organisation: Organisation, request: LoopbackRequest) -> LoopbackReply:
     organisation.requests.append(f"{request.method} {request.path}")
-    status, said, headers = _reply(organisation, request)
-    return status, json.dumps(said).encode(), headers
+    status, document, headers = _build_reply(organisation, request)
+    return status, json.dumps(document).encode(), headers
 
 
-def _reply(organisation: Organisation, request: LoopbackRequest) -> Said:
-    scripted = next((line for line in organisation.script if line[0] == request.path), None)
+def _build_reply(organisation: Organisation, request: LoopbackRequest) -> JsonReply:
+    scripted = next((line for line in organisation.scripted_responses if line[0] == request.path), None)
     if scripted is not None:
-        organisation.script.remove(scripted)
+        organisation.scripted_responses.remove(scripted)
         return scripted[1:]
     if request.path == "/auth/oauth2/token":
-        return _token(organisation, {key: values[0] for key, values in parse_qs(request.body.decode()).items()})
+        return _issue_token(organisation, {key: values[0] for key, values in parse_qs(request.body.decode()).items()})
     if not organisation.tokens or request.headers.get("authorization") != f"Bearer {organisation.tokens[-1]}":
-        return _error(401, "NOT_AUTHORIZED")
+        return _error_reply(401, "NOT_AUTHORIZED")
     return _route(organisation, request)
 
 
-def _error(status: int, code: str) -> Said:
+def _error_reply(status: int, code: str) -> JsonReply:
     return status, {"errors": [{"id": "1", "status": str(status), "code": code, "title": code, "detail": code}]}, {}
 
 
-def _token(organisation: Organisation, form: dict[str, str]) -> Said:
-    """Check the client assertion as RFC 7523 wants it, each once."""
+def _issue_token(organisation: Organisation, form: dict[str, str]) -> JsonReply:
+    """Return a new access token for a valid client assertion (RFC 7523); each assertion can be used once."""
     try:
-        head = jwt.get_unverified_header(form["client_assertion"])
-        said = jwt.decode(
+        header = jwt.get_unverified_header(form["client_assertion"])
+        claims = jwt.decode(
             form["client_assertion"], organisation.key.public_key(), ["ES256"], audience=AUDIENCE,
             options={"require": ["iss", "sub", "iat", "exp", "jti"], "verify_exp": False, "verify_iat": False},
         )  # fmt: skip
     except (jwt.PyJWTError, KeyError):
         return 400, {"error": "invalid_client"}, {}
-    good = (
-        head.get("kid") == organisation.key_id
-        and said["iss"] == said["sub"] == form.get("client_id") == organisation.client_id
-        and said["exp"] - said["iat"] <= 180 * 86_400
-        and said["jti"] not in organisation.assertions
+    is_valid = (
+        header.get("kid") == organisation.key_id
+        and claims["iss"] == claims["sub"] == form.get("client_id") == organisation.client_id
+        and claims["exp"] - claims["iat"] <= 180 * 86_400
+        and claims["jti"] not in organisation.assertions
         and form.get("grant_type") == "client_credentials"
         and form.get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     )
-    if not good:
+    if not is_valid:
         return 400, {"error": "invalid_client"}, {}
     if form.get("scope") != organisation.scope:
         return 400, {"error": "invalid_scope"}, {}
-    organisation.assertions.add(said["jti"])
+    organisation.assertions.add(claims["jti"])
     organisation.tokens.append(f"token-{len(organisation.tokens) + 1}")
     return 200, {"access_token": organisation.tokens[-1], "token_type": "Bearer", "expires_in": 3600, "scope": form["scope"]}, {}
 
 
-def _route(organisation: Organisation, request: LoopbackRequest) -> Said:
+def _route(organisation: Organisation, request: LoopbackRequest) -> JsonReply:
     path = request.path
     if path == "/v1/orgDevices":
-        rows = [_device(serial, server) for serial, server in sorted(organisation.devices.items())]
+        rows = [_build_device(serial, server) for serial, server in sorted(organisation.devices.items())]
     elif path == "/v1/mdmServers":
         rows = [
             {"type": "mdmServers", "id": server_id, "attributes": {"serverName": name, "serverType": "MDM"}}
@@ -105,30 +108,30 @@ def _route(organisation: Organisation, request: LoopbackRequest) -> Said:
     elif path.startswith("/v1/mdmServers/") and path.endswith("/relationships/devices"):
         server_id = path.split("/")[3]
         if server_id not in organisation.servers:
-            return _error(404, "NOT_FOUND")
-        mine = sorted(serial for serial, server in organisation.devices.items() if server == server_id)
-        rows = [{"type": "orgDevices", "id": serial} for serial in mine]
+            return _error_reply(404, "NOT_FOUND")
+        assigned = sorted(serial for serial, server in organisation.devices.items() if server == server_id)
+        rows = [{"type": "orgDevices", "id": serial} for serial in assigned]
     else:
-        return _error(404, "NOT_FOUND")
-    return 200, _page(organisation, rows, request.address, request.query), {}
+        return _error_reply(404, "NOT_FOUND")
+    return 200, _build_page(organisation, rows, request.address, request.query), {}
 
 
-def _page(organisation: Organisation, rows: list[dict[str, Any]], base: str, asked: Mapping[str, str]) -> dict[str, Any]:
-    """One page, with the next cursor in `meta` and in the link, or in the link alone."""
-    start = int(asked.get("cursor", "c0")[1:])
-    said: dict[str, Any] = {"data": rows[start : start + PAGE], "links": {"self": base}}
+def _build_page(organisation: Organisation, rows: list[dict[str, Any]], base: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return one page, with the next cursor in `meta` and in the link, or only in the link."""
+    start = int(query.get("cursor", "c0")[1:])
+    document: dict[str, Any] = {"data": rows[start : start + PAGE], "links": {"self": base}}
     paging: dict[str, Any] = {"limit": PAGE, "total": len(rows)}
     if start + PAGE < len(rows):
-        said["links"]["next"] = f"{base}?limit={PAGE}&cursor=c{start + PAGE}"
+        document["links"]["next"] = f"{base}?limit={PAGE}&cursor=c{start + PAGE}"
         paging["nextCursor"] = f"c{start + PAGE}"
     if not organisation.links_only:
-        said["meta"] = {"paging": paging}
-    return said
+        document["meta"] = {"paging": paging}
+    return document
 
 
-def _device(serial: str, server: str | None) -> dict[str, Any]:
-    told = {
+def _build_device(serial: str, server: str | None) -> dict[str, Any]:
+    attributes = {
         "serialNumber": serial, "deviceModel": "iPad (A16)", "productFamily": ["iPad"],
         "status": "UNASSIGNED" if server is None else "ASSIGNED", "purchaseSourceId": ["X"], "imei": [],
     }  # fmt: skip
-    return {"type": "orgDevices", "id": serial, "attributes": told}
+    return {"type": "orgDevices", "id": serial, "attributes": attributes}

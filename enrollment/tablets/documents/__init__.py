@@ -1,4 +1,4 @@
-"""Papers of the desk as PDF: labels, sheets of a class's handover, return slips, a delivery's list. Plain values in, bytes out."""
+"""PDF layout of labels, handover sheets, return slips and delivery lists. Plain values in, bytes out; reads no database."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ import typst
 
 from cartable import fonts
 from cartable.errors import Invalid
-from cartable.i18n import Language
+from cartable.i18n import DEFAULT_LANGUAGE, Language
 from enrollment.tablets.documents.words import RULES, SHEET
 from enrollment.tablets.models import AccessoryKind
 from enrollment.tablets.words import ACCESSORIES
 
 _HERE = Path(__file__).parent
-_LONG = re.compile(r"(\S{24})(?=\S)")
-MOST_LABELS, MOST_SHEETS, MOST_LINES, LONGEST = 504, 60, 5000, 120
+_LONG_WORD = re.compile(r"(\S{24})(?=\S)")
+MAX_LABELS, MAX_SHEETS, MAX_LINES, MAX_TEXT_LENGTH = 504, 60, 5000, 120
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What stands on a tablet. There is no place for a child's name (schools.md section 3.3)."""
+    """The label on a tablet. It has no field for a child's name."""
 
     tag: str
     serial: str
@@ -37,19 +37,19 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """One pupil at the table. `code`: what a scanner reads from the sheet to choose the pupil; never a name."""
+class PupilSheet:
+    """One pupil's sheet. `code`: the content of its QR code, by which a scanner selects the pupil; never a name."""
 
     pupil: str
     tag: str
     take_home: bool
-    agreed: bool
+    agreement_signed: bool
     code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One tablet of a delivery, in the words of the paper."""
+class DeliveryLine:
+    """One tablet of a delivery; `state` is already translated."""
 
     tag: str
     serial: str
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Where and when."""
+    """What stands at the top of every page: town, school, class, day."""
 
     town: str
     phone: str
@@ -67,85 +67,89 @@ class Heading:
     day: date
 
 
-def labels(town: str, phone: str, wanted: Sequence[Label], day: date) -> bytes:
-    """Sheets of 24 labels with QR code and tag. Raises `Invalid` for none or too many."""
-    if not 1 <= len(wanted) <= MOST_LABELS:
-        raise Invalid(field="labels", maximum=MOST_LABELS)
-    blank = fonts.find_unshowable_texts({town[:LONGEST]})
-    shown = [{"tag": label.tag[:24], "serial": label.serial[:64], "qr": _qr(label.url)} for label in wanted]
-    return _pdf("labels.typ", {"town": "" if blank else town[:LONGEST], "phone": phone[:40], "labels": shown}, day)
+def render_labels(town: str, phone: str, labels: Sequence[Label], day: date) -> bytes:
+    """Return sheets of 24 labels with QR code and tag. Raises `Invalid` for none or too many."""
+    if not 1 <= len(labels) <= MAX_LABELS:
+        raise Invalid(field="labels", maximum=MAX_LABELS)
+    blank = fonts.find_unshowable_texts({town[:MAX_TEXT_LENGTH]})
+    label_data = [{"tag": label.tag[:24], "serial": label.serial[:64], "qr": _render_qr(label.url)} for label in labels]
+    return _render_pdf(
+        "labels.typ", {"town": "" if blank else town[:MAX_TEXT_LENGTH], "phone": phone[:40], "labels": label_data}, day
+    )
 
 
-def handover_sheets(heading: Heading, wanted: Sequence[Sheet], language: Language = Language.FR) -> bytes:
-    """The class list and one sheet per pupil, with the agreement's signature boxes. Raises `Invalid` for none or too many.
+def render_handover_sheets(heading: Heading, sheets: Sequence[PupilSheet], language: Language = DEFAULT_LANGUAGE) -> bytes:
+    """Return the class list and one sheet per pupil, with boxes to sign the agreement. Raises `Invalid` for none or too many.
 
-    A name that no font of this machine can show leaves a line to write it on; the sheet's mark and tag tell whose it is.
+    Instead of a name that no installed font can show there is a line to write it on.
     """
-    return _pdf("handover.typ", _sheets(heading, wanted, language), heading.day)
+    return _render_pdf("handover.typ", _build_sheet_data(heading, sheets, language), heading.day)
 
 
-def return_slips(heading: Heading, wanted: Sequence[Sheet], language: Language = Language.FR) -> bytes:
-    """Two slips a page, for each pupil who gives a tablet back: tag, checklist, signatures. Raises as `handover_sheets` does."""
-    return _pdf("return.typ", _sheets(heading, wanted, language), heading.day)
+def render_return_slips(heading: Heading, sheets: Sequence[PupilSheet], language: Language = DEFAULT_LANGUAGE) -> bytes:
+    """Return one return slip per pupil, two a page: tag, checklist, signatures. Raises `Invalid` for none or too many."""
+    return _render_pdf("return.typ", _build_sheet_data(heading, sheets, language), heading.day)
 
 
-def delivery_list(town: str, reference: str, wanted: Sequence[Line], day: date, language: Language = Language.FR) -> bytes:
-    """The tablets of an order with a box to tick each. Raises `Invalid` for none or too many."""
-    if not 1 <= len(wanted) <= MOST_LINES:
-        raise Invalid(field="lines", maximum=MOST_LINES)
-    told = _words(language) | {
-        "town": town[:LONGEST], "reference": reference[:60],
-        "lines": [{"tag": line.tag[:24], "serial": line.serial[:64], "state": line.state[:40]} for line in wanted],
+def render_delivery_list(
+    town: str, reference: str, lines: Sequence[DeliveryLine], day: date, language: Language = DEFAULT_LANGUAGE
+) -> bytes:
+    """Return the tablets of a purchase order with a box to tick each. Raises `Invalid` for none or too many."""
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise Invalid(field="lines", maximum=MAX_LINES)
+    data = _build_text_data(language) | {
+        "town": town[:MAX_TEXT_LENGTH], "reference": reference[:60],
+        "lines": [{"tag": line.tag[:24], "serial": line.serial[:64], "state": line.state[:40]} for line in lines],
     }  # fmt: skip
-    return _pdf("delivery.typ", told, day)
+    return _render_pdf("delivery.typ", data, day)
 
 
-def _sheets(heading: Heading, wanted: Sequence[Sheet], language: Language) -> dict[str, Any]:
-    if not 1 <= len(wanted) <= MOST_SHEETS:
-        raise Invalid(field="sheets", maximum=MOST_SHEETS)
-    head = {name: str(value)[:LONGEST] for name, value in asdict(heading).items()}
+def _build_sheet_data(heading: Heading, sheets: Sequence[PupilSheet], language: Language) -> dict[str, Any]:
+    if not 1 <= len(sheets) <= MAX_SHEETS:
+        raise Invalid(field="sheets", maximum=MAX_SHEETS)
+    head = {name: str(value)[:MAX_TEXT_LENGTH] for name, value in asdict(heading).items()}
     head["day"] = heading.day.strftime("%d/%m/%Y")
-    blank = fonts.find_unshowable_texts({*head.values(), *(sheet.pupil[:LONGEST] for sheet in wanted)})
-    return _words(language) | {
+    blank = fonts.find_unshowable_texts({*head.values(), *(sheet.pupil[:MAX_TEXT_LENGTH] for sheet in sheets)})
+    return _build_text_data(language) | {
         **{name: "" if text in blank else text for name, text in head.items()},
-        "accessories": [ACCESSORIES[kind].say(language) for kind in AccessoryKind],
-        "rules": [rule.say(language) for rule in RULES],
+        "accessories": [ACCESSORIES[kind].translate(language) for kind in AccessoryKind],
+        "rules": [rule.translate(language) for rule in RULES],
         "sheets": [
             {
-                "pupil": None if sheet.pupil[:LONGEST] in blank else _breakable(sheet.pupil[:LONGEST]), "tag": sheet.tag[:24],
-                "take_home": sheet.take_home, "agreed": sheet.agreed, "mark": sheet.code[-2:],
-                "qr": _qr(sheet.code) if sheet.code else None,
+                "pupil": None if sheet.pupil[:MAX_TEXT_LENGTH] in blank else _allow_line_breaks(sheet.pupil[:MAX_TEXT_LENGTH]), "tag": sheet.tag[:24],
+                "take_home": sheet.take_home, "agreed": sheet.agreement_signed, "mark": sheet.code[-2:],
+                "qr": _render_qr(sheet.code) if sheet.code else None,
             }
-            for sheet in wanted
+            for sheet in sheets
         ],
     }  # fmt: skip
 
 
-def _breakable(name: str) -> str:
-    """A very long word may break: it would run over the next column."""
-    return _LONG.sub("\\1\u200b", name)
+def _allow_line_breaks(name: str) -> str:
+    """Insert a break point into very long words, which would run over the next column."""
+    return _LONG_WORD.sub("\\1\u200b", name)
 
 
-def _words(language: Language) -> dict[str, Any]:
-    return {"language": language.value, "words": {name: words.say(language) for name, words in SHEET.items()}}
+def _build_text_data(language: Language) -> dict[str, Any]:
+    return {"language": language.code, "words": {name: words.translate(language) for name, words in SHEET.items()}}
 
 
-def _qr(url: str) -> str:
+def _render_qr(url: str) -> str:
     out = io.BytesIO()
     segno.make(url, error="m", micro=False).save(out, kind="svg", border=2, xmldecl=False)
     return out.getvalue().decode()
 
 
 @cache
-def _template(name: str) -> bytes:
+def _read_template(name: str) -> bytes:
     return (_HERE / name).read_bytes()
 
 
-def _pdf(name: str, told: dict[str, Any], day: date) -> bytes:
-    """The same data on the same day make the same bytes."""
-    made = typst.compile(
-        _template(name), format="pdf", pdf_standards=fonts.STANDARD, font_paths=fonts.load_fonts(),
-        sys_inputs={"told": json.dumps(told, ensure_ascii=False)}, timestamp=datetime(day.year, day.month, day.day, tzinfo=UTC),
+def _render_pdf(name: str, data: dict[str, Any], day: date) -> bytes:
+    """Compile a Typst template with `data`. The same data on the same day give the same bytes."""
+    pdf = typst.compile(
+        _read_template(name), format="pdf", pdf_standards=fonts.PDF_STANDARD, font_paths=fonts.load_fonts(),
+        sys_inputs={"data": json.dumps(data, ensure_ascii=False)}, timestamp=datetime(day.year, day.month, day.day, tzinfo=UTC),
     )  # fmt: skip
-    assert isinstance(made, bytes)
-    return made
+    assert isinstance(pdf, bytes)
+    return pdf

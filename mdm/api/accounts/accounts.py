@@ -1,4 +1,4 @@
-"""Sign-in and accounts."""
+"""Endpoints of sign-in and accounts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from cartable.i18n import preferred_language
 from cartable.scope import Role
 from mdm.accounts import service
 from mdm.api.deps import AccountDep, ActorDep, WorkDep
-from mdm.api.errors import problem
+from mdm.api.errors import build_problem
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["accounts"])
 
 
-class SignIn(BaseModel):
+class Credentials(BaseModel):
     """Login and password."""
 
     login: str = Field(max_length=200, examples=["admin"])
     password: str = Field(max_length=200, examples=["a long sentence of your own"])
 
 
-class Token(BaseModel):
+class AccessTokenOut(BaseModel):
     """A token for the `Authorization: Bearer` header."""
 
     access_token: str
@@ -35,14 +36,14 @@ class Token(BaseModel):
     must_change_password: bool
 
 
-class NewPassword(BaseModel):
-    """The present password and the one to come."""
+class PasswordChangeIn(BaseModel):
+    """The current password and the new one."""
 
     current: str = Field(max_length=200)
     new: str = Field(max_length=200, examples=["a long sentence of your own"])
 
 
-class GrantOut(BaseModel):
+class RoleAssignmentOut(BaseModel):
     """A role in a town or one of its schools."""
 
     role: Role
@@ -50,11 +51,11 @@ class GrantOut(BaseModel):
     school_id: UUID | None
 
 
-class Me(BaseModel):
-    """Who is signed in."""
+class CurrentAccountOut(BaseModel):
+    """The account that is signed in, with its roles."""
 
     name: str
-    grants: list[GrantOut]
+    role_assignments: list[RoleAssignmentOut]
 
 
 class AccountIn(BaseModel):
@@ -78,52 +79,67 @@ class AccountOut(BaseModel):
     active: bool
 
 
-@router.post("/sign-in", response_model=Token, operation_id="sign_in")
-def sign_in(request: Request, body: SignIn, work: WorkDep) -> Token | JSONResponse:
-    """Exchange login and password for a token. Five failures lock the account for some minutes."""
+@router.post("/tokens", response_model=AccessTokenOut)
+def create_token(request: Request, body: Credentials, work: WorkDep) -> AccessTokenOut | JSONResponse:
+    """Sign in with login and password and receive a token.
+
+    Five failures lock the account for some minutes.
+    """
     outcome = service.sign_in(work, body.login, body.password)
     if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
         language = preferred_language(request.headers.get("accept-language"))
-        return problem(outcome.status, outcome.code, outcome.message(language))
+        return build_problem(outcome.status, outcome.code, outcome.translate(language))
     account, token = outcome
-    return _token(work, token, must_change=account.must_change_password)
+    return _build_token_out(work, token, must_change=account.must_change_password)
 
 
-@router.post("/password", response_model=Token, operation_id="change_password")
-def change_password(body: NewPassword, work: WorkDep, account: AccountDep) -> Token:
-    """Choose another password. Every other token of the account becomes void."""
-    return _token(work, service.change_password(work, account, body.current, body.new), must_change=False)
+@router.post("/password", response_model=AccessTokenOut)
+def change_password(body: PasswordChangeIn, work: WorkDep, account: AccountDep) -> AccessTokenOut:
+    """Change one's own password.
+
+    Every other token of the account becomes void.
+    """
+    return _build_token_out(work, service.change_password(work, account, body.current, body.new), must_change=False)
 
 
-@router.get("/me", response_model=Me, operation_id="me")
-def me(actor: ActorDep) -> Me:
-    """Who is signed in, and with which roles."""
-    grants = [GrantOut(role=g.role, town_id=g.town_id, school_id=g.school_id) for g in actor.role_assignments]
-    return Me(name=actor.name, grants=grants)
+@router.get("/me", response_model=CurrentAccountOut)
+def get_current_account(actor: ActorDep) -> CurrentAccountOut:
+    """Get the name and the roles of the account that is signed in."""
+    roles = [
+        RoleAssignmentOut(role=assignment.role, town_id=assignment.town_id, school_id=assignment.school_id)
+        for assignment in actor.role_assignments
+    ]
+    return CurrentAccountOut(name=actor.name, role_assignments=roles)
 
 
-@router.post("/accounts", response_model=AccountOut, status_code=201, operation_id="create_account")
-def create(body: AccountIn, work: WorkDep, actor: ActorDep) -> Any:
-    """Create an account in one's own town."""
-    return _out(service.create_account(work, actor, **body.model_dump()))
+@router.post("/accounts", response_model=AccountOut, status_code=201)
+def create_account(body: AccountIn, work: WorkDep, actor: ActorDep) -> Any:
+    """Create an account with one role in a town."""
+    return _build_account_out(service.create_account(work, actor, **body.model_dump()))
 
 
-@router.get("/accounts", response_model=list[AccountOut], operation_id="list_accounts")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[AccountOut]:
-    """The accounts with a role in a town."""
-    return [_out(account) for account in service.accounts_of(work, actor, town_id)]
+@router.get("/accounts")
+def list_accounts(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AccountOut]:
+    """List the accounts of a town.
+
+    These are the accounts with a role in it, the oldest first.
+    """
+    return PageOut.of(service.list_accounts(work, actor, town_id, page), _build_account_out)
 
 
-@router.delete("/accounts/{account_id}", response_model=AccountOut, operation_id="withdraw_account")
-def withdraw(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
-    """End an account's roles in a town; without any role left it is switched off at once."""
-    return _out(service.withdraw(work, actor, account_id, town_id))
+@router.delete("/accounts/{account_id}", response_model=AccountOut)
+def revoke_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
+    """End the roles of an account in a town.
+
+    Without any role left, the account is switched off at once.
+    """
+    return _build_account_out(service.revoke_roles(work, actor, account_id, town_id))
 
 
-def _out(account: Any) -> AccountOut:
+def _build_account_out(account: Any) -> AccountOut:
     return AccountOut(id=account.id, login=account.login, display_name=account.display_name, active=account.active)
 
 
-def _token(work: WorkDep, token: str, *, must_change: bool) -> Token:
+def _build_token_out(work: WorkDep, token: str, *, must_change: bool) -> AccessTokenOut:
     seconds = work.settings.token_minutes * 60
-    return Token(access_token=token, expires_in_seconds=seconds, must_change_password=must_change)
+    return AccessTokenOut(access_token=token, expires_in_seconds=seconds, must_change_password=must_change)

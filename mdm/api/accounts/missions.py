@@ -1,4 +1,4 @@
-"""Missions of technicians who are shared by several towns."""
+"""Endpoints of missions: the days on which a technician shared by several towns works for one of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field
 from mdm.accounts import missions
 from mdm.accounts.models import Mission
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["accounts"])
 
 
 class MissionIn(BaseModel):
-    """Whom to call, for which days, both included."""
+    """The technician and the days of a mission, both included."""
 
     login: str = Field(min_length=2, max_length=200)
     first_day: date
@@ -37,23 +38,28 @@ class MissionOut(BaseModel):
     ended_at: datetime | None
 
 
-@router.post("/towns/{town_id}/missions", response_model=MissionOut, status_code=201, operation_id="give_mission")
-def give(town_id: UUID, body: MissionIn, work: WorkDep, actor: ActorDep) -> MissionOut:
-    """Call a shared technician into the town; on other days the town is not there for them."""
-    return _out(missions.give(work, actor, town_id, body.login, body.first_day, body.last_day, body.reason))
+@router.post("/towns/{town_id}/missions", response_model=MissionOut, status_code=201)
+def create_mission(town_id: UUID, body: MissionIn, work: WorkDep, actor: ActorDep) -> MissionOut:
+    """Call a shared technician into a town for some days.
+
+    On other days the technician does not see the town.
+    """
+    return _build_mission_out(
+        missions.create_mission(work, actor, town_id, body.login, body.first_day, body.last_day, body.reason)
+    )
 
 
-@router.get("/towns/{town_id}/missions", response_model=list[MissionOut], operation_id="list_missions")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[MissionOut]:
-    """Missions of the town that are not over."""
-    return [_out(mission) for mission, _ in missions.listed(work, actor, town_id)]
+@router.get("/towns/{town_id}/missions")
+def list_missions(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[MissionOut]:
+    """List the missions of a town that are not over."""
+    return PageOut.of(missions.list_missions(work, actor, town_id, page), lambda row: _build_mission_out(row[0]))
 
 
-@router.delete("/missions/{mission_id}", response_model=MissionOut, operation_id="end_mission")
-def end(mission_id: UUID, work: WorkDep, actor: ActorDep) -> MissionOut:
+@router.delete("/missions/{mission_id}", response_model=MissionOut)
+def end_mission(mission_id: UUID, work: WorkDep, actor: ActorDep) -> MissionOut:
     """End a mission at once."""
-    return _out(missions.end(work, actor, mission_id))
+    return _build_mission_out(missions.end_mission(work, actor, mission_id))
 
 
-def _out(row: Mission) -> MissionOut:
+def _build_mission_out(row: Mission) -> MissionOut:
     return MissionOut(**{name: getattr(row, name) for name in MissionOut.model_fields})

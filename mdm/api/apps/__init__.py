@@ -1,1 +1,1 @@
-"""Endpoints of apps, licences and bundles."""
+"""The API of apps: bundles, licences, and where an app stands on the tablets."""

@@ -109,7 +109,7 @@ def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDe
 )
 def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicencePoolOut]:
     """Return one page of the licences of a town, by app, with how many tablets wait for one."""
-    waiting = ReconcileRepository(work.session).waiting_for_licences(actor, town_id)
+    waiting = ReconcileRepository(work.session).count_waiting_for_licence(actor, town_id)
     pools = paginate(licences.pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id))
     return PageOut.of(
         pools,
@@ -129,7 +129,7 @@ def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParam
 def put_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, actor: ActorDep) -> object:
     """Install the town's content token for Apps and Books; licences are compared at once."""
     row = install_token(work, actor, town_id, body.content)
-    work.enqueue_job(Topic.LICENCES, town_id)
+    work.enqueue_job(Topic.LICENCE_SYNC, town_id)
     return row
 
 

@@ -181,7 +181,7 @@ def get_bundle_status(preset_id: UUID, work: WorkDep, actor: ActorDep) -> Bundle
     town_id = bundle.preset.town_id
     places = [select_tablets(work, town_id, each.place, each.target) for each in bundle.assignments]
     app_ids = [app.id for app in bundle.apps if app.app_store_id or app.manifest_url]
-    rows = ReconcileRepository(work.session).status_rows(actor, town_id, places, app_ids)
+    rows = ReconcileRepository(work.session).list_app_status(actor, town_id, places, app_ids)
     installed: Counter[UUID] = Counter()
     missing = []
     for tablet, app in rows:

@@ -1,4 +1,4 @@
-"""Erasing in bulk: asked, approved by another person, cancelled while there is time. Each asks for the password again."""
+"""Endpoints of bulk erases: request, approval by another person, cancellation. Request and approval need the password again."""
 
 from __future__ import annotations
 
@@ -15,92 +15,106 @@ from enrollment.tablets.models import TabletState
 from mdm.accounts import service as accounts
 from mdm.accounts.models import Account
 from mdm.api.deps import AccountDep, ActorDep, WorkDep
-from mdm.api.errors import problem
+from mdm.api.errors import build_problem
+from mdm.api.paging import PageOut, PageParams
 from mdm.care.erasing import bulk
-from mdm.care.models import LeftOut
+from mdm.care.models import SkipReason
 
 router = APIRouter(tags=["care"])
 
 
-class AgainIn(BaseModel):
-    """The caller's own password, once more."""
+class PasswordIn(BaseModel):
+    """The caller's own password, given again."""
 
     password: str = Field(max_length=200)
 
 
-class BulkIn(AgainIn):
-    """Which tablets, and why. All were given back in an open return campaign."""
+class BulkEraseIn(PasswordIn):
+    """The tablets to erase and the reason. All must have been given back in an open return campaign."""
 
-    tablet_ids: list[UUID] = Field(min_length=1, max_length=bulk.MOST_TABLETS)
+    tablet_ids: list[UUID] = Field(min_length=1, max_length=bulk.MAX_TABLETS)
     reason: str = Field(min_length=3, max_length=300)
     ticket: str = Field(pattern=r"^[A-Za-z0-9#/_.-]{1,40}$", examples=["RET-2027-06"])
 
 
-class BulkOut(BaseModel):
-    """Where an erase in bulk stands. Until `due_at` it can be cancelled."""
+class BulkEraseOut(BaseModel):
+    """The state of a bulk erase. Until `due_at` it can be cancelled."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
     town_id: UUID
     ticket: str
-    asked_at: datetime
+    requested_at: datetime
     approved_at: datetime | None
     due_at: datetime | None
     cancelled_at: datetime | None
     sent_at: datetime | None
 
 
-class BulkTabletOut(BaseModel):
-    """One tablet of it."""
+class BulkEraseTabletOut(BaseModel):
+    """One tablet of a bulk erase."""
 
     tablet_id: UUID
     tag: str
     state: TabletState
-    left_out: LeftOut | None
+    skip_reason: SkipReason | None
 
 
-class BulkDetail(BulkOut):
-    """An erase in bulk with its tablets, by tag."""
+class BulkEraseDetail(BulkEraseOut):
+    """A bulk erase with its tablets, by tag."""
 
-    tablets: list[BulkTabletOut]
+    tablets: list[BulkEraseTabletOut]
 
 
-def _is_refused(request: Request, work: WorkDep, account: Account, password: str) -> JSONResponse | None:
+def _check_password(request: Request, work: WorkDep, account: Account, password: str) -> JSONResponse | None:
     outcome = accounts.sign_in(work, account.login, password)
     if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
-        message = outcome.message(preferred_language(request.headers.get("accept-language")))
-        return problem(outcome.status, outcome.code, message)
+        message = outcome.translate(preferred_language(request.headers.get("accept-language")))
+        return build_problem(outcome.status, outcome.code, message)
     return None
 
 
-@router.post("/towns/{town_id}/bulk-erases", response_model=BulkOut, status_code=201, operation_id="ask_bulk_erase")
-def ask(town_id: UUID, body: BulkIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep) -> object:
-    """Ask for the erase of tablets that were given back. Another person approves."""
-    refused = _is_refused(request, work, account, body.password)
-    return refused or bulk.ask(work, actor, town_id, body.tablet_ids, body.reason, body.ticket)
+@router.post("/towns/{town_id}/bulk-erases", response_model=BulkEraseOut, status_code=201)
+def request_bulk_erase(
+    town_id: UUID, body: BulkEraseIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
+) -> object:
+    """Request the erasing of tablets that were given back.
+
+    Another person approves.
+    """
+    refused = _check_password(request, work, account, body.password)
+    return refused or bulk.request_bulk_erase(work, actor, town_id, body.tablet_ids, body.reason, body.ticket)
 
 
-@router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkOut, operation_id="approve_bulk_erase")
-def approve(bulk_id: UUID, body: AgainIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep) -> object:
-    """Let it happen in half an hour. Nobody approves what he asked for himself."""
-    return _is_refused(request, work, account, body.password) or bulk.approve(work, actor, bulk_id)
+@router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkEraseOut)
+def approve_bulk_erase(
+    bulk_id: UUID, body: PasswordIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
+) -> object:
+    """Approve a bulk erase that another person has requested.
+
+    It begins half an hour later.
+    """
+    return _check_password(request, work, account, body.password) or bulk.approve_bulk_erase(work, actor, bulk_id)
 
 
-@router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkOut, operation_id="cancel_bulk_erase")
-def cancel(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Stop it before it leaves. No password: to stop is always safe."""
-    return bulk.cancel(work, actor, bulk_id)
+@router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkEraseOut)
+def cancel_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Cancel a bulk erase before its commands are sent.
+
+    It needs no password, because stopping is always safe.
+    """
+    return bulk.cancel_bulk_erase(work, actor, bulk_id)
 
 
-@router.get("/towns/{town_id}/bulk-erases", response_model=list[BulkOut], operation_id="list_bulk_erases")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """The newest erases in bulk of a town: asked, waiting, cancelled, sent."""
-    return bulk.listed(work, actor, town_id)
+@router.get("/towns/{town_id}/bulk-erases")
+def list_bulk_erases(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[BulkEraseOut]:
+    """List the bulk erases of a town, newest first."""
+    return PageOut.of(bulk.list_bulk_erases(work, actor, town_id, page), BulkEraseOut.model_validate)
 
 
-@router.get("/bulk-erases/{bulk_id}", operation_id="get_bulk_erase")
-def one(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkDetail:
-    """One, with its tablets and what was left out."""
-    row, tablets = bulk.view(work, actor, bulk_id)
-    told = [BulkTabletOut(tablet_id=t.id, tag=t.tag, state=t.state, left_out=why) for t, why in tablets]
-    return BulkDetail(tablets=told, **BulkOut.model_validate(row).model_dump())
+@router.get("/bulk-erases/{bulk_id}")
+def get_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkEraseDetail:
+    """Get a bulk erase with its tablets and those that were left out."""
+    row, tablets = bulk.get_bulk_erase(work, actor, bulk_id)
+    items = [BulkEraseTabletOut(tablet_id=t.id, tag=t.tag, state=t.state, skip_reason=why) for t, why in tablets]
+    return BulkEraseDetail(tablets=items, **BulkEraseOut.model_validate(row).model_dump())

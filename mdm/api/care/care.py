@@ -1,4 +1,4 @@
-"""What people do to tablets: lost mode, position, lock, refresh, erase, the stop switch."""
+"""Endpoints of care: lost mode, positions, lock, refresh, erase, the stop switch."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from enrollment.tablets.incidents import Account
+from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import Reporter
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.tablets.tablets import LostOut
+from mdm.api.paging import PageOut, PageParams
+from mdm.api.tablets.custody import ReasonIn
+from mdm.api.tablets.tablets import LostCaseOut
 from mdm.care.erasing import service as erasing
 from mdm.care.lost_mode import positions
 from mdm.care.lost_mode import service as lost_mode
@@ -22,16 +24,10 @@ from mdm.care.models import LostCase, PositionRequest
 router = APIRouter(tags=["care"])
 
 
-class Reason(BaseModel):
-    """Why; read by those who answer for it, and kept for a year."""
+class LossIn(ReasonIn):
+    """The report of a loss. The screen shows the town's message and phone unless others are given."""
 
-    reason: str = Field(min_length=3, max_length=300, examples=["Signalée par la famille, bus 189"])
-
-
-class LostIn(Reason):
-    """What the screen shows is the town's message and phone, unless others are given."""
-
-    reporter: Reporter | None = Field(None, description="Who told of it.")
+    reporter: Reporter | None = Field(None, description="Who reported it.")
     place: str | None = Field(None, max_length=120, description="Where it was last seen; no names.")
     happened_on: date | None = None
 
@@ -40,25 +36,25 @@ class LostIn(Reason):
     footnote: str | None = Field(None, max_length=120)
 
 
-class LiftIn(Reason):
-    """A loss is ended from afar only after a call back, except when the tablet was scanned in hand."""
+class LostModeEndIn(ReasonIn):
+    """The end of a loss. Without a scan of the tablet it needs a call back to the family."""
 
     called_back: bool = Field(False, description="The family was called back on a number that was known before.")
 
 
-class EraseIn(Reason):
-    """An erase answers to a ticket (schools.md section 13)."""
+class TabletEraseIn(ReasonIn):
+    """The reason for an erase, and the ticket that asked for it."""
 
     ticket: str = Field(pattern=r"^[A-Za-z0-9#/_.-]{1,40}$", examples=["INC-2026-0412"], description="Its number; no names.")
 
 
-class LockIn(BaseModel):
+class TabletLockIn(BaseModel):
     """An optional text for the lock screen."""
 
     message: str | None = Field(None, max_length=200)
 
 
-class PositionOut(BaseModel):
+class PositionRequestOut(BaseModel):
     """A request for one fix, and its answer."""
 
     id: UUID
@@ -67,102 +63,130 @@ class PositionOut(BaseModel):
     approved_at: datetime | None
     expires_at: datetime
     answered_at: datetime | None
-    failed_why: str | None
+    failure_reason: str | None
     position: dict[str, Any] | None = Field(description="Degrees and metres; purged seven days after the case is closed.")
 
 
-class SwitchOut(BaseModel):
+class StopSwitchOut(BaseModel):
     """Whether destructive commands are stopped in the town."""
 
     town_id: UUID
     stopped_at: datetime | None
 
 
-@router.post("/tablets/{tablet_id}/lost", response_model=LostOut, operation_id="mark_lost")
-def mark_lost(tablet_id: UUID, body: LostIn, work: WorkDep, actor: ActorDep) -> LostOut:
-    """Mark a tablet lost. A second call finds the open case: one order, one message."""
-    told = Account(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
-    return _lost(
+@router.post("/tablets/{tablet_id}/lost-mode/enable", response_model=LostCaseOut)
+def enable_lost_mode(tablet_id: UUID, body: LossIn, work: WorkDep, actor: ActorDep) -> LostCaseOut:
+    """Mark a tablet lost and enable lost mode on it.
+
+    A repeated call answers with the open case and sends nothing new.
+    """
+    told = IncidentReport(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
+    return _build_case_out(
         lost_mode.mark_lost(
-            work, actor, tablet_id, body.reason, message=body.message, phone=body.phone, footnote=body.footnote, told=told
+            work,
+            actor,
+            tablet_id,
+            body.reason,
+            message=body.message,
+            phone=body.phone,
+            footnote=body.footnote,
+            incident_report=told,
         )
     )
 
 
-@router.post("/tablets/{tablet_id}/lift", response_model=LostOut, operation_id="lift_lost")
-def lift(tablet_id: UUID, body: LiftIn, work: WorkDep, actor: ActorDep) -> LostOut:
-    """Ask for the end of lost mode; the case closes when the tablet confirms."""
-    return _lost(lost_mode.lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
+@router.post("/tablets/{tablet_id}/lost-mode/disable", response_model=LostCaseOut)
+def disable_lost_mode(tablet_id: UUID, body: LostModeEndIn, work: WorkDep, actor: ActorDep) -> LostCaseOut:
+    """Ask for the end of lost mode.
+
+    The case closes when the tablet confirms.
+    """
+    return _build_case_out(lost_mode.request_lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
 
 
-@router.post("/tablets/{tablet_id}/position-requests", response_model=PositionOut, status_code=201, operation_id="ask_position")
-def ask_position(tablet_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> PositionOut:
-    """Ask for one fix of a tablet whose lost mode is confirmed; a town administrator approves."""
-    return _position(positions.ask_position(work, actor, tablet_id, body.reason))
+@router.post("/tablets/{tablet_id}/position-requests", response_model=PositionRequestOut, status_code=201)
+def request_position(tablet_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> PositionRequestOut:
+    """Request one position of a tablet whose lost mode is confirmed.
+
+    A town administrator approves.
+    """
+    return _build_request_out(positions.request_position(work, actor, tablet_id, body.reason))
 
 
-@router.post("/position-requests/{request_id}/approve", response_model=PositionOut, operation_id="approve_position")
-def approve_position(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionOut:
-    """Let the fix be asked. Nobody approves a request of his own."""
-    return _position(positions.approve_position(work, actor, request_id))
+@router.post("/position-requests/{request_id}/approve", response_model=PositionRequestOut)
+def approve_position_request(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionRequestOut:
+    """Approve a request for a position.
+
+    Nobody approves a request of their own.
+    """
+    return _build_request_out(positions.approve_position(work, actor, request_id))
 
 
-@router.get("/position-requests", response_model=list[PositionOut], operation_id="list_position_requests")
-def listed(work: WorkDep, actor: ActorDep, limit: int = Query(100, ge=1, le=200)) -> list[PositionOut]:
-    """Requests in the caller's reach that wait for an approval or for the tablet, oldest first."""
-    return [_position(row) for row in positions.open_positions(work, actor, limit)]
+@router.get("/position-requests")
+def list_position_requests(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[PositionRequestOut]:
+    """List the requests for positions that wait for an approval or for the tablet, oldest first."""
+    return PageOut.of(positions.list_open_requests(work, actor, page), _build_request_out)
 
 
-@router.get("/position-requests/{request_id}", response_model=PositionOut, operation_id="get_position")
-def position(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionOut:
-    """A request and its answer. The reading is audited."""
-    return _position(positions.read_position(work, actor, request_id))
+@router.get("/position-requests/{request_id}", response_model=PositionRequestOut)
+def get_position_request(request_id: UUID, work: WorkDep, actor: ActorDep) -> PositionRequestOut:
+    """Get a request for a position with its result.
+
+    The reading is audited.
+    """
+    return _build_request_out(positions.read_position(work, actor, request_id))
 
 
-@router.post("/tablets/{tablet_id}/lock", status_code=202, operation_id="lock_tablet")
-def lock(tablet_id: UUID, body: LockIn, work: WorkDep, actor: ActorDep) -> None:
-    """Switch the screen off. It blocks nothing on a tablet without passcode: lost mode does."""
-    lost_mode.lock(work, actor, tablet_id, body.message)
+@router.post("/tablets/{tablet_id}/lock", status_code=202)
+def lock_tablet(tablet_id: UUID, body: TabletLockIn, work: WorkDep, actor: ActorDep) -> None:
+    """Lock the screen of a tablet.
+
+    This blocks nothing on a tablet without passcode; lost mode does.
+    """
+    lost_mode.lock_screen(work, actor, tablet_id, body.message)
 
 
-@router.post("/tablets/{tablet_id}/sound", status_code=202, operation_id="play_sound")
-def sound(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Let a lost tablet ring."""
+@router.post("/tablets/{tablet_id}/lost-mode/sound", status_code=202)
+def play_lost_mode_sound(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Play a sound on a lost tablet."""
     lost_mode.play_sound(work, actor, tablet_id)
 
 
-@router.post("/tablets/{tablet_id}/refresh", status_code=202, operation_id="refresh_tablet")
-def refresh(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Ask the tablet anew what it is and has."""
-    lost_mode.refresh(work, actor, tablet_id)
+@router.post("/tablets/{tablet_id}/refresh", status_code=202)
+def refresh_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Ask a tablet for a new inventory."""
+    lost_mode.refresh_tablet(work, actor, tablet_id)
 
 
-@router.post("/tablets/{tablet_id}/erase", status_code=202, operation_id="erase_tablet")
-def erase(tablet_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> None:
-    """Erase one tablet, within the quotas. A second call while the order waits changes nothing."""
-    erasing.erase(work, actor, tablet_id, body.reason, body.ticket)
+@router.post("/tablets/{tablet_id}/erase", status_code=202)
+def erase_tablet(tablet_id: UUID, body: TabletEraseIn, work: WorkDep, actor: ActorDep) -> None:
+    """Erase one tablet, within the quotas.
+
+    A repeated call while the command waits changes nothing.
+    """
+    erasing.erase_tablet(work, actor, tablet_id, body.reason, body.ticket)
 
 
-@router.put("/towns/{town_id}/destructive-stop", response_model=SwitchOut, operation_id="stop_destructive")
-def stop(town_id: UUID, body: Reason, work: WorkDep, actor: ActorDep) -> SwitchOut:
-    """Stop every destructive command of the town, also those that wait."""
-    row = erasing.set_stop(work, actor, town_id, body.reason, stopped=True)
-    return SwitchOut(town_id=town_id, stopped_at=row.stopped_at)
+@router.put("/towns/{town_id}/stop-switch", response_model=StopSwitchOut)
+def stop_destructive_commands(town_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> StopSwitchOut:
+    """Stop all destructive commands of a town, those that wait included."""
+    row = erasing.set_stop_switch(work, actor, town_id, body.reason, stopped=True)
+    return StopSwitchOut(town_id=town_id, stopped_at=row.stopped_at)
 
 
-@router.delete("/towns/{town_id}/destructive-stop", response_model=SwitchOut, operation_id="resume_destructive")
-def resume(town_id: UUID, work: WorkDep, actor: ActorDep) -> SwitchOut:
-    """Let destructive commands go out again."""
-    row = erasing.set_stop(work, actor, town_id, "", stopped=False)
-    return SwitchOut(town_id=town_id, stopped_at=row.stopped_at)
+@router.delete("/towns/{town_id}/stop-switch", response_model=StopSwitchOut)
+def resume_destructive_commands(town_id: UUID, work: WorkDep, actor: ActorDep) -> StopSwitchOut:
+    """Resume the destructive commands of a town."""
+    row = erasing.set_stop_switch(work, actor, town_id, "", stopped=False)
+    return StopSwitchOut(town_id=town_id, stopped_at=row.stopped_at)
 
 
-def _lost(case: LostCase) -> LostOut:
-    return LostOut(
+def _build_case_out(case: LostCase) -> LostCaseOut:
+    return LostCaseOut(
         case_id=case.id, requested_at=case.requested_at, confirmed_at=case.confirmed_at, lift_requested_at=case.lift_requested_at
     )
 
 
-def _position(row: PositionRequest) -> PositionOut:
-    values = {name: getattr(row, name) for name in PositionOut.model_fields if name != "position"}
-    return PositionOut(position=json.loads(row.position) if row.position else None, **values)
+def _build_request_out(row: PositionRequest) -> PositionRequestOut:
+    values = {name: getattr(row, name) for name in PositionRequestOut.model_fields if name != "position"}
+    return PositionRequestOut(position=json.loads(row.position) if row.position else None, **values)

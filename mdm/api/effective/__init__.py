@@ -1,1 +1,1 @@
-"""Endpoints that explain what is in force on a tablet."""
+"""The API that explains what holds on a tablet and why."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.catalog.merge import StepOutcome
@@ -92,8 +92,8 @@ def explain_tablet(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, setting: str | None = None, at: AwareDatetime | None = None
 ) -> ExplanationOut:
     """Return what is in force for a tablet now, or at an instant, and why. With `setting`: of that one alone."""
-    tablets.get(work, actor, tablet_id)
-    explanation = explain(work, facts_for(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
+    tablets.get_tablet(work, actor, tablet_id)
+    explanation = explain(work, load_facts(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
     return ExplanationOut(
         at=explanation.at,
         mode=explanation.mode,
@@ -126,8 +126,8 @@ def get_tablet_day(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, at: AwareDatetime | None = None, hours: int = Query(24, ge=1, le=240)
 ) -> list[ComingModeOut]:
     """Return the modes that come, twenty at most, from now or an instant on."""
-    tablets.get(work, actor, tablet_id)
-    facts = facts_for(work, [tablet_id])[tablet_id]
+    tablets.get_tablet(work, actor, tablet_id)
+    facts = load_facts(work, [tablet_id])[tablet_id]
     steps = list_coming_modes(work, facts, at.astimezone(UTC) if at else work.now, hours)
     return [ComingModeOut(at=instant, mode=decision.mode, reason=decision.winner.reason) for instant, decision in steps]
 

@@ -1,1 +1,1 @@
-"""Endpoints of imported filter lists and of hosts."""
+"""The API of the web filter: imported lists, and why a site is blocked."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict
 
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.effective.explain import explain_host as explain_host_on
@@ -81,8 +81,8 @@ def list_filter_categories(town_id: UUID, work: WorkDep, actor: ActorDep) -> Cat
 )
 def explain_host(tablet_id: UUID, host: str, work: WorkDep, actor: ActorDep) -> HostExplanationOut:
     """Return what happens to a host on a tablet now, and why."""
-    tablets.get(work, actor, tablet_id)
-    explanation = explain_host_on(work, facts_for(work, [tablet_id])[tablet_id], host)
+    tablets.get_tablet(work, actor, tablet_id)
+    explanation = explain_host_on(work, load_facts(work, [tablet_id])[tablet_id], host)
     verdict = explanation.verdict
     return HostExplanationOut(
         host=host,

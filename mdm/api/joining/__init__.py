@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of joining: invitations, reservations, Automated Device Enrollment, Apple School Manager."""

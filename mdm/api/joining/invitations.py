@@ -1,11 +1,11 @@
-"""Invitations: permissions for tablets to join."""
+"""Endpoints of invitations, which permit tablets to join."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -15,6 +15,7 @@ from enrollment.joining.models import Invitation, InvitationKind
 from enrollment.joining.repository import InvitationRepository
 from enrollment.joining.targets import InvitationSpec
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(prefix="/invitations", tags=["invitations"])
 
@@ -33,7 +34,7 @@ class InvitationIn(BaseModel):
 
 
 class InvitationOut(BaseModel):
-    """An invitation. `url` is what the QR code holds."""
+    """An invitation. Its QR code holds `url`."""
 
     id: UUID
     kind: InvitationKind
@@ -49,36 +50,41 @@ class InvitationOut(BaseModel):
     revoked_at: datetime | None
 
 
-def _out(work: WorkDep, row: Invitation) -> InvitationOut:
+def _build_invitation_out(work: WorkDep, row: Invitation) -> InvitationOut:
     values = {name: getattr(row, name) for name in InvitationOut.model_fields if name != "url"}
-    return InvitationOut(url=service.join_url(work, row), **values)
+    return InvitationOut(url=service.build_join_url(work, row), **values)
 
 
-@router.post("", response_model=list[InvitationOut], status_code=201, operation_id="create_invitations")
-def create(body: InvitationIn, work: WorkDep, actor: ActorDep) -> list[InvitationOut]:
-    """Invite tablets: one invitation, or one per pupil or slot."""
+@router.post("", response_model=list[InvitationOut], status_code=201)
+def create_invitations(body: InvitationIn, work: WorkDep, actor: ActorDep) -> list[InvitationOut]:
+    """Create invitations for tablets to join: one invitation, or one per pupil or cart slot."""
     values = body.model_dump() | {"pupil_ids": tuple(body.pupil_ids), "cart_slot_ids": tuple(body.cart_slot_ids)}
-    return [_out(work, row) for row in service.create_invitations(work, actor, InvitationSpec(**values))]
+    return [_build_invitation_out(work, row) for row in service.create_invitations(work, actor, InvitationSpec(**values))]
 
 
-@router.get("", response_model=list[InvitationOut], operation_id="list_invitations")
-def listed(
-    work: WorkDep, actor: ActorDep, after: UUID | None = None, limit: int = Query(50, ge=1, le=200)
-) -> list[InvitationOut]:
-    """Invitations in the caller's reach; page on with the last id as `after`."""
-    return [_out(work, row) for row in InvitationRepository(work.session).listed(actor, limit, after)]
+@router.get("")
+def list_invitations(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[InvitationOut]:
+    """List the invitations that the caller may see."""
+    rows = InvitationRepository(work.session).list_invitations(actor, page)
+    return PageOut.of(rows, lambda row: _build_invitation_out(work, row))
 
 
-@router.get("/{invitation_id}/qr.svg", operation_id="get_invitation_qr", response_class=Response)
-def qr_code(invitation_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
-    """The QR code of the invitation's address."""
-    row = InvitationRepository(work.session).visible(actor, invitation_id)
+@router.get("/{invitation_id}/qr.svg", response_class=Response)
+def get_invitation_qr_code(invitation_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
+    """Get the QR code of an invitation as an SVG image.
+
+    It holds the invitation's address.
+    """
+    row = InvitationRepository(work.session).get_visible(actor, invitation_id)
     if row is None:
         raise NotFound
-    return Response(qr.svg(service.join_url(work, row)), media_type="image/svg+xml")
+    return Response(qr.render_svg(service.build_join_url(work, row)), media_type="image/svg+xml")
 
 
-@router.delete("/{invitation_id}", response_model=InvitationOut, operation_id="revoke_invitation")
-def revoke(invitation_id: UUID, work: WorkDep, actor: ActorDep) -> InvitationOut:
-    """Withdraw an invitation. Tablets that joined by it stay."""
-    return _out(work, service.revoke_invitation(work, actor, invitation_id))
+@router.delete("/{invitation_id}", response_model=InvitationOut)
+def revoke_invitation(invitation_id: UUID, work: WorkDep, actor: ActorDep) -> InvitationOut:
+    """Revoke an invitation.
+
+    Tablets that have joined by it stay.
+    """
+    return _build_invitation_out(work, service.revoke_invitation(work, actor, invitation_id))

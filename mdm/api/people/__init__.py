@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of people: those of one school, roster imports and exports."""

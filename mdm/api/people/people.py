@@ -1,4 +1,4 @@
-"""The people of one school: who the roster no longer names, groups, guardians, substitutes of the day."""
+"""Endpoints of the people of one school: pupils absent from the roster, groups, guardians, substitutes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from cartable.paging import paginate
 from enrollment.people import schools
-from enrollment.people.models import GroupKind
+from enrollment.people.models import GroupKind, Guardian, GuardianLink, TeacherAssignment
 from enrollment.places.rules import school_year_of
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.places.places import PupilOut, pupil_out
+from mdm.api.paging import PageOut, PageParams
+from mdm.api.places.places import PupilOut, build_pupil_out
 
 router = APIRouter(tags=["people"])
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+PersonName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class AbsentOut(BaseModel):
-    """A pupil whom the roster no longer names. The tablet goes on."""
+class AbsentPupilOut(BaseModel):
+    """A pupil whom the roster no longer names. The tablet goes on working."""
 
     pupil: PupilOut
     absent_since: date | None
-    tag: str | None = Field(description="The tablet that is still out.")
+    tag: str | None = Field(description="The tag of the tablet that the pupil still has.")
     due_back: bool = Field(description="Absent for more than 30 days: ask for the tablet.")
 
 
-class GroupOut(BaseModel):
-    """A group of pupils across classes, as the roster names it."""
+class PupilGroupOut(BaseModel):
+    """A group of pupils of several classes, named as in the roster."""
 
     id: UUID
     kind: GroupKind
@@ -38,7 +40,7 @@ class GroupOut(BaseModel):
 
 
 class GuardianOut(BaseModel):
-    """A guardian: never an address, no contact."""
+    """A guardian, without address or contacts."""
 
     id: UUID
     last_name: str
@@ -53,16 +55,16 @@ class CourtOrderIn(BaseModel):
 
 
 class SubstituteIn(BaseModel):
-    """Who replaces a teacher."""
+    """The substitute of a class's teacher."""
 
     class_id: UUID
-    last_name: Name
-    first_name: Name
-    last_day: date | None = Field(None, description="Counts until its midnight; today when nothing is said.")
+    last_name: PersonName
+    first_name: PersonName
+    last_day: date | None = Field(None, description="The last day, included; today unless given.")
 
 
 class SubstituteOut(BaseModel):
-    """A replacement."""
+    """A substitute and the days of the replacement."""
 
     id: UUID
     class_id: UUID | None
@@ -72,63 +74,87 @@ class SubstituteOut(BaseModel):
     last_day: date | None
 
 
-@router.get("/schools/{school_id}/absent", response_model=list[AbsentOut], operation_id="list_absent_pupils")
-def absent(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[AbsentOut]:
-    """The pupils whom the last roster does not name, the longest absent first. Reading it is audited."""
-    return [
-        AbsentOut(pupil=pupil_out(each.pupil), absent_since=each.pupil.absent_since, tag=each.tag, due_back=each.due_back)
-        for each in schools.absent(work, actor, school_id)
-    ]
+@router.get("/schools/{school_id}/absent-pupils")
+def list_absent_pupils(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AbsentPupilOut]:
+    """List the pupils of a school whom the last roster does not name, the longest absent first.
+
+    The reading is audited.
+    """
+    rows = paginate(schools.list_absent_pupils(work, actor, school_id), page, lambda row: (row.pupil.id,))
+    return PageOut.of(
+        rows,
+        lambda row: AbsentPupilOut(
+            pupil=build_pupil_out(row.pupil), absent_since=row.pupil.absent_since, tag=row.tag, due_back=row.due_back
+        ),
+    )
 
 
-@router.get("/schools/{school_id}/groups", response_model=list[GroupOut], operation_id="list_pupil_groups")
-def groups(
-    school_id: UUID, work: WorkDep, actor: ActorDep, school_year: str | None = Query(None, pattern=r"^20\d\d-20\d\d$")
-) -> list[GroupOut]:
-    """The groups of a school this year; support units only for the head and the town's administrator."""
+@router.get("/schools/{school_id}/groups")
+def list_pupil_groups(
+    school_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    page: PageParams,
+    school_year: str | None = Query(None, pattern=r"^20\d\d-20\d\d$"),
+) -> PageOut[PupilGroupOut]:
+    """List the groups of pupils of a school, this year's unless another is given.
+
+    Support units are shown to the head and the town's administrator only.
+    """
     year = school_year or school_year_of(work.now.date())
-    return [
-        GroupOut(id=group.id, kind=group.kind, label=group.label, pupil_ids=ids)
-        for group, ids in schools.groups(work, actor, school_id, year)
-    ]
+    rows = paginate(schools.list_groups(work, actor, school_id, year), page, lambda row: (row[0].id,))
+    return PageOut.of(rows, lambda row: PupilGroupOut(id=row[0].id, kind=row[0].kind, label=row[0].label, pupil_ids=row[1]))
 
 
-@router.get("/pupils/{pupil_id}/guardians", response_model=list[GuardianOut], operation_id="list_guardians")
-def guardians(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> list[GuardianOut]:
-    """A pupil's guardians, for the head and the town's administrator. Reading it is audited."""
-    return [
-        GuardianOut(id=each.id, last_name=each.last_name, first_name=each.first_name, court_order=link.court_order)
-        for each, link in schools.guardians(work, actor, pupil_id)
-    ]
+@router.get("/pupils/{pupil_id}/guardians")
+def list_guardians(pupil_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[GuardianOut]:
+    """List the guardians of a pupil.
+
+    For the head and the town's administrator; the reading is audited.
+    """
+    rows = paginate(schools.list_guardians(work, actor, pupil_id), page, lambda row: (row[0].id,))
+    return PageOut.of(rows, lambda row: _build_guardian_out(*row))
 
 
-@router.put("/pupils/{pupil_id}/guardians/{guardian_id}/court-order", status_code=204, operation_id="set_court_order")
+@router.put("/pupils/{pupil_id}/guardians/{guardian_id}/court-order", status_code=204)
 def set_court_order(pupil_id: UUID, guardian_id: UUID, body: CourtOrderIn, work: WorkDep, actor: ActorDep) -> None:
-    """Note that a court has decided, or that it no longer holds."""
-    schools.set_court_order(work, actor, pupil_id, guardian_id, holds=body.holds)
+    """Record whether a court has decided in favour of a guardian."""
+    schools.set_court_order(work, actor, pupil_id, guardian_id, in_force=body.holds)
 
 
-@router.get("/schools/{school_id}/substitutes", response_model=list[SubstituteOut], operation_id="list_substitutes")
-def substitutes(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[SubstituteOut]:
-    """Who replaces a teacher in a school today."""
-    return [
-        SubstituteOut(id=held.id, class_id=held.class_id, last_name=member.last_name, first_name=member.first_name,
-                      first_day=held.starts_on, last_day=held.ends_on)
-        for held, member in schools.substitutes(work, actor, school_id)
-    ]  # fmt: skip
+@router.get("/schools/{school_id}/substitutes")
+def list_substitutes(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[SubstituteOut]:
+    """List who replaces a teacher in a school today."""
+    rows = paginate(schools.list_substitutes(work, actor, school_id), page, lambda row: (row[0].id,))
+    return PageOut.of(rows, lambda row: _build_substitute_out(row[0], row[1].last_name, row[1].first_name))
 
 
-@router.post("/schools/{school_id}/substitutes", response_model=SubstituteOut, status_code=201, operation_id="name_substitute")
-def name_substitute(school_id: UUID, body: SubstituteIn, work: WorkDep, actor: ActorDep) -> SubstituteOut:
-    """Name who replaces a teacher, for today or until a day. It ends by itself."""
-    made = schools.name_substitute(work, actor, school_id, body.class_id, body.last_name, body.first_name, body.last_day)
-    return SubstituteOut(
-        id=made.id, class_id=made.class_id, last_name=body.last_name, first_name=body.first_name, first_day=made.starts_on,
-        last_day=made.ends_on,
-    )  # fmt: skip
+@router.post("/schools/{school_id}/substitutes", response_model=SubstituteOut, status_code=201)
+def create_substitute(school_id: UUID, body: SubstituteIn, work: WorkDep, actor: ActorDep) -> SubstituteOut:
+    """Name a substitute for the teacher of a class.
+
+    The replacement is for today or until a day, and ends by itself.
+    """
+    assignment = schools.add_substitute(work, actor, school_id, body.class_id, body.last_name, body.first_name, body.last_day)
+    return _build_substitute_out(assignment, body.last_name, body.first_name)
 
 
-@router.delete("/substitutes/{assignment_id}", status_code=204, operation_id="end_substitute")
+@router.delete("/substitutes/{assignment_id}", status_code=204)
 def end_substitute(assignment_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     """End a replacement now."""
     schools.end_substitute(work, actor, assignment_id)
+
+
+def _build_guardian_out(guardian: Guardian, link: GuardianLink) -> GuardianOut:
+    return GuardianOut(id=guardian.id, last_name=guardian.last_name, first_name=guardian.first_name, court_order=link.court_order)
+
+
+def _build_substitute_out(row: TeacherAssignment, last_name: str, first_name: str) -> SubstituteOut:
+    return SubstituteOut(
+        id=row.id,
+        class_id=row.class_id,
+        last_name=last_name,
+        first_name=first_name,
+        first_day=row.starts_on,
+        last_day=row.ends_on,
+    )

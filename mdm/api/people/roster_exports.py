@@ -1,71 +1,90 @@
-"""Roster exports: the own template, OneRoster 1.2, the set for Apple School Manager."""
+"""Endpoints of roster exports: Cartable's own format, OneRoster 1.2, the set for Apple School Manager."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
+from enrollment.people.exports import service
+from enrollment.people.exports.apple import PasswordPolicy
+from enrollment.people.exports.service import SheetFormat, TemplatePart
+from enrollment.people.files.tables import MAX_BYTES
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrollment.people.exports import service
-from enrollment.people.exports.apple import PasswordPolicy
-from enrollment.people.exports.service import OwnPart, SheetForm
-from enrollment.people.files.tables import MAX_BYTES
+from cartable.paging import paginate
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.people.rosters import TYPES, attachment
+from mdm.api.paging import PageOut, PageParams
+from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
 
 router = APIRouter(prefix="/rosters/exports", tags=["rosters"])
 ZIP = "application/zip"
 
 
-class ReasonOut(BaseModel):
-    """Why a set cannot be handed out."""
+class ExportProblemOut(BaseModel):
+    """A reason why a set cannot be exported."""
 
     model_config = ConfigDict(from_attributes=True)
     code: str = Field(examples=["class_missing"])
     count: int
-    ids: list[str] = Field(description="The first fifty of what it is about.")
+    ids: list[str] = Field(description="The ids of the first fifty rows that are concerned.")
 
 
-class TownIn(BaseModel):
+class TownExportIn(BaseModel):
     """The town to export."""
 
     town_id: UUID
 
 
-@router.get("/own.{form}", operation_id="export_own_template", response_class=Response)
-def own(
-    form: SheetForm, town_id: UUID, work: WorkDep, actor: ActorDep, school_id: UUID | None = None, part: OwnPart = OwnPart.PUPILS
+@router.get("/template.{file_format}", response_class=Response)
+def export_roster_template(
+    file_format: SheetFormat,
+    town_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    school_id: UUID | None = None,
+    part: TemplatePart = TemplatePart.PUPILS,
 ) -> Response:
-    """The own template, filled in; read again it changes nothing. The export is audited."""
-    content = service.export_own(work, actor, town_id, school_id, part, form)
-    return attachment(content, f"cartable-{part.value}.{form.value}", TYPES[form.value])
+    """Export the pupils, guardians or staff of a town as a file of Cartable's own format.
+
+    Importing the file again changes nothing. The export is audited.
+    """
+    content = service.export_own_template(work, actor, town_id, school_id, part, file_format)
+    return build_attachment(content, f"cartable-{part.value}.{file_format.value}", MEDIA_TYPES[file_format.value])
 
 
-@router.post("/oneroster", operation_id="export_oneroster", response_class=Response)
-def oneroster(body: TownIn, work: WorkDep, actor: ActorDep) -> Response:
-    """A bulk set of OneRoster 1.2 CSV files of the town, zipped."""
-    return attachment(service.export_oneroster(work, actor, body.town_id), "oneroster.zip", ZIP)
+@router.post("/oneroster", response_class=Response)
+def export_oneroster(body: TownExportIn, work: WorkDep, actor: ActorDep) -> Response:
+    """Export a town as a set of OneRoster 1.2 files, zipped."""
+    return build_attachment(service.export_oneroster(work, actor, body.town_id), "oneroster.zip", ZIP)
 
 
-@router.get("/apple/check", response_model=list[ReasonOut], operation_id="check_apple_export")
-def check_apple(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Why the set for Apple School Manager could not be handed out now; empty when it could."""
-    return service.check_apple(work, actor, town_id)
+@router.get("/apple-school-manager/problems")
+def list_apple_export_problems(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[ExportProblemOut]:
+    """List the reasons why the set for Apple School Manager cannot be exported now.
+
+    The list is empty when it can.
+    """
+    problems = paginate(service.check_apple_export(work, actor, town_id), page, lambda problem: (problem.code,))
+    return PageOut.of(problems, ExportProblemOut.model_validate)
 
 
-@router.post("/apple", operation_id="export_apple", response_class=Response)
-def apple(
+@router.post("/apple-school-manager", response_class=Response)
+def export_apple_school_manager(
     work: WorkDep,
     actor: ActorDep,
     town_id: Annotated[UUID, Form()],
     password_policy: Annotated[PasswordPolicy, Form()] = PasswordPolicy.DEFAULT,
-    accept: Annotated[list[str] | None, Form(description="Codes of reasons that were looked at and are accepted.")] = None,
-    template: Annotated[UploadFile | None, File(description="Apple's own template, zipped: its columns are followed.")] = None,
+    accept: Annotated[
+        list[str] | None, Form(description="Codes of the problems that a person has looked at and accepts.")
+    ] = None,
+    template: Annotated[UploadFile | None, File(description="Apple's own template, zipped; the export gets its columns.")] = None,
 ) -> Response:
-    """The whole set for Apple School Manager, zipped; refused with the reasons when it would be partial."""
+    """Export a town as the set of files for Apple School Manager, zipped.
+
+    A set that would be incomplete is refused with the reasons.
+    """
     columns = template.file.read(MAX_BYTES + 1) if template is not None else None
     content = service.export_apple(work, actor, town_id, password_policy, accepted=accept or (), template=columns)
-    return attachment(content, "apple-school-manager.zip", ZIP)
+    return build_attachment(content, "apple-school-manager.zip", ZIP)

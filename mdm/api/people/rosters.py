@@ -1,29 +1,32 @@
-"""Roster imports: look at the columns, preview, read line by line, decide, confirm, undo or discard."""
+"""Endpoints of roster imports: column mappings, preview, lines and their decisions, confirm, undo, discard."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
+from enrollment.people.files.columns import ColumnStatus, FileKind, get_field_aliases
+from enrollment.people.files.tables import MAX_BYTES
+from enrollment.people.imports import deciding, mapping, report, service
+from enrollment.people.imports.changes import ChangeKind, Subject
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.i18n import preferred_language
-from enrollment.people.files.columns import FileKind, Standing, fields_of
-from enrollment.people.files.tables import MAX_BYTES
-from enrollment.people.imports import deciding, mapping, report, service
-from enrollment.people.imports.changes import Diff, Subject
+from cartable.paging import PageRequest, paginate
 from enrollment.people.models import ImportState
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(prefix="/rosters", tags=["rosters"])
 
 
 class RosterOut(BaseModel):
-    """An import: what it would change, or has changed."""
+    """A roster import and the counts of what it would change, or has changed."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -34,54 +37,54 @@ class RosterOut(BaseModel):
     counts: dict[str, Any] = Field(
         description="Lines by kind of change, all and `by_subject`; `ignored` names the columns that were dropped."
     )
-    needs_second: bool = Field(description="So many people would leave that another person must confirm.")
+    needs_second_person: bool = Field(description="So many people would leave that another person must confirm.")
     uploaded_at: datetime
     confirmed_at: datetime | None
     undone_at: datetime | None
 
 
-class LineOut(BaseModel):
-    """One line of the report."""
+class RosterLineOut(BaseModel):
+    """One change of a roster import."""
 
-    number: int = Field(description="Its place in the report, by which it is decided.")
-    line: int = Field(description="Line of the file; 0: somebody whom the file no longer names.")
+    number: int = Field(description="Its place in the report; a decision names it.")
+    line: int = Field(description="Line of the file; 0: a person whom the file no longer names.")
     subject: Subject
-    kind: Diff
+    kind: ChangeKind
     school_id: UUID | None
-    target_id: UUID | None = Field(description="The pupil, guardian or adult it speaks of; none for a new one.")
+    target_id: UUID | None = Field(description="The pupil, guardian or staff member it changes; null for a new person.")
     last_name: str
     first_name: str
-    level: str
+    grade: str
     class_label: str
-    why: list[str] = Field(description="Stable words.")
-    candidates: list[UUID] = Field(description="Whom an ambiguous line may speak of.")
+    why: list[str] = Field(description="Stable codes.")
+    candidates: list[UUID] = Field(description="The people whom an ambiguous line may name.")
 
 
-class ColumnOut(BaseModel):
-    """One column of a file."""
+class RosterColumnOut(BaseModel):
+    """One column of a roster file."""
 
     title: str
     field: str | None
-    standing: Standing
+    standing: ColumnStatus
 
 
-class ColumnsOut(BaseModel):
-    """What a file would be read as."""
+class RosterColumnsOut(BaseModel):
+    """How the columns of a roster file would be read."""
 
     kind: FileKind
-    columns: list[ColumnOut]
+    columns: list[RosterColumnOut]
 
 
-class FieldOut(BaseModel):
-    """One thing that a file may tell."""
+class RosterFieldOut(BaseModel):
+    """One field that a roster can hold."""
 
     kind: FileKind
     field: str
-    known_as: list[str] = Field(description="Names without accents, spaces and capitals.")
+    known_as: list[str] = Field(description="Column titles, without accents, spaces and capitals.")
 
 
-class MappingIn(BaseModel):
-    """What the columns of a school's files are."""
+class RosterMappingIn(BaseModel):
+    """Which column titles mean which fields."""
 
     kind: FileKind
     columns: dict[str, str] = Field(
@@ -89,174 +92,207 @@ class MappingIn(BaseModel):
     )
 
 
-class MappingOut(BaseModel):
-    """The mapping of one kind of file."""
+class RosterMappingOut(BaseModel):
+    """The column mapping of one kind of file."""
 
     kind: FileKind
     columns: dict[str, str]
 
 
-class Decision(BaseModel):
-    """Whom a line speaks of."""
+class LineDecisionIn(BaseModel):
+    """The person whom a line names."""
 
-    target_id: UUID | None = Field(description="One of the line's candidates; null: somebody new.")
+    target_id: UUID | None = Field(description="One of the line's candidates; null: a new person.")
 
 
 class ReportFormat(StrEnum):
-    """Forms of the report."""
+    """File formats of the report."""
 
     CSV = "csv"
     XLSX = "xlsx"
 
 
-TYPES = {
+MEDIA_TYPES = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 Upload = Annotated[
-    UploadFile, File(description="ONDE extraction, own template, staff list (CSV or XLSX) or OneRoster (zip); 5 MB.")
+    UploadFile, File(description="ONDE extraction, Cartable's own format, staff list (CSV or XLSX) or OneRoster (zip); 5 MB.")
 ]
-Uai = Annotated[str | None, Form(max_length=20, description="Needed for ONDE files: they do not name their school.")]
+Uai = Annotated[str | None, Form(max_length=20, description="Needed for ONDE files, which do not name their school.")]
 
 
-@router.post("", response_model=RosterOut, status_code=201, operation_id="preview_roster")
-def preview(
+@router.post("", response_model=RosterOut, status_code=201)
+def preview_roster(
     work: WorkDep,
     actor: ActorDep,
     file: Upload,
     town_id: Annotated[UUID, Form()],
     school_uai: Uai = None,
-    kind: Annotated[FileKind | None, Form(description="Of whom the file speaks, where its header does not tell.")] = None,
-    keep_contacts: Annotated[bool, Form(description="Keep e-mail and mobile of guardians, for their portal.")] = False,
+    kind: Annotated[FileKind | None, Form(description="Whom the file lists, where its header does not show it.")] = None,
+    keep_contacts: Annotated[
+        bool, Form(description="Keep the e-mail address and mobile number of guardians, for their portal.")
+    ] = False,
     only_classes: Annotated[
-        bool, Form(description="The file is a part of the school: nobody of another class has left.")
+        bool, Form(description="The file lists some classes only: nobody of another class has left.")
     ] = False,
     year: Annotated[
         str | None,
-        Form(
-            pattern=r"^20\d\d-20\d\d$", description="The school year that the file is of; in summer the coming one unless given."
-        ),
+        Form(pattern=r"^20\d\d-20\d\d$", description="The school year of the file; in summer the coming one unless given."),
     ] = None,
 ) -> object:
-    """Read a roster and say what it would change. Nothing is written before it is confirmed; the file is not stored."""
+    """Upload a roster and preview what it would change.
+
+    Nothing is written before the import is confirmed; the file is not stored.
+    """
     content = file.file.read(MAX_BYTES + 1)
-    return service.preview(
+    return service.preview_import(
         work, actor, town_id, content, school_uai, kind=kind, keep_contacts=keep_contacts, only_classes=only_classes, year=year
     )
 
 
-@router.get("", response_model=list[RosterOut], operation_id="list_rosters")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep, limit: int = Query(50, ge=1, le=200)) -> object:
-    """The latest imports of a town, newest first."""
-    return service.list_imports(work, actor, town_id, limit)
+@router.get("")
+def list_rosters(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterOut]:
+    """List the roster imports of a town, newest first."""
+    return PageOut.of(service.list_imports(work, actor, town_id, page), RosterOut.model_validate)
 
 
-@router.post("/columns", response_model=ColumnsOut, operation_id="look_at_roster_columns")
-def columns(
+@router.post("/columns", response_model=RosterColumnsOut)
+def inspect_roster_columns(
     work: WorkDep,
     actor: ActorDep,
     file: Upload,
     town_id: Annotated[UUID, Form()],
     school_uai: Uai = None,
     kind: Annotated[FileKind | None, Form()] = None,
-) -> ColumnsOut:
-    """What each column of a file would be read as. Nothing is kept."""
-    known, told = mapping.columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
-    return ColumnsOut(kind=known, columns=[ColumnOut(title=t, field=f, standing=s) for t, f, s in told])
+) -> RosterColumnsOut:
+    """Show how each column of a roster file would be read.
+
+    Nothing is kept.
+    """
+    known, told = mapping.preview_columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
+    return RosterColumnsOut(kind=known, columns=[RosterColumnOut(title=t, field=f, standing=s) for t, f, s in told])
 
 
-@router.get("/fields", response_model=list[FieldOut], operation_id="list_roster_fields")
-def fields(_actor: ActorDep) -> list[FieldOut]:
-    """What a file may tell, and the names by which its columns are known. A mapping adds to them."""
-    return [FieldOut(kind=kind, field=name, known_as=names) for kind in FileKind for name, names in fields_of(kind).items()]
+@router.get("/fields")
+def list_roster_fields(_actor: ActorDep, page: PageParams) -> PageOut[RosterFieldOut]:
+    """List the fields that a roster can hold, with the column titles that are recognised.
+
+    A mapping adds titles.
+    """
+    fields = [
+        RosterFieldOut(kind=kind, field=name, known_as=titles)
+        for kind in FileKind
+        for name, titles in get_field_aliases(kind).items()
+    ]
+    return PageOut.of(paginate(fields, page, lambda field: (field.kind, field.field)), lambda field: field)
 
 
-@router.get("/mappings", response_model=list[MappingOut], operation_id="get_town_roster_mapping")
-def get_town_mapping(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[MappingOut]:
-    """What a person said that the columns of all files of the town are."""
-    told = mapping.get_mapping(work, actor, town_id, None)
-    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in told.items()]
+@router.get("/mappings")
+def list_town_roster_mappings(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterMappingOut]:
+    """List the column mappings that hold for all roster files of a town."""
+    return _build_mappings_page(mapping.get_mapping(work, actor, town_id, None), page)
 
 
-@router.put("/mappings", response_model=MappingOut, operation_id="set_town_roster_mapping")
-def set_town_mapping(town_id: UUID, body: MappingIn, work: WorkDep, actor: ActorDep) -> object:
-    """Say it for the whole town: an extraction whose names have changed everywhere. What a school said of its own counts more."""
+@router.put("/mappings", response_model=RosterMappingOut)
+def set_town_roster_mapping(town_id: UUID, body: RosterMappingIn, work: WorkDep, actor: ActorDep) -> object:
+    """Set which column titles mean which fields in all roster files of a town.
+
+    A school's own mapping goes before it.
+    """
     return mapping.set_mapping(work, actor, town_id, None, body.kind, body.columns)
 
 
-@router.get("/mappings/{school_id}", response_model=list[MappingOut], operation_id="get_roster_mapping")
-def get_mapping(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[MappingOut]:
-    """What a person said that the columns of a school's files are."""
-    school = mapping.school_of(work, actor, school_id)
-    told = mapping.get_mapping(work, actor, school.town_id, school.id)
-    return [MappingOut(kind=kind, columns=dict(named)) for kind, named in told.items()]
+@router.get("/mappings/{school_id}")
+def list_school_roster_mappings(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RosterMappingOut]:
+    """List the column mappings of one school's roster files."""
+    school = mapping.get_school(work, actor, school_id)
+    return _build_mappings_page(mapping.get_mapping(work, actor, school.town_id, school.id), page)
 
 
-@router.put("/mappings/{school_id}", response_model=MappingOut, operation_id="set_roster_mapping")
-def set_mapping(school_id: UUID, body: MappingIn, work: WorkDep, actor: ActorDep) -> object:
-    """Say what the columns of a school's files are. What is never kept of a child cannot be mapped."""
-    school = mapping.school_of(work, actor, school_id)
+def _build_mappings_page(mappings: Mapping[FileKind, Mapping[str, str]], page: PageRequest) -> PageOut[RosterMappingOut]:
+    return PageOut.of(
+        paginate([*mappings.items()], page, lambda row: (row[0],)),
+        lambda row: RosterMappingOut(kind=row[0], columns=dict(row[1])),
+    )
+
+
+@router.put("/mappings/{school_id}", response_model=RosterMappingOut)
+def set_school_roster_mapping(school_id: UUID, body: RosterMappingIn, work: WorkDep, actor: ActorDep) -> object:
+    """Set which column titles mean which fields in one school's roster files.
+
+    What is never kept of a child cannot be mapped.
+    """
+    school = mapping.get_school(work, actor, school_id)
     return mapping.set_mapping(work, actor, school.town_id, school.id, body.kind, body.columns)
 
 
-@router.get("/{import_id}", response_model=RosterOut, operation_id="get_roster")
-def get(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """One import."""
+@router.get("/{import_id}", response_model=RosterOut)
+def get_roster(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Get one roster import."""
     return service.get_import(work, actor, import_id)
 
 
-@router.get("/{import_id}/lines", response_model=list[LineOut], operation_id="list_roster_lines")
-def lines(
+@router.get("/{import_id}/lines")
+def list_roster_lines(
     import_id: UUID,
     work: WorkDep,
     actor: ActorDep,
-    kind: Annotated[list[Diff] | None, Query(description="Only lines of these kinds.")] = None,
-    offset: int = Query(0, ge=0),
-    limit: int = Query(200, ge=1, le=1000),
-) -> list[LineOut]:
-    """The plan line by line, for a day. The reading is audited."""
-    told = [_line(at, change) for at, change in enumerate(service.lines(work, actor, import_id))]
-    return [line for line in told if kind is None or line.kind in kind][offset : offset + limit]
+    page: PageParams,
+    kind: Annotated[list[ChangeKind] | None, Query(description="Only lines of these kinds.")] = None,
+) -> PageOut[RosterLineOut]:
+    """List the changes of a roster import line by line.
+
+    They can be read for a day; the reading is audited.
+    """
+    lines = [_build_line_out(number, change) for number, change in enumerate(service.list_lines(work, actor, import_id))]
+    chosen = [line for line in lines if kind is None or line.kind in kind]
+    return PageOut.of(paginate(chosen, page, lambda line: (line.number,)), lambda line: line)
 
 
-def _line(number: int, change: dict[str, Any]) -> LineOut:
+def _build_line_out(number: int, change: dict[str, Any]) -> RosterLineOut:
     row = change["row"] or {}
-    named = {name: row.get(name) or "" for name in ("last_name", "first_name", "level", "class_label")}
-    return LineOut(number=number, **named, **{name: change[name] for name in LineOut.model_fields if name in change})
+    named = {name: row.get(name) or "" for name in ("last_name", "first_name", "grade", "class_label")}
+    return RosterLineOut(number=number, **named, **{name: change[name] for name in RosterLineOut.model_fields if name in change})
 
 
-@router.put("/{import_id}/lines/{number}", response_model=RosterOut, operation_id="decide_roster_line")
-def decide(import_id: UUID, number: int, body: Decision, work: WorkDep, actor: ActorDep) -> object:
-    """Say whom an ambiguous or double line speaks of."""
-    return deciding.decide(work, actor, import_id, number, body.target_id)
+@router.put("/{import_id}/lines/{number}", response_model=RosterOut)
+def resolve_roster_line(import_id: UUID, number: int, body: LineDecisionIn, work: WorkDep, actor: ActorDep) -> object:
+    """Choose the person whom an ambiguous line of a roster import names."""
+    return deciding.decide_line(work, actor, import_id, number, body.target_id)
 
 
-@router.get("/{import_id}/report.{form}", operation_id="download_roster_report", response_class=Response)
-def download(import_id: UUID, form: ReportFormat, request: Request, work: WorkDep, actor: ActorDep) -> Response:
-    """The report as a file; cells that a spreadsheet would run are made harmless."""
-    changes, language = service.lines(work, actor, import_id), preferred_language(request.headers.get("accept-language"))
-    content = report.as_csv(changes, language) if form is ReportFormat.CSV else report.as_xlsx(changes, language)
-    return attachment(content, f"import-{import_id}.{form.value}", TYPES[form.value])
+@router.get("/{import_id}/report.{file_format}", response_class=Response)
+def download_roster_report(
+    import_id: UUID, file_format: ReportFormat, request: Request, work: WorkDep, actor: ActorDep
+) -> Response:
+    """Download the changes of a roster import as a file.
+
+    Cells that a spreadsheet would run as formulas are made harmless.
+    """
+    changes, language = service.list_lines(work, actor, import_id), preferred_language(request.headers.get("accept-language"))
+    content = report.write_csv(changes, language) if file_format is ReportFormat.CSV else report.write_xlsx(changes, language)
+    return build_attachment(content, f"import-{import_id}.{file_format.value}", MEDIA_TYPES[file_format.value])
 
 
-def attachment(content: bytes, name: str, media_type: str) -> Response:
-    """A file to be saved."""
+def build_attachment(content: bytes, name: str, media_type: str) -> Response:
+    """Return a response that the browser saves as a file."""
     return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-@router.post("/{import_id}/confirm", response_model=RosterOut, operation_id="confirm_roster")
-def confirm(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Carry the plan out, whole."""
-    return service.confirm(work, actor, import_id)
+@router.post("/{import_id}/confirm", response_model=RosterOut)
+def confirm_roster(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Confirm a roster import and write all its changes."""
+    return service.confirm_import(work, actor, import_id)
 
 
-@router.post("/{import_id}/undo", response_model=RosterOut, operation_id="undo_roster")
-def undo(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Put back what the last import of its schools found, within a day."""
-    return service.undo(work, actor, import_id)
+@router.post("/{import_id}/undo", response_model=RosterOut)
+def undo_roster(import_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Undo the last roster import of its schools, within a day."""
+    return service.undo_import(work, actor, import_id)
 
 
-@router.delete("/{import_id}", status_code=204, operation_id="discard_roster")
-def discard(import_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Forget a previewed import."""
-    service.discard(work, actor, import_id)
+@router.delete("/{import_id}", status_code=204)
+def discard_roster(import_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Discard a roster import that is not confirmed."""
+    service.discard_import(work, actor, import_id)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of places: towns, schools, classes."""

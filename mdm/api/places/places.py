@@ -1,4 +1,4 @@
-"""Towns, schools, classes and their pupils."""
+"""Endpoints of towns, schools, classes and their pupils."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from cartable.paging import paginate
 from enrollment.people import service as people
 from enrollment.people.models import Pupil
 from enrollment.places import service
-from enrollment.places.models import Level
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["places"])
 
 
 class TownOut(BaseModel):
-    """A town of the caller."""
+    """A town."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -28,7 +30,7 @@ class TownOut(BaseModel):
 
 
 class SchoolIn(BaseModel):
-    """A school to enter."""
+    """A new school."""
 
     town_id: UUID
     uai: str = Field(max_length=20, examples=["0929001J"])
@@ -45,7 +47,7 @@ class SchoolOut(BaseModel):
     name: str
 
 
-class ClassOut(BaseModel):
+class SchoolClassOut(BaseModel):
     """A class, with its number of pupils."""
 
     id: UUID
@@ -56,64 +58,81 @@ class ClassOut(BaseModel):
 
 
 class PupilOut(BaseModel):
-    """A pupil, with the least that is needed."""
+    """A pupil, with the fewest fields that serve."""
 
     id: UUID
     school_id: UUID
     class_id: UUID | None
-    level: Level
+    grade: Grade
     last_name: str
     first_name: str
     take_home: bool
 
 
-def pupil_out(pupil: Pupil) -> PupilOut:
-    """The usage name is shown when there is one (schools.md section 7.1)."""
+def build_pupil_out(pupil: Pupil) -> PupilOut:
+    """Return a pupil for the API. The usage name replaces the birth name when there is one."""
     return PupilOut(
         id=pupil.id,
         school_id=pupil.school_id,
         class_id=pupil.class_id,
-        level=pupil.level,
+        grade=pupil.grade,
         last_name=pupil.usage_name or pupil.last_name,
         first_name=pupil.first_name,
         take_home=pupil.take_home,
     )
 
 
-@router.get("/towns", response_model=list[TownOut], operation_id="list_towns")
-def towns(work: WorkDep, actor: ActorDep) -> object:
-    """The towns in which the caller holds a role."""
-    return service.towns(work, actor)
+@router.get("/towns")
+def list_towns(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[TownOut]:
+    """List the towns in which the caller has a role."""
+    return PageOut.of(paginate(service.list_towns(work, actor), page, _identify), TownOut.model_validate)
 
 
-@router.get("/schools", response_model=list[SchoolOut], operation_id="list_schools")
-def schools(work: WorkDep, actor: ActorDep, town_id: UUID | None = None) -> object:
-    """The schools in the caller's reach."""
-    return service.schools(work, actor, town_id)
+@router.get("/schools")
+def list_schools(work: WorkDep, actor: ActorDep, page: PageParams, town_id: UUID | None = None) -> PageOut[SchoolOut]:
+    """List the schools that the caller may see."""
+    return PageOut.of(paginate(service.list_schools(work, actor, town_id), page, _identify), SchoolOut.model_validate)
 
 
-@router.post("/schools", response_model=SchoolOut, status_code=201, operation_id="create_school")
+@router.post("/schools", response_model=SchoolOut, status_code=201)
 def create_school(body: SchoolIn, work: WorkDep, actor: ActorDep) -> object:
-    """Enter a school by its UAI."""
+    """Create a school.
+
+    It is known by its UAI, the code of the ministry.
+    """
     return service.create_school(work, actor, body.town_id, body.uai, body.name)
 
 
-@router.get("/classes", response_model=list[ClassOut], operation_id="list_classes")
-def classes(school_id: UUID, work: WorkDep, actor: ActorDep) -> list[ClassOut]:
-    """The classes of a school."""
-    return [
-        ClassOut(id=c.id, school_id=c.school_id, school_year=c.school_year, label=c.label, pupils=count)
-        for c, count in service.classes(work, actor, school_id)
-    ]
+@router.get("/classes")
+def list_classes(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[SchoolClassOut]:
+    """List the classes of a school with their numbers of pupils."""
+    rows = paginate(service.list_classes(work, actor, school_id), page, lambda row: (row[0].id,))
+    return PageOut.of(rows, lambda row: _build_class_out(*row))
 
 
-@router.get("/classes/{class_id}/pupils", response_model=list[PupilOut], operation_id="list_pupils_of_class")
-def pupils(class_id: UUID, work: WorkDep, actor: ActorDep) -> list[PupilOut]:
-    """The pupils of a class. The reading is audited."""
-    return [pupil_out(pupil) for pupil in people.pupils_of_class(work, actor, class_id)]
+@router.get("/classes/{class_id}/pupils")
+def list_class_pupils(class_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[PupilOut]:
+    """List the pupils of a class, by name.
+
+    The reading is audited.
+    """
+    return PageOut.of(paginate(people.list_pupils_of_class(work, actor, class_id), page, _identify), build_pupil_out)
 
 
-@router.get("/pupils", response_model=list[PupilOut], operation_id="find_pupils")
-def find(work: WorkDep, actor: ActorDep, town_id: UUID, q: str = Query(min_length=2, max_length=64)) -> list[PupilOut]:
-    """Find pupils by name within the caller's reach. The search is audited."""
-    return [pupil_out(pupil) for pupil in people.find_pupils(work, actor, town_id, q)]
+@router.get("/pupils")
+def search_pupils(
+    work: WorkDep, actor: ActorDep, page: PageParams, town_id: UUID, q: str = Query(min_length=2, max_length=64)
+) -> PageOut[PupilOut]:
+    """Search for pupils of a town by name.
+
+    The search is audited and covers the pupils that the caller may see.
+    """
+    return PageOut.of(paginate(people.search_pupils(work, actor, town_id, q), page, _identify), build_pupil_out)
+
+
+def _identify(row: Town | School | Pupil) -> tuple[UUID]:
+    return (row.id,)
+
+
+def _build_class_out(row: SchoolClass, pupils: int) -> SchoolClassOut:
+    return SchoolClassOut(id=row.id, school_id=row.school_id, school_year=row.school_year, label=row.label, pupils=pupils)

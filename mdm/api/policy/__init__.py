@@ -1,1 +1,1 @@
-"""Endpoints of policy documents, presets, groups and the catalogue of settings."""
+"""The API of policy: the settings, and what places set."""

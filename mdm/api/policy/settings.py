@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from cartable.paging import paginate
 from mdm.api.deps import ActorDep
 from mdm.api.paging import PageOut, PageParams
-from profiles.catalog.settings import Kind, Merge, Setting, catalog
+from profiles.catalog.settings import MergeRule, Setting, ValueKind, load_catalog
 
 router = APIRouter(tags=["settings"])
 
@@ -17,8 +17,8 @@ class SettingOut(BaseModel):
     """One setting of the catalogue. `places`: the kinds of places that may set it; none: all."""
 
     key: str
-    kind: Kind
-    merge: Merge
+    kind: ValueKind
+    merge: MergeRule
     adds_up: bool
     places: list[str]
     all_modes_only: bool
@@ -34,20 +34,20 @@ class SettingOut(BaseModel):
 )
 def list_settings(_actor: ActorDep, page: PageParams) -> PageOut[SettingOut]:
     """Return one page of the settings that a document may hold, by key."""
-    return PageOut.of(paginate(list(catalog().values()), page, lambda setting: (setting.key,)), _describe)
+    return PageOut.of(paginate(list(load_catalog().values()), page, lambda setting: (setting.key,)), _describe)
 
 
 def _describe(setting: Setting) -> SettingOut:
     return SettingOut(
         key=setting.key,
         kind=setting.kind,
-        merge=setting.merge,
+        merge=setting.merge_rule,
         adds_up=setting.adds_up,
         places=list(setting.places),
         all_modes_only=setting.all_modes_only,
         supervised=setting.supervised,
         minimum_os=".".join(map(str, setting.minimum)),
         removed_in=".".join(map(str, setting.removed)) if setting.removed else None,
-        french=setting.words.fr,
+        french=setting.label.fr,
         english=setting.words.en,
     )

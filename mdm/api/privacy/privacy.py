@@ -1,4 +1,4 @@
-"""What the data protection officer needs: dictionary, retention, one child's data, who read it, proofs."""
+"""Endpoints for the data protection officer: data dictionary, retention, one pupil's data and its readers, reports."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable import audit
 from cartable.i18n import preferred_language
+from cartable.paging import paginate
 from cartable.scope import Permission
 from enrollment.people.models import AccessKind
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.people.rosters import attachment
+from mdm.api.paging import PageOut, PageParams
+from mdm.api.people.rosters import build_attachment
 from mdm.privacy import children, dictionary, papers, reports, retention
 from mdm.privacy.models import PrivacyReport, ReportKind
 
 router = APIRouter(prefix="/privacy", tags=["privacy"])
 
 
-class FieldOut(BaseModel):
-    """One personal field."""
+class PersonalFieldOut(BaseModel):
+    """One personal field of the data dictionary."""
 
     table: str
     field: str
     what: str
-    of: str = Field(description="Whose: pupil, guardian, staff.")
+    of: str = Field(description="Whose data it is: pupil, guardian, staff.")
     owner: str
     purpose: str
     ground: str
@@ -39,7 +41,7 @@ class FieldOut(BaseModel):
     exported: bool = Field(description="Whether it is part of a child's export.")
 
 
-class RuleOut(BaseModel):
+class RetentionRuleOut(BaseModel):
     """One rule of the retention table, as it holds in a town."""
 
     id: str
@@ -53,7 +55,7 @@ class RuleOut(BaseModel):
     reason: str | None = Field(description="Why the town has chosen another period.")
 
 
-class PeriodIn(BaseModel):
+class RetentionPeriodIn(BaseModel):
     """A town's own period for a rule."""
 
     town_id: UUID
@@ -61,37 +63,37 @@ class PeriodIn(BaseModel):
     reason: str = Field(min_length=3, max_length=300)
 
 
-class DueOut(BaseModel):
-    """What a run would do now."""
+class RetentionPreviewOut(BaseModel):
+    """What applying one rule would remove now."""
 
     model_config = ConfigDict(from_attributes=True)
     rule_id: str
     days: int
-    found: int
-    held: int = Field(description="Waits for something else, such as a tablet's return.")
+    due: int
+    deferred: int = Field(description="Waits for something else, such as a tablet's return.")
 
 
-class TownIn(BaseModel):
-    """The town."""
+class RetentionRunIn(BaseModel):
+    """The town whose rules are applied."""
 
     town_id: UUID
 
 
-class ReportOut(BaseModel):
-    """A sealed report: numbers and ids, no names."""
+class PrivacyReportOut(BaseModel):
+    """A sealed report with numbers and ids, without names."""
 
     id: UUID
     town_id: UUID | None
     kind: ReportKind
     subject_id: UUID | None
     content: dict[str, Any]
-    made_by: UUID | None
-    made_at: datetime
-    genuine: bool = Field(description="The seal fits.")
+    created_by: UUID | None
+    created_at: datetime
+    genuine: bool = Field(description="Whether the seal matches the content.")
 
 
-class AccessOut(BaseModel):
-    """One person's readings of a child's record on one day."""
+class RecordAccessOut(BaseModel):
+    """How often one person has read a pupil's record on one day."""
 
     model_config = ConfigDict(from_attributes=True)
     actor_name: str
@@ -102,128 +104,148 @@ class AccessOut(BaseModel):
     times: int
 
 
-class EraseIn(BaseModel):
-    """Why a child's data are erased. No names: it is kept."""
+class PupilEraseIn(BaseModel):
+    """The reason for erasing a pupil's data. It is kept, so it holds no names."""
 
     reason: str = Field(min_length=3, max_length=300, examples=["request of the family, file 2026-17"])
 
 
-class ChainOut(BaseModel):
-    """Whether the audit trail holds."""
+class AuditTrailOut(BaseModel):
+    """Whether the audit trail is complete and unchanged."""
 
     holds: bool
     first_broken: int | None
 
 
-def report_out(work: WorkDep, row: PrivacyReport) -> ReportOut:
-    """A sealed report, and whether its seal fits."""
-    told = {name: getattr(row, name) for name in ReportOut.model_fields if name != "genuine"}
-    return ReportOut(**told, genuine=reports.is_genuine(work, row))
+def build_report_out(work: WorkDep, row: PrivacyReport) -> PrivacyReportOut:
+    """Return a sealed report for the API, and whether its seal matches."""
+    values = {name: getattr(row, name) for name in PrivacyReportOut.model_fields if name != "genuine"}
+    return PrivacyReportOut(**values, genuine=reports.is_genuine(work, row))
 
 
-@router.get("/dictionary", response_model=list[FieldOut], operation_id="list_personal_fields")
-def fields(request: Request, _actor: ActorDep) -> list[FieldOut]:
-    """Every personal field, with its purpose, ground, retention and recipients."""
+@router.get("/dictionary")
+def list_personal_fields(request: Request, _actor: ActorDep, page: PageParams) -> PageOut[PersonalFieldOut]:
+    """List every personal field that is stored, with its purpose, legal ground, retention and recipients."""
     language = preferred_language(request.headers.get("accept-language"))
-    return [
-        FieldOut(
+    return PageOut.of(
+        paginate(dictionary.list_entries(), page, lambda each: (each.table, each.field)),
+        lambda each: PersonalFieldOut(
             table=each.table,
             field=each.field,
-            what=each.words.say(language),
-            of=each.of,
+            what=each.words.translate(language),
+            of=each.subject,
             owner=each.owner,
-            purpose=each.purpose.say(language),
-            ground=each.ground.say(language),
+            purpose=each.purpose.translate(language),
+            ground=each.legal_ground.translate(language),
             retention=each.retention,
-            until=each.until.say(language) if each.until else None,
+            until=each.until.translate(language) if each.until else None,
             recipients=list(each.recipients),
             exported=each.exported,
-        )
-        for each in dictionary.entries()
-    ]
+        ),
+    )
 
 
-@router.get("/retention", response_model=list[RuleOut], operation_id="get_retention")
-def table(request: Request, town_id: UUID, work: WorkDep, actor: ActorDep) -> list[RuleOut]:
-    """The retention table of a town."""
+@router.get("/retention-rules")
+def list_retention_rules(
+    request: Request, town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams
+) -> PageOut[RetentionRuleOut]:
+    """List the retention rules as they hold in a town."""
     language = preferred_language(request.headers.get("accept-language"))
-    return [
-        RuleOut(
+    return PageOut.of(
+        paginate(retention.list_periods(work, actor, town_id), page, lambda each: (each.rule.id,)),
+        lambda each: RetentionRuleOut(
             id=each.rule.id,
-            what=each.rule.what.say(language),
-            starts=each.rule.starts.say(language),
-            does=each.rule.does.say(language),
+            what=each.rule.what.translate(language),
+            starts=each.rule.starts.translate(language),
+            does=each.rule.does.translate(language),
             days=each.days,
             shortest=each.rule.shortest,
             longest=each.rule.longest,
             requirement=each.rule.requirement,
             reason=each.reason,
-        )
-        for each in retention.periods(work, actor, town_id)
-    ]
+        ),
+    )
 
 
-@router.put("/retention/{rule_id}", status_code=204, operation_id="set_retention")
-def choose(rule_id: str, body: PeriodIn, work: WorkDep, actor: ActorDep) -> None:
-    """Choose another period for a town, within the bounds of the rule."""
-    retention.choose(work, actor, body.town_id, rule_id, body.days, body.reason)
+@router.put("/retention-rules/{rule_id}", status_code=204)
+def set_retention_period(rule_id: str, body: RetentionPeriodIn, work: WorkDep, actor: ActorDep) -> None:
+    """Set the retention period of a town for one rule, within the bounds of the rule."""
+    retention.set_period(work, actor, body.town_id, rule_id, body.days, body.reason)
 
 
-@router.get("/retention/preview", response_model=list[DueOut], operation_id="preview_retention")
-def preview(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """What a run would remove now. Touches nothing."""
-    return retention.preview(work, actor, town_id)
+@router.get("/retention/preview")
+def preview_retention(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RetentionPreviewOut]:
+    """Preview what applying the retention rules would remove now.
+
+    Nothing is changed.
+    """
+    rows = paginate(retention.preview_retention(work, actor, town_id), page, lambda row: (row.rule_id,))
+    return PageOut.of(rows, RetentionPreviewOut.model_validate)
 
 
-@router.post("/retention/run", response_model=ReportOut, operation_id="run_retention")
-def run(body: TownIn, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """Apply the table now; it happens every day by itself. The report proves what is left: nothing."""
-    return report_out(work, retention.run(work, actor, body.town_id))
+@router.post("/retention/run", response_model=PrivacyReportOut)
+def run_retention(body: RetentionRunIn, work: WorkDep, actor: ActorDep) -> PrivacyReportOut:
+    """Apply the retention rules now.
+
+    This also happens every day; the report proves that nothing is left.
+    """
+    return build_report_out(work, retention.apply_retention(work, actor, body.town_id))
 
 
-@router.get("/reports", response_model=list[ReportOut], operation_id="list_privacy_reports")
-def listed(
-    town_id: UUID, work: WorkDep, actor: ActorDep, kind: ReportKind | None = None, limit: int = Query(50, ge=1, le=200)
-) -> list[ReportOut]:
-    """The sealed reports of a town, newest first."""
-    return [report_out(work, row) for row in reports.listed(work, actor, town_id, kind, limit)]
+@router.get("/reports")
+def list_privacy_reports(
+    town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams, kind: ReportKind | None = None
+) -> PageOut[PrivacyReportOut]:
+    """List the sealed privacy reports of a town, newest first."""
+    return PageOut.of(reports.list_reports(work, actor, town_id, kind, page), lambda row: build_report_out(work, row))
 
 
-@router.get("/reports/{report_id}", response_model=ReportOut, operation_id="get_privacy_report")
-def report(report_id: UUID, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """One sealed report."""
-    return report_out(work, reports.get(work, actor, report_id))
+@router.get("/reports/{report_id}", response_model=PrivacyReportOut)
+def get_privacy_report(report_id: UUID, work: WorkDep, actor: ActorDep) -> PrivacyReportOut:
+    """Get one sealed privacy report."""
+    return build_report_out(work, reports.get_report(work, actor, report_id))
 
 
-@router.get("/pupils/{pupil_id}/export", operation_id="export_pupil", response_class=Response)
-def export(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
-    """All that is kept about one child, as JSON."""
-    content = json.dumps(children.export(work, actor, pupil_id), ensure_ascii=False, indent=1).encode()
-    return attachment(content, f"pupil-{pupil_id}.json", "application/json")
+@router.get("/pupils/{pupil_id}/export", response_class=Response)
+def export_pupil(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> Response:
+    """Export all data that is kept about one pupil, as JSON."""
+    content = json.dumps(children.export_child(work, actor, pupil_id), ensure_ascii=False, indent=1).encode()
+    return build_attachment(content, f"pupil-{pupil_id}.json", "application/json")
 
 
-@router.get("/pupils/{pupil_id}/export.pdf", operation_id="export_pupil_paper", response_class=Response)
-def export_paper(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
-    """The same as a paper that a family can read."""
+@router.get("/pupils/{pupil_id}/export.pdf", response_class=Response)
+def export_pupil_document(pupil_id: UUID, request: Request, work: WorkDep, actor: ActorDep) -> Response:
+    """Export all data that is kept about one pupil, as a PDF that a family can read."""
     language = preferred_language(request.headers.get("accept-language"))
-    return attachment(papers.child(children.export(work, actor, pupil_id), language), f"pupil-{pupil_id}.pdf", "application/pdf")
+    return build_attachment(
+        papers.render_child_export(children.export_child(work, actor, pupil_id), language),
+        f"pupil-{pupil_id}.pdf",
+        "application/pdf",
+    )
 
 
-@router.get("/pupils/{pupil_id}/accesses", response_model=list[AccessOut], operation_id="list_pupil_accesses")
-def accesses(pupil_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Who has read a child's record, newest first. Asking is audited."""
-    return children.accesses(work, actor, pupil_id)
+@router.get("/pupils/{pupil_id}/accesses")
+def list_pupil_accesses(pupil_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[RecordAccessOut]:
+    """List who has read a pupil's record, newest first.
+
+    This reading is audited too.
+    """
+    rows = paginate(children.list_accesses(work, actor, pupil_id), page, lambda row: (row.day, row.actor_id, row.kind))
+    return PageOut.of(rows, RecordAccessOut.model_validate)
 
 
-@router.post("/pupils/{pupil_id}/erase", response_model=ReportOut, operation_id="erase_pupil")
-def erase(pupil_id: UUID, body: EraseIn, work: WorkDep, actor: ActorDep) -> ReportOut:
-    """Erase what is kept about one child. Refused while a tablet is on loan. It cannot be undone."""
-    return report_out(work, children.erase(work, actor, pupil_id, body.reason))
+@router.post("/pupils/{pupil_id}/erase", response_model=PrivacyReportOut)
+def erase_pupil(pupil_id: UUID, body: PupilEraseIn, work: WorkDep, actor: ActorDep) -> PrivacyReportOut:
+    """Erase the data that is kept about one pupil.
+
+    Refused while a tablet is on loan; it cannot be undone.
+    """
+    return build_report_out(work, children.erase_child(work, actor, pupil_id, body.reason))
 
 
-@router.get("/audit/verify", response_model=ChainOut, operation_id="verify_audit")
-def verify(town_id: UUID, work: WorkDep, actor: ActorDep) -> ChainOut:
-    """Whether the audit trail of a town is whole, purged events included."""
+@router.get("/audit-trail/verify", response_model=AuditTrailOut)
+def verify_audit_trail(town_id: UUID, work: WorkDep, actor: ActorDep) -> AuditTrailOut:
+    """Verify that the audit trail of a town is complete and unchanged, purged events included."""
     actor.require_permission(Permission.PRIVACY, town_id)
     broken = audit.verify_chain(work, town_id)
-    return ChainOut(holds=broken is None, first_broken=broken)
+    return AuditTrailOut(holds=broken is None, first_broken=broken)

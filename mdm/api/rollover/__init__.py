@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of the rollover to the next school year."""

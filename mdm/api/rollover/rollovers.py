@@ -1,4 +1,4 @@
-"""The school year: preview of the passage, what heads tick, next year's classes, apply, undo, close, tablets to be returned."""
+"""Endpoints of the rollover to the next school year: preview, decisions, next year's classes, apply, undo, close, return of tablets."""
 
 from __future__ import annotations
 
@@ -9,111 +9,116 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from enrollment.places.models import Level
+from cartable.paging import paginate
+from enrollment.places.models import Grade
 from enrollment.rollover import applying, returns, service
-from enrollment.rollover.models import Decision, Rollover, RolloverState
-from enrollment.rollover.repository import YearRepository, reach
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
+from enrollment.rollover.repository import RolloverRepository, visible_lines
+from enrollment.rollover.returns import TabletReturn
 from mdm.api.deps import ActorDep, WorkDep
-from profiles.effective.licence_overlap import overlap
+from mdm.api.paging import PageOut, PageParams
+from profiles.effective.licence_overlap import list_licence_overlaps
 
-router = APIRouter(tags=["school year"])
-Year = Query(None, pattern=r"^20\d\d-20\d\d$", description="The year that ends; the present one unless given.")
+router = APIRouter(tags=["rollover"])
+EndingYear = Query(None, pattern=r"^20\d\d-20\d\d$", description="The year that ends; the present one unless given.")
 
 
 class RolloverOut(BaseModel):
-    """A passage and how many pupils it concerns, by what becomes of them."""
+    """A rollover and its numbers of pupils by decision."""
 
     id: UUID
     town_id: UUID
     from_year: str
     to_year: str
     state: RolloverState
-    freezes_on: date = Field(description="From this day on no roster takes anybody away.")
-    starts_on: date = Field(description="The day on which pupils come back: rosters count again.")
-    armed_at: datetime | None = Field(description="Since when it is told to apply itself on 1 September, midnight there.")
+    freezes_on: date = Field(description="From this day on rosters remove nobody.")
+    starts_on: date = Field(description="The day on which pupils come back; rosters remove people again.")
+    auto_apply_enabled_at: datetime | None = Field(
+        description="Since when it is set to apply itself on 1 September at midnight in the town."
+    )
     applied_at: datetime | None
     closed_at: datetime | None
-    counts: dict[Decision, int] = Field(description="Pupils of the schools that the caller sees.")
+    counts: dict[RolloverDecision, int] = Field(description="Pupils of the schools that the caller sees.")
 
 
-class LineOut(BaseModel):
-    """One pupil's passage, without the name."""
+class RolloverLineOut(BaseModel):
+    """What is decided for one pupil, without the name."""
 
     pupil_id: UUID
     school_id: UUID
-    decision: Decision
-    ticked: bool
-    told: bool = Field(description="A roster of the coming year says so.")
-    proposed: Decision | None = Field(
-        description="What a roster of the year that ends says; a head, or the coming year's, says more."
+    decision: RolloverDecision
+    decided_by_head: bool
+    decided_by_roster: bool = Field(description="The decision is from a roster of the coming year.")
+    proposed_decision: RolloverDecision | None = Field(
+        description="What a roster of the ending year proposes. A head's decision or a roster of the coming year goes before it."
     )
     ulis: bool
-    level_before: Level
-    level_after: Level
+    grade_before: Grade
+    grade_after: Grade
     class_after: UUID | None
     school_after: UUID
     applied_at: datetime | None
-    moved: bool = Field(description="Whether the passage has changed the pupil: not where a roster had been faster.")
+    pupil_changed: bool = Field(description="Whether applying it has changed the pupil; not where a roster had already done so.")
 
 
-class TickIn(BaseModel):
-    """What a head decided."""
+class RolloverDecisionsIn(BaseModel):
+    """A head's decision for some pupils."""
 
     pupil_ids: list[UUID] = Field(min_length=1, max_length=500)
-    decision: Decision
+    decision: RolloverDecision
 
 
-class ClassIn(BaseModel):
-    """A class of next year and who will be in it."""
+class NextClassIn(BaseModel):
+    """A class of next year and its pupils."""
 
     school_id: UUID
     label: str = Field(min_length=1, max_length=200)
     pupil_ids: list[UUID] = Field(default_factory=list, max_length=500)
 
 
-class ClassOut(BaseModel):
-    """The class that was made."""
+class NextClassOut(BaseModel):
+    """The class that was created."""
 
     id: UUID
     label: str
     school_year: str
 
 
-class SuccessionIn(BaseModel):
-    """The school as which another goes on."""
+class SchoolSuccessorIn(BaseModel):
+    """The school as which another one continues."""
 
     new_school_id: UUID
 
 
-class PartOut(BaseModel):
-    """How many lines were done; call again until 0."""
+class RolloverProgressOut(BaseModel):
+    """How many lines this call has processed. Call again until it is 0."""
 
     lines: int
 
 
-class DatesIn(BaseModel):
-    """The freeze and the first school day."""
+class RolloverDatesIn(BaseModel):
+    """The day of the freeze and the first school day."""
 
     freezes_on: date
     starts_on: date
 
 
-class SaidIn(BaseModel):
-    """What a head has finished."""
+class SchoolDoneIn(BaseModel):
+    """What a school has finished."""
 
-    lists: bool = Field(False, description="The new lists are right; otherwise: everybody is ticked.")
+    lists: bool = Field(False, description="The new class lists are confirmed; otherwise: the decisions are complete.")
 
 
-class SchoolSaidOut(BaseModel):
-    """How far a school is."""
+class SchoolDoneOut(BaseModel):
+    """What a school has finished, and when."""
 
     school_id: UUID
-    ticked_at: datetime | None
-    listed_at: datetime | None
+    decisions_completed_at: datetime | None
+    lists_confirmed_at: datetime | None
 
 
-class OverlapOut(BaseModel):
-    """One app around the turn of the year, in tablets."""
+class LicenceOverlapOut(BaseModel):
+    """The licences of one app before, during and after a rollover, in numbers of tablets."""
 
     model_config = ConfigDict(from_attributes=True)
     app: str
@@ -121,27 +126,27 @@ class OverlapOut(BaseModel):
     after: int
     given_back: int
     taken: int
-    peak: int = Field(description="Held at once while nobody has given back yet.")
+    peak: int = Field(description="Needed while leavers have not given their tablets back yet.")
     owned: int | None
     missing: int = Field(description="To be bought for September.")
-    missing_at_peak: int = Field(description="Waits until others have given back.")
+    missing_at_peak: int = Field(description="Not available until leavers have given their tablets back.")
 
 
-class DayIn(BaseModel):
+class ReturnDayIn(BaseModel):
     """The return day of a class, or of the whole school."""
 
     class_id: UUID | None = None
     day: date
 
 
-class DaysIn(BaseModel):
+class ReturnDaysIn(BaseModel):
     """The return days of one school."""
 
     school_id: UUID
-    days: list[DayIn] = Field(max_length=100)
+    days: list[ReturnDayIn] = Field(max_length=100)
 
 
-class DayOut(BaseModel):
+class ReturnDayOut(BaseModel):
     """One return day."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -150,27 +155,29 @@ class DayOut(BaseModel):
     day: date
 
 
-class ReturnedOut(BaseModel):
-    """A tablet on the list of the campaign."""
+class CampaignTabletOut(BaseModel):
+    """A tablet of the return campaign."""
 
     tablet_id: UUID
     tag: str
     school_id: UUID
     class_id: UUID | None
-    out: bool = Field(description="The leaver still holds it.")
+    still_out: bool = Field(description="The leaver still holds it.")
     missing: bool = Field(description="Lost or stolen.")
 
 
-class CampaignOut(BaseModel):
-    """The return campaign of a passage, as far as the caller sees it."""
+class ReturnCampaignOut(BaseModel):
+    """The return campaign of a rollover, for the schools that the caller may see."""
 
     opened_at: datetime | None
     closed_at: datetime | None
-    days: list[DayOut]
-    tablets: list[ReturnedOut]
+    days: list[ReturnDayOut]
+    tablets: int = Field(description="How many tablets are to be returned.")
+    still_out: int = Field(description="How many of them leavers still hold.")
+    missing: int = Field(description="How many of them are lost or stolen.")
 
 
-class ReturnOut(BaseModel):
+class HeldTabletOut(BaseModel):
     """A tablet that a leaver still holds."""
 
     tablet_id: UUID
@@ -178,149 +185,187 @@ class ReturnOut(BaseModel):
     school_id: UUID
 
 
-@router.put("/towns/{town_id}/rollover", operation_id="preview_rollover")
-def preview(town_id: UUID, work: WorkDep, actor: ActorDep, from_year: str | None = Year) -> RolloverOut:
-    """Make the draft of the passage, or bring it up to date with the roster. Nothing changes for pupils."""
-    return _out(work, actor, service.preview(work, actor, town_id, from_year))
+@router.put("/towns/{town_id}/rollovers")
+def preview_rollover(town_id: UUID, work: WorkDep, actor: ActorDep, from_year: str | None = EndingYear) -> RolloverOut:
+    """Create the draft of a town's rollover to the next school year, or update it from the roster.
+
+    Nothing changes for pupils.
+    """
+    return _load_rollover_out(work, actor, service.preview_rollover(work, actor, town_id, from_year))
 
 
-@router.get("/rollovers/{rollover_id}", operation_id="get_rollover")
-def one(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
-    """Where a passage stands."""
-    return _out(work, actor, service.get(work, actor, rollover_id))
+@router.get("/rollovers/{rollover_id}")
+def get_rollover(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
+    """Get the state of a rollover."""
+    return _load_rollover_out(work, actor, service.get_rollover(work, actor, rollover_id))
 
 
-@router.get("/rollovers/{rollover_id}/lines", operation_id="list_rollover_lines")
-def lines(
-    rollover_id: UUID,
-    work: WorkDep,
-    actor: ActorDep,
-    school_id: UUID | None = None,
-    after: UUID | None = None,
-    limit: int = Query(200, ge=1, le=1000),
-) -> list[LineOut]:
-    """The pupils of a passage, by their number."""
-    rollover = service.get(work, actor, rollover_id)
-    rows = YearRepository(work.session).listed(rollover.id, reach(actor), school_id, limit, after)
-    return [LineOut(**{name: getattr(row, name) for name in LineOut.model_fields}) for row in rows]
+@router.get("/rollovers/{rollover_id}/lines")
+def list_rollover_lines(
+    rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams, school_id: UUID | None = None
+) -> PageOut[RolloverLineOut]:
+    """List the pupils of a rollover and what is decided for each."""
+    rollover = service.get_rollover(work, actor, rollover_id)
+    rows = RolloverRepository(work.session).list_lines(rollover.id, visible_lines(actor), school_id, page)
+    return PageOut.of(rows, _build_line_out)
 
 
-@router.post("/rollovers/{rollover_id}/ticks", operation_id="tick_rollover")
-def tick(rollover_id: UUID, body: TickIn, work: WorkDep, actor: ActorDep) -> PartOut:
-    """Note who stays, skips a level or leaves."""
-    return PartOut(lines=service.tick(work, actor, rollover_id, body.pupil_ids, body.decision))
+@router.post("/rollovers/{rollover_id}/decisions")
+def record_rollover_decisions(
+    rollover_id: UUID, body: RolloverDecisionsIn, work: WorkDep, actor: ActorDep
+) -> RolloverProgressOut:
+    """Record which pupils repeat or skip a grade, or leave."""
+    return RolloverProgressOut(lines=service.record_decision(work, actor, rollover_id, body.pupil_ids, body.decision))
 
 
-@router.post("/rollovers/{rollover_id}/classes", status_code=201, operation_id="make_next_class")
-def make_class(rollover_id: UUID, body: ClassIn, work: WorkDep, actor: ActorDep) -> ClassOut:
-    """Make a class of next year and place pupils in it."""
-    made = service.make_class(work, actor, rollover_id, body.school_id, body.label, body.pupil_ids)
-    return ClassOut(id=made.id, label=made.label, school_year=made.school_year)
+@router.post("/rollovers/{rollover_id}/classes", status_code=201)
+def create_next_class(rollover_id: UUID, body: NextClassIn, work: WorkDep, actor: ActorDep) -> NextClassOut:
+    """Create a class of next year and place pupils in it."""
+    row = service.create_class(work, actor, rollover_id, body.school_id, body.label, body.pupil_ids)
+    return NextClassOut(id=row.id, label=row.label, school_year=row.school_year)
 
 
-@router.put("/schools/{school_id}/successor", status_code=204, operation_id="succeed_school")
-def succeed(school_id: UUID, body: SuccessionIn, work: WorkDep, actor: ActorDep) -> None:
-    """Say that a school goes on under another code."""
-    service.succeed(work, actor, school_id, body.new_school_id)
+@router.put("/schools/{school_id}/successor", status_code=204)
+def set_school_successor(school_id: UUID, body: SchoolSuccessorIn, work: WorkDep, actor: ActorDep) -> None:
+    """Record that a school continues under another code."""
+    service.record_school_succession(work, actor, school_id, body.new_school_id)
 
 
-@router.post("/rollovers/{rollover_id}/apply", operation_id="apply_rollover")
-def apply(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> PartOut:
-    """Apply the next thousand lines; from 1 September on."""
-    return PartOut(lines=applying.apply(work, actor, rollover_id))
+@router.post("/rollovers/{rollover_id}/apply")
+def apply_rollover(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverProgressOut:
+    """Apply the next thousand lines of a rollover.
+
+    Possible from 1 September on.
+    """
+    return RolloverProgressOut(lines=applying.apply_batch(work, actor, rollover_id))
 
 
-@router.post("/rollovers/{rollover_id}/undo", operation_id="undo_rollover")
-def undo(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> PartOut:
-    """Take back the next thousand lines."""
-    return PartOut(lines=applying.undo(work, actor, rollover_id))
+@router.post("/rollovers/{rollover_id}/undo")
+def undo_rollover(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverProgressOut:
+    """Undo the next thousand lines of a rollover."""
+    return RolloverProgressOut(lines=applying.undo_batch(work, actor, rollover_id))
 
 
-@router.post("/rollovers/{rollover_id}/close", operation_id="close_rollover")
-def close(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
-    """End the passage: nothing of it can be undone after that."""
-    return _out(work, actor, applying.close(work, actor, rollover_id))
+@router.post("/rollovers/{rollover_id}/close")
+def close_rollover(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
+    """Close a rollover.
+
+    Nothing of it can be undone after that.
+    """
+    return _load_rollover_out(work, actor, applying.close_rollover(work, actor, rollover_id))
 
 
-@router.get("/rollovers/{rollover_id}/to-return", operation_id="list_tablets_to_return")
-def to_return(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> list[ReturnOut]:
-    """The tablets that leavers still hold: tags, no names."""
-    return [
-        ReturnOut(tablet_id=tablet.id, tag=tablet.tag, school_id=school_id)
-        for tablet, school_id in returns.to_return(work, actor, rollover_id)
-    ]
+@router.get("/rollovers/{rollover_id}/tablets-to-return")
+def list_tablets_to_return(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[HeldTabletOut]:
+    """List the tablets that leavers still hold.
+
+    It shows tags and no names.
+    """
+    return PageOut.of(
+        returns.list_tablets_of_leavers(work, actor, rollover_id, page),
+        lambda row: HeldTabletOut(tablet_id=row[0].id, tag=row[0].tag, school_id=row[1]),
+    )
 
 
-@router.put("/rollovers/{rollover_id}/dates", operation_id="set_rollover_dates")
-def dates(rollover_id: UUID, body: DatesIn, work: WorkDep, actor: ActorDep) -> RolloverOut:
-    """Say from when rosters take nobody away, and when pupils come back."""
-    return _out(work, actor, service.set_dates(work, actor, rollover_id, body.freezes_on, body.starts_on))
+@router.put("/rollovers/{rollover_id}/dates")
+def set_rollover_dates(rollover_id: UUID, body: RolloverDatesIn, work: WorkDep, actor: ActorDep) -> RolloverOut:
+    """Set from when rosters remove nobody, and when pupils come back."""
+    return _load_rollover_out(work, actor, service.set_dates(work, actor, rollover_id, body.freezes_on, body.starts_on))
 
 
-@router.put("/rollovers/{rollover_id}/armed", operation_id="arm_rollover")
-def arm(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
-    """Let the passage apply itself on 1 September at midnight in the town."""
-    return _out(work, actor, applying.arm(work, actor, rollover_id, armed=True))
+@router.put("/rollovers/{rollover_id}/auto-apply")
+def enable_auto_apply(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
+    """Let a rollover be applied by itself on 1 September at midnight in the town."""
+    return _load_rollover_out(work, actor, applying.set_auto_apply(work, actor, rollover_id, enabled=True))
 
 
-@router.delete("/rollovers/{rollover_id}/armed", operation_id="disarm_rollover")
-def disarm(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
-    """A person will apply it."""
-    return _out(work, actor, applying.arm(work, actor, rollover_id, armed=False))
+@router.delete("/rollovers/{rollover_id}/auto-apply")
+def disable_auto_apply(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> RolloverOut:
+    """Let a person apply a rollover instead of applying it by itself."""
+    return _load_rollover_out(work, actor, applying.set_auto_apply(work, actor, rollover_id, enabled=False))
 
 
-@router.put("/rollovers/{rollover_id}/schools/{school_id}", operation_id="say_school_done")
-def say_done(rollover_id: UUID, school_id: UUID, body: SaidIn, work: WorkDep, actor: ActorDep) -> SchoolSaidOut:
-    """A head has ticked everybody or, with `lists`, has seen that the new lists are right."""
-    row = service.say_done(work, actor, rollover_id, school_id, lists=body.lists)
-    return SchoolSaidOut(school_id=row.school_id, ticked_at=row.ticked_at, listed_at=row.listed_at)
+@router.put("/rollovers/{rollover_id}/schools/{school_id}")
+def mark_school_done(rollover_id: UUID, school_id: UUID, body: SchoolDoneIn, work: WorkDep, actor: ActorDep) -> SchoolDoneOut:
+    """Mark that a school has finished its decisions or, with `lists`, has checked its new lists."""
+    row = service.mark_school_done(work, actor, rollover_id, school_id, lists=body.lists)
+    return SchoolDoneOut(
+        school_id=row.school_id, decisions_completed_at=row.decisions_completed_at, lists_confirmed_at=row.lists_confirmed_at
+    )
 
 
-@router.get("/rollovers/{rollover_id}/licences", response_model=list[OverlapOut], operation_id="preview_rollover_licences")
-def licences(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """What the passage means for licences, app by app."""
-    return overlap(work, actor, rollover_id)
+@router.get("/rollovers/{rollover_id}/licences")
+def list_rollover_licences(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicenceOverlapOut]:
+    """List how many licences of each app a rollover needs."""
+    return PageOut.of(paginate(list_licence_overlaps(work, actor, rollover_id), page, lambda row: (row.app,)), LicenceOverlapOut.model_validate)
 
 
-@router.get("/rollovers/{rollover_id}/returns", operation_id="get_return_campaign")
-def campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> CampaignOut:
-    """The return of the leavers' tablets: days, list and how far it is. Tags, no names."""
-    held, days = returns.of(work, actor, rollover_id)
-    tablets = [
-        ReturnedOut(
-            tablet_id=each.tablet.id, tag=each.tablet.tag, school_id=each.line.school_id, class_id=each.line.class_id,
-            out=each.out, missing=each.missing,
-        )
-        for each in returns.progress(work, actor, rollover_id)
-    ]  # fmt: skip
-    opened, closed = (held.opened_at, held.closed_at) if held else (None, None)
-    return CampaignOut(opened_at=opened, closed_at=closed, days=[DayOut.model_validate(d) for d in days], tablets=tablets)
+@router.get("/rollovers/{rollover_id}/return-campaign")
+def get_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
+    """Get the return campaign of a rollover: its days and its progress."""
+    campaign, days = returns.get_campaign(work, actor, rollover_id)
+    progress = returns.list_tablet_returns(work, actor, rollover_id)
+    return ReturnCampaignOut(
+        opened_at=campaign.opened_at if campaign else None,
+        closed_at=campaign.closed_at if campaign else None,
+        days=[ReturnDayOut.model_validate(day) for day in days],
+        tablets=len(progress),
+        still_out=sum(tablet.is_out for tablet in progress),
+        missing=sum(tablet.is_missing for tablet in progress),
+    )
 
 
-@router.put("/rollovers/{rollover_id}/returns", operation_id="plan_returns")
-def plan_returns(rollover_id: UUID, body: DaysIn, work: WorkDep, actor: ActorDep) -> CampaignOut:
-    """Write the return days of one school anew."""
-    returns.plan(work, actor, rollover_id, body.school_id, [(each.class_id, each.day) for each in body.days])
-    return campaign(rollover_id, work, actor)
+@router.get("/rollovers/{rollover_id}/return-campaign/tablets")
+def list_return_tablets(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[CampaignTabletOut]:
+    """List the tablets of the return campaign.
+
+    It shows tags and no names.
+    """
+    return PageOut.of(returns.list_tablet_returns_page(work, actor, rollover_id, page), _build_campaign_tablet_out)
 
 
-@router.post("/rollovers/{rollover_id}/returns/open", operation_id="open_returns")
-def open_returns(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> CampaignOut:
-    """Open the campaign with the tablets of this moment's leavers; again: those who have joined them since."""
-    returns.open_(work, actor, rollover_id)
-    return campaign(rollover_id, work, actor)
+@router.put("/rollovers/{rollover_id}/return-campaign")
+def set_return_days(rollover_id: UUID, body: ReturnDaysIn, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
+    """Set the return days of one school."""
+    returns.plan_return_days(work, actor, rollover_id, body.school_id, [(each.class_id, each.day) for each in body.days])
+    return get_return_campaign(rollover_id, work, actor)
 
 
-@router.post("/rollovers/{rollover_id}/returns/close", operation_id="close_returns")
-def close_returns(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> CampaignOut:
-    """End the campaign."""
-    returns.close(work, actor, rollover_id)
-    return campaign(rollover_id, work, actor)
+@router.post("/rollovers/{rollover_id}/return-campaign/open")
+def open_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
+    """Open the return campaign with the tablets of the present leavers.
+
+    A repeated call adds those who have joined them since.
+    """
+    returns.open_campaign(work, actor, rollover_id)
+    return get_return_campaign(rollover_id, work, actor)
 
 
-def _out(work: WorkDep, actor: ActorDep, row: Rollover) -> RolloverOut:
-    counts: Counter[Decision] = Counter()
-    for group in service.groups(work, actor, row):
+@router.post("/rollovers/{rollover_id}/return-campaign/close")
+def close_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
+    """Close the return campaign."""
+    returns.close_campaign(work, actor, rollover_id)
+    return get_return_campaign(rollover_id, work, actor)
+
+
+def _load_rollover_out(work: WorkDep, actor: ActorDep, row: Rollover) -> RolloverOut:
+    counts: Counter[RolloverDecision] = Counter()
+    for group in service.count_groups(work, actor, row):
         counts[group.decision] += group.pupils
     names = set(RolloverOut.model_fields) - {"counts"}
     return RolloverOut(counts=dict(counts), **{name: getattr(row, name) for name in names})
+
+
+def _build_line_out(row: RolloverLine) -> RolloverLineOut:
+    return RolloverLineOut(**{name: getattr(row, name) for name in RolloverLineOut.model_fields})
+
+
+def _build_campaign_tablet_out(row: TabletReturn) -> CampaignTabletOut:
+    return CampaignTabletOut(
+        tablet_id=row.tablet.id,
+        tag=row.tablet.tag,
+        school_id=row.line.school_id,
+        class_id=row.line.class_id,
+        still_out=row.is_out,
+        missing=row.is_missing,
+    )

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of schedules: timetables, calendars, exceptions, sessions, guardians' rules."""

@@ -1,4 +1,4 @@
-"""Time: timetables, calendars, exceptions, evaluations, class sessions, activities, guardians' rules."""
+"""Endpoints of schedules: timetables, calendars, day exceptions, exams, class sessions, activities, guardians' rules."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from cartable.paging import paginate
 from cartable.scope import Permission
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from profiles.schedule import authoring, sessions
 from profiles.schedule.day_exceptions import OverrideKind
-from profiles.schedule.guardian_rules import RuleKind
+from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
-from profiles.schedule.repository import ModeRepository
-from profiles.schedule.session_rules import Preset
-from profiles.schedule.timetable import clock_text
+from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.session_rules import SessionPreset
+from profiles.schedule.timetable import format_clock
 
-router = APIRouter(tags=["rhythm"])
+router = APIRouter(tags=["schedule"])
 _Time = Field(pattern=r"^\d\d:\d\d$", examples=["20:00"])
 
 
 class BandModel(BaseModel):
-    """A stretch of a day, on the local clock."""
+    """A part of a day, in local time."""
 
     model_config = ConfigDict(populate_by_name=True)
     kind: str = Field(examples=["school"])
@@ -44,7 +46,7 @@ class TimetableModel(BaseModel):
 
 
 class PeriodModel(BaseModel):
-    """Days off, both ends included."""
+    """Days without school, first and last included."""
 
     first: date
     last: date
@@ -52,15 +54,15 @@ class PeriodModel(BaseModel):
 
 
 class CalendarModel(BaseModel):
-    """A calendar that the town keeps itself."""
+    """A calendar of a town."""
 
     periods: list[PeriodModel] = Field(max_length=200)
     public: list[date] = Field(default=[], max_length=400)
     known_until: date | None = None
 
 
-class OverrideIn(BaseModel):
-    """What is said of single days, for a town, a school or a class."""
+class DayExceptionIn(BaseModel):
+    """An exception for some days, of a town, a school or a class."""
 
     school_id: UUID | None = None
     class_id: UUID | None = None
@@ -69,19 +71,19 @@ class OverrideIn(BaseModel):
     kind: OverrideKind
     at: str | None = None
     window: tuple[str, str] | None = None
-    like: int | None = None
+    template_weekday: int | None = None
     label: str = Field("", max_length=120)
 
 
-class Made(BaseModel):
-    """What was written, by its id."""
+class CreatedOut(BaseModel):
+    """The id of what was created."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
 
 
-class OverrideOut(Made):
-    """An exception."""
+class DayExceptionOut(CreatedOut):
+    """An exception for some days."""
 
     school_id: UUID | None
     class_id: UUID | None
@@ -92,36 +94,36 @@ class OverrideOut(Made):
 
 
 class ExamIn(BaseModel):
-    """An evaluation."""
+    """The time of an exam."""
 
     school_id: UUID | None = None
-    level: Level | None = None
+    grade: Grade | None = None
     day: date
     starts: str = _Time
     ends: str = _Time
 
 
-class SessionIn(BaseModel):
-    """A class session to begin; it ends by itself."""
+class ClassSessionIn(BaseModel):
+    """A new class session, which ends by itself."""
 
     town_id: UUID
     school_id: UUID
     class_id: UUID
     minutes: int = 45
-    preset: Preset
+    preset: SessionPreset
     apps: list[str] = Field(default=[], max_length=100)
     sites: list[str] = Field(default=[], max_length=100)
 
 
-class SpanOut(Made):
-    """From when to when."""
+class TimeSpanOut(CreatedOut):
+    """When something begins and ends."""
 
     starts: datetime
     ends: datetime
 
 
 class ActivityIn(BaseModel):
-    """An after-school activity to begin with some tablets."""
+    """A new after-school activity with some tablets."""
 
     town_id: UUID
     school_id: UUID
@@ -138,132 +140,148 @@ class AfterSchoolIn(BaseModel):
 
 
 class GuardianRuleIn(BaseModel):
-    """A rule that a guardian asked for. It can only take something away."""
+    """A rule that a guardian asked for. It can only forbid more."""
 
     town_id: UUID
     guardian_id: UUID
-    kind: RuleKind
+    kind: GuardianRuleKind
     subject: str = Field("", max_length=155)
     window: tuple[str, str] | None = None
     minutes: int | None = None
 
 
-@router.put("/towns/{town_id}/timetable", response_model=TimetableModel, operation_id="put_town_timetable")
-def put_town(town_id: UUID, body: TimetableModel, work: WorkDep, actor: ActorDep) -> Any:
-    """The week of a town, for every school that has none of its own."""
-    return _write(work, actor, town_id, None, body)
+@router.put("/towns/{town_id}/timetable", response_model=TimetableModel)
+def set_town_timetable(town_id: UUID, body: TimetableModel, work: WorkDep, actor: ActorDep) -> Any:
+    """Set the weekly timetable of a town.
+
+    It holds for every school that has none of its own.
+    """
+    return _write_timetable(work, actor, town_id, None, body)
 
 
-@router.get("/towns/{town_id}/timetable", response_model=TimetableModel | None, operation_id="get_town_timetable")
-def get_town(town_id: UUID, work: WorkDep, actor: ActorDep) -> Any:
-    """The week of a town."""
-    return _read(work, actor, town_id, None)
+@router.get("/towns/{town_id}/timetable", response_model=TimetableModel | None)
+def get_town_timetable(town_id: UUID, work: WorkDep, actor: ActorDep) -> Any:
+    """Get the weekly timetable of a town."""
+    return _read_timetable(work, actor, town_id, None)
 
 
-@router.put("/towns/{town_id}/schools/{school_id}/timetable", response_model=TimetableModel, operation_id="put_school_timetable")
-def put_school(town_id: UUID, school_id: UUID, body: TimetableModel, work: WorkDep, actor: ActorDep) -> Any:
-    """The week of one school."""
-    return _write(work, actor, town_id, school_id, body)
+@router.put("/towns/{town_id}/schools/{school_id}/timetable", response_model=TimetableModel)
+def set_school_timetable(town_id: UUID, school_id: UUID, body: TimetableModel, work: WorkDep, actor: ActorDep) -> Any:
+    """Set the weekly timetable of one school."""
+    return _write_timetable(work, actor, town_id, school_id, body)
 
 
-@router.get(
-    "/towns/{town_id}/schools/{school_id}/timetable", response_model=TimetableModel | None, operation_id="get_school_timetable"
-)
-def get_school(town_id: UUID, school_id: UUID, work: WorkDep, actor: ActorDep) -> Any:
-    """The week of one school; nothing when the town's holds."""
-    return _read(work, actor, town_id, school_id)
+@router.get("/towns/{town_id}/schools/{school_id}/timetable", response_model=TimetableModel | None)
+def get_school_timetable(town_id: UUID, school_id: UUID, work: WorkDep, actor: ActorDep) -> Any:
+    """Get the weekly timetable of one school.
+
+    It is null when the town's holds.
+    """
+    return _read_timetable(work, actor, town_id, school_id)
 
 
-def _write(work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None, body: TimetableModel) -> TimetableModel:
+def _write_timetable(
+    work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None, body: TimetableModel
+) -> TimetableModel:
     week = {day: [band.model_dump(by_alias=True) for band in bands] for day, bands in body.week.items()}
     night = (body.night_from, body.night_to) if body.night_from and body.night_to else None
-    authoring.write_timetable(work, actor, town_id, school_id, week=week, calendar=body.calendar, night=night)
+    authoring.save_timetable(work, actor, town_id, school_id, week=week, calendar=body.calendar, night=night)
     return body
 
 
-def _read(work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None) -> TimetableModel | None:
+def _read_timetable(work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None) -> TimetableModel | None:
     actor.require_permission(Permission.SEE, town_id, school_id)
-    row = ModeRepository(work.session).timetable(town_id, school_id)
+    row = ScheduleRepository(work.session).get_timetable(town_id, school_id)
     if row is None:
         return None
     return TimetableModel(
         week=row.week,
         calendar=row.calendar,
-        night_from=None if row.night_from is None else clock_text(row.night_from),
-        night_to=None if row.night_to is None else clock_text(row.night_to),
+        night_from=None if row.night_from is None else format_clock(row.night_from),
+        night_to=None if row.night_to is None else format_clock(row.night_to),
     )
 
 
-@router.put("/towns/{town_id}/calendars/{name}", response_model=Made, operation_id="put_calendar")
-def put_calendar(town_id: UUID, name: str, body: CalendarModel, work: WorkDep, actor: ActorDep) -> object:
-    """A calendar of the town's own."""
+@router.put("/towns/{town_id}/calendars/{name}", response_model=CreatedOut)
+def set_calendar(town_id: UUID, name: str, body: CalendarModel, work: WorkDep, actor: ActorDep) -> object:
+    """Set a calendar of a town."""
     periods = [(period.first, period.last, period.name) for period in body.periods]
-    return authoring.write_calendar(work, actor, town_id, name, periods=periods, public=body.public, known_until=body.known_until)
+    return authoring.save_calendar(work, actor, town_id, name, periods=periods, public=body.public, known_until=body.known_until)
 
 
-@router.post("/towns/{town_id}/exceptions", response_model=OverrideOut, status_code=201, operation_id="create_exception")
-def create_override(town_id: UUID, body: OverrideIn, work: WorkDep, actor: ActorDep) -> object:
-    """No school, a worked Saturday, an early end, a trip: for these days it goes before the week."""
-    return authoring.write_override(work, actor, town_id, **body.model_dump())
+@router.post("/towns/{town_id}/day-exceptions", response_model=DayExceptionOut, status_code=201)
+def create_day_exception(town_id: UUID, body: DayExceptionIn, work: WorkDep, actor: ActorDep) -> object:
+    """Create an exception for some days: no school, a worked Saturday, an early end or a trip.
+
+    It goes before the timetable.
+    """
+    return authoring.create_override(work, actor, town_id, **body.model_dump())
 
 
-@router.get("/towns/{town_id}/exceptions", response_model=list[OverrideOut], operation_id="list_exceptions")
-def overrides(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """The exceptions that hold."""
+@router.get("/towns/{town_id}/day-exceptions")
+def list_day_exceptions(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[DayExceptionOut]:
+    """List the day exceptions of a town."""
     actor.require_permission(Permission.SEE, town_id)
-    return ModeRepository(work.session).overrides([town_id])
+    rows = paginate(ScheduleRepository(work.session).list_overrides([town_id]), page, lambda row: (row.id,))
+    return PageOut.of(rows, DayExceptionOut.model_validate)
 
 
-@router.delete("/exceptions/{override_id}", status_code=204, operation_id="withdraw_exception")
-def withdraw(override_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Take an exception back."""
-    authoring.withdraw_override(work, actor, override_id)
+@router.delete("/day-exceptions/{exception_id}", status_code=204)
+def delete_day_exception(exception_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Delete a day exception."""
+    authoring.withdraw_override(work, actor, exception_id)
 
 
-@router.post("/towns/{town_id}/evaluations", response_model=Made, status_code=201, operation_id="create_evaluation")
+@router.post("/towns/{town_id}/exams", response_model=CreatedOut, status_code=201)
 def create_exam(town_id: UUID, body: ExamIn, work: WorkDep, actor: ActorDep) -> object:
-    """Announce an evaluation."""
-    return authoring.write_exam(work, actor, town_id, **body.model_dump())
+    """Announce an exam, during which tablets are in exam mode."""
+    return authoring.create_exam(work, actor, town_id, **body.model_dump())
 
 
-@router.post("/class-sessions", response_model=SpanOut, status_code=201, operation_id="start_class_session")
-def start_session(body: SessionIn, work: WorkDep, actor: ActorDep) -> object:
-    """Begin a class session."""
+@router.post("/class-sessions", response_model=TimeSpanOut, status_code=201)
+def start_class_session(body: ClassSessionIn, work: WorkDep, actor: ActorDep) -> object:
+    """Start a class session.
+
+    It ends by itself.
+    """
     return sessions.start_session(work, actor, **body.model_dump())
 
 
-@router.post("/class-sessions/{session_id}/extend", response_model=SpanOut, operation_id="extend_class_session")
-def extend_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Ten minutes more."""
+@router.post("/class-sessions/{session_id}/extend", response_model=TimeSpanOut)
+def extend_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> object:
+    """Extend a class session by ten minutes."""
     return sessions.extend_session(work, actor, session_id)
 
 
-@router.delete("/class-sessions/{session_id}", status_code=204, operation_id="end_class_session")
-def end_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+@router.delete("/class-sessions/{session_id}", status_code=204)
+def end_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     """End a class session now."""
     sessions.end_session(work, actor, session_id)
 
 
-@router.post("/activities", response_model=SpanOut, status_code=201, operation_id="start_activity")
+@router.post("/activities", response_model=TimeSpanOut, status_code=201)
 def start_activity(body: ActivityIn, work: WorkDep, actor: ActorDep) -> object:
-    """Begin an after-school activity."""
+    """Start an after-school activity with some tablets."""
     return sessions.start_activity(work, actor, body.town_id, body.school_id, body.tablet_ids, minutes=body.minutes)
 
 
-@router.put("/pupils/{pupil_id}/after-school", status_code=204, operation_id="set_after_school")
-def after_school(pupil_id: UUID, body: AfterSchoolIn, work: WorkDep, actor: ActorDep) -> None:
-    """Note where a pupil is after class."""
+@router.put("/pupils/{pupil_id}/after-school", status_code=204)
+def set_after_school(pupil_id: UUID, body: AfterSchoolIn, work: WorkDep, actor: ActorDep) -> None:
+    """Set where a pupil is after class."""
     sessions.set_after_school(work, actor, body.town_id, body.school_id, pupil_id, body.where)
 
 
-@router.post("/pupils/{pupil_id}/guardian-rules", response_model=Made, status_code=201, operation_id="create_guardian_rule")
-def guardian_rule(pupil_id: UUID, body: GuardianRuleIn, work: WorkDep, actor: ActorDep) -> object:
-    """Add a guardian's rule."""
+@router.post("/pupils/{pupil_id}/guardian-rules", response_model=CreatedOut, status_code=201)
+def create_guardian_rule(pupil_id: UUID, body: GuardianRuleIn, work: WorkDep, actor: ActorDep) -> object:
+    """Create a rule that a guardian asked for.
+
+    It can only forbid more.
+    """
     given = body.model_dump(exclude={"town_id", "guardian_id"})
-    return sessions.write_guardian_rule(work, actor, body.town_id, pupil_id, body.guardian_id, **given)
+    return sessions.create_guardian_rule(work, actor, body.town_id, pupil_id, body.guardian_id, **given)
 
 
-@router.delete("/guardian-rules/{rule_id}", status_code=204, operation_id="withdraw_guardian_rule")
-def withdraw_rule(rule_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Take a guardian's rule back."""
+@router.delete("/guardian-rules/{rule_id}", status_code=204)
+def delete_guardian_rule(rule_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Delete a guardian's rule."""
     sessions.withdraw_guardian_rule(work, actor, rule_id)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The API of the server itself: its state, the audit trail, commands."""

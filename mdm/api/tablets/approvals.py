@@ -1,4 +1,4 @@
-"""The end of a tablet, and acts that two people decide: evidence hold, its release, writing off a loss."""
+"""Endpoints of a tablet's end, and of acts that two people decide: evidence hold, its release, write-off of a loss."""
 
 from __future__ import annotations
 
@@ -10,75 +10,84 @@ from pydantic import BaseModel, Field
 
 from enrollment.tablets import approvals, inventory, lookup
 from enrollment.tablets.models import (
-    PairAct,
-    PairRequest,
+    ApprovalAction,
+    ApprovalRequest,
 )
 from mdm.api.deps import ActorDep, WorkDep
-from mdm.api.tablets.custody import DeskTablet, WhyIn, desk_tablet
+from mdm.api.tablets.custody import DeskTabletOut, ReasonIn, build_desk_tablet_out
 from mdm.care import custody as acts
 
 router = APIRouter(tags=["custody"])
 
 
-class PairIn(BaseModel):
+class ApprovalRequestIn(BaseModel):
     """An act that another person must approve."""
 
-    act: PairAct
+    action: ApprovalAction
     reason: str = Field(min_length=3, max_length=300)
 
 
-class ApproveIn(BaseModel):
-    """`decision`: why a loss is written off before sixty days."""
+class ApprovalIn(BaseModel):
+    """An approval. `decision` is the reason for writing off a loss before sixty days."""
 
     decision: str | None = Field(None, min_length=3, max_length=300)
 
 
-class DisposeIn(BaseModel):
-    """The papers of the end."""
+class DisposalIn(BaseModel):
+    """The documents of a disposal."""
 
     wipe_proof: str = Field(min_length=1, max_length=120)
     waste_slip: str = Field(min_length=1, max_length=120)
 
 
-class PairOut(BaseModel):
-    """A request that waits for a second person, or has been approved."""
+class ApprovalRequestOut(BaseModel):
+    """A request that waits for a second person or is approved."""
 
     id: UUID
     tablet_id: UUID
-    act: PairAct
-    asked_at: datetime
+    action: ApprovalAction
+    requested_at: datetime
     approved_at: datetime | None
 
 
-@router.post("/tablets/{tablet_id}/retire", operation_id="retire_tablet")
-def retire(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
-    """Take a tablet out of the programme."""
-    return desk_tablet(inventory.retire(work, actor, lookup.held(work, actor, tablet_id), body.why))
+@router.post("/tablets/{tablet_id}/retire")
+def retire_tablet(tablet_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> DeskTabletOut:
+    """Retire a tablet from the programme."""
+    return build_desk_tablet_out(
+        inventory.retire_tablet(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), body.reason)
+    )
 
 
-@router.post("/tablets/{tablet_id}/wiped", operation_id="state_wiped")
-def wiped(tablet_id: UUID, body: WhyIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
-    """A tablet that could not be told was erased by hand; `why` says how. Others say so themselves."""
-    return desk_tablet(inventory.state_wiped(work, actor, lookup.held(work, actor, tablet_id), body.why))
+@router.post("/tablets/{tablet_id}/manual-wipe")
+def record_manual_wipe(tablet_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> DeskTabletOut:
+    """Record that a tablet was erased by hand, because no command can reach it; `reason` says how."""
+    return build_desk_tablet_out(
+        inventory.record_manual_wipe(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), body.reason)
+    )
 
 
-@router.post("/tablets/{tablet_id}/dispose", operation_id="dispose_tablet")
-def dispose(tablet_id: UUID, body: DisposeIn, work: WorkDep, actor: ActorDep) -> DeskTablet:
-    """A retired tablet is gone, with the proof of its wipe and the waste slip."""
-    return desk_tablet(acts.dispose(work, actor, tablet_id, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip))
+@router.post("/tablets/{tablet_id}/dispose")
+def dispose_tablet(tablet_id: UUID, body: DisposalIn, work: WorkDep, actor: ActorDep) -> DeskTabletOut:
+    """Record that a retired tablet was disposed of, with the proof of its wipe and the waste slip."""
+    return build_desk_tablet_out(
+        acts.dispose_tablet(work, actor, tablet_id, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip)
+    )
 
 
-@router.post("/tablets/{tablet_id}/pair-requests", status_code=201, operation_id="ask_pair")
-def ask(tablet_id: UUID, body: PairIn, work: WorkDep, actor: ActorDep) -> PairOut:
-    """Ask for an evidence hold, its release, or the writing off of a loss; another person approves."""
-    return _pair(acts.ask_pair(work, actor, tablet_id, body.act, body.reason))
+@router.post("/tablets/{tablet_id}/approval-requests", status_code=201)
+def request_approval(tablet_id: UUID, body: ApprovalRequestIn, work: WorkDep, actor: ActorDep) -> ApprovalRequestOut:
+    """Request an evidence hold, its release or the write-off of a lost tablet.
+
+    Another person approves.
+    """
+    return _build_request_out(acts.request_approval(work, actor, tablet_id, body.action, body.reason))
 
 
-@router.post("/pair-requests/{request_id}/approve", operation_id="approve_pair")
-def approve(request_id: UUID, body: ApproveIn, work: WorkDep, actor: ActorDep) -> PairOut:
-    """Carry out what another person asked for."""
-    return _pair(approvals.approve(work, actor, request_id, decision=body.decision))
+@router.post("/approval-requests/{request_id}/approve")
+def approve_request(request_id: UUID, body: ApprovalIn, work: WorkDep, actor: ActorDep) -> ApprovalRequestOut:
+    """Approve and carry out what another person has requested."""
+    return _build_request_out(approvals.approve_request(work, actor, request_id, decision=body.decision))
 
 
-def _pair(row: PairRequest) -> PairOut:
-    return PairOut(**{name: getattr(row, name) for name in PairOut.model_fields})
+def _build_request_out(row: ApprovalRequest) -> ApprovalRequestOut:
+    return ApprovalRequestOut(**{name: getattr(row, name) for name in ApprovalRequestOut.model_fields})

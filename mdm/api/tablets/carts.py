@@ -1,4 +1,4 @@
-"""Carts: their slots, and which tablet is in which."""
+"""Endpoints of carts: their slots and the tablets in them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from cartable.paging import paginate
 from enrollment.tablets import carts
+from enrollment.tablets.carts import SlotContent
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.custody import Scan
 
 router = APIRouter(tags=["custody"])
-Number = Path(ge=1, le=carts.MOST_SLOTS, description="The slot's number.")
+SlotNumber = Path(ge=1, le=carts.MAX_SLOTS, description="The slot's number.")
 
 
 class CartIn(BaseModel):
-    """A cart to enter."""
+    """A new cart."""
 
     label: str = Field(min_length=1, max_length=80, examples=["Chariot 2"])
-    slots: int = Field(ge=1, le=carts.MOST_SLOTS, examples=[15])
+    slots: int = Field(ge=1, le=carts.MAX_SLOTS, examples=[15])
 
 
 class CartOut(BaseModel):
@@ -33,7 +36,7 @@ class CartOut(BaseModel):
     label: str
 
 
-class SlotOut(BaseModel):
+class CartSlotOut(BaseModel):
     """A slot and the tablet in it."""
 
     id: UUID
@@ -43,44 +46,57 @@ class SlotOut(BaseModel):
     state: TabletState | None
 
 
-class PutIn(BaseModel):
-    """What was scanned."""
+class CartSlotIn(BaseModel):
+    """The scan of the tablet that goes into a slot."""
 
     scan: Scan
 
 
-@router.post("/schools/{school_id}/carts", response_model=CartOut, status_code=201, operation_id="make_cart")
-def make(school_id: UUID, body: CartIn, work: WorkDep, actor: ActorDep) -> object:
-    """Enter a cart with numbered, empty slots."""
-    return carts.make(work, actor, school_id, body.label, body.slots)
+@router.post("/schools/{school_id}/carts", response_model=CartOut, status_code=201)
+def create_cart(school_id: UUID, body: CartIn, work: WorkDep, actor: ActorDep) -> object:
+    """Create a cart with numbered, empty slots."""
+    return carts.create_cart(work, actor, school_id, body.label, body.slots)
 
 
-@router.get("/towns/{town_id}/carts", response_model=list[CartOut], operation_id="list_carts")
-def listed(town_id: UUID, work: WorkDep, actor: ActorDep, school_id: UUID | None = None) -> object:
-    """The carts in the caller's reach."""
-    return carts.listed(work, actor, town_id, school_id)
+@router.get("/towns/{town_id}/carts")
+def list_carts(
+    town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams, school_id: UUID | None = None
+) -> PageOut[CartOut]:
+    """List the carts of a town that the caller may see."""
+    return PageOut.of(carts.list_carts(work, actor, town_id, school_id, page), CartOut.model_validate)
 
 
-@router.get("/carts/{cart_id}/slots", operation_id="list_cart_slots")
-def slots(cart_id: UUID, work: WorkDep, actor: ActorDep) -> list[SlotOut]:
-    """The slots of a cart, in order."""
-    _, found = carts.contents(work, actor, cart_id)
-    return [
-        SlotOut(
-            id=each.slot.id, number=each.slot.number, tablet_id=each.slot.tablet_id,
-            tag=each.tablet.tag if each.tablet else None, state=each.tablet.state if each.tablet else None,
-        )
-        for each in found
-    ]  # fmt: skip
+@router.get("/carts/{cart_id}/slots")
+def list_cart_slots(cart_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[CartSlotOut]:
+    """List the slots of a cart, by number, with the tablet in each."""
+    _, slots = carts.get_cart_contents(work, actor, cart_id)
+    return PageOut.of(paginate(slots, page, lambda content: (content.slot.number,)), _build_slot_out)
 
 
-@router.put("/carts/{cart_id}/slots/{number}", status_code=204, operation_id="put_into_cart")
-def put(cart_id: UUID, body: PutIn, work: WorkDep, actor: ActorDep, number: int = Number) -> None:
-    """Put the scanned tablet into a slot; what was there goes back to stock."""
-    carts.put(work, actor, cart_id, number, body.scan)
+@router.put("/carts/{cart_id}/slots/{number}", status_code=204)
+def put_tablet_in_cart(cart_id: UUID, body: CartSlotIn, work: WorkDep, actor: ActorDep, number: int = SlotNumber) -> None:
+    """Put the scanned tablet into a slot of a cart.
+
+    The tablet that was in the slot goes back to stock.
+    """
+    carts.put_in_slot(work, actor, cart_id, number, body.scan)
 
 
-@router.delete("/carts/{cart_id}/slots/{number}", status_code=204, operation_id="take_out_of_cart")
-def take(cart_id: UUID, work: WorkDep, actor: ActorDep, number: int = Number) -> None:
-    """Empty a slot; the tablet goes back to stock."""
-    carts.take(work, actor, cart_id, number)
+@router.delete("/carts/{cart_id}/slots/{number}", status_code=204)
+def remove_tablet_from_cart(cart_id: UUID, work: WorkDep, actor: ActorDep, number: int = SlotNumber) -> None:
+    """Remove the tablet from a slot of a cart.
+
+    It goes back to stock.
+    """
+    carts.empty_slot(work, actor, cart_id, number)
+
+
+def _build_slot_out(content: SlotContent) -> CartSlotOut:
+    slot, tablet = content.slot, content.tablet
+    return CartSlotOut(
+        id=slot.id,
+        number=slot.number,
+        tablet_id=slot.tablet_id,
+        tag=tablet.tag if tablet else None,
+        state=tablet.state if tablet else None,
+    )

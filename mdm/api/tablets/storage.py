@@ -1,4 +1,4 @@
-"""Summer storage: put away what nobody holds, look at what is ready, bring it back."""
+"""Endpoints of summer storage: store tablets that nobody holds, check them, release them."""
 
 from __future__ import annotations
 
@@ -7,50 +7,63 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from cartable.paging import paginate
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from mdm.care import storage
-from mdm.care.storage import NotReady
+from mdm.care.storage import ReadinessProblem
 
 router = APIRouter(prefix="/towns/{town_id}/storage", tags=["custody"])
 
 
-class PlaceIn(BaseModel):
-    """A school; without one, the whole town."""
+class StorageIn(BaseModel):
+    """The school whose tablets are concerned; all of the town without one."""
 
     school_id: UUID | None = None
 
 
-class DoneOut(BaseModel):
+class StorageProgressOut(BaseModel):
     """How many tablets were moved, and how many wait for the next call or are not ready."""
 
     moved: int
-    left: int
+    remaining: int
 
 
-class CheckedOut(BaseModel):
+class StoredTabletOut(BaseModel):
     """A tablet in storage."""
 
     tablet_id: UUID
     tag: str
-    problems: list[NotReady] = Field(description="Why it does not come back as it is; empty: it is ready.")
+    problems: list[ReadinessProblem] = Field(description="Why it is not ready for use; empty when it is.")
 
 
-@router.post("", operation_id="put_tablets_away")
-def put_away(town_id: UUID, body: PlaceIn, work: WorkDep, actor: ActorDep) -> DoneOut:
-    """Put away the next two hundred tablets that nobody holds: carts, class sets, stock. Call again until `left` is 0."""
-    done = storage.put_away(work, actor, town_id, body.school_id)
-    return DoneOut(moved=done.moved, left=done.left)
+@router.post("")
+def store_tablets(town_id: UUID, body: StorageIn, work: WorkDep, actor: ActorDep) -> StorageProgressOut:
+    """Store the next two hundred tablets that nobody holds: of carts, class sets and stock.
+
+    Call again until `remaining` is 0.
+    """
+    progress = storage.store_tablets(work, actor, town_id, body.school_id)
+    return StorageProgressOut(moved=progress.moved, remaining=progress.remaining)
 
 
-@router.get("", operation_id="check_stored_tablets")
-def checks(town_id: UUID, work: WorkDep, actor: ActorDep, school_id: UUID | None = None) -> list[CheckedOut]:
-    """The tablets in storage, and whether each is ready: heard lately, charged, its system not behind, its timetable known."""
-    told = storage.checks(work, actor, town_id, school_id)
-    return [CheckedOut(tablet_id=each.tablet.id, tag=each.tablet.tag, problems=list(each.problems)) for each in told]
+@router.get("")
+def list_stored_tablets(
+    town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams, school_id: UUID | None = None
+) -> PageOut[StoredTabletOut]:
+    """List the tablets in storage, and whether each is ready for use.
+
+    Ready: seen lately, charged, its system recent, its timetable known.
+    """
+    rows = paginate(storage.check_readiness(work, actor, town_id, school_id), page, lambda row: (row.tablet.id,))
+    return PageOut.of(rows, lambda row: StoredTabletOut(tablet_id=row.tablet.id, tag=row.tablet.tag, problems=list(row.problems)))
 
 
-@router.post("/back", operation_id="bring_tablets_back")
-def bring_back(town_id: UUID, body: PlaceIn, work: WorkDep, actor: ActorDep) -> DoneOut:
-    """Bring back two hundred tablets that are ready; `left` are not, or wait for the next call."""
-    done = storage.bring_back(work, actor, town_id, body.school_id)
-    return DoneOut(moved=done.moved, left=done.left)
+@router.post("/release")
+def release_stored_tablets(town_id: UUID, body: StorageIn, work: WorkDep, actor: ActorDep) -> StorageProgressOut:
+    """Release up to two hundred stored tablets that are ready for use.
+
+    `remaining` tablets are not ready, or wait for the next call.
+    """
+    progress = storage.return_ready_tablets(work, actor, town_id, body.school_id)
+    return StorageProgressOut(moved=progress.moved, remaining=progress.remaining)

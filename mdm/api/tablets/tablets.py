@@ -1,4 +1,4 @@
-"""Tablets: lists, one tablet, its apps, its time line, its rules and why."""
+"""Endpoints of tablets: lists, one tablet with its apps and rules, its events."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from mdm.care import overview
-from mdm.care.overview import RulesPath
-from mdm.care.overview_repository import Filter, TabletRow
+from mdm.care.overview import RulesDelivery
+from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
 from mdm.reconcile.models import AppReason, AppState, ProfileState
 from profiles.schedule.modes import Mode
@@ -35,17 +36,16 @@ class TabletOut(BaseModel):
     serial: str
     state: TabletState
     holder: str | None
-    level: str | None
+    grade: str | None
     os_version: str | None
     product_name: str | None
     last_seen_at: datetime | None
     apps_wanted: int
     apps_installed: int
-    cursor: str = Field(description="Give it as `after` to read on behind this row.")
 
 
-class AppOut(BaseModel):
-    """Where one app stands on one tablet."""
+class TabletAppStateOut(BaseModel):
+    """The state of one app on one tablet."""
 
     app_id: UUID
     name: str
@@ -56,8 +56,8 @@ class AppOut(BaseModel):
     changed_at: datetime
 
 
-class LostOut(BaseModel):
-    """A loss: what was asked and what the tablet has confirmed are told apart."""
+class LostCaseOut(BaseModel):
+    """A lost tablet's case. What was requested and what the tablet has confirmed are different fields."""
 
     case_id: UUID
     requested_at: datetime
@@ -65,10 +65,10 @@ class LostOut(BaseModel):
     lift_requested_at: datetime | None
 
 
-class RulesOut(BaseModel):
-    """Where its rules stand: the mode it should be in, and the one it has proved."""
+class TabletRulesOut(BaseModel):
+    """The state of a tablet's rules: the mode that is wanted, and the one that the tablet has proved."""
 
-    path: RulesPath | None
+    path: RulesDelivery | None
     state: ProfileState | None
     problem: str | None
     wanted_mode: Mode | None
@@ -78,73 +78,71 @@ class RulesOut(BaseModel):
 
 
 class TabletDetail(TabletOut):
-    """One tablet with its circumstances."""
+    """One tablet with its enrollment, rules, lost mode and apps."""
 
     enrollment: EnrollmentState | None
     push_failing_since: datetime | None
-    goes_silent_on: datetime | None = Field(description="When its certificate ends, unless it renews.")
+    identity_expires_at: datetime | None = Field(description="When its certificate ends, unless it renews.")
     attested: bool | None = Field(description="Whether Apple has attested that the key of its certificate lies in this device.")
     profile: ProfileState | None
     profile_problem: str | None
-    rules: RulesOut
-    lost: LostOut | None
-    apps: list[AppOut]
+    rules: TabletRulesOut
+    lost: LostCaseOut | None
+    apps: list[TabletAppStateOut]
 
 
-class EntryOut(BaseModel):
-    """One moment of the time line."""
+class TabletEventOut(BaseModel):
+    """An act on a tablet, or a command with its result."""
 
     at: datetime
-    what: str = Field(examples=["EnableLostMode"])
-    who: str
+    action: str = Field(examples=["EnableLostMode"])
+    actor_name: str
     state: str | None
     detail: str | None
 
 
-def _row(row: TabletRow) -> dict[str, Any]:
+def _tablet_values(row: TabletRow) -> dict[str, Any]:
     t, pupil = row.tablet, row.pupil
     return {
         "id": t.id, "town_id": t.town_id, "school_id": t.school_id, "school": row.school.name if row.school else None,
         "class_label": row.school_class.label if row.school_class else None, "tag": t.tag, "serial": t.serial, "state": t.state,
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}." if pupil else None,
-        "level": pupil.level.value if pupil else None, "os_version": t.os_version, "product_name": t.product_name,
+        "grade": pupil.grade.value if pupil else None, "os_version": t.os_version, "product_name": t.product_name,
         "last_seen_at": row.last_seen_at, "apps_wanted": row.apps_wanted, "apps_installed": row.apps_installed,
-        "cursor": row.cursor,
     }  # fmt: skip
 
 
-@router.get("", response_model=list[TabletOut], operation_id="list_tablets")
-def listed(
+@router.get("")
+def list_tablets(
     work: WorkDep,
     actor: ActorDep,
+    page: PageParams,
     town_id: UUID | None = None,
     school_id: UUID | None = None,
     state: TabletState | None = None,
-    level: Level | None = None,
+    grade: Grade | None = None,
     q: str | None = Query(None, max_length=64, description="Part of a tag, a serial number or a child's name."),
-    after: str | None = Query(None, max_length=64, description="The `cursor` of the last row of the page before."),
-    limit: int = Query(50, ge=1, le=200),
-) -> list[dict[str, Any]]:
-    """Tablets in the caller's reach, by tag."""
-    wanted = Filter(town_id, school_id, state, level, q, after, limit)
-    return [_row(row) for row in overview.list_tablets(work, actor, wanted)]
+) -> PageOut[TabletOut]:
+    """List the tablets that the caller may see, by tag."""
+    filters = TabletFilter(town_id, school_id, state, grade, q)
+    return PageOut.of(overview.list_tablets(work, actor, filters, page), lambda row: TabletOut(**_tablet_values(row)))
 
 
-@router.get("/counts", response_model=dict[TabletState, int], operation_id="count_tablets")
-def counts(work: WorkDep, actor: ActorDep) -> dict[TabletState, int]:
-    """How many tablets are in each state."""
+@router.get("/counts", response_model=dict[TabletState, int])
+def count_tablets(work: WorkDep, actor: ActorDep) -> dict[TabletState, int]:
+    """Count the tablets in each state."""
     return overview.count_by_state(work, actor)
 
 
-@router.get("/{tablet_id}", response_model=TabletDetail, operation_id="get_tablet")
-def detail(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
-    """One tablet."""
+@router.get("/{tablet_id}", response_model=TabletDetail)
+def get_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+    """Get one tablet with its enrollment, rules and apps."""
     view = overview.view_tablet(work, actor, tablet_id)
     case, rules = view.case, view.rules
-    return _row(view.row) | {
+    return _tablet_values(view.row) | {
         "enrollment": view.enrollment.state if view.enrollment else None,
         "push_failing_since": view.push.invalid_since if view.push else None,
-        "goes_silent_on": view.silent_on,
+        "goes_silent_on": view.identity_expires_at,
         "attested": view.attested,
         "profile": rules.state,
         "profile_problem": rules.problem,
@@ -161,10 +159,12 @@ def detail(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@router.get("/{tablet_id}/timeline", response_model=list[EntryOut], operation_id="get_tablet_timeline")
-def timeline(tablet_id: UUID, work: WorkDep, actor: ActorDep, limit: int = Query(50, ge=1, le=200)) -> object:
-    """Acts and commands, newest first."""
-    return [
-        EntryOut(at=e.at, what=e.what, who=e.who, state=e.state, detail=e.detail)
-        for e in overview.time_line(work, actor, tablet_id, limit)
-    ]
+@router.get("/{tablet_id}/events")
+def list_tablet_events(tablet_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[TabletEventOut]:
+    """List the acts and commands of a tablet, newest first."""
+    return PageOut.of(
+        overview.list_timeline(work, actor, tablet_id, page),
+        lambda entry: TabletEventOut(
+            at=entry.at, action=entry.action, actor_name=entry.actor_name, state=entry.state, detail=entry.detail
+        ),
+    )

@@ -1,4 +1,4 @@
-"""All SQL of erases in bulk."""
+"""All SQL of bulk erases."""
 
 from __future__ import annotations
 
@@ -9,46 +9,50 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
 from enrollment.rollover.returns_repository import ReturnRepository
 from enrollment.tablets.models import Tablet
 from mdm.care.models import BulkErase, BulkEraseTablet
 
 
-class BulkRepository:
-    """Reads erases in bulk and their tablets."""
+class BulkEraseRepository:
+    """Reads bulk erases and their tablets."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def visible(self, actor: Actor, bulk_id: UUID) -> BulkErase | None:
+    def get_visible(self, actor: Actor, bulk_id: UUID) -> BulkErase | None:
         return self.session.scalar(actor.restrict(select(BulkErase).where(BulkErase.id == bulk_id), BulkErase))
 
-    def newest(self, town_id: UUID) -> Sequence[BulkErase]:
+    def list_newest(self, town_id: UUID, page: PageRequest) -> Page[BulkErase]:
         statement = select(BulkErase).where(BulkErase.town_id == town_id)
-        return self.session.scalars(statement.order_by(BulkErase.asked_at.desc(), BulkErase.id).limit(50)).all()
+        return fetch_scalar_page(self.session, statement, page, BulkErase.requested_at, BulkErase.id, descending=True)
 
-    def waiting(self, town_id: UUID) -> Sequence[Tablet]:
-        """Given back in an open campaign, used by a child since the last erase, and in no erase that is still to come."""
-        coming = (
+    def list_erasable_tablets(self, town_id: UUID) -> Sequence[Tablet]:
+        """List tablets returned in an open campaign, used since their last erase, and part of no pending bulk erase."""
+        pending = (
             select(BulkEraseTablet.tablet_id)
             .join(BulkErase, BulkErase.id == BulkEraseTablet.bulk_id)
             .where(BulkErase.cancelled_at.is_(None), BulkErase.sent_at.is_(None))
         )
         statement = select(Tablet).where(
-            Tablet.id.in_(ReturnRepository(self.session).returned(town_id)), Tablet.to_wipe, Tablet.id.not_in(coming)
+            Tablet.id.in_(ReturnRepository(self.session).select_returned_tablets(town_id)),
+            Tablet.needs_wipe,
+            Tablet.id.not_in(pending),
         )
         return self.session.scalars(statement.order_by(Tablet.tag, Tablet.id)).all()
 
-    def due(self, now: datetime) -> Sequence[BulkErase]:
-        """Approved, neither cancelled nor sent, and their time has come."""
+    def list_due(self, now: datetime) -> Sequence[BulkErase]:
+        """List the approved bulk erases that are due, and neither cancelled nor sent."""
         statement = select(BulkErase).where(
             BulkErase.due_at <= now, BulkErase.cancelled_at.is_(None), BulkErase.sent_at.is_(None)
         )
         return self.session.scalars(statement.order_by(BulkErase.due_at, BulkErase.id)).all()
 
-    def lines(self, bulk_id: UUID) -> Sequence[Row[BulkEraseTablet, Tablet]]:
-        """The tablets of one, by tag, each as it is now."""
+    def list_lines(self, bulk_id: UUID) -> Sequence[Row[BulkEraseTablet, Tablet]]:
+        """List the tablets of a bulk erase by tag, each read again from the database."""
         return self.session.execute(
             select(BulkEraseTablet, Tablet)
             .join(Tablet, Tablet.id == BulkEraseTablet.tablet_id)
@@ -57,6 +61,6 @@ class BulkRepository:
             .execution_options(populate_existing=True)
         ).all()
 
-    def tags(self, actor: Actor, tablet_ids: Collection[UUID]) -> list[str]:
+    def list_tags(self, actor: Actor, tablet_ids: Collection[UUID]) -> list[str]:
         statement = actor.restrict(select(Tablet.tag).where(Tablet.id.in_(tablet_ids)), Tablet)
         return list(self.session.scalars(statement.order_by(Tablet.tag)))

@@ -1,6 +1,4 @@
-"""The position of a lost tablet: asked with a reason, approved by another person, one fix, kept for a short time
-(schools.md section 9.4). Never commits.
-"""
+"""Position of a lost tablet: requested with a reason, approved by another person, deleted after a short time. Never commits."""
 
 from __future__ import annotations
 
@@ -8,90 +6,93 @@ from datetime import timedelta
 from uuid import UUID
 
 from cartable import audit, locks
+from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.models import Tablet
-from mdm.care.command_helpers import hold, open_case, send
-from mdm.care.errors import LostNotConfirmed, NotLost, OwnRequest, PositionUnknown
+from mdm.care.command_helpers import get_open_case, lock_tablet, send_command
+from mdm.care.errors import ApproverIsRequester, LostNotConfirmed, PositionRequestNotFound, TabletNotLost
 from mdm.care.models import LostCase, PositionRequest
 from mdm.care.repository import CareRepository
 from mdm.protocol.commands.security import DeviceLocation
-from mdm.queue.service import Timing
+from mdm.queue.service import DeliveryOptions
 
-POSITION_LIFE = timedelta(hours=72)
-KEEP_POSITION = timedelta(days=7)
+#: How long a request waits for its approval and for the tablet.
+REQUEST_LIFETIME = timedelta(hours=72)
+#: How long a position is kept after its case was closed.
+POSITION_RETENTION = timedelta(days=7)
 
 
-def ask_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str) -> PositionRequest:
-    """Ask for one fix of a lost tablet; another person approves (schools.md section 9.4).
+def request_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str) -> PositionRequest:
+    """Request one position of a lost tablet, which another person must approve. Returns the pending request if there is one.
 
-    Raises `NotLost`, `LostNotConfirmed`.
+    Raises `TabletNotLost`, `LostNotConfirmed`.
     """
-    tablet = hold(work, actor, tablet_id, Permission.LOCATE)
-    case = open_case(work, tablet)
+    tablet = lock_tablet(work, actor, tablet_id, Permission.LOCATE)
+    case = get_open_case(work, tablet)
     if case.confirmed_at is None:
         raise LostNotConfirmed
     if case.lift_requested_at is not None:
-        raise NotLost
-    waiting = CareRepository(work.session).open_requests(case.id)
-    if waiting and waiting[-1].expires_at > work.now:
-        return waiting[-1]
+        raise TabletNotLost
+    pending = CareRepository(work.session).list_open_requests_of_case(case.id)
+    if pending and pending[-1].expires_at > work.now:
+        return pending[-1]
     request = PositionRequest(
         town_id=tablet.town_id,
         case_id=case.id,
         reason=reason,
         requested_by=actor.account_id,
         requested_at=work.now,
-        expires_at=work.now + POSITION_LIFE,
+        expires_at=work.now + REQUEST_LIFETIME,
     )
     work.session.add(request)
     work.session.flush()
-    audit.record_event(work, actor, "position.ask", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
+    audit.record_event(work, actor, "position.request", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id))
     return request
 
 
 def approve_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionRequest:
-    """Let one fix be asked. Raises `OwnRequest`, `PositionUnknown`, `NotLost`."""
-    request, case = _request(work, actor, request_id)
+    """Approve a request and enqueue the command for one position. Raises `ApproverIsRequester`, `PositionRequestNotFound`, `TabletNotLost`."""
+    request, case = _get_request(work, actor, request_id)
     actor.require_permission(Permission.GOVERN, case.town_id, case.school_id)
     if request.requested_by == actor.account_id:
-        raise OwnRequest
+        raise ApproverIsRequester
     locks.lock_town(work, case.town_id)
     work.session.refresh(request)
     tablet = work.session.get_one(Tablet, case.tablet_id)
     if case.lifted_at is not None or case.lift_requested_at is not None or request.expires_at <= work.now:
-        raise NotLost
+        raise TabletNotLost
     if request.approved_at is None:
         audit.record_event(
             work, actor, "position.approve", "tablet", tablet.id, town_id=tablet.town_id, request_id=str(request.id)
         )
         request.approved_by, request.approved_at = actor.account_id, work.now
-        until = Timing(deadline=request.expires_at)
-        send(work, actor, tablet, DeviceLocation(), reason="approved position request", timing=until)
+        timing = DeliveryOptions(deadline=request.expires_at)
+        send_command(work, actor, tablet, DeviceLocation(), reason="approved position request", timing=timing)
     return request
 
 
 def read_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionRequest:
-    """Read a request and its answer; the reading of a position is audited."""
-    request, case = _request(work, actor, request_id)
+    """Return a request with its position; reading a position is audited. Raises `PositionRequestNotFound`, `Forbidden`."""
+    request, case = _get_request(work, actor, request_id)
     actor.require_permission(Permission.LOCATE, case.town_id, case.school_id)
     if request.position is not None:
         audit.record_event(work, actor, "position.read", "position_request", request.id, town_id=request.town_id)
     return request
 
 
-def open_positions(work: UnitOfWork, actor: Actor, limit: int = 100) -> list[PositionRequest]:
-    """The requests in the actor's reach that still wait, for an approval or for the tablet. Never with a position."""
-    return CareRepository(work.session).listed_requests(actor, work.now, limit)
+def list_open_requests(work: UnitOfWork, actor: Actor, page: PageRequest = FIRST_PAGE) -> Page[PositionRequest]:
+    """List the visible requests that wait for an approval or for the tablet; none of them has a position yet."""
+    return CareRepository(work.session).list_open_requests(actor, work.now, page)
 
 
-def purge(work: UnitOfWork) -> None:
-    """Positions are kept for seven days after a case is closed (PRIV-07)."""
-    CareRepository(work.session).purge_positions(work.now - KEEP_POSITION, work.now - POSITION_LIFE - KEEP_POSITION)
+def purge_positions(work: UnitOfWork) -> None:
+    """Delete the positions whose retention has ended (PRIV-07)."""
+    CareRepository(work.session).purge_positions(work.now - POSITION_RETENTION, work.now - REQUEST_LIFETIME - POSITION_RETENTION)
 
 
-def _request(work: UnitOfWork, actor: Actor, request_id: UUID) -> tuple[PositionRequest, LostCase]:
-    found = CareRepository(work.session).request(actor, request_id)
-    if found is None:
-        raise PositionUnknown
-    return found[0], found[1]
+def _get_request(work: UnitOfWork, actor: Actor, request_id: UUID) -> tuple[PositionRequest, LostCase]:
+    request_and_case = CareRepository(work.session).get_position_request(actor, request_id)
+    if request_and_case is None:
+        raise PositionRequestNotFound
+    return request_and_case[0], request_and_case[1]

@@ -1,4 +1,4 @@
-"""What an answer means for lost cases: confirmed, lifted, found. Asked and confirmed are never the same thing."""
+"""Applies the results of commands to lost cases. A request and its confirmation are stored apart."""
 
 from __future__ import annotations
 
@@ -15,64 +15,69 @@ from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import DeviceLocation, DisableLostMode, EnableLostMode, Position
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState
-from mdm.queue.service import AnsweredCommand
+from mdm.queue.service import CommandWithResult
 
 
-def apply(work: UnitOfWork, command_id: int) -> None:
-    """Apply one stored answer, if it concerns a lost tablet. Running it twice changes nothing twice."""
-    answered = queue.load_answer(work, command_id)
-    if answered is None:
+def apply_result(work: UnitOfWork, command_id: int) -> None:
+    """Apply the stored result of one command, if it concerns a lost tablet. Idempotent."""
+    outcome = queue.load_command_with_result(work, command_id)
+    if outcome is None:
         return
-    case = CareRepository(work.session).open_case(answered.tablet_id)
-    channel = work.session.get(DeviceEnrollment, answered.enrollment_id)
-    if case is None or channel is None or channel.generation != answered.generation or answered.received_at < case.requested_at:
-        return  # it speaks of a former life, or of a former loss
-    good = answered.state is CommandState.ACKNOWLEDGED
-    match answered.order:
-        case EnableLostMode() if good:
-            _confirm(case, answered)
-        case DisableLostMode() if good:
-            _lifted(work, case)
+    case = CareRepository(work.session).get_open_case(outcome.tablet_id)
+    channel = work.session.get(DeviceEnrollment, outcome.enrollment_id)
+    if case is None or channel is None or channel.generation != outcome.generation or outcome.received_at < case.requested_at:
+        return  # a result of an earlier enrollment generation, or of an earlier loss
+    succeeded = outcome.state is CommandState.ACKNOWLEDGED
+    match outcome.command:
+        case EnableLostMode() if succeeded:
+            _confirm_lost_mode(case, outcome)
+        case DisableLostMode() if succeeded:
+            _close_lifted_case(work, case)
         case EnableLostMode() | DisableLostMode():
-            service.verify_lost_mode(work, answered.tablet_id)
+            service.query_lost_mode(work, outcome.tablet_id)
         case DeviceLocation():
-            _located(work, case, answered)
-        case DeviceInformation() if good and isinstance(answered.result, dict):
-            _told(work, case, answered, answered.result.get("IsMDMLostModeEnabled"))
+            _record_position(work, case, outcome)
+        case DeviceInformation() if succeeded and isinstance(outcome.result, dict):
+            _apply_reported_status(work, case, outcome, outcome.result.get("IsMDMLostModeEnabled"))
         case _:
             pass
 
 
-def _confirm(case: LostCase, answered: AnsweredCommand) -> None:
+def _confirm_lost_mode(case: LostCase, outcome: CommandWithResult) -> None:
     if case.confirmed_at is None:
-        case.confirmed_at = answered.received_at
+        case.confirmed_at = outcome.received_at
 
 
-def _lifted(work: UnitOfWork, case: LostCase) -> None:
+def _close_lifted_case(work: UnitOfWork, case: LostCase) -> None:
     if case.lift_requested_at is not None:
-        service.close(work, case, tablets.hold(work, work.session.get_one(Tablet, case.tablet_id)))
+        service.close_case(work, case, tablets.lock_tablet(work, work.session.get_one(Tablet, case.tablet_id)))
 
 
-def _told(work: UnitOfWork, case: LostCase, answered: AnsweredCommand, enabled: object) -> None:
-    """The tablet says itself whether lost mode is on; what it says counts more than what it acknowledged."""
+def _apply_reported_status(work: UnitOfWork, case: LostCase, outcome: CommandWithResult, enabled: object) -> None:
+    """Apply what the tablet reports of lost mode; a report counts for more than an acknowledgement."""
     if enabled is True:
-        _confirm(case, answered)
+        _confirm_lost_mode(case, outcome)
     elif enabled is False and case.lift_requested_at is not None:
-        if answered.received_at >= case.lift_requested_at:
-            _lifted(work, case)
-    elif enabled is False and case.confirmed_at is not None and answered.received_at > case.confirmed_at:
-        service.after_enrolment(work, case.tablet_id)  # it has left lost mode without us
+        if outcome.received_at >= case.lift_requested_at:
+            _close_lifted_case(work, case)
+    elif enabled is False and case.confirmed_at is not None and outcome.received_at > case.confirmed_at:
+        service.reapply_lost_mode(work, case.tablet_id)  # lost mode ended without a command of ours
 
 
-def _located(work: UnitOfWork, case: LostCase, answered: AnsweredCommand) -> None:
-    for request in CareRepository(work.session).open_requests(case.id):
-        if request.approved_at is None or request.expires_at <= answered.received_at:
+def _record_position(work: UnitOfWork, case: LostCase, outcome: CommandWithResult) -> None:
+    for request in CareRepository(work.session).list_open_requests_of_case(case.id):
+        if request.approved_at is None or request.expires_at <= outcome.received_at:
             continue
-        if isinstance(answered.result, Position):
-            fix = answered.result
-            request.answered_at = answered.received_at
+        if isinstance(outcome.result, Position):
+            position = outcome.result
+            request.answered_at = outcome.received_at
             request.position = json.dumps(
-                {"latitude": fix.latitude, "longitude": fix.longitude, "accuracy_m": fix.horizontal_accuracy, "at": fix.at}
+                {
+                    "latitude": position.latitude,
+                    "longitude": position.longitude,
+                    "accuracy_m": position.horizontal_accuracy,
+                    "at": position.at,
+                }
             )
         else:
-            request.failed_why = (answered.error or "no position")[:200]
+            request.failure_reason = (outcome.error or "no position")[:200]

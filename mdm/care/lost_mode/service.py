@@ -1,4 +1,4 @@
-"""What people do to tablets: lost mode, sound, lock, refresh. Audited before each effect. Never commits."""
+"""Services for one tablet: mark it lost, lift lost mode, play a sound, lock the screen, refresh. Audited first. Never commits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
 from enrollment.tablets import incidents
 from enrollment.tablets import service as tablets
-from enrollment.tablets.incidents import Account
+from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import IncidentKind, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
-from mdm.care.command_helpers import hold, is_ordered, open_case, reach, send
-from mdm.care.errors import CallBackNeeded, LostNotConfirmed, ScanNeeded
+from mdm.care.command_helpers import get_open_case, get_tablet, is_command_open, lock_tablet, send_command
+from mdm.care.errors import CallBackRequired, LostNotConfirmed, ScanRequired
 from mdm.care.models import LostCase
 from mdm.care.repository import CareRepository
 from mdm.protocol.commands.queries import DeviceInformation
@@ -27,10 +27,10 @@ from mdm.protocol.commands.security import (
     PlayLostModeSound,
 )
 from mdm.queue.models import Lane
-from mdm.queue.service import Timing
+from mdm.queue.service import DeliveryOptions
 from mdm.reconcile import service as reconcile
 
-MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
+DEFAULT_MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
 
 
 def mark_lost(
@@ -42,11 +42,14 @@ def mark_lost(
     message: str | None = None,
     phone: str | None = None,
     footnote: str | None = None,
-    told: Account | None = None,
+    incident_report: IncidentReport | None = None,
 ) -> LostCase:
-    """Report a tablet lost and order lost mode. A second click finds the open case and orders nothing again."""
-    tablet = hold(work, actor, tablet_id, Permission.CARE)
-    case = CareRepository(work.session).open_case(tablet.id)
+    """Open a lost case and enqueue lost mode. Returns the case that is open already, if there is one.
+
+    Raises `Conflict` while a lift is pending.
+    """
+    tablet = lock_tablet(work, actor, tablet_id, Permission.CARE)
+    case = CareRepository(work.session).get_open_case(tablet.id)
     if case is not None and case.lift_requested_at is None:
         return case
     if case is not None:
@@ -57,7 +60,7 @@ def mark_lost(
         school_id=tablet.school_id,
         tablet_id=tablet.id,
         reason=reason,
-        message=message or MESSAGE.format(town=town.name),
+        message=message or DEFAULT_MESSAGE.format(town=town.name),
         phone=phone or town.support_phone,
         footnote=footnote,
         requested_by=actor.account_id,
@@ -67,88 +70,90 @@ def mark_lost(
     work.session.flush()
     audit.record_event(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
-    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, told or Account(reason))
-    send(work, actor, tablet, _lost_mode(case), required=False)
+    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, incident_report or IncidentReport(reason))
+    send_command(work, actor, tablet, _build_lost_mode_command(case), required=False)
     return case
 
 
-def _lost_mode(case: LostCase) -> EnableLostMode:
+def _build_lost_mode_command(case: LostCase) -> EnableLostMode:
     return EnableLostMode(message=case.message, phone_number=case.phone, footnote=case.footnote)
 
 
-def lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
-    """Ask for the end of lost mode from afar: only for a tablet found at home, and when the family was called back on a number
-    that was known before (schools.md section 9). The case is closed when the tablet confirms.
+def request_lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
+    """Request the end of lost mode without the tablet in hand. The case is closed when the tablet confirms.
 
-    Raises `NotLost`, `CallBackNeeded`, `ScanNeeded` (a stolen tablet is held in hand first: `found`).
+    The family must have been called back on a number that was known before. Raises `TabletNotLost`, `CallBackRequired`, and
+    `ScanRequired` for a stolen tablet, which must be scanned first (`recovery.mark_found`).
     """
-    tablet = hold(work, actor, tablet_id, Permission.CARE)
-    case = open_case(work, tablet)
+    tablet = lock_tablet(work, actor, tablet_id, Permission.CARE)
+    case = get_open_case(work, tablet)
     if tablet.state is TabletState.STOLEN:
-        raise ScanNeeded
+        raise ScanRequired
     if tablet.state is not TabletState.FOUND and not called_back:
-        raise CallBackNeeded
+        raise CallBackRequired
     return lift_case(work, actor, tablet, case, reason)
 
 
 def lift_case(work: UnitOfWork, actor: Actor, tablet: Tablet, case: LostCase, reason: str) -> LostCase:
-    """Order the end of lost mode. Asked again, it only renews an order that came to nothing; who asked first, and why, stays."""
-    if case.lift_requested_at is not None and is_ordered(work, tablet, DisableLostMode()):
+    """Enqueue the end of lost mode, again if the last command failed. The first requester and reason are kept."""
+    if case.lift_requested_at is not None and is_command_open(work, tablet, DisableLostMode()):
         return case
     audit.record_event(work, actor, "tablet.lift_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     if case.lift_requested_at is None:
         case.lift_requested_by, case.lift_requested_at, case.lift_reason = actor.account_id, work.now, reason
-    ordered = send(work, actor, tablet, DisableLostMode(), required=False)
-    if not ordered:
-        close(work, case, tablet)
+    is_enqueued = send_command(work, actor, tablet, DisableLostMode(), required=False)
+    if not is_enqueued:
+        close_case(work, case, tablet)
     return case
 
 
-def close(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
-    """The tablet has confirmed, or cannot be reached at all: the case is over."""
+def close_case(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
+    """Close a case after the tablet has confirmed the lift, or when it has no enrollment: end the incident, change the state."""
     case.lifted_at = work.now
     if tablet.state in MISSING:
         tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "lost mode lifted")
-    incident = TabletRepository(work.session).open_incident(tablet.id)
+    incident = TabletRepository(work.session).get_open_incident(tablet.id)
     if incident is not None and incident.kind is not IncidentKind.BREAKAGE:
-        incidents.end(work, SYSTEM, incident)
-    loan = TabletRepository(work.session).open_loan_of_tablet(tablet.id)
+        incidents.close_incident(work, SYSTEM, incident)
+    loan = TabletRepository(work.session).get_open_loan_by_tablet(tablet.id)
     if tablet.state is TabletState.FOUND and loan is not None:
         tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "found, loan still open")
 
 
-def lock(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
-    """Switch the screen off. It blocks nothing on a tablet without passcode."""
-    tablet = reach(work, actor, tablet_id, Permission.CARE)
+def lock_screen(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
+    """Enqueue a screen lock. On a tablet without passcode it does not prevent use."""
+    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
-    send(work, actor, tablet, DeviceLock(message=message))
+    send_command(work, actor, tablet, DeviceLock(message=message))
 
 
 def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
-    """Let a lost tablet ring. Raises `NotLost`."""
-    tablet = reach(work, actor, tablet_id, Permission.CARE)
-    if open_case(work, tablet).confirmed_at is None:
+    """Enqueue the lost mode sound. Raises `TabletNotLost`, `LostNotConfirmed`."""
+    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
+    if get_open_case(work, tablet).confirmed_at is None:
         raise LostNotConfirmed
     audit.record_event(work, actor, "tablet.sound", "tablet", tablet.id, town_id=tablet.town_id)
-    send(work, actor, tablet, PlayLostModeSound())
+    send_command(work, actor, tablet, PlayLostModeSound())
 
 
-def refresh(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
-    """Ask the tablet anew what it is and has."""
-    tablet = reach(work, actor, tablet_id, Permission.CARE)
+def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
+    """Enqueue queries for the tablet's device information, profiles and apps."""
+    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
-    reconcile.refresh(work, [tablet.id])
+    reconcile.enqueue_refresh(work, [tablet.id])
 
 
-def after_enrolment(work: UnitOfWork, tablet_id: UUID) -> None:
-    """A tablet that comes back while its case is open is locked again: an erase does not end a loss."""
-    case = CareRepository(work.session).open_case(tablet_id)
+def reapply_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
+    """Enqueue lost mode again for a tablet that enrolled anew with an open case: an erase does not end a loss."""
+    case = CareRepository(work.session).get_open_case(tablet_id)
     if case is not None and case.lift_requested_at is None:
         case.confirmed_at = None
-        send(work, SYSTEM, work.session.get_one(Tablet, tablet_id), _lost_mode(case), required=False)
+        send_command(work, SYSTEM, work.session.get_one(Tablet, tablet_id), _build_lost_mode_command(case), required=False)
 
 
-def verify_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
-    """Ask the tablet whether lost mode is on: a refused order proves neither."""
-    order = DeviceInformation(queries=("IsMDMLostModeEnabled",))
-    send(work, SYSTEM, work.session.get_one(Tablet, tablet_id), order, required=False, timing=Timing(lane=Lane.URGENT))
+def query_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
+    """Enqueue a query whether lost mode is on: a refused command proves neither."""
+    query = DeviceInformation(queries=("IsMDMLostModeEnabled",))
+    send_command(
+        work, SYSTEM, work.session.get_one(Tablet, tablet_id), query, required=False, timing=DeliveryOptions(lane=Lane.URGENT)
+    )

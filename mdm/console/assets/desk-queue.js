@@ -14,7 +14,7 @@ export class Queue extends EventTarget {
     this.csrf = csrf;
     this.why = ""; // "", "network", "signed-out", "other-person"
     this.memory = new Map(); // where the browser keeps nothing
-    this.told = new Map(); // what is not kept, such as who signed: gone with the page
+    this.unstored = new Map(); // fields that are not stored, such as who signed: gone with the page
     this.tries = 0;
     this.running = false;
     this.number = 0;
@@ -30,7 +30,7 @@ export class Queue extends EventTarget {
     const at = Date.now();
     const entry = { id: fields.find(([name]) => name === "request_id")[1], at, waited: Boolean(this.why) || this.waiting().length > 3, town, act, fields: fields.filter(([name]) => KEPT.has(name)), refused: null };
     entry.key = `${PREFIX}${this.account}.${String(at).padStart(15, "0")}.${String(this.number++).padStart(5, "0")}.${entry.id}`;
-    this.told.set(entry.id, fields.filter(([name]) => !KEPT.has(name) && name !== "csrf"));
+    this.unstored.set(entry.id, fields.filter(([name]) => !KEPT.has(name) && name !== "csrf"));
     this.#keep(entry);
     this.#changed();
     this.flush();
@@ -90,7 +90,7 @@ export class Queue extends EventTarget {
   // Send one. Returns why it could not be sent, or nothing when it was answered.
   async #send(entry, fresh = false) {
     if (Date.now() - entry.at > OLDEST) return this.#refuse(entry, { code: "too_old", title: "", advice: "" });
-    const body = new URLSearchParams([...entry.fields, ...(this.told.get(entry.id) || []), ["csrf", this.csrf]]);
+    const body = new URLSearchParams([...entry.fields, ...(this.unstored.get(entry.id) || []), ["csrf", this.csrf]]);
     let response, answer;
     try {
       response = await fetch(`/desk/${entry.town}/${entry.act}`, { method: "POST", body, headers: { Accept: "application/json" }, redirect: "error", cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
@@ -118,7 +118,7 @@ export class Queue extends EventTarget {
     return "network";
   }
 
-  // The person has signed in anew: learn the word for forms. Returns why not.
+  // The person has signed in anew: fetch the new CSRF token. Returns why not.
   async #renew() {
     try {
       const response = await fetch("/desk/me", { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
@@ -132,7 +132,7 @@ export class Queue extends EventTarget {
     }
   }
 
-  // Keep in mind that it had to wait: its refusal is then to be decided, and not only told.
+  // Keep in mind that it had to wait: its refusal then waits for a decision instead of being shown once.
   #wait(entry) {
     const kept = this.waiting().find((each) => each.id === entry.id);
     if (kept) this.#keep({ ...kept, waited: true });
@@ -159,7 +159,7 @@ export class Queue extends EventTarget {
   }
 
   #drop(entry) {
-    this.told.delete(entry.id);
+    this.unstored.delete(entry.id);
     this.memory.delete(entry.key);
     try { localStorage.removeItem(entry.key); } catch { /* nothing was kept there */ }
   }

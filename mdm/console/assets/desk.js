@@ -4,34 +4,34 @@ import { handover } from "./desk-handover.js";
 
 const desk = document.getElementById("desk");
 const form = document.getElementById("scan-form");
-const words = JSON.parse(desk.dataset.words);
+const texts = JSON.parse(desk.dataset.texts);
 const { account, act, town } = desk.dataset;
 const queue = new Queue(account, form.elements.csrf.value);
 const scan = document.getElementById("scan");
-const table = act === "handover" ? handover({ form, words, queue, show, focus, log }) : null;
+const table = act === "handover" ? handover({ form, texts, queue, show, focus, log }) : null;
 let shown = ""; // the request whose outcome the big result is about
 
 form.classList.add("scripted");
 form.noValidate = true;
 remember();
 
-// A scan is tags, serial numbers, or the address in a label's code; what a wrong keyboard layout makes of it is told apart.
+// A scan is tags, serial numbers, or the address in a label's code; the output of a wrong keyboard layout is recognised.
 export function readScan(text) {
   const clean = text.replace(/[\u0000-\u001f\u007f\u200e\u200f\ufeff]/g, "").trim();
   if (/^[A-Za-z0-9:/._-]{2,200}$/.test(clean)) return { scan: clean };
-  return { problem: /[&é"'(§è!çà)]/.test(clean) && !/\s/.test(clean) ? words.layout : words.not_a_scan };
+  return { problem: /[&é"'(§è!çà)]/.test(clean) && !/\s/.test(clean) ? texts.layout : texts.not_a_scan };
 }
 
 function fields(extra = []) {
-  const found = [...new FormData(form).entries()].filter(([name]) => name !== "request_id" && name !== "pupil_id");
-  return [...found, ["request_id", crypto.randomUUID()], ...extra];
+  const pairs = [...new FormData(form).entries()].filter(([name]) => name !== "request_id" && name !== "pupil_id");
+  return [...pairs, ["request_id", crypto.randomUUID()], ...extra];
 }
 
 // Put the form into the queue. `about`: what the big result says until the answer is there.
 function send(about, extra = []) {
   const entry = queue.add(town, act, fields(extra));
   shown = entry.id;
-  show("wait", "…", about, queue.why ? words.kept : words.sending);
+  show("wait", "…", about, queue.why ? texts.kept : texts.sending);
   for (const field of form.querySelectorAll(".scan")) field.value = "";
   focus();
   return entry;
@@ -86,14 +86,14 @@ queue.addEventListener("refused", ({ detail }) => {
   if (detail.entry.id !== shown) return;
   show("bad", "✕", refusal(detail.entry), scanned(detail.entry) + (detail.answer.advice ? " – " + detail.answer.advice : ""));
   if (detail.entry.waited || detail.answer.code === "too_old") return;
-  // Told to the person who has just scanned: there is nothing to decide later.
+  // Shown to the person who has just scanned: there is nothing to decide later.
   log("✕", "bad-text", `${scanned(detail.entry)} – ${refusal(detail.entry)}`, 0);
   queue.forget(detail.entry);
   table?.refusedNow(detail.entry);
 });
 queue.addEventListener("change", paint);
 
-function refusal(entry) { return words[entry.refused.code] || entry.refused.title; } // the script's own reasons have its own words
+function refusal(entry) { return texts[entry.refused.code] || entry.refused.title; } // the script has texts for its own reasons
 
 function scanned(entry) { return entry.fields.filter(([name, value]) => ["scan", "tag", "second"].includes(name) && value).map(([, value]) => value.split("/").pop()).join(" · "); }
 
@@ -120,45 +120,45 @@ function paint() {
   document.getElementById("queue").hidden = !(waiting.length && !quiet) && !others;
   document.getElementById("waiting-count").textContent = waiting.length;
   const why = [];
-  if (waiting.length && queue.why === "network") why.push(words.waiting.replace("{count}", waiting.length));
-  if (waiting.length && queue.why === "signed-out") why.push(words.sign_in_again);
-  if (waiting.length && queue.why === "other-person") why.push(words.other_person);
-  if (!queue.keeps) why.push(words.not_kept);
-  if (others) why.push(words.others.replace("{count}", others));
-  const said = document.getElementById("queue-why");
-  if (said.dataset.said !== why.join(" ")) {
-    said.dataset.said = said.textContent = why.join(" ");
-    if (queue.why === "signed-out") said.append(" ", link(words.sign_in));
+  if (waiting.length && queue.why === "network") why.push(texts.waiting.replace("{count}", waiting.length));
+  if (waiting.length && queue.why === "signed-out") why.push(texts.sign_in_again);
+  if (waiting.length && queue.why === "other-person") why.push(texts.other_person);
+  if (!queue.keeps) why.push(texts.not_kept);
+  if (others) why.push(texts.others.replace("{count}", others));
+  const reason = document.getElementById("queue-why");
+  if (reason.dataset.shown !== why.join(" ")) {
+    reason.dataset.shown = reason.textContent = why.join(" ");
+    if (queue.why === "signed-out") reason.append(" ", link(texts.sign_in));
   }
   document.getElementById("waiting-list").replaceChildren(...waiting.map((entry) => item(scanned(entry))));
   document.getElementById("decide").hidden = refused.length === 0;
   document.getElementById("refused-count").textContent = refused.length;
   document.getElementById("refused-list").replaceChildren(...refused.map((entry) => {
-    const line = item(`${entry.act === act ? "" : words["act_" + entry.act] + " : "}${scanned(entry)} – ${refusal(entry)}`);
+    const line = item(`${entry.act === act ? "" : texts["act_" + entry.act] + " : "}${scanned(entry)} – ${refusal(entry)}`);
     if (table) line.prepend(table.nameOf(entry));
-    if (entry.refused.code !== "too_old") line.append(document.createElement("br"), button(words.again, () => queue.again(entry)));
-    line.append(button(words.forget, () => queue.forget(entry)));
+    if (entry.refused.code !== "too_old") line.append(document.createElement("br"), button(texts.again, () => queue.again(entry)));
+    line.append(button(texts.forget, () => queue.forget(entry)));
     return line;
   }));
-  if (queue.why && waiting.some((entry) => entry.id === shown)) show("wait", "…", document.querySelector("#result .big").textContent, words.kept);
+  if (queue.why && waiting.some((entry) => entry.id === shown)) show("wait", "…", document.querySelector("#result .big").textContent, texts.kept);
   table?.paint(waiting, refused);
 }
 
 function item(text) { const line = document.createElement("li"); line.textContent = text; return line; }
 
 function button(text, press) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = "quiet";
-  made.textContent = text;
-  made.addEventListener("click", () => { press(); focus(); });
-  return made;
+  const element = document.createElement("button");
+  element.type = "button";
+  element.className = "quiet";
+  element.textContent = text;
+  element.addEventListener("click", () => { press(); focus(); });
+  return element;
 }
 
 function link(text) {
-  const made = document.createElement("a");
-  Object.assign(made, { href: "/desk", target: "_blank", textContent: text });
-  return made;
+  const element = document.createElement("a");
+  Object.assign(element, { href: "/desk", target: "_blank", textContent: text });
+  return element;
 }
 
 // A return campaign's list, when the page shows one.
@@ -166,10 +166,10 @@ function returned(answer) {
   const row = act === "return" && answer && document.querySelector(`tr[data-pupil="${answer.pupil_id}"] .where`);
   if (!row || row.classList.contains("good")) return;
   row.className = "where good";
-  row.textContent = "✓ " + words.returned;
+  row.textContent = "✓ " + texts.returned;
   const progress = document.getElementById("progress");
   const [done, all] = progress.textContent.match(/\d+/g).map(Number);
-  progress.textContent = words.progress.replace("{done}", done + 1).replace("{all}", all);
+  progress.textContent = texts.progress.replace("{done}", done + 1).replace("{all}", all);
 }
 
 // Choices that stay: which accessories go along, whether labels are printed beforehand. No name is among them.

@@ -1,4 +1,4 @@
-"""The page of erases in bulk: asked by one person, approved by another, cancelled while there is time. Holds no rules."""
+"""The page of erases in bulk: one person requests, another approves, both can cancel in time. Holds no rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
@@ -18,111 +19,126 @@ from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.models import BulkErase
-from mdm.console.care.erasing_words import words_of
-from mdm.console.frame import PageRoute, check_csrf, language_of, person, show, town_of, towns_of, when
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_instant,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
 
+_NOTICES = {
+    "asked": Message("Requested. Another person must approve."),
+    "approved": Message("Approved. The commands are sent in half an hour."),
+    "cancelled": Message("Cancelled. Nothing is sent."),
+}
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-Checked = Annotated[str, Form(max_length=200)]
-Password = Annotated[str, Form(max_length=200)]
+CsrfField = Annotated[str, Form(max_length=200)]
+PasswordField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/erases")
-def erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """What waits to be erased, and the erases in bulk of a town."""
-    actor, _ = person(request, work)
-    return _front(request, work, actor, _town(work, actor, town), done=done)
+def show_bulk_erases(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show the tablets that wait to be erased and the erases in bulk of a town."""
+    actor, _ = require_sign_in(request, work)
+    return _render_bulk_erases(request, work, actor, _select_town(work, actor, town), done=done)
 
 
 @router.post("/erases/{town}/ask")
-def ask(
+def request_bulk_erase(
     request: Request,
     work: WorkDep,
     town: UUID,
-    csrf: Checked,
-    password: Password,
+    csrf: CsrfField,
+    password: PasswordField,
     ticket: Annotated[str, Form(max_length=40, pattern=r"^[A-Za-z0-9#/_.-]{1,40}$")],
     reason: Annotated[str, Form(min_length=3, max_length=300)],
 ) -> Response:
-    """Ask for the erase of every tablet that is back in an open campaign."""
-    actor, account = person(request, work)
+    """Request the erase of every tablet returned in an open campaign."""
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _town(work, actor, town)
-    refused = _refused(work, account, password)
+    chosen = _select_town(work, actor, town)
+    refused = _check_password(work, account, password)
     if refused is not None:
-        return _front(request, work, actor, chosen, problem=refused)
-    bulk.ask(work, actor, chosen.id, [tablet.id for tablet in bulk.waiting(work, actor, chosen.id)], reason, ticket)
-    return _back(chosen.id, "asked")
+        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
+    bulk.request_bulk_erase(
+        work, actor, chosen.id, [tablet.id for tablet in bulk.list_erasable_tablets(work, actor, chosen.id)], reason, ticket
+    )
+    return _redirect(chosen.id, "asked")
 
 
 @router.post("/erases/{town}/{bulk_id}/approve")
-def approve(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked, password: Password) -> Response:
-    """Approve what another person asked for."""
-    actor, account = person(request, work)
+def approve_bulk_erase(
+    request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField, password: PasswordField
+) -> Response:
+    """Approve what another person requested."""
+    actor, account = require_sign_in(request, work)
     check_csrf(request, csrf)
-    chosen = _town(work, actor, town)
-    refused = _refused(work, account, password)
+    chosen = _select_town(work, actor, town)
+    refused = _check_password(work, account, password)
     if refused is not None:
-        return _front(request, work, actor, chosen, problem=refused)
-    bulk.approve(work, actor, bulk_id)
-    return _back(chosen.id, "approved")
+        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
+    bulk.approve_bulk_erase(work, actor, bulk_id)
+    return _redirect(chosen.id, "approved")
 
 
 @router.post("/erases/{town}/{bulk_id}/cancel")
-def cancel(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: Checked) -> Response:
-    """Stop it while there is time."""
-    actor, _ = person(request, work)
+def cancel_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField) -> Response:
+    """Cancel an erase in bulk before its commands are sent."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    bulk.cancel(work, actor, bulk_id)
-    return _back(town, "cancelled")
+    bulk.cancel_bulk_erase(work, actor, bulk_id)
+    return _redirect(town, "cancelled")
 
 
-def _town(work: UnitOfWork, actor: Actor, wanted: UUID | None) -> Town:
-    return town_of(towns_of(work, actor, Permission.CARE), wanted)
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
 
 
-def _refused(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
-    """The password once more. Told, not raised: the counter of failures must be kept."""
+def _check_password(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
+    """Check the password once more. Returns the error instead of raising it, because the counter of failures must be committed."""
     outcome = accounts.sign_in(work, account.login, password)
     return outcome if isinstance(outcome, DomainError) else None
 
 
-def _back(town_id: UUID, done: str) -> Response:
+def _redirect(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/erases?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _front(
+def _render_bulk_erases(
     request: Request, work: UnitOfWork, actor: Actor, town: Town, *, problem: DomainError | None = None, done: str = ""
 ) -> Response:
-    language = language_of(request)
-    t = words_of(language)
+    language = get_language(request)
     may_ask = actor.has_permission(Permission.DESTROY, town.id)
-    waiting = bulk.waiting(work, actor, town.id) if may_ask else ()
-    return show(
+    waiting = bulk.list_erasable_tablets(work, actor, town.id) if may_ask else ()
+    return render_page(
         request,
-        "erasing.html",
+        "care/bulk_erases.html",
         status=problem.status if problem else 200,
-        t=t,
-        problem=problem.message(language) if problem else "",
-        notice=t.get(f"done_{done}", ""),
+        problem=problem.translate(language) if problem else "",
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         town=town,
         may_ask=may_ask,
-        waiting=t["waiting"].format(count=len(waiting)),
+        waiting=language.gettext("Returned and not yet erased: {count}", count=len(waiting)),
         tags=[tablet.tag for tablet in waiting],
-        rows=[_row(row, actor, t) for row in bulk.listed(work, actor, town.id)],
+        rows=[_describe_bulk_erase(row, actor, language) for row in bulk.list_bulk_erases(work, actor, town.id).items],
     )
 
 
-def _row(row: BulkErase, actor: Actor, t: dict[str, str]) -> dict[str, Any]:
+def _describe_bulk_erase(row: BulkErase, actor: Actor, language: Language) -> dict[str, Any]:
     if row.cancelled_at:
-        state = t["cancelled"].format(at=when(row.cancelled_at))
+        state = language.gettext("cancelled on {at}", at=format_instant(row.cancelled_at))
     elif row.sent_at:
-        state = t["sent"].format(at=when(row.sent_at))
+        state = language.gettext("sent on {at}", at=format_instant(row.sent_at))
     elif row.due_at:
-        state = t["due"].format(at=when(row.due_at))
+        state = language.gettext("approved: will be sent on {at}", at=format_instant(row.due_at))
     else:
-        state = t["to_approve"]
+        state = language.gettext("waits for another person")
     is_over = bool(row.cancelled_at or row.sent_at)
     return {
-        "id": row.id, "ticket": row.ticket, "asked": when(row.asked_at), "state": state, "may_cancel": not is_over,
-        "may_approve": not is_over and row.approved_at is None and row.asked_by != actor.account_id,
+        "id": row.id, "ticket": row.ticket, "asked": format_instant(row.requested_at), "state": state, "may_cancel": not is_over,
+        "may_approve": not is_over and row.approved_at is None and row.requested_by != actor.account_id,
     }  # fmt: skip

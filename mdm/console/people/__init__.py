@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pages of people: importing and exporting rosters."""

@@ -1,4 +1,4 @@
-"""Pages of the school year for a town: timeline, schools, licences, returns, storage, and what is applied, undone and closed."""
+"""Pages of a town's rollover: timeline, schools, licences, returns, storage, and the actions apply, undo and close."""
 
 from __future__ import annotations
 
@@ -13,215 +13,283 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import NotFound
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
-from enrollment.places.models import Level, School, Town
+from enrollment.places.models import Grade, School, Town
 from enrollment.rollover import applying, returns, service
-from enrollment.rollover.models import Decision, Rollover, RolloverSchool, RolloverState
-from enrollment.rollover.repository import Group, YearRepository
-from enrollment.rollover.returns import Progress
-from enrollment.rollover.rules import first_day
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchool, RolloverState
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository
+from enrollment.rollover.returns import TabletReturn
+from enrollment.rollover.rules import first_day_of_year
 from mdm.api.deps import WorkDep
 from mdm.care import storage
-from mdm.console.frame import PageRoute, check_csrf, day, language_of, person, show, town_of, towns_of
-from mdm.console.rollover.rollover_words import NOT_READY, STATES, words_of
-from profiles.effective.licence_overlap import overlap
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_day,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
+from mdm.console.rollover.labels import NOT_READY, STATES
+from profiles.effective.licence_overlap import list_licence_overlaps
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-_NOTICES = frozenset({"saved", "previewed", "applied", "undone", "closed", "part_left"})
+_NOTICES = {
+    "saved": Message("Saved."),
+    "previewed": Message("The preview is up to date."),
+    "applied": Message("The rollover is applied."),
+    "undone": Message("The rollover is undone."),
+    "closed": Message("The rollover is closed."),
+    "part_left": Message("A part is done: click again for the rest."),
+}
+_STEP_MARKS = {"done": Message("done"), "now": Message("now"), "coming": Message("to come")}
 #: Parts of one click: a town of 4 000 is done in one, a larger one says so.
-_PARTS = 5
-Checked = Annotated[str, Form(max_length=200)]
+_MAX_BATCHES = 5
+CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/year")
-def year(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
-    """Where the passage of a town stands; a head sees the own schools in it."""
-    actor, _ = person(request, work)
-    language = language_of(request)
-    towns = towns_of(work, actor, Permission.LEAD)
-    t, chosen = words_of(language), town_of(towns, town)
-    rollover, whole = service.of_year(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
+def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show the state of a town's rollover; a head teacher sees the own schools in it."""
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
+    towns = list_permitted_towns(work, actor, Permission.LEAD)
+    chosen = select_town(towns, town)
+    rollover, leads_town = service.find_current_rollover(work, actor, chosen.id), actor.has_permission(Permission.LEAD, chosen.id)
     values: dict[str, Any] = {
-        "t": t, "town": chosen, "towns": towns, "whole": whole,
-        "rollover": rollover, "notice": t[done] if done in _NOTICES else "",
-        "storage": _storage(work, actor, chosen, t, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
+        "town": chosen, "towns": towns, "leads_town": leads_town,
+        "rollover": rollover, "notice": _NOTICES[done].translate(language) if done in _NOTICES else "",
+        "storage": _describe_storage(work, actor, chosen, language) if actor.has_permission(Permission.HANDLE, chosen.id) else None,
     }  # fmt: skip
     if rollover is not None:
-        groups, progress = service.groups(work, actor, rollover), returns.progress(work, actor, rollover.id)
-        told = YearRepository(work.session).schools(rollover.id)
+        groups, progress = service.count_groups(work, actor, rollover), returns.list_tablet_returns(work, actor, rollover.id)
+        progress_by_school = RolloverRepository(work.session).get_school_progress(rollover.id)
         schools = [
-            each for each in places.schools(work, actor, chosen.id) if actor.has_permission(Permission.LEAD, chosen.id, each.id)
+            each
+            for each in places.list_schools(work, actor, chosen.id)
+            if actor.has_permission(Permission.LEAD, chosen.id, each.id)
         ]
         values |= {
-            "title": t["passage"].format(from_year=rollover.from_year, to_year=rollover.to_year),
-            "state": STATES[rollover.state].say(language),
-            "steps": _steps(work, chosen, rollover, t),
-            "schools": [_school(each, told.get(each.id), groups, t) for each in schools],
-            "acts": _acts(work, chosen, rollover, groups, t),
-            "licences": overlap(work, actor, rollover.id) if whole else None,
-            "returns": _returns(work, actor, rollover, schools, progress, t),
+            "title": language.gettext("From {from_year} to {to_year}", from_year=rollover.from_year, to_year=rollover.to_year),
+            "state": STATES[rollover.state].translate(language),
+            "steps": _list_steps(work, chosen, rollover, language),
+            "schools": [_describe_school(each, progress_by_school.get(each.id), groups, language) for each in schools],
+            "actions": _describe_actions(work, chosen, rollover, groups, language),
+            "licences": list_licence_overlaps(work, actor, rollover.id) if leads_town else None,
+            "returns": _describe_returns(work, actor, rollover, schools, progress, language),
             "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }
-    return show(request, "year.html", **values)
+    return render_page(request, "rollover/town.html", **values)
 
 
 @router.post("/year/{town}/preview")
-def preview(request: Request, work: WorkDep, town: UUID, csrf: Checked) -> Response:
-    """Make the draft or bring it up to date."""
-    actor, _ = person(request, work)
+def preview_rollover(request: Request, work: WorkDep, town: UUID, csrf: CsrfField) -> Response:
+    """Create the draft, or update it from the rosters."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    service.preview(work, actor, town)
-    return _back(town, "previewed")
+    service.preview_rollover(work, actor, town)
+    return _redirect(town, "previewed")
 
 
 @router.post("/year/{rollover_id}/dates")
-def dates(
-    request: Request, work: WorkDep, rollover_id: UUID, csrf: Checked, freezes_on: Annotated[date, Form()], starts_on: Annotated[date, Form()]
+def save_dates(
+    request: Request, work: WorkDep, rollover_id: UUID, csrf: CsrfField, freezes_on: Annotated[date, Form()], starts_on: Annotated[date, Form()]
 ) -> Response:  # fmt: skip
-    """Say from when rosters take nobody away and when pupils come back."""
-    actor, _ = person(request, work)
+    """Store from when rosters remove nobody, and when pupils come back."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    return _back(service.set_dates(work, actor, rollover_id, freezes_on, starts_on).town_id, "saved")
+    return _redirect(service.set_dates(work, actor, rollover_id, freezes_on, starts_on).town_id, "saved")
 
 
 @router.post("/year/storage/{town}/{act}")
-def store(request: Request, work: WorkDep, town: UUID, act: str, csrf: Checked) -> Response:
-    """Put away what nobody holds, or bring back what is ready; a part at a time."""
-    actor, _ = person(request, work)
+def change_storage(request: Request, work: WorkDep, town: UUID, act: str, csrf: CsrfField) -> Response:
+    """Put unused tablets into storage or bring the ready ones back, one batch per click."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     match act:
         case "away":
-            left = storage.put_away(work, actor, town).left > 0
+            left = storage.store_tablets(work, actor, town).remaining > 0
         case "back":
-            left = storage.bring_back(work, actor, town).moved == storage.AT_ONCE
+            left = storage.return_ready_tablets(work, actor, town).moved == storage.BATCH_SIZE
         case _:
             raise NotFound
-    return _back(town, "part_left" if left else "saved")
+    return _redirect(town, "part_left" if left else "saved")
 
 
 @router.post("/year/{rollover_id}/{act}")
-def act(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: Checked) -> Response:
-    """Apply, undo, arm, disarm, close; open and close the return campaign."""
-    actor, _ = person(request, work)
+def act_on_rollover(request: Request, work: WorkDep, rollover_id: UUID, act: str, csrf: CsrfField) -> Response:
+    """Apply, undo, close, or switch automatic applying; open and close the return campaign."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    rollover, done = service.get(work, actor, rollover_id), "saved"
+    rollover, done = service.get_rollover(work, actor, rollover_id), "saved"
     match act:
         case "apply" | "undo":
-            part = applying.apply if act == "apply" else applying.undo
-            whole = any(part(work, actor, rollover_id) == 0 for _ in range(_PARTS))
-            done = ("applied" if act == "apply" else "undone") if whole else "part_left"
+            part = applying.apply_batch if act == "apply" else applying.undo_batch
+            is_complete = any(part(work, actor, rollover_id) == 0 for _ in range(_MAX_BATCHES))
+            done = ("applied" if act == "apply" else "undone") if is_complete else "part_left"
         case "arm" | "disarm":
-            applying.arm(work, actor, rollover_id, armed=act == "arm")
+            applying.set_auto_apply(work, actor, rollover_id, enabled=act == "arm")
         case "close":
-            applying.close(work, actor, rollover_id)
+            applying.close_rollover(work, actor, rollover_id)
             done = "closed"
         case "open-returns":
-            returns.open_(work, actor, rollover_id)
+            returns.open_campaign(work, actor, rollover_id)
         case "close-returns":
-            returns.close(work, actor, rollover_id)
+            returns.close_campaign(work, actor, rollover_id)
         case _:
             raise NotFound
-    return _back(rollover.town_id, done)
+    return _redirect(rollover.town_id, done)
 
 
-def _back(town_id: UUID, done: str) -> Response:
+def _redirect(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/year?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _steps(work: UnitOfWork, town: Town, rollover: Rollover, t: dict[str, str]) -> list[dict[str, str]]:
-    """The timeline of schools.md section 18; each step is done, under way or to come, said in words and not by colour alone."""
-    today, start = service.today(work, town.id), first_day(rollover.to_year)
+def _list_steps(work: UnitOfWork, town: Town, rollover: Rollover, language: Language) -> list[dict[str, str]]:
+    """Return the timeline of a school year; each step is done, current or to come, in words and not by colour alone."""
+    today, start = places.get_town_date(work, town.id), first_day_of_year(rollover.to_year)
     begins = [
-        ("step_preview", date(start.year, 5, 15)), ("step_ticks", date(start.year, 6, 1)),
-        ("step_returns", date(start.year, 6, 20)), ("step_freeze", rollover.freezes_on), ("step_lists", date(start.year, 8, 24)),
-        ("step_apply", start), ("step_close", date(start.year, 9, 30)),
+        (Message("Preview"), date(start.year, 5, 15)), (Message("Heads tick"), date(start.year, 6, 1)),
+        (Message("CM2 return tablets"), date(start.year, 6, 20)), (Message("Rosters frozen"), rollover.freezes_on), (Message("New rosters"), date(start.year, 8, 24)),
+        (Message("Grades change"), start), (Message("Close"), date(start.year, 9, 30)),
     ]  # fmt: skip
-    over = sum(1 for _, at in begins if at <= today)
+    reached = sum(1 for _, at in begins if at <= today)
     if rollover.state is RolloverState.CLOSED:
-        over = len(begins) + 1
-    said = []
+        reached = len(begins) + 1
+    steps = []
     for number, (name, at) in enumerate(begins, start=1):
-        mark = "done" if number < over else "now" if number == over else "coming"
-        said.append({"name": t[name], "day": day(at), "mark": mark, "mark_words": t[f"step_{mark}"]})
-    return said
+        mark = "done" if number < reached else "now" if number == reached else "coming"
+        steps.append(
+            {
+                "name": name.translate(language),
+                "day": format_day(at),
+                "mark": mark,
+                "mark_label": _STEP_MARKS[mark].translate(language),
+            }
+        )
+    return steps
 
 
-def _school(school: School, row: RolloverSchool | None, groups: Iterable[Group], t: dict[str, str]) -> dict[str, Any]:
+def _describe_school(
+    school: School, row: RolloverSchool | None, groups: Iterable[RolloverGroup], language: Language
+) -> dict[str, Any]:
     counts = Counter[str]()
     for group in groups:
-        if group.school_id == school.id and group.decision is not Decision.ARRIVED:
+        if group.school_id == school.id and group.decision is not RolloverDecision.ARRIVED:
             counts["pupils"] += group.pupils
             counts[group.decision.value] += group.pupils
-        comes = group.school_after == school.id and group.decision is not Decision.LEAVER
-        if comes and (group.decision is Decision.ARRIVED or (group.level is Level.GS and group.level_after is Level.CP)):
+        comes = group.school_after == school.id and group.decision is not RolloverDecision.LEAVER
+        if comes and (group.decision is RolloverDecision.ARRIVED or (group.grade is Grade.GS and group.grade_after is Grade.CP)):
             counts["expected"] += group.pupils
-        if comes and group.class_after is None and group.decision is not Decision.ABSENT:
+        if comes and group.class_after is None and group.decision is not RolloverDecision.ABSENT:
             counts["unplaced"] += group.pupils
 
-    def said(at: Any) -> str:
-        return t["yes_on"].format(day=day(at)) if at else t["not_yet"]
+    def format_done(at: Any) -> str:
+        return language.gettext("yes, on {day}", day=format_day(at)) if at else language.gettext("not yet")
 
     return {
-        "id": school.id, "name": school.name, "counts": counts, "said": said(row and row.ticked_at),
-        "lists": said(row and row.listed_at),
+        "id": school.id, "name": school.name, "counts": counts, "decisions_done": format_done(row and row.decisions_completed_at),
+        "lists_confirmed": format_done(row and row.lists_confirmed_at),
     }  # fmt: skip
 
 
-def _acts(work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[Group], t: dict[str, str]) -> dict[str, Any]:
-    of: Counter[Decision] = Counter()
+def _describe_actions(
+    work: UnitOfWork, town: Town, rollover: Rollover, groups: Sequence[RolloverGroup], language: Language
+) -> dict[str, Any]:
+    of: Counter[RolloverDecision] = Counter()
     for group in groups:
         if not group.applied:
             of[group.decision] += group.pupils
     applied = sum(group.pupils for group in groups if group.applied)
-    stays = of[Decision.RETAINED] + of[Decision.ABSENT]
+    stays = of[RolloverDecision.RETAINED] + of[RolloverDecision.ABSENT]
     return {
-        "may_apply": service.today(work, town.id) >= first_day(rollover.to_year),
-        "waiting": sum(of[each] for each in (Decision.PROMOTED, Decision.SKIPPING, Decision.RETAINED, Decision.LEAVER)),
-        "applied": applied,
-        "apply_why": t["apply_why"].format(
-            moves=of[Decision.PROMOTED] + of[Decision.SKIPPING], stays=stays, leaves=of[Decision.LEAVER]
+        "may_apply": places.get_town_date(work, town.id) >= first_day_of_year(rollover.to_year),
+        "waiting": sum(
+            of[each]
+            for each in (RolloverDecision.PROMOTED, RolloverDecision.SKIPPING, RolloverDecision.RETAINED, RolloverDecision.LEAVER)
         ),
-        "undo_why": t["undo_why"].format(moved=applied),
-        "armed": t["armed"].format(day=day(rollover.armed_at)) if rollover.armed_at else "",
-        "applied_on": t["applied_on"].format(day=day(rollover.applied_at)) if rollover.applied_at else "",
-        "closed_on": t["closed_on"].format(day=day(rollover.closed_at)) if rollover.closed_at else "",
+        "applied": applied,
+        "apply_why": Message(
+            "{moves}, {stays}, {leaves}. Their tablets stay with them, nothing is erased; apps follow the grade. "
+            "A pupil whom a roster has moved already stays where it says."
+        ).translate(
+            language,
+            moves=Message("{count} pupil changes grade or class", plural="{count} pupils change grade or class").bind(
+                count=of[RolloverDecision.PROMOTED] + of[RolloverDecision.SKIPPING]
+            ),
+            stays=Message("{count} stays in the same grade", plural="{count} stay in the same grade").bind(count=stays),
+            leaves=Message("{count} leaves", plural="{count} leave").bind(count=of[RolloverDecision.LEAVER]),
+        ),
+        "undo_why": language.ngettext(
+            "{count} pupil gets back the former grade, class and school; changes made since stay. It can be applied again.",
+            "{count} pupils get back their former grade, class and school; changes made since stay. It can be applied again.",
+            applied,
+        ),
+        "armed": language.gettext(
+            "It will apply itself on 1 September at midnight (decided on {day}).", day=format_day(rollover.auto_apply_enabled_at)
+        )
+        if rollover.auto_apply_enabled_at
+        else "",
+        "applied_on": language.gettext("Applied on {day}.", day=format_day(rollover.applied_at)) if rollover.applied_at else "",
+        "closed_on": language.gettext("Closed on {day}.", day=format_day(rollover.closed_at)) if rollover.closed_at else "",
     }
 
 
-def _returns(
-    work: UnitOfWork, actor: Actor, rollover: Rollover, schools: Sequence[School], progress: Sequence[Progress], t: dict[str, str]
+def _describe_returns(
+    work: UnitOfWork,
+    actor: Actor,
+    rollover: Rollover,
+    schools: Sequence[School],
+    progress: Sequence[TabletReturn],
+    language: Language,
 ) -> dict[str, Any]:
-    campaign, _ = returns.of(work, actor, rollover.id)
+    campaign, _ = returns.get_campaign(work, actor, rollover.id)
     rows = []
     for school in schools:
         mine = [each for each in progress if each.line.school_id == school.id]
-        out = sum(each.out for each in mine)
-        lost = sum(each.out and each.missing for each in mine)
-        rows.append({"school": school.name, "listed": len(mine), "back": len(mine) - out, "out": out, "lost": lost})
+        out = sum(each.is_out for each in mine)
+        lost = sum(each.is_out and each.is_missing for each in mine)
+        rows.append({"school": school.name, "expected": len(mine), "back": len(mine) - out, "out": out, "lost": lost})
     opened, closed = (campaign.opened_at, campaign.closed_at) if campaign else (None, None)
     return {
-        "rows": [row for row in rows if row["listed"]],
+        "rows": [row for row in rows if row["expected"]],
         "opened": opened, "closed": closed,
-        "said": t["returns_closed"].format(day=day(closed)) if closed else t["returns_open"].format(day=day(opened)) if opened
-        else t["returns_none"].format(count=len(returns.to_return(work, actor, rollover.id))),
+        "summary": language.gettext("Campaign closed on {day}.", day=format_day(closed)) if closed else language.gettext("Campaign open since {day}.", day=format_day(opened)) if opened
+        else language.ngettext(
+            "{count} tablet is with a pupil who leaves.",
+            "{count} tablets are with pupils who leave.",
+            returns.count_tablets_of_leavers(work, actor, rollover.id),
+        ),
     }  # fmt: skip
 
 
-def _storage(work: UnitOfWork, actor: Actor, town: Town, t: dict[str, str], language: Language) -> dict[str, Any]:
-    told, waiting = storage.checks(work, actor, town.id), storage.to_put_away(work, actor, town.id)
-    ready = storage.ready(told)
+def _describe_storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
+    checks, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
+    ready = storage.count_ready(checks)
     return {
         "waiting": waiting,
-        "put_away": t["put_away"].format(count=waiting),
+        "put_away": language.ngettext("Put {count} tablet away", "Put {count} tablets away", waiting),
         "ready": ready,
-        "in_storage": t["in_storage"].format(count=len(told), ready=ready) if told else "",
-        "bring_back": t["bring_back"].format(ready=ready),
+        "in_storage": Message("{count} in storage, {ready}.").translate(
+            language,
+            count=len(checks),
+            ready=Message("{count} ready to come back", plural="{count} ready to come back").bind(count=ready),
+        )
+        if checks
+        else "",
+        "bring_back": language.ngettext("Bring back the {count} that is ready", "Bring back the {count} that are ready", ready),
         "not_ready": [
-            {"tag": each.tablet.tag, "id": each.tablet.id, "why": ", ".join(NOT_READY[p].say(language) for p in each.problems)}
-            for each in told
+            {
+                "tag": each.tablet.tag,
+                "id": each.tablet.id,
+                "why": ", ".join(NOT_READY[p].translate(language) for p in each.problems),
+            }
+            for each in checks
             if each.problems
         ][:100],
     }

@@ -1,4 +1,4 @@
-"""Pages of the desk: a town's work, the bench, handover, swaps, returns, breakage. Each form also answers the page's script."""
+"""Pages of the desk: a town's work, preparing, handover, swaps, returns, breakage. Each form also answers the page's script."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
-from enrollment.tablets.models import Cause, Condition, TabletState
+from enrollment.tablets.models import BreakageCause, Condition, TabletState
 from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
-from mdm.console.frame import OtherSite, check_csrf, csrf, language_of, person, show
+from mdm.console.frame import StalePage, check_csrf, get_language, make_csrf_token, render_page, require_sign_in
 from mdm.console.tablets import desk_actions, desk_table
-from mdm.console.tablets.desk_actions import Act, Outcome, ScanForm, wants_json
-from mdm.console.tablets.desk_words import desk as desk_words
-from mdm.console.tablets.desk_words import script as script_words
-from mdm.console.words import page as page_words
+from mdm.console.tablets.desk_actions import DeskOutcome, DeskPage, ScanForm, wants_json
+from mdm.console.tablets.desk_messages import PAGES, translate_script
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DeskContext:
     """Who works at the desk of which town, in which language."""
 
     request: Request
@@ -43,157 +41,161 @@ class Place:
     town: Town
     language: Language
 
-    def show(self, template: str, *, status: int = 200, **values: Any) -> Response:
-        """A page of the desk."""
-        return show(
+    def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
+        """Return a page of the desk."""
+        return render_page(
             self.request, template, status=status, person=self.actor.name, account=self.account, town=self.town,
-            towns=_towns(self.work, self.actor), request_id=uuid4(), js=script_words(self.language),
-            w={**page_words(self.language), **desk_words(self.language)}, **values,
+            towns=_list_towns(self.work, self.actor), request_id=uuid4(), texts=translate_script(self.language),
+            pages=[(name, title.translate(self.language), hint.translate(self.language)) for name, (title, hint) in PAGES.items()],
+            **values,
         )  # fmt: skip
 
 
 @router.get("/desk")
-def home(request: Request, work: WorkDep) -> Response:
-    """The town to work in; where there is only one, its desk."""
+def show_towns(request: Request, work: WorkDep) -> Response:
+    """Show the towns to work in; redirect to the desk when there is one only."""
     try:
-        actor, _ = person(request, work)
+        actor, _ = require_sign_in(request, work)
     except (NotSignedIn, MustChangePassword) as refusal:
-        return _sign_in(request, refusal)
-    towns = _towns(work, actor)
+        return _render_sign_in(request, refusal)
+    towns = _list_towns(work, actor)
     if len(towns) == 1:
         return RedirectResponse(f"/desk/{towns[0].id}", status_code=303)
-    words = {**page_words(language_of(request)), **desk_words(language_of(request))}
-    return show(request, "desk_towns.html", person=actor.name, towns=towns, w=words)
+    return render_page(request, "tablets/desk_towns.html", person=actor.name, towns=towns)
 
 
 @router.get("/desk/me")
-def me(request: Request, work: WorkDep) -> Response:
-    """Who is signed in, and the word for forms: what a page asks whose sign-in has ended while scans were waiting."""
-    _, account = person(request, work)
-    return JSONResponse({"account": str(account.id), "csrf": csrf(request)}, headers={"Cache-Control": "no-store"})
+def show_account(request: Request, work: WorkDep) -> Response:
+    """Return the account and a CSRF token, for a page whose session ended while scans were waiting."""
+    _, account = require_sign_in(request, work)
+    return JSONResponse({"account": str(account.id), "csrf": make_csrf_token(request)}, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/t/{tag}")
-def label(tag: str) -> Response:
-    """Where the QR code of a label leads whoever scans it with a camera: the console's search."""
+def open_label(tag: str) -> Response:
+    """Redirect the QR code of a label, scanned with a camera, to the console's search."""
     return RedirectResponse(f"/?q={quote(tag[:24], safe='')}", status_code=303)
 
 
 @router.get("/desk/{town_id}")
-def town_desk(request: Request, town_id: UUID, work: WorkDep) -> Response:
-    """What there is to do in a town: classes, orders, papers."""
-    place = _place(request, work, town_id)
-    return place if isinstance(place, Response) else _town(place)
+def show_town(request: Request, town_id: UUID, work: WorkDep) -> Response:
+    """Show the work of a town: classes, orders, documents."""
+    place = _open_desk(request, work, town_id)
+    return place if isinstance(place, Response) else _render_town(place)
 
 
 @router.post("/desk/{town_id}/orders")
-def order(
+def create_order(
     request: Request, town_id: UUID, work: WorkDep, csrf: Annotated[str, Form()] = "", reference: Annotated[str, Form()] = "",
     serials: Annotated[str, Form()] = "",
 ) -> Response:  # fmt: skip
-    """Enter an order."""
-    place = _place(request, work, town_id)
+    """Enter a purchase order."""
+    place = _open_desk(request, work, town_id)
     if isinstance(place, Response):
         return place
     try:
         check_csrf(request, csrf)
-        done = desk_actions.order(work, place.actor, town_id, reference, serials, place.language)
-    except OtherSite as refusal:
-        done = desk_actions.refused(refusal, place.language)
-    return _town(place, done, {} if done.good else {"reference": reference[:60], "serials": serials})
+        done = desk_actions.create_order(work, place.actor, town_id, reference, serials, place.language)
+    except StalePage as refusal:
+        done = desk_actions.describe_error(refusal, place.language)
+    return _render_town(place, done, {} if done.good else {"reference": reference[:60], "serials": serials})
 
 
 @router.get("/desk/{town_id}/{act}")
-def page(request: Request, town_id: UUID, act: Act, work: WorkDep) -> Response:
-    """A page with its scanner form."""
-    place = _place(request, work, town_id)
-    return place if isinstance(place, Response) else _page(place, act, ScanForm(class_id=request.query_params.get("class", "")))
+def show_page(request: Request, town_id: UUID, act: DeskPage, work: WorkDep) -> Response:
+    """Show a page with its scan form."""
+    place = _open_desk(request, work, town_id)
+    return (
+        place
+        if isinstance(place, Response)
+        else _render_scan_page(place, act, ScanForm(class_id=request.query_params.get("class", "")))
+    )
 
 
 @router.post("/desk/{town_id}/{act}")
-def post(request: Request, town_id: UUID, act: Act, work: WorkDep, form: Annotated[ScanForm, Form()]) -> Response:
-    """One scan. The script gets the outcome alone, a browser the whole page."""
-    place = _place(request, work, town_id)
+def submit_scan(request: Request, town_id: UUID, act: DeskPage, work: WorkDep, form: Annotated[ScanForm, Form()]) -> Response:
+    """Carry out one scan. The script receives the result alone, a browser the whole page."""
+    place = _open_desk(request, work, town_id)
     if isinstance(place, Response):
         return place
     try:
         check_csrf(request, form.csrf)
         done = desk_actions.carry_out(work, place.actor, town_id, act, form, place.language)
-    except OtherSite as refusal:
-        done = desk_actions.refused(refusal, place.language)
+    except StalePage as refusal:
+        done = desk_actions.describe_error(refusal, place.language)
     if wants_json(request):
-        told = {"ok": done.good, "code": done.code, "title": done.title, "advice": done.advice, "answer": done.answer}
-        return JSONResponse(told, status_code=done.status, headers={"Cache-Control": "no-store"})
-    return _page(place, act, ScanForm(class_id=form.class_id) if done.good else form, done)
+        content = {"ok": done.good, "code": done.code, "title": done.title, "advice": done.advice, "answer": done.answer}
+        return JSONResponse(content, status_code=done.status, headers={"Cache-Control": "no-store"})
+    return _render_scan_page(place, act, ScanForm(class_id=form.class_id) if done.good else form, done)
 
 
-def _place(request: Request, work: UnitOfWork, town_id: UUID) -> Place | Response:
-    """Who is there and may work in the town; else the page that says what is missing. Raises to a script."""
+def _open_desk(request: Request, work: UnitOfWork, town_id: UUID) -> DeskContext | Response:
+    """Return the desk of a town, or the page that says what is missing. Raises to a script."""
     try:
-        actor, account = person(request, work)
-        town = next((town for town in _towns(work, actor) if town.id == town_id), None)
+        actor, account = require_sign_in(request, work)
+        town = next((town for town in _list_towns(work, actor) if town.id == town_id), None)
         if town is None:
             raise NotFound
     except (NotSignedIn, MustChangePassword) as refusal:
         if wants_json(request):
             raise
-        return _sign_in(request, refusal)
+        return _render_sign_in(request, refusal)
     except NotFound as refusal:
         if wants_json(request):
             raise
-        language = language_of(request)
-        words = {**page_words(language), **desk_words(language)}
-        return show(request, "desk_towns.html", status=404, person=actor.name, towns=_towns(work, actor), w=words,
-                    problem=refusal.message(language))  # fmt: skip
-    return Place(request, work, actor, account, town, language_of(request))
+        language = get_language(request)
+        return render_page(request, "tablets/desk_towns.html", status=404, person=actor.name, towns=_list_towns(work, actor),
+                    problem=refusal.translate(language))  # fmt: skip
+    return DeskContext(request, work, actor, account, town, get_language(request))
 
 
-def _towns(work: UnitOfWork, actor: Actor) -> list[Town]:
-    return [town for town in places.towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
+def _list_towns(work: UnitOfWork, actor: Actor) -> list[Town]:
+    return [town for town in places.list_towns(work, actor) if actor.has_permission_somewhere(Permission.HANDLE, town.id)]
 
 
-def _sign_in(request: Request, refusal: DomainError) -> Response:
+def _render_sign_in(request: Request, refusal: DomainError) -> Response:
     if isinstance(refusal, MustChangePassword):
-        return show(request, "password.html")
+        return render_page(request, "accounts/password.html")
     query = f"?{request.url.query}" if request.url.query else ""
-    return show(request, "sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
+    return render_page(request, "accounts/sign_in.html", then=request.url.path + query if request.method == "GET" else "/desk")
 
 
-def _town(place: Place, done: Outcome | None = None, typed: dict[str, str] | None = None) -> Response:
+def _render_town(place: DeskContext, done: DeskOutcome | None = None, typed: dict[str, str] | None = None) -> Response:
     rows = [
         {"school": school.name, "id": row.id, "label": row.label, "pupils": pupils, "held": held or 0}
-        for school, row, pupils, held in desk.classes(place.work, place.actor, place.town.id)
+        for school, row, pupils, held in desk.list_classes(place.work, place.actor, place.town.id)
     ]
-    return place.show(
-        "desk.html", classes=rows, orders=printing.orders(place.work, place.actor, place.town.id), typed=typed or {},
+    return place.render(
+        "tablets/desk.html", classes=rows, orders=printing.list_purchase_orders(place.work, place.actor, place.town.id), typed=typed or {},
         notice=done.title if done and done.good else "", problem=f"{done.title} {done.advice}" if done and not done.good else "",
         status=done.status if done else 200, may_order=place.actor.has_permission(Permission.HANDLE, place.town.id),
     )  # fmt: skip
 
 
-def _page(place: Place, act: Act, form: ScanForm, done: Outcome | None = None) -> Response:
+def _render_scan_page(place: DeskContext, act: DeskPage, form: ScanForm, done: DeskOutcome | None = None) -> Response:
     table: dict[str, Any] = {}
-    if form.class_id or act is Act.HANDOVER:
+    if form.class_id or act is DeskPage.HANDOVER:
         try:
-            table = desk_table.read(place.work, place.actor, place.town, UUID(form.class_id), place.language)
+            table = desk_table.load_class_table(place.work, place.actor, place.town, UUID(form.class_id), place.language)
         except (DomainError, ValueError):
             return RedirectResponse(f"/desk/{place.town.id}", status_code=303)
     today = [
-        {"at": at, "title": desk_actions.told(answer, place.language)}
-        for at, answer in desk.done_today(place.work, place.actor, place.town)
-        if answer["act"] == _ANSWERS[act]
+        {"at": at, "title": desk_actions.describe_result(answer, place.language)}
+        for at, answer in desk.list_today_operations(place.work, place.actor, place.town)
+        if answer["act"] == _OPERATIONS[act]
     ]
-    return place.show(
-        "desk_handover.html" if act is Act.HANDOVER else "desk_scan.html",
-        act=act.value, form=form, done=done, today=today, table=table, status=done.status if done else 200,
-        accessories=[(kind.value, words.say(place.language)) for kind, words in ACCESSORIES.items()],
-        conditions=[(kind.value, CONDITIONS[kind].say(place.language)) for kind in Condition],
-        states=[(kind.value, STATES[kind].say(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
-        causes=[(kind.value, CAUSES[kind].say(place.language)) for kind in CAUSES if kind in Cause],
-        local=desk_table.hour(place.town),
+    title, hint = (message.translate(place.language) for message in PAGES[act.value]) if act.value in PAGES else ("", "")
+    return place.render(
+        "tablets/desk_handover.html" if act is DeskPage.HANDOVER else "tablets/desk_scan.html",
+        act=act.value, title=title, hint=hint, form=form, done=done, today=today, table=table, status=done.status if done else 200,
+        accessories=[(kind.value, words.translate(place.language)) for kind, words in ACCESSORIES.items()],
+        conditions=[(kind.value, CONDITIONS[kind].translate(place.language)) for kind in Condition],
+        states=[(kind.value, STATES[kind].translate(place.language)) for kind in (TabletState.STORAGE, TabletState.STOCK)],
+        causes=[(kind.value, CAUSES[kind].translate(place.language)) for kind in CAUSES if kind in BreakageCause],
+        local=desk_table.make_time_formatter(place.town),
     )  # fmt: skip
 
 
-_ANSWERS = {
-    Act.BENCH: "bench", Act.HANDOVER: "hand_over", Act.SWAP: "swap", Act.RETURN: "return", Act.BREAKAGE: "breakage", Act.STORE: "store",
+_OPERATIONS = {
+    DeskPage.BENCH: "bench", DeskPage.HANDOVER: "hand_over", DeskPage.SWAP: "swap", DeskPage.RETURN: "return", DeskPage.BREAKAGE: "breakage", DeskPage.STORE: "store",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A class as the table sees it: each child with agreement, tablet and where it stands, for handover and for a return campaign."""
+"""A class as the desk shows it: each child with agreement and tablet, for handover and for a return campaign."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cartable.errors import NotFound
-from cartable.i18n import Language
+from cartable.i18n import Language, Message
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import naming
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk
-from enrollment.tablets.models import Agreement, Loan, Tablet, TabletState
-from enrollment.tablets.rules import IN_HAND
+from enrollment.tablets.models import AgreementState, Loan, Tablet, TabletState
+from enrollment.tablets.rules import IN_PUPIL_HANDS
 from enrollment.tablets.words import STATES
-from mdm.console.tablets.desk_words import DESK
+from mdm.console.tablets.desk_messages import AGREEMENTS
 
 
-def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
-    """The class with its rows in the order of the list, and how far it is. The reading is noted. Raises `NotFound`, `Forbidden`."""
-    school_class, rows = desk.table_of(work, actor, class_id)
+def load_class_table(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: Language) -> dict[str, Any]:
+    """Return the class with its rows in the order of the list, and its progress. The reading is audited. Raises `NotFound`, `Forbidden`."""
+    school_class, rows = desk.list_class_loans(work, actor, class_id)
     if school_class.town_id != town.id:
         raise NotFound
-    back = desk.given_back(work, actor, class_id)
-    short = naming.short_names([pupil for pupil, _, _ in rows])
-    full = naming.full_names([pupil for pupil, _, _ in rows])
+    back = desk.list_returned_tablets(work, actor, class_id)
+    short = naming.build_short_names([pupil for pupil, _, _ in rows])
+    full = naming.build_full_names([pupil for pupil, _, _ in rows])
     shown = []
     for pupil, loan, tablet in rows:
-        agreement = _agreement(loan, take_home=pupil.take_home)
+        agreement = _agreement_state(loan, take_home=pupil.take_home)
         shown.append(
             {
-                "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.level.value,
-                "agreement": agreement, "agreement_words": DESK[agreement].say(language),
-                **_where(loan, tablet, language), **_back(back.get(pupil.id), loan, town, language),
+                "id": pupil.id, "name": short[pupil.id], "full": full[pupil.id], "level": pupil.grade.value,
+                "agreement": agreement, "agreement_label": AGREEMENTS[agreement].translate(language),
+                **_describe_tablet(loan, tablet, language), **_describe_return(back.get(pupil.id), loan, town, language),
             }
         )  # fmt: skip
     return {
@@ -46,31 +46,43 @@ def read(work: UnitOfWork, actor: Actor, town: Town, class_id: UUID, language: L
     }  # fmt: skip
 
 
-def hour(town: Town) -> Callable[[datetime], str]:
-    """Instants as the clock of the town's wall shows them."""
+def make_time_formatter(town: Town) -> Callable[[datetime], str]:
+    """Return a function that formats instants as the town's local time."""
     zone = ZoneInfo(town.time_zone)
     return lambda at: at.astimezone(zone).strftime("%H:%M")
 
 
-def _agreement(loan: Loan | None, *, take_home: bool) -> str:
-    """Where the agreement stands; a family's no goes before everything."""
-    if not take_home or (loan is not None and loan.agreement is Agreement.REFUSED):
+def _agreement_state(loan: Loan | None, *, take_home: bool) -> str:
+    """Return the state of the loan agreement; a refusal of the family goes before everything."""
+    if not take_home or (loan is not None and loan.agreement is AgreementState.REFUSED):
         return "stays"
-    return "signed" if loan is not None and loan.agreement is Agreement.SIGNED else "wanted"
+    return "signed" if loan is not None and loan.agreement is AgreementState.SIGNED else "pending"
 
 
-def _where(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
+def _describe_tablet(loan: Loan | None, tablet: Tablet | None, language: Language) -> dict[str, Any]:
     if loan is None or tablet is None:
-        return {"held": False, "tag": "", "serial": "", "state": DESK["not_yet"].say(language)}
-    held = loan.handed_over_at is not None or tablet.state in IN_HAND
-    state = DESK["planned"] if not held else DESK["handed"] if tablet.state is TabletState.HANDED_OVER else STATES[tablet.state]
-    return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.say(language)}
+        return {"held": False, "tag": "", "serial": "", "state": language.gettext("not yet")}
+    held = loan.handed_over_at is not None or tablet.state in IN_PUPIL_HANDS
+    state = (
+        Message("to hand over")
+        if not held
+        else Message("handed over")
+        if tablet.state is TabletState.HANDED_OVER
+        else STATES[tablet.state]
+    )
+    return {"held": held, "tag": tablet.tag, "serial": tablet.serial, "state": state.translate(language)}
 
 
-def _back(found: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language) -> dict[str, Any]:
-    """Given back counts only for a pupil who holds nothing else."""
-    if found is None or loan is not None:
-        return {"back": False, "back_words": DESK["to_return" if loan else "no_tablet"].say(language), "back_tag": ""}
-    tablet, at = found
+def _describe_return(
+    returned: tuple[Tablet, datetime] | None, loan: Loan | None, town: Town, language: Language
+) -> dict[str, Any]:
+    """Return whether the tablet is back. A return counts only for a pupil who holds no other tablet."""
+    if returned is None or loan is not None:
+        return {
+            "back": False,
+            "return_label": language.gettext("to be given back") if loan else language.gettext("no tablet"),
+            "back_tag": "",
+        }
+    tablet, at = returned
     day = at.astimezone(ZoneInfo(town.time_zone)).strftime("%d/%m")
-    return {"back": True, "back_words": DESK["returned_on"].say(language, day=day), "back_tag": tablet.tag}
+    return {"back": True, "return_label": language.gettext("given back on {day}", day=day), "back_tag": tablet.tag}

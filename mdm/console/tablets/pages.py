@@ -1,4 +1,4 @@
-"""Pages of tablets and of signing in: sign in, tablets by state, one tablet, mark lost. They call the services that REST calls."""
+"""Pages of tablets and of signing in: the list by state, one tablet, lost mode. They call the services that the API calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
 from cartable.i18n import Language
+from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.words import STATES
@@ -20,35 +21,38 @@ from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care.lost_mode import service as care
-from mdm.care.overview_repository import Filter, TabletRow
-from mdm.console.frame import COOKIE, PageRoute, check_csrf, language_of, person, show, when
-from mdm.console.tablets import holding
-from mdm.console.tablets.time_line import by_whom, said
-from mdm.console.words import attested_words, mode_words, page, reason_words, state_words
+from mdm.care.overview_repository import TabletFilter, TabletRow
+from mdm.console.frame import SESSION_COOKIE, PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
+from mdm.console.labels import attested_label, mode_label, reason_label, state_label
+from mdm.console.tablets import custody
+from mdm.console.tablets.time_line import describe_actor, describe_entry
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-_OURS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
+_OWN_ADDRESS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/")
-def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
-    """Tablets by state, and a search."""
+def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
+    """Show tablets by state, with a search; without a sign-in, the sign-in page."""
     try:
-        actor, _ = person(request, work)
+        actor, _ = require_sign_in(request, work)
     except MustChangePassword:
-        return show(request, "password.html")
+        return render_page(request, "accounts/password.html")
     except NotSignedIn:
-        return show(request, "sign_in.html")
-    language = language_of(request)
+        return render_page(request, "accounts/sign_in.html")
+    language = get_language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
-    rows = overview.list_tablets(work, actor, Filter(state=chosen, text=q[:64] or None, after=after[:64] or None))
+    page = overview.list_tablets(
+        work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
+    )
+    rows = page.items
     counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": rows[-1].cursor}) if len(rows) == Filter().limit else ""
-    return show(
+    more = urlencode({"state": state, "q": q, "after": page.next_cursor}) if page.next_cursor else ""
+    return render_page(
         request,
-        "tablets.html",
+        "tablets/tablets.html",
         person=actor.name,
         state=state,
         q=q,
@@ -57,73 +61,72 @@ def tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after
         total=sum(counts.values()),
         sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
         tiles=[
-            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].say(language)}
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language, count=counts.get(s, 0))}
             for s in TabletState
             if counts.get(s) or s is chosen
         ],
-        rows=[_row(row, language) for row in rows],
+        rows=[_describe_tablet(row, language) for row in rows],
     )
 
 
-def _row(row: TabletRow, language: Language) -> dict[str, Any]:
+def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
     pupil = row.pupil
     return {
         "id": row.tablet.id,
         "tag": row.tablet.tag,
         "serial": row.tablet.serial,
-        "state": STATES[row.tablet.state].say(language),
+        "state": STATES[row.tablet.state].translate(language),
         "tone": _TONES.get(row.tablet.state, "soft"),
-        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.level})" if pupil else "–",
+        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": when(row.last_seen_at),
+        "last_seen": format_instant(row.last_seen_at),
     }
 
 
 @router.get("/tablets/{tablet_id}")
-def tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
-    """One tablet: its holder, its time line, its apps, lost mode."""
-    actor, _ = person(request, work)
-    language = language_of(request)
-    words = page(language)
+def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
+    """Show one tablet: holder, history, apps, lost mode."""
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
-    found, case = view.row.tablet, view.case
+    tablet, case = view.row.tablet, view.case
     lost = case and {
-        "asked": when(case.requested_at),
-        "confirmed": when(case.confirmed_at) if case.confirmed_at else words["not_yet"],
+        "asked": format_instant(case.requested_at),
+        "confirmed": format_instant(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
         "is_confirmed": case.confirmed_at is not None,
-        "lift_asked": when(case.lift_requested_at) if case.lift_requested_at else "",
+        "lift_asked": format_instant(case.lift_requested_at) if case.lift_requested_at else "",
     }
     facts = [
-        (words["serial"], found.serial),
-        (words["system"], f"{found.product_name or ''} {found.os_version or ''}"),
-        (words["profile"], state_words(view.rules.state, language)),
-        (words["wanted_mode"], mode_words(view.rules.wanted_mode, language)),
-        (words["seen_mode"], mode_words(view.rules.seen_mode, language)),
-        (words["last_seen"], when(view.row.last_seen_at)),
-        (words["attested"], attested_words(attested=view.attested, language=language)),
-        (words["silent_on"], when(view.silent_on)),
+        (language.gettext("Serial number"), tablet.serial),
+        (language.gettext("System"), f"{tablet.product_name or ''} {tablet.os_version or ''}"),
+        (language.gettext("Profile"), state_label(view.rules.state, language)),
+        (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
+        (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
+        (language.gettext("Last contact"), format_instant(view.row.last_seen_at)),
+        (language.gettext("Attested key"), attested_label(attested=view.attested, language=language)),
+        (language.gettext("Certificate until"), format_instant(view.identity_expires_at)),
     ]
-    return show(
+    return render_page(
         request,
-        "tablet.html",
+        "tablets/tablet.html",
         person=actor.name,
-        tablet=_row(view.row, language),
+        tablet=_describe_tablet(view.row, language),
         lost=lost,
-        holding=(told := holding.told(work, actor, view.row, language)),
-        notice=told["h"]["noted"] if done == "noted" else "",
+        custody=custody.describe_custody(work, actor, view.row, language),
+        notice=language.gettext("Noted.") if done == "noted" else "",
         facts=facts,
         refresh=bool(case and not (case.confirmed_at and not case.lift_requested_at)),
-        may_care=actor.has_permission(Permission.CARE, found.town_id, found.school_id),
+        may_care=actor.has_permission(Permission.CARE, tablet.town_id, tablet.school_id),
         apps=[
-            {"name": app.name, "state": state_words(row.state, language), "reason": reason_words(row.reason, language),
+            {"name": app.name, "state": state_label(row.state, language), "reason": reason_label(row.reason, language),
              "tone": "good" if row.state is AppState.INSTALLED else "bad-text" if row.state is AppState.FAILED else "warn"}
             for row, app in view.apps
         ],
         timeline=[
-            {"instant": e.at.isoformat(), "when": when(e.at), "what": f"{said(e, language)}{' : ' + state_words(e.state, language) if e.state else ''}", "who": by_whom(e, language),
+            {"instant": e.at.isoformat(), "when": format_instant(e.at), "what": f"{describe_entry(e, language)}{' : ' + state_label(e.state, language) if e.state else ''}", "who": describe_actor(e, language),
              "detail": None if e.detail == "Acknowledged" else e.detail, "tone": "bad-text" if e.state in ("failed", "rejected") else ""}
-            for e in overview.time_line(work, actor, tablet_id)
+            for e in overview.list_timeline(work, actor, tablet_id).items
         ],
     )  # fmt: skip
 
@@ -136,40 +139,42 @@ def sign_in(
     password: Annotated[str, Form()],
     then: Annotated[str, Form()] = "",
 ) -> Response:
-    """Check a password; the session is a cookie that scripts cannot read and other sites cannot send."""
+    """Check a password and set the session cookie, which scripts cannot read and other sites cannot send."""
     outcome = accounts.sign_in(work, login[:200], password[:200])
     if isinstance(outcome, DomainError):
-        return show(
+        return render_page(
             request,
-            "sign_in.html",
-            problem=outcome.message(language_of(request)),
+            "accounts/sign_in.html",
+            problem=outcome.translate(get_language(request)),
             login=login[:200],
             then=then,
             status=outcome.status,
         )
-    return _signed_in(outcome[1], then)
+    return _redirect_signed_in(outcome[1], then)
 
 
 @router.post("/password")
-def password(
+def change_password(
     request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
 ) -> Response:
-    """Choose one's own password."""
-    token = request.cookies.get(COOKIE, "")
-    _, account = accounts.actor_of(work, token, even_with_one_time_password=True)
+    """Set a new password for the person who is signed in."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
     check_csrf(request, csrf)
     try:
-        return _signed_in(accounts.change_password(work, account, current, new))
+        return _redirect_signed_in(accounts.change_password(work, account, current, new))
     except DomainError as refusal:
-        return show(request, "password.html", problem=refusal.message(language_of(request)), status=refusal.status)
+        return render_page(
+            request, "accounts/password.html", problem=refusal.translate(get_language(request)), status=refusal.status
+        )
 
 
 @router.post("/sign-out")
 def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
-    """Forget the cookie."""
+    """Delete the session cookie."""
     check_csrf(request, csrf)
     response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(SESSION_COOKIE)
     return response
 
 
@@ -177,15 +182,15 @@ def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
 def mark_lost(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
 ) -> Response:
-    """Mark a tablet lost."""
-    actor, _ = person(request, work)
+    """Mark a tablet as lost."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     care.mark_lost(work, actor, tablet_id, reason)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
 @router.post("/tablets/{tablet_id}/lift")
-def lift(
+def end_lost_mode(
     request: Request,
     tablet_id: UUID,
     work: WorkDep,
@@ -193,15 +198,15 @@ def lift(
     reason: Annotated[str, Form(max_length=300)],
     called_back: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Ask for the end of lost mode."""
-    actor, _ = person(request, work)
+    """Request the end of lost mode."""
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
-    care.lift(work, actor, tablet_id, reason, called_back=called_back)
+    care.request_lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
 
 
-def _signed_in(token: str, then: str = "") -> Response:
-    """Back to the page of ours that asked for the sign-in; nowhere else."""
-    response = RedirectResponse(then if _OURS.fullmatch(then) else "/", status_code=303)
-    response.set_cookie(COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+def _redirect_signed_in(token: str, then: str = "") -> Response:
+    """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
+    response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
+    response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
     return response

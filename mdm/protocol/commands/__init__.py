@@ -1,1 +1,1 @@
-"""One class per MDM command (Apple: Commands and Queries). What to send, how to read the answer; no queue, no database."""
+"""One class per MDM command (Apple: Commands and Queries): its payload and how to parse its response. No queue, no database."""

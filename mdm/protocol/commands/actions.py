@@ -1,4 +1,4 @@
-"""Commands that configure or act (commands.md section 5)."""
+"""Commands that configure a tablet or make it do something (commands.md section 5)."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from mdm.protocol.commands.base import DAY, Command, LaneHint, dicts, key
+from mdm.protocol.commands.base import DAY, Command, LaneHint, payload_field, require_dicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Command):
-    """Applies settings items. The whole is acknowledged even if single items failed: each item has its own status."""
+class SettingsCommand(Command):
+    """Applies settings items. The command is acknowledged even when an item failed: each item has its own status."""
 
     request_type: ClassVar[str] = "Settings"
     minimum_os: ClassVar[str] = "5.0"
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 2048
-    settings: tuple[dict[str, Any], ...] = key("Settings", required=True, default=())
+    settings: tuple[dict[str, Any], ...] = payload_field("Settings", required=True, default=())
 
     def dedupe_key(self) -> str:
         items = [f"{item.get('Item')}/{item.get('Identifier', '')}" for item in self.settings]
         return f"{self.request_type}:{','.join(sorted(items))}"[:96]
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return (self.dedupe_key(),)
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "Settings")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "Settings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceConfigured(Command):
-    """Lets a tablet leave the Setup Assistant; without it, it waits for ever."""
+    """Lets a tablet leave the Setup Assistant, which waits for this command without a time limit."""
 
     request_type: ClassVar[str] = "DeviceConfigured"
     supervised_only: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class DeviceConfigured(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserConfigured(Command):
-    """Lets a Shared iPad user go on."""
+    """Ends the wait of a Shared iPad user during sign-in."""
 
     request_type: ClassVar[str] = "UserConfigured"
     shared_ipad_only: ClassVar[bool] = True
@@ -52,17 +52,17 @@ class UserConfigured(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclarativeManagement(Command):
-    """Turns declarative management on, and asks for a sync. `data`: the TokensResponse, saving a round trip."""
+    """Turns declarative management on and asks for a synchronisation. `data` is the TokensResponse, which saves a round trip."""
 
     request_type: ClassVar[str] = "DeclarativeManagement"
     user_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "15.0"
-    data: bytes | None = key("Data")
+    data: bytes | None = payload_field("Data")
 
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return (self.request_type,)
 
 
@@ -76,10 +76,10 @@ class RequestMirroring(Command):
     idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False
     minimum_os: ClassVar[str] = "7.0"
-    destination_name: str | None = key("DestinationName", audited=True)
-    destination_device_id: str | None = key("DestinationDeviceID", audited=True)
-    scan_time: int | None = key("ScanTime")
-    password: str | None = key("Password")
+    destination_name: str | None = payload_field("DestinationName", audited=True)
+    destination_device_id: str | None = payload_field("DestinationDeviceID", audited=True)
+    scan_time: int | None = payload_field("ScanTime")
+    password: str | None = payload_field("Password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +102,14 @@ class DeleteUser(Command):
     destructive: ClassVar[bool] = True
     shared_ipad_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
-    user_name: str | None = key("UserName")
-    force_deletion: bool | None = key("ForceDeletion", audited=True)
-    delete_all_users: bool | None = key("DeleteAllUsers", audited=True)
+    user_name: str | None = payload_field("UserName")
+    force_deletion: bool | None = payload_field("ForceDeletion", audited=True)
+    delete_all_users: bool | None = payload_field("DeleteAllUsers", audited=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOutUser(Command):
-    """Logs the present user of a Shared iPad out."""
+    """Logs out the current user of a Shared iPad."""
 
     request_type: ClassVar[str] = "LogOutUser"
     timeout: ClassVar[timedelta] = DAY
@@ -123,4 +123,4 @@ class RefreshCellularPlans(Command):
 
     request_type: ClassVar[str] = "RefreshCellularPlans"
     minimum_os: ClassVar[str] = "13.0"
-    esim_server_url: str = key("eSIMServerURL", required=True, audited=True)
+    esim_server_url: str = payload_field("eSIMServerURL", required=True, audited=True)

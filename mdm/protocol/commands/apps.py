@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mdm.protocol.commands.base import BadArguments, Command, key
+from mdm.protocol.commands.base import BadArguments, Command, payload_field
 
 MANAGE = 1  # ManagementFlags: remove with the MDM profile
 DEVICE_LICENCE = 1  # PurchaseMethod: Apps and Books
 
 
 @dataclass(frozen=True, slots=True)
-class InstallAnswer:
-    """What the tablet said of an install order: accepted (`state`), or why not."""
+class InstallApplicationResponse:
+    """The tablet's response to InstallApplication: accepted with a `state`, or refused with a `rejection` reason."""
 
     identifier: str | None
     state: str | None
@@ -22,19 +22,19 @@ class InstallAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallApplication(Command):
-    """Orders an app. The answer says that the order was accepted, not that the app is there."""
+    """Asks the tablet to install an app. Acknowledged means that the request was accepted, not that the app is installed."""
 
     request_type: ClassVar[str] = "InstallApplication"
     minimum_os: ClassVar[str] = "5.0"
     access_right: ClassVar[int] = 4096
-    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
-    identifier: str | None = key("Identifier", audited=True)
-    manifest_url: str | None = key("ManifestURL", audited=True)
-    options: dict[str, Any] | None = key("Options")
-    management_flags: int | None = key("ManagementFlags", audited=True)
-    configuration: dict[str, Any] | None = key("Configuration")
-    attributes: dict[str, Any] | None = key("Attributes")
-    change_management_state: str | None = key("ChangeManagementState", audited=True)
+    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
+    identifier: str | None = payload_field("Identifier", audited=True)
+    manifest_url: str | None = payload_field("ManifestURL", audited=True)
+    options: dict[str, Any] | None = payload_field("Options")
+    management_flags: int | None = payload_field("ManagementFlags", audited=True)
+    configuration: dict[str, Any] | None = payload_field("Configuration")
+    attributes: dict[str, Any] | None = payload_field("Attributes")
+    change_management_state: str | None = payload_field("ChangeManagementState", audited=True)
 
     def __post_init__(self) -> None:
         if sum(source is not None for source in (self.itunes_store_id, self.identifier, self.manifest_url)) != 1:
@@ -43,9 +43,9 @@ class InstallApplication(Command):
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.itunes_store_id or self.identifier or self.manifest_url}"[:96]
 
-    def read(self, body: dict[str, Any]) -> InstallAnswer:
+    def parse_response(self, body: dict[str, Any]) -> InstallApplicationResponse:
         texts = [body.get(name) for name in ("Identifier", "State", "RejectionReason")]
-        return InstallAnswer(*(text if isinstance(text, str) else None for text in texts))
+        return InstallApplicationResponse(*(text if isinstance(text, str) else None for text in texts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class RemoveApplication(Command):
     request_type: ClassVar[str] = "RemoveApplication"
     minimum_os: ClassVar[str] = "5.0"
     access_right: ClassVar[int] = 4096
-    identifier: str = key("Identifier", required=True, audited=True)
+    identifier: str = payload_field("Identifier", required=True, audited=True)
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
@@ -71,8 +71,8 @@ class InviteToProgram(Command):
     user_channel: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "7.0"
     access_right: ClassVar[int] = 4096
-    program_id: str = key("ProgramID", default="com.apple.cloudvpp", audited=True)
-    invitation_url: str = key("InvitationURL", required=True)
+    program_id: str = payload_field("ProgramID", default="com.apple.cloudvpp", audited=True)
+    invitation_url: str = payload_field("InvitationURL", required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,24 +82,24 @@ class ValidateApplications(Command):
     request_type: ClassVar[str] = "ValidateApplications"
     minimum_os: ClassVar[str] = "9.2"
     access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] | None = key("Identifiers", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallMedia(Command):
-    """Installs a book from the store or from an address."""
+    """Installs a book from the store or from a URL."""
 
     request_type: ClassVar[str] = "InstallMedia"
     minimum_os: ClassVar[str] = "8.0"
     access_right: ClassVar[int] = 4096
-    media_type: str = key("MediaType", default="Book", audited=True)
-    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
-    media_url: str | None = key("MediaURL", audited=True)
-    persistent_id: str | None = key("PersistentID", audited=True)
-    kind: str | None = key("Kind")
-    version: str | None = key("Version")
-    author: str | None = key("Author")
-    title: str | None = key("Title")
+    media_type: str = payload_field("MediaType", default="Book", audited=True)
+    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
+    media_url: str | None = payload_field("MediaURL", audited=True)
+    persistent_id: str | None = payload_field("PersistentID", audited=True)
+    kind: str | None = payload_field("Kind")
+    version: str | None = payload_field("Version")
+    author: str | None = payload_field("Author")
+    title: str | None = payload_field("Title")
 
     def __post_init__(self) -> None:
         if (self.itunes_store_id is None) == (self.media_url is None):
@@ -113,6 +113,6 @@ class RemoveMedia(Command):
     request_type: ClassVar[str] = "RemoveMedia"
     minimum_os: ClassVar[str] = "8.0"
     access_right: ClassVar[int] = 4096
-    media_type: str = key("MediaType", default="Book", audited=True)
-    itunes_store_id: int | None = key("iTunesStoreID", audited=True)
-    persistent_id: str | None = key("PersistentID", audited=True)
+    media_type: str = payload_field("MediaType", default="Book", audited=True)
+    itunes_store_id: int | None = payload_field("iTunesStoreID", audited=True)
+    persistent_id: str | None = payload_field("PersistentID", audited=True)

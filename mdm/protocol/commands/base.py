@@ -1,4 +1,4 @@
-"""What every command declares and shares. A command is a frozen value: its fields are its arguments."""
+"""The base class of all MDM commands and the helpers to declare one. A command is a frozen value: its fields are its arguments."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from typing import Any, ClassVar, Self
 from mdm.protocol.errors import BadMessage
 
 DAY = timedelta(days=1)
-NEVER_REMOVED = ""
 
 
 class LaneHint(StrEnum):
-    """How urgent a command is by its nature."""
+    """The default urgency of a command type. The queue maps it to a lane."""
 
     URGENT = "urgent"
     NORMAL = "normal"
@@ -25,12 +24,13 @@ class LaneHint(StrEnum):
 
 
 class BadArguments(ValueError):
-    """Arguments that do not make this command."""
+    """The arguments are missing, unknown or contradictory for this command."""
 
 
-def key(name: str, *, required: bool = False, audited: bool = False, default: Any = None) -> Any:
-    """A field that travels under `name`. Unaudited arguments never appear in the audit trail, so that forgetting
-    to say so cannot leak.
+def payload_field(name: str, *, required: bool = False, audited: bool = False, default: Any = None) -> Any:
+    """Declare a field that is sent under the payload key `name`.
+
+    Only arguments marked `audited` appear in the audit trail: a forgotten mark hides a value instead of leaking it.
     """
     metadata = {"key": name, "audited": audited, "required": required}
     return field(default=default, metadata=metadata)
@@ -38,7 +38,7 @@ def key(name: str, *, required: bool = False, audited: bool = False, default: An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Mother of all commands; its class attributes are the policy of the queue for it (commands.md)."""
+    """Base class of all commands. Class attributes tell the queue how to treat the command type (commands.md)."""
 
     request_type: ClassVar[str]
     lane: ClassVar[LaneHint] = LaneHint.NORMAL
@@ -53,54 +53,54 @@ class Command:
     never_not_now: ClassVar[bool] = False
     access_right: ClassVar[int] = 0
     flushes_queue: ClassVar[bool] = False  # nothing behind it can be delivered
-    retried_after_silence: ClassVar[bool] = True  # sent again when its answer never came
+    retried_after_silence: ClassVar[bool] = True  # sent again when no result arrived
 
     def __post_init__(self) -> None:
-        for part in fields(self):
-            if part.metadata.get("required") and getattr(self, part.name) in (None, "", ()):
-                raise BadArguments(f"{self.request_type} needs {part.name}")
+        for argument in fields(self):
+            if argument.metadata.get("required") and getattr(self, argument.name) in (None, "", ()):
+                raise BadArguments(f"{self.request_type} needs {argument.name}")
 
-    def payload(self) -> dict[str, Any]:
-        """The `Command` dictionary that the tablet receives."""
-        made: dict[str, Any] = {"RequestType": self.request_type}
-        for part in fields(self):
-            value = getattr(self, part.name)
-            if "key" in part.metadata and value is not None:
-                made[part.metadata["key"]] = list(value) if isinstance(value, tuple) else value
-        return made
+    def build_payload(self) -> dict[str, Any]:
+        """Return the `Command` dictionary that the tablet receives."""
+        payload: dict[str, Any] = {"RequestType": self.request_type}
+        for argument in fields(self):
+            value = getattr(self, argument.name)
+            if "key" in argument.metadata and value is not None:
+                payload[argument.metadata["key"]] = list(value) if isinstance(value, tuple) else value
+        return payload
 
     def dedupe_key(self) -> str | None:
-        """Equal keys wait only once on one tablet. By default: the same type with the same arguments."""
+        """Return the key under which one tablet has at most one unsent command. Default: request type and arguments."""
         if not fields(self):
             return self.request_type
         arguments = json.dumps(self.to_args(), sort_keys=True).encode()
         return f"{self.request_type}:{hashlib.sha256(arguments).hexdigest()[:32]}"
 
-    def supersedes(self) -> tuple[str, ...]:
-        """Dedupe keys of unsent commands that this one makes pointless."""
+    def superseded_keys(self) -> tuple[str, ...]:
+        """Return the dedupe keys of unsent commands that this one replaces."""
         return ()
 
-    def read(self, body: dict[str, Any]) -> Any:
-        """Read the response keys of an acknowledged answer. None where the command has none. Raises `BadMessage`."""
+    def parse_response(self, body: dict[str, Any]) -> Any:
+        """Return the parsed response keys of an acknowledged command; None for a command without any. Raises `BadMessage`."""
         return None
 
-    def audit_args(self) -> dict[str, Any]:
-        """The arguments that may stand in the audit trail."""
-        audited = {part.name for part in fields(self) if part.metadata.get("audited")}
-        return {name: value for name, value in self.to_args().items() if name in audited}
+    def to_audited_args(self) -> dict[str, Any]:
+        """Return the arguments that may appear in the audit trail."""
+        audited_names = {argument.name for argument in fields(self) if argument.metadata.get("audited")}
+        return {name: value for name, value in self.to_args().items() if name in audited_names}
 
     def to_args(self) -> dict[str, Any]:
-        """The arguments as JSON values; bytes as `{"b64": …}`."""
-        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        """Return the arguments as JSON values; bytes become `{"b64": …}`."""
+        values = {argument.name: getattr(self, argument.name) for argument in fields(self)}
         return {name: _to_json(value) for name, value in values.items() if value is not None}
 
     @classmethod
     def from_args(cls, args: dict[str, Any]) -> Self:
-        """Make the command from what `to_args` gave, or from outside. Raises `BadArguments`."""
-        known = {part.name for part in fields(cls)}
-        if unknown := set(args) - known:
+        """Create the command from JSON arguments, stored or posted. Raises `BadArguments`."""
+        known_names = {argument.name for argument in fields(cls)}
+        if unknown := set(args) - known_names:
             raise BadArguments(f"{cls.request_type} has no argument {min(unknown)}")
-        missing = [p.name for p in fields(cls) if p.default is MISSING and p.default_factory is MISSING and p.name not in args]
+        missing = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING and f.name not in args]
         if missing:
             raise BadArguments(f"{cls.request_type} needs {missing[0]}")
         return cls(**{name: _from_json(value) for name, value in args.items()})
@@ -126,14 +126,14 @@ def _from_json(value: Any) -> Any:
     return value
 
 
-def expect(body: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a response key of the right type. Raises `BadMessage`."""
+def require_key(body: dict[str, Any], name: str, kind: type) -> Any:
+    """Return the value of response key `name`. Raises `BadMessage` when it is missing or not a `kind`."""
     value = body.get(name)
     if not isinstance(value, kind):
         raise BadMessage(f"{name} is missing or has a wrong type")
     return value
 
 
-def dicts(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Return a list of dictionaries; entries of another type are left out. Raises `BadMessage`."""
-    return [entry for entry in expect(body, name, list) if isinstance(entry, dict)]
+def require_dicts(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the list of dictionaries under `name`, without entries of another type. Raises `BadMessage` when it is no list."""
+    return [entry for entry in require_key(body, name, list) if isinstance(entry, dict)]

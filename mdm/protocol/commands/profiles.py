@@ -1,4 +1,4 @@
-"""Commands of profiles (commands.md section 3)."""
+"""Commands that install and remove profiles (commands.md section 3)."""
 
 from __future__ import annotations
 
@@ -6,40 +6,43 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
 
-from mdm.protocol.commands.base import DAY, Command, key
+from mdm.protocol.commands.base import DAY, Command, payload_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallProfile(Command):
-    """Installs a profile, or replaces the one with the same identifier. `identifier` is not sent: it names the slot."""
+    """Installs a profile, or replaces the one with the same identifier.
+
+    `identifier` is not sent, since the tablet reads it in the profile. It serves the dedupe key.
+    """
 
     request_type: ClassVar[str] = "InstallProfile"
     timeout: ClassVar[timedelta] = 30 * DAY
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 2
-    payload_data: bytes = key("Payload", required=True)
+    payload_data: bytes = payload_field("Payload", required=True)
     identifier: str = field(default="", metadata={"audited": True, "required": True})
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return (self.dedupe_key(), f"RemoveProfile:{self.identifier}"[:96])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveProfile(Command):
-    """Removes a profile that this server installed. One that is not there gives an Error, which is as good."""
+    """Removes a profile that this server installed. An Error for a profile that is not there counts as success."""
 
     request_type: ClassVar[str] = "RemoveProfile"
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 2
-    identifier: str = key("Identifier", required=True, audited=True)
+    identifier: str = payload_field("Identifier", required=True, audited=True)
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{self.identifier}"[:96]
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return (f"InstallProfile:{self.identifier}"[:96],)
 
 
@@ -49,7 +52,7 @@ class InstallProvisioningProfile(Command):
 
     request_type: ClassVar[str] = "InstallProvisioningProfile"
     access_right: ClassVar[int] = 128
-    provisioning_profile: bytes = key("ProvisioningProfile", required=True)
+    provisioning_profile: bytes = payload_field("ProvisioningProfile", required=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +61,4 @@ class RemoveProvisioningProfile(Command):
 
     request_type: ClassVar[str] = "RemoveProvisioningProfile"
     access_right: ClassVar[int] = 128
-    uuid: str = key("UUID", required=True, audited=True)
+    uuid: str = payload_field("UUID", required=True, audited=True)

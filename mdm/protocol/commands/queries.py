@@ -1,4 +1,4 @@
-"""Queries (commands.md section 2): what the tablet is, has and runs. Only the newest of a kind matters."""
+"""Queries (commands.md section 2): commands that ask for the tablet's inventory and change nothing on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from mdm.protocol.commands.base import DAY, Command, LaneHint, dicts, expect, key
+from mdm.protocol.commands.base import DAY, Command, LaneHint, payload_field, require_dicts, require_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Command):
-    """Mother of the queries."""
+    """Base class of the queries."""
 
     lane: ClassVar[LaneHint] = LaneHint.BACKGROUND
     timeout: ClassVar[timedelta] = 7 * DAY
@@ -19,183 +19,183 @@ class Query(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceInformation(Query):
-    """Asks for named facts; one that the tablet does not know is simply missing from the answer."""
+    """Asks for the named properties. One that the tablet does not know is missing from its response."""
 
     request_type: ClassVar[str] = "DeviceInformation"
     never_not_now: ClassVar[bool] = True
     user_channel: ClassVar[bool] = True
-    queries: tuple[str, ...] = key("Queries", required=True, audited=True, default=())
-    attestation_nonce: bytes | None = key("DeviceAttestationNonce")
+    queries: tuple[str, ...] = payload_field("Queries", required=True, audited=True, default=())
+    attestation_nonce: bytes | None = payload_field("DeviceAttestationNonce")
 
-    def read(self, body: dict[str, Any]) -> dict[str, Any]:
-        return dict(expect(body, "QueryResponses", dict))
+    def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
+        return dict(require_key(body, "QueryResponses", dict))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityInfo(Query):
-    """Passcode, encryption and management."""
+    """Asks for the state of passcode, encryption and management."""
 
     request_type: ClassVar[str] = "SecurityInfo"
     access_right: ClassVar[int] = 1024
 
-    def read(self, body: dict[str, Any]) -> dict[str, Any]:
-        return dict(expect(body, "SecurityInfo", dict))
+    def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
+        return dict(require_key(body, "SecurityInfo", dict))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledApplicationList(Query):
-    """The apps on the tablet; `items` names the wanted keys and makes the answer much smaller."""
+    """Asks for the apps on the tablet. `items` limits the keys per app, which makes the response much smaller."""
 
     request_type: ClassVar[str] = "InstalledApplicationList"
     never_not_now: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "5.0"
     access_right: ClassVar[int] = 256
-    identifiers: tuple[str, ...] | None = key("Identifiers", audited=True)
-    managed_apps_only: bool | None = key("ManagedAppsOnly", audited=True)
-    items: tuple[str, ...] | None = key("Items", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
+    managed_apps_only: bool | None = payload_field("ManagedAppsOnly", audited=True)
+    items: tuple[str, ...] | None = payload_field("Items", audited=True)
 
     def dedupe_key(self) -> str:
         return f"{self.request_type}:{bool(self.managed_apps_only)}"
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "InstalledApplicationList")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "InstalledApplicationList")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedApplicationList(Query):
-    """Where each managed app stands."""
+    """Asks for the installation status of each managed app."""
 
     request_type: ClassVar[str] = "ManagedApplicationList"
     minimum_os: ClassVar[str] = "5.0"
     access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] | None = key("Identifiers", audited=True)
+    identifiers: tuple[str, ...] | None = payload_field("Identifiers", audited=True)
 
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def read(self, body: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        listed = expect(body, "ManagedApplicationList", dict)
-        return {name: facts for name, facts in listed.items() if isinstance(facts, dict)}
+    def parse_response(self, body: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        apps_by_identifier = require_key(body, "ManagedApplicationList", dict)
+        return {identifier: app for identifier, app in apps_by_identifier.items() if isinstance(app, dict)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedApplicationAttributes(Query):
-    """Attributes of managed apps."""
+    """Asks for the attributes of managed apps."""
 
     request_type: ClassVar[str] = "ManagedApplicationAttributes"
     minimum_os: ClassVar[str] = "7.0"
     access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = key("Identifiers", required=True, audited=True, default=())
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "ApplicationAttributes")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "ApplicationAttributes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedApplicationConfiguration(Query):
-    """Configurations of managed apps."""
+    """Asks for the configurations of managed apps."""
 
     request_type: ClassVar[str] = "ManagedApplicationConfiguration"
     minimum_os: ClassVar[str] = "7.0"
     access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = key("Identifiers", required=True, audited=True, default=())
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "ApplicationConfigurations")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "ApplicationConfigurations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedApplicationFeedback(Query):
-    """What managed apps left for the server; `delete_feedback` empties it."""
+    """Asks for the feedback that managed apps left for the server. `delete_feedback` deletes it afterwards."""
 
     request_type: ClassVar[str] = "ManagedApplicationFeedback"
     minimum_os: ClassVar[str] = "7.0"
     access_right: ClassVar[int] = 4096
-    identifiers: tuple[str, ...] = key("Identifiers", required=True, audited=True, default=())
-    delete_feedback: bool | None = key("DeleteFeedback", audited=True)
+    identifiers: tuple[str, ...] = payload_field("Identifiers", required=True, audited=True, default=())
+    delete_feedback: bool | None = payload_field("DeleteFeedback", audited=True)
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "ManagedApplicationFeedback")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "ManagedApplicationFeedback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedMediaList(Query):
-    """Managed books."""
+    """Asks for the managed books."""
 
     request_type: ClassVar[str] = "ManagedMediaList"
     minimum_os: ClassVar[str] = "8.0"
     access_right: ClassVar[int] = 4096
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "Books")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "Books")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateList(Query):
-    """Certificates on the tablet."""
+    """Asks for the certificates on the tablet."""
 
     request_type: ClassVar[str] = "CertificateList"
     access_right: ClassVar[int] = 1
-    managed_only: bool | None = key("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
 
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "CertificateList")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "CertificateList")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileList(Query):
-    """Installed configuration profiles."""
+    """Asks for the installed configuration profiles."""
 
     request_type: ClassVar[str] = "ProfileList"
     never_not_now: ClassVar[bool] = True
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 1
-    managed_only: bool | None = key("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
 
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "ProfileList")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "ProfileList")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisioningProfileList(Query):
-    """Installed provisioning profiles."""
+    """Asks for the installed provisioning profiles."""
 
     request_type: ClassVar[str] = "ProvisioningProfileList"
     never_not_now: ClassVar[bool] = True
     access_right: ClassVar[int] = 64
-    managed_only: bool | None = key("ManagedOnly", audited=True)
+    managed_only: bool | None = payload_field("ManagedOnly", audited=True)
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "ProvisioningProfileList")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "ProvisioningProfileList")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions(Query):
-    """The restrictions in force, from all sources."""
+    """Asks for the restrictions in force, from all sources."""
 
     request_type: ClassVar[str] = "Restrictions"
     never_not_now: ClassVar[bool] = True
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 512
-    profile_restrictions: bool | None = key("ProfileRestrictions", audited=True)
+    profile_restrictions: bool | None = payload_field("ProfileRestrictions", audited=True)
 
-    def read(self, body: dict[str, Any]) -> dict[str, Any]:
-        return dict(expect(body, "GlobalRestrictions", dict))
+    def parse_response(self, body: dict[str, Any]) -> dict[str, Any]:
+        return dict(require_key(body, "GlobalRestrictions", dict))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserList(Query):
-    """Users with an account on a Shared iPad."""
+    """Asks for the users with an account on a Shared iPad."""
 
     request_type: ClassVar[str] = "UserList"
     shared_ipad_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
 
-    def read(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        return dicts(body, "Users")
+    def parse_response(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        return require_dicts(body, "Users")

@@ -1,4 +1,4 @@
-"""All commands by their RequestType, and how one is made from stored or posted arguments."""
+"""All command classes by RequestType, and the function that creates a command from JSON arguments."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from mdm.protocol.commands.base import BadArguments, Command
 
 
 class UnknownCommand(LookupError):
-    """No command of this name, or one that is never sent (removed in 27, or obsolete)."""
+    """No supported command has this RequestType. Obsolete ones, and those removed in iPadOS 27, are not supported."""
 
 
 COMMANDS: dict[str, type[Command]] = {
-    kind.request_type: kind
+    command_type.request_type: command_type
     for module in (security, queries, profiles, apps, actions)
-    for kind in vars(module).values()
-    if isinstance(kind, type) and issubclass(kind, Command) and "request_type" in vars(kind)
+    for command_type in vars(module).values()
+    if isinstance(command_type, type) and issubclass(command_type, Command) and "request_type" in vars(command_type)
 }
 
 
-def build(request_type: str, args: dict[str, Any]) -> Command:
-    """Make the command. Raises `UnknownCommand`, `BadArguments`."""
-    kind = COMMANDS.get(request_type)
-    if kind is None:
+def build_command(request_type: str, args: dict[str, Any]) -> Command:
+    """Create the command of this RequestType. Raises `UnknownCommand`, `BadArguments`."""
+    command_type = COMMANDS.get(request_type)
+    if command_type is None:
         raise UnknownCommand(request_type)
     try:
-        return kind.from_args(args)
+        return command_type.from_args(args)
     except TypeError as error:
         raise BadArguments(str(error)) from error

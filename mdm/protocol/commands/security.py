@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, expect, key
+from mdm.protocol.commands.base import DAY, BadArguments, Command, LaneHint, payload_field, require_key
 from mdm.protocol.errors import BadMessage
 
 LOST_MODE = "LostMode"
@@ -15,21 +15,21 @@ QUARTER = 90 * DAY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLock(Command):
-    """Switches the screen off; blocks nothing on a tablet without passcode."""
+    """Locks the screen. On a tablet without passcode anybody can unlock it."""
 
     request_type: ClassVar[str] = "DeviceLock"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
     access_right: ClassVar[int] = 4
-    message: str | None = key("Message")
-    phone_number: str | None = key("PhoneNumber")
+    message: str | None = payload_field("Message")
+    phone_number: str | None = payload_field("PhoneNumber")
 
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def read(self, body: dict[str, Any]) -> str | None:
-        """`MessageResult`, when a text was sent."""
+    def parse_response(self, body: dict[str, Any]) -> str | None:
+        """Return `MessageResult`, present when a text was sent."""
         value = body.get("MessageResult")
         return value if isinstance(value, str) else None
 
@@ -43,7 +43,7 @@ class ClearPasscode(Command):
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
     access_right: ClassVar[int] = 4
-    unlock_token: bytes = key("UnlockToken", required=True)
+    unlock_token: bytes = payload_field("UnlockToken", required=True)
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -60,16 +60,16 @@ class ClearRestrictionsPassword(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnableLostMode(Command):
-    """Locks the tablet until lost mode ends; sending it again updates the text."""
+    """Locks the tablet until lost mode ends. Sent again, it updates the text."""
 
     request_type: ClassVar[str] = "EnableLostMode"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = QUARTER
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
-    message: str | None = key("Message")
-    phone_number: str | None = key("PhoneNumber")
-    footnote: str | None = key("Footnote")
+    message: str | None = payload_field("Message")
+    phone_number: str | None = payload_field("PhoneNumber")
+    footnote: str | None = payload_field("Footnote")
 
     def __post_init__(self) -> None:
         if not (self.message or self.phone_number):
@@ -78,7 +78,7 @@ class EnableLostMode(Command):
     def dedupe_key(self) -> str:
         return self.request_type
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return ("EnableLostMode", "DisableLostMode")
 
 
@@ -92,7 +92,7 @@ class DisableLostMode(Command):
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
 
-    def supersedes(self) -> tuple[str, ...]:
+    def superseded_keys(self) -> tuple[str, ...]:
         return ("EnableLostMode", "DeviceLocation", "PlayLostModeSound")
 
 
@@ -111,7 +111,7 @@ class PlayLostModeSound(Command):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One fix. Degrees, metres; a negative accuracy means that the value is not valid. `at`: RFC 3339."""
+    """One measured position in degrees and metres. A negative accuracy means that it is not valid. `at`: RFC 3339."""
 
     latitude: float
     longitude: float
@@ -121,7 +121,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLocation(Command):
-    """Asks where the tablet is; an error outside lost mode."""
+    """Asks for the tablet's position. The tablet answers with an error outside lost mode."""
 
     request_type: ClassVar[str] = "DeviceLocation"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
@@ -129,7 +129,7 @@ class DeviceLocation(Command):
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "9.3"
 
-    def read(self, body: dict[str, Any]) -> Position:
+    def parse_response(self, body: dict[str, Any]) -> Position:
         numbers = [body.get(name) for name in ("Latitude", "Longitude", "HorizontalAccuracy")]
         latitude, longitude, accuracy = (float(n) if isinstance(n, int | float) else None for n in numbers)
         if latitude is None or longitude is None or not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
@@ -140,7 +140,7 @@ class DeviceLocation(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseDevice(Command):
-    """Erases the tablet. It may erase before it answers: the next Authenticate settles it."""
+    """Erases the tablet. It may erase itself before it answers; the next Authenticate then completes the command."""
 
     request_type: ClassVar[str] = "EraseDevice"
     lane: ClassVar[LaneHint] = LaneHint.URGENT
@@ -151,9 +151,9 @@ class EraseDevice(Command):
     never_not_now: ClassVar[bool] = True
     flushes_queue: ClassVar[bool] = True
     access_right: ClassVar[int] = 8
-    preserve_data_plan: bool | None = key("PreserveDataPlan", audited=True)
-    disallow_proximity_setup: bool | None = key("DisallowProximitySetup", audited=True)
-    return_to_service: dict[str, Any] | None = key("ReturnToService")
+    preserve_data_plan: bool | None = payload_field("PreserveDataPlan", audited=True)
+    disallow_proximity_setup: bool | None = payload_field("DisallowProximitySetup", audited=True)
+    return_to_service: dict[str, Any] | None = payload_field("ReturnToService")
 
     def dedupe_key(self) -> str:
         return self.request_type
@@ -161,20 +161,20 @@ class EraseDevice(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivationLockBypassCode(Command):
-    """Fetches the bypass code, which exists for 15 days after supervision."""
+    """Asks for the Activation Lock bypass code, which exists for 15 days after supervision."""
 
     request_type: ClassVar[str] = "ActivationLockBypassCode"
     timeout: ClassVar[timedelta] = 7 * DAY
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "7.1"
 
-    def read(self, body: dict[str, Any]) -> str:
-        return str(expect(body, "ActivationLockBypassCode", str))
+    def parse_response(self, body: dict[str, Any]) -> str:
+        return str(require_key(body, "ActivationLockBypassCode", str))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearActivationLockBypassCode(Command):
-    """Makes the tablet forget its bypass code."""
+    """Deletes the Activation Lock bypass code on the tablet."""
 
     request_type: ClassVar[str] = "ClearActivationLockBypassCode"
     supervised_only: ClassVar[bool] = True
@@ -183,7 +183,7 @@ class ClearActivationLockBypassCode(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartDevice(Command):
-    """Restarts. A tablet with a passcode may stay off Wi-Fi until it is unlocked."""
+    """Restarts the tablet. With a passcode it may stay off Wi-Fi until somebody unlocks it."""
 
     request_type: ClassVar[str] = "RestartDevice"
     timeout: ClassVar[timedelta] = DAY
@@ -196,7 +196,7 @@ class RestartDevice(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShutDownDevice(Command):
-    """Switches off. Nothing can wake the tablet from afar."""
+    """Switches the tablet off. It cannot be switched on remotely."""
 
     request_type: ClassVar[str] = "ShutDownDevice"
     timeout: ClassVar[timedelta] = DAY

@@ -25,19 +25,19 @@ from sqlalchemy import Engine, select
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
-from mdm.channel.handlers import handle
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.channel.handlers import handle_checkin
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol import checkin, machine_info, plist
-from mdm.protocol.errors import WireError
+from mdm.protocol.errors import ProtocolError
 from mdm.push.models import PushCertificate
-from mdm.reconcile.service import unfinished_setups
+from mdm.reconcile.service import release_unfinished_setups
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 #: Of the public key in Apple's published certificate "Apple iPhone Device CA" (SubjectPublicKeyInfo).
 APPLE_DEVICE_CA_SHA256 = "13686ec675f9fd26a123adb17b5533f593cf451edd6105ae39b748277a3922e5"
@@ -83,7 +83,9 @@ def server(engine: Engine, tmp_path: Path, factory: Factory) -> Iterator[LiveSer
     anchors, wifi = tmp_path / "anchors.pem", tmp_path / "wifi.mobileconfig"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
     wifi.write_bytes(b"wifi")
-    with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors, minimum_os="26.2", wifi_profile=wifi) as running:
+    with start_live_server(
+        engine, KEYRING, tmp_path / "data", device_anchors=anchors, minimum_os="26.2", wifi_profile=wifi
+    ) as running:
         yield running
 
 
@@ -103,17 +105,17 @@ def _look(server: LiveServer, header: str) -> httpx.Response:
 def test_a_device_is_believed_under_its_makers_key_alone(curve: bool) -> None:
     ours, theirs = Factory(curve=curve), Factory()
     body = ours.says(curve=curve, OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)
-    info = machine_info.read(body, [ours.key.public_key()])
+    info = machine_info.parse_machine_info(body, [ours.key.public_key()])
     assert (info.serial, info.os_version, info.can_update) == ("DMPX0001", "26.1", True)
-    for anchors in ([], [machine_info.apple_device_ca()], [theirs.key.public_key()]):
-        with pytest.raises(WireError):
-            machine_info.read(body, anchors)
+    for anchors in ([], [machine_info.get_apple_device_ca()], [theirs.key.public_key()]):
+        with pytest.raises(ProtocolError):
+            machine_info.parse_machine_info(body, anchors)
 
 
 @pytest.mark.parametrize("values", [{"SERIAL": None}, {"SERIAL": 7}, {"UDID": ""}, {"PRODUCT": "x" * 99}])
 def test_a_device_that_says_nonsense_is_refused(factory: Factory, values: dict[str, Any]) -> None:
-    with pytest.raises(WireError):
-        machine_info.read(factory.says(**values), [factory.key.public_key()])
+    with pytest.raises(ProtocolError):
+        machine_info.parse_machine_info(factory.says(**values), [factory.key.public_key()])
 
 
 def test_damaged_bytes_never_escape_as_anything_but_a_wire_error(factory: Factory) -> None:
@@ -123,8 +125,8 @@ def test_damaged_bytes_never_escape_as_anything_but_a_wire_error(factory: Factor
         for _ in range(chance.randint(1, 4)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         try:
-            machine_info.read(bytes(damaged[: chance.randint(1, len(damaged))]), [factory.key.public_key()])
-        except WireError:
+            machine_info.parse_machine_info(bytes(damaged[: chance.randint(1, len(damaged))]), [factory.key.public_key()])
+        except ProtocolError:
             continue
 
 
@@ -144,12 +146,12 @@ def test_apples_own_chain_is_believed_sha1_rsa1024_and_dates_that_are_over_and_s
     key = rsa.generate_private_key(65537, 2048)
     leaf = apple.leaf(key)
     body = _attached(signed_with_sha1(apple.key, leaf), key)  # type: ignore[arg-type]
-    with pytest.raises(WireError):
-        machine_info.read(body, [apple.key.public_key()])
-    with pytest.raises(WireError):
-        machine_info.read(body, [machine_info.apple_device_ca()])
+    with pytest.raises(ProtocolError):
+        machine_info.parse_machine_info(body, [apple.key.public_key()])
+    with pytest.raises(ProtocolError):
+        machine_info.parse_machine_info(body, [machine_info.get_apple_device_ca()])
     monkeypatch.setattr(machine_info, "apple_device_ca", apple.key.public_key)
-    assert machine_info.read(body, [apple.key.public_key()]).serial == "DMPX0001"
+    assert machine_info.parse_machine_info(body, [apple.key.public_key()]).serial == "DMPX0001"
 
 
 def _attached(leaf_der: bytes, key: rsa.RSAPrivateKey) -> bytes:
@@ -171,7 +173,7 @@ def _attached(leaf_der: bytes, key: rsa.RSAPrivateKey) -> bytes:
 
 
 def test_apples_key_is_that_of_the_published_certificate() -> None:
-    numbers = machine_info.apple_device_ca()
+    numbers = machine_info.get_apple_device_ca()
     assert isinstance(numbers, rsa.RSAPublicKey)
     der = numbers.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert (numbers.key_size, hashlib.sha256(der).hexdigest()) == (1024, APPLE_DEVICE_CA_SHA256)
@@ -188,16 +190,16 @@ def test_apples_key_is_that_of_the_published_certificate() -> None:
     ],
 )
 def test_versions_are_compared_number_by_number(version: str, minimum: str, older: bool) -> None:
-    assert machine_info.is_older(version, minimum) is older
+    assert machine_info.is_older_version(version, minimum) is older
 
 
 def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Factory) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        inventory.order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
+        world = TownFactory(work)
+        town = world.create_town()
+        inventory.register_purchase_order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
         for serial, state in (("DMPXGONE", TabletState.RETIRED), ("DMPXLOST", TabletState.MISSING_WRITTEN_OFF)):
-            world.tablet(town, serial=serial).state = state
+            world.create_tablet(town, serial=serial).state = state
     assert _knock(server, b"\x30\x80nonsense").status_code == 400
     assert _knock(server, Factory().says()).status_code == 400
     assert _knock(server, b"x" * 70_000).status_code == 413
@@ -232,24 +234,24 @@ def test_out_of_its_box_a_tablet_of_a_pupil_ends_up_configured(server: LiveServe
 async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
     tablet = SimulatedTablet(server.url, "", ca=server.ca)
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        pupil = world.pupil(world.school_class(world.school(town)))
-        [expected] = inventory.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
-        inventory.bench(work, SYSTEM, town.id, tablet.serial)
-        custody.assign(work, SYSTEM, expected, pupil.id)
+        world = TownFactory(work)
+        town = world.create_town()
+        pupil = world.create_pupil(world.create_class(world.create_school(town)))
+        [expected] = inventory.register_purchase_order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
+        inventory.prepare_tablet(work, SYSTEM, town.id, tablet.serial)
+        custody.assign_tablet(work, SYSTEM, expected, pupil.id)
         tablet_id = expected.id
     answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(4):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         await tablet.poll()
-    ordered = [name for talk in tablet.history for name, _ in talk.commands]
+    ordered = [name for talk in tablet.history for name, _ in talk.answered_commands]
     assert ordered.count("DeviceConfigured") == 1
     assert ordered.index("InstallProfile") < ordered.index("DeviceConfigured")
     assert not tablet.device.awaiting_configuration
     with server.runtime.open_unit_of_work() as work:
-        facts = facts_for(work, [tablet_id])[tablet_id]
+        facts = load_facts(work, [tablet_id])[tablet_id]
         assert (facts.pupil_id, facts.state) == (pupil.id, TabletState.ASSIGNED)
 
     # Another tablet cannot use what was made for this one.
@@ -263,12 +265,12 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
 
 def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        cart = Cart(town_id=town.id, school_id=world.school(town).id, label="Chariot 1")
+        world = TownFactory(work)
+        town = world.create_town()
+        cart = Cart(town_id=town.id, school_id=world.create_school(town).id, label="Chariot 1")
         work.session.add(cart)
         work.session.flush()
-        of_cart, named = world.tablet(town), world.tablet(town)
+        of_cart, named = world.create_tablet(town), world.create_tablet(town)
         work.session.add(CartSlot(town_id=town.id, cart_id=cart.id, number=1, tablet_id=of_cart.id))
         for tablet in (of_cart, named):
             work.session.add(
@@ -279,12 +281,12 @@ def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> Non
             )  # fmt: skip
         work.session.flush()
         for row in work.session.scalars(select(DeviceEnrollment)):
-            work.session.add(Heartbeat(enrollment_id=row.id, last_seen_at=work.now))
+            work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now))
         work.session.flush()
 
         def said(tablet: Tablet) -> dict[str, object]:
             body = plistlib.dumps({"MessageType": "ReturnToService", "UDID": tablet.serial})
-            answer = plistlib.loads(handle(work, checkin.parse_checkin(plist.loads(body)), tablet.serial).body)
+            answer = plistlib.loads(handle_checkin(work, checkin.parse_checkin(plist.loads(body)), tablet.serial).body)
             return dict(answer["ReturnToService"])
 
         assert said(of_cart) == {"Enabled": True, "WiFiProfileData": b"wifi"}
@@ -300,27 +302,27 @@ def test_a_tablet_that_puts_off_or_garbles_its_first_answers_does_not_hang_in_th
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
     clock = ManualClock(datetime.now(UTC))
-    with live_server(engine, KEYRING, tmp_path / "data", clock, device_anchors=anchors) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock, device_anchors=anchors) as running:
         for doing in ("not_now:6", "garbage:3"):
             asyncio.run(_stubborn(running, clock, factory, doing))
 
 
 async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, doing: str) -> None:
     """Its policy does not arrive at once; DeviceConfigured comes by itself, or after ten minutes."""
-    tablet = SimulatedTablet(server.url, "", ca=server.ca, doing=doing)
+    tablet = SimulatedTablet(server.url, "", ca=server.ca, behaviour=doing)
     with server.runtime.open_unit_of_work() as work:
-        inventory.order(work, SYSTEM, World(work).town().id, [tablet.serial], "BC-1")
+        inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial], "BC-1")
     answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid))
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(3):
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
         await tablet.poll()
     clock.advance(timedelta(minutes=11))
     for _ in range(3):
         with server.runtime.open_unit_of_work() as work:
-            unfinished_setups(work)
+            release_unfinished_setups(work)
         await tablet.poll()
-        await asyncio.to_thread(server.work_off)
+        await asyncio.to_thread(server.run_worker)
     assert not tablet.device.awaiting_configuration
     with server.runtime.open_unit_of_work() as work:
         row = work.session.scalars(select(DeviceEnrollment).where(DeviceEnrollment.udid == tablet.udid)).one()
@@ -333,9 +335,9 @@ def test_without_a_push_certificate_the_tablet_hears_that_it_may_try_again(
 ) -> None:
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
-    with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
         with running.runtime.open_unit_of_work() as work:
-            inventory.order(work, SYSTEM, World(work).town().id, ["DMPX0001"], "BC-1")
+            inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, ["DMPX0001"], "BC-1")
             work.session.query(PushCertificate).delete()
         assert _knock(running, factory.says()).status_code == 503
         with running.runtime.open_unit_of_work() as work:

@@ -16,12 +16,12 @@ from cartable.errors import Conflict, Forbidden, Invalid, NotFound
 from cartable.ids import new_id
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import reservations
 from enrollment.joining import service as joining
-from enrollment.joining.enrollment_matching import admit
-from enrollment.joining.errors import NotReservable
+from enrollment.joining.enrollment_matching import resolve_tablet
+from enrollment.joining.errors import TabletNotReservable
 from enrollment.joining.models import InvitationKind, Reservation
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil, PupilState
@@ -34,8 +34,8 @@ from mdm.privacy.erasing import erase_identities
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory, _knock
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 K = InvitationKind
 
@@ -44,12 +44,14 @@ class Place:
     """A town with a class, a cart and boxes that have been ordered."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        self.work, self.world = work, World(work)
-        self.town: Town = self.world.town()
-        self.school: School = self.world.school(self.town)
-        self.school_class: SchoolClass = self.world.school_class(self.school)
-        self.pupils: list[Pupil] = [self.world.pupil(self.school_class) for _ in range(3)]
-        self.boxes: list[Tablet] = inventory.order(work, SYSTEM, self.town.id, [f"BOX{n}A" for n in range(6)], "BC-1")
+        self.work, self.world = work, TownFactory(work)
+        self.town: Town = self.world.create_town()
+        self.school: School = self.world.create_school(self.town)
+        self.school_class: SchoolClass = self.world.create_class(self.school)
+        self.pupils: list[Pupil] = [self.world.create_pupil(self.school_class) for _ in range(3)]
+        self.boxes: list[Tablet] = inventory.register_purchase_order(
+            work, SYSTEM, self.town.id, [f"BOX{n}A" for n in range(6)], "BC-1"
+        )
         cart = Cart(town_id=self.town.id, school_id=self.school.id, label="C1")
         work.session.add(cart)
         work.session.flush()
@@ -58,13 +60,13 @@ class Place:
         work.session.flush()
 
     def reserve(self, serials: list[str], kind: K, actor: Actor = SYSTEM, **target: object) -> list[Reservation]:
-        return reservations.reserve(self.work, actor, serials, InvitationSpec(kind, self.town.id, **target))  # type: ignore[arg-type]
+        return reservations.reserve_tablets(self.work, actor, serials, InvitationSpec(kind, self.town.id, **target))  # type: ignore[arg-type]
 
     def enrol(self, tablet: Tablet) -> Tablet:
         """As its certificate admits it, once Apple's assignment has sent it here."""
         tablet.state = TabletState.PREPARED
         known = KnownCertificate("f" * 64, new_id(), None, tablet.id)
-        return admit(self.work, known, tablet.serial, "U1", TabletDetails(os_version="26.2"))
+        return resolve_tablet(self.work, known, tablet.serial, "U1", TabletDetails(os_version="26.2"))
 
     def left(self) -> dict[UUID, str | None]:
         return {row.tablet_id: row.problem for row in self.work.session.scalars(select(Reservation))}
@@ -85,7 +87,7 @@ def test_each_kind_of_reservation_puts_the_tablet_where_it_is_meant(place: Place
     for tablet in (one, two, three, four):
         place.enrol(tablet)
     place.work.session.expire_all()
-    facts = facts_for(place.work, [tablet.id for tablet in place.boxes])
+    facts = load_facts(place.work, [tablet.id for tablet in place.boxes])
     assert (facts[one.id].pupil_id, facts[one.id].state) == (place.pupils[0].id, TabletState.ASSIGNED)
     assert (facts[two.id].class_id, facts[two.id].state) == (place.school_class.id, TabletState.ASSIGNED)
     assert place.slots[1].tablet_id == three.id
@@ -128,7 +130,7 @@ def test_what_cannot_be_reserved_is_refused_whole(place: Place) -> None:
             place.reserve(serials, kind, **target)
     place.boxes[0].state = TabletState.IN_USE
     place.work.session.flush()
-    with pytest.raises(NotReservable):
+    with pytest.raises(TabletNotReservable):
         place.reserve(["BOX0A", "BOX1A"], K.STOCK, school_id=place.school.id)
     place.reserve(["BOX1A"], K.PUPIL, pupil_ids=(pupil,))
     with pytest.raises(Conflict):
@@ -137,8 +139,8 @@ def test_what_cannot_be_reserved_is_refused_whole(place: Place) -> None:
 
 
 def test_walls_and_schools_hold(place: Place) -> None:
-    other = place.world.town()
-    elsewhere = place.world.school(place.town)
+    other = place.world.create_town()
+    elsewhere = place.world.create_school(place.town)
     of_school = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, place.town.id, elsewhere.id),))
     stranger = Actor(None, "s", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
     helpdesk = Actor(None, "h", (RoleAssignment(Role.HELPDESK, place.town.id),))
@@ -148,8 +150,8 @@ def test_walls_and_schools_hold(place: Place) -> None:
     place.reserve(["BOX0A"], K.STOCK, school_id=place.school.id)
     for actor in (of_school, stranger, helpdesk):
         with pytest.raises(TabletNotFound):
-            reservations.withdraw(place.work, actor, place.boxes[0].id)
-    reservations.withdraw(place.work, SYSTEM, place.boxes[0].id)
+            reservations.withdraw_reservation(place.work, actor, place.boxes[0].id)
+    reservations.withdraw_reservation(place.work, SYSTEM, place.boxes[0].id)
     place.work.session.flush()
     assert place.left() == {}
 
@@ -160,9 +162,9 @@ def test_what_stands_in_the_way_is_told_and_the_tablet_enrols_all_the_same(place
     place.reserve([one.serial, two.serial], K.PUPIL, pupil_ids=(first.id, second.id))
     place.reserve([three.serial], K.CART_SLOT, cart_slot_ids=(place.slots[0].id,))
     place.reserve([four.serial], K.PUPIL, pupil_ids=(third.id,))
-    place.world.lend(place.world.tablet(place.town), first)
+    place.world.lend_tablet(place.world.create_tablet(place.town), first)
     second.state = PupilState.ABSENT_FROM_ROSTER
-    place.slots[0].tablet_id = place.world.tablet(place.town).id
+    place.slots[0].tablet_id = place.world.create_tablet(place.town).id
     place.work.session.flush()
     for tablet in (one, two, three):
         assert place.enrol(tablet).state is TabletState.PREPARED
@@ -183,16 +185,16 @@ def joined(place: Place, tablet: Tablet, **target: object) -> Tablet:
     spec = InvitationSpec(town_id=place.town.id, **target)  # type: ignore[arg-type]
     [invitation] = joining.create_invitations(place.work, SYSTEM, spec)
     known = KnownCertificate(invitation.id.hex * 2, new_id(), invitation.id, None)
-    return admit(place.work, known, tablet.serial, "U1", TabletDetails())
+    return resolve_tablet(place.work, known, tablet.serial, "U1", TabletDetails())
 
 
 def test_a_bench_honours_reservations_and_a_named_invitation_goes_before(place: Place) -> None:
     one, two, *_ = place.boxes
     place.reserve([one.serial, two.serial], K.PUPIL, pupil_ids=(place.pupils[0].id, place.pupils[1].id))
     joined(place, one, kind=K.STOCK, max_uses=9)
-    assert facts_for(place.work, [one.id])[one.id].pupil_id == place.pupils[0].id
+    assert load_facts(place.work, [one.id])[one.id].pupil_id == place.pupils[0].id
     joined(place, two, kind=K.PUPIL, pupil_ids=(place.pupils[2].id,))
-    assert facts_for(place.work, [two.id])[two.id].pupil_id == place.pupils[2].id
+    assert load_facts(place.work, [two.id])[two.id].pupil_id == place.pupils[2].id
     assert place.left() == {}
 
 
@@ -206,7 +208,7 @@ def test_a_tablet_in_any_state_joins_by_invitation_without_a_fault(place: Place,
     for state in TabletState:
         if state in (TabletState.RETIRED, TabletState.DISPOSED):
             continue
-        tablet = place.world.tablet(place.town)
+        tablet = place.world.create_tablet(place.town)
         tablet.state = state
         place.work.session.flush()
         joined(place, tablet, kind=kind, **targets[kind])
@@ -223,7 +225,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[tuple[LiveServer, Factory
 
     factory, anchors = Factory(), tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
-    with live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
         yield running, factory
 
 
@@ -231,20 +233,20 @@ def test_out_of_the_box_into_a_pupils_hands(server: tuple[LiveServer, Factory]) 
     running, factory = server
     tablet = SimulatedTablet(running.url, "", ca=running.ca)
     with running.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town, other = world.town(), world.town()
-        pupil = world.pupil(world.school_class(world.school(town)))
-        [box] = inventory.order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
-    technician, stranger = running.client(town.id, Role.TECHNICIAN, "t"), running.client(other.id, Role.TECHNICIAN, "s")
+        world = TownFactory(work)
+        town, other = world.create_town(), world.create_town()
+        pupil = world.create_pupil(world.create_class(world.create_school(town)))
+        [box] = inventory.register_purchase_order(work, SYSTEM, town.id, [tablet.serial], "BC-1")
+    technician, stranger = running.sign_in(town.id, Role.TECHNICIAN, "t"), running.sign_in(other.id, Role.TECHNICIAN, "s")
     try:
         _reserved_by_api(technician, stranger, town.id, box.id, tablet.serial, pupil.id)
         asyncio.run(_enrol(running, factory, tablet))
-        assert technician.get(f"/towns/{town.id}/reservations").json() == []
+        assert technician.get(f"/towns/{town.id}/reservations").json()["items"] == []
     finally:
         technician.close()
         stranger.close()
     with running.runtime.open_unit_of_work() as work:
-        facts = facts_for(work, [box.id])[box.id]
+        facts = load_facts(work, [box.id])[box.id]
     assert (facts.pupil_id, facts.state) == (pupil.id, TabletState.ASSIGNED)
 
 
@@ -259,16 +261,16 @@ def _reserved_by_api(
     assert technician.delete(f"/tablets/{tablet_id}/reservation").status_code == 404
     assert technician.post(f"/towns/{town_id}/reservations", json={**body, "serials": []}).status_code == 422
     technician.post(f"/towns/{town_id}/reservations", json=body)
-    [listed] = technician.get(f"/towns/{town_id}/reservations").json()
+    [listed] = technician.get(f"/towns/{town_id}/reservations").json()["items"]
     assert (listed["serial"], listed["state"]) == (serial, "ordered")
-    assert stranger.get(f"/towns/{town_id}/reservations").json() == []
+    assert stranger.get(f"/towns/{town_id}/reservations").json()["items"] == []
 
 
 async def _enrol(running: LiveServer, factory: Factory, tablet: SimulatedTablet) -> None:
     answer = await asyncio.to_thread(_knock, running, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(4):
-        await asyncio.to_thread(running.work_off)
+        await asyncio.to_thread(running.run_worker)
         await tablet.poll()
     assert not tablet.device.awaiting_configuration
     await tablet.close()
@@ -279,7 +281,7 @@ def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runti
         place = Place(work)
         child = place.pupils[0].id
         place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(child,))
-        inventory.retire(work, SYSTEM, place.boxes[0], "broken in its box")
+        inventory.retire_tablet(work, SYSTEM, place.boxes[0], "broken in its box")
         [made] = place.reserve(["BOX1A"], K.PUPIL, pupil_ids=(child,))
         assert (made.tablet_id, made.pupil_id) == (place.boxes[1].id, child)
         assert work.session.get(Reservation, place.boxes[0].id) is None
@@ -289,13 +291,13 @@ def test_a_tablet_is_put_where_it_is_meant_once_it_was_wiped(runtime: Runtime) -
     with runtime.open_unit_of_work() as work:
         place = Place(work)
         box, child = place.boxes[0], place.pupils[0]
-        inventory.bench(work, SYSTEM, place.town.id, box.serial)
-        box.to_wipe = True
+        inventory.prepare_tablet(work, SYSTEM, place.town.id, box.serial)
+        box.needs_wipe = True
         place.reserve([box.serial], K.PUPIL, pupil_ids=(child.id,))
         certificate = KnownCertificate("0" * 64, new_id(), None, box.id)
-        admit(work, certificate, box.serial, "UDID", TabletDetails())
+        resolve_tablet(work, certificate, box.serial, "UDID", TabletDetails())
         row = work.session.get_one(Reservation, box.id)
         assert (row.problem, box.state) == ("not_wiped", TabletState.PREPARED)
-        inventory.state_wiped(work, SYSTEM, box, "cable")
-        reservations.honour(work, box)
+        inventory.record_manual_wipe(work, SYSTEM, box, "cable")
+        reservations.apply_reservation(work, box)
         assert (work.session.get(Reservation, box.id), box.state) == (None, TabletState.ASSIGNED)

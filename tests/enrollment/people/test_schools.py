@@ -16,13 +16,14 @@ from cartable.ids import new_id
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import schools
-from enrollment.people.imports import service
 from enrollment.people.models import GroupKind, GuardianLink, PupilGroup, PupilGroupMember, PupilState, RosterState
+from enrollment.rosters import absent_pupils
+from enrollment.rosters.imports import service
 from enrollment.tablets.models import Loan
 from mdm.privacy import retention
-from tests.enrollment.people.corpus.build import CUSTOM, custom, lines
-from tests.enrollment.people.files import CHILD, GUARDIANS, ONDE, onde_line, text_file
-from tests.enrollment.people.school import OneSchool
+from tests.enrollment.rosters.corpus.build import CUSTOM, custom, lines
+from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, onde_line, text_file
+from tests.enrollment.rosters.school import OneSchool
 
 YEAR = "2026-2027"
 
@@ -41,26 +42,26 @@ def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: One
     head = _as(one, Role.HEAD, school=True)
     pupils = [onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(12)]
     one.bring(text_file(ONDE, *pupils))
-    one.world.lend(one.world.tablet(one.town), one.pupil("NOM0 Zoé"))
+    one.world.lend_tablet(one.world.create_tablet(one.town), one.pupil("NOM0 Zoé"))
     one.bring(text_file(ONDE, *pupils[1:]))
     pupil = one.pupil("NOM0 Zoé")
     assert (pupil.state, pupil.class_id is not None) == (PupilState.ABSENT_FROM_ROSTER, True)
-    [told] = schools.absent(one.work, head, one.school.id)
+    [told] = absent_pupils.list_absent_pupils(one.work, head, one.school.id)
     assert (told.pupil.id, told.due_back, told.tag is not None) == (pupil.id, False, True)
     one.work.now += timedelta(days=30)
-    assert not schools.absent(one.work, head, one.school.id)[0].due_back, "thirty days, the last one included"
+    assert not absent_pupils.list_absent_pupils(one.work, head, one.school.id)[0].due_back, "thirty days, the last one included"
     one.work.now += timedelta(days=1)
-    assert schools.absent(one.work, head, one.school.id)[0].due_back
+    assert absent_pupils.list_absent_pupils(one.work, head, one.school.id)[0].due_back
     acts = one.work.session.scalars(select(AuditEvent.action).where(AuditEvent.action == "school.absent")).all()
     assert len(acts) == 3
     one.work.now += timedelta(days=700)
-    retention.run(one.work, one.admin, one.town.id)
+    retention.apply_retention(one.work, one.admin, one.town.id)
     one.work.session.expire_all()
     assert one.pupil("NOM0 Zoé").state is PupilState.ABSENT_FROM_ROSTER, "never erased while the tablet is out"
     assert one.work.session.scalar(select(Loan).where(Loan.pupil_id == pupil.id)).closed_at is None  # type: ignore[union-attr]
     for wrong in (_as(one, Role.HELPDESK), _as(one, Role.DPO)):
         with pytest.raises((Forbidden, NotFound)):
-            schools.absent(one.work, wrong, one.school.id)
+            absent_pupils.list_absent_pupils(one.work, wrong, one.school.id)
 
 
 def _groups(one: OneSchool) -> dict[tuple[str, str], set[str]]:
@@ -97,18 +98,21 @@ def test_groups_and_support_units_are_kept_and_undone(one: OneSchool) -> None:
     assert [(kind, why) for _, kind, why in one.lines(changed)] == [
         ("renamed", ("groups",)), ("unchanged", ()), ("renamed", ("groups",)),
     ]  # fmt: skip
-    service.confirm(one.work, one.admin, changed.id)
+    service.confirm_import(one.work, one.admin, changed.id)
     assert _groups(one) == {
         ("group", "Chorale"): {"PETIT Max", "ROUX Eva"}, ("group", "Échecs"): set(), ("unit", "ULIS"): set(), ("unit", "UPE2A"): {"MARTIN Zoé"},
     }  # fmt: skip
-    service.undo(one.work, one.admin, changed.id)
+    service.undo_import(one.work, one.admin, changed.id)
     assert _groups(one) == before
 
 
 def test_support_units_are_told_to_the_head_alone(one: OneSchool) -> None:
     one.bring(lines(CUSTOM, custom("MARTIN", "Zoé", groups="Chorale", units="ULIS")))
     told = {
-        role: {group.kind for group, _ in schools.groups(one.work, _as(one, role, school=role is Role.HEAD), one.school.id, YEAR)}
+        role: {
+            group.kind
+            for group, _ in schools.list_groups(one.work, _as(one, role, school=role is Role.HEAD), one.school.id, YEAR)
+        }
         for role in (Role.HEAD, Role.TOWN_ADMIN, Role.TECHNICIAN, Role.HELPDESK)
     }
     everything = {GroupKind.GROUP, GroupKind.UNIT}
@@ -124,25 +128,25 @@ def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it
     one.bring(text_file(header, *both))
     pupil, head = one.pupil("MARTIN Zoé"), _as(one, Role.HEAD, school=True)
     nadia = one.guardians()["Nadia"][0]
-    schools.set_court_order(one.work, head, pupil.id, nadia.id, holds=True)
+    schools.set_court_order(one.work, head, pupil.id, nadia.id, in_force=True)
     for actor in (head, one.admin):
-        told = {guardian.first_name: link.court_order for guardian, link in schools.guardians(one.work, actor, pupil.id)}
+        told = {guardian.first_name: link.court_order for guardian, link in schools.list_guardians(one.work, actor, pupil.id)}
         assert told == {"Nadia": True, "Karim": False}
     for role in (Role.TECHNICIAN, Role.HELPDESK, Role.DPO):
         with pytest.raises((Forbidden, NotFound)):
-            schools.guardians(one.work, _as(one, role), pupil.id)
+            schools.list_guardians(one.work, _as(one, role), pupil.id)
     assert one.bring(text_file(header, *both)).counts["unchanged"] == 2
     moved = one.bring(text_file(header, both[0].replace(";MARTIN;Zoé;", ";PETIT;Max;"), both[1]))
     one.work.session.expire_all()
     one.work.now += timedelta(minutes=1)
-    service.undo(one.work, one.admin, moved.id)
+    service.undo_import(one.work, one.admin, moved.id)
     one.work.session.expire_all()
     flags = {link.guardian_id: link.court_order for link in one.work.session.scalars(select(GuardianLink))}
     assert flags[nadia.id] is True
     details = one.work.session.scalars(select(AuditEvent.details).where(AuditEvent.action == "guardian.flag")).all()
     assert list(details) == [{}], "the trail does not say which way"
     with pytest.raises(NotFound):
-        schools.set_court_order(one.work, head, pupil.id, new_id(), holds=True)
+        schools.set_court_order(one.work, head, pupil.id, new_id(), in_force=True)
 
 
 def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> None:
@@ -150,12 +154,12 @@ def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> 
     one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé")))
     [class_id] = one.classes()
     one.work.now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
-    made = schools.name_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
+    made = schools.add_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
     assert (made.starts_on, made.ends_on) == (date(2026, 11, 23), date(2026, 11, 23))
-    longer = schools.name_substitute(one.work, head, one.school.id, class_id, "ZIL", "Bea", date(2026, 11, 27))
+    longer = schools.add_substitute(one.work, head, one.school.id, class_id, "ZIL", "Bea", date(2026, 11, 27))
 
     def present() -> list[str]:
-        return [member.last_name for _, member in schools.substitutes(one.work, head, one.school.id)]
+        return [member.last_name for _, member in schools.list_substitutes(one.work, head, one.school.id)]
 
     one.work.now = datetime(2026, 11, 23, 22, 59, tzinfo=UTC)  # 23:59 in Paris
     assert sorted(present()) == ["BRIGADE", "ZIL"]
@@ -167,7 +171,7 @@ def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> 
     member = one.staff()["Ali"][0]
     assert member.state is RosterState.ABSENT_FROM_ROSTER
     one.work.now = datetime(2027, 11, 10, tzinfo=UTC)
-    retention.run(one.work, one.admin, one.town.id)
+    retention.apply_retention(one.work, one.admin, one.town.id)
     assert "Ali" not in one.staff(), "the name ends with the school year"
 
 
@@ -177,16 +181,16 @@ def test_a_substitute_overseas_ends_at_midnight_there_and_only_where_the_head_ma
     [class_id] = one.classes()
     head = _as(one, Role.HEAD, school=True)
     one.work.now = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)  # 23:00 there
-    schools.name_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
+    schools.add_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
     one.work.now = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
-    assert schools.substitutes(one.work, head, one.school.id) == []
-    other = one.world.school(one.town)
+    assert schools.list_substitutes(one.work, head, one.school.id) == []
+    other = one.world.create_school(one.town)
     with pytest.raises(NotFound):
-        schools.name_substitute(one.work, head, other.id, class_id, "X", "Y")
+        schools.add_substitute(one.work, head, other.id, class_id, "X", "Y")
     with pytest.raises(NotFound):
-        schools.name_substitute(one.work, one.admin, other.id, class_id, "X", "Y")
+        schools.add_substitute(one.work, one.admin, other.id, class_id, "X", "Y")
     with pytest.raises(Forbidden):
-        schools.name_substitute(one.work, _as(one, Role.HELPDESK), one.school.id, class_id, "X", "Y")
+        schools.add_substitute(one.work, _as(one, Role.HELPDESK), one.school.id, class_id, "X", "Y")
     for day in (date(2026, 11, 1), date(2027, 6, 1)):
         with pytest.raises(Invalid):
-            schools.name_substitute(one.work, head, one.school.id, class_id, "X", "Y", day)
+            schools.add_substitute(one.work, head, one.school.id, class_id, "X", "Y", day)

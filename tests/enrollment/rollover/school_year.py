@@ -12,14 +12,15 @@ from cartable.clock import ManualClock
 from cartable.ids import new_id
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.imports import service as imports
-from enrollment.people.models import Pupil, RosterImport
-from enrollment.places.models import Level, School, SchoolClass, Town
+from enrollment.people.models import Pupil
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.rollover import applying, service
 from enrollment.rollover.models import Rollover, RolloverLine
+from enrollment.rosters.imports import service as imports
+from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Tablet
-from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.support.world import World
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support.world import TownFactory
 
 #: Midnight in France.
 SEPTEMBER = datetime(2027, 8, 31, 22, tzinfo=UTC)
@@ -44,64 +45,67 @@ class Turning:
     other: School = field(init=False)
     admin: Actor = field(init=False)
     second: Actor = field(init=False)
-    world: World = field(init=False)
+    world: TownFactory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = World(self.work)
-        self.town = self.world.town()
-        self.school, self.other = self.world.school(self.town, "Jules-Verne"), self.world.school(self.town, "Nouvelle")
+        self.world = TownFactory(self.work)
+        self.town = self.world.create_town()
+        self.school, self.other = (
+            self.world.create_school(self.town, "Jules-Verne"),
+            self.world.create_school(self.town, "Nouvelle"),
+        )
         self.admin, self.second = (
             Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
         )
 
     def on(self, work: UnitOfWork) -> Turning:
         """The same town in another unit of work."""
-        self.work, self.world = work, World(work)
+        self.work, self.world = work, TownFactory(work)
         return self
 
     def head(self, school: School | None = None) -> Actor:
         return Actor(new_id(), "head", (RoleAssignment(Role.HEAD, self.town.id, (school or self.school).id),))
 
-    def pupil(self, school_class: SchoolClass, level: Level, **named: str) -> Pupil:
-        return self.world.pupil(school_class, level, **named)
+    def pupil(self, school_class: SchoolClass, level: Grade, **named: str) -> Pupil:
+        return self.world.create_pupil(school_class, level, **named)
 
-    def with_tablet(self, school_class: SchoolClass, level: Level) -> tuple[Pupil, Tablet]:
-        pupil, tablet = self.pupil(school_class, level), self.world.tablet(self.town)
-        self.world.lend(tablet, pupil)
+    def with_tablet(self, school_class: SchoolClass, level: Grade) -> tuple[Pupil, Tablet]:
+        pupil, tablet = self.pupil(school_class, level), self.world.create_tablet(self.town)
+        self.world.lend_tablet(tablet, pupil)
         return pupil, tablet
 
     def begin(self) -> Rollover:
-        return service.preview(self.work, self.admin, self.town.id, "2026-2027")
+        return service.preview_rollover(self.work, self.admin, self.town.id, "2026-2027")
 
     def line(self, rollover: Rollover, pupil: Pupil) -> RolloverLine:
         return self.work.session.get_one(RolloverLine, (rollover.id, pupil.id))
 
     def apply(self, rollover: Rollover, limit: int = 1000) -> int:
         done = 0
-        while some := applying.apply(self.work, self.admin, rollover.id, limit):
+        while some := applying.apply_batch(self.work, self.admin, rollover.id, limit):
             done += some
         return done
 
     def undo(self, rollover: Rollover, limit: int = 1000) -> None:
-        while applying.undo(self.work, self.admin, rollover.id, limit):
+        while applying.undo_batch(self.work, self.admin, rollover.id, limit):
             pass
 
-    def now(self, pupil_id: UUID) -> tuple[Level, UUID | None, UUID, str]:
+    def now(self, pupil_id: UUID) -> tuple[Grade, UUID | None, UUID, str]:
         """Where a pupil is: level, class, school, state."""
         self.work.session.flush()
         pupil = self.work.session.get_one(Pupil, pupil_id)
-        return pupil.level, pupil.class_id, pupil.school_id, pupil.state.value
+        return pupil.grade, pupil.class_id, pupil.school_id, pupil.state.value
 
     def previewed(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         content = text_file(ONDE, *lines)
-        return imports.preview(self.work, self.admin, self.town.id, content, (school or self.school).uai, **options)
+        return imports.preview_import(self.work, self.admin, self.town.id, content, (school or self.school).uai, **options)
 
     def bring(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         """Import an ONDE file, with a second person where one is needed."""
         made = self.previewed(*lines, school=school, **options)
-        return imports.confirm(self.work, self.second if made.needs_second else self.admin, made.id)
+        return imports.confirm_import(self.work, self.second if made.needs_second_person else self.admin, made.id)
 
 
 def child(name: str, number: int, level: str, label: str, onde: str = "", decision: str = "") -> str:
     """A line of an ONDE file; the number makes the INE."""
-    return onde_line(name, "Zoé", ine=f"{number:010d}A", level=level, label=label, number=onde, decision=decision)
+    return onde_line(name, "Zoé", ine=f"{number:010d}A", grade=level, label=label, number=onde, decision=decision)

@@ -11,11 +11,11 @@ from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import AssignmentKind as Kind
 from enrollment.people.models import Pupil, PupilState, RosterState, StaffMember, TeacherAssignment
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import applying, service
-from enrollment.rollover.errors import AlreadyApplied, NotToBeSaid, RolloverUnknown
-from enrollment.rollover.models import Decision
-from enrollment.rollover.rules import left_on
+from enrollment.rollover.errors import DecisionNotSelectable, RolloverAlreadyApplied, RolloverNotFound
+from enrollment.rollover.models import RolloverDecision
+from enrollment.rollover.rules import leaving_date
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
 from profiles.policy import documents
@@ -28,14 +28,14 @@ def test_a_cm2_pupil_is_retained(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        pupil, tablet = town.with_tablet(town.world.school_class(town.school, "CM2"), Level.CM2)
+        pupil, tablet = town.with_tablet(town.world.create_class(town.school, "CM2"), Grade.CM2)
         rollover = town.begin()
-        assert town.line(rollover, pupil).decision is Decision.LEAVER
-        service.tick(work, town.head(), rollover.id, [pupil.id], Decision.RETAINED)
-        placed = service.make_class(work, town.head(), rollover.id, town.school.id, "CM2", [pupil.id])
+        assert town.line(rollover, pupil).decision is RolloverDecision.LEAVER
+        service.record_decision(work, town.head(), rollover.id, [pupil.id], RolloverDecision.RETAINED)
+        placed = service.create_class(work, town.head(), rollover.id, town.school.id, "CM2", [pupil.id])
         town.begin()
         town.apply(rollover)
-        assert town.now(pupil.id) == (Level.CM2, placed.id, town.school.id, "active")
+        assert town.now(pupil.id) == (Grade.CM2, placed.id, town.school.id, "active")
         assert work.session.scalar(select(Loan.closed_at).where(Loan.tablet_id == tablet.id)) is None
 
 
@@ -43,26 +43,26 @@ def test_a_ce1_pupil_skips_to_cm1(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        pupil = town.pupil(town.world.school_class(town.school, "CE1"), Level.CE1)
+        pupil = town.pupil(town.world.create_class(town.school, "CE1"), Grade.CE1)
         rollover = town.begin()
-        service.tick(work, town.head(), rollover.id, [pupil.id], Decision.SKIPPING)
+        service.record_decision(work, town.head(), rollover.id, [pupil.id], RolloverDecision.SKIPPING)
         town.apply(rollover)
-        assert town.now(pupil.id)[0] is Level.CM1
+        assert town.now(pupil.id)[0] is Grade.CM1
 
 
 def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        pupil = town.pupil(town.world.school_class(town.school, "ULIS"), Level.CE2)
-        newcomer = town.pupil(town.world.school_class(town.school, "CP A"), Level.CP)
+        pupil = town.pupil(town.world.create_class(town.school, "ULIS"), Grade.CE2)
+        newcomer = town.pupil(town.world.create_class(town.school, "CP A"), Grade.CP)
         group = documents.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
         rollover = town.begin()
         assert [town.line(rollover, each).ulis for each in (pupil, newcomer)] == [True, False]
-        kept = service.make_class(work, town.head(), rollover.id, town.school.id, "ULIS", [pupil.id])
+        kept = service.create_class(work, town.head(), rollover.id, town.school.id, "ULIS", [pupil.id])
         town.apply(rollover)
-        assert town.now(pupil.id) == (Level.CM1, kept.id, town.school.id, "active")
-        assert town.now(newcomer.id)[0] is Level.CE1
+        assert town.now(pupil.id) == (Grade.CM1, kept.id, town.school.id, "active")
+        assert town.now(newcomer.id)[0] is Grade.CE1
         assert set(PolicyRepository(work.session).list_members(group.id)) == {pupil.id, newcomer.id}
 
 
@@ -73,10 +73,10 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         town.bring(child("PARTI", 1, "CE2", "CE2 A", "7"), child("RESTE", 2, "CE2", "CE2 A", "7"))
         pupil = work.session.scalars(select(Pupil).where(Pupil.last_name.is_not(None))).all()
         gone = next(each for each in pupil if each.last_name == "PARTI")
-        tablet = town.world.tablet(town.town)
-        town.world.lend(tablet, gone)
+        tablet = town.world.create_tablet(town.town)
+        town.world.lend_tablet(tablet, gone)
         rollover = town.begin()
-        service.tick(work, town.head(), rollover.id, [gone.id], Decision.LEAVER)
+        service.record_decision(work, town.head(), rollover.id, [gone.id], RolloverDecision.LEAVER)
     to(clock, day(6, 25))
     with runtime.open_unit_of_work() as work:
         town.on(work)
@@ -88,19 +88,23 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         town.on(work)
         town.apply(rollover)
         left = work.session.get_one(Pupil, gone.id)
-        assert (left.state, left.absent_since, left.level) == (PupilState.ABSENT_FROM_ROSTER, left_on("2027-2028"), Level.CE2)
+        assert (left.state, left.absent_since, left.grade) == (
+            PupilState.ABSENT_FROM_ROSTER,
+            leaving_date("2027-2028"),
+            Grade.CE2,
+        )
     to(clock, day(10, 12))
     with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.bring(child("PARTI", 1, "CM1", "CM1 B", "9"), child("RESTE", 2, "CM1", "CM1 B", "9"))
         assert (made.counts["new"], made.counts["left_file"]) == (0, 0), "nobody is doubled"
         back = work.session.get_one(Pupil, gone.id)
-        assert (back.state, back.absent_since, back.level) == (PupilState.ACTIVE, None, Level.CM1)
+        assert (back.state, back.absent_since, back.grade) == (PupilState.ACTIVE, None, Grade.CM1)
         again = work.session.get_one(Tablet, tablet.id)
-        inventory.move(work, town.admin, again, TabletState.PREPARED, "wiped")
-        custody.hand_over(work, town.admin, again, back.id, custody.Handing(signed_by="a parent"))
+        inventory.set_inventory_state(work, town.admin, again, TabletState.PREPARED, "wiped")
+        custody.hand_over(work, town.admin, again, back.id, custody.HandoverForm(signed_by="a parent"))
         assert work.session.query(Loan).filter(Loan.pupil_id == back.id).count() == 2, "with the former loan as history"
-        while applying.undo(work, town.admin, rollover.id):
+        while applying.undo_batch(work, town.admin, rollover.id):
             pass
         assert back.state is PupilState.ACTIVE, "a roster has spoken since"
         assert audit.verify_chain(work, town.town.id) is None
@@ -110,148 +114,150 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        old_class = town.world.school_class(town.school, "CE2 B")
-        pupil, tablet = town.with_tablet(old_class, Level.CE2)
-        stays, elsewhere = town.with_tablet(town.world.school_class(town.other, "CP"), Level.CP)
+        old_class = town.world.create_class(town.school, "CE2 B")
+        pupil, tablet = town.with_tablet(old_class, Grade.CE2)
+        stays, elsewhere = town.with_tablet(town.world.create_class(town.other, "CP"), Grade.CP)
         document = documents.open_document(work, town.admin, town.town.id, PlaceKind.PUPIL, str(pupil.id))
-        service.succeed(work, town.admin, town.school.id, town.other.id)
+        service.record_school_succession(work, town.admin, town.school.id, town.other.id)
         with pytest.raises(Invalid):
-            service.succeed(work, town.admin, town.other.id, town.school.id)
+            service.record_school_succession(work, town.admin, town.other.id, town.school.id)
         rollover = town.begin()
-        made = service.make_class(work, town.head(town.other), rollover.id, town.other.id, "CM1 A", [pupil.id])
+        made = service.create_class(work, town.head(town.other), rollover.id, town.other.id, "CM1 A", [pupil.id])
         town.apply(rollover)
-        assert town.now(pupil.id) == (Level.CM1, made.id, town.other.id, "active")
+        assert town.now(pupil.id) == (Grade.CM1, made.id, town.other.id, "active")
         work.session.expire_all()
         assert [work.session.get_one(Tablet, each.id).school_id for each in (tablet, elsewhere)] == [town.other.id] * 2
         assert documents.get_document(work, town.admin, document.id).target == str(pupil.id), "what is written for the pupil follows"
         assert old_class.school_year == "2026-2027"
         town.undo(rollover)
         work.session.expire_all()
-        assert town.now(pupil.id) == (Level.CE2, old_class.id, town.school.id, "active")
+        assert town.now(pupil.id) == (Grade.CE2, old_class.id, town.school.id, "active")
         assert work.session.get_one(Tablet, tablet.id).school_id == town.school.id
         assert work.session.get_one(Tablet, elsewhere.id).school_id == town.other.id
-        assert town.now(stays.id)[0] is Level.CP
+        assert town.now(stays.id)[0] is Grade.CP
 
 
 def test_pupils_of_the_nursery_are_expected_where_a_head_places_them(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 10))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        nursery = town.world.school(town.town, "Maternelle")
-        pupil = town.pupil(town.world.school_class(nursery, "GS"), Level.GS)
+        nursery = town.world.create_school(town.town, "Maternelle")
+        pupil = town.pupil(town.world.create_class(nursery, "GS"), Grade.GS)
         rollover = town.begin()
         with pytest.raises(NotFound):
-            service.make_class(work, town.head(), rollover.id, town.school.id, "CP", [pupil.id])
-        placed = service.make_class(work, town.admin, rollover.id, town.school.id, "CP", [pupil.id])
+            service.create_class(work, town.head(), rollover.id, town.school.id, "CP", [pupil.id])
+        placed = service.create_class(work, town.admin, rollover.id, town.school.id, "CP", [pupil.id])
         town.begin()
         line = town.line(rollover, pupil)
-        assert (line.level_after, line.class_after, line.school_after) == (Level.CP, placed.id, town.school.id)
-        expected = [g for g in service.groups(work, town.head(), rollover) if g.level is Level.GS]
-        assert [(g.level_after, g.pupils, g.with_tablet) for g in expected] == [(Level.CP, 1, 0)], "its head sees who comes"
+        assert (line.grade_after, line.class_after, line.school_after) == (Grade.CP, placed.id, town.school.id)
+        expected = [g for g in service.count_groups(work, town.head(), rollover) if g.grade is Grade.GS]
+        assert [(g.grade_after, g.pupils, g.with_tablet) for g in expected] == [(Grade.CP, 1, 0)], "its head sees who comes"
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town.on(work)
         town.apply(rollover)
-        assert town.now(pupil.id) == (Level.CP, placed.id, town.school.id, "active")
+        assert town.now(pupil.id) == (Grade.CP, placed.id, town.school.id, "active")
 
 
 def test_a_class_of_two_levels_becomes_two_classes_and_levels_follow_the_pupils(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        both = town.world.school_class(town.school, "CE1-CE2")
-        one, two = [town.pupil(both, Level.CE1) for _ in range(3)], [town.pupil(both, Level.CE2) for _ in range(2)]
+        both = town.world.create_class(town.school, "CE1-CE2")
+        one, two = [town.pupil(both, Grade.CE1) for _ in range(3)], [town.pupil(both, Grade.CE2) for _ in range(2)]
         rollover = town.begin()
-        again = service.make_class(work, town.head(), rollover.id, town.school.id, "CE1-CE2", [each.id for each in one])
+        again = service.create_class(work, town.head(), rollover.id, town.school.id, "CE1-CE2", [each.id for each in one])
         assert again.id != both.id, "a new class, even under the old name"
-        assert service.make_class(work, town.head(), rollover.id, town.school.id, " ce1-ce2 ", []).id == again.id
+        assert service.create_class(work, town.head(), rollover.id, town.school.id, " ce1-ce2 ", []).id == again.id
         town.apply(rollover)
-        assert {town.now(each.id)[:2] for each in one} == {(Level.CE2, again.id)}
-        assert {town.now(each.id)[:2] for each in two} == {(Level.CM1, None)}
+        assert {town.now(each.id)[:2] for each in one} == {(Grade.CE2, again.id)}
+        assert {town.now(each.id)[:2] for each in two} == {(Grade.CM1, None)}
 
 
 def test_a_pupil_whom_a_roster_moved_between_preview_and_apply_stays_as_it_says(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        school_class = town.world.school_class(town.school)
-        pupil, twin = town.pupil(school_class, Level.CE1), town.pupil(school_class, Level.CE1)
+        school_class = town.world.create_class(town.school)
+        pupil, twin = town.pupil(school_class, Grade.CE1), town.pupil(school_class, Grade.CE1)
         rollover = town.begin()
-        pupil.level = Level.CE2
+        pupil.grade = Grade.CE2
         town.apply(rollover)
-        assert town.now(pupil.id)[0] is Level.CE2
-        assert [town.line(rollover, each).moved for each in (pupil, twin)] == [False, True]
+        assert town.now(pupil.id)[0] is Grade.CE2
+        assert [town.line(rollover, each).pupil_changed for each in (pupil, twin)] == [False, True]
         pupil.class_id = None  # now it looks as if the passage had put the pupil there
         town.undo(rollover)
-        assert town.now(pupil.id)[:2] == (Level.CE2, None), "what the passage has not done it does not undo"
-        assert town.now(twin.id)[:2] == (Level.CE1, school_class.id)
+        assert town.now(pupil.id)[:2] == (Grade.CE2, None), "what the passage has not done it does not undo"
+        assert town.now(twin.id)[:2] == (Grade.CE1, school_class.id)
 
 
 def test_a_pupil_who_came_between_preview_and_apply_passes_too(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, day(6, 20))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        school_class = town.world.school_class(town.school)
+        school_class = town.world.create_class(town.school)
         rollover = town.begin()
-        late = town.pupil(school_class, Level.CP)
+        late = town.pupil(school_class, Grade.CP)
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town.on(work)
         assert town.apply(rollover) == 1
-        assert town.now(late.id)[0] is Level.CE1
+        assert town.now(late.id)[0] is Grade.CE1
 
 
 def test_a_head_sees_and_ticks_the_own_school_alone(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        here, there = town.world.school_class(town.school), town.world.school_class(town.other)
-        mine, theirs = town.pupil(here, Level.CE1), town.pupil(there, Level.CE1)
+        here, there = town.world.create_class(town.school), town.world.create_class(town.other)
+        mine, theirs = town.pupil(here, Grade.CE1), town.pupil(there, Grade.CE1)
         rollover, head = town.begin(), town.head()
-        assert service.get(work, head, rollover.id) is rollover
-        assert {group.school_id for group in service.groups(work, head, rollover)} == {town.school.id}
-        assert [pupil.id for _, pupil in service.of_class(work, head, rollover.id, town.school.id, here.id)] == [mine.id]
+        assert service.get_rollover(work, head, rollover.id) is rollover
+        assert {group.school_id for group in service.count_groups(work, head, rollover)} == {town.school.id}
+        assert [pupil.id for _, pupil in service.list_lines_of_class(work, head, rollover.id, town.school.id, here.id)] == [
+            mine.id
+        ]
         for act in (
-            lambda: service.tick(work, head, rollover.id, [theirs.id], Decision.RETAINED),
-            lambda: service.tick(work, head, rollover.id, [mine.id, theirs.id], Decision.RETAINED),
-            lambda: service.make_class(work, head, rollover.id, town.other.id, "CP", []),
-            lambda: service.make_class(work, head, rollover.id, town.school.id, "CP", [theirs.id]),
-            lambda: service.say_done(work, head, rollover.id, town.other.id),
-            lambda: service.of_class(work, head, rollover.id, town.other.id, there.id),
+            lambda: service.record_decision(work, head, rollover.id, [theirs.id], RolloverDecision.RETAINED),
+            lambda: service.record_decision(work, head, rollover.id, [mine.id, theirs.id], RolloverDecision.RETAINED),
+            lambda: service.create_class(work, head, rollover.id, town.other.id, "CP", []),
+            lambda: service.create_class(work, head, rollover.id, town.school.id, "CP", [theirs.id]),
+            lambda: service.mark_school_done(work, head, rollover.id, town.other.id),
+            lambda: service.list_lines_of_class(work, head, rollover.id, town.other.id, there.id),
         ):
             with pytest.raises(NotFound):
                 act()
-        for refused in (service.preview, applying.apply, applying.undo, applying.close):
+        for refused in (service.preview_rollover, applying.apply_batch, applying.undo_batch, applying.close_rollover):
             with pytest.raises(Forbidden):
-                refused(work, head, town.town.id if refused is service.preview else rollover.id)
-        assert town.line(rollover, mine).ticked is False
-        assert service.say_done(work, head, rollover.id, town.school.id).ticked_at == work.now
+                refused(work, head, town.town.id if refused is service.preview_rollover else rollover.id)
+        assert town.line(rollover, mine).decided_by_head is False
+        assert service.mark_school_done(work, head, rollover.id, town.school.id).decisions_completed_at == work.now
         elsewhere = Turning(work)
-        with pytest.raises(RolloverUnknown):
-            service.tick(work, elsewhere.head(), rollover.id, [mine.id], Decision.RETAINED)
+        with pytest.raises(RolloverNotFound):
+            service.record_decision(work, elsewhere.head(), rollover.id, [mine.id], RolloverDecision.RETAINED)
 
 
 def test_what_rosters_alone_may_say_is_not_ticked_and_what_is_in_force_neither(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        pupil = town.pupil(town.world.school_class(town.school), Level.CE1)
+        pupil = town.pupil(town.world.create_class(town.school), Grade.CE1)
         rollover = town.begin()
-        for decision in (Decision.ABSENT, Decision.ARRIVED):
-            with pytest.raises(NotToBeSaid):
-                service.tick(work, town.admin, rollover.id, [pupil.id], decision)
+        for decision in (RolloverDecision.ABSENT, RolloverDecision.ARRIVED):
+            with pytest.raises(DecisionNotSelectable):
+                service.record_decision(work, town.admin, rollover.id, [pupil.id], decision)
         town.apply(rollover)
-        with pytest.raises(AlreadyApplied):
-            service.tick(work, town.admin, rollover.id, [pupil.id], Decision.RETAINED)
+        with pytest.raises(RolloverAlreadyApplied):
+            service.record_decision(work, town.admin, rollover.id, [pupil.id], RolloverDecision.RETAINED)
 
 
 def test_what_adults_did_in_former_classes_ends_when_the_passage_is_closed(runtime: Runtime, clock: ManualClock) -> None:
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        former = town.world.school_class(town.school, "CE1")
-        town.pupil(former, Level.CE1)
+        former = town.world.create_class(town.school, "CE1")
+        town.pupil(former, Grade.CE1)
         rollover = town.begin()
-        new = service.make_class(work, town.admin, rollover.id, town.school.id, "CE2", [])
+        new = service.create_class(work, town.admin, rollover.id, town.school.id, "CE2", [])
         teacher = StaffMember(
             town_id=town.town.id, last_name="DURAND", first_name="Paul", name_hash="x", state=RosterState.ACTIVE
         )
@@ -266,6 +272,6 @@ def test_what_adults_did_in_former_classes_ends_when_the_passage_is_closed(runti
         ]  # fmt: skip
         work.session.add_all(held)
         town.apply(rollover)
-        applying.close(work, town.admin, rollover.id)
+        applying.close_rollover(work, town.admin, rollover.id)
         work.session.expire_all()
-        assert [each.ends_on for each in held] == [left_on("2027-2028"), None, None]
+        assert [each.ends_on for each in held] == [leaving_date("2027-2028"), None, None]

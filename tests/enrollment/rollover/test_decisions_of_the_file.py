@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from cartable.clock import ManualClock
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, SchoolClass
+from enrollment.places.models import Grade, SchoolClass
 from enrollment.rollover import applying, service
-from enrollment.rollover.models import Decision, RolloverLine
-from enrollment.rollover.repository import YearRepository
+from enrollment.rollover.models import RolloverDecision, RolloverLine
+from enrollment.rollover.repository import RolloverRepository
+from enrollment.rosters.imports import service as imports
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day, to
 
 PUPILS = [
@@ -76,30 +76,32 @@ def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: Manual
         before = _all(work)
         made = town.previewed(*_lines())
         assert (made.counts["unchanged"], made.counts["renamed"]) == (len(PUPILS), 0)
-        told = {each["row"]["last_name"]: each["why"] for each in imports.lines(work, town.admin, made.id)}
+        told = {each["row"]["last_name"]: each["why"] for each in imports.list_lines(work, town.admin, made.id)}
         assert told == {
-            "RESTE": ["passage_retained"], "SAUTE": ["passage_skipping"], "PASSE": [], "PART": [], "RESTE6": ["passage_retained"],
-            "LOIN": ["passage_leaver"], "MUET": ["passage_unknown"],
+            "RESTE": ["rollover_retained"], "SAUTE": ["rollover_skipping"], "PASSE": [], "PART": [], "RESTE6": ["rollover_retained"],
+            "LOIN": ["rollover_leaver"], "MUET": ["rollover_decision_unknown"],
         }  # fmt: skip
         assert _all(work) == before, "nothing is written before the confirmation"
         assert "éducative" not in str(made.plan)
-        imports.confirm(work, town.admin, made.id)
+        imports.confirm_import(work, town.admin, made.id)
         assert _lots(work) == FILE
         held = _held(work)
-        assert (held["RESTE"].level_after, held["SAUTE"].level_after, held["RESTE6"].level_after) == (
-            Level.CE1,
-            Level.CM1,
-            Level.CM2,
+        assert (held["RESTE"].grade_after, held["SAUTE"].grade_after, held["RESTE6"].grade_after) == (
+            Grade.CE1,
+            Grade.CM1,
+            Grade.CM2,
         )
-        assert (held["PART"].proposed, held["MUET"].proposed) == (Decision.PROMOTED, None)
+        assert (held["PART"].proposed_decision, held["MUET"].proposed_decision) == (RolloverDecision.PROMOTED, None)
         after = _all(work)
         town.begin()
         assert _all(work) == after, "a later preview keeps what the file proposed"
         again = town.previewed(*_lines())
-        assert [each["why"] for each in imports.lines(work, town.admin, again.id)] == [[]] * 6 + [["passage_unknown"]]
-        imports.confirm(work, town.admin, again.id)
+        assert [each["why"] for each in imports.list_lines(work, town.admin, again.id)] == [[]] * 6 + [
+            ["rollover_decision_unknown"]
+        ]
+        imports.confirm_import(work, town.admin, again.id)
         assert _all(work) == after, "the same file twice changes nothing"
-        imports.undo(work, town.admin, again.id)
+        imports.undo_import(work, town.admin, again.id)
         assert _all(work) == after
         town.bring(*PLAIN)
         assert _all(work) == after, "an empty cell takes nothing back"
@@ -107,7 +109,7 @@ def test_a_file_proposes_and_is_taken_back_whole(runtime: Runtime, clock: Manual
     with runtime.open_unit_of_work() as work:
         last = town.on(work).bring(*_lines({"RESTE": "Passage"}))
         assert _lots(work) == {**FILE, "RESTE": "promoted"}, "a decision that was corrected"
-        imports.undo(work, town.admin, last.id)
+        imports.undo_import(work, town.admin, last.id)
         assert _lots(work) == FILE
 
 
@@ -119,11 +121,11 @@ def test_undoing_the_import_takes_its_proposals_back(runtime: Runtime, clock: Ma
         made = town.bring(*_lines())
         rollover = town.begin()
         ticked = _held(work)["SAUTE"].pupil_id
-        service.tick(work, town.head(), rollover.id, [ticked], Decision.SKIPPING)
-        imports.undo(work, town.admin, made.id)
+        service.record_decision(work, town.head(), rollover.id, [ticked], RolloverDecision.SKIPPING)
+        imports.undo_import(work, town.admin, made.id)
         assert _lots(work) == {**USUAL, "SAUTE": "skipping"}, "what a head has agreed with meanwhile stays"
         assert {line for line in _all(work) if ticked not in line} == {line for line in before if ticked not in line}
-        assert _held(work)["SAUTE"].proposed is None
+        assert _held(work)["SAUTE"].proposed_decision is None
 
 
 def test_without_a_preview_the_first_unusual_decision_begins_one(runtime: Runtime, clock: ManualClock) -> None:
@@ -131,13 +133,15 @@ def test_without_a_preview_the_first_unusual_decision_begins_one(runtime: Runtim
     with runtime.open_unit_of_work() as work:
         town.on(work)
         town.bring(*_lines({"PASSE": "Passage", "PART": "Passage"}))
-        assert YearRepository(work.session).latest(town.town.id) is None, "everybody passes: the preview says so by itself"
+        assert RolloverRepository(work.session).find_latest(town.town.id) is None, (
+            "everybody passes: the preview says so by itself"
+        )
         moved = [child(name, number, level, "neuve", "99", SAID[name]) for name, number, level in PUPILS]
         made = town.bring(*moved, child("NOUVEAU", 8, "CE2", "neuve", "99", "Maintien"))
         assert _lots(work) == {**FILE, "NOUVEAU": "retained"}
-        imports.undo(work, town.admin, made.id)
+        imports.undo_import(work, town.admin, made.id)
         assert _lots(work) == USUAL
-        assert {line.proposed for line in _held(work).values()} == {None}
+        assert {line.proposed_decision for line in _held(work).values()} == {None}
         labels = set(work.session.scalars(select(SchoolClass.label).where(SchoolClass.school_id == town.school.id)))
         assert "neuve" not in labels, "no class is kept for the sake of a draft"
 
@@ -146,36 +150,42 @@ def test_heads_and_the_lists_of_the_coming_year_say_more(runtime: Runtime, clock
     town = _school(runtime, clock)
     with runtime.open_unit_of_work() as work:
         rollover = town.on(work).begin()
-        service.tick(work, town.head(), rollover.id, [_held(work)["RESTE"].pupil_id], Decision.PROMOTED)
+        service.record_decision(work, town.head(), rollover.id, [_held(work)["RESTE"].pupil_id], RolloverDecision.PROMOTED)
         town.bring(*_lines())
         assert _lots(work) == {**FILE, "RESTE": "promoted"}, "ticked before the file"
-        service.tick(work, town.head(), rollover.id, [_held(work)["RESTE6"].pupil_id], Decision.LEAVER)
+        service.record_decision(work, town.head(), rollover.id, [_held(work)["RESTE6"].pupil_id], RolloverDecision.LEAVER)
         town.begin()
         assert _lots(work)["RESTE6"] == "leaver", "ticked after it"
     to(clock, day(8, 26))
     with runtime.open_unit_of_work() as work:
         town.on(work).bring(child("SAUTE", 2, "CE2", "CE2", "12", "Maintien"), child("RESTE", 1, "CE2", "CE2", "12"))
         held = _held(work)
-        assert (held["SAUTE"].decision, held["SAUTE"].told, held["SAUTE"].level_after) == (Decision.PROMOTED, True, Level.CE2)
-        assert held["SAUTE"].proposed is Decision.SKIPPING, "a decision in a list of the coming year is not of this passage"
+        assert (held["SAUTE"].decision, held["SAUTE"].decided_by_roster, held["SAUTE"].grade_after) == (
+            RolloverDecision.PROMOTED,
+            True,
+            Grade.CE2,
+        )
+        assert held["SAUTE"].proposed_decision is RolloverDecision.SKIPPING, (
+            "a decision in a list of the coming year is not of this passage"
+        )
         town.bring(*_lines(), year="2026-2027")
         assert _lots(work)["SAUTE"] == "promoted", "the old file again, after the new list"
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
-        held_one = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        held_one = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert held_one is not None
         town.on(work).apply(held_one)
         work.session.expire_all()
         rows = work.session.scalars(select(Pupil))
-        levels = {row.last_name: row.level.value for row in rows if row.state is PupilState.ACTIVE}
+        levels = {row.last_name: row.grade.value for row in rows if row.state is PupilState.ACTIVE}
         assert levels == {"RESTE": "CE2", "SAUTE": "CE2", "PASSE": "CE1", "MUET": "CM1"}
         lines = _all(work)
         town.bring(*[child(name, number, level, "", "", "Maintien") for name, number, level in PUPILS[:3]])
         assert _all(work) == lines, "while this passage is open no file begins the next one"
-        applying.close(work, town.admin, held_one.id)
+        applying.close_rollover(work, town.admin, held_one.id)
         held = _held(work)
-        assert {line.proposed for line in held.values()} == {None}, "not stored after the passage"
-        assert held["RESTE6"].decision is Decision.LEAVER
+        assert {line.proposed_decision for line in held.values()} == {None}, "not stored after the passage"
+        assert held["RESTE6"].decision is RolloverDecision.LEAVER
 
 
 def test_the_decision_follows_a_level_that_is_corrected(runtime: Runtime, clock: ManualClock) -> None:
@@ -183,4 +193,4 @@ def test_the_decision_follows_a_level_that_is_corrected(runtime: Runtime, clock:
     with runtime.open_unit_of_work() as work:
         town.on(work).bring(child("LOIN", 6, "CE1", "CE1", "CE1", "Raccourcissement"), only_classes=True)
         held = _held(work)["LOIN"]
-        assert (held.decision, held.level_before, held.level_after) == (Decision.SKIPPING, Level.CE1, Level.CM1)
+        assert (held.decision, held.grade_before, held.grade_after) == (RolloverDecision.SKIPPING, Grade.CE1, Grade.CM1)

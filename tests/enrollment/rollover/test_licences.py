@@ -13,20 +13,20 @@ from cartable.errors import Forbidden
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import applying
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Tablet, TabletState
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.queue.models import Command, CommandAnswer, CommandBody, CommandState
+from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.reconcile import results
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
-from mdm.reconcile.service import decide
+from mdm.reconcile.service import reconcile_tablets
 from profiles.apps import licences
 from profiles.apps.models import App, Licence, LicenceState
 from profiles.apps.service import create_app
-from profiles.effective.licence_overlap import Overlap, overlap
+from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
@@ -43,7 +43,7 @@ def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
         yield work
 
 
-def _app(work: UnitOfWork, town: Turning, level: Level, number: int, owned: int) -> App:
+def _app(work: UnitOfWork, town: Turning, level: Grade, number: int, owned: int) -> App:
     app = create_app(
         work, SYSTEM, town.town.id, name=f"App {level.value}", bundle_identifier=f"fr.test.{level.value.lower()}",
         app_store_id=number, manifest_url=None,
@@ -68,87 +68,87 @@ def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: Ma
     to(clock, day(6, 10))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        school_class = town.world.school_class(town.school)
-        for level, count in ((Level.CE1, 3), (Level.CE2, 2), (Level.CM2, 2)):
+        school_class = town.world.create_class(town.school)
+        for level, count in ((Grade.CE1, 3), (Grade.CE2, 2), (Grade.CM2, 2)):
             for _ in range(count):
                 town.with_tablet(school_class, level)
         for _ in range(4):
-            town.pupil(school_class, Level.GS)
-        _app(work, town, Level.CE2, 11, 2)
-        _app(work, town, Level.CP, 12, 5)
-        _app(work, town, Level.CM2, 13, 3)
+            town.pupil(school_class, Grade.GS)
+        _app(work, town, Grade.CE2, 11, 2)
+        _app(work, town, Grade.CP, 12, 5)
+        _app(work, town, Grade.CM2, 13, 3)
         rollover = town.begin()
-        told = overlap(work, town.admin, rollover.id)
+        told = list_licence_overlaps(work, town.admin, rollover.id)
         assert told == [
-            Overlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
-            Overlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
-            Overlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
+            LicenceOverlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
+            LicenceOverlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
+            LicenceOverlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
         ]
         with pytest.raises(Forbidden):
-            overlap(work, town.head(), rollover.id)
+            list_licence_overlaps(work, town.head(), rollover.id)
         counted: list[str] = []
         for _ in range(20):
-            town.with_tablet(school_class, Level.CE1)
+            town.with_tablet(school_class, Grade.CE1)
         town.begin()
         work.session.flush()
         for _ in range(2):
             seen: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *given, seen=seen: seen.append(given[2]))
-            overlap(work, town.admin, rollover.id)
+            list_licence_overlaps(work, town.admin, rollover.id)
             counted.append(str(len(seen)))
         assert int(counted[0]) <= 8
 
 
 def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clock: ManualClock) -> None:
     town = Turning(opened)
-    school_class = town.world.school_class(town.school)
-    older, younger = town.with_tablet(school_class, Level.CE2)[1], town.with_tablet(school_class, Level.CE1)[1]
-    app = _app(opened, town, Level.CE2, 11, 1)
+    school_class = town.world.create_class(town.school)
+    older, younger = town.with_tablet(school_class, Grade.CE2)[1], town.with_tablet(school_class, Grade.CE1)[1]
+    app = _app(opened, town, Grade.CE2, 11, 1)
     for tablet in (older, younger):
         _enrol(opened, tablet)
-    decide(opened, [older.id, younger.id])
+    reconcile_tablets(opened, [older.id, younger.id])
     licences.installed(opened, app.id, older.id)
     assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
     rollover = town.begin()
     opened.now = SEPTEMBER
-    assert applying.apply(opened, town.admin, rollover.id) == 2
-    decide(opened, [older.id, younger.id])
-    apps = ReconcileRepository(opened.session).apps([older.id, younger.id])
+    assert applying.apply_batch(opened, town.admin, rollover.id) == 2
+    reconcile_tablets(opened, [older.id, younger.id])
+    apps = ReconcileRepository(opened.session).load_tablet_apps([older.id, younger.id])
     assert apps[older.id][app.id].state is AppState.REMOVING
     assert apps[younger.id][app.id].reason is AppReason.NO_LICENCE, "the one licence is still on the other tablet"
     _removed(opened, older)
-    waiting = [row.key for row in _outbox(opened) if row.topic is Topic.DECIDE]
+    waiting = [row.key for row in _outbox(opened) if row.topic is Topic.RECONCILE]
     assert str(younger.id) in waiting, "who has waited is decided again as soon as one is free"
-    decide(opened, [younger.id])
+    reconcile_tablets(opened, [younger.id])
     assert _holder(opened, app) == {older.id: LicenceState.IN_GRACE, younger.id: LicenceState.RESERVED}
 
 
 def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: UnitOfWork, clock: ManualClock) -> None:
     town = Turning(opened)
-    _, tablet = town.with_tablet(town.world.school_class(town.school), Level.CM2)
-    app = _app(opened, town, Level.CM2, 11, 1)
+    _, tablet = town.with_tablet(town.world.create_class(town.school), Grade.CM2)
+    app = _app(opened, town, Grade.CM2, 11, 1)
     _enrol(opened, tablet)
-    decide(opened, [tablet.id])
+    reconcile_tablets(opened, [tablet.id])
     assert _holder(opened, app) == {tablet.id: LicenceState.RESERVED}
     custody.take_back(opened, town.admin, tablet, Condition.GOOD, ())
     assert tablet.state is TabletState.RETURNED
-    decide(opened, [tablet.id])
+    reconcile_tablets(opened, [tablet.id])
     assert _holder(opened, app) == {tablet.id: LicenceState.IN_GRACE}, "before it answers: it may be wiped first"
 
 
 def _removed(work: UnitOfWork, tablet: Tablet) -> None:
     """The tablet says that it has removed the app."""
-    channel = ReconcileRepository(work.session).enrolled([tablet.id])[tablet.id]
+    channel = ReconcileRepository(work.session).load_enrolled_channels([tablet.id])[tablet.id]
     removal = (
-        work.session.query(Command)
-        .join(CommandBody, CommandBody.id == Command.body_id)
-        .filter(Command.enrollment_id == channel.id, CommandBody.request_type == "RemoveApplication")
+        work.session.query(QueuedCommand)
+        .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
+        .filter(QueuedCommand.enrollment_id == channel.id, CommandBody.request_type == "RemoveApplication")
         .one()
     )
     removal.state = CommandState.ACKNOWLEDGED
-    work.session.add(CommandAnswer(command_id=removal.id, status="Acknowledged", body=b"", received_at=work.now))
+    work.session.add(CommandResult(command_id=removal.id, status="Acknowledged", body=b"", received_at=work.now))
     work.session.flush()
-    results.apply(work, removal.id)
+    results.apply_result(work, removal.id)
 
 
 def _holder(work: UnitOfWork, app: App) -> dict[UUID, LicenceState]:

@@ -8,15 +8,15 @@ from sqlalchemy import func, select
 from cartable.clock import ManualClock
 from cartable.errors import Invalid
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.people.errors import ExportRefused
-from enrollment.people.exports import service as exports
-from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level, SchoolClass
+from enrollment.places.models import Grade, SchoolClass
 from enrollment.rollover import applying, service
-from enrollment.rollover.incoming_year import turn_of
-from enrollment.rollover.models import Decision, RolloverLine, RolloverState
-from enrollment.rollover.repository import YearRepository
+from enrollment.rollover.incoming_year import get_summer_freeze
+from enrollment.rollover.models import RolloverDecision, RolloverLine, RolloverState
+from enrollment.rollover.repository import RolloverRepository
+from enrollment.rosters.errors import ExportRefused
+from enrollment.rosters.exports import service as exports
+from enrollment.rosters.imports import service as imports
 from enrollment.tablets.models import Tablet
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, day, to
 
@@ -44,7 +44,7 @@ def _begun(runtime: Runtime, clock: ManualClock) -> Turning:
 def _levels(work: UnitOfWork, town: Turning) -> dict[str, str]:
     work.session.expire_all()
     rows = work.session.scalars(select(Pupil).where(Pupil.town_id == town.town.id))
-    return {row.last_name: row.level.value for row in rows if row.state is PupilState.ACTIVE}
+    return {row.last_name: row.grade.value for row in rows if row.state is PupilState.ACTIVE}
 
 
 BEFORE = {"PREMIER": "CP", "MONTE": "CE1", "REDOUBLE": "CE1", "SAUTE": "CE1", "PART": "CM2", "DEMENAGE": "CE2"}
@@ -59,19 +59,19 @@ def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime:
         made = town.previewed(*NEW)
         counts = made.counts
         assert (counts["year"], counts["frozen"], counts["new"], counts["left_file"]) == ("2027-2028", True, 1, 1)
-        assert (counts["changed_level"], counts["moved_class"]) == (2, 2), "what differs from the passage as it was drafted"
-        imports.confirm(work, town.admin, made.id)
+        assert (counts["changed_grade"], counts["moved_class"]) == (2, 2), "what differs from the passage as it was drafted"
+        imports.confirm_import(work, town.admin, made.id)
         assert _levels(work, town) == {**BEFORE, "NOUVEAU": "CP"}, "no pupil has moved"
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         said = {
-            pupil.last_name: (line.decision, line.told)
-            for line, pupil in YearRepository(work.session).expected(rollover.id, [town.school.id])
+            pupil.last_name: (line.decision, line.decided_by_roster)
+            for line, pupil in RolloverRepository(work.session).list_expected_at_schools(rollover.id, [town.school.id])
         }
         assert said == {
-            "PREMIER": (Decision.PROMOTED, True), "MONTE": (Decision.PROMOTED, True), "REDOUBLE": (Decision.RETAINED, True),
-            "SAUTE": (Decision.SKIPPING, True), "PART": (Decision.LEAVER, False), "DEMENAGE": (Decision.PROMOTED, False),
-            "NOUVEAU": (Decision.ARRIVED, True),
+            "PREMIER": (RolloverDecision.PROMOTED, True), "MONTE": (RolloverDecision.PROMOTED, True), "REDOUBLE": (RolloverDecision.RETAINED, True),
+            "SAUTE": (RolloverDecision.SKIPPING, True), "PART": (RolloverDecision.LEAVER, False), "DEMENAGE": (RolloverDecision.PROMOTED, False),
+            "NOUVEAU": (RolloverDecision.ARRIVED, True),
         }  # fmt: skip
         again = town.previewed(*NEW)
         assert (again.counts["unchanged"], again.counts["new"]) == (5, 0), "the same file twice: nothing changes"
@@ -90,7 +90,9 @@ def test_the_list_of_august_waits_for_september_and_nobody_passes_twice(runtime:
     with runtime.open_unit_of_work() as work:
         town.on(work)
         made = town.bring(*NEW)
-        assert (made.counts["unchanged"], made.counts["left_file"], made.needs_second) == (5, 1, True), "leavers are not counted"
+        assert (made.counts["unchanged"], made.counts["left_file"], made.needs_second_person) == (5, 1, True), (
+            "leavers are not counted"
+        )
         assert _levels(work, town) == AFTER
         assert town.apply(rollover) == 0
 
@@ -104,7 +106,7 @@ def test_a_list_of_september_before_the_passage_is_applied(runtime: Runtime, clo
         lines = NEW if classes else [child(name, n, level, "") for name, n, level in
                                      [("PREMIER", 1, "CE1"), ("MONTE", 2, "CE2"), ("REDOUBLE", 3, "CE1"), ("SAUTE", 4, "CM1"), ("NOUVEAU", 7, "CP")]]  # fmt: skip
         town.bring(*lines)
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         levels = _levels(work, town)
         assert {name: levels[name] for name in AFTER} == AFTER
@@ -122,18 +124,18 @@ def test_the_list_of_august_is_undone_with_its_lines(runtime: Runtime, clock: Ma
         before = _lines(work)
         made = town.bring(*NEW)
         assert _lines(work) != before
-        imports.undo(work, town.admin, made.id)
+        imports.undo_import(work, town.admin, made.id)
         assert _lines(work) == before
         assert work.session.scalar(select(func.count()).select_from(Pupil)) == len(OLD)
         made = town.bring(*NEW)
     to(clock, day(9, 1))
     with runtime.open_unit_of_work() as work:
         town.on(work)
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         town.apply(rollover)
         levels = _levels(work, town)
-        imports.undo(work, town.admin, made.id)
+        imports.undo_import(work, town.admin, made.id)
         del levels["NOUVEAU"]
         assert _levels(work, town) == levels, "what is in force by now stays; undoing it is the passage's"
         town.undo(rollover)
@@ -144,7 +146,9 @@ def _lines(work: UnitOfWork) -> set[tuple[object, ...]]:
     work.session.flush()
     work.session.expire_all()
     rows = work.session.scalars(select(RolloverLine))
-    return {(row.pupil_id, row.decision, row.level_after, row.class_after, row.school_after, row.told) for row in rows}
+    return {
+        (row.pupil_id, row.decision, row.grade_after, row.class_after, row.school_after, row.decided_by_roster) for row in rows
+    }
 
 
 def test_without_a_passage_the_list_of_august_begins_one(runtime: Runtime, clock: ManualClock) -> None:
@@ -157,7 +161,7 @@ def test_without_a_passage_the_list_of_august_begins_one(runtime: Runtime, clock
         town.on(work)
         town.bring(*NEW)
         assert _levels(work, town) == {**BEFORE, "NOUVEAU": "CP"}
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         assert rollover.state is RolloverState.DRAFT
 
@@ -167,23 +171,23 @@ def test_from_3_july_to_the_first_school_day_nobody_is_taken_away(runtime: Runti
     to(clock, day(7, 2))
     with runtime.open_unit_of_work() as work:
         waiting = town.on(work).previewed(*OLD[:4])
-        assert (waiting.counts["left_file"], waiting.needs_second, waiting.counts["frozen"]) == (2, True, False)
-        assert turn_of(work, town.town.id).year == "2026-2027"
+        assert (waiting.counts["left_file"], waiting.needs_second_person, waiting.counts["frozen"]) == (2, True, False)
+        assert get_summer_freeze(work, town.town.id).roster_year == "2026-2027"
     to(clock, day(7, 3, 0))
     with runtime.open_unit_of_work() as work:
         town.on(work)
-        imports.confirm(work, town.second, waiting.id)
+        imports.confirm_import(work, town.second, waiting.id)
         assert set(_levels(work, town)) == set(BEFORE), "previewed the day before, confirmed in the freeze"
-        assert turn_of(work, town.town.id).frozen
+        assert get_summer_freeze(work, town.town.id).is_active
         late = town.bring(*OLD[:4], year="2026-2027")
-        assert (late.counts["year"], late.counts["left_file"], late.needs_second) == ("2026-2027", 2, False)
+        assert (late.counts["year"], late.counts["left_file"], late.needs_second_person) == ("2026-2027", 2, False)
         assert set(_levels(work, town)) == set(BEFORE)
         for year in ("2025-2026", "2028-2029"):
             with pytest.raises(Invalid):
                 town.previewed(*OLD, year=year)
     to(clock, day(9, 1))
     with runtime.open_unit_of_work() as work:
-        assert not turn_of(work, town.town.id).frozen
+        assert not get_summer_freeze(work, town.town.id).is_active
 
 
 def test_a_town_chooses_the_days_of_its_freeze(runtime: Runtime, clock: ManualClock) -> None:
@@ -197,7 +201,7 @@ def test_a_town_chooses_the_days_of_its_freeze(runtime: Runtime, clock: ManualCl
     for at, frozen in ((day(7, 5), False), (day(7, 6), True), (day(9, 2), True), (day(9, 3), False)):
         to(clock, at)
         with runtime.open_unit_of_work() as work:
-            assert turn_of(work, town.town.id).frozen is frozen, at
+            assert get_summer_freeze(work, town.town.id).is_active is frozen, at
 
 
 def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime: Runtime, clock: ManualClock) -> None:
@@ -205,8 +209,8 @@ def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime
     with runtime.open_unit_of_work() as work:
         town.on(work)
         pupil = next(each for each in work.session.scalars(select(Pupil)) if each.last_name == "DEMENAGE")
-        tablet = town.world.tablet(town.town)
-        town.world.lend(tablet, pupil)
+        tablet = town.world.create_tablet(town.town)
+        town.world.lend_tablet(tablet, pupil)
     to(clock, day(8, 27))
     with runtime.open_unit_of_work() as work:
         town.on(work)
@@ -218,7 +222,7 @@ def test_a_pupil_who_goes_to_another_school_is_followed_by_the_new_lists(runtime
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town.on(work)
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         town.apply(rollover)
         assert town.now(pupil.id)[2] == town.other.id
@@ -235,12 +239,12 @@ def test_nothing_goes_to_apple_until_each_head_has_confirmed_the_new_lists(runti
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town.on(work)
-        rollover = YearRepository(work.session).of_town(town.town.id, "2026-2027")
+        rollover = RolloverRepository(work.session).find_by_from_year(town.town.id, "2026-2027")
         assert rollover is not None
         town.apply(rollover)
         town.bring(*NEW)
         assert _refused(town) == {"lists_unconfirmed", "school_without_pupils"}
-        service.say_done(work, town.head(), rollover.id, town.school.id, lists=True)
+        service.mark_school_done(work, town.head(), rollover.id, town.school.id, lists=True)
         assert _refused(town) == {"school_without_pupils"}
 
 
@@ -256,13 +260,13 @@ def test_an_armed_passage_applies_itself_at_midnight_in_the_town(runtime: Runtim
     with runtime.open_unit_of_work() as work:
         town.on(work)
         rollover = town.begin()
-        applying.arm(work, town.admin, rollover.id, armed=True)
+        applying.set_auto_apply(work, town.admin, rollover.id, enabled=True)
     to(clock, day(8, 31, 23))
     with runtime.open_unit_of_work() as work:
-        assert applying.apply_due(work) == 0
+        assert applying.apply_due_rollover(work) == 0
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
-        assert applying.apply_due(work) == len(OLD)
+        assert applying.apply_due_rollover(work) == len(OLD)
     with runtime.open_unit_of_work() as work:
-        assert applying.apply_due(work) == 0
-        assert work.session.scalar(select(func.count()).select_from(Pupil).where(Pupil.level == Level.CP)) == 0
+        assert applying.apply_due_rollover(work) == 0
+        assert work.session.scalar(select(func.count()).select_from(Pupil).where(Pupil.grade == Grade.CP)) == 0

@@ -9,10 +9,10 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.unit_of_work import Runtime
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import returns, service
-from enrollment.rollover.errors import CampaignNotOpen, CampaignOpen
-from enrollment.rollover.models import Decision
+from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen
+from enrollment.rollover.models import RolloverDecision
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
 from tests.enrollment.rollover.school_year import Turning, day, to
@@ -22,29 +22,33 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
     to(clock, day(6, 1))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        cm2 = town.world.school_class(town.school, "CM2")
-        held = [town.with_tablet(cm2, Level.CM2) for _ in range(3)]
-        moving, his = town.with_tablet(town.world.school_class(town.other, "CE1"), Level.CE1)
+        cm2 = town.world.create_class(town.school, "CM2")
+        held = [town.with_tablet(cm2, Grade.CM2) for _ in range(3)]
+        moving, his = town.with_tablet(town.world.create_class(town.other, "CE1"), Grade.CE1)
         rollover, head = town.begin(), town.head()
-        returns.plan(work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 24)), (None, date(2027, 6, 25))])
-        returns.plan(work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 28))])
+        returns.plan_return_days(
+            work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 24)), (None, date(2027, 6, 25))]
+        )
+        returns.plan_return_days(work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 28))])
         with pytest.raises(Forbidden):
-            returns.plan(work, head, rollover.id, town.other.id, [(None, date(2027, 6, 24))])
+            returns.plan_return_days(work, head, rollover.id, town.other.id, [(None, date(2027, 6, 24))])
         with pytest.raises(NotFound):
-            returns.plan(work, town.admin, rollover.id, town.other.id, [(cm2.id, date(2027, 6, 24))])
-        assert [each.day for each in returns.of(work, head, rollover.id)[1]] == [date(2027, 6, 28)]
-        assert returns.progress(work, head, rollover.id) == []
+            returns.plan_return_days(work, town.admin, rollover.id, town.other.id, [(cm2.id, date(2027, 6, 24))])
+        assert [each.day for each in returns.get_campaign(work, head, rollover.id)[1]] == [date(2027, 6, 28)]
+        assert returns.list_tablet_returns(work, head, rollover.id) == []
         with pytest.raises(Forbidden):
-            returns.open_(work, head, rollover.id)
-        with pytest.raises(CampaignNotOpen):
-            returns.close(work, town.admin, rollover.id)
-        returns.open_(work, town.admin, rollover.id)
-        service.tick(work, town.admin, rollover.id, [moving.id], Decision.LEAVER)
-        returns.open_(work, town.admin, rollover.id)
-        assert len(returns.progress(work, town.admin, rollover.id)) == 4, "who joins the leavers joins the list"
-        assert {each.tablet.id for each in returns.progress(work, head, rollover.id)} == {tablet.id for _, tablet in held}
+            returns.open_campaign(work, head, rollover.id)
+        with pytest.raises(ReturnCampaignNotOpen):
+            returns.close_campaign(work, town.admin, rollover.id)
+        returns.open_campaign(work, town.admin, rollover.id)
+        service.record_decision(work, town.admin, rollover.id, [moving.id], RolloverDecision.LEAVER)
+        returns.open_campaign(work, town.admin, rollover.id)
+        assert len(returns.list_tablet_returns(work, town.admin, rollover.id)) == 4, "who joins the leavers joins the list"
+        assert {each.tablet.id for each in returns.list_tablet_returns(work, head, rollover.id)} == {
+            tablet.id for _, tablet in held
+        }
         ids = [tablet.id for _, tablet in held] + [his.id]
-        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set()
+        assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set()
     to(clock, day(6, 28))
     with runtime.open_unit_of_work() as work:
         town.on(work)
@@ -52,20 +56,22 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
         custody.take_back(work, town.admin, first, Condition.GOOD, ())
         second.state = TabletState.LOST
         work.session.flush()
-        told = {each.tablet.id: (each.out, each.missing) for each in returns.progress(work, town.admin, rollover.id)}
+        told = {
+            each.tablet.id: (each.is_out, each.is_missing) for each in returns.list_tablet_returns(work, town.admin, rollover.id)
+        }
         assert told == {ids[0]: (False, False), ids[1]: (True, True), ids[2]: (True, False), ids[3]: (True, False)}
-        stock = town.world.tablet(town.town)
-        assert returns.may_be_wiped_in_bulk(work, town.town.id, [*ids, stock.id]) == {ids[0]}
+        stock = town.world.create_tablet(town.town)
+        assert returns.find_bulk_erasable_tablets(work, town.town.id, [*ids, stock.id]) == {ids[0]}
         work.session.add(Loan(town_id=town.town.id, tablet_id=first.id, pupil_id=held[0][0].id, opened_at=work.now))
         work.session.flush()
-        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set(), "lent again: another child's"
-        assert not next(e for e in returns.progress(work, town.admin, rollover.id) if e.tablet.id == ids[0]).out
-        custody.close(work, town.admin, work.session.query(Loan).filter_by(tablet_id=first.id, closed_at=None).one(), "back")
+        assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set(), "lent again: another child's"
+        assert not next(e for e in returns.list_tablet_returns(work, town.admin, rollover.id) if e.tablet.id == ids[0]).is_out
+        custody.close_loan(work, town.admin, work.session.query(Loan).filter_by(tablet_id=first.id, closed_at=None).one(), "back")
         elsewhere = Turning(work)
-        assert returns.may_be_wiped_in_bulk(work, elsewhere.town.id, ids) == set()
-        returns.close(work, town.admin, rollover.id)
-        assert returns.may_be_wiped_in_bulk(work, town.town.id, ids) == set(), "outside a campaign nothing is wiped in bulk"
-        with pytest.raises(CampaignOpen):
-            returns.open_(work, town.admin, rollover.id)
-        with pytest.raises(CampaignNotOpen):
-            returns.plan(work, town.admin, rollover.id, town.school.id, [])
+        assert returns.find_bulk_erasable_tablets(work, elsewhere.town.id, ids) == set()
+        returns.close_campaign(work, town.admin, rollover.id)
+        assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set(), "outside a campaign nothing is wiped in bulk"
+        with pytest.raises(ReturnCampaignOpen):
+            returns.open_campaign(work, town.admin, rollover.id)
+        with pytest.raises(ReturnCampaignNotOpen):
+            returns.plan_return_days(work, town.admin, rollover.id, town.school.id, [])

@@ -10,12 +10,12 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from mdm.care import storage
-from mdm.care.absence import watch
-from mdm.care.storage import NotReady
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.care.absence import update_absences
+from mdm.care.storage import ReadinessProblem
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from profiles.schedule import authoring
 from tests.enrollment.rollover.school_year import Turning, day, to
 
@@ -30,7 +30,7 @@ def _heard(work: UnitOfWork, tablet: Tablet) -> None:
         )  # fmt: skip
         work.session.add(channel)
         work.session.flush()
-    work.session.merge(Heartbeat(enrollment_id=channel.id, last_seen_at=work.now))
+    work.session.merge(LastSeen(enrollment_id=channel.id, last_seen_at=work.now))
     work.session.flush()
 
 
@@ -38,18 +38,18 @@ def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) 
     to(clock, day(7, 2, 15))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        _, tablet = town.with_tablet(town.world.school_class(town.school), Level.CE1)
-        stored = town.world.tablet(town.town)
+        _, tablet = town.with_tablet(town.world.create_class(town.school), Grade.CE1)
+        stored = town.world.create_tablet(town.town)
         _heard(work, tablet)
         _heard(work, stored)
         stored.state = TabletState.STORAGE
     for at in (day(7, 20), day(8, 31), day(9, 1), day(9, 10)):
         to(clock, at)
         with runtime.open_unit_of_work() as work:
-            assert watch(work) == 0, at
+            assert update_absences(work) == 0, at
     to(clock, day(9, 30))
     with runtime.open_unit_of_work() as work:
-        assert watch(work) == 1
+        assert update_absences(work) == 1
         assert work.session.get_one(Tablet, tablet.id).state is TabletState.ABSENT
         assert work.session.get_one(Tablet, stored.id).state is TabletState.STORAGE, "nobody waits for what is put away"
 
@@ -58,20 +58,20 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
     to(clock, day(7, 5))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        authoring.write_timetable(work, SYSTEM, town.town.id, None, week={}, calendar="C", night=("20:00", "07:00"))
-        _, lent = town.with_tablet(town.world.school_class(town.school), Level.CE1)
+        authoring.save_timetable(work, SYSTEM, town.town.id, None, week={}, calendar="C", night=("20:00", "07:00"))
+        _, lent = town.with_tablet(town.world.create_class(town.school), Grade.CE1)
         cart = Cart(town_id=town.town.id, school_id=town.school.id, label="Chariot")
         work.session.add(cart)
         work.session.flush()
-        in_cart, in_stock, absent, held = (town.world.tablet(town.town, school_id=town.school.id) for _ in range(4))
+        in_cart, in_stock, absent, held = (town.world.create_tablet(town.town, school_id=town.school.id) for _ in range(4))
         work.session.add(CartSlot(town_id=town.town.id, cart_id=cart.id, number=1, tablet_id=in_cart.id))
         in_stock.state, absent.state, held.evidence_hold = TabletState.STOCK, TabletState.ABSENT, True
         work.session.flush()
-        assert storage.to_put_away(work, town.admin, town.town.id) == 2
+        assert storage.count_storable(work, town.admin, town.town.id) == 2
         with pytest.raises(Forbidden):
-            storage.put_away(work, town.head(), town.town.id, town.school.id)
-        assert storage.put_away(work, town.admin, town.town.id, town.other.id) == storage.Done(0, 0)
-        assert storage.put_away(work, town.admin, town.town.id) == storage.Done(2, 0)
+            storage.store_tablets(work, town.head(), town.town.id, town.school.id)
+        assert storage.store_tablets(work, town.admin, town.town.id, town.other.id) == storage.BatchProgress(0, 0)
+        assert storage.store_tablets(work, town.admin, town.town.id) == storage.BatchProgress(2, 0)
         assert {each.state for each in (in_cart, in_stock)} == {TabletState.STORAGE}
         assert lent.state is TabletState.IN_USE, "pupils' tablets stay with them"
         assert work.session.scalar(select(AuditEvent.id).where(AuditEvent.subject_id == str(in_cart.id))) is not None
@@ -79,18 +79,21 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
     to(clock, day(8, 30))
     with runtime.open_unit_of_work() as work:
         town.on(work)
-        told = {each.tablet.id: each.problems for each in storage.checks(work, town.admin, town.town.id)}
-        assert told == {in_cart.id: (NotReady.NOT_HEARD,), in_stock.id: (NotReady.NOT_HEARD, NotReady.SYSTEM)}
+        told = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        assert told == {
+            in_cart.id: (ReadinessProblem.NOT_SEEN,),
+            in_stock.id: (ReadinessProblem.NOT_SEEN, ReadinessProblem.SYSTEM),
+        }
         for tablet in (in_cart, in_stock):
             _heard(work, tablet)
-        told = {each.tablet.id: each.problems for each in storage.checks(work, town.admin, town.town.id)}
-        assert told == {in_cart.id: (), in_stock.id: (NotReady.BATTERY, NotReady.SYSTEM)}
-        assert storage.bring_back(work, town.admin, town.town.id) == storage.Done(1, 1)
+        told = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        assert told == {in_cart.id: (), in_stock.id: (ReadinessProblem.BATTERY, ReadinessProblem.SYSTEM)}
+        assert storage.return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 1)
         assert work.session.get_one(Tablet, in_cart.id).state is TabletState.IN_USE
         ready = work.session.get_one(Tablet, in_stock.id)
         ready.battery_level, ready.os_version = 0.8, "26.1"
         work.session.flush()
-        assert storage.bring_back(work, town.admin, town.town.id) == storage.Done(1, 0)
+        assert storage.return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 0)
         assert ready.state is TabletState.STOCK
 
 
@@ -98,7 +101,9 @@ def test_a_timetable_that_ends_too_soon_keeps_tablets_away(runtime: Runtime, clo
     to(clock, day(8, 30))
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        tablet = town.world.tablet(town.town)
+        tablet = town.world.create_tablet(town.town)
         tablet.state, tablet.battery_level = TabletState.STORAGE, 1.0
         _heard(work, tablet)
-        assert [each.problems for each in storage.checks(work, town.admin, town.town.id)] == [(NotReady.TIMETABLE,)]
+        assert [each.problems for each in storage.check_readiness(work, town.admin, town.town.id)] == [
+            (ReadinessProblem.TIMETABLE,)
+        ]

@@ -12,9 +12,9 @@ from sqlalchemy import event, select
 from cartable.clock import ManualClock
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import applying, service
-from enrollment.rollover.models import Decision, Rollover, RolloverState
+from enrollment.rollover.models import Rollover, RolloverDecision, RolloverState
 from enrollment.tablets.models import Tablet
 from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, to
 
@@ -26,7 +26,7 @@ def _state(work: UnitOfWork) -> State:
     work.session.flush()
     work.session.expire_all()
     found: State = {
-        p.id: (p.level, p.class_id, p.school_id, p.state, p.absent_since) for p in work.session.scalars(select(Pupil))
+        p.id: (p.grade, p.class_id, p.school_id, p.state, p.absent_since) for p in work.session.scalars(select(Pupil))
     }
     return found | {t.id: (t.school_id, t.class_id, t.state) for t in work.session.scalars(select(Tablet))}
 
@@ -35,26 +35,26 @@ def test_half_applied_then_a_crash_then_the_rest(runtime: Runtime, clock: Manual
     to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        school_class = town.world.school_class(town.school)
-        for level in (Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2):
+        school_class = town.world.create_class(town.school)
+        for level in (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2):
             town.with_tablet(school_class, level)
         before, rollover = _state(work), town.begin()
     with runtime.open_unit_of_work() as work:
-        assert applying.apply(work, town.admin, rollover.id, 2) == 2
+        assert applying.apply_batch(work, town.admin, rollover.id, 2) == 2
     with pytest.raises(RuntimeError), runtime.open_unit_of_work() as work:
-        assert applying.apply(work, town.admin, rollover.id, 2) == 2
+        assert applying.apply_batch(work, town.admin, rollover.id, 2) == 2
         raise RuntimeError("the server is switched off")
     with runtime.open_unit_of_work() as work:
-        assert [applying.apply(work, town.admin, rollover.id, 2) for _ in range(3)] == [2, 1, 0]
+        assert [applying.apply_batch(work, town.admin, rollover.id, 2) for _ in range(3)] == [2, 1, 0]
         whole = _state(work)
-        assert applying.undo(work, town.admin, rollover.id, 3) == 3
+        assert applying.undo_batch(work, town.admin, rollover.id, 3) == 3
     with runtime.open_unit_of_work() as work:
-        assert service.get(work, town.admin, rollover.id).state is RolloverState.APPLIED, "half undone is not undone"
-        assert applying.apply(work, town.admin, rollover.id, 9) == 3
+        assert service.get_rollover(work, town.admin, rollover.id).state is RolloverState.APPLIED, "half undone is not undone"
+        assert applying.apply_batch(work, town.admin, rollover.id, 9) == 3
         assert _state(work) == whole
         town.on(work).undo(rollover, 2)
         assert _state(work) == before
-        assert service.get(work, town.admin, rollover.id).state is RolloverState.DRAFT
+        assert service.get_rollover(work, town.admin, rollover.id).state is RolloverState.DRAFT
 
 
 def test_undone_after_a_roster_import(runtime: Runtime, clock: ManualClock) -> None:
@@ -66,9 +66,9 @@ def test_undone_after_a_roster_import(runtime: Runtime, clock: ManualClock) -> N
         town.apply(rollover)
         town.bring(child("NOM0", 0, "CM1", "CM1", "9"), *(child(f"NOM{n}", n, "CE2", "", "") for n in range(1, 30)))
         town.undo(rollover)
-        levels = {p.last_name: p.level for p in work.session.scalars(select(Pupil))}
-        assert levels["NOM0"] is Level.CM1, "the roster has spoken since"
-        assert {levels[f"NOM{n}"] for n in range(1, 30)} == {Level.CE1}
+        levels = {p.last_name: p.grade for p in work.session.scalars(select(Pupil))}
+        assert levels["NOM0"] is Grade.CM1, "the roster has spoken since"
+        assert {levels[f"NOM{n}"] for n in range(1, 30)} == {Grade.CE1}
 
 
 def _old_year(work: UnitOfWork, town: Turning) -> Rollover:
@@ -79,8 +79,10 @@ def _old_year(work: UnitOfWork, town: Turning) -> Rollover:
     return town.begin()
 
 
-LEVELS = st.sampled_from([Level.GS, Level.CP, Level.CE1, Level.CE2, Level.CM1, Level.CM2])
-SAID = st.sampled_from([None, Decision.RETAINED, Decision.SKIPPING, Decision.LEAVER, Decision.PROMOTED])
+LEVELS = st.sampled_from([Grade.GS, Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2])
+SAID = st.sampled_from(
+    [None, RolloverDecision.RETAINED, RolloverDecision.SKIPPING, RolloverDecision.LEAVER, RolloverDecision.PROMOTED]
+)
 #: A level, what a head says, whether the pupil is absent, has a tablet, is placed in a class of the other school, and what a
 #: roster does before the passage is applied.
 PUPIL = st.tuples(LEVELS, SAID, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, "level", "class"]))
@@ -97,25 +99,25 @@ def test_apply_then_undo_changes_nothing(
         to(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
         town = Turning(work)
-        school_class = town.world.school_class(town.school)
+        school_class = town.world.create_class(town.school)
         if merged:
-            service.succeed(work, town.admin, town.school.id, town.other.id)
+            service.record_school_succession(work, town.admin, town.school.id, town.other.id)
         made: list[tuple[Pupil, tuple[object, ...]]] = []
         for drawn in pupils:
             level, _, absent, tablet, _, _ = drawn
-            assert isinstance(level, Level)
+            assert isinstance(level, Grade)
             pupil = town.with_tablet(school_class, level)[0] if tablet else town.pupil(school_class, level)
             pupil.state = PupilState.ABSENT_FROM_ROSTER if absent else PupilState.ACTIVE
             made.append((pupil, drawn))
         rollover = town.begin()
         for pupil, (_, said, _, _, placed, _) in made:
-            if isinstance(said, Decision):
-                service.tick(work, town.admin, rollover.id, [pupil.id], said)
+            if isinstance(said, RolloverDecision):
+                service.record_decision(work, town.admin, rollover.id, [pupil.id], said)
             if placed:
-                service.make_class(work, town.admin, rollover.id, town.other.id, "CE1-CE2", [pupil.id])
+                service.create_class(work, town.admin, rollover.id, town.other.id, "CE1-CE2", [pupil.id])
         for pupil, (_, _, _, _, _, roster) in made:
             if roster == "level":
-                pupil.level = Level.CM1
+                pupil.grade = Grade.CM1
             elif roster == "class":
                 pupil.class_id = None
         before = _state(work)
@@ -134,13 +136,13 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
     for size in (5, 200):
         with runtime.open_unit_of_work() as work:
             town = Turning(work)
-            school_class = town.world.school_class(town.school)
-            service.succeed(work, town.admin, town.school.id, town.other.id)
+            school_class = town.world.create_class(town.school)
+            service.record_school_succession(work, town.admin, town.school.id, town.other.id)
             for number in range(size):
-                town.with_tablet(school_class, Level.CM2 if number % 5 == 0 else Level.CE1)
+                town.with_tablet(school_class, Grade.CM2 if number % 5 == 0 else Grade.CE1)
             rollover = town.begin()
         told = []
-        for act in (applying.apply, applying.undo):
+        for act in (applying.apply_batch, applying.undo_batch):
             with runtime.open_unit_of_work() as work:
                 statements: list[str] = []
 

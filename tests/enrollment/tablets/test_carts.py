@@ -11,78 +11,80 @@ from sqlalchemy import select
 from cartable.errors import Forbidden, NotFound
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.joining.ade.models import AssignedDevice, AssignmentServer
+from enrollment.joining.ade.models import AdeDevice, AdeServer
 from enrollment.tablets import carts, custody
-from enrollment.tablets.errors import CartNotFound, NotFree, OnHold, PupilHasTablet, UnknownScan
+from enrollment.tablets.errors import CartNotFound, PupilHasTablet, TabletNotAvailable, UnderEvidenceHold, UnknownScan
 from enrollment.tablets.models import TabletState as S
 from mdm.care.erasing import service
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def _tags(work: UnitOfWork, cart_id: UUID) -> dict[int, str | None]:
-    return {each.slot.number: each.tablet.tag if each.tablet else None for each in carts.contents(work, SYSTEM, cart_id)[1]}
+    return {
+        each.slot.number: each.tablet.tag if each.tablet else None for each in carts.get_cart_contents(work, SYSTEM, cart_id)[1]
+    }
 
 
 def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school = world.school(town)
+        world = TownFactory(work)
+        town = world.create_town()
+        school = world.create_school(town)
         technician = Actor(uuid4(), "t", (RoleAssignment(Role.TECHNICIAN, town.id),))
-        cart = carts.make(work, technician, school.id, "Chariot 1", 3)
-        first, second = world.tablet(town), world.tablet(town)
+        cart = carts.create_cart(work, technician, school.id, "Chariot 1", 3)
+        first, second = world.create_tablet(town), world.create_tablet(town)
         first.state = second.state = S.STOCK
-        carts.put(work, technician, cart.id, 1, first.tag)
+        carts.put_in_slot(work, technician, cart.id, 1, first.tag)
         assert (first.state, first.school_id, _tags(work, cart.id)) == (S.ASSIGNED, school.id, {1: first.tag, 2: None, 3: None})
-        carts.put(work, technician, cart.id, 1, second.serial)
+        carts.put_in_slot(work, technician, cart.id, 1, second.serial)
         assert (first.state, second.state, _tags(work, cart.id)[1]) == (S.STOCK, S.ASSIGNED, second.tag)
-        carts.put(work, technician, cart.id, 3, second.tag)
-        carts.put(work, technician, cart.id, 3, second.tag)
+        carts.put_in_slot(work, technician, cart.id, 3, second.tag)
+        carts.put_in_slot(work, technician, cart.id, 3, second.tag)
         assert _tags(work, cart.id) == {1: None, 2: None, 3: second.tag}
-        taken = carts.take(work, technician, cart.id, 3)
-        assert (taken, second.state, carts.take(work, technician, cart.id, 3)) == (second, S.STOCK, None)
-        assert [row.id for row in carts.listed(work, technician, town.id, None)] == [cart.id]
+        taken = carts.empty_slot(work, technician, cart.id, 3)
+        assert (taken, second.state, carts.empty_slot(work, technician, cart.id, 3)) == (second, S.STOCK, None)
+        assert [row.id for row in carts.list_carts(work, technician, town.id, None).items] == [cart.id]
 
 
 def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school_class = world.school_class(world.school(town))
-        cart = carts.make(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
-        lent, broken, kept = world.tablet(town), world.tablet(town), world.tablet(town)
-        world.lend(lent, world.pupil(school_class))
+        world = TownFactory(work)
+        town = world.create_town()
+        school_class = world.create_class(world.create_school(town))
+        cart = carts.create_cart(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
+        lent, broken, kept = world.create_tablet(town), world.create_tablet(town), world.create_tablet(town)
+        world.lend_tablet(lent, world.create_pupil(school_class))
         broken.state, kept.state, kept.evidence_hold = S.BROKEN, S.STOCK, True
-        for tablet, refusal in ((lent, PupilHasTablet), (broken, NotFree), (kept, OnHold)):
+        for tablet, refusal in ((lent, PupilHasTablet), (broken, TabletNotAvailable), (kept, UnderEvidenceHold)):
             with pytest.raises(refusal):
-                carts.put(work, SYSTEM, cart.id, 1, tablet.tag)
+                carts.put_in_slot(work, SYSTEM, cart.id, 1, tablet.tag)
         with pytest.raises(UnknownScan):
-            carts.put(work, SYSTEM, cart.id, 1, "NOPE")
+            carts.put_in_slot(work, SYSTEM, cart.id, 1, "NOPE")
         with pytest.raises(CartNotFound):
-            carts.put(work, SYSTEM, cart.id, 2, lent.tag)
-        stranger = Actor(uuid4(), "s", (RoleAssignment(Role.TOWN_ADMIN, world.town().id),))
+            carts.put_in_slot(work, SYSTEM, cart.id, 2, lent.tag)
+        stranger = Actor(uuid4(), "s", (RoleAssignment(Role.TOWN_ADMIN, world.create_town().id),))
         with pytest.raises(CartNotFound):
-            carts.contents(work, stranger, cart.id)
+            carts.get_cart_contents(work, stranger, cart.id)
         with pytest.raises(NotFound):
-            carts.make(work, stranger, school_class.school_id, "x", 1)
+            carts.create_cart(work, stranger, school_class.school_id, "x", 1)
         with pytest.raises(Forbidden):
-            carts.put(work, Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
+            carts.put_in_slot(work, Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
 
 
 def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school_class = world.school_class(world.school(town))
-        child = world.pupil(school_class)
+        world = TownFactory(work)
+        town = world.create_town()
+        school_class = world.create_class(world.create_school(town))
+        child = world.create_pupil(school_class)
         child.take_home = False
-        cart = carts.make(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
-        tablet = world.tablet(town)
+        cart = carts.create_cart(work, SYSTEM, school_class.school_id, "Chariot 1", 1)
+        tablet = world.create_tablet(town)
         tablet.state = S.STOCK
-        carts.put(work, SYSTEM, cart.id, 1, tablet.tag)
-        custody.hand_over(work, SYSTEM, tablet, child.id, custody.Handing())
+        carts.put_in_slot(work, SYSTEM, cart.id, 1, tablet.tag)
+        custody.hand_over(work, SYSTEM, tablet, child.id, custody.HandoverForm())
         assert _tags(work, cart.id) == {1: None}
 
 
@@ -91,22 +93,22 @@ def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtim
     wifi.write_bytes(b"wifi")
     runtime.settings = runtime.settings.model_copy(update={"wifi_profile": wifi})
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        cart = carts.make(work, SYSTEM, world.school(town).id, "Chariot 1", 3)
-        server = AssignmentServer(town_id=town.id, name="s", private_key=b"k", certificate="", created_at=work.now, skipped=[])
+        world = TownFactory(work)
+        town = world.create_town()
+        cart = carts.create_cart(work, SYSTEM, world.create_school(town).id, "Chariot 1", 3)
+        server = AdeServer(town_id=town.id, name="s", private_key=b"k", certificate="", created_at=work.now, skip_setup_items=[])
         work.session.add(server)
         work.session.flush()
         told: dict[str, bytes] = {}
         for name, in_cart, sent_here, system in (
             ("cart", True, True, "26.1"), ("old", True, True, "16.7"), ("invited", True, False, "26.1"), ("child", False, True, "26.1"),
         ):  # fmt: skip
-            tablet = world.tablet(town)
+            tablet = world.create_tablet(town)
             tablet.state, tablet.os_version = S.STOCK, system
             if in_cart:
-                carts.put(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
+                carts.put_in_slot(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
             if sent_here:
-                work.session.add(AssignedDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
+                work.session.add(AdeDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
             work.session.add(
                 DeviceEnrollment(
                     town_id=town.id, tablet_id=tablet.id, channel_key=name, udid=name, generation=1, fingerprint=name,
@@ -114,7 +116,7 @@ def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtim
                 )
             )  # fmt: skip
             work.session.flush()
-            service.erase(work, SYSTEM, tablet.id, "end of the activity", "T-1")
+            service.erase_tablet(work, SYSTEM, tablet.id, "end of the activity", "T-1")
             told[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
         assert b"WiFiProfileData" in told["cart"]
         assert not [name for name in ("old", "invited", "child") if b"WiFiProfileData" in told[name]]

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from enrollment.people.imports import service as imports
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -33,19 +34,28 @@ from enrollment.joining.ade import profile_requests
 from enrollment.joining.models import InvitationKind as K
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
-from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil, PupilState, RosterImport
 from enrollment.places.models import SchoolClass
 from enrollment.rollover import applying, returns
 from enrollment.rollover import service as years
-from enrollment.rollover.models import Decision, Rollover
+from enrollment.rollover.models import Rollover, RolloverDecision
 from enrollment.tablets import approvals, carts, custody, incidents, inventory, lookup
-from enrollment.tablets.custody import Handing
-from enrollment.tablets.incidents import Account
-from enrollment.tablets.models import Agreement, Cart, CartSlot, Cause, Condition, Loan, PairAct, PairRequest, Tablet
+from enrollment.tablets.custody import HandoverForm
+from enrollment.tablets.incidents import IncidentReport
+from enrollment.tablets.models import (
+    AgreementState,
+    ApprovalAction,
+    ApprovalRequest,
+    BreakageCause,
+    Cart,
+    CartSlot,
+    Condition,
+    Loan,
+    Tablet,
+)
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.rules import GONE, may_become
+from enrollment.tablets.rules import DECOMMISSIONED, can_transition
 from enrollment.tablets.service import TabletDetails
 from mdm.care import custody as acts
 from mdm.care import storage
@@ -61,12 +71,12 @@ from mdm.worker.handlers import drain
 from tests.conftest import KEYRING
 from tests.enrollment.people.files import ONDE, onde_line, text_file
 from tests.support import databases
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 SECRET = "ZOLAFERRY"
 #: Nobody may hold one of these.
-WITH_NOBODY = GONE | {S.ORDERED, S.RECEIVED, S.PREPARED, S.STOCK, S.STORAGE, S.RETURNED}
-SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
+WITH_NOBODY = DECOMMISSIONED | {S.ORDERED, S.RECEIVED, S.PREPARED, S.STOCK, S.STORAGE, S.RETURNED}
+SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
 
 
 class Ground:
@@ -86,15 +96,15 @@ class Ground:
         self.engine, self.clock = engine, clock
         self.runtime = Runtime(Settings(_env_file=None, public_url="https://mdm.test"), engine, clock, KEYRING)
         with self.runtime.open_unit_of_work() as work:
-            world = World(work)
-            town = world.town()
+            world = TownFactory(work)
+            town = world.create_town()
             self.id = town.id
             self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
-            schools = [world.school(town) for _ in range(2)]
+            schools = [world.create_school(town) for _ in range(2)]
             self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
             lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
-            made = imports.preview(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
-            imports.confirm(work, self.two, made.id)
+            made = imports.preview_import(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
+            imports.confirm_import(work, self.two, made.id)
             self.class_id = work.session.scalars(select(SchoolClass.id)).first()
             cart = Cart(town_id=town.id, school_id=self.schools[1], label="Chariot")
             work.session.add(cart)
@@ -102,7 +112,7 @@ class Ground:
             self.cart_id = cart.id
             slots = [CartSlot(town_id=town.id, cart_id=cart.id, number=n) for n in (1, 2)]
             work.session.add_all(slots)
-            rows = [world.tablet(town) for _ in range(4)]
+            rows = [world.create_tablet(town) for _ in range(4)]
             for number, row in enumerate(rows):
                 row.state = (S.ORDERED, S.STOCK, S.STOCK, S.PREPARED)[number]
                 if number in (1, 2):
@@ -123,7 +133,9 @@ class Stage:
     def __init__(self, town: Ground, work: UnitOfWork, numbers: tuple[int, int, int], *, yes: bool) -> None:
         one, two, child = numbers
         self.town, self.work, self.yes = town, work, yes
-        self.tablet, self.other = (lookup.held(work, town.one, town.tablets[n % len(town.tablets)]) for n in (one, two))
+        self.tablet, self.other = (
+            lookup.get_tablet_for_update(work, town.one, town.tablets[n % len(town.tablets)]) for n in (one, two)
+        )
         pupils = work.session.scalars(select(Pupil).where(Pupil.town_id == town.id).order_by(Pupil.id)).all()
         self.pupil = pupils[child % len(pupils)]
         self.number, self.actor = child, town.two if yes else town.one
@@ -150,94 +162,100 @@ class Stage:
 
     @property
     def passage(self) -> UUID:
-        found: Rollover = self.newest(Rollover, Rollover.made_at)
+        found: Rollover = self.newest(Rollover, Rollover.created_at)
         return found.id
 
     def join(self) -> None:
         [invitation] = create_invitations(self.work, self.town.one, self.spec(self.kind))
         certificate = KnownCertificate("0" * 64, uuid4(), invitation.id, None)
-        enrollment_matching.admit(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
+        enrollment_matching.resolve_tablet(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
 
     def join_alone(self) -> None:
         info = MachineInfo(
             udid="UDID", serial=self.tablet.serial, product="iPad13,18", os_version="26.1", build="23B1",
             can_update=False,
         )  # fmt: skip
-        expected = profile_requests.expected(self.work, info)
+        expected = profile_requests.resolve_expected_tablet(self.work, info)
         certificate = KnownCertificate("1" * 64, uuid4(), None, expected.id)
-        enrollment_matching.admit(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
+        enrollment_matching.resolve_tablet(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
 
     def roster(self) -> None:
         lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(5) if n != self.number]
         uai = self.town.uais[self.yes]
-        made = imports.preview(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
-        imports.confirm(self.work, self.town.two, made.id)
+        made = imports.preview_import(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
+        imports.confirm_import(self.work, self.town.two, made.id)
 
     def confirmed(self) -> None:
-        case = CareRepository(self.work.session).open_case(self.tablet.id)
+        case = CareRepository(self.work.session).get_open_case(self.tablet.id)
         if case is not None and case.lift_requested_at is not None:
-            care.close(self.work, case, self.tablet)
+            care.close_case(self.work, case, self.tablet)
 
     def ask_pair(self) -> None:
-        act = list(PairAct)[self.number % len(PairAct)]
-        acts.ask_pair(self.work, self.actor, self.tablet.id, act, "asked")
+        act = list(ApprovalAction)[self.number % len(ApprovalAction)]
+        acts.request_approval(self.work, self.actor, self.tablet.id, act, "asked")
 
     def make_class(self) -> None:
-        years.make_class(self.work, self.town.one, self.passage, self.town.schools[self.yes], "CM9", [self.pupil.id])
+        years.create_class(self.work, self.town.one, self.passage, self.town.schools[self.yes], "CM9", [self.pupil.id])
 
 
 ACTS: dict[str, Callable[[Stage], object]] = {
-    "order": lambda s: inventory.order(s.work, s.actor, s.town.id, [f"ORDERED{s.number}"], "BC"),
-    "bench": lambda s: inventory.bench(s.work, s.actor, s.town.id, s.tablet.serial),
-    "move": lambda s: inventory.move(
+    "order": lambda s: inventory.register_purchase_order(s.work, s.actor, s.town.id, [f"ORDERED{s.number}"], "BC"),
+    "bench": lambda s: inventory.prepare_tablet(s.work, s.actor, s.town.id, s.tablet.serial),
+    "move": lambda s: inventory.set_inventory_state(
         s.work, s.actor, s.tablet, (S.STOCK, S.STORAGE, S.PREPARED, S.RECEIVED)[s.number % 4], "moved"
     ),
-    "reserve": lambda s: reservations.reserve(s.work, s.actor, [s.tablet.serial], s.spec(s.kind)),
-    "unreserve": lambda s: reservations.withdraw(s.work, s.actor, s.tablet.id),
+    "reserve": lambda s: reservations.reserve_tablets(s.work, s.actor, [s.tablet.serial], s.spec(s.kind)),
+    "unreserve": lambda s: reservations.withdraw_reservation(s.work, s.actor, s.tablet.id),
     "join": Stage.join,
     "join alone": Stage.join_alone,
-    "assign": lambda s: custody.assign(s.work, s.actor, s.tablet, s.pupil.id),
+    "assign": lambda s: custody.assign_tablet(s.work, s.actor, s.tablet, s.pupil.id),
     "hand over": lambda s: custody.hand_over(s.work, s.actor, s.tablet, s.pupil.id, SIGNED),
-    "agree": lambda s: custody.agree(s.work, s.actor, s.tablet, list(Agreement)[s.number % 3], "Mme", date(2026, 9, 3)),
-    "swap": lambda s: custody.swap(s.work, s.actor, s.tablet, s.other, to_confirm=s.yes),
+    "agree": lambda s: custody.record_agreement(
+        s.work, s.actor, s.tablet, list(AgreementState)[s.number % 3], "Mme", date(2026, 9, 3)
+    ),
+    "swap": lambda s: custody.swap_tablets(s.work, s.actor, s.tablet, s.other, needs_confirmation=s.yes),
     "take back": lambda s: custody.take_back(s.work, s.actor, s.tablet, Condition.GOOD, ()),
-    "wiped": lambda s: inventory.state_wiped(s.work, s.actor, s.tablet, "cable"),
-    "break": lambda s: incidents.break_(s.work, s.actor, s.tablet, Account("fell", Cause.DROP)),
+    "wiped": lambda s: inventory.record_manual_wipe(s.work, s.actor, s.tablet, "cable"),
+    "break": lambda s: incidents.report_breakage(s.work, s.actor, s.tablet, IncidentReport("fell", BreakageCause.DROP)),
     "loaner": lambda s: incidents.lend_loaner(s.work, s.actor, s.tablet, s.other),
     "repair": lambda s: incidents.send_to_repair(s.work, s.actor, s.tablet, "sent"),
-    "repaired": lambda s: incidents.repaired(s.work, s.actor, s.tablet, "tested"),
-    "settle": lambda s: incidents.settle(s.work, s.actor, s.tablet, keep_loaner=s.yes),
+    "repaired": lambda s: incidents.record_repair(s.work, s.actor, s.tablet, "tested"),
+    "settle": lambda s: incidents.settle_breakage(s.work, s.actor, s.tablet, keep_loaner=s.yes),
     "lost": lambda s: care.mark_lost(s.work, s.actor, s.tablet.id, "lost"),
-    "lift": lambda s: care.lift(s.work, s.actor, s.tablet.id, "home", called_back=s.yes),
+    "lift": lambda s: care.request_lift(s.work, s.actor, s.tablet.id, "home", called_back=s.yes),
     "lift confirmed": Stage.confirmed,
-    "found": lambda s: recovery.found(s.work, s.actor, s.town.id, s.tablet.tag, Condition.WORN),
+    "found": lambda s: recovery.mark_found(s.work, s.actor, s.town.id, s.tablet.tag, Condition.WORN),
     "theft": lambda s: acts.report_theft(s.work, s.actor, s.tablet.id, "R1", date(2026, 9, 3)),
     "ask pair": Stage.ask_pair,
-    "approve": lambda s: approvals.approve(
-        s.work, s.actor, s.newest(PairRequest, PairRequest.asked_at).id, decision="now" if s.number else None
+    "approve": lambda s: approvals.approve_request(
+        s.work, s.actor, s.newest(ApprovalRequest, ApprovalRequest.requested_at).id, decision="now" if s.number else None
     ),
-    "retire": lambda s: inventory.retire(s.work, s.actor, s.tablet, "old"),
-    "dispose": lambda s: acts.dispose(s.work, s.actor, s.tablet.id, wipe_proof="W", waste_slip="B"),
-    "put": lambda s: carts.put(s.work, s.actor, s.town.cart_id, 1 + s.number % 2, s.tablet.tag),
-    "take": lambda s: carts.take(s.work, s.actor, s.town.cart_id, 1 + s.number % 2),
-    "put away": lambda s: storage.put_away(s.work, s.actor, s.town.id),
-    "bring back": lambda s: storage.bring_back(s.work, s.actor, s.town.id),
-    "preview": lambda s: years.preview(s.work, s.actor, s.town.id, "2026-2027"),
-    "tick": lambda s: years.tick(
-        s.work, s.actor, s.passage, [s.pupil.id], (Decision.LEAVER, Decision.PROMOTED, Decision.RETAINED)[s.number % 3]
+    "retire": lambda s: inventory.retire_tablet(s.work, s.actor, s.tablet, "old"),
+    "dispose": lambda s: acts.dispose_tablet(s.work, s.actor, s.tablet.id, wipe_proof="W", waste_slip="B"),
+    "put": lambda s: carts.put_in_slot(s.work, s.actor, s.town.cart_id, 1 + s.number % 2, s.tablet.tag),
+    "take": lambda s: carts.empty_slot(s.work, s.actor, s.town.cart_id, 1 + s.number % 2),
+    "put away": lambda s: storage.store_tablets(s.work, s.actor, s.town.id),
+    "bring back": lambda s: storage.return_ready_tablets(s.work, s.actor, s.town.id),
+    "preview": lambda s: years.preview_rollover(s.work, s.actor, s.town.id, "2026-2027"),
+    "tick": lambda s: years.record_decision(
+        s.work,
+        s.actor,
+        s.passage,
+        [s.pupil.id],
+        (RolloverDecision.LEAVER, RolloverDecision.PROMOTED, RolloverDecision.RETAINED)[s.number % 3],
     ),
     "make class": Stage.make_class,
-    "apply": lambda s: applying.apply(s.work, s.actor, s.passage, 2 if s.yes else 100),
-    "undo year": lambda s: applying.undo(s.work, s.actor, s.passage, 2 if s.yes else 100),
-    "close year": lambda s: applying.close(s.work, s.actor, s.passage),
-    "returns": lambda s: (returns.open_ if s.number else returns.close)(s.work, s.actor, s.passage),
-    "ask bulk": lambda s: bulk.ask(s.work, s.actor, s.town.id, {s.tablet.id, s.other.id}, "end", "T1"),
-    "approve bulk": lambda s: bulk.approve(s.work, s.actor, s.newest(BulkErase, BulkErase.asked_at).id),
-    "cancel bulk": lambda s: bulk.cancel(s.work, s.actor, s.newest(BulkErase, BulkErase.asked_at).id),
-    "send bulk": lambda s: bulk.send_due(s.work),
+    "apply": lambda s: applying.apply_batch(s.work, s.actor, s.passage, 2 if s.yes else 100),
+    "undo year": lambda s: applying.undo_batch(s.work, s.actor, s.passage, 2 if s.yes else 100),
+    "close year": lambda s: applying.close_rollover(s.work, s.actor, s.passage),
+    "returns": lambda s: (returns.open_campaign if s.number else returns.close_campaign)(s.work, s.actor, s.passage),
+    "ask bulk": lambda s: bulk.request_bulk_erase(s.work, s.actor, s.town.id, {s.tablet.id, s.other.id}, "end", "T1"),
+    "approve bulk": lambda s: bulk.approve_bulk_erase(s.work, s.actor, s.newest(BulkErase, BulkErase.requested_at).id),
+    "cancel bulk": lambda s: bulk.cancel_bulk_erase(s.work, s.actor, s.newest(BulkErase, BulkErase.requested_at).id),
+    "send bulk": lambda s: bulk.send_due_bulk_erases(s.work),
     "roster": Stage.roster,
-    "undo roster": lambda s: imports.undo(s.work, s.actor, s.newest(RosterImport, RosterImport.uploaded_at).id),
-    "erase child": lambda s: children.erase(s.work, s.actor, s.pupil.id, "asked"),
+    "undo roster": lambda s: imports.undo_import(s.work, s.actor, s.newest(RosterImport, RosterImport.uploaded_at).id),
+    "erase child": lambda s: children.erase_child(s.work, s.actor, s.pupil.id, "asked"),
 }
 
 
@@ -279,7 +297,7 @@ class CustodyMachine(RuleBasedStateMachine):
     @rule()
     def decide(self) -> None:
         self.name = "decide"
-        drain(self.town.runtime, Topic.DECIDE)
+        drain(self.town.runtime, Topic.RECONCILE)
 
     @invariant()
     def holds_true(self) -> None:
@@ -299,13 +317,13 @@ class CustodyMachine(RuleBasedStateMachine):
             assert tablet.state not in WITH_NOBODY, f"{tablet.state} with an open loan"
             assert (tablet.school_id, tablet.class_id) == (pupil.school_id, None)
             assert pupil.state is not PupilState.ERASED
-            if tablet.to_wipe:
-                assert TabletRepository(work.session).last_holder(tablet.id) == pupil.id, "another child's work"
+            if tablet.needs_wipe:
+                assert TabletRepository(work.session).get_last_holder_id(tablet.id) == pupil.id, "another child's work"
 
     def _carts(self, work: UnitOfWork, rows: dict[UUID, Tablet], lent: set[UUID]) -> None:
         filled = set(work.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.is_not(None))))
         assert not filled & lent
-        assert not [rows[each].state for each in filled if each is not None and rows[each].state in GONE]
+        assert not [rows[each].state for each in filled if each is not None and rows[each].state in DECOMMISSIONED]
 
     def _story(self, work: UnitOfWork, rows: list[Tablet]) -> None:
         """Every change of state is in the trail and lawful; evidence is let go by two; the trail holds, and names nobody."""
@@ -315,7 +333,7 @@ class CustodyMachine(RuleBasedStateMachine):
             if one.action == "tablet.state":
                 key, before, after = UUID(one.subject_id), S(one.details["before"]), S(one.details["after"])
                 assert self.states.get(key, before) is before
-                assert may_become(before, after)
+                assert can_transition(before, after)
                 self.states[key] = after
         if self.name != "swap":
             assert all(self.states.get(row.id, row.state) is row.state for row in rows)
@@ -335,8 +353,8 @@ def test_whatever_is_done_in_whatever_order(dialect: str, tmp_path: Path) -> Non
     def open_town() -> Ground:
         clock = ManualClock(datetime(2027, 6, 7, 8, 0, tzinfo=UTC))
         if dialect == "postgresql":
-            return Ground(databases.fresh_postgres(), clock)
-        engine = databases.fresh_sqlite(Path(tempfile.mkdtemp(dir=tmp_path)))
+            return Ground(databases.empty_postgres_engine(), clock)
+        engine = databases.create_sqlite_engine(Path(tempfile.mkdtemp(dir=tmp_path)))
         event.listen(engine, "connect", _fast)
         return Ground(engine, clock)
 

@@ -12,76 +12,77 @@ from sqlalchemy import event, func, select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid
+from cartable.paging import PageRequest
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, SchoolClass, Town
+from enrollment.places.models import Grade, SchoolClass, Town
 from enrollment.tablets import approvals, carts, custody, desk, incidents, inventory, lookup
-from enrollment.tablets.custody import Handing
+from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import (
     AgreementMissing,
-    NoIncident,
-    NotFree,
-    NotOrdered,
-    NotWiped,
-    OnHold,
-    OtherTown,
+    NoOpenIncident,
     PupilHasTablet,
-    RequestReused,
-    SamePerson,
-    SerialKnown,
+    RequestIdReused,
+    SecondPersonRequired,
+    SerialAlreadyExists,
+    SerialNotOrdered,
+    TabletNotAvailable,
+    TabletNotWiped,
+    TabletOfAnotherTown,
     TagTaken,
-    TooEarly,
+    TransitionNotAllowed,
+    UnderEvidenceHold,
     UnknownScan,
-    WrongState,
+    WriteOffTooEarly,
 )
-from enrollment.tablets.idempotency import purge
-from enrollment.tablets.incidents import Account
+from enrollment.tablets.idempotency import purge_records
+from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import AccessoryKind as A
 from enrollment.tablets.models import (
-    Agreement,
-    Cause,
+    AgreementState,
+    ApprovalAction,
+    BreakageCause,
     Condition,
     Incident,
     IncidentKind,
     Loan,
     LoanAccessory,
-    PairAct,
     Reporter,
     Tablet,
 )
 from enrollment.tablets.models import TabletState as S
-from enrollment.tablets.rules import ALLOWED, GONE
+from enrollment.tablets.rules import ALLOWED_TRANSITIONS, DECOMMISSIONED
 from mdm.care import custody as acts
-from mdm.care.absence import silent_since, watch
-from mdm.care.errors import CallBackNeeded, ScanNeeded
+from mdm.care.absence import compute_absence_cutoff, update_absences
+from mdm.care.errors import CallBackRequired, ScanRequired
 from mdm.care.lost_mode import recovery
 from mdm.care.lost_mode import service as care
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
-from tests.support.world import World
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from tests.support.world import TownFactory
 
-SIGNED = Handing(signed_by="Mme Martin", signed_on=date(2026, 9, 3), accessories=(A.COVER, A.CHARGER))
+SIGNED = HandoverForm(signed_by="Mme Martin", signed_on=date(2026, 9, 3), accessories=(A.COVER, A.CHARGER))
 
 
 def _person(town: Town, role: Role, name: str = "somebody") -> Actor:
     return Actor(uuid4(), name, (RoleAssignment(role, town.id),))
 
 
-def _class(world: World, *, size: int = 2) -> tuple[Town, list[Pupil]]:
-    town = world.town()
-    school_class = world.school_class(world.school(town))
-    return town, [world.pupil(school_class, Level.CE2) for _ in range(size)]
+def _class(world: TownFactory, *, size: int = 2) -> tuple[Town, list[Pupil]]:
+    town = world.create_town()
+    school_class = world.create_class(world.create_school(town))
+    return town, [world.create_pupil(school_class, Grade.CE2) for _ in range(size)]
 
 
-def _stocked(world: World, town: Town, state: S = S.STOCK) -> Tablet:
-    tablet = world.tablet(town)
+def _stocked(world: TownFactory, town: Town, state: S = S.STOCK) -> Tablet:
+    tablet = world.create_tablet(town)
     tablet.state = state
     return tablet
 
 
-def _in_use(work: UnitOfWork, world: World, town: Town, pupil: Pupil) -> Tablet:
+def _in_use(work: UnitOfWork, world: TownFactory, town: Town, pupil: Pupil) -> Tablet:
     tablet = _stocked(world, town)
     custody.hand_over(work, SYSTEM, tablet, pupil.id, SIGNED)
     tablet.state = S.IN_USE
@@ -89,166 +90,170 @@ def _in_use(work: UnitOfWork, world: World, town: Town, pupil: Pupil) -> Tablet:
 
 
 def _holder(work: UnitOfWork, tablet: Tablet) -> UUID | None:
-    return facts_for(work, [tablet.id])[tablet.id].pupil_id
+    return load_facts(work, [tablet.id])[tablet.id].pupil_id
 
 
 def test_every_state_but_the_last_leads_somewhere_and_what_is_gone_is_never_lent() -> None:
-    assert set(ALLOWED) == set(S)
-    reached = frozenset[S]().union(*ALLOWED.values())
+    assert set(ALLOWED_TRANSITIONS) == set(S)
+    reached = frozenset[S]().union(*ALLOWED_TRANSITIONS.values())
     assert set(S) - reached == {S.ORDERED}
-    assert [state for state in S if not ALLOWED[state]] == [S.DISPOSED]
-    for state in GONE:
-        assert not ALLOWED[state] & {S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.STOCK}
+    assert [state for state in S if not ALLOWED_TRANSITIONS[state]] == [S.DISPOSED]
+    for state in DECOMMISSIONED:
+        assert not ALLOWED_TRANSITIONS[state] & {S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.STOCK}
 
 
 def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
+        world = TownFactory(work)
+        town = world.create_town()
         technician = _person(town, Role.TECHNICIAN)
-        ordered = inventory.order(work, technician, town.id, ["dmpx0001", "DMPX0002"], "BC-2026-17")
+        ordered = inventory.register_purchase_order(work, technician, town.id, ["dmpx0001", "DMPX0002"], "BC-2026-17")
         assert [tablet.state for tablet in ordered] == [S.ORDERED, S.ORDERED]
-        prepared = inventory.bench(work, technician, town.id, " dmpx0001 ", "cla-77")
+        prepared = inventory.prepare_tablet(work, technician, town.id, " dmpx0001 ", "cla-77")
         assert (prepared.state, prepared.tag) == (S.PREPARED, "CLA-77")
-        assert inventory.bench(work, technician, town.id, "DMPX0001").tag == "CLA-77"
+        assert inventory.prepare_tablet(work, technician, town.id, "DMPX0001").tag == "CLA-77"
         with pytest.raises(TagTaken):
-            inventory.bench(work, technician, town.id, "DMPX0002", "CLA-77")
-        with pytest.raises(NotOrdered):
-            inventory.bench(work, technician, town.id, "DMPX9999")
-        with pytest.raises(SerialKnown):
-            inventory.order(work, technician, town.id, ["DMPX0002"], "again")
+            inventory.prepare_tablet(work, technician, town.id, "DMPX0002", "CLA-77")
+        with pytest.raises(SerialNotOrdered):
+            inventory.prepare_tablet(work, technician, town.id, "DMPX9999")
+        with pytest.raises(SerialAlreadyExists):
+            inventory.register_purchase_order(work, technician, town.id, ["DMPX0002"], "again")
         with pytest.raises(Invalid):
-            inventory.order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
+            inventory.register_purchase_order(work, technician, town.id, ["DMPX3", "DMPX3"], "twice")
         with pytest.raises(Forbidden):
-            inventory.order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
+            inventory.register_purchase_order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
 
 
 def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
-        town, other = world.town(), world.town("Là-Bas")
+        world = TownFactory(work)
+        town, other = world.create_town(), world.create_town("Là-Bas")
         technician = _person(town, Role.TECHNICIAN)
         both = Actor(uuid4(), "somebody", (RoleAssignment(Role.TECHNICIAN, town.id), RoleAssignment(Role.TECHNICIAN, other.id)))
-        inventory.order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
-        inventory.order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
+        inventory.register_purchase_order(work, technician, town.id, ["DMPX0001", "SDMPX0001", "SX77"], "BC-1")
+        inventory.register_purchase_order(work, _person(other, Role.TECHNICIAN), other.id, ["DMPX0009"], "BC-2")
         for text in ("DMPX0001", " dmpx0001\r\n", "\x1dDMPX0001\x04", "https://mdm.test/t/dmpx0001", "\ufeffDMPX0001"):
-            assert lookup.scanned(work, technician, town.id, text).serial == "DMPX0001"
-        assert lookup.scanned(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"  # exactly, before the box's S
-        assert lookup.scanned(work, technician, town.id, "SSX77").serial == "SX77"
+            assert lookup.get_scanned_for_update(work, technician, town.id, text).serial == "DMPX0001"
+        assert (
+            lookup.get_scanned_for_update(work, technician, town.id, "SDMPX0001").serial == "SDMPX0001"
+        )  # exactly, before the box's S
+        assert lookup.get_scanned_for_update(work, technician, town.id, "SSX77").serial == "SX77"
         for text in ("", "é", "DM PX", "DMPX\x000001", "../..", "a" * 500, "%", "_MPX0001"):
             with pytest.raises(UnknownScan):
-                lookup.scanned(work, technician, town.id, text)
-        with pytest.raises(OtherTown):
-            lookup.scanned(work, both, town.id, "DMPX0009")
-        with pytest.raises(OtherTown):
-            inventory.bench(work, both, town.id, "DMPX0009")
-        with pytest.raises(NotOrdered):
-            inventory.bench(work, technician, town.id, "DMPX0009")
+                lookup.get_scanned_for_update(work, technician, town.id, text)
+        with pytest.raises(TabletOfAnotherTown):
+            lookup.get_scanned_for_update(work, both, town.id, "DMPX0009")
+        with pytest.raises(TabletOfAnotherTown):
+            inventory.prepare_tablet(work, both, town.id, "DMPX0009")
+        with pytest.raises(SerialNotOrdered):
+            inventory.prepare_tablet(work, technician, town.id, "DMPX0009")
         with pytest.raises(Invalid):
-            inventory.bench(work, technician, town.id, "DMPX0001", "é")
+            inventory.prepare_tablet(work, technician, town.id, "DMPX0001", "é")
         for reference in ("", "a\x00", "x" * 61):
             with pytest.raises(Invalid):
-                inventory.order(work, technician, town.id, ["DMPX0011"], reference)
+                inventory.register_purchase_order(work, technician, town.id, ["DMPX0011"], reference)
 
 
 def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
-        loan = custody.hand_over(work, SYSTEM, _stocked(world, town), child.id, Handing(stays=True))
-        assert (loan.agreement, child.take_home) == (Agreement.REFUSED, False)
+        loan = custody.hand_over(work, SYSTEM, _stocked(world, town), child.id, HandoverForm(stays_at_school=True))
+        assert (loan.agreement, child.take_home) == (AgreementState.REFUSED, False)
 
 
 def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         tablet, second = _stocked(world, town), _stocked(world, town)
         with pytest.raises(AgreementMissing):
-            custody.hand_over(work, SYSTEM, tablet, child.id, Handing())
+            custody.hand_over(work, SYSTEM, tablet, child.id, HandoverForm())
         other.take_home = False
-        custody.hand_over(work, SYSTEM, second, other.id, Handing())
+        custody.hand_over(work, SYSTEM, second, other.id, HandoverForm())
         loan = custody.hand_over(work, SYSTEM, tablet, child.id, SIGNED)
         assert (tablet.state, loan.agreement, loan.agreed_on, loan.signed_by) == (
-            S.HANDED_OVER, Agreement.SIGNED, date(2026, 9, 3), "Mme Martin",
+            S.HANDED_OVER, AgreementState.SIGNED, date(2026, 9, 3), "Mme Martin",
         )  # fmt: skip
         assert set(work.session.scalars(select(LoanAccessory.kind).where(LoanAccessory.loan_id == loan.id))) == {
             A.COVER,
             A.CHARGER,
         }
-        with pytest.raises(NotFree):
-            custody.assign(work, SYSTEM, tablet, other.id)
+        with pytest.raises(TabletNotAvailable):
+            custody.assign_tablet(work, SYSTEM, tablet, other.id)
         with pytest.raises(PupilHasTablet):
-            custody.assign(work, SYSTEM, _stocked(world, town), child.id)
+            custody.assign_tablet(work, SYSTEM, _stocked(world, town), child.id)
 
 
 def test_a_page_may_send_again_what_the_network_lost(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         technician, tablet, request = _person(town, Role.TECHNICIAN), _stocked(world, town), uuid4()
         label = f"https://mdm.test/t/{tablet.tag}"
-        first = desk.hand_over(work, technician, town.id, request, label, child.id, SIGNED)
+        first = desk.hand_over_by_scan(work, technician, town.id, request, label, child.id, SIGNED)
         events = work.session.scalar(select(func.count()).select_from(AuditEvent))
-        assert desk.hand_over(work, technician, town.id, request, label, child.id, SIGNED) == first
+        assert desk.hand_over_by_scan(work, technician, town.id, request, label, child.id, SIGNED) == first
         assert work.session.scalar(select(func.count()).select_from(AuditEvent)) == events
-        with pytest.raises(RequestReused):
-            desk.hand_over(work, technician, town.id, request, label, other.id, SIGNED)
+        with pytest.raises(RequestIdReused):
+            desk.hand_over_by_scan(work, technician, town.id, request, label, other.id, SIGNED)
         with pytest.raises(UnknownScan):
-            desk.hand_over(work, technician, town.id, uuid4(), "NOPE", other.id, SIGNED)
+            desk.hand_over_by_scan(work, technician, town.id, uuid4(), "NOPE", other.id, SIGNED)
 
 
 def test_kept_answers_are_forgotten_after_a_week(runtime: Runtime, clock: ManualClock) -> None:
     request = uuid4()
     with runtime.open_unit_of_work() as work:
-        town = World(work).town()
+        town = TownFactory(work).create_town()
         technician = _person(town, Role.TECHNICIAN)
-        inventory.order(work, technician, town.id, ["DMPX0001"], "one")
-        desk.bench(work, technician, town.id, request, "DMPX0001", None)
-        purge(work)
-        with pytest.raises(RequestReused):
-            desk.bench(work, technician, town.id, request, "OTHER", None)
+        inventory.register_purchase_order(work, technician, town.id, ["DMPX0001"], "one")
+        desk.prepare_by_scan(work, technician, town.id, request, "DMPX0001", None)
+        purge_records(work)
+        with pytest.raises(RequestIdReused):
+            desk.prepare_by_scan(work, technician, town.id, request, "OTHER", None)
     clock.advance(timedelta(days=8))
     with runtime.open_unit_of_work() as work:
-        purge(work)
-        with pytest.raises(NotOrdered):
-            desk.bench(work, technician, town.id, request, "OTHER", None)
+        purge_records(work)
+        with pytest.raises(SerialNotOrdered):
+            desk.prepare_by_scan(work, technician, town.id, request, "OTHER", None)
 
 
 def test_two_scans_swap_two_loans_and_leave_one_event(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         one, two = _in_use(work, world, town, child), _in_use(work, world, town, other)
         technician = _person(town, Role.TECHNICIAN)
-        desk.swap(work, technician, town.id, uuid4(), one.tag, two.serial.lower())
+        desk.swap_by_scan(work, technician, town.id, uuid4(), one.tag, two.serial.lower())
         assert (_holder(work, one), _holder(work, two)) == (other.id, child.id)
         swaps = work.session.scalars(select(AuditEvent).where(AuditEvent.action == "loan.swap")).all()
         assert len(swaps) == 1
         loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
-        assert all(loan.to_confirm and loan.signed_by == "Mme Martin" for loan in loans)
+        assert all(loan.needs_confirmation and loan.signed_by == "Mme Martin" for loan in loans)
         held = work.session.scalars(select(LoanAccessory.loan_id)).all()
         assert set(held) == {loan.id for loan in loans}
-        assert custody.confirm_swap(work, technician, one).to_confirm is False
+        assert custody.confirm_swap(work, technician, one).needs_confirmation is False
         with pytest.raises(Invalid):
-            custody.swap(work, technician, one, one, to_confirm=False)
+            custody.swap_tablets(work, technician, one, one, needs_confirmation=False)
 
 
 def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet, spare = _in_use(work, world, town, child), _stocked(world, town)
-        with pytest.raises(NoIncident):
+        with pytest.raises(NoOpenIncident):
             incidents.lend_loaner(work, SYSTEM, tablet, spare)
-        incident = acts.report_breakage(work, _person(town, Role.HELPDESK), tablet.id, Account("tombée du lit", Cause.DROP))
+        incident = acts.report_breakage(
+            work, _person(town, Role.HELPDESK), tablet.id, IncidentReport("tombée du lit", BreakageCause.DROP)
+        )
         assert incident.intentional is None
         incidents.lend_loaner(work, SYSTEM, tablet, spare)
         assert (_holder(work, spare), _holder(work, tablet), spare.state) == (child.id, None, S.LOANER_OUT)
-        assert facts_for(work, [spare.id])[spare.id].level is Level.CE2
+        assert load_facts(work, [spare.id])[spare.id].grade is Grade.CE2
         incidents.send_to_repair(work, SYSTEM, tablet, "SAV-12")
-        incidents.repaired(work, SYSTEM, tablet, "screen, sound, charge")
-        incidents.settle(work, SYSTEM, tablet, keep_loaner=False)
+        incidents.record_repair(work, SYSTEM, tablet, "screen, sound, charge")
+        incidents.settle_breakage(work, SYSTEM, tablet, keep_loaner=False)
         assert (_holder(work, tablet), tablet.state, spare.state) == (child.id, S.IN_USE, S.STOCK)
         assert incident.closed_at == work.now
         open_loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
@@ -257,84 +262,89 @@ def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
 
 def test_the_loaner_may_stay(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet, spare = _in_use(work, world, town, child), _stocked(world, town)
-        incidents.break_(work, SYSTEM, tablet, Account("eau", Cause.LIQUID))
+        incidents.report_breakage(work, SYSTEM, tablet, IncidentReport("eau", BreakageCause.LIQUID))
         incidents.lend_loaner(work, SYSTEM, tablet, spare)
-        incidents.repaired(work, SYSTEM, tablet, "all")
-        incidents.settle(work, SYSTEM, tablet, keep_loaner=True)
+        incidents.record_repair(work, SYSTEM, tablet, "all")
+        incidents.settle_breakage(work, SYSTEM, tablet, keep_loaner=True)
         assert (_holder(work, spare), spare.state, tablet.state) == (child.id, S.IN_USE, S.STOCK)
 
 
 def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet = _in_use(work, world, town, child)
         helpdesk = _person(town, Role.HELPDESK)
-        with pytest.raises(WrongState):
+        with pytest.raises(TransitionNotAllowed):
             acts.report_theft(work, helpdesk, tablet.id, "2026/1234", date(2026, 11, 23))
     with runtime.open_unit_of_work() as work:
         tablet = work.session.get_one(Tablet, tablet.id)
         care.mark_lost(work, helpdesk, tablet.id, "bus 189")
         [incident] = work.session.scalars(select(Incident)).all()
-        with pytest.raises(CallBackNeeded):
-            care.lift(work, helpdesk, tablet.id, "somebody says so")
+        with pytest.raises(CallBackRequired):
+            care.request_lift(work, helpdesk, tablet.id, "somebody says so")
         acts.report_theft(work, helpdesk, tablet.id, "2026/1234", date(2026, 11, 23))
         assert (tablet.state, incident.receipt_number) == (S.STOLEN, "2026/1234")
-        with pytest.raises(ScanNeeded):
-            care.lift(work, helpdesk, tablet.id, "brought back", called_back=True)
+        with pytest.raises(ScanRequired):
+            care.request_lift(work, helpdesk, tablet.id, "brought back", called_back=True)
         with pytest.raises(Forbidden):
-            recovery.found(work, helpdesk, town.id, tablet.tag, Condition.GOOD)
-        recovery.found(work, _person(town, Role.TECHNICIAN), town.id, tablet.tag, Condition.GOOD)
+            recovery.mark_found(work, helpdesk, town.id, tablet.tag, Condition.GOOD)
+        recovery.mark_found(work, _person(town, Role.TECHNICIAN), town.id, tablet.tag, Condition.GOOD)
         assert (tablet.state, incident.closed_at) == (S.IN_USE, work.now)
-        with pytest.raises(WrongState):
-            recovery.found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
+        with pytest.raises(TransitionNotAllowed):
+            recovery.mark_found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
 
 
 def test_a_loss_is_told_by_whom_where_and_when_and_ends_with_a_call_back(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet, helpdesk = _in_use(work, world, town, child), _person(town, Role.HELPDESK)
-        told = Account("oubliée", reporter=Reporter.GUARDIAN, place="bus 189", happened_on=date(2026, 11, 20))
-        care.mark_lost(work, helpdesk, tablet.id, "oubliée", told=told)
-        [incident] = desk.incidents_of(work, helpdesk, town.id, IncidentKind.LOSS, is_open=True, after=None, limit=10)
+        told = IncidentReport("oubliée", reporter=Reporter.GUARDIAN, place="bus 189", happened_on=date(2026, 11, 20))
+        care.mark_lost(work, helpdesk, tablet.id, "oubliée", incident_report=told)
+        [incident] = desk.list_incidents(work, helpdesk, town.id, IncidentKind.LOSS, is_open=True).items
         assert (incident.reporter, incident.place, incident.happened_on) == (Reporter.GUARDIAN, "bus 189", date(2026, 11, 20))
-        stranger = _person(world.town(), Role.TOWN_ADMIN)
-        assert desk.incidents_of(work, stranger, town.id, None, is_open=None, after=None, limit=10) == []
-        care.lift(work, helpdesk, tablet.id, "under the bed", called_back=True)
+        stranger = _person(world.create_town(), Role.TOWN_ADMIN)
+        assert desk.list_incidents(work, stranger, town.id, None, is_open=None).items == []
+        care.request_lift(work, helpdesk, tablet.id, "under the bed", called_back=True)
         assert (tablet.state, incident.closed_at) == (S.IN_USE, work.now)
 
 
 def test_incidents_are_listed_by_pages_newest_first(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, children = _class(world, size=5)
         ids = [_in_use(work, world, town, child).id for child in children]
     for number, tablet_id in enumerate(ids):
         if number % 2:
             clock.advance(timedelta(minutes=1))
         with runtime.open_unit_of_work() as work:
-            incidents.break_(work, SYSTEM, work.session.get_one(Tablet, tablet_id), Account("tombée", Cause.DROP))
+            incidents.report_breakage(
+                work, SYSTEM, work.session.get_one(Tablet, tablet_id), IncidentReport("tombée", BreakageCause.DROP)
+            )
     with runtime.open_unit_of_work() as work:
         seen: list[UUID] = []
-        while page := desk.incidents_of(work, SYSTEM, town.id, None, is_open=True, after=seen[-1] if seen else None, limit=2):
-            seen += [row.id for row in page]
-        whole = desk.incidents_of(work, SYSTEM, town.id, None, is_open=None, after=None, limit=50)
-        assert seen == [row.id for row in whole]
+        request: PageRequest | None = PageRequest(2)
+        while request is not None:
+            page = desk.list_incidents(work, SYSTEM, town.id, None, is_open=True, page=request)
+            seen += [row.id for row in page.items]
+            request = PageRequest(2, page.next_cursor) if page.next_cursor else None
+        everything = desk.list_incidents(work, SYSTEM, town.id, None, is_open=None)
+        assert seen == [row.id for row in everything.items]
         assert len(seen) == 5
 
 
 def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         gone, old = _in_use(work, world, town, child), _stocked(world, town)
         key = rsa.generate_private_key(65537, 2048).public_key()
         identity.ensure_authority(work)
-        certificate = identity.issue(work, identity.Holder(tablet_id=gone.id), key, None)
+        certificate = identity.issue_certificate(work, identity.CertificateHolder(tablet_id=gone.id), key, None)
         channel = DeviceEnrollment(
             town_id=town.id, tablet_id=old.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
             fingerprint="0" * 64, topic="t", authenticated_at=work.now,
@@ -342,87 +352,87 @@ def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runti
         work.session.add(channel)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         care.mark_lost(work, asker, gone.id, "gone")
-        request = acts.ask_pair(work, asker, gone.id, PairAct.WRITE_OFF, "gone")
-        approvals.approve(work, approver, request.id, decision="burnt")
+        request = acts.request_approval(work, asker, gone.id, ApprovalAction.WRITE_OFF, "gone")
+        approvals.approve_request(work, approver, request.id, decision="burnt")
         assert certificate.revoked_at == work.now
-        inventory.retire(work, asker, old, "six years old")
+        inventory.retire_tablet(work, asker, old, "six years old")
         assert channel.ended_at is None  # it may still be told to erase itself
-        acts.dispose(work, asker, old.id, wipe_proof="E-77", waste_slip="B-1")
+        acts.dispose_tablet(work, asker, old.id, wipe_proof="E-77", waste_slip="B-1")
         assert channel.state is EnrollmentState.RETIRED
-        back = recovery.found(work, asker, town.id, gone.serial, Condition.WORN)
+        back = recovery.mark_found(work, asker, town.id, gone.serial, Condition.WORN)
         assert back.state is S.FOUND
 
 
 def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         tablet, second = _in_use(work, world, town, child), _in_use(work, world, town, other)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
-        request = acts.ask_pair(work, asker, tablet.id, PairAct.HOLD, "court")
-        assert acts.ask_pair(work, asker, tablet.id, PairAct.HOLD, "again").id == request.id
-        with pytest.raises(SamePerson):
-            approvals.approve(work, asker, request.id)
+        request = acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "court")
+        assert acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "again").id == request.id
+        with pytest.raises(SecondPersonRequired):
+            approvals.approve_request(work, asker, request.id)
         with pytest.raises(Forbidden):
-            approvals.approve(work, _person(town, Role.TECHNICIAN), request.id)
-        assert not facts_for(work, [tablet.id])[tablet.id].evidence_hold
-        approvals.approve(work, approver, request.id)
-        assert facts_for(work, [tablet.id])[tablet.id].evidence_hold
+            approvals.approve_request(work, _person(town, Role.TECHNICIAN), request.id)
+        assert not load_facts(work, [tablet.id])[tablet.id].evidence_hold
+        approvals.approve_request(work, approver, request.id)
+        assert load_facts(work, [tablet.id])[tablet.id].evidence_hold
         for act in (
-            lambda: custody.swap(work, SYSTEM, tablet, second, to_confirm=False),
+            lambda: custody.swap_tablets(work, SYSTEM, tablet, second, needs_confirmation=False),
             lambda: custody.take_back(work, SYSTEM, tablet, Condition.GOOD, ()),
-            lambda: inventory.retire(work, SYSTEM, tablet, "old"),
+            lambda: inventory.retire_tablet(work, SYSTEM, tablet, "old"),
         ):
-            with pytest.raises(OnHold):
+            with pytest.raises(UnderEvidenceHold):
                 act()
-        release = acts.ask_pair(work, approver, tablet.id, PairAct.RELEASE, "closed")
-        approvals.approve(work, asker, release.id)
-        assert not facts_for(work, [tablet.id])[tablet.id].evidence_hold
+        release = acts.request_approval(work, approver, tablet.id, ApprovalAction.RELEASE_EVIDENCE_HOLD, "closed")
+        approvals.approve_request(work, asker, release.id)
+        assert not load_facts(work, [tablet.id])[tablet.id].evidence_hold
 
 
 def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         ids = [_in_use(work, world, town, pupil).id for pupil in (child, other)]
         for tablet_id in ids:
             care.mark_lost(work, asker, tablet_id, "gone")
-        requests = [acts.ask_pair(work, asker, tablet_id, PairAct.WRITE_OFF, "gone").id for tablet_id in ids]
-        with pytest.raises(TooEarly):
-            approvals.approve(work, approver, requests[0])
+        requests = [acts.request_approval(work, asker, tablet_id, ApprovalAction.WRITE_OFF, "gone").id for tablet_id in ids]
+        with pytest.raises(WriteOffTooEarly):
+            approvals.approve_request(work, approver, requests[0])
     with runtime.open_unit_of_work() as work:
-        approvals.approve(work, approver, requests[1], decision="burnt with the house")
+        approvals.approve_request(work, approver, requests[1], decision="burnt with the house")
         assert work.session.get_one(Tablet, ids[1]).state is S.MISSING_WRITTEN_OFF
     clock.advance(timedelta(days=61))
     with runtime.open_unit_of_work() as work:
-        approvals.approve(work, approver, requests[0])
+        approvals.approve_request(work, approver, requests[0])
         assert work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all() == []
 
 
 def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet = _in_use(work, world, town, child)
         technician = _person(town, Role.TECHNICIAN)
         with pytest.raises(PupilHasTablet):
-            inventory.retire(work, technician, tablet, "old")
+            inventory.retire_tablet(work, technician, tablet, "old")
         desk.take_back(work, technician, tablet.id, uuid4(), Condition.WORN, (A.COVER,))
         lines = {line.kind: line for line in work.session.scalars(select(LoanAccessory))}
         assert lines[A.COVER].returned_at
         assert lines[A.CHARGER].lost_at
         assert (tablet.state, _holder(work, tablet)) == (S.RETURNED, None)
-        inventory.move(work, technician, tablet, S.STORAGE, "summer")
-        inventory.retire(work, technician, tablet, "six years old")
+        inventory.set_inventory_state(work, technician, tablet, S.STORAGE, "summer")
+        inventory.retire_tablet(work, technician, tablet, "six years old")
         with pytest.raises(Invalid):
-            inventory.dispose(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
-        assert inventory.dispose(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
+            inventory.dispose_of_tablet(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
+        assert inventory.dispose_of_tablet(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
 
 
 def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         fresh, quiet = _stocked(world, town), _in_use(work, world, town, other)
         custody.hand_over(work, SYSTEM, fresh, child.id, SIGNED)
@@ -433,29 +443,29 @@ def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Run
             )  # fmt: skip
             work.session.add(enrollment)
             work.session.flush()
-            work.session.add(Heartbeat(enrollment_id=enrollment.id, last_seen_at=work.now))
+            work.session.add(LastSeen(enrollment_id=enrollment.id, last_seen_at=work.now))
         ids = fresh.id, quiet.id
     with runtime.open_unit_of_work() as work:
-        assert watch(work) == 1
+        assert update_absences(work) == 1
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.IN_USE, S.IN_USE]
         # From Monday after the autumn holidays, ten school days lead back behind the two weeks off.
         monday = datetime(2026, 11, 2, 8, tzinfo=UTC)
-        assert silent_since(monday, work.session.get_one(Town, town.id)) == datetime(2026, 9, 30, 22, tzinfo=UTC)
+        assert compute_absence_cutoff(monday, work.session.get_one(Town, town.id)) == datetime(2026, 9, 30, 22, tzinfo=UTC)
     clock.advance(timedelta(days=25))
     with runtime.open_unit_of_work() as work:
-        assert watch(work) == 2
+        assert update_absences(work) == 2
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.ABSENT, S.ABSENT]
-        for beat in work.session.scalars(select(Heartbeat)):
+        for beat in work.session.scalars(select(LastSeen)):
             beat.last_seen_at = work.now
-        assert watch(work) == 2
-        assert watch(work) == 0
+        assert update_absences(work) == 2
+        assert update_absences(work) == 0
 
 
 def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> None:
     counts = []
     for size in (3, 30):
         with runtime.open_unit_of_work() as work:
-            world = World(work)
+            world = TownFactory(work)
             town, children = _class(world, size=size)
             _in_use(work, world, town, children[0])
             technician, class_id = _person(town, Role.TECHNICIAN), children[0].class_id
@@ -463,7 +473,7 @@ def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> N
         with runtime.open_unit_of_work() as work:
             statements: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *a, s=statements: s.append(a[2]))
-            _, rows = desk.table_of(work, technician, class_id)
+            _, rows = desk.list_class_loans(work, technician, class_id)
             assert len(rows) == size
             assert sum(loan is not None for _, loan, _ in rows) == 1
             work.session.flush()
@@ -473,61 +483,61 @@ def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> N
 
 def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, [child, other] = _class(world)
         technician = _person(town, Role.TECHNICIAN)
         tablet, broken = _in_use(work, world, town, child), _in_use(work, world, town, other)
         custody.take_back(work, technician, tablet, Condition.GOOD, ())
-        inventory.move(work, technician, tablet, S.STOCK, "spare")
-        third = world.pupil(work.session.get_one(SchoolClass, child.class_id), Level.CE2)
-        cart = carts.make(work, technician, third.school_id, "Chariot", 1)
-        incidents.break_(work, technician, broken, Account("tombée", Cause.DROP))
+        inventory.set_inventory_state(work, technician, tablet, S.STOCK, "spare")
+        third = world.create_pupil(work.session.get_one(SchoolClass, child.class_id), Grade.CE2)
+        cart = carts.create_cart(work, technician, third.school_id, "Chariot", 1)
+        incidents.report_breakage(work, technician, broken, IncidentReport("tombée", BreakageCause.DROP))
         for act in (
             lambda: custody.hand_over(work, technician, tablet, third.id, SIGNED),
-            lambda: carts.put(work, technician, cart.id, 1, tablet.tag),
+            lambda: carts.put_in_slot(work, technician, cart.id, 1, tablet.tag),
             lambda: incidents.lend_loaner(work, technician, broken, tablet),
         ):
-            with pytest.raises(NotWiped):
+            with pytest.raises(TabletNotWiped):
                 act()
         # The same child may have it back as it was.
-        assert custody.assign(work, technician, tablet, child.id).pupil_id == child.id
+        assert custody.assign_tablet(work, technician, tablet, child.id).pupil_id == child.id
         with pytest.raises(PupilHasTablet):
-            inventory.state_wiped(work, technician, tablet, "by cable")
+            inventory.record_manual_wipe(work, technician, tablet, "by cable")
         custody.take_back(work, technician, tablet, Condition.GOOD, ())
-        inventory.move(work, technician, tablet, S.STOCK, "spare")
-        inventory.state_wiped(work, technician, tablet, "by cable")
+        inventory.set_inventory_state(work, technician, tablet, S.STOCK, "spare")
+        inventory.record_manual_wipe(work, technician, tablet, "by cable")
         assert incidents.lend_loaner(work, technician, broken, tablet).loaner_id == tablet.id
-        assert tablet.to_wipe
+        assert tablet.needs_wipe
 
 
 def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, (first, second) = _class(world)
         broken, loaner = _in_use(work, world, town, first), _stocked(world, town)
-        incidents.break_(work, SYSTEM, broken, Account("fell", Cause.DROP))
+        incidents.report_breakage(work, SYSTEM, broken, IncidentReport("fell", BreakageCause.DROP))
         incidents.lend_loaner(work, SYSTEM, broken, loaner)
         custody.take_back(work, SYSTEM, loaner, Condition.GOOD, ())
-        inventory.state_wiped(work, SYSTEM, loaner, "cable")
-        inventory.move(work, SYSTEM, loaner, S.STOCK, "wiped")
+        inventory.record_manual_wipe(work, SYSTEM, loaner, "cable")
+        inventory.set_inventory_state(work, SYSTEM, loaner, S.STOCK, "wiped")
         custody.hand_over(work, SYSTEM, loaner, second.id, SIGNED)
-        incidents.repaired(work, SYSTEM, broken, "tested")
-        incidents.settle(work, SYSTEM, broken, keep_loaner=False)
+        incidents.record_repair(work, SYSTEM, broken, "tested")
+        incidents.settle_breakage(work, SYSTEM, broken, keep_loaner=False)
         assert (_holder(work, loaner), _holder(work, broken), broken.state) == (second.id, None, S.STOCK)
 
 
 def test_a_repaired_tablet_that_is_another_childs_by_now_stays_theirs(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        world = World(work)
+        world = TownFactory(work)
         town, (first, second) = _class(world)
         broken, loaner = _in_use(work, world, town, first), _stocked(world, town)
-        incidents.break_(work, SYSTEM, broken, Account("fell", Cause.DROP))
+        incidents.report_breakage(work, SYSTEM, broken, IncidentReport("fell", BreakageCause.DROP))
         incidents.lend_loaner(work, SYSTEM, broken, loaner)
-        incidents.repaired(work, SYSTEM, broken, "tested")
-        inventory.state_wiped(work, SYSTEM, broken, "by the repair service")
+        incidents.record_repair(work, SYSTEM, broken, "tested")
+        inventory.record_manual_wipe(work, SYSTEM, broken, "by the repair service")
         custody.hand_over(work, SYSTEM, broken, second.id, SIGNED)
-        with pytest.raises(NotFree):
-            incidents.settle(work, SYSTEM, broken, keep_loaner=False)
-        incidents.settle(work, SYSTEM, broken, keep_loaner=True)
+        with pytest.raises(TabletNotAvailable):
+            incidents.settle_breakage(work, SYSTEM, broken, keep_loaner=False)
+        incidents.settle_breakage(work, SYSTEM, broken, keep_loaner=True)
         assert (_holder(work, broken), broken.state) == (second.id, S.HANDED_OVER)
         assert (_holder(work, loaner), loaner.state) == (first.id, S.IN_USE)

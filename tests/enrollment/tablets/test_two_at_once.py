@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from threading import Barrier
 from uuid import UUID, uuid4
 
+from enrollment.people.imports import service as imports
 from sqlalchemy import func, select
 
 from cartable import audit
@@ -22,24 +23,23 @@ from enrollment.joining.models import Invitation
 from enrollment.joining.models import InvitationKind as K
 from enrollment.joining.service import create_invitations, revoke_invitation
 from enrollment.joining.targets import InvitationSpec
-from enrollment.people.imports import service as imports
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from enrollment.rollover import applying, returns
 from enrollment.rollover import service as years
 from enrollment.tablets import carts, custody, inventory, lookup
-from enrollment.tablets.custody import Handing
+from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.models import CartSlot, Condition, Loan, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.service import TabletDetails
 from mdm.care.erasing import bulk
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.machine_info import MachineInfo
-from mdm.queue.models import Command, CommandBody
+from mdm.queue.models import CommandBody, QueuedCommand
 from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.support.world import World
+from tests.support.world import TownFactory
 
-SIGNED = Handing(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
+SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
 Act = Callable[[UnitOfWork], object]
 ROUNDS = 4
 
@@ -50,24 +50,24 @@ class Desk:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         with runtime.open_unit_of_work() as work:
-            world = World(work)
-            town = world.town()
+            world = TownFactory(work)
+            town = world.create_town()
             self.town = town.id
             self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
-            school = world.school(town)
+            school = world.create_school(town)
             self.school, self.uai = school.id, school.uai
-            school_class = world.school_class(school)
-            self.pupils = [world.pupil(school_class, Level.CE2).id for _ in range(2)]
-            rows = [world.tablet(town) for _ in range(2)]
+            school_class = world.create_class(school)
+            self.pupils = [world.create_pupil(school_class, Grade.CE2).id for _ in range(2)]
+            rows = [world.create_tablet(town) for _ in range(2)]
             for row in rows:
                 row.state = S.STOCK
             self.tablets, self.serials, self.tags = [r.id for r in rows], [r.serial for r in rows], [r.tag for r in rows]
-            self.cart = carts.make(work, self.one, school.id, "Chariot", 1).id
+            self.cart = carts.create_cart(work, self.one, school.id, "Chariot", 1).id
             self.slot = work.session.scalars(select(CartSlot.id).where(CartSlot.cart_id == self.cart)).one()
 
     def hand(self, tablet: int, pupil: int) -> Act:
         return lambda work: custody.hand_over(
-            work, self.one, lookup.held(work, self.one, self.tablets[tablet]), self.pupils[pupil], SIGNED
+            work, self.one, lookup.get_tablet_for_update(work, self.one, self.tablets[tablet]), self.pupils[pupil], SIGNED
         )
 
     def invite(self, spec: InvitationSpec) -> UUID:
@@ -77,28 +77,30 @@ class Desk:
     def join(self, tablet: int, invitation_id: UUID | None) -> Act:
         serial, bound = self.serials[tablet], None if invitation_id else self.tablets[tablet]
         certificate = KnownCertificate(f"{tablet:064d}", uuid4(), invitation_id, bound)
-        return lambda work: enrollment_matching.admit(work, certificate, serial, "UDID", TabletDetails())
+        return lambda work: enrollment_matching.resolve_tablet(work, certificate, serial, "UDID", TabletDetails())
 
     def withdraw(self, invitation_id: UUID) -> Act:
         return lambda work: revoke_invitation(work, self.one, invitation_id)
 
     def order(self, serial: str) -> Act:
-        return lambda work: inventory.order(work, self.one, self.town, [serial], "BC")
+        return lambda work: inventory.register_purchase_order(work, self.one, self.town, [serial], "BC")
 
     def make_cart(self) -> Act:
-        return lambda work: carts.make(work, self.two, self.school, "Chariot", 3)
+        return lambda work: carts.create_cart(work, self.two, self.school, "Chariot", 3)
 
     def invites(self, spec: InvitationSpec) -> Act:
         return lambda work: create_invitations(work, self.two, spec)
 
     def retire(self, tablet: int) -> Act:
-        return lambda work: inventory.retire(work, self.one, lookup.held(work, self.one, self.tablets[tablet]), "never unpacked")
+        return lambda work: inventory.retire_tablet(
+            work, self.one, lookup.get_tablet_for_update(work, self.one, self.tablets[tablet]), "never unpacked"
+        )
 
     def ask_profile(self, tablet: int) -> Act:
         info = MachineInfo(
             serial=self.serials[tablet], udid="U", product="iPad13,18", build="23B1", os_version="26.1", can_update=False
         )
-        return lambda work: profile_requests.expected(work, info)
+        return lambda work: profile_requests.resolve_expected_tablet(work, info)
 
     def together(self, *acts: Act) -> list[str]:
         """What each came to: `done`, or the code of its refusal. Anything else is raised here."""
@@ -171,7 +173,7 @@ def test_a_reservation_is_honoured_once_whatever_happens_at_the_desk(runtime: Ru
         desk = Desk(runtime)
         with runtime.open_unit_of_work() as work:
             spec = InvitationSpec(kind=K.PUPIL, town_id=desk.town, pupil_ids=(desk.pupils[1],))
-            reservations.reserve(work, desk.one, [desk.serials[0]], spec)
+            reservations.reserve_tablets(work, desk.one, [desk.serials[0]], spec)
         first, second, handed = desk.together(desk.join(0, None), desk.join(0, None), desk.hand(0, 0))
         assert (first, second) == ("done", "done")
         assert handed in {"done", "tablet_not_free"}
@@ -179,7 +181,7 @@ def test_a_reservation_is_honoured_once_whatever_happens_at_the_desk(runtime: Ru
 
 def test_a_tablet_is_put_into_a_cart_while_it_is_handed_over(runtime: Runtime) -> None:
     desk = Desk(runtime)
-    put, handed = desk.together(lambda work: carts.put(work, desk.two, desk.cart, 1, desk.tags[0]), desk.hand(0, 0))
+    put, handed = desk.together(lambda work: carts.put_in_slot(work, desk.two, desk.cart, 1, desk.tags[0]), desk.hand(0, 0))
     assert handed == "done"
     assert put in {"done", "pupil_has_tablet"}
     with runtime.open_unit_of_work() as work:
@@ -201,12 +203,12 @@ def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: Man
     desk = Desk(runtime)
     file = text_file(ONDE, *(onde_line(f"NOM{n}", "Ana", ine=f"{n:010d}A", level="CM1") for n in range(4)))
     with runtime.open_unit_of_work() as work:
-        passage = years.preview(work, desk.one, desk.town, "2026-2027").id
-        roster = imports.preview(work, desk.one, desk.town, file, desk.uai).id
+        passage = years.preview_rollover(work, desk.one, desk.town, "2026-2027").id
+        roster = imports.preview_import(work, desk.one, desk.town, file, desk.uai).id
     said = desk.together(
-        lambda work: applying.apply(work, desk.one, passage),
-        lambda work: applying.apply(work, desk.two, passage),
-        lambda work: imports.confirm(work, desk.two, roster),
+        lambda work: applying.apply_batch(work, desk.one, passage),
+        lambda work: applying.apply_batch(work, desk.two, passage),
+        lambda work: imports.confirm_import(work, desk.two, roster),
     )
     assert said[:2] == ["done", "done"]
     assert said[2] in {"done", "import_stale"}
@@ -218,7 +220,7 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
     with runtime.open_unit_of_work() as work:
         for number, tablet_id in enumerate(desk.tablets):
             custody.hand_over(work, desk.one, work.session.get_one(Tablet, tablet_id), desk.pupils[number], SIGNED)
-            work.session.get_one(Pupil, desk.pupils[number]).level = Level.CM2
+            work.session.get_one(Pupil, desk.pupils[number]).grade = Grade.CM2
             work.session.add(
                 DeviceEnrollment(
                     town_id=desk.town, tablet_id=tablet_id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
@@ -226,16 +228,18 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
                 )
             )  # fmt: skip
         work.session.flush()
-        returns.open_(work, desk.one, years.preview(work, desk.one, desk.town).id)
+        returns.open_campaign(work, desk.one, years.preview_rollover(work, desk.one, desk.town).id)
         for tablet_id in desk.tablets:
             custody.take_back(work, desk.one, work.session.get_one(Tablet, tablet_id), Condition.GOOD, ())
-        asked = bulk.ask(work, desk.one, desk.town, desk.tablets, "end of CM2", "T1").id
-        bulk.approve(work, desk.two, asked)
+        asked = bulk.request_bulk_erase(work, desk.one, desk.town, desk.tablets, "end of CM2", "T1").id
+        bulk.approve_bulk_erase(work, desk.two, asked)
     clock.advance(timedelta(minutes=31))
-    said = desk.together(bulk.send_due, bulk.send_due, lambda work: bulk.cancel(work, desk.one, asked))
+    said = desk.together(
+        bulk.send_due_bulk_erases, bulk.send_due_bulk_erases, lambda work: bulk.cancel_bulk_erase(work, desk.one, asked)
+    )
     assert said[:2] == ["done", "done"]
     with runtime.open_unit_of_work() as work:
-        erases = select(func.count(Command.id)).join(CommandBody, CommandBody.id == Command.body_id)
+        erases = select(func.count(QueuedCommand.id)).join(CommandBody, CommandBody.id == QueuedCommand.body_id)
         erases = erases.where(CommandBody.request_type == "EraseDevice")
         assert work.session.scalar(erases) == (0 if said[2] == "done" else 2)
 

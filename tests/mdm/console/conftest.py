@@ -18,12 +18,12 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
-from tests.support.server import PASSWORD, LiveServer, live_server
+from tests.support.server import PASSWORD, LiveServer, start_live_server
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", ManualClock(datetime.now(UTC))) as running:
         yield running
 
 

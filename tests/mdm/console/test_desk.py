@@ -15,7 +15,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from enrollment.people.models import Pupil, RecordAccess
-from enrollment.tablets.models import Agreement, Incident, Loan, Tablet, TabletState
+from enrollment.tablets.models import AgreementState, Incident, Loan, Tablet, TabletState
 from mdm.accounts import missions
 from mdm.accounts import service as accounts
 from tests.browser.desk_world import desk_world
@@ -73,7 +73,7 @@ def test_a_form_of_another_site_or_another_sign_in_does_nothing(server: LiveServ
         assert set(work.session.scalars(select(Tablet.state).where(Tablet.serial.in_(world.serials)))) == {TabletState.ORDERED}
 
 
-def test_walls_stand_between_towns_at_the_desk(server: LiveServer, person: Enter) -> None:
+def test_a_desk_shows_its_own_town_only(server: LiveServer, person: Enter) -> None:
     ours, theirs = desk_world(server.runtime, size=2), desk_world(server.runtime, size=2)
     technician = person(ours.town_id)
     for path in (
@@ -102,7 +102,7 @@ def test_walls_stand_between_towns_at_the_desk(server: LiveServer, person: Enter
         assert work.session.scalar(select(func.count()).select_from(Loan)) == 0
 
 
-def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_up_pallet(
+def test_a_shared_technician_works_in_the_towns_of_today_and_learns_of_a_mixed_up_pallet(
     server: LiveServer, person: Enter
 ) -> None:
     here, there, later = (desk_world(server.runtime, size=1) for _ in range(3))
@@ -115,8 +115,10 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_
         assert isinstance(account, tuple)
         accounts.change_password(work, account[0], first, PASSWORD)
         for world in (here, there):
-            missions.give(work, SYSTEM, world.town_id, "tech@operator.example", today, today, "remise")
-        missions.give(work, SYSTEM, later.town_id, "tech@operator.example", today + timedelta(3), today + timedelta(4), "remise")
+            missions.create_mission(work, SYSTEM, world.town_id, "tech@operator.example", today, today, "remise")
+        missions.create_mission(
+            work, SYSTEM, later.town_id, "tech@operator.example", today + timedelta(3), today + timedelta(4), "remise"
+        )
     technician = Person(server, "tech@operator.example")
     towns = technician.client.get("/desk").text
     assert [str(world.town_id) in towns for world in (here, there, later)] == [True, True, False]
@@ -135,7 +137,7 @@ def test_a_shared_technician_works_in_the_towns_of_today_and_is_told_of_a_mixed_
     tomorrow.client.close()
 
 
-def test_a_technician_of_one_school_sees_its_classes_alone(server: LiveServer, person: Enter) -> None:
+def test_a_technician_of_one_school_sees_its_classes_only(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=2)
     with server.runtime.open_unit_of_work() as work:
         school_id = work.session.get_one(Pupil, world.pupil_ids[0]).school_id
@@ -146,7 +148,7 @@ def test_a_technician_of_one_school_sees_its_classes_alone(server: LiveServer, p
     assert technician.scan(world.town_id, "bench", scan=world.serials[0]).json()["code"] == "forbidden"
 
 
-def test_the_whole_life_by_forms_without_scripts(server: LiveServer, person: Enter) -> None:
+def test_a_tablet_goes_through_every_form_without_scripts(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=3)
     technician = person(world.town_id)
     assert "2" in technician.client.post(
@@ -178,9 +180,9 @@ def test_the_whole_life_by_forms_without_scripts(server: LiveServer, person: Ent
     assert technician.scan(world.town_id, "store", scan=world.tags[1], state="lost").json()["code"] == "invalid"
     with server.runtime.open_unit_of_work() as work:
         loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
-        assert [loan.agreement for loan in loans] == [Agreement.SIGNED]
+        assert [loan.agreement for loan in loans] == [AgreementState.SIGNED]
         assert work.session.scalars(select(Loan.agreed_on).distinct()).all() != [None]
-        assert work.session.scalar(select(Incident.account)) == "Signalée à l'atelier."
+        assert work.session.scalar(select(Incident.description)) == "Signalée à l'atelier."
         assert work.session.scalar(select(func.count()).select_from(RecordAccess)) == 3
 
 
@@ -219,7 +221,9 @@ def test_a_refused_scan_leaves_nothing_behind(server: LiveServer, person: Enter)
     assert after == before
 
 
-def test_sent_again_a_scan_has_the_same_answer_even_without_the_name_that_was_not_kept(server: LiveServer, person: Enter) -> None:
+def test_a_scan_sent_twice_has_the_same_answer_even_without_the_name_that_was_not_stored(
+    server: LiveServer, person: Enter
+) -> None:
     world = desk_world(server.runtime, size=1)
     technician = person(world.town_id)
     sent = {
@@ -250,7 +254,7 @@ def test_a_handover_costs_the_same_in_any_class(server: LiveServer, person: Ente
     assert len(set(counts)) == 1, counts
 
 
-def test_papers_are_printed_with_their_trail(server: LiveServer, person: Enter) -> None:
+def test_printing_documents_is_audited(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=3)
     technician = person(world.town_id)
     assert technician.client.get(f"/desk/papers/class/{world.class_id}/labels").status_code == 422  # nothing to print yet
@@ -272,7 +276,7 @@ def test_papers_are_printed_with_their_trail(server: LiveServer, person: Enter) 
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
-def test_nothing_that_is_scanned_is_a_fault_of_ours(server: LiveServer, person: Enter) -> None:
+def test_no_scan_causes_a_server_error(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=1)
     technician = person(world.town_id)
     text = st.text(max_size=300) | st.sampled_from(
@@ -293,7 +297,7 @@ def test_nothing_that_is_scanned_is_a_fault_of_ours(server: LiveServer, person: 
     act()
 
 
-def test_day_of_agreement_is_the_one_that_was_told(server: LiveServer, person: Enter) -> None:
+def test_the_day_of_the_agreement_is_the_one_entered(server: LiveServer, person: Enter) -> None:
     world = desk_world(server.runtime, size=1)
     technician = person(world.town_id)
     technician.scan(

@@ -15,41 +15,42 @@ from sqlalchemy import func, select
 
 from cartable.errors import Invalid
 from cartable.scope import SYSTEM, Role
-from enrollment.people.imports import service as imports
-from enrollment.people.imports.changes import name_hash
-from enrollment.people.models import Pupil, RosterImport
-from enrollment.places.models import Level
+from enrollment.people.models import Pupil
+from enrollment.people.text import compute_name_hash
+from enrollment.places.models import Grade
 from enrollment.rollover import service
 from enrollment.rollover.models import RolloverLine
+from enrollment.rosters.imports import service as imports
+from enrollment.rosters.models import RosterImport
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
-from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import databases
-from tests.support.server import PASSWORD, LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LiveServer]:
-    engine = databases.fresh_sqlite(tmp_path)
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    engine = databases.create_sqlite_engine(tmp_path)
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
     engine.dispose()
 
 
-class Place:
+class RosterWorld:
     """Two schools of one town, an import and a passage there; another town."""
 
     def __init__(self, server: LiveServer) -> None:
         with server.runtime.open_unit_of_work() as work:
-            world = World(work)
-            self.town, self.elsewhere = world.town(), world.town()
-            self.school, self.other = world.school(self.town, "Ici"), world.school(self.town, "Ailleurs")
-            self.classes = [world.school_class(each) for each in (self.school, self.other)]
-            self.pupils = [world.pupil(each, Level.CE2, last="CANARI", first="Zoé") for each in self.classes]
-            self.rollover = service.preview(work, SYSTEM, self.town.id)
+            world = TownFactory(work)
+            self.town, self.elsewhere = world.create_town(), world.create_town()
+            self.school, self.other = world.create_school(self.town, "Ici"), world.create_school(self.town, "Ailleurs")
+            self.classes = [world.create_class(each) for each in (self.school, self.other)]
+            self.pupils = [world.create_pupil(each, Grade.CE2, last="CANARI", first="Zoé") for each in self.classes]
+            self.rollover = service.preview_rollover(work, SYSTEM, self.town.id)
             content = text_file(ONDE, onde_line("CANARI", "Ana"))
-            self.imported = imports.preview(work, SYSTEM, self.town.id, content, self.other.uai)
+            self.imported = imports.preview_import(work, SYSTEM, self.town.id, content, self.other.uai)
 
     def pages(self) -> list[str]:
         own, other = self.classes
@@ -67,35 +68,35 @@ class Place:
         return {
             f"/rosters/{self.imported.id}/confirm": {}, f"/rosters/{self.imported.id}/undo": {}, f"/rosters/{self.imported.id}/discard": {},
             f"/rosters/{self.imported.id}/lines/0": {"target": ""},
-            "/rosters/mapping": {"school": str(self.other.id), "kind": "pupils", "title_1": "X", "field_1": "level"},
+            "/rosters/mapping": {"school": str(self.other.id), "kind": "pupils", "title_1": "X", "field_1": "grade"},
             "/rosters/export/oneroster": {"town": str(self.town.id)}, "/rosters/export/apple": {"town": str(self.town.id)},
             f"/year/{self.town.id}/preview": {}, f"{base}/dates": {"freezes_on": "2027-07-03", "starts_on": "2027-09-01"},
             f"/year/storage/{self.town.id}/away": {}, f"/year/storage/{self.town.id}/back": {},
             **{f"{base}/{act}": {} for act in ("apply", "undo", "arm", "disarm", "close", "open-returns", "close-returns")},
             f"{at}/classes": {"label": "CM1"}, f"{at}/done": {}, f"{at}/days": {"day_none": "2027-06-24"},
-            f"{at}/classes/{self.classes[1].id}": {f"lot_{self.pupils[1].id}": "retained"},
+            f"{at}/classes/{self.classes[1].id}": {f"decision_{self.pupils[1].id}": "retained"},
         }  # fmt: skip
 
 
 @pytest.fixture
-def place(server: LiveServer) -> Place:
-    return Place(server)
+def place(server: LiveServer) -> RosterWorld:
+    return RosterWorld(server)
 
 
 @contextlib.contextmanager
-def _browser(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Iterator[httpx.Client]:
+def _sign_in(server: LiveServer, town_id: UUID, role: Role, login: str, school_id: UUID | None = None) -> Iterator[httpx.Client]:
     with server.runtime.open_unit_of_work() as work:
         made = accounts.create_account(
             work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
         )
         made.must_change_password = False
-    with _stranger(server) as client:
+    with _anonymous_client(server) as client:
         client.post("/sign-in", data={"login": login, "password": PASSWORD})
         assert "cartable" in client.cookies
         yield client
 
 
-def _stranger(server: LiveServer) -> httpx.Client:
+def _anonymous_client(server: LiveServer) -> httpx.Client:
     return httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca)), timeout=20)
 
 
@@ -105,41 +106,41 @@ def _csrf(client: httpx.Client, page: str = "/") -> str:
     return found[1]
 
 
-def _state(server: LiveServer) -> tuple[object, ...]:
+def _load_state(server: LiveServer) -> tuple[object, ...]:
     with server.runtime.open_unit_of_work() as work:
         lines = work.session.scalars(select(RolloverLine).order_by(RolloverLine.pupil_id)).all()
         imported = work.session.scalars(select(RosterImport)).one()
         pupils = work.session.scalar(select(func.count()).select_from(Pupil))
-        return [(each.decision, each.ticked, each.class_after) for each in lines], imported.state, pupils
+        return [(each.decision, each.decided_by_head, each.class_after) for each in lines], imported.state, pupils
 
 
-def test_a_stranger_is_shown_the_door(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _stranger(server) as client:
+def test_a_stranger_is_redirected_to_the_sign_in_page(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _anonymous_client(server) as client:
         for page in place.pages():
             answer = client.get(page)
             assert (answer.status_code, answer.headers["location"]) == (303, "/"), page
         for page, fields in place.forms().items():
             answer = client.post(page, data={"csrf": "x", **fields})
             assert (answer.status_code, answer.headers["location"]) == (303, "/"), page
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_form_that_another_site_sent_does_nothing(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
+def test_a_form_that_another_site_sent_does_nothing(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
         for page, fields in place.forms().items():
             for csrf in ({}, {"csrf": ""}, {"csrf": "guessed"}):
                 assert client.post(page, data={**csrf, **fields}).status_code in (403, 422), page
         for page in ("/rosters", "/rosters/columns"):
             sent = client.post(page, data={"csrf": "guessed", "town": str(place.town.id)}, files={"file": ("a.csv", b"x")})
             assert sent.status_code == 403
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_head_meets_the_own_school_alone(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
+def test_a_head_sees_the_own_school_only(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
         csrf = _csrf(client)
         for page in place.pages():
             answer = client.get(page)
@@ -155,11 +156,11 @@ def test_a_head_meets_the_own_school_alone(server: LiveServer, place: Place) -> 
             files={"file": ("a.csv", text_file(ONDE, onde_line("NEUF", "Ana")))},
         )
         assert upload.status_code == 403
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServer, place: Place) -> None:
-    with _browser(server, place.town.id, Role.TECHNICIAN, "other") as client:
+def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServer, place: RosterWorld) -> None:
+    with _sign_in(server, place.town.id, Role.TECHNICIAN, "other") as client:
         front = client.get("/").text
         assert ('href="/rosters"' in front, 'href="/year"' in front) == (True, False)
         assert "/rosters/export/" not in client.get("/rosters").text
@@ -171,8 +172,8 @@ def test_a_technician_imports_on_behalf_of_a_school_and_no_more(server: LiveServ
 
 
 @pytest.mark.parametrize("role", [Role.HELPDESK, Role.DPO])
-def test_who_has_no_say_over_pupils_is_not_shown_these_chapters(server: LiveServer, place: Place, role: Role) -> None:
-    with _browser(server, place.town.id, role, "other") as client:
+def test_roles_without_rights_over_pupils_do_not_see_these_chapters(server: LiveServer, place: RosterWorld, role: Role) -> None:
+    with _sign_in(server, place.town.id, role, "other") as client:
         front = client.get("/").text
         assert 'href="/rosters"' not in front
         assert 'href="/year"' not in front
@@ -180,9 +181,9 @@ def test_who_has_no_say_over_pupils_is_not_shown_these_chapters(server: LiveServ
             assert client.get(page).status_code in (403, 404), page
 
 
-def test_another_town_has_none_of_it(server: LiveServer, place: Place) -> None:
-    before = _state(server)
-    with _browser(server, place.elsewhere.id, Role.TOWN_ADMIN, "voisine") as client:
+def test_another_town_sees_nothing(server: LiveServer, place: RosterWorld) -> None:
+    before = _load_state(server)
+    with _sign_in(server, place.elsewhere.id, Role.TOWN_ADMIN, "voisine") as client:
         csrf = _csrf(client)
         for page in place.pages():
             answer = client.get(page)
@@ -191,11 +192,11 @@ def test_another_town_has_none_of_it(server: LiveServer, place: Place) -> None:
                 assert str(secret) not in answer.text, page
         for page, fields in place.forms().items():
             assert client.post(page, data={"csrf": csrf, **fields}).status_code in (403, 404), page
-    assert _state(server) == before
+    assert _load_state(server) == before
 
 
-def test_what_cannot_be_read_comes_back_as_a_page_with_the_reason(server: LiveServer, place: Place) -> None:
-    with _browser(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
+def test_an_unreadable_file_comes_back_as_a_page_with_the_reason(server: LiveServer, place: RosterWorld) -> None:
+    with _sign_in(server, place.town.id, Role.TOWN_ADMIN, "mairie") as client:
         csrf = _csrf(client)
         for content in (b"", b"\0\0", b"Nom;Nom\nx;y", b"\xff" * 200, b"PK\x03\x04nonsense"):
             for page in ("/rosters", "/rosters/columns"):
@@ -214,22 +215,20 @@ def test_what_cannot_be_read_comes_back_as_a_page_with_the_reason(server: LiveSe
         assert "script-src 'self'" in late.headers["content-security-policy"]
 
 
-def test_a_head_is_always_of_one_school(server: LiveServer, place: Place) -> None:
+def test_a_head_is_always_of_one_school(server: LiveServer, place: RosterWorld) -> None:
     with server.runtime.open_unit_of_work() as work, pytest.raises(Invalid):
         accounts.create_account(
             work, SYSTEM, login="x", display_name="x", password=PASSWORD, role=Role.HEAD, town_id=place.town.id
         )
 
 
-def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_overrule(
-    server: LiveServer, place: Place
-) -> None:
+def test_a_decision_in_the_file_is_a_proposal_that_the_head_may_overrule(server: LiveServer, place: RosterWorld) -> None:
     content = text_file(ONDE, onde_line("CANARI", "Zoé", level="CE2", label="", number="", decision="Redoublement"))
     page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
     with server.runtime.open_unit_of_work() as work:
         known = work.session.get_one(Pupil, place.pupils[0].id)
-        known.name_hash = name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
-    with _browser(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
+        known.name_hash = compute_name_hash(work.keyring, place.town.id, "CANARI", "Zoé")
+    with _sign_in(server, place.town.id, Role.HEAD, "directrice", place.school.id) as client:
         csrf = _csrf(client)
         assert "proposé par le fichier" not in client.get(page).text
         sent = {"csrf": csrf, "town": str(place.town.id), "school": place.school.uai}
@@ -240,10 +239,10 @@ def test_what_a_file_says_of_next_year_is_shown_as_a_proposal_that_the_head_may_
         shown = client.get(page).text
         assert "proposé par le fichier" in shown
         assert re.search(r'value="retained" checked', shown)
-        client.post(page, data={"csrf": csrf, f"lot_{place.pupils[0].id}": "promoted"})
+        client.post(page, data={"csrf": csrf, f"decision_{place.pupils[0].id}": "promoted"})
         shown = client.get(page).text
         assert "proposé par le fichier" not in shown
         assert "coché" in shown
-    with contextlib.closing(server.client(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
-        lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()
+    with contextlib.closing(server.sign_in(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
+        lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()["items"]
         assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]

@@ -10,47 +10,48 @@ from pathlib import Path
 from sqlalchemy import select
 
 from cartable.audit import AuditEvent
+from cartable.i18n import FRENCH
 from cartable.scope import Role
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level
-from enrollment.tablets.models import Cause, Incident, Loan, Tablet, TabletState
+from enrollment.places.models import Grade
+from enrollment.tablets.models import BreakageCause, Incident, Loan, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
-from mdm.console.tablets.time_line import ACTS, ORDERS
+from mdm.console.tablets.time_line import ACTION_LABELS, COMMAND_LABELS
 from tests.browser.desk_world import DeskWorld, desk_world
 from tests.mdm.console.conftest import Person
 from tests.support.server import LiveServer
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 Enter = Callable[..., Person]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
-def _lent(server: LiveServer, size: int = 4) -> tuple[DeskWorld, str]:
+def _lend_tablet(server: LiveServer, size: int = 4) -> tuple[DeskWorld, str]:
     """A town where the first child holds the first tablet. Returns it and the tablet's address."""
     world = desk_world(server.runtime, size=size)
     with server.runtime.open_unit_of_work() as work:
-        made = World(work)
-        tablet = TabletRepository(work.session).by_tag(world.town_id, world.tags[0])
+        made = TownFactory(work)
+        tablet = TabletRepository(work.session).get_by_tag(world.town_id, world.tags[0])
         assert tablet is not None
         pupil = work.session.get_one(Pupil, world.pupil_ids[0])
-        made.lend(tablet, pupil)
+        made.lend_tablet(tablet, pupil)
         tablet.state = TabletState.IN_USE
         return world, f"/tablets/{tablet.id}"
 
 
-def _note(person: Person, page: str, act: str, **fields: object) -> int:
+def _report_event(person: Person, page: str, act: str, **fields: object) -> int:
     return person.client.post(f"{page}/custody/{act}", data={"csrf": person.csrf, **fields}).status_code
 
 
-def test_a_breakage_is_noted_repaired_and_settled_on_the_page(server: LiveServer, person: Enter) -> None:
-    world, page = _lent(server)
+def test_a_breakage_is_reported_repaired_and_settled_on_the_page(server: LiveServer, person: Enter) -> None:
+    world, page = _lend_tablet(server)
     technician = person(world.town_id)
     seen = html.unescape(technician.client.get(page).text)
     assert "Adèle Abricotier" in seen
     assert "CE1-CE2 Mme Exemple (CE2)" in seen
     assert "Signaler une casse" in seen
-    assert _note(technician, page, "broken", why="x", cause="drop") == 422
-    assert _note(technician, page, "broken", why="tombée dans l'escalier", cause="drop") == 303
+    assert _report_event(technician, page, "broken", why="x", cause="drop") == 422
+    assert _report_event(technician, page, "broken", why="tombée dans l'escalier", cause="drop") == 303
     spare = {"scan": world.tags[0], "second": world.tags[1], "cause": "drop"}
     assert technician.scan(world.town_id, "breakage", **spare).status_code == 200, "reported by phone, now a loaner at the desk"
     seen = technician.client.get(page).text
@@ -58,44 +59,44 @@ def test_a_breakage_is_noted_repaired_and_settled_on_the_page(server: LiveServer
     assert "Signaler une casse" not in seen
     for act, state in (("repair", TabletState.IN_REPAIR), ("repaired", TabletState.REPAIRED), ("settle", TabletState.IN_USE)):
         assert f"{page}/custody/{act}" in technician.client.get(page).text
-        assert _note(technician, page, act, why="envoi 12") == 303
+        assert _report_event(technician, page, act, why="envoi 12") == 303
         with server.runtime.open_unit_of_work() as work:
             assert work.session.scalar(select(Tablet.state).where(Tablet.tag == world.tags[0])) is state
     with server.runtime.open_unit_of_work() as work:
         [incident] = work.session.scalars(select(Incident)).all()
-        assert (incident.cause, incident.closed_at is not None) == (Cause.DROP, True)
+        assert (incident.cause, incident.closed_at is not None) == (BreakageCause.DROP, True)
     seen = technician.client.get(page).text
     assert "cassée → en réparation" in seen
-    assert "tombée dans l" not in seen, "what was told stays sealed"
+    assert "tombée dans l" not in seen, "the report stays sealed"
 
 
 def test_helpdesk_reports_a_breakage_and_repairs_nothing(server: LiveServer, person: Enter) -> None:
-    world, page = _lent(server)
+    world, page = _lend_tablet(server)
     helpdesk = person(world.town_id, Role.HELPDESK)
     helpdesk.csrf = _csrf(helpdesk, page)
-    assert _note(helpdesk, page, "broken", why="écran noir", cause="screen") == 303
+    assert _report_event(helpdesk, page, "broken", why="écran noir", cause="screen") == 303
     seen = helpdesk.client.get(page).text
     assert "Casse, écran" in seen
     assert "/custody/" not in seen
     for act in ("repair", "repaired", "settle", "found"):
-        assert _note(helpdesk, page, act, why="envoi 12") == 403
-    assert _note(helpdesk, page, "nonsense", why="envoi 12") == 422
+        assert _report_event(helpdesk, page, act, why="envoi 12") == 403
+    assert _report_event(helpdesk, page, "nonsense", why="envoi 12") == 422
 
 
-def test_strangers_and_other_sites_note_nothing(server: LiveServer, person: Enter) -> None:
-    world, page = _lent(server)
+def test_strangers_and_other_sites_change_nothing(server: LiveServer, person: Enter) -> None:
+    world, page = _lend_tablet(server)
     neighbour = person(desk_world(server.runtime, size=1).town_id)
     assert neighbour.client.get(page).status_code == 404
-    assert _note(neighbour, page, "broken", why="écran noir") == 404
+    assert _report_event(neighbour, page, "broken", why="écran noir") == 404
     technician = person(world.town_id)
     technician.csrf = "of another site"
-    assert _note(technician, page, "broken", why="écran noir") == 403
+    assert _report_event(technician, page, "broken", why="écran noir") == 403
     with server.runtime.open_unit_of_work() as work:
         assert not work.session.scalars(select(Incident)).all()
 
 
 def test_the_page_names_the_present_holder_only(server: LiveServer, person: Enter) -> None:
-    world, page = _lent(server)
+    world, page = _lend_tablet(server)
     technician = person(world.town_id)
     technician.scan(world.town_id, "return", scan=world.tags[0], condition="good")
     with server.runtime.open_unit_of_work() as work:
@@ -107,13 +108,13 @@ def test_the_page_names_the_present_holder_only(server: LiveServer, person: Ente
 
 def test_a_first_name_that_many_children_bear_finds_the_one_who_holds_a_tablet(server: LiveServer, person: Enter) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school_class = world.school_class(world.school(town))
+        world = TownFactory(work)
+        town = world.create_town()
+        school_class = world.create_class(world.create_school(town))
         for number in range(60):
-            world.pupil(school_class, Level.CE2, last=f"ABC{chr(65 + number % 26)}", first="Zoé")
-        tablet = world.tablet(town)
-        world.lend(tablet, world.pupil(school_class, Level.CE2, last="ZZYZX", first="Zoé"))
+            world.create_pupil(school_class, Grade.CE2, last=f"ABC{chr(65 + number % 26)}", first="Zoé")
+        tablet = world.create_tablet(town)
+        world.lend_tablet(tablet, world.create_pupil(school_class, Grade.CE2, last="ZZYZX", first="Zoé"))
         town_id, tag = town.id, tablet.tag
     assert tag in person(town_id, Role.HELPDESK).client.get("/", params={"q": "zoe"}).text
     with server.runtime.open_unit_of_work() as work:
@@ -122,7 +123,7 @@ def test_a_first_name_that_many_children_bear_finds_the_one_who_holds_a_tablet(s
 
 def test_pages_that_show_nothing_say_why(server: LiveServer, person: Enter) -> None:
     with server.runtime.open_unit_of_work() as work:
-        town_id = World(work).town().id
+        town_id = TownFactory(work).create_town().id
     assert "Votre rôle ne voit ni tablettes" in person(town_id, Role.DPO).client.get("/").text
     helpdesk = person(town_id, Role.HELPDESK)
     assert "Aucune tablette encore" in helpdesk.client.get("/").text
@@ -145,7 +146,7 @@ def _csrf(person: Person, page: str) -> str:
     return person.client.get(page).text.split('name="csrf" value="', 1)[1].split('"', 1)[0]
 
 
-def _recorded() -> Iterator[str]:
+def _recorded_actions() -> Iterator[str]:
     """The actions that the code records on a tablet, as it is written."""
     for package in ("enrollment", "profiles", "mdm"):
         for path in (ROOT / package).rglob("*.py"):
@@ -156,9 +157,9 @@ def _recorded() -> Iterator[str]:
                         yield str(action.value)
 
 
-def test_every_act_on_a_tablet_has_words() -> None:
-    recorded = set(_recorded())
+def test_every_action_on_a_tablet_has_a_label() -> None:
+    recorded = set(_recorded_actions())
     assert len(recorded) > 20
-    assert recorded - ACTS.keys() == set()
-    assert {word.fr for word in ACTS.values()}.isdisjoint(ACTS)
-    assert all(order[0].isupper() for order in ORDERS)
+    assert recorded - ACTION_LABELS.keys() == set()
+    assert {label.translate(FRENCH) for label in ACTION_LABELS.values()}.isdisjoint(ACTION_LABELS)
+    assert all(command[0].isupper() for command in COMMAND_LABELS)

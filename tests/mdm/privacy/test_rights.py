@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from cartable.i18n import Language
+from cartable.i18n import FRENCH
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
 from mdm.privacy import breaches, notices, papers, requests, retention
@@ -145,7 +145,7 @@ def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: Liv
         assert paper.headers["content-type"] == "application/pdf"
         assert paper.content.startswith(b"%PDF")
         exported = dpo.get(f"/privacy/pupils/{pupil['id']}/export").json()
-        words = json.dumps(papers.content(exported, Language.FR), ensure_ascii=False)
+        words = json.dumps(papers.content(exported, FRENCH), ensure_ascii=False)
         for said in (
             "Données conservées",
             "ARTAGNAN #let x = 1 Élise",

@@ -1,4 +1,4 @@
-"""Every command: its arguments survive storage, its payload is a plist, nothing secret is audited, garbage never reads."""
+"""Every command: arguments are stored and restored, the payload is a plist, secrets are not audited, bad responses are refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdm.protocol.commands.base import BadArguments, Command
-from mdm.protocol.commands.registry import COMMANDS, build
-from mdm.protocol.errors import BadMessage, WireError
+from mdm.protocol.commands.registry import COMMANDS, build_command
+from mdm.protocol.errors import BadMessage, ProtocolError
 
 _SECRET = b"a secret that must never be audited"
 _NAMES = sorted(COMMANDS)
@@ -20,48 +20,55 @@ _NAMES = sorted(COMMANDS)
 _REMOVED = {"ScheduleOSUpdate", "AvailableOSUpdates", "OSUpdateStatus", "ScheduleOSUpdateScan"}
 
 
-def _value(hint: Any) -> Any:
+def _sample_value(hint: Any) -> Any:
     text = str(hint)
-    for part, value in (("bytes", _SECRET), ("bool", True), ("int", 7), ("tuple", ("a.b",)), ("dict", {"a": 1}), ("str", "text")):
-        if part in text:
+    for argument, value in (
+        ("bytes", _SECRET),
+        ("bool", True),
+        ("int", 7),
+        ("tuple", ("a.b",)),
+        ("dict", {"a": 1}),
+        ("str", "text"),
+    ):
+        if argument in text:
             return value
     return "text"
 
 
-def _full(kind: type[Command]) -> Command:
-    """The command with every argument that it may have, one of each exclusive group."""
-    hints = get_type_hints(kind)
-    given_values: dict[str, Any] = {}
-    for part in dataclasses.fields(kind):
-        given_values[part.name] = _value(hints[part.name])
+def _create_full_command(command_type: type[Command]) -> Command:
+    """Return the command with every argument that it may have, one of each exclusive group."""
+    hints = get_type_hints(command_type)
+    values: dict[str, Any] = {}
+    for argument in dataclasses.fields(command_type):
+        values[argument.name] = _sample_value(hints[argument.name])
     try:
-        return kind(**given_values)
+        return command_type(**values)
     except BadArguments:
         pass
-    for name in [part.name for part in dataclasses.fields(kind)]:  # exactly one of several: try each alone
-        required = {p.name: given_values[p.name] for p in dataclasses.fields(kind) if p.metadata.get("required")}
+    for name in [argument.name for argument in dataclasses.fields(command_type)]:  # exactly one of several: try each alone
+        required = {p.name: values[p.name] for p in dataclasses.fields(command_type) if p.metadata.get("required")}
         try:
-            return kind(**{**required, name: given_values[name]})
+            return command_type(**{**required, name: values[name]})
         except (BadArguments, TypeError):
             continue
-    return kind()
+    return command_type()
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_arguments_survive_storage_and_make_a_plist(name: str) -> None:
-    order = _full(COMMANDS[name])
-    again = build(name, order.to_args())
-    assert again == order
-    payload = plistlib.loads(plistlib.dumps({"Command": order.payload()}))["Command"]
+def test_arguments_survive_storage_and_payload_is_a_plist(name: str) -> None:
+    command = _create_full_command(COMMANDS[name])
+    restored = build_command(name, command.to_args())
+    assert restored == command
+    payload = plistlib.loads(plistlib.dumps({"Command": command.build_payload()}))["Command"]
     assert payload["RequestType"] == name
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_the_audit_holds_no_bytes_and_no_unaudited_argument(name: str) -> None:
-    order = _full(COMMANDS[name])
-    audited = {part.name for part in dataclasses.fields(order) if part.metadata.get("audited")}
-    assert set(order.audit_args()) <= audited
-    assert "b64" not in str(order.audit_args())
+def test_audited_args_contain_no_bytes_and_no_unaudited_argument(name: str) -> None:
+    command = _create_full_command(COMMANDS[name])
+    audited = {argument.name for argument in dataclasses.fields(command) if argument.metadata.get("audited")}
+    assert set(command.to_audited_args()) <= audited
+    assert "b64" not in str(command.to_audited_args())
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -70,7 +77,7 @@ def test_unknown_arguments_are_refused(name: str) -> None:
         COMMANDS[name].from_args({"no_such_argument": 1})
 
 
-_JSONISH = st.recursive(
+_JSON_LIKE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.binary(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=8,
@@ -81,18 +88,19 @@ _JSONISH = st.recursive(
 @given(
     st.sampled_from(_NAMES),
     st.dictionaries(
-        st.sampled_from(["QueryResponses", "ProfileList", "SecurityInfo", "InstalledApplicationList", "Latitude", "x"]), _JSONISH
+        st.sampled_from(["QueryResponses", "ProfileList", "SecurityInfo", "InstalledApplicationList", "Latitude", "x"]),
+        _JSON_LIKE,
     ),
 )
-def test_no_answer_whatever_it_holds_breaks_the_reader(name: str, body: dict[str, Any]) -> None:
-    order = _full(COMMANDS[name])
+def test_parse_response_raises_only_protocol_errors(name: str, body: dict[str, Any]) -> None:
+    command = _create_full_command(COMMANDS[name])
     try:
-        order.read(body)
-    except (BadMessage, WireError):
+        command.parse_response(body)
+    except (BadMessage, ProtocolError):
         return
 
 
-def test_removed_commands_are_not_offered_and_the_needed_ones_are() -> None:
+def test_commands_removed_by_apple_are_absent_and_needed_ones_present() -> None:
     assert not _REMOVED & set(COMMANDS)
     assert {
         "DeviceInformation", "SecurityInfo", "ProfileList", "CertificateList", "InstalledApplicationList", "ManagedApplicationList",
@@ -103,10 +111,10 @@ def test_removed_commands_are_not_offered_and_the_needed_ones_are() -> None:
 
 
 @pytest.mark.parametrize("name", _NAMES)
-def test_each_declares_its_nature(name: str) -> None:
-    kind = COMMANDS[name]
-    assert kind.request_type == name
-    assert kind.timeout.total_seconds() > 0
-    assert kind.__doc__
-    if kind.flushes_queue:
-        assert kind.destructive
+def test_each_command_declares_its_attributes(name: str) -> None:
+    command_type = COMMANDS[name]
+    assert command_type.request_type == name
+    assert command_type.timeout.total_seconds() > 0
+    assert command_type.__doc__
+    if command_type.flushes_queue:
+        assert command_type.destructive

@@ -1,4 +1,4 @@
-"""The push certificate: request, vendor signature, import, and what is refused at upload."""
+"""The push certificate: request, vendor signature, import, refused imports, expiry warnings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.push.certificates import active_topic, certificate_health, create_csr, import_certificate, vendor_sign
-from mdm.push.errors import BadPushCertificate, OtherTopic
+from mdm.push.certificates import create_csr, get_active_topic, get_certificate_health, import_certificate, sign_as_vendor
+from mdm.push.errors import BadPushCertificate, PushTopicChanged
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -40,25 +40,25 @@ def test_request_vendor_signature_and_import(runtime: Runtime) -> None:
         csr_pem = create_csr(work, SYSTEM, "dsi@ville.example")
         csr = x509.load_pem_x509_csr(csr_pem)
         vendor_pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        signed = plistlib.loads(base64.b64decode(vendor_sign(csr_pem, b"chain", vendor_pem)))
+        signed = plistlib.loads(base64.b64decode(sign_as_vendor(csr_pem, b"chain", vendor_pem)))
         der = base64.b64decode(signed["PushCertRequestCSR"])
         assert der == csr.public_bytes(Encoding.DER)
         KEY.public_key().verify(base64.b64decode(signed["PushCertSignature"]), der, padding.PKCS1v15(), SHA256())
         import_certificate(work, SYSTEM, _certificate(csr.public_key(), topic, work.now))
-        assert active_topic(work) == topic
+        assert get_active_topic(work) == topic
 
 
 def test_another_topic_is_refused_unless_forced(runtime: Runtime) -> None:
-    """Failure table: a push certificate of another topic makes the whole fleet deaf."""
+    """Failure table: with a push certificate of another topic no tablet can be pushed any more."""
     with runtime.open_unit_of_work() as work:
         pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         first, second = _topic(), _topic()
         import_certificate(work, SYSTEM, _certificate(KEY.public_key(), first, work.now), pem)
-        with pytest.raises(OtherTopic):
+        with pytest.raises(PushTopicChanged):
             import_certificate(work, SYSTEM, _certificate(KEY.public_key(), second, work.now), pem)
-        assert active_topic(work) == first
+        assert get_active_topic(work) == first
         import_certificate(work, SYSTEM, _certificate(KEY.public_key(), second, work.now), pem, force=True)
-        assert active_topic(work) == second
+        assert get_active_topic(work) == second
 
 
 def test_expired_foreign_and_keyless_certificates_are_refused(runtime: Runtime) -> None:
@@ -81,4 +81,4 @@ def test_expiry_is_warned_of_60_30_14_and_7_days_ahead(runtime: Runtime, clock: 
     for days, warning in ((0, None), (15, 60), (30, 30), (15, 14), (5, 7)):
         clock.advance(timedelta(days=days, minutes=1))
         with runtime.open_unit_of_work() as work:
-            assert certificate_health(work).warning == warning
+            assert get_certificate_health(work).warning == warning

@@ -1,4 +1,4 @@
-"""Pushes over real HTTP/2 with a client certificate: what each answer of APNs leads to, pace, and one push per tablet."""
+"""Pushes over real HTTP/2 with a client certificate: handling of each APNs response, pacing, one push per tablet."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import PushTarget
 from mdm.protocol.commands.queries import ProfileList, SecurityInfo
-from mdm.push.service import active_topic, push_due
+from mdm.push.service import get_active_topic, send_due_pushes
 from mdm.queue import service as queue
 from tests.conftest import KEYRING
-from tests.mdm.queue.talking import enrol
-from tests.support.server import LiveServer, live_server
+from tests.mdm.queue.connect_loop import enroll_tablets
+from tests.support.server import LiveServer, start_live_server
 
 
 @pytest.fixture
@@ -31,58 +31,58 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", clock) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock) as running:
         yield running
 
 
-def _aimed(work: UnitOfWork, count: int) -> list[int]:
-    ids = []
-    for row in enrol(work, count):
-        ChannelRepository(work.session).aim_push(
-            row.id, row.id.to_bytes(32, "big"), f"magic {row.id}", active_topic(work), work.now
+def _enroll_with_tokens(work: UnitOfWork, count: int) -> list[int]:
+    enrollment_ids = []
+    for row in enroll_tablets(work, count):
+        ChannelRepository(work.session).save_push_token(
+            row.id, row.id.to_bytes(32, "big"), f"magic {row.id}", get_active_topic(work), work.now
         )
-        ids.append(row.id)
-    return ids
+        enrollment_ids.append(row.id)
+    return enrollment_ids
 
 
-def _token(enrollment_id: int) -> str:
+def _token_hex(enrollment_id: int) -> str:
     return enrollment_id.to_bytes(32, "big").hex()
 
 
-def _waiting(server: LiveServer) -> int:
+def _count_waiting_pushes(server: LiveServer) -> int:
     with server.runtime.open_unit_of_work() as work:
         return work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.PUSH).count()
 
 
-def test_many_commands_are_one_push_with_magic_and_topic(server: LiveServer) -> None:
+def test_many_commands_cause_one_push_with_magic_and_topic(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        queue.enqueue(work, SYSTEM, SecurityInfo(), [one])
-        queue.enqueue(work, SYSTEM, ProfileList(), [one])
-        topic = active_topic(work)
-    assert push_due(server.runtime) == 1
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        queue.enqueue_command(work, SYSTEM, SecurityInfo(), [enrollment_id])
+        queue.enqueue_command(work, SYSTEM, ProfileList(), [enrollment_id])
+        topic = get_active_topic(work)
+    assert send_due_pushes(server.runtime) == 1
     [push] = server.hub.received
-    assert (push.token, push.magic, push.topic) == (_token(one), f"magic {one}", topic)
+    assert (push.token, push.magic, push.topic) == (_token_hex(enrollment_id), f"magic {enrollment_id}", topic)
     assert push.headers["apns-priority"] == "10"
-    assert _waiting(server) == 0
+    assert _count_waiting_pushes(server) == 0
 
 
-def test_a_second_push_within_seconds_waits_and_is_not_lost(server: LiveServer, clock: ManualClock) -> None:
+def test_a_second_push_within_seconds_is_delayed_not_lost(server: LiveServer, clock: ManualClock) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        work.enqueue_job(Topic.PUSH, one)
-    push_due(server.runtime)
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    send_due_pushes(server.runtime)
     with server.runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.PUSH, one)
-    push_due(server.runtime)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    send_due_pushes(server.runtime)
     assert len(server.hub.received) == 1
     clock.advance(timedelta(seconds=4))
-    push_due(server.runtime)
+    send_due_pushes(server.runtime)
     assert len(server.hub.received) == 2
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "dead", "kept"),
+    ("status", "reason", "token_invalid", "is_retried"),
     [
         (410, "Unregistered", True, False),
         (400, "BadDeviceToken", True, False),
@@ -94,78 +94,78 @@ def test_a_second_push_within_seconds_waits_and_is_not_lost(server: LiveServer, 
         (413, "PayloadTooLarge", False, False),
     ],
 )
-def test_each_reason_of_apns(server: LiveServer, status: int, reason: str, dead: bool, kept: bool) -> None:
+def test_each_error_of_apns(server: LiveServer, status: int, reason: str, token_invalid: bool, is_retried: bool) -> None:
     with server.runtime.open_unit_of_work() as work:
-        one, other = _aimed(work, 2)
-        work.enqueue_job(Topic.PUSH, one, other)
-    server.hub.scripted[_token(one)] = [(status, reason, {})]
-    push_due(server.runtime)
-    assert [push.token for push in server.hub.received] == [_token(other)], "the others are not touched"
+        enrollment_id, other_id = _enroll_with_tokens(work, 2)
+        work.enqueue_job(Topic.PUSH, enrollment_id, other_id)
+    server.hub.scripted_responses[_token_hex(enrollment_id)] = [(status, reason, {})]
+    send_due_pushes(server.runtime)
+    assert [push.token for push in server.hub.received] == [_token_hex(other_id)], "the others are not touched"
     with server.runtime.open_unit_of_work() as work:
-        target = work.session.get_one(PushTarget, one)
-        assert (target.invalid_since is not None) is dead
-    assert _waiting(server) == int(kept)
+        target = work.session.get_one(PushTarget, enrollment_id)
+        assert (target.invalid_since is not None) is token_invalid
+    assert _count_waiting_pushes(server) == int(is_retried)
 
 
-def test_a_token_that_apns_calls_dead_before_it_was_given_is_tried_again(server: LiveServer, clock: ManualClock) -> None:
+def test_a_token_newer_than_the_error_timestamp_is_tried_again(server: LiveServer, clock: ManualClock) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        work.enqueue_job(Topic.PUSH, one)
-    stamp = int((clock.now() - timedelta(hours=1)).timestamp() * 1000)
-    server.hub.scripted[_token(one)] = [(410, "Unregistered", {"timestamp": stamp})]
-    push_due(server.runtime)
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    timestamp = int((clock.now() - timedelta(hours=1)).timestamp() * 1000)
+    server.hub.scripted_responses[_token_hex(enrollment_id)] = [(410, "Unregistered", {"timestamp": timestamp})]
+    send_due_pushes(server.runtime)
     clock.advance(timedelta(hours=1, seconds=1))
-    push_due(server.runtime)
+    send_due_pushes(server.runtime)
     assert len(server.hub.received) == 1
 
 
 def test_retry_after_is_obeyed(server: LiveServer, clock: ManualClock) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        work.enqueue_job(Topic.PUSH, one)
-    server.hub.scripted[_token(one)] = [(429, "TooManyRequests", {"retry-after": 120})]
-    push_due(server.runtime)
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    server.hub.scripted_responses[_token_hex(enrollment_id)] = [(429, "TooManyRequests", {"retry-after": 120})]
+    send_due_pushes(server.runtime)
     clock.advance(timedelta(seconds=100))
-    assert push_due(server.runtime) == 0
+    assert send_due_pushes(server.runtime) == 0
     clock.advance(timedelta(seconds=21))
-    assert push_due(server.runtime) == 1
+    assert send_due_pushes(server.runtime) == 1
     assert len(server.hub.received) == 1
 
 
-def test_a_dead_token_lives_again_with_the_next_token_update(server: LiveServer) -> None:
+def test_the_next_token_update_makes_the_token_valid_again(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        work.enqueue_job(Topic.PUSH, one)
-    server.hub.scripted[_token(one)] = [(410, "Unregistered", {})]
-    push_due(server.runtime)
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    server.hub.scripted_responses[_token_hex(enrollment_id)] = [(410, "Unregistered", {})]
+    send_due_pushes(server.runtime)
     with server.runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.PUSH, one)
-    push_due(server.runtime)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    send_due_pushes(server.runtime)
     assert server.hub.received == []
     with server.runtime.open_unit_of_work() as work:
-        ChannelRepository(work.session).aim_push(one, b"n" * 32, "new", active_topic(work), work.now)
-        work.enqueue_job(Topic.PUSH, one)
-    push_due(server.runtime)
+        ChannelRepository(work.session).save_push_token(enrollment_id, b"n" * 32, "new", get_active_topic(work), work.now)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
+    send_due_pushes(server.runtime)
     assert [push.magic for push in server.hub.received] == ["new"]
 
 
-def test_a_mode_change_for_everybody_is_paced(server: LiveServer) -> None:
+def test_pushes_to_many_tablets_are_paced(server: LiveServer) -> None:
     """Failure table: no thundering herd at 08:20, and no change lost."""
     server.runtime.settings = server.runtime.settings.model_copy(update={"push_per_second": 40})
     with server.runtime.open_unit_of_work() as work:
-        ids = _aimed(work, 40)
-        work.enqueue_job(Topic.PUSH, *ids)
+        enrollment_ids = _enroll_with_tokens(work, 40)
+        work.enqueue_job(Topic.PUSH, *enrollment_ids)
     started = time.monotonic()
-    assert push_due(server.runtime) == 40
+    assert send_due_pushes(server.runtime) == 40
     assert time.monotonic() - started >= 0.9
     assert len(server.hub.received) == 40
 
 
-def test_an_unreachable_apns_loses_nothing(server: LiveServer) -> None:
+def test_no_push_is_lost_when_apns_is_unreachable(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        [one] = _aimed(work, 1)
-        work.enqueue_job(Topic.PUSH, one)
+        [enrollment_id] = _enroll_with_tokens(work, 1)
+        work.enqueue_job(Topic.PUSH, enrollment_id)
     reachable = server.runtime.settings
     server.runtime.settings = reachable.model_copy(update={"apns_url": "https://localhost:1"})
-    push_due(server.runtime)
-    assert _waiting(server) == 1
+    send_due_pushes(server.runtime)
+    assert _count_waiting_pushes(server) == 1

@@ -12,7 +12,7 @@ from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarativeState
@@ -56,8 +56,8 @@ def place(runtime: Runtime, location: Location) -> Iterator[BundleTown]:
 
 def compare(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.LICENCES, place.town.id)
-    drain(runtime, Topic.LICENCES)
+        work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
+    drain(runtime, Topic.LICENCE_SYNC)
 
 
 def reserve(runtime: Runtime, place: BundleTown) -> None:
@@ -116,7 +116,7 @@ def test_an_event_that_failed_without_naming_tablets_gave_nothing(
         (200, {"eventId": "event"}, {}),
         (200, {"eventStatus": "FAILED", "failures": failures}, {}),
     ]
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.script == [], "the whole talk took place"
     assert state(runtime) is LicenceState.RESERVED
 
@@ -133,7 +133,7 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
     runtime: Runtime, place: BundleTown, location: Location
 ) -> None:
     reserve(runtime, place)
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     release(runtime, place)
     talk(runtime, place, lambda: reserve(runtime, place))
     compare(runtime, place)
@@ -142,11 +142,11 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
 
 def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: BundleTown, location: Location) -> None:
     reserve(runtime, place)
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     with runtime.open_unit_of_work() as work:
-        tablets.change_state(work, SYSTEM, tablets.get(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
-    drain(runtime, Topic.DECIDE)
-    drain(runtime, Topic.LICENCES)
+        tablets.change_state(work, SYSTEM, tablets.get_tablet(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
+    drain(runtime, Topic.RECONCILE)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == set()
 
 
@@ -157,7 +157,7 @@ def test_an_app_that_is_there_already_still_needs_the_services_licence(
     with runtime.open_unit_of_work() as work:
         licences.installed(work, place.app.id, place.ids[0])
     assert state(runtime) is LicenceState.RESERVED
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
 
 
@@ -168,13 +168,13 @@ def test_the_pause_that_the_service_asks_for_is_kept(
     location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
     compare(runtime, place)
     with runtime.open_unit_of_work() as work:
-        row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).one()
+        row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCE_SYNC).one()
         assert row.not_before == clock.now() + waits
 
 
 def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
-    desired = desired_for(work, facts_for(work, [tablet_id]).values())[tablet_id]
+    desired = desired_for(work, load_facts(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).apps([tablet_id]).get(tablet_id, {})
     note_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(items=said))

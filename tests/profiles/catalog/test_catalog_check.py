@@ -1,4 +1,4 @@
-"""The comparison with Apple's schema: silent where the two agree, and one line for every key that is lacking or contradicted."""
+"""The comparison of the catalogue with Apple's schema: one line for every key that is missing or differs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from mdm.cli.catalog_check import differences, main, read_left_out
-from profiles.catalog.settings import catalog
+from mdm.cli.catalog_check import find_differences, load_left_out, main
+from profiles.catalog.settings import load_catalog
 
 _KEYS = ("allowCamera", "ratingMovies", "blockedAppBundleIDs", "maxInactivity", "tvremote.AllowedTVs", "font")
-KNOWN = {key: catalog()[key] for key in _KEYS}
+KNOWN = {key: load_catalog()[key] for key in _KEYS}
 Tree = dict[str, Any]
 
 
-def schema() -> Tree:
-    """A schema with which the catalogue agrees: file names to documents."""
+def build_schema() -> Tree:
+    """Build a schema with which the catalogue agrees: file names to documents."""
     movies = {"type": "integer", "default": 1000, "merge": "min", "values": [0, 100, 200, 300, 400, 500, 1000]}
     blocked = {
         "type": "array", "supervised": True, "introduced": "15.0", "merge": "union", "deprecated": "27.0",
@@ -43,13 +43,13 @@ def schema() -> Tree:
             },
             {"payload_type": "com.apple.mobiledevice.passwordpolicy", "keys": {"maxInactivity": inactivity}},
         ],
-        "mdm/profiles/com.apple.tvremote.yaml": payload(
+        "mdm/profiles/com.apple.tvremote.yaml": build_payload_schema(
             "com.apple.tvremote",
             {"introduced": "11.3", "multiple": False, "supervised": True},
             {"key": "AllowedTVs", "type": "<array>", "presence": "optional", "subkeys": [television]},
             {"key": "OfComputers", "type": "<string>", "supportedOS": {"iOS": {"introduced": "n/a"}}},
         ),
-        "mdm/profiles/com.apple.font.yaml": payload(
+        "mdm/profiles/com.apple.font.yaml": build_payload_schema(
             "com.apple.font",
             {"introduced": "7.0", "multiple": True, "supervised": False},
             {"key": "Name", "type": "<string>", "presence": "optional", "default": ""},
@@ -59,21 +59,21 @@ def schema() -> Tree:
     }
 
 
-def payload(name: str, support: Tree, *keys: Tree) -> Tree:
+def build_payload_schema(name: str, support: Tree, *keys: Tree) -> Tree:
     return {"payload": {"payloadtype": name, "supportedOS": {"iOS": support}}, "payloadkeys": list(keys)}
 
 
-def found(folder: Path, tree: Tree, left_out: dict[str, dict[str, str]] | None = None) -> list[str]:
+def run_check(folder: Path, tree: Tree, left_out: dict[str, dict[str, str]] | None = None) -> list[str]:
     for name, document in tree.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         documents = document if isinstance(document, list) else [document]
         path.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
-    return list(differences(folder, KNOWN, left_out or {}))
+    return list(find_differences(folder, KNOWN, left_out or {}))
 
 
-def test_where_the_two_agree_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert found(tmp_path, schema()) == []
+def test_no_difference_where_catalogue_and_schema_agree(tmp_path: Path) -> None:
+    assert run_check(tmp_path, build_schema()) == []
 
 
 def _restriction(key: str, **changed: Any) -> Callable[[Tree], None]:
@@ -113,29 +113,31 @@ def _support(**changed: Any) -> Callable[[Tree], None]:
         (_support(introduced="9.0"), "font: introduced 7.0, Apple says 9.0"),
         (_support(supervised=True), "font: supervised is False, Apple says True"),
         (_support(sharedipad={"mode": "forbidden"}), "font: Shared iPad is True, Apple says False"),
-        (lambda tree: tree.update({"mdm/profiles/com.apple.new.yaml": payload("com.apple.new", {"introduced": "27.0"})}), "com.apple.new: missing"),
+        (lambda tree: tree.update({"mdm/profiles/com.apple.new.yaml": build_payload_schema("com.apple.new", {"introduced": "27.0"})}), "com.apple.new: missing"),
     ],
 )  # fmt: skip
 def test_each_difference_is_one_line(tmp_path: Path, change: Callable[[Tree], None], line: str) -> None:
-    tree = schema()
+    tree = build_schema()
     change(tree)
-    assert line in found(tmp_path, tree)
+    assert line in run_check(tmp_path, tree)
 
 
-def test_what_is_left_out_with_a_reason_is_no_difference_and_a_reason_for_nothing_is_one(tmp_path: Path) -> None:
-    tree = schema()
+def test_an_omission_with_a_reason_is_no_difference_and_a_stale_one_is(tmp_path: Path) -> None:
+    tree = build_schema()
     _font(key="Licence")(tree)
-    assert found(tmp_path, tree, {"com.apple.font": {"Licence": "not for tablets"}}) == []
+    assert run_check(tmp_path, tree, {"com.apple.font": {"Licence": "not for tablets"}}) == []
     stale = {"com.apple.font": {"Licence": "not for tablets", "Gone": "was there once"}}
-    assert found(tmp_path, tree, stale) == ["com.apple.font Gone: left out, but nobody asks for it"]
+    assert run_check(tmp_path, tree, stale) == ["com.apple.font Gone: left out, but nobody asks for it"]
 
 
-def test_a_payload_cannot_be_left_out_and_in_the_catalogue(tmp_path: Path) -> None:
-    assert found(tmp_path, schema(), {"com.apple.font": {"": "not wanted"}}) == ["com.apple.font: left out, and in the catalogue"]
+def test_a_payload_cannot_be_both_omitted_and_in_the_catalogue(tmp_path: Path) -> None:
+    assert run_check(tmp_path, build_schema(), {"com.apple.font": {"": "not wanted"}}) == [
+        "com.apple.font: left out, and in the catalogue"
+    ]
 
 
-def test_every_omission_of_ours_has_its_reason() -> None:
-    for paths in read_left_out().values():
+def test_every_omission_has_a_reason() -> None:
+    for paths in load_left_out().values():
         assert paths
         assert all(reason.endswith(".") for reason in paths.values())
 

@@ -7,31 +7,31 @@ from typing import Any
 
 import pytest
 
-from profiles.catalog.composites import Composite, composites, expand, keys_of, vocabulary
-from profiles.catalog.kinds import Kind
-from profiles.catalog.settings import catalog
+from profiles.catalog.composites import Composite, expand_composites, list_authorable_fields, list_expanded_keys, load_composites
+from profiles.catalog.kinds import ValueKind
+from profiles.catalog.settings import load_catalog
 from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.validation import find_problem
 from profiles.schedule.modes import Mode
 from tests.profiles.catalog.test_settings import every_field, sample
 
-CATALOG = catalog()
+CATALOG = load_catalog()
 
 
 def values_of(composite: Composite) -> list[Any]:
     """Values that lead through every branch."""
-    if composite.kind is Kind.BOOLEAN:
+    if composite.kind is ValueKind.BOOLEAN:
         return [True, False]
     if composite.choices:
         return list(composite.choices)
-    if composite.kind in (Kind.OBJECT, Kind.OBJECTS):
+    if composite.kind in (ValueKind.OBJECT, ValueKind.OBJECTS):
         bare = replace(composite, fields={k: f for k, f in composite.fields.items() if f.required})
         return [sample(composite), sample(bare)]
-    return [sample(composite), *([0, 90] if composite.kind is Kind.INTEGER else [])]
+    return [sample(composite), *([0, 90] if composite.kind is ValueKind.INTEGER else [])]
 
 
-@pytest.mark.parametrize("composite", composites().values(), ids=composites())
+@pytest.mark.parametrize("composite", load_composites().values(), ids=load_composites())
 def test_every_value_becomes_values_of_the_catalogue(composite: Composite) -> None:
     for field in every_field(composite):
         assert field.words.fr
@@ -45,12 +45,12 @@ def test_every_value_becomes_values_of_the_catalogue(composite: Composite) -> No
 
 
 def test_no_word_of_the_town_is_also_a_key_of_the_catalogue() -> None:
-    assert not composites().keys() & CATALOG.keys()
-    assert len(vocabulary()) == len(composites()) + len(CATALOG)
+    assert not load_composites().keys() & CATALOG.keys()
+    assert len(list_authorable_fields()) == len(load_composites()) + len(CATALOG)
 
 
 def test_artificial_intelligence_is_one_word() -> None:
-    made = expand({"ai": False})
+    made = expand_composites({"ai": False})
     assert {"allowGenmoji", "allowWritingTools", "allowSiriAI", "allowExternalIntelligenceIntegrations"} <= made.keys()
     assert set(made.values()) == {False}
     intelligent = {key for key, each in CATALOG.items() if each.successor == "com.apple.configuration.intelligence.settings"}
@@ -58,13 +58,13 @@ def test_artificial_intelligence_is_one_word() -> None:
 
 
 def test_a_key_named_itself_holds_and_composites_that_meet_become_the_stricter() -> None:
-    assert expand({"ai": False, "allowGenmoji": True})["allowGenmoji"] is True
-    assert expand({"filter_bypass": True, "tamper": False})["allowUIConfigurationProfileInstallation"] is False
-    assert expand({"mixing_documents": False})["forceAirDropUnmanaged"] is True
+    assert expand_composites({"ai": False, "allowGenmoji": True})["allowGenmoji"] is True
+    assert expand_composites({"filter_bypass": True, "tamper": False})["allowUIConfigurationProfileInstallation"] is False
+    assert expand_composites({"mixing_documents": False})["forceAirDropUnmanaged"] is True
 
 
 def test_a_stored_word_that_is_no_longer_acceptable_is_left_out() -> None:
-    assert expand({"browser": "netscape", "allowCamera": True}) == {"allowCamera": True}
+    assert expand_composites({"browser": "netscape", "allowCamera": True}) == {"allowCamera": True}
 
 
 def test_what_is_set_for_a_mode_goes_before_what_is_set_for_all() -> None:
@@ -79,7 +79,7 @@ def test_a_lock_on_a_composite_locks_all_that_it_stands_for() -> None:
     in_home = PolicyContent(content.values, {"home": ["facetime"]})
     assert in_home.locks_in(Mode.SCHOOL) == frozenset()
     assert "allowVideoConferencing" in in_home.locks_in(Mode.HOME)
-    assert keys_of("facetime", content.values["all"]) == frozenset()
+    assert list_expanded_keys("facetime", content.values["all"]) == frozenset()
 
 
 def test_a_document_may_hold_composites_and_is_refused_with_the_sub_key_named() -> None:
@@ -91,7 +91,7 @@ def test_a_document_may_hold_composites_and_is_refused_with_the_sub_key_named() 
 
 def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
     page = {"apps": ["a.a"], "folders": [{"name": "Maths", "apps": ["b.b", "c.c"]}], "links": ["https://ville.example"]}
-    made = expand({"home_screen": {"dock": ["d.d"], "pages": [page]}})
+    made = expand_composites({"home_screen": {"dock": ["d.d"], "pages": [page]}})
     assert made["homescreenlayout"] == {
         "Dock": [{"Type": "App", "BundleID": "d.d"}],
         "Pages": [
@@ -109,4 +109,4 @@ def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
 
 
 def test_only_these_apps_keeps_web_shortcuts_alive() -> None:
-    assert expand({"allowed_apps": ["fr.ville.app"]}) == {"allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]}
+    assert expand_composites({"allowed_apps": ["fr.ville.app"]}) == {"allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]}

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from profiles.catalog.diff import diff
 from profiles.catalog.merge import Constraint, PolicySource, StepOutcome, resolve
-from profiles.catalog.settings import Kind, Merge, Setting, catalog
+from profiles.catalog.settings import MergeRule, Setting, ValueKind, load_catalog
 from profiles.catalog.strictness import is_at_least_as_strict
 
-CATALOG = catalog()
-_BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge is Merge.ALL)[:6]
-_FORCES = sorted(key for key, each in CATALOG.items() if each.merge is Merge.ANY)[:3]
-_NUMBERS = sorted(key for key, each in CATALOG.items() if each.merge in (Merge.SMALLEST, Merge.LARGEST))[:3]
+CATALOG = load_catalog()
+_BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ALL)[:6]
+_FORCES = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ANY)[:3]
+_NUMBERS = sorted(key for key, each in CATALOG.items() if each.merge_rule in (MergeRule.SMALLEST, MergeRule.LARGEST))[:3]
 _LISTS = ["allowListedAppBundleIDs", "blockedAppBundleIDs", "web.denied", "web.permitted", "apps.available"]
 _CATEGORIES = ["web.blocked_categories", "web.permitted_categories"]
 _KEYS = [*_BOOLEANS, *_FORCES, *_NUMBERS, *_LISTS, *_CATEGORIES]
@@ -27,9 +27,9 @@ _ENTRIES = st.lists(st.sampled_from(["a.a", "b.b", "c.c", "d.d"]), min_size=1, u
 
 def value_of(setting: Setting) -> st.SearchStrategy[Any]:
     """Values of a setting."""
-    if setting.kind is Kind.BOOLEAN:
+    if setting.kind is ValueKind.BOOLEAN:
         return st.booleans()
-    return _ENTRIES if setting.kind is Kind.STRINGS else st.integers(0, 5)
+    return _ENTRIES if setting.kind is ValueKind.STRINGS else st.integers(0, 5)
 
 
 _VALUES = st.fixed_dictionaries({}, optional={key: value_of(CATALOG[key]) for key in _KEYS})
@@ -127,7 +127,7 @@ def test_the_explanation_has_a_step_for_every_source_and_names_who_decides(
                 assert step.value == resolved.value or sorted(step.value) == resolved.value
             if step.outcome in (StepOutcome.REPLACED, StepOutcome.BOUNDED):
                 assert step.by, (resolved, step)
-        if CATALOG[resolved.key].kind is not Kind.STRINGS and resolved.steps:
+        if CATALOG[resolved.key].kind is not ValueKind.STRINGS and resolved.steps:
             assert any(step.outcome is StepOutcome.CHOSEN for step in resolved.steps)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from profiles.catalog.merge import Constraint, PolicySource, Resolved, StepOutcome, resolve
-from profiles.catalog.settings import catalog
+from profiles.catalog.settings import load_catalog
 
-CATALOG = catalog()
+CATALOG = load_catalog()
 
 
 def merged(key: str, *sources: tuple[int, Any]) -> Resolved:

@@ -10,100 +10,115 @@ from typing import Any
 import pytest
 
 from profiles.catalog.fields import Field
-from profiles.catalog.forms import Form
-from profiles.catalog.settings import RESTRICTIONS, Group, Kind, Merge, Setting, Slot, catalog
+from profiles.catalog.forms import TextFormat
+from profiles.catalog.settings import (
+    RESTRICTIONS_TYPE,
+    MergeRule,
+    PayloadCardinality,
+    Setting,
+    SettingGroup,
+    ValueKind,
+    load_catalog,
+)
 from profiles.policy.kinds import PlaceKind
 
-CATALOG = catalog()
+CATALOG = load_catalog()
 _SAMPLES = {
-    Form.TEXT: "texte", Form.NAME: "nom", Form.SECRET: "secret", Form.BUNDLE_ID: "fr.ville.app", Form.BUNDLE_MATCH: "fr.ville.*",
-    Form.URL: "http://ville.example/page", Form.HTTPS: "https://ville.example", Form.HOST: "ville.example",
-    Form.DOMAIN: "ville.example", Form.IP: "192.0.2.1", Form.EMAIL: "a@ville.example",
-    Form.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", Form.MAC: "00:11:22:33:44:55", Form.ICCID: "8933010000000000001",
-    Form.SSID: "Ecole", Form.WIFI_PASSWORD: "mot de passe", Form.FILTER_HOST: "ville.example", Form.CATEGORY: "games",
+    TextFormat.TEXT: "texte", TextFormat.NAME: "nom", TextFormat.SECRET: "secret", TextFormat.BUNDLE_ID: "fr.ville.app", TextFormat.BUNDLE_MATCH: "fr.ville.*",
+    TextFormat.URL: "http://ville.example/page", TextFormat.HTTPS: "https://ville.example", TextFormat.HOST: "ville.example",
+    TextFormat.DOMAIN: "ville.example", TextFormat.IP: "192.0.2.1", TextFormat.EMAIL: "a@ville.example",
+    TextFormat.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", TextFormat.MAC: "00:11:22:33:44:55", TextFormat.ICCID: "8933010000000000001",
+    TextFormat.SSID: "Ecole", TextFormat.WIFI_PASSWORD: "mot de passe", TextFormat.FILTER_HOST: "ville.example",
+    TextFormat.CATEGORY: "games",
 }  # fmt: skip
-_PLAIN: dict[Kind, Any] = {Kind.BOOLEAN: True, Kind.MAP: {"a": [1, {"b": "c"}]}, Kind.DATA: base64.b64encode(b"x").decode()}
+_PLAIN: dict[ValueKind, Any] = {
+    ValueKind.BOOLEAN: True,
+    ValueKind.MAP: {"a": [1, {"b": "c"}]},
+    ValueKind.DATA: base64.b64encode(b"x").decode(),
+}
 
 
-def sample(field: Field) -> Any:
+def build_sample(field: Field) -> Any:
     """A value that the field must accept, with every sub-key that may stand together."""
-    if field.kind.one is not field.kind:
-        return [sample(replace(field, kind=field.kind.one))]
-    if field.kind is Kind.OBJECT:
-        made = {key: sample(below) for key, below in field.fields.items() if below.when is None}
+    if field.kind.item_kind is not field.kind:
+        return [build_sample(replace(field, kind=field.kind.item_kind))]
+    if field.kind is ValueKind.OBJECT:
+        made = {key: build_sample(below) for key, below in field.fields.items() if below.required_when is None}
         for key, below in field.fields.items():
-            if below.when is not None and made.get(below.when[0]) == below.when[1]:
-                made[key] = sample(below)
+            if below.required_when is not None and made.get(below.required_when[0]) == below.required_when[1]:
+                made[key] = build_sample(below)
         return made
     if field.choices:
         return field.choices[0]
-    if field.kind in (Kind.STRING, Kind.REFERENCE):
-        return _SAMPLES[field.form]
+    if field.kind in (ValueKind.STRING, ValueKind.REFERENCE):
+        return _SAMPLES[field.text_format]
     return _PLAIN.get(field.kind, field.least or 0)
 
 
-def every_field(field: Field) -> Iterator[Field]:
+def iterate_fields(field: Field) -> Iterator[Field]:
     yield field
     for below in field.fields.values():
-        yield from every_field(below)
+        yield from iterate_fields(below)
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_a_setting_has_words_a_place_and_accepts_a_value(setting: Setting) -> None:
-    for field in every_field(setting):
+def test_a_setting_has_texts_and_a_payload_and_accepts_a_sample(setting: Setting) -> None:
+    for field in iterate_fields(setting):
         assert field.words.fr.strip()
         assert field.words.en.strip()
         assert len(field.words.fr) <= 70
-        assert field.kind is not Kind.OBJECT or field.fields
+        assert field.kind is not ValueKind.OBJECT or field.fields
         assert {*field.labels} <= {str(choice) for choice in field.choices}
         assert {*field.choice_support} <= {str(choice) for choice in field.choices}
-        assert field.default is None or field.problem(field.default) is None
+        assert field.default is None or field.describe_problem(field.default) is None
         assert field.removed is None or field.removed > field.minimum
-        for choice in field.to:
-            assert CATALOG[choice].identity == ("PayloadDisplayName",)
+        for choice in field.reference_keys:
+            assert CATALOG[choice].identity_paths == ("PayloadDisplayName",)
         for key, below in field.fields.items():
             assert key == below.key
-            assert below.when is None or below.when[0] in field.fields
+            assert below.required_when is None or below.required_when[0] in field.fields
     assert setting.key not in (setting.words.fr, setting.words.en)
-    assert setting.problem(sample(setting)) is None
-    assert setting.group in Group
+    assert setting.describe_problem(build_sample(setting)) is None
+    assert setting.group in SettingGroup
     assert setting.group.words.fr
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_a_setting_refuses_what_is_no_value_and_never_raises(setting: Setting) -> None:
+def test_a_setting_refuses_any_other_value_and_never_raises(setting: Setting) -> None:
     for wrong in (None, object(), {"x\x00": 1}, [[None]], [{"x": 1}], "\x00", -1, float("nan"), 2**40, [1, 1], [True]):
-        assert setting.problem(wrong) is not None, wrong
+        assert setting.describe_problem(wrong) is not None, wrong
 
 
 def test_the_merge_rule_fits_the_kind_of_value() -> None:
     for setting in CATALOG.values():
         allowed = {
-            Kind.BOOLEAN: {Merge.ALL, Merge.ANY},
-            Kind.INTEGER: {Merge.SMALLEST, Merge.LARGEST, Merge.SMALLEST_BUT_ZERO},
-            Kind.REAL: {Merge.SMALLEST, Merge.LARGEST},
-            Kind.STRINGS: {Merge.INTERSECTION, Merge.UNION},
-            Kind.OBJECTS: {Merge.EACH},
-        }.get(setting.kind, {Merge.AGREE})
-        assert setting.merge in allowed, setting.key
-        assert bool(setting.identity) == (setting.merge is Merge.EACH), setting.key
-        assert setting.place is not None or setting.kind in (Kind.OBJECT, Kind.OBJECTS)
-        assert (setting.slot is Slot.MANY) == (setting.place is None and setting.kind is Kind.OBJECTS), setting.key
+            ValueKind.BOOLEAN: {MergeRule.ALL, MergeRule.ANY},
+            ValueKind.INTEGER: {MergeRule.SMALLEST, MergeRule.LARGEST, MergeRule.SMALLEST_BUT_ZERO},
+            ValueKind.REAL: {MergeRule.SMALLEST, MergeRule.LARGEST},
+            ValueKind.STRINGS: {MergeRule.INTERSECTION, MergeRule.UNION},
+            ValueKind.OBJECTS: {MergeRule.EACH},
+        }.get(setting.kind, {MergeRule.AGREE})
+        assert setting.merge_rule in allowed, setting.key
+        assert bool(setting.identity_paths) == (setting.merge_rule is MergeRule.EACH), setting.key
+        assert setting.payload_key is not None or setting.kind in (ValueKind.OBJECT, ValueKind.OBJECTS)
+        assert (setting.cardinality is PayloadCardinality.MANY) == (
+            setting.payload_key is None and setting.kind is ValueKind.OBJECTS
+        ), setting.key
 
 
 def test_opposites_name_each_other_and_offers_are_lists_that_narrow() -> None:
     for setting in CATALOG.values():
         if setting.opposite is not None:
             assert CATALOG[setting.opposite].opposite == setting.key
-        assert not setting.is_offered or setting.merge is Merge.INTERSECTION, setting.key
+        assert not setting.is_offered or setting.merge_rule is MergeRule.INTERSECTION, setting.key
         assert set(setting.places) <= {*PlaceKind}, setting.key
 
 
-def test_a_payload_has_one_short_name_and_the_restrictions_and_passcodes_are_complete() -> None:
-    names = {setting.payload: setting.name for setting in CATALOG.values()}
+def test_payload_names_are_unique_and_restrictions_and_passcode_are_complete() -> None:
+    names = {setting.payload_type: setting.slot_name for setting in CATALOG.values()}
     assert len(set(names.values())) == len(names)
-    assert sum(setting.payload == RESTRICTIONS for setting in CATALOG.values()) == 176
-    assert sum(setting.name == "passcode" for setting in CATALOG.values()) == 10
+    assert sum(setting.payload_type == RESTRICTIONS_TYPE for setting in CATALOG.values()) == 176
+    assert sum(setting.slot_name == "passcode" for setting in CATALOG.values()) == 10
 
 
 @pytest.mark.parametrize(
@@ -130,23 +145,23 @@ def test_a_payload_has_one_short_name_and_the_restrictions_and_passcodes_are_com
     ],
 )  # fmt: skip
 def test_a_problem_names_the_sub_key_and_what_is_wrong(key: str, value: Any, problem: str) -> None:
-    assert CATALOG[key].problem(value) == problem
+    assert CATALOG[key].describe_problem(value) == problem
 
 
-def test_a_problem_is_told_in_french_too() -> None:
-    found = CATALOG["wifi.managed"].trouble([{}])
+def test_a_problem_has_a_french_text() -> None:
+    found = CATALOG["wifi.managed"].find_problem([{}])
     assert found is not None
     assert (found.path, found.words.fr) == ("[0].SSID_STR", "est obligatoire")
 
 
-def test_a_setting_inherits_what_its_payload_needs() -> None:
+def test_a_setting_needs_what_its_payload_needs() -> None:
     assert CATALOG["allowScreenShot"].minimum == (3, 1)
     assert CATALOG["domains.WebDomains"].minimum == (8, 0)
     assert CATALOG["domains.SafariPasswordAutoFillDomains"].minimum == (9, 3)
     assert CATALOG["homescreenlayout"].supervised
-    assert not CATALOG["homescreenlayout"].supports((18, 0), supervised=False)
-    assert CATALOG["minLength"].supports((18, 0), supervised=True)
-    assert not CATALOG["minLength"].supports((18, 0), supervised=True, shared_ipad=True)
-    assert not CATALOG["enforcedSoftwareUpdateDelay"].supports((27, 0), supervised=True)
-    assert not CATALOG["enforcedSoftwareUpdateDelay"].supports(None, supervised=True)
-    assert CATALOG["allowSiriAI"].supports(None, supervised=None)
+    assert not CATALOG["homescreenlayout"].is_supported_by((18, 0), supervised=False)
+    assert CATALOG["minLength"].is_supported_by((18, 0), supervised=True)
+    assert not CATALOG["minLength"].is_supported_by((18, 0), supervised=True, shared_ipad=True)
+    assert not CATALOG["enforcedSoftwareUpdateDelay"].is_supported_by((27, 0), supervised=True)
+    assert not CATALOG["enforcedSoftwareUpdateDelay"].is_supported_by(None, supervised=True)
+    assert CATALOG["allowSiriAI"].is_supported_by(None, supervised=None)

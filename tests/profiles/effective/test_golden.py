@@ -18,7 +18,7 @@ from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.kinds import AppUse, PlaceKind, PresetKind, TabletRole
 from profiles.policy.rules import PublishedDocument, PublishedPreset, PublishedVersion, TabletPlace, apply_documents
 from profiles.schedule.modes import Mode
-from profiles.schedule.session_rules import Preset as SessionPreset
+from profiles.schedule.session_rules import SessionPreset
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TOWN, SCHOOL, CLASS, PUPIL, GROUP, BUNDLE, FILTER = (UUID(int=number) for number in range(1, 8))
@@ -125,8 +125,8 @@ def _render(policy: PolicyData, place: TabletPlace, os: tuple[int, ...], **more:
             content.digest,
             {
                 "restrictions": content.restrictions,
-                "filter": content.others,
-                "payloads": {slot: planned.content for slot, planned in content.more.items()},
+                "filter": content.composed_payloads,
+                "payloads": {slot: planned.content for slot, planned in content.planned_payloads.items()},
                 "left_out": sorted(content.left_out),
                 "modes": [],
             },

@@ -9,7 +9,7 @@ import pytest
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.catalog.merge import StepOutcome
@@ -22,7 +22,7 @@ from profiles.policy.errors import BadSetting
 from profiles.policy.kinds import AppUse, PlaceKind
 from profiles.policy.lint import LintRule
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 from tests.profiles.policy.places import PolicyTown
 from tests.support.policy import publish_content
 
@@ -30,8 +30,8 @@ from tests.support.policy import publish_content
 def digests(work: UnitOfWork, town: PolicyTown) -> dict[UUID, list[str]]:
     """What each tablet is sent, in every mode, and its apps."""
     work.session.flush()
-    facts = facts_for(work, [tablet.id for pair in town.tablets for tablet in pair])
-    policy, now = load_policy(work, facts.values()), timed(work, facts.values())
+    facts = load_facts(work, [tablet.id for pair in town.tablets for tablet in pair])
+    policy, now = load_policy(work, facts.values()), evaluate_modes(work, facts.values())
     found = {}
     for tablet_id, each in facts.items():
         situation = situation_of(each, policy, now[tablet_id])

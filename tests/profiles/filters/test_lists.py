@@ -10,8 +10,8 @@ import pytest
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
-from enrollment.places.models import Level
+from enrollment.facts import load_facts
+from enrollment.places.models import Grade
 from profiles.effective.compile import content_in
 from profiles.effective.explain import explain_host
 from profiles.effective.situation import load_policy, situation_of
@@ -21,9 +21,9 @@ from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import HostDecision, VerdictReason
 from profiles.policy.kinds import PlaceKind
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 from tests.support.policy import publish_document
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def archive(files: dict[str, bytes], links: dict[str, str] | None = None) -> io.BytesIO:
@@ -48,7 +48,7 @@ def work(runtime: Runtime) -> Iterator[UnitOfWork]:
 
 
 def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: UnitOfWork) -> None:
-    town = World(work).town()
+    town = TownFactory(work).create_town()
     many = "\n".join(f"site{number:06d}.example" for number in range(20_000)).encode()
     file = archive(
         {
@@ -69,7 +69,7 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
     assert repository.find_categories(town.id, "a.b.zz.last.example") == ["adult"]
     assert repository.find_categories(town.id, "encore.example") == ["games"]
     assert repository.find_categories(town.id, "site0000000.example") == []
-    assert repository.find_categories(World(work).town().id, "jeu.example") == [], "another town's lists are not ours"
+    assert repository.find_categories(TownFactory(work).create_town().id, "jeu.example") == [], "another town's lists are not ours"
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
     assert [(row.name, row.hosts) for row in repository.list_categories(town.id)] == [("games", 1)]
 
@@ -80,28 +80,28 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
 )
 def test_hostile_archives_are_refused(work: UnitOfWork, files: dict[str, bytes], why: str) -> None:
     with pytest.raises(BadList) as refusal:
-        service.import_lists(work, SYSTEM, World(work).town().id, archive(files))
+        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, archive(files))
     assert refusal.value.details["why"] == why
 
 
 def test_garbage_is_no_archive(work: UnitOfWork) -> None:
     with pytest.raises(BadList):
-        service.import_lists(work, SYSTEM, World(work).town().id, io.BytesIO(b"garbage" * 100))
+        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, io.BytesIO(b"garbage" * 100))
 
 
 def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: UnitOfWork) -> None:
-    world = World(work)
-    town = world.town()
+    world = TownFactory(work)
+    town = world.create_town()
     tablets = []
-    for level in (Level.CP, Level.CM2):
-        tablet = world.tablet(town)
-        world.lend(tablet, world.pupil(world.school_class(world.school(town)), level))
+    for level in (Grade.CP, Grade.CM2):
+        tablet = world.create_tablet(town)
+        world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town)), level))
         tablets.append(tablet)
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
     publish_document(work, town.id, PlaceKind.TOWN, "", {"all": {"web.blocked_categories": ["games"]}})
     only = {"web.permitted": ["ecole.example"], "web.only_permitted": True}
     publish_document(work, town.id, PlaceKind.GRADE, "CP", {"school": only})
-    facts = facts_for(work, [tablet.id for tablet in tablets])
+    facts = load_facts(work, [tablet.id for tablet in tablets])
     little, big = (facts[tablet.id] for tablet in tablets)
     assert explain_host(work, big, "www.jeu.example").verdict.reason is VerdictReason.CATEGORY
     assert explain_host(work, little, "autre.example").verdict.reason is VerdictReason.NOT_PERMITTED
@@ -109,9 +109,9 @@ def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: U
     with pytest.raises(BadHost):
         explain_host(work, big, "no host")
     policy = load_policy(work, facts.values())
-    situation = situation_of(little, policy, timed(work, [little])[little.tablet_id])
+    situation = situation_of(little, policy, evaluate_modes(work, [little])[little.tablet_id])
     school, home = (
-        content_in(situation, policy, mode).others["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
+        content_in(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
     )
     assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
     assert "AllowListBookmarks" not in home

@@ -18,7 +18,7 @@ from profiles.policy.kinds import AppUse, PlaceKind
 from profiles.schedule.modes import Mode
 from tests.profiles.policy.places import PolicyTown, value_on
 from tests.support.policy import publish_document
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def test_a_draft_changes_nothing(work: UnitOfWork, town: PolicyTown) -> None:
@@ -82,7 +82,7 @@ def test_the_baseline_holds_whatever_the_operator_sets(work: UnitOfWork, town: P
 
 
 def test_places_must_exist_in_the_town_and_authors_stay_in_theirs(work: UnitOfWork, town: PolicyTown) -> None:
-    elsewhere = World(work).town()
+    elsewhere = TownFactory(work).create_town()
     with pytest.raises(UnknownPlace):
         documents.open_document(work, SYSTEM, elsewhere.id, PlaceKind.CLASS, str(town.classes[0].id))
     with pytest.raises(UnknownPlace):
@@ -104,7 +104,7 @@ def test_publishing_asks_for_new_decisions_on_the_tablets_concerned_alone(work: 
     ):
         work.session.query(OutboxRow).delete()
         town.publish(work, place, target, {"allowCamera": False})
-        rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.DECIDE).all()
+        rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.RECONCILE).all()
         expected = {town.tablets[1][0].id} if indexes is None else {t.id for index in indexes for t in town.tablets[index]}
         assert {UUID(row.key) for row in rows} == expected, place
         assert all(row.key == str(UUID(row.key)) for row in rows), "keys are spelled as everywhere else"

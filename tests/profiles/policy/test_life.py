@@ -10,7 +10,7 @@ import pytest
 from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from profiles.effective.compile import content_in
 from profiles.effective.situation import load_policy, situation_of
 from profiles.policy import life
@@ -20,10 +20,10 @@ from profiles.policy.kinds import PlaceKind, StageKind, VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 from profiles.policy.repository import PolicyRepository
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 from tests.profiles.policy.places import PolicyTown, value_on
 from tests.support.policy import publish_content
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def draft(work: UnitOfWork, document: PolicyDocument, camera: bool, **more: object) -> PolicyVersion:
@@ -62,9 +62,9 @@ def test_rolling_back_gives_the_former_configuration_byte_for_byte(work: UnitOfW
     document, tablet = town.open(work, PlaceKind.TOWN), town.tablets[0][0]
 
     def digests() -> list[str]:
-        facts = facts_for(work, [tablet.id])[tablet.id]
+        facts = load_facts(work, [tablet.id])[tablet.id]
         policy = load_policy(work, [facts])
-        situation = situation_of(facts, policy, timed(work, [facts])[tablet.id])
+        situation = situation_of(facts, policy, evaluate_modes(work, [facts])[tablet.id])
         return [content_in(situation, policy, mode).digest for mode in Mode]
 
     former = publish_content(work, document, PolicyContent({"all": {"camera": False}, "home": {"web.denied": ["a.example"]}}))
@@ -90,8 +90,8 @@ def test_two_authors_at_once_the_later_is_refused_with_the_difference(work: Unit
 
 
 def test_a_stage_must_exist_be_concerned_and_hold_tablets(work: UnitOfWork, town: PolicyTown) -> None:
-    world = World(work)
-    empty, elsewhere = world.school_class(town.school, "CE2 C"), world.tablet(world.town())
+    world = TownFactory(work)
+    empty, elsewhere = world.create_class(town.school, "CE2 C"), world.create_tablet(world.create_town())
     document = town.open(work, PlaceKind.GRADE, "CE2")
     version = draft(work, document, camera=False)
     for kind, target, why in (

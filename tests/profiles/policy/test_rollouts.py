@@ -7,7 +7,7 @@ from datetime import timedelta
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, Heartbeat
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.reconcile.models import ProfileState, TabletProfile
 from mdm.reconcile.rollouts import stop_failing_rollouts
 from profiles.policy import life
@@ -32,9 +32,9 @@ def _start_rollout(runtime: Runtime) -> tuple[PolicyTown, PolicyVersion]:
             )  # fmt: skip
             work.session.add(row)
             work.session.flush()
-            work.session.add(Heartbeat(enrollment_id=row.id, last_seen_at=work.now - timedelta(minutes=5)))
+            work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now - timedelta(minutes=5)))
             work.session.add(
-                TabletProfile(tablet_id=tablet.id, wanted_sha256="0" * 64, state=ProfileState.VERIFIED, changed_at=work.now)
+                TabletProfile(tablet_id=tablet.id, desired_sha256="0" * 64, state=ProfileState.VERIFIED, changed_at=work.now)
             )
     return town, version
 

@@ -1,4 +1,4 @@
-"""Settings become payloads: one per slot, with stable identities, whole references, and nothing that a tablet cannot take."""
+"""Rendering of settings as payloads: one per slot, stable UUIDs, valid references, nothing that a tablet does not support."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.catalog.composites import expand
-from profiles.catalog.kinds import Slot
-from profiles.catalog.settings import Setting, catalog
-from profiles.render.apple import content_of, render, split
-from profiles.render.payloads import Omission, Tablet, Why, by_type, payloads, plan, with_needs
-from tests.profiles.catalog.test_settings import sample
+from profiles.catalog.composites import expand_composites
+from profiles.catalog.kinds import PayloadCardinality
+from profiles.catalog.settings import Setting, load_catalog
+from profiles.render.apple import build_content, render_profile, split_common_content
+from profiles.render.payloads import (
+    Omission,
+    OmissionReason,
+    TabletCapabilities,
+    build_payloads,
+    group_by_type,
+    plan_payloads,
+    select_with_references,
+)
+from tests.profiles.catalog.test_settings import build_sample
 
-CATALOG = catalog()
-NEW = Tablet(os=(26, 4), supervised=True)
+CATALOG = load_catalog()
+NEW = TabletCapabilities(os=(26, 4), supervised=True)
 DER = base64.b64encode(b"a certificate").decode()
 IDENTITY = {"PayloadDisplayName": "tablettes", "PayloadContent": DER, "Password": "secret"}
 ANCHOR = {"PayloadDisplayName": "autorité de la ville", "PayloadContent": DER}
@@ -31,74 +39,78 @@ ENTERPRISE = {
 }
 
 
-def made(values: dict[str, Any], tablet: Tablet = NEW, owner: str = "town") -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
-    """Payloads by type, as a tablet reads them."""
-    planned = plan(values, CATALOG, tablet)
-    found = payloads(owner, "fr.cartable.policy", planned.slots.values())
-    return by_type(plistlib.loads(plistlib.dumps(found, fmt=plistlib.FMT_XML))), planned.left_out
+def render_by_type(
+    values: dict[str, Any], tablet: TabletCapabilities = NEW, owner: str = "town"
+) -> tuple[dict[str, list[Any]], tuple[Omission, ...]]:
+    """Return payloads by type as a tablet reads them, and the omissions."""
+    plan = plan_payloads(values, CATALOG, tablet)
+    payloads = build_payloads(owner, "fr.cartable.policy", plan.slots.values())
+    return group_by_type(plistlib.loads(plistlib.dumps(payloads, fmt=plistlib.FMT_XML))), plan.omissions
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
-def test_every_setting_reaches_its_own_payload(setting: Setting) -> None:
-    value = sample(setting)
+def test_every_setting_is_in_its_own_payload(setting: Setting) -> None:
+    value = build_sample(setting)
     certificates = {key: [{"PayloadDisplayName": "nom", "PayloadContent": DER}] for key in ("security.root", "security.pkcs12")}
     newest = max(setting.minimum, (18, 0)) if setting.removed is None else setting.minimum
-    found, left_out = made({**certificates, setting.key: value}, Tablet(newest, supervised=True))
-    if not setting.payload.startswith("com.apple."):
-        assert setting.payload not in found
+    payloads, omissions = render_by_type({**certificates, setting.key: value}, TabletCapabilities(newest, supervised=True))
+    if not setting.payload_type.startswith("com.apple."):
+        assert setting.payload_type not in payloads
         return
-    assert not [each for each in left_out if each.why is not Why.TOO_OLD]
-    (rendered,) = found[setting.payload]
+    assert not [each for each in omissions if each.reason is not OmissionReason.TOO_OLD]
+    (rendered,) = payloads[setting.payload_type]
     assert rendered["PayloadVersion"] == 1
     keys = set(rendered) - {"PayloadType", "PayloadVersion", "PayloadIdentifier", "PayloadUUID"}
-    if setting.place is not None:
-        assert keys == {setting.place}
+    if setting.payload_key is not None:
+        assert keys == {setting.payload_key}
     else:
         assert keys <= set(setting.fields)
-        assert {key for key, below in setting.fields.items() if below.required} <= keys
+        assert {key for key, sub_field in setting.fields.items() if sub_field.required} <= keys
 
 
 def test_restrictions_share_one_payload_and_passcodes_another() -> None:
-    found, left_out = made({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
-    assert not left_out
-    (restrictions,), (passcode,) = found["com.apple.applicationaccess"], found["com.apple.mobiledevice.passwordpolicy"]
+    payloads, omissions = render_by_type({"allowCamera": False, "safariAcceptCookies": 1, "minLength": 6, "forcePIN": True})
+    assert not omissions
+    (restrictions,), (passcode,) = payloads["com.apple.applicationaccess"], payloads["com.apple.mobiledevice.passwordpolicy"]
     assert restrictions["allowCamera"] is False
     assert isinstance(restrictions["safariAcceptCookies"], float)
     assert (passcode["minLength"], passcode["forcePIN"]) == (6, True)
     assert "minLength" not in restrictions
 
 
-def test_a_network_keeps_its_identity_whatever_else_changes() -> None:
-    first = made({"wifi.managed": [{"SSID_STR": "Ecole", "Password": "premier mot"}]})[0]
+def test_a_network_keeps_its_uuid_when_other_settings_change() -> None:
+    first = render_by_type({"wifi.managed": [{"SSID_STR": "Ecole", "Password": "premier mot"}]})[0]
     both = [{"SSID_STR": "Annexe"}, {"SSID_STR": "Ecole", "Password": "second mot"}]
-    second = made({"wifi.managed": both, "allowCamera": False})[0]
+    second = render_by_type({"wifi.managed": both, "allowCamera": False})[0]
     (before,) = first["com.apple.wifi.managed"]
     after = {each["SSID_STR"]: each for each in second["com.apple.wifi.managed"]}
     assert after["Ecole"]["PayloadUUID"] == before["PayloadUUID"] != after["Annexe"]["PayloadUUID"]
     assert after["Ecole"]["Password"] == "second mot"
-    assert made({"wifi.managed": both}, owner="other")[0]["com.apple.wifi.managed"][0]["PayloadUUID"] not in {
+    assert render_by_type({"wifi.managed": both}, owner="other")[0]["com.apple.wifi.managed"][0]["PayloadUUID"] not in {
         each["PayloadUUID"] for each in after.values()
     }
 
 
 def test_references_are_the_uuids_of_certificates_in_the_same_profile() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR]}
-    found, left_out = made(values)
-    assert not left_out
-    (wifi,), (identity,), (root,) = (found[f"com.apple.{each}"] for each in ("wifi.managed", "security.pkcs12", "security.root"))
+    payloads, omissions = render_by_type(values)
+    assert not omissions
+    (wifi,), (identity,), (root,) = (
+        payloads[f"com.apple.{each}"] for each in ("wifi.managed", "security.pkcs12", "security.root")
+    )
     assert wifi["PayloadCertificateUUID"] == identity["PayloadUUID"]
     assert wifi["EAPClientConfiguration"]["PayloadCertificateAnchorUUID"] == [root["PayloadUUID"]]
     assert root["PayloadContent"] == b"a certificate"
 
 
-def test_a_network_without_its_anchor_is_not_sent_at_all() -> None:
-    found, left_out = made({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
-    assert [each["SSID_STR"] for each in found["com.apple.wifi.managed"]] == ["Ouvert"]
+def test_a_network_without_its_anchor_certificate_is_omitted() -> None:
+    payloads, omissions = render_by_type({"wifi.managed": [ENTERPRISE, {"SSID_STR": "Ouvert"}], "security.pkcs12": [IDENTITY]})
+    assert [each["SSID_STR"] for each in payloads["com.apple.wifi.managed"]] == ["Ouvert"]
     path = "wifi.managed[0].EAPClientConfiguration.PayloadCertificateAnchorUUID[0]"
-    assert left_out == (Omission(path, Why.NO_CERTIFICATE),)
+    assert omissions == (Omission(path, OmissionReason.NO_CERTIFICATE),)
 
 
-def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
+def test_unsupported_settings_are_omitted_and_listed() -> None:
     values = {
         "allowCamera": False,
         "allowSafariPrivateBrowsing": False,
@@ -109,70 +121,80 @@ def test_what_a_tablet_does_not_take_is_left_out_and_named() -> None:
         "ratingMovies": "all",
         "wifi.managed": [{"SSID_STR": "Ecole", "DisableAssociationMACRandomization": True}],
     }
-    assert {(str(each), each.why) for each in made(values, Tablet((13, 0), supervised=False))[1]} == {
-        ("allowSafariPrivateBrowsing", Why.UNSUPERVISED),
-        ("forceDelayedSoftwareUpdates", Why.UNSUPERVISED),
-        ("homescreenlayout", Why.UNSUPERVISED),
-        ("noSuchKey", Why.UNKNOWN),
-        ("ratingMovies", Why.INVALID),
-        ("wifi.managed[0].DisableAssociationMACRandomization", Why.TOO_OLD),
+    assert {(str(each), each.reason) for each in render_by_type(values, TabletCapabilities((13, 0), supervised=False))[1]} == {
+        ("allowSafariPrivateBrowsing", OmissionReason.UNSUPERVISED),
+        ("forceDelayedSoftwareUpdates", OmissionReason.UNSUPERVISED),
+        ("homescreenlayout", OmissionReason.UNSUPERVISED),
+        ("noSuchKey", OmissionReason.UNKNOWN),
+        ("ratingMovies", OmissionReason.INVALID),
+        ("wifi.managed[0].DisableAssociationMACRandomization", OmissionReason.TOO_OLD),
     }
-    newest, left_out = made(values, Tablet((27, 0), supervised=True, shared_ipad=True))
-    assert {(str(each), each.why) for each in left_out} == {
-        ("forceDelayedSoftwareUpdates", Why.REMOVED),
-        ("minLength", Why.SHARED_IPAD),
-        ("noSuchKey", Why.UNKNOWN),
-        ("ratingMovies", Why.INVALID),
+    newest, omissions = render_by_type(values, TabletCapabilities((27, 0), supervised=True, shared_ipad=True))
+    assert {(str(each), each.reason) for each in omissions} == {
+        ("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),
+        ("minLength", OmissionReason.SHARED_IPAD),
+        ("noSuchKey", OmissionReason.UNKNOWN),
+        ("ratingMovies", OmissionReason.INVALID),
     }
     assert newest["com.apple.wifi.managed"][0]["DisableAssociationMACRandomization"] is True
 
 
-def test_a_tablet_of_which_nothing_is_known_is_sent_everything_that_was_not_removed() -> None:
-    found, left_out = made({"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, Tablet())
-    assert found["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
-    assert left_out == (Omission("forceDelayedSoftwareUpdates", Why.REMOVED),)
+def test_a_tablet_without_known_facts_gets_every_setting_that_was_not_removed() -> None:
+    payloads, omissions = render_by_type(
+        {"allowSafariPrivateBrowsing": False, "forceDelayedSoftwareUpdates": True}, TabletCapabilities()
+    )
+    assert payloads["com.apple.applicationaccess"][0]["allowSafariPrivateBrowsing"] is False
+    assert omissions == (Omission("forceDelayedSoftwareUpdates", OmissionReason.REMOVED),)
 
 
-def test_older_systems_are_told_by_the_names_they_know() -> None:
+def test_older_systems_get_the_key_names_they_know() -> None:
     values = {
         "allowListedAppBundleIDs": ["fr.ville.app"],
         "airplay.AllowList": [{"DeviceID": "00:11:22:33:44:55"}],
         "webcontent-filter": [{"AutoFilterEnabled": True, "DenyListURLs": ["https://jeux.example"]}],
     }
-    old, left_out = made(values, Tablet((14, 0), supervised=True))
-    assert not left_out
+    old, omissions = render_by_type(values, TabletCapabilities((14, 0), supervised=True))
+    assert not omissions
     assert old["com.apple.applicationaccess"][0]["whitelistedAppBundleIDs"] == ["fr.ville.app"]
     assert old["com.apple.airplay"][0]["Whitelist"] == [{"DeviceID": "00:11:22:33:44:55"}]
     assert old["com.apple.webcontent-filter"][0]["BlacklistedURLs"] == ["https://jeux.example"]
-    new, _ = made(values)
+    new, _ = render_by_type(values)
     assert "whitelistedAppBundleIDs" not in new["com.apple.applicationaccess"][0]
     assert new["com.apple.webcontent-filter"][0]["DenyListURLs"] == ["https://jeux.example"]
-    assert made(values, Tablet((8, 0), supervised=True))[1][0] == Omission("allowListedAppBundleIDs", Why.TOO_OLD)
+    assert render_by_type(values, TabletCapabilities((8, 0), supervised=True))[1][0] == Omission(
+        "allowListedAppBundleIDs", OmissionReason.TOO_OLD
+    )
 
 
-def test_an_age_that_an_older_system_does_not_know_becomes_the_next_stricter_one() -> None:
-    assert made({"ratingApps": 313}, Tablet((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
-    assert made({"ratingApps": 313}, Tablet((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
+def test_an_unknown_age_rating_becomes_the_next_stricter_one() -> None:
+    assert (
+        render_by_type({"ratingApps": 313}, TabletCapabilities((18, 0)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 300
+    )
+    assert (
+        render_by_type({"ratingApps": 313}, TabletCapabilities((26, 4)))[0]["com.apple.applicationaccess"][0]["ratingApps"] == 313
+    )
 
 
-def test_setup_panes_that_a_system_does_not_have_are_not_skipped() -> None:
+def test_setup_panes_that_a_system_does_not_have_are_omitted() -> None:
     key = "SetupAssistant.managed.SkipSetupItems"
-    found, left_out = made({key: ["Siri", "Intelligence", "WebContentFiltering"]}, Tablet((17, 0), supervised=True))
-    assert found["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
-    assert {str(each) for each in left_out} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
+    payloads, omissions = render_by_type(
+        {key: ["Siri", "Intelligence", "WebContentFiltering"]}, TabletCapabilities((17, 0), supervised=True)
+    )
+    assert payloads["com.apple.SetupAssistant.managed"][0]["SkipSetupItems"] == ["Siri"]
+    assert {str(each) for each in omissions} == {f"{key}.Intelligence", f"{key}.WebContentFiltering"}
 
 
-def test_what_one_town_says_becomes_payloads() -> None:
-    said = expand(
+def test_composites_become_payloads() -> None:
+    values = expand_composites(
         {
             "ai": False, "browser": "guarded", "lock_screen_text": "Ville", "passcode": "four",
             "school_wifi": [{"name": "Ecole", "password": "12345678"}],
             "web_shortcuts": [{"name": "ENT", "url": "https://ent.example"}],
         }
     )  # fmt: skip
-    found, left_out = made(said)
-    assert {str(each) for each in left_out} == {"allowSiriAI"}
-    assert {kind: len(each) for kind, each in found.items()} == {
+    payloads, omissions = render_by_type(values)
+    assert {str(each) for each in omissions} == {"allowSiriAI"}
+    assert {kind: len(each) for kind, each in payloads.items()} == {
         "com.apple.applicationaccess": 1,
         "com.apple.mobiledevice.passwordpolicy": 1,
         "com.apple.shareddeviceconfiguration": 1,
@@ -181,7 +203,7 @@ def test_what_one_town_says_becomes_payloads() -> None:
     }
 
 
-_SAMPLES = {key: sample(setting) for key, setting in CATALOG.items()}
+_SAMPLES = {key: build_sample(setting) for key, setting in CATALOG.items()}
 
 
 @given(
@@ -190,61 +212,66 @@ _SAMPLES = {key: sample(setting) for key, setting in CATALOG.items()}
     st.none() | st.booleans(),
     st.booleans(),
 )
-def test_every_setting_is_either_sent_or_named_and_no_slot_is_filled_twice(
+def test_every_setting_is_sent_or_listed_as_omitted_and_no_slot_is_used_twice(
     keys: set[str], os: tuple[int, int], supervised: bool | None, shared: bool
 ) -> None:
-    planned = plan({key: _SAMPLES[key] for key in keys}, CATALOG, Tablet(os, supervised, shared))
-    found = payloads("town", "fr.cartable.policy", planned.slots.values())
-    plistlib.dumps(found)
-    assert len({each["PayloadUUID"] for each in found}) == len(found)
-    assert len({each["PayloadIdentifier"] for each in found}) == len(found)
-    kinds = {each["PayloadType"] for each in found}
-    named = {str(each).split("[")[0] for each in planned.left_out}
+    plan = plan_payloads({key: _SAMPLES[key] for key in keys}, CATALOG, TabletCapabilities(os, supervised, shared))
+    payloads = build_payloads("town", "fr.cartable.policy", plan.slots.values())
+    plistlib.dumps(payloads)
+    assert len({each["PayloadUUID"] for each in payloads}) == len(payloads)
+    assert len({each["PayloadIdentifier"] for each in payloads}) == len(payloads)
+    kinds = {each["PayloadType"] for each in payloads}
+    omitted_keys = {str(each).split("[")[0] for each in plan.omissions}
     for key in keys:
         setting = CATALOG[key]
-        assert setting.payload in kinds or key in planned.own or any(each.startswith(key) for each in named), key
-        if setting.slot is Slot.ONE:
-            assert [each["PayloadType"] for each in found].count(setting.payload) <= 1
+        assert (
+            setting.payload_type in kinds or key in plan.product_settings or any(each.startswith(key) for each in omitted_keys)
+        ), key
+        if setting.cardinality is PayloadCardinality.ONE:
+            assert [each["PayloadType"] for each in payloads].count(setting.payload_type) <= 1
 
 
-def test_a_part_of_a_plan_takes_its_certificates_along() -> None:
+def test_a_selected_slot_includes_its_certificates() -> None:
     values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
-    slots = plan(values, CATALOG, NEW).slots
+    slots = plan_payloads(values, CATALOG, NEW).slots
     wifi = next(slot for slot in slots if slot.startswith("wifi."))
-    assert {each.type for each in with_needs(slots, [wifi])} == {
+    assert {each.type for each in select_with_references(slots, [wifi])} == {
         "com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root",
     }  # fmt: skip
-    alone = payloads("town", "fr.cartable.policy", [slots[wifi]])
+    alone = build_payloads("town", "fr.cartable.policy", [slots[wifi]])
     assert alone == []
 
 
-def test_a_mode_that_differs_in_its_network_carries_its_certificate_too() -> None:
+def test_a_mode_with_its_own_network_includes_the_certificates() -> None:
     common = {"security.pkcs12": [IDENTITY], "security.root": [ANCHOR], "minLength": 4}
     modes: dict[str, dict[str, Any]] = {"school": {"wifi.managed": [ENTERPRISE]}, "home": {"allowCamera": True}}
-    contents = {mode: content_of({**common, **more}, CATALOG, {}, os=(26, 4), supervised=True) for mode, more in modes.items()}
-    base, own = split(contents)
-    parts = {"base": base, **own}
-    found = {
-        name: by_type(plistlib.loads(rendered.plist)["PayloadContent"])
-        for name, content in parts.items()
-        if (rendered := render("town", content, name)) is not None
+    contents = {
+        mode: build_content({**common, **mode_values}, CATALOG, {}, os=(26, 4), supervised=True)
+        for mode, mode_values in modes.items()
     }
-    assert set(found["base"]) == {
+    base, by_mode = split_common_content(contents)
+    parts = {"base": base, **by_mode}
+    payloads = {
+        name: group_by_type(plistlib.loads(rendered.plist)["PayloadContent"])
+        for name, content in parts.items()
+        if (rendered := render_profile("town", content, name)) is not None
+    }
+    assert set(payloads["base"]) == {
         "com.apple.mobiledevice.passwordpolicy", "com.apple.security.pkcs12", "com.apple.security.root",
     }  # fmt: skip
-    assert set(found["school"]) == {"com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root"}
-    assert set(found["home"]) == {"com.apple.applicationaccess"}
-    (wifi,) = found["school"]["com.apple.wifi.managed"]
-    assert wifi["PayloadCertificateUUID"] == found["school"]["com.apple.security.pkcs12"][0]["PayloadUUID"]
+    assert set(payloads["school"]) == {"com.apple.wifi.managed", "com.apple.security.pkcs12", "com.apple.security.root"}
+    assert set(payloads["home"]) == {"com.apple.applicationaccess"}
+    (wifi,) = payloads["school"]["com.apple.wifi.managed"]
+    assert wifi["PayloadCertificateUUID"] == payloads["school"]["com.apple.security.pkcs12"][0]["PayloadUUID"]
 
 
 _DIGEST = """
 import sys
-from profiles.catalog.settings import catalog
-from profiles.render.apple import content_of
+from profiles.catalog.settings import load_catalog
+from profiles.render.apple import build_content
 from tests.profiles.render.test_payloads import ANCHOR, ENTERPRISE, IDENTITY
 values = {"wifi.managed": [ENTERPRISE], "security.pkcs12": [IDENTITY], "security.root": [ANCHOR]}
-print(content_of(values, catalog(), {}, os=(26, 4), supervised=True).digest)
+print(build_content(values, load_catalog(), {}, os=(26, 4), supervised=True).digest)
 """
 
 

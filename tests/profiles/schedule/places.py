@@ -1,4 +1,4 @@
-"""Schools with the rhythms of schools.md section 4.6, for tests of modes."""
+"""Builds the schedule of a typical French school, for tests of modes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from profiles.schedule.night import DEFAULT_NIGHT
-from profiles.schedule.official_calendars import library_calendar
-from profiles.schedule.place_schedule import Rhythm
-from profiles.schedule.timetable import Week, read_week
+from profiles.schedule.official_calendars import get_official_calendar
+from profiles.schedule.place_schedule import Schedule
+from profiles.schedule.timetable import Week, parse_week
 
 PARIS = ZoneInfo("Europe/Paris")
 _DAY = [
@@ -23,21 +23,21 @@ FOUR_DAYS_JSON: dict[str, list[dict[str, str]]] = {
     **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
     "wed": [{"kind": "after_school", "from": "07:30", "to": "18:30", "label": "centre de loisirs"}],
 }
-FOUR_DAYS: Week = read_week(FOUR_DAYS_JSON)
+FOUR_DAYS: Week = parse_week(FOUR_DAYS_JSON)
 
 
-def rhythm(**changes: Any) -> Rhythm:
-    """A four-day school in zone C, in Paris, with night rest from 20:00 to 07:00."""
-    usual: dict[str, Any] = {
+def build_schedule(**changes: Any) -> Schedule:
+    """Build the schedule of a four-day school in zone C, in Paris, with night rest from 20:00 to 07:00."""
+    defaults: dict[str, Any] = {
         "place": "Jules-Verne",
         "zone": PARIS,
         "week": FOUR_DAYS,
-        "calendar": library_calendar("C", None),
+        "calendar": get_official_calendar("C", None),
         "night": DEFAULT_NIGHT,
     }
-    return Rhythm(**{**usual, **changes})
+    return Schedule(**{**defaults, **changes})
 
 
-def paris(text: str) -> datetime:
-    """The instant at which clocks in Paris first show `text`."""
+def paris_time(text: str) -> datetime:
+    """Return the instant at which clocks in Paris first show `text`."""
     return datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from simulator import jose
-from simulator.attestation import Attester, attestation_object, facts_of
+from simulator.attestation import Attester, build_attestation_object, build_attested_facts
 from simulator.hardware import Hardware
 
 JOSE = "application/jose+json"
@@ -42,7 +42,7 @@ class Client:
     """One account. Each method is one request of RFC 8555; `refused` tells what a refusal was."""
 
     http: httpx.Client
-    key: jose.Key = field(default_factory=curve_key)
+    key: jose.AcmeKey = field(default_factory=curve_key)
     kid: str | None = None
     directory: dict[str, Any] = field(default_factory=dict)
 
@@ -52,12 +52,12 @@ class Client:
     def nonce(self) -> str:
         return self.http.head(self.directory["newNonce"]).headers["replay-nonce"]
 
-    def send(self, url: str, payload: Any, *, key: jose.Key | None = None, drop: str = "", **head: Any) -> httpx.Response:
+    def send(self, url: str, payload: Any, *, key: jose.AcmeKey | None = None, drop: str = "", **head: Any) -> httpx.Response:
         """A signed request. `head` changes the protected header, `drop` leaves a member out; None is POST-as-GET."""
-        who = {"kid": self.kid} if self.kid else {"jwk": jose.jwk(self.key)}
+        who = {"kid": self.kid} if self.kid else {"jwk": jose.build_jwk(self.key)}
         protected = {**who, "nonce": head.pop("nonce", None) or self.nonce(), "url": url, **head}
         protected = {name: value for name, value in protected.items() if value is not None and name != drop}
-        return self.raw(url, json.dumps(jose.sign(key or self.key, protected, payload)).encode())
+        return self.raw(url, json.dumps(jose.sign_jws(key or self.key, protected, payload)).encode())
 
     def raw(self, url: str, body: bytes, content_type: str = JOSE) -> httpx.Response:
         answer = self.http.post(url, content=body, headers={"Content-Type": content_type})
@@ -85,14 +85,14 @@ class Client:
         return dict(challenge)
 
     def respond(self, challenge: dict[str, Any], attestation: bytes | None) -> dict[str, Any]:
-        payload = {} if attestation is None else {"attObj": jose.base64url(attestation)}
+        payload = {} if attestation is None else {"attObj": jose.encode_base64url(attestation)}
         answer = self.send(challenge["url"], payload)
         assert answer.status_code == 200, answer.text
         assert 'rel="up"' in answer.headers["link"]
         return dict(answer.json())
 
     def finalize(self, order: dict[str, Any], request: bytes) -> httpx.Response:
-        return self.send(order["finalize"], {"csr": jose.base64url(request)})
+        return self.send(order["finalize"], {"csr": jose.encode_base64url(request)})
 
     def certificate(self, order: dict[str, Any]) -> x509.Certificate:
         """The certificate of a valid order; its chain must hold."""
@@ -129,9 +129,9 @@ class Attestation:
     fmt: str = "apple"
 
     def object(self, key: ec.EllipticCurvePrivateKey, token: str) -> bytes:
-        facts = {**facts_of(self.hardware, token), **self.changed}
+        facts = {**build_attested_facts(self.hardware, token), **self.changed}
         given = {oid: value for oid, value in facts.items() if value is not None}
-        return attestation_object(self.attester.chain(key, given), self.fmt)
+        return build_attestation_object(self.attester.issue_chain(key, given), self.fmt)
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:

@@ -17,17 +17,17 @@ from sqlalchemy import Engine
 from cartable.clock import ManualClock
 from cartable.settings import Acme
 from enrollment.identity import service as identity
-from enrollment.identity.models import ChallengePurpose, IdentityPath
+from enrollment.identity.models import ChallengePurpose, IdentityProtocol
 from simulator import Attester, Hardware
 from tests.conftest import KEYRING
 from tests.enrollment.identity.acme.client import Attestation, Client
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 def ipad(number: int = 1) -> Hardware:
     """A tablet with a chip that attests."""
-    return replace(Hardware.made_from("acme", number), product_name="iPad13,18", os_version="26.1", build="23B85")
+    return replace(Hardware.from_seed("acme", number), product_name="iPad13,18", os_version="26.1", build="23B85")
 
 
 @dataclass
@@ -49,10 +49,14 @@ class Bench:
         assert made.register().status_code == 201
         return made
 
-    def identifier(self, *, udid: str | None = None, path: IdentityPath = IdentityPath.ACME) -> str:
+    def identifier(self, *, udid: str | None = None, path: IdentityProtocol = IdentityProtocol.ACME) -> str:
         with self.server.runtime.open_unit_of_work() as work:
-            return identity.new_challenge(
-                work, purpose=ChallengePurpose.ENROL, path=path, tablet_id=self.tablet_id, udid=udid or self.hardware.udid
+            return identity.create_challenge(
+                work,
+                purpose=ChallengePurpose.ENROLLMENT,
+                protocol=path,
+                tablet_id=self.tablet_id,
+                udid=udid or self.hardware.udid,
             )
 
     def demand(self, policy: Acme) -> None:
@@ -76,7 +80,7 @@ def server(engine: Engine, tmp_path: Path, clock: ManualClock, attester: Atteste
     roots = tmp_path / "roots.pem"
     roots.write_bytes(attester.root_pem)
     given = {"acme": Acme.REQUIRED, "attestation_roots": roots}
-    with live_server(engine, KEYRING, tmp_path / "data", clock, **given) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock, **given) as running:
         yield running
 
 
@@ -85,7 +89,7 @@ def bench_on(server: LiveServer, attester: Attester) -> Iterator[Bench]:
     """A tablet in the server's inventory, and a connection."""
     hardware = ipad()
     with server.runtime.open_unit_of_work() as work:
-        tablet = World(work).tablet(World(work).town(), serial=hardware.serial)
+        tablet = TownFactory(work).create_tablet(TownFactory(work).create_town(), serial=hardware.serial)
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as http:
         yield Bench(server, http, attester, tablet.id, hardware)

@@ -17,16 +17,16 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity import csr
 from enrollment.identity import service as identity
 from enrollment.identity.acme import attestation, cbor, jws, requests
-from enrollment.identity.acme.documents import Reply
-from enrollment.identity.acme.errors import BadAttestation, Problem
-from enrollment.identity.acme.nonces import make
-from enrollment.identity.models import ChallengePurpose, IdentityPath
+from enrollment.identity.acme.documents import AcmeResponse
+from enrollment.identity.acme.errors import AcmeProblem, InvalidAttestation
+from enrollment.identity.acme.nonces import create_nonce
+from enrollment.identity.models import ChallengePurpose, IdentityProtocol
 from simulator import Attester, jose
-from simulator.attestation import cbor as encode
+from simulator.attestation import encode_cbor as encode
 from tests.enrollment.identity.acme.client import Attestation, curve_key
 from tests.enrollment.identity.acme.client import csr as request_for
 from tests.enrollment.identity.acme.conftest import ipad
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 BASE = "https://mdm.test:8443/acme"
 PATIENT = settings(
@@ -67,26 +67,28 @@ class Asker:
         self.kid: str | None = None
         self.kid = self.ask("new-account", {}).headers["Location"]
 
-    def send(self, path: str, body: bytes) -> Reply:
+    def send(self, path: str, body: bytes) -> AcmeResponse:
         """As the endpoint does it: a problem is a good answer, anything else that is raised is none."""
         with self.runtime.open_unit_of_work() as work:
             try:
-                return requests.answer(work, path, body)
-            except Problem as problem:
-                return Reply(problem.status, problem.document)
+                return requests.handle_request(work, path, body)
+            except AcmeProblem as problem:
+                return AcmeResponse(problem.status, problem.document)
 
     def frame(self, path: str, payload: Any) -> bytes:
-        who = {"kid": self.kid} if self.kid else {"jwk": jose.jwk(self.key)}
-        nonce = make(self.runtime.keyring, self.runtime.clock.now())
-        return json.dumps(jose.sign(self.key, {**who, "nonce": nonce, "url": f"{BASE}/{path}"}, payload)).encode()
+        who = {"kid": self.kid} if self.kid else {"jwk": jose.build_jwk(self.key)}
+        nonce = create_nonce(self.runtime.keyring, self.runtime.clock.now())
+        return json.dumps(jose.sign_jws(self.key, {**who, "nonce": nonce, "url": f"{BASE}/{path}"}, payload)).encode()
 
-    def ask(self, path: str, payload: Any) -> Reply:
+    def ask(self, path: str, payload: Any) -> AcmeResponse:
         return self.send(path, self.frame(path, payload))
 
     def order(self) -> dict[str, Any]:
         with self.runtime.open_unit_of_work() as work:
-            tablet = World(work).tablet(World(work).town())
-            secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, path=IdentityPath.ACME, tablet_id=tablet.id)
+            tablet = TownFactory(work).create_tablet(TownFactory(work).create_town())
+            secret = identity.create_challenge(
+                work, purpose=ChallengePurpose.ENROLLMENT, protocol=IdentityProtocol.ACME, tablet_id=tablet.id
+            )
         made = self.ask("new-order", {"identifiers": [{"type": "permanent-identifier", "value": secret}]})
         assert isinstance(made.body, dict)
         return made.body
@@ -131,8 +133,12 @@ def test_signed_nonsense_never_breaks_the_server(asker: Asker) -> None:
     @PATIENT
     @given(st.dictionaries(st.sampled_from(["alg", "jwk", "kid", "nonce", "url", "crit"]), _JSON | _WORDS, max_size=3))
     def heads(changed: dict[str, Any]) -> None:
-        head = {"kid": asker.kid, "nonce": make(asker.runtime.keyring, asker.runtime.clock.now()), "url": f"{BASE}/new-order"}
-        body = json.dumps(jose.sign(asker.key, {**head, **changed}, {})).encode()
+        head = {
+            "kid": asker.kid,
+            "nonce": create_nonce(asker.runtime.keyring, asker.runtime.clock.now()),
+            "url": f"{BASE}/new-order",
+        }
+        body = json.dumps(jose.sign_jws(asker.key, {**head, **changed}, {})).encode()
         assert 400 <= asker.send("new-order", body).status < 500
 
     heads()
@@ -149,8 +155,8 @@ def test_mutated_attestations_and_requests_are_refused_in_words(asker: Asker) ->
     @given(_mutations(genuine) | st.binary(max_size=200))
     def attestations(data: bytes) -> None:
         try:
-            attestation.read(data, token, [real.root], now)
-        except BadAttestation:
+            attestation.verify_attestation(data, token, [real.root], now)
+        except InvalidAttestation:
             return
 
     attestations()
@@ -159,8 +165,8 @@ def test_mutated_attestations_and_requests_are_refused_in_words(asker: Asker) ->
     @given(_mutations(request_for(key)) | st.binary(max_size=200))
     def certification_requests(data: bytes) -> None:
         try:
-            csr.read(data)
-        except csr.BadRequest:
+            csr.parse_request(data)
+        except csr.InvalidRequest:
             return
 
     certification_requests()
@@ -170,8 +176,8 @@ def test_mutated_attestations_and_requests_are_refused_in_words(asker: Asker) ->
     def whole(attested: bytes, asked: bytes) -> None:
         order = asker.order()
         number = str(order["finalize"]).split("/")[-2]
-        assert asker.ask(f"challenge/{number}", {"attObj": jose.base64url(attested)}).status == 200
-        assert asker.ask(f"order/{number}/finalize", {"csr": jose.base64url(asked)}).status < 500
+        assert asker.ask(f"challenge/{number}", {"attObj": jose.encode_base64url(attested)}).status == 200
+        assert asker.ask(f"order/{number}/finalize", {"csr": jose.encode_base64url(asked)}).status < 500
 
     whole()
 
@@ -223,9 +229,9 @@ def test_what_an_independent_encoder_writes_is_read(value: dict[str, Any]) -> No
 @given(st.text(max_size=60))
 @settings(deadline=None)
 def test_only_the_one_encoding_of_bytes_is_base64url(text: str) -> None:
-    reader: Callable[[str], bytes] = jws.from_base64url
+    reader: Callable[[str], bytes] = jws.decode_base64url
     try:
         data = reader(text)
-    except Problem:
+    except AcmeProblem:
         return
-    assert jws.to_base64url(data) == text
+    assert jws.encode_base64url(data) == text

@@ -15,11 +15,11 @@ from cartable.clock import ManualClock
 from cartable.settings import Acme
 from enrollment.identity import service as identity
 from enrollment.identity.acme.models import AcmeAccount, AcmeNonce, AcmeOrder
-from enrollment.identity.acme.service import MOST_ORDERS
-from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityPath
+from enrollment.identity.acme.service import MAX_ORDERS
+from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
 from mdm.worker import schedule
 from simulator import jose
-from simulator.attestation import FRESHNESS, SERIAL, UDID, Attester, attestation_object, facts_of
+from simulator.attestation import FRESHNESS, SERIAL, UDID, Attester, build_attestation_object, build_attested_facts
 from tests.enrollment.identity.acme.client import Attestation, Client, csr, curve_key, problem, rsa_key
 from tests.enrollment.identity.acme.conftest import Bench, ipad
 from tests.enrollment.identity.scep.conftest import Requester
@@ -40,7 +40,7 @@ def test_an_attested_key_gets_a_certificate_that_says_so(bench: Bench, curve: ty
     usage = made.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.digital_signature, usage.key_encipherment) == (True, False)
     [row] = _issued(bench)
-    assert (row.path, row.attested, row.tablet_id) == (IdentityPath.ACME, True, bench.tablet_id)
+    assert (row.protocol, row.attested, row.tablet_id) == (IdentityProtocol.ACME, True, bench.tablet_id)
     with bench.server.runtime.open_unit_of_work() as work:
         proof = work.session.get_one(DeviceAttestation, row.id)
         assert (proof.serial, proof.udid, proof.os_version) == (bench.hardware.serial, bench.hardware.udid, "26.1")
@@ -54,7 +54,7 @@ def test_values_wrapped_in_strings_of_asn1_are_understood(bench: Bench) -> None:
     client, key = bench.client(), curve_key()
     order = client.order(bench.identifier()).json()
     challenge = client.challenge(order)
-    fresh = b"\x04\x20" + facts_of(bench.hardware, challenge["token"])[FRESHNESS]
+    fresh = b"\x04\x20" + build_attested_facts(bench.hardware, challenge["token"])[FRESHNESS]
     given = Attestation(bench.attester, bench.hardware, {**told, FRESHNESS: fresh})
     assert client.respond(challenge, given.object(key, challenge["token"]))["status"] == "valid"
     assert client.finalize(order, csr(key)).json()["status"] == "valid"
@@ -145,15 +145,17 @@ def test_chains_are_walked_to_the_root_with_their_limits(bench: Bench) -> None:
 
     def status(*chain: bytes) -> str:
         client = bench.client()
-        return str(client.respond(client.challenge(client.order(bench.identifier()).json()), attestation_object(chain))["status"])
+        return str(
+            client.respond(client.challenge(client.order(bench.identifier()).json()), build_attestation_object(chain))["status"]
+        )
 
     below = curve_key()
-    end = attester.issue("device", key, "Attestation CA", attester.key, life=timedelta(hours=1))
-    not_a_ca = attester.issue("no CA", below, "Attestation CA", attester.key)
-    extra = attester.issue("CA too many", below, "Attestation CA", attester.key, ca=True)
-    ca = attester.issue("device", key, "Attestation CA", attester.key, ca=True)
-    ends_there = attester.issue("device", key, "no CA", below)
-    under_extra = attester.issue("device", key, "CA too many", below)
+    end = attester.issue_certificate("device", key, "Attestation CA", attester.key, life=timedelta(hours=1))
+    not_a_ca = attester.issue_certificate("no CA", below, "Attestation CA", attester.key)
+    extra = attester.issue_certificate("CA too many", below, "Attestation CA", attester.key, ca=True)
+    ca = attester.issue_certificate("device", key, "Attestation CA", attester.key, ca=True)
+    ends_there = attester.issue_certificate("device", key, "no CA", below)
+    under_extra = attester.issue_certificate("device", key, "CA too many", below)
     assert status(der(end), der(attester.ca)) == "invalid"
     assert status(der(ends_there), der(not_a_ca), der(attester.ca)) == "invalid"
     assert status(der(under_extra), der(extra), der(attester.ca)) == "invalid"
@@ -161,13 +163,13 @@ def test_chains_are_walked_to_the_root_with_their_limits(bench: Bench) -> None:
     assert status(der(attester.ca), der(attester.root)) == "invalid"
     client = bench.client()
     challenge = client.challenge(client.order(bench.identifier()).json())
-    chain = attester.chain(key, facts_of(bench.hardware, challenge["token"]))
-    assert client.respond(challenge, attestation_object([*chain, der(attester.root)]))["status"] == "valid"
+    chain = attester.issue_chain(key, build_attested_facts(bench.hardware, challenge["token"]))
+    assert client.respond(challenge, build_attestation_object([*chain, der(attester.root)]))["status"] == "valid"
     challenge = client.challenge(client.order(bench.identifier()).json())
-    straight = attester.issue(
-        "device", key, "Attestation Root CA", attester.root_key, facts=facts_of(bench.hardware, challenge["token"])
+    straight = attester.issue_certificate(
+        "device", key, "Attestation Root CA", attester.root_key, facts=build_attested_facts(bench.hardware, challenge["token"])
     )
-    assert client.respond(challenge, attestation_object([der(straight)]))["status"] == "valid"
+    assert client.respond(challenge, build_attestation_object([der(straight)]))["status"] == "valid"
 
 
 def test_an_identifier_is_ours_in_time_and_of_this_path(bench: Bench, clock: ManualClock) -> None:
@@ -175,7 +177,7 @@ def test_an_identifier_is_ours_in_time_and_of_this_path(bench: Bench, clock: Man
     assert problem(client.order("not an identifier")) == (403, "rejectedIdentifier")
     assert problem(client.order("é" * 8)) == (403, "rejectedIdentifier")
     assert problem(client.order("example.org", "dns")) == (400, "unsupportedIdentifier")
-    assert problem(client.order(bench.identifier(path=IdentityPath.SCEP))) == (403, "rejectedIdentifier")
+    assert problem(client.order(bench.identifier(path=IdentityProtocol.SCEP))) == (403, "rejectedIdentifier")
     url = client.directory["newOrder"]
     malformed: tuple[object, ...] = ([], [{}, {}], "x", [7], None)
     for wrong in malformed:
@@ -224,7 +226,7 @@ def test_the_same_tablet_may_retry_and_gets_the_same_certificate(bench: Bench) -
     assert bench.client().obtain(identifier, key, bench.attestation) == first, "even with another account key"
     challenge = client.challenge(order)
     assert client.respond(challenge, None) == challenge, "a challenge that was met stays met"
-    for _ in range(MOST_ORDERS - 3):
+    for _ in range(MAX_ORDERS - 3):
         client.order(identifier)
     assert problem(client.order(identifier)) == (429, "rateLimited")
 
@@ -274,7 +276,7 @@ def test_a_certificate_is_revoked_by_who_ordered_it_or_by_its_key(bench: Bench) 
     url = client.directory["revokeCert"]
 
     def named(certificate: x509.Certificate, **more: object) -> dict[str, object]:
-        return {"certificate": jose.base64url(certificate.public_bytes(Encoding.DER)), **more}
+        return {"certificate": jose.encode_base64url(certificate.public_bytes(Encoding.DER)), **more}
 
     first = client.obtain(bench.identifier(), key, bench.attestation)
     assert problem(bench.client().send(url, named(first))) == (403, "unauthorized")
@@ -290,15 +292,15 @@ def test_a_certificate_is_revoked_by_who_ordered_it_or_by_its_key(bench: Bench) 
 
 
 def test_an_attested_certificate_serves_its_own_device_alone(bench: Bench) -> None:
-    from enrollment.identity.verifier import describe
+    from enrollment.identity.verifier import get_known_certificate
 
     bench.client().obtain(bench.identifier(), curve_key(), bench.attestation)
     [row] = _issued(bench)
     with bench.server.runtime.open_unit_of_work() as work:
-        known = describe(work, row.fingerprint)
-    assert known.is_of(bench.hardware.serial, bench.hardware.udid.lower())
-    assert not known.is_of("OTHER", bench.hardware.udid)
-    assert not known.is_of(bench.hardware.serial, "other")
-    assert not known.is_of(None, bench.hardware.udid)
+        known = get_known_certificate(work, row.fingerprint)
+    assert known.belongs_to(bench.hardware.serial, bench.hardware.udid.lower())
+    assert not known.belongs_to("OTHER", bench.hardware.udid)
+    assert not known.belongs_to(bench.hardware.serial, "other")
+    assert not known.belongs_to(None, bench.hardware.udid)
     with bench.server.runtime.open_unit_of_work() as work:
-        assert identity.path_of(work, bench.tablet_id) is IdentityPath.ACME
+        assert identity.get_identity_protocol(work, bench.tablet_id) is IdentityProtocol.ACME

@@ -36,7 +36,7 @@ def test_what_is_read_without_a_signature(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("key", [curve_key(), rsa_key()])
-def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.Key) -> None:
+def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.AcmeKey) -> None:
     client = Client(bench.http, key=key)
     assert problem(client.register(onlyReturnExisting=True)) == (400, "accountDoesNotExist")
     made = client.register(contact=["mailto:somebody@example.org"])
@@ -58,7 +58,7 @@ def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.Key) -> None:
 
 def test_one_key_has_one_account_however_it_is_spelt(bench: Bench) -> None:
     client = bench.client()
-    plain = jose.jwk(client.key)
+    plain = jose.build_jwk(client.key)
     odd = {**plain, "x": plain["x"][:9] + "\x00" + plain["x"][9:] + "=", "use": "sig", "kid": "\x00"}
     answer = client.send(client.directory["newAccount"], {}, drop="kid", jwk=odd)
     assert (answer.status_code, answer.headers["location"]) == (200, client.kid)
@@ -93,7 +93,7 @@ def test_of_many_that_replay_one_request_one_is_heard(bench: Bench) -> None:
     client = bench.client()
     url = client.directory["newOrder"]
     payload = {"identifiers": [{"type": "permanent-identifier", "value": bench.identifier()}]}
-    signed = jose.sign(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url}, payload)
+    signed = jose.sign_jws(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url}, payload)
     body = json.dumps(signed).encode()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: client.raw(url, body).status_code, range(4)))
@@ -102,7 +102,7 @@ def test_of_many_that_replay_one_request_one_is_heard(bench: Bench) -> None:
 
 def test_a_signature_counts_only_as_the_protocol_wants_it(bench: Bench) -> None:
     client, stranger = bench.client(), curve_key()
-    url, jwk = client.directory["newOrder"], jose.jwk(client.key)
+    url, jwk = client.directory["newOrder"], jose.build_jwk(client.key)
     refused = {
         "another key": client.send(url, {}, key=stranger),
         "jwk and kid": client.send(url, {}, jwk=jwk),
@@ -124,7 +124,7 @@ def test_a_signature_counts_only_as_the_protocol_wants_it(bench: Bench) -> None:
         assert problem(client.send(url, {}, kid=kid)) == (400, "accountDoesNotExist")
     elsewhere = client.http.post(
         url,
-        content=json.dumps(jose.sign(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url + "/"}, {})),
+        content=json.dumps(jose.sign_jws(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url + "/"}, {})),
         headers={"Content-Type": "application/jose+json"},
     )
     assert problem(elsewhere) == (403, "unauthorized")
@@ -139,8 +139,8 @@ def test_a_signature_counts_only_as_the_protocol_wants_it(bench: Bench) -> None:
         {"kty": "RSA", "n": "AQ", "e": "AQAB"},
         {"kty": ["EC"]},
         {},
-        jose.jwk(curve_key(ec.SECP384R1)),
-        jose.jwk(curve_key()) | {"d": "AA"},
+        jose.build_jwk(curve_key(ec.SECP384R1)),
+        jose.build_jwk(curve_key()) | {"d": "AA"},
     ],
 )
 def test_keys_that_no_account_may_have(bench: Bench, jwk: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ def test_keys_that_no_account_may_have(bench: Bench, jwk: dict[str, Any]) -> Non
 def test_the_frame_is_bounded_and_strict(bench: Bench) -> None:
     client = bench.client()
     url = client.directory["newOrder"]
-    good = jose.sign(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url}, {})
+    good = jose.sign_jws(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url}, {})
     body = json.dumps(good).encode()
     for kind in ("application/json", "", "text/plain"):
         assert problem(client.raw(url, body, kind)) == (415, "malformed")
@@ -181,9 +181,9 @@ def test_an_account_changes_its_key(bench: Bench) -> None:
     client, new = bench.client(), curve_key()
     url = client.directory["keyChange"]
 
-    def inner(key: jose.Key, old: jose.Key, head: dict[str, Any] | None = None, **said: Any) -> dict[str, str]:
-        payload = {"account": client.kid, "oldKey": jose.jwk(old), **said}
-        return jose.sign(key, {"jwk": jose.jwk(key), "url": url, **(head or {})}, payload)
+    def inner(key: jose.AcmeKey, old: jose.AcmeKey, head: dict[str, Any] | None = None, **said: Any) -> dict[str, str]:
+        payload = {"account": client.kid, "oldKey": jose.build_jwk(old), **said}
+        return jose.sign_jws(key, {"jwk": jose.build_jwk(key), "url": url, **(head or {})}, payload)
 
     bad = (
         inner(new, new),
@@ -191,7 +191,7 @@ def test_an_account_changes_its_key(bench: Bench) -> None:
         inner(new, client.key, {"nonce": client.nonce()}),
         inner(new, client.key, account="https://elsewhere"),
         inner(new, client.key, oldKey="x"),
-        inner(new, client.key, {"jwk": jose.jwk(curve_key())}),
+        inner(new, client.key, {"jwk": jose.build_jwk(curve_key())}),
         inner(new, client.key) | {"signature": "AA"},
         {"not": "a JWS"},
     )
@@ -210,9 +210,9 @@ def test_while_it_is_off_there_is_no_acme(engine: Any, tmp_path: Any) -> None:
     import ssl
 
     from tests.conftest import KEYRING
-    from tests.support.server import live_server
+    from tests.support.server import start_live_server
 
-    with live_server(engine, KEYRING, tmp_path / "data") as server:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as server:
         trust = ssl.create_default_context(cafile=str(server.ca))
         for path in ("directory", "new-nonce"):
             assert httpx.get(f"{server.url}/acme/{path}", verify=trust).status_code == 404

@@ -14,17 +14,17 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity.acme.endpoint import routes
 from enrollment.identity.acme.rules import can_attest
-from enrollment.identity.models import ChallengePurpose, IdentityPath
-from enrollment.identity.service import Evidence
-from enrollment.identity.verifier import describe
-from enrollment.joining.enrollment_matching import admit
+from enrollment.identity.models import ChallengePurpose, IdentityProtocol
+from enrollment.identity.service import AttestationEvidence
+from enrollment.identity.verifier import get_known_certificate
+from enrollment.joining.enrollment_matching import resolve_tablet
 from enrollment.joining.errors import NotInvited
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from enrollment.tablets.service import TabletDetails
-from mdm.cli.preflight import CannotStart, check_roots
-from tests.support.world import World
+from mdm.cli.preflight import CannotStart, check_attestation_roots
+from tests.support.world import TownFactory
 
 
 @pytest.mark.parametrize(
@@ -62,27 +62,29 @@ def test_a_policy_that_nothing_could_satisfy_is_refused_at_the_start(runtime: Ru
         with pytest.raises(wrong):
             routes(runtime)
         with pytest.raises(CannotStart, match="CARTABLE_ATTESTATION_ROOTS"):
-            check_roots(path)
+            check_attestation_roots(path)
 
 
 @pytest.fixture
 def fingerprint(runtime: Runtime) -> str:
     """A certificate that was had with an invitation, attested for one device."""
     with runtime.open_unit_of_work() as work:
-        spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=3)
+        spec = InvitationSpec(InvitationKind.STOCK, TownFactory(work).create_town().id, max_uses=3)
         [invitation] = create_invitations(work, SYSTEM, spec)
-        secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, path=IdentityPath.ACME, invitation_id=invitation.id)
-        challenge = identity.challenge_of(work, secret, IdentityPath.ACME)
+        secret = identity.create_challenge(
+            work, purpose=ChallengePurpose.ENROLLMENT, protocol=IdentityProtocol.ACME, invitation_id=invitation.id
+        )
+        challenge = identity.get_valid_challenge(work, secret, IdentityProtocol.ACME)
         key = ec.generate_private_key(ec.SECP384R1()).public_key()
-        issued = identity.redeem(work, challenge, key, "test", Evidence("SERIAL-A", "UDID-A"))
+        issued = identity.redeem_challenge(work, challenge, key, "test", AttestationEvidence("SERIAL-A", "UDID-A"))
     return issued.fingerprint
 
 
 def test_with_an_invitation_the_attested_device_alone_is_admitted(runtime: Runtime, fingerprint: str) -> None:
     with runtime.open_unit_of_work() as work:
-        known = describe(work, fingerprint)
+        known = get_known_certificate(work, fingerprint)
         for serial, udid in (("SERIAL-B", "UDID-A"), ("SERIAL-A", "UDID-B"), (None, "UDID-A")):
             with pytest.raises(NotInvited) as refused:
-                admit(work, known, serial, udid, TabletDetails())
+                resolve_tablet(work, known, serial, udid, TabletDetails())
             assert refused.value.details["why"] == "certificate_attested_for_another_device"
-        assert admit(work, known, "SERIAL-A", "UDID-A", TabletDetails()).serial == "SERIAL-A"
+        assert resolve_tablet(work, known, "SERIAL-A", "UDID-A", TabletDetails()).serial == "SERIAL-A"

@@ -28,11 +28,11 @@ from enrollment.identity.models import ChallengePurpose
 from simulator import scep_message
 from simulator.errors import ScepFailed
 from simulator.identity import Identity
-from simulator.scep_message import ContentCipher, MessageType
+from simulator.scep_message import EnvelopeCipher, PkiMessageType
 from simulator.signature import SHA256
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @cache
@@ -68,8 +68,8 @@ class Requester:
     def challenge(self, tablet_id: UUID | None = None) -> str:
         with self.server.runtime.open_unit_of_work() as work:
             if tablet_id is None:
-                tablet_id = World(work).tablet(World(work).town()).id
-            return identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet_id)
+                tablet_id = TownFactory(work).create_tablet(TownFactory(work).create_town()).id
+            return identity.create_challenge(work, purpose=ChallengePurpose.ENROLLMENT, tablet_id=tablet_id)
 
     def request(
         self,
@@ -77,16 +77,16 @@ class Requester:
         *,
         key: Any = None,
         signer: Identity | None = None,
-        cipher: ContentCipher = ContentCipher.AES_128,
+        cipher: EnvelopeCipher = EnvelopeCipher.AES_128,
         digest: str = SHA256,
-        kind: MessageType = MessageType.PKCS_REQ,
+        kind: PkiMessageType = PkiMessageType.PKCS_REQ,
         transaction: str = "",
-    ) -> scep_message.Request:
+    ) -> scep_message.PkiRequest:
         key = key or rsa_key()
         self.authority = self.authority or [self.http.get("/scep?operation=GetCACert").content]
         signer = signer or self_signed(key)
         spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        return scep_message.write(
+        return scep_message.build_request(
             signer, csr(key, challenge), self.authority[0], kind=kind, cipher=cipher, digest=digest,
             transaction=transaction or hashlib.sha256(spki).hexdigest(),
         )  # fmt: skip
@@ -96,14 +96,14 @@ class Requester:
             return self.http.post("/scep?operation=PKIOperation", content=message)
         return self.http.get(f"/scep?operation=PKIOperation&message={quote(base64.b64encode(message).decode(), safe='')}")
 
-    def certificate(self, request: scep_message.Request, *, post: bool = True) -> x509.Certificate:
+    def certificate(self, request: scep_message.PkiRequest, *, post: bool = True) -> x509.Certificate:
         """The certificate that the CertRep holds. Raises `ScepFailed`."""
         answer = self.send(request.message, post=post)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"] == "application/x-pki-message"
-        return x509.load_der_x509_certificate(scep_message.read(answer.content, request, frozenset(self.authority)))
+        return x509.load_der_x509_certificate(scep_message.read_cert_rep(answer.content, request, frozenset(self.authority)))
 
-    def refused(self, request: scep_message.Request) -> int:
+    def refused(self, request: scep_message.PkiRequest) -> int:
         """The failInfo of a refusal."""
         with pytest.raises(ScepFailed) as failure:
             self.certificate(request)
@@ -118,7 +118,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path, clock: ManualClock) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data", clock) as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data", clock) as running:
         yield running
 
 

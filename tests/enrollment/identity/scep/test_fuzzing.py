@@ -10,14 +10,14 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity.ca import ensure_authority
 from enrollment.identity.scep import service, wire
 from simulator import scep_message
-from simulator.scep_message import ContentCipher, MessageType
+from simulator.scep_message import EnvelopeCipher, PkiMessageType
 from simulator.signature import SHA256
 from tests.enrollment.identity.scep.conftest import csr, rsa_key, self_signed
 
 
 def _message(authority: bytes) -> bytes:
-    return scep_message.write(
-        self_signed(rsa_key()), csr(rsa_key(), "wrong"), authority, kind=MessageType.PKCS_REQ, cipher=ContentCipher.AES_128,
+    return scep_message.build_request(
+        self_signed(rsa_key()), csr(rsa_key(), "wrong"), authority, kind=PkiMessageType.PKCS_REQ, cipher=EnvelopeCipher.AES_128,
         digest=SHA256, transaction="T",
     ).message  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_mutations_never_break_the_server(runtime: Runtime) -> None:
             broken[place] = value
         with runtime.open_unit_of_work() as work:
             try:
-                answer = service.answer(work, bytes(broken[: len(broken) - cut]))
+                answer = service.handle_pki_operation(work, bytes(broken[: len(broken) - cut]))
             except wire.NotScep:
                 return
         assert answer.startswith(b"\x30")
@@ -47,6 +47,6 @@ def test_mutations_never_break_the_server(runtime: Runtime) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_not_scep_or_read(data: bytes) -> None:
     try:
-        wire.read(data)
+        wire.parse_message(data)
     except wire.NotScep:
         return

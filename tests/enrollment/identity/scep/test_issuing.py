@@ -18,17 +18,17 @@ from enrollment.identity.models import ChallengePurpose, DeviceCertificate
 from simulator import scep_message
 from simulator.errors import ScepFailed
 from simulator.identity import Identity
-from simulator.scep_message import ContentCipher, MessageType
+from simulator.scep_message import EnvelopeCipher, PkiMessageType
 from simulator.signature import SHA1, SHA256
 from tests.enrollment.identity.scep.conftest import Requester, rsa_key, self_signed
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 BAD_ALG, BAD_REQUEST, BAD_TIME, BAD_CERT_ID = 0, 2, 3, 4
 
 
 def test_every_dialect_gets_a_certificate(scep: Requester) -> None:
     """GET and POST, each cipher, each digest: the CertRep names our transaction and repeats our nonce."""
-    for post, cipher, digest in product((True, False), ContentCipher, (SHA1, SHA256)):
+    for post, cipher, digest in product((True, False), EnvelopeCipher, (SHA1, SHA256)):
         issued = scep.certificate(scep.request(scep.challenge(), cipher=cipher, digest=digest), post=post)
         assert issued.public_key() == rsa_key().public_key()
         assert issued.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
@@ -62,9 +62,9 @@ def test_a_challenge_used_by_many_at_once_serves_one(scep: Requester) -> None:
     assert sorted(results, key=str) == [BAD_REQUEST, BAD_REQUEST, BAD_REQUEST, "served"]
 
 
-def _result(scep: Requester, request: scep_message.Request, answer: bytes) -> str | int | None:
+def _result(scep: Requester, request: scep_message.PkiRequest, answer: bytes) -> str | int | None:
     try:
-        scep_message.read(answer, request, frozenset(scep.authority))
+        scep_message.read_cert_rep(answer, request, frozenset(scep.authority))
     except ScepFailed as failure:
         return failure.fail_info
     return "served"
@@ -89,21 +89,21 @@ def test_a_replayed_message_gives_the_same_certificate_and_no_second(scep: Reque
 def test_a_renewal_is_signed_with_the_certificate_it_replaces(scep: Requester, clock: ManualClock) -> None:
     old = scep.certificate(scep.request(scep.challenge()))
     signer = Identity(rsa_key(), old.public_bytes(Encoding.DER))
-    renewal = scep.request("", key=rsa_key(1), signer=signer, kind=MessageType.RENEWAL_REQ)
+    renewal = scep.request("", key=rsa_key(1), signer=signer, kind=PkiMessageType.RENEWAL_REQ)
     new = scep.certificate(renewal)
     assert (new.public_key(), new.subject) == (rsa_key(1).public_key(), old.subject)
     assert scep.certificate(renewal) == new, "the same renewal again, its answer was lost"
-    stranger = scep.request("", key=rsa_key(1), signer=self_signed(rsa_key(2)), kind=MessageType.RENEWAL_REQ)
+    stranger = scep.request("", key=rsa_key(1), signer=self_signed(rsa_key(2)), kind=PkiMessageType.RENEWAL_REQ)
     assert scep.refused(stranger) == BAD_CERT_ID
-    des = scep.request("", key=rsa_key(3), signer=signer, kind=MessageType.RENEWAL_REQ, cipher=ContentCipher.DES)
+    des = scep.request("", key=rsa_key(3), signer=signer, kind=PkiMessageType.RENEWAL_REQ, cipher=EnvelopeCipher.DES)
     assert scep.refused(des) == BAD_ALG
     with scep.server.runtime.open_unit_of_work() as work:
         row = work.session.query(DeviceCertificate).filter_by(serial_hex=f"{old.serial_number:x}").one()
-        identity.revoke(work, SYSTEM, row.id, "stolen")
-    assert scep.refused(scep.request("", key=rsa_key(3), signer=signer, kind=MessageType.RENEWAL_REQ)) == BAD_CERT_ID
+        identity.revoke_certificate(work, SYSTEM, row.id, "stolen")
+    assert scep.refused(scep.request("", key=rsa_key(3), signer=signer, kind=PkiMessageType.RENEWAL_REQ)) == BAD_CERT_ID
     clock.advance(timedelta(days=500))
     expired = Identity(rsa_key(1), new.public_bytes(Encoding.DER))
-    assert scep.refused(scep.request("", key=rsa_key(3), signer=expired, kind=MessageType.RENEWAL_REQ)) == BAD_TIME
+    assert scep.refused(scep.request("", key=rsa_key(3), signer=expired, kind=PkiMessageType.RENEWAL_REQ)) == BAD_TIME
 
 
 def test_a_request_for_another_key_than_the_signers_is_refused(scep: Requester) -> None:
@@ -120,7 +120,7 @@ def test_weak_and_elliptic_keys_are_refused(scep: Requester) -> None:
 def test_single_des_can_be_turned_off(scep: Requester) -> None:
     settings = scep.server.runtime.settings
     scep.server.runtime.settings = settings.model_copy(update={"scep_allow_single_des": False})
-    assert scep.refused(scep.request(scep.challenge(), cipher=ContentCipher.DES)) == BAD_ALG
+    assert scep.refused(scep.request(scep.challenge(), cipher=EnvelopeCipher.DES)) == BAD_ALG
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
@@ -138,6 +138,6 @@ def test_a_body_of_ten_megabytes_is_refused_unread(scep: Requester) -> None:
 
 def test_a_challenge_for_a_tablet_names_it_and_no_child(scep: Requester) -> None:
     with scep.server.runtime.open_unit_of_work() as work:
-        tablet = World(work).tablet(World(work).town())
-        secret = identity.new_challenge(work, purpose=ChallengePurpose.ENROL, tablet_id=tablet.id)
+        tablet = TownFactory(work).create_tablet(TownFactory(work).create_town())
+        secret = identity.create_challenge(work, purpose=ChallengePurpose.ENROLLMENT, tablet_id=tablet.id)
     assert str(tablet.id) in scep.certificate(scep.request(secret)).subject.rfc4514_string()

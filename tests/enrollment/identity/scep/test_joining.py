@@ -17,19 +17,19 @@ from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
 
 
 def _code(server: LiveServer, uses: int = 1) -> str:
     with server.runtime.open_unit_of_work() as work:
-        spec = InvitationSpec(InvitationKind.STOCK, World(work).town().id, max_uses=uses)
+        spec = InvitationSpec(InvitationKind.STOCK, TownFactory(work).create_town().id, max_uses=uses)
         return create_invitations(work, SYSTEM, spec)[0].code
 
 

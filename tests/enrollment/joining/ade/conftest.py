@@ -14,11 +14,11 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
 from enrollment.joining.ade import service
-from enrollment.joining.ade.models import AssignedDevice, AssignmentServer
-from enrollment.joining.ade.service import Synced
+from enrollment.joining.ade.models import AdeDevice, AdeServer
+from enrollment.joining.ade.service import AdeSyncResult
 from enrollment.joining.ade.testserver import Portal, serve
 from enrollment.tablets.models import Tablet
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 @dataclass
@@ -31,18 +31,18 @@ class Assigned:
     town_id: UUID
     server_id: UUID
 
-    def sync(self) -> Synced:
+    def sync(self) -> AdeSyncResult:
         """Compare now; a minute passes before."""
         self.clock.advance(timedelta(minutes=1))
-        return service.synchronise(self.runtime, self.server_id)
+        return service.sync_server(self.runtime, self.server_id)
 
-    def server(self) -> AssignmentServer:
+    def server(self) -> AdeServer:
         with self.runtime.open_unit_of_work() as work:
-            return work.session.get_one(AssignmentServer, self.server_id)
+            return work.session.get_one(AdeServer, self.server_id)
 
-    def devices(self) -> dict[str, AssignedDevice]:
+    def devices(self) -> dict[str, AdeDevice]:
         with self.runtime.open_unit_of_work() as work:
-            return {row.serial: row for row in work.session.scalars(select(AssignedDevice))}
+            return {row.serial: row for row in work.session.scalars(select(AdeDevice))}
 
     def tablets(self) -> dict[str, Tablet]:
         with self.runtime.open_unit_of_work() as work:
@@ -62,7 +62,7 @@ def assigned(runtime: Runtime, clock: ManualClock, portal: Portal) -> Iterator[A
     with serve(portal) as url:
         runtime.settings = runtime.settings.model_copy(update={"device_assignment_url": url})
         with runtime.open_unit_of_work() as work:
-            town = World(work).town()
+            town = TownFactory(work).create_town()
             server = service.create_server(work, SYSTEM, town.id, "Ville")
-            service.install_token(work, SYSTEM, server.id, portal.token_file(server.certificate))
+            service.install_token(work, SYSTEM, server.id, portal.build_token_file(server.certificate))
         yield Assigned(runtime, clock, portal, town.id, server.id)

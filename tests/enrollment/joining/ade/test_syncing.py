@@ -9,23 +9,24 @@ import pytest
 from sqlalchemy import event
 
 from cartable.outbox import OutboxRow, Topic
+from cartable.paging import FIRST_PAGE
 from cartable.scope import SYSTEM
 from enrollment.joining.ade import device_sync, service
-from enrollment.joining.ade.models import Alarm, Phase
+from enrollment.joining.ade.models import AdeAlarm, SyncPhase
 from enrollment.joining.ade.ports import ProfileStatus
-from enrollment.joining.ade.repository import AssignmentRepository, Standing
-from enrollment.joining.ade.sync_lease import Talk
+from enrollment.joining.ade.repository import AdeRepository, InventoryStatus
+from enrollment.joining.ade.sync_lease import SyncLease
 from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
 from mdm.worker.handlers import drain
 from tests.enrollment.joining.ade.conftest import Assigned
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 def fill(assigned: Assigned, count: int) -> list[str]:
     serials = [f"DMP{number:05d}" for number in range(count)]
     for serial in serials:
-        assigned.portal.add(serial)
+        assigned.portal.add_device(serial)
     return serials
 
 
@@ -33,15 +34,15 @@ def test_a_first_reading_enters_every_tablet_as_ordered_and_the_next_only_what_i
     assigned.portal.page = 3
     serials = fill(assigned, 7)
     done = assigned.sync()
-    assert done.problem is None
-    assert done.read is not None
-    assert (done.read.devices, done.read.entered) == (7, 7)
+    assert done.error is None
+    assert done.devices is not None
+    assert (done.devices.devices, done.devices.registered) == (7, 7)
     tablets = assigned.tablets()
     assert {tablet.state for tablet in tablets.values()} == {TabletState.ORDERED}
     assert sorted(tablets) == serials
     assert len({tablet.tag for tablet in tablets.values()}) == 7
-    assert assigned.server().phase is Phase.SYNC
-    assigned.portal.add("DMP99999")
+    assert assigned.server().phase is SyncPhase.SYNC
+    assigned.portal.add_device("DMP99999")
     asked = len(assigned.portal.requests)
     assigned.sync()
     assert "DMP99999" in assigned.tablets()
@@ -49,13 +50,13 @@ def test_a_first_reading_enters_every_tablet_as_ordered_and_the_next_only_what_i
 
 
 def test_the_whole_is_empty_at_first(assigned: Assigned) -> None:
-    assert assigned.sync().problem is None
+    assert assigned.sync().error is None
     assert assigned.devices() == {}
 
 
 def test_an_ordered_tablet_stays_the_one_it_is(assigned: Assigned) -> None:
     with assigned.runtime.open_unit_of_work() as work:
-        [ordered] = inventory.order(work, SYSTEM, assigned.town_id, ["DMP00000"], "BC-1")
+        [ordered] = inventory.register_purchase_order(work, SYSTEM, assigned.town_id, ["DMP00000"], "BC-1")
     fill(assigned, 2)
     assigned.sync()
     tablets = assigned.tablets()
@@ -66,7 +67,7 @@ def test_an_ordered_tablet_stays_the_one_it_is(assigned: Assigned) -> None:
 def test_what_is_removed_stays_in_the_inventory(assigned: Assigned) -> None:
     fill(assigned, 2)
     assigned.sync()
-    assigned.portal.remove("DMP00000")
+    assigned.portal.remove_device("DMP00000")
     assigned.sync()
     assert assigned.present() == {"DMP00001"}
     assert set(assigned.tablets()) == {"DMP00000", "DMP00001"}
@@ -76,7 +77,7 @@ def test_a_page_with_words_out_of_order_and_twice_ends_with_the_latest(assigned:
     fill(assigned, 4)
     assigned.sync()
     told = assigned.portal.devices
-    say = assigned.portal.note
+    say = assigned.portal.record_change
     say("deleted", told["DMP00000"], "2026-11-23T10:00:00Z")
     say("added", {**told["DMP00000"], "color": "OLD"}, "2026-11-23T09:00:00Z")  # older, told later
     say("added", {**told["DMP00001"], "color": "PINK"}, "2026-11-23T10:00:00Z")
@@ -99,7 +100,7 @@ def test_a_page_with_words_out_of_order_and_twice_ends_with_the_latest(assigned:
 
 def test_a_device_that_was_removed_before_it_was_known_does_not_come_by_an_older_word(assigned: Assigned) -> None:
     assigned.sync()
-    say = assigned.portal.note
+    say = assigned.portal.record_change
     say("deleted", {"serial_number": "DMP00007"}, "2026-11-23T10:00:00Z")
     assigned.sync()
     say("added", {"serial_number": "DMP00007", "device_family": "iPad"}, "2026-11-23T09:00:00Z")
@@ -112,8 +113,8 @@ def test_back_from_repair_a_device_gets_its_profile_again(assigned: Assigned) ->
     assigned.sync()
     before = assigned.devices()["DMP00000"]
     assert before.profile_status is ProfileStatus.ASSIGNED
-    assigned.portal.remove("DMP00000")
-    assigned.portal.add("DMP00000")  # its profile is empty
+    assigned.portal.remove_device("DMP00000")
+    assigned.portal.add_device("DMP00000")  # its profile is empty
     assigned.sync()
     device = assigned.devices()["DMP00000"]
     assert (device.removed_at, device.profile_status, device.profile_uuid) == (None, ProfileStatus.ASSIGNED, before.profile_uuid)
@@ -125,19 +126,22 @@ def test_a_lost_cursor_leads_to_the_whole_list(assigned: Assigned, word: str) ->
     fill(assigned, 3)
     assigned.sync()
     del assigned.portal.devices["DMP00001"]  # without a word in the log
-    assigned.portal.script = [("/devices/sync", 400, f'{{"code":"{word}"}}'.encode(), {})]
-    assert assigned.sync().problem is None
+    assigned.portal.scripted_responses = [("/devices/sync", 400, f'{{"code":"{word}"}}'.encode(), {})]
+    assert assigned.sync().error is None
     assert assigned.present() == {"DMP00000", "DMP00002"}
     assigned.portal.expire_cursors()
-    assert assigned.sync().problem is None
+    assert assigned.sync().error is None
 
 
 def test_a_cursor_that_stays_lost_ends_the_run(assigned: Assigned) -> None:
     fill(assigned, 1)
     assigned.sync()
-    assigned.portal.script = [("/devices/sync", 400, b"EXPIRED_CURSOR", {}), ("/server/devices", 400, b"INVALID_CURSOR", {})]
-    assert assigned.sync().problem == "HTTP 400 INVALID_CURSOR"
-    assert assigned.sync().problem is None
+    assigned.portal.scripted_responses = [
+        ("/devices/sync", 400, b"EXPIRED_CURSOR", {}),
+        ("/server/devices", 400, b"INVALID_CURSOR", {}),
+    ]
+    assert assigned.sync().error == "HTTP 400 INVALID_CURSOR"
+    assert assigned.sync().error is None
 
 
 def test_an_exhausted_cursor_means_that_all_was_read(assigned: Assigned) -> None:
@@ -145,17 +149,17 @@ def test_an_exhausted_cursor_means_that_all_was_read(assigned: Assigned) -> None
     assigned.portal.page = 2
     assigned.sync()
     with assigned.runtime.open_unit_of_work() as work:  # as after a crash between the answer and its commit
-        server = AssignmentRepository(work.session).server(assigned.server_id)
+        server = AdeRepository(work.session).get_server(assigned.server_id)
         assert server is not None
-        server.phase = Phase.FETCH
-    assert assigned.sync().problem is None
-    assert assigned.server().phase is Phase.SYNC
+        server.phase = SyncPhase.FETCH
+    assert assigned.sync().error is None
+    assert assigned.server().phase is SyncPhase.SYNC
 
 
 def test_a_crash_between_pages_is_gone_on_from(assigned: Assigned, monkeypatch: pytest.MonkeyPatch) -> None:
     assigned.portal.page = 2
     fill(assigned, 6)
-    keep, pages = device_sync.keep_page, []
+    keep, pages = device_sync.store_page, []
 
     def die(*given: Any) -> bool:
         pages.append(1)
@@ -169,7 +173,7 @@ def test_a_crash_between_pages_is_gone_on_from(assigned: Assigned, monkeypatch: 
     assert len(assigned.devices()) == len(assigned.tablets()) == 4, "page and tablets are one transaction"
     monkeypatch.setattr(device_sync, "keep_page", keep)
     asked = len(assigned.portal.requests)
-    assert assigned.sync().problem is None
+    assert assigned.sync().error is None
     assert assigned.portal.requests[asked:].count("POST /server/devices") == 1, "only the page that was not kept"
     assert len(assigned.present()) == 6, "nothing is taken for removed that an earlier part has shown"
 
@@ -192,26 +196,26 @@ def test_every_night_the_whole_list_repairs_what_was_never_told(assigned: Assign
 
 def test_a_tablet_of_another_town_is_reported_and_stays_there(assigned: Assigned) -> None:
     with assigned.runtime.open_unit_of_work() as work:
-        world = World(work)
-        other = world.town()
-        world.tablet(other, serial="DMP00000").state = TabletState.IN_USE
+        world = TownFactory(work)
+        other = world.create_town()
+        world.create_tablet(other, serial="DMP00000").state = TabletState.IN_USE
     fill(assigned, 2)
     assigned.sync()
     tablet = assigned.tablets()["DMP00000"]
     assert (tablet.town_id, tablet.state) == (other.id, TabletState.IN_USE)
     assert assigned.portal.devices["DMP00000"]["profile_status"] == "empty", "it would bring the other town's tablet to us"
     with assigned.runtime.open_unit_of_work() as work:
-        rows = AssignmentRepository(work.session).listed(SYSTEM, assigned.server_id, Standing.OTHER_TOWN, "", 10)
-        assert [(row.serial, tablet_id) for row, tablet_id, _ in rows] == [("DMP00000", None)]
+        rows = AdeRepository(work.session).list_devices(SYSTEM, assigned.server_id, InventoryStatus.OTHER_TOWN, FIRST_PAGE)
+        assert [(row.serial, tablet_id) for row, tablet_id, _ in rows.items] == [("DMP00000", None)]
 
 
 def test_a_tablet_that_was_given_up_never_lands_in_stock(assigned: Assigned) -> None:
     with assigned.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
+        world = TownFactory(work)
+        town = world.create_town()
         for serial, state in (("DMP00000", TabletState.RETIRED), ("DMP00001", TabletState.DISPOSED),
                               ("DMP00002", TabletState.MISSING_WRITTEN_OFF)):  # fmt: skip
-            tablet = world.tablet(town, serial=serial)
+            tablet = world.create_tablet(town, serial=serial)
             tablet.town_id, tablet.state, tablet.tag = assigned.town_id, state, f"X{serial}"
     fill(assigned, 3)
     assigned.sync()
@@ -222,12 +226,15 @@ def test_a_tablet_that_was_given_up_never_lands_in_stock(assigned: Assigned) -> 
         "what was written off finds its way home, into quarantine; what was retired stays out"
     )
     with assigned.runtime.open_unit_of_work() as work:
-        assert AssignmentRepository(work.session).counts([assigned.server_id])[assigned.server_id][Standing.OUT] == 2
+        assert (
+            AdeRepository(work.session).count_devices([assigned.server_id])[assigned.server_id][InventoryStatus.DECOMMISSIONED]
+            == 2
+        )
 
 
 def test_what_is_no_ipad_is_listed_and_nothing_more(assigned: Assigned) -> None:
-    assigned.portal.add("C02ABCDEFGH1", device_family="Mac")
-    assigned.portal.add("DMP00000", device_family="iPad")
+    assigned.portal.add_device("C02ABCDEFGH1", device_family="Mac")
+    assigned.portal.add_device("DMP00000", device_family="iPad")
     assigned.portal.devices["DMP00001"] = {"serial_number": "DMP00001"}  # an old answer without family
     assigned.sync()
     assert set(assigned.tablets()) == {"DMP00000", "DMP00001"}
@@ -237,7 +244,7 @@ def test_what_is_no_ipad_is_listed_and_nothing_more(assigned: Assigned) -> None:
 def test_a_page_costs_the_same_statements_whatever_it_holds(assigned: Assigned) -> None:
     def statements(count: int) -> int:
         for number in range(count):
-            assigned.portal.add(f"P{count:03d}{number:05d}")
+            assigned.portal.add_device(f"P{count:03d}{number:05d}")
         seen: list[str] = []
 
         def count_one(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -245,7 +252,7 @@ def test_a_page_costs_the_same_statements_whatever_it_holds(assigned: Assigned) 
 
         event.listen(assigned.runtime.engine, "before_cursor_execute", count_one)
         try:
-            assert assigned.sync().problem is None
+            assert assigned.sync().error is None
         finally:
             event.remove(assigned.runtime.engine, "before_cursor_execute", count_one)
         return len(seen)
@@ -257,83 +264,83 @@ def test_a_page_costs_the_same_statements_whatever_it_holds(assigned: Assigned) 
 
 def test_terms_that_are_not_signed_raise_an_alarm_until_they_are(assigned: Assigned) -> None:
     fill(assigned, 1)
-    assigned.portal.script = [("/account", 403, b'"T_C_NOT_SIGNED"', {})]
+    assigned.portal.scripted_responses = [("/account", 403, b'"T_C_NOT_SIGNED"', {})]
     with assigned.runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
-    drain(assigned.runtime, Topic.ASSIGNMENT)
+        work.enqueue_job(Topic.ADE_SYNC, assigned.server_id)
+    drain(assigned.runtime, Topic.ADE_SYNC)
     server = assigned.server()
-    assert (server.alarm, server.problem) == (Alarm.TERMS, "HTTP 403 T_C_NOT_SIGNED")
+    assert (server.alarm, server.last_error) == (AdeAlarm.TERMS, "HTTP 403 T_C_NOT_SIGNED")
     since = server.alarm_since
-    assigned.portal.script = [("/account", 403, b"T_C_NOT_SIGNED", {})]
+    assigned.portal.scripted_responses = [("/account", 403, b"T_C_NOT_SIGNED", {})]
     assigned.sync()
     assert assigned.server().alarm_since == since
     assigned.clock.advance(timedelta(hours=1))
-    drain(assigned.runtime, Topic.ASSIGNMENT)
+    drain(assigned.runtime, Topic.ADE_SYNC)
     assert assigned.server().alarm is None
     assert set(assigned.tablets()) == {"DMP00000"}
 
 
 def test_who_asks_us_to_rest_is_left_in_peace_even_by_the_clock(assigned: Assigned) -> None:
-    assigned.portal.script = [("/account", 429, b"TOO_MANY_REQUESTS", {"Retry-After": "3600"})]
-    drain(assigned.runtime, Topic.ASSIGNMENT)
+    assigned.portal.scripted_responses = [("/account", 429, b"TOO_MANY_REQUESTS", {"Retry-After": "3600"})]
+    drain(assigned.runtime, Topic.ADE_SYNC)
     asked = len(assigned.portal.requests)
     assigned.clock.advance(timedelta(minutes=30))
     with assigned.runtime.open_unit_of_work() as work:
-        service.compare_all(work)
-        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
-    drain(assigned.runtime, Topic.ASSIGNMENT)
+        service.schedule_syncs(work)
+        work.enqueue_job(Topic.ADE_SYNC, assigned.server_id)
+    drain(assigned.runtime, Topic.ADE_SYNC)
     assert len(assigned.portal.requests) == asked
     assigned.clock.advance(timedelta(minutes=31))
-    drain(assigned.runtime, Topic.ASSIGNMENT)
-    assert assigned.server().problem is None
+    drain(assigned.runtime, Topic.ADE_SYNC)
+    assert assigned.server().last_error is None
 
 
 def test_one_worker_talks_at_a_time(assigned: Assigned) -> None:
-    talk = Talk(assigned.runtime, assigned.server_id)
-    with talk.work():
+    talk = SyncLease(assigned.runtime, assigned.server_id)
+    with talk.open_unit_of_work():
         pass
-    assert assigned.sync().problem == "busy"
+    assert assigned.sync().error == "busy"
     assert assigned.portal.requests == []
     assigned.clock.advance(timedelta(minutes=6))  # the other one has died
-    assert assigned.sync().problem is None
-    talk.end()
+    assert assigned.sync().error is None
+    talk.release()
 
 
 def test_a_worker_that_was_overtaken_writes_nothing_more(assigned: Assigned) -> None:
     fill(assigned, 1)
-    other = Talk(assigned.runtime, assigned.server_id)
+    other = SyncLease(assigned.runtime, assigned.server_id)
 
     def overtake(path: str) -> None:
         if path == "/server/devices":
             assigned.clock.advance(timedelta(minutes=6))
-            with other.work():
+            with other.open_unit_of_work():
                 pass
 
-    assigned.portal.before = overtake
-    assert assigned.sync().problem == "busy"
+    assigned.portal.before_request = overtake
+    assert assigned.sync().error == "busy"
     assert assigned.devices() == {}
 
 
 def test_a_service_that_repeats_its_cursor_is_left(assigned: Assigned) -> None:
     page = b'{"devices": [], "cursor": "same", "more_to_follow": true}'
-    assigned.portal.script = [("/server/devices", 200, page, {})] * 2
-    assert "repeats" in (assigned.sync().problem or "")
-    assert assigned.portal.script == []
+    assigned.portal.scripted_responses = [("/server/devices", 200, page, {})] * 2
+    assert "repeats" in (assigned.sync().error or "")
+    assert assigned.portal.scripted_responses == []
 
 
 def test_the_clock_asks_every_server_with_a_token(assigned: Assigned) -> None:
     with assigned.runtime.open_unit_of_work() as work:
         service.create_server(work, SYSTEM, assigned.town_id, "Second")
         work.session.query(OutboxRow).delete()
-        service.compare_all(work)
-        keys = [row.key for row in work.session.query(OutboxRow) if row.topic is Topic.ASSIGNMENT]
+        service.schedule_syncs(work)
+        keys = [row.key for row in work.session.query(OutboxRow) if row.topic is Topic.ADE_SYNC]
     assert keys == [str(assigned.server_id)]
     with assigned.runtime.open_unit_of_work() as work:
-        soon = service.ask(work, SYSTEM, assigned.server_id)
+        soon = service.request_sync(work, SYSTEM, assigned.server_id)
     assert soon.synced_at is None
     assigned.sync()
     with assigned.runtime.open_unit_of_work() as work:
         work.session.query(OutboxRow).delete()
-        service.ask(work, SYSTEM, assigned.server_id)
+        service.request_sync(work, SYSTEM, assigned.server_id)
         [row] = work.session.query(OutboxRow)
         assert row.not_before == work.now + timedelta(minutes=1), "once a minute, and not more often"

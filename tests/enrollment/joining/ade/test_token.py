@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from enrollment.joining.ade import token
-from enrollment.joining.ade.errors import BadAssignmentToken
-from enrollment.joining.ade.testserver import Portal, inner
+from enrollment.joining.ade.errors import InvalidServerToken
+from enrollment.joining.ade.testserver import Portal, build_token_message
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 TOLD = {
     "consumer_key": "CK_1", "consumer_secret": "CS_1", "access_token": "AT_1", "access_secret": "AS_1",
     "access_token_expiry": "2027-09-01T10:00:00Z",
 }  # fmt: skip
-KEY, CERTIFICATE = token.make_pair("Cartable test", NOW)
+KEY, CERTIFICATE = token.create_key_pair("Cartable test", NOW)
 
 
 def sealed(folder: Path, plain: bytes, cipher: str = "-aes256", certificate: str = CERTIFICATE, form: str = "SMIME") -> bytes:
@@ -44,42 +44,42 @@ def sealed(folder: Path, plain: bytes, cipher: str = "-aes256", certificate: str
 
 @pytest.mark.parametrize("cipher", ["-des3", "-aes128", "-aes192", "-aes256"])
 def test_a_file_is_read_whatever_the_portal_sealed_it_with(tmp_path: Path, cipher: str) -> None:
-    said = token.read(sealed(tmp_path, inner(json.dumps(TOLD)), cipher), KEY, CERTIFICATE)
+    said = token.read_token(sealed(tmp_path, build_token_message(json.dumps(TOLD)), cipher), KEY, CERTIFICATE)
     assert (said.secrets.consumer_key, said.secrets.access_secret) == ("CK_1", "AS_1")
-    assert said.expires == datetime(2027, 9, 1, 10, 0, tzinfo=UTC)
+    assert said.expires_at == datetime(2027, 9, 1, 10, 0, tzinfo=UTC)
 
 
 def test_a_file_of_another_library_and_bare_forms_are_read(tmp_path: Path) -> None:
     portal = Portal(now=NOW.timestamp)
-    assert token.read(portal.token_file(CERTIFICATE), KEY, CERTIFICATE).secrets.consumer_key == portal.consumer_key
-    der = sealed(tmp_path, inner(json.dumps(TOLD)), form="DER")
-    unix = sealed(tmp_path, inner(json.dumps(TOLD))).replace(b"\r\n", b"\n")
+    assert token.read_token(portal.build_token_file(CERTIFICATE), KEY, CERTIFICATE).secrets.consumer_key == portal.consumer_key
+    der = sealed(tmp_path, build_token_message(json.dumps(TOLD)), form="DER")
+    unix = sealed(tmp_path, build_token_message(json.dumps(TOLD))).replace(b"\r\n", b"\n")
     dos = unix.replace(b"\n", b"\r\n")
     for form in (der, base64.encodebytes(der), unix, dos, b"\n\n" + unix):
-        assert token.read(form, KEY, CERTIFICATE).secrets.access_token == "AT_1"
+        assert token.read_token(form, KEY, CERTIFICATE).secrets.access_token == "AT_1"
 
 
 def test_the_inner_text_may_be_encoded_too(tmp_path: Path) -> None:
     message = f"-----BEGIN MESSAGE-----\n{json.dumps(TOLD)}\n-----END MESSAGE-----\n".encode()
     mime = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(message)
-    assert token.read(sealed(tmp_path, mime), KEY, CERTIFICATE).secrets.consumer_key == "CK_1"
+    assert token.read_token(sealed(tmp_path, mime), KEY, CERTIFICATE).secrets.consumer_key == "CK_1"
 
 
 def why(file: bytes) -> str:
-    with pytest.raises(BadAssignmentToken) as refusal:
-        token.read(file, KEY, CERTIFICATE)
+    with pytest.raises(InvalidServerToken) as refusal:
+        token.read_token(file, KEY, CERTIFICATE)
     return str(refusal.value.details["why"])
 
 
 def test_what_is_no_token_is_told_by_why(tmp_path: Path) -> None:
-    good = sealed(tmp_path, inner(json.dumps(TOLD)))
-    _, other = token.make_pair("Cartable test", NOW)
+    good = sealed(tmp_path, build_token_message(json.dumps(TOLD)))
+    _, other = token.create_key_pair("Cartable test", NOW)
     assert why(b"") == "not_smime"
     assert why(b"MIME-Version: 1.0\nContent-Type: text/plain\n\nhello, no base64!") == "not_smime"
     assert why(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n--a--\n") == "not_smime"
     assert why(b"x" * (token.MAX_FILE + 1)) == "too_large"
     assert why(good[: len(good) // 2]) in ("not_smime", "not_for_this_key")
-    assert why(sealed(tmp_path, inner(json.dumps(TOLD)), certificate=other)) == "not_for_this_key"
+    assert why(sealed(tmp_path, build_token_message(json.dumps(TOLD)), certificate=other)) == "not_for_this_key"
     assert why(base64.encodebytes(b"\x30\x03\x02\x01\x05")) == "not_for_this_key"
     assert why(sealed(tmp_path, b"Content-Type: text/plain\r\n\r\nhello")) == "no_message"
     assert why(sealed(tmp_path, b"-----BEGIN MESSAGE-----\n{}\n")) == "no_message"
@@ -102,16 +102,16 @@ def test_what_is_no_token_is_told_by_why(tmp_path: Path) -> None:
     ],
 )
 def test_a_message_of_another_shape_is_refused(tmp_path: Path, message: str) -> None:
-    assert why(sealed(tmp_path, inner(message))) == "wrong_shape"
+    assert why(sealed(tmp_path, build_token_message(message))) == "wrong_shape"
 
 
 def test_damaged_files_are_refused_and_nothing_else_escapes(tmp_path: Path) -> None:
-    good, chance = sealed(tmp_path, inner(json.dumps(TOLD)), form="DER"), random.Random(3)
+    good, chance = sealed(tmp_path, build_token_message(json.dumps(TOLD)), form="DER"), random.Random(3)
     for _ in range(200):
         damaged = bytearray(good)
         for _ in range(chance.randint(1, 5)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         try:
-            token.read(bytes(damaged[: chance.randint(1, len(damaged))]), KEY, CERTIFICATE)
-        except BadAssignmentToken:
+            token.read_token(bytes(damaged[: chance.randint(1, len(damaged))]), KEY, CERTIFICATE)
+        except InvalidServerToken:
             continue

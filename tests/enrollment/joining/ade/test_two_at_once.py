@@ -32,18 +32,18 @@ def _together(*acts: Callable[[], object]) -> None:
 def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Assigned) -> None:
     serials = [f"DMP{number:05d}" for number in range(40)]
     for serial in serials[:20]:
-        assigned.portal.add(serial)
-    assert assigned.sync().problem is None
+        assigned.portal.add_device(serial)
+    assert assigned.sync().error is None
     for serial in serials[20:]:
-        assigned.portal.add(serial)
+        assigned.portal.add_device(serial)
     with assigned.runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.ASSIGNMENT, assigned.server_id)
+        work.enqueue_job(Topic.ADE_SYNC, assigned.server_id)
 
     def scan() -> None:
         for serial in serials:
             try:
                 with assigned.runtime.open_unit_of_work() as work:
-                    inventory.bench(work, SYSTEM, assigned.town_id, serial)
+                    inventory.prepare_tablet(work, SYSTEM, assigned.town_id, serial)
             except DomainError:
                 continue  # not known yet
 
@@ -51,12 +51,12 @@ def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Ass
         for serial in reversed(serials):
             try:
                 with assigned.runtime.open_unit_of_work() as work:
-                    inventory.order(work, SYSTEM, assigned.town_id, [serial], "BC-1")
+                    inventory.register_purchase_order(work, SYSTEM, assigned.town_id, [serial], "BC-1")
             except DomainError:
                 continue  # the portal told of it first
 
     _together(
-        lambda: drain(assigned.runtime, Topic.ASSIGNMENT), lambda: drain(assigned.runtime, Topic.ASSIGNMENT),
+        lambda: drain(assigned.runtime, Topic.ADE_SYNC), lambda: drain(assigned.runtime, Topic.ADE_SYNC),
         assigned.sync, scan, order,
     )  # fmt: skip
     assigned.sync()
@@ -65,6 +65,6 @@ def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Ass
         assert sorted(row.serial for row in rows) == serials
         assert len({row.tag for row in rows}) == len(serials)
         assert {row.state for row in rows if row.serial in serials[:20]} == {TabletState.PREPARED}
-        told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ASSIGNMENT)).all()
+        told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ADE_SYNC)).all()
         assert set(told) <= {None, "busy"}
         assert audit.verify_chain(work, assigned.town_id) is None

@@ -1,0 +1,26 @@
+"""Names and labels normalised for comparison, so that two spellings of one name or label are found equal. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from uuid import UUID
+
+from cartable.crypto import Keyring
+
+_SPACES = re.compile(r"\s+")
+
+
+def strip_accents(text: str) -> str:
+    """Return the text without accents."""
+    return "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+
+
+def label_key(text: str) -> str:
+    """Return the form by which names and labels are compared: upper case, no accents, single spaces."""
+    return _SPACES.sub(" ", strip_accents(text.upper())).strip()
+
+
+def compute_name_hash(keyring: Keyring, town_id: UUID, last_name: str, first_name: str) -> str:
+    """Return the keyed hash of a name. Spellings that differ in accents or case alone have one hash; each town has its own hashes."""
+    return keyring.keyed_hash(f"{label_key(last_name)}|{label_key(first_name)}", f"pupil.name:{town_id}")

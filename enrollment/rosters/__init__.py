@@ -1,0 +1,1 @@
+"""Roster files: read, compared, imported and undone; exported for other systems."""

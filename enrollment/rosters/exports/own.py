@@ -1,0 +1,43 @@
+"""The own template, filled in (schools.md section 7.10): read again it changes nothing. No birth date, no address."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from cartable.spreadsheets import escape_formula
+from enrollment.rosters.exports.snapshot import RosterSnapshot
+
+PUPIL_HEADER = ("school_uai", "class", "level", "last_name", "first_name", "take_home", "inventory_tag")
+STAFF_HEADER = ("school_uai", "last_name", "first_name", "email", "class", "kind")
+
+
+def build_pupil_rows(snapshot: RosterSnapshot) -> list[list[str]]:
+    """The pupils, one line each, behind the header."""
+    rows = [list(PUPIL_HEADER)]
+    for each in snapshot.pupils:
+        take_home = "oui" if each.take_home else "non"
+        label, tag = snapshot.get_class_label(each.class_id), snapshot.tags_by_pupil.get(each.id, "")
+        rows.append(
+            [snapshot.uai_by_school[each.school_id], label, each.grade.value, each.last_name, each.first_name, take_home, tag]
+        )
+    return rows
+
+
+def build_staff_rows(snapshot: RosterSnapshot) -> list[list[str]]:
+    """The adults, one line for each class, behind the header."""
+    rows = [list(STAFF_HEADER)]
+    for each in snapshot.assignments:
+        adult = snapshot.staff_by_id[each.staff_id]
+        label = snapshot.get_class_label(each.class_id)
+        rows.append(
+            [snapshot.uai_by_school[each.school_id], adult.last_name, adult.first_name, adult.email or "", label, each.kind.value]
+        )
+    return rows
+
+
+def write_csv(rows: list[list[str]]) -> bytes:
+    """For a spreadsheet, and for reading again: UTF-8 with BOM, `;`; cells that would run begin with an apostrophe."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=";").writerows([escape_formula(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")

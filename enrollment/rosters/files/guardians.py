@@ -1,0 +1,91 @@
+"""A table of guardians: one line each with the children to the right, or one line per child (schools.md section 7.2).
+
+Guardian files hold no identifier: two lines are of one person only when name and contact are the same. Two guardians who are
+taken for one would see each other's children; one who is taken for two has only a second letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from enrollment.people.text import label_key
+from enrollment.rosters.files.cells import is_damaged_name, parse_class_label, parse_email, parse_mobile
+from enrollment.rosters.files.columns import ColumnLayout
+from enrollment.rosters.files.rows import ChildReference, GuardianRow
+
+
+@dataclass(frozen=True, slots=True)
+class _ParsedLine:
+    row: GuardianRow
+    contacts: frozenset[str]
+
+
+def parse_guardians(
+    lines: Sequence[tuple[int, Sequence[str]]], header_width: int, columns: ColumnLayout, *, keep_contacts: bool
+) -> list[GuardianRow]:
+    """Read the lines and bring together those of one person. Contacts are dropped here unless they are to be kept."""
+    read = [_parse_line(number, cells[:header_width], cells, columns, keep_contacts=keep_contacts) for number, cells in lines]
+    people: dict[tuple[str, str], list[_ParsedLine]] = {}
+    for line in read:
+        key = (label_key(line.row.last_name), label_key(line.row.first_name))
+        known = people.setdefault(key, [])
+        twin = next((at for at, other in enumerate(known) if other.contacts & line.contacts), None)
+        if twin is None:
+            known.append(line)
+        else:
+            known[twin] = _merge_lines(known[twin], line)
+    return sorted((line.row for same in people.values() for line in same), key=lambda row: row.line)
+
+
+def _parse_line(
+    number: int, kept: Sequence[str], whole: Sequence[str], columns: ColumnLayout, *, keep_contacts: bool
+) -> _ParsedLine:
+    cells = columns.read_cells(kept)
+    last, first = cells.get("usage_name") or cells.get("last_name", ""), cells.get("first_name", "")
+    children = tuple(_parse_child(each) for each in columns.read_children(whole))
+    email, mobile = parse_email(cells.get("email", "")), parse_mobile(cells.get("mobile", ""))
+    problems, notes = [], []
+    if not last:
+        problems.append("no_last_name")
+    if is_damaged_name(last) or is_damaged_name(first):
+        problems.append("damaged_name")
+    if not any(child.last_name or child.usage_name for child in children):
+        problems.append("no_child")
+    if keep_contacts:
+        notes += [why for value, why in ((email, "bad_email"), (mobile, "bad_mobile")) if value is None]
+    row = GuardianRow(
+        line=number,
+        last_name=last,
+        first_name=first,
+        email=email or "" if keep_contacts else "",
+        mobile=mobile or "" if keep_contacts else "",
+        children=children,
+        school_uai=cells.get("school_uai", ""),
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+    return _ParsedLine(row, frozenset(value for value in (email, mobile) if value))
+
+
+def _parse_child(cells: dict[str, str]) -> ChildReference:
+    return ChildReference(
+        last_name=cells.get("child_last_name", ""),
+        first_name=cells.get("child_first_name", ""),
+        usage_name=cells.get("child_usage_name", ""),
+        class_label=parse_class_label(cells.get("child_class", "")),
+    )
+
+
+def _merge_lines(first: _ParsedLine, second: _ParsedLine) -> _ParsedLine:
+    children = dict.fromkeys((*first.row.children, *second.row.children))
+    notes = dict.fromkeys((*first.row.notes, *second.row.notes))
+    row = replace(
+        first.row,
+        email=first.row.email or second.row.email,
+        mobile=first.row.mobile or second.row.mobile,
+        children=tuple(children),
+        notes=tuple(notes),
+        problems=first.row.problems if first.row.problems == second.row.problems else (),
+    )
+    return _ParsedLine(row, first.contacts | second.contacts)

@@ -1,0 +1,52 @@
+"""A table of teachers and other adults of a school: the own template, or a list of the digital workspace
+(schools.md sections 7.9 and 7.10).
+"""
+
+from __future__ import annotations
+
+from enrollment.people.text import label_key
+from enrollment.rosters.files.cells import is_damaged_name, parse_class_label, parse_email
+from enrollment.rosters.files.rows import StaffRow
+
+_KINDS = {
+    "main": ("MAIN", "TITULAIRE", "PRINCIPAL", "ENSEIGNANT", "ENSEIGNANTE", "PROFESSEUR", "PROFESSEUR DES ECOLES", "TEACHER",
+             "DIRECTEUR", "DIRECTRICE", "ADMINISTRATOR", "PERSONNEL"),
+    "part": ("PART", "PARTIEL", "MI-TEMPS", "COMPLEMENT", "COMPLEMENT DE SERVICE", "TRS"),
+    "relief": ("RELIEF", "DECHARGE", "DECHARGE DE DIRECTION"),
+    "substitute": ("SUBSTITUTE", "REMPLACANT", "REMPLACANTE", "BRIGADE", "ZIL", "TR"),
+    "support": ("SUPPORT", "AESH", "AVS", "ATSEM", "RASED", "AIDE"),
+}  # fmt: skip
+_KIND_BY_WORD = {word: kind for kind, words in _KINDS.items() for word in words}
+#: Profiles of a list that names everybody; these are read from the files of pupils and guardians.
+_NOT_STAFF = {"ELEVE", "STUDENT", "PUPIL", "PARENT", "RESPONSABLE", "GUARDIAN", "INVITE"}
+
+
+def is_not_staff(cells: dict[str, str]) -> bool:
+    """Whether the line speaks of a pupil or a guardian."""
+    return label_key(cells.get("kind", "")) in _NOT_STAFF
+
+
+def parse_staff(line: int, cells: dict[str, str]) -> StaffRow:
+    """One adult in one class."""
+    last, first = cells.get("last_name", ""), cells.get("first_name", "")
+    said, email = label_key(cells.get("kind", "")), parse_email(cells.get("email", ""))
+    problems, notes = [], []
+    if not last:
+        problems.append("no_last_name")
+    if is_damaged_name(last) or is_damaged_name(first):
+        problems.append("damaged_name")
+    if said and said not in _KIND_BY_WORD:
+        problems.append("unknown_kind")
+    if email is None:
+        notes.append("bad_email")
+    return StaffRow(
+        line=line,
+        last_name=last,
+        first_name=first,
+        email=email or "",
+        class_label=parse_class_label(cells.get("class_label", "")),
+        kind=_KIND_BY_WORD.get(said, "main"),
+        school_uai=cells.get("school_uai", ""),
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )

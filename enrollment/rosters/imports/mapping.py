@@ -1,0 +1,107 @@
+"""What a person said that the columns of files are, for one school or for the whole town (schools.md sections 7.3 and 7.4).
+Never commits.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cartable import audit
+from cartable.errors import Forbidden, Invalid, NotFound
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places.models import School
+from enrollment.places.repository import PlaceRepository
+from enrollment.places.rules import check_uai
+from enrollment.rosters.errors import ForbiddenColumn, UnknownField
+from enrollment.rosters.files.columns import (
+    IGNORE,
+    ColumnOverrides,
+    ColumnStatus,
+    FileKind,
+    get_field_aliases,
+    header_key,
+    is_forbidden_column,
+)
+from enrollment.rosters.imports.repository import ImportRepository
+from enrollment.rosters.models import ColumnMapping
+from enrollment.rosters.reading import OverridesByKind, describe_file_columns
+
+MAX_COLUMNS, MAX_TITLE = 100, 200
+
+
+def require_roster_permission(actor: Actor, town_id: UUID) -> None:
+    """Refuse early who may import nowhere in the town; each school is checked once it is known."""
+    if not actor.has_permission_somewhere(Permission.ROSTER, town_id):
+        raise Forbidden(permission=Permission.ROSTER.value)
+
+
+def load_overrides(work: UnitOfWork, town_id: UUID, school_uai: str | None) -> OverridesByKind:
+    """What was said of the town's files, and of those of the school, which counts more."""
+    repository = ImportRepository(work.session)
+    schools = repository.get_schools_by_uai(town_id, [check_uai(school_uai)[0]]) if school_uai else {}
+    found: dict[FileKind, dict[str, str]] = {}
+    for school_id in (None, *(school.id for school in schools.values())):
+        for row in repository.list_mappings(town_id, school_id):
+            found.setdefault(FileKind(row.kind), {}).update(row.columns)
+    return found
+
+
+def preview_columns(
+    work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
+) -> tuple[FileKind, list[tuple[str, str | None, ColumnStatus]]]:
+    """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
+    require_roster_permission(actor, town_id)
+    return describe_file_columns(content, kind=kind, overrides=load_overrides(work, town_id, school_uai))
+
+
+def get_mapping(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ColumnOverrides]:
+    """What was said of a school's files, or without a school of all of the town's. Raises `NotFound`, `Forbidden`."""
+    _require_mapping_permission(work, actor, town_id, school_id)
+    return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
+
+
+def set_mapping(
+    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None, kind: FileKind, field_by_title: dict[str, str]
+) -> ColumnMapping:
+    """Keep what the columns of a school's files are, or without a school of all of the town's; an empty mapping goes back to the
+    known names.
+
+    Raises `NotFound`, `Forbidden`, `UnknownField`, `ForbiddenColumn` for a column that is never kept, whatever it is called.
+    """
+    _require_mapping_permission(work, actor, town_id, school_id)
+    if len(field_by_title) > MAX_COLUMNS or any(len(title) > MAX_TITLE for title in field_by_title):
+        raise Invalid(field="columns")
+    for title, field in field_by_title.items():
+        if field != IGNORE and field not in get_field_aliases(kind):
+            raise UnknownField(field=field[:60])
+        if field != IGNORE and is_forbidden_column(title):
+            raise ForbiddenColumn(column=title[:60])
+    about = ("town", town_id) if school_id is None else ("school", school_id)
+    audit.record_event(work, actor, "roster.mapping", *about, town_id=town_id, kind=kind.value, columns=len(field_by_title))
+    held = {row.kind: row for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
+    row = held.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
+    row.columns = {header_key(title): field for title, field in field_by_title.items()}
+    row.updated_by, row.updated_at = actor.account_id, work.now
+    work.session.add(row)
+    work.session.flush()
+    return row
+
+
+def get_school(work: UnitOfWork, actor: Actor, school_id: UUID) -> School:
+    """A school in the actor's reach. Raises `NotFound`."""
+    school = PlaceRepository(work.session).find_school(actor, school_id)
+    if school is None:
+        raise NotFound
+    return school
+
+
+def _require_mapping_permission(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> None:
+    """A school's own files are the head's matter, those of the whole town the town's."""
+    if school_id is None:
+        actor.require_permission(Permission.AUTHOR, town_id)
+        return
+    school = get_school(work, actor, school_id)
+    if school.town_id != town_id:
+        raise NotFound
+    actor.require_permission(Permission.ROSTER, town_id, school_id)

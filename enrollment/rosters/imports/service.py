@@ -1,0 +1,238 @@
+"""Verbs of roster imports: preview, decide, confirm, discard, undo. Nothing is written before confirmation. Never commits."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from cartable import audit, locks
+from cartable.errors import Invalid
+from cartable.outbox import Topic
+from cartable.paging import FIRST_PAGE, Page, PageRequest
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people import access
+from enrollment.people.models import AccessKind, Guardian, Pupil, StaffMember
+from enrollment.places.rules import school_year_of
+from enrollment.places.service import get_town_date
+from enrollment.rollover import incoming_year
+from enrollment.rollover import proposals as proposing
+from enrollment.rollover.rules import next_school_year
+from enrollment.rosters.errors import (
+    ImportFinished,
+    ImportNotFound,
+    ImportStale,
+    NotTheLastImport,
+    SchoolRequired,
+    SecondPersonRequired,
+    UndoBlocked,
+)
+from enrollment.rosters.files.columns import FileKind
+from enrollment.rosters.files.rows import Roster
+from enrollment.rosters.imports import mapping, undoing
+from enrollment.rosters.imports.changes import ChangeKind, Subject
+from enrollment.rosters.imports.planning import ImportPlan, build_plan
+from enrollment.rosters.imports.repository import ImportRepository
+from enrollment.rosters.imports.writing import extract_proposals, write_plan
+from enrollment.rosters.models import ImportState, RosterImport, RosterImportSchool
+from enrollment.rosters.reading import read_roster
+from enrollment.tablets.loan_repository import LoanRepository
+
+#: Plans and notes are kept for a day (schools.md section 14, PRIV-07).
+PLAN_RETENTION = timedelta(hours=24)
+
+
+def preview_import(
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    content: bytes,
+    school_uai: str | None = None,
+    *,
+    kind: FileKind | None = None,
+    keep_contacts: bool = False,
+    only_classes: bool = False,
+    year: str | None = None,
+) -> RosterImport:
+    """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
+    `only_classes`: the file is a part of the school, nobody of another class has left; `year`: the school year that it is of,
+    where it is not the one that the day tells (in summer the coming one). Who acts on behalf of a school names it.
+
+    Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere, `Invalid` for another year.
+    """
+    mapping.require_roster_permission(actor, town_id)
+    hands = mapping.load_overrides(work, town_id, school_uai)
+    roster = read_roster(content, kind=kind, overrides=hands, keep_contacts=keep_contacts)
+    year = _resolve_year(work, actor, town_id, year)
+    plan = build_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
+    for school_id in plan.schools:
+        actor.require_permission(Permission.ROSTER, town_id, school_id)
+    if len(plan.schools) > 1 and not actor.has_permission(Permission.AUTHOR, town_id):
+        raise SchoolRequired(field="school_uai")
+    row = RosterImport(
+        town_id=town_id,
+        school_id=plan.schools[0] if len(plan.schools) == 1 else None,
+        format=roster.format,
+        state=ImportState.PREVIEWED,
+        file_sha256=sha256(content).hexdigest(),
+        counts=_count_changes(plan, roster),
+        needs_second_person=plan.needs_second_person,
+        plan=_dump_plan(plan),
+        uploaded_by=actor.account_id,
+        uploaded_at=work.now,
+    )
+    work.session.add(row)
+    work.session.flush()
+    work.session.add_all(RosterImportSchool(town_id=town_id, import_id=row.id, school_id=each) for each in plan.schools)
+    work.session.flush()
+    audit.record_event(work, actor, "roster.preview", "roster_import", row.id, town_id=town_id, lines=len(plan.changes))
+    return row
+
+
+def _dump_plan(plan: ImportPlan) -> str:
+    return json.dumps(
+        {"year": plan.year, "acts": plan.roster_revision, "changes": [change.to_json() for change in plan.changes]},
+        ensure_ascii=False,
+    )
+
+
+def _resolve_year(work: UnitOfWork, actor: Actor, town_id: UUID, requested_year: str | None) -> str:
+    """The year of a roster: the present one or the one to come, whose passage is brought up to date for it."""
+    year = requested_year or incoming_year.get_summer_freeze(work, town_id).roster_year
+    present = school_year_of(get_town_date(work, town_id))
+    if year not in (present, next_school_year(present)):
+        raise Invalid(field="year")
+    if incoming_year.is_future_year(work, town_id, year):
+        incoming_year.prepare_rollover(work, actor, town_id, year)
+    return year
+
+
+def _count_changes(plan: ImportPlan, roster: Roster) -> dict[str, Any]:
+    """Lines by kind of change: all of them, and those of each kind of people. `frozen`: nobody will be taken away."""
+    changes = plan.changes
+    of = {subject: Counter(c.kind.value for c in changes if c.subject is subject) for subject in Subject}
+    every: Counter[str] = sum(of.values(), Counter())
+    told = {subject.value: {kind.value: counted[kind.value] for kind in ChangeKind} for subject, counted in of.items() if counted}
+    return {
+        **{kind.value: every[kind.value] for kind in ChangeKind},
+        "by_subject": told,
+        "year": plan.year,
+        "frozen": plan.removals_frozen,
+        "skipped": roster.skipped,
+        "ignored": roster.ignored,
+    }
+
+
+def get_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
+    """Return an import. Raises `ImportNotFound`."""
+    row = ImportRepository(work.session).find_import(actor, import_id)
+    if row is None:
+        raise ImportNotFound
+    return row
+
+
+def list_imports(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[RosterImport]:
+    """The latest imports of a town in the actor's reach, newest first."""
+    return ImportRepository(work.session).list_imports(actor, town_id, page)
+
+
+def list_lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
+    """The plan, line by line, for a day; the reading is audited. Raises `ImportNotFound`, `ImportOver` when it is forgotten."""
+    row = get_import(work, actor, import_id)
+    if row.plan is None:
+        raise ImportFinished
+    audit.record_event(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
+    return list(json.loads(row.plan)["changes"])
+
+
+def get_person_names(work: UnitOfWork, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of the people whom undecided lines may speak of; it is noted that the pupils' were read."""
+    repository = ImportRepository(work.session)
+    pupils = [pupil for pupil in repository.get_pupils(ids).values() if pupil.town_id == town_id]
+    access.record_access(work, actor, pupils, AccessKind.ROSTER)
+    people: list[Pupil | Guardian | StaffMember] = [*pupils]
+    people += [*repository.get_guardians(ids).values(), *repository.get_staff(ids).values()]
+    return {each.id: f"{each.first_name} {each.last_name}" for each in people if each.town_id == town_id}
+
+
+def get_import_for_update(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
+    """The import as it is now, with every other act in its town waiting: two clicks see each other."""
+    row = get_import(work, actor, import_id)
+    locks.lock_town(work, row.town_id)
+    work.session.refresh(row)
+    return row
+
+
+def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
+    """Carry the plan out, whole. Raises `ImportOver`, `ImportStale` when the schools have changed since the preview,
+    `NeedsSecondPerson` for the one who uploaded it.
+    """
+    row = get_import_for_update(work, actor, import_id)
+    if row.state is not ImportState.PREVIEWED or row.plan is None or work.now - row.uploaded_at > PLAN_RETENTION:
+        raise ImportFinished
+    if row.needs_second_person and actor.account_id == row.uploaded_by:
+        raise SecondPersonRequired(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
+    repository = ImportRepository(work.session)
+    plan = json.loads(row.plan)
+    if repository.get_roster_revision(repository.list_school_ids(row.id)) != plan["acts"]:
+        raise ImportStale
+    written = {kind.value: row.counts[kind.value] for kind in ChangeKind}
+    audit.record_event(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
+    changes = plan["changes"]
+    if incoming_year.get_summer_freeze(work, row.town_id).is_active or incoming_year.is_future_year(
+        work, row.town_id, plan["year"]
+    ):
+        changes = [change for change in changes if change["kind"] != ChangeKind.LEFT_FILE.value]
+    passage = incoming_year.open_incoming_year(work, actor, row.town_id, plan["year"])
+    done = write_plan(work, row.town_id, plan["year"], changes, passage)
+    proposing.record_proposals(
+        work, actor, row.town_id, plan["year"], extract_proposals(changes, done.pupil_by_line), done.undo_log
+    )
+    row.undo_log = json.dumps(done.undo_log.to_json(), ensure_ascii=False)
+    row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
+    work.session.flush()
+    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(done.moved_pupils))
+    return row
+
+
+def undo_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
+    """Put back what the last import of its schools found, within a day.
+
+    Raises `ImportOver`, `NotTheLastImport`, `UndoBlocked` when a pupil whom it made has a tablet by now.
+    """
+    row = get_import_for_update(work, actor, import_id)
+    if row.state is not ImportState.CONFIRMED or row.undo_log is None or row.confirmed_at is None:
+        raise ImportFinished
+    if work.now - row.confirmed_at > PLAN_RETENTION:  # housekeeping forgets the notes some time later
+        raise ImportFinished
+    repository = ImportRepository(work.session)
+    if repository.has_later_import(row.id, row.confirmed_at):
+        raise NotTheLastImport
+    notes = json.loads(row.undo_log)
+    held = undoing.find_undo_blockers(work, notes)
+    if held:
+        raise UndoBlocked(pupils=len(held))
+    audit.record_event(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
+    touched = undoing.restore_previous_state(work, row.town_id, notes)
+    row.state, row.undo_log, row.undone_by, row.undone_at = ImportState.UNDONE, None, actor.account_id, work.now
+    work.session.flush()
+    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(touched))
+    return row
+
+
+def discard_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> None:
+    """Forget a previewed import."""
+    row = get_import_for_update(work, actor, import_id)
+    if row.state is ImportState.PREVIEWED:
+        audit.record_event(work, actor, "roster.discard", "roster_import", row.id, town_id=row.town_id)
+        row.state, row.plan = ImportState.DISCARDED, None
+
+
+def purge_expired_plans(work: UnitOfWork) -> int:
+    """Plans and notes are kept for a day (PRIV-07). Returns how many imports were emptied."""
+    return ImportRepository(work.session).clear_plans(work.now - PLAN_RETENTION)

@@ -1,0 +1,183 @@
+"""Carrying a confirmed plan out, in sets: classes and pupils. What is written was decided at the preview; nothing is matched
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cartable.ids import new_id
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people.models import Pupil, PupilState
+from enrollment.people.text import label_key
+from enrollment.people.undo_log import Json, UndoLog
+from enrollment.places.models import Grade, SchoolClass
+from enrollment.rollover.incoming_year import IncomingYear
+from enrollment.rollover.models import RolloverDecision
+from enrollment.rollover.proposals import DecisionProposal
+from enrollment.rosters.imports.changes import MATCHED_KINDS, WRITTEN_KINDS, ChangeKind, Subject, build_class_key
+from enrollment.rosters.imports.repository import ImportRepository
+from enrollment.rosters.imports.writing_adults import write_guardians, write_staff
+from enrollment.rosters.imports.writing_groups import write_groups
+from enrollment.tablets.loan_repository import LoanRepository
+
+_WRITTEN_VALUES = {kind.value for kind in WRITTEN_KINDS}
+_MATCHED_VALUES = {kind.value for kind in MATCHED_KINDS}
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPlan:
+    """What was done: the notes to undo it, the pupils whose tablet may have to be another, and who each line of the file is."""
+
+    undo_log: UndoLog
+    moved_pupils: set[UUID]
+    pupil_by_line: dict[int, UUID]
+
+
+def write_plan(
+    work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], incoming_year: IncomingYear | None = None
+) -> WrittenPlan:
+    """Write everything: pupils first, then the adults who refer to them. `coming`: the passage into the roster's year."""
+    ledger = UndoLog(rollover_id=incoming_year.rollover.id if incoming_year else None)
+    of = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
+    pupils = _PupilWriter(work, town_id, year, ledger, incoming_year)
+    pupils.write(of[Subject.PUPIL])
+    written = [change for change in of[Subject.PUPIL] if change["kind"] in _WRITTEN_VALUES]
+    write_groups(work, town_id, year, written, pupils.pupil_by_line, ledger)
+    write_staff(work, town_id, year, of[Subject.STAFF], ledger)
+    write_guardians(work, town_id, of[Subject.GUARDIAN], pupils.pupil_by_line, ledger)
+    work.session.flush()
+    LoanRepository(work.session).move_tablets_to_schools_of_pupils(pupils.pupils_changing_school)
+    return WrittenPlan(ledger, pupils.moved_pupils, pupils.pupil_by_line)
+
+
+def extract_proposals(changes: Sequence[Json], pupils: dict[int, UUID]) -> list[DecisionProposal]:
+    """The decisions of passage that lines of pupils tell, once it is known who each is."""
+    return [
+        DecisionProposal(
+            pupils.get(change["line"]), Grade(change["row"]["grade"]), RolloverDecision(change["row"]["rollover_decision"])
+        )
+        for change in changes
+        if change["subject"] == Subject.PUPIL.value
+        and change["kind"] in _MATCHED_VALUES
+        and change["row"].get("rollover_decision")
+    ]
+
+
+class _PupilWriter:
+    """Writes classes and pupils. `lines` tells which pupil a line of the file became."""
+
+    def __init__(self, work: UnitOfWork, town_id: UUID, year: str, ledger: UndoLog, coming: IncomingYear | None) -> None:
+        self.work = work
+        self.incoming_year = coming
+        self.town_id = town_id
+        self.year = year
+        self.undo_log = ledger
+        self.repository = ImportRepository(work.session)
+        self.moved_pupils: set[UUID] = set()
+        self.pupils_changing_school: set[UUID] = set()
+        self.pupil_by_line: dict[int, UUID] = {}
+
+    def write(self, changes: Sequence[Json]) -> None:
+        """Write the pupils' part of a plan."""
+        spoken = (
+            _MATCHED_VALUES if self.incoming_year is not None else _WRITTEN_VALUES
+        )  # of the passage, what stays as expected is told too
+        written = [change for change in changes if change["kind"] in spoken]
+        arrived: list[Pupil] = []
+        classes = self._write_classes([change for change in changes if change["kind"] in _MATCHED_VALUES])
+        gone = [UUID(change["target_id"]) for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
+        known = self.repository.get_pupils([*gone, *(UUID(change["target_id"]) for change in written if change["target_id"])])
+        for change in changes:
+            if change["target_id"] and change["line"]:
+                self.pupil_by_line[change["line"]] = UUID(change["target_id"])
+        for change in written:
+            values = _build_pupil_values(change, classes)
+            if change["kind"] == ChangeKind.NEW.value:
+                made = Pupil(**{"id": new_id(), "town_id": self.town_id, "take_home": True, **values})
+                self.work.session.add(made)
+                self.undo_log.created["pupil"].append(str(made.id))
+                self.pupil_by_line[change["line"]] = made.id
+                arrived.append(made)
+            else:
+                self._update_pupil(known[UUID(change["target_id"])], values)
+        self.work.session.flush()
+        if self.incoming_year is not None:
+            self.incoming_year.add_arrivals(self.work, arrived)
+        for pupil_id in gone:
+            if known[pupil_id].state is PupilState.ACTIVE:
+                absent = {"state": PupilState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
+                self.undo_log.set_fields("pupil", known[pupil_id], absent)
+
+    def _update_pupil(self, pupil: Pupil, values: Json) -> None:
+        if self.incoming_year is not None:
+            values = self.incoming_year.record_placement(pupil.id, values, self.undo_log)
+        if "class_id" in values and values["class_id"] is None and pupil.school_id == values["school_id"]:
+            del values["class_id"]  # the file does not tell
+        before = pupil.school_id, pupil.class_id, pupil.grade
+        self.undo_log.set_fields("pupil", pupil, values)
+        if before != (pupil.school_id, pupil.class_id, pupil.grade):
+            self.moved_pupils.add(pupil.id)
+        if before[0] != pupil.school_id:
+            self.pupils_changing_school.add(pupil.id)
+
+    def _write_classes(self, spoken: Sequence[Json]) -> dict[tuple[str, str], UUID]:
+        """The classes that the plan speaks of, by school and key; new ones are made."""
+        found: dict[tuple[str, str], UUID] = {}
+        known: dict[tuple[str, str], SchoolClass] = {}
+        for each in self.repository.list_classes_of_schools({UUID(change["school_id"]) for change in spoken}, self.year):
+            known[str(each.school_id), build_class_key(each.label, each.onde_id)] = each
+        for change in spoken:
+            key, row = (change["school_id"], change["class_key"]), change["row"]
+            if not change["class_key"] or key in found:
+                continue
+            if key in known:
+                self._update_class(known[key], row)
+                found[key] = known[key].id
+                continue
+            label = row["class_label"] or f"Classe {row['onde_class_id']}"
+            made = SchoolClass(
+                id=new_id(), town_id=self.town_id, school_id=UUID(key[0]), school_year=self.year, label=label,
+                onde_id=row["onde_class_id"] or None,
+                label_key=f"{label_key(label)} {key[1]}"[:200] if row["onde_class_id"] else label_key(label),
+            )  # fmt: skip
+            self.work.session.add(made)
+            self.undo_log.created["class"].append(str(made.id))
+            found[key] = made.id
+        self.work.session.flush()
+        return found
+
+    def _update_class(self, known: SchoolClass, row: Json) -> None:
+        """A class takes ONDE's number and, when it is known by that, its new label."""
+        number = row["onde_class_id"]
+        if number and not known.onde_id:
+            self.undo_log.set_fields("class", known, {"onde_id": number})
+        elif number and row["class_label"] and known.label != row["class_label"]:
+            key = f"{label_key(row['class_label'])} #{number}"[:200]
+            self.undo_log.set_fields("class", known, {"label": row["class_label"], "label_key": key})
+
+
+def _build_pupil_values(change: Json, classes: dict[tuple[str, str], UUID]) -> Json:
+    """What the file tells of a pupil; what it does not tell stays as it is."""
+    row, hashes = change["row"], change["hashes"]
+    values: Json = {
+        "school_id": UUID(change["school_id"]),
+        "class_id": classes.get((change["school_id"], change["class_key"])),
+        "grade": Grade(row["grade"]),
+        "last_name": row["last_name"],
+        "first_name": row["first_name"],
+        "name_hash": hashes["name"],
+        "state": PupilState.ACTIVE,
+        "absent_since": None,
+    }
+    if row["usage_name"] is not None:
+        values |= {"usage_name": row["usage_name"] or None, "usage_name_hash": hashes["usage"]}
+    if hashes["ine"]:
+        values["ine_hash"] = hashes["ine"]
+    if hashes["birth"]:
+        values["birth_hash"] = hashes["birth"]
+    if row["take_home"] is not None:
+        values["take_home"] = row["take_home"]
+    return values

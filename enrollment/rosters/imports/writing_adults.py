@@ -1,0 +1,168 @@
+"""Carrying a confirmed plan out: staff with their assignments, guardians with their children."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from cartable.ids import new_id
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people.models import AssignmentKind, Guardian, GuardianLink, RosterState, StaffMember, TeacherAssignment
+from enrollment.people.text import compute_name_hash
+from enrollment.people.undo_log import Json, UndoLog
+from enrollment.rosters.imports.changes import WRITTEN_KINDS, ChangeKind, build_class_key
+from enrollment.rosters.imports.repository import ImportRepository
+
+_WRITTEN_VALUES = {kind.value for kind in WRITTEN_KINDS}
+
+
+def write_staff(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], undo_log: UndoLog) -> None:
+    """Write adults and their assignments; what a file no longer tells ends today."""
+    _StaffWriter(work, town_id, undo_log).write(changes, year)
+
+
+def write_guardians(
+    work: UnitOfWork, town_id: UUID, changes: Sequence[Json], pupil_by_line: dict[int, UUID], undo_log: UndoLog
+) -> None:
+    """Write guardians and their children; `lines` tells which pupil a line of the same file became."""
+    _GuardianWriter(work, town_id, undo_log).write(changes, pupil_by_line)
+
+
+class _AdultWriter:
+    """What both writers stand on."""
+
+    def __init__(self, work: UnitOfWork, town_id: UUID, ledger: UndoLog) -> None:
+        self.work = work
+        self.town_id = town_id
+        self.undo_log = ledger
+        self.repository = ImportRepository(work.session)
+
+    def _build_adult_values(self, row: Json) -> Json:
+        """The values that every adult has."""
+        return {
+            "last_name": row["last_name"],
+            "first_name": row["first_name"],
+            "name_hash": compute_name_hash(self.work.keyring, self.town_id, row["last_name"], row["first_name"]),
+            "state": RosterState.ACTIVE,
+            "absent_since": None,
+        }
+
+
+class _StaffWriter(_AdultWriter):
+    """Writes adults with their assignments."""
+
+    def write(self, changes: Sequence[Json], year: str) -> None:
+        """Write the adults' part of a plan."""
+        gone = [change for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
+        written = [change for change in changes if change["kind"] in _WRITTEN_VALUES]
+        if not written and not gone:
+            return
+        schools = {UUID(change["school_id"]) for change in (*written, *gone)}
+        keys = {
+            (c.school_id, build_class_key(c.label, c.onde_id)): c.id
+            for c in self.repository.list_classes_of_schools(schools, year)
+        }
+        held: dict[tuple[UUID, UUID], list[TeacherAssignment]] = defaultdict(list)
+        for each in self.repository.list_open_assignments(sorted(schools)):
+            held[each.school_id, each.staff_id].append(each)
+        known = self.repository.get_staff(UUID(change["target_id"]) for change in (*written, *gone) if change["target_id"])
+        people: dict[str, StaffMember] = {}
+        for change in written:
+            school_id, row = UUID(change["school_id"]), change["row"]
+            member = known.get(UUID(change["target_id"])) if change["target_id"] else people.get(row["person"])
+            member = self._write_member(member, row)
+            people[row["person"]] = member
+            places = {(keys.get((school_id, key)), AssignmentKind(kind)) for key, kind in row["places"]}
+            self._update_assignments(member.id, school_id, places, held[school_id, member.id])
+        for change in gone:
+            self._end_assignments(held[UUID(change["school_id"]), UUID(change["target_id"])])
+        self.work.session.flush()
+        leaving = {UUID(change["target_id"]) for change in gone}
+        for member_id in leaving - self.repository.find_assigned_staff(leaving):
+            self.undo_log.set_fields(
+                "staff", known[member_id], {"state": RosterState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
+            )
+
+    def _write_member(self, member: StaffMember | None, row: Json) -> StaffMember:
+        email = row["email"] or None
+        values = self._build_adult_values(row)
+        if email is not None:
+            values |= {"email": email, "email_hash": self.work.keyring.keyed_hash(email, f"staff.email:{self.town_id}")}
+        if member is None:
+            member = StaffMember(id=new_id(), town_id=self.town_id, **values)
+            self.work.session.add(member)
+            self.undo_log.created["staff"].append(str(member.id))
+        else:
+            self.undo_log.set_fields("staff", member, values)
+        return member
+
+    def _update_assignments(
+        self,
+        staff_id: UUID,
+        school_id: UUID,
+        places: set[tuple[UUID | None, AssignmentKind]],
+        held: list[TeacherAssignment],
+    ) -> None:
+        present = {(each.class_id, each.kind): each for each in held}
+        self._end_assignments(each for place, each in present.items() if place not in places)
+        for class_id, kind in sorted(places - set(present), key=str):
+            made = TeacherAssignment(
+                id=new_id(), town_id=self.town_id, staff_id=staff_id, school_id=school_id, class_id=class_id, kind=kind,
+                starts_on=self.work.now.date(),
+            )  # fmt: skip
+            self.work.session.add(made)
+            self.undo_log.created["assignment"].append(str(made.id))
+
+    def _end_assignments(self, assignments: Iterable[TeacherAssignment]) -> None:
+        for each in assignments:
+            self.undo_log.set_fields("assignment", each, {"ends_on": self.work.now.date()})
+
+
+class _GuardianWriter(_AdultWriter):
+    """Writes guardians with their children."""
+
+    def write(self, changes: Sequence[Json], lines: dict[int, UUID]) -> None:
+        """Write the guardians' part of a plan."""
+        targets = {UUID(change["target_id"]) for change in changes if change["target_id"]}
+        known = self.repository.get_guardians(targets)
+        links: dict[UUID, dict[UUID, GuardianLink]] = defaultdict(dict)
+        for link in self.repository.list_links_of_guardians(targets):
+            links[link.guardian_id][link.pupil_id] = link
+        self.work.session.flush()
+        for change in changes:
+            row, target = change["row"], known.get(UUID(change["target_id"])) if change["target_id"] else None
+            if change["kind"] == ChangeKind.LEFT_FILE.value and target is not None:
+                self.undo_log.set_fields(
+                    "guardian", target, {"state": RosterState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
+                )
+            elif change["kind"] in _WRITTEN_VALUES:
+                guardian = self._write_guardian(target, UUID(change["school_id"]), row)
+                wanted = {child for child in (_resolve_child(each, lines) for each in row["children"]) if child is not None}
+                self._update_links(guardian.id, wanted, links[guardian.id], whole=row["whole"])
+
+    def _write_guardian(self, guardian: Guardian | None, school_id: UUID, row: Json) -> Guardian:
+        values: Json = {
+            **self._build_adult_values(row),
+            **{name: row[name] for name in ("email", "mobile") if row[name]},
+        }
+        if guardian is None:
+            guardian = Guardian(id=new_id(), town_id=self.town_id, school_id=school_id, **values)
+            self.work.session.add(guardian)
+            self.work.session.flush()
+            self.undo_log.created["guardian"].append(str(guardian.id))
+        else:
+            self.undo_log.set_fields("guardian", guardian, values)
+        return guardian
+
+    def _update_links(self, guardian_id: UUID, wanted: set[UUID], held: dict[UUID, GuardianLink], *, whole: bool) -> None:
+        for pupil_id in sorted(wanted - set(held)):
+            self.work.session.add(GuardianLink(town_id=self.town_id, guardian_id=guardian_id, pupil_id=pupil_id))
+            self.undo_log.linked_guardians.append([str(guardian_id), str(pupil_id)])
+        for pupil_id in sorted(set(held) - wanted) if whole else ():
+            self.work.session.delete(held[pupil_id])
+            self.undo_log.unlinked_guardians.append([str(guardian_id), str(pupil_id), held[pupil_id].court_order])
+
+
+def _resolve_child(reference: str, lines: dict[int, UUID]) -> UUID | None:
+    return lines.get(int(reference[5:])) if reference.startswith("line:") else UUID(reference)

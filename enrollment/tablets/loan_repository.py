@@ -1,0 +1,40 @@
+"""All SQL on the tablets that many pupils hold at once: which they are, and at which school. Single loans are in `repository`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from enrollment.people.models import Pupil
+from enrollment.people.repository import split_ids
+from enrollment.tablets.models import Loan, Tablet
+
+
+class LoanRepository:
+    """Reads and moves the tablets on loan to pupils, in sets."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def list_tablet_ids_of_pupils(self, pupil_ids: Iterable[UUID]) -> list[UUID]:
+        """Return the tablets on loan to these pupils."""
+        tablet_ids: list[UUID] = []
+        for part in split_ids(pupil_ids):
+            tablet_ids += self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(part)))
+        return tablet_ids
+
+    def move_tablets_to_schools_of_pupils(self, pupil_ids: Iterable[UUID]) -> None:
+        """Set the school of the tablets on loan to these pupils to the school of each pupil."""
+        school = (
+            select(Pupil.school_id)
+            .join(Loan, Loan.pupil_id == Pupil.id)
+            .where(Loan.tablet_id == Tablet.id, Loan.closed_at.is_(None))
+            .scalar_subquery()
+        )
+        for part in split_ids(self.list_tablet_ids_of_pupils(pupil_ids)):
+            self.session.execute(
+                update(Tablet).where(Tablet.id.in_(part)).values(school_id=school).execution_options(synchronize_session=False)
+            )

@@ -1,0 +1,79 @@
+"""Labels that several pages share: states of commands and apps, modes, and why an app is not installed yet."""
+
+from __future__ import annotations
+
+from cartable.i18n import Language, Message
+from mdm.reconcile.models import AppReason
+from profiles.schedule.modes import Mode
+
+#: States of a command, an app, or a tablet's rules.
+COMMAND_STATES: dict[str, Message] = {
+    "queued": Message("waiting", context="command"),
+    "sent": Message("sent", context="command"),
+    "not_now": Message("postponed", context="command"),
+    "acknowledged": Message("confirmed", context="command"),
+    "failed": Message("failed", context="command"),
+    "rejected": Message("refused", context="command"),
+    "expired": Message("expired", context="command"),
+    "superseded": Message("replaced", context="command"),
+    "cancelled": Message("cancelled", context="command"),
+    "waiting": Message("waiting", context="command"),
+    "verified": Message("verified", context="command"),
+    "installing": Message("in progress", context="command"),
+    "installed": Message("installed", context="command"),
+    "removing": Message("being removed", context="command"),
+}
+
+
+def state_label(state: str | None, language: Language) -> str:
+    """Return the label of a state; a dash when there is none, and the state itself when it has no label."""
+    if state is None:
+        return "–"
+    return COMMAND_STATES[state].translate(language) if state in COMMAND_STATES else state
+
+
+MODES: dict[Mode, Message] = {
+    Mode.SCHOOL: Message("school", context="mode"),
+    Mode.CLASS_SESSION: Message("class session", context="mode"),
+    Mode.AFTER_SCHOOL: Message("after school", context="mode"),
+    Mode.HOME: Message("home", context="mode"),
+    Mode.NIGHT_REST: Message("night rest", context="mode"),
+    Mode.HOLIDAY: Message("holiday", context="mode"),
+    Mode.TRIP: Message("trip", context="mode"),
+    Mode.EXAM: Message("evaluation", context="mode"),
+    Mode.LOST: Message("lost", context="mode"),
+    Mode.QUARANTINE: Message("quarantine", context="mode"),
+    Mode.STORAGE: Message("storage", context="mode"),
+}
+
+
+def mode_label(mode: Mode | None, language: Language) -> str:
+    """Return the label of a mode; a dash when it is unknown."""
+    return MODES[mode].translate(language) if mode else "–"
+
+
+REASONS: dict[AppReason, Message] = {
+    AppReason.NO_LICENCE: Message("no licence left"),
+    AppReason.WAITING_CONTACT: Message("waiting for the tablet to connect"),
+    AppReason.LOCKED_PASSCODE: Message("locked by a passcode"),
+    AppReason.STORAGE_FULL: Message("no room left"),
+    AppReason.OS_TOO_OLD: Message("system too old"),
+    AppReason.NOT_IN_REGION: Message("not in the country's store"),
+    AppReason.REMOVED_FROM_STORE: Message("removed from the store"),
+    AppReason.USER_REJECTED: Message("declined on the tablet"),
+    AppReason.DOWNLOAD_FAILED: Message("download failed"),
+    AppReason.INSTALLING: Message("being installed"),
+    AppReason.INSTALLED: Message("–"),
+}
+
+
+def reason_label(reason: AppReason, language: Language) -> str:
+    """Return why an app is not installed yet; a dash when it is."""
+    return REASONS[reason].translate(language)
+
+
+def attested_label(*, attested: bool | None, language: Language) -> str:
+    """Return whether the tablet has attested its key at Apple; a dash when it has no identity."""
+    if attested is None:
+        return "–"
+    return language.gettext("yes") if attested else language.gettext("no")

@@ -1,0 +1,119 @@
+"""Labels of the roster pages: columns, states, and the reasons of lines and files. What a page says itself stands in its template."""
+
+from __future__ import annotations
+
+from cartable.i18n import Language, Message
+from enrollment.rosters.files.columns import ColumnStatus, FileKind
+from enrollment.rosters.models import ImportState
+
+STATES: dict[ImportState, Message] = {
+    ImportState.PREVIEWED: Message("to be confirmed", context="roster import"),
+    ImportState.CONFIRMED: Message("confirmed", context="roster import"),
+    ImportState.DISCARDED: Message("discarded", context="roster import"),
+    ImportState.UNDONE: Message("undone", context="roster import"),
+}
+FILES: dict[FileKind, Message] = {
+    FileKind.PUPILS: Message("Pupils"),
+    FileKind.GUARDIANS: Message("Guardians"),
+    FileKind.STAFF: Message("Staff"),
+}
+STANDINGS: dict[ColumnStatus, Message] = {
+    ColumnStatus.KEPT: Message("kept", context="column"),
+    ColumnStatus.FORBIDDEN: Message("never kept", context="column"),
+    ColumnStatus.LEFT_OUT: Message("known, not needed", context="column"),
+    ColumnStatus.UNKNOWN: Message("unknown", context="column"),
+}
+FIELDS: dict[str, Message] = {
+    "last_name": Message("family name"),
+    "usage_name": Message("usage name"),
+    "first_name": Message("first name"),
+    "birth_date": Message("birth date (to match, never kept)"),
+    "ine": Message("INE (to match, never kept)"),
+    "grade": Message("grade"),
+    "class_label": Message("class"),
+    "onde_class_id": Message("class number of ONDE"),
+    "school_uai": Message("UAI of the school"),
+    "take_home": Message("takes the tablet home"),
+    "inventory_tag": Message("inventory tag"),
+    "rollover_decision": Message("decision for next year (the word, never the text)"),
+    "email": Message("e-mail"),
+    "mobile": Message("mobile"),
+    "child_last_name": Message("child's family name"),
+    "child_usage_name": Message("child's usage name"),
+    "child_first_name": Message("child's first name"),
+    "child_class": Message("child's class"),
+    "kind": Message("capacity"),
+    "profile": Message("profile"),
+    "groups": Message("groups"),
+    "units": Message("units (ULIS, UPE2A)"),
+    "class": Message("class"),
+}
+#: Why a line has its kind of change, by the stable code of the API.
+LINE_REASONS: dict[str, Message] = {
+    "name": Message("name"),
+    "usage_name": Message("usage name"),
+    "grade": Message("grade"),
+    "class": Message("class"),
+    "take_home": Message("takes home"),
+    "returned": Message("is back"),
+    "identifier": Message("identifier learned"),
+    "twice_in_file": Message("twice in the file"),
+    "several_pupils": Message("several pupils possible"),
+    "other_school": Message("from another school"),
+    "active_in_other_school": Message("still at another school"),
+    "decided_by_hand": Message("decided by hand"),
+    "rollover_promoted": Message("next year: moves up"),
+    "rollover_retained": Message("next year: stays in the grade"),
+    "rollover_skipping": Message("next year: skips a grade"),
+    "rollover_leaver": Message("next year: leaves"),
+    "rollover_decision_unknown": Message("decision for next year not understood"),
+    "no_last_name": Message("no family name"),
+    "no_first_name": Message("no first name"),
+    "unknown_grade": Message("unknown grade"),
+    "damaged_name": Message("name damaged by a spreadsheet"),
+    "unknown_school": Message("unknown school"),
+    "other_school_than_named": Message("another school than the one chosen"),
+}
+#: Why a file cannot be read, by the stable code of the error.
+UNREADABLE: dict[str, Message] = {
+    "bad_csv": Message("this CSV is damaged"),
+    "bad_xlsx": Message("this workbook is damaged"),
+    "bad_zip": Message("this archive is damaged"),
+    "binary": Message("it is neither a CSV, an XLSX nor a OneRoster archive"),
+    "duplicate_column": Message("two columns hold the same field"),
+    "empty": Message("it is empty"),
+    "encoding_suspect": Message("its accents are damaged; extract it anew without a spreadsheet"),
+    "locked_or_old_workbook": Message("this workbook has a password or an old format; save it as .xlsx or .csv"),
+    "oneroster_delta": Message("this OneRoster set is partial; a whole one is needed"),
+    "oneroster_version": Message("this version of OneRoster is not read"),
+    "too_large": Message("it is too large"),
+    "too_many_lines": Message("it has too many lines"),
+    "zip_duplicate": Message("a file is twice in the archive"),
+    "zip_encrypted": Message("the archive has a password"),
+    "zip_too_large": Message("the archive is too large"),
+    "zip_unsafe_name": Message("a name in the archive is suspicious"),
+}
+_MISSING = Message("missing: {field}")
+#: Why Apple School Manager gets no files now, by the stable code of the check.
+EXPORT_REASONS: dict[str, Message] = {
+    "summer_freeze": Message("summer freeze: heads do not have their lists yet"),
+    "lists_unconfirmed": Message("schools whose new lists are not confirmed"),
+    "school_without_pupils": Message("schools without pupils"),
+    "pupil_without_class": Message("pupils without a class of this year"),
+    "class_missing": Message("classes of the last set that are gone"),
+    "no_pupils": Message("no pupils"),
+    "name_missing": Message("names missing"),
+}  # fmt: skip
+
+
+def explain_reasons(reasons: list[str], language: Language) -> str:
+    """Return the reasons of a line; a code without a label is shown as it is."""
+    return ", ".join(LINE_REASONS[reason].translate(language) if reason in LINE_REASONS else reason for reason in reasons)
+
+
+def explain_unreadable(code: str, language: Language) -> str:
+    """Return why a file cannot be read; a code without a label is shown as it is."""
+    if code.startswith("missing_"):
+        field = code.removeprefix("missing_")
+        return _MISSING.translate(language, field=FIELDS.get(field, field))
+    return UNREADABLE[code].translate(language) if code in UNREADABLE else code

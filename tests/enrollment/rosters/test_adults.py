@@ -1,0 +1,187 @@
+"""Imports of guardians and staff: who is one person, who is two, what ends, what is never joined by a name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from cartable.unit_of_work import Runtime
+from enrollment.people.models import Guardian, RosterState
+from enrollment.rosters.imports import service
+from enrollment.rosters.imports.deciding import decide_line
+from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, onde_line, oneroster, text_file
+from tests.enrollment.rosters.school import OneSchool
+
+PUPILS = text_file(
+    ONDE,
+    onde_line("EL HADJ", "Zoé", usage="BEN", label="CE2  A", number="7", grade="CE2"),
+    onde_line("EL HADJ", "Adam", label="CP", number="1", grade="CP"),
+    onde_line("MARTIN", "Léa", label="CP", number="1", grade="CP"),
+    onde_line("MARTIN", "Léa", label="CE2  A", number="7", grade="CE2", born="09/09/2017"),
+)
+HEADER = GUARDIANS.format(desk="") + ";".join([CHILD] * 2)
+
+
+def guardian(last: str, first: str, *children: tuple[str, str, str], mail: str = "", mobile: str = "") -> str:
+    told = ";".join(f";{child_last};{child_first};{label}" for child_last, child_first, label in children)
+    return f"MME;;{last};{first};1 rue;92;V;F;{mail};;;{mobile};{told}"
+
+
+NADIA = guardian("EL HADJ", "Nadia", ("EL HADJ", "Zoé", "CE2 A"), ("EL HADJ", "Adam", "CP"), mail="n@home.example")
+
+
+@pytest.fixture
+def one(runtime: Runtime) -> Iterator[OneSchool]:
+    with runtime.open_unit_of_work() as work:
+        made = OneSchool(work)
+        made.bring(PUPILS)
+        yield made
+
+
+def test_guardians_are_linked_to_their_children_and_the_second_time_nothing_changes(one: OneSchool) -> None:
+    file = text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("BEN", "Zoé", "CE2 A")), "Total;2")
+    first = one.bring(file, keep_contacts=True)
+    assert first.counts["by_subject"]["guardian"]["new"] == 2
+    zoe, adam = one.pupil("EL HADJ Zoé").id, one.pupil("EL HADJ Adam").id
+    found = one.guardians()
+    assert (found["Nadia"][1], found["Jean"][1]) == ({zoe, adam}, {zoe}), "found by family name and by usage name"
+    assert found["Nadia"][0].email == "n@home.example"
+    assert one.bring(file, keep_contacts=True).counts["unchanged"] == 2
+    without = one.bring(file)
+    assert without.counts["unchanged"] == 2
+    assert one.guardians()["Nadia"][0].email == "n@home.example", "what is not told removes nothing"
+
+
+def test_contacts_are_kept_only_for_the_portal(one: OneSchool) -> None:
+    one.bring(text_file(HEADER, NADIA))
+    assert one.guardians()["Nadia"][0].email is None
+
+
+def test_a_child_who_is_not_sure_is_left_to_a_person(one: OneSchool) -> None:
+    made = one.preview(
+        text_file(
+            HEADER,
+            guardian("A", "One", ("MARTIN", "Léa", "CE2 A")),
+            guardian("B", "Two", ("MARTIN", "Léa", "")),
+            guardian("C", "Three", ("INCONNU", "Léa", "CP")),
+            guardian("D", "Four", ("INCONNU", "Léa", "CP"), ("EL HADJ", "Adam", "CP")),
+            guardian("", "Five", ("EL HADJ", "Adam", "CP")),
+            *[guardian("F", "Six", ("EL HADJ", "Adam", "CP"))] * 2,
+        )
+    )
+    assert one.lines(made) == [
+        ("A", "new", ()), ("B", "ambiguous", ("child_ambiguous",)), ("C", "invalid", ("child_not_found",)),
+        ("D", "new", ("child_not_found",)), ("", "invalid", ("no_last_name",)), ("F", "duplicate", ("twice_in_file",)),
+        ("F", "duplicate", ("twice_in_file",)),
+    ]  # fmt: skip
+
+
+def test_two_guardians_of_one_name_are_two_people(one: OneSchool) -> None:
+    jeans = [
+        guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail="a@home.example"),
+        guardian("MARTIN", "Jean", ("EL HADJ", "Adam", "CP"), mail="b@home.example"),
+    ]
+    one.bring(text_file(HEADER, *jeans), keep_contacts=True)
+    rows = one.work.session.scalars(select(Guardian)).all()
+    assert len(rows) == 2
+    again = one.bring(text_file(HEADER, *jeans[::-1]), keep_contacts=True)
+    assert again.counts["unchanged"] == 2
+    third = one.preview(
+        text_file(HEADER, *jeans, guardian("MARTIN", "Jean", ("MARTIN", "Léa", "CP"), mail="c@home.example")), keep_contacts=True
+    )
+    assert (third.counts["new"], third.counts["unchanged"]) == (1, 2), "a shared name is not enough"
+
+
+def test_a_child_is_added_and_taken_away_and_a_guardian_leaves_and_returns(one: OneSchool) -> None:
+    one.bring(text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    zoe, adam = one.pupil("EL HADJ Zoé").id, one.pupil("EL HADJ Adam").id
+    changed = one.bring(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"))))
+    assert (changed.counts["renamed"], changed.counts["left_file"]) == (1, 1)
+    assert one.guardians()["Nadia"][1] == {adam}
+    assert one.guardians()["Jean"][0].state is RosterState.ABSENT_FROM_ROSTER
+    service.undo_import(one.work, one.admin, changed.id)
+    assert one.guardians()["Nadia"][1] == {zoe, adam}
+    assert one.guardians()["Jean"][0].state is RosterState.ACTIVE
+    unsure = one.bring(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"), ("MARTIN", "Léa", ""))))
+    assert one.guardians()["Nadia"][1] == {zoe, adam}, "while a child is unsure, none is taken away"
+    assert one.lines(unsure)[0] == ("EL HADJ", "unchanged", ("child_ambiguous",))
+
+
+def test_a_person_joins_two_guardians(one: OneSchool) -> None:
+    both = [guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail=f"{n}@home.example") for n in "ab"]
+    one.bring(text_file(HEADER, *both), keep_contacts=True)
+    made = one.preview(text_file(HEADER, guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    [line] = service.list_lines(one.work, one.admin, made.id)
+    assert (line["kind"], len(line["candidates"])) == ("ambiguous", 2)
+    decide_line(one.work, one.admin, made.id, 0, UUID(line["candidates"][0]))
+    assert service.confirm_import(one.work, one.admin, made.id).counts["renamed"] == 1
+    assert len(one.work.session.scalars(select(Guardian)).all()) == 2
+
+
+def test_staff_with_several_classes_and_kinds(one: OneSchool) -> None:
+    uai = one.school.uai
+    file = text_file(
+        STAFF,
+        f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main",
+        f"{uai};DURAND;Paul;p@ecole.example;CP;décharge",
+        f"{uai};NOIR;Anne;;CM9;main",
+        f"{uai};VERT;Luc;;;aesh",
+    )
+    first = one.bring(file)
+    assert (first.counts["new"], first.format) == (3, "staff")
+    found = one.staff()
+    assert found["Paul"][1] == [("CE2 A", "main", True), ("CP", "relief", True)]
+    assert (found["Anne"][1], found["Luc"][1]) == ([(None, "main", True)], [(None, "support", True)])
+    assert ("NOIR", "new", ("unknown_class",)) in one.lines(first)
+    assert one.bring(file).counts["unchanged"] == 3
+
+
+def test_an_adult_leaves_a_class_then_the_school(one: OneSchool) -> None:
+    uai = one.school.uai
+    one.bring(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main", f"{uai};NOIR;Anne;;CP;main"))
+    other = one.world.create_school(one.town, "École Simone-Veil")
+    one.bring(text_file(STAFF, f"{other.uai};DUPUIS;Paul;P@ecole.example;;main"), named=False)
+    assert {(m.last_name, len(places)) for m, places in one.staff().values()} == {("DUPUIS", 2), ("NOIR", 1)}, (
+        "known by the e-mail"
+    )
+    one.work.now += timedelta(days=1)
+    moved = one.bring(text_file(STAFF, f"{uai};DUPUIS;Paul;p@ecole.example;CP;main"), named=False)
+    assert (moved.counts["moved_class"], moved.counts["left_file"], moved.needs_second_person) == (1, 1, False)
+    found = one.staff()
+    assert [place for place in found["Paul"][1] if place[2]] == [("CP", "main", True), (None, "main", True)]
+    assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ABSENT_FROM_ROSTER, [("CP", "main", False)])
+    service.undo_import(one.work, one.admin, moved.id)
+    found = one.staff()
+    assert [place for place in found["Paul"][1] if place[2]] == [("CE2 A", "main", True), (None, "main", True)]
+    assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ACTIVE, [("CP", "main", True)])
+
+
+def test_many_adults_leaving_need_a_second_person(one: OneSchool) -> None:
+    uai = one.school.uai
+    one.bring(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(9))))
+    few = one.preview(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
+    many = one.preview(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
+    assert (few.needs_second_person, many.needs_second_person) == (False, True)
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_oneroster_brings_everybody_at_once_and_twice_is_nothing(one: OneSchool, version: str) -> None:
+    school = one.world.create_school(one.town, "École Rosa-Parks")
+    file = oneroster(school.uai, version=version)
+    made = one.bring(file, named=False)
+    assert made.counts["by_subject"]["pupil"]["new"] == 2
+    assert (made.counts["by_subject"]["staff"]["new"], made.counts["by_subject"]["guardian"]["new"]) == (1, 1)
+    assert one.guardians()["Nadia"][1] == {
+        next(p.id for p in one.pupils().values() if p.school_id == school.id and p.first_name == "Zoé")
+    }
+    assert one.staff()["Paul"][1] == [("CE1 A", "main", True)]
+    again = one.bring(file, named=False)
+    assert (again.counts["unchanged"], again.counts["new"], again.counts["left_file"]) == (4, 0, 0)
+    service.undo_import(one.work, one.admin, again.id)
+    service.undo_import(one.work, one.admin, made.id)
+    assert (one.guardians(), one.staff()) == ({}, {})
+    assert all(pupil.school_id == one.school.id for pupil in one.pupils().values())

@@ -1,0 +1,168 @@
+"""Several people at once: two confirmations, an import during another, a file in the wrong school, an adult in two schools, an undo after
+a handover; and what is said of columns for a whole town.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select
+
+from cartable.errors import DomainError, Forbidden
+from cartable.ids import new_id
+from cartable.scope import Actor, Role, RoleAssignment
+from cartable.unit_of_work import Runtime
+from enrollment.people.models import PupilState
+from enrollment.rosters.errors import ImportFinished, ImportStale, UndoBlocked, UnknownField
+from enrollment.rosters.files.columns import FileKind
+from enrollment.rosters.imports import mapping, service
+from enrollment.rosters.models import ImportState
+from enrollment.tablets.models import Loan
+from tests.enrollment.rosters.files import ONDE, OWN, STAFF, onde_line, text_file
+from tests.enrollment.rosters.school import OneSchool
+
+FILE = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(30)))
+
+
+@pytest.fixture
+def one(runtime: Runtime) -> Iterator[OneSchool]:
+    with runtime.open_unit_of_work() as work:
+        yield OneSchool(work)
+
+
+def test_two_administrators_confirm_at_once(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        one = OneSchool(work)
+        made = one.preview(FILE)
+        people, import_id = (one.admin, one.second), made.id
+    together = Barrier(2)
+
+    def confirm(actor: Actor) -> str:
+        together.wait()
+        try:
+            with runtime.open_unit_of_work() as work:
+                return service.confirm_import(work, actor, import_id).state.value
+        except DomainError as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(confirm, people))
+    assert said == ["confirmed", "import_finished"]
+    with runtime.open_unit_of_work() as work:
+        one.work = work
+        assert len(one.pupils()) == 30
+
+
+def test_an_import_that_was_previewed_while_another_was_confirmed_is_stale(runtime: Runtime) -> None:
+    """Its clock says that it came later; it saw the school as it was before."""
+    with runtime.open_unit_of_work() as work:
+        one = OneSchool(work)
+        first = one.preview(FILE)
+        second = one.preview(FILE)
+        second.uploaded_at += timedelta(minutes=5)
+        ids = first.id, second.id
+    with runtime.open_unit_of_work() as work:
+        service.confirm_import(work, one.admin, ids[0])
+    with runtime.open_unit_of_work() as work, pytest.raises(ImportStale):
+        service.confirm_import(work, one.admin, ids[1])
+    with runtime.open_unit_of_work() as work:
+        one.work = work
+        assert len(one.pupils()) == 30
+
+
+def test_a_preview_of_a_day_ago_and_one_of_another_school_do_not_hinder(one: OneSchool) -> None:
+    other = one.world.create_school(one.town)
+    made, theirs = one.preview(FILE), one.preview(text_file(ONDE, onde_line("AUTRE", "Léa")), school=other)
+    service.confirm_import(one.work, one.admin, theirs.id)
+    service.confirm_import(one.work, one.admin, made.id)
+    late = one.preview(FILE)
+    one.work.now += timedelta(hours=24, seconds=1)
+    with pytest.raises(ImportFinished):
+        service.confirm_import(one.work, one.admin, late.id)
+
+
+def test_the_file_of_another_school_moves_nobody_unasked(one: OneSchool) -> None:
+    """An ONDE file does not say its school: somebody names the wrong one."""
+    other = one.world.create_school(one.town)
+    one.bring(FILE)
+    into_an_empty_one = one.preview(FILE, school=other)
+    assert into_an_empty_one.counts["ambiguous"] == 30
+    assert into_an_empty_one.counts["new"] == 0
+    assert {why for _, _, why in one.lines(into_an_empty_one)} == {("active_in_other_school",)}
+    theirs = text_file(ONDE, *(onde_line(f"AUTRE{n}", "Léa", ine=f"{n:010d}B") for n in range(30)))
+    one.bring(theirs, school=other)
+    swapped = one.preview(theirs)
+    assert (swapped.counts["left_file"], swapped.needs_second_person, swapped.counts["ambiguous"]) == (30, True, 30)
+    service.confirm_import(one.work, one.second, swapped.id)
+    assert len(one.pupils()) == 60
+    assert all(pupil.school_id == other.id for name, pupil in one.pupils().items() if name.startswith("AUTRE"))
+
+
+def test_an_adult_with_a_fraction_in_two_schools_is_one_person(one: OneSchool) -> None:
+    other = one.world.create_school(one.town)
+    both = text_file(OWN, f"{one.school.uai};CE1 A;CE1;A;B;;", f"{other.uai};CP A;CP;C;D;;")
+    one.bring(both, named=False)
+    here = text_file(STAFF, f"{one.school.uai};DURAND;Paul;paul@ecole.example;CE1 A;part")
+    there = text_file(STAFF, f"{other.uai};DURAND;Paul;paul@ecole.example;CP A;part")
+    one.bring(here)
+    assert one.bring(there, school=other).counts["new"] == 0
+    assert one.staff()["Paul"][1] == [("CE1 A", "part", True), ("CP A", "part", True)]
+    for file, school in ((here, one.school), (there, other)):
+        assert one.bring(file, school=school).counts["unchanged"] == 1
+    one.bring(text_file(STAFF, f"{other.uai};PETIT;Ana;;CP A;main"), school=other)
+    member, places = one.staff()["Paul"]
+    assert (member.state.value, places) == ("active", [("CE1 A", "part", True), ("CP A", "part", False)])
+
+
+def test_undo_after_a_handover(one: OneSchool) -> None:
+    """A pupil whom the import brought holds a tablet: refused. One who was there before: the tablet stays, and follows."""
+    other = one.world.create_school(one.town)
+    one.bring(FILE)
+    one.work.now += timedelta(minutes=1)
+    gone = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(1, 30)))
+    one.bring(gone)
+    one.work.now += timedelta(minutes=1)
+    arrived = one.bring(text_file(ONDE, onde_line("NOM0", "Zoé", ine="0000000000A"), onde_line("NEUF", "Ana")), school=other)
+    pupil, tablet = one.pupil("NOM0 Zoé"), one.world.create_tablet(one.town)
+    one.world.lend_tablet(tablet, pupil)
+    assert tablet.school_id == other.id
+    loan = one.world.lend_tablet(one.world.create_tablet(one.town), one.pupil("NEUF Ana"))
+    with pytest.raises(UndoBlocked):
+        service.undo_import(one.work, one.admin, arrived.id)
+    one.work.session.delete(loan)
+    one.work.session.flush()
+    assert service.undo_import(one.work, one.admin, arrived.id).state is ImportState.UNDONE
+    one.work.session.expire_all()
+    assert (one.pupil("NOM0 Zoé").school_id, one.pupil("NOM0 Zoé").state) == (one.school.id, PupilState.ABSENT_FROM_ROSTER)
+    assert tablet.school_id == one.school.id
+    open_loans = one.work.session.scalars(select(Loan).where(Loan.pupil_id == pupil.id, Loan.closed_at.is_(None))).all()
+    assert len(open_loans) == 1
+    assert "NEUF Ana" not in one.pupils()
+
+
+def test_a_town_says_once_what_new_column_names_mean(one: OneSchool) -> None:
+    other = one.world.create_school(one.town)
+    file = text_file("Patronyme;Petit nom;Degré;Groupe de classe", "MARTIN;Zoé;CE1;CE1 A")
+    named = {"Patronyme": "last_name", "Petit nom": "first_name", "Degré": "grade", "Groupe de classe": "class_label"}
+    mapping.set_mapping(one.work, one.admin, one.town.id, None, FileKind.PUPILS, named)
+    for school in (one.school, other):
+        assert one.preview(file, school=school).counts["new"] == 1
+    own = {"Groupe de classe": "-"}
+    mapping.set_mapping(one.work, one.admin, one.town.id, other.id, FileKind.PUPILS, own)
+    labels = [
+        service.list_lines(one.work, one.admin, one.preview(file, school=each).id)[0]["row"]["class_label"]
+        for each in (one.school, other)
+    ]
+    assert labels == ["CE1 A", ""], "what a school said of its own counts more"
+    head = Actor(new_id(), "head", (RoleAssignment(Role.HEAD, one.town.id, other.id),))
+    mapping.set_mapping(one.work, head, one.town.id, other.id, FileKind.PUPILS, {})
+    for school_id, wrong in ((None, Forbidden), (one.school.id, DomainError)):
+        with pytest.raises(wrong):
+            mapping.set_mapping(one.work, head, one.town.id, school_id, FileKind.PUPILS, {})
+    with pytest.raises(UnknownField):
+        mapping.set_mapping(one.work, one.admin, one.town.id, None, FileKind.PUPILS, {"Sexe": "sex"})
+    assert mapping.get_mapping(one.work, one.admin, one.town.id, None)[FileKind.PUPILS]["petitnom"] == "first_name"
