@@ -15,7 +15,7 @@ from enrollment.tablets.repository import TabletRepository
 from profiles.apps import licences
 from profiles.apps.models import App, AppBundle, BundleGrant, GrantStanding
 from profiles.apps.rules import GRANTABLE
-from profiles.catalog.composites import vocabulary
+from profiles.catalog.composites import list_authorable_fields
 from profiles.effective.repository import PolicyRepository, decide_again
 from profiles.errors import AlreadyExists, AppNotFound, BadApp, BadHost, BadSetting, BundleNotFound, LicencesShort, ListTooLong
 from profiles.filters.models import WebFilter
@@ -42,8 +42,8 @@ def write_floor(work: UnitOfWork, actor: Actor, town_id: UUID, settings: dict[st
     """Save a new version of the floor. Raises `BadSetting` with the field named; the former versions stay."""
     actor.require_permission(Permission.AUTHOR, town_id)
     for key, value in settings.items():
-        known = vocabulary().get(key)
-        problem = "unknown setting" if known is None else known.problem(value)
+        known = list_authorable_fields().get(key)
+        problem = "unknown setting" if known is None else known.describe_problem(value)
         if problem:
             raise BadSetting(field=key[:80], why=problem)
     repository = PolicyRepository(work.session)
@@ -225,7 +225,7 @@ def decide_place(work: UnitOfWork, town_id: UUID, kind: LayerKind, target: str) 
 
 
 def _decide_town(work: UnitOfWork, town_id: UUID) -> None:
-    decide_again(work, TabletRepository(work.session).of_town(town_id))
+    decide_again(work, TabletRepository(work.session).select_by_town(town_id))
 
 
 def list_bundles(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[tuple[AppBundle, list[App], list[BundleGrant]]]:

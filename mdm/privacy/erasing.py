@@ -10,8 +10,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.people.models import Pupil, PupilState
+from enrollment.rosters.imports.repository import ImportRepository
 from mdm.care.models import LostCase
 from mdm.privacy.repository import PrivacyRepository
 

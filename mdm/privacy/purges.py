@@ -12,8 +12,8 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.unit_of_work import UnitOfWork
-from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.people.models import Guardian, Pupil, StaffMember
+from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
 from mdm.care.models import PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities

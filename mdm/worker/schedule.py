@@ -11,8 +11,8 @@ from enrollment.identity.acme.service import purge_expired as purge_acme
 from enrollment.joining.ade.rules import SYNC_INTERVAL
 from enrollment.joining.ade.service import schedule_syncs as enqueue_ade_syncs
 from enrollment.joining.apple_school_manager.service import schedule_syncs as enqueue_organisation_syncs
-from enrollment.rosters.imports.service import purge_expired_plans
 from enrollment.rollover.applying import apply_due_rollover as apply_due_rollovers
+from enrollment.rosters.imports.service import purge_expired_plans
 from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
 from mdm.care.absence import update_absences
 from mdm.care.erasing.bulk import send_due_bulk_erases

@@ -14,8 +14,8 @@ from uuid import UUID
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover import service as years
-from enrollment.rollover.models import Decision, Rollover
-from enrollment.rollover.repository import Group, YearRepository
+from enrollment.rollover.models import RolloverDecision, Rollover
+from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from profiles.apps.licence_repository import LicenceRepository
 from profiles.apps.rules import Granted, apps_for
 from profiles.effective.repository import PolicyRepository
@@ -45,9 +45,9 @@ class Overlap:
 
 def overlap(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Overlap]:
     """The licence needs of a town around a passage, by the app's name. Raises `RolloverUnknown`, `Forbidden`."""
-    rollover = years.get(work, actor, rollover_id)
+    rollover = years.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.SEE, rollover.town_id)
-    groups = YearRepository(work.session).groups(rollover.id)
+    groups = RolloverRepository(work.session).count_groups(rollover.id)
     policy, licences = PolicyRepository(work.session), LicenceRepository(work.session)
     grants = policy.grants([rollover.town_id])
     apps = {app.id: app.name for app in policy.apps_by_id([rollover.town_id]).values() if app.app_store_id is not None}
@@ -58,7 +58,7 @@ def overlap(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> list[Overlap]:
     )  # fmt: skip
 
 
-def _counted(groups: Iterable[Group], grants: Sequence[Granted], rollover: Rollover) -> Mapping[UUID, Counter[str]]:
+def _counted(groups: Iterable[RolloverGroup], grants: Sequence[Granted], rollover: Rollover) -> Mapping[UUID, Counter[str]]:
     """How many tablets need each app before and after, and how many hold it at once."""
     found: dict[UUID, Counter[str]] = {}
     for group in groups:
@@ -77,21 +77,21 @@ def _counted(groups: Iterable[Group], grants: Sequence[Granted], rollover: Rollo
     return found
 
 
-def _arrives(group: Group) -> bool:
-    first = group.level.value == "GS" and group.level_after.value == "CP"
-    return group.decision is Decision.ARRIVED or first
+def _arrives(group: RolloverGroup) -> bool:
+    first = group.grade.value == "GS" and group.grade_after.value == "CP"
+    return group.decision is RolloverDecision.ARRIVED or first
 
 
-def _places(group: Group, rollover: Rollover) -> tuple[Place | None, Place | None]:
+def _places(group: RolloverGroup, rollover: Rollover) -> tuple[Place | None, Place | None]:
     """Where a pupil's tablet stands in the year that ends and in the one that comes."""
-    after = _place(rollover.town_id, group.school_after, group.class_after, group.level_after.value)
-    if group.decision is Decision.ABSENT:
-        after = _place(rollover.town_id, group.school_id, group.class_id, group.level.value)
+    after = _place(rollover.town_id, group.school_after, group.class_after, group.grade_after.value)
+    if group.decision is RolloverDecision.ABSENT:
+        after = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
         return after, after
     before = None
-    if group.decision is not Decision.ARRIVED:
-        before = _place(rollover.town_id, group.school_id, group.class_id, group.level.value)
-    return before, None if group.decision is Decision.LEAVER else after
+    if group.decision is not RolloverDecision.ARRIVED:
+        before = _place(rollover.town_id, group.school_id, group.class_id, group.grade.value)
+    return before, None if group.decision is RolloverDecision.LEAVER else after
 
 
 def _place(town_id: UUID, school_id: UUID, class_id: UUID | None, level: str) -> Place:

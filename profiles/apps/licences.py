@@ -122,7 +122,7 @@ def reserve(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[
     # Licences come from a service: what is reserved must be given before the tablet may install.
     given = {t for t, row in repository.licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
     if served - given:
-        work.enqueue_job(Topic.LICENCES, town_id)
+        work.enqueue_job(Topic.LICENCE_SYNC, town_id)
     return given
 
 
@@ -158,4 +158,4 @@ def _give_back(work: UnitOfWork, rows: Iterable[Licence]) -> None:
     for row in rows:
         if row.state is not LicenceState.IN_GRACE:
             row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
-            work.enqueue_job(Topic.LICENCES, row.town_id)
+            work.enqueue_job(Topic.LICENCE_SYNC, row.town_id)

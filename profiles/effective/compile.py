@@ -14,16 +14,16 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
-from profiles.catalog.settings import catalog, version
+from profiles.catalog.settings import load_catalog, parse_version
 from profiles.effective.models import Artefact, DeclarationSet
 from profiles.effective.repository import PolicyRepository
 from profiles.effective.situation import Policy, Situation, filter_in, read_policy, resolved, situation_of
 from profiles.filters.models import DeliveryKind
 from profiles.filters.render import payloads
-from profiles.render.apple import Content, Rendered, apart, content_of, render, split
-from profiles.render.declarations import Declaration, ManagedApp, declarations, dump
+from profiles.render.apple import ProfileContent, ProfileDocument, split_by_payload_type, build_content, render_profile, split_common_content
+from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import Timed, timed
+from profiles.schedule.service import ModeEvaluation, evaluate_modes
 
 #: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
 MODES = tuple(Mode)
@@ -63,26 +63,26 @@ class Compiled:
     """Everything that tablets of one situation share."""
 
     situation: Situation
-    contents: Mapping[Mode, Content]
-    whole: Mapping[Mode, Rendered]
-    parts: tuple[Rendered, ...] = ()
-    beside: Mapping[Mode, Rendered] = field(default_factory=dict)
+    contents: Mapping[Mode, ProfileContent]
+    whole: Mapping[Mode, ProfileDocument]
+    parts: tuple[ProfileDocument, ...] = ()
+    beside: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
 
     @property
     def set_token(self) -> str:
         """The address of its declarations."""
-        return hashlib.sha256(dump([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
+        return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, Timed] | None = None) -> dict[UUID, Desired]:
+def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
     tablets = list(facts)
-    now = timed(work, tablets) if modes is None else modes
+    now = evaluate_modes(work, tablets) if modes is None else modes
     policy = read_policy(work, tablets)
     situations = {each.tablet_id: situation_of(each, policy, now[each.tablet_id]) for each in tablets}
     compiled: dict[tuple[object, ...], Compiled] = {}
-    wanted: dict[str, tuple[UUID, Rendered]] = {}
+    wanted: dict[str, tuple[UUID, ProfileDocument]] = {}
     for tablet_id, situation in situations.items():
         made = compiled.get(situation.key)
         if made is None:
@@ -100,18 +100,18 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) ->
     """Merge and render one situation in every mode. Stores nothing."""
     contents = {mode: content_in(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
-    distinct: dict[str, Rendered] = {}
+    distinct: dict[str, ProfileDocument] = {}
     whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
     made = Compiled(situation, contents, whole)
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
-        pairs = {mode: apart(content, kept) for mode, content in contents.items()}
+        pairs = {mode: split_by_payload_type(content, kept) for mode, content in contents.items()}
         made.beside = {mode: _once(distinct, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty}
-        common, own = split({mode: declared for mode, (declared, _) in pairs.items()})
-        base = render(town, common, "base")
-        by_mode = {mode: render(town, content, _part(content)) for mode, content in own.items()}
+        common, own = split_common_content({mode: declared for mode, (declared, _) in pairs.items()})
+        base = render_profile(town, common, "base")
+        by_mode = {mode: render_profile(town, content, _part(content)) for mode, content in own.items()}
         made.parts = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
-        made.declared = declarations(
+        made.declared = build_declarations(
             work.settings.public_url,
             "Cartable",
             base.sha256 if base else None,
@@ -121,7 +121,7 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) ->
     return made
 
 
-def content_in(situation: Situation, policy: Policy, mode: Mode) -> Content:
+def content_in(situation: Situation, policy: Policy, mode: Mode) -> ProfileContent:
     """What a tablet of the situation shall hold in a mode."""
     values: dict[str, Any] = {key: each.value for key, each in resolved(situation, policy, mode).items()}
     if values.get("allowListedAppBundleIDs") and values.get("blockedAppBundleIDs"):
@@ -129,8 +129,8 @@ def content_in(situation: Situation, policy: Policy, mode: Mode) -> Content:
         blocked = set(values.pop("blockedAppBundleIDs"))
         values["allowListedAppBundleIDs"] = [app for app in values["allowListedAppBundleIDs"] if app not in blocked]
     others, left_out = filter_payloads(situation, policy, mode)
-    content = content_of(values, catalog(), others, os=situation.os, supervised=situation.supervised)
-    return replace(content, left_out=(*content.left_out, *left_out))
+    content = build_content(values, load_catalog(), others, os=situation.os, supervised=situation.supervised)
+    return replace(content, omitted_settings=(*content.omitted_settings, *left_out))
 
 
 def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -149,19 +149,19 @@ def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[d
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
     """Whether tablets of the situation are told by declarations."""
     from_version = work.settings.declarative_from
-    return bool(from_version) and situation.os is not None and situation.os >= version(from_version)
+    return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
-def _once(distinct: dict[str, Rendered], town: str, content: Content) -> Rendered:
+def _once(distinct: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
     key = content.digest
     if key not in distinct:
-        rendered = render(town, content)
+        rendered = render_profile(town, content)
         assert rendered is not None  # a whole profile may be empty, it is still a profile
         distinct[key] = rendered
     return distinct[key]
 
 
-def _part(content: Content) -> str:
+def _part(content: ProfileContent) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
     return f"mode.{content.digest[:16]}"
 
@@ -171,7 +171,7 @@ def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
     return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
 
 
-def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compiled: list[Compiled]) -> None:
+def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, ProfileDocument]], compiled: list[Compiled]) -> None:
     repository = PolicyRepository(work.session)
     known = repository.known_artefacts(list(wanted))
     for sha256, (town_id, rendered) in sorted(wanted.items()):
@@ -190,7 +190,7 @@ def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, Rendered]], compil
     sets = {each.set_token: each for each in compiled}
     for token in sorted(set(sets) - repository.known_sets(list(sets))):
         made = sets[token]
-        items = [{"Kind": each.kind.value, **each.document()} for each in made.declared]
+        items = [{"Kind": each.kind.value, **each.to_document()} for each in made.declared]
         profiles = sorted(rendered.sha256 for rendered in made.parts)
         repository.add_set(
             DeclarationSet(sha256=token, town_id=made.situation.town_id, items=items, profiles=profiles, created_at=work.now)
@@ -207,7 +207,7 @@ def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
         identifier=rendered.identifier,
         uuid=rendered.uuid,
         apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps),
-        left_out=made.contents[mode].left_out,
+        left_out=made.contents[mode].omitted_settings,
         declaration_set=made.set_token if made.declared else None,
         beside_sha256=made.beside[mode].sha256 if mode in made.beside else None,
     )

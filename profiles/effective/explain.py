@@ -11,11 +11,11 @@ from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
 from profiles.effective.compile import content_in
 from profiles.effective.situation import read_policy, resolved, situation_of
-from profiles.schedule.guardian_rules import Standings, standings
-from profiles.schedule.mode_decision import Verdict, next_change, verdict_at
+from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
+from profiles.schedule.mode_decision import ModeDecision, find_next_change, decide_mode
 from profiles.schedule.modes import Mode
-from profiles.schedule.repository import ModeRepository
-from profiles.schedule.service import rule_from, timed
+from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.service import to_restriction, evaluate_modes
 
 #: How many changes ahead a day's plan is told.
 MAX_STEPS = 20
@@ -26,10 +26,10 @@ class Why:
     """Everything that decides on one tablet at an instant. Guardians appear by their role, never by name."""
 
     at: datetime
-    verdict: Verdict
+    verdict: ModeDecision
     next_change: datetime | None
     settings: Mapping[str, Resolved]
-    guardians: tuple[Standings, ...]
+    guardians: tuple[RestrictionEvaluation, ...]
     left_out: tuple[str, ...]
 
     @property
@@ -40,17 +40,17 @@ class Why:
 def why(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Why:
     """What holds for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
-    now = timed(work, [facts], at)[facts.tablet_id]
+    now = evaluate_modes(work, [facts], at)[facts.tablet_id]
     policy = read_policy(work, [facts])
     situation = situation_of(facts, policy, now)
-    rules = ModeRepository(work.session).guardian_rules([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    rules = ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
     return Why(
         at=at,
-        verdict=now.verdict,
-        next_change=next_change(now.plan, at),
+        verdict=now.decision,
+        next_change=find_next_change(now.inputs, at),
         settings=resolved(situation, policy, now.mode),
-        guardians=tuple(standings([rule_from(row) for row in rules], now.plan, at)),
-        left_out=content_in(situation, policy, now.mode).left_out,
+        guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
+        left_out=content_in(situation, policy, now.mode).omitted_settings,
     )
 
 
@@ -59,14 +59,14 @@ def explain(work: UnitOfWork, facts: TabletFacts) -> Mapping[str, Resolved]:
     return why(work, facts).settings
 
 
-def day_ahead(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, Verdict]]:
+def day_ahead(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:
     """The modes of a tablet from an instant on, each with the instant at which it begins."""
-    plan = timed(work, [facts], at)[facts.tablet_id].plan
-    steps, edge = [(at, verdict_at(plan, at))], at
+    plan = evaluate_modes(work, [facts], at)[facts.tablet_id].inputs
+    steps, edge = [(at, decide_mode(plan, at))], at
     while len(steps) < MAX_STEPS:
-        following = next_change(plan, edge)
+        following = find_next_change(plan, edge)
         if following is None or following > at + timedelta(hours=hours):
             break
-        steps.append((following, verdict_at(plan, following)))
+        steps.append((following, decide_mode(plan, following)))
         edge = following
     return steps

@@ -130,11 +130,11 @@ def decide_again(work: UnitOfWork, tablets: Select[UUID]) -> None:
     found = tablets.subquery()
     key = cast(next(iter(found.c)), String)
     now = bindparam(None, work.now, type_=OutboxRow.__table__.c.not_before.type, unique=True)
-    topic = bindparam(None, Topic.DECIDE, type_=OutboxRow.__table__.c.topic.type, unique=True)
+    topic = bindparam(None, Topic.RECONCILE, type_=OutboxRow.__table__.c.topic.type, unique=True)
     # SQLite needs a WHERE here, or it reads ON CONFLICT as a join condition.
     source = select(topic, key, now, now, literal(0)).where(literal(1) == 1)
     insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     work.session.execute(
         insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source).on_conflict_do_nothing()
     )
-    work.topics_to_notify.add(Topic.DECIDE)
+    work.topics_to_notify.add(Topic.RECONCILE)

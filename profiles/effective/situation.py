@@ -10,9 +10,9 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.apps.models import App
 from profiles.apps.rules import Apps, Granted, apps_for
-from profiles.catalog.composites import expand
+from profiles.catalog.composites import expand_composites
 from profiles.catalog.merge import Layer, Resolved, resolve
-from profiles.catalog.settings import catalog, version
+from profiles.catalog.settings import load_catalog, parse_version
 from profiles.effective.repository import PolicyRepository
 from profiles.filters.models import FilterDelivery, WebFilter
 from profiles.filters.repository import FilterRepository
@@ -22,8 +22,8 @@ from profiles.policy.kinds import ALWAYS, SESSION_DEPTH, LayerKind, TabletRole
 from profiles.policy.repository import LayerRepository
 from profiles.policy.rules import Authored, Place, in_force
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import Timed
-from profiles.schedule.session_rules import Preset
+from profiles.schedule.service import ModeEvaluation
+from profiles.schedule.session_rules import SessionPreset
 
 #: Where guardians' rules are heard: outside school (schools.md section 6). When each holds, `modes` has already said.
 GUARDIANS_HEARD = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
@@ -33,7 +33,7 @@ GUARDIANS_HEARD = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TR
 class Lesson:
     """What a class session asks for."""
 
-    preset: Preset
+    preset: SessionPreset
     apps: tuple[str, ...]
     sites: tuple[str, ...]
 
@@ -99,13 +99,13 @@ def place_of(facts: TabletFacts, policy: Policy) -> Place:
         school_id=facts.school_id,
         class_id=facts.class_id,
         pupil_id=facts.pupil_id,
-        level=facts.level,
+        level=facts.grade,
         role=TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
         groups=policy.groups.get(facts.pupil_id, frozenset()) if facts.pupil_id else frozenset(),
     )
 
 
-def situation_of(facts: TabletFacts, policy: Policy, timed: Timed) -> Situation:
+def situation_of(facts: TabletFacts, policy: Policy, timed: ModeEvaluation) -> Situation:
     """The situation of a tablet."""
     place, session = place_of(facts, policy), timed.session
     return Situation(
@@ -113,9 +113,9 @@ def situation_of(facts: TabletFacts, policy: Policy, timed: Timed) -> Situation:
         versions=in_force(policy.authored, place),
         apps=apps_for(policy.grants, place),
         filters=tuple(words for words in policy.words if any(words.concerns(place, mode) for mode in Mode)),
-        hidden=tuple(sorted(timed.hidden)),
+        hidden=tuple(sorted(timed.hidden_apps)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
-        os=version(facts.os_version) if facts.os_version else None,
+        os=parse_version(facts.os_version) if facts.os_version else None,
         supervised=facts.supervised,
     )
 
@@ -129,7 +129,7 @@ def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
     if mode in MODE_FLOOR:
         layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
     if situation.town_id in policy.floors:
-        layers.append(Layer("town floor", town, expand(policy.floors[situation.town_id]), binding=True))
+        layers.append(Layer("town floor", town, expand_composites(policy.floors[situation.town_id]), binding=True))
     bundles = _identifiers(policy, (*situation.apps.required, *situation.apps.available))
     if bundles:
         layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))
@@ -173,17 +173,17 @@ def _identifiers(policy: Policy, app_ids: Iterable[UUID]) -> list[str]:
 def _lesson(lesson: Lesson, bundles: list[str]) -> list[Layer]:
     """A lesson chooses among the apps of the class; it never adds what the class does not have."""
     match lesson.preset:
-        case Preset.SCREENS_DOWN:
+        case SessionPreset.SCREENS_DOWN:
             values = {"allowListedAppBundleIDs": ["com.apple.webapp"], "allowCamera": False}
-        case Preset.FOCUS_APPS:
+        case SessionPreset.FOCUS_APPS:
             values = {"allowListedAppBundleIDs": sorted(set(lesson.apps) & {*BASE_APPS, *bundles} | {"com.apple.webapp"})}
-        case Preset.FOCUS_SITES:
+        case SessionPreset.FOCUS_SITES:
             values = {"allowListedAppBundleIDs": ["com.apple.mobilesafari", "com.apple.webapp"]}
-        case Preset.FREE:
+        case SessionPreset.FREE:
             return []
     return [Layer("class session", SESSION_DEPTH, values, author="teacher")]
 
 
 def resolved(situation: Situation, policy: Policy, mode: Mode) -> dict[str, Resolved]:
     """The value of every setting in a mode, with its reasons: what is rendered and what "why" tells are this one run."""
-    return resolve(layers_of(situation, policy, mode), catalog())
+    return resolve(layers_of(situation, policy, mode), load_catalog())

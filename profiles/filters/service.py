@@ -20,7 +20,7 @@ from profiles.filters.rules import BYPASS, FLOOR, MAX_BUILT_IN, Decision, Verdic
 from profiles.policy.kinds import ALWAYS, LayerKind
 from profiles.policy.places import check_target, tablets_of
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 
 KINDS = (LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.GRADE, LayerKind.CLASS)
 
@@ -122,7 +122,7 @@ def why_host(work: UnitOfWork, facts: TabletFacts, host: str) -> tuple[Mode, lis
     clean = clean_host(host)
     if clean is None:
         raise BadHost(host=host[:80], field="host")
-    now = timed(work, [facts])[facts.tablet_id]
+    now = evaluate_modes(work, [facts])[facts.tablet_id]
     policy = read_policy(work, [facts])
     effective = filter_in(situation_of(facts, policy, now), policy, now.mode)
     categories = FilterRepository(work.session).categories_of(facts.town_id, clean)

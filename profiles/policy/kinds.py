@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any
 
-from profiles.catalog.composites import expand, keys_of
+from profiles.catalog.composites import expand_composites, list_expanded_keys
 from profiles.schedule.modes import Mode
 
 #: The part of a layer that holds in every mode.
@@ -65,9 +65,9 @@ class StageKind(StrEnum):
 
 def values_in(settings: Mapping[str, Mapping[str, Any]], mode: Mode) -> dict[str, Any]:
     """What a layer says in a mode, in catalogue keys: its words for the mode go before its words for all modes."""
-    return {**expand(settings.get(ALWAYS, {})), **expand(settings.get(mode.value, {}))}
+    return {**expand_composites(settings.get(ALWAYS, {})), **expand_composites(settings.get(mode.value, {}))}
 
 
 def locked_in(settings: Mapping[str, Mapping[str, Any]], locks: Collection[str]) -> frozenset[str]:
     """The catalogue keys that a layer locks: a lock on one word of the town's locks all that it stands for."""
-    return frozenset(locks) | {key for part in settings.values() for lock in locks for key in keys_of(lock, part)}
+    return frozenset(locks) | {key for part in settings.values() for lock in locks for key in list_expanded_keys(lock, part)}

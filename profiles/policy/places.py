@@ -9,7 +9,7 @@ from sqlalchemy import Select
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
-from enrollment.places.models import Level, School, SchoolClass
+from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
 from profiles.policy.errors import BadTarget
@@ -28,7 +28,7 @@ def check_target(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target
         case LayerKind.ROLE:
             good = target in {*TabletRole}
         case LayerKind.GRADE:
-            good = target in {*Level}
+            good = target in {*Grade}
         case _:
             return _place(work, town_id, kind, target)
     if not good:
@@ -61,18 +61,18 @@ def tablets_of(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: 
     tablets = TabletRepository(work.session)
     match kind:
         case LayerKind.SCHOOL:
-            found = tablets.of_school(UUID(target))
+            found = tablets.select_by_school(UUID(target))
         case LayerKind.CLASS:
-            found = tablets.of_class(UUID(target))
+            found = tablets.select_by_class(UUID(target))
         case LayerKind.PUPIL:
-            found = tablets.among(tablets.of_pupils([UUID(target)]))
+            found = tablets.select_by_ids(tablets.list_ids_by_pupils([UUID(target)]))
         case LayerKind.GROUP:
             members = LayerRepository(work.session).members(UUID(target))
-            found = tablets.among(tablets.of_pupils([member.pupil_id for member in members]))
+            found = tablets.select_by_ids(tablets.list_ids_by_pupils([member.pupil_id for member in members]))
         case LayerKind.TABLET:
-            found = tablets.among([UUID(target)])
+            found = tablets.select_by_ids([UUID(target)])
         case LayerKind.GRADE if town_id is not None:
-            found = tablets.of_level(town_id, Level(target))
+            found = tablets.select_by_grade(town_id, Grade(target))
         case _:
-            found = tablets.of_town(town_id) if town_id is not None else tablets.everywhere()
+            found = tablets.select_by_town(town_id) if town_id is not None else tablets.select_all()
     return found

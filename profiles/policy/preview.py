@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import facts_for
-from profiles.catalog.composites import expand, vocabulary
+from enrollment.facts import load_facts
+from profiles.catalog.composites import expand_composites, list_authorable_fields
 from profiles.catalog.diff import Change, diff
 from profiles.effective.situation import Policy, Situation, read_policy, resolved, situation_of
 from profiles.errors import BadSetting
@@ -18,7 +18,7 @@ from profiles.policy import service
 from profiles.policy.models import PolicyLayer
 from profiles.policy.rules import Authored, wrong
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
+from profiles.schedule.service import evaluate_modes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ def preview(
 ) -> Preview:
     """What this version of the layer would change, tablet by tablet, setting by setting. Raises `BadSetting`."""
     layer = service.find(work, actor, layer_id)
-    problem = wrong(settings, locks, vocabulary())
+    problem = wrong(settings, locks, list_authorable_fields())
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
-    facts = facts_for(work, service.reach(work, actor, layer.id))
-    modes = timed(work, facts.values())
+    facts = load_facts(work, service.reach(work, actor, layer.id))
+    modes = evaluate_modes(work, facts.values())
     policy = read_policy(work, facts.values())
     with_draft = replace_version(policy, layer, settings, locks)
     groups: dict[tuple[object, ...], tuple[Situation, Situation, int]] = {}
@@ -95,7 +95,7 @@ def _summed(
             known = effects.get(key)
             effects[key] = (change, modes | (known[1] if known else set()), count + (known[2] if known else 0))
     touched = {change.key for change, _, _ in effects.values()}
-    said = {key for part in settings.values() for key in expand(part)}
+    said = {key for part in settings.values() for key in expand_composites(part)}
     overruled = tuple(sorted(said - touched))
     return Preview(
         tablets=total,
@@ -116,7 +116,7 @@ def _in_vain(
     overruled: Sequence[str],
 ) -> tuple[str, ...]:
     """The settings that a lock above keeps stricter than the draft wants."""
-    wanted = {key: value for part in settings.values() for key, value in expand(part).items() if key in overruled}
+    wanted = {key: value for part in settings.values() for key, value in expand_composites(part).items() if key in overruled}
     held: set[str] = set()
     for _, after, _ in groups[:1]:
         now = resolved(after, with_draft, Mode.SCHOOL)

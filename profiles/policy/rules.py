@@ -107,7 +107,7 @@ def wrong(settings: Mapping[str, Any], locks: Iterable[str], vocabulary: Mapping
             return f"settings.{mode}", "not a set of settings"
         for key, value in part.items():
             known = vocabulary.get(key)
-            problem = "unknown setting" if known is None else known.problem(value)
+            problem = "unknown setting" if known is None else known.describe_problem(value)
             if problem:
                 return f"settings.{mode}.{key[:80]}", problem
             said.add(key)

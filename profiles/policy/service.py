@@ -14,7 +14,7 @@ from cartable.errors import Forbidden
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.repository import TabletRepository
-from profiles.catalog.composites import vocabulary
+from profiles.catalog.composites import list_authorable_fields
 from profiles.effective.repository import decide_again
 from profiles.errors import BadSetting
 from profiles.policy.errors import BadTarget, CannotPublish, LayerNotFound, VersionNotFound
@@ -78,7 +78,7 @@ def save_draft(
     """Save a new version as a draft; nothing changes on tablets. Raises `BadSetting` with the field named."""
     layer = find(work, actor, layer_id)
     _require(actor, layer.town_id, layer.school_id)
-    problem = wrong(settings, locks, vocabulary())
+    problem = wrong(settings, locks, list_authorable_fields())
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     repository = LayerRepository(work.session)
@@ -185,5 +185,5 @@ def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil
     work.session.add_all(PolicyGroupMember(group_id=group.id, pupil_id=pupil_id) for pupil_id in set(pupil_ids))
     work.session.flush()
     tablets = TabletRepository(work.session)
-    decide_again(work, tablets.among(tablets.of_pupils(list(set(pupil_ids)))))
+    decide_again(work, tablets.select_by_ids(tablets.list_ids_by_pupils(list(set(pupil_ids)))))
     return group

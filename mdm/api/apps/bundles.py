@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.outbox import Topic
 from cartable.scope import Permission
-from enrollment.places.models import Level
+from enrollment.places.models import Grade
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
@@ -136,7 +136,7 @@ class BundleOut(BaseModel):
     town_id: UUID
     name: str
     apps: list[AppOut]
-    levels: list[Level]
+    levels: list[Grade]
     grants: list[GrantOut]
 
 
@@ -191,14 +191,14 @@ def change(bundle_id: UUID, body: BundleApps, work: WorkDep, actor: ActorDep) ->
 
 
 @router.put("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="assign_bundle")
-def assign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep, accept_shortage: bool = False) -> dict[str, Any]:
+def assign(bundle_id: UUID, level: Grade, work: WorkDep, actor: ActorDep, accept_shortage: bool = False) -> dict[str, Any]:
     """Give a bundle to a grade. Twice is as good as once."""
     service.assign(work, actor, bundle_id, LayerKind.GRADE, level.value, accept_shortage=accept_shortage)
     return _out(work, service.get_bundle(work, actor, bundle_id))
 
 
 @router.delete("/bundles/{bundle_id}/levels/{level}", response_model=BundleOut, operation_id="unassign_bundle")
-def unassign(bundle_id: UUID, level: Level, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+def unassign(bundle_id: UUID, level: Grade, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
     """Take a bundle from a grade."""
     service.unassign(work, actor, bundle_id, LayerKind.GRADE, level.value)
     return _out(work, service.get_bundle(work, actor, bundle_id))
@@ -236,7 +236,7 @@ def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDe
 def put_token(town_id: UUID, body: TokenIn, work: WorkDep, actor: ActorDep) -> object:
     """Install the town's content token for Apps and Books; licences are compared at once."""
     row = install_token(work, actor, town_id, body.content)
-    work.enqueue_job(Topic.LICENCES, town_id)
+    work.enqueue_job(Topic.LICENCE_SYNC, town_id)
     return row
 
 
@@ -250,7 +250,7 @@ def get_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
 @router.get("/licences", response_model=list[PoolOut], operation_id="list_licences")
 def pools(town_id: UUID, work: WorkDep, actor: ActorDep) -> list[PoolOut]:
     """The licences of a town, and who waits for one."""
-    waiting = ReconcileRepository(work.session).waiting_for_licences(actor, town_id)
+    waiting = ReconcileRepository(work.session).count_waiting_for_licence(actor, town_id)
     return [
         PoolOut(**asdict(pool), waiting={str(level or "-"): n for (app_id, level), n in waiting.items() if app_id == pool.app_id})
         for pool in licences.pools(work, actor, town_id)
@@ -264,7 +264,7 @@ def status(bundle_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatus:
     repository = PolicyRepository(work.session)
     places = [tablets_of(work, bundle.town_id, each.kind, each.target) for each in repository.grants_of([bundle.id])]
     app_ids = [app.id for _, app in repository.apps_of_bundles([bundle.id]) if app.app_store_id or app.manifest_url]
-    rows = ReconcileRepository(work.session).status_rows(actor, bundle.town_id, places, app_ids)
+    rows = ReconcileRepository(work.session).list_app_status(actor, bundle.town_id, places, app_ids)
     installed: Counter[UUID] = Counter()
     missing = []
     for tablet, app in rows:
@@ -287,7 +287,7 @@ def _out(work: WorkDep, bundle: AppBundle) -> dict[str, Any]:
 
 
 def _whole(bundle: AppBundle, apps: list[App], grants: list[BundleGrant]) -> dict[str, Any]:
-    levels = [Level(each.target) for each in grants if each.kind is LayerKind.GRADE]
+    levels = [Grade(each.target) for each in grants if each.kind is LayerKind.GRADE]
     return {
         "id": bundle.id,
         "town_id": bundle.town_id,

@@ -9,12 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel
 
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.catalog.merge import Standing
 from profiles.effective.explain import day_ahead, why
-from profiles.schedule.mode_decision import Claim, Level
+from profiles.schedule.mode_decision import ModeCandidate, Precedence
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/tablets/{tablet_id}", tags=["why"])
@@ -84,13 +84,13 @@ def explain(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, setting: str | None = None, at: AwareDatetime | None = None
 ) -> WhyOut:
     """What holds for a tablet now, or at an instant, and why. With `setting`: of that one alone."""
-    tablets.get(work, actor, tablet_id)
-    found = why(work, facts_for(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
+    tablets.get_tablet(work, actor, tablet_id)
+    found = why(work, load_facts(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
     return WhyOut(
         at=found.at,
         mode=found.mode,
         winner=_claim(found.verdict.winner),
-        losers=[_claim(claim) for claim in found.verdict.losers],
+        losers=[_claim(claim) for claim in found.verdict.overruled],
         until=found.next_change,
         settings=[
             SettingWhy(
@@ -107,7 +107,7 @@ def explain(
             if setting in (None, key)
         ],
         guardians=[
-            GuardianWhy(kind=each.rule.kind, subject=each.rule.subject, standing=each.standing, why=each.why)
+            GuardianWhy(kind=each.restriction.kind, subject=each.restriction.subject, standing=each.status, why=each.reason)
             for each in found.guardians
         ],
         left_out=list(found.left_out),
@@ -119,11 +119,11 @@ def day(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, at: AwareDatetime | None = None, hours: int = Query(24, ge=1, le=240)
 ) -> list[Step]:
     """The modes that come, from now or an instant on."""
-    tablets.get(work, actor, tablet_id)
-    facts = facts_for(work, [tablet_id])[tablet_id]
+    tablets.get_tablet(work, actor, tablet_id)
+    facts = load_facts(work, [tablet_id])[tablet_id]
     steps = day_ahead(work, facts, at.astimezone(UTC) if at else work.now, hours)
     return [Step(at=instant, mode=verdict.mode, reason=verdict.winner.reason) for instant, verdict in steps]
 
 
-def _claim(claim: Claim) -> ClaimOut:
-    return ClaimOut(mode=claim.mode, level=Level(claim.level).name.lower(), reason=claim.reason, place=claim.place)
+def _claim(claim: ModeCandidate) -> ClaimOut:
+    return ClaimOut(mode=claim.mode, level=Precedence(claim.precedence).name.lower(), reason=claim.reason, place=claim.place)

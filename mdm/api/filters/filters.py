@@ -10,7 +10,7 @@ from fastapi import APIRouter, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.scope import Permission
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.filters import service
@@ -113,6 +113,6 @@ def lists(town_id: UUID, work: WorkDep, actor: ActorDep) -> ListsOut:
 @router.get("/tablets/{tablet_id}/why-host", response_model=HostWhy, operation_id="explain_host")
 def why_host(tablet_id: UUID, host: str, work: WorkDep, actor: ActorDep) -> HostWhy:
     """Why a host is open or blocked on a tablet now."""
-    tablets.get(work, actor, tablet_id)
-    mode, categories, found = service.why_host(work, facts_for(work, [tablet_id])[tablet_id], host)
+    tablets.get_tablet(work, actor, tablet_id)
+    mode, categories, found = service.why_host(work, load_facts(work, [tablet_id])[tablet_id], host)
     return HostWhy(host=host, mode=mode, decision=found.decision, ground=found.ground, by=found.by, categories=categories)

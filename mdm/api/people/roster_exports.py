@@ -10,10 +10,10 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
-from enrollment.people.exports import service
-from enrollment.people.exports.apple import PasswordPolicy
-from enrollment.people.exports.service import SheetFormat, TemplatePart
-from enrollment.people.files.tables import MAX_BYTES
+from enrollment.rosters.exports import service
+from enrollment.rosters.exports.apple import PasswordPolicy
+from enrollment.rosters.exports.service import SheetFormat, TemplatePart
+from enrollment.rosters.files.tables import MAX_BYTES
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
 from profiles import service
-from profiles.catalog.settings import Kind, Merge, catalog
+from profiles.catalog.settings import MergeRule, ValueKind, load_catalog
 
 router = APIRouter(tags=["policy"])
 
@@ -33,8 +33,8 @@ class SettingOut(BaseModel):
     """One setting of the catalogue."""
 
     key: str
-    kind: Kind
-    merge: Merge
+    kind: ValueKind
+    merge: MergeRule
     supervised: bool
     minimum_os: str
     removed_in: str | None
@@ -49,14 +49,14 @@ def settings(_actor: ActorDep) -> list[SettingOut]:
         SettingOut(
             key=s.key,
             kind=s.kind,
-            merge=s.merge,
+            merge=s.merge_rule,
             supervised=s.supervised,
             minimum_os=".".join(map(str, s.minimum)),
             removed_in=".".join(map(str, s.removed)) if s.removed else None,
             french=s.words.fr,
             english=s.words.en,
         )
-        for s in catalog().values()
+        for s in load_catalog().values()
     ]
 
 

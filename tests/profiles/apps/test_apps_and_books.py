@@ -14,7 +14,7 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.reconcile.models import AppReason, TabletApp
-from mdm.reconcile.service import decide
+from mdm.reconcile.service import reconcile_tablets
 from mdm.worker.handlers import drain
 from profiles import service as policy
 from profiles.apps import licences
@@ -119,29 +119,29 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
     with runtime.open_unit_of_work() as work:
         assert work.session.get_one(LicencePool, place.app.id).total == 2, "the service says how many the town owns"
         policy.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
-        decide(work, place.ids)
+        reconcile_tablets(work, place.ids)
     assert _reasons(runtime) == [AppReason.NO_LICENCE] * 3
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert len(location.held[str(ADAM)]) == 2
-    drain(runtime, Topic.DECIDE)
+    drain(runtime, Topic.RECONCILE)
     assert _reasons(runtime) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
 
 
 def drain_licences(runtime: Runtime, place: Place) -> None:
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.LICENCES, place.town.id)
-    drain(runtime, Topic.LICENCES)
+        work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
+    drain(runtime, Topic.LICENCE_SYNC)
 
 
 def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Place, location: Location) -> None:
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
     with runtime.open_unit_of_work() as work:
         licences.release(work, place.app.id, place.ids[0])
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == set()
     with runtime.open_unit_of_work() as work:
         row = work.session.query(Licence).one()
@@ -155,9 +155,9 @@ def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         assert "9729" in (work.session.query(LicenceToken).one().problem or "")
-        assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).count() == 1
+        assert work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCE_SYNC).count() == 1
     clock.advance(timedelta(minutes=10))
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     with runtime.open_unit_of_work() as work:
         assert work.session.query(LicenceToken).one().problem is None
 
@@ -167,7 +167,7 @@ def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, pl
     with runtime.open_unit_of_work() as work:
         work.session.add(LicencePool(app_id=place.app.id, town_id=place.town.id, total=2, updated_at=work.now))
         licences.reserve(work, place.town.id, place.app.id, place.ids)
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert not any("associate" in each for each in location.requests)
     with runtime.open_unit_of_work() as work:
         assert "another MDM server" in (work.session.query(LicenceToken).one().problem or "")

@@ -11,13 +11,13 @@ import pytest
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
-from enrollment.places.models import Level
+from enrollment.facts import load_facts
+from enrollment.places.models import Grade
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
-from mdm.reconcile.service import decide
+from mdm.reconcile.service import reconcile_tablets
 from profiles import service
 from profiles.apps import licences
 from profiles.apps.models import App, GrantStanding
@@ -26,21 +26,21 @@ from profiles.effective.explain import why
 from profiles.errors import LicencesShort
 from profiles.policy.errors import BadTarget
 from profiles.policy.kinds import LayerKind
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 class Place:
     """A class of two grades: two CE1, three CE2; a store app and its bundle."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        world = World(work)
-        self.town = world.town()
-        self.school = world.school(self.town)
-        self.school_class = world.school_class(self.school, "CE1-CE2")
+        world = TownFactory(work)
+        self.town = world.create_town()
+        self.school = world.create_school(self.town)
+        self.school_class = world.create_class(self.school, "CE1-CE2")
         self.tablets: list[Tablet] = []
-        for level in (Level.CE1, Level.CE1, Level.CE2, Level.CE2, Level.CE2):
-            tablet = world.tablet(self.town)
-            world.lend(tablet, world.pupil(self.school_class, level))
+        for level in (Grade.CE1, Grade.CE1, Grade.CE2, Grade.CE2, Grade.CE2):
+            tablet = world.create_tablet(self.town)
+            world.lend_tablet(tablet, world.create_pupil(self.school_class, level))
             work.session.add(
                 DeviceEnrollment(
                     town_id=self.town.id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
@@ -81,12 +81,12 @@ def place(work: UnitOfWork) -> Place:
 
 def wanted(work: UnitOfWork, place: Place) -> list[int]:
     """How many apps each tablet should have."""
-    found = desired_for(work, facts_for(work, place.ids).values())
+    found = desired_for(work, load_facts(work, place.ids).values())
     return [len(found[tablet_id].apps) for tablet_id in place.ids]
 
 
 def allowed(work: UnitOfWork, tablet_id: UUID) -> list[str]:
-    value = why(work, facts_for(work, [tablet_id])[tablet_id]).settings["allowListedAppBundleIDs"].value
+    value = why(work, load_facts(work, [tablet_id])[tablet_id]).settings["allowListedAppBundleIDs"].value
     return list(value)
 
 
@@ -112,12 +112,12 @@ def test_available_is_allowed_and_not_installed_and_banned_goes_before_all(work:
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2")
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.CLASS, str(place.school_class.id), GrantStanding.BANNED)
     assert wanted(work, place) == [0] * 5
-    found = why(work, facts_for(work, [place.ids[4]])[place.ids[4]]).settings
+    found = why(work, load_facts(work, [place.ids[4]])[place.ids[4]]).settings
     assert found["blockedAppBundleIDs"].value == [identifier]
 
 
 def test_targets_must_exist_and_fit(work: UnitOfWork, place: Place) -> None:
-    elsewhere = World(work).school(World(work).town())
+    elsewhere = TownFactory(work).create_school(TownFactory(work).create_town())
     for kind, target in ((LayerKind.SCHOOL, str(elsewhere.id)), (LayerKind.GRADE, "6e"), (LayerKind.TABLET, str(place.ids[0]))):
         with pytest.raises(BadTarget):
             service.assign(work, SYSTEM, place.bundle.id, kind, target)
@@ -132,20 +132,20 @@ def test_a_shortage_is_told_before_saving_and_may_be_accepted(work: UnitOfWork, 
     assert refusal.value.details["missing"] == 1
     assert wanted(work, place) == [0] * 5, "nothing was saved"
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
-    decide(work, place.ids)
+    reconcile_tablets(work, place.ids)
     rows = work.session.query(TabletApp).all()
     assert sorted(row.reason for row in rows) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
     [pool] = licences.pools(work, SYSTEM, place.town.id)
     assert (pool.reserved, pool.available) == (2, 0)
-    assert ReconcileRepository(work.session).waiting_for_licences(SYSTEM, place.town.id) == {(place.app.id, Level.CE2): 1}
+    assert ReconcileRepository(work.session).count_waiting_for_licence(SYSTEM, place.town.id) == {(place.app.id, Grade.CE2): 1}
 
 
 def test_bought_licences_reach_who_waited(work: UnitOfWork, place: Place) -> None:
     licences.set_total(work, SYSTEM, place.app.id, 2)
     service.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
-    decide(work, place.ids)
+    reconcile_tablets(work, place.ids)
     licences.set_total(work, SYSTEM, place.app.id, 3)
-    decide(work, place.ids)
+    reconcile_tablets(work, place.ids)
     assert {row.reason for row in work.session.query(TabletApp)} == {AppReason.WAITING_CONTACT}
 
 

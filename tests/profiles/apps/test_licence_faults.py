@@ -12,11 +12,11 @@ from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
+from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarativeState
-from mdm.reconcile.declarations import note_apps
+from mdm.reconcile.declarations import record_declared_apps
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
@@ -56,8 +56,8 @@ def place(runtime: Runtime, location: Location) -> Iterator[Place]:
 
 def compare(runtime: Runtime, place: Place) -> None:
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.LICENCES, place.town.id)
-    drain(runtime, Topic.LICENCES)
+        work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
+    drain(runtime, Topic.LICENCE_SYNC)
 
 
 def reserve(runtime: Runtime, place: Place) -> None:
@@ -101,7 +101,7 @@ def talk(runtime: Runtime, place: Place, meanwhile: Callable[[], None]) -> None:
 
 
 def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
-    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.beat().values()}
+    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.build_beat_schedule().values()}
     assert planned == {*schedule.HOUSEKEEPING, "sweep"}
 
 
@@ -116,7 +116,7 @@ def test_an_event_that_failed_without_naming_tablets_gave_nothing(
         (200, {"eventId": "event"}, {}),
         (200, {"eventStatus": "FAILED", "failures": failures}, {}),
     ]
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.script == [], "the whole talk took place"
     assert state(runtime) is LicenceState.RESERVED
 
@@ -133,7 +133,7 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
     runtime: Runtime, place: Place, location: Location
 ) -> None:
     reserve(runtime, place)
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     release(runtime, place)
     talk(runtime, place, lambda: reserve(runtime, place))
     compare(runtime, place)
@@ -142,11 +142,11 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
 
 def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: Place, location: Location) -> None:
     reserve(runtime, place)
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     with runtime.open_unit_of_work() as work:
-        tablets.change_state(work, SYSTEM, tablets.get(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
-    drain(runtime, Topic.DECIDE)
-    drain(runtime, Topic.LICENCES)
+        tablets.change_state(work, SYSTEM, tablets.get_tablet(work, SYSTEM, place.ids[0]), TabletState.RETIRED, "disposed of")
+    drain(runtime, Topic.RECONCILE)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == set()
 
 
@@ -157,7 +157,7 @@ def test_an_app_that_is_there_already_still_needs_the_services_licence(
     with runtime.open_unit_of_work() as work:
         licences.installed(work, place.app.id, place.ids[0])
     assert state(runtime) is LicenceState.RESERVED
-    drain(runtime, Topic.LICENCES)
+    drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
 
 
@@ -168,16 +168,16 @@ def test_the_pause_that_the_service_asks_for_is_kept(
     location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
     compare(runtime, place)
     with runtime.open_unit_of_work() as work:
-        row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCES).one()
+        row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCE_SYNC).one()
         assert row.not_before == clock.now() + waits
 
 
 def declared(work: UnitOfWork, place: Place, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
-    desired = desired_for(work, facts_for(work, [tablet_id]).values())[tablet_id]
+    desired = desired_for(work, load_facts(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
-    known = ReconcileRepository(work.session).apps([tablet_id]).get(tablet_id, {})
-    note_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(items=said))
+    known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
+    record_declared_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=said))
     work.session.flush()
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
-from enrollment.places.models import Level
+from enrollment.facts import load_facts
+from enrollment.places.models import Grade
 from profiles.effective.compile import content_in
 from profiles.effective.situation import read_policy, situation_of
 from profiles.errors import BadHost, BadList, BadSetting
@@ -21,8 +21,8 @@ from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import Decision, Ground
 from profiles.policy.kinds import LayerKind
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import timed
-from tests.support.world import World
+from profiles.schedule.service import evaluate_modes
+from tests.support.world import TownFactory
 
 
 def archive(files: dict[str, bytes], links: dict[str, str] | None = None) -> io.BytesIO:
@@ -47,7 +47,7 @@ def work(runtime: Runtime) -> Iterator[UnitOfWork]:
 
 
 def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: UnitOfWork) -> None:
-    town = World(work).town()
+    town = TownFactory(work).create_town()
     many = "\n".join(f"site{number:06d}.example" for number in range(20_000)).encode()
     file = archive(
         {
@@ -68,7 +68,7 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
     assert repository.categories_of(town.id, "a.b.zz.last.example") == ["adult"]
     assert repository.categories_of(town.id, "encore.example") == ["games"]
     assert repository.categories_of(town.id, "site0000000.example") == []
-    assert repository.categories_of(World(work).town().id, "jeu.example") == [], "another town's lists are not ours"
+    assert repository.categories_of(TownFactory(work).create_town().id, "jeu.example") == [], "another town's lists are not ours"
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
     assert [(row.name, row.hosts) for row in repository.categories(town.id)] == [("games", 1)]
 
@@ -79,44 +79,44 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
 )
 def test_hostile_archives_are_refused(work: UnitOfWork, files: dict[str, bytes], why: str) -> None:
     with pytest.raises(BadList) as refusal:
-        service.import_lists(work, SYSTEM, World(work).town().id, archive(files))
+        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, archive(files))
     assert refusal.value.details["why"] == why
 
 
 def test_garbage_is_no_archive(work: UnitOfWork) -> None:
     with pytest.raises(BadList):
-        service.import_lists(work, SYSTEM, World(work).town().id, io.BytesIO(b"garbage" * 100))
+        service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, io.BytesIO(b"garbage" * 100))
 
 
 def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: UnitOfWork) -> None:
-    world = World(work)
-    town = world.town()
+    world = TownFactory(work)
+    town = world.create_town()
     tablets = []
-    for level in (Level.CP, Level.CM2):
-        tablet = world.tablet(town)
-        world.lend(tablet, world.pupil(world.school_class(world.school(town)), level))
+    for level in (Grade.CP, Grade.CM2):
+        tablet = world.create_tablet(town)
+        world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town)), level))
         tablets.append(tablet)
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
     nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
     service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, "categories": {"games": "block"}})  # type: ignore[arg-type]
     only = {**nothing, "permitted": ["ecole.example"], "only_permitted": True}
     service.write_policy(work, SYSTEM, town.id, LayerKind.GRADE, "CP", "school", **only)  # type: ignore[arg-type]
-    facts = facts_for(work, [tablet.id for tablet in tablets])
+    facts = load_facts(work, [tablet.id for tablet in tablets])
     little, big = (facts[tablet.id] for tablet in tablets)
     assert service.why_host(work, big, "www.jeu.example")[2].ground is Ground.CATEGORY
     assert service.why_host(work, little, "autre.example")[2].ground is Ground.NOT_LISTED
     assert service.why_host(work, big, "autre.example")[2].decision is Decision.ALLOW
     policy = read_policy(work, facts.values())
-    situation = situation_of(little, policy, timed(work, [little])[little.tablet_id])
+    situation = situation_of(little, policy, evaluate_modes(work, [little])[little.tablet_id])
     school, home = (
-        content_in(situation, policy, mode).others["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
+        content_in(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
     )
     assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
     assert "AllowListBookmarks" not in home
 
 
 def test_what_cannot_be_is_refused_with_the_field_named(work: UnitOfWork) -> None:
-    town = World(work).town()
+    town = TownFactory(work).create_town()
     nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
     for said, field in (
         ({"categories": {"adult": "allow"}}, "categories.adult"),

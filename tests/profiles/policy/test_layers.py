@@ -12,8 +12,8 @@ from cartable.errors import Forbidden
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
-from enrollment.facts import facts_for
-from enrollment.places.models import Level
+from enrollment.facts import load_facts
+from enrollment.places.models import Grade
 from enrollment.tablets.models import Tablet
 from profiles.effective.explain import why
 from profiles.errors import BadSetting
@@ -24,23 +24,23 @@ from profiles.policy.models import PolicyLayer
 from profiles.policy.preview import preview
 from profiles.policy.repository import LayerRepository
 from profiles.policy.service import Stage
-from tests.support.world import World
+from tests.support.world import TownFactory
 
 
 class Place:
     """A town with two classes of CE2 and one of CM2, two tablets each."""
 
     def __init__(self, work: UnitOfWork) -> None:
-        world = World(work)
-        self.town = world.town()
-        self.school = world.school(self.town)
-        self.classes = [world.school_class(self.school, label) for label in ("CE2 A", "CE2 B", "CM2 A")]
-        levels = (Level.CE2, Level.CE2, Level.CM2)
+        world = TownFactory(work)
+        self.town = world.create_town()
+        self.school = world.create_school(self.town)
+        self.classes = [world.create_class(self.school, label) for label in ("CE2 A", "CE2 B", "CM2 A")]
+        levels = (Grade.CE2, Grade.CE2, Grade.CM2)
         self.tablets: list[list[Tablet]] = []
         for school_class, level in zip(self.classes, levels, strict=True):
-            pair = [world.tablet(self.town) for _ in range(2)]
+            pair = [world.create_tablet(self.town) for _ in range(2)]
             for tablet in pair:
-                world.lend(tablet, world.pupil(school_class, level))
+                world.lend_tablet(tablet, world.create_pupil(school_class, level))
             self.tablets.append(pair)
 
     def layer(self, work: UnitOfWork, kind: LayerKind, target: str = "") -> PolicyLayer:
@@ -60,7 +60,7 @@ def place(work: UnitOfWork) -> Place:
 
 def value(work: UnitOfWork, tablet: Tablet, key: str) -> object:
     work.session.flush()
-    found = why(work, facts_for(work, [tablet.id])[tablet.id]).settings.get(key)
+    found = why(work, load_facts(work, [tablet.id])[tablet.id]).settings.get(key)
     return found.value if found else None
 
 
@@ -126,13 +126,13 @@ def test_a_roll_out_goes_from_one_tablet_to_all_and_can_be_stopped_and_rolled_ba
 
 def test_publishing_asks_for_new_decisions_on_the_tablets_concerned_alone(work: UnitOfWork, place: Place) -> None:
     put(work, place.layer(work, LayerKind.CLASS, str(place.classes[2].id)), {"allowCamera": False})
-    rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.DECIDE).all()
+    rows = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.RECONCILE).all()
     assert {UUID(row.key) for row in rows} == {tablet.id for tablet in place.tablets[2]}
 
 
 def test_groups_and_single_tablets_have_layers_of_their_own(work: UnitOfWork, place: Place) -> None:
     tablet, neighbour = place.tablets[2]
-    pupil_id = facts_for(work, [tablet.id])[tablet.id].pupil_id
+    pupil_id = load_facts(work, [tablet.id])[tablet.id].pupil_id
     assert pupil_id is not None
     group = service.create_group(work, SYSTEM, place.town.id, "Chorale", [pupil_id])
     put(work, place.layer(work, LayerKind.GROUP, str(group.id)), {"allowAirDrop": True})
@@ -141,7 +141,7 @@ def test_groups_and_single_tablets_have_layers_of_their_own(work: UnitOfWork, pl
 
 
 def test_targets_must_exist_in_the_town_and_authors_stay_in_theirs(work: UnitOfWork, place: Place) -> None:
-    elsewhere = World(work).town()
+    elsewhere = TownFactory(work).create_town()
     with pytest.raises(BadTarget):
         service.open_layer(work, SYSTEM, elsewhere.id, LayerKind.CLASS, str(place.classes[0].id), "")
     with pytest.raises(BadTarget):
