@@ -245,4 +245,6 @@ def test_a_decision_in_the_file_is_a_proposal_that_the_head_may_overrule(server:
         assert "coché" in shown
     with contextlib.closing(server.sign_in(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
         lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()["items"]
-        assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]
+        assert [(each["decision"], each["decided_by_head"], each["proposed_decision"]) for each in lines] == [
+            ("promoted", True, "retained")
+        ]
