@@ -28,8 +28,8 @@ from enrollment.tablets.documents import (
     render_labels,
     render_return_slips,
 )
+from enrollment.tablets.labels import ACCESSORIES
 from enrollment.tablets.models import AccessoryKind
-from enrollment.tablets.words import ACCESSORIES
 from tests.interop.conftest import require_program
 
 Paper = Callable[[Heading, list[PupilSheet], Language], bytes]
