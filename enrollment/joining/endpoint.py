@@ -18,7 +18,7 @@ from cartable.i18n import Language, preferred_language
 from cartable.ids import normalise_code
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.profile_signing import sign_profile
-from enrollment.joining import profiles, service, words
+from enrollment.joining import profiles, service
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -101,7 +101,7 @@ class JoiningPages:
     def _render_page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
         body = self.template.render(
             language=language.code,
-            words=words.landing(language),
+            _=language.gettext,
             organisation=self.runtime.settings.organisation,
             code=code,
             problem=problem,

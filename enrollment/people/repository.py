@@ -26,15 +26,15 @@ from enrollment.people.models import (
 )
 from enrollment.places.models import SchoolClass
 
-#: Rows in one statement: SQLite takes at most 32 766 parameters.
-BATCH_SIZE = 500
+#: Rows and ids in one statement: SQLite takes at most 32 766 parameters.
+BATCH_SIZE, ID_BATCH_SIZE = 500, 1000
 
 
 def split_ids(ids: Iterable[str | UUID]) -> Iterator[list[str | UUID]]:
     """Yield the distinct ids in batches that fit into one statement, in a fixed order."""
     distinct_ids = sorted(set(ids), key=str)
-    for start in range(0, len(distinct_ids), BATCH_SIZE):
-        yield distinct_ids[start : start + BATCH_SIZE]
+    for start in range(0, len(distinct_ids), ID_BATCH_SIZE):
+        yield distinct_ids[start : start + ID_BATCH_SIZE]
 
 
 class PeopleRepository:

@@ -1,4 +1,6 @@
-"""An invented town of 12 schools and about 4 000 pupils, as real ONDE files, always the same. Imports nothing itself."""
+"""Generates the roster files of an invented town: 12 schools with about 4 000 pupils, in ONDE's format, always the same. Importing them
+is the caller's task.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _HEADER = ("Nom élève;Nom d'usage élève;Prénom élève;Date naissance;Sexe;
 
 @dataclass(frozen=True, slots=True)
 class DemoFile:
-    """One school's extraction, as a head teacher would download it."""
+    """One school's file, as a head teacher would download it from ONDE."""
 
     uai: str
     school_name: str
@@ -33,15 +35,15 @@ class DemoFile:
 
 
 def generate_files(seed: int = 2026) -> list[DemoFile]:
-    """The twelve files. Every third is in Windows-1252, the others in UTF-8 with a BOM."""
+    """Return the twelve files. Every third is in Windows-1252, the others in UTF-8 with a BOM."""
     dice = random.Random(seed)  # noqa: S311 - invented people, not secrets
-    made = []
+    demo_files = []
     for number, name in enumerate(SCHOOLS):
         digits = f"{929100 + number:07d}"
         text = "\r\n".join([_HEADER, *_pupil_lines(dice, number)]) + "\r\n"
         content = text.encode("cp1252", errors="replace") if number % 3 == 0 else text.encode("utf-8-sig")
-        made.append(DemoFile(digits + uai_check_letter(digits), f"École élémentaire {name}", "CSVExtraction.csv", content))
-    return made
+        demo_files.append(DemoFile(digits + uai_check_letter(digits), f"École élémentaire {name}", "CSVExtraction.csv", content))
+    return demo_files
 
 
 def _pupil_lines(dice: random.Random, school: int) -> list[str]:

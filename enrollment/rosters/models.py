@@ -1,4 +1,4 @@
-"""Tables of roster imports and exports. What is kept of a file is minimal, and what an import needs to be undone is kept for a day."""
+"""Tables of roster imports and exports: column mappings, imports with their plan and undo log, exports. Files are never stored."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk, documents
 from enrollment.tablets.documents import DeliveryLine, Heading, Label, PupilSheet
+from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import AgreementState, Loan, Tablet
 from enrollment.tablets.repository import TabletRepository
-from enrollment.tablets.words import STATES
 
 #: Prefix of the QR code on a pupil's sheet; the pupil's id follows. The code alone gives access to nothing.
 SHEET_CODE_PREFIX = "CARTABLE-P-"

@@ -139,9 +139,7 @@ class ReconcileRepository:
             .order_by(DeviceEnrollment.id)
         ).all()
 
-    def list_stale_enrollments(
-        self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int
-    ) -> list[int]:
+    def list_stale_enrollments(self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int) -> list[int]:
         """List the enrollments in contact after `seen_after` that got no command of this dedupe key since `queried_before`."""
         recent_query = (
             select(QueuedCommand.id)

@@ -146,7 +146,7 @@ def content_in(situation: Situation, policy: PolicyData, mode: Mode) -> ProfileC
     unknown = [
         f"apps.required: {app}" for app in apps_in(situation, policy, mode).required if not _find_app(policy, situation, app)
     ]
-    return replace(content, left_out=(*content.left_out, *left_out, *unknown))
+    return replace(content, omitted_settings=(*content.omitted_settings, *left_out, *unknown))
 
 
 def _find_app(policy: PolicyData, situation: Situation, identifier: str) -> App | None:
@@ -224,7 +224,7 @@ def _desired(made: Compiled, mode: Mode) -> Desired:
         identifier=rendered.identifier,
         uuid=rendered.uuid,
         apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in made.apps),
-        left_out=made.contents[mode].left_out,
+        left_out=made.contents[mode].omitted_settings,
         declaration_set=made.set_token if made.declared else None,
         beside_sha256=made.beside[mode].sha256 if mode in made.beside else None,
     )

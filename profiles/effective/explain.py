@@ -63,7 +63,7 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
         next_change=find_next_change(now.inputs, at),
         settings=policy.get_settings(situation, now.mode),
         guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
-        left_out=content_in(situation, policy, now.mode).left_out,
+        left_out=content_in(situation, policy, now.mode).omitted_settings,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID
 
-from profiles.catalog.composites import expand_composites
+from profiles.catalog.composites import expand_composites, list_expanded_keys
 from profiles.catalog.merge import combine
 from profiles.catalog.settings import load_catalog
 from profiles.policy.kinds import ALL_MODES, AppUse

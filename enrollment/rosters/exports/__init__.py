@@ -1,1 +1,1 @@
-"""Roster exports: the own template, OneRoster 1.2, the set for Apple School Manager. Complete, or refused with the reasons."""
+"""Roster exports: the product's own template, OneRoster 1.2, Apple School Manager. An export is complete or it is refused."""

@@ -1,5 +1,6 @@
-"""The six files that Apple School Manager takes by SFTP (schools.md section 7.7). A set that lacks a class makes its pupils lose
-their work there: so it is whole, or there are reasons why not. Pure.
+"""Builds the six files that Apple School Manager accepts by SFTP, and finds what blocks the export. Pure.
+
+The pupils of a class that is missing from the files lose their work at Apple, so an export is complete or it is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "classes": ("class_id", "class_number", "course_id", "instructor_id", "instructor_id_2", "instructor_id_3", "location_id"),
     "rosters": ("roster_id", "class_id", "student_id"),
 }  # fmt: skip
-#: Columns without which a set says too little.
+#: Columns that a template must have.
 REQUIRED: dict[str, frozenset[str]] = {
     "locations": frozenset(HEADERS["locations"]),
     "students": frozenset({"person_id", "first_name", "last_name", "location_id"}),
@@ -31,13 +32,13 @@ REQUIRED: dict[str, frozenset[str]] = {
     "classes": frozenset({"class_id", "course_id", "instructor_id", "location_id"}),
     "rosters": frozenset(HEADERS["rosters"]),
 }
-#: Reasons that a person may accept after having looked; the others cannot be handed out at all.
+#: Blockers that a person may accept after checking; the others always prevent the export.
 ACCEPTABLE = frozenset({"school_without_pupils", "pupil_without_class", "class_missing", "summer_freeze", "lists_unconfirmed"})
 _ROSTER_ID_NAMESPACE = UUID("8c0f5d3e-6f0a-4f0e-9b57-0d2b8f1c7a11")
 
 
 class PasswordPolicy(StrEnum):
-    """How pupils' managed accounts are locked; empty leaves it to Apple's setting."""
+    """The password policy of pupils' managed accounts; empty leaves it to the setting at Apple."""
 
     FOUR = "4"
     SIX = "6"
@@ -57,63 +58,70 @@ def find_blockers(
     frozen: bool = False,
     unconfirmed_schools: Iterable[UUID] = (),
 ) -> list[ExportBlocker]:
-    """Why the set cannot be handed out as it is; `before` are the classes of this year's last set, `frozen` tells of summer,
-    `unconfirmed` are the schools whose head has not said yet that the lists of the new year are right.
+    """Return what blocks the export.
+
+    `previous_class_ids`: the classes of this year's last export. `frozen`: the summer freeze is active. `unconfirmed_schools`: the schools
+    whose head has not confirmed the class lists of the new year.
     """
-    told = snapshot.find_blockers()
+    blockers = snapshot.find_blockers()
     if not snapshot.pupils:
-        told.append(ExportBlocker("no_pupils", 0))
-    without = [pupil.id for pupil in snapshot.pupils if pupil.class_id not in snapshot.classes_by_id]
-    missing = set(previous_class_ids) - {str(each) for each in snapshot.classes_by_id}
+        blockers.append(ExportBlocker("no_pupils", 0))
+    without_class = [pupil.id for pupil in snapshot.pupils if pupil.class_id not in snapshot.classes_by_id]
+    missing = set(previous_class_ids) - {str(class_id) for class_id in snapshot.classes_by_id}
     crowded = [
-        each for each, held in snapshot.assignments_by_class.items() if len({one.staff_id for one in held}) > MAX_INSTRUCTORS
+        class_id
+        for class_id, assignments in snapshot.assignments_by_class.items()
+        if len({assignment.staff_id for assignment in assignments}) > MAX_INSTRUCTORS
     ]
-    for code, ids in (("pupil_without_class", without), ("class_missing", sorted(missing)), ("too_many_instructors", crowded)):
+    for code, ids in (
+        ("pupil_without_class", without_class), ("class_missing", sorted(missing)), ("too_many_instructors", crowded),
+    ):  # fmt: skip
         if ids:
-            told.append(ExportBlocker.from_ids(code, ids))
+            blockers.append(ExportBlocker.from_ids(code, ids))
     if frozen:
-        told.append(ExportBlocker("summer_freeze", 1))
-    if waiting := sorted(unconfirmed_schools, key=str):
-        told.append(ExportBlocker.from_ids("lists_unconfirmed", waiting))
-    return told + _find_template_blockers(snapshot, template)
+        blockers.append(ExportBlocker("summer_freeze", 1))
+    if school_ids := sorted(unconfirmed_schools, key=str):
+        blockers.append(ExportBlocker.from_ids("lists_unconfirmed", school_ids))
+    return blockers + _find_template_blockers(snapshot, template)
 
 
 def _find_template_blockers(snapshot: RosterSnapshot, template: Template) -> list[ExportBlocker]:
-    lacking = {f"{name}.{column}" for name, needed in REQUIRED.items() for column in needed - set(template.get(name, ()))}
-    used = {
+    missing = {f"{name}.{column}" for name, required in REQUIRED.items() for column in required - set(template.get(name, ()))}
+    beyond_template = {
         f"{name}.{column}"
-        for name, records in _build_records(snapshot, PasswordPolicy.DEFAULT).items()
-        for r in records
-        for column in r
+        for name, columns in _list_used_columns(snapshot).items()
+        for column in columns
+        if "_id_" in column and column not in template.get(name, ())
     }
-    narrow = {each for each in used if each.split(".")[1] not in template.get(each.split(".")[0], ()) and "_id_" in each}
-    told = (("template_lacks_column", lacking), ("template_too_narrow", narrow - lacking))
-    return [ExportBlocker.from_ids(code, names) for code, names in told if names]
+    columns_by_code = {"template_lacks_column": missing, "template_too_narrow": beyond_template - missing}
+    return [ExportBlocker.from_ids(code, columns) for code, columns in columns_by_code.items() if columns]
+
+
+def _list_used_columns(snapshot: RosterSnapshot) -> dict[str, set[str]]:
+    records_by_file = _build_records(snapshot, PasswordPolicy.DEFAULT)
+    return {name: {column for record in records for column in record} for name, records in records_by_file.items()}
 
 
 def build_default_template(snapshot: RosterSnapshot) -> Template:
-    """The columns as Apple documents them, as wide as this town needs."""
-    used: dict[str, set[str]] = {
-        name: {column for record in records for column in record}
-        for name, records in _build_records(snapshot, PasswordPolicy.DEFAULT).items()
-    }
-    wide = {name: [*header] for name, header in HEADERS.items()}
+    """Return the columns as Apple documents them, with as many numbered columns as this town needs."""
+    used = _list_used_columns(snapshot)
+    template = {name: [*header] for name, header in HEADERS.items()}
     for name, column in (("classes", "instructor_id"), ("staff", "location_id")):
-        more = [each for number in range(2, 100) if (each := f"{column}_{number}") in used[name] and each not in wide[name]]
-        at = max(index for index, each in enumerate(wide[name]) if each.startswith(column)) + 1
-        wide[name][at:at] = more
-    return wide
+        numbered = [f"{column}_{number}" for number in range(2, 100)]
+        added = [each for each in numbered if each in used[name] and each not in template[name]]
+        position = max(index for index, each in enumerate(template[name]) if each.startswith(column)) + 1
+        template[name][position:position] = added
+    return template
 
 
 def build_files(snapshot: RosterSnapshot, policy: PasswordPolicy, template: Template) -> dict[str, bytes]:
-    """The files, with the columns of the template in its order. Only called when there are no reasons against it."""
-    records = _build_records(snapshot, policy)
-    return {
-        f"{name}.csv": write_csv(
-            template[name], [[r.get(column, "") for column in template[name]] for r in records[name]], line_end="\n"
-        )
-        for name in HEADERS
-    }
+    """Return the files by name, with the columns of the template in its order. The caller has checked that nothing blocks the export."""
+    records_by_file = _build_records(snapshot, policy)
+    files = {}
+    for name in HEADERS:
+        rows = [[record.get(column, "") for column in template[name]] for record in records_by_file[name]]
+        files[f"{name}.csv"] = write_csv(template[name], rows, line_end="\n")
+    return files
 
 
 def _build_records(snapshot: RosterSnapshot, policy: PasswordPolicy) -> dict[str, list[Record]]:
@@ -141,7 +149,7 @@ def _build_records(snapshot: RosterSnapshot, policy: PasswordPolicy) -> dict[str
             }
             for each in snapshot.staff_by_id.values()
         ],
-        # A course for each class: one that several classes share would have to change when one of them does.
+        # One course for each class: a course shared by classes would have to change whenever one of them does.
         "courses": [
             {"course_id": f"c-{each.id}", "course_name": each.label, "location_id": uai[each.school_id]}
             for each in snapshot.classes
@@ -152,7 +160,8 @@ def _build_records(snapshot: RosterSnapshot, policy: PasswordPolicy) -> dict[str
                 "course_id": f"c-{each.id}",
                 "location_id": uai[each.school_id],
                 **_number_columns(
-                    "instructor_id", dict.fromkeys(str(held.staff_id) for held in snapshot.assignments_by_class.get(each.id, ()))
+                    "instructor_id",
+                    dict.fromkeys(str(assignment.staff_id) for assignment in snapshot.assignments_by_class.get(each.id, ())),
                 ),
             }
             for each in snapshot.classes
@@ -170,5 +179,5 @@ def _build_records(snapshot: RosterSnapshot, policy: PasswordPolicy) -> dict[str
 
 
 def _number_columns(column: str, values: Iterable[str]) -> Record:
-    """A column for each value: `instructor_id`, `instructor_id_2` and so on."""
-    return {column if at == 1 else f"{column}_{at}": value for at, value in enumerate(values, start=1)}
+    """Return one column for each value: `instructor_id`, `instructor_id_2` and so on."""
+    return {column if number == 1 else f"{column}_{number}": value for number, value in enumerate(values, start=1)}

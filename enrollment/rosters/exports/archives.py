@@ -1,5 +1,5 @@
-"""CSV files in a zip for other systems, the same bytes for the same content. Nothing is changed on the way: what would run in a
-spreadsheet was refused before.
+"""Writes CSV files and zip archives for other systems; equal content gives equal bytes. Cells are not escaped: an export with a cell that
+would run in a spreadsheet is refused before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Rows = Sequence[Sequence[str]]
 
 
 def write_csv(header: Sequence[str], rows: Rows, *, line_end: str) -> bytes:
-    """One file: UTF-8 without BOM, comma, no space after it."""
+    """Return a CSV file: UTF-8 without BOM, separated by commas."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=line_end)
     writer.writerow(header)
@@ -22,7 +22,7 @@ def write_csv(header: Sequence[str], rows: Rows, *, line_end: str) -> bytes:
 
 
 def write_zip(files: Mapping[str, bytes]) -> bytes:
-    """The archive."""
+    """Return a zip archive of the files, by name."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

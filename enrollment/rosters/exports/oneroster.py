@@ -1,5 +1,5 @@
-"""A bulk set of OneRoster 1.2 CSV files (schools.md section 7.6): identifiers are our own random ones, `demographics.csv` is never
-made, pupils have no e-mail. Pure.
+"""Builds a bulk set of OneRoster 1.2 CSV files. Identifiers are our own random ones; `demographics.csv` is never written and pupils have
+no e-mail address. Pure.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Record = dict[str, str]
 
 
 def build_files(snapshot: RosterSnapshot) -> dict[str, bytes]:
-    """The files of a town, by name."""
-    records = {
+    """Return the files of a town, by name."""
+    records_by_file = {
         "orgs": _build_orgs(snapshot),
         "academicSessions": [_build_academic_session(snapshot)],
         "courses": _build_courses(snapshot),
@@ -40,11 +40,11 @@ def build_files(snapshot: RosterSnapshot) -> dict[str, bytes]:
         "roles": _build_roles(snapshot),
         "enrollments": _build_enrollments(snapshot),
     }
-    made = {"manifest.csv": _build_manifest()}
-    for name, listed in records.items():
-        rows = [[record.get(column, "") for column in HEADERS[name]] for record in listed]
-        made[f"{name}.csv"] = write_csv(HEADERS[name], rows, line_end="\r\n")
-    return made
+    files = {"manifest.csv": _build_manifest()}
+    for name, records in records_by_file.items():
+        rows = [[record.get(column, "") for column in HEADERS[name]] for record in records]
+        files[f"{name}.csv"] = write_csv(HEADERS[name], rows, line_end="\r\n")
+    return files
 
 
 def _build_manifest() -> bytes:
@@ -83,7 +83,7 @@ def _build_academic_session(snapshot: RosterSnapshot) -> Record:
 
 
 def _build_courses(snapshot: RosterSnapshot) -> list[Record]:
-    """One course for each class: a primary school teaches all subjects in one."""
+    """Return one course for each class: a primary school teaches all subjects in one."""
     return [
         {
             "sourcedId": f"course-{each.id}",
@@ -138,19 +138,19 @@ def _build_user(sourced_id: str, first: str, last: str) -> Record:
 
 
 def _build_roles(snapshot: RosterSnapshot) -> list[Record]:
-    held = [(str(each.id), str(each.school_id), "student", True) for each in snapshot.pupils]
+    roles = [(str(each.id), str(each.school_id), "student", True) for each in snapshot.pupils]
     for staff_id in snapshot.staff_by_id:
-        for at, school_id in enumerate(snapshot.list_schools_of_staff(staff_id)):
-            held.append((str(staff_id), str(school_id), _role_at_school(snapshot, staff_id, school_id), at == 0))
+        for index, school_id in enumerate(snapshot.list_schools_of_staff(staff_id)):
+            roles.append((str(staff_id), str(school_id), _role_at_school(snapshot, staff_id, school_id), index == 0))
     return [
         {
             "sourcedId": f"{user}.{org}",
             "userSourcedId": user,
-            "roleType": "primary" if first else "secondary",
+            "roleType": "primary" if is_primary else "secondary",
             "role": role,
             "orgSourcedId": org,
         }
-        for user, org, role, first in held
+        for user, org, role, is_primary in roles
     ]
 
 
@@ -160,14 +160,14 @@ def _role_at_school(snapshot: RosterSnapshot, staff_id: object, school_id: objec
 
 
 def _build_enrollments(snapshot: RosterSnapshot) -> list[Record]:
-    seats = []
+    enrollments = []
     for each in snapshot.classes:
         people = {pupil.id: ("student", "false") for pupil in snapshot.pupils_by_class.get(each.id, ())}
-        for held in reversed(snapshot.assignments_by_class.get(each.id, [])):
-            role = "aide" if held.kind is AssignmentKind.SUPPORT else "teacher"
-            people[held.staff_id] = (role, "true" if held.kind is AssignmentKind.MAIN else "false")
+        for assignment in reversed(snapshot.assignments_by_class.get(each.id, [])):
+            role = "aide" if assignment.kind is AssignmentKind.SUPPORT else "teacher"
+            people[assignment.staff_id] = (role, "true" if assignment.kind is AssignmentKind.MAIN else "false")
         for user_id, (role, primary) in people.items():
-            seats.append(
+            enrollments.append(
                 {
                     "sourcedId": f"{each.id}.{user_id}",
                     "classSourcedId": str(each.id),
@@ -177,4 +177,4 @@ def _build_enrollments(snapshot: RosterSnapshot) -> list[Record]:
                     "primary": primary,
                 }
             )
-    return seats
+    return enrollments

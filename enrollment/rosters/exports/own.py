@@ -1,4 +1,4 @@
-"""The own template, filled in (schools.md section 7.10): read again it changes nothing. No birth date, no address."""
+"""Writes the product's own template, filled in. Importing the file again changes nothing. It contains no birth date and no address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STAFF_HEADER = ("school_uai", "last_name", "first_name", "email", "class", "kind
 
 
 def build_pupil_rows(snapshot: RosterSnapshot) -> list[list[str]]:
-    """The pupils, one line each, behind the header."""
+    """Return the header and one line for each pupil."""
     rows = [list(PUPIL_HEADER)]
     for each in snapshot.pupils:
         take_home = "oui" if each.take_home else "non"
@@ -25,7 +25,7 @@ def build_pupil_rows(snapshot: RosterSnapshot) -> list[list[str]]:
 
 
 def build_staff_rows(snapshot: RosterSnapshot) -> list[list[str]]:
-    """The adults, one line for each class, behind the header."""
+    """Return the header and one line for each assignment of an adult."""
     rows = [list(STAFF_HEADER)]
     for each in snapshot.assignments:
         adult = snapshot.staff_by_id[each.staff_id]
@@ -37,7 +37,7 @@ def build_staff_rows(snapshot: RosterSnapshot) -> list[list[str]]:
 
 
 def write_csv(rows: list[list[str]]) -> bytes:
-    """For a spreadsheet, and for reading again: UTF-8 with BOM, `;`; cells that would run begin with an apostrophe."""
+    """Return the lines as CSV: UTF-8 with BOM, separated by `;`. An apostrophe precedes cells that would run as a formula."""
     out = io.StringIO()
     csv.writer(out, delimiter=";").writerows([escape_formula(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""All SQL of roster exports."""
+"""All SQL of roster exports: the exported people, and the record of former exports."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from enrollment.tablets.models import Loan, Tablet
 
 
 class ExportRepository:
-    """Reads what is handed out, and what was handed out before."""
+    """Reads the people to export, and former exports."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     def load_snapshot(self, town_id: UUID, school_id: UUID | None, today: date, *, include_absent: bool) -> RosterSnapshot:
-        """A town, or one school of it. `absent`: with pupils who left the file a short while ago."""
+        """Return a town, or one school of it. `include_absent`: with pupils who left the roster during the grace period."""
         year = school_year_of(today)
-        wanted = select(School).where(School.town_id == town_id)
+        statement = select(School).where(School.town_id == town_id)
         if school_id is not None:
-            wanted = wanted.where(School.id == school_id)
-        schools = self.session.scalars(wanted.order_by(School.uai, School.id)).all()
+            statement = statement.where(School.id == school_id)
+        schools = self.session.scalars(statement.order_by(School.uai, School.id)).all()
         ids = [school.id for school in schools]
         assignments = self._list_assignments(ids)
         staff = {each.staff_id for each in assignments}
@@ -51,14 +51,14 @@ class ExportRepository:
     def _list_pupils(self, school_ids: list[UUID], year: str, today: date, *, include_absent: bool) -> list[Pupil]:
         present = Pupil.state == PupilState.ACTIVE
         if include_absent:
-            # Who left with the year that has ended is in no class of this one.
+            # Pupils who left with the former year are in no class of this one.
             classes = select(SchoolClass.id).where(SchoolClass.school_id.in_(school_ids), SchoolClass.school_year == year)
-            lately = and_(
+            left_recently = and_(
                 Pupil.state == PupilState.ABSENT_FROM_ROSTER,
                 Pupil.absent_since >= today - ABSENCE_GRACE_PERIOD,
                 Pupil.class_id.in_(classes),
             )
-            present = or_(present, lately)
+            present = or_(present, left_recently)
         statement = select(Pupil).where(Pupil.school_id.in_(school_ids), present)
         return list(self.session.scalars(statement.order_by(Pupil.school_id, Pupil.class_id, Pupil.id)))
 
@@ -79,11 +79,11 @@ class ExportRepository:
         )
         return {row[0]: row[1] for row in self.session.execute(statement)}
 
-    def find_last_export(self, town_id: UUID, form: str) -> RosterExport | None:
-        """The last set of this form that was handed out."""
+    def find_last_export(self, town_id: UUID, export_format: str) -> RosterExport | None:
+        """Return the last export in this format."""
         return self.session.scalar(
             select(RosterExport)
-            .where(RosterExport.town_id == town_id, RosterExport.format == form)
+            .where(RosterExport.town_id == town_id, RosterExport.format == export_format)
             .order_by(RosterExport.exported_at.desc(), RosterExport.id)
             .limit(1)
         )

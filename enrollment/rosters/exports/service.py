@@ -1,4 +1,4 @@
-"""Verbs of roster exports: each is whole or refused, audited, and remembered by its classes. Never commits."""
+"""Roster exports. An export is complete or refused; it is audited and recorded with its classes. Never commits."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from enrollment.rosters.models import RosterExport
 
 
 class TemplatePart(StrEnum):
-    """Of whom a filled-in template speaks."""
+    """Whom a filled-in template lists."""
 
     PUPILS = "pupils"
     STAFF = "staff"
 
 
 class SheetFormat(StrEnum):
-    """Forms of a table."""
+    """File formats of a table."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -51,26 +51,26 @@ def export_own_template(
     part: TemplatePart = TemplatePart.PUPILS,
     sheet_format: SheetFormat = SheetFormat.CSV,
 ) -> bytes:
-    """The own template of a town or one school. Raises `Forbidden`, `NotFound`."""
-    found = _load_snapshot(work, actor, town_id, school_id, include_absent=False)
-    rows = own.build_pupil_rows(found) if part is TemplatePart.PUPILS else own.build_staff_rows(found)
+    """Return the product's own template, filled in for a town or one school. Raises `Forbidden`, `NotFound`."""
+    snapshot = _load_snapshot(work, actor, town_id, school_id, include_absent=False)
+    rows = own.build_pupil_rows(snapshot) if part is TemplatePart.PUPILS else own.build_staff_rows(snapshot)
     content = own.write_csv(rows) if sheet_format is SheetFormat.CSV else build_workbook(rows)
-    return _record_export(work, actor, town_id, f"own_{part.value}", content, found, school_id)
+    return _record_export(work, actor, town_id, f"own_{part.value}", content, snapshot, school_id)
 
 
 def export_oneroster(work: UnitOfWork, actor: Actor, town_id: UUID) -> bytes:
-    """A bulk OneRoster 1.2 set of the town, zipped. Raises `ExportRefused`."""
-    found = _load_snapshot(work, actor, town_id, None, include_absent=False)
-    told = [reason for reason in found.find_blockers() if reason.code != "school_without_pupils"]
-    if told:
-        raise ExportRefused(reasons=[reason.to_json() for reason in told])
-    return _record_export(work, actor, town_id, "oneroster", write_zip(oneroster.build_files(found)), found)
+    """Return a zipped bulk set of OneRoster 1.2 files of a town. Raises `Forbidden`, `ExportRefused`."""
+    snapshot = _load_snapshot(work, actor, town_id, None, include_absent=False)
+    blockers = [blocker for blocker in snapshot.find_blockers() if blocker.code != "school_without_pupils"]
+    if blockers:
+        raise ExportRefused(reasons=[blocker.to_json() for blocker in blockers])
+    return _record_export(work, actor, town_id, "oneroster", write_zip(oneroster.build_files(snapshot)), snapshot)
 
 
 def check_apple_export(work: UnitOfWork, actor: Actor, town_id: UUID, template: bytes | None = None) -> list[ExportBlocker]:
-    """Why the set for Apple School Manager could not be handed out now; empty when it could."""
-    found = _load_snapshot(work, actor, town_id, None, include_absent=True)
-    return _find_apple_blockers(work, found, _read_template(found, template))
+    """Return what blocks an export to Apple School Manager now; empty when nothing does. Raises `Forbidden`, `UnreadableRoster`."""
+    snapshot = _load_snapshot(work, actor, town_id, None, include_absent=True)
+    return _find_apple_blockers(work, snapshot, _read_template(snapshot, template))
 
 
 def export_apple(
@@ -82,20 +82,17 @@ def export_apple(
     accepted: Collection[str] = (),
     template: bytes | None = None,
 ) -> bytes:
-    """The whole set for Apple School Manager, zipped; `accepted` are the reasons that the person has looked at, `template` is
-    the zip of Apple's own files, whose columns are followed. Raises `ExportRefused`.
+    """Return the zipped files for Apple School Manager. `accepted`: the codes of blockers that the person has checked. `template`: a zip of
+    Apple's own files, whose columns are used. Raises `Forbidden`, `UnreadableRoster`, `ExportRefused`.
     """
-    found = _load_snapshot(work, actor, town_id, None, include_absent=True)
-    columns = _read_template(found, template)
-    told = [
-        reason
-        for reason in _find_apple_blockers(work, found, columns)
-        if reason.code not in accepted or reason.code not in apple.ACCEPTABLE
-    ]
-    if told:
-        raise ExportRefused(reasons=[reason.to_json() for reason in told])
-    content = write_zip(apple.build_files(found, policy, columns))
-    return _record_export(work, actor, town_id, "apple", content, found, accepted=sorted(set(accepted) & apple.ACCEPTABLE))
+    snapshot = _load_snapshot(work, actor, town_id, None, include_absent=True)
+    columns = _read_template(snapshot, template)
+    accepted_codes = set(accepted) & apple.ACCEPTABLE
+    blockers = [blocker for blocker in _find_apple_blockers(work, snapshot, columns) if blocker.code not in accepted_codes]
+    if blockers:
+        raise ExportRefused(reasons=[blocker.to_json() for blocker in blockers])
+    content = write_zip(apple.build_files(snapshot, policy, columns))
+    return _record_export(work, actor, town_id, "apple", content, snapshot, accepted=sorted(accepted_codes))
 
 
 def _load_snapshot(
@@ -113,28 +110,30 @@ def _load_snapshot(
 
 def _find_apple_blockers(work: UnitOfWork, snapshot: RosterSnapshot, template: apple.Template) -> list[ExportBlocker]:
     last = ExportRepository(work.session).find_last_export(snapshot.town.id, "apple")
-    same_year = last is not None and school_year_of(last.exported_at.date()) == snapshot.year
-    before = list(last.class_ids) if last is not None and same_year else []
-    frozen = get_summer_freeze(work, snapshot.town.id).is_active
+    is_of_this_year = last is not None and school_year_of(last.exported_at.date()) == snapshot.year
+    previous_class_ids = list(last.class_ids) if last is not None and is_of_this_year else []
     return apple.find_blockers(
-        snapshot, before, template, frozen=frozen, unconfirmed_schools=_find_unconfirmed_schools(work, snapshot)
+        snapshot,
+        previous_class_ids,
+        template,
+        frozen=get_summer_freeze(work, snapshot.town.id).is_active,
+        unconfirmed_schools=_find_unconfirmed_schools(work, snapshot),
     )
 
 
 def _find_unconfirmed_schools(work: UnitOfWork, snapshot: RosterSnapshot) -> set[UUID]:
-    """The schools with pupils that have not confirmed the lists of this year. Only where its passage is still open."""
+    """Return the schools with pupils whose head has not confirmed this year's class lists; empty once the rollover is closed."""
     repository = RolloverRepository(work.session)
-    passage = repository.find_open_into(snapshot.town.id, snapshot.year)
-    if passage is None:
+    rollover = repository.find_open_into(snapshot.town.id, snapshot.year)
+    if rollover is None:
         return set()
-    said = {
-        school_id for school_id, row in repository.get_school_progress(passage.id).items() if row.lists_confirmed_at is not None
-    }
-    return {pupil.school_id for pupil in snapshot.pupils} - said
+    progress = repository.get_school_progress(rollover.id)
+    confirmed = {school_id for school_id, row in progress.items() if row.lists_confirmed_at is not None}
+    return {pupil.school_id for pupil in snapshot.pupils} - confirmed
 
 
 def _read_template(snapshot: RosterSnapshot, template: bytes | None) -> apple.Template:
-    """The columns of the files in Apple's own template, read by name."""
+    """Return the columns of Apple's own template by file name, or without a template the default columns."""
     if template is None:
         return apple.build_default_template(snapshot)
     entries = unpack_zip(template, lambda name: name.rpartition("/")[2].removesuffix(".csv") in apple.HEADERS)
@@ -162,7 +161,7 @@ def _record_export(
         town_id=town_id,
         format=export_format,
         file_sha256=sha256(content).hexdigest(),
-        class_ids=sorted(str(each) for each in snapshot.classes_by_id),
+        class_ids=sorted(str(class_id) for class_id in snapshot.classes_by_id),
         counts=counts,
         exported_by=actor.account_id,
         exported_at=work.now,
@@ -170,8 +169,17 @@ def _record_export(
     work.session.add(row)
     work.session.flush()
     access.record_access(work, actor, snapshot.pupils, AccessKind.ROSTER)
-    where = {"school_id": str(school_id)} if school_id else {}
+    school = {"school_id": str(school_id)} if school_id else {}
     audit.record_event(
-        work, actor, "roster.export", "roster_export", row.id, town_id=town_id, format=export_format, **counts, **where, **details
+        work,
+        actor,
+        "roster.export",
+        "roster_export",
+        row.id,
+        town_id=town_id,
+        format=export_format,
+        **counts,
+        **school,
+        **details,
     )
     return content

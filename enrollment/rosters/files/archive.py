@@ -1,4 +1,4 @@
-"""Zip archives of strangers, opened within bounds: size, number, names, honesty. Nothing is ever written to a disk."""
+"""Untrusted zip archives, opened within bounds on size, number and names of entries. Nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from collections.abc import Callable
 from enrollment.rosters.files.errors import UnreadableRoster
 
 MAX_ENTRIES = 500
-#: All that an archive may hold once inflated, in bytes: a town's OneRoster files are about 3 MB.
+#: The most bytes that an archive may contain once inflated: a town's OneRoster files are about 3 MB.
 MAX_INFLATED = 60 * 2**20
 _CHUNK = 2**16
 _SAFE_NAME = re.compile(r"(?!/)(?!.*(?:^|/)\.\.(?:/|$))[^\\:\x00]{1,200}$")
 
 
 def is_zip(content: bytes) -> bool:
-    """Whether these bytes begin as a zip archive does."""
+    """Tell whether these bytes begin like a zip archive."""
     return content[:4] == b"PK\x03\x04"
 
 
 def unpack_zip(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """Inflate the entries whose names are `wanted`; what is not wanted is never inflated.
+    """Return the content of the entries whose names are wanted; other entries are never inflated.
 
-    Sizes in the directory are not believed: reading stops at `MAX_INFLATED`. Raises `UnreadableRoster` with
+    The sizes in the directory are not trusted: reading stops at `MAX_INFLATED`. Raises `UnreadableRoster` with
     `bad_zip`, `zip_too_large`, `zip_unsafe_name`, `zip_encrypted`, `zip_duplicate`.
     """
     try:
@@ -35,29 +35,29 @@ def unpack_zip(content: bytes, is_wanted: Callable[[str], bool]) -> dict[str, by
         raise UnreadableRoster(why="bad_zip") from error
     if len(entries) > MAX_ENTRIES:
         raise UnreadableRoster(why="zip_too_large")
-    left = MAX_INFLATED
-    found: dict[str, bytes] = {}
+    remaining = MAX_INFLATED
+    contents: dict[str, bytes] = {}
     for entry in entries:
         if not _SAFE_NAME.match(entry.filename):
             raise UnreadableRoster(why="zip_unsafe_name")
         if not is_wanted(entry.filename):
             continue
-        if entry.filename in found:
+        if entry.filename in contents:
             raise UnreadableRoster(why="zip_duplicate")
         if entry.flag_bits & 0x1:
             raise UnreadableRoster(why="zip_encrypted")
-        found[entry.filename] = _read_entry(archive, entry, left)
-        left -= len(found[entry.filename])
-    return found
+        contents[entry.filename] = _read_entry(archive, entry, remaining)
+        remaining -= len(contents[entry.filename])
+    return contents
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
     out = bytearray()
     try:
         with archive.open(entry) as stream:
             while chunk := stream.read(_CHUNK):
                 out += chunk
-                if len(out) > left:
+                if len(out) > limit:
                     raise UnreadableRoster(why="zip_too_large")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise UnreadableRoster(why="bad_zip") from error
@@ -65,7 +65,7 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> 
 
 
 def repack_zip(entries: dict[str, bytes]) -> bytes:
-    """The same entries in a plain archive, stored as they are: whoever reads it next has nothing left to inflate."""
+    """Return an archive of these entries without compression, so that the next reader has nothing to inflate."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, data in entries.items():

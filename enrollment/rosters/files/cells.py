@@ -1,4 +1,4 @@
-"""One cell at a time: trimmed, of one form, and what a spreadsheet or a habit has done to it undone or named."""
+"""Parsers of single cells: they return one normal form, or None for a cell that cannot be read, such as one damaged by a spreadsheet."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ MAX_LABEL = 120
 _SPACES = re.compile(r"\s+")
 _GUARDED = re.compile(r"'(?=[=+\-@])")
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'")
-#: Control and zero-width signs, soft hyphens, marks of direction: nobody sees them, and they make two names of one.
+#: Control characters, zero-width characters, soft hyphens, marks of direction: invisible, but they make two spellings of one name.
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def clean_cell(cell: str, max_length: int = MAX_CELL) -> str:
-    """One line, one kind of space and apostrophe, nothing unseen, NFC, trimmed. An apostrophe that an export put before a sign
-    that a spreadsheet would run is taken away again.
+    """Return the cell as one trimmed line in NFC, with plain spaces and apostrophes and no invisible characters.
+
+    The apostrophe that an export puts before a cell that a spreadsheet would run as a formula is removed.
     """
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", cell)).translate(_APOSTROPHES)
     return _GUARDED.sub("", _SPACES.sub(" ", text).strip(), count=1)[:max_length]
@@ -41,7 +42,7 @@ _TAIL = re.compile(r"(?:ERE|EME|E)? ANNEE$")
 
 
 def parse_grade(cell: str) -> Grade | None:
-    """The grade of a cell, as a code or spelled out."""
+    """Return the grade of a cell, written as a code or spelled out; None when it is none."""
     key = _TAIL.sub("", label_key(cell)).strip()
     return _GRADES.get(key) or _GRADES.get(key.replace(" ", ""))
 
@@ -50,7 +51,7 @@ _INE = re.compile(r"\d{10}[A-Z]|\d{9}[A-Z]{2}")
 
 
 def parse_ine(cell: str) -> str | None:
-    """The INE of a cell, `""` when it is empty, None when it is not one, such as `1,23457E+10`."""
+    """Return the INE of a cell, `""` when it is empty, None when it is not one, such as `1,23457E+10`."""
     ine = cell.upper().replace(" ", "")
     return ine if not ine or _INE.fullmatch(ine) else None
 
@@ -63,8 +64,8 @@ _FIRST_DAY = date(1899, 12, 30)
 
 
 def parse_birth_date(cell: str) -> str | None:
-    """The birth date of a pupil's cell as `dd/mm/yyyy`, `""` when it is empty, None when it is not a date. A year of two digits
-    is one of this century.
+    """Return a pupil's birth date as `dd/mm/yyyy`, `""` when the cell is empty, None when it is not a date. A year of two digits is one
+    of this century.
     """
     if not cell:
         return ""
@@ -88,18 +89,18 @@ _LIKE_A_DATE = re.compile(
 
 
 def is_damaged_name(cell: str) -> bool:
-    """Whether a spreadsheet has turned this name into a date or a number."""
+    """Tell whether a spreadsheet has turned this name into a date or a number."""
     text = strip_accents(cell.lower())
     return bool(text) and (_LIKE_A_DATE.fullmatch(text) is not None or re.fullmatch(r"\d[\d.,e+]*", text) is not None)
 
 
 def parse_class_label(cell: str) -> str:
-    """The label of a class; the State's directory writes it behind the code of the school, `structure$class`."""
+    """Return the label of a class. The national directory writes it behind the code of the school: `structure$class`."""
     return cell.rpartition("$")[2].strip() if "$" in cell else cell
 
 
 def parse_labels(cell: str | None) -> tuple[str, ...] | None:
-    """The labels of a cell that may hold several, without repeating one; None when there is no such cell."""
+    """Return the distinct labels of a cell that may contain several, in the order of their keys; None when the file has no such cell."""
     if cell is None:
         return None
     parts = {label_key(part): part.strip()[:MAX_LABEL] for part in re.split(r"[,;|]", cell) if part.strip()}
@@ -110,7 +111,7 @@ _NO = {"non", "no", "false", "faux", "0", "n"}
 
 
 def parse_yes_no(cell: str) -> bool | None:
-    """Yes, no, or nothing said."""
+    """Return whether a cell says yes; None when it is empty."""
     return None if not cell else strip_accents(cell.lower()) not in _NO
 
 
@@ -118,13 +119,13 @@ _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,120}\.[^@\s,;<>\".]{2,24
 
 
 def parse_email(cell: str) -> str | None:
-    """An e-mail address in lower case, `""` when the cell is empty, None when it is not one."""
+    """Return an e-mail address in lower case, `""` when the cell is empty, None when it is not one."""
     text = cell.lower()
     return text if not text or _EMAIL.fullmatch(text) else None
 
 
 def parse_mobile(cell: str) -> str | None:
-    """A mobile number in its international form, `""` when the cell is empty, None when it is not one."""
+    """Return a mobile number in its international form, `""` when the cell is empty, None when it is not one."""
     digits = re.sub(r"[\s.()/-]", "", cell)
     if not digits:
         return ""
@@ -133,7 +134,7 @@ def parse_mobile(cell: str) -> str | None:
 
 
 def format_spreadsheet_value(value: object) -> str:
-    """A typed cell of a spreadsheet as the text that a CSV file would hold."""
+    """Return a typed cell of a spreadsheet as the text that a CSV file would contain."""
     if isinstance(value, datetime | date):
         return value.strftime("%d/%m/%Y")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

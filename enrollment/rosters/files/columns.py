@@ -1,4 +1,4 @@
-"""Which column of a file is which field. The names are data (`aliases.json`); a school may add its own by hand."""
+"""Matches the columns of a file with the fields that are read. Column names are data (`aliases.json`); a person may override them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from enrollment.rosters.files.errors import UnreadableRoster
 
 
 class FileKind(StrEnum):
-    """Of whom a file speaks."""
+    """Whom a file lists."""
 
     PUPILS = "pupils"
     GUARDIANS = "guardians"
     STAFF = "staff"
 
 
-#: A column mapped by hand to this is left out, even where its name is known.
+#: A column overridden with this is ignored, even when its name is known.
 IGNORE = "-"
-#: Without these a file of this kind says nothing.
+#: A file of this kind cannot be read without these fields.
 REQUIRED_FIELDS = {
     FileKind.PUPILS: ("last_name", "first_name", "grade"),
     FileKind.GUARDIANS: ("last_name", "first_name", "child_last_name", "child_first_name"),
     FileKind.STAFF: ("last_name", "first_name"),
 }
 CHILD_FIELDS = ("child_last_name", "child_usage_name", "child_first_name", "child_class")
-#: Normalised header → field, written by hand for one school.
+#: Normalised header → field, set by a person.
 ColumnOverrides = Mapping[str, str]
 
 
 @cache
 def _load_aliases() -> dict[str, dict[str, list[str]] | list[str]]:
-    listed: dict[str, dict[str, list[str]] | list[str]] = json.loads((Path(__file__).parent / "aliases.json").read_text("utf-8"))
-    return listed
+    aliases: dict[str, dict[str, list[str]] | list[str]] = json.loads((Path(__file__).parent / "aliases.json").read_text("utf-8"))
+    return aliases
 
 
 def get_field_aliases(kind: FileKind) -> dict[str, list[str]]:
-    """The fields that a file of this kind may fill, each with the column names it goes by."""
-    found = _load_aliases()[kind.value]
-    assert isinstance(found, dict)
-    return found
+    """Return the fields of a kind of file, each with the column names under which it is known."""
+    aliases = _load_aliases()[kind.value]
+    assert isinstance(aliases, dict)
+    return aliases
 
 
 @cache
@@ -54,12 +54,12 @@ def _fields_by_alias(kind: FileKind) -> dict[str, str]:
 
 
 def header_key(text: str) -> str:
-    """A header as it is matched: lower case, no accents, spaces, stars or apostrophes."""
+    """Return the form by which headers are compared: lower case, no accents, spaces, stars or apostrophes."""
     return re.sub(r"[\s*'’\ufeff]", "", strip_accents(text.lower()))
 
 
 def is_forbidden_column(title: str) -> bool:
-    """Whether a column holds what is never kept (schools.md sections 7.1 and 14), whatever a mapping says."""
+    """Tell whether the content of a column is never kept of a child, whatever a person maps it to."""
     key = header_key(title)
     return any(key.startswith(start) for start in _load_aliases()["forbidden"]) and all(
         key not in _fields_by_alias(kind) for kind in FileKind
@@ -67,7 +67,7 @@ def is_forbidden_column(title: str) -> bool:
 
 
 class ColumnStatus(StrEnum):
-    """What becomes of a column."""
+    """How a column is treated."""
 
     KEPT = "kept"
     FORBIDDEN = "forbidden"
@@ -76,7 +76,7 @@ class ColumnStatus(StrEnum):
 
 
 def get_column_status(title: str, field_name: str | None) -> ColumnStatus:
-    """What becomes of a column with this title, read as `field_name` or not at all."""
+    """Return how a column of this title is treated. `field_name`: the field it was matched with, if any."""
     if field_name is not None:
         return ColumnStatus.KEPT
     if is_forbidden_column(title):
@@ -87,34 +87,34 @@ def get_column_status(title: str, field_name: str | None) -> ColumnStatus:
 def describe_columns(
     header: Sequence[str], kind: FileKind, overrides: ColumnOverrides
 ) -> list[tuple[str, str | None, ColumnStatus]]:
-    """Each column with the field it is read as, for the screen on which a person maps the others."""
+    """Return each column with its field and status, for the screen on which a person maps unknown columns."""
     names = _match_fields(header, kind, overrides)
     return [(title[:60], name, get_column_status(title, name)) for title, name in zip(header, names, strict=True) if title]
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnLayout:
-    """Where each kept field stands in a line. `blocks` are the children of a guardian, repeated to the right."""
+    """The position of each field in a line. `child_blocks`: the positions of a guardian's children, repeated to the right."""
 
     index_by_field: dict[str, int]
     ignored: list[str] = field(default_factory=list)
     child_blocks: tuple[dict[str, int], ...] = ()
-    #: Cells between two children beyond the header, 0 when the header has one child only.
+    #: Cells from one child to the next beyond the header; 0 when the header leaves no room for more children.
     child_stride: int = 0
 
     def read_cells(self, line: Sequence[str]) -> dict[str, str]:
-        """The kept cells of a line; what lies outside the known columns is not looked at."""
+        """Return the cells of a line by field; cells of other columns are not read."""
         return {name: line[at] for name, at in self.index_by_field.items() if at < len(line)}
 
     def read_children(self, line: Sequence[str]) -> list[dict[str, str]]:
-        """The children of a guardian's line, which may be longer or shorter than the header."""
-        found = [self._read_child(line, block, 0) for block in self.child_blocks]
+        """Return the children of a guardian's line, which may be longer or shorter than the header."""
+        children = [self._read_child(line, block, 0) for block in self.child_blocks]
         if self.child_stride:
             last, shift = self.child_blocks[-1], self.child_stride
             while min(last.values()) + shift < len(line):
-                found.append(self._read_child(line, last, shift))
+                children.append(self._read_child(line, last, shift))
                 shift += self.child_stride
-        return [child for child in found if any(child.values())]
+        return [child for child in children if any(child.values())]
 
     @staticmethod
     def _read_child(line: Sequence[str], block: dict[str, int], shift: int) -> dict[str, str]:
@@ -122,14 +122,14 @@ class ColumnLayout:
 
 
 def count_known_columns(header: Sequence[str], overrides_by_kind: Mapping[FileKind, ColumnOverrides]) -> int:
-    """How many columns of a line would be known if it were the header."""
+    """Return how many columns would be known if this line were the header."""
     return max(
         sum(1 for name in _match_fields(header, kind, overrides_by_kind.get(kind, {})) if name is not None) for kind in FileKind
     )
 
 
 def detect_file_kind(header: Sequence[str], overrides: ColumnOverrides | None = None) -> FileKind:
-    """Of whom a file speaks, by its header alone: every file of ONDE has the same name."""
+    """Return whom a file lists, by its header alone: all files of ONDE have the same name."""
     guardians, staff = set(_match_fields(header, FileKind.GUARDIANS, {})), set(_match_fields(header, FileKind.STAFF, {}))
     pupils = set(_match_fields(header, FileKind.PUPILS, overrides or {}))
     if {"last_name", "usage_name"} & guardians:
@@ -140,21 +140,21 @@ def detect_file_kind(header: Sequence[str], overrides: ColumnOverrides | None = 
 
 
 def _match_fields(header: Sequence[str], kind: FileKind, overrides: ColumnOverrides) -> list[str | None]:
-    """The field of each column, or None."""
-    found = []
+    """Return the field of each column, or None."""
+    fields: list[str | None] = []
     for title in header:
         key = header_key(title)
         name = overrides.get(key) or _fields_by_alias(kind).get(key)
-        found.append(None if name == IGNORE or (key in overrides and is_forbidden_column(title)) else name)
-    return found
+        fields.append(None if name == IGNORE or (key in overrides and is_forbidden_column(title)) else name)
+    return fields
 
 
 def match_columns(header: Sequence[str], kind: FileKind, overrides: ColumnOverrides | None = None) -> ColumnLayout:
-    """Find the fields of a file. Raises `UnreadableRoster` with `missing_<field>` or `duplicate_column`.
+    """Return the layout of a file by its header. Raises `UnreadableRoster` with `missing_<field>` or `duplicate_column`.
 
-    Of two different names for one field the first counts. The same name twice is a fault, except for a guardian's children.
+    Of two different names for one field the first counts. The same name twice is an error, except for a guardian's children.
     """
-    at: dict[str, int] = {}
+    index_by_field: dict[str, int] = {}
     blocks: list[dict[str, int]] = []
     ignored: list[str] = []
     for index, (title, name) in enumerate(zip(header, _match_fields(header, kind, overrides or {}), strict=True)):
@@ -162,23 +162,23 @@ def match_columns(header: Sequence[str], kind: FileKind, overrides: ColumnOverri
             if not blocks or name in blocks[-1]:
                 blocks.append({})
             blocks[-1][name] = index
-        elif name is not None and name not in at:
-            at[name] = index
-        elif name is not None and header_key(header[at[name]]) == header_key(title):
+        elif name is not None and name not in index_by_field:
+            index_by_field[name] = index
+        elif name is not None and header_key(header[index_by_field[name]]) == header_key(title):
             raise UnreadableRoster(why="duplicate_column")
         elif title:
             ignored.append(title[:60])
-    known = {*at, *(blocks[0] if blocks else ())}
-    missing = [name for name in REQUIRED_FIELDS[kind] if name not in known]
-    if kind is FileKind.GUARDIANS and "usage_name" in known:
+    matched = {*index_by_field, *(blocks[0] if blocks else ())}
+    missing = [name for name in REQUIRED_FIELDS[kind] if name not in matched]
+    if kind is FileKind.GUARDIANS and "usage_name" in matched:
         missing = [name for name in missing if name != "last_name"]
     if missing:
         raise UnreadableRoster(why=f"missing_{missing[0]}")
-    return ColumnLayout(at, ignored, tuple(blocks), _find_child_stride(header, blocks))
+    return ColumnLayout(index_by_field, ignored, tuple(blocks), _find_child_stride(header, blocks))
 
 
 def _find_child_stride(header: Sequence[str], blocks: list[dict[str, int]]) -> int:
-    """How far the next child stands to the right: told by two blocks, or by one that ends the header."""
+    """Return the distance from one child to the next: known from two blocks, or from one that ends the header."""
     if len(blocks) > 1:
         return min(blocks[-1].values()) - min(blocks[-2].values())
     end = max((index for index, title in enumerate(header) if title), default=0)

@@ -1,4 +1,4 @@
-"""Refusals of a file as a whole. A faulty line is not refused here: it becomes a line of the report."""
+"""The error for a file that cannot be read at all. A faulty line is no error: it becomes a line of the import's report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cartable.i18n import Message
 
 
 class UnreadableRoster(Invalid):
-    """The file as a whole cannot be read; `why` is a stable word, never a cell of the file."""
+    """The file cannot be read. `why` is a stable code and never contains a cell of the file."""
 
     code = "unreadable_roster"
     message = Message("This file cannot be read ({why}).")

@@ -1,7 +1,7 @@
-"""A table of guardians: one line each with the children to the right, or one line per child (schools.md section 7.2).
+"""Parses a table of guardians: one line each with the children to the right, or one line per child.
 
-Guardian files hold no identifier: two lines are of one person only when name and contact are the same. Two guardians who are
-taken for one would see each other's children; one who is taken for two has only a second letter.
+These files contain no identifier, so two lines are merged only when name and a contact are equal. Two guardians merged by mistake would
+see each other's children; one guardian read as two only gets a second letter.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ class _ParsedLine:
 def parse_guardians(
     lines: Sequence[tuple[int, Sequence[str]]], header_width: int, columns: ColumnLayout, *, keep_contacts: bool
 ) -> list[GuardianRow]:
-    """Read the lines and bring together those of one person. Contacts are dropped here unless they are to be kept."""
-    read = [_parse_line(number, cells[:header_width], cells, columns, keep_contacts=keep_contacts) for number, cells in lines]
-    people: dict[tuple[str, str], list[_ParsedLine]] = {}
-    for line in read:
+    """Return one row for each person. Contacts are dropped unless `keep_contacts`."""
+    parsed = [_parse_line(number, cells[:header_width], cells, columns, keep_contacts=keep_contacts) for number, cells in lines]
+    lines_by_name: dict[tuple[str, str], list[_ParsedLine]] = {}
+    for line in parsed:
         key = (label_key(line.row.last_name), label_key(line.row.first_name))
-        known = people.setdefault(key, [])
-        twin = next((at for at, other in enumerate(known) if other.contacts & line.contacts), None)
-        if twin is None:
-            known.append(line)
+        namesakes = lines_by_name.setdefault(key, [])
+        same_person = next((index for index, other in enumerate(namesakes) if other.contacts & line.contacts), None)
+        if same_person is None:
+            namesakes.append(line)
         else:
-            known[twin] = _merge_lines(known[twin], line)
-    return sorted((line.row for same in people.values() for line in same), key=lambda row: row.line)
+            namesakes[same_person] = _merge_lines(namesakes[same_person], line)
+    return sorted((line.row for namesakes in lines_by_name.values() for line in namesakes), key=lambda row: row.line)
 
 
 def _parse_line(
-    number: int, kept: Sequence[str], whole: Sequence[str], columns: ColumnLayout, *, keep_contacts: bool
+    number: int, own_cells: Sequence[str], all_cells: Sequence[str], columns: ColumnLayout, *, keep_contacts: bool
 ) -> _ParsedLine:
-    cells = columns.read_cells(kept)
+    cells = columns.read_cells(own_cells)
     last, first = cells.get("usage_name") or cells.get("last_name", ""), cells.get("first_name", "")
-    children = tuple(_parse_child(each) for each in columns.read_children(whole))
+    children = tuple(_parse_child(child) for child in columns.read_children(all_cells))
     email, mobile = parse_email(cells.get("email", "")), parse_mobile(cells.get("mobile", ""))
     problems, notes = [], []
     if not last:

@@ -1,5 +1,5 @@
-"""A zip of OneRoster CSV files, version 1.1 or 1.2, as our rows (schools.md section 7.6). `demographics.csv`, results and
-whatever else the archive holds are never inflated; passwords, phones and pupils' addresses are not looked at.
+"""Reads a zip of OneRoster CSV files, version 1.1 or 1.2, into rows. `demographics.csv`, results and all other files are never inflated;
+passwords, phone numbers and pupils' e-mail addresses are not read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Record = dict[str, str]
 
 
 def is_oneroster(content: bytes) -> bool:
-    """Whether a zip is a set of OneRoster files, by the names it lists."""
+    """Tell whether a zip is a set of OneRoster files, by the names of its entries. Raises `UnreadableRoster`."""
     try:
         names = {_file_name(name) for name in zipfile.ZipFile(BytesIO(content)).namelist()}
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
@@ -36,14 +36,14 @@ def is_oneroster(content: bytes) -> bool:
 
 
 def _file_name(name: str) -> str:
-    """`orgs` for `orgs.csv`, at the top or in one folder; empty for anything else."""
+    """Return `orgs` for `orgs.csv`, at the top or in one folder; empty for anything else."""
     folder, _, last = name.rpartition("/")
     return last[:-4] if last.lower().endswith(".csv") and "/" not in folder and not folder.startswith("__") else ""
 
 
 @dataclass(slots=True)
 class _OneRosterSet:
-    """The records of the files, by kind, with what links them."""
+    """The records of the files, by file name, and the indexes that link them."""
 
     files: dict[str, list[Record]]
     uai_by_org: dict[str, str] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class _OneRosterSet:
 
 
 def read_archive(content: bytes, *, keep_contacts: bool) -> Roster:
-    """Read an archive. Raises `UnreadableRoster` with `oneroster_delta` (only whole sets are read), `missing_<file>` or what
-    `unpack` refuses.
+    """Return the rows of an archive. Raises `UnreadableRoster` with `oneroster_delta` (only bulk sets are read), `missing_<file>`,
+    `oneroster_version`, and as `unpack_zip` does.
     """
     archived = unpack_zip(content, lambda name: _file_name(name) in _READ_FILES)
     files = {_file_name(name): data for name, data in archived.items()}
@@ -65,24 +65,26 @@ def read_archive(content: bytes, *, keep_contacts: bool) -> Roster:
     for name in ("orgs", "users", "enrollments", "classes"):
         if name not in files:
             raise UnreadableRoster(why=f"missing_{name}")
-    found = _link_records(_OneRosterSet({name: list(_read_records(data)) for name, data in files.items() if name != "manifest"}))
-    pupils, staff, guardians, skipped = _build_rows(found, keep_contacts=keep_contacts)
+    records = _link_records(
+        _OneRosterSet({name: list(_read_records(data)) for name, data in files.items() if name != "manifest"})
+    )
+    pupils, staff, guardians, skipped = _build_rows(records, keep_contacts=keep_contacts)
     covers = {"pupils"} | ({"staff"} if staff else set()) | ({"guardians"} if guardians else set())
     return Roster(f"oneroster_{version}", pupils, guardians, staff, [], skipped, frozenset(covers))
 
 
 def _detect_version(files: dict[str, bytes]) -> str:
-    told = {line[0]: line[1] for line in read_csv(files["manifest"]) if len(line) > 1} if "manifest" in files else {}
-    if "delta" in told.values():
+    manifest = {line[0]: line[1] for line in read_csv(files["manifest"]) if len(line) > 1} if "manifest" in files else {}
+    if "delta" in manifest.values():
         raise UnreadableRoster(why="oneroster_delta")
-    version = told.get("oneroster.version") or ("1.2" if "roles" in files else "1.1")
+    version = manifest.get("oneroster.version") or ("1.2" if "roles" in files else "1.1")
     if version not in ("1.1", "1.2"):
         raise UnreadableRoster(why="oneroster_version")
     return version
 
 
 def _read_records(data: bytes) -> Iterator[Record]:
-    """The records that hold, by the exact names of the standard."""
+    """Yield the active records, by the exact column names of the standard."""
     table = read_csv(data, MAX_LINES, MAX_CELL)
     header = table[0] if table else []
     for line in table[1:]:
@@ -93,26 +95,26 @@ def _read_records(data: bytes) -> Iterator[Record]:
 
 def _link_records(records: _OneRosterSet) -> _OneRosterSet:
     for org in records.files["orgs"]:
-        code, wrong = check_uai(org.get("identifier", ""))
+        uai, fault = check_uai(org.get("identifier", ""))
         if org.get("type", "school") == "school":
-            records.uai_by_org[org["sourcedId"]] = org.get("identifier", "") if wrong else code
+            records.uai_by_org[org["sourcedId"]] = org.get("identifier", "") if fault else uai
     records.classes_by_id = {each["sourcedId"]: each for each in records.files["classes"]}
-    alike = Counter((each.get("schoolSourcedId"), each.get("title")) for each in records.classes_by_id.values())
+    title_counts = Counter((each.get("schoolSourcedId"), each.get("title")) for each in records.classes_by_id.values())
     records.homonymous_classes = {
-        key for key, each in records.classes_by_id.items() if alike[each.get("schoolSourcedId"), each.get("title")] > 1
+        key for key, each in records.classes_by_id.items() if title_counts[each.get("schoolSourcedId"), each.get("title")] > 1
     }
     for role in records.files.get("roles", []):
         records.roles_by_user[role.get("userSourcedId", "")].append((role.get("role", "").lower(), role.get("orgSourcedId", "")))
-    for seat in records.files["enrollments"]:
-        if seat.get("classSourcedId") in records.classes_by_id:
-            records.enrollments_by_user[seat.get("userSourcedId", "")].append(seat)
+    for enrollment in records.files["enrollments"]:
+        if enrollment.get("classSourcedId") in records.classes_by_id:
+            records.enrollments_by_user[enrollment.get("userSourcedId", "")].append(enrollment)
     return records
 
 
 def _build_rows(records: _OneRosterSet, *, keep_contacts: bool) -> tuple[list[PupilRow], list[StaffRow], list[GuardianRow], int]:
     pupils: dict[str, PupilRow] = {}
     staff: list[StaffRow] = []
-    agents: dict[str, list[str]] = defaultdict(list)
+    pupil_ids_by_agent: dict[str, list[str]] = defaultdict(list)
     guardians: list[tuple[int, Record]] = []
     skipped = 0
     for line, user in enumerate(records.files["users"], start=2):
@@ -124,7 +126,7 @@ def _build_rows(records: _OneRosterSet, *, keep_contacts: bool) -> tuple[list[Pu
         elif "student" in kinds:
             pupils[user["sourcedId"]] = _build_pupil_row(records, line, user, orgs)
             for agent in _split_list(user.get("agentSourcedIds") or user.get("agents", "")):
-                agents[agent].append(user["sourcedId"])
+                pupil_ids_by_agent[agent].append(user["sourcedId"])
         elif kinds & set(_STAFF):
             staff += _build_staff_rows(records, line, user, roles)
         elif kinds & _GUARDIANS:
@@ -132,19 +134,16 @@ def _build_rows(records: _OneRosterSet, *, keep_contacts: bool) -> tuple[list[Pu
         else:
             skipped += 1
     for _, user in guardians:
-        agents[user["sourcedId"]] += _split_list(user.get("agentSourcedIds") or user.get("agents", ""))
-    rows = [
-        row
-        for line, user in guardians
-        for row in _build_guardian_rows(
-            line, user, [pupils[each] for each in agents[user["sourcedId"]] if each in pupils], keep_contacts=keep_contacts
-        )
-    ]
-    return list(pupils.values()), staff, rows, skipped
+        pupil_ids_by_agent[user["sourcedId"]] += _split_list(user.get("agentSourcedIds") or user.get("agents", ""))
+    guardian_rows: list[GuardianRow] = []
+    for line, user in guardians:
+        children = [pupils[pupil_id] for pupil_id in pupil_ids_by_agent[user["sourcedId"]] if pupil_id in pupils]
+        guardian_rows += _build_guardian_rows(line, user, children, keep_contacts=keep_contacts)
+    return list(pupils.values()), staff, guardian_rows, skipped
 
 
 def _roles_of_version_1_1(user: Record) -> list[tuple[str, str]]:
-    """Version 1.1 writes role and schools into the user."""
+    """Return role and organisation pairs as version 1.1 writes them, in the user itself."""
     return [(user.get("role", "").lower(), org) for org in _split_list(user.get("orgSourcedIds", "")) or [""]]
 
 
@@ -153,28 +152,28 @@ def _split_list(cell: str) -> list[str]:
 
 
 def _build_pupil_row(records: _OneRosterSet, line: int, user: Record, orgs: list[str]) -> PupilRow:
-    seats = sorted(
+    enrollments = sorted(
         records.enrollments_by_user[user["sourcedId"]],
-        key=lambda seat: (seat.get("primary", "").lower() != "true", seat["sourcedId"]),
+        key=lambda enrollment: (enrollment.get("primary", "").lower() != "true", enrollment["sourcedId"]),
     )
-    of_class = records.classes_by_id[seats[0]["classSourcedId"]] if seats else {}
-    org = of_class.get("schoolSourcedId") or (orgs[0] if orgs else user.get("primaryOrgSourcedId", ""))
-    grades = _split_list(user.get("grades", "")) or _only_grade(_split_list(of_class.get("grades", "")))
+    class_record = records.classes_by_id[enrollments[0]["classSourcedId"]] if enrollments else {}
+    org = class_record.get("schoolSourcedId") or (orgs[0] if orgs else user.get("primaryOrgSourcedId", ""))
+    grades = _split_list(user.get("grades", "")) or _only_grade(_split_list(class_record.get("grades", "")))
     row = parse_pupil(
         line,
         {
             "last_name": user.get("familyName", ""),
             "first_name": user.get("givenName", ""),
             "grade": grades[0] if grades else "",
-            "class_label": of_class.get("title", ""),
-            "onde_class_id": _class_identifier(records, of_class),
+            "class_label": class_record.get("title", ""),
+            "onde_class_id": _class_identifier(records, class_record),
             "ine": next((each for each in _list_identifiers(user) if each and parse_ine(each)), ""),
             "school_uai": records.uai_by_org.get(org, org),
         },
     )
-    usage = user.get("preferredFamilyName")
-    notes = (*row.notes, *(("several_classes",) if len({seat["classSourcedId"] for seat in seats}) > 1 else ()))
-    return replace(row, source_id=user["sourcedId"], usage_name=usage, notes=notes)
+    has_several_classes = len({enrollment["classSourcedId"] for enrollment in enrollments}) > 1
+    notes = (*row.notes, "several_classes") if has_several_classes else row.notes
+    return replace(row, source_id=user["sourcedId"], usage_name=user.get("preferredFamilyName"), notes=notes)
 
 
 def _only_grade(grades: list[str]) -> list[str]:
@@ -182,45 +181,44 @@ def _only_grade(grades: list[str]) -> list[str]:
 
 
 def _list_identifiers(user: Record) -> list[str]:
-    """What may be an INE: `identifier`, `userMasterIdentifier` and the values of `userIds` (`{type:value},…`)."""
-    listed = [part.strip("{} ").rpartition(":")[2] for part in user.get("userIds", "").split(",")]
-    return [user.get("identifier", ""), user.get("userMasterIdentifier", ""), *listed]
+    """Return the values that may be an INE: `identifier`, `userMasterIdentifier` and those of `userIds` (`{type:value},…`)."""
+    user_ids = [part.strip("{} ").rpartition(":")[2] for part in user.get("userIds", "").split(",")]
+    return [user.get("identifier", ""), user.get("userMasterIdentifier", ""), *user_ids]
 
 
-def _class_identifier(records: _OneRosterSet, of_class: Record) -> str:
-    """The code of a class, or its id where two classes of one school have the same title."""
-    own = of_class.get("sourcedId", "")
-    return (of_class.get("classCode") or (own if own in records.homonymous_classes else ""))[:36]
+def _class_identifier(records: _OneRosterSet, class_record: Record) -> str:
+    """Return the code of a class, or its id when two classes of one school have the same title."""
+    class_id = class_record.get("sourcedId", "")
+    return (class_record.get("classCode") or (class_id if class_id in records.homonymous_classes else ""))[:36]
 
 
 def _build_staff_rows(records: _OneRosterSet, line: int, user: Record, roles: list[tuple[str, str]]) -> list[StaffRow]:
-    """One row for each class of an adult, or one for each school without any."""
+    """Return one row for each class of an adult, and one for each school in which the adult has no class."""
     kind = next(_STAFF[role] for role, _ in roles if role in _STAFF)
     cells = {"last_name": user.get("familyName", ""), "first_name": user.get("givenName", ""), "email": user.get("email", "")}
     row = replace(parse_staff(line, cells), source_id=user["sourcedId"], kind=kind, kind_is_known=False)
-    places: dict[tuple[str, str, str], StaffRow] = {}
-    for seat in records.enrollments_by_user[user["sourcedId"]]:
-        of_class = records.classes_by_id[seat["classSourcedId"]]
-        uai = records.uai_by_org.get(of_class.get("schoolSourcedId", ""), "")
-        main = kind if seat.get("primary", "true").lower() != "false" else "part"
-        made = replace(
+    row_by_class: dict[tuple[str, str, str], StaffRow] = {}
+    for enrollment in records.enrollments_by_user[user["sourcedId"]]:
+        class_record = records.classes_by_id[enrollment["classSourcedId"]]
+        uai = records.uai_by_org.get(class_record.get("schoolSourcedId", ""), "")
+        class_row = replace(
             row,
-            class_label=of_class.get("title", ""),
-            onde_class_id=_class_identifier(records, of_class),
+            class_label=class_record.get("title", ""),
+            onde_class_id=_class_identifier(records, class_record),
             school_uai=uai,
-            kind=main,
+            kind=kind if enrollment.get("primary", "true").lower() != "false" else "part",
         )
-        places[uai, made.class_label, made.onde_class_id] = made
-    with_class = {row.school_uai for row in places.values()}
+        row_by_class[uai, class_row.class_label, class_row.onde_class_id] = class_row
+    schools_with_class = {class_row.school_uai for class_row in row_by_class.values()}
     for _, org in roles:
         uai = records.uai_by_org.get(org, "")
-        if uai not in with_class:
-            places[uai, "", ""] = replace(row, school_uai=uai)
-    return list(places.values())
+        if uai not in schools_with_class:
+            row_by_class[uai, "", ""] = replace(row, school_uai=uai)
+    return list(row_by_class.values())
 
 
 def _build_guardian_rows(line: int, user: Record, pupils: list[PupilRow], *, keep_contacts: bool) -> Iterator[GuardianRow]:
-    """One row for each school in which the guardian has children."""
+    """Yield one row for each school in which the guardian has children."""
     email = parse_email(user.get("email", "")) if keep_contacts else ""
     problems = [*([] if user.get("familyName") else ["no_last_name"]), *([] if pupils else ["no_child"])]
     for uai in dict.fromkeys(row.school_uai for row in pupils) or [""]:

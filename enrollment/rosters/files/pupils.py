@@ -1,4 +1,4 @@
-"""A table of pupils: an ONDE extraction in any of its variants, or the own template (schools.md sections 7.1 and 7.10)."""
+"""Parses a line of a table of pupils: an ONDE extraction in any of its variants, or the product's own template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from enrollment.rosters.files.rows import PupilRow
 
 
 def parse_pupil(line: int, cells: dict[str, str]) -> PupilRow:
-    """One line. A pupil may have no first name; without a family name or a grade there is nobody to lend a tablet to."""
+    """Return a line as a row. A pupil may have no first name; a line without a family name or a grade cannot be imported."""
     last, first = cells.get("last_name", ""), cells.get("first_name", "")
     problems, notes = [], []
     if not last:
@@ -33,9 +33,9 @@ def parse_pupil(line: int, cells: dict[str, str]) -> PupilRow:
         notes.append("bad_ine")
     if birth is None:
         notes.append("bad_birth_date")
-    decision = cells.get("rollover_decision", "")
-    passage = parse_rollover_decision(decision, grade) if grade else None
-    if decision and grade and passage is None:
+    decision_text = cells.get("rollover_decision", "")
+    decision = parse_rollover_decision(decision_text, grade) if grade else None
+    if decision_text and grade and decision is None:
         notes.append("rollover_decision_unknown")
     return PupilRow(
         line=line,
@@ -52,7 +52,7 @@ def parse_pupil(line: int, cells: dict[str, str]) -> PupilRow:
         inventory_tag=cells.get("inventory_tag", ""),
         groups=parse_labels(cells.get("groups")),
         units=parse_labels(cells.get("units")),
-        rollover_decision=passage,
+        rollover_decision=decision,
         problems=tuple(problems),
         notes=tuple(notes),
     )

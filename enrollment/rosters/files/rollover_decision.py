@@ -1,4 +1,4 @@
-"""The free text of ONDE's *Décision de passage* as one word (schools.md section 7.1). The text itself goes no further than here."""
+"""Parses the free text of ONDE's *Décision de passage* column into a rollover decision. The text itself is not kept."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS = {
     RolloverDecision.PROMOTED: "PASSAGE PASSE ADMIS ADMISE ADMISSION PROMOTION PROMU PROMUE SUPERIEUR SUPERIEURE",
 }
 _DECISION_BY_WORD = {word: decision for decision, words in _WORDS.items() for word in words.split()}
-#: What may stand around such a word and changes nothing. Any other (not, or, refused, appeal) leaves the text to a person.
+#: Words that may surround a decision word without changing its meaning. Any other (not, or, refused, appeal) makes the text unreadable.
 _NEUTRAL_TEXT = (
     "A AU AVEC CLASSE COURS CYCLE D DANS DE DECISION DU EN EXCEPTIONNEL EXCEPTIONNELLE L LA LE MEME NIVEAU UN UNE AN ANNEE VERS"
     " 1 2 3 I II III"
@@ -25,39 +25,41 @@ _NEUTRAL_TEXT = (
 _NEUTRAL_WORDS = frozenset(_NEUTRAL_TEXT.split())
 _GRADE_PATTERN = re.compile(r"(CP|C[EM][12]|[PMG]S)(?:ERE|EME|E)?")
 _SECONDARY_SCHOOL_WORDS = frozenset({"6E", "6EME", "SIXIEME", "COLLEGE"})
-#: How many grades up each leads, and which that may be when the text names one.
+#: The decision that leads so many grades up.
 _DECISION_BY_STEPS = {0: RolloverDecision.RETAINED, 1: RolloverDecision.PROMOTED, 2: RolloverDecision.SKIPPING}
 
 
 def parse_rollover_decision(cell: str, grade: Grade) -> RolloverDecision | None:
-    """What a pupil's cell decides, None when it is empty or not understood. A grade that it names must fit: *Passage en CM1* of a
-    pupil of CE1 leaps, *Passage en CE1* says nothing.
+    """Return the decision in a pupil's cell; None when the cell is empty or not understood.
+
+    A grade named in the text must fit: *Passage en CM1* for a pupil of CE1 skips a grade, *Passage en CE1* is not understood.
     """
     text = label_key(cell).replace("(E)", "")
-    for spelled, each in SPELLED_OUT_GRADES.items():
-        text = text.replace(spelled, each.value)
-    meant: set[RolloverDecision] = set()
-    named: set[int] = set()
+    for spelled_out, each in SPELLED_OUT_GRADES.items():
+        text = text.replace(spelled_out, each.value)
+    decisions: set[RolloverDecision] = set()
+    named_ranks: set[int] = set()
     for word in re.findall(r"[^\s'.,:;()/-]+", re.sub(r"\b(C[EM]) (?=[12]\b)", r"\1", text)):
         if word in _DECISION_BY_WORD:
-            meant.add(_DECISION_BY_WORD[word])
-        elif found := _GRADE_PATTERN.fullmatch(word):
-            named.add(Grade(found[1]).rank)
+            decisions.add(_DECISION_BY_WORD[word])
+        elif match := _GRADE_PATTERN.fullmatch(word):
+            named_ranks.add(Grade(match[1]).rank)
         elif word in _SECONDARY_SCHOOL_WORDS:
-            named.add(Grade.CM2.rank + 1)
+            named_ranks.add(Grade.CM2.rank + 1)
         elif word not in _NEUTRAL_WORDS:
             return None
-    if RolloverDecision.RETAINED in meant:
-        return RolloverDecision.RETAINED if meant == {RolloverDecision.RETAINED} and named <= {grade.rank} else None
-    return _resolve_promotion(meant, named, grade)
+    if RolloverDecision.RETAINED in decisions:
+        is_consistent = decisions == {RolloverDecision.RETAINED} and named_ranks <= {grade.rank}
+        return RolloverDecision.RETAINED if is_consistent else None
+    return _resolve_promotion(decisions, named_ranks, grade)
 
 
 def _resolve_promotion(decisions: set[RolloverDecision], named_ranks: set[int], grade: Grade) -> RolloverDecision | None:
-    word = (
-        RolloverDecision.SKIPPING if RolloverDecision.SKIPPING in decisions else RolloverDecision.PROMOTED if decisions else None
-    )
-    if word is None or not named_ranks:
-        return word
-    to = named_ranks - {grade.rank}
-    by = _DECISION_BY_STEPS.get(to.pop() - grade.rank) if len(to) == 1 else None
-    return by if by in (word, RolloverDecision.SKIPPING) else None
+    if not decisions:
+        return None
+    by_word = RolloverDecision.SKIPPING if RolloverDecision.SKIPPING in decisions else RolloverDecision.PROMOTED
+    if not named_ranks:
+        return by_word
+    target_ranks = named_ranks - {grade.rank}
+    by_grade = _DECISION_BY_STEPS.get(target_ranks.pop() - grade.rank) if len(target_ranks) == 1 else None
+    return by_grade if by_grade in (by_word, RolloverDecision.SKIPPING) else None

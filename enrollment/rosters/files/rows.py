@@ -1,4 +1,4 @@
-"""What a file says once it is read: rows of pupils, guardians and staff, with the kept columns and nothing else."""
+"""The rows of a parsed file: pupils, guardians and staff, with the fields that are read and nothing else."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from enrollment.rollover.models import RolloverDecision
 
 @dataclass(frozen=True, slots=True)
 class PupilRow:
-    """One pupil's line, cleaned. None means that the file has no such column: what is unknown removes nothing.
+    """One pupil's line. None means that the file has no such column; then the present value stays.
 
-    `problems` are stable words that keep the row from being imported; `notes` are only told. `ine` and `birth_date` serve
-    matching in memory and are never stored. Of a decision of passage only the word is kept, never the text.
+    `problems`: stable codes that keep the row from being imported. `notes`: stable codes for the report only. `ine` and `birth_date` are
+    used for matching in memory and are never stored.
     """
 
     line: int
@@ -38,7 +38,7 @@ class PupilRow:
 
 @dataclass(frozen=True, slots=True)
 class ChildReference:
-    """A pupil as a guardian's line names them: guardian files hold no INE and no birth date."""
+    """A pupil as a guardian's line names them, without INE and birth date."""
 
     last_name: str
     first_name: str
@@ -64,8 +64,9 @@ class GuardianRow:
 
 @dataclass(frozen=True, slots=True)
 class StaffRow:
-    """One adult of a school in one class, or in none. `kind` is a value of `AssignmentKind`; OneRoster cannot tell them all apart
-    (`kind_told` is False): then what is known of the same adult in the same class stays.
+    """One adult of a school in one class, or in none. `kind` is a value of `AssignmentKind`.
+
+    `kind_is_known` is False for OneRoster, which does not distinguish all kinds: then the present kind of the assignment stays.
     """
 
     line: int
@@ -84,7 +85,7 @@ class StaffRow:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A file as read: its rows, the columns that were left out, the lines that were skipped."""
+    """A parsed file: its rows, the titles of ignored columns, the number of skipped lines."""
 
     format: str
     rows: list[PupilRow] = field(default_factory=list)
@@ -92,5 +93,5 @@ class Roster:
     staff: list[StaffRow] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     skipped: int = 0
-    #: Whether the file speaks of these people at all; then who is missing from it has left it.
+    #: The kinds of people that the file lists. Only of these kinds does a missing person count as having left.
     covers: frozenset[str] = frozenset()

@@ -1,6 +1,4 @@
-"""A table of teachers and other adults of a school: the own template, or a list of the digital workspace
-(schools.md sections 7.9 and 7.10).
-"""
+"""Parses a line of a table of teachers and other adults: the product's own template, or a list of the digital workspace (ENT)."""
 
 from __future__ import annotations
 
@@ -17,25 +15,25 @@ _KINDS = {
     "support": ("SUPPORT", "AESH", "AVS", "ATSEM", "RASED", "AIDE"),
 }  # fmt: skip
 _KIND_BY_WORD = {word: kind for kind, words in _KINDS.items() for word in words}
-#: Profiles of a list that names everybody; these are read from the files of pupils and guardians.
+#: Profiles in a list of all users that are no staff; those people are read from the files of pupils and guardians.
 _NOT_STAFF = {"ELEVE", "STUDENT", "PUPIL", "PARENT", "RESPONSABLE", "GUARDIAN", "INVITE"}
 
 
 def is_not_staff(cells: dict[str, str]) -> bool:
-    """Whether the line speaks of a pupil or a guardian."""
+    """Tell whether the line is about a pupil or a guardian."""
     return label_key(cells.get("kind", "")) in _NOT_STAFF
 
 
 def parse_staff(line: int, cells: dict[str, str]) -> StaffRow:
-    """One adult in one class."""
+    """Return a line as the row of one adult in one class."""
     last, first = cells.get("last_name", ""), cells.get("first_name", "")
-    said, email = label_key(cells.get("kind", "")), parse_email(cells.get("email", ""))
+    capacity, email = label_key(cells.get("kind", "")), parse_email(cells.get("email", ""))
     problems, notes = [], []
     if not last:
         problems.append("no_last_name")
     if is_damaged_name(last) or is_damaged_name(first):
         problems.append("damaged_name")
-    if said and said not in _KIND_BY_WORD:
+    if capacity and capacity not in _KIND_BY_WORD:
         problems.append("unknown_kind")
     if email is None:
         notes.append("bad_email")
@@ -45,7 +43,7 @@ def parse_staff(line: int, cells: dict[str, str]) -> StaffRow:
         first_name=first,
         email=email or "",
         class_label=parse_class_label(cells.get("class_label", "")),
-        kind=_KIND_BY_WORD.get(said, "main"),
+        kind=_KIND_BY_WORD.get(capacity, "main"),
         school_uai=cells.get("school_uai", ""),
         problems=tuple(problems),
         notes=tuple(notes),

@@ -1,4 +1,4 @@
-"""Bytes of a CSV or XLSX file in, a table of clean cells out, within bounds (schools.md section 7.3)."""
+"""Reads the bytes of a CSV or XLSX file into a table of clean cells, within bounds on size."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from enrollment.rosters.files.errors import UnreadableRoster
 MAX_BYTES = 5 * 2**20
 MAX_LINES = 5000
 MAX_COLUMNS = 200
-#: What the cells of one sheet may add up to: a few shared strings can stand in a million cells.
+#: The most characters that the cells of one sheet may add up to: a few shared strings can fill a million cells.
 MAX_SHEET = 256 * 2**20
 
-#: How a workbook with a password begins, and one of before 2007.
+#: The first bytes of a workbook with a password, and of one in the format before 2007.
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 Table = list[list[str]]
 
 
 def read_table(content: bytes) -> Table:
-    """Read a CSV or XLSX file whole; the first line is the header. Raises `UnreadableRoster`."""
+    """Return all lines of a CSV or XLSX file, the header included. Raises `UnreadableRoster`."""
     if len(content) > MAX_BYTES:
         raise UnreadableRoster(why="too_large")
     if content.startswith(_COMPOUND):
@@ -36,7 +36,7 @@ def read_table(content: bytes) -> Table:
 
 
 def read_csv(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CELL) -> Table:
-    """Read a CSV file: `;` is expected, `,` and tab are recognised by the header. Raises `UnreadableRoster`."""
+    """Return all lines of a CSV file separated by `;`, `,` or tabs. Raises `UnreadableRoster`."""
     delimiter, text = _detect_delimiter(_decode(content))
     table: Table = []
     try:
@@ -49,39 +49,39 @@ def read_csv(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CEL
     return table
 
 
-#: The line by which a spreadsheet tells itself what separates the cells.
+#: The line in which a spreadsheet declares the separator.
 _SEPARATOR_LINE = re.compile(r"\s{0,9}\"?sep=([;,\t])\"?[;,\t]{0,200}\n", re.IGNORECASE)
-#: A title may stand above the header; one comma in it says nothing yet.
+#: A title may precede the header, so a line with a single separator does not decide yet.
 _INSPECTED_LINES, _CERTAIN_COUNT = 10, 2
 
 
 def _detect_delimiter(text: str) -> tuple[str, str]:
-    """What separates the cells, by the first line that shows it, and the text without a line that only says so."""
-    if told := _SEPARATOR_LINE.match(text):
-        return told.group(1), text[told.end() :]
+    """Return the separator of the cells, and the text without the line that declares it."""
+    if declared := _SEPARATOR_LINE.match(text):
+        return declared.group(1), text[declared.end() :]
     lines = [line for line in text.split("\n", _INSPECTED_LINES)[:_INSPECTED_LINES] if line.strip(";,\t ")]
-    signs = [max(";,\t", key=line.count) for line in lines]
-    sure = (sign for sign, line in zip(signs, lines, strict=True) if line.count(sign) >= _CERTAIN_COUNT)
-    return next(sure, signs[0] if signs else ";"), text
+    separators = [max(";,\t", key=line.count) for line in lines]
+    certain = (separator for separator, line in zip(separators, lines, strict=True) if line.count(separator) >= _CERTAIN_COUNT)
+    return next(certain, separators[0] if separators else ";"), text
 
 
 def _decode(content: bytes) -> str:
-    """UTF-8, with or without BOM, or UTF-16 with one, else Windows-1252. Text that was decoded wrongly before is refused."""
-    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if not wide and b"\0" in content:
+    """Return text in UTF-8, in UTF-16 with a BOM, or else in Windows-1252. Text that was decoded wrongly before is refused."""
+    is_utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if not is_utf_16 and b"\0" in content:
         raise UnreadableRoster(why="binary")
     try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
+        text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
     if "\0" in text:
         raise UnreadableRoster(why="binary")
-    if any(sign in text for sign in ("Ã©", "Ã¨", "Ã‰", "Ã«", "Ã§", "\ufffd")):
+    if any(sequence in text for sequence in ("Ã©", "Ã¨", "Ã‰", "Ã«", "Ã§", "\ufffd")):
         raise UnreadableRoster(why="encoding_suspect")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-#: What a reader of cells needs of a workbook; themes, drawings, macros and links to elsewhere are not even inflated.
+#: The parts of a workbook that are read; themes, drawings, macros and external links are not even inflated.
 _WORKBOOK_PARTS = re.compile(
     r"(\[Content_Types\]\.xml|_rels/\.rels|xl/(workbook|sharedStrings|styles)\.xml|xl/_rels/[^/]+\.rels|xl/worksheets/[^/]+\.xml)$",
     re.IGNORECASE,
@@ -97,12 +97,12 @@ def _read_xlsx(content: bytes) -> Iterator[list[str]]:
     _check_sheets(parts)
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(repack_zip(parts)))
-        shown = (
-            at
-            for at, each in enumerate(workbook.sheets_metadata)
-            if each.visible == SheetVisibleEnum.Visible and each.typ == SheetTypeEnum.WorkSheet
+        visible_sheets = (
+            index
+            for index, sheet in enumerate(workbook.sheets_metadata)
+            if sheet.visible == SheetVisibleEnum.Visible and sheet.typ == SheetTypeEnum.WorkSheet
         )
-        rows = workbook.get_sheet_by_index(next(shown, 0)).to_python(skip_empty_area=False)
+        rows = workbook.get_sheet_by_index(next(visible_sheets, 0)).to_python(skip_empty_area=False)
     except (CalamineError, ValueError, IndexError, OSError) as error:
         raise UnreadableRoster(why="bad_xlsx") from error
     for row in rows:
@@ -115,12 +115,12 @@ _CELL = re.compile(rb"<(?:[\w.-]+:)?c[\s/>]")
 
 
 def _check_sheets(parts: dict[str, bytes]) -> None:
-    """Refuse a workbook before it is opened when its cells stand too far apart (one cell in the last corner means a
-    table of 17 thousand million) or when few strings fill many cells.
+    """Refuse a workbook before it is opened when its cells are too far apart (a single cell in the last corner makes a table of
+    17 thousand million) or when few long strings fill many cells. Raises `UnreadableRoster`.
     """
-    strings = [each for part in parts.values() for each in _STRING.split(part)[1:]]
-    longest = max((len(each) for each in strings), default=0)
-    for part in parts.values():  # each of them: relations may call any part a sheet
+    strings = [string for part in parts.values() for string in _STRING.split(part)[1:]]
+    longest = max((len(string) for string in strings), default=0)
+    for part in parts.values():  # all of them: relations may declare any part to be a sheet
         if b"<!DOCTYPE" in part or b"<!ENTITY" in part:
             raise UnreadableRoster(why="bad_xlsx")
         for letters, digits in _CELL_REFERENCE.findall(part):

@@ -1,1 +1,1 @@
-"""Roster imports: plan, preview, decide, confirm, undo, report."""
+"""Roster imports: planned, previewed, decided, confirmed, undone, reported."""

@@ -1,7 +1,7 @@
-"""Lines of guardians and of staff against those who are known (schools.md sections 7.2 and 7.10). Pure; writes nothing.
+"""Matches lines of guardians and of staff with the known ones. Pure.
 
-What decides is chosen for what a mistake would cost: a guardian taken for another would see another's child, so guardians are
-joined by a shared child or a contact, never by a name alone.
+The rules follow from the cost of a mistake: a guardian matched with another person would see another family's child, so guardians are
+matched by a shared child or a contact, never by name alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from enrollment.people.text import label_key
 from enrollment.rosters.files.rows import ChildReference, GuardianRow, StaffRow
 from enrollment.rosters.imports.changes import ChangeKind, ClassIndex, RosterChange, Subject, dump_guardian, dump_staff
 
-#: (last name, first name) → keyed hash.
+#: Returns the keyed hash of a last name and a first name.
 NameHasher = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class KnownChild:
-    """A pupil to whom a guardian's line may point. `reference` is the pupil's id, or `line:<n>` for one of the same plan."""
+    """A pupil whom a guardian's line may name. `reference`: the pupil's id, or `line:<n>` for a new pupil of the same plan."""
 
     reference: str
     names: frozenset[str]
@@ -32,7 +32,7 @@ class KnownChild:
 
 @dataclass(frozen=True, slots=True)
 class KnownGuardian:
-    """A guardian with the ids of their children."""
+    """A known guardian with the ids of their children."""
 
     guardian: Guardian
     children: frozenset[str]
@@ -45,27 +45,28 @@ def match_guardians(
     known: Sequence[KnownGuardian],
     hash_name: NameHasher,
 ) -> list[RosterChange]:
-    """The change that each line of one school means, then the guardians who left the file."""
-    by_name: dict[str, list[KnownChild]] = defaultdict(list)
+    """Return the change of each line of one school, then the guardians who left the file."""
+    children_by_name: dict[str, list[KnownChild]] = defaultdict(list)
     for child in children:
         for name in child.names:
-            by_name[name].append(child)
-    seen = Counter(_guardian_identity(row) for row in rows)
-    taken: set[UUID] = set()
+            children_by_name[name].append(child)
+    counts = Counter(_guardian_identity(row) for row in rows)
+    matched_ids: set[UUID] = set()
     changes = []
     for row in rows:
         name = hash_name(row.last_name, row.first_name)
-        found, faults = _find_children(row, by_name, children, hash_name)
-        same = [each for each in known if each.guardian.name_hash == name and each.guardian.id not in taken]
-        change = _match_guardian(school_id, row, found, faults, same, twice=seen[_guardian_identity(row)] > 1)
-        taken |= {change.target_id} if change.target_id else set()
+        references, faults = _find_children(row, children_by_name, children, hash_name)
+        namesakes = [each for each in known if each.guardian.name_hash == name and each.guardian.id not in matched_ids]
+        is_repeated = counts[_guardian_identity(row)] > 1
+        change = _match_guardian(school_id, row, references, faults, namesakes, is_repeated=is_repeated)
+        matched_ids |= {change.target_id} if change.target_id else set()
         if change.kind in (ChangeKind.AMBIGUOUS, ChangeKind.DUPLICATE, ChangeKind.INVALID):
-            taken |= {each.guardian.id for each in same}
+            matched_ids |= {each.guardian.id for each in namesakes}
         changes.append(change)
     for each in known:
-        if each.guardian.id not in taken and each.guardian.state is RosterState.ACTIVE:
-            gone = {"last_name": each.guardian.last_name, "first_name": each.guardian.first_name}
-            changes.append(RosterChange(0, ChangeKind.LEFT_FILE, Subject.GUARDIAN, school_id, each.guardian.id, row=gone))
+        if each.guardian.id not in matched_ids and each.guardian.state is RosterState.ACTIVE:
+            names = {"last_name": each.guardian.last_name, "first_name": each.guardian.first_name}
+            changes.append(RosterChange(0, ChangeKind.LEFT_FILE, Subject.GUARDIAN, school_id, each.guardian.id, row=names))
     return changes
 
 
@@ -75,64 +76,71 @@ def _guardian_identity(row: GuardianRow) -> tuple[str, ...]:
 
 
 def _find_children(
-    row: GuardianRow, by_name: dict[str, list[KnownChild]], children: Sequence[KnownChild], hash_name: NameHasher
+    row: GuardianRow, children_by_name: dict[str, list[KnownChild]], children: Sequence[KnownChild], hash_name: NameHasher
 ) -> tuple[list[str], list[str]]:
-    """References of the children that are known for sure, and why others are not."""
-    found, faults = [], []
+    """Return the references of the children that are matched, and the reasons why others are not."""
+    references, faults = [], []
     for child in row.children:
-        fits = _find_candidates(child, by_name, children, hash_name)
-        if len(fits) == 1:
-            found.append(fits[0].reference)
+        candidates = _find_candidates(child, children_by_name, children, hash_name)
+        if len(candidates) == 1:
+            references.append(candidates[0].reference)
         else:
-            faults.append("child_ambiguous" if fits else "child_not_found")
-    return list(dict.fromkeys(found)), list(dict.fromkeys(faults))
+            faults.append("child_ambiguous" if candidates else "child_not_found")
+    return list(dict.fromkeys(references)), list(dict.fromkeys(faults))
 
 
 def _find_candidates(
-    child: ChildReference, by_name: dict[str, list[KnownChild]], children: Sequence[KnownChild], hash_name: NameHasher
+    child: ChildReference, children_by_name: dict[str, list[KnownChild]], children: Sequence[KnownChild], hash_name: NameHasher
 ) -> list[KnownChild]:
     if child.source_id:
         return [each for each in children if each.source_id == child.source_id]
     names = {hash_name(last, child.first_name) for last in (child.last_name, child.usage_name) if last}
-    fits = list({each.reference: each for name in names for each in by_name.get(name, ())}.values())
+    candidates = list({each.reference: each for name in names for each in children_by_name.get(name, ())}.values())
     label = label_key(child.class_label)
-    same_class = [each for each in fits if label and label_key(each.class_label) == label]
-    return same_class if len(fits) > 1 and same_class else fits
+    same_class = [each for each in candidates if label and label_key(each.class_label) == label]
+    return same_class if len(candidates) > 1 and same_class else candidates
 
 
 def _match_guardian(
-    school_id: UUID, row: GuardianRow, found: list[str], faults: list[str], same: Sequence[KnownGuardian], *, twice: bool
+    school_id: UUID,
+    row: GuardianRow,
+    references: list[str],
+    faults: list[str],
+    namesakes: Sequence[KnownGuardian],
+    *,
+    is_repeated: bool,
 ) -> RosterChange:
-    kept = {**dump_guardian(row), "children": found, "whole": not faults}
+    kept = {**dump_guardian(row), "children": references, "children_complete": not faults}
 
-    def told(kind: ChangeKind, why: Sequence[str], target: UUID | None = None, candidates: Sequence[UUID] = ()) -> RosterChange:
+    def build(kind: ChangeKind, why: Sequence[str], target: UUID | None = None, candidates: Sequence[UUID] = ()) -> RosterChange:
         reasons = tuple(dict.fromkeys((*why, *faults, *row.notes)))
         return RosterChange(
             row.line, kind, Subject.GUARDIAN, school_id, target, row=kept, why=reasons, candidates=tuple(candidates)
         )
 
     if row.problems:
-        return told(ChangeKind.INVALID, row.problems)
-    if twice:
-        return told(ChangeKind.DUPLICATE, ["twice_in_file"])
-    if not found:
-        return told(ChangeKind.AMBIGUOUS if "child_ambiguous" in faults else ChangeKind.INVALID, [])
-    fits = [each for each in same if each.children & set(found)] or [each for each in same if _shares_contact(each.guardian, row)]
-    if len(fits) > 1:
-        fits = [each for each in fits if _shares_contact(each.guardian, row)] or fits
-    if len(fits) > 1:
-        return told(ChangeKind.AMBIGUOUS, ["several_guardians"], candidates=[each.guardian.id for each in fits])
-    if not fits:
-        return told(ChangeKind.NEW, [])
-    guardian, children = fits[0].guardian, fits[0].children
-    differs = {
+        return build(ChangeKind.INVALID, row.problems)
+    if is_repeated:
+        return build(ChangeKind.DUPLICATE, ["twice_in_file"])
+    if not references:
+        return build(ChangeKind.AMBIGUOUS if "child_ambiguous" in faults else ChangeKind.INVALID, [])
+    with_same_contact = [each for each in namesakes if _shares_contact(each.guardian, row)]
+    matches = [each for each in namesakes if each.children & set(references)] or with_same_contact
+    if len(matches) > 1:
+        matches = [each for each in matches if each in with_same_contact] or matches
+    if len(matches) > 1:
+        return build(ChangeKind.AMBIGUOUS, ["several_guardians"], candidates=[each.guardian.id for each in matches])
+    if not matches:
+        return build(ChangeKind.NEW, [])
+    guardian, children = matches[0].guardian, matches[0].children
+    differences = {
         "name": (guardian.last_name, guardian.first_name) != (row.last_name, row.first_name),
         "contact": any(new and new != old for new, old in ((row.email, guardian.email), (row.mobile, guardian.mobile))),
-        "children": set(found) != children if not faults else not set(found) <= children,
+        "children": set(references) != children if not faults else not set(references) <= children,
         "returned": guardian.state is not RosterState.ACTIVE,
     }
-    why = [name for name, changed in differs.items() if changed]
-    return told(ChangeKind.RENAMED if why else ChangeKind.UNCHANGED, why, guardian.id)
+    why = [name for name, differs in differences.items() if differs]
+    return build(ChangeKind.RENAMED if why else ChangeKind.UNCHANGED, why, guardian.id)
 
 
 def _shares_contact(guardian: Guardian, row: GuardianRow) -> bool:
@@ -141,7 +149,7 @@ def _shares_contact(guardian: Guardian, row: GuardianRow) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KnownStaff:
-    """An adult with their open places in one school: (class key, kind)."""
+    """A known adult with their open assignments in one school: pairs of class key and kind."""
 
     member: StaffMember
     assignments: frozenset[tuple[str, str]] = field(default_factory=frozenset)
@@ -150,47 +158,47 @@ class KnownStaff:
 def match_staff(
     school_id: UUID,
     rows: Sequence[StaffRow],
-    here: Sequence[KnownStaff],
+    known: Sequence[KnownStaff],
     by_email: dict[str, StaffMember],
-    class_keys: ClassIndex,
+    class_index: ClassIndex,
     planned_keys: set[str],
     hash_name: NameHasher,
 ) -> list[RosterChange]:
-    """The change that each adult of one school means, then those who left the file. One entry for all lines of one adult."""
-    people: dict[tuple[str, str], list[StaffRow]] = defaultdict(list)
+    """Return the change of each adult of one school, then the adults who left the file. All lines of one adult make one change."""
+    rows_by_adult: dict[tuple[str, str], list[StaffRow]] = defaultdict(list)
     for row in rows:
-        people[_staff_identity(row)].append(row)
-    known = {each.member.id: each for each in here}
-    taken: set[UUID] = set()
+        rows_by_adult[_staff_identity(row)].append(row)
+    known_by_id = {each.member.id: each for each in known}
+    matched_ids: set[UUID] = set()
     changes = []
-    for person in people.values():
-        change = _match_staff_member(
-            school_id, person, known, by_email, _find_assignments(school_id, person, class_keys, planned_keys), taken, hash_name
-        )
-        taken |= {change.target_id} if change.target_id else set(change.candidates)
+    for adult_rows in rows_by_adult.values():
+        assignments = _find_assignments(school_id, adult_rows, class_index, planned_keys)
+        change = _match_staff_member(school_id, adult_rows, known_by_id, by_email, assignments, matched_ids, hash_name)
+        matched_ids |= {change.target_id} if change.target_id else set(change.candidates)
         changes.append(change)
-    for each in here:
-        if each.member.id not in taken and each.assignments:
-            gone = {"last_name": each.member.last_name, "first_name": each.member.first_name}
-            changes.append(RosterChange(0, ChangeKind.LEFT_FILE, Subject.STAFF, school_id, each.member.id, row=gone))
+    for each in known:
+        if each.member.id not in matched_ids and each.assignments:
+            names = {"last_name": each.member.last_name, "first_name": each.member.first_name}
+            changes.append(RosterChange(0, ChangeKind.LEFT_FILE, Subject.STAFF, school_id, each.member.id, row=names))
     return changes
 
 
 def _staff_identity(row: StaffRow) -> tuple[str, str]:
-    """What makes two lines one adult, in two parts."""
+    """Return the key by which lines are of one adult: id or e-mail where there is one, else the name."""
     if row.source_id or row.email:
         return "id", row.source_id or row.email
     return label_key(row.last_name), label_key(row.first_name)
 
 
 def _find_assignments(
-    school_id: UUID, rows: list[StaffRow], class_keys: ClassIndex, planned_keys: set[str]
+    school_id: UUID, rows: list[StaffRow], class_index: ClassIndex, planned_keys: set[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """The classes of an adult, (key, kind); the school alone where the class is not known."""
-    named = [(class_keys.resolve_key(school_id, row.class_label, row.onde_class_id), row.kind) for row in rows]
-    known = {"", *planned_keys, *class_keys.key_by_class.values()}
-    good = dict.fromkeys(place for place in named if place[0] in known)
-    return list(good) or [("", rows[0].kind)], ["unknown_class"] if len(good) < len(set(named)) else []
+    """Return the assignments of an adult as pairs of class key and kind, and faults; with no known class, the school alone."""
+    named = [(class_index.resolve_key(school_id, row.class_label, row.onde_class_id), row.kind) for row in rows]
+    known_keys = {"", *planned_keys, *class_index.key_by_class.values()}
+    assignments = dict.fromkeys(assignment for assignment in named if assignment[0] in known_keys)
+    faults = ["unknown_class"] if len(assignments) < len(set(named)) else []
+    return list(assignments) or [("", rows[0].kind)], faults
 
 
 def _match_staff_member(
@@ -198,41 +206,41 @@ def _match_staff_member(
     rows: list[StaffRow],
     known: dict[UUID, KnownStaff],
     by_email: dict[str, StaffMember],
-    placed: tuple[list[tuple[str, str]], list[str]],
-    taken: set[UUID],
+    assignments_and_faults: tuple[list[tuple[str, str]], list[str]],
+    matched_ids: set[UUID],
     hash_name: NameHasher,
 ) -> RosterChange:
-    row, (places, faults) = rows[0], placed
-    kept = {**dump_staff(rows), "places": [list(place) for place in places], "person": hash_name(*_staff_identity(row))}
+    row, (assignments, faults) = rows[0], assignments_and_faults
+    kept = {**dump_staff(rows), "assignments": [list(pair) for pair in assignments], "person": hash_name(*_staff_identity(row))}
     notes = [*faults, *(note for each in rows for note in each.notes)]
     problems = [problem for each in rows for problem in each.problems]
     name = hash_name(row.last_name, row.first_name)
-    named = [each.member for each in known.values() if each.member.name_hash == name and each.member.id not in taken]
+    namesakes = [each.member for each in known.values() if each.member.name_hash == name and each.member.id not in matched_ids]
     owner = by_email.get(kept["email"]) if kept["email"] else None
-    fits = [owner] if owner is not None and owner.id not in taken else named
+    matches = [owner] if owner is not None and owner.id not in matched_ids else namesakes
 
-    def told(kind: ChangeKind, why: Sequence[str], target: UUID | None = None, candidates: Sequence[UUID] = ()) -> RosterChange:
+    def build(kind: ChangeKind, why: Sequence[str], target: UUID | None = None, candidates: Sequence[UUID] = ()) -> RosterChange:
         reasons = tuple(dict.fromkeys((*why, *notes)))
         return RosterChange(row.line, kind, Subject.STAFF, school_id, target, row=kept, why=reasons, candidates=tuple(candidates))
 
     if problems:
-        return told(ChangeKind.INVALID, problems, candidates=[member.id for member in fits])
-    if len(fits) > 1:
-        return told(ChangeKind.AMBIGUOUS, ["several_adults"], candidates=[member.id for member in fits])
-    if not fits:
-        return told(ChangeKind.NEW, [])
-    member = fits[0]
+        return build(ChangeKind.INVALID, problems, candidates=[member.id for member in matches])
+    if len(matches) > 1:
+        return build(ChangeKind.AMBIGUOUS, ["several_adults"], candidates=[member.id for member in matches])
+    if not matches:
+        return build(ChangeKind.NEW, [])
+    member = matches[0]
     present = known[member.id].assignments if member.id in known else frozenset()
     if not row.kind_is_known:
-        held = dict(present)
-        places = [(key, held.get(key, kind)) for key, kind in places]
-        kept["places"] = [list(place) for place in places]
-    differs = {
-        "classes": set(places) != present,
+        present_kinds = dict(present)
+        assignments = [(key, present_kinds.get(key, kind)) for key, kind in assignments]
+        kept["assignments"] = [list(pair) for pair in assignments]
+    differences = {
+        "classes": set(assignments) != present,
         "name": (member.last_name, member.first_name) != (row.last_name, row.first_name),
         "contact": bool(kept["email"]) and kept["email"] != member.email,
         "returned": member.state is not RosterState.ACTIVE,
     }
-    why = [name for name, changed in differs.items() if changed]
+    why = [name for name, differs in differences.items() if differs]
     kind = ChangeKind.MOVED_CLASS if "classes" in why else ChangeKind.RENAMED if why else ChangeKind.UNCHANGED
-    return told(kind, why, member.id)
+    return build(kind, why, member.id)

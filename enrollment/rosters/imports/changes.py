@@ -1,4 +1,4 @@
-"""One entry of an import's plan: what a line, or the absence of one, means (schools.md section 7.5). Pure."""
+"""The changes of an import's plan, one for each line and for each person who left the file, and the keys by which lines are matched. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from enrollment.rosters.files.rows import GuardianRow, PupilRow, StaffRow
 
 
 class ChangeKind(StrEnum):
-    """What one line, or the absence of one, means."""
+    """What a line, or the absence of one, changes."""
 
     NEW = "new"
     UNCHANGED = "unchanged"
-    RENAMED = "renamed"  # a name, or a detail other than class and grade
+    RENAMED = "renamed"  # the name, or any detail other than class and grade
     MOVED_CLASS = "moved_class"
     CHANGED_GRADE = "changed_grade"
     LEFT_FILE = "left_file"
@@ -30,16 +30,16 @@ class ChangeKind(StrEnum):
     INVALID = "invalid"
 
 
-#: Kinds that are written at confirmation.
+#: Kinds that are written when the import is confirmed.
 WRITTEN_KINDS = frozenset({ChangeKind.NEW, ChangeKind.RENAMED, ChangeKind.MOVED_CLASS, ChangeKind.CHANGED_GRADE})
-#: Kinds of lines that are read for what they tell, changed or not.
+#: Kinds of lines for which it is known whom they are about, changed or not.
 MATCHED_KINDS = WRITTEN_KINDS | {ChangeKind.UNCHANGED}
-#: Kinds about which a person may decide.
+#: Kinds of lines about which a person may decide.
 UNDECIDED_KINDS = frozenset({ChangeKind.AMBIGUOUS, ChangeKind.DUPLICATE})
 
 
 class Subject(StrEnum):
-    """Of whom a line speaks."""
+    """What kind of person a line is about."""
 
     PUPIL = "pupil"
     GUARDIAN = "guardian"
@@ -47,7 +47,7 @@ class Subject(StrEnum):
 
 
 class MatchHashes(NamedTuple):
-    """The keyed hashes by which a pupil's line is matched; per town, so that two towns cannot be joined."""
+    """The keyed hashes by which a pupil's line is matched. Each town has its own, so that pupils of two towns cannot be linked."""
 
     name: str
     usage: str | None = None
@@ -57,7 +57,10 @@ class MatchHashes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RosterChange:
-    """One entry. `line` is 0 for somebody who left the file. `row` holds the kept columns and nothing else."""
+    """One change of a plan. `line` is 0 for a person who left the file. `row` contains the kept fields and nothing else.
+
+    `why`: stable codes of the reasons. `candidates`: the people whom an undecided line may be about.
+    """
 
     line: int
     kind: ChangeKind
@@ -71,7 +74,7 @@ class RosterChange:
     candidates: tuple[UUID, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As it is sealed into the plan."""
+        """Return the change as it is stored, encrypted, in the plan."""
         return {
             "line": self.line,
             "kind": self.kind.value,
@@ -82,12 +85,12 @@ class RosterChange:
             "row": self.row,
             "hashes": self.hashes._asdict() if self.hashes else None,
             "why": list(self.why),
-            "candidates": [str(each) for each in self.candidates],
+            "candidates": [str(candidate_id) for candidate_id in self.candidates],
         }
 
 
 def compute_hashes(keyring: Keyring, town_id: UUID, row: PupilRow) -> MatchHashes:
-    """Hash what a pupil's line is matched by."""
+    """Return the hashes by which a pupil's line is matched."""
     usage = compute_name_hash(keyring, town_id, row.usage_name, row.first_name) if row.usage_name else None
     return MatchHashes(
         compute_name_hash(keyring, town_id, row.last_name, row.first_name),
@@ -98,63 +101,63 @@ def compute_hashes(keyring: Keyring, town_id: UUID, row: PupilRow) -> MatchHashe
 
 
 def build_class_key(label: str, onde_class_id: str | None) -> str:
-    """What a class is matched by within its school and year: ONDE's number, else its label."""
+    """Return the key of a class within its school and year: ONDE's number, else the label."""
     return f"#{onde_class_id}" if onde_class_id else label_key(label)
 
 
-#: The fields of a pupil's line that name groups, and of which kind.
+#: The fields of a pupil's line that name groups, with the kind of these groups.
 GROUP_FIELDS = {"groups": GroupKind.GROUP, "units": GroupKind.UNIT}
 
 
 def build_group_key(kind: GroupKind, label: str) -> str:
-    """What a group is matched by within its school and year."""
+    """Return the key of a group within its school and year."""
     return f"{kind.value}:{label_key(label)}"
 
 
 class ClassIndex:
-    """The keys of the classes of some schools in one year, and which of them a file means; and who is in which group.
+    """The classes of some schools in one year by key, and the groups of their pupils.
 
-    One file names a class by ONDE's number, another by its label: both mean the class that is there, as long as the label is
-    of one class alone.
+    One file names a class by ONDE's number, another by its label: both are resolved to the existing class, provided that only one class
+    has this label.
     """
 
     def __init__(self, classes: Sequence[SchoolClass], groups: Mapping[UUID, frozenset[str]] | None = None) -> None:
         self._groups = groups or {}
         self.key_by_class = {each.id: build_class_key(each.label, each.onde_id) for each in classes}
-        labels = Counter((each.school_id, label_key(each.label)) for each in classes)
-        self._known = {(each.school_id, self.key_by_class[each.id]) for each in classes}
-        self._by_label = {
+        label_counts = Counter((each.school_id, label_key(each.label)) for each in classes)
+        self._known_keys = {(each.school_id, self.key_by_class[each.id]) for each in classes}
+        self._class_by_label = {
             (each.school_id, label_key(each.label)): each
             for each in classes
-            if labels[each.school_id, label_key(each.label)] == 1
+            if label_counts[each.school_id, label_key(each.label)] == 1
         }
 
     def resolve_key(self, school_id: UUID, label: str, onde_class_id: str) -> str:
-        """The key of the class that a line means; that of a new one when none is there."""
+        """Return the key of the class that a line names: of the existing class, else of a new one."""
         key = build_class_key(label, onde_class_id)
-        if not key or (school_id, key) in self._known:
+        if not key or (school_id, key) in self._known_keys:
             return key
-        named = self._by_label.get((school_id, label_key(label)))
-        if named is None or (onde_class_id and named.onde_id):
+        school_class = self._class_by_label.get((school_id, label_key(label)))
+        if school_class is None or (onde_class_id and school_class.onde_id):
             return key
-        return self.key_by_class[named.id]
+        return self.key_by_class[school_class.id]
 
     def groups_differ(self, pupil_id: UUID, row: Mapping[str, Any]) -> bool:
-        """Whether a line tells other groups of a pupil than those that are known. What it does not tell is not compared."""
-        held = self._groups.get(pupil_id, frozenset())
+        """Tell whether a line names other groups than those of the pupil. Kinds of groups without a column are not compared."""
+        present = self._groups.get(pupil_id, frozenset())
         return any(
-            {build_group_key(kind, label) for label in row[name]} != {key for key in held if key.startswith(f"{kind.value}:")}
+            {build_group_key(kind, label) for label in row[name]} != {key for key in present if key.startswith(f"{kind.value}:")}
             for name, kind in GROUP_FIELDS.items()
             if row.get(name) is not None
         )
 
     def get_key(self, class_id: UUID | None) -> str:
-        """The key of a class of this year, empty for none and for one of a former year."""
+        """Return the key of a class of this year; empty for None and for a class of a former year."""
         return self.key_by_class.get(class_id, "") if class_id else ""
 
 
 def dump_pupil(row: PupilRow) -> dict[str, Any]:
-    """The columns of a pupil that are kept: no INE, no birth date, of a decision of passage the word."""
+    """Return the fields of a pupil that are kept: no INE and no birth date."""
     return {
         "last_name": row.last_name,
         "first_name": row.first_name,
@@ -171,11 +174,11 @@ def dump_pupil(row: PupilRow) -> dict[str, Any]:
 
 
 def dump_guardian(row: GuardianRow) -> dict[str, Any]:
-    """The columns of a guardian that are kept. Contacts are empty unless the portal needs them."""
+    """Return the fields of a guardian that are kept. Contacts are empty unless the guardians' portal needs them."""
     return {"last_name": row.last_name, "first_name": row.first_name, "email": row.email, "mobile": row.mobile}
 
 
 def dump_staff(rows: Sequence[StaffRow]) -> dict[str, Any]:
-    """The columns of an adult that are kept."""
+    """Return the fields of an adult that are kept."""
     email = next((row.email for row in rows if row.email), "")
     return {"last_name": rows[0].last_name, "first_name": rows[0].first_name, "email": email}

@@ -1,4 +1,4 @@
-"""What a person decides about a line that the program cannot place: it is this one, it is a new one. Never commits."""
+"""Records a person's decision about a line that could not be matched: whom it is about. Never commits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from enrollment.rosters.models import ImportState, RosterImport
 
 
 def decide_line(work: UnitOfWork, actor: Actor, import_id: UUID, number: int, target_id: UUID | None) -> RosterImport:
-    """Say whom line `number` (its place in the report, from 0) speaks of: one of its candidates, or with None somebody new.
+    """Record whom a line is about: one of its candidates, or with None a new person. `number`: its position in the report, from 0.
 
-    Raises `ImportOver`, `NotFound`, `LineDecided`, `NotACandidate`.
+    Raises `ImportNotFound`, `ImportFinished`, `NotFound`, `LineAlreadyDecided`, `NotACandidate`.
     """
     row = get_import_for_update(work, actor, import_id)
     if row.state is not ImportState.PREVIEWED or row.plan is None:
@@ -31,8 +31,8 @@ def decide_line(work: UnitOfWork, actor: Actor, import_id: UUID, number: int, ta
     if not 0 <= number < len(plan["changes"]):
         raise NotFound(field="number")
     change: dict[str, Any] = plan["changes"][number]
-    before = change["kind"]
-    if before not in {kind.value for kind in UNDECIDED_KINDS}:
+    former_kind = change["kind"]
+    if former_kind not in {kind.value for kind in UNDECIDED_KINDS}:
         raise LineAlreadyDecided
     if target_id is not None and str(target_id) not in change["candidates"]:
         raise NotACandidate
@@ -41,7 +41,7 @@ def decide_line(work: UnitOfWork, actor: Actor, import_id: UUID, number: int, ta
     change["kind"], why = _classify_decided_line(work, plan["year"], change, target_id)
     change["target_id"] = str(target_id) if target_id else None
     change["why"] = ["decided_by_hand", *why]
-    row.plan, row.counts = json.dumps(plan, ensure_ascii=False), _update_counts(row.counts, change, before)
+    row.plan, row.counts = json.dumps(plan, ensure_ascii=False), _update_counts(row.counts, change, former_kind)
     audit.record_event(
         work, actor, "roster.decide", "roster_import", row.id, town_id=row.town_id, number=number, kind=change["kind"]
     )
@@ -57,21 +57,23 @@ def _classify_decided_line(
         return ChangeKind.RENAMED.value, ()
     repository = ImportRepository(work.session)
     pupil = repository.get_pupils([target_id])[target_id]
-    schools = [UUID(change["school_id"])]
-    keys = ClassIndex(repository.list_classes_of_schools(schools, year), repository.get_group_keys_by_pupil(schools, year))
-    kind, why = compare_pupil(pupil, change["row"], MatchHashes(**change["hashes"]), change["class_key"], keys)
+    school_ids = [UUID(change["school_id"])]
+    class_index = ClassIndex(
+        repository.list_classes_of_schools(school_ids, year), repository.get_group_keys_by_pupil(school_ids, year)
+    )
+    kind, why = compare_pupil(pupil, change["row"], MatchHashes(**change["hashes"]), change["class_key"], class_index)
     if str(pupil.school_id) != change["school_id"]:
         return ChangeKind.MOVED_CLASS.value, ("other_school", *why)
     return kind.value, why
 
 
-def _update_counts(counts: dict[str, Any], change: dict[str, Any], before: str) -> dict[str, Any]:
-    moved = Counter({before: -1, change["kind"]: 1})
-    of = {**counts["by_subject"][change["subject"]]}
-    for kind, by in moved.items():
-        of[kind] += by
+def _update_counts(counts: dict[str, Any], change: dict[str, Any], former_kind: str) -> dict[str, Any]:
+    deltas = Counter({former_kind: -1, change["kind"]: 1})
+    subject_counts = {**counts["by_subject"][change["subject"]]}
+    for kind, delta in deltas.items():
+        subject_counts[kind] += delta
     return {
         **counts,
-        **{kind: counts[kind] + by for kind, by in moved.items()},
-        "by_subject": {**counts["by_subject"], change["subject"]: of},
+        **{kind: counts[kind] + delta for kind, delta in deltas.items()},
+        "by_subject": {**counts["by_subject"], change["subject"]: subject_counts},
     }

@@ -1,6 +1,4 @@
-"""What a person said that the columns of files are, for one school or for the whole town (schools.md sections 7.3 and 7.4).
-Never commits.
-"""
+"""Column mappings: the fields that a person assigns to the columns of files, for one school or for the whole town. Never commits."""
 
 from __future__ import annotations
 
@@ -31,32 +29,32 @@ MAX_COLUMNS, MAX_TITLE = 100, 200
 
 
 def require_roster_permission(actor: Actor, town_id: UUID) -> None:
-    """Refuse early who may import nowhere in the town; each school is checked once it is known."""
+    """Raise `Forbidden` for an actor who may import for no school of the town. Each school is checked later, once it is known."""
     if not actor.has_permission_somewhere(Permission.ROSTER, town_id):
         raise Forbidden(permission=Permission.ROSTER.value)
 
 
 def load_overrides(work: UnitOfWork, town_id: UUID, school_uai: str | None) -> OverridesByKind:
-    """What was said of the town's files, and of those of the school, which counts more."""
+    """Return the mapped columns by kind of file: those of the town, overridden by those of the school."""
     repository = ImportRepository(work.session)
     schools = repository.get_schools_by_uai(town_id, [check_uai(school_uai)[0]]) if school_uai else {}
-    found: dict[FileKind, dict[str, str]] = {}
+    overrides: dict[FileKind, dict[str, str]] = {}
     for school_id in (None, *(school.id for school in schools.values())):
         for row in repository.list_mappings(town_id, school_id):
-            found.setdefault(FileKind(row.kind), {}).update(row.columns)
-    return found
+            overrides.setdefault(FileKind(row.kind), {}).update(row.columns)
+    return overrides
 
 
 def preview_columns(
     work: UnitOfWork, actor: Actor, town_id: UUID, content: bytes, school_uai: str | None, kind: FileKind | None
 ) -> tuple[FileKind, list[tuple[str, str | None, ColumnStatus]]]:
-    """What each column of a file would be read as. Nothing is kept. Raises `UnreadableRoster`, `Forbidden`."""
+    """Return the kind of a file and how each of its columns would be read. Nothing is stored. Raises `UnreadableRoster`, `Forbidden`."""
     require_roster_permission(actor, town_id)
     return describe_file_columns(content, kind=kind, overrides=load_overrides(work, town_id, school_uai))
 
 
 def get_mapping(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> dict[FileKind, ColumnOverrides]:
-    """What was said of a school's files, or without a school of all of the town's. Raises `NotFound`, `Forbidden`."""
+    """Return the mapping of a school's files, or without a school that of all files of the town. Raises `NotFound`, `Forbidden`."""
     _require_mapping_permission(work, actor, town_id, school_id)
     return {FileKind(row.kind): row.columns for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
 
@@ -64,10 +62,9 @@ def get_mapping(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID |
 def set_mapping(
     work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None, kind: FileKind, field_by_title: dict[str, str]
 ) -> ColumnMapping:
-    """Keep what the columns of a school's files are, or without a school of all of the town's; an empty mapping goes back to the
-    known names.
+    """Store the mapping of a school's files, or without a school that of all files of the town. An empty mapping restores the known names.
 
-    Raises `NotFound`, `Forbidden`, `UnknownField`, `ForbiddenColumn` for a column that is never kept, whatever it is called.
+    Raises `NotFound`, `Forbidden`, `Invalid`, `UnknownField`, and `ForbiddenColumn` for a column whose content is never kept.
     """
     _require_mapping_permission(work, actor, town_id, school_id)
     if len(field_by_title) > MAX_COLUMNS or any(len(title) > MAX_TITLE for title in field_by_title):
@@ -77,10 +74,10 @@ def set_mapping(
             raise UnknownField(field=field[:60])
         if field != IGNORE and is_forbidden_column(title):
             raise ForbiddenColumn(column=title[:60])
-    about = ("town", town_id) if school_id is None else ("school", school_id)
-    audit.record_event(work, actor, "roster.mapping", *about, town_id=town_id, kind=kind.value, columns=len(field_by_title))
-    held = {row.kind: row for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
-    row = held.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
+    subject = ("town", town_id) if school_id is None else ("school", school_id)
+    audit.record_event(work, actor, "roster.mapping", *subject, town_id=town_id, kind=kind.value, columns=len(field_by_title))
+    present = {row.kind: row for row in ImportRepository(work.session).list_mappings(town_id, school_id)}
+    row = present.get(kind.value) or ColumnMapping(town_id=town_id, school_id=school_id, kind=kind.value)
     row.columns = {header_key(title): field for title, field in field_by_title.items()}
     row.updated_by, row.updated_at = actor.account_id, work.now
     work.session.add(row)
@@ -89,7 +86,7 @@ def set_mapping(
 
 
 def get_school(work: UnitOfWork, actor: Actor, school_id: UUID) -> School:
-    """A school in the actor's reach. Raises `NotFound`."""
+    """Return a school that the actor may see. Raises `NotFound`."""
     school = PlaceRepository(work.session).find_school(actor, school_id)
     if school is None:
         raise NotFound
@@ -97,7 +94,7 @@ def get_school(work: UnitOfWork, actor: Actor, school_id: UUID) -> School:
 
 
 def _require_mapping_permission(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None) -> None:
-    """A school's own files are the head's matter, those of the whole town the town's."""
+    """Check that the actor may map the school's files, or without a school the files of the whole town."""
     if school_id is None:
         actor.require_permission(Permission.AUTHOR, town_id)
         return

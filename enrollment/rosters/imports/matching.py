@@ -1,4 +1,4 @@
-"""Lines of pupils against the pupils that are known: what is new, moved, gone (schools.md section 7.5). Pure; writes nothing."""
+"""Matches lines of pupils with the known pupils, and finds who is new, has moved or has left. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from enrollment.rosters.files.rows import PupilRow
 from enrollment.rosters.imports.changes import ChangeKind, ClassIndex, MatchHashes, RosterChange, Subject, dump_pupil
 
 Key = tuple[str, ...]
-#: A row, what it is matched by, and the key of the class it means.
+#: A row, its hashes, and the key of its class.
 Line = tuple[PupilRow, MatchHashes, str]
 
 
 @dataclass(slots=True)
 class SchoolLines:
-    """The lines of one school with the pupils known there. With `only_classes`, pupils of classes that the file does not
-    name have not left: the file is only a part of the school.
+    """The lines of one school and its known pupils. `matched_ids`: the pupils whom some line is, or may be, about.
+
+    `is_partial`: the file covers only a part of the school, so pupils of classes that it does not name have not left.
     """
 
     school_id: UUID
@@ -34,19 +35,18 @@ class SchoolLines:
 def match_pupils(
     schools: Sequence[SchoolLines], find_elsewhere: Callable[[Sequence[MatchHashes]], Sequence[Pupil]]
 ) -> list[RosterChange]:
-    """The change that each line means, school by school, then those who left the file.
+    """Return the change of each line, school by school, then the pupils who left the file.
 
-    Who is unknown in a school is looked for in the town's other schools by strong keys alone (`elsewhere`).
+    A pupil unknown in the school is searched in the town's other schools with `find_elsewhere`, by INE or birth date only.
     """
-    found = [_SchoolMatcher(school).match() for school in schools]
-    changes = [change for each in found for change in each]
+    changes = [change for school in schools for change in _SchoolMatcher(school).match()]
     changes = _find_school_moves(schools, changes, find_elsewhere)
     return changes + [change for school in schools for change in _list_leavers(school)]
 
 
 class _SchoolMatcher:
-    """Matches the lines of one school. The strongest keys of all lines go first: our own id, INE, name with birth date, usage
-    name with birth date, then the name alone where nothing contradicts it.
+    """Matches the lines of one school, by the strongest keys first: the pupil's own id, INE, name with birth date, usage name with birth
+    date, then the name alone where no identifier contradicts it.
     """
 
     def __init__(self, school: SchoolLines) -> None:
@@ -58,88 +58,91 @@ class _SchoolMatcher:
         self.changes: dict[int, RosterChange] = {}
 
     def match(self) -> list[RosterChange]:
+        """Return the change of each line, in the order of the lines."""
         lines = self.school.lines
-        seen = Counter(_line_identity(*line) for line in lines)
-        for at, (row, hashes, key) in enumerate(lines):
+        counts = Counter(_line_identity(*line) for line in lines)
+        for index, (row, hashes, key) in enumerate(lines):
             if row.problems:
-                self._set_line_aside(at, ChangeKind.INVALID, row.problems)
-            elif seen[_line_identity(row, hashes, key)] > 1:
-                self._set_line_aside(at, ChangeKind.DUPLICATE, ("twice_in_file",))
-        for keys in (_id_key, _ine_key, _birth_keys):
-            for at, line in enumerate(lines):
-                if at not in self.changes:
-                    self._match_by_keys(at, keys(line[0], line[1]))
+                self._set_line_aside(index, ChangeKind.INVALID, row.problems)
+            elif counts[_line_identity(row, hashes, key)] > 1:
+                self._set_line_aside(index, ChangeKind.DUPLICATE, ("twice_in_file",))
+        for get_keys in (_id_key, _ine_key, _birth_keys):
+            for index, (row, hashes, _) in enumerate(lines):
+                if index not in self.changes:
+                    self._match_by_keys(index, get_keys(row, hashes))
         self._match_by_name()
-        return [self.changes[at] for at in range(len(lines))]
+        return [self.changes[index] for index in range(len(lines))]
 
-    def _match_by_keys(self, at: int, keys: Iterable[Key]) -> None:
+    def _match_by_keys(self, index: int, keys: Iterable[Key]) -> None:
         for key in keys:
-            free = [pupil for pupil in self.pupils_by_key.get(key, ()) if pupil.id not in self.school.matched_ids]
-            if len(free) == 1:
-                self._match_line(at, free[0])
+            unmatched = [pupil for pupil in self.pupils_by_key.get(key, ()) if pupil.id not in self.school.matched_ids]
+            if len(unmatched) == 1:
+                self._match_line(index, unmatched[0])
                 return
-            if free:
-                self._set_line_aside(at, ChangeKind.AMBIGUOUS, ("several_pupils",))
+            if unmatched:
+                self._set_line_aside(index, ChangeKind.AMBIGUOUS, ("several_pupils",))
                 return
 
     def _match_by_name(self) -> None:
-        """Lines of one name against the pupils of that name: those of the same class first, then one against one."""
-        waiting: dict[str, list[int]] = defaultdict(list)
-        for at, (_, hashes, _) in enumerate(self.school.lines):
-            if at not in self.changes:
-                waiting[hashes.name].append(at)
-        for lines in waiting.values():
-            for at in lines:
-                key = self.school.lines[at][2]
-                same = [
-                    p for p in self._list_unmatched_namesakes(at) if key and self.school.class_index.get_key(p.class_id) == key
-                ]
-                if len(same) == 1:
-                    self._match_line(at, same[0])
-            rest = [at for at in lines if at not in self.changes]
-            for at in rest:
-                free = self._list_unmatched_namesakes(at)
-                if not free:
-                    self._record_change(at, ChangeKind.NEW)
-                elif len(free) == 1 and len(rest) == 1:
-                    self._match_line(at, free[0])
+        """Match the remaining lines by name: within the same class first, then where one line and one pupil have the name."""
+        unmatched_by_name: dict[str, list[int]] = defaultdict(list)
+        for index, (_, hashes, _) in enumerate(self.school.lines):
+            if index not in self.changes:
+                unmatched_by_name[hashes.name].append(index)
+        for indexes in unmatched_by_name.values():
+            for index in indexes:
+                self._match_classmate(index)
+            remaining = [index for index in indexes if index not in self.changes]
+            for index in remaining:
+                namesakes = self._list_unmatched_namesakes(index)
+                if not namesakes:
+                    self._record_change(index, ChangeKind.NEW)
+                elif len(namesakes) == 1 and len(remaining) == 1:
+                    self._match_line(index, namesakes[0])
                 else:
-                    self._record_change(
-                        at, ChangeKind.AMBIGUOUS, why=("several_pupils",), candidates=tuple(pupil.id for pupil in free)
-                    )
-            for at in rest:
-                self.school.matched_ids.update(self.changes[at].candidates)
+                    candidates = tuple(pupil.id for pupil in namesakes)
+                    self._record_change(index, ChangeKind.AMBIGUOUS, why=("several_pupils",), candidates=candidates)
+            for index in remaining:
+                self.school.matched_ids.update(self.changes[index].candidates)
 
-    def _list_unmatched_namesakes(self, at: int) -> list[Pupil]:
-        """Pupils of the line's name of whom nothing says that they are somebody else."""
-        hashes = self.school.lines[at][1]
-        named = {p.id: p for key in _name_keys(hashes) for p in self.pupils_by_key.get(key, ())}
-        return [p for p in named.values() if p.id not in self.school.matched_ids and not _contradicts(p, hashes)]
+    def _match_classmate(self, index: int) -> None:
+        key = self.school.lines[index][2]
+        get_key = self.school.class_index.get_key
+        classmates = [pupil for pupil in self._list_unmatched_namesakes(index) if key and get_key(pupil.class_id) == key]
+        if len(classmates) == 1:
+            self._match_line(index, classmates[0])
 
-    def _match_line(self, at: int, pupil: Pupil) -> None:
+    def _list_unmatched_namesakes(self, index: int) -> list[Pupil]:
+        """Return the unmatched pupils with the line's name whose identifiers do not contradict the line."""
+        hashes = self.school.lines[index][1]
+        namesakes = {pupil.id: pupil for key in _name_keys(hashes) for pupil in self.pupils_by_key.get(key, ())}
+        return [p for p in namesakes.values() if p.id not in self.school.matched_ids and not _contradicts(p, hashes)]
+
+    def _match_line(self, index: int, pupil: Pupil) -> None:
         self.school.matched_ids.add(pupil.id)
-        row, hashes, key = self.school.lines[at]
-        self._record_change(at, *compare_pupil(pupil, dump_pupil(row), hashes, key, self.school.class_index), target=pupil)
+        row, hashes, key = self.school.lines[index]
+        self._record_change(index, *compare_pupil(pupil, dump_pupil(row), hashes, key, self.school.class_index), target=pupil)
 
-    def _set_line_aside(self, at: int, kind: ChangeKind, why: tuple[str, ...]) -> None:
-        """A line that is not imported still speaks of somebody: they have not left."""
-        row, hashes, _ = self.school.lines[at]
+    def _set_line_aside(self, index: int, kind: ChangeKind, why: tuple[str, ...]) -> None:
+        """Record a line that is not imported. The pupils whom it may be about count as matched, so they have not left."""
+        row, hashes, _ = self.school.lines[index]
         keys = (*_id_key(row, hashes), *_ine_key(row, hashes), *_birth_keys(row, hashes), *_name_keys(hashes))
-        about = {pupil.id for key in keys for pupil in self.pupils_by_key.get(key, ()) if not _contradicts(pupil, hashes)}
-        self.school.matched_ids |= about
-        self._record_change(at, kind, why=why, candidates=tuple(sorted(about, key=str)) if kind is not ChangeKind.INVALID else ())
+        possible = {pupil.id for key in keys for pupil in self.pupils_by_key.get(key, ()) if not _contradicts(pupil, hashes)}
+        self.school.matched_ids |= possible
+        candidates = tuple(sorted(possible, key=str)) if kind is not ChangeKind.INVALID else ()
+        self._record_change(index, kind, why=why, candidates=candidates)
 
     def _record_change(
         self,
-        at: int,
+        index: int,
         kind: ChangeKind,
         why: tuple[str, ...] = (),
         *,
         target: Pupil | None = None,
         candidates: tuple[UUID, ...] = (),
     ) -> None:
-        row, hashes, key = self.school.lines[at]
-        self.changes[at] = RosterChange(
+        row, hashes, key = self.school.lines[index]
+        self.changes[index] = RosterChange(
             row.line, kind, Subject.PUPIL, self.school.school_id, target.id if target else None, key, dump_pupil(row),
             hashes, tuple(dict.fromkeys((*why, *row.notes))), candidates,
         )  # fmt: skip
@@ -148,8 +151,8 @@ class _SchoolMatcher:
 def compare_pupil(
     pupil: Pupil, row: dict[str, Any], hashes: MatchHashes, key: str, class_index: ClassIndex
 ) -> tuple[ChangeKind, tuple[str, ...]]:
-    """What a line changes of the pupil it speaks of. What the file does not tell changes nothing."""
-    told = {
+    """Return what a line changes of its pupil, with the reasons. Fields that the file does not contain change nothing."""
+    differences = {
         "grade": pupil.grade.value != row["grade"],
         "class": bool(key) and class_index.get_key(pupil.class_id) != key,
         "name": (pupil.last_name, pupil.first_name) != (row["last_name"], row["first_name"]),
@@ -159,7 +162,7 @@ def compare_pupil(
         "returned": pupil.state is not PupilState.ACTIVE,
         "identifier": (hashes.ine or pupil.ine_hash, hashes.birth or pupil.birth_hash) != (pupil.ine_hash, pupil.birth_hash),
     }
-    why = tuple(name for name, changed in told.items() if changed)
+    why = tuple(name for name, differs in differences.items() if differs)
     if "grade" in why:
         return ChangeKind.CHANGED_GRADE, why
     if "class" in why:
@@ -172,50 +175,53 @@ def _find_school_moves(
     changes: list[RosterChange],
     find_elsewhere: Callable[[Sequence[MatchHashes]], Sequence[Pupil]],
 ) -> list[RosterChange]:
-    """A pupil who is new here and absent there has moved; one who is at both places is for a person to decide."""
-    strong = [c.hashes for c in changes if c.kind is ChangeKind.NEW and c.hashes and (c.hashes.ine or c.hashes.birth)]
-    if not strong:
+    """Return the changes, where a new pupil who left another school becomes a move. A pupil still active in another school makes the
+    line ambiguous, for a person to decide.
+    """
+    searched = [c.hashes for c in changes if c.kind is ChangeKind.NEW and c.hashes and (c.hashes.ine or c.hashes.birth)]
+    if not searched:
         return changes
-    by: dict[Key, list[Pupil]] = defaultdict(list)
-    for pupil in find_elsewhere(strong):
+    pupils_by_key: dict[Key, list[Pupil]] = defaultdict(list)
+    for pupil in find_elsewhere(searched):
         for key in _pupil_keys(pupil):
-            by[key].append(pupil)
+            pupils_by_key[key].append(pupil)
     leaving = {p.id for school in schools for p in school.pupils if p.id not in school.matched_ids and not school.is_partial}
-    gone: set[UUID] = set()
-    moved = []
+    moved_ids: set[UUID] = set()
+    result = []
     for change in changes:
-        found = _list_candidates_elsewhere(change, by, gone)
-        if len(found) == 1 and (found[0].state is not PupilState.ACTIVE or found[0].id in leaving):
-            gone.add(found[0].id)
-            moved.append(replace(change, kind=ChangeKind.MOVED_CLASS, target_id=found[0].id, why=("other_school", *change.why)))
-        elif found:
-            ids = tuple(pupil.id for pupil in found)
-            moved.append(replace(change, kind=ChangeKind.AMBIGUOUS, candidates=ids, why=("active_in_other_school", *change.why)))
+        candidates = _list_candidates_elsewhere(change, pupils_by_key, moved_ids)
+        if len(candidates) == 1 and (candidates[0].state is not PupilState.ACTIVE or candidates[0].id in leaving):
+            pupil_id = candidates[0].id
+            moved_ids.add(pupil_id)
+            result.append(replace(change, kind=ChangeKind.MOVED_CLASS, target_id=pupil_id, why=("other_school", *change.why)))
+        elif candidates:
+            ids = tuple(pupil.id for pupil in candidates)
+            result.append(replace(change, kind=ChangeKind.AMBIGUOUS, candidates=ids, why=("active_in_other_school", *change.why)))
         else:
-            moved.append(change)
+            result.append(change)
     for school in schools:
-        school.matched_ids |= gone
-    return moved
+        school.matched_ids |= moved_ids
+    return result
 
 
-def _list_candidates_elsewhere(change: RosterChange, by: dict[Key, list[Pupil]], gone: set[UUID]) -> list[Pupil]:
+def _list_candidates_elsewhere(change: RosterChange, pupils_by_key: dict[Key, list[Pupil]], moved_ids: set[UUID]) -> list[Pupil]:
     if change.kind is not ChangeKind.NEW or change.hashes is None:
         return []
-    keys = (*_ine_key(None, change.hashes), *_birth_keys(None, change.hashes))
-    for key in keys:
-        found = [p for p in by.get(key, ()) if p.id not in gone and p.school_id != change.school_id]
-        if found:
-            return found
+    for key in (*_ine_key(None, change.hashes), *_birth_keys(None, change.hashes)):
+        candidates = [p for p in pupils_by_key.get(key, ()) if p.id not in moved_ids and p.school_id != change.school_id]
+        if candidates:
+            return candidates
     return []
 
 
 def _list_leavers(school: SchoolLines) -> list[RosterChange]:
-    named = {key for _, _, key in school.lines}
-    gone = [p for p in school.pupils if p.id not in school.matched_ids and p.state is PupilState.ACTIVE]
+    """Return a change for each active pupil whom no line is about; of a partial file, only in the classes that it names."""
+    named_classes = {key for _, _, key in school.lines}
+    leavers = [p for p in school.pupils if p.id not in school.matched_ids and p.state is PupilState.ACTIVE]
     changes = []
-    for pupil in sorted(gone, key=lambda each: str(each.id)):
+    for pupil in sorted(leavers, key=lambda leaver: str(leaver.id)):
         key = school.class_index.get_key(pupil.class_id)
-        if school.is_partial and key not in named:
+        if school.is_partial and key not in named_classes:
             continue
         row = {
             "last_name": pupil.last_name,
@@ -234,7 +240,7 @@ def _line_identity(row: PupilRow, hashes: MatchHashes, key: str) -> Key:
 
 
 def _contradicts(pupil: Pupil, hashes: MatchHashes) -> bool:
-    """Whether an identifier that both sides know differs."""
+    """Tell whether an identifier that both sides have differs."""
     if pupil.ine_hash and hashes.ine:
         return pupil.ine_hash != hashes.ine
     return bool(pupil.birth_hash and hashes.birth and pupil.birth_hash != hashes.birth)

@@ -1,4 +1,4 @@
-"""The report of an import, line by line, as files for a spreadsheet. A cell can neither run nor become something else there."""
+"""Writes the report of an import, line by line, as a file for a spreadsheet. No cell can run as a formula or change its meaning there."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ KINDS = {
 
 
 def build_table(changes: Sequence[dict[str, Any]], language: Language) -> list[list[str]]:
-    """The report with its header; words for people, the reasons as the stable words of the API."""
+    """Return the report with its header: kinds in the reader's language, reasons as the stable codes of the API."""
     rows = [[title.translate(language) for title in _COLUMNS.values()]]
     for number, change in enumerate(changes):
         row = change["row"] or {}
         kind, subject = KINDS[change["kind"]].translate(language), SUBJECTS[change["subject"]].translate(language)
-        named = [row.get(name) or "" for name in ("last_name", "first_name", "grade", "class_label")]
-        rows.append([str(number), str(change["line"] or ""), subject, kind, *named, " ".join(change["why"])])
+        values = [row.get(name) or "" for name in ("last_name", "first_name", "grade", "class_label")]
+        rows.append([str(number), str(change["line"] or ""), subject, kind, *values, " ".join(change["why"])])
     return rows
 
 
 def write_csv(changes: Sequence[dict[str, Any]], language: Language) -> bytes:
-    """For a spreadsheet: UTF-8 with BOM, `;`."""
+    """Return the report as CSV for a spreadsheet: UTF-8 with BOM, separated by `;`."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";")
     writer.writerows([escape_formula(cell) for cell in row] for row in build_table(changes, language))
@@ -60,5 +60,5 @@ def write_csv(changes: Sequence[dict[str, Any]], language: Language) -> bytes:
 
 
 def write_xlsx(changes: Sequence[dict[str, Any]], language: Language) -> bytes:
-    """A workbook whose cells are all text."""
+    """Return the report as a workbook whose cells are all text."""
     return build_workbook(build_table(changes, language))

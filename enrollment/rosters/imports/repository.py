@@ -1,4 +1,4 @@
-"""All SQL of roster imports."""
+"""All SQL of roster imports: the people that a file is compared with, and the imports themselves."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ from enrollment.people.repository import split_ids
 from enrollment.places.models import School, SchoolClass
 from enrollment.rosters.models import ColumnMapping, ImportState, RosterImport, RosterImportSchool
 
-BATCH_SIZE = 1000
-
 
 class ImportRepository:
-    """Reads what an import is compared with, and the imports themselves, in sets."""
+    """Reads the people of schools and towns, and reads and deletes imports, in sets."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -45,33 +43,33 @@ class ImportRepository:
         ).all()
 
     def list_pupils_by_hash(self, town_id: UUID, ines: Iterable[str], names: Iterable[str]) -> list[Pupil]:
-        """Pupils of the whole town with one of these INE or names."""
-        found: dict[UUID, Pupil] = {}
+        """Return the pupils of a town with one of these hashes of an INE or of a name."""
+        pupils: dict[UUID, Pupil] = {}
         base = select(Pupil).where(Pupil.town_id == town_id, Pupil.state != PupilState.ERASED)
         for part in split_ids(ines):
-            found |= {row.id: row for row in self.session.scalars(base.where(Pupil.ine_hash.in_(part)))}
+            pupils |= {row.id: row for row in self.session.scalars(base.where(Pupil.ine_hash.in_(part)))}
         for part in split_ids(names):
-            named = or_(Pupil.name_hash.in_(part), Pupil.usage_name_hash.in_(part))
-            found |= {row.id: row for row in self.session.scalars(base.where(named))}
-        return [found[key] for key in sorted(found)]
+            has_name = or_(Pupil.name_hash.in_(part), Pupil.usage_name_hash.in_(part))
+            pupils |= {row.id: row for row in self.session.scalars(base.where(has_name))}
+        return [pupils[key] for key in sorted(pupils)]
 
     def get_pupils(self, ids: Iterable[UUID]) -> dict[UUID, Pupil]:
-        found: dict[UUID, Pupil] = {}
+        pupils: dict[UUID, Pupil] = {}
         for part in split_ids(ids):
-            found |= {row.id: row for row in self.session.scalars(select(Pupil).where(Pupil.id.in_(part)))}
-        return found
+            pupils |= {row.id: row for row in self.session.scalars(select(Pupil).where(Pupil.id.in_(part)))}
+        return pupils
 
     def get_guardians(self, ids: Iterable[UUID]) -> dict[UUID, Guardian]:
-        found: dict[UUID, Guardian] = {}
+        guardians: dict[UUID, Guardian] = {}
         for part in split_ids(ids):
-            found |= {row.id: row for row in self.session.scalars(select(Guardian).where(Guardian.id.in_(part)))}
-        return found
+            guardians |= {row.id: row for row in self.session.scalars(select(Guardian).where(Guardian.id.in_(part)))}
+        return guardians
 
     def get_staff(self, ids: Iterable[UUID]) -> dict[UUID, StaffMember]:
-        found: dict[UUID, StaffMember] = {}
+        staff: dict[UUID, StaffMember] = {}
         for part in split_ids(ids):
-            found |= {row.id: row for row in self.session.scalars(select(StaffMember).where(StaffMember.id.in_(part)))}
-        return found
+            staff |= {row.id: row for row in self.session.scalars(select(StaffMember).where(StaffMember.id.in_(part)))}
+        return staff
 
     def list_classes_of_schools(self, school_ids: Iterable[UUID], year: str) -> Sequence[SchoolClass]:
         return self.session.scalars(
@@ -81,10 +79,10 @@ class ImportRepository:
         ).all()
 
     def get_classes(self, ids: Iterable[UUID]) -> dict[UUID, SchoolClass]:
-        found: dict[UUID, SchoolClass] = {}
+        classes: dict[UUID, SchoolClass] = {}
         for part in split_ids(ids):
-            found |= {row.id: row for row in self.session.scalars(select(SchoolClass).where(SchoolClass.id.in_(part)))}
-        return found
+            classes |= {row.id: row for row in self.session.scalars(select(SchoolClass).where(SchoolClass.id.in_(part)))}
+        return classes
 
     def list_guardians_of_schools(self, school_ids: Sequence[UUID]) -> Sequence[Guardian]:
         return self.session.scalars(select(Guardian).where(Guardian.school_id.in_(school_ids)).order_by(Guardian.id)).all()
@@ -98,13 +96,13 @@ class ImportRepository:
         ).all()
 
     def list_links_of_guardians(self, guardian_ids: Iterable[UUID]) -> list[GuardianLink]:
-        found: list[GuardianLink] = []
+        links: list[GuardianLink] = []
         for part in split_ids(guardian_ids):
-            found += self.session.scalars(select(GuardianLink).where(GuardianLink.guardian_id.in_(part)))
-        return found
+            links += self.session.scalars(select(GuardianLink).where(GuardianLink.guardian_id.in_(part)))
+        return links
 
     def list_staff_of_town(self, town_id: UUID) -> Sequence[StaffMember]:
-        """A town has a few hundred: they are compared in memory."""
+        """Return all staff of a town: a few hundred people, who are compared in memory."""
         return self.session.scalars(select(StaffMember).where(StaffMember.town_id == town_id).order_by(StaffMember.id)).all()
 
     def list_open_assignments(self, school_ids: Sequence[UUID]) -> Sequence[TeacherAssignment]:
@@ -115,26 +113,26 @@ class ImportRepository:
         ).all()
 
     def get_assignments(self, ids: Iterable[UUID]) -> dict[UUID, TeacherAssignment]:
-        found: dict[UUID, TeacherAssignment] = {}
+        assignments: dict[UUID, TeacherAssignment] = {}
         for part in split_ids(ids):
             rows = self.session.scalars(select(TeacherAssignment).where(TeacherAssignment.id.in_(part)))
-            found |= {row.id: row for row in rows}
-        return found
+            assignments |= {row.id: row for row in rows}
+        return assignments
 
     def find_assigned_staff(self, staff_ids: Iterable[UUID]) -> set[UUID]:
-        """Adults with an open assignment anywhere."""
-        found: set[UUID] = set()
+        """Return those of the adults who have an open assignment in some school."""
+        assigned_ids: set[UUID] = set()
         for part in split_ids(staff_ids):
             statement = select(TeacherAssignment.staff_id).where(
                 TeacherAssignment.staff_id.in_(part), TeacherAssignment.ends_on.is_(None)
             )
-            found.update(self.session.scalars(statement))
-        return found
+            assigned_ids.update(self.session.scalars(statement))
+        return assigned_ids
 
     def list_mappings(self, town_id: UUID, school_id: UUID | None) -> Sequence[ColumnMapping]:
-        """What was said of the files of one school, or with None of all files of the town."""
-        of = ColumnMapping.school_id.is_(None) if school_id is None else ColumnMapping.school_id == school_id
-        statement = select(ColumnMapping).where(ColumnMapping.town_id == town_id, of)
+        """Return the column mappings of one school, or with None those of the whole town."""
+        has_scope = ColumnMapping.school_id.is_(None) if school_id is None else ColumnMapping.school_id == school_id
+        statement = select(ColumnMapping).where(ColumnMapping.town_id == town_id, has_scope)
         return self.session.scalars(statement.order_by(ColumnMapping.id)).all()
 
     def list_groups_of_schools(self, school_ids: Iterable[UUID], year: str) -> Sequence[PupilGroup]:
@@ -145,18 +143,18 @@ class ImportRepository:
         ).all()
 
     def list_group_members(self, group_ids: Iterable[UUID]) -> list[PupilGroupMember]:
-        found: list[PupilGroupMember] = []
+        members: list[PupilGroupMember] = []
         for part in split_ids(group_ids):
-            found += self.session.scalars(select(PupilGroupMember).where(PupilGroupMember.group_id.in_(part)))
-        return found
+            members += self.session.scalars(select(PupilGroupMember).where(PupilGroupMember.group_id.in_(part)))
+        return members
 
     def get_group_keys_by_pupil(self, school_ids: Iterable[UUID], year: str) -> dict[UUID, frozenset[str]]:
-        """The keys of the groups of each pupil of these schools."""
+        """Return the keys of the groups of each pupil of these schools."""
         groups = {each.id: f"{each.kind.value}:{each.label_key}" for each in self.list_groups_of_schools(school_ids, year)}
-        found: dict[UUID, set[str]] = {}
+        keys_by_pupil: dict[UUID, set[str]] = {}
         for member in self.list_group_members(groups):
-            found.setdefault(member.pupil_id, set()).add(groups[member.group_id])
-        return {pupil_id: frozenset(keys) for pupil_id, keys in found.items()}
+            keys_by_pupil.setdefault(member.pupil_id, set()).add(groups[member.group_id])
+        return {pupil_id: frozenset(keys) for pupil_id, keys in keys_by_pupil.items()}
 
     def find_import(self, actor: Actor, import_id: UUID) -> RosterImport | None:
         statement = select(RosterImport).where(RosterImport.id == import_id)
@@ -167,24 +165,28 @@ class ImportRepository:
         return fetch_scalar_page(self.session, statement, page, RosterImport.uploaded_at, RosterImport.id, descending=True)
 
     def get_roster_revision(self, school_ids: Iterable[UUID]) -> int:
-        """How often imports of these schools were confirmed or undone. Read before what a plan is compared with, and again at its
-        confirmation: clocks cannot tell what two transactions saw of each other.
+        """Return how often imports of these schools were confirmed or undone.
+
+        It is read before a plan is built and again when the plan is confirmed. A timestamp would not do: clocks do not tell which of two
+        transactions saw the writes of the other.
         """
-        shares = exists().where(RosterImportSchool.import_id == RosterImport.id)
-        shares = shares.where(RosterImportSchool.school_id.in_(list(school_ids)))
-        counted = select(func.count(RosterImport.confirmed_at) + func.count(RosterImport.undone_at)).where(shares)
-        return self.session.scalar(counted) or 0
+        covers_school = exists().where(RosterImportSchool.import_id == RosterImport.id)
+        covers_school = covers_school.where(RosterImportSchool.school_id.in_(list(school_ids)))
+        statement = select(func.count(RosterImport.confirmed_at) + func.count(RosterImport.undone_at)).where(covers_school)
+        return self.session.scalar(statement) or 0
 
     def list_school_ids(self, import_id: UUID) -> Sequence[UUID]:
         statement = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
         return self.session.scalars(statement.order_by(RosterImportSchool.school_id)).all()
 
     def has_later_import(self, import_id: UUID, confirmed_at: datetime) -> bool:
-        """Whether a later import of one of the same schools stands."""
-        stands = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
-        mine = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
-        shares = exists().where(RosterImportSchool.import_id == RosterImport.id).where(RosterImportSchool.school_id.in_(mine))
-        statement = select(RosterImport.id).where(RosterImport.id != import_id, stands, shares).limit(1)
+        """Tell whether a later import of one of the same schools is confirmed."""
+        is_later = (RosterImport.state == ImportState.CONFIRMED) & (RosterImport.confirmed_at > confirmed_at)
+        own_schools = select(RosterImportSchool.school_id).where(RosterImportSchool.import_id == import_id)
+        covers_school = exists().where(
+            RosterImportSchool.import_id == RosterImport.id, RosterImportSchool.school_id.in_(own_schools)
+        )
+        statement = select(RosterImport.id).where(RosterImport.id != import_id, is_later, covers_school).limit(1)
         return self.session.scalar(statement) is not None
 
     def delete(
@@ -194,18 +196,18 @@ class ImportRepository:
             self.session.execute(delete(model).where(model.id.in_(part)).execution_options(synchronize_session=False))
 
     def count_stored_plans(self, before: datetime, town_id: UUID) -> int:
-        """How many imports of a town uploaded before then still hold a plan or what undoes it."""
-        old = (RosterImport.uploaded_at <= before) & (RosterImport.town_id == town_id)
-        held = old & or_(RosterImport.plan.is_not(None), RosterImport.undo_log.is_not(None))
-        return self.session.scalar(select(func.count()).select_from(RosterImport).where(held)) or 0
+        """Return the number of imports of a town, uploaded before this instant, that still have a plan or an undo log."""
+        is_old = (RosterImport.uploaded_at <= before) & (RosterImport.town_id == town_id)
+        has_content = is_old & or_(RosterImport.plan.is_not(None), RosterImport.undo_log.is_not(None))
+        return self.session.scalar(select(func.count()).select_from(RosterImport).where(has_content)) or 0
 
     def clear_plans(self, before: datetime, town_id: UUID | None = None) -> int:
-        """Forget what imports uploaded before then held; those that waited are discarded. Returns how many there were."""
-        old = RosterImport.uploaded_at <= before
+        """Delete plans and undo logs of imports uploaded before this instant, and discard those not confirmed. Returns their number."""
+        is_old = RosterImport.uploaded_at <= before
         if town_id is not None:
-            old &= RosterImport.town_id == town_id
-        waiting = update(RosterImport).where(old, RosterImport.state == ImportState.PREVIEWED)
-        self.session.execute(waiting.values(state=ImportState.DISCARDED).execution_options(synchronize_session=False))
-        held = old & or_(RosterImport.plan.is_not(None), RosterImport.undo_log.is_not(None))
-        forgotten = update(RosterImport).where(held).values(plan=None, undo_log=None).returning(RosterImport.id)
-        return len(self.session.scalars(forgotten.execution_options(synchronize_session=False)).all())
+            is_old &= RosterImport.town_id == town_id
+        previewed = update(RosterImport).where(is_old, RosterImport.state == ImportState.PREVIEWED)
+        self.session.execute(previewed.values(state=ImportState.DISCARDED).execution_options(synchronize_session=False))
+        has_content = is_old & or_(RosterImport.plan.is_not(None), RosterImport.undo_log.is_not(None))
+        statement = update(RosterImport).where(has_content).values(plan=None, undo_log=None).returning(RosterImport.id)
+        return len(self.session.scalars(statement.execution_options(synchronize_session=False)).all())

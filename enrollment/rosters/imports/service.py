@@ -1,4 +1,6 @@
-"""Verbs of roster imports: preview, decide, confirm, discard, undo. Nothing is written before confirmation. Never commits."""
+"""Roster imports: preview, confirm, undo, discard. Nothing is written to people before the confirmation. Decisions about single lines are
+in `deciding`. Never commits.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,7 @@ from enrollment.people import access
 from enrollment.people.models import AccessKind, Guardian, Pupil, StaffMember
 from enrollment.places.rules import school_year_of
 from enrollment.places.service import get_town_date
-from enrollment.rollover import incoming_year
-from enrollment.rollover import proposals as proposing
+from enrollment.rollover import incoming_year, proposals
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.errors import (
     ImportFinished,
@@ -43,7 +44,7 @@ from enrollment.rosters.models import ImportState, RosterImport, RosterImportSch
 from enrollment.rosters.reading import read_roster
 from enrollment.tablets.loan_repository import LoanRepository
 
-#: Plans and notes are kept for a day (schools.md section 14, PRIV-07).
+#: Plans and undo logs contain names; they are kept for a day.
 PLAN_RETENTION = timedelta(hours=24)
 
 
@@ -59,15 +60,17 @@ def preview_import(
     only_classes: bool = False,
     year: str | None = None,
 ) -> RosterImport:
-    """Read a roster and say what it would change. `keep_contacts`: the guardians' portal needs their e-mail and mobile;
-    `only_classes`: the file is a part of the school, nobody of another class has left; `year`: the school year that it is of,
-    where it is not the one that the day tells (in summer the coming one). Who acts on behalf of a school names it.
+    """Read a roster file and store the plan of what it would change.
 
-    Raises `Forbidden`, `UnreadableRoster`, `SchoolNeeded`, `NotFound` for a school of elsewhere, `Invalid` for another year.
+    `school_uai`: required from an actor who does not administer the whole town. `keep_contacts`: keep guardians' e-mail and mobile, which
+    the guardians' portal needs. `only_classes`: the file covers some classes only, so pupils of other classes have not left. `year`: the
+    school year of the file; by default the present one, during the summer freeze the incoming one.
+
+    Raises `Forbidden`, `UnreadableRoster`, `SchoolRequired`, `NotFound` for a school of another town, `Invalid` for another year.
     """
     mapping.require_roster_permission(actor, town_id)
-    hands = mapping.load_overrides(work, town_id, school_uai)
-    roster = read_roster(content, kind=kind, overrides=hands, keep_contacts=keep_contacts)
+    overrides = mapping.load_overrides(work, town_id, school_uai)
+    roster = read_roster(content, kind=kind, overrides=overrides, keep_contacts=keep_contacts)
     year = _resolve_year(work, actor, town_id, year)
     plan = build_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
@@ -96,13 +99,17 @@ def preview_import(
 
 def _dump_plan(plan: ImportPlan) -> str:
     return json.dumps(
-        {"year": plan.year, "acts": plan.roster_revision, "changes": [change.to_json() for change in plan.changes]},
+        {
+            "year": plan.year,
+            "roster_revision": plan.roster_revision,
+            "changes": [change.to_json() for change in plan.changes],
+        },
         ensure_ascii=False,
     )
 
 
 def _resolve_year(work: UnitOfWork, actor: Actor, town_id: UUID, requested_year: str | None) -> str:
-    """The year of a roster: the present one or the one to come, whose passage is brought up to date for it."""
+    """Return the year of a roster, the present or the following one. The rollover into a future year is prepared. Raises `Invalid`."""
     year = requested_year or incoming_year.get_summer_freeze(work, town_id).roster_year
     present = school_year_of(get_town_date(work, town_id))
     if year not in (present, next_school_year(present)):
@@ -113,14 +120,14 @@ def _resolve_year(work: UnitOfWork, actor: Actor, town_id: UUID, requested_year:
 
 
 def _count_changes(plan: ImportPlan, roster: Roster) -> dict[str, Any]:
-    """Lines by kind of change: all of them, and those of each kind of people. `frozen`: nobody will be taken away."""
-    changes = plan.changes
-    of = {subject: Counter(c.kind.value for c in changes if c.subject is subject) for subject in Subject}
-    every: Counter[str] = sum(of.values(), Counter())
-    told = {subject.value: {kind.value: counted[kind.value] for kind in ChangeKind} for subject, counted in of.items() if counted}
+    """Count the changes by kind, in total and for each kind of person. `frozen`: nobody will be removed."""
+    counts = {subject: Counter(c.kind.value for c in plan.changes if c.subject is subject) for subject in Subject}
+    total: Counter[str] = sum(counts.values(), Counter())
     return {
-        **{kind.value: every[kind.value] for kind in ChangeKind},
-        "by_subject": told,
+        **{kind.value: total[kind.value] for kind in ChangeKind},
+        "by_subject": {
+            subject.value: {kind.value: count[kind.value] for kind in ChangeKind} for subject, count in counts.items() if count
+        },
         "year": plan.year,
         "frozen": plan.removals_frozen,
         "skipped": roster.skipped,
@@ -137,12 +144,15 @@ def get_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
 
 
 def list_imports(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[RosterImport]:
-    """The latest imports of a town in the actor's reach, newest first."""
+    """Return the imports of a town that the actor may see, newest first."""
     return ImportRepository(work.session).list_imports(actor, town_id, page)
 
 
 def list_lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str, Any]]:
-    """The plan, line by line, for a day; the reading is audited. Raises `ImportNotFound`, `ImportOver` when it is forgotten."""
+    """Return the changes of an import's plan. The reading is audited.
+
+    Raises `ImportNotFound`, `ImportFinished` once the plan is deleted.
+    """
     row = get_import(work, actor, import_id)
     if row.plan is None:
         raise ImportFinished
@@ -151,7 +161,7 @@ def list_lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str
 
 
 def get_person_names(work: UnitOfWork, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:
-    """The names of the people whom undecided lines may speak of; it is noted that the pupils' were read."""
+    """Return the names of people whom undecided lines may be about. The reading of pupils' names is recorded."""
     repository = ImportRepository(work.session)
     pupils = [pupil for pupil in repository.get_pupils(ids).values() if pupil.town_id == town_id]
     access.record_access(work, actor, pupils, AccessKind.ROSTER)
@@ -161,7 +171,7 @@ def get_person_names(work: UnitOfWork, actor: Actor, town_id: UUID, ids: Collect
 
 
 def get_import_for_update(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
-    """The import as it is now, with every other act in its town waiting: two clicks see each other."""
+    """Return an import, read again under the lock of its town, which is held until the transaction ends. Raises `ImportNotFound`."""
     row = get_import(work, actor, import_id)
     locks.lock_town(work, row.town_id)
     work.session.refresh(row)
@@ -169,8 +179,10 @@ def get_import_for_update(work: UnitOfWork, actor: Actor, import_id: UUID) -> Ro
 
 
 def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
-    """Carry the plan out, whole. Raises `ImportOver`, `ImportStale` when the schools have changed since the preview,
-    `NeedsSecondPerson` for the one who uploaded it.
+    """Write the plan of an import, in one transaction.
+
+    Raises `ImportNotFound`, `ImportFinished`, `ImportStale` when an import changed the schools since the preview, `SecondPersonRequired`
+    for the person who uploaded an import that needs a second one.
     """
     row = get_import_for_update(work, actor, import_id)
     if row.state is not ImportState.PREVIEWED or row.plan is None or work.now - row.uploaded_at > PLAN_RETENTION:
@@ -179,54 +191,51 @@ def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImp
         raise SecondPersonRequired(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
     repository = ImportRepository(work.session)
     plan = json.loads(row.plan)
-    if repository.get_roster_revision(repository.list_school_ids(row.id)) != plan["acts"]:
+    if repository.get_roster_revision(repository.list_school_ids(row.id)) != plan["roster_revision"]:
         raise ImportStale
-    written = {kind.value: row.counts[kind.value] for kind in ChangeKind}
-    audit.record_event(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **written)
-    changes = plan["changes"]
-    if incoming_year.get_summer_freeze(work, row.town_id).is_active or incoming_year.is_future_year(
-        work, row.town_id, plan["year"]
-    ):
+    counts = {kind.value: row.counts[kind.value] for kind in ChangeKind}
+    audit.record_event(work, actor, "roster.confirm", "roster_import", row.id, town_id=row.town_id, **counts)
+    year, changes = plan["year"], plan["changes"]
+    is_frozen = incoming_year.get_summer_freeze(work, row.town_id).is_active
+    if is_frozen or incoming_year.is_future_year(work, row.town_id, year):
         changes = [change for change in changes if change["kind"] != ChangeKind.LEFT_FILE.value]
-    passage = incoming_year.open_incoming_year(work, actor, row.town_id, plan["year"])
-    done = write_plan(work, row.town_id, plan["year"], changes, passage)
-    proposing.record_proposals(
-        work, actor, row.town_id, plan["year"], extract_proposals(changes, done.pupil_by_line), done.undo_log
-    )
-    row.undo_log = json.dumps(done.undo_log.to_json(), ensure_ascii=False)
+    written = write_plan(work, row.town_id, year, changes, incoming_year.open_incoming_year(work, actor, row.town_id, year))
+    decisions = extract_proposals(changes, written.pupil_by_line)
+    proposals.record_proposals(work, actor, row.town_id, year, decisions, written.undo_log)
+    row.undo_log = json.dumps(written.undo_log.to_json(), ensure_ascii=False)
     row.state, row.confirmed_by, row.confirmed_at = ImportState.CONFIRMED, actor.account_id, work.now
     work.session.flush()
-    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(done.moved_pupils))
+    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(written.moved_pupils))
     return row
 
 
 def undo_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:
-    """Put back what the last import of its schools found, within a day.
+    """Restore the state before an import, within a day of its confirmation.
 
-    Raises `ImportOver`, `NotTheLastImport`, `UndoBlocked` when a pupil whom it made has a tablet by now.
+    Raises `ImportNotFound`, `ImportFinished`, `NotTheLastImport` when a later import of a school is confirmed, `UndoBlocked` when a pupil
+    created by the import has a tablet or an invitation by now.
     """
     row = get_import_for_update(work, actor, import_id)
     if row.state is not ImportState.CONFIRMED or row.undo_log is None or row.confirmed_at is None:
         raise ImportFinished
-    if work.now - row.confirmed_at > PLAN_RETENTION:  # housekeeping forgets the notes some time later
+    if work.now - row.confirmed_at > PLAN_RETENTION:  # the purge deletes the undo log some time later
         raise ImportFinished
     repository = ImportRepository(work.session)
     if repository.has_later_import(row.id, row.confirmed_at):
         raise NotTheLastImport
-    notes = json.loads(row.undo_log)
-    held = undoing.find_undo_blockers(work, notes)
-    if held:
-        raise UndoBlocked(pupils=len(held))
+    undo_log = json.loads(row.undo_log)
+    if blockers := undoing.find_undo_blockers(work, undo_log):
+        raise UndoBlocked(pupils=len(blockers))
     audit.record_event(work, actor, "roster.undo", "roster_import", row.id, town_id=row.town_id)
-    touched = undoing.restore_previous_state(work, row.town_id, notes)
+    moved_pupils = undoing.restore_previous_state(work, row.town_id, undo_log)
     row.state, row.undo_log, row.undone_by, row.undone_at = ImportState.UNDONE, None, actor.account_id, work.now
     work.session.flush()
-    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(touched))
+    work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(moved_pupils))
     return row
 
 
 def discard_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> None:
-    """Forget a previewed import."""
+    """Discard a previewed import and delete its plan; an import in another state stays as it is. Raises `ImportNotFound`."""
     row = get_import_for_update(work, actor, import_id)
     if row.state is ImportState.PREVIEWED:
         audit.record_event(work, actor, "roster.discard", "roster_import", row.id, town_id=row.town_id)
@@ -234,5 +243,5 @@ def discard_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> None:
 
 
 def purge_expired_plans(work: UnitOfWork) -> int:
-    """Plans and notes are kept for a day (PRIV-07). Returns how many imports were emptied."""
+    """Delete plans and undo logs that are older than a day. Returns the number of imports concerned."""
     return ImportRepository(work.session).clear_plans(work.now - PLAN_RETENTION)

@@ -1,5 +1,5 @@
-"""Carrying a confirmed plan out, in sets: classes and pupils. What is written was decided at the preview; nothing is matched
-here.
+"""Writes a confirmed plan: classes and pupils; adults and groups are in `writing_adults` and `writing_groups`. Nothing is matched here:
+the plan decides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MATCHED_VALUES = {kind.value for kind in MATCHED_KINDS}
 
 @dataclass(frozen=True, slots=True)
 class WrittenPlan:
-    """What was done: the notes to undo it, the pupils whose tablet may have to be another, and who each line of the file is."""
+    """The result of writing a plan: the undo log, the pupils whose school, class or grade changed, and the pupil of each line."""
 
     undo_log: UndoLog
     moved_pupils: set[UUID]
@@ -39,25 +39,27 @@ class WrittenPlan:
 def write_plan(
     work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], incoming_year: IncomingYear | None = None
 ) -> WrittenPlan:
-    """Write everything: pupils first, then the adults who refer to them. `coming`: the passage into the roster's year."""
-    ledger = UndoLog(rollover_id=incoming_year.rollover.id if incoming_year else None)
-    of = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
-    pupils = _PupilWriter(work, town_id, year, ledger, incoming_year)
-    pupils.write(of[Subject.PUPIL])
-    written = [change for change in of[Subject.PUPIL] if change["kind"] in _WRITTEN_VALUES]
-    write_groups(work, town_id, year, written, pupils.pupil_by_line, ledger)
-    write_staff(work, town_id, year, of[Subject.STAFF], ledger)
-    write_guardians(work, town_id, of[Subject.GUARDIAN], pupils.pupil_by_line, ledger)
+    """Write all changes: pupils first, then groups and the adults who refer to them. `incoming_year`: the rollover into the plan's year."""
+    undo_log = UndoLog(rollover_id=incoming_year.rollover.id if incoming_year else None)
+    by_subject = {subject: [change for change in changes if change["subject"] == subject.value] for subject in Subject}
+    pupils = _PupilWriter(work, town_id, year, undo_log, incoming_year)
+    pupils.write(by_subject[Subject.PUPIL])
+    written = [change for change in by_subject[Subject.PUPIL] if change["kind"] in _WRITTEN_VALUES]
+    write_groups(work, town_id, year, written, pupils.pupil_by_line, undo_log)
+    write_staff(work, town_id, year, by_subject[Subject.STAFF], undo_log)
+    write_guardians(work, town_id, by_subject[Subject.GUARDIAN], pupils.pupil_by_line, undo_log)
     work.session.flush()
     LoanRepository(work.session).move_tablets_to_schools_of_pupils(pupils.pupils_changing_school)
-    return WrittenPlan(ledger, pupils.moved_pupils, pupils.pupil_by_line)
+    return WrittenPlan(undo_log, pupils.moved_pupils, pupils.pupil_by_line)
 
 
-def extract_proposals(changes: Sequence[Json], pupils: dict[int, UUID]) -> list[DecisionProposal]:
-    """The decisions of passage that lines of pupils tell, once it is known who each is."""
+def extract_proposals(changes: Sequence[Json], pupil_by_line: dict[int, UUID]) -> list[DecisionProposal]:
+    """Return the rollover decisions that the lines of pupils propose, after the pupils are written."""
     return [
         DecisionProposal(
-            pupils.get(change["line"]), Grade(change["row"]["grade"]), RolloverDecision(change["row"]["rollover_decision"])
+            pupil_by_line.get(change["line"]),
+            Grade(change["row"]["grade"]),
+            RolloverDecision(change["row"]["rollover_decision"]),
         )
         for change in changes
         if change["subject"] == Subject.PUPIL.value
@@ -67,46 +69,46 @@ def extract_proposals(changes: Sequence[Json], pupils: dict[int, UUID]) -> list[
 
 
 class _PupilWriter:
-    """Writes classes and pupils. `lines` tells which pupil a line of the file became."""
+    """Writes classes and pupils. `pupil_by_line`: the pupil whom each line of the file is about."""
 
-    def __init__(self, work: UnitOfWork, town_id: UUID, year: str, ledger: UndoLog, coming: IncomingYear | None) -> None:
+    def __init__(self, work: UnitOfWork, town_id: UUID, year: str, undo_log: UndoLog, incoming_year: IncomingYear | None) -> None:
         self.work = work
-        self.incoming_year = coming
+        self.incoming_year = incoming_year
         self.town_id = town_id
         self.year = year
-        self.undo_log = ledger
+        self.undo_log = undo_log
         self.repository = ImportRepository(work.session)
         self.moved_pupils: set[UUID] = set()
         self.pupils_changing_school: set[UUID] = set()
         self.pupil_by_line: dict[int, UUID] = {}
 
     def write(self, changes: Sequence[Json]) -> None:
-        """Write the pupils' part of a plan."""
-        spoken = (
-            _MATCHED_VALUES if self.incoming_year is not None else _WRITTEN_VALUES
-        )  # of the passage, what stays as expected is told too
-        written = [change for change in changes if change["kind"] in spoken]
-        arrived: list[Pupil] = []
+        """Write the changes of pupils."""
+        # A roster of the incoming year also confirms, on the rollover's lines, the pupils who stay as expected.
+        kinds = _MATCHED_VALUES if self.incoming_year is not None else _WRITTEN_VALUES
+        written = [change for change in changes if change["kind"] in kinds]
+        arrivals: list[Pupil] = []
         classes = self._write_classes([change for change in changes if change["kind"] in _MATCHED_VALUES])
-        gone = [UUID(change["target_id"]) for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
-        known = self.repository.get_pupils([*gone, *(UUID(change["target_id"]) for change in written if change["target_id"])])
+        leaver_ids = [UUID(change["target_id"]) for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
+        target_ids = [UUID(change["target_id"]) for change in written if change["target_id"]]
+        known = self.repository.get_pupils([*leaver_ids, *target_ids])
         for change in changes:
             if change["target_id"] and change["line"]:
                 self.pupil_by_line[change["line"]] = UUID(change["target_id"])
         for change in written:
             values = _build_pupil_values(change, classes)
             if change["kind"] == ChangeKind.NEW.value:
-                made = Pupil(**{"id": new_id(), "town_id": self.town_id, "take_home": True, **values})
-                self.work.session.add(made)
-                self.undo_log.created["pupil"].append(str(made.id))
-                self.pupil_by_line[change["line"]] = made.id
-                arrived.append(made)
+                pupil = Pupil(**{"id": new_id(), "town_id": self.town_id, "take_home": True, **values})
+                self.work.session.add(pupil)
+                self.undo_log.created["pupil"].append(str(pupil.id))
+                self.pupil_by_line[change["line"]] = pupil.id
+                arrivals.append(pupil)
             else:
                 self._update_pupil(known[UUID(change["target_id"])], values)
         self.work.session.flush()
         if self.incoming_year is not None:
-            self.incoming_year.add_arrivals(self.work, arrived)
-        for pupil_id in gone:
+            self.incoming_year.add_arrivals(self.work, arrivals)
+        for pupil_id in leaver_ids:
             if known[pupil_id].state is PupilState.ACTIVE:
                 absent = {"state": PupilState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
                 self.undo_log.set_fields("pupil", known[pupil_id], absent)
@@ -115,52 +117,52 @@ class _PupilWriter:
         if self.incoming_year is not None:
             values = self.incoming_year.record_placement(pupil.id, values, self.undo_log)
         if "class_id" in values and values["class_id"] is None and pupil.school_id == values["school_id"]:
-            del values["class_id"]  # the file does not tell
-        before = pupil.school_id, pupil.class_id, pupil.grade
+            del values["class_id"]  # the file names no class: the present one stays
+        place = pupil.school_id, pupil.class_id, pupil.grade
         self.undo_log.set_fields("pupil", pupil, values)
-        if before != (pupil.school_id, pupil.class_id, pupil.grade):
+        if place != (pupil.school_id, pupil.class_id, pupil.grade):
             self.moved_pupils.add(pupil.id)
-        if before[0] != pupil.school_id:
+        if place[0] != pupil.school_id:
             self.pupils_changing_school.add(pupil.id)
 
-    def _write_classes(self, spoken: Sequence[Json]) -> dict[tuple[str, str], UUID]:
-        """The classes that the plan speaks of, by school and key; new ones are made."""
-        found: dict[tuple[str, str], UUID] = {}
+    def _write_classes(self, changes: Sequence[Json]) -> dict[tuple[str, str], UUID]:
+        """Return the ids of the classes that the changes name, by school and key; missing classes are created."""
+        class_ids: dict[tuple[str, str], UUID] = {}
         known: dict[tuple[str, str], SchoolClass] = {}
-        for each in self.repository.list_classes_of_schools({UUID(change["school_id"]) for change in spoken}, self.year):
+        for each in self.repository.list_classes_of_schools({UUID(change["school_id"]) for change in changes}, self.year):
             known[str(each.school_id), build_class_key(each.label, each.onde_id)] = each
-        for change in spoken:
+        for change in changes:
             key, row = (change["school_id"], change["class_key"]), change["row"]
-            if not change["class_key"] or key in found:
+            if not change["class_key"] or key in class_ids:
                 continue
             if key in known:
                 self._update_class(known[key], row)
-                found[key] = known[key].id
+                class_ids[key] = known[key].id
                 continue
             label = row["class_label"] or f"Classe {row['onde_class_id']}"
-            made = SchoolClass(
+            school_class = SchoolClass(
                 id=new_id(), town_id=self.town_id, school_id=UUID(key[0]), school_year=self.year, label=label,
                 onde_id=row["onde_class_id"] or None,
                 label_key=f"{label_key(label)} {key[1]}"[:200] if row["onde_class_id"] else label_key(label),
             )  # fmt: skip
-            self.work.session.add(made)
-            self.undo_log.created["class"].append(str(made.id))
-            found[key] = made.id
+            self.work.session.add(school_class)
+            self.undo_log.created["class"].append(str(school_class.id))
+            class_ids[key] = school_class.id
         self.work.session.flush()
-        return found
+        return class_ids
 
-    def _update_class(self, known: SchoolClass, row: Json) -> None:
-        """A class takes ONDE's number and, when it is known by that, its new label."""
+    def _update_class(self, school_class: SchoolClass, row: Json) -> None:
+        """Add ONDE's number to a class that was known by its label, or the new label to a class that is known by its number."""
         number = row["onde_class_id"]
-        if number and not known.onde_id:
-            self.undo_log.set_fields("class", known, {"onde_id": number})
-        elif number and row["class_label"] and known.label != row["class_label"]:
+        if number and not school_class.onde_id:
+            self.undo_log.set_fields("class", school_class, {"onde_id": number})
+        elif number and row["class_label"] and school_class.label != row["class_label"]:
             key = f"{label_key(row['class_label'])} #{number}"[:200]
-            self.undo_log.set_fields("class", known, {"label": row["class_label"], "label_key": key})
+            self.undo_log.set_fields("class", school_class, {"label": row["class_label"], "label_key": key})
 
 
 def _build_pupil_values(change: Json, classes: dict[tuple[str, str], UUID]) -> Json:
-    """What the file tells of a pupil; what it does not tell stays as it is."""
+    """Return the values that the file gives a pupil; fields that the file does not contain are left out."""
     row, hashes = change["row"], change["hashes"]
     values: Json = {
         "school_id": UUID(change["school_id"]),

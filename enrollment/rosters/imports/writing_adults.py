@@ -1,4 +1,4 @@
-"""Carrying a confirmed plan out: staff with their assignments, guardians with their children."""
+"""Writes the adults of a confirmed plan: staff with their assignments, guardians with their children."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _WRITTEN_VALUES = {kind.value for kind in WRITTEN_KINDS}
 
 
 def write_staff(work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], undo_log: UndoLog) -> None:
-    """Write adults and their assignments; what a file no longer tells ends today."""
+    """Write staff and their assignments. An assignment that the file no longer lists ends today."""
     _StaffWriter(work, town_id, undo_log).write(changes, year)
 
 
 def write_guardians(
     work: UnitOfWork, town_id: UUID, changes: Sequence[Json], pupil_by_line: dict[int, UUID], undo_log: UndoLog
 ) -> None:
-    """Write guardians and their children; `lines` tells which pupil a line of the same file became."""
+    """Write guardians and their links to children. `pupil_by_line`: the pupil whom each line of the same file is about."""
     _GuardianWriter(work, town_id, undo_log).write(changes, pupil_by_line)
 
 
 class _AdultWriter:
-    """What both writers stand on."""
+    """The part that both writers share."""
 
-    def __init__(self, work: UnitOfWork, town_id: UUID, ledger: UndoLog) -> None:
+    def __init__(self, work: UnitOfWork, town_id: UUID, undo_log: UndoLog) -> None:
         self.work = work
         self.town_id = town_id
-        self.undo_log = ledger
+        self.undo_log = undo_log
         self.repository = ImportRepository(work.session)
 
     def _build_adult_values(self, row: Json) -> Json:
-        """The values that every adult has."""
+        """Return the values that every adult has."""
         return {
             "last_name": row["last_name"],
             "first_name": row["first_name"],
@@ -53,33 +53,33 @@ class _StaffWriter(_AdultWriter):
     """Writes adults with their assignments."""
 
     def write(self, changes: Sequence[Json], year: str) -> None:
-        """Write the adults' part of a plan."""
-        gone = [change for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
+        """Write the changes of staff."""
+        leavers = [change for change in changes if change["kind"] == ChangeKind.LEFT_FILE.value]
         written = [change for change in changes if change["kind"] in _WRITTEN_VALUES]
-        if not written and not gone:
+        if not written and not leavers:
             return
-        schools = {UUID(change["school_id"]) for change in (*written, *gone)}
-        keys = {
-            (c.school_id, build_class_key(c.label, c.onde_id)): c.id
-            for c in self.repository.list_classes_of_schools(schools, year)
+        school_ids = {UUID(change["school_id"]) for change in (*written, *leavers)}
+        class_ids = {
+            (each.school_id, build_class_key(each.label, each.onde_id)): each.id
+            for each in self.repository.list_classes_of_schools(school_ids, year)
         }
-        held: dict[tuple[UUID, UUID], list[TeacherAssignment]] = defaultdict(list)
-        for each in self.repository.list_open_assignments(sorted(schools)):
-            held[each.school_id, each.staff_id].append(each)
-        known = self.repository.get_staff(UUID(change["target_id"]) for change in (*written, *gone) if change["target_id"])
-        people: dict[str, StaffMember] = {}
+        open_assignments: dict[tuple[UUID, UUID], list[TeacherAssignment]] = defaultdict(list)
+        for each in self.repository.list_open_assignments(sorted(school_ids)):
+            open_assignments[each.school_id, each.staff_id].append(each)
+        known = self.repository.get_staff(UUID(change["target_id"]) for change in (*written, *leavers) if change["target_id"])
+        member_by_person: dict[str, StaffMember] = {}
         for change in written:
             school_id, row = UUID(change["school_id"]), change["row"]
-            member = known.get(UUID(change["target_id"])) if change["target_id"] else people.get(row["person"])
+            member = known.get(UUID(change["target_id"])) if change["target_id"] else member_by_person.get(row["person"])
             member = self._write_member(member, row)
-            people[row["person"]] = member
-            places = {(keys.get((school_id, key)), AssignmentKind(kind)) for key, kind in row["places"]}
-            self._update_assignments(member.id, school_id, places, held[school_id, member.id])
-        for change in gone:
-            self._end_assignments(held[UUID(change["school_id"]), UUID(change["target_id"])])
+            member_by_person[row["person"]] = member
+            listed_assignments = {(class_ids.get((school_id, key)), AssignmentKind(kind)) for key, kind in row["assignments"]}
+            self._update_assignments(member.id, school_id, listed_assignments, open_assignments[school_id, member.id])
+        for change in leavers:
+            self._end_assignments(open_assignments[UUID(change["school_id"]), UUID(change["target_id"])])
         self.work.session.flush()
-        leaving = {UUID(change["target_id"]) for change in gone}
-        for member_id in leaving - self.repository.find_assigned_staff(leaving):
+        leaver_ids = {UUID(change["target_id"]) for change in leavers}
+        for member_id in leaver_ids - self.repository.find_assigned_staff(leaver_ids):
             self.undo_log.set_fields(
                 "staff", known[member_id], {"state": RosterState.ABSENT_FROM_ROSTER, "absent_since": self.work.now.date()}
             )
@@ -101,33 +101,33 @@ class _StaffWriter(_AdultWriter):
         self,
         staff_id: UUID,
         school_id: UUID,
-        places: set[tuple[UUID | None, AssignmentKind]],
-        held: list[TeacherAssignment],
+        listed_assignments: set[tuple[UUID | None, AssignmentKind]],
+        open_assignments: list[TeacherAssignment],
     ) -> None:
-        present = {(each.class_id, each.kind): each for each in held}
-        self._end_assignments(each for place, each in present.items() if place not in places)
-        for class_id, kind in sorted(places - set(present), key=str):
-            made = TeacherAssignment(
+        present = {(each.class_id, each.kind): each for each in open_assignments}
+        self._end_assignments(each for key, each in present.items() if key not in listed_assignments)
+        for class_id, kind in sorted(listed_assignments - set(present), key=str):
+            assignment = TeacherAssignment(
                 id=new_id(), town_id=self.town_id, staff_id=staff_id, school_id=school_id, class_id=class_id, kind=kind,
                 starts_on=self.work.now.date(),
             )  # fmt: skip
-            self.work.session.add(made)
-            self.undo_log.created["assignment"].append(str(made.id))
+            self.work.session.add(assignment)
+            self.undo_log.created["assignment"].append(str(assignment.id))
 
     def _end_assignments(self, assignments: Iterable[TeacherAssignment]) -> None:
-        for each in assignments:
-            self.undo_log.set_fields("assignment", each, {"ends_on": self.work.now.date()})
+        for assignment in assignments:
+            self.undo_log.set_fields("assignment", assignment, {"ends_on": self.work.now.date()})
 
 
 class _GuardianWriter(_AdultWriter):
     """Writes guardians with their children."""
 
-    def write(self, changes: Sequence[Json], lines: dict[int, UUID]) -> None:
-        """Write the guardians' part of a plan."""
-        targets = {UUID(change["target_id"]) for change in changes if change["target_id"]}
-        known = self.repository.get_guardians(targets)
+    def write(self, changes: Sequence[Json], pupil_by_line: dict[int, UUID]) -> None:
+        """Write the changes of guardians."""
+        target_ids = {UUID(change["target_id"]) for change in changes if change["target_id"]}
+        known = self.repository.get_guardians(target_ids)
         links: dict[UUID, dict[UUID, GuardianLink]] = defaultdict(dict)
-        for link in self.repository.list_links_of_guardians(targets):
+        for link in self.repository.list_links_of_guardians(target_ids):
             links[link.guardian_id][link.pupil_id] = link
         self.work.session.flush()
         for change in changes:
@@ -138,8 +138,9 @@ class _GuardianWriter(_AdultWriter):
                 )
             elif change["kind"] in _WRITTEN_VALUES:
                 guardian = self._write_guardian(target, UUID(change["school_id"]), row)
-                wanted = {child for child in (_resolve_child(each, lines) for each in row["children"]) if child is not None}
-                self._update_links(guardian.id, wanted, links[guardian.id], whole=row["whole"])
+                pupil_ids = (_resolve_child(reference, pupil_by_line) for reference in row["children"])
+                child_ids = {pupil_id for pupil_id in pupil_ids if pupil_id is not None}
+                self._update_links(guardian.id, child_ids, links[guardian.id], is_complete=row["children_complete"])
 
     def _write_guardian(self, guardian: Guardian | None, school_id: UUID, row: Json) -> Guardian:
         values: Json = {
@@ -155,14 +156,17 @@ class _GuardianWriter(_AdultWriter):
             self.undo_log.set_fields("guardian", guardian, values)
         return guardian
 
-    def _update_links(self, guardian_id: UUID, wanted: set[UUID], held: dict[UUID, GuardianLink], *, whole: bool) -> None:
-        for pupil_id in sorted(wanted - set(held)):
+    def _update_links(
+        self, guardian_id: UUID, child_ids: set[UUID], links: dict[UUID, GuardianLink], *, is_complete: bool
+    ) -> None:
+        """Add missing links; remove links to other pupils only when all children in the file were matched."""
+        for pupil_id in sorted(child_ids - set(links)):
             self.work.session.add(GuardianLink(town_id=self.town_id, guardian_id=guardian_id, pupil_id=pupil_id))
             self.undo_log.linked_guardians.append([str(guardian_id), str(pupil_id)])
-        for pupil_id in sorted(set(held) - wanted) if whole else ():
-            self.work.session.delete(held[pupil_id])
-            self.undo_log.unlinked_guardians.append([str(guardian_id), str(pupil_id), held[pupil_id].court_order])
+        for pupil_id in sorted(set(links) - child_ids) if is_complete else ():
+            self.work.session.delete(links[pupil_id])
+            self.undo_log.unlinked_guardians.append([str(guardian_id), str(pupil_id), links[pupil_id].court_order])
 
 
-def _resolve_child(reference: str, lines: dict[int, UUID]) -> UUID | None:
-    return lines.get(int(reference[5:])) if reference.startswith("line:") else UUID(reference)
+def _resolve_child(reference: str, pupil_by_line: dict[int, UUID]) -> UUID | None:
+    return pupil_by_line.get(int(reference[5:])) if reference.startswith("line:") else UUID(reference)

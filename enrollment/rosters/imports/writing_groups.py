@@ -1,4 +1,4 @@
-"""Carrying a confirmed plan out: the groups that pupils' lines name. What a file does not tell of a pupil's groups stays."""
+"""Writes the groups of a confirmed plan. Groups of a kind for which the file has no column stay as they are."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from enrollment.rosters.imports.repository import ImportRepository
 def write_groups(
     work: UnitOfWork, town_id: UUID, year: str, changes: Sequence[Json], pupil_by_line: Mapping[int, UUID], undo_log: UndoLog
 ) -> None:
-    """Write who is in which group; `lines` tells which pupil a line of the file became."""
-    telling = [change for change in changes if any(change["row"].get(name) is not None for name in GROUP_FIELDS)]
-    if not telling:
+    """Write the group memberships that lines of pupils name. `pupil_by_line`: the pupil whom each line of the file is about."""
+    changes = [change for change in changes if any(change["row"].get(name) is not None for name in GROUP_FIELDS)]
+    if not changes:
         return
     repository = ImportRepository(work.session)
-    known = {
+    groups = {
         (group.school_id, f"{group.kind.value}:{group.label_key}"): group
-        for group in repository.list_groups_of_schools({UUID(change["school_id"]) for change in telling}, year)
+        for group in repository.list_groups_of_schools({UUID(change["school_id"]) for change in changes}, year)
     }
-    held: dict[UUID, dict[UUID, PupilGroupMember]] = defaultdict(dict)
-    for member in repository.list_group_members(group.id for group in known.values()):
-        held[member.pupil_id][member.group_id] = member
-    kinds = {group.id: group.kind for group in known.values()}
-    for change in telling:
+    memberships: dict[UUID, dict[UUID, PupilGroupMember]] = defaultdict(dict)
+    for member in repository.list_group_members(group.id for group in groups.values()):
+        memberships[member.pupil_id][member.group_id] = member
+    kinds = {group.id: group.kind for group in groups.values()}
+    for change in changes:
         school_id, pupil_id = UUID(change["school_id"]), pupil_by_line[change["line"]]
         for name, kind in GROUP_FIELDS.items():
             if change["row"].get(name) is None:
                 continue
-            wanted = {
-                _get_or_create_group(work, town_id, school_id, year, kind, label, known, undo_log).id
+            named = {
+                _get_or_create_group(work, town_id, school_id, year, kind, label, groups, undo_log).id
                 for label in change["row"][name]
             }
-            present = {group_id for group_id in held[pupil_id] if kinds[group_id] is kind}
-            for group_id in sorted(wanted - present):
+            present = {group_id for group_id in memberships[pupil_id] if kinds[group_id] is kind}
+            for group_id in sorted(named - present):
                 work.session.add(PupilGroupMember(town_id=town_id, group_id=group_id, pupil_id=pupil_id))
                 undo_log.joined_groups.append([str(group_id), str(pupil_id)])
-            for group_id in sorted(present - wanted):
-                work.session.delete(held[pupil_id][group_id])
+            for group_id in sorted(present - named):
+                work.session.delete(memberships[pupil_id][group_id])
                 undo_log.left_groups.append([str(group_id), str(pupil_id)])
     work.session.flush()
 
@@ -57,12 +57,12 @@ def _get_or_create_group(
     year: str,
     kind: GroupKind,
     label: str,
-    known: dict[tuple[UUID, str], PupilGroup],
-    ledger: UndoLog,
+    groups: dict[tuple[UUID, str], PupilGroup],
+    undo_log: UndoLog,
 ) -> PupilGroup:
     key = build_group_key(kind, label)
-    if (school_id, key) not in known:
-        made = PupilGroup(
+    if (school_id, key) not in groups:
+        group = PupilGroup(
             id=new_id(),
             town_id=town_id,
             school_id=school_id,
@@ -71,8 +71,8 @@ def _get_or_create_group(
             label=label,
             label_key=label_key(label),
         )
-        work.session.add(made)
+        work.session.add(group)
         work.session.flush()
-        ledger.created["group"].append(str(made.id))
-        known[school_id, key] = made
-    return known[school_id, key]
+        undo_log.created["group"].append(str(group.id))
+        groups[school_id, key] = group
+    return groups[school_id, key]

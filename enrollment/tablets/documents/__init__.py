@@ -18,9 +18,9 @@ import typst
 from cartable import fonts
 from cartable.errors import Invalid
 from cartable.i18n import DEFAULT_LANGUAGE, Language
-from enrollment.tablets.documents.words import RULES, SHEET
+from enrollment.tablets.documents.texts import RULES, SHEET
+from enrollment.tablets.labels import ACCESSORIES
 from enrollment.tablets.models import AccessoryKind
-from enrollment.tablets.words import ACCESSORIES
 
 _HERE = Path(__file__).parent
 _LONG_WORD = re.compile(r"(\S{24})(?=\S)")

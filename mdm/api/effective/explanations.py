@@ -14,7 +14,7 @@ from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.catalog.merge import StepOutcome
 from profiles.effective.explain import explain, list_coming_modes
-from profiles.schedule.mode_decision import Claim, Level
+from profiles.schedule.mode_decision import ModeCandidate, Precedence
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/tablets/{tablet_id}", tags=["why"])
@@ -24,7 +24,7 @@ class ModeCandidateOut(BaseModel):
     """One candidate for the mode: which mode, how strong, why, and where it comes from."""
 
     mode: Mode
-    level: str
+    precedence: str
     reason: str
     place: str
 
@@ -62,8 +62,8 @@ class GuardianRuleOut(BaseModel):
 
     kind: str
     subject: str
-    standing: str
-    why: str
+    status: str
+    reason: str
 
 
 class ExplanationOut(BaseModel):
@@ -98,7 +98,7 @@ def explain_tablet(
         at=explanation.at,
         mode=explanation.mode,
         winner=_describe_candidate(explanation.decision.winner),
-        losers=[_describe_candidate(claim) for claim in explanation.decision.losers],
+        losers=[_describe_candidate(candidate) for candidate in explanation.decision.overruled],
         until=explanation.next_change,
         settings=[
             SettingExplanationOut(
@@ -112,7 +112,7 @@ def explain_tablet(
             if setting in (None, key)
         ],
         guardians=[
-            GuardianRuleOut(kind=each.rule.kind, subject=each.rule.subject, standing=each.standing, why=each.why)
+            GuardianRuleOut(kind=each.restriction.kind, subject=each.restriction.subject, status=each.status, reason=each.reason)
             for each in explanation.guardians
         ],
         left_out=list(explanation.left_out),
@@ -132,5 +132,10 @@ def get_tablet_day(
     return [ComingModeOut(at=instant, mode=decision.mode, reason=decision.winner.reason) for instant, decision in steps]
 
 
-def _describe_candidate(claim: Claim) -> ModeCandidateOut:
-    return ModeCandidateOut(mode=claim.mode, level=Level(claim.level).name.lower(), reason=claim.reason, place=claim.place)
+def _describe_candidate(candidate: ModeCandidate) -> ModeCandidateOut:
+    return ModeCandidateOut(
+        mode=candidate.mode,
+        precedence=Precedence(candidate.precedence).name.lower(),
+        reason=candidate.reason,
+        place=candidate.place,
+    )

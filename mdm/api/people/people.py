@@ -13,6 +13,7 @@ from cartable.paging import paginate
 from enrollment.people import schools
 from enrollment.people.models import GroupKind, Guardian, GuardianLink, TeacherAssignment
 from enrollment.places.rules import school_year_of
+from enrollment.rosters import absent_pupils
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.places.places import PupilOut, build_pupil_out
@@ -80,7 +81,7 @@ def list_absent_pupils(school_id: UUID, work: WorkDep, actor: ActorDep, page: Pa
 
     The reading is audited.
     """
-    rows = paginate(schools.list_absent_pupils(work, actor, school_id), page, lambda row: (row.pupil.id,))
+    rows = paginate(absent_pupils.list_absent_pupils(work, actor, school_id), page, lambda row: (row.pupil.id,))
     return PageOut.of(
         rows,
         lambda row: AbsentPupilOut(

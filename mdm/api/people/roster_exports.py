@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from enrollment.people.exports import service
-from enrollment.people.exports.apple import PasswordPolicy
-from enrollment.people.exports.service import SheetFormat, TemplatePart
-from enrollment.people.files.tables import MAX_BYTES
 from fastapi import APIRouter, File, Form, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
+from enrollment.rosters.exports import service
+from enrollment.rosters.exports.apple import PasswordPolicy
+from enrollment.rosters.exports.service import SheetFormat, TemplatePart
+from enrollment.rosters.files.tables import MAX_BYTES
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment

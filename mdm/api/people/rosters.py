@@ -8,17 +8,17 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from enrollment.people.files.columns import ColumnStatus, FileKind, get_field_aliases
-from enrollment.people.files.tables import MAX_BYTES
-from enrollment.people.imports import deciding, mapping, report, service
-from enrollment.people.imports.changes import ChangeKind, Subject
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.i18n import preferred_language
 from cartable.paging import PageRequest, paginate
-from enrollment.people.models import ImportState
+from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases
+from enrollment.rosters.files.tables import MAX_BYTES
+from enrollment.rosters.imports import deciding, mapping, report, service
+from enrollment.rosters.imports.changes import ChangeKind, Subject
+from enrollment.rosters.models import ImportState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 

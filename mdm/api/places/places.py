@@ -106,7 +106,7 @@ def create_school(body: SchoolIn, work: WorkDep, actor: ActorDep) -> object:
 @router.get("/classes")
 def list_classes(school_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[SchoolClassOut]:
     """List the classes of a school with their numbers of pupils."""
-    rows = paginate(service.list_classes(work, actor, school_id), page, lambda row: (row[0].id,))
+    rows = paginate(people.list_classes(work, actor, school_id), page, lambda row: (row[0].id,))
     return PageOut.of(rows, lambda row: _build_class_out(*row))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from cartable.i18n import available_languages
 from cartable.paging import paginate
 from mdm.api.deps import ActorDep
 from mdm.api.paging import PageOut, PageParams
@@ -14,7 +15,7 @@ router = APIRouter(tags=["settings"])
 
 
 class SettingOut(BaseModel):
-    """One setting of the catalogue. `places`: the kinds of places that may set it; none: all."""
+    """One setting of the catalogue. `places`: the kinds of places that may set it; none: all. `labels` by language."""
 
     key: str
     kind: ValueKind
@@ -25,8 +26,7 @@ class SettingOut(BaseModel):
     supervised: bool
     minimum_os: str
     removed_in: str | None
-    french: str
-    english: str
+    labels: dict[str, str]
 
 
 @router.get(
@@ -48,6 +48,5 @@ def _describe(setting: Setting) -> SettingOut:
         supervised=setting.supervised,
         minimum_os=".".join(map(str, setting.minimum)),
         removed_in=".".join(map(str, setting.removed)) if setting.removed else None,
-        french=setting.label.fr,
-        english=setting.words.en,
+        labels={language.code: setting.words.translate(language) for language in available_languages()},
     )

@@ -101,7 +101,7 @@ class RecordAccessOut(BaseModel):
     day: date
     first_at: datetime
     last_at: datetime
-    times: int
+    access_count: int
 
 
 class PupilEraseIn(BaseModel):

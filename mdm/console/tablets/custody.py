@@ -15,8 +15,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import IncidentReport
+from enrollment.tablets.labels import ACCESSORIES, CAUSES, CONDITIONS
 from enrollment.tablets.models import BreakageCause, Condition, Incident, Loan, Tablet
-from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS
 from mdm.api.deps import WorkDep
 from mdm.care import custody as reports
 from mdm.care.lost_mode import recovery

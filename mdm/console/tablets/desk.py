@@ -17,8 +17,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.tablets import desk, printing
+from enrollment.tablets.labels import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from enrollment.tablets.models import BreakageCause, Condition, TabletState
-from enrollment.tablets.words import ACCESSORIES, CAUSES, CONDITIONS, STATES
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep

@@ -18,8 +18,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import desk, inventory
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import IncidentReport as Told
+from enrollment.tablets.labels import ACCESSORIES, STATES
 from enrollment.tablets.models import AccessoryKind, BreakageCause, Condition, TabletState
-from enrollment.tablets.words import ACCESSORIES, STATES
 from mdm.console.tablets.desk_messages import ADVICE, DONE
 
 E = TypeVar("E", bound=StrEnum)

@@ -15,9 +15,9 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import naming
 from enrollment.places.models import School, Town
 from enrollment.tablets import desk
+from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import AgreementState, Loan, Tablet, TabletState
 from enrollment.tablets.rules import IN_PUPIL_HANDS
-from enrollment.tablets.words import STATES
 from mdm.console.tablets.desk_messages import AGREEMENTS
 
 

@@ -14,8 +14,8 @@ from cartable.errors import DomainError
 from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
+from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
-from enrollment.tablets.words import STATES
 from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
-from enrollment.tablets.words import STATES
+from enrollment.tablets.labels import STATES
 from mdm.care.overview import TimelineEntry
 
 #: Acts on a tablet, by the action of the audit trail.

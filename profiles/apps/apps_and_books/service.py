@@ -144,5 +144,5 @@ def _keep(runtime: Runtime, town_id: UUID, due: Due, done: _Done) -> Synced:
                 licence.returned = True
         work.session.flush()
         if changed:
-            work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_by_ids(changed))
+            work.enqueue_selected_jobs(Topic.RECONCILE, repository.among(changed))
     return Synced(len(done.given), len(done.returned), len(done.failed), None)

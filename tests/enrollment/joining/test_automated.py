@@ -61,7 +61,7 @@ class Factory:
         """A device's certificate."""
         return self._certificate(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "device")]), key)
 
-    def says(self, *, curve: bool = False, **values: Any) -> bytes:
+    def build_machine_info(self, *, curve: bool = False, **values: Any) -> bytes:
         """MachineInfo as a device of this factory signs it."""
         told = {"UDID": "U1", "SERIAL": "DMPX0001", "PRODUCT": "iPad13,18", "VERSION": "23A341", **values}
         body = plistlib.dumps({key: value for key, value in told.items() if value is not None})
@@ -89,22 +89,22 @@ def server(engine: Engine, tmp_path: Path, factory: Factory) -> Iterator[LiveSer
         yield running
 
 
-def _knock(server: LiveServer, body: bytes) -> httpx.Response:
+def _post_machine_info(server: LiveServer, body: bytes) -> httpx.Response:
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
         return client.post("/join/automated", content=body, headers={"Content-Type": "application/pkcs7-signature"})
 
 
-def _look(server: LiveServer, header: str) -> httpx.Response:
+def _get_web_view(server: LiveServer, header: str) -> httpx.Response:
     trust = ssl.create_default_context(cafile=str(server.ca))
     with httpx.Client(base_url=server.url, verify=trust, timeout=20) as client:
         return client.get("/join/automated", headers={"x-apple-aspen-deviceinfo": header} if header else {})
 
 
 @pytest.mark.parametrize("curve", [False, True])
-def test_a_device_is_believed_under_its_makers_key_alone(curve: bool) -> None:
+def test_a_device_is_trusted_under_apples_key_only(curve: bool) -> None:
     ours, theirs = Factory(curve=curve), Factory()
-    body = ours.says(curve=curve, OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)
+    body = ours.build_machine_info(curve=curve, OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)
     info = machine_info.parse_machine_info(body, [ours.key.public_key()])
     assert (info.serial, info.os_version, info.can_update) == ("DMPX0001", "26.1", True)
     for anchors in ([], [machine_info.get_apple_device_ca()], [theirs.key.public_key()]):
@@ -113,13 +113,13 @@ def test_a_device_is_believed_under_its_makers_key_alone(curve: bool) -> None:
 
 
 @pytest.mark.parametrize("values", [{"SERIAL": None}, {"SERIAL": 7}, {"UDID": ""}, {"PRODUCT": "x" * 99}])
-def test_a_device_that_says_nonsense_is_refused(factory: Factory, values: dict[str, Any]) -> None:
+def test_a_malformed_machine_info_is_refused(factory: Factory, values: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
-        machine_info.parse_machine_info(factory.says(**values), [factory.key.public_key()])
+        machine_info.parse_machine_info(factory.build_machine_info(**values), [factory.key.public_key()])
 
 
-def test_damaged_bytes_never_escape_as_anything_but_a_wire_error(factory: Factory) -> None:
-    good, chance = factory.says(), random.Random(7)
+def test_damaged_bytes_raise_only_protocol_errors(factory: Factory) -> None:
+    good, chance = factory.build_machine_info(), random.Random(7)
     for _ in range(300):
         damaged = bytearray(good)
         for _ in range(chance.randint(1, 4)):
@@ -139,7 +139,7 @@ def signed_with_sha1(issuer: rsa.RSAPrivateKey, leaf: x509.Certificate) -> bytes
     return bytes(made.dump(force=True))
 
 
-def test_apples_own_chain_is_believed_sha1_rsa1024_and_dates_that_are_over_and_sha1_under_no_other_key(
+def test_sha1_rsa1024_and_expired_dates_are_accepted_under_apples_key_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     apple = Factory(bits=1024)
@@ -150,7 +150,7 @@ def test_apples_own_chain_is_believed_sha1_rsa1024_and_dates_that_are_over_and_s
         machine_info.parse_machine_info(body, [apple.key.public_key()])
     with pytest.raises(ProtocolError):
         machine_info.parse_machine_info(body, [machine_info.get_apple_device_ca()])
-    monkeypatch.setattr(machine_info, "apple_device_ca", apple.key.public_key)
+    monkeypatch.setattr(machine_info, "get_apple_device_ca", apple.key.public_key)
     assert machine_info.parse_machine_info(body, [apple.key.public_key()]).serial == "DMPX0001"
 
 
@@ -193,33 +193,40 @@ def test_versions_are_compared_number_by_number(version: str, minimum: str, olde
     assert machine_info.is_older_version(version, minimum) is older
 
 
-def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Factory) -> None:
+def test_which_tablets_get_a_profile_and_how_the_others_are_answered(server: LiveServer, factory: Factory) -> None:
     with server.runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
         inventory.register_purchase_order(work, SYSTEM, town.id, ["DMPX0001"], "BC-1")
         for serial, state in (("DMPXGONE", TabletState.RETIRED), ("DMPXLOST", TabletState.MISSING_WRITTEN_OFF)):
             world.create_tablet(town, serial=serial).state = state
-    assert _knock(server, b"\x30\x80nonsense").status_code == 400
-    assert _knock(server, Factory().says()).status_code == 400
-    assert _knock(server, b"x" * 70_000).status_code == 413
-    assert _knock(server, factory.says(SERIAL="DMPXSOMEONE")).status_code == 403
-    assert _knock(server, factory.says(SERIAL="DMPXGONE")).status_code == 403
+    assert _post_machine_info(server, b"\x30\x80nonsense").status_code == 400
+    assert _post_machine_info(server, Factory().build_machine_info()).status_code == 400
+    assert _post_machine_info(server, b"x" * 70_000).status_code == 413
+    assert _post_machine_info(server, factory.build_machine_info(SERIAL="DMPXSOMEONE")).status_code == 403
+    assert _post_machine_info(server, factory.build_machine_info(SERIAL="DMPXGONE")).status_code == 403
 
-    old = _knock(server, factory.says(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True))
+    old = _post_machine_info(server, factory.build_machine_info(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True))
     assert (old.status_code, old.json()["code"]) == (403, "com.apple.softwareupdate.required")
     assert old.json()["details"] == {"OSVersion": "26.2"}
-    told = _look(server, base64.b64encode(factory.says(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)).decode())
+    told = _get_web_view(
+        server, base64.b64encode(factory.build_machine_info(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)).decode()
+    )
     assert (told.status_code, told.json()["code"]) == (403, "com.apple.softwareupdate.required")
-    for bad in ("", "no base64!", base64.b64encode(b"nonsense").decode(), base64.b64encode(Factory().says()).decode()):
-        assert _look(server, bad).status_code == 400
+    for bad in (
+        "",
+        "no base64!",
+        base64.b64encode(b"nonsense").decode(),
+        base64.b64encode(Factory().build_machine_info()).decode(),
+    ):
+        assert _get_web_view(server, bad).status_code == 400
     # One that cannot be told to update is let in all the same: it would be stuck otherwise.
-    assert _knock(server, factory.says(OS_VERSION="26.1")).status_code == 200
+    assert _post_machine_info(server, factory.build_machine_info(OS_VERSION="26.1")).status_code == 200
 
-    seen = _look(server, base64.b64encode(factory.says(OS_VERSION="26.2")).decode())
+    seen = _get_web_view(server, base64.b64encode(factory.build_machine_info(OS_VERSION="26.2")).decode())
     assert (seen.status_code, seen.headers["content-type"]) == (200, "application/x-apple-aspen-config")
 
-    back = _knock(server, factory.says(SERIAL="DMPXLOST"))
+    back = _post_machine_info(server, factory.build_machine_info(SERIAL="DMPXLOST"))
     assert (back.status_code, back.headers["content-type"]) == (200, "application/x-apple-aspen-config")
     with server.runtime.open_unit_of_work() as work:
         states = {tablet.serial: tablet.state for tablet in work.session.scalars(select(Tablet))}
@@ -227,7 +234,7 @@ def test_who_is_let_in_and_what_the_others_hear(server: LiveServer, factory: Fac
     assert states["DMPX0001"] is TabletState.PREPARED
 
 
-def test_out_of_its_box_a_tablet_of_a_pupil_ends_up_configured(server: LiveServer, factory: Factory) -> None:
+def test_a_reserved_tablet_is_configured_out_of_its_box(server: LiveServer, factory: Factory) -> None:
     asyncio.run(_out_of_the_box(server, factory))
 
 
@@ -241,7 +248,9 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
         inventory.prepare_tablet(work, SYSTEM, town.id, tablet.serial)
         custody.assign_tablet(work, SYSTEM, expected, pupil.id)
         tablet_id = expected.id
-    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
+    answer = await asyncio.to_thread(
+        _post_machine_info, server, factory.build_machine_info(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2")
+    )
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(4):
         await asyncio.to_thread(server.run_worker)
@@ -256,14 +265,16 @@ async def _out_of_the_box(server: LiveServer, factory: Factory) -> None:
 
     # Another tablet cannot use what was made for this one.
     other = SimulatedTablet(server.url, "", ca=server.ca)
-    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
+    answer = await asyncio.to_thread(
+        _post_machine_info, server, factory.build_machine_info(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2")
+    )
     with pytest.raises(Exception, match="403"):
         await other.enrol(answer.content)
     await tablet.close()
     await other.close()
 
 
-def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> None:
+def test_only_a_cart_tablet_may_return_to_service(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -284,19 +295,19 @@ def test_a_carts_tablet_may_start_afresh_and_no_other(server: LiveServer) -> Non
             work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now))
         work.session.flush()
 
-        def said(tablet: Tablet) -> dict[str, object]:
+        def request_return_to_service(tablet: Tablet) -> dict[str, object]:
             body = plistlib.dumps({"MessageType": "ReturnToService", "UDID": tablet.serial})
             answer = plistlib.loads(handle_checkin(work, checkin.parse_checkin(plist.loads(body)), tablet.serial).body)
             return dict(answer["ReturnToService"])
 
-        assert said(of_cart) == {"Enabled": True, "WiFiProfileData": b"wifi"}
-        assert said(named) == {"Enabled": False}
+        assert request_return_to_service(of_cart) == {"Enabled": True, "WiFiProfileData": b"wifi"}
+        assert request_return_to_service(named) == {"Enabled": False}
         of_cart.evidence_hold = True
         work.session.flush()
-        assert said(of_cart) == {"Enabled": False}
+        assert request_return_to_service(of_cart) == {"Enabled": False}
 
 
-def test_a_tablet_that_puts_off_or_garbles_its_first_answers_does_not_hang_in_the_setup_assistant(
+def test_a_tablet_with_not_now_or_garbled_results_leaves_the_setup_assistant(
     engine: Engine, tmp_path: Path, factory: Factory
 ) -> None:
     anchors = tmp_path / "anchors.pem"
@@ -312,7 +323,9 @@ async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, do
     tablet = SimulatedTablet(server.url, "", ca=server.ca, behaviour=doing)
     with server.runtime.open_unit_of_work() as work:
         inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, [tablet.serial], "BC-1")
-    answer = await asyncio.to_thread(_knock, server, factory.says(SERIAL=tablet.serial, UDID=tablet.udid))
+    answer = await asyncio.to_thread(
+        _post_machine_info, server, factory.build_machine_info(SERIAL=tablet.serial, UDID=tablet.udid)
+    )
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(3):
         await asyncio.to_thread(server.run_worker)
@@ -330,15 +343,13 @@ async def _stubborn(server: LiveServer, clock: ManualClock, factory: Factory, do
     await tablet.close()
 
 
-def test_without_a_push_certificate_the_tablet_hears_that_it_may_try_again(
-    engine: Engine, tmp_path: Path, factory: Factory
-) -> None:
+def test_without_a_push_certificate_the_tablet_gets_503(engine: Engine, tmp_path: Path, factory: Factory) -> None:
     anchors = tmp_path / "anchors.pem"
     anchors.write_bytes(factory.certificate.public_bytes(Encoding.PEM))
     with start_live_server(engine, KEYRING, tmp_path / "data", device_anchors=anchors) as running:
         with running.runtime.open_unit_of_work() as work:
             inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, ["DMPX0001"], "BC-1")
             work.session.query(PushCertificate).delete()
-        assert _knock(running, factory.says()).status_code == 503
+        assert _post_machine_info(running, factory.build_machine_info()).status_code == 503
         with running.runtime.open_unit_of_work() as work:
             assert work.session.scalars(select(Tablet)).one().state is TabletState.ORDERED

@@ -22,8 +22,8 @@ from enrollment.tablets.service import TabletDetails
 from tests.support.world import TownFactory
 
 
-class Door:
-    """A town with one child, one cart, and tablets that knock."""
+class EnrollmentSetup:
+    """A town with one child, one cart, and tablets that enroll."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self.work, self.world = work, TownFactory(work)
@@ -37,7 +37,7 @@ class Door:
         work.session.add(self.slot)
         work.session.flush()
 
-    def knock(self, kind: K, serial: str) -> Tablet:
+    def enroll_by_invitation(self, kind: K, serial: str) -> Tablet:
         spec = {
             K.PUPIL: {"pupil_ids": (self.child.id,)},
             K.CLASS: {"class_id": self.school_class.id},
@@ -49,27 +49,27 @@ class Door:
         certificate = KnownCertificate("0" * 64, uuid4(), invitation.id, None)
         return resolve_tablet(self.work, certificate, serial, "UDID-1", TabletDetails())
 
-    def in_slot(self) -> UUID | None:
-        """What the cart's slot holds."""
+    def get_slot_tablet_id(self) -> UUID | None:
+        """Return the id of the tablet in the cart's slot."""
         return self.work.session.scalar(select(CartSlot.tablet_id).where(CartSlot.id == self.slot.id))
 
-    def holder(self, tablet: Tablet) -> object:
+    def get_pupil_id(self, tablet: Tablet) -> object:
         return self.work.session.scalar(select(Loan.pupil_id).where(Loan.tablet_id == tablet.id, Loan.closed_at.is_(None)))
 
 
 @pytest.mark.parametrize("kind", list(K))
 @pytest.mark.parametrize("state", list(S))
-def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, state: TabletState, kind: K) -> None:
+def test_a_tablet_in_any_state_enrolls_or_is_rejected_with_a_reason(runtime: Runtime, state: TabletState, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        known = door.world.create_tablet(door.town)
+        setup = EnrollmentSetup(work)
+        known = setup.world.create_tablet(setup.town)
         known.state = state
         work.session.flush()
         if state in ENROLLMENT_REFUSED:
             with pytest.raises(NotInvited):
-                door.knock(kind, known.serial)
+                setup.enroll_by_invitation(kind, known.serial)
             return
-        tablet = door.knock(kind, known.serial)
+        tablet = setup.enroll_by_invitation(kind, known.serial)
         assert tablet.id == known.id
         placed = {K.PUPIL: S.IN_USE, K.CLASS: S.ASSIGNED, K.CART_SLOT: S.ASSIGNED}
         if state is S.MISSING_WRITTEN_OFF:
@@ -81,67 +81,67 @@ def test_a_tablet_in_any_state_joins_or_is_refused_in_words(runtime: Runtime, st
         else:
             assert tablet.state is placed[kind]
         is_placed = state not in OUT_OF_SERVICE
-        assert door.holder(tablet) == (door.child.id if kind is K.PUPIL and is_placed else None)
-        assert (door.in_slot() == tablet.id) is (kind is K.CART_SLOT and is_placed)
+        assert setup.get_pupil_id(tablet) == (setup.child.id if kind is K.PUPIL and is_placed else None)
+        assert (setup.get_slot_tablet_id() == tablet.id) is (kind is K.CART_SLOT and is_placed)
 
 
 @pytest.mark.parametrize("state", list(S))
-def test_the_childs_former_tablet_in_any_state_never_stops_the_new_one(runtime: Runtime, state: TabletState) -> None:
+def test_the_former_tablet_in_any_state_never_blocks_the_new_one(runtime: Runtime, state: TabletState) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        former = door.world.create_tablet(door.town)
-        door.world.lend_tablet(former, door.child)
+        setup = EnrollmentSetup(work)
+        former = setup.world.create_tablet(setup.town)
+        setup.world.lend_tablet(former, setup.child)
         former.state = state
         work.session.flush()
-        tablet = door.knock(K.PUPIL, "NEWSERIAL01")
-        assert (tablet.state, door.holder(tablet), door.holder(former)) == (S.IN_USE, door.child.id, None)
+        tablet = setup.enroll_by_invitation(K.PUPIL, "NEWSERIAL01")
+        assert (tablet.state, setup.get_pupil_id(tablet), setup.get_pupil_id(former)) == (S.IN_USE, setup.child.id, None)
         assert former.state in (S.STOCK, state)
 
 
-def test_what_is_kept_as_evidence_is_not_placed_anew(runtime: Runtime) -> None:
+def test_a_tablet_under_evidence_hold_is_not_placed(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        kept = door.world.create_tablet(door.town)
+        setup = EnrollmentSetup(work)
+        kept = setup.world.create_tablet(setup.town)
         kept.evidence_hold = True
-        door.knock(K.PUPIL, kept.serial)
-        assert (kept.state, door.holder(kept)) == (S.IN_USE, None)
+        setup.enroll_by_invitation(K.PUPIL, kept.serial)
+        assert (kept.state, setup.get_pupil_id(kept)) == (S.IN_USE, None)
 
 
-def test_a_tablet_that_leaves_its_slot_for_a_child_is_in_the_cart_no_more(runtime: Runtime) -> None:
+def test_a_tablet_lent_to_a_pupil_leaves_its_cart(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        tablet = door.knock(K.CART_SLOT, "CARTSERIAL1")
-        assert door.in_slot() == tablet.id
-        door.knock(K.PUPIL, "CARTSERIAL1")
-        assert door.in_slot() is None
-        assert door.holder(tablet) == door.child.id
+        setup = EnrollmentSetup(work)
+        tablet = setup.enroll_by_invitation(K.CART_SLOT, "CARTSERIAL1")
+        assert setup.get_slot_tablet_id() == tablet.id
+        setup.enroll_by_invitation(K.PUPIL, "CARTSERIAL1")
+        assert setup.get_slot_tablet_id() is None
+        assert setup.get_pupil_id(tablet) == setup.child.id
 
 
 @pytest.mark.parametrize("kind", [K.CLASS, K.CART_SLOT, K.STOCK])
-def test_a_childs_tablet_stays_the_childs_whatever_else_is_scanned(runtime: Runtime, kind: K) -> None:
+def test_a_lent_tablet_stays_lent_when_it_enrolls_for_a_class_or_cart(runtime: Runtime, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        tablet = door.world.create_tablet(door.town)
-        door.world.lend_tablet(tablet, door.child)
-        door.knock(kind, tablet.serial)
-        assert (door.holder(tablet), tablet.state, door.in_slot()) == (door.child.id, S.IN_USE, None)
+        setup = EnrollmentSetup(work)
+        tablet = setup.world.create_tablet(setup.town)
+        setup.world.lend_tablet(tablet, setup.child)
+        setup.enroll_by_invitation(kind, tablet.serial)
+        assert (setup.get_pupil_id(tablet), tablet.state, setup.get_slot_tablet_id()) == (setup.child.id, S.IN_USE, None)
 
 
-def test_a_slot_holds_one_tablet_and_a_tablet_one_slot(runtime: Runtime) -> None:
+def test_a_slot_contains_one_tablet_and_a_tablet_is_in_one_slot(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        first = door.knock(K.CART_SLOT, "CARTSERIAL1")
-        second = door.knock(K.CART_SLOT, "CARTSERIAL2")
-        assert (door.in_slot(), first.state, second.state) == (second.id, S.STOCK, S.ASSIGNED)
-        other = CartSlot(town_id=door.town.id, cart_id=door.slot.cart_id, number=2)
+        setup = EnrollmentSetup(work)
+        first = setup.enroll_by_invitation(K.CART_SLOT, "CARTSERIAL1")
+        second = setup.enroll_by_invitation(K.CART_SLOT, "CARTSERIAL2")
+        assert (setup.get_slot_tablet_id(), first.state, second.state) == (second.id, S.STOCK, S.ASSIGNED)
+        other = CartSlot(town_id=setup.town.id, cart_id=setup.slot.cart_id, number=2)
         work.session.add(other)
         work.session.flush()
-        door.slot, former = other, door.slot
-        door.knock(K.CART_SLOT, "CARTSERIAL2")
+        setup.slot, former = other, setup.slot
+        setup.enroll_by_invitation(K.CART_SLOT, "CARTSERIAL2")
         assert (other.tablet_id, former.tablet_id) == (second.id, None)
 
 
-def test_there_is_a_lawful_way_or_none() -> None:
+def test_a_transition_path_has_only_allowed_transitions() -> None:
     assert find_transition_path(S.ORDERED, S.ASSIGNED) == (S.PREPARED, S.ASSIGNED)
     assert find_transition_path(S.IN_USE, S.IN_USE) == ()
     assert find_transition_path(S.STOCK, S.ASSIGNED) == (S.ASSIGNED,)
@@ -150,14 +150,14 @@ def test_there_is_a_lawful_way_or_none() -> None:
 
 
 @pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.CART_SLOT])
-def test_joining_is_no_way_round_the_wipe(runtime: Runtime, kind: K) -> None:
+def test_an_enrollment_does_not_replace_the_wipe(runtime: Runtime, kind: K) -> None:
     with runtime.open_unit_of_work() as work:
-        door = Door(work)
-        used = door.world.create_tablet(door.town)
+        setup = EnrollmentSetup(work)
+        used = setup.world.create_tablet(setup.town)
         used.state, used.needs_wipe = S.STOCK, True
         work.session.flush()
-        door.knock(kind, used.serial)
-        assert (used.state, door.holder(used), door.in_slot()) == (S.STOCK, None, None)
+        setup.enroll_by_invitation(kind, used.serial)
+        assert (used.state, setup.get_pupil_id(used), setup.get_slot_tablet_id()) == (S.STOCK, None, None)
         used.needs_wipe = False
-        door.knock(kind, used.serial)
+        setup.enroll_by_invitation(kind, used.serial)
         assert used.state in {S.IN_USE, S.ASSIGNED}

@@ -33,7 +33,7 @@ from enrollment.tablets.service import TabletDetails
 from mdm.privacy.erasing import erase_identities
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.enrollment.joining.test_automated import Factory, _knock
+from tests.enrollment.joining.test_automated import Factory, _post_machine_info
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -78,7 +78,7 @@ def place(runtime: Runtime) -> Iterator[Place]:
         yield Place(work)
 
 
-def test_each_kind_of_reservation_puts_the_tablet_where_it_is_meant(place: Place) -> None:
+def test_each_kind_of_reservation_places_the_tablet(place: Place) -> None:
     one, two, three, four, *_ = place.boxes
     place.reserve([one.serial.lower()], K.PUPIL, pupil_ids=(place.pupils[0].id,))
     place.reserve([two.serial], K.CLASS, class_id=place.school_class.id)
@@ -97,7 +97,7 @@ def test_each_kind_of_reservation_puts_the_tablet_where_it_is_meant(place: Place
     assert told.index("tablet.reserve") < told.index("tablet.place") < told.index("tablet.state")
 
 
-def test_serial_numbers_and_pupils_are_paired_in_their_order(place: Place) -> None:
+def test_serial_numbers_and_pupils_are_paired_in_the_given_order(place: Place) -> None:
     wanted = [place.pupils[2].id, place.pupils[0].id]
     made = place.reserve(["BOX3A", "BOX0A"], K.PUPIL, pupil_ids=tuple(wanted))
     tablets = {tablet.serial: tablet.id for tablet in place.boxes}
@@ -109,14 +109,14 @@ def test_serial_numbers_and_pupils_are_paired_in_their_order(place: Place) -> No
     assert len(place.left()) == 4, "a tablet is meant for one place at a time"
 
 
-def test_a_class_is_served_as_far_as_the_boxes_go(place: Place) -> None:
+def test_a_class_may_have_more_pupils_than_tablets(place: Place) -> None:
     made = place.reserve(["BOX0A", "BOX1A"], K.PUPIL, class_id=place.school_class.id)
     assert {row.pupil_id for row in made} < {pupil.id for pupil in place.pupils}
     with pytest.raises(Invalid):
         place.reserve(["BOX2A", "BOX3A", "BOX4A", "BOX5A"], K.PUPIL, class_id=place.school_class.id)
 
 
-def test_what_cannot_be_reserved_is_refused_whole(place: Place) -> None:
+def test_one_invalid_reservation_refuses_all(place: Place) -> None:
     pupil = place.pupils[0].id
     for refusal, serials, kind, target in (
         (TabletNotFound, ["BOX0A", "UNKNOWN1"], K.STOCK, {"school_id": place.school.id}),
@@ -138,7 +138,7 @@ def test_what_cannot_be_reserved_is_refused_whole(place: Place) -> None:
     assert len(place.left()) == 1
 
 
-def test_walls_and_schools_hold(place: Place) -> None:
+def test_reservations_are_limited_to_town_and_school(place: Place) -> None:
     other = place.world.create_town()
     elsewhere = place.world.create_school(place.town)
     of_school = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, place.town.id, elsewhere.id),))
@@ -156,7 +156,7 @@ def test_walls_and_schools_hold(place: Place) -> None:
     assert place.left() == {}
 
 
-def test_what_stands_in_the_way_is_told_and_the_tablet_enrols_all_the_same(place: Place) -> None:
+def test_an_obstacle_is_stored_and_the_tablet_enrolls_anyway(place: Place) -> None:
     one, two, three, four, *_ = place.boxes
     first, second, third = place.pupils
     place.reserve([one.serial, two.serial], K.PUPIL, pupil_ids=(first.id, second.id))
@@ -173,7 +173,7 @@ def test_what_stands_in_the_way_is_told_and_the_tablet_enrols_all_the_same(place
     assert place.left() == {one.id: "pupil_has_tablet", two.id: "pupil_gone", three.id: "slot_taken", four.id: "tablet_state"}
 
 
-def test_an_erased_child_is_reserved_nothing(place: Place) -> None:
+def test_an_erased_pupil_gets_no_reservation(place: Place) -> None:
     place.reserve(["BOX0A"], K.PUPIL, pupil_ids=(place.pupils[0].id,))
     erase_identities(place.work, place.town.id, [place.pupils[0]])
     place.work.session.flush()
@@ -188,7 +188,7 @@ def joined(place: Place, tablet: Tablet, **target: object) -> Tablet:
     return resolve_tablet(place.work, known, tablet.serial, "U1", TabletDetails())
 
 
-def test_a_bench_honours_reservations_and_a_named_invitation_goes_before(place: Place) -> None:
+def test_a_stock_invitation_applies_reservations_and_a_pupil_invitation_replaces_them(place: Place) -> None:
     one, two, *_ = place.boxes
     place.reserve([one.serial, two.serial], K.PUPIL, pupil_ids=(place.pupils[0].id, place.pupils[1].id))
     joined(place, one, kind=K.STOCK, max_uses=9)
@@ -199,7 +199,7 @@ def test_a_bench_honours_reservations_and_a_named_invitation_goes_before(place: 
 
 
 @pytest.mark.parametrize("kind", [K.PUPIL, K.CLASS, K.STOCK])
-def test_a_tablet_in_any_state_joins_by_invitation_without_a_fault(place: Place, kind: K) -> None:
+def test_a_tablet_in_any_state_enrolls_by_invitation(place: Place, kind: K) -> None:
     targets: dict[K, dict[str, object]] = {
         K.PUPIL: {"pupil_ids": (place.pupils[0].id,)},
         K.CLASS: {"class_id": place.school_class.id},
@@ -229,7 +229,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[tuple[LiveServer, Factory
         yield running, factory
 
 
-def test_out_of_the_box_into_a_pupils_hands(server: tuple[LiveServer, Factory]) -> None:
+def test_from_purchase_order_to_handover(server: tuple[LiveServer, Factory]) -> None:
     running, factory = server
     tablet = SimulatedTablet(running.url, "", ca=running.ca)
     with running.runtime.open_unit_of_work() as work:
@@ -267,7 +267,9 @@ def _reserved_by_api(
 
 
 async def _enrol(running: LiveServer, factory: Factory, tablet: SimulatedTablet) -> None:
-    answer = await asyncio.to_thread(_knock, running, factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2"))
+    answer = await asyncio.to_thread(
+        _post_machine_info, running, factory.build_machine_info(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.2")
+    )
     await tablet.enrol(answer.content, awaiting_configuration=True)
     for _ in range(4):
         await asyncio.to_thread(running.run_worker)
@@ -276,7 +278,7 @@ async def _enrol(running: LiveServer, factory: Factory, tablet: SimulatedTablet)
     await tablet.close()
 
 
-def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runtime) -> None:
+def test_a_retired_tablet_frees_its_reservation(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         place = Place(work)
         child = place.pupils[0].id
@@ -287,7 +289,7 @@ def test_what_was_meant_for_a_retired_tablet_is_meant_for_another(runtime: Runti
         assert work.session.get(Reservation, place.boxes[0].id) is None
 
 
-def test_a_tablet_is_put_where_it_is_meant_once_it_was_wiped(runtime: Runtime) -> None:
+def test_a_reservation_is_applied_after_the_wipe(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         place = Place(work)
         box, child = place.boxes[0], place.pupils[0]

@@ -17,22 +17,22 @@ from enrollment.places.models import Grade
 from enrollment.rosters.exports import service as exports
 from mdm.care import overview
 from mdm.care.overview_repository import TabletFilter
-from tests.enrollment.rosters.school import OneSchool
+from tests.enrollment.rosters.school import SchoolScenario
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def one(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
-def read(one: OneSchool) -> list[tuple[str, str, int]]:
+def read(one: SchoolScenario) -> list[tuple[str, str, int]]:
     one.work.session.expire_all()
     rows = one.work.session.scalars(select(RecordAccess).order_by(RecordAccess.day, RecordAccess.kind, RecordAccess.actor_name))
     return [(row.actor_name, row.kind.value, row.access_count) for row in rows]
 
 
-def test_each_way_of_reading_is_counted_by_person_and_day(one: OneSchool) -> None:
+def test_each_way_of_reading_is_counted_by_person_and_day(one: SchoolScenario) -> None:
     school_class = one.world.create_class(one.school)
     pupil = one.world.create_pupil(school_class, Grade.CE2, last="EL HADJ")
     tablet = one.world.create_tablet(one.town)
@@ -53,7 +53,7 @@ def test_each_way_of_reading_is_counted_by_person_and_day(one: OneSchool) -> Non
     assert len(read(one)) == 4
 
 
-def test_handing_out_a_whole_town_is_a_reading_of_each_child(one: OneSchool) -> None:
+def test_handing_out_a_whole_town_is_a_reading_of_each_child(one: SchoolScenario) -> None:
     school_class = one.world.create_class(one.school)
     for number in range(510):
         one.world.create_pupil(school_class, last=f"NOM{number}")
@@ -62,6 +62,6 @@ def test_handing_out_a_whole_town_is_a_reading_of_each_child(one: OneSchool) -> 
     assert read(one) == [("one", "roster", 2)] * 510
 
 
-def test_a_tablet_without_a_pupil_tells_of_nobody(one: OneSchool) -> None:
+def test_a_tablet_without_a_pupil_tells_of_nobody(one: SchoolScenario) -> None:
     overview.view_tablet(one.work, one.admin, one.world.create_tablet(one.town).id)
     assert read(one) == []

@@ -23,28 +23,28 @@ from enrollment.tablets.models import Loan
 from mdm.privacy import retention
 from tests.enrollment.rosters.corpus.build import CUSTOM, custom, lines
 from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, onde_line, text_file
-from tests.enrollment.rosters.school import OneSchool
+from tests.enrollment.rosters.school import SchoolScenario
 
 YEAR = "2026-2027"
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def one(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
-def _as(one: OneSchool, role: Role, *, school: bool = False) -> Actor:
+def _as(one: SchoolScenario, role: Role, *, school: bool = False) -> Actor:
     return Actor(new_id(), role.value, (RoleAssignment(role, one.town.id, one.school.id if school else None),))
 
 
-def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: OneSchool) -> None:
+def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: SchoolScenario) -> None:
     head = _as(one, Role.HEAD, school=True)
     pupils = [onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(12)]
-    one.bring(text_file(ONDE, *pupils))
-    one.world.lend_tablet(one.world.create_tablet(one.town), one.pupil("NOM0 Zoé"))
-    one.bring(text_file(ONDE, *pupils[1:]))
-    pupil = one.pupil("NOM0 Zoé")
+    one.import_file(text_file(ONDE, *pupils))
+    one.world.lend_tablet(one.world.create_tablet(one.town), one.get_pupil("NOM0 Zoé"))
+    one.import_file(text_file(ONDE, *pupils[1:]))
+    pupil = one.get_pupil("NOM0 Zoé")
     assert (pupil.state, pupil.class_id is not None) == (PupilState.ABSENT_FROM_ROSTER, True)
     [told] = absent_pupils.list_absent_pupils(one.work, head, one.school.id)
     assert (told.pupil.id, told.due_back, told.tag is not None) == (pupil.id, False, True)
@@ -57,16 +57,16 @@ def test_who_leaves_the_roster_keeps_the_tablet_and_is_told_to_the_head(one: One
     one.work.now += timedelta(days=700)
     retention.apply_retention(one.work, one.admin, one.town.id)
     one.work.session.expire_all()
-    assert one.pupil("NOM0 Zoé").state is PupilState.ABSENT_FROM_ROSTER, "never erased while the tablet is out"
+    assert one.get_pupil("NOM0 Zoé").state is PupilState.ABSENT_FROM_ROSTER, "never erased while the tablet is out"
     assert one.work.session.scalar(select(Loan).where(Loan.pupil_id == pupil.id)).closed_at is None  # type: ignore[union-attr]
     for wrong in (_as(one, Role.HELPDESK), _as(one, Role.DPO)):
         with pytest.raises((Forbidden, NotFound)):
             absent_pupils.list_absent_pupils(one.work, wrong, one.school.id)
 
 
-def _groups(one: OneSchool) -> dict[tuple[str, str], set[str]]:
+def _groups(one: SchoolScenario) -> dict[tuple[str, str], set[str]]:
     one.work.session.expire_all()
-    names = {pupil.id: name for name, pupil in one.pupils().items()}
+    names = {pupil.id: name for name, pupil in one.get_pupils().items()}
     found: dict[tuple[str, str], set[str]] = {}
     for group in one.work.session.scalars(select(PupilGroup)):
         members = one.work.session.scalars(select(PupilGroupMember.pupil_id).where(PupilGroupMember.group_id == group.id))
@@ -74,28 +74,28 @@ def _groups(one: OneSchool) -> dict[tuple[str, str], set[str]]:
     return found
 
 
-def test_groups_and_support_units_are_kept_and_undone(one: OneSchool) -> None:
+def test_groups_and_support_units_are_kept_and_undone(one: SchoolScenario) -> None:
     first = lines(
         CUSTOM,
         custom("MARTIN", "Zoé", ine="1234567890A", groups="Chorale, Échecs", units="ULIS"),
         custom("PETIT", "Max", ine="1234567891A", groups="CHORALE"),
         custom("ROUX", "Eva", ine="1234567892A"),
     )
-    one.bring(first)
+    one.import_file(first)
     before = _groups(one)
     assert before == {
         ("group", "Chorale"): {"MARTIN Zoé", "PETIT Max"}, ("group", "Échecs"): {"MARTIN Zoé"}, ("unit", "ULIS"): {"MARTIN Zoé"},
     }  # fmt: skip
-    assert one.bring(first).counts["unchanged"] == 3
-    one.bring(text_file(ONDE, *(onde_line(*name, born="14/03/2018", ine=f"123456789{n}A", label="CE1 A", number="101") for n, name in
+    assert one.import_file(first).counts["unchanged"] == 3
+    one.import_file(text_file(ONDE, *(onde_line(*name, born="14/03/2018", ine=f"123456789{n}A", label="CE1 A", number="101") for n, name in
                                 enumerate([("MARTIN", "Zoé"), ("PETIT", "Max"), ("ROUX", "Eva")]))))  # fmt: skip
     assert _groups(one) == before, "a file without the columns tells nothing of groups"
     one.work.now += timedelta(minutes=1)
-    changed = one.preview(lines(
+    changed = one.preview_file(lines(
         CUSTOM, custom("MARTIN", "Zoé", ine="1234567890A", units="UPE2A"), custom("PETIT", "Max", ine="1234567891A", groups="Chorale"),
         custom("ROUX", "Eva", ine="1234567892A", groups="Chorale"),
     ))  # fmt: skip
-    assert [(kind, why) for _, kind, why in one.lines(changed)] == [
+    assert [(kind, why) for _, kind, why in one.list_lines(changed)] == [
         ("renamed", ("groups",)), ("unchanged", ()), ("renamed", ("groups",)),
     ]  # fmt: skip
     service.confirm_import(one.work, one.admin, changed.id)
@@ -106,8 +106,8 @@ def test_groups_and_support_units_are_kept_and_undone(one: OneSchool) -> None:
     assert _groups(one) == before
 
 
-def test_support_units_are_told_to_the_head_alone(one: OneSchool) -> None:
-    one.bring(lines(CUSTOM, custom("MARTIN", "Zoé", groups="Chorale", units="ULIS")))
+def test_support_units_are_told_to_the_head_alone(one: SchoolScenario) -> None:
+    one.import_file(lines(CUSTOM, custom("MARTIN", "Zoé", groups="Chorale", units="ULIS")))
     told = {
         role: {
             group.kind
@@ -121,13 +121,13 @@ def test_support_units_are_told_to_the_head_alone(one: OneSchool) -> None:
     }  # fmt: skip
 
 
-def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it(one: OneSchool) -> None:
-    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé"), onde_line("PETIT", "Max")))
+def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it(one: SchoolScenario) -> None:
+    one.import_file(text_file(ONDE, onde_line("MARTIN", "Zoé"), onde_line("PETIT", "Max")))
     both = [f"MME;;MARTIN;{first};;;;;;;;;;MARTIN;Zoé;CE1 A" for first in ("Nadia", "Karim")]
     header = GUARDIANS.format(desk="") + CHILD
-    one.bring(text_file(header, *both))
-    pupil, head = one.pupil("MARTIN Zoé"), _as(one, Role.HEAD, school=True)
-    nadia = one.guardians()["Nadia"][0]
+    one.import_file(text_file(header, *both))
+    pupil, head = one.get_pupil("MARTIN Zoé"), _as(one, Role.HEAD, school=True)
+    nadia = one.get_guardians()["Nadia"][0]
     schools.set_court_order(one.work, head, pupil.id, nadia.id, in_force=True)
     for actor in (head, one.admin):
         told = {guardian.first_name: link.court_order for guardian, link in schools.list_guardians(one.work, actor, pupil.id)}
@@ -135,8 +135,8 @@ def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it
     for role in (Role.TECHNICIAN, Role.HELPDESK, Role.DPO):
         with pytest.raises((Forbidden, NotFound)):
             schools.list_guardians(one.work, _as(one, role), pupil.id)
-    assert one.bring(text_file(header, *both)).counts["unchanged"] == 2
-    moved = one.bring(text_file(header, both[0].replace(";MARTIN;Zoé;", ";PETIT;Max;"), both[1]))
+    assert one.import_file(text_file(header, *both)).counts["unchanged"] == 2
+    moved = one.import_file(text_file(header, both[0].replace(";MARTIN;Zoé;", ";PETIT;Max;"), both[1]))
     one.work.session.expire_all()
     one.work.now += timedelta(minutes=1)
     service.undo_import(one.work, one.admin, moved.id)
@@ -149,10 +149,10 @@ def test_a_courts_decision_is_seen_by_head_and_town_alone_and_no_import_moves_it
         schools.set_court_order(one.work, head, pupil.id, new_id(), in_force=True)
 
 
-def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> None:
+def test_a_substitute_is_named_this_morning_and_ends_tonight(one: SchoolScenario) -> None:
     head = _as(one, Role.HEAD, school=True)
-    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé")))
-    [class_id] = one.classes()
+    one.import_file(text_file(ONDE, onde_line("MARTIN", "Zoé")))
+    [class_id] = one.get_class_labels()
     one.work.now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
     made = schools.add_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")
     assert (made.starts_on, made.ends_on) == (date(2026, 11, 23), date(2026, 11, 23))
@@ -167,18 +167,18 @@ def test_a_substitute_is_named_this_morning_and_ends_tonight(one: OneSchool) -> 
     assert present() == ["ZIL"]
     schools.end_substitute(one.work, head, longer.id)
     assert present() == []
-    assert one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé"))).counts["unchanged"] == 1
-    member = one.staff()["Ali"][0]
+    assert one.import_file(text_file(ONDE, onde_line("MARTIN", "Zoé"))).counts["unchanged"] == 1
+    member = one.get_staff()["Ali"][0]
     assert member.state is RosterState.ABSENT_FROM_ROSTER
     one.work.now = datetime(2027, 11, 10, tzinfo=UTC)
     retention.apply_retention(one.work, one.admin, one.town.id)
-    assert "Ali" not in one.staff(), "the name ends with the school year"
+    assert "Ali" not in one.get_staff(), "the name ends with the school year"
 
 
-def test_a_substitute_overseas_ends_at_midnight_there_and_only_where_the_head_may(one: OneSchool) -> None:
+def test_a_substitute_overseas_ends_at_midnight_there_and_only_where_the_head_may(one: SchoolScenario) -> None:
     one.town.time_zone = "Indian/Reunion"
-    one.bring(text_file(ONDE, onde_line("MARTIN", "Zoé")))
-    [class_id] = one.classes()
+    one.import_file(text_file(ONDE, onde_line("MARTIN", "Zoé")))
+    [class_id] = one.get_class_labels()
     head = _as(one, Role.HEAD, school=True)
     one.work.now = datetime(2026, 11, 23, 19, 0, tzinfo=UTC)  # 23:00 there
     schools.add_substitute(one.work, head, one.school.id, class_id, "BRIGADE", "Ali")

@@ -64,7 +64,7 @@ def onde_line(last: str, first: str, *, usage: str = "", born: str = "01/02/2018
                      *[forbidden] * 3, decision])  # fmt: skip
 
 
-def oneroster(
+def build_oneroster(
     uai: str, *, version: str = "1.2", folder: str = "", forbidden: str = "x", extra: Sequence[tuple[str, str]] = ()
 ) -> bytes:
     """A small school: CE1 A with two pupils and a teacher, one guardian; version 1.1 or 1.2."""

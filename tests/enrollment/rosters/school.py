@@ -19,7 +19,7 @@ from tests.support.world import TownFactory
 
 
 @dataclass(slots=True)
-class OneSchool:
+class SchoolScenario:
     """What most tests of imports begin with."""
 
     work: UnitOfWork
@@ -37,42 +37,42 @@ class OneSchool:
             Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
         )
 
-    def preview(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
+    def preview_file(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         uai = (school or self.school).uai if named else None
         return service.preview_import(self.work, self.admin, self.town.id, content, uai, **options)
 
-    def bring(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
+    def import_file(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         """Preview and confirm, by a second person where one is needed."""
-        made = self.preview(content, school=school, named=named, **options)
+        made = self.preview_file(content, school=school, named=named, **options)
         return service.confirm_import(self.work, self.second if made.needs_second_person else self.admin, made.id)
 
-    def lines(self, made: RosterImport) -> list[tuple[str, str, tuple[str, ...]]]:
+    def list_lines(self, made: RosterImport) -> list[tuple[str, str, tuple[str, ...]]]:
         """(last name, kind, why) of each line."""
         told = service.list_lines(self.work, self.admin, made.id)
         return [((line["row"] or {}).get("last_name", ""), line["kind"], tuple(line["why"])) for line in told]
 
-    def pupils(self) -> dict[str, Pupil]:
+    def get_pupils(self) -> dict[str, Pupil]:
         self.work.session.expire_all()
         rows = self.work.session.scalars(select(Pupil).where(Pupil.town_id == self.town.id)).all()
         return {f"{row.last_name} {row.first_name}": row for row in rows}
 
-    def pupil(self, name: str) -> Pupil:
-        return self.pupils()[name]
+    def get_pupil(self, name: str) -> Pupil:
+        return self.get_pupils()[name]
 
-    def classes(self) -> dict[UUID, str]:
+    def get_class_labels(self) -> dict[UUID, str]:
         return {row.id: row.label for row in self.work.session.scalars(select(SchoolClass))}
 
-    def guardians(self) -> dict[str, tuple[Guardian, set[UUID]]]:
+    def get_guardians(self) -> dict[str, tuple[Guardian, set[UUID]]]:
         self.work.session.expire_all()
         links: dict[UUID, set[UUID]] = {}
         for link in self.work.session.scalars(select(GuardianLink)):
             links.setdefault(link.guardian_id, set()).add(link.pupil_id)
         return {g.first_name: (g, links.get(g.id, set())) for g in self.work.session.scalars(select(Guardian))}
 
-    def staff(self) -> dict[str, tuple[StaffMember, list[tuple[str | None, str, bool]]]]:
+    def get_staff(self) -> dict[str, tuple[StaffMember, list[tuple[str | None, str, bool]]]]:
         """First name → the adult, and (class, kind, still open) of each assignment."""
         self.work.session.expire_all()
-        labels = self.classes()
+        labels = self.get_class_labels()
         places: dict[UUID, list[tuple[str | None, str, bool]]] = {}
         for each in self.work.session.scalars(
             select(TeacherAssignment).order_by(TeacherAssignment.starts_on, TeacherAssignment.id)

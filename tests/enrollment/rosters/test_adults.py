@@ -13,8 +13,8 @@ from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, RosterState
 from enrollment.rosters.imports import service
 from enrollment.rosters.imports.deciding import decide_line
-from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, onde_line, oneroster, text_file
-from tests.enrollment.rosters.school import OneSchool
+from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, onde_line, build_oneroster, text_file
+from tests.enrollment.rosters.school import SchoolScenario
 
 PUPILS = text_file(
     ONDE,
@@ -35,34 +35,34 @@ NADIA = guardian("EL HADJ", "Nadia", ("EL HADJ", "Zoé", "CE2 A"), ("EL HADJ", "
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def one(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        made = OneSchool(work)
-        made.bring(PUPILS)
+        made = SchoolScenario(work)
+        made.import_file(PUPILS)
         yield made
 
 
-def test_guardians_are_linked_to_their_children_and_the_second_time_nothing_changes(one: OneSchool) -> None:
+def test_guardians_are_linked_to_their_children_and_the_second_time_nothing_changes(one: SchoolScenario) -> None:
     file = text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("BEN", "Zoé", "CE2 A")), "Total;2")
-    first = one.bring(file, keep_contacts=True)
+    first = one.import_file(file, keep_contacts=True)
     assert first.counts["by_subject"]["guardian"]["new"] == 2
-    zoe, adam = one.pupil("EL HADJ Zoé").id, one.pupil("EL HADJ Adam").id
-    found = one.guardians()
+    zoe, adam = one.get_pupil("EL HADJ Zoé").id, one.get_pupil("EL HADJ Adam").id
+    found = one.get_guardians()
     assert (found["Nadia"][1], found["Jean"][1]) == ({zoe, adam}, {zoe}), "found by family name and by usage name"
     assert found["Nadia"][0].email == "n@home.example"
-    assert one.bring(file, keep_contacts=True).counts["unchanged"] == 2
-    without = one.bring(file)
+    assert one.import_file(file, keep_contacts=True).counts["unchanged"] == 2
+    without = one.import_file(file)
     assert without.counts["unchanged"] == 2
-    assert one.guardians()["Nadia"][0].email == "n@home.example", "what is not told removes nothing"
+    assert one.get_guardians()["Nadia"][0].email == "n@home.example", "what is not told removes nothing"
 
 
-def test_contacts_are_kept_only_for_the_portal(one: OneSchool) -> None:
-    one.bring(text_file(HEADER, NADIA))
-    assert one.guardians()["Nadia"][0].email is None
+def test_contacts_are_kept_only_for_the_portal(one: SchoolScenario) -> None:
+    one.import_file(text_file(HEADER, NADIA))
+    assert one.get_guardians()["Nadia"][0].email is None
 
 
-def test_a_child_who_is_not_sure_is_left_to_a_person(one: OneSchool) -> None:
-    made = one.preview(
+def test_a_child_who_is_not_sure_is_left_to_a_person(one: SchoolScenario) -> None:
+    made = one.preview_file(
         text_file(
             HEADER,
             guardian("A", "One", ("MARTIN", "Léa", "CE2 A")),
@@ -73,48 +73,48 @@ def test_a_child_who_is_not_sure_is_left_to_a_person(one: OneSchool) -> None:
             *[guardian("F", "Six", ("EL HADJ", "Adam", "CP"))] * 2,
         )
     )
-    assert one.lines(made) == [
+    assert one.list_lines(made) == [
         ("A", "new", ()), ("B", "ambiguous", ("child_ambiguous",)), ("C", "invalid", ("child_not_found",)),
         ("D", "new", ("child_not_found",)), ("", "invalid", ("no_last_name",)), ("F", "duplicate", ("twice_in_file",)),
         ("F", "duplicate", ("twice_in_file",)),
     ]  # fmt: skip
 
 
-def test_two_guardians_of_one_name_are_two_people(one: OneSchool) -> None:
+def test_two_guardians_of_one_name_are_two_people(one: SchoolScenario) -> None:
     jeans = [
         guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail="a@home.example"),
         guardian("MARTIN", "Jean", ("EL HADJ", "Adam", "CP"), mail="b@home.example"),
     ]
-    one.bring(text_file(HEADER, *jeans), keep_contacts=True)
+    one.import_file(text_file(HEADER, *jeans), keep_contacts=True)
     rows = one.work.session.scalars(select(Guardian)).all()
     assert len(rows) == 2
-    again = one.bring(text_file(HEADER, *jeans[::-1]), keep_contacts=True)
+    again = one.import_file(text_file(HEADER, *jeans[::-1]), keep_contacts=True)
     assert again.counts["unchanged"] == 2
-    third = one.preview(
+    third = one.preview_file(
         text_file(HEADER, *jeans, guardian("MARTIN", "Jean", ("MARTIN", "Léa", "CP"), mail="c@home.example")), keep_contacts=True
     )
     assert (third.counts["new"], third.counts["unchanged"]) == (1, 2), "a shared name is not enough"
 
 
-def test_a_child_is_added_and_taken_away_and_a_guardian_leaves_and_returns(one: OneSchool) -> None:
-    one.bring(text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
-    zoe, adam = one.pupil("EL HADJ Zoé").id, one.pupil("EL HADJ Adam").id
-    changed = one.bring(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"))))
+def test_a_child_is_added_and_taken_away_and_a_guardian_leaves_and_returns(one: SchoolScenario) -> None:
+    one.import_file(text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    zoe, adam = one.get_pupil("EL HADJ Zoé").id, one.get_pupil("EL HADJ Adam").id
+    changed = one.import_file(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"))))
     assert (changed.counts["renamed"], changed.counts["left_file"]) == (1, 1)
-    assert one.guardians()["Nadia"][1] == {adam}
-    assert one.guardians()["Jean"][0].state is RosterState.ABSENT_FROM_ROSTER
+    assert one.get_guardians()["Nadia"][1] == {adam}
+    assert one.get_guardians()["Jean"][0].state is RosterState.ABSENT_FROM_ROSTER
     service.undo_import(one.work, one.admin, changed.id)
-    assert one.guardians()["Nadia"][1] == {zoe, adam}
-    assert one.guardians()["Jean"][0].state is RosterState.ACTIVE
-    unsure = one.bring(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"), ("MARTIN", "Léa", ""))))
-    assert one.guardians()["Nadia"][1] == {zoe, adam}, "while a child is unsure, none is taken away"
-    assert one.lines(unsure)[0] == ("EL HADJ", "unchanged", ("child_ambiguous",))
+    assert one.get_guardians()["Nadia"][1] == {zoe, adam}
+    assert one.get_guardians()["Jean"][0].state is RosterState.ACTIVE
+    unsure = one.import_file(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"), ("MARTIN", "Léa", ""))))
+    assert one.get_guardians()["Nadia"][1] == {zoe, adam}, "while a child is unsure, none is taken away"
+    assert one.list_lines(unsure)[0] == ("EL HADJ", "unchanged", ("child_ambiguous",))
 
 
-def test_a_person_joins_two_guardians(one: OneSchool) -> None:
+def test_a_person_joins_two_guardians(one: SchoolScenario) -> None:
     both = [guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail=f"{n}@home.example") for n in "ab"]
-    one.bring(text_file(HEADER, *both), keep_contacts=True)
-    made = one.preview(text_file(HEADER, guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    one.import_file(text_file(HEADER, *both), keep_contacts=True)
+    made = one.preview_file(text_file(HEADER, guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
     [line] = service.list_lines(one.work, one.admin, made.id)
     assert (line["kind"], len(line["candidates"])) == ("ambiguous", 2)
     decide_line(one.work, one.admin, made.id, 0, UUID(line["candidates"][0]))
@@ -122,7 +122,7 @@ def test_a_person_joins_two_guardians(one: OneSchool) -> None:
     assert len(one.work.session.scalars(select(Guardian)).all()) == 2
 
 
-def test_staff_with_several_classes_and_kinds(one: OneSchool) -> None:
+def test_staff_with_several_classes_and_kinds(one: SchoolScenario) -> None:
     uai = one.school.uai
     file = text_file(
         STAFF,
@@ -131,57 +131,57 @@ def test_staff_with_several_classes_and_kinds(one: OneSchool) -> None:
         f"{uai};NOIR;Anne;;CM9;main",
         f"{uai};VERT;Luc;;;aesh",
     )
-    first = one.bring(file)
+    first = one.import_file(file)
     assert (first.counts["new"], first.format) == (3, "staff")
-    found = one.staff()
+    found = one.get_staff()
     assert found["Paul"][1] == [("CE2 A", "main", True), ("CP", "relief", True)]
     assert (found["Anne"][1], found["Luc"][1]) == ([(None, "main", True)], [(None, "support", True)])
-    assert ("NOIR", "new", ("unknown_class",)) in one.lines(first)
-    assert one.bring(file).counts["unchanged"] == 3
+    assert ("NOIR", "new", ("unknown_class",)) in one.list_lines(first)
+    assert one.import_file(file).counts["unchanged"] == 3
 
 
-def test_an_adult_leaves_a_class_then_the_school(one: OneSchool) -> None:
+def test_an_adult_leaves_a_class_then_the_school(one: SchoolScenario) -> None:
     uai = one.school.uai
-    one.bring(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main", f"{uai};NOIR;Anne;;CP;main"))
+    one.import_file(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main", f"{uai};NOIR;Anne;;CP;main"))
     other = one.world.create_school(one.town, "École Simone-Veil")
-    one.bring(text_file(STAFF, f"{other.uai};DUPUIS;Paul;P@ecole.example;;main"), named=False)
-    assert {(m.last_name, len(places)) for m, places in one.staff().values()} == {("DUPUIS", 2), ("NOIR", 1)}, (
+    one.import_file(text_file(STAFF, f"{other.uai};DUPUIS;Paul;P@ecole.example;;main"), named=False)
+    assert {(m.last_name, len(places)) for m, places in one.get_staff().values()} == {("DUPUIS", 2), ("NOIR", 1)}, (
         "known by the e-mail"
     )
     one.work.now += timedelta(days=1)
-    moved = one.bring(text_file(STAFF, f"{uai};DUPUIS;Paul;p@ecole.example;CP;main"), named=False)
+    moved = one.import_file(text_file(STAFF, f"{uai};DUPUIS;Paul;p@ecole.example;CP;main"), named=False)
     assert (moved.counts["moved_class"], moved.counts["left_file"], moved.needs_second_person) == (1, 1, False)
-    found = one.staff()
+    found = one.get_staff()
     assert [place for place in found["Paul"][1] if place[2]] == [("CP", "main", True), (None, "main", True)]
     assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ABSENT_FROM_ROSTER, [("CP", "main", False)])
     service.undo_import(one.work, one.admin, moved.id)
-    found = one.staff()
+    found = one.get_staff()
     assert [place for place in found["Paul"][1] if place[2]] == [("CE2 A", "main", True), (None, "main", True)]
     assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ACTIVE, [("CP", "main", True)])
 
 
-def test_many_adults_leaving_need_a_second_person(one: OneSchool) -> None:
+def test_many_adults_leaving_need_a_second_person(one: SchoolScenario) -> None:
     uai = one.school.uai
-    one.bring(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(9))))
-    few = one.preview(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
-    many = one.preview(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
+    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(9))))
+    few = one.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
+    many = one.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
     assert (few.needs_second_person, many.needs_second_person) == (False, True)
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_oneroster_brings_everybody_at_once_and_twice_is_nothing(one: OneSchool, version: str) -> None:
+def test_oneroster_brings_everybody_at_once_and_twice_is_nothing(one: SchoolScenario, version: str) -> None:
     school = one.world.create_school(one.town, "École Rosa-Parks")
-    file = oneroster(school.uai, version=version)
-    made = one.bring(file, named=False)
+    file = build_oneroster(school.uai, version=version)
+    made = one.import_file(file, named=False)
     assert made.counts["by_subject"]["pupil"]["new"] == 2
     assert (made.counts["by_subject"]["staff"]["new"], made.counts["by_subject"]["guardian"]["new"]) == (1, 1)
-    assert one.guardians()["Nadia"][1] == {
-        next(p.id for p in one.pupils().values() if p.school_id == school.id and p.first_name == "Zoé")
+    assert one.get_guardians()["Nadia"][1] == {
+        next(p.id for p in one.get_pupils().values() if p.school_id == school.id and p.first_name == "Zoé")
     }
-    assert one.staff()["Paul"][1] == [("CE1 A", "main", True)]
-    again = one.bring(file, named=False)
+    assert one.get_staff()["Paul"][1] == [("CE1 A", "main", True)]
+    again = one.import_file(file, named=False)
     assert (again.counts["unchanged"], again.counts["new"], again.counts["left_file"]) == (4, 0, 0)
     service.undo_import(one.work, one.admin, again.id)
     service.undo_import(one.work, one.admin, made.id)
-    assert (one.guardians(), one.staff()) == ({}, {})
-    assert all(pupil.school_id == one.school.id for pupil in one.pupils().values())
+    assert (one.get_guardians(), one.get_staff()) == ({}, {})
+    assert all(pupil.school_id == one.school.id for pupil in one.get_pupils().values())

@@ -21,7 +21,7 @@ from enrollment.rosters.exports import apple, service
 from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.models import RosterExport
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file, zip_file
-from tests.enrollment.rosters.school import OneSchool
+from tests.enrollment.rosters.school import SchoolScenario
 
 PUPILS = [
     onde_line("EL HADJ", "Zoé", usage="BEN", ine="1234567890A", label="CE1-CE2  B", number="7", grade="CE2"),
@@ -31,12 +31,12 @@ PUPILS = [
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def one(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        made = OneSchool(work)
-        made.bring(text_file(ONDE, *PUPILS))
+        made = SchoolScenario(work)
+        made.import_file(text_file(ONDE, *PUPILS))
         uai = made.school.uai
-        made.bring(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE1-CE2 B;main", f"{uai};NOIR;Anne;;CE1-CE2 B;décharge",
+        made.import_file(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE1-CE2 B;main", f"{uai};NOIR;Anne;;CE1-CE2 B;décharge",
                              f"{uai};NOIR;Anne;;CP;main", f"{uai};VERT;Luc;;;aesh"))  # fmt: skip
         yield made
 
@@ -46,7 +46,7 @@ def archive(content: bytes) -> dict[str, list[dict[str, str]]]:
     return {name: list(csv.DictReader(io.StringIO(found.read(name).decode(), newline=""))) for name in found.namelist()}
 
 
-def refused(one: OneSchool, **options: object) -> dict[str, int]:
+def refused(one: SchoolScenario, **options: object) -> dict[str, int]:
     with pytest.raises(ExportRefused) as caught:
         service.export_apple(one.work, one.admin, one.town.id, **options)  # type: ignore[arg-type]
     reasons = caught.value.details["reasons"]
@@ -55,12 +55,12 @@ def refused(one: OneSchool, **options: object) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("form", list(SheetFormat))
-def test_the_own_template_read_again_changes_nothing(one: OneSchool, form: SheetFormat) -> None:
-    pupil = one.pupil("EL HADJ Zoé")
+def test_the_own_template_read_again_changes_nothing(one: SchoolScenario, form: SheetFormat) -> None:
+    pupil = one.get_pupil("EL HADJ Zoé")
     pupil.take_home = False
     tablet = one.world.create_tablet(one.town)
     one.world.lend_tablet(tablet, pupil)
-    evil = one.pupil("NGUYEN A")
+    evil = one.get_pupil("NGUYEN A")
     evil.last_name = "=1+1"
     one.work.session.flush()
     content = service.export_own_template(one.work, one.admin, one.town.id, one.school.id, TemplatePart.PUPILS, form)
@@ -70,14 +70,14 @@ def test_the_own_template_read_again_changes_nothing(one: OneSchool, form: Sheet
         assert f"{one.school.uai};CE1-CE2 B;CE2;EL HADJ;Zoé;non;{tablet.tag}" in lines
         assert f"{one.school.uai};CP;CP;'=1+1;A;oui;" in lines
     evil.name_hash = "0" * 64  # what the test has renamed behind the program's back
-    again = one.preview(content, named=False)
+    again = one.preview_file(content, named=False)
     kinds = {kind: count for kind, count in again.counts.items() if isinstance(count, int) and count}
     assert kinds == {"unchanged": 2, "new": 1, "left_file": 1}
     staff = service.export_own_template(one.work, one.admin, one.town.id, None, TemplatePart.STAFF, form)
-    assert one.preview(staff, named=False).counts["unchanged"] == 3
+    assert one.preview_file(staff, named=False).counts["unchanged"] == 3
 
 
-def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_needed(one: OneSchool) -> None:
+def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_needed(one: SchoolScenario) -> None:
     content = service.export_oneroster(one.work, one.admin, one.town.id)
     found = archive(content)
     assert set(found) == {
@@ -101,11 +101,11 @@ def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_n
     assert {row["status"] + row["dateLastModified"] for name in ("users.csv", "classes.csv") for row in found[name]} == {""}
     assert found["academicSessions.csv"][0]["schoolYear"] == "2027"
     assert service.export_oneroster(one.work, one.admin, one.town.id) == content, "the same bytes for the same people"
-    again = one.preview(content, named=False)
+    again = one.preview_file(content, named=False)
     assert {kind: count for kind, count in again.counts.items() if isinstance(count, int) and count} == {"unchanged": 6}
 
 
-def test_apples_set_is_whole(one: OneSchool) -> None:
+def test_apples_set_is_whole(one: SchoolScenario) -> None:
     assert service.check_apple_export(one.work, one.admin, one.town.id) == []
     content = service.export_apple(one.work, one.admin, one.town.id, apple.PasswordPolicy.FOUR)
     raw = zipfile.ZipFile(io.BytesIO(content))
@@ -127,7 +127,7 @@ def test_apples_set_is_whole(one: OneSchool) -> None:
     assert audit.verify_chain(one.work, one.town.id) is None
 
 
-def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(one: OneSchool) -> None:
+def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(one: SchoolScenario) -> None:
     service.export_apple(one.work, one.admin, one.town.id)
     one.work.now += timedelta(days=1)
     for school_class in one.work.session.scalars(select(RosterExport)):
@@ -143,8 +143,8 @@ def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(one: OneS
     assert service.check_apple_export(one.work, one.admin, one.town.id) == [], "the accepted set is the new measure"
 
 
-def test_a_pupil_who_has_just_left_the_file_stays_in_the_class_for_a_month(one: OneSchool) -> None:
-    one.bring(text_file(ONDE, PUPILS[0], PUPILS[2]))
+def test_a_pupil_who_has_just_left_the_file_stays_in_the_class_for_a_month(one: SchoolScenario) -> None:
+    one.import_file(text_file(ONDE, PUPILS[0], PUPILS[2]))
     students = archive(service.export_apple(one.work, one.admin, one.town.id))["students.csv"]
     assert len(students) == 3, "between two schools: their work is not lost"
     one.work.now += timedelta(days=31)
@@ -152,9 +152,9 @@ def test_a_pupil_who_has_just_left_the_file_stays_in_the_class_for_a_month(one: 
     assert len(archive(service.export_oneroster(one.work, one.admin, one.town.id))["users.csv"]) == 5
 
 
-def test_every_reason_against_a_set(one: OneSchool) -> None:
+def test_every_reason_against_a_set(one: SchoolScenario) -> None:
     one.world.create_school(one.town, "École vide")
-    one.bring(text_file(ONDE, *PUPILS, onde_line("SANS CLASSE", "Ana", label="", number=""), onde_line("SANS PRENOM", "", label="CP", number="1", grade="CP"),
+    one.import_file(text_file(ONDE, *PUPILS, onde_line("SANS CLASSE", "Ana", label="", number=""), onde_line("SANS PRENOM", "", label="CP", number="1", grade="CP"),
                         onde_line("=EVIL", "Ana", label="CP", number="1", grade="CP")))  # fmt: skip
     assert refused(one) == {"school_without_pupils": 1, "pupil_without_class": 1, "name_missing": 1, "formula_cell": 1}
     every = [*sorted(apple.ACCEPTABLE), "name_missing", "formula_cell"]
@@ -166,15 +166,15 @@ def test_every_reason_against_a_set(one: OneSchool) -> None:
 
 def test_nobody_and_nothing_in_summer(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        one = OneSchool(work)
+        one = SchoolScenario(work)
         assert refused(one) == {"school_without_pupils": 1, "no_pupils": 0}
-        one.bring(text_file(ONDE, *PUPILS))
+        one.import_file(text_file(ONDE, *PUPILS))
         one.work.now = datetime(2027, 7, 10, 8, tzinfo=UTC)
         assert refused(one) == {"summer_freeze": 1}
         assert service.export_apple(one.work, one.admin, one.town.id, accepted=["summer_freeze"])
 
 
-def test_the_columns_of_apples_own_template_are_followed(one: OneSchool) -> None:
+def test_the_columns_of_apples_own_template_are_followed(one: SchoolScenario) -> None:
     headers = {f"{name}.csv": ",".join([*reversed(columns), "new_column"]) + "\n" for name, columns in apple.HEADERS.items()}
     found = zipfile.ZipFile(io.BytesIO(service.export_apple(one.work, one.admin, one.town.id, template=zip_file(headers))))
     assert found.read("rosters.csv").split(b"\n")[0] == b"student_id,class_id,roster_id,new_column"
@@ -186,16 +186,16 @@ def test_the_columns_of_apples_own_template_are_followed(one: OneSchool) -> None
     assert refused(one, template=zip_file(lacking)) == {"template_lacks_column": 3}
 
 
-def test_more_teachers_than_the_documented_columns(one: OneSchool) -> None:
+def test_more_teachers_than_the_documented_columns(one: SchoolScenario) -> None:
     uai = one.school.uai
-    one.bring(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(15))))
+    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(15))))
     wide = archive(service.export_apple(one.work, one.admin, one.town.id))["classes.csv"]
     assert "instructor_id_15" in wide[0]
-    one.bring(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(16))))
+    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(16))))
     assert refused(one) == {"too_many_instructors": 1}
 
 
-def test_walls(one: OneSchool) -> None:
+def test_walls(one: SchoolScenario) -> None:
     other = one.world.create_town("Autre-Ville")
     stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
     helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))

@@ -23,21 +23,21 @@ from enrollment.rosters.imports import mapping, service
 from enrollment.rosters.models import ImportState
 from enrollment.tablets.models import Loan
 from tests.enrollment.rosters.files import ONDE, OWN, STAFF, onde_line, text_file
-from tests.enrollment.rosters.school import OneSchool
+from tests.enrollment.rosters.school import SchoolScenario
 
 FILE = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(30)))
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def one(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
 def test_two_administrators_confirm_at_once(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        one = OneSchool(work)
-        made = one.preview(FILE)
+        one = SchoolScenario(work)
+        made = one.preview_file(FILE)
         people, import_id = (one.admin, one.second), made.id
     together = Barrier(2)
 
@@ -54,15 +54,15 @@ def test_two_administrators_confirm_at_once(runtime: Runtime) -> None:
     assert said == ["confirmed", "import_finished"]
     with runtime.open_unit_of_work() as work:
         one.work = work
-        assert len(one.pupils()) == 30
+        assert len(one.get_pupils()) == 30
 
 
 def test_an_import_that_was_previewed_while_another_was_confirmed_is_stale(runtime: Runtime) -> None:
     """Its clock says that it came later; it saw the school as it was before."""
     with runtime.open_unit_of_work() as work:
-        one = OneSchool(work)
-        first = one.preview(FILE)
-        second = one.preview(FILE)
+        one = SchoolScenario(work)
+        first = one.preview_file(FILE)
+        second = one.preview_file(FILE)
         second.uploaded_at += timedelta(minutes=5)
         ids = first.id, second.id
     with runtime.open_unit_of_work() as work:
@@ -71,90 +71,90 @@ def test_an_import_that_was_previewed_while_another_was_confirmed_is_stale(runti
         service.confirm_import(work, one.admin, ids[1])
     with runtime.open_unit_of_work() as work:
         one.work = work
-        assert len(one.pupils()) == 30
+        assert len(one.get_pupils()) == 30
 
 
-def test_a_preview_of_a_day_ago_and_one_of_another_school_do_not_hinder(one: OneSchool) -> None:
+def test_a_preview_of_a_day_ago_and_one_of_another_school_do_not_hinder(one: SchoolScenario) -> None:
     other = one.world.create_school(one.town)
-    made, theirs = one.preview(FILE), one.preview(text_file(ONDE, onde_line("AUTRE", "Léa")), school=other)
+    made, theirs = one.preview_file(FILE), one.preview_file(text_file(ONDE, onde_line("AUTRE", "Léa")), school=other)
     service.confirm_import(one.work, one.admin, theirs.id)
     service.confirm_import(one.work, one.admin, made.id)
-    late = one.preview(FILE)
+    late = one.preview_file(FILE)
     one.work.now += timedelta(hours=24, seconds=1)
     with pytest.raises(ImportFinished):
         service.confirm_import(one.work, one.admin, late.id)
 
 
-def test_the_file_of_another_school_moves_nobody_unasked(one: OneSchool) -> None:
+def test_the_file_of_another_school_moves_nobody_unasked(one: SchoolScenario) -> None:
     """An ONDE file does not say its school: somebody names the wrong one."""
     other = one.world.create_school(one.town)
-    one.bring(FILE)
-    into_an_empty_one = one.preview(FILE, school=other)
+    one.import_file(FILE)
+    into_an_empty_one = one.preview_file(FILE, school=other)
     assert into_an_empty_one.counts["ambiguous"] == 30
     assert into_an_empty_one.counts["new"] == 0
-    assert {why for _, _, why in one.lines(into_an_empty_one)} == {("active_in_other_school",)}
+    assert {why for _, _, why in one.list_lines(into_an_empty_one)} == {("active_in_other_school",)}
     theirs = text_file(ONDE, *(onde_line(f"AUTRE{n}", "Léa", ine=f"{n:010d}B") for n in range(30)))
-    one.bring(theirs, school=other)
-    swapped = one.preview(theirs)
+    one.import_file(theirs, school=other)
+    swapped = one.preview_file(theirs)
     assert (swapped.counts["left_file"], swapped.needs_second_person, swapped.counts["ambiguous"]) == (30, True, 30)
     service.confirm_import(one.work, one.second, swapped.id)
-    assert len(one.pupils()) == 60
-    assert all(pupil.school_id == other.id for name, pupil in one.pupils().items() if name.startswith("AUTRE"))
+    assert len(one.get_pupils()) == 60
+    assert all(pupil.school_id == other.id for name, pupil in one.get_pupils().items() if name.startswith("AUTRE"))
 
 
-def test_an_adult_with_a_fraction_in_two_schools_is_one_person(one: OneSchool) -> None:
+def test_an_adult_with_a_fraction_in_two_schools_is_one_person(one: SchoolScenario) -> None:
     other = one.world.create_school(one.town)
     both = text_file(OWN, f"{one.school.uai};CE1 A;CE1;A;B;;", f"{other.uai};CP A;CP;C;D;;")
-    one.bring(both, named=False)
+    one.import_file(both, named=False)
     here = text_file(STAFF, f"{one.school.uai};DURAND;Paul;paul@ecole.example;CE1 A;part")
     there = text_file(STAFF, f"{other.uai};DURAND;Paul;paul@ecole.example;CP A;part")
-    one.bring(here)
-    assert one.bring(there, school=other).counts["new"] == 0
-    assert one.staff()["Paul"][1] == [("CE1 A", "part", True), ("CP A", "part", True)]
+    one.import_file(here)
+    assert one.import_file(there, school=other).counts["new"] == 0
+    assert one.get_staff()["Paul"][1] == [("CE1 A", "part", True), ("CP A", "part", True)]
     for file, school in ((here, one.school), (there, other)):
-        assert one.bring(file, school=school).counts["unchanged"] == 1
-    one.bring(text_file(STAFF, f"{other.uai};PETIT;Ana;;CP A;main"), school=other)
-    member, places = one.staff()["Paul"]
+        assert one.import_file(file, school=school).counts["unchanged"] == 1
+    one.import_file(text_file(STAFF, f"{other.uai};PETIT;Ana;;CP A;main"), school=other)
+    member, places = one.get_staff()["Paul"]
     assert (member.state.value, places) == ("active", [("CE1 A", "part", True), ("CP A", "part", False)])
 
 
-def test_undo_after_a_handover(one: OneSchool) -> None:
+def test_undo_after_a_handover(one: SchoolScenario) -> None:
     """A pupil whom the import brought holds a tablet: refused. One who was there before: the tablet stays, and follows."""
     other = one.world.create_school(one.town)
-    one.bring(FILE)
+    one.import_file(FILE)
     one.work.now += timedelta(minutes=1)
     gone = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(1, 30)))
-    one.bring(gone)
+    one.import_file(gone)
     one.work.now += timedelta(minutes=1)
-    arrived = one.bring(text_file(ONDE, onde_line("NOM0", "Zoé", ine="0000000000A"), onde_line("NEUF", "Ana")), school=other)
-    pupil, tablet = one.pupil("NOM0 Zoé"), one.world.create_tablet(one.town)
+    arrived = one.import_file(text_file(ONDE, onde_line("NOM0", "Zoé", ine="0000000000A"), onde_line("NEUF", "Ana")), school=other)
+    pupil, tablet = one.get_pupil("NOM0 Zoé"), one.world.create_tablet(one.town)
     one.world.lend_tablet(tablet, pupil)
     assert tablet.school_id == other.id
-    loan = one.world.lend_tablet(one.world.create_tablet(one.town), one.pupil("NEUF Ana"))
+    loan = one.world.lend_tablet(one.world.create_tablet(one.town), one.get_pupil("NEUF Ana"))
     with pytest.raises(UndoBlocked):
         service.undo_import(one.work, one.admin, arrived.id)
     one.work.session.delete(loan)
     one.work.session.flush()
     assert service.undo_import(one.work, one.admin, arrived.id).state is ImportState.UNDONE
     one.work.session.expire_all()
-    assert (one.pupil("NOM0 Zoé").school_id, one.pupil("NOM0 Zoé").state) == (one.school.id, PupilState.ABSENT_FROM_ROSTER)
+    assert (one.get_pupil("NOM0 Zoé").school_id, one.get_pupil("NOM0 Zoé").state) == (one.school.id, PupilState.ABSENT_FROM_ROSTER)
     assert tablet.school_id == one.school.id
     open_loans = one.work.session.scalars(select(Loan).where(Loan.pupil_id == pupil.id, Loan.closed_at.is_(None))).all()
     assert len(open_loans) == 1
-    assert "NEUF Ana" not in one.pupils()
+    assert "NEUF Ana" not in one.get_pupils()
 
 
-def test_a_town_says_once_what_new_column_names_mean(one: OneSchool) -> None:
+def test_a_town_says_once_what_new_column_names_mean(one: SchoolScenario) -> None:
     other = one.world.create_school(one.town)
     file = text_file("Patronyme;Petit nom;Degré;Groupe de classe", "MARTIN;Zoé;CE1;CE1 A")
     named = {"Patronyme": "last_name", "Petit nom": "first_name", "Degré": "grade", "Groupe de classe": "class_label"}
     mapping.set_mapping(one.work, one.admin, one.town.id, None, FileKind.PUPILS, named)
     for school in (one.school, other):
-        assert one.preview(file, school=school).counts["new"] == 1
+        assert one.preview_file(file, school=school).counts["new"] == 1
     own = {"Groupe de classe": "-"}
     mapping.set_mapping(one.work, one.admin, one.town.id, other.id, FileKind.PUPILS, own)
     labels = [
-        service.list_lines(one.work, one.admin, one.preview(file, school=each).id)[0]["row"]["class_label"]
+        service.list_lines(one.work, one.admin, one.preview_file(file, school=each).id)[0]["row"]["class_label"]
         for each in (one.school, other)
     ]
     assert labels == ["CE1 A", ""], "what a school said of its own counts more"

@@ -28,7 +28,7 @@ from tests.enrollment.rosters.files import (
     PAIRS,
     STAFF,
     onde_line,
-    oneroster,
+    build_oneroster,
     sheet_file,
     text_file,
 )
@@ -94,8 +94,8 @@ def _files(uai: str, bad: str, ine: str, born: str) -> dict[str, tuple[bytes, bo
         "guardians.csv": (text_file(GUARDIANS.format(desk="Numéro de poste;") + f"{CHILD};{CHILD}", guardian), True),
         "pairs.csv": (text_file(PAIRS, pair), True),
         "staff.csv": (text_file(f"{STAFF};{extra}", ";".join([uai, "KEPTTEACHER", "Paul", "p@ecole.example", "", "main", *[bad] * 7])), False),
-        "oneroster.zip": (oneroster(uai, forbidden=bad), False),
-        "oneroster11.zip": (oneroster(uai, version="1.1", forbidden=bad), False),
+        "oneroster.zip": (build_oneroster(uai, forbidden=bad), False),
+        "oneroster11.zip": (build_oneroster(uai, version="1.1", forbidden=bad), False),
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from tests.enrollment.rosters.files import (
     SHORT,
     STAFF,
     onde_line,
-    oneroster,
+    build_oneroster,
     sheet_file,
     text_file,
     zip_file,
@@ -197,7 +197,7 @@ def test_every_file_may_be_a_workbook(header: str, line: str, kind: str) -> None
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 @pytest.mark.parametrize("folder", ["", "export/"])
 def test_oneroster(version: str, folder: str) -> None:
-    roster = read_roster(oneroster("0929001J", version=version, folder=folder), keep_contacts=True)
+    roster = read_roster(build_oneroster("0929001J", version=version, folder=folder), keep_contacts=True)
     assert roster.format == f"oneroster_{version}"
     assert [(r.last_name, r.first_name, r.grade, r.class_label, r.school_uai, r.ine) for r in roster.rows] == [
         ("EL HADJ", "Zoé", Grade.CE1, "CE1 A", "0929001J", "1234567890A"),
@@ -216,7 +216,7 @@ def test_oneroster(version: str, folder: str) -> None:
 
 
 def test_a_partial_set_of_oneroster_is_refused() -> None:
-    whole = zipfile.ZipFile(io.BytesIO(oneroster("0929001J")))
+    whole = zipfile.ZipFile(io.BytesIO(build_oneroster("0929001J")))
     without = zip_file({name: whole.read(name) for name in whole.namelist() if name != "enrollments.csv"})
     assert refusal(without) == "missing_enrollments"
     delta = zip_file({name: whole.read(name).replace(b"bulk", b"delta") for name in whole.namelist()})
@@ -241,7 +241,7 @@ def test_archives_of_strangers_are_bounded() -> None:
     at = lying.rindex(b"PK\x01\x02", 0, lying.rindex(b"PK\x01\x02"))
     lying[at + 24 : at + 28] = (10).to_bytes(4, "little")
     assert refusal(bytes(lying)) == "bad_zip", "a size that is not true"
-    unwanted = read_roster(oneroster("0929001J", extra=[("demographics.csv", "0" * (80 * 2**20))]))
+    unwanted = read_roster(build_oneroster("0929001J", extra=[("demographics.csv", "0" * (80 * 2**20))]))
     assert len(unwanted.rows) == 2, "what is not wanted is never inflated"
 
 

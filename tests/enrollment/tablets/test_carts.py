@@ -27,7 +27,7 @@ def _tags(work: UnitOfWork, cart_id: UUID) -> dict[int, str | None]:
     }
 
 
-def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) -> None:
+def test_a_scan_fills_a_slot_and_the_former_tablet_goes_to_stock(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -48,7 +48,7 @@ def test_a_scan_fills_a_slot_and_what_was_there_goes_to_stock(runtime: Runtime) 
         assert [row.id for row in carts.list_carts(work, technician, town.id, None).items] == [cart.id]
 
 
-def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
+def test_tablets_that_cannot_be_put_into_a_cart(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -73,7 +73,7 @@ def test_what_a_cart_does_not_take(runtime: Runtime) -> None:
             carts.put_in_slot(work, Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
 
 
-def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtime) -> None:
+def test_a_cart_tablet_that_is_handed_over_leaves_the_cart(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -88,7 +88,7 @@ def test_a_cart_tablet_that_is_handed_to_a_child_leaves_the_cart(runtime: Runtim
         assert _tags(work, cart.id) == {1: None}
 
 
-def test_an_erased_cart_tablet_comes_back_by_itself_where_it_can(runtime: Runtime, tmp_path: Path) -> None:
+def test_an_erased_cart_tablet_returns_to_service_where_supported(runtime: Runtime, tmp_path: Path) -> None:
     wifi = tmp_path / "wifi.mobileconfig"
     wifi.write_bytes(b"wifi")
     runtime.settings = runtime.settings.model_copy(update={"wifi_profile": wifi})

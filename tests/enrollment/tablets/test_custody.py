@@ -27,14 +27,14 @@ def test_tags_are_numbered_in_turn(highest: str | None, expected: str) -> None:
     assert build_next_tag("CLA", highest) == expected
 
 
-def test_every_state_has_its_rules_and_a_lost_tablet_is_only_found_or_retired() -> None:
+def test_every_state_has_its_transitions_and_a_lost_tablet_cannot_be_lent() -> None:
     assert set(ALLOWED_TRANSITIONS) == set(TabletState)
     assert can_transition(TabletState.LOST, TabletState.FOUND)
     assert not can_transition(TabletState.LOST, TabletState.IN_USE)
     assert not can_transition(TabletState.RETIRED, TabletState.STOCK)
 
 
-def test_a_change_of_state_is_audited_and_a_wrong_one_refused(runtime: Runtime) -> None:
+def test_a_change_of_state_is_audited_and_a_forbidden_one_refused(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         tablet = TownFactory(work).create_tablet(TownFactory(work).create_town())
         service.change_state(work, SYSTEM, tablet, TabletState.LOST, "reported")
@@ -45,7 +45,7 @@ def test_a_change_of_state_is_audited_and_a_wrong_one_refused(runtime: Runtime) 
         assert tablet.state is TabletState.LOST
 
 
-def test_lending_moves_the_tablet_and_asks_for_a_decision(runtime: Runtime) -> None:
+def test_opening_a_loan_moves_the_tablet_and_enqueues_a_job(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -61,7 +61,7 @@ def test_lending_moves_the_tablet_and_asks_for_a_decision(runtime: Runtime) -> N
         assert [row.topic for row in work.session.scalars(select(OutboxRow))] == [Topic.RECONCILE]
 
 
-def test_one_open_loan_per_pupil_held_by_service_and_database(runtime: Runtime) -> None:
+def test_service_and_database_allow_one_open_loan_per_pupil(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -95,7 +95,7 @@ def test_facts_come_in_one_query_with_the_level_of_pupil_or_class(runtime: Runti
         assert facts[of_class.id].class_id == ce2.id
 
 
-def test_silence_of_a_tablet_removes_nothing(runtime: Runtime) -> None:
+def test_values_that_a_tablet_does_not_report_stay(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         tablet = TownFactory(work).create_tablet(TownFactory(work).create_town())
         service.update_details(work, tablet.id, TabletDetails(os_version="27.0"))

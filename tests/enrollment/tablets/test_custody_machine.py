@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from enrollment.people.imports import service as imports
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -34,11 +33,13 @@ from enrollment.joining.ade import profile_requests
 from enrollment.joining.models import InvitationKind as K
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
-from enrollment.people.models import Pupil, PupilState, RosterImport
+from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import SchoolClass
 from enrollment.rollover import applying, returns
 from enrollment.rollover import service as years
 from enrollment.rollover.models import Rollover, RolloverDecision
+from enrollment.rosters.imports import service as imports
+from enrollment.rosters.models import RosterImport
 from enrollment.tablets import approvals, carts, custody, incidents, inventory, lookup
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import IncidentReport
@@ -69,7 +70,7 @@ from mdm.privacy import children
 from mdm.protocol.machine_info import MachineInfo
 from mdm.worker.handlers import drain
 from tests.conftest import KEYRING
-from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import databases
 from tests.support.world import TownFactory
 
@@ -102,7 +103,7 @@ class Ground:
             self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
             schools = [world.create_school(town) for _ in range(2)]
             self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
-            lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(4)]
+            lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", grade="CM2") for n in range(4)]
             made = imports.preview_import(work, self.one, town.id, text_file(ONDE, *lines), schools[0].uai)
             imports.confirm_import(work, self.two, made.id)
             self.class_id = work.session.scalars(select(SchoolClass.id)).first()
@@ -180,7 +181,7 @@ class Stage:
         enrollment_matching.resolve_tablet(self.work, certificate, self.tablet.serial, "UDID", TabletDetails())
 
     def roster(self) -> None:
-        lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", level="CM2") for n in range(5) if n != self.number]
+        lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", grade="CM2") for n in range(5) if n != self.number]
         uai = self.town.uais[self.yes]
         made = imports.preview_import(self.work, self.town.one, self.town.id, text_file(ONDE, *lines), uai, year="2026-2027")
         imports.confirm_import(self.work, self.town.two, made.id)
@@ -349,7 +350,7 @@ def _fast(connection: Any, _record: object) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_whatever_is_done_in_whatever_order(dialect: str, tmp_path: Path) -> None:
+def test_invariants_hold_after_any_sequence_of_actions(dialect: str, tmp_path: Path) -> None:
     def open_town() -> Ground:
         clock = ManualClock(datetime(2027, 6, 7, 8, 0, tzinfo=UTC))
         if dialect == "postgresql":

@@ -93,7 +93,7 @@ def _holder(work: UnitOfWork, tablet: Tablet) -> UUID | None:
     return load_facts(work, [tablet.id])[tablet.id].pupil_id
 
 
-def test_every_state_but_the_last_leads_somewhere_and_what_is_gone_is_never_lent() -> None:
+def test_every_state_but_the_last_has_transitions_and_decommissioned_tablets_are_never_lent() -> None:
     assert set(ALLOWED_TRANSITIONS) == set(S)
     reached = frozenset[S]().union(*ALLOWED_TRANSITIONS.values())
     assert set(S) - reached == {S.ORDERED}
@@ -102,7 +102,7 @@ def test_every_state_but_the_last_leads_somewhere_and_what_is_gone_is_never_lent
         assert not ALLOWED_TRANSITIONS[state] & {S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.STOCK}
 
 
-def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> None:
+def test_only_ordered_serial_numbers_are_prepared(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town = world.create_town()
@@ -124,7 +124,7 @@ def test_the_bench_takes_what_was_ordered_and_nothing_else(runtime: Runtime) -> 
             inventory.register_purchase_order(work, _person(town, Role.HELPDESK), town.id, ["DMPX0003"], "no")
 
 
-def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
+def test_a_scan_is_parsed_as_scanners_send_it(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, other = world.create_town(), world.create_town("Là-Bas")
@@ -154,7 +154,7 @@ def test_a_scan_is_read_as_scanners_send_it(runtime: Runtime) -> None:
                 inventory.register_purchase_order(work, technician, town.id, ["DMPX0011"], reference)
 
 
-def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -> None:
+def test_after_a_refused_agreement_the_tablet_stays_at_school(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -162,7 +162,7 @@ def test_a_family_that_says_no_has_the_tablet_stay_at_school(runtime: Runtime) -
         assert (loan.agreement, child.take_home) == (AgreementState.REFUSED, False)
 
 
-def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
+def test_a_handover_needs_the_agreement_unless_the_tablet_stays_at_school(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, other] = _class(world)
@@ -185,7 +185,7 @@ def test_a_handover_wants_the_agreement_unless_the_tablet_stays_at_school(runtim
             custody.assign_tablet(work, SYSTEM, _stocked(world, town), child.id)
 
 
-def test_a_page_may_send_again_what_the_network_lost(runtime: Runtime) -> None:
+def test_a_repeated_request_gets_the_stored_response(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, other] = _class(world)
@@ -201,7 +201,7 @@ def test_a_page_may_send_again_what_the_network_lost(runtime: Runtime) -> None:
             desk.hand_over_by_scan(work, technician, town.id, uuid4(), "NOPE", other.id, SIGNED)
 
 
-def test_kept_answers_are_forgotten_after_a_week(runtime: Runtime, clock: ManualClock) -> None:
+def test_idempotency_records_are_deleted_after_a_week(runtime: Runtime, clock: ManualClock) -> None:
     request = uuid4()
     with runtime.open_unit_of_work() as work:
         town = TownFactory(work).create_town()
@@ -237,7 +237,7 @@ def test_two_scans_swap_two_loans_and_leave_one_event(runtime: Runtime) -> None:
             custody.swap_tablets(work, technician, one, one, needs_confirmation=False)
 
 
-def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
+def test_breakage_loaner_repair_and_return_to_the_pupil(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -260,7 +260,7 @@ def test_a_broken_tablet_a_loaner_and_the_way_back(runtime: Runtime) -> None:
         assert [loan.pupil_id for loan in open_loans] == [child.id]
 
 
-def test_the_loaner_may_stay(runtime: Runtime) -> None:
+def test_the_pupil_may_keep_the_loaner(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -272,7 +272,7 @@ def test_the_loaner_may_stay(runtime: Runtime) -> None:
         assert (_holder(work, spare), spare.state, tablet.state) == (child.id, S.IN_USE, S.STOCK)
 
 
-def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
+def test_loss_theft_and_recovery_are_one_incident(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -298,7 +298,7 @@ def test_loss_theft_and_the_find_are_one_incident(runtime: Runtime) -> None:
             recovery.mark_found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
 
 
-def test_a_loss_is_told_by_whom_where_and_when_and_ends_with_a_call_back(runtime: Runtime) -> None:
+def test_a_loss_records_reporter_place_and_date_and_ends_with_a_call_back(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -337,7 +337,7 @@ def test_incidents_are_listed_by_pages_newest_first(runtime: Runtime, clock: Man
         assert len(seen) == 5
 
 
-def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runtime: Runtime, clock: ManualClock) -> None:
+def test_write_off_and_disposal_end_certificates_and_management(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -363,7 +363,7 @@ def test_what_is_written_off_or_disposed_of_is_trusted_and_managed_no_more(runti
         assert back.state is S.FOUND
 
 
-def test_two_people_hold_a_tablet_as_evidence_and_nobody_touches_it(runtime: Runtime) -> None:
+def test_two_people_place_an_evidence_hold_that_blocks_changes(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, other] = _class(world)
@@ -410,7 +410,7 @@ def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime,
         assert work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all() == []
 
 
-def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runtime: Runtime) -> None:
+def test_a_return_records_lost_accessories_and_disposal_needs_proofs(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, _] = _class(world)
@@ -430,7 +430,7 @@ def test_a_return_notes_what_did_not_come_back_and_the_end_wants_its_papers(runt
         assert inventory.dispose_of_tablet(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
 
 
-def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
+def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, other] = _class(world)
@@ -461,7 +461,7 @@ def test_contact_and_silence_move_tablets_and_holidays_do_not_count(runtime: Run
         assert update_absences(work) == 0
 
 
-def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> None:
+def test_the_loans_of_a_class_are_read_in_a_constant_number_of_queries(runtime: Runtime) -> None:
     counts = []
     for size in (3, 30):
         with runtime.open_unit_of_work() as work:
@@ -481,7 +481,7 @@ def test_the_table_of_a_class_is_read_in_constant_queries(runtime: Runtime) -> N
     assert counts[0] == counts[1]
 
 
-def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
+def test_a_tablet_with_another_childs_data_is_not_lent(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, [child, other] = _class(world)
@@ -510,7 +510,7 @@ def test_no_child_is_given_what_another_made(runtime: Runtime) -> None:
         assert tablet.needs_wipe
 
 
-def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: Runtime) -> None:
+def test_a_loaner_lent_to_another_child_stays_with_that_child(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, (first, second) = _class(world)
@@ -526,7 +526,7 @@ def test_a_loaner_that_went_on_to_another_child_is_not_taken_from_them(runtime: 
         assert (_holder(work, loaner), _holder(work, broken), broken.state) == (second.id, None, S.STOCK)
 
 
-def test_a_repaired_tablet_that_is_another_childs_by_now_stays_theirs(runtime: Runtime) -> None:
+def test_a_repaired_tablet_lent_to_another_child_stays_with_that_child(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, (first, second) = _class(world)

@@ -27,6 +27,7 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
 from enrollment.rollover import applying, returns
 from enrollment.rollover import service as years
+from enrollment.rosters.imports import service as imports
 from enrollment.tablets import carts, custody, inventory, lookup
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.models import CartSlot, Condition, Loan, Tablet
@@ -36,7 +37,7 @@ from mdm.care.erasing import bulk
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.machine_info import MachineInfo
 from mdm.queue.models import CommandBody, QueuedCommand
-from tests.enrollment.people.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support.world import TownFactory
 
 SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
@@ -138,7 +139,7 @@ def test_two_handovers_to_one_child(runtime: Runtime) -> None:
     assert sorted(desk.together(desk.hand(0, 0), desk.hand(1, 0))) == ["done", "pupil_has_tablet"]
 
 
-def test_a_handover_while_the_tablet_joins_for_another_child(runtime: Runtime) -> None:
+def test_a_handover_while_the_tablet_enrolls_for_another_child(runtime: Runtime) -> None:
     """Either order is lawful: who comes second is refused, or finds the tablet taken."""
     for _ in range(ROUNDS):
         desk = Desk(runtime)
@@ -147,7 +148,7 @@ def test_a_handover_while_the_tablet_joins_for_another_child(runtime: Runtime) -
         assert (handed, joined) in {("done", "done"), ("tablet_not_free", "done")}
 
 
-def test_two_tablets_join_by_one_invitation_while_it_is_withdrawn(runtime: Runtime) -> None:
+def test_two_tablets_enroll_by_one_invitation_while_it_is_withdrawn(runtime: Runtime) -> None:
     for _ in range(ROUNDS):
         desk = Desk(runtime)
         invitation = desk.invite(InvitationSpec(kind=K.PUPIL, town_id=desk.town, pupil_ids=(desk.pupils[0],)))
@@ -158,7 +159,7 @@ def test_two_tablets_join_by_one_invitation_while_it_is_withdrawn(runtime: Runti
             assert work.session.get_one(Invitation, invitation).uses == joined.count("done")
 
 
-def test_a_new_tablet_joins_while_an_order_is_entered(runtime: Runtime) -> None:
+def test_a_new_tablet_enrolls_while_a_purchase_order_is_registered(runtime: Runtime) -> None:
     """Both number tags; neither waits for the other for ever."""
     for number in range(ROUNDS):
         desk = Desk(runtime)
@@ -168,7 +169,7 @@ def test_a_new_tablet_joins_while_an_order_is_entered(runtime: Runtime) -> None:
         assert said == ["done", "done"]
 
 
-def test_a_reservation_is_honoured_once_whatever_happens_at_the_desk(runtime: Runtime) -> None:
+def test_a_reservation_is_applied_once_whatever_happens_at_the_desk(runtime: Runtime) -> None:
     for _ in range(ROUNDS):
         desk = Desk(runtime)
         with runtime.open_unit_of_work() as work:
@@ -188,7 +189,7 @@ def test_a_tablet_is_put_into_a_cart_while_it_is_handed_over(runtime: Runtime) -
         assert work.session.get_one(CartSlot, desk.slot).tablet_id is None
 
 
-def test_a_tablet_asks_for_its_profile_while_it_is_retired(runtime: Runtime) -> None:
+def test_a_tablet_requests_its_profile_while_it_is_retired(runtime: Runtime) -> None:
     for _ in range(ROUNDS):
         desk = Desk(runtime)
         with runtime.open_unit_of_work() as work:
@@ -201,7 +202,7 @@ def test_a_tablet_asks_for_its_profile_while_it_is_retired(runtime: Runtime) -> 
 def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: ManualClock) -> None:
     clock.advance(timedelta(days=286))  # September 2027
     desk = Desk(runtime)
-    file = text_file(ONDE, *(onde_line(f"NOM{n}", "Ana", ine=f"{n:010d}A", level="CM1") for n in range(4)))
+    file = text_file(ONDE, *(onde_line(f"NOM{n}", "Ana", ine=f"{n:010d}A", grade="CM1") for n in range(4)))
     with runtime.open_unit_of_work() as work:
         passage = years.preview_rollover(work, desk.one, desk.town, "2026-2027").id
         roster = imports.preview_import(work, desk.one, desk.town, file, desk.uai).id

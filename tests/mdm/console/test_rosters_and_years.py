@@ -223,7 +223,7 @@ def test_a_head_is_always_of_one_school(server: LiveServer, place: RosterWorld) 
 
 
 def test_a_decision_in_the_file_is_a_proposal_that_the_head_may_overrule(server: LiveServer, place: RosterWorld) -> None:
-    content = text_file(ONDE, onde_line("CANARI", "Zoé", level="CE2", label="", number="", decision="Redoublement"))
+    content = text_file(ONDE, onde_line("CANARI", "Zoé", grade="CE2", label="", number="", decision="Redoublement"))
     page = f"/year/schools/{place.school.id}/classes/{place.classes[0].id}"
     with server.runtime.open_unit_of_work() as work:
         known = work.session.get_one(Pupil, place.pupils[0].id)
@@ -245,4 +245,6 @@ def test_a_decision_in_the_file_is_a_proposal_that_the_head_may_overrule(server:
         assert "coché" in shown
     with contextlib.closing(server.sign_in(place.town.id, Role.TOWN_ADMIN, "admin")) as client:
         lines = client.get(f"/rollovers/{place.rollover.id}/lines", params={"school_id": str(place.school.id)}).json()["items"]
-        assert [(each["decision"], each["ticked"], each["proposed"]) for each in lines] == [("promoted", True, "retained")]
+        assert [(each["decision"], each["decided_by_head"], each["proposed_decision"]) for each in lines] == [
+            ("promoted", True, "retained")
+        ]

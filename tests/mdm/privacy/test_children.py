@@ -1,5 +1,5 @@
-"""One child's data: the export holds all that is the child's and nothing of others; the erasure leaves nothing but a number, and
-the audit trail holds.
+"""Export and erasure of one child: the export contains all data of the child and none of others; the erasure leaves only an id, and an
+intact audit trail.
 """
 
 from __future__ import annotations
@@ -19,48 +19,49 @@ from cartable.ids import new_id
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.people import service as people
-from enrollment.people.models import Guardian, PupilState, RosterImport
+from enrollment.people.models import Guardian, PupilState
+from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Loan
 from mdm.privacy import children, reports
-from mdm.privacy.errors import AlreadyErased, LoanOpen, PupilUnknown, ReportUnknown
+from mdm.privacy.errors import LoanStillOpen, PrivacyReportNotFound, PupilAlreadyErased, PupilRecordNotFound
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.tables import metadata
-from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.enrollment.people.school import OneSchool
-from tests.mdm.privacy.world import SECRET, child, give_back
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.enrollment.rosters.school import SchoolScenario
+from tests.mdm.privacy.records import SECRET, create_child, return_tablet
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def school(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
-def everything(one: OneSchool) -> list[tuple[str, Any]]:
-    """All rows of all tables, unsealed."""
-    one.work.session.flush()
-    connection = one.work.session.connection()
+def read_all_rows(school: SchoolScenario) -> list[tuple[str, Any]]:
+    """Return all rows of all tables, unsealed, each with its table."""
+    school.work.session.flush()
+    connection = school.work.session.connection()
     return [(table.name, row) for table in metadata.sorted_tables for row in connection.execute(select(table))]
 
 
-def test_the_export_is_whole_and_of_nobody_else(one: OneSchool) -> None:
-    pupil = child(one)
-    told = children.export(one.work, one.admin, pupil.id)
-    assert json.loads(json.dumps(told)) == told
-    assert told["pupil"] == {
-        "school_id": str(one.school.id), "class_id": str(pupil.class_id), "level": "CE2", "last_name": SECRET,
+def test_export_contains_all_data_of_the_child_and_none_of_others(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    export = children.export_child(school.work, school.admin, pupil.id)
+    assert json.loads(json.dumps(export)) == export
+    assert export["pupil"] == {
+        "school_id": str(school.school.id), "class_id": str(pupil.class_id), "grade": "CE2", "last_name": SECRET,
         "usage_name": f"{SECRET}BIS", "first_name": "Zoé", "take_home": True, "state": "active", "absent_since": None,
     }  # fmt: skip
-    assert {g["first_name"] for g in told["guardians"]} == {"Nadia", "Karim"}
-    assert (len(told["loan"]), len(told["losses"]), len(told["losses"][0]["positions"])) == (1, 1, 1)
-    assert told["losses"][0]["positions"][0]["position"] == '{"latitude": 48.8}'
-    assert (told["pupil_rhythm"], told["guardian_rule"][0]["kind"]) == ([{"after_school": "attends"}], "quiet")
-    assert {r["kind"] for r in told["readings"]} == {"search", "export"}
-    assert set(told) >= {column.table.name for column in list_referencing_columns(type(pupil))} - {
+    assert {g["first_name"] for g in export["guardians"]} == {"Nadia", "Karim"}
+    assert (len(export["loan"]), len(export["losses"]), len(export["losses"][0]["positions"])) == (1, 1, 1)
+    assert export["losses"][0]["positions"][0]["position"] == '{"latitude": 48.8}'
+    assert (export["pupil_after_school"], export["guardian_rule"][0]["kind"]) == ([{"after_school": "attends"}], "quiet")
+    assert {r["kind"] for r in export["readings"]} == {"search", "export"}
+    assert set(export) >= {column.table.name for column in list_referencing_columns(type(pupil))} - {
         "guardian_link",
         "pupil_group_member",
-    } | {"groups"}, "every table that points at it"
-    text = json.dumps(told)
+    } | {"groups"}, "every table that references it"
+    text = json.dumps(export)
     for other in (
         "home.example",
         "+336",
@@ -68,90 +69,92 @@ def test_the_export_is_whole_and_of_nobody_else(one: OneSchool) -> None:
         "Léa",
         str(pupil.ine_hash),
         str(pupil.birth_hash),
-        str(one.admin.account_id),
+        str(school.admin.account_id),
     ):
         assert other not in text
-    report = reports.get(one.work, one.second, UUID(told["report_id"]))
-    assert (report.kind, report.subject_id, reports.is_genuine(one.work, report)) == (ReportKind.EXPORT, pupil.id, True)
+    report = reports.get_report(school.work, school.second, UUID(export["report_id"]))
+    assert (report.kind, report.subject_id, reports.is_genuine(school.work, report)) == (ReportKind.EXPORT, pupil.id, True)
     assert SECRET not in str(report.content)
-    acts = one.work.session.scalars(select(AuditEvent.action).where(AuditEvent.subject_id == str(pupil.id))).all()
+    acts = school.work.session.scalars(select(AuditEvent.action).where(AuditEvent.subject_id == str(pupil.id))).all()
     assert acts == ["privacy.export"]
 
 
-def test_a_child_with_a_tablet_is_not_erased(one: OneSchool) -> None:
-    pupil = child(one)
-    with pytest.raises(LoanOpen):
-        children.erase(one.work, one.admin, pupil.id, "request of the family")
-    assert one.pupil(f"{SECRET} Zoé").state is PupilState.ACTIVE
+def test_child_with_an_open_loan_is_not_erased(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    with pytest.raises(LoanStillOpen):
+        children.erase_child(school.work, school.admin, pupil.id, "request of the family")
+    assert school.get_pupil(f"{SECRET} Zoé").state is PupilState.ACTIVE
 
 
-def test_the_erasure_leaves_a_number_and_the_audit_sound(one: OneSchool) -> None:
-    pupil = child(one)
-    waiting = one.preview(text_file(ONDE, onde_line(SECRET, "Zoé", level="CM1")))
-    give_back(one, pupil)
-    assert any(SECRET in str(row) for _, row in everything(one))
-    events = one.work.session.scalars(select(AuditEvent.link).order_by(AuditEvent.id)).all()
+def test_erasure_leaves_an_id_and_an_intact_audit_trail(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    previewed = school.preview_file(text_file(ONDE, onde_line(SECRET, "Zoé", grade="CM1")))
+    return_tablet(school, pupil)
+    assert any(SECRET in str(row) for _, row in read_all_rows(school))
+    events = school.work.session.scalars(select(AuditEvent.link).order_by(AuditEvent.id)).all()
     hashes = [pupil.ine_hash, pupil.birth_hash, pupil.name_hash]
-    report = children.erase(one.work, one.admin, pupil.id, "request of the family")
-    one.work.session.expire_all()
+    report = children.erase_child(school.work, school.admin, pupil.id, "request of the family")
+    school.work.session.expire_all()
 
-    after = everything(one)
+    after = read_all_rows(school)
     assert [name for name, row in after if SECRET in str(row).upper()] == []
     assert not any(str(value) in str(row) for value in hashes for _, row in after)
     assert pupil.state is PupilState.ERASED
-    [guardian] = one.work.session.scalars(select(Guardian)).all()
-    assert guardian.first_name == "Nadia", "she has another child; Karim has none here"
+    [guardian] = school.work.session.scalars(select(Guardian)).all()
+    assert guardian.first_name == "Nadia", "she has another child; Karim has no other"
     assert "48.8" not in str(after)
-    assert one.work.session.get_one(RosterImport, waiting.id).plan is None
-    assert one.work.session.scalars(select(Loan.pupil_id)).all() == [pupil.id], "the tablet's history stays"
+    assert school.work.session.get_one(RosterImport, previewed.id).plan is None
+    assert school.work.session.scalars(select(Loan.pupil_id)).all() == [pupil.id], "the tablet's history stays"
 
-    assert audit.verify_chain(one.work, one.town.id) is None
-    assert list(one.work.session.scalars(select(AuditEvent.link).order_by(AuditEvent.id)))[: len(events)] == list(events)
-    assert reports.is_genuine(one.work, report)
+    assert audit.verify_chain(school.work, school.town.id) is None
+    assert list(school.work.session.scalars(select(AuditEvent.link).order_by(AuditEvent.id)))[: len(events)] == list(events)
+    assert reports.is_genuine(school.work, report)
     assert report.content["removed"]["identities"] == 1
     assert report.content["removed"]["guardian_rule"] == 1
-    assert report.content["stays"] == {"loan": {"rows": 1, "rule": "loan"}}
-    with pytest.raises(AlreadyErased):
-        children.erase(one.work, one.admin, pupil.id, "again")
-    with pytest.raises(AlreadyErased):
-        children.export(one.work, one.admin, pupil.id)
-    assert people.find_pupils(one.work, one.admin, one.town.id, "zoe") == []
-    readings = children.accesses(one.work, one.admin, pupil.id)
-    assert [(row.actor_name, row.kind.value) for row in readings] == [("one", "search")], "who read it is still told"
+    assert report.content["remaining"] == {"loan": {"rows": 1, "rule": "loan"}}
+    with pytest.raises(PupilAlreadyErased):
+        children.erase_child(school.work, school.admin, pupil.id, "again")
+    with pytest.raises(PupilAlreadyErased):
+        children.export_child(school.work, school.admin, pupil.id)
+    assert people.search_pupils(school.work, school.admin, school.town.id, "zoe") == []
+    readings = children.list_accesses(school.work, school.admin, pupil.id)
+    assert [(row.actor_name, row.kind.value) for row in readings] == [("one", "search")], "accesses are still listed"
 
 
-def test_a_roster_brings_an_erased_child_back_as_somebody_new(one: OneSchool) -> None:
-    pupil = child(one)
-    give_back(one, pupil)
-    children.erase(one.work, one.admin, pupil.id, "left the town")
-    made = one.bring(text_file(ONDE, onde_line(SECRET, "Zoé", ine="1234567890A"), onde_line("AUTRE", "Léa", born="02/02/2018")))
-    assert made.counts["new"] == 1
-    assert one.pupil(f"{SECRET} Zoé").id != pupil.id
+def test_roster_import_creates_an_erased_child_as_a_new_pupil(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    return_tablet(school, pupil)
+    children.erase_child(school.work, school.admin, pupil.id, "left the town")
+    roster_import = school.import_file(
+        text_file(ONDE, onde_line(SECRET, "Zoé", ine="1234567890A"), onde_line("AUTRE", "Léa", born="02/02/2018"))
+    )
+    assert roster_import.counts["new"] == 1
+    assert school.get_pupil(f"{SECRET} Zoé").id != pupil.id
 
 
-def test_a_report_that_was_changed_shows(one: OneSchool) -> None:
-    pupil = child(one)
-    give_back(one, pupil)
-    report = children.erase(one.work, one.admin, pupil.id, "request of the family")
+def test_changed_report_is_not_genuine(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    return_tablet(school, pupil)
+    report = children.erase_child(school.work, school.admin, pupil.id, "request of the family")
     report.content = {**report.content, "removed": {"identities": 0}}
-    one.work.session.flush()
-    assert not reports.is_genuine(one.work, report)
-    event = one.work.session.scalars(select(AuditEvent).where(AuditEvent.action == "privacy.erase")).one()
-    assert event.details["report_id"] == str(report.id), "and one that was taken away would be missed"
+    school.work.session.flush()
+    assert not reports.is_genuine(school.work, report)
+    event = school.work.session.scalars(select(AuditEvent).where(AuditEvent.action == "privacy.erase")).one()
+    assert event.details["report_id"] == str(report.id), "a deleted report would be missed"
 
 
-def test_walls(one: OneSchool) -> None:
-    pupil = child(one)
-    children.export(one.work, one.admin, pupil.id)
-    [report] = one.work.session.scalars(select(PrivacyReport)).all()
-    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, one.world.town("Autre-Ville").id),))
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
+def test_other_towns_and_roles_cannot_export_or_erase(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    children.export_child(school.work, school.admin, pupil.id)
+    [report] = school.work.session.scalars(select(PrivacyReport)).all()
+    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, school.world.create_town("Autre-Ville").id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, school.town.id),))
     for actor in (stranger, helpdesk):
-        with pytest.raises(PupilUnknown):
-            children.export(one.work, actor, pupil.id)
-        with pytest.raises(PupilUnknown):
-            children.accesses(one.work, actor, pupil.id)
-        with pytest.raises(PupilUnknown):
-            children.erase(one.work, actor, pupil.id, "no")
-        with pytest.raises(ReportUnknown):
-            reports.get(one.work, actor, report.id)
+        with pytest.raises(PupilRecordNotFound):
+            children.export_child(school.work, actor, pupil.id)
+        with pytest.raises(PupilRecordNotFound):
+            children.list_accesses(school.work, actor, pupil.id)
+        with pytest.raises(PupilRecordNotFound):
+            children.erase_child(school.work, actor, pupil.id, "no")
+        with pytest.raises(PrivacyReportNotFound):
+            reports.get_report(school.work, actor, report.id)

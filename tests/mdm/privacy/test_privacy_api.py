@@ -1,10 +1,11 @@
-"""What the data protection officer does, over real HTTPS."""
+"""The privacy API as the data protection officer uses it, over real HTTPS."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -16,54 +17,54 @@ from enrollment.people.models import Pupil
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet
 from tests.conftest import KEYRING
-from tests.enrollment.people.files import ONDE, onde_line, text_file
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
 
 
 @pytest.fixture
 def town(server: LiveServer) -> Town:
     with server.runtime.open_unit_of_work() as work:
-        return World(work).town()
+        return TownFactory(work).create_town()
 
 
 @pytest.fixture
 def dpo(server: LiveServer, town: Town) -> Iterator[httpx.Client]:
-    with contextlib.closing(server.client(town.id, Role.TOWN_ADMIN, "dpo")) as client:
+    with contextlib.closing(server.sign_in(town.id, Role.TOWN_ADMIN, "dpo")) as client:
         client.headers["Accept-Language"] = "fr"
         yield client
 
 
 @pytest.fixture
 def helpdesk(server: LiveServer, town: Town) -> Iterator[httpx.Client]:
-    with contextlib.closing(server.client(town.id, Role.HELPDESK, "helpdesk")) as client:
+    with contextlib.closing(server.sign_in(town.id, Role.HELPDESK, "helpdesk")) as client:
         yield client
 
 
-def _pupil(server: LiveServer, town: Town, dpo: httpx.Client) -> tuple[str, Tablet]:
+def _import_pupil(server: LiveServer, town: Town, dpo: httpx.Client) -> tuple[str, Tablet]:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        school = world.school(town)
-        tablet = world.tablet(town)
+        world = TownFactory(work)
+        school = world.create_school(town)
+        tablet = world.create_tablet(town)
     data = {"town_id": str(town.id), "school_uai": school.uai}
-    made = dpo.post("/rosters", files={"file": ("a.csv", text_file(ONDE, onde_line("EL HADJ", "Zoé")))}, data=data).json()
-    dpo.post(f"/rosters/{made['id']}/confirm").raise_for_status()
-    [pupil] = dpo.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()
+    roster_import = dpo.post(
+        "/rosters", files={"file": ("a.csv", text_file(ONDE, onde_line("EL HADJ", "Zoé")))}, data=data
+    ).json()
+    dpo.post(f"/rosters/{roster_import['id']}/confirm").raise_for_status()
+    [pupil] = dpo.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"]
     return pupil["id"], tablet
 
 
-def test_a_request_of_a_family_from_export_to_erasure(
-    server: LiveServer, town: Town, dpo: httpx.Client, helpdesk: httpx.Client
-) -> None:
-    pupil_id, _ = _pupil(server, town, dpo)
+def test_export_and_erasure_of_one_child(server: LiveServer, town: Town, dpo: httpx.Client, helpdesk: httpx.Client) -> None:
+    pupil_id, _ = _import_pupil(server, town, dpo)
     helpdesk.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).raise_for_status()
-    readers = dpo.get(f"/privacy/pupils/{pupil_id}/accesses").json()
+    readers = dpo.get(f"/privacy/pupils/{pupil_id}/accesses").json()["items"]
     assert {(row["actor_name"], row["kind"], row["times"]) for row in readers} == {
         ("dpo", "search", 1),
         ("helpdesk", "search", 1),
@@ -73,54 +74,68 @@ def test_a_request_of_a_family_from_export_to_erasure(
     assert export.json()["pupil"]["last_name"] == "EL HADJ"
     erased = dpo.post(f"/privacy/pupils/{pupil_id}/erase", json={"reason": "request of the family"}).json()
     assert (erased["kind"], erased["genuine"], erased["content"]["removed"]["identities"]) == ("erasure", True, 1)
-    assert dpo.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json() == []
+    assert dpo.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).json()["items"] == []
     assert dpo.get(f"/privacy/pupils/{pupil_id}/export").json()["code"] == "already_erased"
-    kinds = [row["kind"] for row in dpo.get("/privacy/reports", params={"town_id": str(town.id)}).json()]
+    kinds = [row["kind"] for row in dpo.get("/privacy/reports", params={"town_id": str(town.id)}).json()["items"]]
     assert sorted(kinds) == ["erasure", "export"]
     assert dpo.get(f"/privacy/reports/{erased['id']}").json() == erased
     assert dpo.get("/privacy/audit/verify", params={"town_id": str(town.id)}).json() == {"holds": True, "first_broken": None}
 
 
-def test_no_erasure_while_the_tablet_is_out(server: LiveServer, town: Town, dpo: httpx.Client) -> None:
-    pupil_id, tablet = _pupil(server, town, dpo)
+def test_erasure_is_refused_while_a_loan_is_open(server: LiveServer, town: Town, dpo: httpx.Client) -> None:
+    pupil_id, tablet = _import_pupil(server, town, dpo)
     with server.runtime.open_unit_of_work() as work:
-        World(work).lend(work.session.get_one(Tablet, tablet.id), work.session.get_one(Pupil, UUID(pupil_id)))
+        TownFactory(work).lend_tablet(work.session.get_one(Tablet, tablet.id), work.session.get_one(Pupil, UUID(pupil_id)))
     refused = dpo.post(f"/privacy/pupils/{pupil_id}/erase", json={"reason": "request"})
     assert (refused.status_code, refused.json()["code"]) == (409, "loan_open")
     assert dpo.get(f"/privacy/pupils/{pupil_id}/export").json()["tablets"] == [tablet.tag]
 
 
-def test_the_retention_table_is_shown_chosen_previewed_and_applied(town: Town, dpo: httpx.Client) -> None:
+def test_retention_is_listed_set_previewed_and_applied(town: Town, dpo: httpx.Client) -> None:
     place = {"town_id": str(town.id)}
-    table = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()}
+    table = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()["items"]}
     assert (table["position"]["days"], table["loan"]["starts"]) == (7, "clôture du prêt")
     body = {**place, "days": 1826, "reason": "réparations impayées"}
     assert dpo.put("/privacy/retention/loan", json=body).status_code == 204
     assert dpo.put("/privacy/retention/loan", json={**body, "days": 5000}).json()["details"]["longest"] == 1826
     assert dpo.put("/privacy/retention/nothing", json=body).status_code == 404
-    after = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()}
+    after = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()["items"]}
     assert (after["loan"]["days"], after["loan"]["reason"]) == (1826, "réparations impayées")
-    assert {row["found"] for row in dpo.get("/privacy/retention/preview", params=place).json()} == {0}
+    assert {row["due"] for row in dpo.get("/privacy/retention/preview", params=place).json()["items"]} == {0}
     report = dpo.post("/privacy/retention/run", json=place).json()
-    assert (report["kind"], report["genuine"], report["content"]["audit_holds"]) == ("retention", True, True)
+    assert (report["kind"], report["genuine"], report["content"]["audit_chain_intact"]) == ("retention", True, True)
     assert len(report["content"]["rules"]) == len(table)
 
 
-def test_the_dictionary_speaks_both_languages(dpo: httpx.Client, helpdesk: httpx.Client) -> None:
-    french = {(f["table"], f["field"]): f for f in dpo.get("/privacy/dictionary").json()}
-    english = {(f["table"], f["field"]): f for f in dpo.get("/privacy/dictionary", headers={"Accept-Language": "en"}).json()}
+def _list_fields(client: httpx.Client, language: str = "fr") -> list[dict[str, Any]]:
+    """Return the fields of the dictionary from all pages."""
+    fields: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        params = {"cursor": cursor} if cursor else {}
+        page = client.get("/privacy/dictionary", params=params, headers={"Accept-Language": language}).json()
+        fields += page["items"]
+        cursor = page["next_cursor"]
+    return fields
+
+
+def test_dictionary_is_translated(dpo: httpx.Client, helpdesk: httpx.Client) -> None:
+    french = {(f["table"], f["field"]): f for f in _list_fields(dpo)}
+    english = {(f["table"], f["field"]): f for f in _list_fields(dpo, "en")}
     assert french["pupil", "birth_hash"]["what"] == "empreinte de la date de naissance"
     assert english["pupil", "birth_hash"]["what"] == "hash of the birth date"
     assert french["account", "login"]["until"] == "tant que la ville garde le compte"
     assert helpdesk.get("/privacy/dictionary").status_code == 200
 
 
-def test_only_who_governs_the_town(server: LiveServer, town: Town, dpo: httpx.Client, helpdesk: httpx.Client) -> None:
-    pupil_id, _ = _pupil(server, town, dpo)
+def test_only_privacy_roles_of_the_town_have_access(
+    server: LiveServer, town: Town, dpo: httpx.Client, helpdesk: httpx.Client
+) -> None:
+    pupil_id, _ = _import_pupil(server, town, dpo)
     with server.runtime.open_unit_of_work() as work:
-        other = World(work).town("Autre-Ville")
+        other = TownFactory(work).create_town("Autre-Ville")
     place = {"town_id": str(town.id)}
-    with contextlib.closing(server.client(other.id, Role.TOWN_ADMIN, "stranger")) as stranger:
+    with contextlib.closing(server.sign_in(other.id, Role.TOWN_ADMIN, "stranger")) as stranger:
         for client in (helpdesk, stranger):
             for path in ("retention", "retention/preview", "reports", "audit/verify"):
                 assert client.get(f"/privacy/{path}", params=place).status_code == 403

@@ -1,4 +1,4 @@
-"""The retention table applied: each rule removes what is due and nothing before, a preview touches nothing, a report proves it."""
+"""Retention: each rule removes what is due and nothing earlier, a preview changes nothing, a report proves each run."""
 
 from __future__ import annotations
 
@@ -16,264 +16,276 @@ from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
-from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, RosterImport, StaffMember
+from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, StaffMember
+from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Loan
 from mdm.care.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.privacy import reports, retention
-from mdm.privacy.errors import OutOfBounds
+from mdm.privacy.errors import RetentionOutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind
 from mdm.privacy.purges import PURGES
-from mdm.queue.models import Command, CommandBody
-from tests.enrollment.people.files import ONDE, STAFF, onde_line, text_file
-from tests.enrollment.people.school import OneSchool
-from tests.mdm.privacy.world import child, give_back
+from mdm.queue.models import CommandBody, QueuedCommand
+from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file
+from tests.enrollment.rosters.school import SchoolScenario
+from tests.mdm.privacy.records import create_child, return_tablet
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def school(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
-def due(one: OneSchool) -> dict[str, tuple[int, int]]:
-    told = retention.preview(one.work, one.admin, one.town.id)
-    return {each.rule_id: (each.found, each.held) for each in told if each.found}
+def list_due(school: SchoolScenario) -> dict[str, tuple[int, int]]:
+    previews = retention.preview_retention(school.work, school.admin, school.town.id)
+    return {each.rule_id: (each.due, each.deferred) for each in previews if each.due}
 
 
-def run(one: OneSchool) -> dict[str, dict[str, Any]]:
-    """Apply, and give the lines that had something to do."""
-    report = retention.run(one.work, one.admin, one.town.id)
-    assert reports.is_genuine(one.work, report)
-    assert report.content["audit_holds"] is True
-    assert all(line["left"] == 0 for line in report.content["rules"]), "nothing that was due is left"
+def apply(school: SchoolScenario) -> dict[str, dict[str, Any]]:
+    """Apply retention. Returns the results of the rules that had due rows, by rule."""
+    report = retention.apply_retention(school.work, school.admin, school.town.id)
+    assert reports.is_genuine(school.work, report)
+    assert report.content["audit_chain_intact"] is True
+    assert all(line["remaining"] == 0 for line in report.content["rules"]), "nothing that was due is left"
     assert [line["rule"] for line in report.content["rules"]] == list(PURGES)
-    return {line["rule"]: line for line in report.content["rules"] if line["found"]}
+    return {line["rule"]: line for line in report.content["rules"] if line["due"]}
 
 
-def at(one: OneSchool, *when: int) -> None:
-    one.work.now = datetime(*when, tzinfo=UTC)  # type: ignore[arg-type, misc]
+def move_clock(school: SchoolScenario, *when: int) -> None:
+    school.work.now = datetime(*when, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
 
-def test_a_pupil_who_left_is_erased_two_months_after_the_school_year_and_never_with_a_tablet(one: OneSchool) -> None:
-    pupil = child(one)
-    one.bring(text_file(ONDE, onde_line("AUTRE", "Léa", label="CE2 A", number="7", level="CE2", born="02/02/2018")))
+def test_departed_pupil_is_erased_two_months_after_the_school_year_unless_a_loan_is_open(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    school.import_file(text_file(ONDE, onde_line("AUTRE", "Léa", label="CE2 A", number="7", grade="CE2", born="02/02/2018")))
     assert pupil.absent_since == date(2026, 11, 23)
-    at(one, 2027, 10, 31)
-    assert "pupil_identity" not in due(one)
-    at(one, 2027, 11, 1)
-    assert due(one)["pupil_identity"] == (1, 1)
-    assert run(one)["pupil_identity"]["held"] == 1
+    move_clock(school, 2027, 10, 31)
+    assert "pupil_identity" not in list_due(school)
+    move_clock(school, 2027, 11, 1)
+    assert list_due(school)["pupil_identity"] == (1, 1)
+    assert apply(school)["pupil_identity"]["deferred"] == 1
     assert pupil.state is PupilState.ABSENT_FROM_ROSTER, "the tablet has not come back"
-    give_back(one, pupil)
-    assert run(one)["pupil_identity"] | {"before": ""} == {
-        "rule": "pupil_identity", "days": 61, "before": "", "found": 1, "removed": 1, "held": 0, "left": 0,
+    return_tablet(school, pupil)
+    assert apply(school)["pupil_identity"] | {"cutoff": ""} == {
+        "rule": "pupil_identity", "days": 61, "cutoff": "", "due": 1, "removed": 1, "deferred": 0, "remaining": 0,
     }  # fmt: skip
     assert (pupil.state, pupil.last_name) == (PupilState.ERASED, "")
-    assert one.pupil("AUTRE Léa").state is PupilState.ACTIVE
-    at(one, 2028, 10, 31)
-    run(one)
-    assert one.work.session.scalar(select(func.count()).select_from(Pupil)) == 2, "the loan's file is kept for a year"
-    at(one, 2028, 11, 2)
-    done = run(one)
-    assert (done["loan"]["removed"], done["nameless_pupil"]["removed"]) == (1, 1)
-    assert one.work.session.scalars(select(Pupil.last_name)).all() == ["AUTRE"]
+    assert school.get_pupil("AUTRE Léa").state is PupilState.ACTIVE
+    move_clock(school, 2028, 10, 31)
+    apply(school)
+    assert school.work.session.scalar(select(func.count()).select_from(Pupil)) == 2, "the loan is kept for a year"
+    move_clock(school, 2028, 11, 2)
+    done = apply(school)
+    assert (done["loan"]["removed"], done["anonymous_pupil"]["removed"]) == (1, 1)
+    assert school.work.session.scalars(select(Pupil.last_name)).all() == ["AUTRE"]
 
 
-def test_contacts_and_guardians(one: OneSchool) -> None:
-    pupil = child(one)
-    guardian = one.guardians()["Nadia"][0]
-    give_back(one, pupil)
-    one.work.now += timedelta(days=60)
-    assert "guardian_contact" not in due(one)
-    one.work.now += timedelta(days=2)
-    assert run(one)["guardian_contact"]["removed"] == 1
-    one.work.session.expire_all()
+def test_contacts_and_guardians_are_removed_after_two_months(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    guardian = school.get_guardians()["Nadia"][0]
+    return_tablet(school, pupil)
+    school.work.now += timedelta(days=60)
+    assert "guardian_contact" not in list_due(school)
+    school.work.now += timedelta(days=2)
+    assert apply(school)["guardian_contact"]["removed"] == 1
+    school.work.session.expire_all()
     assert (guardian.email, guardian.mobile) == (None, None)
-    one.bring(text_file("Nom responsable;Prénom responsable;Nom enfant;Prénom enfant", "X;Y;AUTRE;Léa"))
-    one.work.now += timedelta(days=61)
-    assert "guardian_identity" not in due(one)
-    one.work.now += timedelta(days=1)
-    assert run(one)["guardian_identity"]["removed"] == 2
-    assert [g.first_name for g in one.work.session.scalars(select(Guardian))] == ["Y"]
+    school.import_file(text_file("Nom responsable;Prénom responsable;Nom enfant;Prénom enfant", "X;Y;AUTRE;Léa"))
+    school.work.now += timedelta(days=61)
+    assert "guardian_identity" not in list_due(school)
+    school.work.now += timedelta(days=1)
+    assert apply(school)["guardian_identity"]["removed"] == 2
+    assert [g.first_name for g in school.work.session.scalars(select(Guardian))] == ["Y"]
 
 
-def test_a_contact_stays_while_any_child_has_a_tablet(one: OneSchool) -> None:
-    pupil = child(one)
-    one.world.lend(one.world.tablet(one.town), one.pupil("AUTRE Léa"))
-    give_back(one, pupil)
-    one.work.now += timedelta(days=100)
-    assert "guardian_contact" not in due(one)
+def test_contact_is_kept_while_any_child_has_a_loan(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    school.world.lend_tablet(school.world.create_tablet(school.town), school.get_pupil("AUTRE Léa"))
+    return_tablet(school, pupil)
+    school.work.now += timedelta(days=100)
+    assert "guardian_contact" not in list_due(school)
 
 
-def test_staff_who_left(one: OneSchool) -> None:
-    uai = one.school.uai
-    one.bring(text_file(STAFF, f"{uai};DURAND;Paul;;;main", f"{uai};NOIR;Anne;;;main"))
-    one.bring(text_file(STAFF, f"{uai};NOIR;Anne;;;main"))
-    at(one, 2027, 10, 31)
-    assert "staff_identity" not in due(one)
-    at(one, 2027, 11, 1)
-    assert run(one)["staff_identity"]["removed"] == 1
-    assert [m.last_name for m in one.work.session.scalars(select(StaffMember))] == ["NOIR"]
+def test_departed_staff_is_removed_two_months_after_the_school_year(school: SchoolScenario) -> None:
+    uai = school.school.uai
+    school.import_file(text_file(STAFF, f"{uai};DURAND;Paul;;;main", f"{uai};NOIR;Anne;;;main"))
+    school.import_file(text_file(STAFF, f"{uai};NOIR;Anne;;;main"))
+    move_clock(school, 2027, 10, 31)
+    assert "staff_identity" not in list_due(school)
+    move_clock(school, 2027, 11, 1)
+    assert apply(school)["staff_identity"]["removed"] == 1
+    assert [m.last_name for m in school.work.session.scalars(select(StaffMember))] == ["NOIR"]
 
 
-def test_a_loss_forgets_the_position_in_a_week_and_the_words_in_a_year(one: OneSchool) -> None:
-    child(one)
-    one.work.now += timedelta(days=7)
-    assert "position" not in due(one)
-    one.work.now += timedelta(minutes=1)
-    assert run(one)["position"]["removed"] == 1
-    one.work.session.expire_all()
-    [request] = one.work.session.scalars(select(PositionRequest)).all()
+def test_lost_case_loses_its_position_after_a_week_and_its_texts_after_a_year(school: SchoolScenario) -> None:
+    create_child(school)
+    school.work.now += timedelta(days=7)
+    assert "position" not in list_due(school)
+    school.work.now += timedelta(minutes=1)
+    assert apply(school)["position"]["removed"] == 1
+    school.work.session.expire_all()
+    [request] = school.work.session.scalars(select(PositionRequest)).all()
     assert (request.position, bool(request.reason)) == (None, True)
-    one.work.now += timedelta(days=359)
-    assert run(one)["lost_reason"]["removed"] == 1
-    one.work.session.expire_all()
-    [case] = one.work.session.scalars(select(LostCase)).all()
+    school.work.now += timedelta(days=359)
+    assert apply(school)["lost_reason"]["removed"] == 1
+    school.work.session.expire_all()
+    [case] = school.work.session.scalars(select(LostCase)).all()
     assert (case.reason, case.lift_reason, request.reason) == ("", None, "")
 
 
-def test_plans_of_imports(one: OneSchool) -> None:
-    made = one.bring(text_file(ONDE, onde_line("A", "B")))
-    one.work.now += timedelta(hours=23)
-    assert "import" not in due(one)
-    one.work.now += timedelta(hours=1)
-    assert run(one)["import"]["removed"] == 1
-    one.work.session.expire_all()
-    row = one.work.session.get_one(RosterImport, made.id)
-    assert (row.plan, row.undo) == (None, None)
+def test_import_plans_are_removed_after_a_day(school: SchoolScenario) -> None:
+    roster_import = school.import_file(text_file(ONDE, onde_line("A", "B")))
+    school.work.now += timedelta(hours=23)
+    assert "import" not in list_due(school)
+    school.work.now += timedelta(hours=1)
+    assert apply(school)["import"]["removed"] == 1
+    school.work.session.expire_all()
+    row = school.work.session.get_one(RosterImport, roster_import.id)
+    assert (row.plan, row.undo_log) == (None, None)
 
 
-def test_the_audit_forgets_what_was_said_and_still_proves_that_nothing_was_taken_away(one: OneSchool) -> None:
+def test_purged_audit_events_keep_the_chain_verifiable(school: SchoolScenario) -> None:
     for number in range(3):
-        audit.record_event(one.work, one.admin, "class.read", "school_class", number, town_id=one.town.id)
-        audit.record_event(one.work, one.admin, "tablet.erase", "tablet", number, town_id=one.town.id, ticket="T-1")
-    one.work.now += timedelta(days=366)
-    assert due(one)["audit"] == (3, 0)
-    assert run(one)["audit"]["removed"] == 3
-    assert {event.action for event in audit.list_events(one.work, one.town.id)} == {"tablet.erase", "privacy.retention"}
-    first = one.work.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).first()
+        audit.record_event(school.work, school.admin, "class.read", "school_class", number, town_id=school.town.id)
+        audit.record_event(school.work, school.admin, "tablet.erase", "tablet", number, town_id=school.town.id, ticket="T-1")
+    school.work.now += timedelta(days=366)
+    assert list_due(school)["audit"] == (3, 0)
+    assert apply(school)["audit"]["removed"] == 3
+    assert {event.action for event in audit.list_events(school.work, school.town.id).items} == {
+        "tablet.erase",
+        "privacy.apply_retention",
+    }
+    first = school.work.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).first()
     assert first is not None
     assert (first.action, first.actor_name, first.actor_id, first.subject_id) == (audit.PURGED, "", None, "")
-    assert audit.verify_chain(one.work, one.town.id) is None
+    assert audit.verify_chain(school.work, school.town.id) is None
 
-    second = one.work.session.scalars(
+    second = school.work.session.scalars(
         select(AuditEvent).where(AuditEvent.action == "tablet.erase").order_by(AuditEvent.id)
     ).first()
     assert second is not None
     kept = (second.action, second.details)
     second.action, second.details = audit.PURGED, {"proof": first.details["proof"]}
-    one.work.session.flush()
-    assert audit.verify_chain(one.work, one.town.id) == second.id, "nobody makes an event look purged"
+    school.work.session.flush()
+    assert audit.verify_chain(school.work, school.town.id) == second.id, "a forged purge is detected"
     second.action, second.details = kept
-    one.work.session.flush()
-    assert audit.verify_chain(one.work, one.town.id) is None
-    one.work.session.delete(first)
-    one.work.session.flush()
-    assert audit.verify_chain(one.work, one.town.id) == second.id, "a purged event that is taken away is missed"
+    school.work.session.flush()
+    assert audit.verify_chain(school.work, school.town.id) is None
+    school.work.session.delete(first)
+    school.work.session.flush()
+    assert audit.verify_chain(school.work, school.town.id) == second.id, "a deleted purged event is detected"
 
 
-def test_security_acts_are_kept_for_three_years(one: OneSchool) -> None:
-    audit.record_event(one.work, one.admin, "tablet.erase", "tablet", 1, town_id=one.town.id)
-    one.work.now += timedelta(days=1096)
-    assert run(one)["security_audit"]["removed"] == 1
-    with pytest.raises(ValueError, match="nobody does this"):
-        audit.record_event(one.work, one.admin, audit.PURGED, "x", 1, town_id=one.town.id)
+def test_security_events_are_kept_for_three_years(school: SchoolScenario) -> None:
+    audit.record_event(school.work, school.admin, "tablet.erase", "tablet", 1, town_id=school.town.id)
+    school.work.now += timedelta(days=1096)
+    assert apply(school)["security_audit"]["removed"] == 1
+    with pytest.raises(ValueError, match="cannot be recorded as purged"):
+        audit.record_event(school.work, school.admin, audit.PURGED, "x", 1, town_id=school.town.id)
 
 
-def test_readings_orders_and_old_reports(one: OneSchool) -> None:
-    pupil = child(one)
-    one.work.session.add(CommandBody(nonce=1, request_type="DeviceLock", args=b"{}", asked_by=new_id(), asked_by_name="Ann", reason="why", created_at=one.work.now))  # fmt: skip
-    run(one)
-    one.work.now += timedelta(days=366)
-    done = run(one)
+def test_accesses_and_old_reports_are_removed(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    school.work.session.add(CommandBody(nonce=1, request_type="DeviceLock", args=b"{}", requested_by=new_id(), requested_by_name="Ann", reason="why", created_at=school.work.now))  # fmt: skip
+    apply(school)
+    school.work.now += timedelta(days=366)
+    done = apply(school)
     assert done["record_access"]["removed"] == 1
-    assert one.work.session.scalars(select(RecordAccess).where(RecordAccess.pupil_id == pupil.id)).all() == []
-    one.work.now += timedelta(days=1100)
-    assert run(one)["privacy_report"]["removed"] == 2
+    assert school.work.session.scalars(select(RecordAccess).where(RecordAccess.pupil_id == pupil.id)).all() == []
+    school.work.now += timedelta(days=1100)
+    assert apply(school)["privacy_report"]["removed"] == 2
 
 
-def test_an_order_forgets_its_reason_and_author(one: OneSchool) -> None:
-    now = one.work.now
-    tablet = one.world.tablet(one.town)
-    channel = DeviceEnrollment(town_id=one.town.id, tablet_id=tablet.id, channel_key="U", udid="U", state=EnrollmentState.ENROLLED,
+def test_command_loses_its_reason_and_author_after_a_year(school: SchoolScenario) -> None:
+    now = school.work.now
+    tablet = school.world.create_tablet(school.town)
+    channel = DeviceEnrollment(town_id=school.town.id, tablet_id=tablet.id, channel_key="U", udid="U", state=EnrollmentState.ENROLLED,
                                fingerprint="f", authenticated_at=now)  # fmt: skip
     body = CommandBody(
-        nonce=1, request_type="DeviceLock", args=b"{}", asked_by=new_id(), asked_by_name="Ann", reason="why", created_at=now
+        nonce=1,
+        request_type="DeviceLock",
+        args=b"{}",
+        requested_by=new_id(),
+        requested_by_name="Ann",
+        reason="why",
+        created_at=now,
     )
-    one.work.session.add_all([channel, body])
-    one.work.session.flush()
-    one.work.session.add(Command(enrollment_id=channel.id, generation=1, body_id=body.id, lane=1, deadline=now, created_at=now))
-    one.work.session.flush()
-    one.work.now += timedelta(days=366)
-    assert run(one)["order_reason"]["removed"] == 1
-    one.work.session.expire_all()
-    assert (body.reason, body.asked_by, body.asked_by_name) == (None, None, "")
+    school.work.session.add_all([channel, body])
+    school.work.session.flush()
+    school.work.session.add(
+        QueuedCommand(enrollment_id=channel.id, generation=1, body_id=body.id, lane=1, deadline=now, created_at=now)
+    )
+    school.work.session.flush()
+    school.work.now += timedelta(days=366)
+    assert apply(school)["command_reason"]["removed"] == 1
+    school.work.session.expire_all()
+    assert (body.reason, body.requested_by, body.requested_by_name) == (None, None, "")
 
 
-def test_a_preview_touches_nothing(one: OneSchool) -> None:
-    pupil = child(one)
-    give_back(one, pupil)
-    at(one, 2029, 1, 1)
-    loans = one.work.session.scalar(select(func.count()).select_from(Loan))
-    told = due(one)
-    assert {"loan", "position", "lost_reason", "import", "audit", "record_access"} <= set(told)
-    assert due(one) == told
-    assert one.work.session.scalar(select(func.count()).select_from(Loan)) == loans
+def test_preview_changes_nothing(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    return_tablet(school, pupil)
+    move_clock(school, 2029, 1, 1)
+    loans = school.work.session.scalar(select(func.count()).select_from(Loan))
+    due = list_due(school)
+    assert {"loan", "position", "lost_reason", "import", "audit", "record_access"} <= set(due)
+    assert list_due(school) == due
+    assert school.work.session.scalar(select(func.count()).select_from(Loan)) == loans
 
 
-def test_a_town_chooses_within_bounds_and_its_choice_holds(one: OneSchool) -> None:
-    pupil = child(one)
-    give_back(one, pupil)
-    one.work.now += timedelta(days=400)
-    assert "loan" in due(one)
-    retention.choose(one.work, one.admin, one.town.id, "loan", 1826, "unpaid repairs")
-    assert "loan" not in due(one)
-    shown = {each.rule.id: (each.days, each.reason) for each in retention.periods(one.work, one.admin, one.town.id)}
+def test_town_sets_a_period_within_bounds(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    return_tablet(school, pupil)
+    school.work.now += timedelta(days=400)
+    assert "loan" in list_due(school)
+    retention.set_period(school.work, school.admin, school.town.id, "loan", 1826, "unpaid repairs")
+    assert "loan" not in list_due(school)
+    shown = {each.rule.id: (each.days, each.reason) for each in retention.list_periods(school.work, school.admin, school.town.id)}
     assert (shown["loan"], shown["position"]) == ((1826, "unpaid repairs"), (7, None))
     for days in (29, 1827):
-        with pytest.raises(OutOfBounds):
-            retention.choose(one.work, one.admin, one.town.id, "loan", days, "no")
+        with pytest.raises(RetentionOutOfBounds):
+            retention.set_period(school.work, school.admin, school.town.id, "loan", days, "no")
     with pytest.raises(NotFound):
-        retention.choose(one.work, one.admin, one.town.id, "nothing", 1, "no")
+        retention.set_period(school.work, school.admin, school.town.id, "nothing", 1, "no")
 
 
-def test_one_town_is_purged_without_the_other(one: OneSchool) -> None:
-    pupil = child(one)
-    give_back(one, pupil)
-    neighbour = OneSchool(one.work)
-    one.work.now += timedelta(days=400)
-    assert run(neighbour) == {}
-    assert one.work.session.scalar(select(func.count()).select_from(Loan)) == 1
-    for act in (retention.preview, retention.run, retention.periods):
+def test_one_town_is_purged_without_another(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    return_tablet(school, pupil)
+    neighbour = SchoolScenario(school.work)
+    school.work.now += timedelta(days=400)
+    assert apply(neighbour) == {}
+    assert school.work.session.scalar(select(func.count()).select_from(Loan)) == 1
+    for act in (retention.preview_retention, retention.apply_retention, retention.list_periods):
         with pytest.raises(Forbidden):
-            act(one.work, neighbour.admin, one.town.id)
+            act(school.work, neighbour.admin, school.town.id)
         with pytest.raises(Forbidden):
-            act(one.work, Actor(new_id(), "help", (RoleAssignment(Role.HELPDESK, one.town.id),)), one.town.id)
+            act(school.work, Actor(new_id(), "help", (RoleAssignment(Role.HELPDESK, school.town.id),)), school.town.id)
 
 
-def test_the_job_takes_one_place_at_a_time_each_once_a_day(runtime: Runtime, clock: ManualClock) -> None:
+def test_job_applies_retention_to_one_town_at_a_time_once_a_day(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
-        towns = {OneSchool(work).town.id, OneSchool(work).town.id}
+        towns = {SchoolScenario(work).town.id, SchoolScenario(work).town.id}
         audit.record_event(work, SYSTEM, "account.sign_in", "account", 1, town_id=None)
     seen = []
     for _ in range(4):
         clock.advance(timedelta(minutes=10))
         with runtime.open_unit_of_work() as work:
-            report = retention.run_next(work)
+            report = retention.apply_next_due(work)
             seen.append(report.town_id if report else "nothing due")
     assert set(seen[:3]) == {None, *towns}
     assert seen[3] == "nothing due"
     clock.advance(timedelta(hours=21))
     with runtime.open_unit_of_work() as work:
-        again = retention.run_next(work)
+        again = retention.apply_next_due(work)
         assert again is not None
-        assert again.town_id == seen[0], "who waited longest"
+        assert again.town_id == seen[0], "the town that has waited longest"
     clock.advance(timedelta(days=366))
     for _ in range(3):
         clock.advance(timedelta(minutes=10))
         with runtime.open_unit_of_work() as work:
-            retention.run_next(work)
+            retention.apply_next_due(work)
     with runtime.open_unit_of_work() as work:
         assert work.session.scalar(select(AuditEvent.id).where(AuditEvent.action == "account.sign_in")) is None
         assert audit.verify_chain(work, None) is None

@@ -1,4 +1,4 @@
-"""The desk of requests, the paper for a family, the breach kit and the notices, as the data protection officer uses them over real HTTPS."""
+"""Privacy requests, the PDF for families, breach reports and notices, partly over real HTTPS as the data protection officer."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ from cartable.i18n import FRENCH
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
 from mdm.privacy import breaches, notices, papers, requests, retention
-from mdm.privacy.errors import NoticeUnchanged, PupilUnknown, RequestAnswered, RequestExtended, RequestUnknown
+from mdm.privacy.errors import (
+    NoticeUnchanged,
+    PrivacyRequestAnswered,
+    PrivacyRequestExtended,
+    PrivacyRequestNotFound,
+    PupilRecordNotFound,
+)
 from mdm.privacy.models import NoticeAudience, RequestKind, RequestOutcome
-from mdm.privacy.rules import months_after
+from mdm.privacy.rules import add_months
 from tests.conftest import KEYRING
-from tests.enrollment.people.corpus.build import CUSTOM, custom, lines
-from tests.enrollment.people.school import OneSchool
-from tests.mdm.privacy.world import SECRET, child
-from tests.support.server import LiveServer, live_server
-from tests.support.world import World
+from tests.enrollment.rosters.corpus.build import CUSTOM, custom, lines
+from tests.enrollment.rosters.school import SchoolScenario
+from tests.mdm.privacy.records import SECRET, create_child
+from tests.support.server import LiveServer, start_live_server
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[OneSchool]:
+def school(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
-        yield OneSchool(work)
+        yield SchoolScenario(work)
 
 
 @pytest.mark.parametrize(
@@ -42,111 +48,128 @@ def one(runtime: Runtime) -> Iterator[OneSchool]:
         (date(2026, 11, 30), 3, date(2027, 2, 28)),
     ],
 )
-def test_a_term_is_a_month_of_the_calendar(day: date, months: int, due: date) -> None:
-    assert months_after(day, months) == due
+def test_term_is_a_calendar_month(day: date, months: int, due: date) -> None:
+    assert add_months(day, months) == due
 
 
-def test_a_request_is_received_extended_once_and_answered(one: OneSchool) -> None:
-    pupil = child(one)
-    row = requests.receive(one.work, one.admin, one.town.id, RequestKind.ACCESS, f"{SECRET}PERE Karim", subject_id=pupil.id)
+def test_request_is_received_extended_once_and_answered(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    row = requests.receive_request(
+        school.work, school.admin, school.town.id, RequestKind.ACCESS, f"{SECRET}PERE Karim", subject_id=pupil.id
+    )
     assert (row.received_on, row.due_on) == (date(2026, 11, 23), date(2026, 12, 23))
-    requests.extend(one.work, one.admin, row.id, "two schools must answer")
+    requests.extend_request(school.work, school.admin, row.id, "two schools must answer")
     assert row.due_on == date(2027, 2, 23)
-    with pytest.raises(RequestExtended):
-        requests.extend(one.work, one.admin, row.id, "again")
-    late = requests.receive(one.work, one.admin, one.town.id, RequestKind.ERASURE, "X", received_on=date(2026, 10, 1))
-    with pytest.raises(RequestExtended):
-        requests.extend(one.work, one.admin, late.id, "too late to say so")
-    assert [each.id for each in requests.listed(one.work, one.admin, one.town.id)] == [late.id, row.id]
-    requests.answer(one.work, one.admin, row.id, RequestOutcome.DONE, "export handed over")
-    with pytest.raises(RequestAnswered):
-        requests.answer(one.work, one.admin, row.id, RequestOutcome.REFUSED, "no")
-    assert [each.id for each in requests.listed(one.work, one.admin, one.town.id, only_open=True)] == [late.id]
-    raw = one.work.session.execute(text("SELECT asked_by FROM privacy_request")).all()
-    assert SECRET.encode() not in b"".join(bytes(each[0]) for each in raw), "who asks is sealed"
-    one.work.now += timedelta(days=1096)
-    retention.run(one.work, one.admin, one.town.id)
-    one.work.session.expire_all()
-    assert [each.id for each in requests.listed(one.work, one.admin, one.town.id)] == [late.id], "an open one is never purged"
+    with pytest.raises(PrivacyRequestExtended):
+        requests.extend_request(school.work, school.admin, row.id, "again")
+    late = requests.receive_request(
+        school.work, school.admin, school.town.id, RequestKind.ERASURE, "X", received_on=date(2026, 10, 1)
+    )
+    with pytest.raises(PrivacyRequestExtended):
+        requests.extend_request(school.work, school.admin, late.id, "too late to say so")
+    assert [each.id for each in requests.list_requests(school.work, school.admin, school.town.id).items] == [late.id, row.id]
+    requests.answer_request(school.work, school.admin, row.id, RequestOutcome.DONE, "export handed over")
+    with pytest.raises(PrivacyRequestAnswered):
+        requests.answer_request(school.work, school.admin, row.id, RequestOutcome.REFUSED, "no")
+    assert [each.id for each in requests.list_requests(school.work, school.admin, school.town.id, only_open=True).items] == [
+        late.id
+    ]
+    raw = school.work.session.execute(text("SELECT requester FROM privacy_request")).all()
+    assert SECRET.encode() not in b"".join(bytes(each[0]) for each in raw), "the requester is sealed"
+    school.work.now += timedelta(days=1096)
+    retention.apply_retention(school.work, school.admin, school.town.id)
+    school.work.session.expire_all()
+    assert [each.id for each in requests.list_requests(school.work, school.admin, school.town.id).items] == [late.id], (
+        "an open one is never purged"
+    )
 
 
-def test_requests_stay_behind_the_walls(one: OneSchool) -> None:
-    other = OneSchool(one.work)
-    row = requests.receive(one.work, one.admin, one.town.id, RequestKind.ACCESS, "X")
-    with pytest.raises(RequestUnknown):
-        requests.answer(one.work, other.admin, row.id, RequestOutcome.DONE, "no")
-    with pytest.raises(PupilUnknown):
-        requests.receive(one.work, other.admin, other.town.id, RequestKind.ACCESS, "X", subject_id=child(one).id)
-    assert requests.listed(one.work, other.admin, other.town.id) == []
+def test_requests_are_isolated_between_towns(school: SchoolScenario) -> None:
+    other = SchoolScenario(school.work)
+    row = requests.receive_request(school.work, school.admin, school.town.id, RequestKind.ACCESS, "X")
+    with pytest.raises(PrivacyRequestNotFound):
+        requests.answer_request(school.work, other.admin, row.id, RequestOutcome.DONE, "no")
+    with pytest.raises(PupilRecordNotFound):
+        requests.receive_request(
+            school.work, other.admin, other.town.id, RequestKind.ACCESS, "X", subject_id=create_child(school).id
+        )
+    assert requests.list_requests(school.work, other.admin, other.town.id).items == []
 
 
-def test_a_breach_names_in_numbers_who_is_touched_and_by_what(one: OneSchool) -> None:
-    pupil = child(one)
-    other = OneSchool(one.work)
-    known_at = one.work.now - timedelta(hours=71)
-    told = breaches.report(one.work, one.admin, one.town.id, known_at).content
-    assert (told["pupils"], told["guardians"], told["late"]) == (2, 2, False)
-    assert told["notify_by"] == (known_at + timedelta(hours=72)).isoformat()
-    assert {"pupil", "guardian", "loan"} <= set(told["fields"])
-    assert "birth_hash" in told["fields"]["pupil"]
-    assert SECRET not in str(told)
-    assert breaches.report(one.work, other.admin, other.town.id, known_at).content["pupils"] == 0
-    misused = breaches.report(one.work, one.admin, one.town.id, known_at, account_id=one.admin.account_id).content
+def test_breach_report_counts_affected_people_and_lists_fields(school: SchoolScenario) -> None:
+    pupil = create_child(school)
+    other = SchoolScenario(school.work)
+    known_at = school.work.now - timedelta(hours=71)
+    content = breaches.report_breach(school.work, school.admin, school.town.id, known_at).content
+    assert (content["pupils"], content["guardians"], content["late"]) == (2, 2, False)
+    assert content["notify_by"] == (known_at + timedelta(hours=72)).isoformat()
+    assert {"pupil", "guardian", "loan"} <= set(content["fields"])
+    assert "birth_hash" in content["fields"]["pupil"]
+    assert SECRET not in str(content)
+    assert breaches.report_breach(school.work, other.admin, other.town.id, known_at).content["pupils"] == 0
+    misused = breaches.report_breach(
+        school.work, school.admin, school.town.id, known_at, account_id=school.admin.account_id
+    ).content
     assert (misused["pupil_ids"], misused["fields"]["pupil"][0], "guardian" in misused["fields"]) == (
         [str(pupil.id)],
         "last_name",
         False,
     )
-    before = breaches.report(one.work, one.admin, one.town.id, known_at, account_id=one.admin.account_id, until=date(2026, 11, 1))
+    before = breaches.report_breach(
+        school.work, school.admin, school.town.id, known_at, account_id=school.admin.account_id, until=date(2026, 11, 1)
+    )
     assert before.content["pupils"] == 0
-    assert breaches.report(one.work, one.admin, one.town.id, one.work.now - timedelta(hours=73)).content["late"] is True
+    assert (
+        breaches.report_breach(school.work, school.admin, school.town.id, school.work.now - timedelta(hours=73)).content["late"]
+        is True
+    )
 
 
-def test_a_notice_says_what_the_program_does_and_a_change_makes_a_version(one: OneSchool) -> None:
-    child(one)
-    last, content = notices.current(one.work, one.admin, one.town.id, NoticeAudience.GUARDIANS)
+def test_changed_retention_makes_a_new_version_of_a_notice(school: SchoolScenario) -> None:
+    create_child(school)
+    last, content = notices.get_notice(school.work, school.admin, school.town.id, NoticeAudience.GUARDIANS)
     assert last is None
     assert {line["what"] for line in content["en"]["lines"]} >= {"family name", "hash of the INE"}
-    first = notices.publish(one.work, one.admin, one.town.id, NoticeAudience.GUARDIANS)
+    first = notices.publish_notice(school.work, school.admin, school.town.id, NoticeAudience.GUARDIANS)
     with pytest.raises(NoticeUnchanged):
-        notices.publish(one.work, one.admin, one.town.id, NoticeAudience.GUARDIANS)
-    retention.choose(one.work, one.admin, one.town.id, "loan", 400, "agreed by the three officers")
-    second = notices.publish(one.work, one.admin, one.town.id, NoticeAudience.GUARDIANS)
+        notices.publish_notice(school.work, school.admin, school.town.id, NoticeAudience.GUARDIANS)
+    retention.set_period(school.work, school.admin, school.town.id, "loan", 400, "agreed by the three officers")
+    second = notices.publish_notice(school.work, school.admin, school.town.id, NoticeAudience.GUARDIANS)
     assert (first.version, second.version) == (1, 2)
-    whom = notices.to_notify(one.work, one.admin, one.town.id, NoticeAudience.GUARDIANS)
-    assert sorted(whom, key=str) == sorted((guardian.id for guardian, _ in one.guardians().values()), key=str)
-    plain = notices.compose(one.work, one.town.id, NoticeAudience.CHILDREN)
+    recipients = notices.list_recipients(school.work, school.admin, school.town.id, NoticeAudience.GUARDIANS)
+    assert sorted(recipients.items, key=str) == sorted((guardian.id for guardian, _ in school.get_guardians().values()), key=str)
+    plain = notices.compose_notice(school.work, school.town.id, NoticeAudience.CHILDREN)
     assert "3018" in plain["fr"]["words"]
 
 
 @pytest.fixture
 def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(engine, KEYRING, tmp_path / "data") as running:
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
         yield running
 
 
-def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: LiveServer) -> None:
+def test_officer_processes_a_request_up_to_the_pdf(server: LiveServer) -> None:
     with server.runtime.open_unit_of_work() as work:
-        world = World(work)
-        town = world.town()
-        school = world.school(town)
-    with contextlib.closing(server.client(town.id, Role.TOWN_ADMIN, "admin")) as admin, \
-         contextlib.closing(server.client(town.id, Role.DPO, "officer")) as dpo:  # fmt: skip
+        world = TownFactory(work)
+        town = world.create_town()
+        school = world.create_school(town)
+    with contextlib.closing(server.sign_in(town.id, Role.TOWN_ADMIN, "admin")) as admin, \
+         contextlib.closing(server.sign_in(town.id, Role.DPO, "officer")) as dpo:  # fmt: skip
         file = lines(CUSTOM, custom("D'ARTAGNAN #let x = 1", "Élise", groups="Chorale", units="ULIS"))
         data = {"town_id": str(town.id), "school_uai": school.uai}
-        made = admin.post("/rosters", files={"file": ("a.csv", file)}, data=data).json()
-        admin.post(f"/rosters/{made['id']}/confirm").raise_for_status()
-        [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "artagnan"}).json()
-        asked = {"town_id": str(town.id), "kind": "access", "asked_by": "Mme D'ARTAGNAN", "pupil_id": pupil["id"]}
-        request = admin.post("/privacy/requests", json=asked).json()
-        [seen] = dpo.get("/privacy/requests", params={"town_id": str(town.id), "only_open": True}).json()
+        roster_import = admin.post("/rosters", files={"file": ("a.csv", file)}, data=data).json()
+        admin.post(f"/rosters/{roster_import['id']}/confirm").raise_for_status()
+        [pupil] = admin.get("/pupils", params={"town_id": str(town.id), "q": "artagnan"}).json()["items"]
+        body = {"town_id": str(town.id), "kind": "access", "requester": "Mme D'ARTAGNAN", "pupil_id": pupil["id"]}
+        request = admin.post("/privacy/requests", json=body).json()
+        [seen] = dpo.get("/privacy/requests", params={"town_id": str(town.id), "only_open": True}).json()["items"]
         assert (seen["pupil_id"], seen["late"]) == (pupil["id"], False)
         paper = dpo.get(f"/privacy/pupils/{pupil['id']}/export.pdf", headers={"Accept-Language": "fr"})
         assert paper.headers["content-type"] == "application/pdf"
         assert paper.content.startswith(b"%PDF")
         exported = dpo.get(f"/privacy/pupils/{pupil['id']}/export").json()
-        words = json.dumps(papers.content(exported, FRENCH), ensure_ascii=False)
-        for said in (
+        words = json.dumps(papers.build_content(exported, FRENCH), ensure_ascii=False)
+        for text_part in (
             "Données conservées",
             "ARTAGNAN #let x = 1 Élise",
             "Chorale",
@@ -154,7 +177,7 @@ def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: Liv
             "nom de famille",
             "Pourquoi ces données",
         ):
-            assert said in words, said
+            assert text_part in words, text_part
         assert "empreinte" not in words, "no hashes"
         answered = dpo.post(f"/privacy/requests/{request['id']}/answer", json={"outcome": "done", "answer": "handed over"}).json()
         assert answered["answered_on"] == str(datetime.now(UTC).date())
@@ -166,5 +189,5 @@ def test_the_officer_follows_a_request_from_its_arrival_to_the_paper(server: Liv
         assert dpo.get("/privacy/notices/children", params={"town_id": str(town.id)}).json()["changed"] is False
 
 
-def test_the_server_itself_may_do_all_this(one: OneSchool) -> None:
-    assert requests.receive(one.work, SYSTEM, one.town.id, RequestKind.OBJECTION, "X").due_on == date(2026, 12, 23)
+def test_system_actor_may_receive_requests(school: SchoolScenario) -> None:
+    assert requests.receive_request(school.work, SYSTEM, school.town.id, RequestKind.OBJECTION, "X").due_on == date(2026, 12, 23)

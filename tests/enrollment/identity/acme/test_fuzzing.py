@@ -59,7 +59,7 @@ def _mutations(genuine: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(broken, st.lists(places, min_size=1, max_size=6), st.integers(0, 30))
 
 
-class Asker:
+class Requester:
     """One account, whose every request is signed and sent without a network: what is tried is what the server makes of it."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -95,38 +95,38 @@ class Asker:
 
 
 @pytest.fixture
-def asker(runtime: Runtime, tmp_path: Path) -> Asker:
+def requester(runtime: Runtime, tmp_path: Path) -> Requester:
     roots = tmp_path / "roots.pem"
     roots.write_bytes(Attester().root_pem)
     runtime.settings = runtime.settings.model_copy(update={"acme": Acme.OFFERED, "attestation_roots": roots})
-    return Asker(runtime)
+    return Requester(runtime)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_mutated_frames_never_break_the_server(asker: Asker) -> None:
-    genuine = asker.frame("new-order", {"identifiers": []})
+def test_mutated_requests_never_break_the_server(requester: Requester) -> None:
+    genuine = requester.frame("new-order", {"identifiers": []})
 
     @PATIENT
     @given(_mutations(genuine) | st.binary(max_size=300))
     def run(body: bytes) -> None:
-        assert 400 <= asker.send("new-order", body).status < 500
+        assert 400 <= requester.send("new-order", body).status < 500
 
     run()
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_signed_nonsense_never_breaks_the_server(asker: Asker) -> None:
+def test_signed_nonsense_never_breaks_the_server(requester: Requester) -> None:
     """The frame is good and the signature holds; the payload, the header or the address is anything."""
-    order = asker.order()
+    order = requester.order()
     number = str(order["finalize"]).split("/")[-2]
     paths = ["new-account", "new-order", "revoke-cert", "key-change", f"order/{number}", f"order/{number}/finalize",
-             f"authz/{number}", f"challenge/{number}", f"certificate/{number}", str(asker.kid).removeprefix(f"{BASE}/")]  # fmt: skip
+             f"authz/{number}", f"challenge/{number}", f"certificate/{number}", str(requester.kid).removeprefix(f"{BASE}/")]  # fmt: skip
 
     @PATIENT
     @given(st.sampled_from(paths) | st.text(max_size=20), _PAYLOADS | _JSON)
     def run(path: str, payload: Any) -> None:
         if not str(path).startswith("account/"):  # it would be given up
-            assert asker.ask(path, payload).status < 500
+            assert requester.ask(path, payload).status < 500
 
     run()
 
@@ -134,18 +134,18 @@ def test_signed_nonsense_never_breaks_the_server(asker: Asker) -> None:
     @given(st.dictionaries(st.sampled_from(["alg", "jwk", "kid", "nonce", "url", "crit"]), _JSON | _WORDS, max_size=3))
     def heads(changed: dict[str, Any]) -> None:
         head = {
-            "kid": asker.kid,
-            "nonce": create_nonce(asker.runtime.keyring, asker.runtime.clock.now()),
+            "kid": requester.kid,
+            "nonce": create_nonce(requester.runtime.keyring, requester.runtime.clock.now()),
             "url": f"{BASE}/new-order",
         }
-        body = json.dumps(jose.sign_jws(asker.key, {**head, **changed}, {})).encode()
-        assert 400 <= asker.send("new-order", body).status < 500
+        body = json.dumps(jose.sign_jws(requester.key, {**head, **changed}, {})).encode()
+        assert 400 <= requester.send("new-order", body).status < 500
 
     heads()
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_mutated_attestations_and_requests_are_refused_in_words(asker: Asker) -> None:
+def test_mutated_attestations_and_csrs_are_refused_with_problems(requester: Requester) -> None:
     key, real = curve_key(), Attester()
     token = "x" * 43
     genuine = Attestation(real, ipad()).object(key, token)
@@ -173,13 +173,13 @@ def test_mutated_attestations_and_requests_are_refused_in_words(asker: Asker) ->
 
     @settings(PATIENT, max_examples=40)
     @given(_mutations(genuine), _mutations(request_for(key)))
-    def whole(attested: bytes, asked: bytes) -> None:
-        order = asker.order()
+    def run_order(attested: bytes, asked: bytes) -> None:
+        order = requester.order()
         number = str(order["finalize"]).split("/")[-2]
-        assert asker.ask(f"challenge/{number}", {"attObj": jose.encode_base64url(attested)}).status == 200
-        assert asker.ask(f"order/{number}/finalize", {"csr": jose.encode_base64url(asked)}).status < 500
+        assert requester.ask(f"challenge/{number}", {"attObj": jose.encode_base64url(attested)}).status == 200
+        assert requester.ask(f"order/{number}/finalize", {"csr": jose.encode_base64url(asked)}).status < 500
 
-    whole()
+    run_order()
 
 
 @given(st.binary(max_size=300))
@@ -215,14 +215,14 @@ def test_values_of_the_standard(data: bytes, value: object) -> None:
      b"\xa1\xf5\x01", b"\xa1\x80\x01", b"\x61\xff", b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", b"\x5b\xff\xff\xff\xff\xff\xff\xff\xff",
      b"\x81" * 50 + b"\x00", b"\x99\x01\x00" + b"\x00" * 256],
 )  # fmt: skip
-def test_what_an_attestation_never_needs_is_refused(data: bytes) -> None:
+def test_unsupported_cbor_is_refused(data: bytes) -> None:
     with pytest.raises(cbor.NotCbor):
         cbor.loads(data)
 
 
 @given(st.dictionaries(st.text(max_size=6), st.binary(max_size=300) | st.text(max_size=30) | st.integers(0, 2**40), max_size=5))
 @settings(deadline=None)
-def test_what_an_independent_encoder_writes_is_read(value: dict[str, Any]) -> None:
+def test_values_of_an_independent_encoder_are_decoded(value: dict[str, Any]) -> None:
     assert cbor.loads(encode(value)) == value
 
 

@@ -31,7 +31,7 @@ def _issued(bench: Bench) -> list[DeviceCertificate]:
 
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1, ec.SECP384R1])
-def test_an_attested_key_gets_a_certificate_that_says_so(bench: Bench, curve: type[ec.EllipticCurve]) -> None:
+def test_an_attested_key_gets_an_attested_certificate(bench: Bench, curve: type[ec.EllipticCurve]) -> None:
     key = curve_key(curve)
     made = bench.client().obtain(bench.identifier(), key, bench.attestation)
     assert made.public_key() == key.public_key()
@@ -46,10 +46,10 @@ def test_an_attested_key_gets_a_certificate_that_says_so(bench: Bench, curve: ty
         assert (proof.serial, proof.udid, proof.os_version) == (bench.hardware.serial, bench.hardware.udid, "26.1")
         event = work.session.scalar(select(AuditEvent).where(AuditEvent.action == "certificate.issue"))
         assert event is not None
-        assert (event.details["path"], event.details["attested"]) == ("acme", True)
+        assert (event.details["protocol"], event.details["attested"]) == ("acme", True)
 
 
-def test_values_wrapped_in_strings_of_asn1_are_understood(bench: Bench) -> None:
+def test_values_wrapped_in_asn1_strings_are_unwrapped(bench: Bench) -> None:
     told = {SERIAL: b"\x0c" + _sized(bench.hardware.serial), UDID: b"\x04" + _sized(bench.hardware.udid)}
     client, key = bench.client(), curve_key()
     order = client.order(bench.identifier()).json()
@@ -80,7 +80,7 @@ def _bad_attestations(bench: Bench) -> dict[str, Attestation]:
     }
 
 
-def test_under_required_nothing_but_a_sound_attestation_is_enough(bench: Bench) -> None:
+def test_if_attestation_is_required_only_a_complete_one_is_accepted(bench: Bench) -> None:
     client, key, identifier = bench.client(), curve_key(), bench.identifier()
     for why, bad in _bad_attestations(bench).items():
         order = client.order(identifier).json()
@@ -99,7 +99,7 @@ def test_under_required_nothing_but_a_sound_attestation_is_enough(bench: Bench) 
         assert {event.subject_id for event in refusals} == {str(bench.tablet_id)}
 
 
-def test_under_offered_what_is_not_proved_is_written_down_and_another_device_is_refused(bench: Bench) -> None:
+def test_if_attestation_is_optional_only_another_device_is_refused(bench: Bench) -> None:
     bench.demand(Acme.OFFERED)
     client = bench.client()
     refused = {"another device's serial number", "another device's UDID", "another device"}
@@ -119,7 +119,7 @@ def test_under_offered_what_is_not_proved_is_written_down_and_another_device_is_
     assert not any(row.attested for row in _issued(bench))
 
 
-def test_the_certificate_is_for_the_attested_key_alone(bench: Bench) -> None:
+def test_the_certificate_is_for_the_attested_key_only(bench: Bench) -> None:
     client, key = bench.client(), curve_key()
     order = client.order(bench.identifier()).json()
     challenge = client.challenge(order)
@@ -134,7 +134,7 @@ def test_the_certificate_is_for_the_attested_key_alone(bench: Bench) -> None:
     assert client.finalize(order, csr(key)).json()["status"] == "valid"
 
 
-def test_chains_are_walked_to_the_root_with_their_limits(bench: Bench) -> None:
+def test_chains_are_verified_to_the_root_with_their_limits(bench: Bench) -> None:
     """Out of time, a CA that is none, a CA too many, a leaf that is a CA, the root sent along."""
     attester, key = bench.attester, curve_key()
 
@@ -172,7 +172,7 @@ def test_chains_are_walked_to_the_root_with_their_limits(bench: Bench) -> None:
     assert client.respond(challenge, build_attestation_object([der(straight)]))["status"] == "valid"
 
 
-def test_an_identifier_is_ours_in_time_and_of_this_path(bench: Bench, clock: ManualClock) -> None:
+def test_an_identifier_must_be_known_unexpired_and_of_acme(bench: Bench, clock: ManualClock) -> None:
     client = bench.client()
     assert problem(client.order("not an identifier")) == (403, "rejectedIdentifier")
     assert problem(client.order("é" * 8)) == (403, "rejectedIdentifier")
@@ -187,7 +187,7 @@ def test_an_identifier_is_ours_in_time_and_of_this_path(bench: Bench, clock: Man
     assert problem(client.order(late)) == (403, "rejectedIdentifier")
 
 
-def test_an_acme_identifier_opens_nothing_by_scep(bench: Bench) -> None:
+def test_an_acme_identifier_is_no_scep_challenge(bench: Bench) -> None:
     """Else whoever reads a profile could have an unattested certificate where attestation is required."""
     scep = Requester(bench.server, bench.http)
     assert scep.refused(scep.request(bench.identifier())) == 2
@@ -231,7 +231,7 @@ def test_the_same_tablet_may_retry_and_gets_the_same_certificate(bench: Bench) -
     assert problem(client.order(identifier)) == (429, "rateLimited")
 
 
-def test_an_order_ends_and_is_forgotten_with_all_that_hangs_on_it(bench: Bench, clock: ManualClock) -> None:
+def test_an_expired_order_is_deleted_with_its_account(bench: Bench, clock: ManualClock) -> None:
     client, key = bench.client(), curve_key()
     made = client.order(bench.identifier())
     clock.advance(timedelta(minutes=59))
@@ -248,7 +248,7 @@ def test_an_order_ends_and_is_forgotten_with_all_that_hangs_on_it(bench: Bench, 
     assert problem(client.order("x")) == (400, "accountDoesNotExist")
 
 
-def test_an_authorization_that_is_given_up_is_over(bench: Bench) -> None:
+def test_a_deactivated_authorization_ends_its_order(bench: Bench) -> None:
     client = bench.client()
     made = client.order(bench.identifier())
     gone = client.send(made.json()["authorizations"][0], {"status": "deactivated"}).json()
@@ -256,7 +256,7 @@ def test_an_authorization_that_is_given_up_is_over(bench: Bench) -> None:
     assert client.send(made.headers["location"], None).json()["status"] == "invalid"
 
 
-def test_a_stranger_sees_nothing_of_anothers_order(bench: Bench) -> None:
+def test_an_account_sees_no_orders_of_others(bench: Bench) -> None:
     owner, stranger, key = bench.client(), bench.client(), curve_key()
     made = owner.order(bench.identifier())
     order, challenge = made.json(), owner.challenge(made.json())
@@ -269,7 +269,7 @@ def test_a_stranger_sees_nothing_of_anothers_order(bench: Bench) -> None:
     assert problem(stranger.send(done["certificate"], None))[0] == 404
 
 
-def test_a_certificate_is_revoked_by_who_ordered_it_or_by_its_key(bench: Bench) -> None:
+def test_a_certificate_is_revoked_by_its_account_or_its_key(bench: Bench) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     client, key = bench.client(), curve_key()
@@ -291,7 +291,7 @@ def test_a_certificate_is_revoked_by_who_ordered_it_or_by_its_key(bench: Bench) 
     assert [row.revoked_at is None for row in _issued(bench)] == [False, False]
 
 
-def test_an_attested_certificate_serves_its_own_device_alone(bench: Bench) -> None:
+def test_an_attested_certificate_is_valid_for_its_device_only(bench: Bench) -> None:
     from enrollment.identity.verifier import get_known_certificate
 
     bench.client().obtain(bench.identifier(), curve_key(), bench.attestation)

@@ -36,7 +36,7 @@ def test_what_is_read_without_a_signature(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("key", [curve_key(), rsa_key()])
-def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.AcmeKey) -> None:
+def test_an_account_is_created_once_for_a_key(bench: Bench, key: jose.AcmeKey) -> None:
     client = Client(bench.http, key=key)
     assert problem(client.register(onlyReturnExisting=True)) == (400, "accountDoesNotExist")
     made = client.register(contact=["mailto:somebody@example.org"])
@@ -56,7 +56,7 @@ def test_an_account_is_made_once_for_a_key(bench: Bench, key: jose.AcmeKey) -> N
     assert problem(client.register()) == (401, "unauthorized")
 
 
-def test_one_key_has_one_account_however_it_is_spelt(bench: Bench) -> None:
+def test_a_key_has_one_account_however_it_is_encoded(bench: Bench) -> None:
     client = bench.client()
     plain = jose.build_jwk(client.key)
     odd = {**plain, "x": plain["x"][:9] + "\x00" + plain["x"][9:] + "=", "use": "sig", "kid": "\x00"}
@@ -64,7 +64,7 @@ def test_one_key_has_one_account_however_it_is_spelt(bench: Bench) -> None:
     assert (answer.status_code, answer.headers["location"]) == (200, client.kid)
 
 
-def test_many_at_once_with_one_key_get_one_account(bench: Bench) -> None:
+def test_concurrent_requests_with_one_key_get_one_account(bench: Bench) -> None:
     key = curve_key()
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: Client(bench.http, key=key).register(), range(4)))
@@ -72,7 +72,7 @@ def test_many_at_once_with_one_key_get_one_account(bench: Bench) -> None:
     assert len({answer.headers["location"] for answer in made}) == 1
 
 
-def test_a_nonce_serves_once_and_for_an_hour(bench: Bench, clock: ManualClock) -> None:
+def test_a_nonce_can_be_used_once_and_for_an_hour(bench: Bench, clock: ManualClock) -> None:
     client = bench.client()
     url = client.directory["newOrder"]
     used = client.nonce()
@@ -89,7 +89,7 @@ def test_a_nonce_serves_once_and_for_an_hour(bench: Bench, clock: ManualClock) -
     assert problem(client.send(url, {}, nonce=late))[1] == "badNonce"
 
 
-def test_of_many_that_replay_one_request_one_is_heard(bench: Bench) -> None:
+def test_of_concurrent_replays_one_succeeds(bench: Bench) -> None:
     client = bench.client()
     url = client.directory["newOrder"]
     payload = {"identifiers": [{"type": "permanent-identifier", "value": bench.identifier()}]}
@@ -100,7 +100,7 @@ def test_of_many_that_replay_one_request_one_is_heard(bench: Bench) -> None:
     assert sorted(answers) == [201, 400, 400, 400]
 
 
-def test_a_signature_counts_only_as_the_protocol_wants_it(bench: Bench) -> None:
+def test_a_signature_is_accepted_only_in_the_form_of_the_protocol(bench: Bench) -> None:
     client, stranger = bench.client(), curve_key()
     url, jwk = client.directory["newOrder"], jose.build_jwk(client.key)
     refused = {
@@ -143,13 +143,13 @@ def test_a_signature_counts_only_as_the_protocol_wants_it(bench: Bench) -> None:
         jose.build_jwk(curve_key()) | {"d": "AA"},
     ],
 )
-def test_keys_that_no_account_may_have(bench: Bench, jwk: dict[str, Any]) -> None:
+def test_unsuitable_account_keys_are_refused(bench: Bench, jwk: dict[str, Any]) -> None:
     client = Client(bench.http)
     answer = client.send(client.directory["newAccount"], {}, jwk=jwk)
     assert problem(answer) == (400, "badPublicKey")
 
 
-def test_the_frame_is_bounded_and_strict(bench: Bench) -> None:
+def test_requests_are_bounded_and_strict(bench: Bench) -> None:
     client = bench.client()
     url = client.directory["newOrder"]
     good = jose.sign_jws(client.key, {"kid": client.kid, "nonce": client.nonce(), "url": url}, {})

@@ -43,13 +43,11 @@ from tests.support.world import TownFactory
         ("iPad13", "26.1", "23B85", False),
     ],
 )
-def test_only_a_tablet_that_is_known_to_attest_is_asked_to(
-    product: str | None, version: str | None, build: str | None, able: bool
-) -> None:
+def test_only_a_tablet_that_can_attest_gets_acme(product: str | None, version: str | None, build: str | None, able: bool) -> None:
     assert can_attest(product, version, build) is able
 
 
-def test_a_policy_that_nothing_could_satisfy_is_refused_at_the_start(runtime: Runtime, tmp_path: Path) -> None:
+def test_required_attestation_without_roots_is_refused_at_start(runtime: Runtime, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="attestation_roots"):
         Settings(_env_file=None, acme=Acme.REQUIRED)
     assert Settings(_env_file=None, acme=Acme.OFFERED).attestation_roots is None
@@ -80,7 +78,7 @@ def fingerprint(runtime: Runtime) -> str:
     return issued.fingerprint
 
 
-def test_with_an_invitation_the_attested_device_alone_is_admitted(runtime: Runtime, fingerprint: str) -> None:
+def test_with_an_invitation_only_the_attested_device_enrolls(runtime: Runtime, fingerprint: str) -> None:
     with runtime.open_unit_of_work() as work:
         known = get_known_certificate(work, fingerprint)
         for serial, udid in (("SERIAL-B", "UDID-A"), ("SERIAL-A", "UDID-B"), (None, "UDID-A")):

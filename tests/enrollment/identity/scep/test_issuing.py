@@ -26,7 +26,7 @@ from tests.support.world import TownFactory
 BAD_ALG, BAD_REQUEST, BAD_TIME, BAD_CERT_ID = 0, 2, 3, 4
 
 
-def test_every_dialect_gets_a_certificate(scep: Requester) -> None:
+def test_every_kind_of_scep_client_gets_a_certificate(scep: Requester) -> None:
     """GET and POST, each cipher, each digest: the CertRep names our transaction and repeats our nonce."""
     for post, cipher, digest in product((True, False), EnvelopeCipher, (SHA1, SHA256)):
         issued = scep.certificate(scep.request(scep.challenge(), cipher=cipher, digest=digest), post=post)
@@ -34,7 +34,7 @@ def test_every_dialect_gets_a_certificate(scep: Requester) -> None:
         assert issued.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
 
 
-def test_a_certificate_is_back_dated_and_never_takes_the_subject_asked_for(scep: Requester, clock: ManualClock) -> None:
+def test_a_certificate_is_back_dated_and_ignores_the_requested_subject(scep: Requester, clock: ManualClock) -> None:
     issued = scep.certificate(scep.request(scep.challenge()))
     assert clock.now() - issued.not_valid_before_utc >= timedelta(minutes=30)
     assert "CN=x" not in issued.subject.rfc4514_string()
@@ -53,7 +53,7 @@ def test_the_same_tablet_may_retry_its_challenge_and_gets_the_same_certificate(s
     assert scep.refused(scep.request(challenge, key=rsa_key(1))) == BAD_REQUEST
 
 
-def test_a_challenge_used_by_many_at_once_serves_one(scep: Requester) -> None:
+def test_a_challenge_used_concurrently_issues_one_certificate(scep: Requester) -> None:
     challenge = scep.challenge()
     requests = [scep.request(challenge, key=rsa_key(number)) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
@@ -78,7 +78,7 @@ def test_wrong_missing_and_expired_challenges_are_refused(scep: Requester, clock
     assert scep.refused(scep.request(late)) == BAD_REQUEST
 
 
-def test_a_replayed_message_gives_the_same_certificate_and_no_second(scep: Requester) -> None:
+def test_a_replayed_message_returns_the_same_certificate(scep: Requester) -> None:
     request = scep.request(scep.challenge())
     first = scep.certificate(request)
     assert scep.certificate(request) == first
@@ -124,7 +124,7 @@ def test_single_des_can_be_turned_off(scep: Requester) -> None:
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
-def test_a_truncated_message_is_refused_and_spends_nothing(scep: Requester, cut: float) -> None:
+def test_a_truncated_message_is_refused_and_uses_no_challenge(scep: Requester, cut: float) -> None:
     challenge = scep.challenge()
     message = scep.request(challenge).message
     assert scep.send(message[: int(len(message) * cut)]).status_code == 400

@@ -39,7 +39,7 @@ async def _enrol(server: LiveServer, code: str) -> None:
         await tablet.poll()
 
 
-def test_a_used_up_invitation_admits_nobody_else(server: LiveServer) -> None:
+def test_an_invitation_without_uses_left_is_refused(server: LiveServer) -> None:
     code = _code(server)
     asyncio.run(_enrol(server, code))
     answer = httpx.get(f"{server.url}/join/{code}", verify=_trust(server))
@@ -52,7 +52,7 @@ def _trust(server: LiveServer) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(server.ca))
 
 
-def test_garbage_is_refused_and_the_server_goes_on(server: LiveServer) -> None:
+def test_garbage_is_refused_and_the_server_keeps_running(server: LiveServer) -> None:
     for body in (b"", b"\x30\x80", b"\x30\x03\x02\x01\x00", b"A" * 70_000):
         answer = httpx.post(f"{server.url}/scep?operation=PKIOperation", content=body, verify=_trust(server))
         assert answer.status_code == 400

@@ -22,7 +22,7 @@ from tests.support.world import TownFactory
 
 
 @dataclass
-class Assigned:
+class AdeSetup:
     """What a test of device assignment holds in hand."""
 
     runtime: Runtime
@@ -58,11 +58,11 @@ def portal(clock: ManualClock) -> Portal:
 
 
 @pytest.fixture
-def assigned(runtime: Runtime, clock: ManualClock, portal: Portal) -> Iterator[Assigned]:
+def ade(runtime: Runtime, clock: ManualClock, portal: Portal) -> Iterator[AdeSetup]:
     with serve(portal) as url:
         runtime.settings = runtime.settings.model_copy(update={"device_assignment_url": url})
         with runtime.open_unit_of_work() as work:
             town = TownFactory(work).create_town()
             server = service.create_server(work, SYSTEM, town.id, "Ville")
             service.install_token(work, SYSTEM, server.id, portal.build_token_file(server.certificate))
-        yield Assigned(runtime, clock, portal, town.id, server.id)
+        yield AdeSetup(runtime, clock, portal, town.id, server.id)

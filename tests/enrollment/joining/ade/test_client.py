@@ -47,7 +47,7 @@ def trouble(client: AdeClient) -> AdeErrorKind:
     return refusal.value.kind
 
 
-def test_one_session_serves_many_calls_and_is_renewed_from_every_answer(client: AdeClient, portal: Portal) -> None:
+def test_one_session_serves_many_requests_and_is_renewed_from_every_response(client: AdeClient, portal: Portal) -> None:
     portal.rotate = True
     for _ in range(3):
         assert client.get_account().server_uuid == portal.server_uuid
@@ -67,7 +67,7 @@ def test_an_ended_session_is_replaced_once(client: AdeClient, portal: Portal, st
     assert portal.scripted_responses == [], "twice, and not more"
 
 
-def test_wrong_secrets_and_a_wrong_clock_are_told_apart(url: str, portal: Portal) -> None:
+def test_wrong_secrets_and_a_wrong_clock_are_different_errors(url: str, portal: Portal) -> None:
     good = secrets_of(portal)
     for secrets, late, expected in (
         (TokenSecrets(good.consumer_key, "other", good.access_token, good.access_secret), 0, AdeErrorKind.TOKEN_REJECTED),
@@ -108,7 +108,7 @@ SHAPES = ("{}", '"{}"', '{{"code": "{}"}}', " {} \n", '{{"code":"{}","message":"
         (503, "FORBIDDEN", AdeErrorKind.RETRY),
     ],
 )
-def test_every_refusal_is_understood_in_every_shape(
+def test_every_error_code_is_recognised_in_every_form(
     client: AdeClient, portal: Portal, status: int, word: str, expected: AdeErrorKind, shape: str
 ) -> None:
     portal.scripted_responses = [("/account", status, shape.format(word).encode(), {})]
@@ -125,7 +125,7 @@ def test_every_refusal_is_understood_in_every_shape(
         (b"<html>no</html>", AdeErrorKind.TOKEN_REJECTED),
     ],
 )
-def test_refusals_of_the_session_itself(client: AdeClient, portal: Portal, body: bytes, expected: AdeErrorKind) -> None:
+def test_errors_of_the_session_request(client: AdeClient, portal: Portal, body: bytes, expected: AdeErrorKind) -> None:
     portal.scripted_responses = [("/session", 401, body, {})]
     assert trouble(client) is expected
     portal.scripted_responses = [("/session", 403, b'{"code": "T_C_NOT_SIGNED"}', {})]
@@ -144,7 +144,9 @@ def test_refusals_of_the_session_itself(client: AdeClient, portal: Portal, body:
         (503, "30", 30.0),
     ],
 )
-def test_who_asks_us_to_wait_is_heard(client: AdeClient, portal: Portal, status: int, header: str, seconds: float) -> None:
+def test_retry_after_is_read_from_the_response(
+    client: AdeClient, portal: Portal, status: int, header: str, seconds: float
+) -> None:
     portal.scripted_responses = [("/account", status, b"", {"Retry-After": header})]
     with pytest.raises(AdeError) as refusal:
         client.get_account()
@@ -154,15 +156,17 @@ def test_who_asks_us_to_wait_is_heard(client: AdeClient, portal: Portal, status:
 @pytest.mark.parametrize(
     "body", [b"", b"nonsense", b"[]", b"[" * 100_000, b'{"devices": 7, "cursor": "a"}', b'{"devices": []}', b'{"devices": [], "cursor": 7}']
 )  # fmt: skip
-def test_a_page_that_is_none_is_asked_for_again_later(client: AdeClient, portal: Portal, body: bytes) -> None:
+def test_a_malformed_page_is_a_temporary_error(client: AdeClient, portal: Portal, body: bytes) -> None:
     portal.scripted_responses = [("/server/devices", 200, body, {})]
     with pytest.raises(AdeError) as refusal:
         client.fetch_devices(None, 100)
     assert refusal.value.kind is AdeErrorKind.RETRY
 
 
-def test_an_answer_without_end_and_a_service_that_is_away(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MAX_ANSWER", 1000)
+def test_an_endless_response_and_an_unreachable_service_are_temporary_errors(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "MAX_RESPONSE_BYTES", 1000)
     with serve_anything(lambda _request: (200, b"x" * 5000, {})) as url:
         client = AdeClient(secrets_of(portal), url, lambda: NOW)
         assert trouble(client) is AdeErrorKind.RETRY
@@ -170,7 +174,7 @@ def test_an_answer_without_end_and_a_service_that_is_away(portal: Portal, monkey
     client.close()
 
 
-def test_devices_are_read_page_by_page_and_synced(client: AdeClient, portal: Portal) -> None:
+def test_devices_are_fetched_page_by_page_and_synced(client: AdeClient, portal: Portal) -> None:
     for number in range(5):
         portal.add_device(f"DMP{number:04d}")
     page = client.fetch_devices(None, 2)
@@ -185,7 +189,7 @@ def test_devices_are_read_page_by_page_and_synced(client: AdeClient, portal: Por
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_profiles_are_assigned_by_either_method(client: AdeClient, portal: Portal, method: str) -> None:
-    portal.assign_by, portal.retry_after = method, 90
+    portal.assign_method, portal.retry_after = method, 90
     portal.add_device("DMP0001")
     portal.add_device("DMP0002")
     portal.results["DMP0002"] = "THROTTLED"
@@ -204,7 +208,7 @@ def test_profiles_are_assigned_by_either_method(client: AdeClient, portal: Porta
     assert refusal.value.kind is AdeErrorKind.NOT_FOUND
 
 
-def test_odd_accounts_and_devices_are_borne() -> None:
+def test_malformed_accounts_and_devices_are_tolerated() -> None:
     assert parse_account({"urls": "x", "server_uuid": 7}).fetch_limit == 100
     said = {
         "urls": [{"uri": "/server/devices", "limit": {"maximum": 5000}}, 7, {"uri": "/devices/sync", "limit": {"maximum": True}}]

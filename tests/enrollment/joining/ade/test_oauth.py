@@ -43,7 +43,7 @@ def test_the_signature_of_oauth_core_appendix_a() -> None:
     assert compute_signature("GET", url, said.items(), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00") == "tR3+Ty81lMeYAr/Fid0kMTYa/WM="
 
 
-def test_the_header_names_the_realm_and_quotes_what_it_holds() -> None:
+def test_the_header_names_the_realm_and_encodes_its_values() -> None:
     secrets = TokenSecrets("CK/1", "CS&", "AT+", "AS=")
     header = build_authorization_header(secrets, "GET", "https://a.example/session", realm="ADM", timestamp=7, nonce="n")
     assert header.startswith('OAuth realm="ADM", oauth_consumer_key="CK%2F1", oauth_token="AT%2B"')

@@ -43,7 +43,7 @@ def sealed(folder: Path, plain: bytes, cipher: str = "-aes256", certificate: str
 
 
 @pytest.mark.parametrize("cipher", ["-des3", "-aes128", "-aes192", "-aes256"])
-def test_a_file_is_read_whatever_the_portal_sealed_it_with(tmp_path: Path, cipher: str) -> None:
+def test_a_file_is_read_with_every_cipher_of_the_portal(tmp_path: Path, cipher: str) -> None:
     said = token.read_token(sealed(tmp_path, build_token_message(json.dumps(TOLD)), cipher), KEY, CERTIFICATE)
     assert (said.secrets.consumer_key, said.secrets.access_secret) == ("CK_1", "AS_1")
     assert said.expires_at == datetime(2027, 9, 1, 10, 0, tzinfo=UTC)
@@ -65,24 +65,24 @@ def test_the_inner_text_may_be_encoded_too(tmp_path: Path) -> None:
     assert token.read_token(sealed(tmp_path, mime), KEY, CERTIFICATE).secrets.consumer_key == "CK_1"
 
 
-def why(file: bytes) -> str:
+def read_reason(file: bytes) -> str:
     with pytest.raises(InvalidServerToken) as refusal:
         token.read_token(file, KEY, CERTIFICATE)
     return str(refusal.value.details["why"])
 
 
-def test_what_is_no_token_is_told_by_why(tmp_path: Path) -> None:
+def test_a_file_that_is_no_token_is_refused_with_the_reason(tmp_path: Path) -> None:
     good = sealed(tmp_path, build_token_message(json.dumps(TOLD)))
     _, other = token.create_key_pair("Cartable test", NOW)
-    assert why(b"") == "not_smime"
-    assert why(b"MIME-Version: 1.0\nContent-Type: text/plain\n\nhello, no base64!") == "not_smime"
-    assert why(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n--a--\n") == "not_smime"
-    assert why(b"x" * (token.MAX_FILE + 1)) == "too_large"
-    assert why(good[: len(good) // 2]) in ("not_smime", "not_for_this_key")
-    assert why(sealed(tmp_path, build_token_message(json.dumps(TOLD)), certificate=other)) == "not_for_this_key"
-    assert why(base64.encodebytes(b"\x30\x03\x02\x01\x05")) == "not_for_this_key"
-    assert why(sealed(tmp_path, b"Content-Type: text/plain\r\n\r\nhello")) == "no_message"
-    assert why(sealed(tmp_path, b"-----BEGIN MESSAGE-----\n{}\n")) == "no_message"
+    assert read_reason(b"") == "not_smime"
+    assert read_reason(b"MIME-Version: 1.0\nContent-Type: text/plain\n\nhello, no base64!") == "not_smime"
+    assert read_reason(b"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n--a--\n") == "not_smime"
+    assert read_reason(b"x" * (token.MAX_FILE + 1)) == "too_large"
+    assert read_reason(good[: len(good) // 2]) in ("not_smime", "not_for_this_key")
+    assert read_reason(sealed(tmp_path, build_token_message(json.dumps(TOLD)), certificate=other)) == "not_for_this_key"
+    assert read_reason(base64.encodebytes(b"\x30\x03\x02\x01\x05")) == "not_for_this_key"
+    assert read_reason(sealed(tmp_path, b"Content-Type: text/plain\r\n\r\nhello")) == "no_message"
+    assert read_reason(sealed(tmp_path, b"-----BEGIN MESSAGE-----\n{}\n")) == "no_message"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_what_is_no_token_is_told_by_why(tmp_path: Path) -> None:
     ],
 )
 def test_a_message_of_another_shape_is_refused(tmp_path: Path, message: str) -> None:
-    assert why(sealed(tmp_path, build_token_message(message))) == "wrong_shape"
+    assert read_reason(sealed(tmp_path, build_token_message(message))) == "wrong_shape"
 
 
 def test_damaged_files_are_refused_and_nothing_else_escapes(tmp_path: Path) -> None:

@@ -30,86 +30,86 @@ from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol import checkin
 from mdm.worker.handlers import drain
 from tests.conftest import KEYRING
-from tests.enrollment.joining.ade.conftest import Assigned
+from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 
-def install(assigned: Assigned, portal: Portal, reason: str | None = None, **given: Any) -> None:
-    with assigned.runtime.open_unit_of_work() as work:
-        server = work.session.get_one(AdeServer, assigned.server_id)
+def install(ade: AdeSetup, portal: Portal, reason: str | None = None, **given: Any) -> None:
+    with ade.runtime.open_unit_of_work() as work:
+        server = work.session.get_one(AdeServer, ade.server_id)
         service.install_token(work, SYSTEM, server.id, portal.build_token_file(server.certificate, **given), reason)
 
 
-def test_a_renewal_keeps_everything(assigned: Assigned) -> None:
-    assigned.portal.add_device("DMP00000")
-    assigned.sync()
-    before = assigned.server()
-    assigned.portal.access_token = "AT_new"
-    install(assigned, assigned.portal)
-    assert assigned.server().cursor == before.cursor
-    asked = len(assigned.portal.requests)
-    assert assigned.sync().error is None
-    assert "POST /server/devices" not in assigned.portal.requests[asked:]
+def test_a_renewal_keeps_everything(ade: AdeSetup) -> None:
+    ade.portal.add_device("DMP00000")
+    ade.sync()
+    before = ade.server()
+    ade.portal.access_token = "AT_new"
+    install(ade, ade.portal)
+    assert ade.server().cursor == before.cursor
+    asked = len(ade.portal.requests)
+    assert ade.sync().error is None
+    assert "POST /server/devices" not in ade.portal.requests[asked:]
 
 
-def test_the_token_of_another_entry_needs_a_reason_and_starts_anew(assigned: Assigned) -> None:
-    assigned.portal.add_device("DMP00000")
-    assigned.sync()
-    other = Portal(consumer_key="CK_other", server_uuid="OTHER", now=assigned.portal.now)
+def test_the_token_of_another_mdm_server_needs_a_reason_and_starts_a_full_fetch(ade: AdeSetup) -> None:
+    ade.portal.add_device("DMP00000")
+    ade.sync()
+    other = Portal(consumer_key="CK_other", server_uuid="OTHER", now=ade.portal.now)
     with pytest.raises(OtherPortalServer):
-        install(assigned, other)
-    assert assigned.server().consumer_key == "CK_portal", "nothing half-written"
-    install(assigned, other, "the entry was deleted by mistake")
+        install(ade, other)
+    assert ade.server().consumer_key == "CK_portal", "nothing half-written"
+    install(ade, other, "the entry was deleted by mistake")
     other.add_device("DMP00001")
     with serve(other) as url:
-        assigned.runtime.settings = assigned.runtime.settings.model_copy(update={"device_assignment_url": url})
-        assert assigned.sync().error is None
-    assert assigned.present() == {"DMP00001"}
-    assert assigned.server().server_uuid == "OTHER"
+        ade.runtime.settings = ade.runtime.settings.model_copy(update={"device_assignment_url": url})
+        assert ade.sync().error is None
+    assert ade.present() == {"DMP00001"}
+    assert ade.server().server_uuid == "OTHER"
 
 
-def test_a_token_of_two_servers_would_end_its_own_sessions(assigned: Assigned) -> None:
-    with assigned.runtime.open_unit_of_work() as work:
-        second = service.create_server(work, SYSTEM, assigned.town_id, "Second")
+def test_a_token_is_used_by_one_server_only(ade: AdeSetup) -> None:
+    with ade.runtime.open_unit_of_work() as work:
+        second = service.create_server(work, SYSTEM, ade.town_id, "Second")
         with pytest.raises(ServerTokenInUse):
-            service.install_token(work, SYSTEM, second.id, assigned.portal.build_token_file(second.certificate))
+            service.install_token(work, SYSTEM, second.id, ade.portal.build_token_file(second.certificate))
 
 
-def test_a_token_that_speaks_for_another_entry_than_before_writes_nothing(assigned: Assigned) -> None:
-    assigned.portal.add_device("DMP00000")
-    assigned.sync()
-    assigned.portal.server_uuid = "ELSEWHERE"
-    assigned.portal.remove_device("DMP00000")
-    assigned.sync()
-    assert assigned.server().alarm == "other_server"
-    assert assigned.present() == {"DMP00000"}
+def test_a_token_that_belongs_to_another_mdm_server_changes_nothing(ade: AdeSetup) -> None:
+    ade.portal.add_device("DMP00000")
+    ade.sync()
+    ade.portal.server_uuid = "ELSEWHERE"
+    ade.portal.remove_device("DMP00000")
+    ade.sync()
+    assert ade.server().alarm == "other_server"
+    assert ade.present() == {"DMP00000"}
 
 
-def test_a_token_that_is_over_is_refused_and_one_that_runs_out_raises_an_alarm(assigned: Assigned) -> None:
+def test_an_expired_token_is_refused_and_one_that_expires_raises_an_alarm(ade: AdeSetup) -> None:
     with pytest.raises(ServerTokenExpired):
-        install(assigned, assigned.portal, days=-1)
-    assigned.clock.advance(timedelta(days=365))
-    asked = len(assigned.portal.requests)
-    assigned.sync()
-    assert assigned.server().alarm == "token_expired"
-    assert len(assigned.portal.requests) == asked
-    install(assigned, assigned.portal)
-    assert assigned.server().alarm is None
+        install(ade, ade.portal, days=-1)
+    ade.clock.advance(timedelta(days=365))
+    asked = len(ade.portal.requests)
+    ade.sync()
+    assert ade.server().alarm == "token_expired"
+    assert len(ade.portal.requests) == asked
+    install(ade, ade.portal)
+    assert ade.server().alarm is None
 
 
-def test_who_does_not_govern_installs_nothing(assigned: Assigned) -> None:
-    technician = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, assigned.town_id),))
-    with assigned.runtime.open_unit_of_work() as work:
+def test_installing_a_token_needs_the_permission_to_govern(ade: AdeSetup) -> None:
+    technician = Actor(None, "t", (RoleAssignment(Role.TECHNICIAN, ade.town_id),))
+    with ade.runtime.open_unit_of_work() as work:
         with pytest.raises(Forbidden):
-            service.create_server(work, technician, assigned.town_id, "x")
+            service.create_server(work, technician, ade.town_id, "x")
         with pytest.raises(Forbidden):
-            service.install_token(work, technician, assigned.server_id, b"x")
-        service.request_sync(work, technician, assigned.server_id)
+            service.install_token(work, technician, ade.server_id, b"x")
+        service.request_sync(work, technician, ade.server_id)
 
 
-def said(assigned: Assigned, serial: str, service_type: str) -> dict[str, Any]:
-    with assigned.runtime.open_unit_of_work() as work:
+def request_service_token(ade: AdeSetup, serial: str, service_type: str) -> dict[str, Any]:
+    with ade.runtime.open_unit_of_work() as work:
         tablet = work.session.scalars(select(Tablet).where(Tablet.serial == serial)).one()
         row = DeviceEnrollment(
             town_id=tablet.town_id, tablet_id=tablet.id, channel_key="U1", udid="U1", generation=1,
@@ -123,24 +123,24 @@ def said(assigned: Assigned, serial: str, service_type: str) -> dict[str, Any]:
         return dict(plistlib.loads(handle_checkin(work, message, "f").body))
 
 
-def test_a_tablet_gets_a_token_for_its_managed_account_signed_with_the_servers_key(assigned: Assigned) -> None:
-    assigned.portal.add_device("DMP00000")
-    assigned.sync()
-    token = said(assigned, "DMP00000", "com.apple.maid")["TokenData"]
-    key = x509.load_pem_x509_certificate(assigned.server().certificate.encode()).public_key()
+def test_a_tablet_gets_a_token_for_its_managed_account_signed_with_the_servers_key(ade: AdeSetup) -> None:
+    ade.portal.add_device("DMP00000")
+    ade.sync()
+    token = request_service_token(ade, "DMP00000", "com.apple.maid")["TokenData"]
+    key = x509.load_pem_x509_certificate(ade.server().certificate.encode()).public_key()
     claims = jwt.decode(token, key, ["RS256"], options={"verify_iat": False})  # type: ignore[arg-type]
-    assert (claims["iss"], claims["service_type"]) == (assigned.portal.server_uuid, "com.apple.maid")
-    assert claims["iat"] == int(assigned.clock.now().timestamp())
+    assert (claims["iss"], claims["service_type"]) == (ade.portal.server_uuid, "com.apple.maid")
+    assert claims["iat"] == int(ade.clock.now().timestamp())
     assert claims["jti"]
 
 
 @pytest.mark.parametrize("service_type", ["com.apple.watch.pairing", "com.apple.maid"])
-def test_other_tokens_and_tablets_that_apple_does_not_assign_get_none(assigned: Assigned, service_type: str) -> None:
-    with assigned.runtime.open_unit_of_work() as work:
+def test_other_services_and_unassigned_tablets_get_no_token(ade: AdeSetup, service_type: str) -> None:
+    with ade.runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         world.create_tablet(world.create_town(), serial="DMP00000")
     with pytest.raises(DeviceRequestRejected) as refusal:
-        said(assigned, "DMP00000", service_type)
+        request_service_token(ade, "DMP00000", service_type)
     assert refusal.value.status == 400
 
 
@@ -174,7 +174,7 @@ def _set_up(
     assert (made.status_code, made.json()["has_token"]) == (201, False)
     assert admin.post(f"/towns/{town_id}/ade-servers", json={"name": "Ville"}).status_code == 409
     path = f"/ade-servers/{made.json()['id']}"
-    assert admin.post(path + "/sync").json()["code"] == "assignment_no_token"
+    assert admin.post(path + "/sync").json()["code"] == "ade_no_token"
     pem = admin.get(path + "/certificate")
     assert pem.text.startswith("-----BEGIN CERTIFICATE-----")
     assert "attachment" in pem.headers["content-disposition"]
@@ -183,8 +183,8 @@ def _set_up(
     def upload(content: bytes, **form: str) -> httpx.Response:
         return admin.put(path + "/token", files={"file": ("x_smime.p7m", content)}, data=form)
 
-    for bad, code in ((b"", "assignment_token_bad"), (b"x" * 70_000, "assignment_token_bad"),
-                      (portal.build_token_file(pem.text, days=-2), "assignment_token_expired")):  # fmt: skip
+    for bad, code in ((b"", "ade_token_invalid"), (b"x" * 70_000, "ade_token_invalid"),
+                      (portal.build_token_file(pem.text, days=-2), "ade_token_expired")):  # fmt: skip
         refused = upload(bad)
         assert refused.json()["code"] == code
         assert 400 <= refused.status_code < 500
@@ -195,7 +195,7 @@ def _set_up(
     drain(live.runtime, Topic.ADE_SYNC)
     state = technician.get(path).json()
     assert (state["devices"], state["waiting"], state["alarm"], state["org_name"]) == (
-        {"here": 3, "not_a_tablet": 1}, 0, None, "Ville"
+        {"active": 3, "not_a_tablet": 1}, 0, None, "Ville"
     )  # fmt: skip
     page = technician.get(path + "/devices", params={"limit": 2}).json()
     first = page["items"]
@@ -204,9 +204,9 @@ def _set_up(
     assert [row["tablet_id"] is not None for row in first] == [False, True]
     assert len(technician.get(path + "/devices", params={"status": "not_a_tablet"}).json()["items"]) == 1
     assert technician.post(path + "/sync").status_code == 202
-    changed = admin.put(path + "/profile", json={"department": "Écoles", "skipped": ["Siri"]})
-    assert (changed.status_code, changed.json()["skipped"]) == (200, ["Siri"])
-    assert admin.put(path + "/profile", json={"skipped": ["<x>"]}).status_code == 422
+    changed = admin.put(path + "/profile", json={"department": "Écoles", "skip_setup_items": ["Siri"]})
+    assert (changed.status_code, changed.json()["skip_setup_items"]) == (200, ["Siri"])
+    assert admin.put(path + "/profile", json={"skip_setup_items": ["<x>"]}).status_code == 422
     locked = admin.post(f"/tablets/{first[1]['tablet_id']}/activation-lock", json={"reason": "stolen at school"})
     assert (locked.status_code, len(locked.json()["bypass_code"])) == (202, 31)
     assert technician.post(f"/tablets/{first[1]['tablet_id']}/activation-lock", json={"reason": "x y"}).status_code == 403

@@ -15,7 +15,7 @@ from cartable.scope import SYSTEM
 from enrollment.tablets import inventory
 from enrollment.tablets.models import Tablet, TabletState
 from mdm.worker.handlers import drain
-from tests.enrollment.joining.ade.conftest import Assigned
+from tests.enrollment.joining.ade.conftest import AdeSetup
 
 
 def _together(*acts: Callable[[], object]) -> None:
@@ -29,42 +29,42 @@ def _together(*acts: Callable[[], object]) -> None:
         list(pool.map(run, acts))
 
 
-def test_two_workers_while_the_bench_scans_and_an_order_is_entered(assigned: Assigned) -> None:
+def test_two_workers_during_preparation_and_a_purchase_order(ade: AdeSetup) -> None:
     serials = [f"DMP{number:05d}" for number in range(40)]
     for serial in serials[:20]:
-        assigned.portal.add_device(serial)
-    assert assigned.sync().error is None
+        ade.portal.add_device(serial)
+    assert ade.sync().error is None
     for serial in serials[20:]:
-        assigned.portal.add_device(serial)
-    with assigned.runtime.open_unit_of_work() as work:
-        work.enqueue_job(Topic.ADE_SYNC, assigned.server_id)
+        ade.portal.add_device(serial)
+    with ade.runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.ADE_SYNC, ade.server_id)
 
     def scan() -> None:
         for serial in serials:
             try:
-                with assigned.runtime.open_unit_of_work() as work:
-                    inventory.prepare_tablet(work, SYSTEM, assigned.town_id, serial)
+                with ade.runtime.open_unit_of_work() as work:
+                    inventory.prepare_tablet(work, SYSTEM, ade.town_id, serial)
             except DomainError:
                 continue  # not known yet
 
     def order() -> None:
         for serial in reversed(serials):
             try:
-                with assigned.runtime.open_unit_of_work() as work:
-                    inventory.register_purchase_order(work, SYSTEM, assigned.town_id, [serial], "BC-1")
+                with ade.runtime.open_unit_of_work() as work:
+                    inventory.register_purchase_order(work, SYSTEM, ade.town_id, [serial], "BC-1")
             except DomainError:
                 continue  # the portal told of it first
 
     _together(
-        lambda: drain(assigned.runtime, Topic.ADE_SYNC), lambda: drain(assigned.runtime, Topic.ADE_SYNC),
-        assigned.sync, scan, order,
+        lambda: drain(ade.runtime, Topic.ADE_SYNC), lambda: drain(ade.runtime, Topic.ADE_SYNC),
+        ade.sync, scan, order,
     )  # fmt: skip
-    assigned.sync()
-    with assigned.runtime.open_unit_of_work() as work:
+    ade.sync()
+    with ade.runtime.open_unit_of_work() as work:
         rows = work.session.scalars(select(Tablet)).all()
         assert sorted(row.serial for row in rows) == serials
         assert len({row.tag for row in rows}) == len(serials)
         assert {row.state for row in rows if row.serial in serials[:20]} == {TabletState.PREPARED}
         told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ADE_SYNC)).all()
         assert set(told) <= {None, "busy"}
-        assert audit.verify_chain(work, assigned.town_id) is None
+        assert audit.verify_chain(work, ade.town_id) is None

@@ -61,7 +61,9 @@ def client(organisation: Organisation, url: str, clock: ManualClock) -> Iterator
 
 
 @pytest.mark.parametrize("links_only", [False, True])
-def test_every_page_is_read_with_one_token(client: SchoolManagerClient, organisation: Organisation, links_only: bool) -> None:
+def test_every_page_is_fetched_with_one_access_token(
+    client: SchoolManagerClient, organisation: Organisation, links_only: bool
+) -> None:
     organisation.links_only = links_only
     assert [owned.serial for page in client.list_devices() for owned in page] == sorted(organisation.devices)
     assert next(client.list_devices())[0].family == "iPad"
@@ -94,7 +96,7 @@ def test_a_refused_token_is_replaced_once(client: SchoolManagerClient, organisat
         (200, {"data": [], "links": {"next": 7}, "meta": "odd"}, {}, None, None),
     ],
 )
-def test_each_error_is_understood(
+def test_each_error_has_its_kind(
     client: SchoolManagerClient, organisation: Organisation, status: int, said: dict[str, object], headers: dict[str, str],
     trouble: OrganisationErrorKind | None, wait: float | None,
 ) -> None:  # fmt: skip
@@ -108,7 +110,7 @@ def test_each_error_is_understood(
 
 
 @pytest.mark.parametrize("other", ["key", "key_id", "client_id", "scope"])
-def test_a_key_that_is_not_the_portals_is_refused(organisation: Organisation, client: SchoolManagerClient, other: str) -> None:
+def test_a_key_unknown_to_the_portal_is_refused(organisation: Organisation, client: SchoolManagerClient, other: str) -> None:
     changed = {"key": ec.generate_private_key(ec.SECP256R1()), "key_id": "x", "client_id": "SCHOOLAPI.x", "scope": "business.api"}
     setattr(organisation, other, changed[other])
     with pytest.raises(OrganisationError) as refusal:
@@ -134,11 +136,13 @@ def town_id(runtime: Runtime, organisation: Organisation, url: str) -> UUID:
 def findings(runtime: Runtime, town_id: UUID) -> dict[str, tuple[str, str | None]]:
     with runtime.open_unit_of_work() as work:
         repository = OrganisationRepository(work.session)
-        rows = [row for finding in AssignmentStatus for row in repository.list_devices(SYSTEM, town_id, finding, FIRST_PAGE).items]
-        return {device.serial: (found, device.server) for device, found in rows}
+        rows = [
+            row for finding in AssignmentStatus for row in repository.list_devices(SYSTEM, town_id, finding, FIRST_PAGE).items
+        ]
+        return {device.serial: (status, device.server_name) for device, status in rows}
 
 
-def test_what_no_server_of_ours_is_assigned_is_told(runtime: Runtime, town_id: UUID, organisation: Organisation) -> None:
+def test_devices_assigned_to_no_server_of_ours_are_listed(runtime: Runtime, town_id: UUID, organisation: Organisation) -> None:
     drain(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC)
     assert findings(runtime, town_id) == {
         "DMP00001": ("ours", "Ville"), "DMP00002": ("ours", "Ville"),
@@ -153,7 +157,7 @@ def test_what_no_server_of_ours_is_assigned_is_told(runtime: Runtime, town_id: U
     assert found["DMP00004"] == ("no_server", None)
 
 
-def test_a_reading_that_breaks_off_forgets_nothing(runtime: Runtime, town_id: UUID, organisation: Organisation) -> None:
+def test_an_interrupted_sync_deletes_nothing(runtime: Runtime, town_id: UUID, organisation: Organisation) -> None:
     drain(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC)
     before = findings(runtime, town_id)
     organisation.devices = {"DMP00009": None}
@@ -171,7 +175,7 @@ def test_a_reading_that_breaks_off_forgets_nothing(runtime: Runtime, town_id: UU
         assert work.session.scalar(select(OrganisationDevice.generation).where(OrganisationDevice.serial == "DMP00009")) == 2
 
 
-def test_the_clock_reads_each_list_once_a_day(runtime: Runtime, town_id: UUID, clock: ManualClock) -> None:
+def test_each_organisation_is_synced_once_a_day(runtime: Runtime, town_id: UUID, clock: ManualClock) -> None:
     from datetime import timedelta
 
     drain(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC)
@@ -201,29 +205,29 @@ def test_a_text_that_is_no_key_is_refused(runtime: Runtime, town_id: UUID, organ
             service.install_key(work, SYSTEM, town_id, ApiKey(KeyKind.BUSINESS, good.client_id, good.key_id, good.private_key))
 
 
-def test_by_the_api(engine: Engine, tmp_path: Path, organisation: Organisation, url: str) -> None:
+def test_install_key_and_sync_by_the_api(engine: Engine, tmp_path: Path, organisation: Organisation, url: str) -> None:
     given: dict[str, Any] = {"organisation_url": url, "organisation_token_url": f"{url}/auth/oauth2/token"}
     with start_live_server(engine, KEYRING, tmp_path / "data", **given) as running:
         with running.runtime.open_unit_of_work() as work:
             world = TownFactory(work)
             town, other = world.create_town(), world.create_town()
         admin, stranger = running.sign_in(town.id, Role.TOWN_ADMIN, "a"), running.sign_in(other.id, Role.TOWN_ADMIN, "s")
-        path = f"/towns/{town.id}"
+        path = f"/towns/{town.id}/apple-school-manager"
         try:
-            assert admin.get(f"{path}/organisation-key").json() is None
-            assert admin.post(f"{path}/organisation-key/read").json()["code"] == "organisation_no_key"
+            assert admin.get(f"{path}/key").json() is None
+            assert admin.post(f"{path}/sync").json()["code"] == "organisation_no_key"
             key = key_of(organisation)
             body = {"kind": "school", "client_id": key.client_id, "key_id": key.key_id, "private_key": key.private_key}
-            assert stranger.put(f"{path}/organisation-key", json=body).status_code == 403
-            made = admin.put(f"{path}/organisation-key", json=body)
+            assert stranger.put(f"{path}/key", json=body).status_code == 403
+            made = admin.put(f"{path}/key", json=body)
             assert made.status_code == 200
             assert "PRIVATE" not in made.text
             drain(running.runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC)
-            assert admin.get(f"{path}/organisation-key").json()["devices"] == {"no_server": 1, "other_server": 4}
-            listed = admin.get(f"{path}/organisation-devices", params={"finding": "other_server", "limit": 3}).json()
+            assert admin.get(f"{path}/key").json()["devices"] == {"no_server": 1, "other_server": 4}
+            listed = admin.get(f"{path}/devices", params={"status": "other_server", "limit": 3}).json()["items"]
             assert [row["serial"] for row in listed] == ["DMP00001", "DMP00002", "DMP00003"]
-            assert admin.post(f"{path}/organisation-key/read").status_code == 202
-            assert stranger.get(f"{path}/organisation-devices").status_code == 403
+            assert admin.post(f"{path}/sync").status_code == 202
+            assert stranger.get(f"{path}/devices").status_code == 403
         finally:
             admin.close()
             stranger.close()

@@ -6,7 +6,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 
-from tests.enrollment.rosters.corpus.build import GUARDIAN, HISTORICAL, archive_of, historical, lines, oneroster, sheet
+from tests.enrollment.rosters.corpus.build import GUARDIAN, HISTORICAL, archive_of, historical_line, lines, oneroster, sheet
 from tests.enrollment.rosters.corpus.good import ORDINARY, PEOPLE
 
 
@@ -45,7 +45,7 @@ def _encrypted_zip() -> bytes:
 
 #: What a workbook with a password, or one of before 2007, begins with.
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 4096
-MIXED = HISTORICAL.encode() + b"\r\n" + historical("ÉTIENNE", "Zoé").encode("cp1252")
+MIXED = HISTORICAL.encode() + b"\r\n" + historical_line("ÉTIENNE", "Zoé").encode("cp1252")
 TWICE_DECODED = lines(HISTORICAL, *PEOPLE, encoding="utf-8").decode("cp1252", "replace").encode()
 
 BAD: list[tuple[str, bytes | Callable[[], bytes], str]] = [
@@ -57,7 +57,7 @@ BAD: list[tuple[str, bytes | Callable[[], bytes], str]] = [
     ("the same header twice", lines("Nom;Prénom;Niveau;Nom", "MARTIN;Zoé;CE1;X"), "duplicate_column"),
     ("two encodings in one file", MIXED, "encoding_suspect"),
     ("decoded wrongly before", TWICE_DECODED, "encoding_suspect"),
-    ("replacement signs", lines(HISTORICAL, historical("\ufffdTIENNE", "Zoé"), encoding="utf-8"), "encoding_suspect"),
+    ("replacement signs", lines(HISTORICAL, historical_line("\ufffdTIENNE", "Zoé"), encoding="utf-8"), "encoding_suspect"),
     ("utf-16 without a mark", lines(HISTORICAL, *PEOPLE, encoding="utf-16-le"), "binary"),
     ("5 001 lines", lines("Nom;Prénom;Niveau", *["A;B;CE1"] * 5001), "too_many_lines"),
     ("six megabytes", ORDINARY + b" " * (6 * 2**20), "too_large"),

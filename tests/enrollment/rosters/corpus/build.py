@@ -34,7 +34,7 @@ OWN = "school_uai;class;level;last_name;first_name;take_home;inventory_tag"
 STAFF = "school_uai;last_name;first_name;email;class;kind"
 
 
-def historical(last: str, first: str, born: str = "14/03/2018", ine: str = "", level: str = "CE1", label: str = "CE1 A",
+def historical_line(last: str, first: str, born: str = "14/03/2018", ine: str = "", level: str = "CE1", label: str = "CE1 A",
                number: str = "101", usage: str = "") -> str:  # fmt: skip
     """One pupil's line of `HISTORICAL`, with what a real one holds in the columns that must fall."""
     return (

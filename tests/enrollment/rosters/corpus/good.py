@@ -19,7 +19,7 @@ from tests.enrollment.rosters.corpus.build import (
     archive_of,
     custom,
     guardian,
-    historical,
+    historical_line,
     lines,
     oneroster,
     sheet,
@@ -46,16 +46,16 @@ class Good:
 
 
 TWINS = (
-    historical("MARTIN", "Martin", "05/06/2018", "1234567890A"),
-    historical("MARTIN", "Martine", "05/06/2018", "123456789AB"),
+    historical_line("MARTIN", "Martin", "05/06/2018", "1234567890A"),
+    historical_line("MARTIN", "Martine", "05/06/2018", "123456789AB"),
 )
 PEOPLE = (
     *TWINS,
-    historical("D'ARTAGNAN-LE GOFF", "Élise-Anaïs", "01/01/2018"),
-    historical("EL HADJ", "Zoé", "28/02/2018", usage="BEN ALI"),
-    historical("NGUYEN", "A", "29/02/2016"),
-    historical("DE LA TOUR", "", "12/12/2017"),
-    historical("ŒUVRARD", "Noël-Loïs", "12/12/2017", label="CLASSE  CE1", number="102"),
+    historical_line("D'ARTAGNAN-LE GOFF", "Élise-Anaïs", "01/01/2018"),
+    historical_line("EL HADJ", "Zoé", "28/02/2018", usage="BEN ALI"),
+    historical_line("NGUYEN", "A", "29/02/2016"),
+    historical_line("DE LA TOUR", "", "12/12/2017"),
+    historical_line("ŒUVRARD", "Noël-Loïs", "12/12/2017", label="CLASSE  CE1", number="102"),
 )
 ORDINARY = lines(HISTORICAL, *PEOPLE)
 
@@ -71,7 +71,7 @@ def _split(row: str) -> list[Cell]:
 
 def _typed() -> bytes:
     """As a spreadsheet types it: a date, a date without its format (a serial number), a number for the class."""
-    first, second = _split(historical("SERIAL", "Ana")), _split(historical("DATE", "Bob"))
+    first, second = _split(historical_line("SERIAL", "Ana")), _split(historical_line("DATE", "Bob"))
     first[3], second[3] = 43173, datetime(2018, 3, 14)  # noqa: DTZ001 - spreadsheets know no zones
     first[17] = second[17] = 101
     return sheet([_split(HISTORICAL), first, second])
@@ -79,13 +79,13 @@ def _typed() -> bytes:
 
 def _damaged() -> bytes:
     rows = [
-        historical("MARS", "Lila", ine="1,23457E+10"),
-        historical("12/05/2026", "Lou"),
-        historical("LEGRAND", "mai-12"),
-        historical("PETIT", "Max", born="43173"),
-        historical("GRAS", "Ida", born="31/02/2018"),
-        historical("YVON", "Ely", born="14/03/18"),
-        historical("ROUX", "Eva", born="14/03/2018 00:00:00"),
+        historical_line("MARS", "Lila", ine="1,23457E+10"),
+        historical_line("12/05/2026", "Lou"),
+        historical_line("LEGRAND", "mai-12"),
+        historical_line("PETIT", "Max", born="43173"),
+        historical_line("GRAS", "Ida", born="31/02/2018"),
+        historical_line("YVON", "Ely", born="14/03/18"),
+        historical_line("ROUX", "Eva", born="14/03/2018 00:00:00"),
     ]
     return lines(HISTORICAL, *(row + ";;;" for row in rows), ";" * 21, ";" * 21)
 
@@ -108,14 +108,14 @@ def _mixed_ends() -> bytes:
 def _quoted() -> bytes:
     address = '"3 allée des Lilas\r\nbâtiment ""B""; porte 2"'
     quoted = f'"MARTIN";"";"Zoé";"14/03/2018";"F";"";{address};92140;CLAMART;FRANCE;;;;;CYCLE II;CE1;"CE1\nA";101;Oui;Non;Oui;'
-    return lines(HISTORICAL, quoted, historical("PETIT", "Max"))
+    return lines(HISTORICAL, quoted, historical_line("PETIT", "Max"))
 
 
 NBSP, NARROW = "\u00a0", "\u202f"
 ODD_SIGNS = lines(
     HISTORICAL.replace("'", "’"),
-    historical(f"{NBSP}D’ARTAGNAN{NARROW}LE{NBSP}GOFF{NBSP}", "\u200bÉlise\u00ad"),
-    historical("D\u2018HOM\x01ME", "E\u0301lodie"),
+    historical_line(f"{NBSP}D’ARTAGNAN{NARROW}LE{NBSP}GOFF{NBSP}", "\u200bÉlise\u00ad"),
+    historical_line("D\u2018HOM\x01ME", "E\u0301lodie"),
     encoding="utf-8",
 )
 SIMPLE = "Nom{0}Prénom{0}Niveau{0}Classe{0}Né(e) le"
@@ -177,7 +177,7 @@ GOOD = [
     Good("title above the header", fixed(lines("École Jules-Verne;;;;", "", SIMPLE.format(";"), "MARTIN;Zoé;CE1;CE1 A;")), 1),
     Good("footer", fixed(lines(HISTORICAL, *PEOPLE, "7 élèves")), 7, skipped=1),
     Good("homonyms in one class", fixed(lines(
-        HISTORICAL, historical("MARTIN", "Zoé", "01/02/2018"), historical("MARTIN", "Zoé", "03/02/2018"),
+        HISTORICAL, historical_line("MARTIN", "Zoé", "01/02/2018"), historical_line("MARTIN", "Zoé", "03/02/2018"),
     )), 2),
     Good("spelled levels", fixed(lines(
         SIMPLE.format(";"), "A;B;Cours élémentaire 1ère année;C;", "D;E;GRANDE SECTION;C;", "F;G;CE 2;C;", "H;I;Cours moyen 2;C;",

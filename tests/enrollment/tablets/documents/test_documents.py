@@ -28,8 +28,8 @@ from enrollment.tablets.documents import (
     render_labels,
     render_return_slips,
 )
+from enrollment.tablets.labels import ACCESSORIES
 from enrollment.tablets.models import AccessoryKind
-from enrollment.tablets.words import ACCESSORIES
 from tests.interop.conftest import require_program
 
 Paper = Callable[[Heading, list[PupilSheet], Language], bytes]
@@ -77,7 +77,7 @@ def test_none_and_too_many_are_refused() -> None:
             render_handover_sheets(HEADING, [sheet] * count)
 
 
-def test_every_accessory_has_its_word() -> None:
+def test_every_accessory_has_a_translation() -> None:
     assert set(ACCESSORIES) == set(AccessoryKind)
 
 
@@ -92,7 +92,7 @@ def _text(pdf: bytes, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("paper", [render_handover_sheets, render_return_slips])
-def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: Path) -> None:
+def test_a_name_is_printed_completely_or_replaced_by_a_line(paper: Paper, tmp_path: Path) -> None:
     wanted = [
         PupilSheet(name, f"CLA-{n:05d}", take_home=True, agreement_signed=False, code=f"CARTABLE-P-{n:032x}")
         for n, name in enumerate(_SCRIPTS)
@@ -107,9 +107,9 @@ def test_a_name_is_printed_whole_or_a_line_waits_for_it(paper: Paper, tmp_path: 
             assert unicodedata.normalize("NFKC", name)[:3] in text
 
 
-def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_system_fonts_every_document_is_still_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True)
-    monkeypatch.setattr("cartable.fonts.available", lambda: bare)
+    monkeypatch.setattr("cartable.fonts.load_fonts", lambda: bare)
     assert find_unshowable_texts(["Élise", "Nguyễn"]) == set()
     assert find_unshowable_texts(["王小明", "Élise"]) == {"王小明"}
     wanted = [
@@ -125,7 +125,7 @@ def test_without_any_font_of_the_system_no_name_and_no_paper_is_lost(tmp_path: P
 
 def test_the_fonts_that_come_with_the_program_show_the_scripts_of_its_families(monkeypatch: pytest.MonkeyPatch) -> None:
     own = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True, font_paths=list_packaged_font_folders())
-    monkeypatch.setattr("cartable.fonts.available", lambda: own)
+    monkeypatch.setattr("cartable.fonts.load_fonts", lambda: own)
     assert (
         find_unshowable_texts(["زينب الحاج", "தமிழ்ச்செல்வி", "प्रिया", "Nguyễn", "Çağrı Şahin", "Владимир", "Αλέξανδρος", "דוד"])
         == set()

@@ -1,4 +1,4 @@
-"""The words of a tablet's life, for pages and papers."""
+"""Labels of tablets for pages and printed documents: states, accessories, conditions, causes of damage."""
 
 from __future__ import annotations
 

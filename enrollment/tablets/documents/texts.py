@@ -1,4 +1,4 @@
-"""The words on the papers of the desk, for families and for those who hand over."""
+"""Texts of the printed documents, for families and for the people who hand tablets over. Templates find them by key."""
 
 from __future__ import annotations
 
