@@ -85,7 +85,9 @@ class Compiled:
         return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None) -> dict[UUID, Desired]:
+def desired_for(
+    work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None
+) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed."""
     tablets = list(facts)
     now = evaluate_modes(work, tablets) if modes is None else modes

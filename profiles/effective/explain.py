@@ -56,7 +56,9 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
     now = evaluate_modes(work, [facts], at)[facts.tablet_id]
     policy = load_policy(work, [facts])
     situation = situation_of(facts, policy, now)
-    rules = ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    rules = (
+        ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    )
     return Explanation(
         at=at,
         decision=now.decision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
 from profiles.filters.models import FilterBlock, FilterCategory
 from profiles.filters.rules import list_domains
 
@@ -25,11 +27,10 @@ class FilterRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def list_categories(self, town_id: UUID) -> Sequence[FilterCategory]:
-        """The categories of a town, by name."""
-        return self.session.scalars(
-            select(FilterCategory).where(FilterCategory.town_id == town_id).order_by(FilterCategory.name)
-        ).all()
+    def list_categories(self, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:
+        """One page of the categories of a town, by name."""
+        statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
+        return fetch_scalar_page(self.session, statement, page, FilterCategory.name)
 
     def delete_categories(self, town_id: UUID) -> None:
         """Delete the categories of a town with their hosts."""

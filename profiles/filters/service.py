@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import IO
 from uuid import UUID
 
 from cartable import audit
+from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from profiles.filters import archive
@@ -34,7 +34,7 @@ def import_lists(work: UnitOfWork, actor: Actor, town_id: UUID, file: IO[bytes])
     return counts
 
 
-def list_categories(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[FilterCategory]:
-    """Return the town's imported categories by name."""
+def list_categories(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:
+    """Return one page of the town's imported categories, by name."""
     actor.require_permission(Permission.SEE, town_id)
-    return FilterRepository(work.session).list_categories(town_id)
+    return FilterRepository(work.session).list_categories(town_id, page)

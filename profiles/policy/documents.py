@@ -98,6 +98,11 @@ def list_concerned(work: UnitOfWork, owner: Versioned) -> list[UUID]:
     return PolicyRepository(work.session).list_tablets(select_concerned(work, owner))
 
 
+def list_concerned_page(work: UnitOfWork, owner: Versioned, page: PageRequest) -> Page[UUID]:
+    """Return one page of the tablets that a document or preset concerns."""
+    return PolicyRepository(work.session).list_tablet_page(select_concerned(work, owner), page)
+
+
 def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
     """Return a new group of pupils across classes; their tablets are decided again."""
     actor.require_permission(Permission.AUTHOR, town_id)

@@ -185,6 +185,10 @@ class PolicyRepository:
         """The tablets that a statement selects."""
         return list(self.session.scalars(tablets))
 
+    def list_tablet_page(self, tablets: Select[UUID], page: PageRequest) -> Page[UUID]:
+        """One page of the tablets that a statement selects."""
+        return fetch_scalar_page(self.session, select(Tablet.id).where(Tablet.id.in_(tablets)), page, Tablet.id)
+
     def count_tablets(self, tablets: Select[UUID]) -> int:
         """How many tablets a statement selects."""
         return self.session.scalar(select(func.count()).select_from(tablets.subquery())) or 0

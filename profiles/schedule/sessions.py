@@ -143,7 +143,9 @@ def start_activity(
     audit.record_event(work, actor, "activity.start", "school", school_id, town_id=town_id, tablets=len(facts), minutes=minutes)
     work.session.add_all(ActivityTablet(activity_id=row.id, tablet_id=tablet.tablet_id) for tablet in facts)
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_ids([tablet.tablet_id for tablet in facts]))
+    work.enqueue_selected_jobs(
+        Topic.RECONCILE, TabletRepository(work.session).select_by_ids([tablet.tablet_id for tablet in facts])
+    )
     return row
 
 

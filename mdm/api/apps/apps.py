@@ -79,36 +79,30 @@ class ContentTokenOut(BaseModel):
     problem: str | None
 
 
-@router.post(
-    "/apps", response_model=AppOut, status_code=201, operation_id="create_app", summary="Add an app to the catalogue of a town"
-)
+@router.post("/apps", response_model=AppOut, status_code=201)
 def create_app(body: AppIn, work: WorkDep, actor: ActorDep) -> object:
-    """Enter an app into the town's catalogue."""
+    """Create an app in the catalogue of a town."""
     return service.create_app(work, actor, **body.model_dump())
 
 
-@router.get("/apps", response_model=PageOut[AppOut], operation_id="list_apps", summary="List the apps of a town")
+@router.get("/apps", response_model=PageOut[AppOut])
 def list_apps(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[AppOut]:
-    """Return one page of the town's catalogue, by name."""
+    """List the apps of a town. By name."""
     return PageOut.of(service.list_apps(work, actor, town_id, page), AppOut.model_validate)
 
 
 @router.put(
     "/apps/{app_id}/licences",
     response_model=LicenceTotal,
-    operation_id="set_licences",
-    summary="Set how many licences of an app a town owns",
 )
 def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDep) -> object:
-    """Keep how many licences of an app the town owns; tablets that waited for one are decided again."""
+    """Set how many licences of an app a town owns. Tablets that waited for one are decided again."""
     return LicenceTotal(total=licences.set_total(work, actor, app_id, body.total).total)
 
 
-@router.get(
-    "/licences", response_model=PageOut[LicencePoolOut], operation_id="list_licences", summary="List the licences of a town"
-)
+@router.get("/licences", response_model=PageOut[LicencePoolOut])
 def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicencePoolOut]:
-    """Return one page of the licences of a town, by app, with how many tablets wait for one."""
+    """List the licences of a town. By app, with how many tablets wait for one."""
     waiting = ReconcileRepository(work.session).count_waiting_for_licence(actor, town_id)
     pools = paginate(licences.pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id))
     return PageOut.of(
@@ -123,11 +117,9 @@ def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParam
 @router.put(
     "/towns/{town_id}/licence-token",
     response_model=ContentTokenOut,
-    operation_id="put_licence_token",
-    summary="Install the content token of a town",
 )
 def put_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, actor: ActorDep) -> object:
-    """Install the town's content token for Apps and Books; licences are compared at once."""
+    """Install the content token of a town. For Apps and Books; licences are compared at once."""
     row = install_token(work, actor, town_id, body.content)
     work.enqueue_job(Topic.LICENCE_SYNC, town_id)
     return row
@@ -136,10 +128,8 @@ def put_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, actor:
 @router.get(
     "/towns/{town_id}/licence-token",
     response_model=ContentTokenOut | None,
-    operation_id="get_licence_token",
-    summary="Get the state of a town's content token",
 )
 def get_licence_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Return where the town's content token is from and until when it is valid."""
+    """Get the state of a town's content token. Where it is from and until when it is valid; never the token itself."""
     actor.require_permission(Permission.SEE, town_id)
     return VppRepository(work.session).token(town_id)

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from cartable.paging import paginate
 from mdm.api.apps.apps import AppOut
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -102,25 +103,21 @@ class BundleStatusOut(BaseModel):
     missing: list[MissingAppOut]
 
 
-@router.post(
-    "/bundles", response_model=BundleOut, status_code=201, operation_id="create_bundle", summary="Create a bundle of apps"
-)
+@router.post("/bundles", response_model=BundleOut, status_code=201)
 def create_bundle(body: BundleIn, work: WorkDep, actor: ActorDep) -> BundleOut:
-    """Create a bundle of apps; it reaches tablets when it is assigned to a place."""
+    """Create a bundle of apps. It reaches tablets when it is assigned to a place."""
     return BundleOut.of(bundles.describe_bundle(work, bundles.create_bundle(work, actor, body.town_id, body.name, body.app_ids)))
 
 
-@router.get("/bundles", response_model=PageOut[BundleOut], operation_id="list_bundles", summary="List the bundles of a town")
+@router.get("/bundles", response_model=PageOut[BundleOut])
 def list_bundles(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[BundleOut]:
-    """Return one page of the bundles of a town, by name."""
+    """List the bundles of a town. By name."""
     return PageOut.of(bundles.list_bundles(work, actor, town_id, page), BundleOut.of)
 
 
-@router.put(
-    "/bundles/{preset_id}/apps", response_model=BundleOut, operation_id="change_bundle", summary="Change the apps of a bundle"
-)
+@router.put("/bundles/{preset_id}/apps", response_model=BundleOut)
 def change_bundle(preset_id: UUID, body: BundleAppsIn, work: WorkDep, actor: ActorDep) -> BundleOut:
-    """Publish a version of a bundle with other apps, to all tablets that have it."""
+    """Change the apps of a bundle. This publishes a version of the bundle to all tablets that have it."""
     preset = bundles.get_bundle(work, actor, preset_id)
     bundles.change_bundle(work, actor, preset, body.app_ids, reason=body.reason, accept_shortage=body.accept_shortage)
     return BundleOut.of(bundles.describe_bundle(work, preset))
@@ -129,11 +126,9 @@ def change_bundle(preset_id: UUID, body: BundleAppsIn, work: WorkDep, actor: Act
 @router.put(
     "/bundles/{preset_id}/assignments",
     response_model=BundleOut,
-    operation_id="assign_bundle",
-    summary="Assign a bundle to a place",
 )
 def assign_bundle(preset_id: UUID, body: AssignmentIn, work: WorkDep, actor: ActorDep) -> BundleOut:
-    """Publish a version of a place's document that takes the bundle in: its apps are required, available or blocked there."""
+    """Assign a bundle to a place. This publishes a version of the place's document: the apps are required, available or blocked there."""
     preset = bundles.get_bundle(work, actor, preset_id)
     bundles.assign_bundle(
         work, actor, preset, body.place, body.target, body.use, reason=body.reason, accept_shortage=body.accept_shortage
@@ -144,11 +139,9 @@ def assign_bundle(preset_id: UUID, body: AssignmentIn, work: WorkDep, actor: Act
 @router.delete(
     "/bundles/{preset_id}/assignments",
     response_model=BundleOut,
-    operation_id="unassign_bundle",
-    summary="Take a bundle from a place",
 )
-def unassign_bundle(preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, target: str = "") -> BundleOut:
-    """Publish a version of a place's document without the bundle."""
+def remove_bundle_assignment(preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, target: str = "") -> BundleOut:
+    """Take a bundle from a place. This publishes a version of the place's document without it."""
     preset = bundles.get_bundle(work, actor, preset_id)
     bundles.unassign_bundle(work, actor, preset, place, target)
     return BundleOut.of(bundles.describe_bundle(work, preset))
@@ -156,27 +149,26 @@ def unassign_bundle(preset_id: UUID, place: PlaceKind, work: WorkDep, actor: Act
 
 @router.get(
     "/bundles/{preset_id}/needs",
-    response_model=list[LicenceNeedOut],
-    operation_id="preview_bundle_licences",
-    summary="Preview the licences that a bundle needs in a place",
+    response_model=PageOut[LicenceNeedOut],
 )
-def preview_bundle_licences(preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, target: str = "") -> object:
-    """Return the licences that requiring a bundle in a place would need, app by app, 200 at most."""
+def preview_bundle_licences(
+    preset_id: UUID, place: PlaceKind, work: WorkDep, actor: ActorDep, page: PageParams, target: str = ""
+) -> PageOut[LicenceNeedOut]:
+    """Preview the licences that a bundle needs in a place. If the place required it, app by app."""
     bundle = bundles.describe_bundle(work, bundles.get_bundle(work, actor, preset_id))
     town_id = bundle.preset.town_id
     check_place(work, town_id, place, target)
     identifiers = [app.bundle_identifier for app in bundle.apps]
-    return licences.list_needs(work, town_id, identifiers, select_tablets(work, town_id, place, target))
+    needs = licences.list_needs(work, town_id, identifiers, select_tablets(work, town_id, place, target))
+    return PageOut.of(paginate(needs, page, lambda need: (need.app,)), LicenceNeedOut.model_validate)
 
 
 @router.get(
     "/bundles/{preset_id}/status",
     response_model=BundleStatusOut,
-    operation_id="get_bundle_status",
-    summary="Get how far a bundle is installed",
 )
 def get_bundle_status(preset_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatusOut:
-    """Return how many tablets of the bundle's places have all its apps, and why the others do not; 500 of these at most."""
+    """Get how far a bundle is installed. How many tablets of its places have all its apps, and why the others do not; 500 of these at most."""
     bundle = bundles.describe_bundle(work, bundles.get_bundle(work, actor, preset_id))
     town_id = bundle.preset.town_id
     places = [select_tablets(work, town_id, each.place, each.target) for each in bundle.assignments]

@@ -9,9 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from cartable.paging import paginate
 from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from profiles.catalog.merge import StepOutcome
 from profiles.effective.explain import explain, list_coming_modes
 from profiles.schedule.mode_decision import ModeCandidate, Precedence
@@ -87,11 +89,11 @@ class ComingModeOut(BaseModel):
     reason: str
 
 
-@router.get("/why", response_model=ExplanationOut, operation_id="explain_tablet", summary="Explain what is in force on a tablet")
+@router.get("/why", response_model=ExplanationOut)
 def explain_tablet(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, setting: str | None = None, at: AwareDatetime | None = None
 ) -> ExplanationOut:
-    """Return what is in force for a tablet now, or at an instant, and why. With `setting`: of that one alone."""
+    """Explain what is in force on a tablet. Now or at an instant. With `setting`: of that one alone."""
     tablets.get_tablet(work, actor, tablet_id)
     explanation = explain(work, load_facts(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
     return ExplanationOut(
@@ -119,17 +121,23 @@ def explain_tablet(
     )
 
 
-@router.get(
-    "/day", response_model=list[ComingModeOut], operation_id="get_tablet_day", summary="List the coming modes of a tablet"
-)
-def get_tablet_day(
-    tablet_id: UUID, work: WorkDep, actor: ActorDep, at: AwareDatetime | None = None, hours: int = Query(24, ge=1, le=240)
-) -> list[ComingModeOut]:
-    """Return the modes that come, twenty at most, from now or an instant on."""
+@router.get("/day", response_model=PageOut[ComingModeOut])
+def list_tablet_modes(
+    tablet_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    page: PageParams,
+    at: AwareDatetime | None = None,
+    hours: int = Query(24, ge=1, le=240),
+) -> PageOut[ComingModeOut]:
+    """List the coming modes of a tablet. From now or an instant on, twenty at most."""
     tablets.get_tablet(work, actor, tablet_id)
     facts = load_facts(work, [tablet_id])[tablet_id]
     steps = list_coming_modes(work, facts, at.astimezone(UTC) if at else work.now, hours)
-    return [ComingModeOut(at=instant, mode=decision.mode, reason=decision.winner.reason) for instant, decision in steps]
+    return PageOut.of(
+        paginate(steps, page, lambda step: (step[0],)),
+        lambda step: ComingModeOut(at=step[0], mode=step[1].mode, reason=step[1].winner.reason),
+    )
 
 
 def _describe_candidate(candidate: ModeCandidate) -> ModeCandidateOut:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
 from profiles.effective.explain import explain_host as explain_host_on
 from profiles.filters import service
 from profiles.filters.rules import HostDecision, VerdictReason
@@ -30,11 +31,11 @@ class CategoryOut(BaseModel):
     imported_at: datetime
 
 
-class CategoryListOut(BaseModel):
-    """The imported categories, and whose they are. An archive has 200 at most."""
+class FilterImportOut(BaseModel):
+    """What an archive brought: how many hosts each category has, and whose lists they are."""
 
     licence: str
-    categories: list[CategoryOut]
+    hosts: dict[str, int]
 
 
 class HostExplanationOut(BaseModel):
@@ -49,38 +50,24 @@ class HostExplanationOut(BaseModel):
     categories: list[str]
 
 
-@router.post(
-    "/towns/{town_id}/filter-lists",
-    response_model=CategoryListOut,
-    operation_id="import_filter_lists",
-    summary="Import the filter lists of a town",
-)
-def import_filter_lists(town_id: UUID, file: UploadFile, work: WorkDep, actor: ActorDep) -> CategoryListOut:
-    """Import categories from an archive in the format of the University of Toulouse; the former ones are replaced."""
-    service.import_lists(work, actor, town_id, file.file)
-    return list_filter_categories(town_id, work, actor)
+@router.post("/towns/{town_id}/filter-lists", response_model=FilterImportOut)
+def import_filter_lists(town_id: UUID, file: UploadFile, work: WorkDep, actor: ActorDep) -> FilterImportOut:
+    """Import the filter lists of a town. The archive has the format of the University of Toulouse; former lists are replaced."""
+    return FilterImportOut(licence=LICENCE, hosts=service.import_lists(work, actor, town_id, file.file))
 
 
-@router.get(
-    "/towns/{town_id}/filter-lists",
-    response_model=CategoryListOut,
-    operation_id="list_filter_categories",
-    summary="List the imported filter categories of a town",
-)
-def list_filter_categories(town_id: UUID, work: WorkDep, actor: ActorDep) -> CategoryListOut:
-    """Return the imported categories by name."""
-    rows = service.list_categories(work, actor, town_id)
-    return CategoryListOut(licence=LICENCE, categories=[CategoryOut.model_validate(row) for row in rows])
+@router.get("/towns/{town_id}/filter-lists", response_model=PageOut[CategoryOut])
+def list_filter_categories(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[CategoryOut]:
+    """List the imported filter categories of a town. They are lists of Université Toulouse Capitole, CC BY-SA 4.0."""
+    return PageOut.of(service.list_categories(work, actor, town_id, page), CategoryOut.model_validate)
 
 
 @router.get(
     "/tablets/{tablet_id}/why-host",
     response_model=HostExplanationOut,
-    operation_id="explain_host",
-    summary="Explain why a host is open or blocked",
 )
 def explain_host(tablet_id: UUID, host: str, work: WorkDep, actor: ActorDep) -> HostExplanationOut:
-    """Return what happens to a host on a tablet now, and why."""
+    """Explain why a host is open or blocked. On a tablet, now."""
     tablets.get_tablet(work, actor, tablet_id)
     explanation = explain_host_on(work, load_facts(work, [tablet_id])[tablet_id], host)
     verdict = explanation.verdict

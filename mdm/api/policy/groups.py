@@ -31,15 +31,13 @@ class PolicyGroupOut(BaseModel):
     name: str
 
 
-@router.post(
-    "/groups", response_model=PolicyGroupOut, status_code=201, operation_id="create_group", summary="Create a group of pupils"
-)
+@router.post("/groups", response_model=PolicyGroupOut, status_code=201)
 def create_group(body: PolicyGroupIn, work: WorkDep, actor: ActorDep) -> object:
-    """Create a group of pupils across classes; a policy document may be written for it."""
+    """Create a group of pupils. Across classes; a policy document may be written for it."""
     return documents.create_group(work, actor, body.town_id, body.name, body.pupil_ids)
 
 
-@router.get("/groups", response_model=PageOut[PolicyGroupOut], operation_id="list_groups", summary="List the groups of a town")
+@router.get("/groups", response_model=PageOut[PolicyGroupOut])
 def list_groups(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[PolicyGroupOut]:
-    """Return one page of the groups of a town, by name."""
+    """List the groups of a town. By name."""
     return PageOut.of(documents.list_groups(work, actor, town_id, page), PolicyGroupOut.model_validate)

@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.policy.schemas import (
-    ConcernedOut,
     ContentIn,
     DraftIn,
     PresetIn,
@@ -26,29 +25,28 @@ from profiles.policy.models import Preset
 from profiles.policy.repository import PolicyRepository
 
 router = APIRouter(tags=["presets"])
-MAX_TABLETS = 1000
 
 
-@router.post("/presets", response_model=PresetOut, status_code=201, operation_id="create_preset", summary="Create a preset")
+@router.post("/presets", response_model=PresetOut, status_code=201)
 def create_preset(body: PresetIn, work: WorkDep, actor: ActorDep) -> PresetOut:
-    """Create a preset without a version; documents take it in by its id."""
+    """Create a preset. It has no version yet; documents take it in by its id."""
     return _describe(documents.create_preset(work, actor, body.town_id, body.kind, body.name), {})
 
 
-@router.get("/presets", response_model=PageOut[PresetOut], operation_id="list_presets", summary="List the presets of a town")
+@router.get("/presets", response_model=PageOut[PresetOut])
 def list_presets(
     town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams, kind: PresetKind | None = None
 ) -> PageOut[PresetOut]:
-    """Return one page of the presets of a town, of all kinds or of one."""
+    """List the presets of a town. Of all kinds or of one."""
     repository = PolicyRepository(work.session)
     found = repository.list_presets(actor, town_id, kind, page)
     live = repository.get_live_numbers(found.items)
     return PageOut.of(found, lambda preset: _describe(preset, live))
 
 
-@router.get("/presets/{preset_id}", response_model=PresetOut, operation_id="get_preset", summary="Get a preset")
+@router.get("/presets/{preset_id}", response_model=PresetOut)
 def get_preset(preset_id: UUID, work: WorkDep, actor: ActorDep) -> PresetOut:
-    """Return a preset with the number of its live version."""
+    """Get a preset. With the number of its live version."""
     preset = documents.get_preset(work, actor, preset_id)
     return _describe(preset, PolicyRepository(work.session).get_live_numbers([preset]))
 
@@ -56,11 +54,9 @@ def get_preset(preset_id: UUID, work: WorkDep, actor: ActorDep) -> PresetOut:
 @router.get(
     "/presets/{preset_id}/versions",
     response_model=PageOut[VersionOut],
-    operation_id="list_preset_versions",
-    summary="List the versions of a preset",
 )
 def list_preset_versions(preset_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[VersionOut]:
-    """Return one page of all versions, the newest first: who wrote them, when, why, and what they hold."""
+    """List the versions of a preset. The newest first: who wrote them, when, why, and what they hold."""
     preset = documents.get_preset(work, actor, preset_id)
     return PageOut.of(PolicyRepository(work.session).list_versions(preset, page), VersionOut.model_validate)
 
@@ -69,33 +65,27 @@ def list_preset_versions(preset_id: UUID, work: WorkDep, actor: ActorDep, page: 
     "/presets/{preset_id}/versions",
     response_model=VersionOut,
     status_code=201,
-    operation_id="save_preset_draft",
-    summary="Save a draft of a preset",
 )
-def save_preset_draft(preset_id: UUID, body: DraftIn, work: WorkDep, actor: ActorDep) -> object:
-    """Save a new version as a draft. Nothing changes on tablets."""
+def create_preset_draft(preset_id: UUID, body: DraftIn, work: WorkDep, actor: ActorDep) -> object:
+    """Create a draft of a preset. Nothing changes on tablets."""
     return life.save_draft(work, actor, documents.get_preset(work, actor, preset_id), body.to_draft())
 
 
 @router.post(
     "/presets/{preset_id}/preview",
     response_model=PreviewOut,
-    operation_id="preview_preset",
-    summary="Preview a draft of a preset",
 )
 def preview_preset(preset_id: UUID, body: ContentIn, work: WorkDep, actor: ActorDep) -> PreviewOut:
-    """Return what this content would change if it were live: tablets, settings by mode, licences, the web."""
+    """Preview a draft of a preset. What it would change if it were live: tablets, settings by mode, licences, the web."""
     return PreviewOut.of(preview(work, documents.get_preset(work, actor, preset_id), body.to_content()))
 
 
 @router.post(
     "/presets/{preset_id}/versions/{number}/publish",
     response_model=VersionOut,
-    operation_id="publish_preset",
-    summary="Publish a version of a preset",
 )
 def publish_preset(preset_id: UUID, number: int, body: PublishIn, work: WorkDep, actor: ActorDep) -> object:
-    """Put a version into force for a tablet, a class, a school or all. Publish it again to go further."""
+    """Publish a version of a preset. It goes into force for a tablet, a class, a school or all. Publish it again to go further."""
     preset = documents.get_preset(work, actor, preset_id)
     stage = life.Stage(body.stage, body.target)
     return life.publish(work, actor, preset, number, stage, reason=body.reason, accept_shortage=body.accept_shortage)
@@ -104,35 +94,29 @@ def publish_preset(preset_id: UUID, number: int, body: PublishIn, work: WorkDep,
 @router.post(
     "/presets/{preset_id}/stop",
     response_model=VersionOut,
-    operation_id="stop_preset_rollout",
-    summary="Stop the roll-out of a preset",
 )
 def stop_preset_rollout(preset_id: UUID, body: StopIn, work: WorkDep, actor: ActorDep) -> object:
-    """Stop a roll-out: what was in force before is in force again."""
+    """Stop the roll-out of a preset. What was in force before is in force again."""
     return life.stop(work, actor, documents.get_preset(work, actor, preset_id), body.reason)
 
 
 @router.post(
     "/presets/{preset_id}/versions/{number}/restore",
     response_model=VersionOut,
-    operation_id="restore_preset_version",
-    summary="Go back to a version of a preset",
 )
 def restore_preset_version(preset_id: UUID, number: int, work: WorkDep, actor: ActorDep) -> object:
-    """Put the content of an earlier version into force at once, as a new version."""
+    """Restore a version of a preset. Its content goes into force at once, as a new version."""
     return life.roll_back(work, actor, documents.get_preset(work, actor, preset_id), number)
 
 
 @router.get(
     "/presets/{preset_id}/tablets",
-    response_model=ConcernedOut,
-    operation_id="list_preset_tablets",
-    summary="List the tablets that a preset concerns",
+    response_model=PageOut[UUID],
 )
-def list_preset_tablets(preset_id: UUID, work: WorkDep, actor: ActorDep) -> ConcernedOut:
-    """Return the tablets that a preset concerns: the reverse of "why"."""
-    tablet_ids = documents.list_concerned(work, documents.get_preset(work, actor, preset_id))
-    return ConcernedOut(tablets=len(tablet_ids), tablet_ids=tablet_ids[:MAX_TABLETS])
+def list_preset_tablets(preset_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[UUID]:
+    """List the tablets that a preset concerns. Through the documents that take it in."""
+    preset = documents.get_preset(work, actor, preset_id)
+    return PageOut.of(documents.list_concerned_page(work, preset, page), lambda tablet_id: tablet_id)
 
 
 def _describe(preset: Preset, live: dict[UUID, int]) -> PresetOut:

@@ -207,10 +207,3 @@ class PreviewOut(BaseModel):
             closes=list(preview.closes),
             findings=[FindingOut.model_validate(each) for each in preview.findings],
         )
-
-
-class ConcernedOut(BaseModel):
-    """How many tablets a document or preset concerns, and the first thousand of them."""
-
-    tablets: int
-    tablet_ids: list[UUID]

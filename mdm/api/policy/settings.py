@@ -29,11 +29,9 @@ class SettingOut(BaseModel):
     labels: dict[str, str]
 
 
-@router.get(
-    "/settings", response_model=PageOut[SettingOut], operation_id="list_settings", summary="List the settings of the catalogue"
-)
+@router.get("/settings", response_model=PageOut[SettingOut])
 def list_settings(_actor: ActorDep, page: PageParams) -> PageOut[SettingOut]:
-    """Return one page of the settings that a document may hold, by key."""
+    """List the settings of the catalogue. Those that a document may hold, by key."""
     return PageOut.of(paginate(list(load_catalog().values()), page, lambda setting: (setting.key,)), _describe)
 
 

@@ -297,7 +297,9 @@ def mark_school_done(rollover_id: UUID, school_id: UUID, body: SchoolDoneIn, wor
 @router.get("/rollovers/{rollover_id}/licences")
 def list_rollover_licences(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicenceOverlapOut]:
     """List how many licences of each app a rollover needs."""
-    return PageOut.of(paginate(list_licence_overlaps(work, actor, rollover_id), page, lambda row: (row.app,)), LicenceOverlapOut.model_validate)
+    return PageOut.of(
+        paginate(list_licence_overlaps(work, actor, rollover_id), page, lambda row: (row.app,)), LicenceOverlapOut.model_validate
+    )
 
 
 @router.get("/rollovers/{rollover_id}/return-campaign")

@@ -20,7 +20,7 @@ VERBS = {
     "answer", "apply", "approve", "assign", "cancel", "change", "close", "complete", "confirm", "count", "create", "delete",
     "disable", "discard", "dispose", "download", "enable", "end", "erase", "explain", "export", "extend", "get", "hand",
     "import", "inspect", "install", "lend", "list", "lock", "mark", "move", "open", "play", "prepare", "preview", "print",
-    "publish", "put", "record", "recover", "refresh", "release", "remove", "report", "request", "resolve", "resume", "retire",
+    "publish", "put", "record", "recover", "refresh", "release", "remove", "report", "request", "resolve", "restore", "resume", "retire",
     "return", "revoke", "run", "search", "send", "set", "settle", "start", "stop", "store", "swap", "sync", "undo", "update",
     "verify",
 }  # fmt: skip

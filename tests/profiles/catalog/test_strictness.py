@@ -24,7 +24,9 @@ _KINDS: dict[ValueKind, st.SearchStrategy[Any]] = {
 }
 _SETTINGS = {
     rule: next(
-        each for each in load_catalog().values() if each.merge_rule is rule and (rule is not MergeRule.EACH or each.key == "wifi.managed")
+        each
+        for each in load_catalog().values()
+        if each.merge_rule is rule and (rule is not MergeRule.EACH or each.key == "wifi.managed")
     )
     for rule in MergeRule
 }

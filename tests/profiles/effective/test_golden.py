@@ -134,7 +134,11 @@ def _render(policy: PolicyData, place: TabletPlace, os: tuple[int, ...], **more:
         entry["modes"].append(mode.value)
     apps = [app.bundle_identifier for app in list_wanted_apps(situation, policy)]
     rendered: dict[str, Any] = json.loads(
-        json.dumps({"apps": apps, "contents": sorted(contents.values(), key=lambda each: str(each["modes"]))}, sort_keys=True, default=repr)
+        json.dumps(
+            {"apps": apps, "contents": sorted(contents.values(), key=lambda each: str(each["modes"]))},
+            sort_keys=True,
+            default=repr,
+        )
     )
     return rendered
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
@@ -69,9 +70,11 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
     assert repository.find_categories(town.id, "a.b.zz.last.example") == ["adult"]
     assert repository.find_categories(town.id, "encore.example") == ["games"]
     assert repository.find_categories(town.id, "site0000000.example") == []
-    assert repository.find_categories(TownFactory(work).create_town().id, "jeu.example") == [], "another town's lists are not ours"
+    assert repository.find_categories(TownFactory(work).create_town().id, "jeu.example") == [], (
+        "another town's lists are not ours"
+    )
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
-    assert [(row.name, row.hosts) for row in repository.list_categories(town.id)] == [("games", 1)]
+    assert [(row.name, row.hosts) for row in repository.list_categories(town.id, PageRequest()).items] == [("games", 1)]
 
 
 @pytest.mark.parametrize(
