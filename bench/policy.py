@@ -34,7 +34,7 @@ from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from mdm.worker.handlers import drain
-from profiles.effective.models import Artefact, DeclarationSet
+from profiles.effective.models import DeclarationSet, RenderedProfile
 from profiles.effective.preview import preview
 from profiles.policy import documents, life
 from profiles.policy.content import PolicyContent
@@ -72,7 +72,7 @@ def main() -> None:
         whole = _measure_line("decide a town from nothing", TOWN, lambda: _reconcile(runtime))
         with runtime.open_unit_of_work() as work:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
-            artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
+            profiles = work.session.scalar(select(func.count()).select_from(RenderedProfile))
         _measure_line("preview of a town's draft", TOWN, lambda: _preview_draft(runtime, town))
         small = min(
             _measure_line("an edit of one class", 28, lambda: _edit_class_document(runtime, town, first_class)) for _ in range(3)
@@ -92,7 +92,7 @@ def main() -> None:
             for _ in range(3)
         )
         _measure_line("mode of every tablet", len(ids), lambda: _evaluate_all_modes(runtime, ids))
-        print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
+        print(f"\n{situations} situations, {profiles} profiles; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
         print(f"edit in the fleet / edit in the town: {large / small:.2f}")
 
 

@@ -16,7 +16,7 @@ from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentSta
 from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
-from profiles.effective.models import Artefact, DeclarationSet
+from profiles.effective.models import RenderedProfile, DeclarationSet
 
 
 class ReconcileRepository:
@@ -61,8 +61,8 @@ class ReconcileRepository:
             .order_by(App.name, App.id)
         ).all()
 
-    def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, Artefact]:
-        return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
+    def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, RenderedProfile]:
+        return {row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))}
 
     def load_declarative_states(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
         rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))

@@ -21,7 +21,7 @@ from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.rollouts import stop_failing_rollouts
 from mdm.reconcile.service import enqueue_due_renewals, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
-from profiles.apps.apps_and_books.repository import VppRepository
+from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
 
 HousekeepingJob = Callable[[UnitOfWork], object]
@@ -29,7 +29,7 @@ HousekeepingJob = Callable[[UnitOfWork], object]
 
 def enqueue_licence_syncs(work: UnitOfWork) -> None:
     """Enqueue a synchronization of licences for every town with a token, since notifications may be lost."""
-    work.enqueue_job(Topic.LICENCE_SYNC, *VppRepository(work.session).towns_with_token())
+    work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_towns_with_token())
 
 
 HOUSEKEEPING: dict[str, HousekeepingJob] = {

@@ -198,21 +198,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_app_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "artefact",
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("identifier", sa.String(length=155), nullable=False),
-        sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("plain", sa.LargeBinary(), nullable=False),
-        sa.Column("signed", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_artefact_town_id_town")),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_artefact")),
-    )
-    with op.batch_alter_table("artefact", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_artefact_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "audit_event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=True),
@@ -482,6 +467,21 @@ def upgrade() -> None:
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_record_access_day"), ["day"], unique=False)
         batch_op.create_index(batch_op.f("ix_record_access_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "rendered_profile",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("identifier", sa.String(length=155), nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("plain", sa.LargeBinary(), nullable=False),
+        sa.Column("signed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_rendered_profile_town_id_town")),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_rendered_profile")),
+    )
+    with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rendered_profile_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "retention_override",
@@ -2327,6 +2327,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_retention_override_town_id"))
 
     op.drop_table("retention_override")
+    with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rendered_profile_town_id"))
+
+    op.drop_table("rendered_profile")
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_record_access_town_id"))
         batch_op.drop_index(batch_op.f("ix_record_access_day"))
@@ -2389,10 +2393,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_audit_event_subject")
 
     op.drop_table("audit_event")
-    with op.batch_alter_table("artefact", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_artefact_town_id"))
-
-    op.drop_table("artefact")
     with op.batch_alter_table("app", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_app_town_id"))
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
-from profiles.effective.compile import content_in
-from profiles.effective.situation import filter_in, load_policy, situation_of
+from profiles.effective.compile import build_mode_content
+from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
 from profiles.filters.errors import BadHost
 from profiles.filters.repository import FilterRepository
 from profiles.filters.rules import HostVerdict, clean_host, judge_host
@@ -55,7 +55,7 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
     at = at or work.now
     now = evaluate_modes(work, [facts], at)[facts.tablet_id]
     policy = load_policy(work, [facts])
-    situation = situation_of(facts, policy, now)
+    situation = build_situation(facts, policy, now)
     rules = (
         ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
     )
@@ -65,7 +65,7 @@ def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) ->
         next_change=find_next_change(now.inputs, at),
         settings=policy.get_settings(situation, now.mode),
         guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
-        left_out=content_in(situation, policy, now.mode).omitted_settings,
+        left_out=build_mode_content(situation, policy, now.mode).omitted_settings,
     )
 
 
@@ -76,7 +76,7 @@ def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplana
         raise BadHost(host=host[:80], field="host")
     now = evaluate_modes(work, [facts])[facts.tablet_id]
     policy = load_policy(work, [facts])
-    web = filter_in(situation_of(facts, policy, now), policy, now.mode)
+    web = compose_mode_filter(build_situation(facts, policy, now), policy, now.mode)
     categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
     return HostExplanation(now.mode, categories, judge_host(web, clean, categories, supervised=facts.supervised))
 

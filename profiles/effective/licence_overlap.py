@@ -58,7 +58,7 @@ def list_licence_overlaps(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> 
         groups={},
     )
     apps = {app.id: app.name for app in policy.apps.values() if app.app_store_id is not None}
-    owned = {app_id: pool.total for app_id, pool in licences.pools(list(apps)).items()}
+    owned = {app_id: pool.total for app_id, pool in licences.get_pools(list(apps)).items()}
     counts = _count_apps(groups, policy, rollover)
     overlaps = (_to_overlap(apps[app_id], count, owned.get(app_id)) for app_id, count in counts.items() if app_id in apps)
     return sorted(overlaps, key=lambda each: each.app)

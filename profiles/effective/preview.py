@@ -11,8 +11,8 @@ from enrollment.facts import TabletFacts, load_facts
 from profiles.apps.licences import LicenceNeed
 from profiles.catalog.diff import Change, diff
 from profiles.catalog.merge import Resolved, Step, StepOutcome
-from profiles.effective.compile import content_in, list_wanted_apps
-from profiles.effective.situation import PolicyData, Situation, filter_in, load_policy, situation_of
+from profiles.effective.compile import build_mode_content, list_wanted_apps
+from profiles.effective.situation import PolicyData, Situation, build_situation, compose_mode_filter, load_policy
 from profiles.filters.rules import compare_filters
 from profiles.policy.checks import find_content_problem, lint_content, list_licence_needs, normalise_content
 from profiles.policy.content import PolicyContent
@@ -137,10 +137,10 @@ def _group_tablets(
     evaluations = evaluate_modes(work, facts)
     groups: dict[tuple[object, ...], _Group] = {}
     for tablet in facts:
-        after = situation_of(tablet, drafted, evaluations[tablet.tablet_id])
+        after = build_situation(tablet, drafted, evaluations[tablet.tablet_id])
         if not any(_is_of(document, owner) for document in after.documents):
             continue
-        before = situation_of(tablet, policy, evaluations[tablet.tablet_id])
+        before = build_situation(tablet, policy, evaluations[tablet.tablet_id])
         group = groups.setdefault((before.key, after.key), _Group(before, after, 0))
         groups[before.key, after.key] = replace(group, tablets=group.tablets + 1)
     return groups.values()
@@ -168,7 +168,9 @@ def _count_group(tally: _Tally, group: _Group, policy: PolicyData, drafted: Poli
         for setting, step in _list_draft_steps(after, group.after, owner):
             outcomes.setdefault((setting, step.outcome, step.by), []).append(mode)
         if any(change.key.startswith("web.") for change in changes):
-            opens, closes = compare_filters(filter_in(group.before, policy, mode), filter_in(group.after, drafted, mode))
+            opens, closes = compare_filters(
+                compose_mode_filter(group.before, policy, mode), compose_mode_filter(group.after, drafted, mode)
+            )
             tally.opens.update(opens)
             tally.closes.update(closes)
     tally.total += group.tablets
@@ -197,5 +199,6 @@ def _is_configuration_changed(group: _Group, policy: PolicyData, drafted: Policy
     if [app.id for app in list_wanted_apps(group.before, policy)] != [app.id for app in list_wanted_apps(group.after, drafted)]:
         return True
     return any(
-        content_in(group.before, policy, mode).digest != content_in(group.after, drafted, mode).digest for mode in differing
+        build_mode_content(group.before, policy, mode).digest != build_mode_content(group.after, drafted, mode).digest
+        for mode in differing
     )

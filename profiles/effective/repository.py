@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from profiles.effective.models import Artefact, DeclarationSet
+from profiles.effective.models import DeclarationSet, RenderedProfile
 
 
 class CompiledRepository:
@@ -20,15 +20,15 @@ class CompiledRepository:
 
     def list_known_profiles(self, hashes: Sequence[str]) -> set[str]:
         """Those of the hashes under which a profile is stored already."""
-        return set(self.session.scalars(select(Artefact.sha256).where(Artefact.sha256.in_(hashes))))
+        return set(self.session.scalars(select(RenderedProfile.sha256).where(RenderedProfile.sha256.in_(hashes))))
 
     def list_known_sets(self, hashes: Sequence[str]) -> set[str]:
         """Those of the hashes under which a set of declarations is stored already."""
         return set(self.session.scalars(select(DeclarationSet.sha256).where(DeclarationSet.sha256.in_(hashes))))
 
-    def add_profile(self, row: Artefact) -> None:
+    def add_profile(self, row: RenderedProfile) -> None:
         """Store a profile; another worker may have been faster with the very same."""
-        self._add_once(Artefact, row)
+        self._add_once(RenderedProfile, row)
 
     def add_set(self, row: DeclarationSet) -> None:
         """Store a set of declarations; another worker may have been faster with the very same."""

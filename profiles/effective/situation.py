@@ -108,7 +108,7 @@ def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts]) -> PolicyData:
     )
 
 
-def place_of(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
+def build_tablet_place(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
     """Return where a tablet stands among the places that have documents."""
     return TabletPlace(
         town_id=facts.town_id,
@@ -122,12 +122,12 @@ def place_of(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
     )
 
 
-def situation_of(facts: TabletFacts, policy: PolicyData, evaluation: ModeEvaluation) -> Situation:
+def build_situation(facts: TabletFacts, policy: PolicyData, evaluation: ModeEvaluation) -> Situation:
     """Return the situation of a tablet."""
     session = evaluation.session
     return Situation(
         town_id=facts.town_id,
-        documents=apply_documents(policy.documents, policy.presets, place_of(facts, policy)),
+        documents=apply_documents(policy.documents, policy.presets, build_tablet_place(facts, policy)),
         hidden_apps=tuple(sorted(evaluation.hidden_apps)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
         os=parse_version(facts.os_version) if facts.os_version else None,
@@ -187,13 +187,13 @@ def _list_lesson_constraints(lesson: Lesson, apps: EffectiveApps) -> list[Constr
     return [Constraint("class session", values, author="teacher")]
 
 
-def filter_in(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveFilter:
+def compose_mode_filter(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveFilter:
     """Return the web filter of a situation in a mode, with the hosts that a teacher opened."""
     is_lesson = situation.lesson is not None and mode is Mode.CLASS_SESSION
     unlocked = situation.lesson.sites if situation.lesson is not None and is_lesson else ()
     return compose_filter(_values(policy.get_settings(situation, mode)), unlocked)
 
 
-def apps_in(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveApps:
+def compose_mode_apps(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveApps:
     """Return the apps of a situation in a mode."""
     return compose_apps(_values(policy.get_settings(situation, mode)))

@@ -16,7 +16,7 @@ from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences, service
-from profiles.apps.apps_and_books.repository import VppRepository
+from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.apps.apps_and_books.service import install_token
 
 router = APIRouter(tags=["apps"])
@@ -97,14 +97,14 @@ def list_apps(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -
 )
 def set_licences(app_id: UUID, body: LicenceTotal, work: WorkDep, actor: ActorDep) -> object:
     """Set how many licences of an app a town owns. Tablets that waited for one are decided again."""
-    return LicenceTotal(total=licences.set_total(work, actor, app_id, body.total).total)
+    return LicenceTotal(total=licences.set_pool_total(work, actor, app_id, body.total).total)
 
 
 @router.get("/licences", response_model=PageOut[LicencePoolOut])
 def list_licences(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicencePoolOut]:
     """List the licences of a town. By app, with how many tablets wait for one."""
     waiting = ReconcileRepository(work.session).count_waiting_for_licence(actor, town_id)
-    pools = paginate(licences.pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id))
+    pools = paginate(licences.list_pools(work, actor, town_id), page, lambda pool: (pool.app, pool.app_id))
     return PageOut.of(
         pools,
         lambda pool: LicencePoolOut(
@@ -132,4 +132,4 @@ def put_licence_token(town_id: UUID, body: ContentTokenIn, work: WorkDep, actor:
 def get_licence_token(town_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """Get the state of a town's content token. Where it is from and until when it is valid; never the token itself."""
     actor.require_permission(Permission.SEE, town_id)
-    return VppRepository(work.session).token(town_id)
+    return AppsAndBooksRepository(work.session).get_token(town_id)

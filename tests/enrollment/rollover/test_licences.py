@@ -49,7 +49,7 @@ def _app(work: UnitOfWork, town: Turning, level: Grade, number: int, owned: int)
         app_store_id=number, manifest_url=None,
     )  # fmt: skip
     bundle = bundles.create_bundle(work, SYSTEM, town.town.id, f"Bundle {level.value}", [app.id])
-    licences.set_total(work, SYSTEM, app.id, owned)
+    licences.set_pool_total(work, SYSTEM, app.id, owned)
     bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, level.value)
     return app
 
@@ -107,7 +107,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clo
     for tablet in (older, younger):
         _enrol(opened, tablet)
     reconcile_tablets(opened, [older.id, younger.id])
-    licences.installed(opened, app.id, older.id)
+    licences.mark_assigned(opened, app.id, older.id)
     assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
     rollover = town.begin()
     opened.now = SEPTEMBER

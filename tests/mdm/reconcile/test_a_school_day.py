@@ -23,8 +23,8 @@ from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from mdm.worker.schedule import HOUSEKEEPING
-from profiles.effective.compile import content_in
-from profiles.effective.situation import load_policy, situation_of
+from profiles.effective.compile import build_mode_content
+from profiles.effective.situation import load_policy, build_situation
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
 from simulator import SimulatedTablet, applying, declarative, reporting
@@ -146,7 +146,7 @@ class SchoolDay:
             facts = load_facts(work, [row.id])
             now = evaluate_modes(work, facts.values())[row.id]
             policy = load_policy(work, facts.values())
-            content = content_in(situation_of(facts[row.id], policy, now), policy, now.mode)
+            content = build_mode_content(build_situation(facts[row.id], policy, now), policy, now.mode)
             return now.mode, {**content.restrictions, **content.composed_payloads}
 
     async def assert_converged(self, mode: Mode) -> None:

@@ -22,7 +22,7 @@ from profiles.apps import licences
 from profiles.apps.errors import LicencesShort
 from profiles.apps.models import App
 from profiles.apps.service import create_app
-from profiles.effective.compile import desired_for
+from profiles.effective.compile import compute_desired_states
 from profiles.effective.explain import explain
 from profiles.policy import bundles
 from profiles.policy.errors import UnknownPlace
@@ -83,7 +83,7 @@ def place(work: UnitOfWork) -> BundleTown:
 
 def wanted(work: UnitOfWork, place: BundleTown) -> list[int]:
     """How many apps each tablet should have."""
-    found = desired_for(work, load_facts(work, place.ids).values())
+    found = compute_desired_states(work, load_facts(work, place.ids).values())
     return [len(found[tablet_id].apps) for tablet_id in place.ids]
 
 
@@ -132,7 +132,7 @@ def test_targets_must_exist_and_fit(work: UnitOfWork, place: BundleTown) -> None
 
 
 def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfWork, place: BundleTown) -> None:
-    licences.set_total(work, SYSTEM, place.app.id, 2)
+    licences.set_pool_total(work, SYSTEM, place.app.id, 2)
     [need] = needs(work, place, PlaceKind.GRADE, "CE2")
     assert (need.needed, need.owned, need.free, need.missing) == (3, 2, 2, 1)
     with pytest.raises(LicencesShort) as refusal:
@@ -143,16 +143,16 @@ def test_a_shortage_is_shown_before_publishing_and_may_be_accepted(work: UnitOfW
     reconcile_tablets(work, place.ids)
     rows = work.session.query(TabletApp).all()
     assert sorted(row.reason for row in rows) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
-    [pool] = licences.pools(work, SYSTEM, place.town.id)
+    [pool] = licences.list_pools(work, SYSTEM, place.town.id)
     assert (pool.reserved, pool.available) == (2, 0)
     assert ReconcileRepository(work.session).count_waiting_for_licence(SYSTEM, place.town.id) == {(place.app.id, Grade.CE2): 1}
 
 
 def test_bought_licences_reach_who_waited(work: UnitOfWork, place: BundleTown) -> None:
-    licences.set_total(work, SYSTEM, place.app.id, 2)
+    licences.set_pool_total(work, SYSTEM, place.app.id, 2)
     bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
     reconcile_tablets(work, place.ids)
-    licences.set_total(work, SYSTEM, place.app.id, 3)
+    licences.set_pool_total(work, SYSTEM, place.app.id, 3)
     reconcile_tablets(work, place.ids)
     assert {row.reason for row in work.session.query(TabletApp)} == {AppReason.WAITING_CONTACT}
 
@@ -160,20 +160,20 @@ def test_bought_licences_reach_who_waited(work: UnitOfWork, place: BundleTown) -
 def test_a_released_licence_is_free_at_once_and_in_grace_for_thirty_days(
     work: UnitOfWork, place: BundleTown, clock: ManualClock, runtime: Runtime
 ) -> None:
-    licences.set_total(work, SYSTEM, place.app.id, 1)
+    licences.set_pool_total(work, SYSTEM, place.app.id, 1)
     first, second = place.ids[2], place.ids[3]
-    assert licences.reserve(work, place.town.id, place.app.id, [first, second]) == {first}
-    licences.installed(work, place.app.id, first)
-    licences.release(work, place.app.id, first)
+    assert licences.reserve_licences(work, place.town.id, place.app.id, [first, second]) == {first}
+    licences.mark_assigned(work, place.app.id, first)
+    licences.release_licence(work, place.app.id, first)
     work.session.flush()
-    assert licences.reserve(work, place.town.id, place.app.id, [second]) == {second}
-    [pool] = licences.pools(work, SYSTEM, place.town.id)
+    assert licences.reserve_licences(work, place.town.id, place.app.id, [second]) == {second}
+    [pool] = licences.list_pools(work, SYSTEM, place.town.id)
     assert (pool.assigned, pool.reserved, pool.in_grace, pool.available) == (0, 1, 1, 0)
     work.now += timedelta(days=31)
-    [pool] = licences.pools(work, SYSTEM, place.town.id)
+    [pool] = licences.list_pools(work, SYSTEM, place.town.id)
     assert pool.in_grace == 0
 
 
 def test_an_app_without_a_pool_is_not_counted(work: UnitOfWork, place: BundleTown) -> None:
     assert needs(work, place, PlaceKind.TOWN, "") == []
-    assert licences.reserve(work, place.town.id, place.app.id, place.ids) == set(place.ids)
+    assert licences.reserve_licences(work, place.town.id, place.app.id, place.ids) == set(place.ids)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mdm.cli.demo import APPS, DOCUMENTS
 from profiles.apps.models import App
-from profiles.effective.compile import content_in, list_wanted_apps
+from profiles.effective.compile import build_mode_content, list_wanted_apps
 from profiles.effective.situation import Lesson, PolicyData, Situation
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.kinds import AppUse, PlaceKind, PresetKind, TabletRole
@@ -120,7 +120,7 @@ def _render(policy: PolicyData, place: TabletPlace, os: tuple[int, ...], **more:
     situation = Situation(TOWN, apply_documents(policy.documents, policy.presets, place), os=os, supervised=True, **more)
     contents: dict[str, dict[str, Any]] = {}
     for mode in Mode:
-        content = content_in(situation, policy, mode)
+        content = build_mode_content(situation, policy, mode)
         entry = contents.setdefault(
             content.digest,
             {

@@ -13,9 +13,9 @@ from enrollment.facts import load_facts
 from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.catalog.merge import StepOutcome
-from profiles.effective.compile import content_in, list_wanted_apps
+from profiles.effective.compile import build_mode_content, list_wanted_apps
 from profiles.effective.preview import preview
-from profiles.effective.situation import load_policy, situation_of
+from profiles.effective.situation import build_situation, load_policy
 from profiles.policy import bundles
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.errors import BadSetting
@@ -34,9 +34,9 @@ def digests(work: UnitOfWork, town: PolicyTown) -> dict[UUID, list[str]]:
     policy, now = load_policy(work, facts.values()), evaluate_modes(work, facts.values())
     found = {}
     for tablet_id, each in facts.items():
-        situation = situation_of(each, policy, now[tablet_id])
+        situation = build_situation(each, policy, now[tablet_id])
         apps = [app.bundle_identifier for app in list_wanted_apps(situation, policy)]
-        found[tablet_id] = [*apps, *(content_in(situation, policy, mode).digest for mode in Mode)]
+        found[tablet_id] = [*apps, *(build_mode_content(situation, policy, mode).digest for mode in Mode)]
     return found
 
 
@@ -87,7 +87,7 @@ def test_a_preview_counts_licences_and_lists_contradictions(work: UnitOfWork, to
     app = create_app(
         work, SYSTEM, town.town.id, name="ScratchJr", bundle_identifier="org.scratchjr.ipad", app_store_id=7, manifest_url=None
     )
-    licences.set_total(work, SYSTEM, app.id, 3)
+    licences.set_pool_total(work, SYSTEM, app.id, 3)
     bundle = bundles.create_bundle(work, SYSTEM, town.town.id, "Code", [app.id])
     content = PolicyContent(
         {"exam": {"single_app": "fr.evaluation", "allowed_apps": ["fr.other"]}},

@@ -13,9 +13,9 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
-from profiles.effective.compile import content_in
+from profiles.effective.compile import build_mode_content
 from profiles.effective.explain import explain_host
-from profiles.effective.situation import load_policy, situation_of
+from profiles.effective.situation import build_situation, load_policy
 from profiles.filters import service
 from profiles.filters.errors import BadHost, BadList
 from profiles.filters.repository import FilterRepository
@@ -112,9 +112,10 @@ def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: U
     with pytest.raises(BadHost):
         explain_host(work, big, "no host")
     policy = load_policy(work, facts.values())
-    situation = situation_of(little, policy, evaluate_modes(work, [little])[little.tablet_id])
+    situation = build_situation(little, policy, evaluate_modes(work, [little])[little.tablet_id])
     school, home = (
-        content_in(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
+        build_mode_content(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"]
+        for mode in (Mode.SCHOOL, Mode.HOME)
     )
     assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
     assert "AllowListBookmarks" not in home

@@ -10,7 +10,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.models import Tablet
-from profiles.effective.situation import load_policy, situation_of
+from profiles.effective.situation import build_situation, load_policy
 from profiles.policy import documents
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import PolicyDocument, PolicyVersion
@@ -61,5 +61,5 @@ def value_on(work: UnitOfWork, tablet: Tablet, key: str, mode: Mode | None = Non
     facts = load_facts(work, [tablet.id])[tablet.id]
     now = evaluate_modes(work, [facts])[tablet.id]
     policy = load_policy(work, [facts])
-    resolved = policy.get_settings(situation_of(facts, policy, now), mode or now.mode).get(key)
+    resolved = policy.get_settings(build_situation(facts, policy, now), mode or now.mode).get(key)
     return resolved.value if resolved is not None else None

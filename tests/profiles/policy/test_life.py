@@ -11,8 +11,8 @@ from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
-from profiles.effective.compile import content_in
-from profiles.effective.situation import load_policy, situation_of
+from profiles.effective.compile import build_mode_content
+from profiles.effective.situation import build_situation, load_policy
 from profiles.policy import life
 from profiles.policy.content import PolicyContent
 from profiles.policy.errors import BadSetting, BadStage, CannotPublish, NewerVersion, ReasonRequired
@@ -64,8 +64,8 @@ def test_rolling_back_gives_the_former_configuration_byte_for_byte(work: UnitOfW
     def digests() -> list[str]:
         facts = load_facts(work, [tablet.id])[tablet.id]
         policy = load_policy(work, [facts])
-        situation = situation_of(facts, policy, evaluate_modes(work, [facts])[tablet.id])
-        return [content_in(situation, policy, mode).digest for mode in Mode]
+        situation = build_situation(facts, policy, evaluate_modes(work, [facts])[tablet.id])
+        return [build_mode_content(situation, policy, mode).digest for mode in Mode]
 
     former = publish_content(work, document, PolicyContent({"all": {"camera": False}, "home": {"web.denied": ["a.example"]}}))
     before = digests()
