@@ -71,7 +71,7 @@ class CancelledCommandOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: int
     state: str
-    why: str | None
+    state_reason: str | None
 
 
 @health.get("/healthz", operation_id="healthz", include_in_schema=False)
