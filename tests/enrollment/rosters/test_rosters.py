@@ -46,7 +46,7 @@ def test_school_codes(uai: str, wrong: str | None) -> None:
     assert check_uai(uai)[1] == wrong
 
 
-def test_the_level_comes_from_its_column_and_the_footer_is_skipped() -> None:
+def test_the_grade_comes_from_its_column_and_the_footer_is_skipped() -> None:
     roster = read_roster(_file(3))
     assert [row.grade for row in roster.rows] == [Grade.CE1] * 3
     assert roster.skipped == 2
