@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Select
 from sqlalchemy.orm import Session
 
 from cartable import outbox
@@ -30,6 +31,11 @@ class UnitOfWork:
     def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
         """Add a job of `topic` for each key; the worker runs it after this unit of work is committed."""
         outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
+        self.topics_to_notify.add(topic)
+
+    def enqueue_selected_jobs(self, topic: Topic, keys: Select[Any]) -> None:
+        """Add a job of `topic` for each row of `keys`, a statement that selects one column of ids."""
+        outbox.enqueue_selected_jobs(self.session, self.now, topic, keys)
         self.topics_to_notify.add(topic)
 
 

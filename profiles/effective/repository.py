@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, String, bindparam, cast, delete, func, literal, select
+from sqlalchemy import Row, Select, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cartable.outbox import OutboxRow, Topic
+from cartable.outbox import Topic
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
 from profiles.apps.models import App, AppBundle, BundleApp, BundleGrant
@@ -127,14 +127,4 @@ class PolicyRepository:
 
 def decide_again(work: UnitOfWork, tablets: Select[UUID]) -> None:
     """Ask for a new decision on every selected tablet, in one statement."""
-    found = tablets.subquery()
-    key = cast(next(iter(found.c)), String)
-    now = bindparam(None, work.now, type_=OutboxRow.__table__.c.not_before.type, unique=True)
-    topic = bindparam(None, Topic.RECONCILE, type_=OutboxRow.__table__.c.topic.type, unique=True)
-    # SQLite needs a WHERE here, or it reads ON CONFLICT as a join condition.
-    source = select(topic, key, now, now, literal(0)).where(literal(1) == 1)
-    insert = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    work.session.execute(
-        insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], source).on_conflict_do_nothing()
-    )
-    work.topics_to_notify.add(Topic.RECONCILE)
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets)
