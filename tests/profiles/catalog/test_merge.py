@@ -1,4 +1,4 @@
-"""The merge, by its properties (schools.md section 6): order, denies, locks, the floor, and an explanation that is the value."""
+"""Properties of the merge: order, denies, locks, the safety baseline, and an explanation that matches the value."""
 
 from __future__ import annotations
 
