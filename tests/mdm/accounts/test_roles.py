@@ -163,7 +163,8 @@ def test_dpo_reads_the_audit_trail_and_no_names(clients: ApiClients) -> None:
     town = {"town_id": clients.ids["town_id"]}
     clients.by_role[HELPDESK].get("/pupils", params={**town, "q": "MARTIN"}).raise_for_status()
     actions_by_role = {
-        role: {event["action"] for event in client.get("/audit-events", params=town).json()["items"]} for role, client in clients.by_role.items()
+        role: {event["action"] for event in client.get("/audit-events", params=town).json()["items"]}
+        for role, client in clients.by_role.items()
     }
     assert "pupil.search" in actions_by_role[DPO]
     assert "pupil.search" not in actions_by_role[HEAD], "own acts alone"

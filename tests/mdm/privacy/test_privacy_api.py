@@ -79,7 +79,10 @@ def test_export_and_erasure_of_one_child(server: LiveServer, town: Town, dpo: ht
     kinds = [row["kind"] for row in dpo.get("/privacy/reports", params={"town_id": str(town.id)}).json()["items"]]
     assert sorted(kinds) == ["erasure", "export"]
     assert dpo.get(f"/privacy/reports/{erased['id']}").json() == erased
-    assert dpo.get("/privacy/audit-trail/verify", params={"town_id": str(town.id)}).json() == {"holds": True, "first_broken": None}
+    assert dpo.get("/privacy/audit-trail/verify", params={"town_id": str(town.id)}).json() == {
+        "holds": True,
+        "first_broken": None,
+    }
 
 
 def test_erasure_is_refused_while_a_loan_is_open(server: LiveServer, town: Town, dpo: httpx.Client) -> None:

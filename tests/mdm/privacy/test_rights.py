@@ -26,7 +26,7 @@ from mdm.privacy.errors import (
 from mdm.privacy.models import NoticeAudience, RequestKind, RequestOutcome
 from mdm.privacy.rules import add_months
 from tests.conftest import KEYRING
-from tests.enrollment.rosters.corpus.build import CUSTOM, custom_line, build_csv
+from tests.enrollment.rosters.corpus.build import CUSTOM, build_csv, custom_line
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import SECRET, create_child
 from tests.support.server import LiveServer, start_live_server
