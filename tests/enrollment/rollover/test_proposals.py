@@ -67,7 +67,8 @@ def _get_decisions(work: UnitOfWork) -> dict[str, str]:
 
 def _list_lines(work: UnitOfWork) -> set[tuple[Any, ...]]:
     return {
-        tuple(getattr(line, name) for name in RolloverLine.__table__.columns.keys()) for line in _get_lines_by_name(work).values()
+        tuple(getattr(line, name) for name in RolloverLine.__table__.columns.keys())  # noqa: SIM118 - not a dict
+        for line in _get_lines_by_name(work).values()
     }
 
 
