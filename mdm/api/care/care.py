@@ -80,7 +80,7 @@ def enable_lost_mode(tablet_id: UUID, body: LossIn, work: WorkDep, actor: ActorD
 
     A repeated call answers with the open case and sends nothing new.
     """
-    told = IncidentReport(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
+    incident_report = IncidentReport(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
     return build_lost_case_out(
         lost_mode.mark_lost(
             work,
@@ -90,7 +90,7 @@ def enable_lost_mode(tablet_id: UUID, body: LossIn, work: WorkDep, actor: ActorD
             message=body.message,
             phone=body.phone,
             footnote=body.footnote,
-            incident_report=told,
+            incident_report=incident_report,
         )
     )
 
