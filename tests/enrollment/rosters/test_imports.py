@@ -25,7 +25,7 @@ from enrollment.rosters.errors import (
     NotACandidate,
     NotTheLastImport,
     SchoolRequired,
-    SecondPersonRequired,
+    ImportNeedsSecondPerson,
     UndoBlocked,
 )
 from enrollment.rosters.imports import service
@@ -167,7 +167,7 @@ def test_above_the_guard_another_person_confirms(scenario: SchoolScenario) -> No
     scenario.import_file(FILE)
     made = scenario.preview_file(text_file(ONDE, *OTHERS[:5], ZOE))
     assert (made.counts["left_file"], made.needs_second_person) == (17, True)
-    with pytest.raises(SecondPersonRequired):
+    with pytest.raises(ImportNeedsSecondPerson):
         service.confirm_import(scenario.work, scenario.admin, made.id)
     assert service.confirm_import(scenario.work, scenario.second, made.id).state is ImportState.CONFIRMED
     empty = scenario.preview_file(text_file(ONDE))

@@ -15,7 +15,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade
 from enrollment.places.rules import check_uai
 from enrollment.rosters import demo
-from enrollment.rosters.errors import SecondPersonRequired
+from enrollment.rosters.errors import ImportNeedsSecondPerson
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.imports import service
 from enrollment.rosters.reading import read_roster
@@ -76,7 +76,7 @@ def test_a_partial_file_needs_a_second_person(runtime: Runtime) -> None:
         service.confirm_import(work, first, service.preview_import(work, first, town.id, _file(40), school.uai).id)
         partial = service.preview_import(work, first, town.id, _file(10), school.uai)
         assert (partial.counts["left_file"], partial.counts["unchanged"], partial.needs_second_person) == (30, 10, True)
-        with pytest.raises(SecondPersonRequired):
+        with pytest.raises(ImportNeedsSecondPerson):
             service.confirm_import(work, first, partial.id)
         service.confirm_import(work, second, partial.id)
 
