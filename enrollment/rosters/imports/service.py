@@ -26,11 +26,11 @@ from enrollment.rollover import incoming_year, proposals
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.errors import (
     ImportFinished,
+    ImportNeedsSecondPerson,
     ImportNotFound,
     ImportStale,
     NotTheLastImport,
     SchoolRequired,
-    ImportNeedsSecondPerson,
     UndoBlocked,
 )
 from enrollment.rosters.files.columns import FileKind

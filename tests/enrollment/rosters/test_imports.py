@@ -20,12 +20,12 @@ from enrollment.people.models import PupilState
 from enrollment.places.models import Grade, SchoolClass
 from enrollment.rosters.errors import (
     ImportFinished,
+    ImportNeedsSecondPerson,
     ImportStale,
     LineAlreadyDecided,
     NotACandidate,
     NotTheLastImport,
     SchoolRequired,
-    ImportNeedsSecondPerson,
     UndoBlocked,
 )
 from enrollment.rosters.imports import service
