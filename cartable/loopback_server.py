@@ -34,7 +34,7 @@ class LoopbackRequest:
 def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: int = 0) -> Iterator[str]:
     """Serve every request with `answer`, in threads; yield the base URL. Port 0 means any free port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class LoopbackHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
@@ -58,7 +58,7 @@ def serve_on_loopback(answer: Callable[[LoopbackRequest], LoopbackReply], port: 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the library
             """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), LoopbackHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
 from sqlalchemy import Engine, Select
 from sqlalchemy.orm import Session
@@ -33,8 +33,8 @@ class UnitOfWork:
         outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
         self.topics_to_notify.add(topic)
 
-    def enqueue_selected_jobs(self, topic: Topic, keys: Select[UUID]) -> None:
-        """Ask the worker for `topic` on each key that a statement selects, once this work has been committed."""
+    def enqueue_selected_jobs(self, topic: Topic, keys: Select[Any]) -> None:
+        """Add a job of `topic` for each row of `keys`, a statement that selects one column of ids."""
         outbox.enqueue_selected_jobs(self.session, self.now, topic, keys)
         self.topics_to_notify.add(topic)
 

@@ -148,11 +148,11 @@ def _build_api_routes() -> tuple[BaseRoute, ...]:
     app = _create_bare_app(None)
     api = APIRouter(prefix="/api/v1", responses=errors.COMMON_RESPONSES)
     for module in ROUTERS:
+        openapi.summarise_operations(module.router)
         api.include_router(module.router)
     before = len(app.router.routes)
     app.include_router(api)
     app.include_router(system.health)
-    openapi.summarise_operations(app)
     return tuple(app.router.routes[before:])
 
 

@@ -20,7 +20,7 @@ class ImportFinished(Conflict):
     message = Message("This import is already over.")
 
 
-class SecondPersonRequired(Forbidden):
+class ImportNeedsSecondPerson(Forbidden):
     """The import would remove so many people that another person must confirm it."""
 
     code = "needs_second_person"

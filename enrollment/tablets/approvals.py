@@ -11,7 +11,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.tablets import custody, incidents, service
-from enrollment.tablets.errors import SecondPersonRequired, UnderEvidenceHold, WriteOffTooEarly
+from enrollment.tablets.errors import RequesterCannotApprove, UnderEvidenceHold, WriteOffTooEarly
 from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
@@ -49,7 +49,7 @@ def approve_request(work: UnitOfWork, actor: Actor, request_id: UUID, *, decisio
         raise NotFound
     actor.require_permission(Permission.GOVERN, request.town_id)
     if request.requested_by == actor.account_id:
-        raise SecondPersonRequired
+        raise RequesterCannotApprove
     locks.lock_town(work, request.town_id)
     work.session.refresh(request)
     if request.approved_at is not None:

@@ -104,7 +104,7 @@ class WriteOffTooEarly(Conflict):
     message = Message("A loss is written off after {days} days, or by a decision with its reason.")
 
 
-class SecondPersonRequired(Forbidden):
+class RequesterCannotApprove(Forbidden):
     """The person who made a request may not approve it."""
 
     code = "same_person"

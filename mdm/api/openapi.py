@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 #: The chapters of the API, in the order in which the description shows them.
@@ -44,9 +44,9 @@ def name_operation(route: APIRoute) -> str:
     return route.name
 
 
-def summarise_operations(app: FastAPI) -> None:
+def summarise_operations(router: APIRouter) -> None:
     """Give every operation without a summary the first sentence of its docstring; the rest stays its description."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema and route.summary is None:
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.summary is None:
             first, *rest = re.split(r"\.(?:\s+|$)", route.description.strip(), maxsplit=1)
             route.summary, route.description = " ".join(first.split()), "".join(rest).strip()

@@ -20,7 +20,7 @@ from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
 from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
 from mdm.queue.models import CommandState
-from profiles.effective.models import RenderedProfile, DeclarationSet
+from profiles.effective.models import DeclarationSet, RenderedProfile
 
 _REQUESTED = {"channel_key": "text", "fingerprint": "text"}
 #: The enrollment behind each request and its first open command: one statement answers an idle tablet.

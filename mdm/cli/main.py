@@ -10,6 +10,7 @@ from pathlib import Path
 from cartable import __version__
 from cartable.errors import DomainError
 from cartable.i18n import available_languages
+from cartable.outbox import Topic
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +39,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     push_import.add_argument("certificate", type=Path)
     push_import.add_argument("--key", type=Path)
     push_import.add_argument("--force", action="store_true")
+    jobs = choices["jobs"].add_subparsers(dest="action", required=True, metavar="ACTION")
+    jobs.add_parser("list", help="show the parked jobs and why each failed")
+    retry = jobs.add_parser("retry", help="let parked jobs run again now")
+    retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
     choices["account-reset"].add_argument("login")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
@@ -132,6 +137,15 @@ def _sign_csr(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _jobs(parsed: argparse.Namespace) -> int:
+    from cartable.settings import Settings
+    from mdm.cli import jobs
+    from mdm.composition import compose
+
+    runtime = compose(Settings())
+    return jobs.list_parked(runtime) if parsed.action == "list" else jobs.retry_parked(runtime, parsed.topic)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
@@ -139,6 +153,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "beat": ("the scheduler, with a broker; exactly one", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
     "simulate": ("let simulated tablets enrol with the running server", _simulate),
+    "jobs": ("list jobs that failed too often, or let them run again", _jobs),
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),

@@ -21,7 +21,10 @@ def show_api(request: Request) -> Response:
     chapters: dict[str, list[dict[str, Any]]] = {}
     for each in _list_operations(described):
         chapters.setdefault(each["chapter"], []).append(each)
-    return render_page(request, "api_docs.html", api=chapters, about=described["info"]["description"])
+    chapter_texts = {tag["name"]: tag["description"] for tag in described.get("tags", ())}
+    return render_page(
+        request, "api_docs.html", api=chapters, chapter_texts=chapter_texts, about=described["info"]["description"]
+    )
 
 
 def _list_operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -42,10 +45,17 @@ def _list_operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "chapter": (operation.get("tags") or ["other"])[0],
                 "method": method.upper(),
                 "path": path,
-                "what": operation.get("description") or operation.get("summary", ""),
+                "summary": operation["summary"],
+                "detail": _describe_further(operation),
                 "taken": fields,
                 "given": ", ".join(_describe_responses(operation, schemas)),
             }
+
+
+def _describe_further(operation: dict[str, Any]) -> str:
+    """Return what the description says beyond the summary. FastAPI repeats a docstring of one sentence in both."""
+    description = str(operation.get("description", ""))
+    return "" if description.rstrip(".") == operation["summary"] else description
 
 
 def _describe_fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, bool, str]]:

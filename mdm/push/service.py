@@ -90,7 +90,4 @@ def _apply_failure(
         return
     if outcome is PushOutcome.CERTIFICATE_REFUSED:
         log.error("push.certificate_refused", error=error)
-    outbox.record_failure(work.session, row.id, work.now, error)
-    failed_row = work.session.get(OutboxRow, row.id)
-    if failed_row is not None:
-        failed_row.not_before = work.now + compute_retry_delay(failed_row.attempts, response.retry_after)
+    outbox.postpone_job(work.session, row.id, work.now + compute_retry_delay(row.attempts, response.retry_after), error)

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, String, bindparam, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_keyed_rows
-from cartable.outbox import OutboxRow, Topic, keep_earlier_time
+from cartable.outbox import Topic, enqueue_selected_jobs
 from cartable.paging import KeyPart, PageRequest
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
@@ -74,18 +74,12 @@ class QueueRepository:
         statement = statement.execution_options(preserve_rowcount=True)
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
-    def enqueue_pushes(self, body_id: int, now: datetime) -> None:
+    def enqueue_pushes(self, body_id: int, now: datetime, not_before: datetime | None) -> None:
         """Enqueue one push for each enrollment that has a queued command of this body."""
-        rows = select(
-            _bind_constant("topic", Topic.PUSH, OutboxRow),
-            cast(QueuedCommand.enrollment_id, String),
-            _bind_constant("not_before", now, OutboxRow),
-            _bind_constant("created_at", now, OutboxRow),
-            literal(0),
-        ).where(QueuedCommand.body_id == body_id, QueuedCommand.state == CommandState.QUEUED)
-        insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
-        statement = insert(OutboxRow).from_select(["topic", "key", "not_before", "created_at", "attempts"], rows)
-        self.session.execute(keep_earlier_time(statement))
+        enrollment_ids = select(QueuedCommand.enrollment_id).where(
+            QueuedCommand.body_id == body_id, QueuedCommand.state == CommandState.QUEUED
+        )
+        enqueue_selected_jobs(self.session, now, Topic.PUSH, enrollment_ids, not_before=not_before)
 
     def list_command_ids(self, body_id: int, limit: int) -> list[int]:
         return list(

@@ -125,7 +125,7 @@ def enqueue_for_selection(
     }
     count = repository.insert_commands(selection, values)
     if count:
-        repository.enqueue_pushes(body.id, timing.not_before or work.now)
+        repository.enqueue_pushes(body.id, work.now, timing.not_before)
         work.topics_to_notify.add(Topic.PUSH)
     return EnqueueResult(body.id, count)
 

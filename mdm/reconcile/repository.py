@@ -16,7 +16,7 @@ from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentSta
 from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
-from profiles.effective.models import RenderedProfile, DeclarationSet
+from profiles.effective.models import DeclarationSet, RenderedProfile
 
 
 class ReconcileRepository:

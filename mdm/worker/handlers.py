@@ -88,10 +88,8 @@ def sync_due(runtime: Runtime, topic: Topic, synchronise: Callable[[Runtime, UUI
             if failure is None:
                 outbox.complete_jobs(work.session, [row])
             else:
-                outbox.record_failure(work.session, row.id, work.now, failure)
-                job = work.session.get(OutboxRow, row.id)
-                if job is not None and retry_after is not None:
-                    job.not_before = max(job.not_before, work.now + min(timedelta(seconds=retry_after), MAX_WAIT))
+                wait = max(timedelta(seconds=min(2**row.attempts, 3600)), timedelta(seconds=retry_after or 0))
+                outbox.postpone_job(work.session, row.id, work.now + min(wait, MAX_WAIT), failure)
     return len(rows)
 
 
@@ -166,8 +164,8 @@ def _attempt(runtime: Runtime, topic: Topic, rows: list[OutboxRow]) -> bool:
             outbox.complete_jobs(work.session, rows)
     except Exception as error:
         if len(rows) == 1:
-            log.exception("worker.job_failed", topic=topic.value, key=rows[0].key)
             with runtime.open_unit_of_work() as work:
-                outbox.record_failure(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
+                parked = outbox.record_failure(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
+            log.exception("worker.job_parked" if parked else "worker.job_failed", topic=topic.value, key=rows[0].key)
         return False
     return True

@@ -344,7 +344,7 @@ def test_a_sign_in_that_ends_keeps_the_scans_for_the_same_person(server: LiveSer
     tab = page.context.new_page()
     _sign_in_again(tab, server, "collegue")
     tab.goto(f"{server.url}/desk/{world.town_id}/bench")
-    expect(tab.locator("#queue-why")).to_contain_text("2 scan(s) d'une autre personne")
+    expect(tab.locator("#queue-why")).to_contain_text("d'une autre personne attendent dans ce navigateur (2)")
     page.bring_to_front()
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(page.locator("#queue-why")).to_contain_text("Une autre personne est connectée")

@@ -100,4 +100,4 @@ def test_a_doubtful_line_is_decided_by_a_person(server: LiveServer, sign_in: Cal
     page.get_by_label("De qui s'agit-il").select_option(label="Quelqu'un de nouveau")
     page.get_by_role("button", name="Décider").click()
     expect(page.get_by_role("status")).to_have_text("C'est noté.")
-    expect(page.locator(".counts li").filter(has_text="arrivées").locator("strong")).to_have_text("1")
+    expect(page.locator(".counts li").filter(has_text="arrivée").locator("strong")).to_have_text("1")

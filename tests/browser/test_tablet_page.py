@@ -66,7 +66,7 @@ def test_the_description_of_the_api_asks_no_other_server(server: LiveServer, sig
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_role("link", name="API").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("API")
-    page.locator("#op-sign_in summary").click()
+    page.locator("#op-create_token summary").click()
     expect(page.get_by_role("rowheader", name="login")).to_be_visible()
     check_page(page)
     assert asked

@@ -65,7 +65,7 @@ def test_from_the_preview_to_the_close(
     expect(admin.get_by_role("row", name=school.name)).to_contain_text("oui, le")
     admin.get_by_role("button", name="Ouvrir la campagne").click()
     expect(admin.get_by_text("Campagne ouverte")).to_be_visible()
-    admin.get_by_role("button", name="Mettre 1 tablettes en réserve").click()
+    admin.get_by_role("button", name="Mettre 1 tablette en réserve").click()
     expect(admin.get_by_text("1 en réserve")).to_be_visible()
     expect(admin.get_by_role("button", name="Appliquer le passage")).to_have_count(0)
     admin.get_by_role("button", name="L'appliquer tout seul").click()

@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, select
 
 from cartable import outbox
 from cartable.clock import ManualClock
-from cartable.outbox import Topic
+from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime
+from enrollment.tablets.models import Tablet
+from mdm.cli import jobs
+from tests.support.world import TownFactory
 
 LEASE = timedelta(minutes=1)
 
@@ -56,3 +60,114 @@ def test_the_worker_is_notified_only_after_the_commit(runtime: Runtime) -> None:
         work.enqueue_job(Topic.RECONCILE, 1)
         raise LookupError
     assert notified == [Topic.PUSH]
+
+
+def _fail(runtime: Runtime, clock: ManualClock, times: int) -> None:
+    """Let the one waiting job fail so many times."""
+    for _ in range(times):
+        clock.advance(outbox.LONGEST_DELAY)
+        with runtime.open_unit_of_work() as work:
+            (row,) = outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+        with runtime.open_unit_of_work() as work:
+            outbox.record_failure(work.session, row.id, work.now, "the reason")
+
+
+def _rows(runtime: Runtime) -> list[OutboxRow]:
+    with runtime.open_unit_of_work() as work:
+        return list(work.session.scalars(select(OutboxRow)))
+
+
+def test_of_two_times_the_earlier_is_kept_whichever_comes_first(runtime: Runtime, clock: ManualClock) -> None:
+    now = clock.now()
+    with runtime.open_unit_of_work() as work:
+        tablet_id = TownFactory(work).create_tablet(TownFactory(work).create_town()).id
+        work.session.execute(delete(OutboxRow))
+        work.enqueue_job(Topic.RECONCILE, tablet_id, not_before=now + timedelta(hours=3))
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_selected_jobs(Topic.RECONCILE, select(Tablet.id))
+    assert [row.not_before for row in _rows(runtime)] == [now]
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.RECONCILE, tablet_id, not_before=now + timedelta(hours=3))
+    assert [(row.key, row.not_before) for row in _rows(runtime)] == [(str(tablet_id), now)]
+
+
+def test_a_selected_key_is_spelled_like_a_given_one(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        town = TownFactory(work).create_town()
+        ids = {TownFactory(work).create_tablet(town).id for _ in range(3)}
+        work.session.execute(delete(OutboxRow))
+        work.enqueue_selected_jobs(Topic.RECONCILE, select(Tablet.id))
+        work.enqueue_job(Topic.RECONCILE, *ids)
+    assert {row.key for row in _rows(runtime)} == {str(tablet_id) for tablet_id in ids}
+    assert len(_rows(runtime)) == 3
+
+
+def test_a_job_that_fails_too_often_is_parked_counted_and_released_by_a_person(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.RECONCILE, "a")
+    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    clock.advance(timedelta(days=30))
+    with runtime.open_unit_of_work() as work:
+        assert outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE) == []
+        assert outbox.count_parked_jobs(work.session) == {Topic.RECONCILE: 1}
+        assert [row.last_error for row in outbox.list_parked_jobs(work.session)] == ["the reason"]
+        assert outbox.get_oldest_due(work.session, work.now) is None
+        assert outbox.release_parked_jobs(work.session, work.now, Topic.PUSH) == {}
+        assert outbox.release_parked_jobs(work.session, work.now) == {Topic.RECONCILE: 1}
+        assert len(outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)) == 1
+
+
+@pytest.mark.parametrize("selected", [False, True])
+def test_a_new_reason_releases_a_parked_job_with_all_its_attempts(
+    runtime: Runtime, clock: ManualClock, *, selected: bool
+) -> None:
+    with runtime.open_unit_of_work() as work:
+        tablet_id = TownFactory(work).create_tablet(TownFactory(work).create_town()).id
+        work.session.execute(delete(OutboxRow))
+        work.enqueue_job(Topic.RECONCILE, tablet_id)
+    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    with runtime.open_unit_of_work() as work:
+        if selected:
+            work.enqueue_selected_jobs(Topic.RECONCILE, select(Tablet.id))
+        else:
+            work.enqueue_job(Topic.RECONCILE, tablet_id)
+    with runtime.open_unit_of_work() as work:
+        assert [row.attempts for row in outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)] == [1]
+        assert outbox.count_parked_jobs(work.session) == {}
+
+
+def test_a_job_that_failed_gives_its_earlier_time_to_the_one_that_waits(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.RECONCILE, "a")
+    with runtime.open_unit_of_work() as work:
+        (running,) = outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.RECONCILE, "a", not_before=work.now + timedelta(hours=3))
+        outbox.record_failure(work.session, running.id, work.now, "the reason")
+    (waiting,) = _rows(runtime)
+    assert waiting.not_before == clock.now() + timedelta(seconds=2)
+
+
+def test_a_job_that_waits_for_a_service_outside_is_never_parked(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.LICENCE_SYNC, "a")
+    for _ in range(outbox.MAX_ATTEMPTS + 3):
+        with runtime.open_unit_of_work() as work:
+            (row,) = outbox.claim_jobs(work.session, work.now, Topic.LICENCE_SYNC, 10, LEASE)
+            outbox.postpone_job(work.session, row.id, work.now + timedelta(hours=1), "unreachable")
+        clock.advance(timedelta(hours=1))
+    with runtime.open_unit_of_work() as work:
+        assert outbox.count_parked_jobs(work.session) == {}
+
+
+def test_the_operator_lists_and_retries_parked_jobs(
+    runtime: Runtime, clock: ManualClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with runtime.open_unit_of_work() as work:
+        work.enqueue_job(Topic.RECONCILE, "a")
+    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    assert jobs.list_parked(runtime) == 3
+    assert "reconcile  a  the reason" in capsys.readouterr().out
+    assert jobs.retry_parked(runtime, None) == 0
+    assert "reconcile: 1" in capsys.readouterr().out
+    assert jobs.list_parked(runtime) == 0

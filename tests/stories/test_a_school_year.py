@@ -165,7 +165,7 @@ class SchoolYear:
 
     async def enrol_automatically(self, tablet: SimulatedTablet) -> None:
         """Enrol a new tablet as the Setup Assistant does: it proves which iPad it is and gets its enrolment profile."""
-        body = self.factory.says(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.1")
+        body = self.factory.build_machine_info(SERIAL=tablet.serial, UDID=tablet.udid, OS_VERSION="26.1")
         headers = {"Content-Type": "application/pkcs7-signature"}
         response = await asyncio.to_thread(
             lambda: self.admin.post(f"{self.server.url}/join/automated", content=body, headers=headers)

@@ -69,7 +69,7 @@ def _add_to_inventory(server: LiveServer, *tablets: SimulatedTablet) -> None:
 def _fetch_profile(server: LiveServer, factory: Factory, tablet: SimulatedTablet) -> bytes:
     """Fetch the enrolment profile as the Setup Assistant does."""
     hardware = tablet.device.hardware
-    machine_info = factory.says(
+    machine_info = factory.build_machine_info(
         SERIAL=hardware.serial, UDID=hardware.udid, PRODUCT=hardware.product_name, VERSION=hardware.build,
         OS_VERSION=hardware.os_version,
     )  # fmt: skip

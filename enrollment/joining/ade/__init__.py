@@ -1,1 +1,1 @@
-"""Apple's device assignment: which tablets Apple sends here out of their box, and the profile that sends them."""
+"""Automated Device Enrollment: synchronising the devices that Apple assigns to the town's MDM servers, and their ADE profiles."""

@@ -26,11 +26,11 @@ from enrollment.rollover import incoming_year, proposals
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.errors import (
     ImportFinished,
+    ImportNeedsSecondPerson,
     ImportNotFound,
     ImportStale,
     NotTheLastImport,
     SchoolRequired,
-    SecondPersonRequired,
     UndoBlocked,
 )
 from enrollment.rosters.files.columns import FileKind
@@ -188,7 +188,7 @@ def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImp
     if row.state is not ImportState.PREVIEWED or row.plan is None or work.now - row.uploaded_at > PLAN_RETENTION:
         raise ImportFinished
     if row.needs_second_person and actor.account_id == row.uploaded_by:
-        raise SecondPersonRequired(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
+        raise ImportNeedsSecondPerson(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
     repository = ImportRepository(work.session)
     plan = json.loads(row.plan)
     if repository.get_roster_revision(repository.list_school_ids(row.id)) != plan["roster_revision"]:

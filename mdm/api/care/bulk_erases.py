@@ -116,5 +116,8 @@ def list_bulk_erases(town_id: UUID, work: WorkDep, actor: ActorDep, page: PagePa
 def get_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkEraseDetail:
     """Get a bulk erase with its tablets and those that were left out."""
     row, tablets = bulk.get_bulk_erase(work, actor, bulk_id)
-    items = [BulkEraseTabletOut(tablet_id=t.id, tag=t.tag, state=t.state, skip_reason=why) for t, why in tablets]
+    items = [
+        BulkEraseTabletOut(tablet_id=tablet.id, tag=tablet.tag, state=tablet.state, skip_reason=reason)
+        for tablet, reason in tablets
+    ]
     return BulkEraseDetail(tablets=items, **BulkEraseOut.model_validate(row).model_dump())

@@ -15,11 +15,11 @@ from enrollment.tablets.models import Reporter
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.custody import ReasonIn
-from mdm.api.tablets.tablets import LostCaseOut
+from mdm.api.tablets.tablets import LostCaseOut, build_lost_case_out
 from mdm.care.erasing import service as erasing
 from mdm.care.lost_mode import positions
 from mdm.care.lost_mode import service as lost_mode
-from mdm.care.models import LostCase, PositionRequest
+from mdm.care.models import PositionRequest
 
 router = APIRouter(tags=["care"])
 
@@ -80,8 +80,8 @@ def enable_lost_mode(tablet_id: UUID, body: LossIn, work: WorkDep, actor: ActorD
 
     A repeated call answers with the open case and sends nothing new.
     """
-    told = IncidentReport(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
-    return _build_case_out(
+    incident_report = IncidentReport(body.reason, reporter=body.reporter, place=body.place, happened_on=body.happened_on)
+    return build_lost_case_out(
         lost_mode.mark_lost(
             work,
             actor,
@@ -90,7 +90,7 @@ def enable_lost_mode(tablet_id: UUID, body: LossIn, work: WorkDep, actor: ActorD
             message=body.message,
             phone=body.phone,
             footnote=body.footnote,
-            incident_report=told,
+            incident_report=incident_report,
         )
     )
 
@@ -101,7 +101,7 @@ def disable_lost_mode(tablet_id: UUID, body: LostModeEndIn, work: WorkDep, actor
 
     The case closes when the tablet confirms.
     """
-    return _build_case_out(lost_mode.request_lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
+    return build_lost_case_out(lost_mode.request_lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
 
 
 @router.post("/tablets/{tablet_id}/position-requests", response_model=PositionRequestOut, status_code=201)
@@ -179,12 +179,6 @@ def resume_destructive_commands(town_id: UUID, work: WorkDep, actor: ActorDep) -
     """Resume the destructive commands of a town."""
     row = erasing.set_stop_switch(work, actor, town_id, "", stopped=False)
     return StopSwitchOut(town_id=town_id, stopped_at=row.stopped_at)
-
-
-def _build_case_out(case: LostCase) -> LostCaseOut:
-    return LostCaseOut(
-        case_id=case.id, requested_at=case.requested_at, confirmed_at=case.confirmed_at, lift_requested_at=case.lift_requested_at
-    )
 
 
 def _build_request_out(row: PositionRequest) -> PositionRequestOut:

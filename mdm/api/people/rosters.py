@@ -170,8 +170,8 @@ def inspect_roster_columns(
 
     Nothing is kept.
     """
-    known, told = mapping.preview_columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
-    return RosterColumnsOut(kind=known, columns=[RosterColumnOut(title=t, field=f, standing=s) for t, f, s in told])
+    file_kind, columns = mapping.preview_columns(work, actor, town_id, file.file.read(MAX_BYTES + 1), school_uai, kind)
+    return RosterColumnsOut(kind=file_kind, columns=[RosterColumnOut(title=t, field=f, standing=s) for t, f, s in columns])
 
 
 @router.get("/fields")

@@ -329,7 +329,7 @@ def list_return_tablets(rollover_id: UUID, work: WorkDep, actor: ActorDep, page:
 @router.put("/rollovers/{rollover_id}/return-campaign")
 def set_return_days(rollover_id: UUID, body: ReturnDaysIn, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
     """Set the return days of one school."""
-    returns.plan_return_days(work, actor, rollover_id, body.school_id, [(each.class_id, each.day) for each in body.days])
+    returns.plan_return_days(work, actor, rollover_id, body.school_id, [(day.class_id, day.day) for day in body.days])
     return get_return_campaign(rollover_id, work, actor)
 
 

@@ -277,8 +277,8 @@ def create_guardian_rule(pupil_id: UUID, body: GuardianRuleIn, work: WorkDep, ac
 
     It can only forbid more.
     """
-    given = body.model_dump(exclude={"town_id", "guardian_id"})
-    return sessions.create_guardian_rule(work, actor, body.town_id, pupil_id, body.guardian_id, **given)
+    values = body.model_dump(exclude={"town_id", "guardian_id"})
+    return sessions.create_guardian_rule(work, actor, body.town_id, pupil_id, body.guardian_id, **values)
 
 
 @router.delete("/guardian-rules/{rule_id}", status_code=204)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from cartable import audit, outbox
 from cartable.errors import Forbidden
+from cartable.outbox import Topic
 from cartable.scope import Permission
 from enrollment.joining.ade.models import AdeAlarm
 from enrollment.joining.ade.service import list_servers_needing_attention
@@ -50,6 +51,9 @@ class SystemStateOut(BaseModel):
     push: PushHealth
     ade_servers: list[AdeServerHealth]
     oldest_job_due: datetime | None
+    parked_jobs: dict[Topic, int] = Field(
+        description="Jobs by topic that failed too often and wait for a person: `cartable jobs list` shows why."
+    )
 
 
 class AuditEventOut(BaseModel):
@@ -71,7 +75,7 @@ class CancelledCommandOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: int
     state: str
-    why: str | None
+    state_reason: str | None
 
 
 @health.get("/healthz", operation_id="healthz", include_in_schema=False)
@@ -106,7 +110,12 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
         )
         for row, warning in list_servers_needing_attention(work, actor)
     ]
-    return SystemStateOut(push=push, ade_servers=servers, oldest_job_due=outbox.get_oldest_due(work.session, work.now))
+    return SystemStateOut(
+        push=push,
+        ade_servers=servers,
+        oldest_job_due=outbox.get_oldest_due(work.session, work.now),
+        parked_jobs=outbox.count_parked_jobs(work.session),
+    )
 
 
 @router.get("/audit-events")

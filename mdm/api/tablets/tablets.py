@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from enrollment.places.models import Grade
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.care import overview
+from mdm.care.models import LostCase
 from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
-from mdm.reconcile.models import AppReason, AppState, ProfileState
+from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
+from profiles.apps.models import App
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/tablets", tags=["tablets"])
@@ -68,6 +69,7 @@ class LostCaseOut(BaseModel):
 class TabletRulesOut(BaseModel):
     """The state of a tablet's rules: the mode that is wanted, and the one that the tablet has proved."""
 
+    model_config = ConfigDict(from_attributes=True)
     path: RulesDelivery | None
     state: ProfileState | None
     problem: str | None
@@ -112,6 +114,28 @@ def _tablet_values(row: TabletRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def build_lost_case_out(case: LostCase) -> LostCaseOut:
+    """Return a lost tablet's case for the API."""
+    return LostCaseOut(
+        case_id=case.id,
+        requested_at=case.requested_at,
+        confirmed_at=case.confirmed_at,
+        lift_requested_at=case.lift_requested_at,
+    )
+
+
+def _build_app_out(row: TabletApp, app: App) -> TabletAppStateOut:
+    return TabletAppStateOut(
+        app_id=app.id,
+        name=app.name,
+        bundle_identifier=app.bundle_identifier,
+        state=row.state,
+        reason=row.reason,
+        detail=row.detail,
+        changed_at=row.changed_at,
+    )
+
+
 @router.get("")
 def list_tablets(
     work: WorkDep,
@@ -128,35 +152,28 @@ def list_tablets(
     return PageOut.of(overview.list_tablets(work, actor, filters, page), lambda row: TabletOut(**_tablet_values(row)))
 
 
-@router.get("/counts", response_model=dict[TabletState, int])
+@router.get("/counts")
 def count_tablets(work: WorkDep, actor: ActorDep) -> dict[TabletState, int]:
     """Count the tablets in each state."""
     return overview.count_by_state(work, actor)
 
 
-@router.get("/{tablet_id}", response_model=TabletDetail)
-def get_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> dict[str, Any]:
+@router.get("/{tablet_id}")
+def get_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> TabletDetail:
     """Get one tablet with its enrollment, rules and apps."""
     view = overview.view_tablet(work, actor, tablet_id)
-    case, rules = view.case, view.rules
-    return _tablet_values(view.row) | {
-        "enrollment": view.enrollment.state if view.enrollment else None,
-        "push_failing_since": view.push.invalid_since if view.push else None,
-        "goes_silent_on": view.identity_expires_at,
-        "attested": view.attested,
-        "profile": rules.state,
-        "profile_problem": rules.problem,
-        "rules": asdict(rules),
-        "lost": {
-            "case_id": case.id, "requested_at": case.requested_at, "confirmed_at": case.confirmed_at,
-            "lift_requested_at": case.lift_requested_at,
-        } if case else None,
-        "apps": [
-            {"app_id": a.id, "name": a.name, "bundle_identifier": a.bundle_identifier, "state": r.state, "reason": r.reason,
-             "detail": r.detail, "changed_at": r.changed_at}
-            for r, a in view.apps
-        ],
-    }  # fmt: skip
+    return TabletDetail(
+        **_tablet_values(view.row),
+        enrollment=view.enrollment.state if view.enrollment else None,
+        push_failing_since=view.push.invalid_since if view.push else None,
+        identity_expires_at=view.identity_expires_at,
+        attested=view.attested,
+        profile=view.rules.state,
+        profile_problem=view.rules.problem,
+        rules=TabletRulesOut.model_validate(view.rules),
+        lost=build_lost_case_out(view.case) if view.case else None,
+        apps=[_build_app_out(state, app) for state, app in view.apps],
+    )
 
 
 @router.get("/{tablet_id}/events")

@@ -15,7 +15,7 @@ from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover.returns import find_bulk_erasable_tablets
-from enrollment.tablets.errors import SecondPersonRequired
+from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
@@ -76,7 +76,7 @@ def approve_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkEra
     bulk = _get_for_update(work, actor, bulk_id)
     actor.require_permission(Permission.DESTROY, bulk.town_id)
     if bulk.requested_by == actor.account_id:
-        raise SecondPersonRequired
+        raise RequesterCannotApprove
     if bulk.cancelled_at or bulk.sent_at:
         raise BulkEraseEnded
     _check_not_stopped(work, bulk.town_id)

@@ -26,7 +26,7 @@ def test_first_name_and_initial_unless_two_look_alike() -> None:
     assert list(named.values()) == ["Zoé E.", "Martin M.", "Martine M.", "A N.", "Solo", "Lou U.", "Élise Dupont", "Elise Durand"]
 
 
-def test_homonyms_are_told_apart_by_grade_then_by_a_mark_that_is_no_datum() -> None:
+def test_homonyms_are_distinguished_by_grade_then_by_a_mark_that_is_no_datum() -> None:
     twins = [_pupil(0x1A, "Zoé", "Zéphyr"), _pupil(0x2B, "Zoé", "Zephyr", Grade.CE2), _pupil(0x3C, "Zoé", "ZÉPHYR", Grade.CE2)]
     assert set(build_full_names(twins).values()) == {"Zoé Zéphyr (CE1)", "Zoé Zephyr (CE2 · 2b)", "Zoé ZÉPHYR (CE2 · 3c)"}
     same_mark = [_pupil(0x11A, "Zoé", "Zéphyr"), _pupil(0x21A, "Zoé", "Zéphyr")]

@@ -26,17 +26,17 @@ from tests.support.world import TownFactory
 SEPTEMBER = datetime(2027, 8, 31, 22, tzinfo=UTC)
 
 
-def day(month: int, number: int, hour: int = 10) -> datetime:
+def school_day(month: int, number: int, hour: int = 10) -> datetime:
     """An instant of 2027, by the clock of the town."""
     return datetime(2027, month, number, hour, tzinfo=ZoneInfo("Europe/Paris")).astimezone(UTC)
 
 
-def to(clock: ManualClock, instant: datetime) -> None:
+def set_clock(clock: ManualClock, instant: datetime) -> None:
     clock.advance(instant - clock.now())
 
 
 @dataclass(slots=True)
-class Turning:
+class RolloverTown:
     """A town that turns its year. Build it anew on each unit of work with `again`."""
 
     work: UnitOfWork
@@ -58,26 +58,26 @@ class Turning:
             Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
         )
 
-    def on(self, work: UnitOfWork) -> Turning:
+    def bind(self, work: UnitOfWork) -> RolloverTown:
         """The same town in another unit of work."""
         self.work, self.world = work, TownFactory(work)
         return self
 
-    def head(self, school: School | None = None) -> Actor:
+    def create_head(self, school: School | None = None) -> Actor:
         return Actor(new_id(), "head", (RoleAssignment(Role.HEAD, self.town.id, (school or self.school).id),))
 
-    def pupil(self, school_class: SchoolClass, level: Grade, **named: str) -> Pupil:
-        return self.world.create_pupil(school_class, level, **named)
+    def create_pupil(self, school_class: SchoolClass, grade: Grade, **named: str) -> Pupil:
+        return self.world.create_pupil(school_class, grade, **named)
 
-    def with_tablet(self, school_class: SchoolClass, level: Grade) -> tuple[Pupil, Tablet]:
-        pupil, tablet = self.pupil(school_class, level), self.world.create_tablet(self.town)
+    def with_tablet(self, school_class: SchoolClass, grade: Grade) -> tuple[Pupil, Tablet]:
+        pupil, tablet = self.create_pupil(school_class, grade), self.world.create_tablet(self.town)
         self.world.lend_tablet(tablet, pupil)
         return pupil, tablet
 
-    def begin(self) -> Rollover:
+    def preview_rollover(self) -> Rollover:
         return service.preview_rollover(self.work, self.admin, self.town.id, "2026-2027")
 
-    def line(self, rollover: Rollover, pupil: Pupil) -> RolloverLine:
+    def get_line(self, rollover: Rollover, pupil: Pupil) -> RolloverLine:
         return self.work.session.get_one(RolloverLine, (rollover.id, pupil.id))
 
     def apply(self, rollover: Rollover, limit: int = 1000) -> int:
@@ -90,22 +90,22 @@ class Turning:
         while applying.undo_batch(self.work, self.admin, rollover.id, limit):
             pass
 
-    def now(self, pupil_id: UUID) -> tuple[Grade, UUID | None, UUID, str]:
+    def get_placement(self, pupil_id: UUID) -> tuple[Grade, UUID | None, UUID, str]:
         """Where a pupil is: level, class, school, state."""
         self.work.session.flush()
         pupil = self.work.session.get_one(Pupil, pupil_id)
         return pupil.grade, pupil.class_id, pupil.school_id, pupil.state.value
 
-    def previewed(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
+    def preview_roster(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         content = text_file(ONDE, *lines)
         return imports.preview_import(self.work, self.admin, self.town.id, content, (school or self.school).uai, **options)
 
-    def bring(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
+    def import_roster(self, *lines: str, school: School | None = None, **options: Any) -> RosterImport:
         """Import an ONDE file, with a second person where one is needed."""
-        made = self.previewed(*lines, school=school, **options)
+        made = self.preview_roster(*lines, school=school, **options)
         return imports.confirm_import(self.work, self.second if made.needs_second_person else self.admin, made.id)
 
 
-def child(name: str, number: int, level: str, label: str, onde: str = "", decision: str = "") -> str:
+def pupil_line(name: str, number: int, grade: str, label: str, onde: str = "", decision: str = "") -> str:
     """A line of an ONDE file; the number makes the INE."""
-    return onde_line(name, "Zoé", ine=f"{number:010d}A", grade=level, label=label, number=onde, decision=decision)
+    return onde_line(name, "Zoé", ine=f"{number:010d}A", grade=grade, label=label, number=onde, decision=decision)

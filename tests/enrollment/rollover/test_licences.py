@@ -29,7 +29,7 @@ from profiles.apps.service import create_app
 from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
-from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, day, to
+from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, school_day, set_clock
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
         yield work
 
 
-def _app(work: UnitOfWork, town: Turning, level: Grade, number: int, owned: int) -> App:
+def _app(work: UnitOfWork, town: RolloverTown, grade: Grade, number: int, owned: int) -> App:
     app = create_app(
-        work, SYSTEM, town.town.id, name=f"App {level.value}", bundle_identifier=f"fr.test.{level.value.lower()}",
+        work, SYSTEM, town.town.id, name=f"App {grade.value}", bundle_identifier=f"fr.test.{grade.value.lower()}",
         app_store_id=number, manifest_url=None,
     )  # fmt: skip
-    bundle = bundles.create_bundle(work, SYSTEM, town.town.id, f"Bundle {level.value}", [app.id])
+    bundle = bundles.create_bundle(work, SYSTEM, town.town.id, f"Bundle {grade.value}", [app.id])
     licences.set_pool_total(work, SYSTEM, app.id, owned)
-    bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, level.value)
+    bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, grade.value)
     return app
 
 
@@ -64,32 +64,32 @@ def _enrol(work: UnitOfWork, tablet: Tablet) -> None:
     work.session.flush()
 
 
-def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, day(6, 10))
+def test_the_licence_overlap_is_known_before_anything_is_applied(runtime: Runtime, clock: ManualClock) -> None:
+    set_clock(clock, school_day(6, 10))
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         school_class = town.world.create_class(town.school)
-        for level, count in ((Grade.CE1, 3), (Grade.CE2, 2), (Grade.CM2, 2)):
+        for grade, count in ((Grade.CE1, 3), (Grade.CE2, 2), (Grade.CM2, 2)):
             for _ in range(count):
-                town.with_tablet(school_class, level)
+                town.with_tablet(school_class, grade)
         for _ in range(4):
-            town.pupil(school_class, Grade.GS)
+            town.create_pupil(school_class, Grade.GS)
         _app(work, town, Grade.CE2, 11, 2)
         _app(work, town, Grade.CP, 12, 5)
         _app(work, town, Grade.CM2, 13, 3)
-        rollover = town.begin()
-        told = list_licence_overlaps(work, town.admin, rollover.id)
-        assert told == [
+        rollover = town.preview_rollover()
+        overlaps = list_licence_overlaps(work, town.admin, rollover.id)
+        assert overlaps == [
             LicenceOverlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
             LicenceOverlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
             LicenceOverlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
         ]
         with pytest.raises(Forbidden):
-            list_licence_overlaps(work, town.head(), rollover.id)
+            list_licence_overlaps(work, town.create_head(), rollover.id)
         counted: list[str] = []
         for _ in range(20):
             town.with_tablet(school_class, Grade.CE1)
-        town.begin()
+        town.preview_rollover()
         work.session.flush()
         for _ in range(2):
             seen: list[str] = []
@@ -100,7 +100,7 @@ def test_the_overlap_is_told_before_anything_happens(runtime: Runtime, clock: Ma
 
 
 def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clock: ManualClock) -> None:
-    town = Turning(opened)
+    town = RolloverTown(opened)
     school_class = town.world.create_class(town.school)
     older, younger = town.with_tablet(school_class, Grade.CE2)[1], town.with_tablet(school_class, Grade.CE1)[1]
     app = _app(opened, town, Grade.CE2, 11, 1)
@@ -109,7 +109,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clo
     reconcile_tablets(opened, [older.id, younger.id])
     licences.mark_assigned(opened, app.id, older.id)
     assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
-    rollover = town.begin()
+    rollover = town.preview_rollover()
     opened.now = SEPTEMBER
     assert applying.apply_batch(opened, town.admin, rollover.id) == 2
     reconcile_tablets(opened, [older.id, younger.id])
@@ -124,7 +124,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clo
 
 
 def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: UnitOfWork, clock: ManualClock) -> None:
-    town = Turning(opened)
+    town = RolloverTown(opened)
     _, tablet = town.with_tablet(town.world.create_class(town.school), Grade.CM2)
     app = _app(opened, town, Grade.CM2, 11, 1)
     _enrol(opened, tablet)

@@ -15,17 +15,17 @@ from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen
 from enrollment.rollover.models import RolloverDecision
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
-from tests.enrollment.rollover.school_year import Turning, day, to
+from tests.enrollment.rollover.school_year import RolloverTown, school_day, set_clock
 
 
 def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, day(6, 1))
+    set_clock(clock, school_day(6, 1))
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         cm2 = town.world.create_class(town.school, "CM2")
         held = [town.with_tablet(cm2, Grade.CM2) for _ in range(3)]
         moving, his = town.with_tablet(town.world.create_class(town.other, "CE1"), Grade.CE1)
-        rollover, head = town.begin(), town.head()
+        rollover, head = town.preview_rollover(), town.create_head()
         returns.plan_return_days(
             work, head, rollover.id, town.school.id, [(cm2.id, date(2027, 6, 24)), (None, date(2027, 6, 25))]
         )
@@ -49,17 +49,17 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
         }
         ids = [tablet.id for _, tablet in held] + [his.id]
         assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set()
-    to(clock, day(6, 28))
+    set_clock(clock, school_day(6, 28))
     with runtime.open_unit_of_work() as work:
-        town.on(work)
+        town.bind(work)
         first, second = (work.session.get_one(Tablet, tablet.id) for _, tablet in held[:2])
         custody.take_back(work, town.admin, first, Condition.GOOD, ())
         second.state = TabletState.LOST
         work.session.flush()
-        told = {
+        returns_by_tablet = {
             each.tablet.id: (each.is_out, each.is_missing) for each in returns.list_tablet_returns(work, town.admin, rollover.id)
         }
-        assert told == {ids[0]: (False, False), ids[1]: (True, True), ids[2]: (True, False), ids[3]: (True, False)}
+        assert returns_by_tablet == {ids[0]: (False, False), ids[1]: (True, True), ids[2]: (True, False), ids[3]: (True, False)}
         stock = town.world.create_tablet(town.town)
         assert returns.find_bulk_erasable_tablets(work, town.town.id, [*ids, stock.id]) == {ids[0]}
         work.session.add(Loan(town_id=town.town.id, tablet_id=first.id, pupil_id=held[0][0].id, opened_at=work.now))
@@ -67,7 +67,7 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
         assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set(), "lent again: another child's"
         assert not next(e for e in returns.list_tablet_returns(work, town.admin, rollover.id) if e.tablet.id == ids[0]).is_out
         custody.close_loan(work, town.admin, work.session.query(Loan).filter_by(tablet_id=first.id, closed_at=None).one(), "back")
-        elsewhere = Turning(work)
+        elsewhere = RolloverTown(work)
         assert returns.find_bulk_erasable_tablets(work, elsewhere.town.id, ids) == set()
         returns.close_campaign(work, town.admin, rollover.id)
         assert returns.find_bulk_erasable_tablets(work, town.town.id, ids) == set(), "outside a campaign nothing is wiped in bulk"

@@ -34,7 +34,7 @@ def _admin(town: Town) -> Actor:
     return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
 
 
-def test_levels_follow_each_other_and_nobody_goes_beyond_the_last() -> None:
+def test_grades_follow_each_other_and_nobody_goes_beyond_the_last() -> None:
     assert [grade_after(level, RolloverDecision.PROMOTED) for level in Grade] == [*list(Grade)[1:], Grade.CM2]
     assert grade_after(Grade.CE1, RolloverDecision.SKIPPING) is Grade.CM1
     assert grade_after(Grade.CM2, RolloverDecision.RETAINED) is Grade.CM2
@@ -120,7 +120,7 @@ def test_every_case_there_and_back(runtime: Runtime, clock: ManualClock) -> None
                 act(work, admin, rollover.id)
 
 
-def test_another_town_has_no_say(runtime: Runtime) -> None:
+def test_another_town_cannot_act(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         world = TownFactory(work)
         town, other = world.create_town(), world.create_town()
@@ -144,7 +144,7 @@ def test_another_town_has_no_say(runtime: Runtime) -> None:
             service.record_decision(work, stranger, theirs.id, [pupil.id], RolloverDecision.RETAINED)
 
 
-def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clock: ManualClock) -> None:
+def test_a_batch_costs_the_same_statements_for_few_and_many(runtime: Runtime, clock: ManualClock) -> None:
     _to(clock, SEPTEMBER)
     counts = []
     for size in (5, 200):

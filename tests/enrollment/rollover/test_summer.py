@@ -17,10 +17,10 @@ from mdm.care.absence import update_absences
 from mdm.care.storage import ReadinessProblem
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from profiles.schedule import authoring
-from tests.enrollment.rollover.school_year import Turning, day, to
+from tests.enrollment.rollover.school_year import RolloverTown, school_day, set_clock
 
 
-def _heard(work: UnitOfWork, tablet: Tablet) -> None:
+def _record_contact(work: UnitOfWork, tablet: Tablet) -> None:
     """A contact of this moment."""
     channel = work.session.scalar(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet.id))
     if channel is None:
@@ -35,19 +35,19 @@ def _heard(work: UnitOfWork, tablet: Tablet) -> None:
 
 
 def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, day(7, 2, 15))
+    set_clock(clock, school_day(7, 2, 15))
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         _, tablet = town.with_tablet(town.world.create_class(town.school), Grade.CE1)
         stored = town.world.create_tablet(town.town)
-        _heard(work, tablet)
-        _heard(work, stored)
+        _record_contact(work, tablet)
+        _record_contact(work, stored)
         stored.state = TabletState.STORAGE
-    for at in (day(7, 20), day(8, 31), day(9, 1), day(9, 10)):
-        to(clock, at)
+    for at in (school_day(7, 20), school_day(8, 31), school_day(9, 1), school_day(9, 10)):
+        set_clock(clock, at)
         with runtime.open_unit_of_work() as work:
             assert update_absences(work) == 0, at
-    to(clock, day(9, 30))
+    set_clock(clock, school_day(9, 30))
     with runtime.open_unit_of_work() as work:
         assert update_absences(work) == 1
         assert work.session.get_one(Tablet, tablet.id).state is TabletState.ABSENT
@@ -55,9 +55,9 @@ def test_nobody_is_missed_over_the_summer(runtime: Runtime, clock: ManualClock) 
 
 
 def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, day(7, 5))
+    set_clock(clock, school_day(7, 5))
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         authoring.save_timetable(work, SYSTEM, town.town.id, None, week={}, calendar="C", night=("20:00", "07:00"))
         _, lent = town.with_tablet(town.world.create_class(town.school), Grade.CE1)
         cart = Cart(town_id=town.town.id, school_id=town.school.id, label="Chariot")
@@ -69,25 +69,25 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
         work.session.flush()
         assert storage.count_storable(work, town.admin, town.town.id) == 2
         with pytest.raises(Forbidden):
-            storage.store_tablets(work, town.head(), town.town.id, town.school.id)
+            storage.store_tablets(work, town.create_head(), town.town.id, town.school.id)
         assert storage.store_tablets(work, town.admin, town.town.id, town.other.id) == storage.BatchProgress(0, 0)
         assert storage.store_tablets(work, town.admin, town.town.id) == storage.BatchProgress(2, 0)
         assert {each.state for each in (in_cart, in_stock)} == {TabletState.STORAGE}
         assert lent.state is TabletState.IN_USE, "pupils' tablets stay with them"
         assert work.session.scalar(select(AuditEvent.id).where(AuditEvent.subject_id == str(in_cart.id))) is not None
         in_cart.battery_level, in_stock.battery_level, in_stock.os_version = 0.9, 0.2, "18.6"
-    to(clock, day(8, 30))
+    set_clock(clock, school_day(8, 30))
     with runtime.open_unit_of_work() as work:
-        town.on(work)
-        told = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
-        assert told == {
+        town.bind(work)
+        problems_by_tablet = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        assert problems_by_tablet == {
             in_cart.id: (ReadinessProblem.NOT_SEEN,),
             in_stock.id: (ReadinessProblem.NOT_SEEN, ReadinessProblem.SYSTEM),
         }
         for tablet in (in_cart, in_stock):
-            _heard(work, tablet)
-        told = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
-        assert told == {in_cart.id: (), in_stock.id: (ReadinessProblem.BATTERY, ReadinessProblem.SYSTEM)}
+            _record_contact(work, tablet)
+        problems_by_tablet = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        assert problems_by_tablet == {in_cart.id: (), in_stock.id: (ReadinessProblem.BATTERY, ReadinessProblem.SYSTEM)}
         assert storage.return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 1)
         assert work.session.get_one(Tablet, in_cart.id).state is TabletState.IN_USE
         ready = work.session.get_one(Tablet, in_stock.id)
@@ -98,12 +98,12 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
 
 
 def test_a_timetable_that_ends_too_soon_keeps_tablets_away(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, day(8, 30))
+    set_clock(clock, school_day(8, 30))
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         tablet = town.world.create_tablet(town.town)
         tablet.state, tablet.battery_level = TabletState.STORAGE, 1.0
-        _heard(work, tablet)
+        _record_contact(work, tablet)
         assert [each.problems for each in storage.check_readiness(work, town.admin, town.town.id)] == [
             (ReadinessProblem.TIMETABLE,)
         ]

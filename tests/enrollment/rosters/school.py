@@ -48,8 +48,8 @@ class SchoolScenario:
 
     def list_lines(self, made: RosterImport) -> list[tuple[str, str, tuple[str, ...]]]:
         """(last name, kind, why) of each line."""
-        told = service.list_lines(self.work, self.admin, made.id)
-        return [((line["row"] or {}).get("last_name", ""), line["kind"], tuple(line["why"])) for line in told]
+        lines = service.list_lines(self.work, self.admin, made.id)
+        return [((line["row"] or {}).get("last_name", ""), line["kind"], tuple(line["why"])) for line in lines]
 
     def get_pupils(self) -> dict[str, Pupil]:
         self.work.session.expire_all()

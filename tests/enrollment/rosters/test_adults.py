@@ -13,7 +13,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, RosterState
 from enrollment.rosters.imports import service
 from enrollment.rosters.imports.deciding import decide_line
-from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, onde_line, build_oneroster, text_file
+from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, STAFF, build_oneroster, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
 
 PUPILS = text_file(
@@ -27,42 +27,42 @@ HEADER = GUARDIANS.format(desk="") + ";".join([CHILD] * 2)
 
 
 def guardian(last: str, first: str, *children: tuple[str, str, str], mail: str = "", mobile: str = "") -> str:
-    told = ";".join(f";{child_last};{child_first};{label}" for child_last, child_first, label in children)
-    return f"MME;;{last};{first};1 rue;92;V;F;{mail};;;{mobile};{told}"
+    child_cells = ";".join(f";{child_last};{child_first};{label}" for child_last, child_first, label in children)
+    return f"MME;;{last};{first};1 rue;92;V;F;{mail};;;{mobile};{child_cells}"
 
 
 NADIA = guardian("EL HADJ", "Nadia", ("EL HADJ", "Zoé", "CE2 A"), ("EL HADJ", "Adam", "CP"), mail="n@home.example")
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[SchoolScenario]:
+def scenario(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
         made = SchoolScenario(work)
         made.import_file(PUPILS)
         yield made
 
 
-def test_guardians_are_linked_to_their_children_and_the_second_time_nothing_changes(one: SchoolScenario) -> None:
+def test_guardians_are_linked_to_their_children_and_the_second_time_nothing_changes(scenario: SchoolScenario) -> None:
     file = text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("BEN", "Zoé", "CE2 A")), "Total;2")
-    first = one.import_file(file, keep_contacts=True)
+    first = scenario.import_file(file, keep_contacts=True)
     assert first.counts["by_subject"]["guardian"]["new"] == 2
-    zoe, adam = one.get_pupil("EL HADJ Zoé").id, one.get_pupil("EL HADJ Adam").id
-    found = one.get_guardians()
+    zoe, adam = scenario.get_pupil("EL HADJ Zoé").id, scenario.get_pupil("EL HADJ Adam").id
+    found = scenario.get_guardians()
     assert (found["Nadia"][1], found["Jean"][1]) == ({zoe, adam}, {zoe}), "found by family name and by usage name"
     assert found["Nadia"][0].email == "n@home.example"
-    assert one.import_file(file, keep_contacts=True).counts["unchanged"] == 2
-    without = one.import_file(file)
+    assert scenario.import_file(file, keep_contacts=True).counts["unchanged"] == 2
+    without = scenario.import_file(file)
     assert without.counts["unchanged"] == 2
-    assert one.get_guardians()["Nadia"][0].email == "n@home.example", "what is not told removes nothing"
+    assert scenario.get_guardians()["Nadia"][0].email == "n@home.example", "what is not told removes nothing"
 
 
-def test_contacts_are_kept_only_for_the_portal(one: SchoolScenario) -> None:
-    one.import_file(text_file(HEADER, NADIA))
-    assert one.get_guardians()["Nadia"][0].email is None
+def test_contacts_are_kept_only_for_the_portal(scenario: SchoolScenario) -> None:
+    scenario.import_file(text_file(HEADER, NADIA))
+    assert scenario.get_guardians()["Nadia"][0].email is None
 
 
-def test_a_child_who_is_not_sure_is_left_to_a_person(one: SchoolScenario) -> None:
-    made = one.preview_file(
+def test_a_child_who_is_not_sure_is_left_to_a_person(scenario: SchoolScenario) -> None:
+    made = scenario.preview_file(
         text_file(
             HEADER,
             guardian("A", "One", ("MARTIN", "Léa", "CE2 A")),
@@ -73,57 +73,59 @@ def test_a_child_who_is_not_sure_is_left_to_a_person(one: SchoolScenario) -> Non
             *[guardian("F", "Six", ("EL HADJ", "Adam", "CP"))] * 2,
         )
     )
-    assert one.list_lines(made) == [
+    assert scenario.list_lines(made) == [
         ("A", "new", ()), ("B", "ambiguous", ("child_ambiguous",)), ("C", "invalid", ("child_not_found",)),
         ("D", "new", ("child_not_found",)), ("", "invalid", ("no_last_name",)), ("F", "duplicate", ("twice_in_file",)),
         ("F", "duplicate", ("twice_in_file",)),
     ]  # fmt: skip
 
 
-def test_two_guardians_of_one_name_are_two_people(one: SchoolScenario) -> None:
+def test_two_guardians_of_one_name_are_two_people(scenario: SchoolScenario) -> None:
     jeans = [
         guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail="a@home.example"),
         guardian("MARTIN", "Jean", ("EL HADJ", "Adam", "CP"), mail="b@home.example"),
     ]
-    one.import_file(text_file(HEADER, *jeans), keep_contacts=True)
-    rows = one.work.session.scalars(select(Guardian)).all()
+    scenario.import_file(text_file(HEADER, *jeans), keep_contacts=True)
+    rows = scenario.work.session.scalars(select(Guardian)).all()
     assert len(rows) == 2
-    again = one.import_file(text_file(HEADER, *jeans[::-1]), keep_contacts=True)
+    again = scenario.import_file(text_file(HEADER, *jeans[::-1]), keep_contacts=True)
     assert again.counts["unchanged"] == 2
-    third = one.preview_file(
+    third = scenario.preview_file(
         text_file(HEADER, *jeans, guardian("MARTIN", "Jean", ("MARTIN", "Léa", "CP"), mail="c@home.example")), keep_contacts=True
     )
     assert (third.counts["new"], third.counts["unchanged"]) == (1, 2), "a shared name is not enough"
 
 
-def test_a_child_is_added_and_taken_away_and_a_guardian_leaves_and_returns(one: SchoolScenario) -> None:
-    one.import_file(text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
-    zoe, adam = one.get_pupil("EL HADJ Zoé").id, one.get_pupil("EL HADJ Adam").id
-    changed = one.import_file(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"))))
+def test_a_child_is_added_and_taken_away_and_a_guardian_leaves_and_returns(scenario: SchoolScenario) -> None:
+    scenario.import_file(text_file(HEADER, NADIA, guardian("PETIT", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    zoe, adam = scenario.get_pupil("EL HADJ Zoé").id, scenario.get_pupil("EL HADJ Adam").id
+    changed = scenario.import_file(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"))))
     assert (changed.counts["renamed"], changed.counts["left_file"]) == (1, 1)
-    assert one.get_guardians()["Nadia"][1] == {adam}
-    assert one.get_guardians()["Jean"][0].state is RosterState.ABSENT_FROM_ROSTER
-    service.undo_import(one.work, one.admin, changed.id)
-    assert one.get_guardians()["Nadia"][1] == {zoe, adam}
-    assert one.get_guardians()["Jean"][0].state is RosterState.ACTIVE
-    unsure = one.import_file(text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"), ("MARTIN", "Léa", ""))))
-    assert one.get_guardians()["Nadia"][1] == {zoe, adam}, "while a child is unsure, none is taken away"
-    assert one.list_lines(unsure)[0] == ("EL HADJ", "unchanged", ("child_ambiguous",))
+    assert scenario.get_guardians()["Nadia"][1] == {adam}
+    assert scenario.get_guardians()["Jean"][0].state is RosterState.ABSENT_FROM_ROSTER
+    service.undo_import(scenario.work, scenario.admin, changed.id)
+    assert scenario.get_guardians()["Nadia"][1] == {zoe, adam}
+    assert scenario.get_guardians()["Jean"][0].state is RosterState.ACTIVE
+    unsure = scenario.import_file(
+        text_file(HEADER, guardian("EL HADJ", "Nadia", ("EL HADJ", "Adam", "CP"), ("MARTIN", "Léa", "")))
+    )
+    assert scenario.get_guardians()["Nadia"][1] == {zoe, adam}, "while a child is unsure, none is taken away"
+    assert scenario.list_lines(unsure)[0] == ("EL HADJ", "unchanged", ("child_ambiguous",))
 
 
-def test_a_person_joins_two_guardians(one: SchoolScenario) -> None:
+def test_a_person_joins_two_guardians(scenario: SchoolScenario) -> None:
     both = [guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"), mail=f"{n}@home.example") for n in "ab"]
-    one.import_file(text_file(HEADER, *both), keep_contacts=True)
-    made = one.preview_file(text_file(HEADER, guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
-    [line] = service.list_lines(one.work, one.admin, made.id)
+    scenario.import_file(text_file(HEADER, *both), keep_contacts=True)
+    made = scenario.preview_file(text_file(HEADER, guardian("MARTIN", "Jean", ("EL HADJ", "Zoé", "CE2 A"))))
+    [line] = service.list_lines(scenario.work, scenario.admin, made.id)
     assert (line["kind"], len(line["candidates"])) == ("ambiguous", 2)
-    decide_line(one.work, one.admin, made.id, 0, UUID(line["candidates"][0]))
-    assert service.confirm_import(one.work, one.admin, made.id).counts["renamed"] == 1
-    assert len(one.work.session.scalars(select(Guardian)).all()) == 2
+    decide_line(scenario.work, scenario.admin, made.id, 0, UUID(line["candidates"][0]))
+    assert service.confirm_import(scenario.work, scenario.admin, made.id).counts["renamed"] == 1
+    assert len(scenario.work.session.scalars(select(Guardian)).all()) == 2
 
 
-def test_staff_with_several_classes_and_kinds(one: SchoolScenario) -> None:
-    uai = one.school.uai
+def test_staff_with_several_classes_and_kinds(scenario: SchoolScenario) -> None:
+    uai = scenario.school.uai
     file = text_file(
         STAFF,
         f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main",
@@ -131,57 +133,57 @@ def test_staff_with_several_classes_and_kinds(one: SchoolScenario) -> None:
         f"{uai};NOIR;Anne;;CM9;main",
         f"{uai};VERT;Luc;;;aesh",
     )
-    first = one.import_file(file)
+    first = scenario.import_file(file)
     assert (first.counts["new"], first.format) == (3, "staff")
-    found = one.get_staff()
+    found = scenario.get_staff()
     assert found["Paul"][1] == [("CE2 A", "main", True), ("CP", "relief", True)]
     assert (found["Anne"][1], found["Luc"][1]) == ([(None, "main", True)], [(None, "support", True)])
-    assert ("NOIR", "new", ("unknown_class",)) in one.list_lines(first)
-    assert one.import_file(file).counts["unchanged"] == 3
+    assert ("NOIR", "new", ("unknown_class",)) in scenario.list_lines(first)
+    assert scenario.import_file(file).counts["unchanged"] == 3
 
 
-def test_an_adult_leaves_a_class_then_the_school(one: SchoolScenario) -> None:
-    uai = one.school.uai
-    one.import_file(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main", f"{uai};NOIR;Anne;;CP;main"))
-    other = one.world.create_school(one.town, "École Simone-Veil")
-    one.import_file(text_file(STAFF, f"{other.uai};DUPUIS;Paul;P@ecole.example;;main"), named=False)
-    assert {(m.last_name, len(places)) for m, places in one.get_staff().values()} == {("DUPUIS", 2), ("NOIR", 1)}, (
+def test_an_adult_leaves_a_class_then_the_school(scenario: SchoolScenario) -> None:
+    uai = scenario.school.uai
+    scenario.import_file(text_file(STAFF, f"{uai};DURAND;Paul;p@ecole.example;CE2 A;main", f"{uai};NOIR;Anne;;CP;main"))
+    other = scenario.world.create_school(scenario.town, "École Simone-Veil")
+    scenario.import_file(text_file(STAFF, f"{other.uai};DUPUIS;Paul;P@ecole.example;;main"), named=False)
+    assert {(m.last_name, len(places)) for m, places in scenario.get_staff().values()} == {("DUPUIS", 2), ("NOIR", 1)}, (
         "known by the e-mail"
     )
-    one.work.now += timedelta(days=1)
-    moved = one.import_file(text_file(STAFF, f"{uai};DUPUIS;Paul;p@ecole.example;CP;main"), named=False)
+    scenario.work.now += timedelta(days=1)
+    moved = scenario.import_file(text_file(STAFF, f"{uai};DUPUIS;Paul;p@ecole.example;CP;main"), named=False)
     assert (moved.counts["moved_class"], moved.counts["left_file"], moved.needs_second_person) == (1, 1, False)
-    found = one.get_staff()
+    found = scenario.get_staff()
     assert [place for place in found["Paul"][1] if place[2]] == [("CP", "main", True), (None, "main", True)]
     assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ABSENT_FROM_ROSTER, [("CP", "main", False)])
-    service.undo_import(one.work, one.admin, moved.id)
-    found = one.get_staff()
+    service.undo_import(scenario.work, scenario.admin, moved.id)
+    found = scenario.get_staff()
     assert [place for place in found["Paul"][1] if place[2]] == [("CE2 A", "main", True), (None, "main", True)]
     assert (found["Anne"][0].state, found["Anne"][1]) == (RosterState.ACTIVE, [("CP", "main", True)])
 
 
-def test_many_adults_leaving_need_a_second_person(one: SchoolScenario) -> None:
-    uai = one.school.uai
-    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(9))))
-    few = one.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
-    many = one.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
+def test_many_adults_leaving_need_a_second_person(scenario: SchoolScenario) -> None:
+    uai = scenario.school.uai
+    scenario.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(9))))
+    few = scenario.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(7))))
+    many = scenario.preview_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;;main" for n in range(5))))
     assert (few.needs_second_person, many.needs_second_person) == (False, True)
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_oneroster_brings_everybody_at_once_and_twice_is_nothing(one: SchoolScenario, version: str) -> None:
-    school = one.world.create_school(one.town, "École Rosa-Parks")
+def test_oneroster_brings_everybody_at_once_and_twice_is_nothing(scenario: SchoolScenario, version: str) -> None:
+    school = scenario.world.create_school(scenario.town, "École Rosa-Parks")
     file = build_oneroster(school.uai, version=version)
-    made = one.import_file(file, named=False)
+    made = scenario.import_file(file, named=False)
     assert made.counts["by_subject"]["pupil"]["new"] == 2
     assert (made.counts["by_subject"]["staff"]["new"], made.counts["by_subject"]["guardian"]["new"]) == (1, 1)
-    assert one.get_guardians()["Nadia"][1] == {
-        next(p.id for p in one.get_pupils().values() if p.school_id == school.id and p.first_name == "Zoé")
+    assert scenario.get_guardians()["Nadia"][1] == {
+        next(p.id for p in scenario.get_pupils().values() if p.school_id == school.id and p.first_name == "Zoé")
     }
-    assert one.get_staff()["Paul"][1] == [("CE1 A", "main", True)]
-    again = one.import_file(file, named=False)
+    assert scenario.get_staff()["Paul"][1] == [("CE1 A", "main", True)]
+    again = scenario.import_file(file, named=False)
     assert (again.counts["unchanged"], again.counts["new"], again.counts["left_file"]) == (4, 0, 0)
-    service.undo_import(one.work, one.admin, again.id)
-    service.undo_import(one.work, one.admin, made.id)
-    assert (one.get_guardians(), one.get_staff()) == ({}, {})
-    assert all(pupil.school_id == one.school.id for pupil in one.get_pupils().values())
+    service.undo_import(scenario.work, scenario.admin, again.id)
+    service.undo_import(scenario.work, scenario.admin, made.id)
+    assert (scenario.get_guardians(), scenario.get_staff()) == ({}, {})
+    assert all(pupil.school_id == scenario.school.id for pupil in scenario.get_pupils().values())

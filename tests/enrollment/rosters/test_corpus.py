@@ -20,7 +20,7 @@ import pytest
 from cartable.scope import Role
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.corpus.bad import BAD
-from tests.enrollment.rosters.corpus.good import GOOD, Good
+from tests.enrollment.rosters.corpus.good import GOOD, GoodFile
 from tests.support import databases
 from tests.support.api import list_all
 from tests.support.server import LiveServer, start_live_server
@@ -50,16 +50,16 @@ class Desk:
 
     def reasons(self, made: dict[str, Any]) -> dict[str, set[str]]:
         lines = list_all(self.client, f"/rosters/{made['id']}/lines")
-        told: dict[str, set[str]] = defaultdict(set)
+        reasons: dict[str, set[str]] = defaultdict(set)
         for line in lines:
-            told[line["last_name"]] |= set(line["why"])
-        return told
+            reasons[line["last_name"]] |= set(line["why"])
+        return reasons
 
     def do(self, made: dict[str, Any], verb: str) -> dict[str, Any]:
         answer = self.client.post(f"/rosters/{made['id']}/{verb}")
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        result: dict[str, Any] = answer.json()
+        return result
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -87,7 +87,7 @@ def _counted(made: dict[str, Any], subject: str, kind: str) -> int:
 
 
 @pytest.mark.parametrize("good", GOOD, ids=lambda good: good.name)
-def test_a_good_file_from_upload_to_undo(desk: Desk, good: Good) -> None:
+def test_a_good_file_from_upload_to_undo(desk: Desk, good: GoodFile) -> None:
     if good.before is not None:
         desk.do(desk.preview(good.before(desk.uai)), "confirm")
     content = good.content(desk.uai)
@@ -96,10 +96,10 @@ def test_a_good_file_from_upload_to_undo(desk: Desk, good: Good) -> None:
     assert brought == (good.new, good.guardians, good.staff), (made["counts"], dict(desk.reasons(made)) if good.new < 99 else "")
     assert made["counts"]["skipped"] == good.skipped
     assert set(good.ignored) <= set(made["counts"]["ignored"])
-    told = desk.reasons(made)
-    for name, why in good.told.items():
-        assert told[name] == ({why} if why else set()), (name, told[name])
-    assert set(good.same_names) <= set(told)
+    reasons = desk.reasons(made)
+    for name, why in good.expected_reasons.items():
+        assert reasons[name] == ({why} if why else set()), (name, reasons[name])
+    assert set(good.same_names) <= set(reasons)
     _the_report_is_whole(desk, made)
 
     assert desk.do(made, "confirm")["state"] == "confirmed"
@@ -116,8 +116,8 @@ def test_a_good_file_from_upload_to_undo(desk: Desk, good: Good) -> None:
 def _the_report_is_whole(desk: Desk, made: dict[str, Any]) -> None:
     report = desk.client.get(f"/rosters/{made['id']}/report.csv").content.decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(report), delimiter=";"))
-    told = sum(made["counts"][kind] for kind in (*WRITTEN, "unchanged", "duplicate", "ambiguous", "invalid"))
-    assert len(rows) == told + 1
+    line_count = sum(made["counts"][kind] for kind in (*WRITTEN, "unchanged", "duplicate", "ambiguous", "invalid"))
+    assert len(rows) == line_count + 1
     assert not [cell for row in rows for cell in row if cell.lstrip().startswith(("=", "+", "-", "@"))]
     assert desk.client.get(f"/rosters/{made['id']}/report.xlsx").content[:2] == b"PK"
 

@@ -31,7 +31,7 @@ PUPILS = [
 
 
 @pytest.fixture
-def one(runtime: Runtime) -> Iterator[SchoolScenario]:
+def scenario(runtime: Runtime) -> Iterator[SchoolScenario]:
     with runtime.open_unit_of_work() as work:
         made = SchoolScenario(work)
         made.import_file(text_file(ONDE, *PUPILS))
@@ -46,39 +46,41 @@ def archive(content: bytes) -> dict[str, list[dict[str, str]]]:
     return {name: list(csv.DictReader(io.StringIO(found.read(name).decode(), newline=""))) for name in found.namelist()}
 
 
-def refused(one: SchoolScenario, **options: object) -> dict[str, int]:
+def refused(scenario: SchoolScenario, **options: object) -> dict[str, int]:
     with pytest.raises(ExportRefused) as caught:
-        service.export_apple(one.work, one.admin, one.town.id, **options)  # type: ignore[arg-type]
+        service.export_apple(scenario.work, scenario.admin, scenario.town.id, **options)  # type: ignore[arg-type]
     reasons = caught.value.details["reasons"]
     assert isinstance(reasons, list)
     return {reason["code"]: reason["count"] for reason in reasons}
 
 
 @pytest.mark.parametrize("form", list(SheetFormat))
-def test_the_own_template_read_again_changes_nothing(one: SchoolScenario, form: SheetFormat) -> None:
-    pupil = one.get_pupil("EL HADJ Zoé")
+def test_the_own_template_read_again_changes_nothing(scenario: SchoolScenario, form: SheetFormat) -> None:
+    pupil = scenario.get_pupil("EL HADJ Zoé")
     pupil.take_home = False
-    tablet = one.world.create_tablet(one.town)
-    one.world.lend_tablet(tablet, pupil)
-    evil = one.get_pupil("NGUYEN A")
+    tablet = scenario.world.create_tablet(scenario.town)
+    scenario.world.lend_tablet(tablet, pupil)
+    evil = scenario.get_pupil("NGUYEN A")
     evil.last_name = "=1+1"
-    one.work.session.flush()
-    content = service.export_own_template(one.work, one.admin, one.town.id, one.school.id, TemplatePart.PUPILS, form)
+    scenario.work.session.flush()
+    content = service.export_own_template(
+        scenario.work, scenario.admin, scenario.town.id, scenario.school.id, TemplatePart.PUPILS, form
+    )
     if form is SheetFormat.CSV:
         lines = content.decode("utf-8-sig").splitlines()
         assert lines[0] == "school_uai;class;level;last_name;first_name;take_home;inventory_tag"
-        assert f"{one.school.uai};CE1-CE2 B;CE2;EL HADJ;Zoé;non;{tablet.tag}" in lines
-        assert f"{one.school.uai};CP;CP;'=1+1;A;oui;" in lines
+        assert f"{scenario.school.uai};CE1-CE2 B;CE2;EL HADJ;Zoé;non;{tablet.tag}" in lines
+        assert f"{scenario.school.uai};CP;CP;'=1+1;A;oui;" in lines
     evil.name_hash = "0" * 64  # what the test has renamed behind the program's back
-    again = one.preview_file(content, named=False)
+    again = scenario.preview_file(content, named=False)
     kinds = {kind: count for kind, count in again.counts.items() if isinstance(count, int) and count}
     assert kinds == {"unchanged": 2, "new": 1, "left_file": 1}
-    staff = service.export_own_template(one.work, one.admin, one.town.id, None, TemplatePart.STAFF, form)
-    assert one.preview_file(staff, named=False).counts["unchanged"] == 3
+    staff = service.export_own_template(scenario.work, scenario.admin, scenario.town.id, None, TemplatePart.STAFF, form)
+    assert scenario.preview_file(staff, named=False).counts["unchanged"] == 3
 
 
-def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_needed(one: SchoolScenario) -> None:
-    content = service.export_oneroster(one.work, one.admin, one.town.id)
+def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_needed(scenario: SchoolScenario) -> None:
+    content = service.export_oneroster(scenario.work, scenario.admin, scenario.town.id)
     found = archive(content)
     assert set(found) == {
         "manifest.csv", "orgs.csv", "academicSessions.csv", "courses.csv", "classes.csv", "users.csv", "roles.csv", "enrollments.csv",
@@ -89,7 +91,7 @@ def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_n
     zoe = next(row for row in found["users.csv"] if row["givenName"] == "Zoé")
     assert {key: value for key, value in zoe.items() if value} == {
         "sourcedId": zoe["sourcedId"], "enabledUser": "true", "username": zoe["sourcedId"], "givenName": "Zoé", "familyName": "EL HADJ",
-        "preferredFamilyName": "BEN", "grades": "CE2", "primaryOrgSourcedId": str(one.school.id),
+        "preferredFamilyName": "BEN", "grades": "CE2", "primaryOrgSourcedId": str(scenario.school.id),
     }  # fmt: skip
     assert {(row["title"], row["grades"], row["classCode"]) for row in found["classes.csv"]} == {
         ("CE1-CE2 B", "CE1,CE2", "7"),
@@ -100,14 +102,16 @@ def test_oneroster_has_the_headers_of_the_standard_and_no_more_of_a_child_than_n
     ]  # fmt: skip
     assert {row["status"] + row["dateLastModified"] for name in ("users.csv", "classes.csv") for row in found[name]} == {""}
     assert found["academicSessions.csv"][0]["schoolYear"] == "2027"
-    assert service.export_oneroster(one.work, one.admin, one.town.id) == content, "the same bytes for the same people"
-    again = one.preview_file(content, named=False)
+    assert service.export_oneroster(scenario.work, scenario.admin, scenario.town.id) == content, (
+        "the same bytes for the same people"
+    )
+    again = scenario.preview_file(content, named=False)
     assert {kind: count for kind, count in again.counts.items() if isinstance(count, int) and count} == {"unchanged": 6}
 
 
-def test_apples_set_is_whole(one: SchoolScenario) -> None:
-    assert service.check_apple_export(one.work, one.admin, one.town.id) == []
-    content = service.export_apple(one.work, one.admin, one.town.id, apple.PasswordPolicy.FOUR)
+def test_apples_set_is_whole(scenario: SchoolScenario) -> None:
+    assert service.check_apple_export(scenario.work, scenario.admin, scenario.town.id) == []
+    content = service.export_apple(scenario.work, scenario.admin, scenario.town.id, apple.PasswordPolicy.FOUR)
     raw = zipfile.ZipFile(io.BytesIO(content))
     assert set(raw.namelist()) == {f"{name}.csv" for name in apple.HEADERS}
     assert all(b"\r" not in raw.read(name) and not raw.read(name).startswith(b"\xef") for name in raw.namelist())
@@ -124,86 +128,90 @@ def test_apples_set_is_whole(one: SchoolScenario) -> None:
     assert {row["student_id"] for row in found["rosters.csv"]} == set(students)
     assert len({row["roster_id"] for row in found["rosters.csv"]}) == 3
     assert {row["course_id"] for row in found["classes.csv"]} == {row["course_id"] for row in found["courses.csv"]}
-    assert audit.verify_chain(one.work, one.town.id) is None
+    assert audit.verify_chain(scenario.work, scenario.town.id) is None
 
 
-def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(one: SchoolScenario) -> None:
-    service.export_apple(one.work, one.admin, one.town.id)
-    one.work.now += timedelta(days=1)
-    for school_class in one.work.session.scalars(select(RosterExport)):
+def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(scenario: SchoolScenario) -> None:
+    service.export_apple(scenario.work, scenario.admin, scenario.town.id)
+    scenario.work.now += timedelta(days=1)
+    for school_class in scenario.work.session.scalars(select(RosterExport)):
         assert len(school_class.class_ids) == 2
-    [last] = one.work.session.scalars(select(RosterExport))
+    [last] = scenario.work.session.scalars(select(RosterExport))
     gone = str(new_id())
     last.class_ids = [*last.class_ids, gone]
-    one.work.session.flush()
-    assert refused(one) == {"class_missing": 1}
-    assert service.check_apple_export(one.work, one.admin, one.town.id)[0].ids == (gone,)
-    service.export_apple(one.work, one.admin, one.town.id, accepted=["class_missing"])
-    one.work.now += timedelta(days=1)
-    assert service.check_apple_export(one.work, one.admin, one.town.id) == [], "the accepted set is the new measure"
+    scenario.work.session.flush()
+    assert refused(scenario) == {"class_missing": 1}
+    assert service.check_apple_export(scenario.work, scenario.admin, scenario.town.id)[0].ids == (gone,)
+    service.export_apple(scenario.work, scenario.admin, scenario.town.id, accepted=["class_missing"])
+    scenario.work.now += timedelta(days=1)
+    assert service.check_apple_export(scenario.work, scenario.admin, scenario.town.id) == [], (
+        "the accepted set is the new measure"
+    )
 
 
-def test_a_pupil_who_has_just_left_the_file_stays_in_the_class_for_a_month(one: SchoolScenario) -> None:
-    one.import_file(text_file(ONDE, PUPILS[0], PUPILS[2]))
-    students = archive(service.export_apple(one.work, one.admin, one.town.id))["students.csv"]
+def test_a_pupil_who_has_just_left_the_file_stays_in_the_class_for_a_month(scenario: SchoolScenario) -> None:
+    scenario.import_file(text_file(ONDE, PUPILS[0], PUPILS[2]))
+    students = archive(service.export_apple(scenario.work, scenario.admin, scenario.town.id))["students.csv"]
     assert len(students) == 3, "between two schools: their work is not lost"
-    one.work.now += timedelta(days=31)
-    assert len(archive(service.export_apple(one.work, one.admin, one.town.id))["students.csv"]) == 2
-    assert len(archive(service.export_oneroster(one.work, one.admin, one.town.id))["users.csv"]) == 5
+    scenario.work.now += timedelta(days=31)
+    assert len(archive(service.export_apple(scenario.work, scenario.admin, scenario.town.id))["students.csv"]) == 2
+    assert len(archive(service.export_oneroster(scenario.work, scenario.admin, scenario.town.id))["users.csv"]) == 5
 
 
-def test_every_reason_against_a_set(one: SchoolScenario) -> None:
-    one.world.create_school(one.town, "École vide")
-    one.import_file(text_file(ONDE, *PUPILS, onde_line("SANS CLASSE", "Ana", label="", number=""), onde_line("SANS PRENOM", "", label="CP", number="1", grade="CP"),
+def test_every_reason_against_a_set(scenario: SchoolScenario) -> None:
+    scenario.world.create_school(scenario.town, "École vide")
+    scenario.import_file(text_file(ONDE, *PUPILS, onde_line("SANS CLASSE", "Ana", label="", number=""), onde_line("SANS PRENOM", "", label="CP", number="1", grade="CP"),
                         onde_line("=EVIL", "Ana", label="CP", number="1", grade="CP")))  # fmt: skip
-    assert refused(one) == {"school_without_pupils": 1, "pupil_without_class": 1, "name_missing": 1, "formula_cell": 1}
+    assert refused(scenario) == {"school_without_pupils": 1, "pupil_without_class": 1, "name_missing": 1, "formula_cell": 1}
     every = [*sorted(apple.ACCEPTABLE), "name_missing", "formula_cell"]
-    assert refused(one, accepted=every) == {"name_missing": 1, "formula_cell": 1}, "some cannot be accepted"
+    assert refused(scenario, accepted=every) == {"name_missing": 1, "formula_cell": 1}, "some cannot be accepted"
     with pytest.raises(ExportRefused):
-        service.export_oneroster(one.work, one.admin, one.town.id)
-    assert len(one.work.session.scalars(select(RosterExport)).all()) == 0, "nothing was handed out"
+        service.export_oneroster(scenario.work, scenario.admin, scenario.town.id)
+    assert len(scenario.work.session.scalars(select(RosterExport)).all()) == 0, "nothing was handed out"
 
 
 def test_nobody_and_nothing_in_summer(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        one = SchoolScenario(work)
-        assert refused(one) == {"school_without_pupils": 1, "no_pupils": 0}
-        one.import_file(text_file(ONDE, *PUPILS))
-        one.work.now = datetime(2027, 7, 10, 8, tzinfo=UTC)
-        assert refused(one) == {"summer_freeze": 1}
-        assert service.export_apple(one.work, one.admin, one.town.id, accepted=["summer_freeze"])
+        scenario = SchoolScenario(work)
+        assert refused(scenario) == {"school_without_pupils": 1, "no_pupils": 0}
+        scenario.import_file(text_file(ONDE, *PUPILS))
+        scenario.work.now = datetime(2027, 7, 10, 8, tzinfo=UTC)
+        assert refused(scenario) == {"summer_freeze": 1}
+        assert service.export_apple(scenario.work, scenario.admin, scenario.town.id, accepted=["summer_freeze"])
 
 
-def test_the_columns_of_apples_own_template_are_followed(one: SchoolScenario) -> None:
+def test_the_columns_of_apples_own_template_are_followed(scenario: SchoolScenario) -> None:
     headers = {f"{name}.csv": ",".join([*reversed(columns), "new_column"]) + "\n" for name, columns in apple.HEADERS.items()}
-    found = zipfile.ZipFile(io.BytesIO(service.export_apple(one.work, one.admin, one.town.id, template=zip_file(headers))))
+    found = zipfile.ZipFile(
+        io.BytesIO(service.export_apple(scenario.work, scenario.admin, scenario.town.id, template=zip_file(headers)))
+    )
     assert found.read("rosters.csv").split(b"\n")[0] == b"student_id,class_id,roster_id,new_column"
     assert found.read("rosters.csv").split(b"\n")[1].endswith(b",")
     narrow = {**headers, "classes.csv": "class_id,course_id,instructor_id,location_id\n"}
-    assert refused(one, template=zip_file(narrow)) == {"template_too_narrow": 1}
+    assert refused(scenario, template=zip_file(narrow)) == {"template_too_narrow": 1}
     lacking = {**headers, "students.csv": "first_name,last_name,location_id\n"}
     del lacking["locations.csv"]
-    assert refused(one, template=zip_file(lacking)) == {"template_lacks_column": 3}
+    assert refused(scenario, template=zip_file(lacking)) == {"template_lacks_column": 3}
 
 
-def test_more_teachers_than_the_documented_columns(one: SchoolScenario) -> None:
-    uai = one.school.uai
-    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(15))))
-    wide = archive(service.export_apple(one.work, one.admin, one.town.id))["classes.csv"]
+def test_more_teachers_than_the_documented_columns(scenario: SchoolScenario) -> None:
+    uai = scenario.school.uai
+    scenario.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(15))))
+    wide = archive(service.export_apple(scenario.work, scenario.admin, scenario.town.id))["classes.csv"]
     assert "instructor_id_15" in wide[0]
-    one.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(16))))
-    assert refused(one) == {"too_many_instructors": 1}
+    scenario.import_file(text_file(STAFF, *(f"{uai};NOM{n};Ann;n{n}@ecole.example;CP;part" for n in range(16))))
+    assert refused(scenario) == {"too_many_instructors": 1}
 
 
-def test_walls(one: SchoolScenario) -> None:
-    other = one.world.create_town("Autre-Ville")
+def test_tenant_isolation(scenario: SchoolScenario) -> None:
+    other = scenario.world.create_town("Autre-Ville")
     stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, one.town.id),))
+    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, scenario.town.id),))
     for actor in (stranger, helpdesk):
         for act in (service.export_oneroster, service.export_apple, service.check_apple_export):
             with pytest.raises(Forbidden):
-                act(one.work, actor, one.town.id)
+                act(scenario.work, actor, scenario.town.id)
         with pytest.raises(Forbidden):
-            service.export_own_template(one.work, actor, one.town.id, None)
+            service.export_own_template(scenario.work, actor, scenario.town.id, None)
     with pytest.raises(NotFound):
-        service.export_own_template(one.work, stranger, other.id, one.school.id)
+        service.export_own_template(scenario.work, stranger, other.id, scenario.school.id)

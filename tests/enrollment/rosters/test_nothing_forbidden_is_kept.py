@@ -27,8 +27,8 @@ from tests.enrollment.rosters.files import (
     ONDE,
     PAIRS,
     STAFF,
-    onde_line,
     build_oneroster,
+    onde_line,
     sheet_file,
     text_file,
 )

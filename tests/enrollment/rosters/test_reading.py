@@ -24,8 +24,8 @@ from tests.enrollment.rosters.files import (
     PAIRS,
     SHORT,
     STAFF,
-    onde_line,
     build_oneroster,
+    onde_line,
     sheet_file,
     text_file,
     zip_file,
@@ -83,7 +83,7 @@ def test_separators_blank_lines_footer_and_unknown_columns() -> None:
         assert (len(roster.rows), roster.skipped, roster.ignored) == (1, 2, ["Couleur"])
 
 
-def test_a_spreadsheets_damage_is_named_and_a_bad_identifier_only_told() -> None:
+def test_a_spreadsheets_damage_is_named_and_a_bad_identifier_only_noted() -> None:
     lines = [
         onde_line("mars-26", "Zoé"),
         onde_line("MARTIN", "01/05/2026"),
@@ -267,9 +267,9 @@ def test_a_workbook_is_looked_at_before_it_is_opened() -> None:
 def test_a_person_may_say_what_an_unknown_column_is_but_never_keep_what_is_forbidden() -> None:
     file = text_file("Patronyme;Prénom;Degré;Adresse1;Couleur;Cycle", "MARTIN;Zoé;CE1;1 rue;bleu;II")
     assert refusal(file) == "missing_last_name"
-    kind, told = describe_file_columns(file)
+    kind, columns = describe_file_columns(file)
     assert kind is FileKind.PUPILS
-    assert {title: standing for title, _, standing in told} == {
+    assert {title: status for title, _, status in columns} == {
         "Patronyme": ColumnStatus.UNKNOWN, "Prénom": ColumnStatus.KEPT, "Degré": ColumnStatus.UNKNOWN, "Adresse1": ColumnStatus.FORBIDDEN,
         "Couleur": ColumnStatus.UNKNOWN, "Cycle": ColumnStatus.LEFT_OUT,
     }  # fmt: skip
@@ -288,7 +288,7 @@ def test_a_person_may_say_what_an_unknown_column_is_but_never_keep_what_is_forbi
         ("6e", None),
     ],
 )
-def test_levels(cell: str, grade: Grade | None) -> None:
+def test_grades(cell: str, grade: Grade | None) -> None:
     assert parse_grade(cell) is grade
 
 

@@ -15,7 +15,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade
 from enrollment.places.rules import check_uai
 from enrollment.rosters import demo
-from enrollment.rosters.errors import SecondPersonRequired
+from enrollment.rosters.errors import ImportNeedsSecondPerson
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.imports import service
 from enrollment.rosters.reading import read_roster
@@ -46,7 +46,7 @@ def test_school_codes(uai: str, wrong: str | None) -> None:
     assert check_uai(uai)[1] == wrong
 
 
-def test_the_level_comes_from_its_column_and_the_footer_is_skipped() -> None:
+def test_the_grade_comes_from_its_column_and_the_footer_is_skipped() -> None:
     roster = read_roster(_file(3))
     assert [row.grade for row in roster.rows] == [Grade.CE1] * 3
     assert roster.skipped == 2
@@ -76,7 +76,7 @@ def test_a_partial_file_needs_a_second_person(runtime: Runtime) -> None:
         service.confirm_import(work, first, service.preview_import(work, first, town.id, _file(40), school.uai).id)
         partial = service.preview_import(work, first, town.id, _file(10), school.uai)
         assert (partial.counts["left_file"], partial.counts["unchanged"], partial.needs_second_person) == (30, 10, True)
-        with pytest.raises(SecondPersonRequired):
+        with pytest.raises(ImportNeedsSecondPerson):
             service.confirm_import(work, first, partial.id)
         service.confirm_import(work, second, partial.id)
 

@@ -25,8 +25,8 @@ from enrollment.tablets.errors import (
     AgreementMissing,
     NoOpenIncident,
     PupilHasTablet,
+    RequesterCannotApprove,
     RequestIdReused,
-    SecondPersonRequired,
     SerialAlreadyExists,
     SerialNotOrdered,
     TabletNotAvailable,
@@ -371,7 +371,7 @@ def test_two_people_place_an_evidence_hold_that_blocks_changes(runtime: Runtime)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         request = acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "court")
         assert acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "again").id == request.id
-        with pytest.raises(SecondPersonRequired):
+        with pytest.raises(RequesterCannotApprove):
             approvals.approve_request(work, asker, request.id)
         with pytest.raises(Forbidden):
             approvals.approve_request(work, _person(town, Role.TECHNICIAN), request.id)

@@ -163,14 +163,15 @@ def test_dpo_reads_the_audit_trail_and_no_names(clients: ApiClients) -> None:
     town = {"town_id": clients.ids["town_id"]}
     clients.by_role[HELPDESK].get("/pupils", params={**town, "q": "MARTIN"}).raise_for_status()
     actions_by_role = {
-        role: {event["action"] for event in client.get("/audit", params=town).json()["items"]} for role, client in clients.by_role.items()
+        role: {event["action"] for event in client.get("/audit-events", params=town).json()["items"]}
+        for role, client in clients.by_role.items()
     }
     assert "pupil.search" in actions_by_role[DPO]
     assert "pupil.search" not in actions_by_role[HEAD], "own acts alone"
     dpo = clients.by_role[DPO]
     assert dpo.get("/pupils", params={**town, "q": "MARTIN"}).json()["items"] == []
-    assert "MARTIN" not in dpo.get("/audit", params=town).text
-    assert datetime.fromisoformat(dpo.get("/audit", params=town).json()["items"][0]["at"])
+    assert "MARTIN" not in dpo.get("/audit-events", params=town).text
+    assert datetime.fromisoformat(dpo.get("/audit-events", params=town).json()["items"][0]["at"])
 
 
 def test_every_permission_belongs_to_some_roles_but_not_all() -> None:

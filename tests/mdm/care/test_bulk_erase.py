@@ -17,7 +17,7 @@ from enrollment.places.models import Grade, Town
 from enrollment.rollover import returns
 from enrollment.rollover import service as years
 from enrollment.tablets import custody
-from enrollment.tablets.errors import SecondPersonRequired
+from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Condition, Tablet
 from mdm.care.erasing import bulk
 from mdm.care.erasing.service import set_stop_switch
@@ -78,7 +78,7 @@ def test_bulk_erase_needs_two_people_and_a_delay(runtime: Runtime, clock: Manual
         requested = bulk.request_bulk_erase(
             work, campaign.requester, campaign.town.id, campaign.returned_ids, "fin de CM2", "RET-1"
         )
-        with pytest.raises(SecondPersonRequired):
+        with pytest.raises(RequesterCannotApprove):
             bulk.approve_bulk_erase(work, campaign.requester, requested.id)
         bulk.approve_bulk_erase(work, campaign.approver, requested.id)
         assert bulk.send_due_bulk_erases(work) == 0

@@ -89,11 +89,11 @@ async def _story(server: LiveServer) -> dict[str, str]:
         await asyncio.to_thread(server.run_worker)
         await tablet.poll()
     [tablet_row] = admin.get("/tablets", params={"q": NAME.lower()}).json()["items"]
-    admin.post(f"/tablets/{tablet_row['id']}/lost", json={"reason": "left on the bus"}).raise_for_status()
+    admin.post(f"/tablets/{tablet_row['id']}/lost-mode/enable", json={"reason": "left on the bus"}).raise_for_status()
     for _ in range(2):
         await asyncio.to_thread(server.run_worker)
         await tablet.poll()
-    audit = admin.get("/audit", params={"town_id": str(town.id), "limit": 200}).text
+    audit = admin.get("/audit-events", params={"town_id": str(town.id), "limit": 200}).text
     outputs = {
         "join page": page,
         "invitation": str({key: value for key, value in invitation.items() if key != "pupil_id"}),

@@ -65,7 +65,7 @@ def test_export_and_erasure_of_one_child(server: LiveServer, town: Town, dpo: ht
     pupil_id, _ = _import_pupil(server, town, dpo)
     helpdesk.get("/pupils", params={"town_id": str(town.id), "q": "hadj"}).raise_for_status()
     readers = dpo.get(f"/privacy/pupils/{pupil_id}/accesses").json()["items"]
-    assert {(row["actor_name"], row["kind"], row["times"]) for row in readers} == {
+    assert {(row["actor_name"], row["kind"], row["access_count"]) for row in readers} == {
         ("dpo", "search", 1),
         ("helpdesk", "search", 1),
     }
@@ -79,7 +79,10 @@ def test_export_and_erasure_of_one_child(server: LiveServer, town: Town, dpo: ht
     kinds = [row["kind"] for row in dpo.get("/privacy/reports", params={"town_id": str(town.id)}).json()["items"]]
     assert sorted(kinds) == ["erasure", "export"]
     assert dpo.get(f"/privacy/reports/{erased['id']}").json() == erased
-    assert dpo.get("/privacy/audit/verify", params={"town_id": str(town.id)}).json() == {"holds": True, "first_broken": None}
+    assert dpo.get("/privacy/audit-trail/verify", params={"town_id": str(town.id)}).json() == {
+        "holds": True,
+        "first_broken": None,
+    }
 
 
 def test_erasure_is_refused_while_a_loan_is_open(server: LiveServer, town: Town, dpo: httpx.Client) -> None:
@@ -93,13 +96,13 @@ def test_erasure_is_refused_while_a_loan_is_open(server: LiveServer, town: Town,
 
 def test_retention_is_listed_set_previewed_and_applied(town: Town, dpo: httpx.Client) -> None:
     place = {"town_id": str(town.id)}
-    table = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()["items"]}
+    table = {rule["id"]: rule for rule in dpo.get("/privacy/retention-rules", params=place).json()["items"]}
     assert (table["position"]["days"], table["loan"]["starts"]) == (7, "clôture du prêt")
     body = {**place, "days": 1826, "reason": "réparations impayées"}
-    assert dpo.put("/privacy/retention/loan", json=body).status_code == 204
-    assert dpo.put("/privacy/retention/loan", json={**body, "days": 5000}).json()["details"]["longest"] == 1826
-    assert dpo.put("/privacy/retention/nothing", json=body).status_code == 404
-    after = {rule["id"]: rule for rule in dpo.get("/privacy/retention", params=place).json()["items"]}
+    assert dpo.put("/privacy/retention-rules/loan", json=body).status_code == 204
+    assert dpo.put("/privacy/retention-rules/loan", json={**body, "days": 5000}).json()["details"]["longest"] == 1826
+    assert dpo.put("/privacy/retention-rules/nothing", json=body).status_code == 404
+    after = {rule["id"]: rule for rule in dpo.get("/privacy/retention-rules", params=place).json()["items"]}
     assert (after["loan"]["days"], after["loan"]["reason"]) == (1826, "réparations impayées")
     assert {row["due"] for row in dpo.get("/privacy/retention/preview", params=place).json()["items"]} == {0}
     report = dpo.post("/privacy/retention/run", json=place).json()
@@ -137,7 +140,7 @@ def test_only_privacy_roles_of_the_town_have_access(
     place = {"town_id": str(town.id)}
     with contextlib.closing(server.sign_in(other.id, Role.TOWN_ADMIN, "stranger")) as stranger:
         for client in (helpdesk, stranger):
-            for path in ("retention", "retention/preview", "reports", "audit/verify"):
+            for path in ("retention-rules", "retention/preview", "reports", "audit-trail/verify"):
                 assert client.get(f"/privacy/{path}", params=place).status_code == 403
             assert client.post("/privacy/retention/run", json=place).status_code == 403
             assert client.get(f"/privacy/pupils/{pupil_id}/export").status_code == 404

@@ -26,7 +26,7 @@ from mdm.privacy.errors import (
 from mdm.privacy.models import NoticeAudience, RequestKind, RequestOutcome
 from mdm.privacy.rules import add_months
 from tests.conftest import KEYRING
-from tests.enrollment.rosters.corpus.build import CUSTOM, custom, lines
+from tests.enrollment.rosters.corpus.build import CUSTOM, build_csv, custom_line
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import SECRET, create_child
 from tests.support.server import LiveServer, start_live_server
@@ -155,7 +155,7 @@ def test_officer_processes_a_request_up_to_the_pdf(server: LiveServer) -> None:
         school = world.create_school(town)
     with contextlib.closing(server.sign_in(town.id, Role.TOWN_ADMIN, "admin")) as admin, \
          contextlib.closing(server.sign_in(town.id, Role.DPO, "officer")) as dpo:  # fmt: skip
-        file = lines(CUSTOM, custom("D'ARTAGNAN #let x = 1", "Élise", groups="Chorale", units="ULIS"))
+        file = build_csv(CUSTOM, custom_line("D'ARTAGNAN #let x = 1", "Élise", groups="Chorale", units="ULIS"))
         data = {"town_id": str(town.id), "school_uai": school.uai}
         roster_import = admin.post("/rosters", files={"file": ("a.csv", file)}, data=data).json()
         admin.post(f"/rosters/{roster_import['id']}/confirm").raise_for_status()

@@ -24,7 +24,7 @@ from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.effective.compile import build_mode_content
-from profiles.effective.situation import load_policy, build_situation
+from profiles.effective.situation import build_situation, load_policy
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
 from simulator import SimulatedTablet, applying, declarative, reporting
@@ -224,10 +224,10 @@ async def _follow(day: SchoolDay) -> None:
 async def _other_modes(day: SchoolDay) -> None:
     town, post = str(day.town.id), day.admin.post
     # An evaluation on Tuesday, a class session, a trip on Thursday, holidays in a fortnight.
-    exam = {"level": "CE2", "day": str(day._date(1)), "starts": "09:00", "ends": "10:00"}
-    post(f"/towns/{town}/evaluations", json=exam).raise_for_status()
+    exam = {"grade": "CE2", "day": str(day._date(1)), "starts": "09:00", "ends": "10:00"}
+    post(f"/towns/{town}/exams", json=exam).raise_for_status()
     trip = {"first": str(day._date(3)), "last": str(day._date(3)), "kind": "trip", "class_id": str(day.school_class.id)}
-    post(f"/towns/{town}/exceptions", json=trip).raise_for_status()
+    post(f"/towns/{town}/day-exceptions", json=trip).raise_for_status()
     day.move_to("09:30", 1)
     await day.assert_converged(Mode.EXAM)
     day.move_to("10:30", 1)
@@ -260,7 +260,7 @@ async def _edit(day: SchoolDay) -> None:
     assert len(day.admin.get(f"/policy-documents/{document}/tablets").json()["items"]) == 2
     for tablet in day.tablets.values():
         [row] = day.admin.get("/tablets", params={"q": tablet.serial}).json()["items"]
-        day.admin.post(f"/tablets/{row['id']}/lost", json={"reason": "left on the bus"}).raise_for_status()
+        day.admin.post(f"/tablets/{row['id']}/lost-mode/enable", json={"reason": "left on the bus"}).raise_for_status()
     await day.assert_converged(Mode.LOST)
     assert day.tablets["new"].lost_mode is not None
 
@@ -293,7 +293,7 @@ def test_tablet_that_never_reports_declarations_is_managed_by_profiles(
     async def ignore(_channel: object) -> None:
         """Stand for a client that acknowledges declarations without applying them."""
 
-    monkeypatch.setattr(declarative, "synchronise", ignore)
+    monkeypatch.setattr(declarative, "synchronise_declarations", ignore)
     _run(_silent, SchoolDay(server, clock))
 
 

@@ -1,4 +1,4 @@
-"""A town with a device-assignment server, its token installed, and the portal behind it on a real socket."""
+"""A town with an ADE server whose token is installed, and Apple's portal as a test server on a loopback port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.world import TownFactory
 
 @dataclass
 class AdeSetup:
-    """What a test of device assignment holds in hand."""
+    """The runtime, the clock, the portal and the ids that tests of ADE use."""
 
     runtime: Runtime
     clock: ManualClock
@@ -32,7 +32,7 @@ class AdeSetup:
     server_id: UUID
 
     def sync(self) -> AdeSyncResult:
-        """Compare now; a minute passes before."""
+        """Synchronise after a minute has passed."""
         self.clock.advance(timedelta(minutes=1))
         return service.sync_server(self.runtime, self.server_id)
 

@@ -1,4 +1,4 @@
-"""Bypass codes against the two vectors of school-services.md section A.6."""
+"""Bypass codes of activation lock against two published vectors."""
 
 from __future__ import annotations
 

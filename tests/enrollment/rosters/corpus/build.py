@@ -34,16 +34,16 @@ OWN = "school_uai;class;level;last_name;first_name;take_home;inventory_tag"
 STAFF = "school_uai;last_name;first_name;email;class;kind"
 
 
-def historical_line(last: str, first: str, born: str = "14/03/2018", ine: str = "", level: str = "CE1", label: str = "CE1 A",
+def historical_line(last: str, first: str, born: str = "14/03/2018", ine: str = "", grade: str = "CE1", label: str = "CE1 A",
                number: str = "101", usage: str = "") -> str:  # fmt: skip
     """One pupil's line of `HISTORICAL`, with what a real one holds in the columns that must fall."""
     return (
-        f"{last};{usage};{first};{born};F;{ine};3 allée des Lilas;92140;CLAMART;FRANCE;;;;;CYCLE II;{level};{label};{number};"
+        f"{last};{usage};{first};{born};F;{ine};3 allée des Lilas;92140;CLAMART;FRANCE;;;;;CYCLE II;{grade};{label};{number};"
         "Oui;Non;Oui;"
     )
 
 
-def custom(last: str, first: str, *, born: str = "14/03/2018", ine: str = "", groups: str = "", units: str = "") -> str:
+def custom_line(last: str, first: str, *, born: str = "14/03/2018", ine: str = "", groups: str = "", units: str = "") -> str:
     """One pupil's line of `CUSTOM`."""
     return (
         f"{last};;{first};Rose;;{born};CLAMART;092;FRANCE;01/09/2024;admis définitif;;Mme DIRECTRICE;{ine};CE1;CE1 A;101;{groups};"
@@ -51,13 +51,13 @@ def custom(last: str, first: str, *, born: str = "14/03/2018", ine: str = "", gr
     )
 
 
-def guardian(last: str, first: str, *children: tuple[str, str], mail: str = "", mobile: str = "") -> str:
+def guardian_line(last: str, first: str, *children: tuple[str, str], mail: str = "", mobile: str = "") -> str:
     """One guardian with the children to the right."""
-    told = ";".join(f";{child_last};{child_first};CE1 A" for child_last, child_first in children)
-    return f"MME;;{last};{first};3 allée des Lilas;92140;CLAMART;FRANCE;{mail};01 46 00 00 00;;{mobile};{told}"
+    child_cells = ";".join(f";{child_last};{child_first};CE1 A" for child_last, child_first in children)
+    return f"MME;;{last};{first};3 allée des Lilas;92140;CLAMART;FRANCE;{mail};01 46 00 00 00;;{mobile};{child_cells}"
 
 
-def lines(*rows: str, end: str = "\r\n", encoding: str = "cp1252") -> bytes:
+def build_csv(*rows: str, end: str = "\r\n", encoding: str = "cp1252") -> bytes:
     """A text file of these lines."""
     return "".join(row + end for row in rows).encode(encoding)
 
@@ -65,7 +65,7 @@ def lines(*rows: str, end: str = "\r\n", encoding: str = "cp1252") -> bytes:
 Cell = str | int | float | datetime | None
 
 
-def sheet(
+def build_workbook(
     rows: Sequence[Sequence[Cell]],
     *,
     hidden_first: bool = False,
@@ -118,7 +118,7 @@ def archive_of(files: Mapping[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
-def oneroster(uai: str, **changed: Any) -> bytes:
+def build_oneroster(uai: str, **changed: Any) -> bytes:
     """A bulk set of OneRoster 1.2 with three pupils of two classes, two adults, one guardian; `changed` replaces or (None) removes
     whole files, by name.
     """

@@ -16,7 +16,7 @@ from enrollment.places.models import Grade
 from enrollment.rollover import applying, service
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverState
 from enrollment.tablets.models import Tablet
-from tests.enrollment.rollover.school_year import SEPTEMBER, Turning, child, to
+from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, set_clock
 
 State = dict[UUID, tuple[object, ...]]
 
@@ -32,13 +32,13 @@ def _state(work: UnitOfWork) -> State:
 
 
 def test_half_applied_then_a_crash_then_the_rest(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, SEPTEMBER)
+    set_clock(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         school_class = town.world.create_class(town.school)
-        for level in (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2):
-            town.with_tablet(school_class, level)
-        before, rollover = _state(work), town.begin()
+        for grade in (Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2):
+            town.with_tablet(school_class, grade)
+        before, rollover = _state(work), town.preview_rollover()
     with runtime.open_unit_of_work() as work:
         assert applying.apply_batch(work, town.admin, rollover.id, 2) == 2
     with pytest.raises(RuntimeError), runtime.open_unit_of_work() as work:
@@ -52,40 +52,42 @@ def test_half_applied_then_a_crash_then_the_rest(runtime: Runtime, clock: Manual
         assert service.get_rollover(work, town.admin, rollover.id).state is RolloverState.APPLIED, "half undone is not undone"
         assert applying.apply_batch(work, town.admin, rollover.id, 9) == 3
         assert _state(work) == whole
-        town.on(work).undo(rollover, 2)
+        town.bind(work).undo(rollover, 2)
         assert _state(work) == before
         assert service.get_rollover(work, town.admin, rollover.id).state is RolloverState.DRAFT
 
 
 def test_undone_after_a_roster_import(runtime: Runtime, clock: ManualClock) -> None:
-    to(clock, SEPTEMBER)
+    set_clock(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
-        town.bring(*(child(f"NOM{n}", n, "CE1", "CE1", "1") for n in range(30)), year="2027-2028")
+        town = RolloverTown(work)
+        town.import_roster(*(pupil_line(f"NOM{n}", n, "CE1", "CE1", "1") for n in range(30)), year="2027-2028")
         rollover = _old_year(work, town)
         town.apply(rollover)
-        town.bring(child("NOM0", 0, "CM1", "CM1", "9"), *(child(f"NOM{n}", n, "CE2", "", "") for n in range(1, 30)))
+        town.import_roster(
+            pupil_line("NOM0", 0, "CM1", "CM1", "9"), *(pupil_line(f"NOM{n}", n, "CE2", "", "") for n in range(1, 30))
+        )
         town.undo(rollover)
-        levels = {p.last_name: p.grade for p in work.session.scalars(select(Pupil))}
-        assert levels["NOM0"] is Grade.CM1, "the roster has spoken since"
-        assert {levels[f"NOM{n}"] for n in range(1, 30)} == {Grade.CE1}
+        grades = {p.last_name: p.grade for p in work.session.scalars(select(Pupil))}
+        assert grades["NOM0"] is Grade.CM1, "the roster has spoken since"
+        assert {grades[f"NOM{n}"] for n in range(1, 30)} == {Grade.CE1}
 
 
-def _old_year(work: UnitOfWork, town: Turning) -> Rollover:
+def _old_year(work: UnitOfWork, town: RolloverTown) -> Rollover:
     """As if those pupils had been there in the year before."""
     for pupil in work.session.scalars(select(Pupil)):
         pupil.class_id = None
     work.session.flush()
-    return town.begin()
+    return town.preview_rollover()
 
 
-LEVELS = st.sampled_from([Grade.GS, Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2])
-SAID = st.sampled_from(
+GRADES = st.sampled_from([Grade.GS, Grade.CP, Grade.CE1, Grade.CE2, Grade.CM1, Grade.CM2])
+DECISIONS = st.sampled_from(
     [None, RolloverDecision.RETAINED, RolloverDecision.SKIPPING, RolloverDecision.LEAVER, RolloverDecision.PROMOTED]
 )
 #: A level, what a head says, whether the pupil is absent, has a tablet, is placed in a class of the other school, and what a
 #: roster does before the passage is applied.
-PUPIL = st.tuples(LEVELS, SAID, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, "level", "class"]))
+PUPIL = st.tuples(GRADES, DECISIONS, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, "level", "class"]))
 
 
 @given(
@@ -96,23 +98,23 @@ def test_apply_then_undo_changes_nothing(
     runtime: Runtime, clock: ManualClock, pupils: list[tuple[object, ...]], limits: tuple[int, int], *, merged: bool
 ) -> None:
     if clock.now() < SEPTEMBER:
-        to(clock, SEPTEMBER)
+        set_clock(clock, SEPTEMBER)
     with runtime.open_unit_of_work() as work:
-        town = Turning(work)
+        town = RolloverTown(work)
         school_class = town.world.create_class(town.school)
         if merged:
             service.record_school_succession(work, town.admin, town.school.id, town.other.id)
         made: list[tuple[Pupil, tuple[object, ...]]] = []
         for drawn in pupils:
-            level, _, absent, tablet, _, _ = drawn
-            assert isinstance(level, Grade)
-            pupil = town.with_tablet(school_class, level)[0] if tablet else town.pupil(school_class, level)
+            grade, _, absent, tablet, _, _ = drawn
+            assert isinstance(grade, Grade)
+            pupil = town.with_tablet(school_class, grade)[0] if tablet else town.create_pupil(school_class, grade)
             pupil.state = PupilState.ABSENT_FROM_ROSTER if absent else PupilState.ACTIVE
             made.append((pupil, drawn))
-        rollover = town.begin()
-        for pupil, (_, said, _, _, placed, _) in made:
-            if isinstance(said, RolloverDecision):
-                service.record_decision(work, town.admin, rollover.id, [pupil.id], said)
+        rollover = town.preview_rollover()
+        for pupil, (_, decision, _, _, placed, _) in made:
+            if isinstance(decision, RolloverDecision):
+                service.record_decision(work, town.admin, rollover.id, [pupil.id], decision)
             if placed:
                 service.create_class(work, town.admin, rollover.id, town.other.id, "CE1-CE2", [pupil.id])
         for pupil, (_, _, _, _, _, roster) in made:
@@ -129,19 +131,19 @@ def test_apply_then_undo_changes_nothing(
         assert _state(work) == after, "and once more, the same"
 
 
-def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clock: ManualClock) -> None:
+def test_a_batch_costs_the_same_statements_for_few_and_many(runtime: Runtime, clock: ManualClock) -> None:
     """Also where pupils change their school and their tablets follow."""
-    to(clock, SEPTEMBER)
+    set_clock(clock, SEPTEMBER)
     counts = []
     for size in (5, 200):
         with runtime.open_unit_of_work() as work:
-            town = Turning(work)
+            town = RolloverTown(work)
             school_class = town.world.create_class(town.school)
             service.record_school_succession(work, town.admin, town.school.id, town.other.id)
             for number in range(size):
                 town.with_tablet(school_class, Grade.CM2 if number % 5 == 0 else Grade.CE1)
-            rollover = town.begin()
-        told = []
+            rollover = town.preview_rollover()
+        statement_counts = []
         for act in (applying.apply_batch, applying.undo_batch):
             with runtime.open_unit_of_work() as work:
                 statements: list[str] = []
@@ -153,6 +155,6 @@ def test_a_part_costs_the_same_statements_for_few_and_many(runtime: Runtime, clo
                 assert act(work, town.admin, rollover.id) == size
                 work.session.flush()
                 event.remove(runtime.engine, "before_cursor_execute", note)
-                told.append(len(statements))
-        counts.append(told)
+                statement_counts.append(len(statements))
+        counts.append(statement_counts)
     assert counts[0] == counts[1]
