@@ -62,7 +62,9 @@ class ReconcileRepository:
         ).all()
 
     def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, RenderedProfile]:
-        return {row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))}
+        return {
+            row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))
+        }
 
     def load_declarative_states(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
         rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))

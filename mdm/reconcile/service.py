@@ -62,7 +62,9 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     facts = load_facts(work, tablet_ids)
     modes = evaluate_modes(work, facts.values())
     save_current_modes(work, facts, modes)
-    licences.release_licences_of_tablets(work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED])
+    licences.release_licences_of_tablets(
+        work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED]
+    )
     channels = {
         tablet_id: channel
         for tablet_id, channel in repository.load_enrolled_channels(list(facts)).items()
@@ -81,7 +83,9 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
 
 
 def _select_declarative(
-    channels: Mapping[UUID, DeviceEnrollment], desired_by_tablet: Mapping[UUID, DesiredState], states: Mapping[int, DeclarativeState]
+    channels: Mapping[UUID, DeviceEnrollment],
+    desired_by_tablet: Mapping[UUID, DesiredState],
+    states: Mapping[int, DeclarativeState],
 ) -> dict[UUID, DeviceEnrollment]:
     """Return the channels of the tablets that are managed by declarations now."""
     return {
@@ -194,7 +198,11 @@ def _reserve_licences(
 
 
 def _build_app_installs(
-    work: UnitOfWork, tablet_id: UUID, desired: DesiredState, rows_by_app: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
+    work: UnitOfWork,
+    tablet_id: UUID,
+    desired: DesiredState,
+    rows_by_app: dict[UUID, TabletApp],
+    licensed: Mapping[UUID, set[UUID]],
 ) -> list[Command]:
     """Return the installations to enqueue, and store the state and reason of every desired app."""
     commands: list[Command] = []

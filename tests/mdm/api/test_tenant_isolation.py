@@ -72,9 +72,7 @@ def test_an_administrator_sees_nothing_of_another_town(server: LiveServer) -> No
         school_class = world.create_class(school)
         pupil = world.create_pupil(school_class, Grade.CE2)
         tablet = world.create_tablet(theirs, school_id=school.id)
-        app = create_app(
-            work, SYSTEM, theirs.id, name="App", bundle_identifier="fr.app", app_store_id=1, manifest_url=None
-        )
+        app = create_app(work, SYSTEM, theirs.id, name="App", bundle_identifier="fr.app", app_store_id=1, manifest_url=None)
         preset = bundles.create_bundle(work, SYSTEM, theirs.id, "Bundle", [app.id])
         document = documents.open_document(work, SYSTEM, theirs.id, PlaceKind.TOWN, "")
         known: dict[str, UUID] = {
