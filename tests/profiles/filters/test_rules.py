@@ -1,4 +1,4 @@
-"""The filter's order and its verdicts, with the vectors of schools.md section 21."""
+"""The filter's order and its verdicts, with the vectors of docs/domain/filters.md#order."""
 
 from __future__ import annotations
 
