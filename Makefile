@@ -56,7 +56,7 @@ revision: setup ## Write a new migration from the tables: make revision M="what 
 	@scratch=$$(mktemp -d) && export CARTABLE_DATA_DIR=$$scratch && $(VENV)/bin/alembic upgrade head \
 		&& $(VENV)/bin/alembic revision --autogenerate -m "$(M)"; status=$$?; rm -rf "$$scratch"; exit $$status
 
-openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/admin/settings
+openapi: setup ## Write anew what is made of the code: docs/openapi.json, docs/operator/settings.md
 	@$(RUN) -m mdm.cli.checks --write
 
 messages: setup ## Collect the texts that people read into the catalogues of cartable/locale; L=pt_BR begins a language

@@ -1,4 +1,7 @@
-"""When people are warned that something they must renew will expire. Knows nothing about what expires."""
+"""When people are warned that something they must renew will expire. Knows nothing about what expires.
+
+See docs/domain/apple-services.md#expiry-warnings.
+"""
 
 from __future__ import annotations
 

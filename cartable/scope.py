@@ -1,4 +1,7 @@
-"""Actors, their permissions and tenant isolation: the only module that limits a query to what an actor may see."""
+"""Actors, their permissions and tenant isolation: the only module that limits a query to what an actor may see.
+
+See docs/domain/roles.md#permissions.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Acme(StrEnum):
-    """Whether tablets that can attest their keys are given an ACME payload instead of a SCEP one (ADR 28)."""
+    """Whether tablets that can attest their keys are given an ACME payload instead of a SCEP one (ADR 0024)."""
 
     OFF = "off"
     """SCEP only; the ACME URLs do not exist."""
@@ -28,29 +28,54 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CARTABLE_", env_file=".env", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path("data"), description="Where the embedded database, keys and uploads live.")
-    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder.")
-    broker_url: str = Field("memory://", description="Celery broker; memory:// runs the worker inside the server.")
-    public_url: str = Field("https://localhost:8443", description="The https address that tablets use.")
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded database, the keys and uploads.")
+    database_url: str = Field(
+        "", description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/cartable. Empty: SQLite in the data folder."
+    )
+    broker_url: str = Field(
+        "memory://",
+        description="Celery broker, e.g. redis://host:6379/0; then worker and scheduler are processes of their own. "
+        "memory:// runs both inside the server.",
+    )
+    public_url: str = Field(
+        "https://localhost:8443",
+        description="The https address that is written into every enrollment profile. It can never change: a tablet refuses an update "
+        "with another address.",
+    )
     bind_host: str = Field("0.0.0.0", description="Address on which the server listens.")  # noqa: S104 - tablets on the network must reach it
-    bind_port: int = Field(8443, ge=0, le=65535)
-    tls_certificate: Path | None = Field(None, description="PEM chain; empty: made by the embedded CA.")
-    tls_key: Path | None = None
+    bind_port: int = Field(8443, ge=0, le=65535, description="Port on which the server listens.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM chain; empty: made by the embedded CA. With a public certificate tablets need no extra CA."
+    )
+    tls_key: Path | None = Field(None, description="PEM of the key of that certificate.")
     serve_tls: bool = Field(True, description="False: plain HTTP, only behind a proxy that ends TLS.")
     web_workers: int = Field(1, ge=1, le=64, description="Server processes; more than one needs a broker and PostgreSQL.")
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="CIDR list of TLS-ending proxies.")
-    master_key_file: Path | None = Field(None, description="32+ random bytes; empty: secrets/master.key in the data folder.")
-    organisation: str = "Cartable"
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Networks (CIDR, separated by commas) of proxies that end TLS and may pass Client-Cert. Only the proxy's own address: "
+        "whoever is listed can speak for any tablet.",
+    )
+    master_key_file: Path | None = Field(
+        None,
+        description="32 random bytes or more; empty: secrets/master.key in the data folder. Losing it loses what is encrypted.",
+    )
+    organisation: str = Field("Cartable", description="The name that families read.")
     apns_url: str = Field("https://api.push.apple.com:443", description="APNs, or a test server.")
     apns_ca: Path | None = Field(None, description="PEM of the CA of a test APNs; empty: public roots.")
     push_per_second: int = Field(100, ge=1, description="Pace of pushes, per worker.")
-    scep_allow_single_des: bool = Field(True, description="Accept the single-DES envelopes of old SCEP clients.")
-    scep_allow_rsa1024: bool = False
-    certificate_days: int = Field(398, ge=2, le=3650, description="Life of a device certificate, in days.")
-    challenge_minutes: int = Field(
-        60, ge=1, le=10080, description="Life of a SCEP challenge or ACME client identifier, and retry window."
+    scep_allow_single_des: bool = Field(
+        True, description="Accept the single-DES envelopes of old SCEP clients; never for renewals."
     )
-    acme: Acme = Field(Acme.OFF, description="Attested identities by ACME for tablets that can: off, offered, required.")
+    scep_allow_rsa1024: bool = Field(False, description="Accept RSA keys of 1024 bits, for old simulators only.")
+    certificate_days: int = Field(
+        398, ge=2, le=3650, description="Life of a device certificate in days; renewed from two thirds on."
+    )
+    challenge_minutes: int = Field(60, ge=1, le=10080, description="Minutes in which a downloaded profile can be installed.")
+    acme: Acme = Field(
+        Acme.OFF,
+        description="Attested identities by ACME for tablets that can prove their keys: off, offered, required. Under required a tablet that "
+        "is enrolled twice in a week may be refused.",
+    )
     attestation_roots: Path | None = Field(
         None,
         validate_default=True,
@@ -66,24 +91,30 @@ class Settings(BaseSettings):
     organisation_token_url: str = Field(
         "https://account.apple.com/auth/oauth2/token", description="Where that API's access tokens come from, or a test server."
     )
-    token_minutes: int = Field(60, ge=1, description="Life of an API access token.")
+    token_minutes: int = Field(60, ge=1, description="Minutes until a sign-in ends.")
     minimum_os: str = Field(
         "",
         pattern=r"^(\d{1,3}(\.\d{1,3}){0,2})?$",
-        description="iPadOS that a tablet must have to enrol automatically; empty: any.",
+        description="iPadOS that a tablet must have to enroll automatically; empty: any. Only a version that Apple offers for the model: "
+        "with another the tablet cannot enroll.",
     )
     device_anchors: Path | None = Field(
-        None, description="PEM of further CAs of factory certificates, beside Apple's own; a test rig's, or newer hardware's."
+        None,
+        description="PEM of further CAs of factory certificates beside Apple's own. Whoever has such a key can speak as any tablet of the inventory.",
     )
     wifi_profile: Path | None = Field(
         None, description="Configuration profile of the schools' Wi-Fi, for cart tablets that erase themselves and come back."
     )
-    declarative_from: str = Field("17.0", description="iPadOS from which policy goes out as declarations; empty: never.")
+    declarative_from: str = Field(
+        "17.0",
+        description="iPadOS from which policy goes out as declarations, once a tablet has proved that it applies them; empty: never.",
+    )
     profile_payloads: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Payload types that go by InstallProfile even to tablets that keep declarations."
+        (),
+        description="Payload types that go by InstallProfile even to tablets that apply declarations, e.g. com.apple.webcontent-filter,com.apple.wifi.managed",
     )
     declarative_apps: bool = Field(False, description="Deliver apps by declaration (app.managed) instead of commands.")
-    log_json: bool = False
+    log_json: bool = Field(False, description="Write one JSON object per log line.")
 
     @field_validator("trusted_proxies", "profile_payloads", mode="before")
     @classmethod

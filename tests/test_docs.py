@@ -1,24 +1,63 @@
-"""What the documentation points to is there."""
+"""What documentation and comments point to exists: links, anchors, files, decisions, requirements, commands, words of the glossary."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from cartable.settings import Settings
+from mdm.cli.main import COMMANDS
+from mdm.cli.operator_settings import PAGE as SETTINGS_PAGE
+from mdm.cli.operator_settings import render_page
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("bench/*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("bench/*.md")),
+    *sorted(ROOT.glob("migrations/*.md")),
+]
+GLOSSARY = ROOT / "docs" / "developer" / "glossary.md"
+DECISIONS = ROOT / "docs" / "adr"
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _MAKE = re.compile(r"`make ([a-z-]+)|^make ([a-z-]+)", re.MULTILINE)
-_PLACE = re.compile(r"`((?:enrollment|profiles|mdm|tests|deploy|bench|docs)/[A-Za-z0-9_./-]*)`")
+_CARTABLE = re.compile(r"(?:`|^)cartable ([a-z][a-z-]*)", re.MULTILINE)
+_PLACE = re.compile(r"`((?:cartable|enrollment|profiles|mdm|simulator|migrations|tests|deploy|bench|docs)/[A-Za-z0-9_./-]*)`")
+#: A path below docs, with an anchor if there is one. A path that an f-string completes is not one.
+_DOCS_PATH = re.compile(r"(?<![\w/])(docs/[\w./-]*[\w/-])(?:#([\w-]+))?(?![\w/{-]|\.\{)")
+#: A page that is named by its file alone. Only pages of the root may be.
+_PAGE_NAME = re.compile(r"(?<![\w./-])([\w-]+\.md)\b")
+#: Packages whose citations still have the old form.
+_NOT_REWRITTEN = re.compile(r"(profiles|mdm/api)/(policy|filters|apps|effective)/")
+_SUFFIXES = {".py", ".html", ".json", ".md", ".js", ".css", ".typ", ".toml", ".ini", ".sh", ".mako"}
 
 
-def _heads(page: Path) -> set[str]:
-    """The anchors of a page, as forges make them of its headings."""
+@cache
+def list_text_files() -> tuple[tuple[str, str], ...]:
+    """Return the name and text of each file of the repository in which a person may have cited something."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+    )
+    paths = [ROOT / name for name in listed.stdout.decode().splitlines()]
+    cited = [path for path in paths if path.is_file() and (path.suffix in _SUFFIXES or path.name in {"Makefile", "Dockerfile"})]
+    return tuple((str(path.relative_to(ROOT)), path.read_text("utf-8")) for path in cited if path != Path(__file__))
+
+
+@cache
+def list_anchors(page: Path) -> set[str]:
+    """Return the anchors of a page, as forges make them of its headings."""
     titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def list_decisions() -> dict[str, Path]:
+    return {page.name[:4]: page for page in sorted(DECISIONS.glob("[0-9]*.md"))}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -29,16 +68,92 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         address, _, anchor = link.partition("#")
         target = (page.parent / address).resolve() if address else page
         assert target.exists(), link
-        assert not anchor or target.suffix != ".md" or anchor in _heads(target), link
+        assert not anchor or target.suffix != ".md" or anchor in list_anchors(target), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_word_of_make_and_every_place_in_the_code_exists(page: Path) -> None:
+def test_every_command_and_every_place_in_the_code_exists(page: Path) -> None:
     text = page.read_text("utf-8")
-    words = set(re.findall(r"^([a-z-]+):.*?##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    assert {one or other for one, other in _MAKE.findall(text)} <= words
+    targets = set(re.findall(r"^([a-z-]+):.*?##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert {one or other for one, other in _MAKE.findall(text)} <= targets
+    assert set(_CARTABLE.findall(text)) <= set(COMMANDS)
     for place in _PLACE.findall(text):
         assert (ROOT / place).exists(), place
+
+
+def test_every_citation_of_a_page_is_of_a_page_and_an_anchor_that_exist() -> None:
+    missing = [
+        f"{name}: {path}#{anchor}" if anchor else f"{name}: {path}"
+        for name, text in list_text_files()
+        for path, anchor in _DOCS_PATH.findall(text)
+        if not (ROOT / path).exists() or (anchor and anchor not in list_anchors(ROOT / path))
+    ]
+    assert not missing
+
+
+def test_code_cites_no_page_by_its_file_name_alone() -> None:
+    """Such a citation is of a page that a reader cannot find: the form is `docs/domain/<page>.md#<anchor>`."""
+    bare = [
+        f"{name}: {page}"
+        for name, text in list_text_files()
+        if not name.endswith(".md") and not _NOT_REWRITTEN.match(name)
+        for page in _PAGE_NAME.findall(text)
+        if not (ROOT / page).exists()
+    ]
+    assert not bare
+
+
+def test_every_decision_that_is_cited_exists_and_numbers_have_no_holes() -> None:
+    decisions = list_decisions()
+    assert list(decisions) == [f"{number:04d}" for number in range(1, len(decisions) + 1)]
+    cited = [(name, number) for name, text in list_text_files() for number in re.findall(r"\bADRs? (\d+)", text)]
+    assert [(name, number) for name, number in cited if number not in decisions] == []
+
+
+def test_the_index_of_decisions_names_each_with_its_title_and_status() -> None:
+    index = (DECISIONS / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d{4}) \| \[(.+)\]\((.+)\) \| (.+) \|$", index, re.MULTILINE)
+    expected = []
+    for number, page in list_decisions().items():
+        text = page.read_text("utf-8")
+        title, status = re.match(r"# (\d{4})\. (.+)\n", text), re.search(r"^Status: ([^\n;]+)", text, re.MULTILINE)
+        assert title is not None, page.name
+        assert title[1] == number, page.name
+        assert status is not None, page.name
+        expected.append((number, title[2], page.name, status[1]))
+    assert rows == expected
+
+
+def test_every_privacy_requirement_that_is_cited_is_explained() -> None:
+    anchors = list_anchors(ROOT / "docs" / "domain" / "privacy.md")
+    cited = {(name, number) for name, text in list_text_files() for number in re.findall(r"\bPRIV-(\d{2})\b", text)}
+    assert {(name, number) for name, number in cited if f"priv-{number}" not in anchors} == set()
+
+
+def test_the_page_of_settings_is_made_of_the_settings() -> None:
+    page = SETTINGS_PAGE.read_text("utf-8")
+    assert page == render_page(), "run `make openapi`"
+    assert set(re.findall(r"`CARTABLE_([A-Z0-9_]+)`", page)) >= {name.upper() for name in Settings.model_fields}
+
+
+def list_glossary_rows() -> list[list[str]]:
+    lines = [line for line in GLOSSARY.read_text("utf-8").splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if not line.startswith("| term ")]
+
+
+def test_the_glossary_is_alphabetical_and_complete_in_its_columns() -> None:
+    rows = list_glossary_rows()
+    assert all(len(row) == 4 and row[0] and row[1] for row in rows), [row for row in rows if len(row) != 4]
+    terms = [row[0].lower() for row in rows]
+    assert [(one, other) for one, other in pairwise(terms) if one >= other] == []
+
+
+def test_every_name_of_the_glossary_is_used_in_the_code() -> None:
+    code = "\n".join(
+        text for name, text in list_text_files() if name.endswith((".py", ".json")) and not name.startswith("tests/")
+    )
+    names = {name for row in list_glossary_rows() for name in re.findall(r"`([A-Za-z_]+)`", " ".join(row))}
+    assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
 
 
 def test_every_picture_is_shown_somewhere_and_small() -> None:

@@ -1,4 +1,7 @@
-"""The device CA: created once, or imported; its key is sealed in the database. What it signs is decided in `service`."""
+"""The device CA: created once, or imported; its key is sealed in the database. What it signs is decided in `service`.
+
+See docs/domain/identity.md#certificate-authority.
+"""
 
 from __future__ import annotations
 

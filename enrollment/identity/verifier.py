@@ -1,4 +1,7 @@
-"""Verifying device certificates: issued by our CA, in its dates, not revoked. Every edge uses this verifier."""
+"""Verifying device certificates: issued by our CA, in its dates, not revoked. Every edge uses this verifier.
+
+See docs/domain/protocol.md#device-identity.
+"""
 
 from __future__ import annotations
 

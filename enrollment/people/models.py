@@ -1,5 +1,5 @@
 """Tables of people: pupils, guardians, staff, groups, roster imports and exports, accesses to records. As little as possible is kept
-of a person.
+of a person. See docs/domain/schools.md#adults.
 """
 
 from __future__ import annotations

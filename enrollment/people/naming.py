@@ -1,4 +1,7 @@
-"""Displayed names of pupils: the shortest form that distinguishes the pupils of one list. Pure."""
+"""Displayed names of pupils: the shortest form that distinguishes the pupils of one list. Pure.
+
+See docs/domain/schools.md#facts-about-pupils-that-break-simple-models.
+"""
 
 from __future__ import annotations
 

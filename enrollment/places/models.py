@@ -1,4 +1,4 @@
-"""Tables of places: towns, schools, classes."""
+"""Tables of places: towns, schools, classes. See docs/domain/schools.md#structure."""
 
 from __future__ import annotations
 

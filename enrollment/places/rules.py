@@ -1,4 +1,4 @@
-"""Pure rules of places: school codes, school years."""
+"""Pure rules of places: school codes, school years. See docs/domain/schools.md#school-code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Decisions that a roster of the ending year proposes in its *Décision de passage* column. They are kept on the lines of the rollover
 out of that year until it is closed. A head, or a roster of the incoming year, overrides them.
+See docs/domain/school-year.md#proposals.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The return campaign of the leavers' tablets: days by school and class, the list of tablets, its progress, and which tablets may be
-erased in bulk. The erasing itself is in `mdm.care.erasing`.
+erased in bulk. The erasing itself is in `mdm.care.erasing`. See docs/domain/school-year.md#returns.
 """
 
 from __future__ import annotations

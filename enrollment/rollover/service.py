@@ -1,7 +1,7 @@
 """Prepares a rollover: draft, decisions of the heads, classes of the next year, progress of the schools. Never commits.
 
 Applying it is in `applying`, what rosters contribute in `incoming_year` and `proposals`, the return of the leavers' tablets in
-`returns`.
+`returns`. See docs/domain/school-year.md#rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Actions on a tablet that a second person approves: evidence hold, its release, writing off a loss. Never commits."""
+"""Actions on a tablet that a second person approves: evidence hold, its release, writing off a loss. Never commits.
+
+See docs/domain/custody.md#evidence-hold.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Charging carts: create one, put a scanned tablet into a slot, empty a slot. Never commits.
 
-The tablet of a cart has no loan; whoever uses it is a guest.
+The tablet of a cart has no loan; whoever uses it is a guest. See docs/domain/custody.md#carts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Loans of tablets to pupils: assign, record the agreement, hand over, swap, take back. Never commits.
 
 Tablets without a loan are in `inventory`, breakages and thefts in `incidents`, actions that two people decide in `approvals`.
+See docs/domain/custody.md#loans.
 """
 
 from __future__ import annotations

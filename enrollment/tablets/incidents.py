@@ -1,4 +1,7 @@
-"""Incidents of tablets: breakage with loaner and repair, theft. Never commits. Lost mode is elsewhere."""
+"""Incidents of tablets: breakage with loaner and repair, theft. Never commits. Lost mode is elsewhere.
+
+See docs/domain/custody.md#breakage.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tablets without a loan: purchase order, preparation, stock and storage, wipe by hand, retirement, disposal. Never commits."""
+"""Tablets without a loan: purchase order, preparation, stock and storage, wipe by hand, retirement, disposal. Never commits.
+
+See docs/domain/custody.md#preparation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pure rules of tablets: allowed changes of state, sets of states, tags, serial numbers, scanned text."""
+"""Pure rules of tablets: allowed changes of state, sets of states, tags, serial numbers, scanned text.
+
+See docs/domain/custody.md#states.
+"""
 
 from __future__ import annotations
 

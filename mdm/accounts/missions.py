@@ -1,4 +1,7 @@
-"""Missions: the days on which a technician shared by several towns works in one of them. Never commits."""
+"""Missions: the days on which a technician shared by several towns works in one of them. Never commits.
+
+See docs/domain/roles.md#missions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The life cycle of an enrollment: Authenticate starts a generation, TokenUpdate completes it, CheckOut or retirement ends it."""
+"""The life cycle of an enrollment: Authenticate starts a generation, TokenUpdate completes it, CheckOut or retirement ends it.
+
+See docs/domain/protocol.md#check-in-messages.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +160,10 @@ def handle_check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
 
 
 def retire_enrollments(work: UnitOfWork, tablet_id: UUID) -> None:
-    """End all enrollments of a tablet that a person retires. Only then is a tablet told to unenroll (protocol.md section 2.2)."""
+    """End all enrollments of a tablet that a person retires.
+
+    Only then is a tablet told to unenroll (docs/domain/protocol.md#status-codes).
+    """
     repository = ChannelRepository(work.session)
     for enrollment in repository.list_enrollments_of_tablet(tablet_id):
         _end_enrollment(work, repository, enrollment)

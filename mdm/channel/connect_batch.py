@@ -1,6 +1,7 @@
 """Processing of one batch of requests in one transaction: connect requests in sets, each check-in message in a savepoint.
 
 The number of statements does not grow with the number of connect requests. The caller opens and commits the transaction.
+See docs/domain/protocol.md#connect.
 """
 
 from __future__ import annotations

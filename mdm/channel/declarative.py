@@ -1,4 +1,7 @@
-"""Declarative requests of a tablet: tokens, manifest, a declaration, a status report. Serves the set published to it."""
+"""Declarative requests of a tablet: tokens, manifest, a declaration, a status report. Serves the set published to it.
+
+See docs/domain/declarations.md#transport.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The ASGI application at `/mdm`, and the router in front of it: limits, parses and verifies requests for the batcher.
 
 Plain ASGI instead of framework routes: matching and wrapping a request would cost more than answering a tablet.
+See docs/domain/protocol.md#content-types.
 """
 
 from __future__ import annotations

@@ -93,7 +93,10 @@ def _handle_declarative_request(
 
 
 def _handle_get_token(work: UnitOfWork, message: checkin.GetToken, enrollment: DeviceEnrollment) -> ChannelResponse:
-    """Return a token for the tablet's sign-in to a Managed Apple Account; other services are rejected (protocol.md section 7.5)."""
+    """Return a token for the tablet's sign-in to a Managed Apple Account (docs/domain/protocol.md#get-token).
+
+    Other services are rejected.
+    """
     token = sign_managed_account_token(work, enrollment.tablet_id) if message.service_type == MANAGED_ACCOUNTS else None
     if token is None:
         raise DeviceRequestRejected(RejectionReason.UNSUPPORTED, message.service_type[:48])

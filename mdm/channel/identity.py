@@ -65,7 +65,7 @@ class IdentityVerifier:
 def pin_renewed_certificate(work: UnitOfWork, enrollment_id: int, fingerprint: str) -> bool:
     """Pin a renewed certificate at its first use, if it was issued for the same tablet and later than the pinned one.
 
-    Returns whether it was pinned (protocol.md section 3.4).
+    Returns whether it was pinned (docs/domain/protocol.md#renewal).
     """
     try:
         offered = get_known_certificate(work, fingerprint)

@@ -30,7 +30,7 @@ class ChannelResponse:
 
 
 EMPTY_RESPONSE = ChannelResponse()
-#: Makes the tablet unenroll (protocol.md section 2.3). Sent only for enrollments that a person has retired.
+#: Makes the tablet unenroll (docs/domain/protocol.md#error-documents). Sent only for enrollments that a person has retired.
 UNRECOGNIZED_DEVICE = ChannelResponse(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
 SERVER_ERROR = ChannelResponse(500)
 

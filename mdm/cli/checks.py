@@ -1,5 +1,5 @@
 """Checks that `make check` runs: migrations match the tables, every personal field is in the data dictionary, the committed API
-description matches the code, and every text for people is translated.
+description and the page of settings match the code, and every text for people is translated.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
 from cartable.embedded_postgres import PostgresServer, find_binaries
 from cartable.migrate import check, downgrade, upgrade
-from mdm.cli import messages
+from mdm.cli import messages, operator_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = ROOT / "docs" / "openapi.json"
 
 
 def main(arguments: list[str]) -> int:
-    """Run the checks; `--write` writes the API description instead of comparing it. Returns an exit code."""
+    """Run the checks; `--write` writes the API description and the page of settings instead of comparing them. Returns an exit code."""
     use_keyring(Keyring(bytes(32)))
     if "--write" in arguments:
-        DESCRIPTION.write_text(render_api_description())
-        print(f"wrote {DESCRIPTION.relative_to(ROOT)}")
+        for page, text in render_pages().items():
+            page.write_text(text)
+            print(f"wrote {page.relative_to(ROOT)}")
         return 0
     check_migrations()
     from mdm.privacy.dictionary import find_missing_entries
@@ -33,14 +34,19 @@ def main(arguments: list[str]) -> int:
     if missing := find_missing_entries(metadata):
         print(f"mdm/privacy/dictionary.json has no entry for: {', '.join(missing)}", file=sys.stderr)
         return 1
-    if not DESCRIPTION.exists() or DESCRIPTION.read_text() != render_api_description():
-        print("docs/openapi.json is out of date: run `make openapi`", file=sys.stderr)
+    if stale := [page for page, text in render_pages().items() if not page.exists() or page.read_text() != text]:
+        print(f"{stale[0].relative_to(ROOT)} is out of date: run `make openapi`", file=sys.stderr)
         return 1
     if faults := messages.check_catalogues(messages.collect_texts()):
         print("cartable/locale is out of date: run `make messages`, then translate", *faults, sep="\n", file=sys.stderr)
         return 1
-    print("migrations, data dictionary, API description and message catalogues: good")
+    print("migrations, data dictionary, API description, page of settings and message catalogues: good")
     return 0
+
+
+def render_pages() -> dict[Path, str]:
+    """Return the text of each file that is made from the code."""
+    return {DESCRIPTION: render_api_description(), operator_settings.PAGE: operator_settings.render_page()}
 
 
 def check_migrations() -> None:

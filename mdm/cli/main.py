@@ -18,12 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cartable", description="Cartable: manages the tablets that a town lends.")
     parser.add_argument("--version", action="version", version=f"cartable {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (help_text, _) in _COMMANDS.items():
+    for name, (help_text, _) in COMMANDS.items():
         subparsers.add_parser(name, help=help_text)
     _add_arguments(subparsers.choices)
     parsed = parser.parse_args(arguments)
     try:
-        return _COMMANDS[parsed.command][1](parsed)
+        return COMMANDS[parsed.command][1](parsed)
     except DomainError as error:
         print(" / ".join(error.translate(language) for language in available_languages()), file=sys.stderr)
         return 1
@@ -146,7 +146,7 @@ def _jobs(parsed: argparse.Namespace) -> int:
     return jobs.list_parked(runtime) if parsed.action == "list" else jobs.retry_parked(runtime, parsed.topic)
 
 
-_COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
     "worker": ("a worker, with a broker", _run_worker),

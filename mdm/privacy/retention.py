@@ -1,4 +1,7 @@
-"""Applies the retention table: preview, run, the periods that a town sets, and the report that proves each run. Never commits."""
+"""Applies the retention table: preview, run, the periods that a town sets, and the report that proves each run. Never commits.
+
+See docs/domain/privacy.md#retention.
+"""
 
 from __future__ import annotations
 

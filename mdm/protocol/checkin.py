@@ -14,7 +14,10 @@ MAX_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentIds:
-    """All Apple identifiers of a message, and the keys derived from them: one per device, one per user (protocol.md section 1)."""
+    """All Apple identifiers of a message, and the keys derived from them: one per device, one per user.
+
+    See docs/domain/protocol.md#identifiers.
+    """
 
     udid: str | None = None
     enrollment_id: str | None = None

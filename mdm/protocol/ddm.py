@@ -1,4 +1,4 @@
-"""Documents of declarative management (declarative.md sections 2 and 9): builds tokens and manifests, parses status reports. Pure."""
+"""Documents of declarative management (docs/domain/declarations.md): builds tokens and manifests, parses status reports. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""MachineInfo, which an iPad sends when it asks for its enrollment profile (protocol.md section 5.1), and the "update first" reply.
+"""MachineInfo, which an iPad sends when it asks for its enrollment profile, and the "update first" reply.
+
+See docs/domain/protocol.md#automated-enrollment.
 
 A verified MachineInfo proves that Apple made the device, and which one it is. Whether it may enroll is decided elsewhere.
 """
@@ -82,7 +84,7 @@ def is_older_version(version: str, minimum: str) -> bool:
 
 
 def build_update_required(version: str) -> bytes:
-    """Return the body of the 403 response that makes the Setup Assistant update first (protocol.md section 2.3)."""
+    """Return the body of the 403 response that makes the iPad update first (docs/domain/protocol.md#error-documents)."""
     document = {
         "code": "com.apple.softwareupdate.required",
         "description": f"iPadOS {version} or later is required",

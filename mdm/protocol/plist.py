@@ -1,6 +1,6 @@
 """Parsing and writing of property lists, with limits on size, depth and number of values. Knows no message types.
 
-XML and binary are accepted (protocol.md section 2), XML is sent. The standard library refuses entity declarations.
+XML and binary are accepted (docs/domain/protocol.md#transport), XML is sent. The standard library refuses entity declarations.
 It does not limit depth, nor shared references that multiply when they are walked: these limits are here.
 """
 

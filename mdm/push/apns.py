@@ -1,4 +1,7 @@
-"""The APNs adapter: sends pushes over HTTP/2 with the push certificate (protocol.md section 9). `rules.py` classifies responses."""
+"""The APNs adapter: sends pushes over HTTP/2 with the push certificate (docs/domain/protocol.md#push).
+
+`rules.py` classifies responses.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,9 @@ def create_csr(work: UnitOfWork, actor: Actor, email: str) -> bytes:
 
 
 def sign_as_vendor(csr_pem: bytes, vendor_chain_pem: bytes, vendor_key_pem: bytes) -> bytes:
-    """Return what Apple's push portal expects: the request signed by the MDM vendor, base64 of a plist (protocol.md section 9.1).
+    """Return what Apple's push portal expects: the request signed by the MDM vendor, base64 of a plist.
+
+    See docs/domain/protocol.md#push-certificate.
 
     Raises `BadPushCertificate`.
     """

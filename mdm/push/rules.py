@@ -1,4 +1,4 @@
-"""Classification of APNs responses, and retry delays (protocol.md section 9). Pure."""
+"""Classification of APNs responses, and retry delays (docs/domain/protocol.md#push). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pure rules of the queue: state transitions, the format of a CommandUUID, the checks before delivery."""
+"""Pure rules of the queue: state transitions, the format of a CommandUUID, the checks before delivery.
+
+See docs/domain/commands.md#rules-of-the-queue.
+"""
 
 from __future__ import annotations
 

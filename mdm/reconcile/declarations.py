@@ -1,6 +1,7 @@
 """Declarative management of tablets: which set is published, what has drifted, when commands are used instead.
 
 The bytes of declarations are rendered in `profiles.render`; what a status report contains is read in `mdm.protocol.ddm`.
+See docs/domain/declarations.md#support.
 """
 
 from __future__ import annotations

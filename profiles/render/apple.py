@@ -1,4 +1,7 @@
-"""Renders Apple configuration profiles from settings. Pure: equal input gives the same bytes."""
+"""Renders Apple configuration profiles from settings. Pure: equal input gives the same bytes.
+
+See docs/domain/payloads.md#envelope.
+"""
 
 from __future__ import annotations
 

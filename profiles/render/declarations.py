@@ -1,7 +1,7 @@
 """Builds Apple declarations from settings. Pure: equal input gives equal server tokens.
 
 The configurations of all modes are on the tablet. One small `management.properties` declaration names the current mode, and
-the activations' predicates compare it.
+the activations' predicates compare it. See docs/domain/declarations.md#activations.
 """
 
 from __future__ import annotations

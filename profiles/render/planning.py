@@ -1,4 +1,7 @@
-"""Converts settings to payload contents that one tablet supports: plist types, older key names, references to certificates. Pure."""
+"""Converts settings to payload contents that one tablet supports: plist types, older key names, references to certificates. Pure.
+
+See docs/domain/payloads.md#combination.
+"""
 
 from __future__ import annotations
 

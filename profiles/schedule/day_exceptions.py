@@ -1,4 +1,7 @@
-"""Day exceptions: what a town, a school or a class sets for single days instead of the weekly timetable. Pure."""
+"""Day exceptions: what a town, a school or a class sets for single days instead of the weekly timetable. Pure.
+
+See docs/domain/modes.md#exceptions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Guardians' rules for the time at home: which are active at an instant and which are suspended. They only restrict. Pure."""
+"""Guardians' rules for the time at home: which are active at an instant and which are suspended. They only restrict. Pure.
+
+See docs/domain/modes.md#guardian-rules.
+"""
 
 from __future__ import annotations
 

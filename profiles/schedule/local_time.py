@@ -1,4 +1,7 @@
-"""Converts local time to UTC instants, also on the nights when clocks change. The only module that does so."""
+"""Converts local time to UTC instants, also on the nights when clocks change. The only module that does so.
+
+See docs/domain/modes.md#local-time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parses the ministry's file `fr-en-calendrier-scolaire`. Pure: bytes in, holiday periods by calendar out."""
+"""Parses the ministry's file `fr-en-calendrier-scolaire`. Pure: bytes in, holiday periods by calendar out.
+
+See docs/domain/modes.md#calendar.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Decides the mode of one tablet at an instant from its inputs, by precedence. Pure: no clock, no database.
 
 `get_mode_at` and `find_next_change` are one computation: between two edges the mode is constant, and `find_next_change` goes
-from edge to edge.
+from edge to edge. See docs/domain/modes.md#who-overrides-whom.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The modes of a tablet, as an enum. `mode_decision` decides which of them applies when."""
+"""The modes of a tablet, as an enum. `mode_decision` decides which of them applies when. See docs/domain/modes.md#modes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Night rest: the hours at night in which the tablet shows a locked screen. It may cross midnight; bands may not."""
+"""Night rest: the hours at night in which the tablet shows a locked screen. It may cross midnight; bands may not.
+
+See docs/domain/modes.md#modes.
+"""
 
 from __future__ import annotations
 

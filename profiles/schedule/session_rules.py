@@ -1,4 +1,4 @@
-"""How long a class session or an activity may last. Every one has an end. Pure."""
+"""How long a class session or an activity may last. Every one has an end. Pure. See docs/domain/modes.md#class-sessions."""
 
 from __future__ import annotations
 

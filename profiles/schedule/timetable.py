@@ -1,4 +1,7 @@
-"""The weekly timetable of a school: bands of local time by weekday. `place_schedule` applies it to dates."""
+"""The weekly timetable of a school: bands of local time by weekday. `place_schedule` applies it to dates.
+
+See docs/domain/modes.md#timetable.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 Whether an attestation is sufficient, and of the right tablet, is decided in `rules`. The library's verifier is not used: it is
 made for web servers and refuses what Apple's chain may contain (own critical extensions, no names).
+See docs/domain/identity.md#attestation.
 """
 
 from __future__ import annotations

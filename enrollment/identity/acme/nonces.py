@@ -1,4 +1,4 @@
-"""Replay nonces (RFC 8555 section 6.5): created by a keyed hash without storage, stored when they are used (ADR 28).
+"""Replay nonces (RFC 8555 section 6.5): created by a keyed hash without storage, stored when they are used (ADR 0024).
 
 Every process accepts a nonce of another; the primary key of the stored row allows exactly one use.
 """

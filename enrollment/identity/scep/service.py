@@ -1,4 +1,7 @@
-"""Handling SCEP requests: a certificate for a challenge, a renewal for a certificate. Never commits."""
+"""Handling SCEP requests: a certificate for a challenge, a renewal for a certificate. Never commits.
+
+See docs/domain/identity.md#scep.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Fetching the devices assigned to an ADE server: each page is stored with its cursor in one transaction.
 
-After a crash the next run continues from the stored cursor.
+After a crash the next run continues from the stored cursor. See docs/domain/apple-services.md#synchronisation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Bypass codes of activation lock: 16 random bytes, the code that people type, and the hash for Apple. Pure but for the random bytes."""
+"""Bypass codes of activation lock: 16 random bytes, the code that people type, and the hash for Apple. Pure but for the random bytes.
+
+See docs/domain/apple-services.md#bypass-codes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parsing the responses of Apple's ADE service: errors, account, pages of devices, results. Pure."""
+"""Parsing the responses of Apple's ADE service: errors, account, pages of devices, results. Pure.
+
+See docs/domain/apple-services.md#errors-of-device-assignment.
+"""
 
 from __future__ import annotations
 

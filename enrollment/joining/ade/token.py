@@ -1,6 +1,7 @@
 """The server token of an ADE server: the key pair that it is encrypted to, and reading the file from Apple's portal.
 
 The file is an S/MIME message around CMS EnvelopedData; inside is a MIME text with JSON between two marker lines.
+See docs/domain/apple-services.md#device-assignment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The client of Apple's School (or Business) Manager API: access token, pages, errors."""
+"""The client of Apple's School (or Business) Manager API: access token, pages, errors.
+
+See docs/domain/apple-services.md#school-manager-api.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Builds the six files that Apple School Manager accepts by SFTP, and finds what blocks the export. Pure.
 
 The pupils of a class that is missing from the files lose their work at Apple, so an export is complete or it is refused.
+See docs/domain/rosters.md#apple-school-manager-files.
 """
 
 from __future__ import annotations

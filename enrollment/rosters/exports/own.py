@@ -1,4 +1,7 @@
-"""Writes the product's own template, filled in. Importing the file again changes nothing. It contains no birth date and no address."""
+"""Writes the product's own template, filled in. Importing the file again changes nothing. It contains no birth date and no address.
+
+See docs/domain/rosters.md#own-template.
+"""
 
 from __future__ import annotations
 

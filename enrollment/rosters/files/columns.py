@@ -1,4 +1,7 @@
-"""Matches the columns of a file with the fields that are read. Column names are data (`aliases.json`); a person may override them."""
+"""Matches the columns of a file with the fields that are read. Column names are data (`aliases.json`); a person may override them.
+
+See docs/domain/rosters.md#forbidden-columns.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Parses a table of guardians: one line each with the children to the right, or one line per child.
 
 These files contain no identifier, so two lines are merged only when name and a contact are equal. Two guardians merged by mistake would
-see each other's children; one guardian read as two only gets a second letter.
+see each other's children; one guardian read as two only gets a second letter. See docs/domain/rosters.md#onde-guardians.
 """
 
 from __future__ import annotations

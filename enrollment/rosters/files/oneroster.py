@@ -1,5 +1,5 @@
 """Reads a zip of OneRoster CSV files, version 1.1 or 1.2, into rows. `demographics.csv`, results and all other files are never inflated;
-passwords, phone numbers and pupils' e-mail addresses are not read.
+passwords, phone numbers and pupils' e-mail addresses are not read. See docs/domain/rosters.md#oneroster.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Parses a line of a table of pupils: an ONDE extraction in any of its variants, or the product's own template."""
+"""Parses a line of a table of pupils: an ONDE extraction in any of its variants, or the product's own template.
+
+See docs/domain/rosters.md#onde-pupils.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the bytes of a CSV or XLSX file into a table of clean cells, within bounds on size."""
+"""Reads the bytes of a CSV or XLSX file into a table of clean cells, within bounds on size.
+
+See docs/domain/rosters.md#parsing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Matches lines of pupils with the known pupils, and finds who is new, has moved or has left. Pure."""
+"""Matches lines of pupils with the known pupils, and finds who is new, has moved or has left. Pure.
+
+See docs/domain/rosters.md#matching.
+"""
 
 from __future__ import annotations
 

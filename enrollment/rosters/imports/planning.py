@@ -1,4 +1,7 @@
-"""Builds the plan of an import from the rows of a file: the school of each row, the people known there, the changes. Writes nothing."""
+"""Builds the plan of an import from the rows of a file: the school of each row, the people known there, the changes. Writes nothing.
+
+See docs/domain/rosters.md#removal-guard.
+"""
 
 from __future__ import annotations
 

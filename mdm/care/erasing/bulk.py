@@ -1,6 +1,7 @@
 """Bulk erase of returned tablets: an open return campaign, two people, and a delay in which it can be cancelled. Never commits.
 
 Callers of `request_bulk_erase` and `approve_bulk_erase` must have checked the actor's password again just before.
+See docs/domain/custody.md#destructive-commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Erases one tablet, within quotas and with a ticket, and sets the town's stop switch for destructive commands. Never commits.
 
-Many tablets are erased in `bulk`, which requires an open return campaign.
+Many tablets are erased in `bulk`, which requires an open return campaign. See docs/domain/custody.md#destructive-commands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Position of a lost tablet: requested with a reason, approved by another person, deleted after a short time. Never commits."""
+"""Position of a lost tablet: requested with a reason, approved by another person, deleted after a short time. Never commits.
+
+See docs/domain/custody.md#position.
+"""
 
 from __future__ import annotations
 

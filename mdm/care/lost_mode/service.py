@@ -1,4 +1,7 @@
-"""Services for one tablet: mark it lost, lift lost mode, play a sound, lock the screen, refresh. Audited first. Never commits."""
+"""Services for one tablet: mark it lost, lift lost mode, play a sound, lock the screen, refresh. Audited first. Never commits.
+
+See docs/domain/custody.md#loss.
+"""
 
 from __future__ import annotations
 

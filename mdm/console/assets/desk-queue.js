@@ -1,5 +1,5 @@
 // The scans that the server has not answered yet, kept in this browser for the account that made them, sent in order.
-// Kept are identifiers, tags and serial numbers; never a name. See docs/adr/0029.
+// Kept are identifiers, tags and serial numbers; never a name. See docs/adr/0025-scans-wait-in-the-browser-without-names.md.
 
 const KEPT = new Set(["request_id", "class_id", "scan", "tag", "second", "pupil_id", "agreement", "signed_on", "condition", "cause", "state", "accessory"]);
 const PREFIX = "cartable.desk.";

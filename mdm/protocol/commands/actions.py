@@ -1,4 +1,4 @@
-"""Commands that configure a tablet or make it do something (commands.md section 5)."""
+"""Commands that configure a tablet or make it do something (docs/domain/commands.md#actions)."""
 
 from __future__ import annotations
 

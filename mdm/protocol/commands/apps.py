@@ -1,4 +1,4 @@
-"""Commands of apps, books and media (commands.md section 4)."""
+"""Commands of apps, books and media (docs/domain/commands.md#apps)."""
 
 from __future__ import annotations
 

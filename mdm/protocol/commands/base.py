@@ -38,7 +38,7 @@ def payload_field(name: str, *, required: bool = False, audited: bool = False, d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """Base class of all commands. Class attributes tell the queue how to treat the command type (commands.md)."""
+    """Base class of all commands. Class attributes tell the queue how to treat the command type (docs/domain/commands.md)."""
 
     request_type: ClassVar[str]
     lane: ClassVar[LaneHint] = LaneHint.NORMAL

@@ -1,4 +1,4 @@
-"""Commands that install and remove profiles (commands.md section 3)."""
+"""Commands that install and remove profiles (docs/domain/commands.md#profiles)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries (commands.md section 2): commands that ask for the tablet's inventory and change nothing on it."""
+"""Queries (docs/domain/commands.md#queries): commands that ask for the tablet's inventory and change nothing on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of security and lost mode (commands.md section 1)."""
+"""Commands of security and lost mode (docs/domain/commands.md#security)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every case of schools.md sections 18 and 21, each by its name, on both databases."""
+"""Every case of docs/domain/school-year.md#cases, each by its name, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passage from one school year to the next: every case of schools.md section 18, in turns, there and back."""
+"""The passage from one school year to the next: every case of docs/domain/school-year.md#cases, in turns, there and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not be kept of a child or a guardian is in no table, no log, no temporary file (schools.md sections 7.1 and 14,
+"""What must not be kept of a child or a guardian is in no table, no log, no temporary file (docs/domain/rosters.md#forbidden-columns,
 PRIV-02), whatever file it came in: shown over real HTTPS, by looking everywhere.
 """
 

@@ -1,4 +1,4 @@
-"""Every roster file of schools.md section 7: variants, encodings, faults, bounds."""
+"""Every roster file of docs/domain/rosters.md: variants, encodings, faults, bounds."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mdm.protocol.errors import BadMessage, ProtocolError
 
 _SECRET = b"a secret that must never be audited"
 _NAMES = sorted(COMMANDS)
-#: Removed from iPadOS by 27: their successors are declarations (commands.md).
+#: Removed from iPadOS by 27: their successors are declarations (docs/domain/commands.md#removed-commands).
 _REMOVED = {"ScheduleOSUpdate", "AvailableOSUpdates", "OSUpdateStatus", "ScheduleOSUpdateScan"}
 
 

@@ -1,4 +1,4 @@
-"""The filter's order and its verdicts, and what each delivery carries."""
+"""The filter's order and its verdicts (docs/domain/filters.md#order), and what each delivery carries."""
 
 from __future__ import annotations
 
