@@ -61,4 +61,4 @@ def test_a_stage_that_falls_silent_stops_it(runtime: Runtime, clock: ManualClock
     clock.advance(timedelta(hours=1, minutes=1))
     with runtime.open_unit_of_work() as work:
         assert stop_failing_rollouts(work) == 1
-        assert work.session.get_one(PolicyVersion, version.id).stop_reason == "2 of 2 tablets fell silent"
+        assert work.session.get_one(PolicyVersion, version.id).stop_reason == "2 of 2 tablets are out of contact since"
