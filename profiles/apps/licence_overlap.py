@@ -14,7 +14,7 @@ from uuid import UUID
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover import service as years
-from enrollment.rollover.models import RolloverDecision, Rollover
+from enrollment.rollover.models import Rollover, RolloverDecision
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from profiles.apps.licence_repository import LicenceRepository
 from profiles.apps.rules import Granted, apps_for

@@ -20,7 +20,14 @@ from profiles.effective.repository import PolicyRepository
 from profiles.effective.situation import Policy, Situation, filter_in, read_policy, resolved, situation_of
 from profiles.filters.models import DeliveryKind
 from profiles.filters.render import payloads
-from profiles.render.apple import ProfileContent, ProfileDocument, split_by_payload_type, build_content, render_profile, split_common_content
+from profiles.render.apple import (
+    ProfileContent,
+    ProfileDocument,
+    build_content,
+    render_profile,
+    split_by_payload_type,
+    split_common_content,
+)
 from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import ModeEvaluation, evaluate_modes
@@ -75,7 +82,9 @@ class Compiled:
         return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None) -> dict[UUID, Desired]:
+def desired_for(
+    work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None
+) -> dict[UUID, Desired]:
     """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
     tablets = list(facts)
     now = evaluate_modes(work, tablets) if modes is None else modes

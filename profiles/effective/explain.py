@@ -12,10 +12,10 @@ from profiles.catalog.merge import Resolved
 from profiles.effective.compile import content_in
 from profiles.effective.situation import read_policy, resolved, situation_of
 from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
-from profiles.schedule.mode_decision import ModeDecision, find_next_change, decide_mode
+from profiles.schedule.mode_decision import ModeDecision, decide_mode, find_next_change
 from profiles.schedule.modes import Mode
 from profiles.schedule.repository import ScheduleRepository
-from profiles.schedule.service import to_restriction, evaluate_modes
+from profiles.schedule.service import evaluate_modes, to_restriction
 
 #: How many changes ahead a day's plan is told.
 MAX_STEPS = 20
@@ -43,7 +43,9 @@ def why(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Why
     now = evaluate_modes(work, [facts], at)[facts.tablet_id]
     policy = read_policy(work, [facts])
     situation = situation_of(facts, policy, now)
-    rules = ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    rules = (
+        ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
+    )
     return Why(
         at=at,
         verdict=now.decision,
