@@ -177,7 +177,9 @@ def declared(work: UnitOfWork, place: Place, status: str, *, wanted: bool = True
     desired = desired_for(work, load_facts(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
-    record_declared_apps(work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=said))
+    record_declared_apps(
+        work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=said)
+    )
     work.session.flush()
 
 
