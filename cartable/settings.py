@@ -67,6 +67,11 @@ class Settings(BaseSettings):
         True, description="Accept the single-DES envelopes of old SCEP clients; never for renewals."
     )
     scep_allow_rsa1024: bool = Field(False, description="Accept RSA keys of 1024 bits, for old simulators only.")
+    sign_profiles: bool = Field(
+        True,
+        description="Sign configuration profiles. False: for simulators that cannot open CMS, set before the first profile; real "
+        "tablets then show Not Signed.",
+    )
     certificate_days: int = Field(
         398, ge=2, le=3650, description="Life of a device certificate in days; renewed from two thirds on."
     )

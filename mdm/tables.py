@@ -14,7 +14,8 @@ import enrollment.rollover.models
 import enrollment.rosters.models
 import enrollment.tablets.models
 import mdm.accounts.models
-import mdm.care.models
+import mdm.care.erasing.models
+import mdm.care.lost_mode.models
 import mdm.channel.models
 import mdm.devices.models
 import mdm.privacy.models

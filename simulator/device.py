@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from simulator.clock import TabletClock
+from simulator.errors import InvalidProfile
 from simulator.hardware import Hardware
 from simulator.identity import Identity
 from simulator.profile import ConfigurationProfile, MdmSettings
@@ -107,6 +108,8 @@ class DeviceState:
     clock: TabletClock = field(default_factory=TabletClock)
     store: AppStore = field(default_factory=AppStore)
     supervised: bool = True
+    opens_signed_profiles: bool = True
+    """False for clients that read plain property lists only."""
     name: str = "iPad"
     has_passcode: bool = True
     unlocked: bool = True
@@ -147,6 +150,11 @@ class DeviceState:
         self.apps = {key: app for key, app in self.apps.items() if not app.managed or not app.management_flags & 1}
         self.declarations.clear()
         self.deferred_actions.clear()
+
+    def check_readable(self, profile: ConfigurationProfile) -> None:
+        """Raise `InvalidProfile` for a signed profile on a client that cannot open CMS."""
+        if profile.signers and not self.opens_signed_profiles:
+            raise InvalidProfile("the profile is signed, and this client reads plain property lists only")
 
     def renew_push_address(self) -> None:
         """Make a new push token and push magic, and the secrets that a tablet sends at enrollment."""

@@ -42,6 +42,7 @@ class EnrollmentLifecycle:
             profile = await fetch_profile(self._network.get_connection(), f"{invitation_url}/profile")
         else:
             profile = parse_profile(enrolment_profile)
+        self._device.check_readable(profile)
         mdm = profile.mdm_settings
         if mdm is None:
             raise InvalidProfile("there is no MDM payload in the profile")

@@ -37,12 +37,16 @@ _SUBSTITUTE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ScepDialect:
-    """The algorithms and the HTTP method of a client. None: chosen by the server's capabilities, as iPads do."""
+    """The algorithms and the HTTP method of a client. None: chosen by the server's capabilities, as iPads do.
+
+    `own_signer_key`: the message is signed with another key than that of the request, under a name of its own.
+    """
 
     name: str
     cipher: EnvelopeCipher | None = None
     digest: str | None = None
     post: bool | None = None
+    own_signer_key: bool = False
 
 
 SCEP_DIALECTS = {
@@ -53,6 +57,8 @@ SCEP_DIALECTS = {
         ScepDialect("aes-get", EnvelopeCipher.AES_128, SHA256, post=False),
         ScepDialect("3des", EnvelopeCipher.TRIPLE_DES, SHA1, post=True),
         ScepDialect("des-sha1", EnvelopeCipher.DES, SHA1, post=True),
+        ScepDialect("own-signer", own_signer_key=True),
+        ScepDialect("mdmb", EnvelopeCipher.DES, SHA1, post=True, own_signer_key=True),
     )
 }
 
@@ -75,7 +81,7 @@ class ScepClient:
         authority = await self._get_ca_certificates()
         key = await keys(self._settings.key_bits)
         csr = self._build_csr(key)
-        signer = renewing or Identity(key, self._build_self_signed_certificate(key))
+        signer = renewing or await self._create_signer(key, keys)
         kind = PkiMessageType.RENEWAL_REQ if renewing else PkiMessageType.PKCS_REQ
         transaction = hashlib.sha256(_encode_public_key(key)).hexdigest().upper()
         cipher = self._dialect.cipher or _choose_cipher(capabilities)
@@ -161,9 +167,17 @@ class ScepClient:
             builder = builder.add_extension(_build_key_usage(sign=bool(usage & 1), encrypt=bool(usage & 4)), critical=True)
         return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
-    def _build_self_signed_certificate(self, key: rsa.RSAPrivateKey) -> bytes:
+    async def _create_signer(self, key: rsa.RSAPrivateKey, keys: KeySource) -> Identity:
+        """Return a self-signed identity to sign a PKCSReq: of the requested key, or of a key of its own as the dialect says."""
+        if not self._dialect.own_signer_key:
+            return Identity(key, self._build_self_signed_certificate(key, self._build_subject()))
+        signer_key = await keys(2048)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SCEP SIGNER")])
+        return Identity(signer_key, self._build_self_signed_certificate(signer_key, name))
+
+    def _build_self_signed_certificate(self, key: rsa.RSAPrivateKey, name: x509.Name) -> bytes:
         now = self._clock.now()
-        builder = x509.CertificateBuilder().subject_name(self._build_subject()).issuer_name(self._build_subject())
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
         builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(now).not_valid_after(now + _SUBSTITUTE_DAY)
         return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from functools import cache
@@ -29,6 +30,12 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _MAKE = re.compile(r"`make ([a-z-]+)|^make ([a-z-]+)", re.MULTILINE)
 _CARTABLE = re.compile(r"(?:`|^)cartable ([a-z][a-z-]*)", re.MULTILINE)
 _PLACE = re.compile(r"`((?:cartable|enrollment|profiles|mdm|simulator|migrations|tests|deploy|bench|docs)/[A-Za-z0-9_./-]*)`")
+#: Names of code inside backticks: with an underscore, in camel case, or a method of a class. Names of Apple's files and keys are none.
+_CODE_NAME = re.compile(
+    r"(?<![\w/.-])([A-Za-z]+(?:_[A-Za-z0-9]+)+|[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z][A-Za-z]+\.[a-z_]+)(?![\w/-])"
+)
+#: An operation of the API as pages name it: `PUT /schools/{id}/successor`.
+_OPERATION = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (?:/api/v1)?(/[a-z][^`\s?]*)")
 #: A path below docs, with an anchor if there is one. A path that an f-string completes is not one.
 _DOCS_PATH = re.compile(r"(?<![\w/])(docs/[\w./-]*[\w/-])(?:#([\w-]+))?(?![\w/{-]|\.\{)")
 #: A page that is named by its file alone. Only pages of the root may be.
@@ -154,6 +161,38 @@ def test_every_name_of_the_glossary_is_used_in_the_code() -> None:
     )
     names = {name for row in list_glossary_rows() for name in re.findall(r"`([A-Za-z_]+)`", " ".join(row))}
     assert {name for name in names if not re.search(rf"\b{name}\b", code)} == set()
+
+
+@cache
+def list_words_of_the_code() -> set[str]:
+    """Return every word of the code, and the environment variables of the settings."""
+    code = [text for name, text in list_text_files() if not name.endswith(".md")]
+    variables = {f"CARTABLE_{name.upper()}" for name in Settings.model_fields}
+    names = {Path(name).stem for name, _ in list_text_files()}
+    return variables | names | {word for text in code for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_name_of_code_is_a_name_of_today(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    names = {name for code in re.findall(r"`([^`\n]+)`", text) for name in _CODE_NAME.findall(code)}
+    assert {name for name in names if not set(name.split(".")) <= list_words_of_the_code()} == set()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parent.name != "domain"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_operation_of_the_api_exists(page: Path) -> None:
+    """Pages of the domain name Apple's operations, not ours."""
+    paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
+    operations = {f"{method.upper()} {_blank_parameters(path)}" for path, methods in paths.items() for method in methods}
+    for method, path in _OPERATION.findall(page.read_text("utf-8")):
+        if "…" not in path:
+            assert f"{method} /api/v1{_blank_parameters(path)}" in operations, path
+
+
+def _blank_parameters(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
 
 
 def test_every_picture_is_shown_somewhere_and_small() -> None:

@@ -11,7 +11,9 @@ from enrollment.identity import tls
 
 
 def sign_profile(work: UnitOfWork, profile: bytes) -> bytes:
-    """Return `profile` signed with the server's certificate, chain included (DER)."""
+    """Return `profile` signed with the server's certificate, chain included (DER); unchanged if the operator switched signing off."""
+    if not work.settings.sign_profiles:
+        return profile
     certificate, key, chain = tls.load_profile_signer(work)
     builder = PKCS7SignatureBuilder().set_data(profile).add_signer(certificate, key, SHA256())
     for above in chain:  # after data and signer: the builder loses certificates that were added before

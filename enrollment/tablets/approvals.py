@@ -12,11 +12,11 @@ from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity import service as identity
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.errors import RequesterCannotApprove, UnderEvidenceHold, WriteOffTooEarly
 from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
 from enrollment.tablets.models import TabletState as S
+from enrollment.tablets.ports import RevokeCertificates
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import WRITE_OFF_AFTER_DAYS
 
@@ -42,10 +42,12 @@ def request_approval(work: UnitOfWork, actor: Actor, tablet: Tablet, action: App
     return request
 
 
-def approve_request(work: UnitOfWork, actor: Actor, request_id: UUID, *, decision: str | None = None) -> ApprovalRequest:
+def approve_request(
+    work: UnitOfWork, actor: Actor, request_id: UUID, *, revoke_certificates: RevokeCertificates, decision: str | None = None
+) -> ApprovalRequest:
     """Approve another person's request, carry it out and return it. `decision`: why a loss is written off before its time.
 
-    Raises `SecondPersonRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
+    Raises `RequesterCannotApprove`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
     """
     request = TabletRepository(work.session).get_approval_request_for_update(actor, request_id)
     if request is None:
@@ -62,19 +64,17 @@ def approve_request(work: UnitOfWork, actor: Actor, request_id: UUID, *, decisio
         work, actor, f"approval.{request.action.value}.approve", "tablet", tablet.id, town_id=tablet.town_id,
         request_id=str(request.id), decision=decision,
     )  # fmt: skip
-    _execute(work, actor, tablet, request, decision)
+    if request.action is ApprovalAction.WRITE_OFF:
+        _write_off(work, actor, tablet, decision, revoke_certificates)
+    else:
+        tablet.evidence_hold = request.action is ApprovalAction.PLACE_EVIDENCE_HOLD
     request.approved_by, request.approved_at = actor.account_id, work.now
     return request
 
 
-def _execute(work: UnitOfWork, actor: Actor, tablet: Tablet, request: ApprovalRequest, decision: str | None) -> None:
-    if request.action is ApprovalAction.WRITE_OFF:
-        _write_off(work, actor, tablet, decision)
-    else:
-        tablet.evidence_hold = request.action is ApprovalAction.PLACE_EVIDENCE_HOLD
-
-
-def _write_off(work: UnitOfWork, actor: Actor, tablet: Tablet, decision: str | None) -> None:
+def _write_off(
+    work: UnitOfWork, actor: Actor, tablet: Tablet, decision: str | None, revoke_certificates: RevokeCertificates
+) -> None:
     """Write a lost tablet off: revoke its certificates, close its loan and its incident.
 
     The row stays: a tablet that comes back later is put into quarantine.
@@ -87,7 +87,7 @@ def _write_off(work: UnitOfWork, actor: Actor, tablet: Tablet, decision: str | N
     if not decision and work.now - since < timedelta(days=WRITE_OFF_AFTER_DAYS):
         raise WriteOffTooEarly(days=WRITE_OFF_AFTER_DAYS)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
-    identity.revoke_tablet_certificates(work, actor, tablet.id, "written off")
+    revoke_certificates(work, actor, tablet.id, "written off")
     loan = repository.get_open_loan_by_tablet(tablet.id)
     if loan is not None:
         custody.close_loan(work, actor, loan, "written off")

@@ -24,6 +24,7 @@ from enrollment.tablets.errors import (
 from enrollment.tablets.lookup import find_by_scan, get_tablet_for_update
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
+from enrollment.tablets.ports import Unenroll
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import build_next_tag, is_serial, is_tag, parse_scan
 
@@ -107,8 +108,10 @@ def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> T
     return tablet
 
 
-def dispose_of_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_proof: str, waste_slip: str) -> Tablet:
-    """Record the disposal of a retired tablet, with proof of the wipe and waste slip.
+def dispose_of_tablet(
+    work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_proof: str, waste_slip: str, unenroll: Unenroll
+) -> Tablet:
+    """Record the disposal of a retired tablet, with proof of the wipe and waste slip, and end its enrollments.
 
     Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `Invalid`.
     """
@@ -119,6 +122,7 @@ def dispose_of_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, *, wipe_pr
         work, actor, "tablet.dispose", "tablet", tablet.id, town_id=tablet.town_id, wipe_proof=wipe_proof, waste_slip=waste_slip
     )
     service.change_state(work, actor, tablet, S.DISPOSED, "disposed of")
+    unenroll(work, tablet.id)
     return tablet
 
 

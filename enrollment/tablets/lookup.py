@@ -17,11 +17,19 @@ from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import parse_scan
 
 
-def get_tablet_for_update(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> Tablet:
-    """Lock and return a tablet that the actor may handle. Raises `TabletNotFound`, `Forbidden`."""
+def get_tablet_for_update(work: UnitOfWork, actor: Actor, tablet_id: UUID, permission: Permission = Permission.HANDLE) -> Tablet:
+    """Return the current tablet under the lock of its town, for an actor who has `permission` over it.
+
+    Of two requests the second sees the effect of the first. Raises `TabletNotFound`, `Forbidden`.
+    """
+    return service.lock_tablet(work, get_tablet(work, actor, tablet_id, permission))
+
+
+def get_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, permission: Permission) -> Tablet:
+    """Return the tablet, for an actor who has `permission` over it. Raises `TabletNotFound`, `Forbidden`."""
     tablet = service.get_tablet(work, actor, tablet_id)
-    actor.require_permission(Permission.HANDLE, tablet.town_id, tablet.school_id)
-    return service.lock_tablet(work, tablet)
+    actor.require_permission(permission, tablet.town_id, tablet.school_id)
+    return tablet
 
 
 def get_scanned_for_update(work: UnitOfWork, actor: Actor, town_id: UUID, text: str) -> Tablet:

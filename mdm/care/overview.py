@@ -20,9 +20,9 @@ from enrollment.people.models import AccessKind
 from enrollment.people.service import search_pupils
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
-from mdm.care.models import LostCase
+from mdm.care.lost_mode.models import LostCase
+from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
-from mdm.care.repository import CareRepository
 from mdm.devices.models import DeviceEnrollment, PushTarget
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
@@ -114,7 +114,7 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
         row=row,
         enrollment=latest[0] if latest else None,
         push=latest[1] if latest else None,
-        case=CareRepository(work.session).get_open_case(tablet_id),
+        case=LostModeRepository(work.session).get_open_case(tablet_id),
         rules=_load_rules_status(
             repository, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
         ),

@@ -12,7 +12,7 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.rosters.imports.repository import ImportRepository
-from mdm.care.models import LostCase
+from mdm.care.lost_mode.models import LostCase
 from mdm.privacy.repository import PrivacyRepository
 
 

@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Guardian, Pupil, StaffMember
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
-from mdm.care.models import PositionRequest
+from mdm.care.lost_mode.models import PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository

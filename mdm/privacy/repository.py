@@ -30,7 +30,7 @@ from enrollment.people.models import (
 )
 from enrollment.places.models import School, Town
 from enrollment.tablets.models import Incident, Loan, Tablet
-from mdm.care.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment
 from mdm.privacy.models import NoticeAudience, PrivacyNotice, PrivacyReport, PrivacyRequest, ReportKind, RetentionOverride
 from mdm.queue.models import CommandBody, QueuedCommand

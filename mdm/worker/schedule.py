@@ -13,16 +13,18 @@ from enrollment.joining.ade.service import schedule_syncs as enqueue_ade_syncs
 from enrollment.joining.apple_school_manager.service import schedule_syncs as enqueue_organisation_syncs
 from enrollment.rollover.applying import apply_due_rollover as apply_due_rollovers
 from enrollment.rosters.imports.service import purge_expired_plans
+from enrollment.tablets import absence
 from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
-from mdm.care.absence import update_absences
 from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.positions import purge_positions
+from mdm.devices.contact_repository import select_last_contact
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.rollouts import stop_failing_rollouts
 from mdm.reconcile.service import enqueue_due_renewals, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
+from profiles.schedule.official_calendars import is_school_day
 
 HousekeepingJob = Callable[[UnitOfWork], object]
 
@@ -30,6 +32,11 @@ HousekeepingJob = Callable[[UnitOfWork], object]
 def enqueue_licence_syncs(work: UnitOfWork) -> None:
     """Enqueue a synchronization of licences for every town with a token, since notifications may be lost."""
     work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_towns_with_token())
+
+
+def update_absences(work: UnitOfWork) -> int:
+    """Derive tablets' states from their last contact and the official calendars. Returns how many changed."""
+    return absence.update_absences(work, select_last_contact(), is_school_day)
 
 
 HOUSEKEEPING: dict[str, HousekeepingJob] = {

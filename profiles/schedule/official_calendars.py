@@ -71,3 +71,9 @@ def list_public_holidays(region: str | None) -> frozenset[date]:
 def get_official_calendar(zone: str, region: str | None) -> Calendar:
     """Return the calendar of a zone, with the public holidays of a region."""
     return build_calendar(f"zone {zone}", list_zone_periods(zone), list_public_holidays(region), PUBLISHED_UNTIL)
+
+
+def is_school_day(zone: str, day: date) -> bool:
+    """Return whether pupils of every town of a zone are at school: no weekend, no Wednesday, no day off."""
+    calendar = get_official_calendar(zone, None)
+    return day.weekday() not in (2, 5, 6) and not calendar.is_day_off(day) and not calendar.is_public_holiday(day)

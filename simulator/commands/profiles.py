@@ -65,6 +65,7 @@ async def install_profile(request: ReceivedCommand) -> ResultBody:
     data = request.require_argument("Payload", bytes)
     try:
         new_profile = profile_reader.parse_profile(data)
+        request.device.check_readable(new_profile)
         mdm = new_profile.mdm_settings
     except InvalidProfile as error:
         raise profile_installation_failed(str(error)) from error

@@ -43,6 +43,8 @@ def test_a_tablet_enrols_by_its_invitation(rig: SimulatorRig) -> None:
         ("aes-get", "aes128_cbc", "sha256"),
         ("3des", "tripledes_3key", "sha1"),
         ("des-sha1", "des", "sha1"),
+        ("own-signer", "aes128_cbc", "sha256"),
+        ("mdmb", "des", "sha1"),
     ],
 )
 def test_scep_dialects(rig: SimulatorRig, dialect: str, cipher: str, digest: str) -> None:

@@ -62,7 +62,9 @@ def _issue_or_renew(work: UnitOfWork, message: PkiMessage, authority: Authority)
     if request.cipher is ContentCipher.DES and not work.settings.scep_allow_single_des:
         raise ScepFailure(FailInfo.BAD_ALG, "single DES")
     if keys.compute_fingerprint(message.signer_key) != keys.compute_fingerprint(request.key):
-        raise ScepFailure(FailInfo.BAD_REQUEST, "the request's key is not the signer's")
+        # RFC 8894 section 2.3 recommends one key and does not demand it. The challenge and the proof of possession are in the
+        # request, and only the signer can read the response, so a client that signs with a key of its own gains nothing.
+        log.info("scep.own_signer_key", transaction=message.transaction_id[:64])
     if not request.challenge:
         raise ScepFailure(FailInfo.BAD_REQUEST, "no challenge")
     try:

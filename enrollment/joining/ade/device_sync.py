@@ -5,7 +5,7 @@ After a crash the next run continues from the stored cursor. See docs/domain/app
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade import rules
 from enrollment.joining.ade.models import AdeDevice, AdeServer, SyncPhase
-from enrollment.joining.ade.parsing import DEVICE_FIELDS
+from enrollment.joining.ade.parsing import DESCRIPTION_FIELDS, DEVICE_FIELDS
 from enrollment.joining.ade.ports import (
     AdeAccount,
     AdeError,
@@ -34,24 +34,29 @@ from enrollment.tablets import inventory
 log = structlog.get_logger()
 #: More pages than any town has: protects from a service whose list has no end.
 MAX_PAGES = 10_000
-_IPAD_FAMILIES = (None, "iPad")
 #: Errors after which the cursor cannot be used: a full fetch is started.
 _UNUSABLE_CURSOR = frozenset({AdeErrorKind.CURSOR_EXPIRED, AdeErrorKind.CURSOR_INVALID, AdeErrorKind.CURSOR_REQUIRED})
 
 
 @dataclass(slots=True)
 class DeviceSyncCounts:
-    """What a run has fetched and changed."""
+    """What a run has fetched and changed. `cursor_unusable`: the list did not end, so a full fetch is due at the next run."""
 
     pages: int = 0
     devices: int = 0
     registered: int = 0
     removed: int = 0
+    cursor_unusable: bool = False
 
 
 def sync_devices(lease: SyncLease, service: AdeService, account: AdeAccount) -> DeviceSyncCounts:
-    """Fetch the changes, or all devices when a full fetch is due or the cursor is lost; return the counts. Raises `AdeError`."""
+    """Fetch the changes, or all devices when a full fetch is due or the cursor is lost; return the counts. Raises `AdeError`.
+
+    A page that announces more and brings no cursor, or one of this run, is kept and ends the list, which would never end. What may
+    follow is read by the full fetch of the next run.
+    """
     done, restarts = DeviceSyncCounts(), 0
+    used_cursors: set[str | None] = set()
     while done.pages < MAX_PAGES:
         with lease.open_unit_of_work() as work:
             server = lease.get_server(work)
@@ -60,6 +65,7 @@ def sync_devices(lease: SyncLease, service: AdeService, account: AdeAccount) -> 
             if server.phase is SyncPhase.FETCH and server.cursor is None:
                 server.generation += 1
             phase, cursor = server.phase, server.cursor
+        used_cursors.add(cursor)
         try:
             page = _request_page(service, account, phase, cursor)
         except AdeError as error:
@@ -73,10 +79,16 @@ def sync_devices(lease: SyncLease, service: AdeService, account: AdeAccount) -> 
                 continue
             else:
                 raise
-        if page.has_more and page.cursor == cursor:
-            raise AdeError(AdeErrorKind.RETRY, "the service repeats a cursor")
         with lease.open_unit_of_work() as work:
-            finished = store_page(work, lease.get_server(work), page, done)
+            server = lease.get_server(work)
+            finished = store_page(work, server, page, done)
+            done.cursor_unusable = server.cursor is None or (page.has_more and server.cursor in used_cursors)
+            if done.cursor_unusable:
+                log.warning("ade.cursor_unusable", server=str(lease.server_id), phase=phase.value)
+                restart_full_fetch(server)
+                server.synced_at = work.now
+        if done.cursor_unusable:
+            return done
         if finished and phase is SyncPhase.SYNC:
             return done
     raise AdeError(AdeErrorKind.RETRY, "the list has no end")
@@ -99,8 +111,7 @@ def store_page(work: UnitOfWork, server: AdeServer, page: DevicePage, counts: De
     """Store a page with its cursor and return whether it was the last page of its phase."""
     if page.unreadable:
         log.warning("ade.unreadable_devices", server=str(server.id), count=page.unreadable)
-    records = rules.latest_by_serial(page.devices)
-    assigned_serials = _store_devices(work, server, records)
+    assigned_serials = _store_devices(work, server, rules.group_by_serial(page.devices))
     counts.pages += 1
     counts.devices += len(page.devices)
     counts.registered += _register_new_tablets(work, server, assigned_serials)
@@ -115,41 +126,59 @@ def store_page(work: UnitOfWork, server: AdeServer, page: DevicePage, counts: De
     return True
 
 
-def _store_devices(work: UnitOfWork, server: AdeServer, records: Mapping[str, DeviceRecord]) -> list[str]:
-    """Store the devices of a page and return the serial numbers of the iPads among them that are assigned now."""
+def _store_devices(work: UnitOfWork, server: AdeServer, records: Mapping[str, Sequence[DeviceRecord]]) -> list[str]:
+    """Store the devices of a page, each with its records in order, and return the serial numbers of the assigned tablets among them."""
     repository = AdeRepository(work.session)
-    assigned_serials = []
     known = repository.get_devices_by_serial(server.id, list(records))
-    for serial, device in records.items():
-        row = known.get(serial)
-        if row is None:
-            row = AdeDevice(server_id=server.id, town_id=server.town_id, serial=serial, generation=0, attempts=0)
-            work.session.add(row)
-        if rules.is_newer(device, row.op_date):
-            _update_device(row, device, work.now)
-        if row.removed_at is None and row.family in _IPAD_FAMILIES:
-            assigned_serials.append(serial)
+    rows = {
+        serial: known.get(serial)
+        or AdeDevice(server_id=server.id, town_id=server.town_id, serial=serial, generation=0, attempts=0)
+        for serial in records
+    }
+    work.session.add_all(rows.values())
+    for serial, row in rows.items():
+        for record in records[serial]:
+            _apply_record(row, record, work.now)
     work.session.flush()
     if server.phase is SyncPhase.FETCH:
         repository.mark_seen(server.id, list(records), server.generation)
-    return assigned_serials
+    return [
+        serial
+        for serial, row in rows.items()
+        if row.removed_at is None
+        and rules.is_tablet(row.family, row.model, only_modified=_is_only_modified(row, records[serial]))
+    ]
 
 
-def _update_device(row: AdeDevice, device: DeviceRecord, now: datetime) -> None:
-    """Update a device with a record; values that the record does not contain stay."""
-    if device.op_date is not None:
-        row.op_date = device.op_date
-    if device.op is DeviceOperation.DELETED:
+def _is_only_modified(row: AdeDevice, records: Sequence[DeviceRecord]) -> bool:
+    """Return whether all that is known of a device are changes; its first record, which describes it, has not been read."""
+    return row.generation == 0 and all(record.op is DeviceOperation.MODIFIED for record in records)
+
+
+def _apply_record(row: AdeDevice, record: DeviceRecord, now: datetime) -> None:
+    """Update a device with a record; values that the record does not contain stay. An older record only adds what is missing."""
+    if not rules.is_newer(record, row.op_date):
+        if record.op is not DeviceOperation.DELETED and row.removed_at is None:
+            _copy_fields(row, record, [name for name in DESCRIPTION_FIELDS if getattr(row, name) is None])
+        return
+    if record.op_date is not None:
+        row.op_date = record.op_date
+    if record.op is DeviceOperation.DELETED:
         row.removed_at = row.removed_at or now
         return
-    if row.removed_at is not None:  # assigned again, perhaps after a repair
+    if row.removed_at is not None:  # assigned again, perhaps after a repair: its profile was lost with the former assignment
         row.removed_at, row.result, row.attempts, row.retry_at = None, None, 0, None
-    for name in DEVICE_FIELDS:
-        value = getattr(device, name)
+        row.profile_status = row.profile_uuid = row.profile_assigned_at = row.profile_pushed_at = None
+    _copy_fields(row, record, DEVICE_FIELDS)
+    if record.profile_status in (ProfileStatus.EMPTY, ProfileStatus.REMOVED):
+        row.profile_uuid = None
+
+
+def _copy_fields(row: AdeDevice, record: DeviceRecord, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(record, name)
         if value is not None:
             setattr(row, name, value)
-    if device.profile_status in (ProfileStatus.EMPTY, ProfileStatus.REMOVED):
-        row.profile_uuid = None
 
 
 def _register_new_tablets(work: UnitOfWork, server: AdeServer, serials: list[str]) -> int:

@@ -110,11 +110,16 @@ def _parse_limit(limit: object) -> int:
 
 
 def parse_page(said: Mapping[str, Any]) -> DevicePage:
-    """Return a page of devices. Raises `AdeError` when devices or cursor are missing."""
+    """Return a page of devices. Raises `AdeError` when the devices are missing.
+
+    Without a usable cursor the page has an empty one: its devices are worth more than its cursor.
+    """
     rows, cursor = said.get("devices"), said.get("cursor")
-    if not isinstance(rows, list) or not isinstance(cursor, str) or not 1 <= len(cursor) <= MAX_CURSOR:
-        raise AdeError(AdeErrorKind.RETRY, "a page without devices or cursor")
+    if not isinstance(rows, list):
+        raise AdeError(AdeErrorKind.RETRY, "a page without devices")
     devices = [device for row in rows if (device := parse_device(row)) is not None]
+    if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR or not (cursor.isascii() and cursor.isprintable()):
+        cursor = ""
     return DevicePage(tuple(devices), cursor, said.get("more_to_follow") is True, len(rows) - len(devices))
 
 
@@ -127,7 +132,7 @@ def parse_device(row: object) -> DeviceRecord | None:
         return None
     return DeviceRecord(
         serial=serial,
-        op=_parse_enum(DeviceOperation, row.get("op_type")),
+        op=_parse_enum(DeviceOperation, (_parse_text(row, "op_type", 24) or "").lower()),
         op_date=_parse_instant(row.get("op_date")),
         model=_parse_text(row, "model", 80),
         description=_parse_text(row, "description", 200),
@@ -135,7 +140,7 @@ def parse_device(row: object) -> DeviceRecord | None:
         asset_tag=_parse_text(row, "asset_tag", 80),
         family=_parse_text(row, "device_family", 40),
         os=_parse_text(row, "os", 24),
-        profile_status=_parse_enum(ProfileStatus, row.get("profile_status")),
+        profile_status=_parse_enum(ProfileStatus, (_parse_text(row, "profile_status", 24) or "").lower()),
         profile_uuid=_parse_text(row, "profile_uuid", 64),
         profile_assigned_at=_parse_instant(row.get("profile_assign_time")),
         profile_pushed_at=_parse_instant(row.get("profile_push_time")),
@@ -146,6 +151,8 @@ def parse_device(row: object) -> DeviceRecord | None:
 
 #: Fields of a device that a page may change.
 DEVICE_FIELDS = tuple(field.name for field in fields(DeviceRecord) if field.name not in ("serial", "op", "op_date"))
+#: Those that describe the device itself and do not change with its profile: even an older record may add them.
+DESCRIPTION_FIELDS = ("model", "description", "color", "asset_tag", "family", "os", "assigned_at")
 
 
 def parse_assignment_results(said: Mapping[str, Any]) -> AssignmentResults:
@@ -160,8 +167,11 @@ def parse_assignment_results(said: Mapping[str, Any]) -> AssignmentResults:
 
 
 def _parse_text(row: Mapping[str, Any], key: str, longest: int) -> str | None:
+    """Return a text without what a database cannot store; None when it is missing, empty or no text."""
     value = row.get(key)
-    return value.replace("\x00", "")[:longest] if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return value.replace("\x00", "").encode("utf-8", "ignore").decode()[:longest].strip() or None
 
 
 def _parse_enum(kind: type[EnumT], value: Any) -> EnumT | None:

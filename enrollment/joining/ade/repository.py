@@ -19,12 +19,13 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.joining.ade.models import AdeDevice, AdeProfile, AdeServer, ProfileVariant
 from enrollment.joining.ade.ports import ProfileStatus
+from enrollment.joining.ade.rules import IPAD
 from enrollment.joining.models import Reservation
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import ENROLLMENT_REFUSED
 
-#: A device without a family counts as an iPad: older responses do not contain it.
-_is_ipad = func.coalesce(AdeDevice.family, "iPad") == "iPad"
+#: The same as `rules.is_tablet`: older responses contain neither family nor model.
+_is_ipad = func.coalesce(AdeDevice.family, func.substr(AdeDevice.model, 1, len(IPAD)), IPAD) == IPAD
 
 
 class InventoryStatus(StrEnum):

@@ -21,6 +21,7 @@ _NIGHT = range(4)
 _FULL_FETCH_AFTER, _FULL_FETCH_AT_LATEST = timedelta(hours=20), timedelta(hours=36)
 #: Wait after a failure for one device, doubled each time.
 FIRST_RETRY, MAX_RETRY = timedelta(minutes=5), timedelta(days=1)
+IPAD = "iPad"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Panes of the Setup Assistant that are skipped (Apple: SkipKeys): all that an iPad can skip.
 DEFAULT_SKIP_ITEMS = (
@@ -33,10 +34,25 @@ DEFAULT_SKIP_ITEMS = (
 )  # fmt: skip
 
 
-def latest_by_serial(devices: Iterable[DeviceRecord]) -> dict[str, DeviceRecord]:
-    """Return one record per serial number: the one with the latest `op_date`; of equal dates, the last in the page."""
-    ordered = sorted(devices, key=lambda device: device.op_date or _EPOCH)
-    return {device.serial: device for device in ordered}
+def group_by_serial(devices: Iterable[DeviceRecord]) -> dict[str, list[DeviceRecord]]:
+    """Return the records of each serial number in the order in which they happened: by `op_date`, then by their place in the page.
+
+    A record without date happened after the one before it.
+    """
+    records: dict[str, list[tuple[datetime, DeviceRecord]]] = {}
+    for device in devices:
+        of_device = records.setdefault(device.serial, [])
+        of_device.append((device.op_date or (of_device[-1][0] if of_device else _EPOCH), device))
+    return {serial: [record for _, record in sorted(dated, key=lambda pair: pair[0])] for serial, dated in records.items()}
+
+
+def is_tablet(family: str | None, model: str | None, *, only_modified: bool) -> bool:
+    """Return whether an assigned device is an iPad. Without family its model decides, and without model it counts as an iPad, since older
+    responses contain neither; unless only changes of it were read (`only_modified`): these need not describe the device.
+    """
+    if family is not None:
+        return family == IPAD
+    return model.startswith(IPAD) if model is not None else not only_modified
 
 
 def is_newer(record: DeviceRecord, stored_op_date: datetime | None) -> bool:

@@ -260,6 +260,8 @@ def _run_sync(lease: SyncLease, service: AdeService) -> AdeSyncResult:
     with lease.open_unit_of_work() as work:
         server = lease.get_server(work)
         server.alarm = server.alarm_since = server.last_error = server.paused_until = None
+        if device_counts.cursor_unusable:
+            server.last_error = "the service repeats a cursor: all devices are fetched again at the next synchronisation"
         next_retry = AdeRepository(work.session).get_next_retry(server.id, work.now)
         if next_retry is not None:
             work.enqueue_job(Topic.ADE_SYNC, server.id, not_before=max(next_retry, work.now + rules.MIN_SYNC_INTERVAL))

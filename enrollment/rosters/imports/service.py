@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
 from cartable.errors import Invalid
 from cartable.outbox import Topic
-from cartable.paging import FIRST_PAGE, Page, PageRequest
+from cartable.paging import FIRST_PAGE, Page, PageRequest, cut_page
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
@@ -158,6 +159,24 @@ def list_lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str
         raise ImportFinished
     audit.record_event(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
     return list(json.loads(row.plan)["changes"])
+
+
+def list_lines_page(
+    work: UnitOfWork, actor: Actor, import_id: UUID, kinds: Collection[ChangeKind] | None, page: PageRequest = FIRST_PAGE
+) -> Page[tuple[int, dict[str, Any]]]:
+    """Return a page of the plan's changes, each with its number; with `kinds` only those. The reading is audited.
+
+    Raises what `list_lines` raises, and `InvalidCursor`.
+    """
+    after = page.decode((int,))
+    first = 0 if after is None else int(str(after[0])) + 1
+    changes = list_lines(work, actor, import_id)
+    chosen = (
+        ((number,), (number, changes[number]))
+        for number in range(max(first, 0), len(changes))
+        if kinds is None or changes[number]["kind"] in kinds
+    )
+    return cut_page([*islice(chosen, page.limit + 1)], page)
 
 
 def get_person_names(work: UnitOfWork, actor: Actor, town_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:

@@ -18,7 +18,7 @@ from mdm.api.deps import AccountDep, ActorDep, WorkDep
 from mdm.api.errors import build_problem
 from mdm.api.paging import PageOut, PageParams
 from mdm.care.erasing import bulk
-from mdm.care.models import SkipReason
+from mdm.care.erasing.models import SkipReason
 
 router = APIRouter(tags=["care"])
 

@@ -19,7 +19,7 @@ from mdm.api.tablets.tablets import LostCaseOut, build_lost_case_out
 from mdm.care.erasing import service as erasing
 from mdm.care.lost_mode import positions
 from mdm.care.lost_mode import service as lost_mode
-from mdm.care.models import PositionRequest
+from mdm.care.lost_mode.models import PositionRequest
 
 router = APIRouter(tags=["care"])
 

@@ -245,9 +245,7 @@ def list_roster_lines(
 
     They can be read for a day; the reading is audited.
     """
-    lines = [_build_line_out(number, change) for number, change in enumerate(service.list_lines(work, actor, import_id))]
-    chosen = [line for line in lines if kind is None or line.kind in kind]
-    return PageOut.of(paginate(chosen, page, lambda line: (line.number,)), lambda line: line)
+    return PageOut.of(service.list_lines_page(work, actor, import_id, kind, page), lambda row: _build_line_out(*row))
 
 
 def _build_line_out(number: int, change: dict[str, Any]) -> RosterLineOut:

@@ -8,6 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from cartable.scope import Permission
+from enrollment.identity.service import revoke_tablet_certificates
 from enrollment.tablets import approvals, inventory, lookup
 from enrollment.tablets.models import (
     ApprovalAction,
@@ -15,7 +17,7 @@ from enrollment.tablets.models import (
 )
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.tablets.custody import DeskTabletOut, ReasonIn, build_desk_tablet_out
-from mdm.care import custody as acts
+from mdm.channel.authenticate import retire_enrollments
 
 router = APIRouter(tags=["custody"])
 
@@ -69,8 +71,11 @@ def record_manual_wipe(tablet_id: UUID, body: ReasonIn, work: WorkDep, actor: Ac
 @router.post("/tablets/{tablet_id}/dispose")
 def dispose_tablet(tablet_id: UUID, body: DisposalIn, work: WorkDep, actor: ActorDep) -> DeskTabletOut:
     """Record that a retired tablet was disposed of, with the proof of its wipe and the waste slip."""
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id)
     return build_desk_tablet_out(
-        acts.dispose_tablet(work, actor, tablet_id, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip)
+        inventory.dispose_of_tablet(
+            work, actor, tablet, wipe_proof=body.wipe_proof, waste_slip=body.waste_slip, unenroll=retire_enrollments
+        )
     )
 
 
@@ -80,13 +85,16 @@ def request_approval(tablet_id: UUID, body: ApprovalRequestIn, work: WorkDep, ac
 
     Another person approves.
     """
-    return _build_request_out(acts.request_approval(work, actor, tablet_id, body.action, body.reason))
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+    return _build_request_out(approvals.request_approval(work, actor, tablet, body.action, body.reason))
 
 
 @router.post("/approval-requests/{request_id}/approve")
 def approve_request(request_id: UUID, body: ApprovalIn, work: WorkDep, actor: ActorDep) -> ApprovalRequestOut:
     """Approve and carry out what another person has requested."""
-    return _build_request_out(approvals.approve_request(work, actor, request_id, decision=body.decision))
+    return _build_request_out(
+        approvals.approve_request(work, actor, request_id, decision=body.decision, revoke_certificates=revoke_tablet_certificates)
+    )
 
 
 def _build_request_out(row: ApprovalRequest) -> ApprovalRequestOut:

@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from enrollment.tablets import desk, incidents, lookup
+from cartable.scope import Permission
+from enrollment.tablets import desk, incidents, lookup, recovery
 from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import (
     BreakageCause,
@@ -20,8 +21,7 @@ from enrollment.tablets.models import (
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.custody import DeskTabletOut, LoanOut, ReasonIn, Scan, build_desk_tablet_out, build_loan_out
-from mdm.care import custody as acts
-from mdm.care.lost_mode import recovery
+from mdm.care.lost_mode.recovery import recover_device
 
 router = APIRouter(tags=["custody"])
 
@@ -96,7 +96,8 @@ def report_breakage(tablet_id: UUID, body: BreakageIn, work: WorkDep, actor: Act
     The loan stays open.
     """
     incident = IncidentReport(body.description, **body.model_dump(exclude={"description"}))
-    return build_incident_out(acts.report_breakage(work, actor, tablet_id, incident))
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+    return build_incident_out(incidents.report_breakage(work, actor, tablet, incident))
 
 
 @router.post("/tablets/{tablet_id}/loaner")
@@ -141,7 +142,8 @@ def settle_breakage(tablet_id: UUID, body: SettlementIn, work: WorkDep, actor: A
 @router.post("/tablets/{tablet_id}/theft")
 def report_theft(tablet_id: UUID, body: TheftIn, work: WorkDep, actor: ActorDep) -> IncidentOut:
     """Report that a lost tablet is stolen, with the receipt of the police report."""
-    return build_incident_out(acts.report_theft(work, actor, tablet_id, body.receipt_number, body.receipt_on))
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+    return build_incident_out(incidents.record_theft(work, actor, tablet, body.receipt_number, body.receipt_on))
 
 
 @router.post("/towns/{town_id}/recoveries")
@@ -150,7 +152,9 @@ def recover_tablet(town_id: UUID, body: RecoveryIn, work: WorkDep, actor: ActorD
 
     Lost mode is lifted, the identity renewed and an inventory asked for.
     """
-    return build_desk_tablet_out(recovery.mark_found(work, actor, town_id, body.scan, body.condition))
+    return build_desk_tablet_out(
+        recovery.mark_found(work, actor, town_id, body.scan, body.condition, recover_device=recover_device)
+    )
 
 
 @router.get("/towns/{town_id}/incidents")

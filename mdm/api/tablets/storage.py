@@ -8,10 +8,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from cartable.paging import paginate
+from enrollment.tablets import storage
+from enrollment.tablets.storage import ReadinessProblem
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from mdm.care import storage
-from mdm.care.storage import ReadinessProblem
+from mdm.devices.readiness import DeviceReadiness
 
 router = APIRouter(prefix="/towns/{town_id}/storage", tags=["custody"])
 
@@ -55,7 +56,8 @@ def list_stored_tablets(
 
     Ready: seen lately, charged, its system recent, its timetable known.
     """
-    rows = paginate(storage.check_readiness(work, actor, town_id, school_id), page, lambda row: (row.tablet.id,))
+    checks = storage.check_readiness(work, actor, town_id, school_id, source=DeviceReadiness())
+    rows = paginate(checks, page, lambda row: (row.tablet.id,))
     return PageOut.of(rows, lambda row: StoredTabletOut(tablet_id=row.tablet.id, tag=row.tablet.tag, problems=list(row.problems)))
 
 
@@ -65,5 +67,5 @@ def release_stored_tablets(town_id: UUID, body: StorageIn, work: WorkDep, actor:
 
     `remaining` tablets are not ready, or wait for the next call.
     """
-    progress = storage.return_ready_tablets(work, actor, town_id, body.school_id)
+    progress = storage.return_ready_tablets(work, actor, town_id, body.school_id, source=DeviceReadiness())
     return StorageProgressOut(moved=progress.moved, remaining=progress.remaining)

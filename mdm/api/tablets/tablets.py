@@ -14,7 +14,7 @@ from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.care import overview
-from mdm.care.models import LostCase
+from mdm.care.lost_mode.models import LostCase
 from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState

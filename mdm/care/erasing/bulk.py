@@ -20,9 +20,9 @@ from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
+from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
+from mdm.care.erasing.models import BulkErase, BulkEraseTablet, SkipReason
 from mdm.care.erasing.service import is_stopped
-from mdm.care.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
-from mdm.care.models import BulkErase, BulkEraseTablet, SkipReason
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
 from mdm.reconcile.repository import ReconcileRepository

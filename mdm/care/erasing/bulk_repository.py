@@ -14,7 +14,7 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor
 from enrollment.rollover.returns_repository import ReturnRepository
 from enrollment.tablets.models import Tablet
-from mdm.care.models import BulkErase, BulkEraseTablet
+from mdm.care.erasing.models import BulkErase, BulkEraseTablet
 
 
 class BulkEraseRepository:

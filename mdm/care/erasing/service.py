@@ -12,12 +12,13 @@ from cartable import audit, locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.repository import AdeRepository
+from enrollment.tablets import lookup
 from enrollment.tablets.cart_repository import CartRepository
 from enrollment.tablets.errors import UnderEvidenceHold
 from enrollment.tablets.models import Tablet
-from mdm.care.command_helpers import is_command_open, lock_tablet, send_command
-from mdm.care.errors import DestructiveCommandsStopped, EraseQuotaReached
-from mdm.care.repository import CareRepository
+from mdm.care.command_helpers import is_command_open, send_command
+from mdm.care.erasing.errors import DestructiveCommandsStopped, EraseQuotaReached
+from mdm.care.erasing.repository import EraseRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.protocol.machine_info import is_older_version
 from mdm.queue.models import StopSwitch
@@ -31,7 +32,7 @@ def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, t
 
     Raises `UnderEvidenceHold`, `DestructiveCommandsStopped`, `EraseQuotaReached`, `TabletNotEnrolled`.
     """
-    tablet = lock_tablet(work, actor, tablet_id, Permission.DESTROY)
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.DESTROY)
     if tablet.evidence_hold:
         raise UnderEvidenceHold
     if is_stopped(work, tablet.town_id):
@@ -62,7 +63,7 @@ def _build_erase_command(work: UnitOfWork, tablet: Tablet) -> EraseDevice:
 
 def is_stopped(work: UnitOfWork, town_id: UUID) -> bool:
     """Return whether the town's stop switch for destructive commands is on."""
-    switch = CareRepository(work.session).get_stop_switch(town_id)
+    switch = EraseRepository(work.session).get_stop_switch(town_id)
     return switch is not None and switch.stopped_at is not None
 
 
@@ -70,7 +71,7 @@ def set_stop_switch(work: UnitOfWork, actor: Actor, town_id: UUID, reason: str, 
     """Set the town's stop switch for destructive commands on or off. Returns it. Raises `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
     locks.lock_town(work, town_id)
-    row = CareRepository(work.session).get_stop_switch(town_id)
+    row = EraseRepository(work.session).get_stop_switch(town_id)
     if row is None:
         row = StopSwitch(town_id=town_id)
         work.session.add(row)
@@ -81,7 +82,7 @@ def set_stop_switch(work: UnitOfWork, actor: Actor, town_id: UUID, reason: str, 
 
 
 def _check_quota(work: UnitOfWork, actor: Actor, tablet: Tablet) -> None:
-    repository = CareRepository(work.session)
+    repository = EraseRepository(work.session)
     hour, day = work.now - timedelta(hours=1), work.now - timedelta(days=1)
     if actor.account_id is not None:
         if repository.count_erases(hour, actor_id=actor.account_id) >= PERSON_PER_HOUR:

@@ -12,11 +12,13 @@ from cartable import audit, locks
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.tablets import lookup
 from enrollment.tablets.models import Tablet
-from mdm.care.command_helpers import get_open_case, lock_tablet, send_command
-from mdm.care.errors import ApproverIsRequester, LostNotConfirmed, PositionRequestNotFound, TabletNotLost
-from mdm.care.models import LostCase, PositionRequest
-from mdm.care.repository import CareRepository
+from mdm.care.command_helpers import send_command
+from mdm.care.lost_mode.errors import ApproverIsRequester, LostNotConfirmed, PositionRequestNotFound, TabletNotLost
+from mdm.care.lost_mode.models import LostCase, PositionRequest
+from mdm.care.lost_mode.repository import LostModeRepository
+from mdm.care.lost_mode.service import get_open_case
 from mdm.protocol.commands.security import DeviceLocation
 from mdm.queue.service import DeliveryOptions
 
@@ -31,13 +33,13 @@ def request_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: st
 
     Raises `TabletNotLost`, `LostNotConfirmed`.
     """
-    tablet = lock_tablet(work, actor, tablet_id, Permission.LOCATE)
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.LOCATE)
     case = get_open_case(work, tablet)
     if case.confirmed_at is None:
         raise LostNotConfirmed
     if case.lift_requested_at is not None:
         raise TabletNotLost
-    pending = CareRepository(work.session).list_open_requests_of_case(case.id)
+    pending = LostModeRepository(work.session).list_open_requests_of_case(case.id)
     if pending and pending[-1].expires_at > work.now:
         return pending[-1]
     request = PositionRequest(
@@ -86,16 +88,18 @@ def read_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionR
 
 def list_open_requests(work: UnitOfWork, actor: Actor, page: PageRequest = FIRST_PAGE) -> Page[PositionRequest]:
     """List the visible requests that wait for an approval or for the tablet; none of them has a position yet."""
-    return CareRepository(work.session).list_open_requests(actor, work.now, page)
+    return LostModeRepository(work.session).list_open_requests(actor, work.now, page)
 
 
 def purge_positions(work: UnitOfWork) -> None:
     """Delete the positions whose retention has ended (PRIV-07)."""
-    CareRepository(work.session).purge_positions(work.now - POSITION_RETENTION, work.now - REQUEST_LIFETIME - POSITION_RETENTION)
+    LostModeRepository(work.session).purge_positions(
+        work.now - POSITION_RETENTION, work.now - REQUEST_LIFETIME - POSITION_RETENTION
+    )
 
 
 def _get_request(work: UnitOfWork, actor: Actor, request_id: UUID) -> tuple[PositionRequest, LostCase]:
-    request_and_case = CareRepository(work.session).get_position_request(actor, request_id)
+    request_and_case = LostModeRepository(work.session).get_position_request(actor, request_id)
     if request_and_case is None:
         raise PositionRequestNotFound
     return request_and_case[0], request_and_case[1]

@@ -8,8 +8,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from mdm.care.lost_mode import service
-from mdm.care.models import LostCase
-from mdm.care.repository import CareRepository
+from mdm.care.lost_mode.models import LostCase
+from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import DeviceLocation, DisableLostMode, EnableLostMode, Position
@@ -23,7 +23,7 @@ def apply_result(work: UnitOfWork, command_id: int) -> None:
     outcome = queue.load_command_with_result(work, command_id)
     if outcome is None:
         return
-    case = CareRepository(work.session).get_open_case(outcome.tablet_id)
+    case = LostModeRepository(work.session).get_open_case(outcome.tablet_id)
     channel = work.session.get(DeviceEnrollment, outcome.enrollment_id)
     if case is None or channel is None or channel.generation != outcome.generation or outcome.received_at < case.requested_at:
         return  # a result of an earlier enrollment generation, or of an earlier loss
@@ -65,7 +65,7 @@ def _apply_reported_status(work: UnitOfWork, case: LostCase, outcome: CommandWit
 
 
 def _record_position(work: UnitOfWork, case: LostCase, outcome: CommandWithResult) -> None:
-    for request in CareRepository(work.session).list_open_requests_of_case(case.id):
+    for request in LostModeRepository(work.session).list_open_requests_of_case(case.id):
         if request.approved_at is None or request.expires_at <= outcome.received_at:
             continue
         if isinstance(outcome.result, Position):

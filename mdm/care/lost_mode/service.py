@@ -12,16 +12,16 @@ from cartable.errors import Conflict
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
-from enrollment.tablets import incidents
+from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import IncidentKind, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
-from mdm.care.command_helpers import get_open_case, get_tablet, is_command_open, lock_tablet, send_command
-from mdm.care.errors import CallBackRequired, LostNotConfirmed, ScanRequired
-from mdm.care.models import LostCase
-from mdm.care.repository import CareRepository
+from mdm.care.command_helpers import is_command_open, send_command
+from mdm.care.lost_mode.errors import CallBackRequired, LostNotConfirmed, ScanRequired, TabletNotLost
+from mdm.care.lost_mode.models import LostCase
+from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import (
     DeviceLock,
@@ -51,8 +51,8 @@ def mark_lost(
 
     Raises `Conflict` while a lift is pending.
     """
-    tablet = lock_tablet(work, actor, tablet_id, Permission.CARE)
-    case = CareRepository(work.session).get_open_case(tablet.id)
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+    case = LostModeRepository(work.session).get_open_case(tablet.id)
     if case is not None and case.lift_requested_at is None:
         return case
     if case is not None:
@@ -78,6 +78,14 @@ def mark_lost(
     return case
 
 
+def get_open_case(work: UnitOfWork, tablet: Tablet) -> LostCase:
+    """Return the open case of a lost tablet. Raises `TabletNotLost`."""
+    case = LostModeRepository(work.session).get_open_case(tablet.id)
+    if case is None:
+        raise TabletNotLost
+    return case
+
+
 def _build_lost_mode_command(case: LostCase) -> EnableLostMode:
     return EnableLostMode(message=case.message, phone_number=case.phone, footnote=case.footnote)
 
@@ -86,9 +94,9 @@ def request_lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *
     """Request the end of lost mode without the tablet in hand. The case is closed when the tablet confirms.
 
     The family must have been called back on a number that was known before. Raises `TabletNotLost`, `CallBackRequired`, and
-    `ScanRequired` for a stolen tablet, which must be scanned first (`recovery.mark_found`).
+    `ScanRequired` for a stolen tablet, which must be scanned first (`enrollment.tablets.recovery`).
     """
-    tablet = lock_tablet(work, actor, tablet_id, Permission.CARE)
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
     case = get_open_case(work, tablet)
     if tablet.state is TabletState.STOLEN:
         raise ScanRequired
@@ -125,14 +133,14 @@ def close_case(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
 
 def lock_screen(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
     """Enqueue a screen lock. On a tablet without passcode it does not prevent use."""
-    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
+    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
     send_command(work, actor, tablet, DeviceLock(message=message))
 
 
 def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Enqueue the lost mode sound. Raises `TabletNotLost`, `LostNotConfirmed`."""
-    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
+    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
     if get_open_case(work, tablet).confirmed_at is None:
         raise LostNotConfirmed
     audit.record_event(work, actor, "tablet.sound", "tablet", tablet.id, town_id=tablet.town_id)
@@ -141,14 +149,14 @@ def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
 
 def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Enqueue queries for the tablet's device information, profiles and apps."""
-    tablet = get_tablet(work, actor, tablet_id, Permission.CARE)
+    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
     reconcile.enqueue_refresh(work, [tablet.id])
 
 
 def reapply_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
     """Enqueue lost mode again for a tablet that enrolled anew with an open case: an erase does not end a loss."""
-    case = CareRepository(work.session).get_open_case(tablet_id)
+    case = LostModeRepository(work.session).get_open_case(tablet_id)
     if case is not None and case.lift_requested_at is None:
         case.confirmed_at = None
         send_command(work, SYSTEM, work.session.get_one(Tablet, tablet_id), _build_lost_mode_command(case), required=False)

@@ -18,7 +18,7 @@ from mdm.accounts import service as accounts
 from mdm.accounts.models import Account
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
-from mdm.care.models import BulkErase
+from mdm.care.erasing.models import BulkErase
 from mdm.console.frame import (
     PageRoute,
     check_csrf,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cartable.i18n import Message
 from enrollment.rollover.models import RolloverDecision, RolloverState
-from mdm.care.storage import ReadinessProblem
+from enrollment.tablets.storage import ReadinessProblem
 
 DECISIONS: dict[RolloverDecision, Message] = {
     RolloverDecision.PROMOTED: Message("moves up", context="pupil"),

@@ -23,8 +23,8 @@ from enrollment.rollover.models import Rollover, RolloverDecision, RolloverSchoo
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.returns import TabletReturn
 from enrollment.rollover.rules import first_day_of_year
+from enrollment.tablets import storage
 from mdm.api.deps import WorkDep
-from mdm.care import storage
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
@@ -36,6 +36,7 @@ from mdm.console.frame import (
     select_town,
 )
 from mdm.console.rollover.labels import NOT_READY, STATES
+from mdm.devices.readiness import DeviceReadiness
 from profiles.effective.licence_overlap import list_licence_overlaps
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -115,7 +116,7 @@ def change_storage(request: Request, work: WorkDep, town: UUID, act: str, csrf: 
         case "away":
             left = storage.store_tablets(work, actor, town).remaining > 0
         case "back":
-            left = storage.return_ready_tablets(work, actor, town).moved == storage.BATCH_SIZE
+            left = storage.return_ready_tablets(work, actor, town, source=DeviceReadiness()).moved == storage.BATCH_SIZE
         case _:
             raise NotFound
     return _redirect(town, "part_left" if left else "saved")
@@ -269,7 +270,8 @@ def _describe_returns(
 
 
 def _describe_storage(work: UnitOfWork, actor: Actor, town: Town, language: Language) -> dict[str, Any]:
-    checks, waiting = storage.check_readiness(work, actor, town.id), storage.count_storable(work, actor, town.id)
+    checks = storage.check_readiness(work, actor, town.id, source=DeviceReadiness())
+    waiting = storage.count_storable(work, actor, town.id)
     ready = storage.count_ready(checks)
     return {
         "waiting": waiting,

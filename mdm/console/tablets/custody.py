@@ -10,16 +10,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import Invalid
 from cartable.i18n import Language
-from cartable.scope import Actor
+from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.tablets import incidents, lookup
+from enrollment.tablets import incidents, lookup, recovery
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.labels import ACCESSORIES, CAUSES, CONDITIONS
 from enrollment.tablets.models import BreakageCause, Condition, Incident, Loan, Tablet
 from mdm.api.deps import WorkDep
-from mdm.care import custody as reports
-from mdm.care.lost_mode import recovery
+from mdm.care.lost_mode.recovery import recover_device
 from mdm.care.overview_repository import TabletRow
 from mdm.care.tablet_summary import TabletAction, TabletSummary, list_possible_actions, load_summary
 from mdm.console.frame import PageRoute, check_csrf, format_day, require_sign_in
@@ -49,7 +48,8 @@ def report_event(
         raise Invalid(field="why")
     match act:
         case TabletAction.BROKEN:
-            reports.report_breakage(work, actor, tablet_id, IncidentReport(why, cause=cause))
+            broken = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+            incidents.report_breakage(work, actor, broken, IncidentReport(why, cause=cause))
         case TabletAction.REPAIR:
             incidents.send_to_repair(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), why)
         case TabletAction.REPAIRED:
@@ -58,7 +58,7 @@ def report_event(
             incidents.settle_breakage(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), keep_loaner=keep_loaner)
         case TabletAction.FOUND:
             tablet = tablets.get_tablet(work, actor, tablet_id)
-            recovery.mark_found(work, actor, tablet.town_id, tablet.serial, condition)
+            recovery.mark_found(work, actor, tablet.town_id, tablet.serial, condition, recover_device=recover_device)
     return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 

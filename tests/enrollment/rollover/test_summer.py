@@ -11,13 +11,14 @@ from cartable.errors import Forbidden
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade
+from enrollment.tablets import storage
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
-from mdm.care import storage
-from mdm.care.absence import update_absences
-from mdm.care.storage import ReadinessProblem
+from enrollment.tablets.storage import ReadinessProblem
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.worker.schedule import update_absences
 from profiles.schedule import authoring
 from tests.enrollment.rollover.school_year import RolloverTown, school_day, set_clock
+from tests.support.custody import check_readiness, return_ready_tablets
 
 
 def _record_contact(work: UnitOfWork, tablet: Tablet) -> None:
@@ -79,21 +80,21 @@ def test_carts_are_put_away_in_one_act_and_come_back_checked(runtime: Runtime, c
     set_clock(clock, school_day(8, 30))
     with runtime.open_unit_of_work() as work:
         town.bind(work)
-        problems_by_tablet = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        problems_by_tablet = {each.tablet.id: each.problems for each in check_readiness(work, town.admin, town.town.id)}
         assert problems_by_tablet == {
             in_cart.id: (ReadinessProblem.NOT_SEEN,),
             in_stock.id: (ReadinessProblem.NOT_SEEN, ReadinessProblem.SYSTEM),
         }
         for tablet in (in_cart, in_stock):
             _record_contact(work, tablet)
-        problems_by_tablet = {each.tablet.id: each.problems for each in storage.check_readiness(work, town.admin, town.town.id)}
+        problems_by_tablet = {each.tablet.id: each.problems for each in check_readiness(work, town.admin, town.town.id)}
         assert problems_by_tablet == {in_cart.id: (), in_stock.id: (ReadinessProblem.BATTERY, ReadinessProblem.SYSTEM)}
-        assert storage.return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 1)
+        assert return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 1)
         assert work.session.get_one(Tablet, in_cart.id).state is TabletState.IN_USE
         ready = work.session.get_one(Tablet, in_stock.id)
         ready.battery_level, ready.os_version = 0.8, "26.1"
         work.session.flush()
-        assert storage.return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 0)
+        assert return_ready_tablets(work, town.admin, town.town.id) == storage.BatchProgress(1, 0)
         assert ready.state is TabletState.STOCK
 
 
@@ -104,6 +105,4 @@ def test_a_timetable_that_ends_too_soon_keeps_tablets_away(runtime: Runtime, clo
         tablet = town.world.create_tablet(town.town)
         tablet.state, tablet.battery_level = TabletState.STORAGE, 1.0
         _record_contact(work, tablet)
-        assert [each.problems for each in storage.check_readiness(work, town.admin, town.town.id)] == [
-            (ReadinessProblem.TIMETABLE,)
-        ]
+        assert [each.problems for each in check_readiness(work, town.admin, town.town.id)] == [(ReadinessProblem.TIMETABLE,)]

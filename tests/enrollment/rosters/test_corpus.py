@@ -17,6 +17,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from cartable.paging import MAX_LIMIT
 from cartable.scope import Role
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.corpus.bad import BAD
@@ -49,7 +50,7 @@ class Desk:
         return made
 
     def reasons(self, made: dict[str, Any]) -> dict[str, set[str]]:
-        lines = list_all(self.client, f"/rosters/{made['id']}/lines")
+        lines = list_all(self.client, f"/rosters/{made['id']}/lines", limit=MAX_LIMIT)
         reasons: dict[str, set[str]] = defaultdict(set)
         for line in lines:
             reasons[line["last_name"]] |= set(line["why"])

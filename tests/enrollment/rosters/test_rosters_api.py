@@ -19,6 +19,7 @@ from cartable.scope import Role
 from enrollment.places.models import School, Town
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, OWN, onde_line, text_file
+from tests.support.api import list_all
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -53,6 +54,17 @@ def upload(
 ) -> httpx.Response:
     data = {"town_id": str(place[0].id), "school_uai": place[1].uai, **form}
     return client.post(path, files={"file": ("CSVExtraction.csv", content)}, data=data)
+
+
+def test_lines_are_read_page_by_page_and_by_kind(people: tuple[httpx.Client, httpx.Client], place: tuple[Town, School]) -> None:
+    one, _ = people
+    made = upload(one, place, FILE).json()
+    lines = list_all(one, f"/rosters/{made['id']}/lines", limit=7)
+    assert [line["number"] for line in lines] == [*range(20)]
+    assert list_all(one, f"/rosters/{made['id']}/lines", limit=7, kind="new") == lines
+    assert list_all(one, f"/rosters/{made['id']}/lines", limit=7, kind="left_file") == []
+    refused = one.get(f"/rosters/{made['id']}/lines", params={"cursor": "bm8"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_cursor")
 
 
 def test_a_roster_from_upload_to_undo(people: tuple[httpx.Client, httpx.Client], place: tuple[Town, School]) -> None:

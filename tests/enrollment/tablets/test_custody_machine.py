@@ -40,7 +40,7 @@ from enrollment.rollover import service as years
 from enrollment.rollover.models import Rollover, RolloverDecision
 from enrollment.rosters.imports import service as imports
 from enrollment.rosters.models import RosterImport
-from enrollment.tablets import approvals, carts, custody, incidents, inventory, lookup
+from enrollment.tablets import carts, custody, incidents, inventory, lookup, storage
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.incidents import IncidentReport
 from enrollment.tablets.models import (
@@ -58,19 +58,17 @@ from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import DECOMMISSIONED, can_transition
 from enrollment.tablets.service import TabletDetails
-from mdm.care import custody as acts
-from mdm.care import storage
 from mdm.care.erasing import bulk
-from mdm.care.lost_mode import recovery
+from mdm.care.erasing.models import BulkErase
 from mdm.care.lost_mode import service as care
-from mdm.care.models import BulkErase
-from mdm.care.repository import CareRepository
+from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.privacy import children
 from mdm.protocol.machine_info import MachineInfo
 from mdm.worker.handlers import drain
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support import custody as acts
 from tests.support import databases
 from tests.support.world import TownFactory
 
@@ -187,7 +185,7 @@ class Stage:
         imports.confirm_import(self.work, self.town.two, made.id)
 
     def confirmed(self) -> None:
-        case = CareRepository(self.work.session).get_open_case(self.tablet.id)
+        case = LostModeRepository(self.work.session).get_open_case(self.tablet.id)
         if case is not None and case.lift_requested_at is not None:
             care.close_case(self.work, case, self.tablet)
 
@@ -225,10 +223,10 @@ ACTS: dict[str, Callable[[Stage], object]] = {
     "lost": lambda s: care.mark_lost(s.work, s.actor, s.tablet.id, "lost"),
     "lift": lambda s: care.request_lift(s.work, s.actor, s.tablet.id, "home", called_back=s.yes),
     "lift confirmed": Stage.confirmed,
-    "found": lambda s: recovery.mark_found(s.work, s.actor, s.town.id, s.tablet.tag, Condition.WORN),
+    "found": lambda s: acts.mark_found(s.work, s.actor, s.town.id, s.tablet.tag, Condition.WORN),
     "theft": lambda s: acts.report_theft(s.work, s.actor, s.tablet.id, "R1", date(2026, 9, 3)),
     "ask pair": Stage.ask_pair,
-    "approve": lambda s: approvals.approve_request(
+    "approve": lambda s: acts.approve_request(
         s.work, s.actor, s.newest(ApprovalRequest, ApprovalRequest.requested_at).id, decision="now" if s.number else None
     ),
     "retire": lambda s: inventory.retire_tablet(s.work, s.actor, s.tablet, "old"),
@@ -236,7 +234,7 @@ ACTS: dict[str, Callable[[Stage], object]] = {
     "put": lambda s: carts.put_in_slot(s.work, s.actor, s.town.cart_id, 1 + s.number % 2, s.tablet.tag),
     "take": lambda s: carts.empty_slot(s.work, s.actor, s.town.cart_id, 1 + s.number % 2),
     "put away": lambda s: storage.store_tablets(s.work, s.actor, s.town.id),
-    "bring back": lambda s: storage.return_ready_tablets(s.work, s.actor, s.town.id),
+    "bring back": lambda s: acts.return_ready_tablets(s.work, s.actor, s.town.id),
     "preview": lambda s: years.preview_rollover(s.work, s.actor, s.town.id, "2026-2027"),
     "tick": lambda s: years.record_decision(
         s.work,

@@ -19,7 +19,8 @@ from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, SchoolClass, Town
-from enrollment.tablets import approvals, carts, custody, desk, incidents, inventory, lookup
+from enrollment.tablets import carts, custody, desk, incidents, inventory, lookup
+from enrollment.tablets.absence import compute_absence_cutoff
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.errors import (
     AgreementMissing,
@@ -55,12 +56,12 @@ from enrollment.tablets.models import (
 )
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.rules import ALLOWED_TRANSITIONS, DECOMMISSIONED
-from mdm.care import custody as acts
-from mdm.care.absence import compute_absence_cutoff, update_absences
-from mdm.care.errors import CallBackRequired, ScanRequired
-from mdm.care.lost_mode import recovery
 from mdm.care.lost_mode import service as care
+from mdm.care.lost_mode.errors import CallBackRequired, ScanRequired
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.worker.schedule import update_absences
+from profiles.schedule.official_calendars import is_school_day
+from tests.support import custody as acts
 from tests.support.world import TownFactory
 
 SIGNED = HandoverForm(signed_by="Mme Martin", signed_on=date(2026, 9, 3), accessories=(A.COVER, A.CHARGER))
@@ -291,11 +292,11 @@ def test_loss_theft_and_recovery_are_one_incident(runtime: Runtime) -> None:
         with pytest.raises(ScanRequired):
             care.request_lift(work, helpdesk, tablet.id, "brought back", called_back=True)
         with pytest.raises(Forbidden):
-            recovery.mark_found(work, helpdesk, town.id, tablet.tag, Condition.GOOD)
-        recovery.mark_found(work, _person(town, Role.TECHNICIAN), town.id, tablet.tag, Condition.GOOD)
+            acts.mark_found(work, helpdesk, town.id, tablet.tag, Condition.GOOD)
+        acts.mark_found(work, _person(town, Role.TECHNICIAN), town.id, tablet.tag, Condition.GOOD)
         assert (tablet.state, incident.closed_at) == (S.IN_USE, work.now)
         with pytest.raises(TransitionNotAllowed):
-            recovery.mark_found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
+            acts.mark_found(work, SYSTEM, town.id, tablet.tag, Condition.GOOD)
 
 
 def test_a_loss_records_reporter_place_and_date_and_ends_with_a_call_back(runtime: Runtime) -> None:
@@ -353,13 +354,13 @@ def test_write_off_and_disposal_end_certificates_and_management(runtime: Runtime
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         care.mark_lost(work, asker, gone.id, "gone")
         request = acts.request_approval(work, asker, gone.id, ApprovalAction.WRITE_OFF, "gone")
-        approvals.approve_request(work, approver, request.id, decision="burnt")
+        acts.approve_request(work, approver, request.id, decision="burnt")
         assert certificate.revoked_at == work.now
         inventory.retire_tablet(work, asker, old, "six years old")
         assert channel.ended_at is None  # it may still be told to erase itself
         acts.dispose_tablet(work, asker, old.id, wipe_proof="E-77", waste_slip="B-1")
         assert channel.state is EnrollmentState.RETIRED
-        back = recovery.mark_found(work, asker, town.id, gone.serial, Condition.WORN)
+        back = acts.mark_found(work, asker, town.id, gone.serial, Condition.WORN)
         assert back.state is S.FOUND
 
 
@@ -372,11 +373,11 @@ def test_two_people_place_an_evidence_hold_that_blocks_changes(runtime: Runtime)
         request = acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "court")
         assert acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "again").id == request.id
         with pytest.raises(RequesterCannotApprove):
-            approvals.approve_request(work, asker, request.id)
+            acts.approve_request(work, asker, request.id)
         with pytest.raises(Forbidden):
-            approvals.approve_request(work, _person(town, Role.TECHNICIAN), request.id)
+            acts.approve_request(work, _person(town, Role.TECHNICIAN), request.id)
         assert not load_facts(work, [tablet.id])[tablet.id].evidence_hold
-        approvals.approve_request(work, approver, request.id)
+        acts.approve_request(work, approver, request.id)
         assert load_facts(work, [tablet.id])[tablet.id].evidence_hold
         for act in (
             lambda: custody.swap_tablets(work, SYSTEM, tablet, second, needs_confirmation=False),
@@ -386,7 +387,7 @@ def test_two_people_place_an_evidence_hold_that_blocks_changes(runtime: Runtime)
             with pytest.raises(UnderEvidenceHold):
                 act()
         release = acts.request_approval(work, approver, tablet.id, ApprovalAction.RELEASE_EVIDENCE_HOLD, "closed")
-        approvals.approve_request(work, asker, release.id)
+        acts.approve_request(work, asker, release.id)
         assert not load_facts(work, [tablet.id])[tablet.id].evidence_hold
 
 
@@ -400,13 +401,13 @@ def test_a_loss_is_written_off_after_sixty_days_or_by_decision(runtime: Runtime,
             care.mark_lost(work, asker, tablet_id, "gone")
         requests = [acts.request_approval(work, asker, tablet_id, ApprovalAction.WRITE_OFF, "gone").id for tablet_id in ids]
         with pytest.raises(WriteOffTooEarly):
-            approvals.approve_request(work, approver, requests[0])
+            acts.approve_request(work, approver, requests[0])
     with runtime.open_unit_of_work() as work:
-        approvals.approve_request(work, approver, requests[1], decision="burnt with the house")
+        acts.approve_request(work, approver, requests[1], decision="burnt with the house")
         assert work.session.get_one(Tablet, ids[1]).state is S.MISSING_WRITTEN_OFF
     clock.advance(timedelta(days=61))
     with runtime.open_unit_of_work() as work:
-        approvals.approve_request(work, approver, requests[0])
+        acts.approve_request(work, approver, requests[0])
         assert work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all() == []
 
 
@@ -426,8 +427,8 @@ def test_a_return_records_lost_accessories_and_disposal_needs_proofs(runtime: Ru
         inventory.set_inventory_state(work, technician, tablet, S.STORAGE, "summer")
         inventory.retire_tablet(work, technician, tablet, "six years old")
         with pytest.raises(Invalid):
-            inventory.dispose_of_tablet(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
-        assert inventory.dispose_of_tablet(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
+            acts.dispose_of_tablet(work, technician, tablet, wipe_proof=" ", waste_slip="B-1")
+        assert acts.dispose_of_tablet(work, technician, tablet, wipe_proof="E-77", waste_slip="B-1").state is S.DISPOSED
 
 
 def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime: Runtime, clock: ManualClock) -> None:
@@ -450,7 +451,9 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
         assert [work.session.get_one(Tablet, each).state for each in ids] == [S.IN_USE, S.IN_USE]
         # From Monday after the autumn holidays, ten school days lead back behind the two weeks off.
         monday = datetime(2026, 11, 2, 8, tzinfo=UTC)
-        assert compute_absence_cutoff(monday, work.session.get_one(Town, town.id)) == datetime(2026, 9, 30, 22, tzinfo=UTC)
+        assert compute_absence_cutoff(monday, work.session.get_one(Town, town.id), is_school_day) == datetime(
+            2026, 9, 30, 22, tzinfo=UTC
+        )
     clock.advance(timedelta(days=25))
     with runtime.open_unit_of_work() as work:
         assert update_absences(work) == 2

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from threading import Barrier
 from uuid import UUID, uuid4
 
-from enrollment.people.imports import service as imports
 from sqlalchemy import func, select
 
 from cartable import audit

@@ -20,9 +20,9 @@ from enrollment.tablets import custody
 from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Condition, Tablet
 from mdm.care.erasing import bulk
+from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
+from mdm.care.erasing.models import SkipReason
 from mdm.care.erasing.service import set_stop_switch
-from mdm.care.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
-from mdm.care.models import SkipReason
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody, QueuedCommand
 from tests.support.world import TownFactory

@@ -13,7 +13,7 @@ from enrollment.joining.targets import InvitationSpec
 from enrollment.people import service as people
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
-from mdm.care.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LostCase, PositionRequest
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.models import GuardianRule, PupilAfterSchool

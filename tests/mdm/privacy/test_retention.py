@@ -19,7 +19,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, StaffMember
 from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Loan
-from mdm.care.models import LostCase, PositionRequest
+from mdm.care.lost_mode.models import LostCase, PositionRequest
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.privacy import reports, retention
 from mdm.privacy.errors import RetentionOutOfBounds

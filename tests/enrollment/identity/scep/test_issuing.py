@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from structlog.testing import capture_logs
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
@@ -106,8 +107,31 @@ def test_a_renewal_is_signed_with_the_certificate_it_replaces(scep: Requester, c
     assert scep.refused(scep.request("", key=rsa_key(3), signer=expired, kind=PkiMessageType.RENEWAL_REQ)) == BAD_TIME
 
 
-def test_a_request_for_another_key_than_the_signers_is_refused(scep: Requester) -> None:
-    assert scep.refused(scep.request(scep.challenge(), key=rsa_key(1), signer=self_signed(rsa_key(2)))) == BAD_REQUEST
+@pytest.mark.parametrize("cipher", EnvelopeCipher)
+def test_a_request_signed_with_a_key_of_its_own_gets_a_certificate_for_the_requested_key(
+    scep: Requester, cipher: EnvelopeCipher
+) -> None:
+    challenge, signer = scep.challenge(), self_signed(rsa_key(2))
+    with capture_logs() as logs:
+        issued = scep.certificate(scep.request(challenge, key=rsa_key(1), signer=signer, cipher=cipher))
+    assert issued.public_key() == rsa_key(1).public_key()
+    assert [entry["event"] for entry in logs].count("scep.own_signer_key") == 1
+    retried = scep.request(challenge, key=rsa_key(1), signer=self_signed(rsa_key(3)), cipher=cipher)
+    assert scep.certificate(retried) == issued, "a retry makes a new signer; the requested key is the same"
+
+
+def test_every_other_check_stays_for_a_request_signed_with_a_key_of_its_own(scep: Requester) -> None:
+    signer, key = self_signed(rsa_key(2)), rsa_key(1)
+    assert scep.refused(scep.request("", key=key, signer=signer)) == BAD_REQUEST
+    assert scep.refused(scep.request("not a challenge", key=key, signer=signer)) == BAD_REQUEST
+    assert scep.refused(scep.request(scep.challenge(), key=rsa_key(9, 1024), signer=signer)) == BAD_ALG
+    challenge = scep.challenge()
+    assert scep.certificate(scep.request(challenge, key=key, signer=signer))
+    assert scep.refused(scep.request(challenge, key=rsa_key(2), signer=signer)) == BAD_REQUEST, "the challenge is spent"
+    assert scep.refused(scep.request("", key=key, signer=signer, kind=PkiMessageType.RENEWAL_REQ)) == BAD_CERT_ID
+    forged = bytearray(scep.request(scep.challenge(), key=key, signer=signer).message)
+    forged[-1] ^= 1
+    assert scep.send(bytes(forged)).status_code == 400, "the signature must still verify"
 
 
 def test_weak_and_elliptic_keys_are_refused(scep: Requester) -> None:

@@ -154,7 +154,7 @@ def test_retry_after_is_read_from_the_response(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"nonsense", b"[]", b"[" * 100_000, b'{"devices": 7, "cursor": "a"}', b'{"devices": []}', b'{"devices": [], "cursor": 7}']
+    "body", [b"", b"nonsense", b"[]", b"[" * 100_000, b'{"devices": 7, "cursor": "a"}']
 )  # fmt: skip
 def test_a_malformed_page_is_a_temporary_error(client: AdeClient, portal: Portal, body: bytes) -> None:
     portal.scripted_responses = [("/server/devices", 200, body, {})]

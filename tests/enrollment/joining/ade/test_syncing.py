@@ -318,13 +318,6 @@ def test_a_worker_that_lost_the_lease_writes_nothing_more(ade: AdeSetup) -> None
     assert ade.devices() == {}
 
 
-def test_a_repeated_cursor_ends_the_sync(ade: AdeSetup) -> None:
-    page = b'{"devices": [], "cursor": "same", "more_to_follow": true}'
-    ade.portal.scripted_responses = [("/server/devices", 200, page, {})] * 2
-    assert "repeats" in (ade.sync().error or "")
-    assert ade.portal.scripted_responses == []
-
-
 def test_every_server_with_a_token_is_scheduled(ade: AdeSetup) -> None:
     with ade.runtime.open_unit_of_work() as work:
         service.create_server(work, SYSTEM, ade.town_id, "Second")

@@ -1,23 +1,21 @@
-"""All SQL of lost cases, position requests, erase quotas and the stop switch."""
+"""All SQL of lost cases and position requests."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.orm import Session
 
-from cartable.audit import AuditEvent
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
-from mdm.care.models import LostCase, PositionRequest
-from mdm.queue.models import StopSwitch
+from mdm.care.lost_mode.models import LostCase, PositionRequest
 
 
-class CareRepository:
-    """Reads and writes lost cases, position requests and the stop switch."""
+class LostModeRepository:
+    """Reads and writes lost cases and position requests."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -61,18 +59,6 @@ class CareRepository:
                 .order_by(PositionRequest.requested_at, PositionRequest.id)
             )
         )
-
-    def count_erases(self, since: datetime, *, actor_id: UUID | None = None, town_id: UUID | None = None) -> int:
-        """Return how many erases were requested since an instant, by one person or in one town."""
-        statement = select(func.count()).where(AuditEvent.action == "tablet.erase", AuditEvent.at >= since)
-        if actor_id is not None:
-            statement = statement.where(AuditEvent.actor_id == actor_id)
-        if town_id is not None:
-            statement = statement.where(AuditEvent.town_id == town_id)
-        return self.session.scalar(statement) or 0
-
-    def get_stop_switch(self, town_id: UUID) -> StopSwitch | None:
-        return self.session.scalar(select(StopSwitch).where(StopSwitch.town_id == town_id))
 
     def purge_positions(self, closed_before: datetime, expired_before: datetime) -> None:
         """Delete the positions of cases closed, and of requests expired, before these instants."""

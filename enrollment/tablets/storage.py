@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 from cartable import locks
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import load_facts
 from enrollment.places.models import Town
-from enrollment.tablets import service as tablets
+from enrollment.tablets import service
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
-from mdm.care.storage_repository import StorageRepository
-from profiles.schedule.service import load_schedules
+from enrollment.tablets.ports import ReadinessSource
+from enrollment.tablets.storage_repository import StorageRepository
 
 #: States that may be stored in bulk. A person decides about a tablet that is absent or was found.
 STORABLE_STATES = frozenset({S.PREPARED, S.STOCK, S.ASSIGNED, S.HANDED_OVER, S.IN_USE, S.REPAIRED, S.RETURNED})
@@ -74,47 +73,53 @@ def store_tablets(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID
     storable = repository.select_unlent(actor, town_id, school_id, STORABLE_STATES)
     batch = repository.list_tablets(storable, BATCH_SIZE)
     for tablet in batch:
-        tablets.change_state(work, actor, tablet, S.STORAGE, "put away for the summer")
+        service.change_state(work, actor, tablet, S.STORAGE, "put away for the summer")
     work.session.flush()
     return BatchProgress(len(batch), repository.count_tablets(storable))
 
 
 def check_readiness(
-    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None, limit: int = 1000
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID,
+    school_id: UUID | None = None,
+    *,
+    source: ReadinessSource,
+    limit: int = 1000,
 ) -> list[ReadinessCheck]:
     """List the stored tablets with their problems: recent contact, battery, system version, published calendar. Raises `Forbidden`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
     repository = StorageRepository(work.session)
     stored = repository.list_tablets(repository.select_unlent(actor, town_id, school_id, {S.STORAGE}), limit)
     tablet_ids = [tablet.id for tablet in stored]
-    last_seen = repository.load_last_seen(tablet_ids)
+    last_seen = source.load_last_contacts(work, tablet_ids)
     usual_version = _find_usual_version(repository, town_id)
-    schedules = load_schedules(work, [town_id])
-    facts = load_facts(work, tablet_ids)
     horizon = (work.now + TIMETABLE_HORIZON).astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
+    with_calendar = source.find_with_calendar(work, tablet_ids, horizon)
     checks = []
     for tablet in stored:
         is_recent = tablet.id in last_seen and work.now - last_seen[tablet.id] <= MAX_REPORT_AGE
-        schedule = schedules.get_schedule(facts[tablet.id])
         found_problems = {
             ReadinessProblem.NOT_SEEN: not is_recent,
             ReadinessProblem.BATTERY: is_recent and (tablet.battery_level is None or tablet.battery_level < MIN_BATTERY),
             ReadinessProblem.SYSTEM: _parse_major(tablet.os_version) < usual_version,
-            ReadinessProblem.TIMETABLE: schedule is None or not schedule.calendar.is_published(horizon),
+            ReadinessProblem.TIMETABLE: tablet.id not in with_calendar,
         }
         checks.append(ReadinessCheck(tablet, tuple(problem for problem, applies in found_problems.items() if applies)))
     return checks
 
 
-def return_ready_tablets(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> BatchProgress:
+def return_ready_tablets(
+    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None, *, source: ReadinessSource
+) -> BatchProgress:
     """Return the next batch of ready tablets to their cart, class or stock. Callers repeat it until none is moved."""
     locks.lock_town(work, town_id)
-    checks = check_readiness(work, actor, town_id, school_id)
+    checks = check_readiness(work, actor, town_id, school_id, source=source)
     ready = [check.tablet for check in checks if not check.problems][:BATCH_SIZE]
     in_carts = StorageRepository(work.session).list_in_carts([tablet.id for tablet in ready])
     for tablet in ready:
         placed = tablet.id in in_carts or tablet.class_id is not None
-        tablets.change_state(work, actor, tablet, S.IN_USE if placed else S.STOCK, "back from storage, checked")
+        service.change_state(work, actor, tablet, S.IN_USE if placed else S.STOCK, "back from storage, checked")
     return BatchProgress(len(ready), len(checks) - len(ready))
 
 

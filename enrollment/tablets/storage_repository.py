@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Row, Select, exists, func, select
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from cartable.scope import Actor, Permission
 from enrollment.tablets.models import CartSlot, Loan, Tablet, TabletState
-from mdm.devices.models import DeviceEnrollment, LastSeen
 
 
 class StorageRepository:
@@ -42,15 +40,6 @@ class StorageRepository:
 
     def list_in_carts(self, tablet_ids: Collection[UUID]) -> set[UUID]:
         return set(self.session.scalars(select(CartSlot.tablet_id).where(CartSlot.tablet_id.in_(tablet_ids))))
-
-    def load_last_seen(self, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
-        rows = self.session.execute(
-            select(DeviceEnrollment.tablet_id, func.max(LastSeen.last_seen_at))
-            .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
-            .where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
-            .group_by(DeviceEnrollment.tablet_id)
-        )
-        return {row[0]: row[1] for row in rows}
 
     def count_os_versions(self, town_id: UUID) -> Sequence[Row[str | None, int]]:
         """List the system versions of the town's tablets in use, with the number of tablets that have each."""
