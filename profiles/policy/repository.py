@@ -165,17 +165,10 @@ class PolicyRepository:
         )
         return [(document or preset, version) for document, preset, version in rows]
 
-    def get_group(self, actor: Actor, group_id: UUID) -> PolicyGroup | None:
-        return self.session.scalar(actor.restrict(select(PolicyGroup).where(PolicyGroup.id == group_id), PolicyGroup))
-
     def list_groups(self, actor: Actor, town_id: UUID, page: PageRequest) -> Page[PolicyGroup]:
         """One page of the groups of a town, by name."""
         statement = actor.restrict(select(PolicyGroup).where(PolicyGroup.town_id == town_id), PolicyGroup)
         return fetch_scalar_page(self.session, statement, page, PolicyGroup.name, PolicyGroup.id)
-
-    def list_members(self, group_id: UUID) -> list[UUID]:
-        """The pupils of a group."""
-        return list(self.session.scalars(select(PolicyGroupMember.pupil_id).where(PolicyGroupMember.group_id == group_id)))
 
     def get_place(self, place: PlaceKind, target: UUID) -> Any | None:
         """The school, class, group, pupil or tablet with an id."""
