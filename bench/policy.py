@@ -25,7 +25,7 @@ from cartable.migrate import upgrade
 from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
-from cartable.unit_of_work import Runtime
+from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.identity import service as identity
 from enrollment.identity import tls
@@ -34,11 +34,13 @@ from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
 from mdm.worker.handlers import drain
-from profiles.effective.models import Artefact, DeclarationSet
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind, VersionState
-from profiles.policy.preview import preview
-from profiles.policy.repository import LayerRepository
+from profiles.effective.models import DeclarationSet, RenderedProfile
+from profiles.effective.preview import preview
+from profiles.policy import documents, life
+from profiles.policy.content import PolicyContent
+from profiles.policy.kinds import PlaceKind, VersionState
+from profiles.policy.models import PolicyDocument
+from profiles.policy.repository import PolicyRepository
 from profiles.schedule import authoring
 from profiles.schedule.service import evaluate_modes
 
@@ -70,10 +72,10 @@ def main() -> None:
         whole = _measure_line("decide a town from nothing", TOWN, lambda: _reconcile(runtime))
         with runtime.open_unit_of_work() as work:
             situations = work.session.scalar(select(func.count()).select_from(DeclarationSet))
-            artefacts = work.session.scalar(select(func.count()).select_from(Artefact))
+            profiles = work.session.scalar(select(func.count()).select_from(RenderedProfile))
         _measure_line("preview of a town's draft", TOWN, lambda: _preview_draft(runtime, town))
         small = min(
-            _measure_line("an edit of one class", 28, lambda: _edit_class_layer(runtime, town, first_class)) for _ in range(3)
+            _measure_line("an edit of one class", 28, lambda: _edit_class_document(runtime, town, first_class)) for _ in range(3)
         )
         clock.advance(datetime(2026, 11, 23, 7, 20, tzinfo=UTC) - clock.now())
         _measure_line("decide a change of mode", TOWN, lambda: _change_modes(runtime))
@@ -86,11 +88,11 @@ def main() -> None:
         with runtime.open_unit_of_work() as work:
             ids = list(work.session.scalars(select(Tablet.id)))
         large = min(
-            _measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_layer(runtime, town, first_class))
+            _measure_line("an edit of one class, fleet around", 28, lambda: _edit_class_document(runtime, town, first_class))
             for _ in range(3)
         )
         _measure_line("mode of every tablet", len(ids), lambda: _evaluate_all_modes(runtime, ids))
-        print(f"\n{situations} situations, {artefacts} artefacts; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
+        print(f"\n{situations} situations, {profiles} profiles; {1000 * whole / TOWN:.2f} ms a tablet from nothing")
         print(f"edit in the fleet / edit in the town: {large / small:.2f}")
 
 
@@ -165,9 +167,8 @@ def seed_town(runtime: Runtime, count: int) -> tuple[UUID, UUID]:
         work.session.execute(insert(DeviceEnrollment), enrollments)
         authoring.save_timetable(work, SYSTEM, town.id, None, week=_WEEK, calendar="C", night=("20:00", "07:00"))
         for level in _GRADES:
-            layer = layers.open_layer(work, SYSTEM, town.id, LayerKind.GRADE, level.value, "")
-            draft = layers.save_draft(work, SYSTEM, layer.id, {"school": {"allowSafari": level.rank > 5}})
-            layers.publish(work, SYSTEM, layer.id, draft.number)
+            document = documents.open_document(work, SYSTEM, town.id, PlaceKind.GRADE, level.value)
+            _publish(work, document, {"school": {"allowSafari": level.rank > 5}})
         return town.id, classes[0][1]
 
 
@@ -175,13 +176,17 @@ def _reconcile(runtime: Runtime) -> None:
     drain(runtime, Topic.RECONCILE)
 
 
-def _edit_class_layer(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
+def _publish(work: UnitOfWork, document: PolicyDocument, values: dict[str, dict[str, object]]) -> None:
+    draft = life.Draft(PolicyContent(values), reason="bench")
+    life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
+
+
+def _edit_class_document(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.CLASS, str(class_id), "")
-        former = LayerRepository(work.session).in_state(layer.id, VersionState.LIVE)
-        camera = former is not None and not former.settings["all"]["allowCamera"]
-        draft = layers.save_draft(work, SYSTEM, layer.id, {"all": {"allowCamera": camera}})
-        layers.publish(work, SYSTEM, layer.id, draft.number)
+        document = documents.open_document(work, SYSTEM, town_id, PlaceKind.CLASS, str(class_id))
+        former = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
+        camera = former is not None and not former.values["all"]["allowCamera"]
+        _publish(work, document, {"all": {"allowCamera": camera}})
         waiting = work.session.scalar(select(func.count()).select_from(OutboxRow).where(OutboxRow.topic == Topic.RECONCILE))
         assert waiting
     drain(runtime, Topic.RECONCILE)
@@ -189,8 +194,8 @@ def _edit_class_layer(runtime: Runtime, town_id: UUID, class_id: UUID) -> None:
 
 def _preview_draft(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        layer = layers.open_layer(work, SYSTEM, town_id, LayerKind.TOWN, "", "")
-        found = preview(work, SYSTEM, layer.id, {"all": {"allowAirDrop": False}})
+        document = documents.open_document(work, SYSTEM, town_id, PlaceKind.TOWN, "")
+        found = preview(work, document, PolicyContent({"all": {"allowAirDrop": False}}))
         assert found.changed == TOWN
 
 

@@ -30,9 +30,10 @@ from enrollment.rollover import applying, incoming_year, returns
 from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
-from profiles import service as policy
-from profiles.apps.licence_overlap import overlap
-from profiles.policy.kinds import LayerKind
+from profiles.apps.service import create_app
+from profiles.effective.licence_overlap import list_licence_overlaps
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
 
 T = TypeVar("T")
 SCHOOLS, CLASSES = 12, 13
@@ -63,7 +64,7 @@ def _measure_town(folder: Path, url: str, count: int) -> None:
         town_id = _seed_town(work, count)
     rollover = _measure_line(runtime, "preview", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
     _measure_line(runtime, "preview again", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
-    _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: overlap(work, SYSTEM, rollover.id))
+    _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: list_licence_overlaps(work, SYSTEM, rollover.id))
     _measure_line(runtime, "return campaign opened", count, lambda work: returns.open_campaign(work, SYSTEM, rollover.id))
     _measure_line(runtime, "its progress", count, lambda work: returns.list_tablet_returns(work, SYSTEM, rollover.id))
     _measure_line(
@@ -109,10 +110,10 @@ def _seed_town(work: UnitOfWork, count: int) -> UUID:
     work.session.add_all(loans)
     work.session.flush()
     for number in range(20):
-        app = policy.create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
+        app = create_app(work, SYSTEM, town.id, name=f"App {number}", bundle_identifier=f"fr.app{number}",
                                 app_store_id=number + 1, manifest_url=None)  # fmt: skip
-        bundle = policy.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
-        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, GRADES[number % len(GRADES)].value)
+        bundle = bundles.create_bundle(work, SYSTEM, town.id, f"Bundle {number}", [app.id])
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, GRADES[number % len(GRADES)].value)
     return town.id
 
 

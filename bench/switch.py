@@ -30,7 +30,6 @@ from mdm.composition import compose
 from mdm.devices.models import DeclarativeState
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.worker.handlers import drain
-from profiles.effective.repository import decide_again
 from profiles.schedule import authoring
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.modes import Mode
@@ -63,7 +62,7 @@ def main() -> None:
             town_id = work.session.scalars(select(Town.id)).one()
             authoring.save_calendar(work, SYSTEM, town_id, "own", periods=[], public=[], known_until=None)
             authoring.save_timetable(work, SYSTEM, town_id, None, week=_WEEK, calendar="own", night=None)
-            decide_again(work, TabletRepository(work.session).select_by_town(town_id))
+            work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_town(town_id))
         settle_database(runtime)
         with run_server(folder, url, pid, https=True) as server:
             tablets = [_build_tablet(runtime, each) for each in seeded]

@@ -20,7 +20,7 @@ from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, missions
-from mdm.api.apps import bundles
+from mdm.api.apps import apps, bundles
 from mdm.api.care import bulk_erases, care
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
@@ -28,7 +28,8 @@ from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.people import people, roster_exports, rosters
 from mdm.api.places import places
-from mdm.api.policy import layers, policy
+from mdm.api.policy import documents as policy_documents
+from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import privacy, rights
 from mdm.api.rollover import rollovers
 from mdm.api.schedule import schedule
@@ -54,10 +55,13 @@ ROUTERS = (
     apple_school_manager,
     tablets,
     explanations,
+    apps,
     bundles,
-    policy,
+    settings,
+    policy_documents,
+    presets,
+    groups,
     filters,
-    layers,
     schedule,
     care,
     bulk_erases,

@@ -20,7 +20,7 @@ from mdm.channel.models import ChannelNote, StatusReport
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
 from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
 from mdm.queue.models import CommandState
-from profiles.effective.models import Artefact, DeclarationSet
+from profiles.effective.models import DeclarationSet, RenderedProfile
 
 _REQUESTED = {"channel_key": "text", "fingerprint": "text"}
 #: The enrollment behind each request and its first open command: one statement answers an idle tablet.
@@ -185,12 +185,12 @@ class ChannelRepository:
     def get_signed_profile(self, fingerprint: str, sha256: str) -> bytes | None:
         """Return a signed profile, if its set is published to the tablet with this certificate; else None."""
         row = self.session.execute(
-            select(Artefact.signed, DeclarationSet.profiles)
-            .join(DeclarationSet, DeclarationSet.town_id == Artefact.town_id)
+            select(RenderedProfile.signed, DeclarationSet.profiles)
+            .join(DeclarationSet, DeclarationSet.town_id == RenderedProfile.town_id)
             .join(DeclarativeState, DeclarativeState.set_sha256 == DeclarationSet.sha256)
             .join(DeviceEnrollment, DeviceEnrollment.id == DeclarativeState.enrollment_id)
             .where(
-                Artefact.sha256 == sha256,
+                RenderedProfile.sha256 == sha256,
                 (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 from cartable.scope import SYSTEM
@@ -16,9 +16,11 @@ from enrollment.rosters.imports import service
 from enrollment.tablets import carts, inventory
 from enrollment.tablets.models import TabletState
 from enrollment.tablets.repository import TabletRepository
-from profiles import service as policy
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind
+from profiles.apps.service import create_app
+from profiles.policy import bundles, documents, life
+from profiles.policy.content import PolicyContent
+from profiles.policy.kinds import PlaceKind, PresetKind, VersionState
+from profiles.policy.repository import PolicyRepository, to_content
 from profiles.schedule import authoring
 from profiles.schedule.repository import ScheduleRepository
 
@@ -43,10 +45,18 @@ WEEK: dict[str, list[dict[str, object]]] = {
     **dict.fromkeys(("mon", "tue", "thu", "fri"), _DAY),
     "wed": [{"kind": "after_school", "from": "07:30", "to": "18:30", "label": "centre de loisirs"}],
 }
-LAYERS: tuple[tuple[LayerKind, str, dict[str, dict[str, Any]], list[str]], ...] = (
-    (LayerKind.TOWN, "", {"all": {"allowAirDrop": False, "allowChat": False}, "home": {"allowAirDrop": True}}, ["allowChat"]),
-    (LayerKind.GRADE, Grade.CE2.value, {"school": {"allowAssistant": False}}, []),
+#: What the town and the third grade set, by mode.
+DOCUMENTS: tuple[tuple[PlaceKind, str, PolicyContent], ...] = (
+    (
+        PlaceKind.TOWN,
+        "",
+        PolicyContent(
+            {"all": {"allowAirDrop": False, "allowChat": False}, "home": {"allowAirDrop": True}}, {"all": ["allowChat"]}
+        ),
+    ),
+    (PlaceKind.GRADE, Grade.CE2.value, PolicyContent({"school": {"allowAssistant": False}})),
 )
+BUNDLE = "Lire, écrire, programmer"
 
 
 def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
@@ -89,26 +99,26 @@ def _create_delivery(runtime: Runtime, town_id: UUID) -> None:
 
 
 def _create_policy(runtime: Runtime, town_id: UUID) -> None:
-    """Create a four-day timetable, and two layers that differ by mode."""
+    """Create a four-day timetable, and documents that differ by mode."""
     with runtime.open_unit_of_work() as work:
         if ScheduleRepository(work.session).get_timetable(town_id, None) is not None:
             return
         authoring.save_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
-        for kind, target, settings, locks in LAYERS:
-            layer = layers.open_layer(work, SYSTEM, town_id, kind, target, "")
-            draft = layers.save_draft(work, SYSTEM, layer.id, settings, locks)
-            layers.publish(work, SYSTEM, layer.id, draft.number)
+        for place, target, content in DOCUMENTS:
+            document = documents.open_document(work, SYSTEM, town_id, place, target)
+            live = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)
+            presets = to_content(live).presets if live is not None else ()
+            draft = life.Draft(replace(content, presets=presets), reason="demonstration")
+            life.publish(work, SYSTEM, document, life.save_draft(work, SYSTEM, document, draft).number)
 
 
 def _create_bundle(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
-        if policy.list_bundles(work, SYSTEM, town_id):
+        if PolicyRepository(work.session).get_preset_by_name(town_id, PresetKind.BUNDLE, BUNDLE) is not None:
             return
         apps = [
-            policy.create_app(
-                work, SYSTEM, town_id, name=name, bundle_identifier=identifier, app_store_id=store_id, manifest_url=None
-            )
+            create_app(work, SYSTEM, town_id, name=name, bundle_identifier=identifier, app_store_id=store_id, manifest_url=None)
             for name, identifier, store_id in APPS
         ]
-        bundle = policy.create_bundle(work, SYSTEM, town_id, "Lire, écrire, programmer", [app.id for app in apps])
-        policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, Grade.CE2.value)
+        bundle = bundles.create_bundle(work, SYSTEM, town_id, BUNDLE, [app.id for app in apps])
+        bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, Grade.CE2.value, reason="demonstration")

@@ -23,7 +23,7 @@ from mdm.queue.service import CommandWithResult, DeliveryOptions
 from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
-from profiles.effective.compile import Desired
+from profiles.effective.compile import DesiredState
 from profiles.render.apple import PROFILE_IDENTIFIER
 from profiles.render.declarations import build_mode_properties
 from profiles.schedule.modes import Mode
@@ -36,7 +36,7 @@ REPORT_TIMEOUT = timedelta(minutes=10)
 ANNOUNCEMENT_LIFETIME = timedelta(hours=12)
 
 
-def uses_declarations(desired: Desired, state: DeclarativeState | None) -> bool:
+def uses_declarations(desired: DesiredState, state: DeclarativeState | None) -> bool:
     """Return whether this tablet is managed by declarations now: it supports them, has proved it by a status report, and they work."""
     if desired.declaration_set is None or state is None:
         return False
@@ -46,7 +46,7 @@ def uses_declarations(desired: Desired, state: DeclarativeState | None) -> bool:
 def probe_support(
     work: UnitOfWork,
     channels: Mapping[UUID, DeviceEnrollment],
-    desired_by_tablet: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, DesiredState],
     states: Mapping[int, DeclarativeState],
 ) -> None:
     """Enqueue an empty set for tablets that should support declarations and have not reported yet.
@@ -68,7 +68,7 @@ def probe_support(
 def publish_set(
     work: UnitOfWork,
     channels: Mapping[UUID, DeviceEnrollment],
-    desired_by_tablet: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, DesiredState],
     states: Mapping[int, DeclarativeState],
 ) -> None:
     """Announce to each of these tablets its declaration set and mode, unless it has confirmed them already.
@@ -103,7 +103,7 @@ def build_tokens(items: list[dict[str, object]], mode: Mode, work: UnitOfWork) -
     return ddm.build_tokens([*items, {"Kind": properties.kind.value, **properties.to_document()}], work.now)
 
 
-def _needs_announcement(work: UnitOfWork, state: DeclarativeState, desired: Desired) -> bool:
+def _needs_announcement(work: UnitOfWork, state: DeclarativeState, desired: DesiredState) -> bool:
     """Return whether the set is new, was never reported in time, or has drifted. Counts attempts to repair in `state`."""
     if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
         state.repair_attempts = 0
@@ -132,7 +132,7 @@ def _count_repair(state: DeclarativeState, reason: str) -> bool:
     return True
 
 
-def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: Desired, state: DeclarativeState | None) -> bool:
+def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredState, state: DeclarativeState | None) -> bool:
     """Return True, and enqueue a later run, while a new tablet may still prove that its apps can be declared."""
     if not work.settings.declarative_apps or desired.declaration_set is None or channel.enrolled_at is None:
         return False
@@ -153,7 +153,7 @@ _APP_STATES = {
 
 
 def record_declared_apps(
-    work: UnitOfWork, tablet_id: UUID, desired: Desired, rows_by_app: Mapping[UUID, TabletApp], state: DeclarativeState
+    work: UnitOfWork, tablet_id: UUID, desired: DesiredState, rows_by_app: Mapping[UUID, TabletApp], state: DeclarativeState
 ) -> None:
     """Store the state of each declared app as the tablet last reported it (status item `app.managed.list`).
 
@@ -177,16 +177,16 @@ def record_declared_apps(
         elif (row.state, row.reason) != current:
             row.state, row.reason, row.changed_at = *current, work.now
         if row.state is AppState.INSTALLED:
-            licences.installed(work, app.app_id, tablet_id)
+            licences.mark_assigned(work, app.app_id, tablet_id)
     desired_ids = {app.app_id for app in desired.apps}
     for app_id, row in rows_by_app.items():
         if app_id not in desired_ids:
             work.session.delete(row)  # the declaration was removed, and the system removes the app with it
-            licences.release(work, app_id, tablet_id)
+            licences.release_licence(work, app_id, tablet_id)
 
 
 def choose_companion_profile(
-    work: UnitOfWork, channel: DeviceEnrollment, desired: Desired, row: TabletProfile | None, state: DeclarativeState
+    work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredState, row: TabletProfile | None, state: DeclarativeState
 ) -> str | None:
     """Return the hash of the profile that a tablet with declarations must have besides them; None when none is to be installed.
 
@@ -197,8 +197,8 @@ def choose_companion_profile(
         return None
     is_first_time = state.declarative_only_since is None
     state.declarative_only_since = state.declarative_only_since or work.now
-    if desired.beside_sha256 is not None:
-        return desired.beside_sha256
+    if desired.companion_sha256 is not None:
+        return desired.companion_sha256
     if row is not None:
         reason = "the same rules are declared now" if is_first_time else "nothing is left beside declarations"
         queue.enqueue_command(work, SYSTEM, RemoveProfile(identifier=PROFILE_IDENTIFIER), [channel.id], reason=reason)

@@ -12,13 +12,11 @@ from sqlalchemy.orm import Session
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
-from enrollment.tablets.repository import TabletRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
-from profiles.effective.models import Artefact, DeclarationSet
-from profiles.policy.kinds import StageKind
+from profiles.effective.models import DeclarationSet, RenderedProfile
 
 
 class ReconcileRepository:
@@ -63,8 +61,10 @@ class ReconcileRepository:
             .order_by(App.name, App.id)
         ).all()
 
-    def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, Artefact]:
-        return {row.sha256: row for row in self.session.scalars(select(Artefact).where(Artefact.sha256.in_(hashes)))}
+    def load_rendered_profiles(self, hashes: Sequence[str]) -> dict[str, RenderedProfile]:
+        return {
+            row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))
+        }
 
     def load_declarative_states(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
         rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
@@ -93,17 +93,6 @@ class ReconcileRepository:
         for enrollment_id, key in rows:
             keys_by_enrollment.setdefault(enrollment_id, set()).add(str(key))
         return keys_by_enrollment
-
-    def select_stage(self, kind: StageKind, target: UUID) -> Select[UUID]:
-        """Return a statement that selects the tablets of a stage of a roll-out."""
-        tablets = TabletRepository(self.session)
-        match kind:
-            case StageKind.TABLET:
-                return tablets.select_by_ids([target])
-            case StageKind.CLASS:
-                return tablets.select_by_class(target)
-            case StageKind.SCHOOL | StageKind.ALL:
-                return tablets.select_by_school(target)
 
     def count_tablets(self, tablets: Select[UUID]) -> int:
         """Return how many tablets a statement selects."""

@@ -195,7 +195,7 @@ def _apply_app_list(
 
 def _release_licence(work: UnitOfWork, repository: ReconcileRepository, app_id: UUID, tablet_id: UUID) -> None:
     """Release the licence of a removed app, and enqueue the tablet that has waited for one longest."""
-    licences.release(work, app_id, tablet_id)
+    licences.release_licence(work, app_id, tablet_id)
     work.enqueue_job(Topic.RECONCILE, *repository.list_waiting_for_licence({app_id: 1}))
 
 
@@ -208,7 +208,7 @@ def _apply_app_report(
             _release_licence(work, repository, row.app_id, row.tablet_id)
     elif state is AppState.INSTALLED:
         row.state, row.reason, row.detail, row.changed_at = state, AppReason.INSTALLED, None, work.now
-        licences.installed(work, row.app_id, row.tablet_id)
+        licences.mark_assigned(work, row.app_id, row.tablet_id)
     elif state is AppState.FAILED:
         row.reason = AppReason.DOWNLOAD_FAILED
         _retry_install(work, outcome, row)

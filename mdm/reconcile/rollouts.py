@@ -7,10 +7,10 @@ from datetime import timedelta
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.reconcile.repository import ReconcileRepository
-from profiles.policy.kinds import StageKind
-from profiles.policy.models import LayerVersion
-from profiles.policy.repository import LayerRepository
-from profiles.policy.service import stop_version
+from profiles.policy.life import stop_version
+from profiles.policy.models import PolicyVersion
+from profiles.policy.places import select_stage_tablets
+from profiles.policy.repository import PolicyRepository
 
 #: How many tablets of a stage may fail before the roll-out is stopped: the larger of a count and a share.
 MAX_FAILURES, MAX_FAILURE_SHARE = 0, 0.02
@@ -22,27 +22,27 @@ SEEN_WITHIN = timedelta(minutes=30)
 def stop_failing_rollouts(work: UnitOfWork) -> int:
     """Stop the roll-outs whose current stage fails. Returns how many."""
     stopped = 0
-    for layer, version in LayerRepository(work.session).rolling():
+    for owner, version in PolicyRepository(work.session).list_rolling():
         failure = _find_failure(work, version)
         if failure is not None:
-            stop_version(work, SYSTEM, layer, version, failure)
+            stop_version(work, SYSTEM, owner, version, failure)
             stopped += 1
     return stopped
 
 
-def _find_failure(work: UnitOfWork, version: LayerVersion) -> str | None:
+def _find_failure(work: UnitOfWork, version: PolicyVersion) -> str | None:
     """Return the failure of a version's current stage as a sentence for its history; None when there is none."""
-    if version.stage is None or version.stage_target is None or version.rolled_at is None:
+    if version.stage is None or version.stage_target is None or version.published_at is None:
         return None
     repository = ReconcileRepository(work.session)
-    stage = repository.select_stage(StageKind(version.stage), version.stage_target)
+    stage = select_stage_tablets(work, version.stage, version.stage_target)
     count = repository.count_tablets(stage)
     allowed = max(MAX_FAILURES, int(count * MAX_FAILURE_SHARE))
-    failed = repository.count_failing_since(stage, version.rolled_at)
+    failed = repository.count_failing_since(stage, version.published_at)
     if failed > allowed:
         return f"{failed} of {count} tablets could not apply it"
-    if work.now - version.rolled_at >= SILENT_AFTER:
-        silent = repository.count_silent_since(stage, version.rolled_at, SEEN_WITHIN)
+    if work.now - version.published_at >= SILENT_AFTER:
+        silent = repository.count_silent_since(stage, version.published_at, SEEN_WITHIN)
         if silent > max(1, allowed):
             return f"{silent} of {count} tablets are out of contact since"
     return None

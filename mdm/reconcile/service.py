@@ -38,8 +38,7 @@ from mdm.reconcile.declarations import (
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
-from profiles.effective.compile import Desired, WantedApp, desired_for
-from profiles.effective.repository import decide_again
+from profiles.effective.compile import DesiredState, WantedApp, compute_desired_states
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.service import RETRY_AFTER, evaluate_modes, save_current_modes
 
@@ -63,13 +62,15 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     facts = load_facts(work, tablet_ids)
     modes = evaluate_modes(work, facts.values())
     save_current_modes(work, facts, modes)
-    licences.release_all(work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED])
+    licences.release_licences_of_tablets(
+        work, [tablet_id for tablet_id, tablet in facts.items() if tablet.state in DECOMMISSIONED]
+    )
     channels = {
         tablet_id: channel
         for tablet_id, channel in repository.load_enrolled_channels(list(facts)).items()
         if facts[tablet_id].state not in DECOMMISSIONED
     }
-    desired_by_tablet = desired_for(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
+    desired_by_tablet = compute_desired_states(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
     _release_licences_of_away(work, repository, facts, desired_by_tablet)
     if not channels:
         return
@@ -82,7 +83,9 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
 
 
 def _select_declarative(
-    channels: Mapping[UUID, DeviceEnrollment], desired_by_tablet: Mapping[UUID, Desired], states: Mapping[int, DeclarativeState]
+    channels: Mapping[UUID, DeviceEnrollment],
+    desired_by_tablet: Mapping[UUID, DesiredState],
+    states: Mapping[int, DeclarativeState],
 ) -> dict[UUID, DeviceEnrollment]:
     """Return the channels of the tablets that are managed by declarations now."""
     return {
@@ -96,7 +99,7 @@ def _release_licences_of_away(
     work: UnitOfWork,
     repository: ReconcileRepository,
     facts: Mapping[UUID, TabletFacts],
-    desired_by_tablet: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, DesiredState],
 ) -> None:
     """Release the licences of tablets that were given back, and enqueue the tablets that wait for them.
 
@@ -107,7 +110,7 @@ def _release_licences_of_away(
         for tablet_id, tablet in facts.items()
         if tablet.state in PUT_AWAY
     }
-    if away and (freed := licences.release_besides(work, away)):
+    if away and (freed := licences.release_other_licences(work, away)):
         work.enqueue_job(Topic.RECONCILE, *repository.list_waiting_for_licence(freed))
 
 
@@ -116,7 +119,7 @@ def _enqueue_commands(
     repository: ReconcileRepository,
     channels: Mapping[UUID, DeviceEnrollment],
     facts: Mapping[UUID, TabletFacts],
-    desired_by_tablet: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, DesiredState],
     states: Mapping[int, DeclarativeState],
     declarative: set[UUID],
 ) -> None:
@@ -126,7 +129,7 @@ def _enqueue_commands(
     open_keys_by_channel = repository.load_open_dedupe_keys([channel.id for channel in channels.values()])
     apps_by_id = repository.load_apps(list({app_id for apps in apps_by_tablet.values() for app_id in apps}))
     hashes = {
-        (desired.beside_sha256 if tablet_id in declarative else desired.sha256) or ""
+        (desired.companion_sha256 if tablet_id in declarative else desired.sha256) or ""
         for tablet_id, desired in desired_by_tablet.items()
     }
     rendered_profiles = repository.load_rendered_profiles(sorted(hashes))
@@ -158,7 +161,7 @@ def _enqueue_commands(
 def reevaluate_due_modes(work: UnitOfWork) -> None:
     """Enqueue every tablet whose mode is due for re-evaluation, in one statement, however late it is."""
     repository = ScheduleRepository(work.session)
-    decide_again(work, repository.select_due(work.now))
+    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now))
     repository.postpone_evaluation(work.now, work.now + RETRY_AFTER)
 
 
@@ -178,7 +181,7 @@ def _record_desired_profile(work: UnitOfWork, tablet_id: UUID, sha256: str, row:
 def _reserve_licences(
     work: UnitOfWork,
     facts: Mapping[UUID, TabletFacts],
-    desired_by_tablet: Mapping[UUID, Desired],
+    desired_by_tablet: Mapping[UUID, DesiredState],
     apps_by_tablet: Mapping[UUID, Mapping[UUID, TabletApp]],
 ) -> dict[UUID, set[UUID]]:
     """Reserve licences of store apps. Returns, for each app, the tablets that have one, from before or from now on."""
@@ -189,13 +192,17 @@ def _reserve_licences(
             if app.app_store_id is not None and (row is None or row.state in (AppState.WAITING, AppState.REMOVING)):
                 tablets_by_app.setdefault(app.app_id, []).append(tablet_id)
     return {
-        app_id: licences.reserve(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids)
+        app_id: licences.reserve_licences(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids)
         for app_id, tablet_ids in tablets_by_app.items()
     }
 
 
 def _build_app_installs(
-    work: UnitOfWork, tablet_id: UUID, desired: Desired, rows_by_app: dict[UUID, TabletApp], licensed: Mapping[UUID, set[UUID]]
+    work: UnitOfWork,
+    tablet_id: UUID,
+    desired: DesiredState,
+    rows_by_app: dict[UUID, TabletApp],
+    licensed: Mapping[UUID, set[UUID]],
 ) -> list[Command]:
     """Return the installations to enqueue, and store the state and reason of every desired app."""
     commands: list[Command] = []
@@ -236,7 +243,7 @@ def _build_install_command(app: WantedApp) -> Command:
     return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
 
 
-def _mark_surplus_apps(work: UnitOfWork, desired: Desired, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:
+def _mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:
     """Mark the installed apps that no bundle of the tablet contains any more as removing. Returns their ids."""
     desired_ids = {app.app_id for app in desired.apps}
     surplus = []

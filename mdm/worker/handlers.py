@@ -19,7 +19,7 @@ from mdm.care.lost_mode import service as lost_mode
 from mdm.push.service import send_due_pushes
 from mdm.reconcile import results as reconcile_results
 from mdm.reconcile import service as reconcile
-from profiles.apps.apps_and_books.service import synchronise as synchronise_licences
+from profiles.apps.apps_and_books.service import sync_licences as synchronise_licences
 
 log = structlog.get_logger()
 #: How long a claimed job is reserved for this worker.

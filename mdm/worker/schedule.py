@@ -22,7 +22,8 @@ from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.rollouts import stop_failing_rollouts
 from mdm.reconcile.service import enqueue_due_renewals, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
-from profiles.apps.apps_and_books.repository import VppRepository
+from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
+from profiles.policy.life import end_temporary_versions
 from profiles.schedule.official_calendars import is_school_day
 
 HousekeepingJob = Callable[[UnitOfWork], object]
@@ -30,7 +31,7 @@ HousekeepingJob = Callable[[UnitOfWork], object]
 
 def enqueue_licence_syncs(work: UnitOfWork) -> None:
     """Enqueue a synchronization of licences for every town with a token, since notifications may be lost."""
-    work.enqueue_job(Topic.LICENCE_SYNC, *VppRepository(work.session).towns_with_token())
+    work.enqueue_job(Topic.LICENCE_SYNC, *AppsAndBooksRepository(work.session).list_towns_with_token())
 
 
 def update_absences(work: UnitOfWork) -> int:
@@ -47,6 +48,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "renewals": enqueue_due_renewals,
     "refresh": refresh_stale_tablets,
     "rollouts": stop_failing_rollouts,
+    "temporary_policies": end_temporary_versions,
     "setups": release_unfinished_setups,
     "purge_imports": purge_expired_plans,
     "purge_positions": purge_positions,
@@ -67,6 +69,7 @@ _INTERVALS = {
     "renewals": 3600,
     "refresh": 600,
     "rollouts": 60,
+    "temporary_policies": 60,
     "setups": 60,
     "purge_imports": 3600,
     "purge_positions": 3600,

@@ -199,34 +199,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_app_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "app_bundle",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.String(length=120), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_app_bundle_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_app_bundle")),
-        sa.UniqueConstraint("town_id", "name", name=op.f("uq_app_bundle_town_id_name")),
-    )
-    with op.batch_alter_table("app_bundle", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_app_bundle_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "artefact",
-        sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("identifier", sa.String(length=155), nullable=False),
-        sa.Column("uuid", sa.String(length=36), nullable=False),
-        sa.Column("plain", sa.LargeBinary(), nullable=False),
-        sa.Column("signed", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_artefact_town_id_town")),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_artefact")),
-    )
-    with op.batch_alter_table("artefact", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_artefact_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "audit_event",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=True),
@@ -305,61 +277,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_filter_category_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "filter_delivery",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column(
-            "options",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_delivery_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_delivery")),
-        sa.UniqueConstraint("town_id", name=op.f("uq_filter_delivery_town_id")),
-    )
-    with op.batch_alter_table("filter_delivery", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_filter_delivery_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "filter_policy",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("target", sa.String(length=36), nullable=False),
-        sa.Column("mode", sa.String(length=32), nullable=False),
-        sa.Column(
-            "denied",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "permitted",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "openable",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "categories",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("only_permitted", sa.Boolean(), nullable=False),
-        sa.Column("written_by", sa.Uuid(), nullable=True),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_filter_policy_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_policy")),
-        sa.UniqueConstraint("town_id", "kind", "target", "mode", name=op.f("uq_filter_policy_town_id_kind_target_mode")),
-    )
-    with op.batch_alter_table("filter_policy", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_filter_policy_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "idempotency_record",
@@ -456,6 +373,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_policy_group_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "policy_preset",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_preset_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_preset")),
+        sa.UniqueConstraint("town_id", "kind", "name", name=op.f("uq_policy_preset_town_id_kind_name")),
+    )
+    with op.batch_alter_table("policy_preset", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_preset_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "privacy_notice",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("audience", sa.String(length=32), nullable=False),
@@ -537,6 +468,21 @@ def upgrade() -> None:
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_record_access_day"), ["day"], unique=False)
         batch_op.create_index(batch_op.f("ix_record_access_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "rendered_profile",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("identifier", sa.String(length=155), nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("plain", sa.LargeBinary(), nullable=False),
+        sa.Column("signed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_rendered_profile_town_id_town")),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_rendered_profile")),
+    )
+    with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rendered_profile_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "retention_override",
@@ -673,47 +619,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_town_calendar_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "town_floor",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column(
-            "settings",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("written_by", sa.Uuid(), nullable=True),
-        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_town_floor_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_town_floor")),
-    )
-    with op.batch_alter_table("town_floor", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_town_floor_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "web_filter",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("auto_filter", sa.Boolean(), nullable=False),
-        sa.Column(
-            "denied",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column(
-            "permitted",
-            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
-            nullable=False,
-        ),
-        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_web_filter_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_web_filter")),
-        sa.UniqueConstraint("town_id", name=op.f("uq_web_filter_town_id")),
-    )
-    with op.batch_alter_table("web_filter", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_web_filter_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
         "activity",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
@@ -788,37 +693,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("ade_profile", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ade_profile_town_id"), ["town_id"], unique=False)
-
-    op.create_table(
-        "bundle_app",
-        sa.Column("bundle_id", sa.Uuid(), nullable=False),
-        sa.Column("app_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["app_id"], ["app.id"], name=op.f("fk_bundle_app_app_id_app")),
-        sa.ForeignKeyConstraint(
-            ["bundle_id"], ["app_bundle.id"], name=op.f("fk_bundle_app_bundle_id_app_bundle"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("bundle_id", "app_id", name=op.f("pk_bundle_app")),
-    )
-    op.create_table(
-        "bundle_grant",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("bundle_id", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("target", sa.String(length=36), nullable=False),
-        sa.Column("standing", sa.String(length=32), nullable=False),
-        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("granted_by", sa.Uuid(), nullable=True),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["bundle_id"], ["app_bundle.id"], name=op.f("fk_bundle_grant_bundle_id_app_bundle"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_bundle_grant_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_bundle_grant")),
-        sa.UniqueConstraint("bundle_id", "kind", "target", name=op.f("uq_bundle_grant_bundle_id_kind_target")),
-    )
-    with op.batch_alter_table("bundle_grant", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_bundle_grant_bundle_id"), ["bundle_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_bundle_grant_town_id"), ["town_id"], unique=False)
 
     op.create_table(
         "cart",
@@ -921,21 +795,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_licence_pool_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "policy_layer",
+        "policy_document",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=True),
         sa.Column("school_id", sa.Uuid(), nullable=True),
-        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("place", sa.String(length=32), nullable=False),
         sa.Column("target", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_policy_layer_school_id_school")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_layer_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_layer")),
-        sa.UniqueConstraint("town_id", "kind", "target", name=op.f("uq_policy_layer_town_id_kind_target")),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_policy_document_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_policy_document_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_document")),
+        sa.UniqueConstraint("town_id", "place", "target", name=op.f("uq_policy_document_town_id_place_target")),
     )
-    with op.batch_alter_table("policy_layer", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_policy_layer_town_id"), ["town_id"], unique=False)
+    with op.batch_alter_table("policy_document", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_policy_document_town_id"), ["town_id"], unique=False)
+        batch_op.create_index(
+            "uq_policy_document_operator",
+            ["place"],
+            unique=True,
+            sqlite_where=sa.text("town_id IS NULL"),
+            postgresql_where=sa.text("town_id IS NULL"),
+        )
 
     op.create_table(
         "pupil_group",
@@ -1152,13 +1033,14 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_class_session_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "layer_version",
+        "policy_version",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("layer_id", sa.Uuid(), nullable=False),
+        sa.Column("document_id", sa.Uuid(), nullable=True),
+        sa.Column("preset_id", sa.Uuid(), nullable=True),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column(
-            "settings",
+            "values",
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
@@ -1167,24 +1049,46 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("note", sa.String(length=300), nullable=True),
+        sa.Column(
+            "presets",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("base", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stage", sa.String(length=32), nullable=True),
         sa.Column("stage_target", sa.Uuid(), nullable=True),
-        sa.Column("written_by", sa.Uuid(), nullable=True),
-        sa.Column("written_by_name", sa.String(length=200), nullable=False),
+        sa.Column("author_id", sa.Uuid(), nullable=True),
+        sa.Column("author_name", sa.String(length=200), nullable=False),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("rolled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("stopped_why", sa.String(length=200), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stop_reason", sa.String(length=200), nullable=True),
+        sa.CheckConstraint("(document_id IS NULL) <> (preset_id IS NULL)", name=op.f("ck_policy_version_one_owner")),
         sa.ForeignKeyConstraint(
-            ["layer_id"], ["policy_layer.id"], name=op.f("fk_layer_version_layer_id_policy_layer"), ondelete="CASCADE"
+            ["document_id"],
+            ["policy_document.id"],
+            name=op.f("fk_policy_version_document_id_policy_document"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_layer_version")),
-        sa.UniqueConstraint("layer_id", "number", name=op.f("uq_layer_version_layer_id_number")),
+        sa.ForeignKeyConstraint(
+            ["preset_id"], ["policy_preset.id"], name=op.f("fk_policy_version_preset_id_policy_preset"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_policy_version")),
+        sa.UniqueConstraint("document_id", "number", name=op.f("uq_policy_version_document_id_number")),
+        sa.UniqueConstraint("preset_id", "number", name=op.f("uq_policy_version_preset_id_number")),
     )
-    with op.batch_alter_table("layer_version", schema=None) as batch_op:
+    with op.batch_alter_table("policy_version", schema=None) as batch_op:
         batch_op.create_index(
-            "uq_layer_version_in_force",
-            ["layer_id", "state"],
+            "uq_policy_version_document_in_force",
+            ["document_id", "state"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('live', 'rolling')"),
+            postgresql_where=sa.text("state IN ('live', 'rolling')"),
+        )
+        batch_op.create_index(
+            "uq_policy_version_preset_in_force",
+            ["preset_id", "state"],
             unique=True,
             sqlite_where=sa.text("state IN ('live', 'rolling')"),
             postgresql_where=sa.text("state IN ('live', 'rolling')"),
@@ -2283,14 +2187,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_class_id"))
 
     op.drop_table("pupil")
-    with op.batch_alter_table("layer_version", schema=None) as batch_op:
+    with op.batch_alter_table("policy_version", schema=None) as batch_op:
         batch_op.drop_index(
-            "uq_layer_version_in_force",
+            "uq_policy_version_preset_in_force",
+            sqlite_where=sa.text("state IN ('live', 'rolling')"),
+            postgresql_where=sa.text("state IN ('live', 'rolling')"),
+        )
+        batch_op.drop_index(
+            "uq_policy_version_document_in_force",
             sqlite_where=sa.text("state IN ('live', 'rolling')"),
             postgresql_where=sa.text("state IN ('live', 'rolling')"),
         )
 
-    op.drop_table("layer_version")
+    op.drop_table("policy_version")
     with op.batch_alter_table("class_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_class_session_town_id"))
         batch_op.drop_index("ix_class_session_class")
@@ -2334,10 +2243,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_group_town_id"))
 
     op.drop_table("pupil_group")
-    with op.batch_alter_table("policy_layer", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_policy_layer_town_id"))
+    with op.batch_alter_table("policy_document", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_policy_document_operator", sqlite_where=sa.text("town_id IS NULL"), postgresql_where=sa.text("town_id IS NULL")
+        )
+        batch_op.drop_index(batch_op.f("ix_policy_document_town_id"))
 
-    op.drop_table("policy_layer")
+    op.drop_table("policy_document")
     with op.batch_alter_table("licence_pool", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_licence_pool_town_id"))
 
@@ -2365,12 +2277,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cart_school_id"))
 
     op.drop_table("cart")
-    with op.batch_alter_table("bundle_grant", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_bundle_grant_town_id"))
-        batch_op.drop_index(batch_op.f("ix_bundle_grant_bundle_id"))
-
-    op.drop_table("bundle_grant")
-    op.drop_table("bundle_app")
     with op.batch_alter_table("ade_profile", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ade_profile_town_id"))
 
@@ -2390,14 +2296,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_activity_ends"))
 
     op.drop_table("activity")
-    with op.batch_alter_table("web_filter", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_web_filter_town_id"))
-
-    op.drop_table("web_filter")
-    with op.batch_alter_table("town_floor", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_town_floor_town_id"))
-
-    op.drop_table("town_floor")
     with op.batch_alter_table("town_calendar", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_town_calendar_town_id"))
 
@@ -2430,6 +2328,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_retention_override_town_id"))
 
     op.drop_table("retention_override")
+    with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rendered_profile_town_id"))
+
+    op.drop_table("rendered_profile")
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_record_access_town_id"))
         batch_op.drop_index(batch_op.f("ix_record_access_day"))
@@ -2450,6 +2352,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_privacy_notice_town_id"))
 
     op.drop_table("privacy_notice")
+    with op.batch_alter_table("policy_preset", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_policy_preset_town_id"))
+
+    op.drop_table("policy_preset")
     with op.batch_alter_table("policy_group", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_policy_group_town_id"))
 
@@ -2471,14 +2377,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_idempotency_record_account")
 
     op.drop_table("idempotency_record")
-    with op.batch_alter_table("filter_policy", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_filter_policy_town_id"))
-
-    op.drop_table("filter_policy")
-    with op.batch_alter_table("filter_delivery", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_filter_delivery_town_id"))
-
-    op.drop_table("filter_delivery")
     with op.batch_alter_table("filter_category", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_filter_category_town_id"))
 
@@ -2496,14 +2394,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_audit_event_subject")
 
     op.drop_table("audit_event")
-    with op.batch_alter_table("artefact", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_artefact_town_id"))
-
-    op.drop_table("artefact")
-    with op.batch_alter_table("app_bundle", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_app_bundle_town_id"))
-
-    op.drop_table("app_bundle")
     with op.batch_alter_table("app", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_app_town_id"))
 

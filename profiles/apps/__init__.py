@@ -1,1 +1,1 @@
-"""App bundles and whom they are given to."""
+"""Apps: the town's catalogue, licences, and Apps and Books. Which tablets get which apps is policy."""

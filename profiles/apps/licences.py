@@ -1,4 +1,4 @@
-"""Licences: how many a place needs, reserving, assigning and giving them back (schools.md section 17). Never commits."""
+"""Licences: how many a place needs, reserving, assigning and giving them back. Never commits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import Select
+
 from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.tablets.repository import TabletRepository
+from profiles.apps.errors import AppNotFound
 from profiles.apps.licence_repository import LicenceRepository
-from profiles.apps.models import AppBundle, Licence, LicencePool, LicenceState
-from profiles.effective.repository import PolicyRepository, decide_again
-from profiles.errors import AppNotFound
-from profiles.policy.kinds import LayerKind
-from profiles.policy.places import tablets_of
+from profiles.apps.models import Licence, LicencePool, LicenceState
+from profiles.apps.repository import AppRepository
 
 #: So long an app may still open on a tablet whose licence was taken back.
-GRACE = timedelta(days=30)
+LICENCE_GRACE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What one app costs in one place. `needed` counts its tablets that hold no licence yet; `missing` is what must be bought."""
+class LicenceNeed:
+    """What requiring one app on some tablets needs. `needed` counts those that hold no licence yet; `missing` is what must be bought."""
 
     app: str
     needed: int
@@ -35,7 +36,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PoolStatus:
     """How the licences of an app stand. `in_grace` are the town's again, and may still be used for a while."""
 
     app_id: UUID
@@ -47,54 +48,55 @@ class Pool:
     available: int
 
 
-def needs(work: UnitOfWork, bundle: AppBundle, kind: LayerKind, target: str) -> list[Need]:
-    """What giving a bundle to a place would need, app by app. Apps without a pool are not counted."""
+def list_needs(work: UnitOfWork, town_id: UUID, identifiers: Collection[str], tablets: Select[UUID]) -> list[LicenceNeed]:
+    """Return what requiring apps on these tablets would need, by the app's name. Apps without a pool are not counted."""
     repository = LicenceRepository(work.session)
-    apps = {app.id: app for _, app in PolicyRepository(work.session).apps_of_bundles([bundle.id])}
-    pools = repository.pools(list(apps))
-    tablets = tablets_of(work, bundle.town_id, kind, target)
-    held = repository.held(list(pools))
-    found = []
+    apps = {app.id: app for app in AppRepository(work.session).list_apps_with_identifiers(town_id, identifiers)}
+    pools = repository.get_pools(list(apps))
+    held = repository.count_in_use(list(pools))
+    needs = []
     for app_id, pool in sorted(pools.items(), key=lambda item: apps[item[0]].name):
-        needed = repository.without_licence(app_id, tablets)
+        needed = repository.count_without_licence(app_id, tablets)
         free = pool.total - held.get(app_id, 0)
-        found.append(Need(apps[app_id].name, needed, pool.total, free, max(0, needed - free)))
-    return found
+        needs.append(LicenceNeed(apps[app_id].name, needed, pool.total, free, max(0, needed - free)))
+    return needs
 
 
-def set_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> LicencePool:
+def set_pool_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> LicencePool:
     """Say how many licences of an app the town owns; tablets that waited for one are decided again. Raises `AppNotFound`."""
-    app = PolicyRepository(work.session).app(actor, app_id)
+    app = AppRepository(work.session).get_app(actor, app_id)
     if app is None:
         raise AppNotFound
     actor.require_permission(Permission.AUTHOR, app.town_id)
     audit.record_event(work, actor, "licences.total", "app", app.id, town_id=app.town_id, total=total)
     repository = LicenceRepository(work.session)
-    pool = repository.pools([app.id]).get(app.id)
+    pool = repository.get_pools([app.id]).get(app.id)
     if pool is None:
         pool = LicencePool(app_id=app.id, town_id=app.town_id, total=total, updated_at=work.now)
         work.session.add(pool)
     pool.total, pool.updated_at = total, work.now
     work.session.flush()
-    decide_again(work, tablets_of(work, app.town_id, LayerKind.TOWN, ""))
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_town(app.town_id))
     return pool
 
 
-def pools(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Pool]:
+def list_pools(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[PoolStatus]:
     """How the licences of a town stand, app by app."""
-    apps = {app.id: app for app in PolicyRepository(work.session).apps(actor, town_id)}
+    apps = {app.id: app for app in AppRepository(work.session).list_all_apps(actor, town_id)}
     repository = LicenceRepository(work.session)
-    counted = repository.by_state(list(apps), work.now)
+    counted = repository.count_by_state(list(apps), work.now)
     found = []
-    for app_id, pool in repository.pools(list(apps)).items():
+    for app_id, pool in repository.get_pools(list(apps)).items():
         states = counted.get(app_id, {})
         assigned, reserved = states.get(LicenceState.ASSIGNED, 0), states.get(LicenceState.RESERVED, 0)
         grace = states.get(LicenceState.IN_GRACE, 0)
-        found.append(Pool(app_id, apps[app_id].name, pool.total, assigned, reserved, grace, pool.total - assigned - reserved))
+        found.append(
+            PoolStatus(app_id, apps[app_id].name, pool.total, assigned, reserved, grace, pool.total - assigned - reserved)
+        )
     return sorted(found, key=lambda each: each.app)
 
 
-def reserve(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID]) -> set[UUID]:
+def reserve_licences(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[UUID]) -> set[UUID]:
     """Reserve a licence for each tablet, as far as they go. Returns the tablets that may install: with a licence, or where
     the app has no pool. Two workers never give out the same last one: the pool's row is locked.
     """
@@ -103,8 +105,8 @@ def reserve(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[
     pool = repository.lock_pool(app_id)
     if pool is None:
         return set(wanted)
-    known = repository.licences(app_id, wanted)
-    free = pool.total - repository.held([app_id]).get(app_id, 0)
+    known = repository.get_licences(app_id, wanted)
+    free = pool.total - repository.count_in_use([app_id]).get(app_id, 0)
     served = {t for t, row in known.items() if row.state is not LicenceState.IN_GRACE}
     for tablet_id in wanted:
         if tablet_id in served or free <= 0:
@@ -120,42 +122,44 @@ def reserve(work: UnitOfWork, town_id: UUID, app_id: UUID, tablet_ids: Iterable[
     if not repository.has_token(town_id):
         return served
     # Licences come from a service: what is reserved must be given before the tablet may install.
-    given = {t for t, row in repository.licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
+    given = {t for t, row in repository.get_licences(app_id, wanted).items() if row.state is LicenceState.ASSIGNED}
     if served - given:
         work.enqueue_job(Topic.LICENCE_SYNC, town_id)
     return given
 
 
-def installed(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
+def mark_assigned(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
     """The app is there: the licence counts as assigned. Where a service gives licences, only its answer says so."""
     repository = LicenceRepository(work.session)
-    row = repository.licences(app_id, [tablet_id]).get(tablet_id)
+    row = repository.get_licences(app_id, [tablet_id]).get(tablet_id)
     if row is not None and row.state is LicenceState.RESERVED and not repository.has_token(row.town_id):
         row.state, row.since = LicenceState.ASSIGNED, work.now
 
 
-def release(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
+def release_licence(work: UnitOfWork, app_id: UUID, tablet_id: UUID) -> None:
     """The tablet gives its licence back: the number is free at once, the app is in grace."""
-    row = LicenceRepository(work.session).licences(app_id, [tablet_id]).get(tablet_id)
+    row = LicenceRepository(work.session).get_licences(app_id, [tablet_id]).get(tablet_id)
     if row is not None:
-        _give_back(work, [row])
+        _start_grace(work, [row])
 
 
-def release_all(work: UnitOfWork, tablet_ids: Collection[UUID]) -> None:
+def release_licences_of_tablets(work: UnitOfWork, tablet_ids: Collection[UUID]) -> None:
     """These tablets are given up: every licence they hold comes back."""
     if tablet_ids:
-        _give_back(work, LicenceRepository(work.session).held_by(tablet_ids))
+        _start_grace(work, LicenceRepository(work.session).list_in_use_by_tablets(tablet_ids))
 
 
-def release_besides(work: UnitOfWork, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
+def release_other_licences(work: UnitOfWork, kept: Mapping[UUID, Collection[UUID]]) -> Counter[UUID]:
     """These tablets keep licences of these apps alone. Returns how many of each other app have come free."""
-    rows = [row for row in LicenceRepository(work.session).held_by(list(kept)) if row.app_id not in kept[row.tablet_id]]
-    _give_back(work, rows)
+    rows = [
+        row for row in LicenceRepository(work.session).list_in_use_by_tablets(list(kept)) if row.app_id not in kept[row.tablet_id]
+    ]
+    _start_grace(work, rows)
     return Counter(row.app_id for row in rows)
 
 
-def _give_back(work: UnitOfWork, rows: Iterable[Licence]) -> None:
+def _start_grace(work: UnitOfWork, rows: Iterable[Licence]) -> None:
     for row in rows:
         if row.state is not LicenceState.IN_GRACE:
-            row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + GRACE
+            row.state, row.since, row.until = LicenceState.IN_GRACE, work.now, work.now + LICENCE_GRACE
             work.enqueue_job(Topic.LICENCE_SYNC, row.town_id)

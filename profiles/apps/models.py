@@ -1,4 +1,4 @@
-"""Tables of apps: the town's catalogue, bundles, to which place each is given, and licences."""
+"""Tables of apps: the town's catalogue, and licences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from profiles.policy.kinds import LayerKind
 
 
 class App(TownOwned, Base):
@@ -27,51 +26,6 @@ class App(TownOwned, Base):
     __table_args__ = (UniqueConstraint("town_id", "bundle_identifier"),)
 
 
-class AppBundle(TownOwned, Base):
-    """A named set of apps that a town gives together."""
-
-    __tablename__ = "app_bundle"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(String(120))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (UniqueConstraint("town_id", "name"),)
-
-
-class BundleApp(Base):
-    """One app of a bundle."""
-
-    __tablename__ = "bundle_app"
-
-    bundle_id: Mapped[UUID] = mapped_column(ForeignKey("app_bundle.id", ondelete="CASCADE"), primary_key=True)
-    app_id: Mapped[UUID] = mapped_column(ForeignKey("app.id"), primary_key=True)
-
-
-class GrantStanding(StrEnum):
-    """What a grant makes of the apps of a bundle. Where grants meet, the stricter holds: banned, then required."""
-
-    REQUIRED = "required"  # installed, and comes back
-    AVAILABLE = "available"  # may be used where it is, is not installed
-    BANNED = "banned"  # hidden, whoever else gives it
-
-
-class BundleGrant(TownOwned, Base):
-    """A bundle given to a place: the whole town, a school, a grade or a class. In a class of two grades the pupil's own
-    level decides, never the class label. `target` names the place as layers do.
-    """
-
-    __tablename__ = "bundle_grant"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    bundle_id: Mapped[UUID] = mapped_column(ForeignKey("app_bundle.id", ondelete="CASCADE"), index=True)
-    kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
-    target: Mapped[str] = mapped_column(String(36), default="")
-    standing: Mapped[GrantStanding] = mapped_column(EnumText(GrantStanding))
-    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    granted_by: Mapped[UUID | None]
-    __table_args__ = (UniqueConstraint("bundle_id", "kind", "target"),)
-
-
 class LicencePool(TownOwned, Base):
     """How many device licences of an app a town owns. An app without a pool is not counted."""
 
@@ -83,7 +37,7 @@ class LicencePool(TownOwned, Base):
 
 
 class LicenceState(StrEnum):
-    """Life of one licence on one tablet (schools.md section 17)."""
+    """Life of one licence on one tablet."""
 
     RESERVED = "reserved"
     ASSIGNED = "assigned"

@@ -1,46 +1,35 @@
-"""Which apps a tablet should have, may have and must not show, from the grants that concern it. Pure."""
+"""Which apps a tablet should have, may have and must not show, from its resolved settings. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from uuid import UUID
-
-from profiles.apps.models import GrantStanding
-from profiles.policy.kinds import LayerKind
-from profiles.policy.rules import Place, targets
-
-#: The places that a bundle may be given to.
-GRANTABLE = (LayerKind.TOWN, LayerKind.SCHOOL, LayerKind.GRADE, LayerKind.CLASS)
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """One app that a grant gives to a place."""
+class EffectiveApps:
+    """The apps of a tablet in a mode, by bundle identifier. Blocked goes before required, required before available."""
 
-    town_id: UUID
-    kind: LayerKind
-    target: str
-    standing: GrantStanding
-    app_id: UUID
+    required: tuple[str, ...] = ()
+    available: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Apps:
-    """What grants make of the apps of a tablet, each in order of its id."""
-
-    required: tuple[UUID, ...]
-    available: tuple[UUID, ...]
-    banned: tuple[UUID, ...]
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The apps that a pupil may use."""
+        return (*self.required, *self.available)
 
 
-def apps_for(grants: Iterable[Granted], place: Place) -> Apps:
-    """Banned goes before required, required before available."""
-    found: dict[GrantStanding, set[UUID]] = {standing: set() for standing in GrantStanding}
-    for grant in grants:
-        if grant.town_id == place.town_id and grant.target in targets(grant.kind, place):
-            found[grant.standing].add(grant.app_id)
-    banned = found[GrantStanding.BANNED]
-    required = found[GrantStanding.REQUIRED] - banned
-    available = found[GrantStanding.AVAILABLE] - banned - required
-    return Apps(*(tuple(sorted(each, key=str)) for each in (required, available, banned)))
+def compose_apps(values: Mapping[str, Any]) -> EffectiveApps:
+    """Return the apps that resolved settings make."""
+    blocked = set(values.get("apps.blocked", ()))
+    required = set(values.get("apps.required", ())) - blocked
+    available = set(values.get("apps.available", ())) - blocked - required
+    return EffectiveApps(*(tuple(sorted(apps)) for apps in (required, available, blocked)))
+
+
+def list_installed_apps(by_mode: Iterable[EffectiveApps], required: Iterable[str]) -> list[str]:
+    """Return the required apps that a tablet has: what is blocked in every mode is not installed, what is hidden in some stays."""
+    blocked_always = set.intersection(*(set(apps.blocked) for apps in by_mode))
+    return sorted(set(required) - blocked_always)

@@ -89,7 +89,6 @@ _COMPOSITES: tuple[Composite, ...] = (
                expansions.expand_lock_screen, text_format=TextFormat.TEXT),
     _switch("personalise", SettingGroup.HOME, Message("Personalise the tablet"),
             "allowWallpaperModification", "allowDeviceNameModification", "allowNotificationsModification"),
-    _composite("web_filter", ValueKind.STRINGS, SettingGroup.WEB, Message("Web filter"), expansions.expand_filter_lists),
     _choice("browser", SettingGroup.WEB, Message("Browser"), expansions.expand_browser, off=Message("None"),
             guarded=Message("Safari, without private browsing"), free=Message("Free")),
     _switch("filter_bypass", SettingGroup.WEB, Message("Ways round the filter"),

@@ -11,7 +11,7 @@ from profiles.catalog.merge import Resolved
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One setting that becomes another; None: nobody says anything."""
+    """One setting that becomes another; None: no source sets it."""
 
     key: str
     before: Any

@@ -18,11 +18,6 @@ def make_list(key: str, always: Sequence[str] = ()) -> Callable[[Sequence[str]],
     return lambda entries: {key: sorted({*entries, *always})}
 
 
-def expand_filter_lists(names: Sequence[str]) -> Values:
-    """The town's filter lists, by name."""
-    return {"webfilter.lists": sorted(set(names))}
-
-
 def expand_single_app(bundle_identifier: str) -> Values:
     """The tablet stays in one app."""
     return {"app.lock": {"App": {"Identifier": bundle_identifier}}}

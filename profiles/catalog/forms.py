@@ -29,6 +29,8 @@ class TextFormat(StrEnum):
     ICCID = "iccid"
     SSID = "ssid"
     WIFI_PASSWORD = "wifi_password"  # noqa: S105 - a format, not a password
+    FILTER_HOST = "filter_host"
+    CATEGORY = "category"
 
     def matches(self, text: str) -> bool:
         """Return whether a text has this format. Control characters never match: a property list cannot hold them."""
@@ -86,6 +88,8 @@ _MATCHERS: dict[TextFormat, Callable[[str], bool]] = {
     TextFormat.SSID: _is_ssid,
     # A passphrase of 8 to 63 characters, 64 hexadecimal digits, or the older 5 to 13 of WEP.
     TextFormat.WIFI_PASSWORD: _length_matcher(5, 64),
+    TextFormat.FILTER_HOST: _matcher(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
+    TextFormat.CATEGORY: _matcher(r"[a-z0-9][a-z0-9_-]*", 64),
 }
 _WORDS: dict[TextFormat, Message] = {
     TextFormat.TEXT: Message("a text of 1 to 1000 characters"),
@@ -104,4 +108,6 @@ _WORDS: dict[TextFormat, Message] = {
     TextFormat.ICCID: Message("a SIM card number (18 to 22 digits)"),
     TextFormat.SSID: Message("a Wi-Fi name of 1 to 32 bytes"),
     TextFormat.WIFI_PASSWORD: Message("a password of 5 to 64 characters"),
+    TextFormat.FILTER_HOST: Message("a host name (example.org)"),
+    TextFormat.CATEGORY: Message("the name of a category (games, press…)"),
 }

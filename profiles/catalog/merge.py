@@ -1,125 +1,166 @@
-"""Merging opinions into values, with provenance. Pure: `(layers, catalogue) → resolved`. The explanation is the same run.
+"""Merging what places set into one value for each setting, with its explanation. Pure: the walk that finds a value explains it.
 
-Two kinds of opinions. A binding one (the floor, a lock, a guardian) is a minimum: all of them hold together, merged towards
-the stricter. An open one is a choice: the narrowest layer that has one chooses, equals merge towards the stricter.
+Sources are walked from the widest place to the narrowest. A narrower place replaces the value, or adds to it where the setting
+adds up. A lock binds the places narrower than its own. What bounds the result of all places (the safety baseline, the meaning of
+a mode, a class session, guardians) comes last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 from profiles.catalog.settings import MergeRule, Setting
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """What one author says: settings by key. The larger `depth`, the narrower the layer: town, school, …, tablet.
+class PolicySource:
+    """What one place sets in one mode: values by key. The larger `depth`, the narrower the place.
 
-    `locks` are the keys that nobody below may loosen; with `binding` every key is one.
+    `locks` are the keys that no narrower place may loosen.
     """
 
     name: str
     depth: int
     values: Mapping[str, Any]
     locks: frozenset[str] = field(default=frozenset())
-    binding: bool = False
-    #: Who wrote it, for people; a guardian is a role, never a name.
+    #: Who wrote it, for people; never the name of a guardian.
     author: str = ""
-
-    def binds(self, key: str) -> bool:
-        """Whether its word on a setting is a minimum."""
-        return self.binding or key in self.locks
-
-
-class Standing(StrEnum):
-    """What became of one opinion."""
-
-    WINS = "wins"  # the value is this one
-    CONTRIBUTES = "contributes"  # a list to which several gave their part
-    OVERRIDDEN = "overridden"  # a narrower layer chose
-    LOOSER = "looser"  # a stricter word holds
+    until: datetime | None = None
+    #: The names of the presets that a value was taken from, by key.
+    presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """One opinion and what became of it."""
+class Constraint:
+    """Values that bound the result of all places. It makes a value stricter, never looser."""
 
-    layer: str
-    value: Any
-    binding: bool
-    standing: Standing
+    name: str
+    values: Mapping[str, Any]
     author: str = ""
+
+
+class StepOutcome(StrEnum):
+    """What became of the value of one source."""
+
+    CHOSEN = "chosen"  # it is the value in force
+    ADDED = "added"  # some of its entries are in a list to which several contribute
+    BOUNDED = "bounded"  # a lock, a constraint or an equal place made it stricter
+    REPLACED = "replaced"  # a narrower place chose another value
+    LOOSER = "looser"  # a lock or constraint that the value in force exceeds already
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the walk: a source, its value, and what became of it. `by` names the sources that replaced or bounded it."""
+
+    source: str
+    value: Any
+    outcome: StepOutcome
+    by: tuple[str, ...] = ()
+    is_locked: bool = False
+    is_constraint: bool = False
+    author: str = ""
+    until: datetime | None = None
+    presets: tuple[str, ...] = ()
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the value in force comes from it."""
+        return self.outcome in (StepOutcome.CHOSEN, StepOutcome.ADDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The value of one setting, and every opinion on it: those that hold first."""
+    """The value of one setting, and the walk that led to it: what is in force first."""
 
     key: str
     value: Any
-    voices: tuple[Voice, ...]
+    steps: tuple[Step, ...]
 
     @property
-    def winners(self) -> tuple[str, ...]:
-        """The layers that the value comes from."""
-        return tuple(voice.layer for voice in self.voices if voice.standing in _HOLD)
+    def deciding(self) -> tuple[str, ...]:
+        """The sources that the value comes from. Where several lists bound each other and none is the value: all of them."""
+        in_force = tuple(step.source for step in self.steps if step.is_in_force)
+        return in_force or tuple(step.source for step in self.steps if step.outcome is not StepOutcome.REPLACED)
 
     @property
-    def losers(self) -> tuple[str, ...]:
-        """The layers that wanted something else."""
-        return tuple(voice.layer for voice in self.voices if voice.standing not in _HOLD)
+    def overruled(self) -> tuple[str, ...]:
+        """The sources that set something else."""
+        deciding = self.deciding
+        return tuple(step.source for step in self.steps if step.source not in deciding)
 
 
-_HOLD = (Standing.WINS, Standing.CONTRIBUTES)
-_LISTS = (MergeRule.INTERSECTION, MergeRule.UNION, MergeRule.EACH)
-#: Lists to which every layer adds; a narrower one does not replace what a wider one said.
-_ADDED_UP = (MergeRule.UNION, MergeRule.EACH)
+def resolve(
+    sources: Iterable[PolicySource], constraints: Sequence[Constraint], catalog: Mapping[str, Setting]
+) -> dict[str, Resolved]:
+    """Return the value of every setting that a source or constraint names. `constraints` go from the weakest to the strongest.
+
+    Keys that the catalogue does not know are left out: what is unknown adds nothing.
+    """
+    ordered = sorted(sources, key=lambda source: (source.depth, source.name))
+    keys = {key for source in ordered for key in source.values} | {key for each in constraints for key in each.values}
+    return {key: _resolve_one(catalog[key], ordered, constraints) for key in sorted(keys & catalog.keys())}
 
 
-def resolve(layers: Iterable[Layer], catalog: Mapping[str, Setting]) -> dict[str, Resolved]:
-    """Merge all layers, setting by setting. Keys that the catalogue does not know are left out: unknown adds nothing."""
-    opinions: dict[str, list[tuple[Layer, Any]]] = {}
-    for layer in sorted(layers, key=lambda each: (each.depth, each.name)):
-        for key, value in layer.values.items():
-            if key in catalog:
-                opinions.setdefault(key, []).append((layer, value))
-    return {key: _resolved(catalog[key], said) for key, said in sorted(opinions.items())}
+def _resolve_one(setting: Setting, ordered: Sequence[PolicySource], constraints: Sequence[Constraint]) -> Resolved:
+    """Walk from the widest place to the narrowest, then over the constraints."""
+    key = setting.key
+    relevant = [source for source in ordered if key in source.values or setting.opposite in source.values]
+    bounding = [constraint for constraint in constraints if key in constraint.values]
+    value: Any = None
+    bound: Any = None
+    for _, group in groupby(relevant, key=lambda source: source.depth):
+        equals = list(group)
+        value = _take_in(setting, value, equals)
+        if bound is not None and value is not None:
+            value = merge(setting, [bound, value])
+        bound = _tighten(setting, bound, value, equals)
+    for constraint in bounding:
+        own = constraint.values[key]
+        value = own if value is None else merge(setting, [own, value])
+    if value is not None:
+        value = merge(setting, [value])  # in the order that lists have in a configuration
+    return Resolved(key, value, _explain(setting, value, relevant, bounding))
 
 
-def _resolved(setting: Setting, said: Sequence[tuple[Layer, Any]]) -> Resolved:
-    binding = [(layer, value) for layer, value in said if layer.binds(setting.key)]
-    chosen, overridden = _chosen(setting, [(layer, value) for layer, value in said if not layer.binds(setting.key)])
-    # Strongest first: what binds, then the narrowest choice.
-    strongest = (*binding, *sorted(chosen, key=lambda each: -each[0].depth))
-    value = merge(setting, [own for _, own in strongest])
-    voices = [_voice(setting, layer, own, value) for layer, own in (*binding, *chosen)]
-    voices += [Voice(layer.name, own, False, Standing.OVERRIDDEN, layer.author) for layer, own in reversed(overridden)]
-    return Resolved(setting.key, value, tuple(sorted(voices, key=lambda voice: voice.standing not in _HOLD)))
+def _take_in(setting: Setting, value: Any, equals: Sequence[PolicySource]) -> Any:
+    """The value after places of equal width: theirs, or theirs beside the wider ones' where the setting adds up."""
+    key = setting.key
+    if setting.opposite is not None and value is not None:
+        opposed = {entry for source in equals for entry in source.values.get(setting.opposite, ())}
+        value = [entry for entry in value if entry not in opposed]
+    named = [source.values[key] for source in equals if key in source.values]
+    if not named:
+        return value
+    own = combine(setting, named)
+    return combine(setting, [own, value]) if setting.adds_up and value is not None else own
 
 
-def _chosen(
-    setting: Setting, said: Sequence[tuple[Layer, Any]]
-) -> tuple[Sequence[tuple[Layer, Any]], Sequence[tuple[Layer, Any]]]:
-    """The open opinions that count, and those that a narrower layer overrides. Lists that forbid add up over all layers."""
-    if not said or setting.merge_rule in _ADDED_UP:
-        return said, ()
-    narrowest = max(layer.depth for layer, _ in said)
-    return [each for each in said if each[0].depth == narrowest], [each for each in said if each[0].depth != narrowest]
+def _tighten(setting: Setting, bound: Any, value: Any, equals: Sequence[PolicySource]) -> Any:
+    """The bound for narrower places: the stricter of the former one and of what these places lock."""
+    key = setting.key
+    locked = [source.values[key] for source in equals if key in source.values and key in source.locks]
+    if not locked:
+        return bound
+    # Where offers of several widths add up, what is locked is all that is offered so far.
+    own = value if setting.is_offered else combine(setting, locked)
+    return own if bound is None else merge(setting, [bound, own])
 
 
-def _voice(setting: Setting, layer: Layer, own: Any, value: Any) -> Voice:
-    if _same(setting, own, value):
-        standing = Standing.WINS
-    else:
-        standing = Standing.CONTRIBUTES if setting.merge_rule in _LISTS else Standing.LOOSER
-    return Voice(layer.name, own, layer.binds(setting.key), standing, layer.author)
+def combine(setting: Setting, values: Sequence[Any]) -> Any:
+    """Put values side by side, strongest first: all entries where the setting adds up, else the stricter of them."""
+    if setting.is_offered:
+        return sorted(set().union(*values))
+    return merge(setting, values)
 
 
 def merge(setting: Setting, values: Sequence[Any]) -> Any:
-    """Merge opinions, strongest first. Lists come out sorted, so that order never changes a configuration."""
+    """Return the stricter of values, strongest first. Lists come out sorted, so that order never changes a configuration."""
     return _RULES[setting.merge_rule](setting, values)
 
 
@@ -128,12 +169,12 @@ def _smallest_but_zero(_setting: Setting, values: Sequence[Any]) -> Any:
 
 
 def _each(setting: Setting, values: Sequence[Any]) -> list[Any]:
-    """Every entry once; of two that are the same, the one said by the strongest."""
-    found: dict[str, Any] = {}
+    """Every entry once; of two with the same identity, the one of the strongest."""
+    entries: dict[str, Any] = {}
     for value in values:
         for entry in value:
-            found.setdefault(setting.get_entry_identity(entry), entry)
-    return [found[which] for which in sorted(found)]
+            entries.setdefault(setting.get_entry_identity(entry), entry)
+    return [entries[identity] for identity in sorted(entries)]
 
 
 _RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
@@ -149,7 +190,94 @@ _RULES: dict[MergeRule, Callable[[Setting, Sequence[Any]], Any]] = {
 }
 
 
-def _same(setting: Setting, own: Any, value: Any) -> bool:
-    if setting.merge_rule in (MergeRule.INTERSECTION, MergeRule.UNION):
-        return bool(sorted(own) == value)
-    return bool(merge(setting, [own]) == value)
+def _explain(setting: Setting, value: Any, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]) -> tuple[Step, ...]:
+    """The steps of the walk with their outcomes, what is in force first, then the narrowest first."""
+    key = setting.key
+    naming = [source for source in relevant if key in source.values]
+    steps = [_explain_constraint(setting, value, constraint) for constraint in bounding]
+    for source in reversed(naming):
+        outcome, by = _outcome(setting, value, source, relevant, bounding)
+        steps.append(
+            Step(
+                source.name,
+                source.values[key],
+                outcome,
+                by,
+                is_locked=key in source.locks,
+                author=source.author,
+                until=source.until,
+                presets=source.presets.get(key, ()),
+            )
+        )
+    return tuple(sorted(steps, key=lambda step: not step.is_in_force))
+
+
+def _explain_constraint(setting: Setting, value: Any, constraint: Constraint) -> Step:
+    own = constraint.values[setting.key]
+    if merge(setting, [own]) == value:
+        outcome = StepOutcome.CHOSEN
+    else:
+        outcome = StepOutcome.ADDED if setting.merge_rule in (MergeRule.UNION, MergeRule.EACH) else StepOutcome.LOOSER
+    return Step(constraint.name, own, outcome, is_constraint=True, author=constraint.author)
+
+
+def _outcome(
+    setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
+) -> tuple[StepOutcome, tuple[str, ...]]:
+    """What became of the value of a source, and the names of those that replaced or bounded it."""
+    key, own = setting.key, source.values[setting.key]
+    narrower = [each for each in relevant if each.depth > source.depth and key in each.values]
+    is_locked = key in source.locks
+    if narrower and not setting.adds_up and not is_locked:
+        narrowest = narrower[-1].depth
+        return StepOutcome.REPLACED, tuple(each.name for each in narrower if each.depth == narrowest)
+    if merge(setting, [own]) == value:
+        return StepOutcome.CHOSEN, ()
+    if setting.adds_up:
+        return _outcome_of_entries(setting, value, source, relevant, bounding)
+    if narrower:
+        return StepOutcome.LOOSER, ()
+    return StepOutcome.BOUNDED, _list_bounds(setting, source, relevant, bounding)
+
+
+def _outcome_of_entries(
+    setting: Setting, value: Any, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
+) -> tuple[StepOutcome, tuple[str, ...]]:
+    """The outcome where lists add up: whether the entries of a source are in the value, as they are."""
+    own = source.values[setting.key]
+    missing = [entry for entry in own if entry not in value]
+    if not missing:
+        return StepOutcome.ADDED, ()
+    opposing = tuple(
+        each.name
+        for each in relevant
+        if each.depth >= source.depth and setting.opposite and set(missing) & set(each.values.get(setting.opposite, ()))
+    )
+    if setting.merge_rule is MergeRule.EACH:
+        same = {setting.get_entry_identity(entry) for entry in missing}
+        opposing = tuple(
+            each.name
+            for each in relevant
+            if each is not source and any(setting.get_entry_identity(entry) in same for entry in each.values[setting.key])
+        )
+    if len(missing) < len(own):
+        return StepOutcome.ADDED, opposing
+    if opposing:
+        return StepOutcome.REPLACED, opposing
+    return StepOutcome.BOUNDED, _list_bounds(setting, source, relevant, bounding)
+
+
+def _list_bounds(
+    setting: Setting, source: PolicySource, relevant: Sequence[PolicySource], bounding: Sequence[Constraint]
+) -> tuple[str, ...]:
+    """The names of wider locks, equal places and constraints, each of which alone would make a source's value stricter."""
+    key, own = setting.key, source.values[setting.key]
+    bounds = [
+        (each.name, each.values[key])
+        for each in relevant
+        if key in each.values
+        and each is not source
+        and (each.depth == source.depth or (each.depth < source.depth and key in each.locks))
+    ]
+    bounds += [(each.name, each.values[key]) for each in bounding]
+    return tuple(name for name, other in bounds if merge(setting, [other, own]) != merge(setting, [own]))

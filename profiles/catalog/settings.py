@@ -15,6 +15,7 @@ from profiles.catalog.forms import TextFormat
 from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind, parse_version
 
 __all__ = [
+    "PRODUCT_PREFIX",
     "RESTRICTIONS_TYPE",
     "Field",
     "MergeRule",
@@ -29,9 +30,11 @@ __all__ = [
 
 #: The data files, in the order in which people see the settings.
 CATALOG_FILES = (
-    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "own",
+    "restrictions", "passcode", "home_screen", "web", "network", "cellular", "classroom", "certificates", "accounts", "product",
 )  # fmt: skip
 RESTRICTIONS_TYPE = "com.apple.applicationaccess"
+#: Payload types of settings that no payload of Apple's carries as they are: apps and the web filter.
+PRODUCT_PREFIX = "fr.cartable."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,19 @@ class Setting(Field):
     payload_key: str | None
     #: Paths of the sub-keys that identify an entry of a list; empty for values that are not such a list.
     identity_paths: tuple[str, ...] = ()
+    #: The list that takes entries out of this one where a narrower place names them there.
+    opposite: str | None = None
+    #: The kinds of places that may set it; none: all.
+    places: tuple[str, ...] = ()
+    #: Whether it is set for all modes together, never for one.
+    all_modes_only: bool = False
+    #: Whether a list that narrows is filled by places of every width (offers) instead of replaced by the narrowest.
+    is_offered: bool = False
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether a narrower place adds to the list of a wider one instead of replacing it."""
+        return self.is_offered or self.merge_rule in (MergeRule.UNION, MergeRule.EACH)
 
     def get_entry_identity(self, entry: Mapping[str, Any]) -> str:
         """Return the identity of an entry of the list: two entries with the same text are the same entry."""
@@ -109,6 +125,10 @@ def _parse_setting(payload: str, rows: Mapping[str, Any], key: str, row: Mapping
         slot_name=rows["name"],
         payload_key=None if key == short_type else key.removeprefix(f"{short_type}."),
         identity_paths=tuple(row.get("identity", ())),
+        opposite=row.get("opposite"),
+        places=tuple(row.get("places", ())),
+        all_modes_only=row.get("all_modes_only", False),
+        is_offered=row.get("offer", False),
     )
 
 

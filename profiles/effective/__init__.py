@@ -1,1 +1,1 @@
-"""TODO."""
+"""What tablets should be: situations, compiled configurations, previews and explanations."""

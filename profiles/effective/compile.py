@@ -6,7 +6,7 @@ Costs the number of situations, not of tablets: tablets that differ in nothing s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,22 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
-from profiles.catalog.settings import load_catalog, parse_version
-from profiles.effective.models import Artefact, DeclarationSet
-from profiles.effective.repository import PolicyRepository
-from profiles.effective.situation import Policy, Situation, filter_in, read_policy, resolved, situation_of
-from profiles.filters.models import DeliveryKind
-from profiles.filters.render import payloads
+from profiles.apps.models import App
+from profiles.apps.rules import list_installed_apps
+from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog, parse_version
+from profiles.effective.models import DeclarationSet, RenderedProfile
+from profiles.effective.repository import CompiledRepository
+from profiles.effective.situation import (
+    BLOCKED_APPS,
+    PolicyData,
+    Situation,
+    build_situation,
+    compose_mode_apps,
+    compose_mode_filter,
+    load_policy,
+)
+from profiles.filters.payloads import build_filter_payloads
+from profiles.policy.baseline import ALLOWED_APPS
 from profiles.render.apple import (
     ProfileContent,
     ProfileDocument,
@@ -38,7 +48,7 @@ MODES = tuple(Mode)
 
 @dataclass(frozen=True, slots=True)
 class WantedApp:
-    """An app that a tablet should have. Without store id and manifest it is built in: allowed, never installed."""
+    """An app that a tablet should have. Without store id and manifest it is built in: allowed, never installed by the server."""
 
     app_id: UUID
     bundle_identifier: str
@@ -51,7 +61,7 @@ class WantedApp:
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class DesiredState:
     """What one tablet should be: its mode, and that as one profile, or as a set of declarations where it understands them."""
 
     mode: Mode
@@ -59,21 +69,22 @@ class Desired:
     identifier: str
     uuid: str
     apps: tuple[WantedApp, ...]
-    left_out: tuple[str, ...]
+    omitted_settings: tuple[str, ...]
     declaration_set: str | None
     #: The profile that goes by command beside declarations: the payload types that the operator keeps from them.
-    beside_sha256: str | None = None
+    companion_sha256: str | None = None
 
 
 @dataclass(slots=True)
-class Compiled:
+class CompiledSituation:
     """Everything that tablets of one situation share."""
 
     situation: Situation
     contents: Mapping[Mode, ProfileContent]
-    whole: Mapping[Mode, ProfileDocument]
-    parts: tuple[ProfileDocument, ...] = ()
-    beside: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
+    profiles: Mapping[Mode, ProfileDocument]
+    apps: Sequence[App] = ()
+    declared_profiles: tuple[ProfileDocument, ...] = ()
+    companion_profiles: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
 
     @property
@@ -82,111 +93,129 @@ class Compiled:
         return hashlib.sha256(serialize_canonical([[each.identifier, each.server_token] for each in self.declared])).hexdigest()
 
 
-def desired_for(
+def compute_desired_states(
     work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None
-) -> dict[UUID, Desired]:
-    """Return the desired state of each tablet, in a constant number of queries; new artefacts are stored and signed."""
+) -> dict[UUID, DesiredState]:
+    """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed."""
     tablets = list(facts)
     now = evaluate_modes(work, tablets) if modes is None else modes
-    policy = read_policy(work, tablets)
-    situations = {each.tablet_id: situation_of(each, policy, now[each.tablet_id]) for each in tablets}
-    compiled: dict[tuple[object, ...], Compiled] = {}
-    wanted: dict[str, tuple[UUID, ProfileDocument]] = {}
+    policy = load_policy(work, tablets)
+    situations = {tablet.tablet_id: build_situation(tablet, policy, now[tablet.tablet_id]) for tablet in tablets}
+    compiled: dict[tuple[object, ...], CompiledSituation] = {}
+    profiles: dict[str, tuple[UUID, ProfileDocument]] = {}
     for tablet_id, situation in situations.items():
-        made = compiled.get(situation.key)
-        if made is None:
-            made = compiled[situation.key] = compile_situation(work, situation, policy)
+        shared = compiled.get(situation.key)
+        if shared is None:
+            shared = compiled[situation.key] = compile_situation(work, situation, policy)
         mode = now[tablet_id].mode
-        for rendered in (made.whole[mode], *made.parts, *([made.beside[mode]] if mode in made.beside else ())):
-            wanted[rendered.sha256] = (situation.town_id, rendered)
-    _store(work, wanted, [each for each in compiled.values() if each.declared])
+        companion = [shared.companion_profiles[mode]] if mode in shared.companion_profiles else []
+        for rendered in (shared.profiles[mode], *shared.declared_profiles, *companion):
+            profiles[rendered.sha256] = (situation.town_id, rendered)
+    _store_compiled(work, profiles, [each for each in compiled.values() if each.declared])
     return {
-        tablet_id: _desired(policy, compiled[situation.key], now[tablet_id].mode) for tablet_id, situation in situations.items()
+        tablet_id: _build_desired_state(compiled[situation.key], now[tablet_id].mode)
+        for tablet_id, situation in situations.items()
     }
 
 
-def compile_situation(work: UnitOfWork, situation: Situation, policy: Policy) -> Compiled:
+def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData) -> CompiledSituation:
     """Merge and render one situation in every mode. Stores nothing."""
-    contents = {mode: content_in(situation, policy, mode) for mode in MODES}
+    contents = {mode: build_mode_content(situation, policy, mode) for mode in MODES}
     town = str(situation.town_id)
-    distinct: dict[str, ProfileDocument] = {}
-    whole = {mode: _once(distinct, town, content) for mode, content in contents.items()}
-    made = Compiled(situation, contents, whole)
+    by_digest: dict[str, ProfileDocument] = {}
+    profiles = {mode: _render_once(by_digest, town, content) for mode, content in contents.items()}
+    compiled = CompiledSituation(situation, contents, profiles, list_wanted_apps(situation, policy))
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
         pairs = {mode: split_by_payload_type(content, kept) for mode, content in contents.items()}
-        made.beside = {mode: _once(distinct, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty}
+        compiled.companion_profiles = {
+            mode: _render_once(by_digest, town, beside) for mode, (_, beside) in pairs.items() if not beside.is_empty
+        }
         common, own = split_common_content({mode: declared for mode, (declared, _) in pairs.items()})
         base = render_profile(town, common, "base")
-        by_mode = {mode: render_profile(town, content, _part(content)) for mode, content in own.items()}
-        made.parts = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
-        made.declared = build_declarations(
+        by_mode = {mode: render_profile(town, content, _mode_part_name(content)) for mode, content in own.items()}
+        compiled.declared_profiles = tuple({r.sha256: r for r in (base, *by_mode.values()) if r is not None}.values())
+        compiled.declared = build_declarations(
             work.settings.public_url,
             "Cartable",
             base.sha256 if base else None,
             {mode: rendered.sha256 if rendered else None for mode, rendered in by_mode.items()},
-            _managed(policy, situation) if work.settings.declarative_apps else (),
+            _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
         )
-    return made
+    return compiled
 
 
-def content_in(situation: Situation, policy: Policy, mode: Mode) -> ProfileContent:
-    """What a tablet of the situation shall hold in a mode."""
-    values: dict[str, Any] = {key: each.value for key, each in resolved(situation, policy, mode).items()}
-    if values.get("allowListedAppBundleIDs") and values.get("blockedAppBundleIDs"):
+def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> ProfileContent:
+    """Return what a tablet of the situation holds in a mode, with what it cannot take."""
+    known = load_catalog()
+    values: dict[str, Any] = {
+        key: resolved.value
+        for key, resolved in policy.get_settings(situation, mode).items()
+        if not known[key].payload_type.startswith(PRODUCT_PREFIX)
+    }
+    if values.get(ALLOWED_APPS) and values.get(BLOCKED_APPS):
         # One list decides on a tablet: what is blocked leaves the list of what is allowed.
-        blocked = set(values.pop("blockedAppBundleIDs"))
-        values["allowListedAppBundleIDs"] = [app for app in values["allowListedAppBundleIDs"] if app not in blocked]
-    others, left_out = filter_payloads(situation, policy, mode)
-    content = build_content(values, load_catalog(), others, os=situation.os, supervised=situation.supervised)
-    return replace(content, omitted_settings=(*content.omitted_settings, *left_out))
+        blocked = set(values.pop(BLOCKED_APPS))
+        values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
+    web_payloads, left_out = build_filter_payloads(compose_mode_filter(situation, policy, mode), supervised=situation.supervised)
+    content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
+    unknown = [
+        f"apps.required: {app}"
+        for app in compose_mode_apps(situation, policy, mode).required
+        if not _find_app(policy, situation, app)
+    ]
+    return replace(content, omitted_settings=(*content.omitted_settings, *left_out, *unknown))
 
 
-def filter_payloads(situation: Situation, policy: Policy, mode: Mode) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The web filter of a situation in a mode, as payloads."""
-    delivery = policy.deliveries.get(situation.town_id)
-    town = policy.filters.get(situation.town_id)
-    return payloads(
-        filter_in(situation, policy, mode),
-        auto=town.auto_filter if town else True,
-        kind=delivery.kind if delivery else DeliveryKind.BUILT_IN,
-        options=delivery.options if delivery else {},
-        supervised=situation.supervised,
-    )
+def _find_app(policy: PolicyData, situation: Situation, identifier: str) -> App | None:
+    return policy.apps.get((situation.town_id, identifier))
+
+
+def list_wanted_apps(situation: Situation, policy: PolicyData) -> list[App]:
+    """Return the apps that a tablet of the situation has, in every mode the same: nothing is installed at a change of mode."""
+    by_mode = [compose_mode_apps(situation, policy, mode) for mode in MODES]
+    required = {app for apps in by_mode for app in apps.required}
+    found = (_find_app(policy, situation, app) for app in list_installed_apps(by_mode, required))
+    return [app for app in found if app is not None]
 
 
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
-    """Whether tablets of the situation are told by declarations."""
+    """Whether tablets of the situation are managed by declarations."""
     from_version = work.settings.declarative_from
     return bool(from_version) and situation.os is not None and situation.os >= parse_version(from_version)
 
 
-def _once(distinct: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
+def _render_once(by_digest: dict[str, ProfileDocument], town: str, content: ProfileContent) -> ProfileDocument:
     key = content.digest
-    if key not in distinct:
+    if key not in by_digest:
         rendered = render_profile(town, content)
-        assert rendered is not None  # a whole profile may be empty, it is still a profile
-        distinct[key] = rendered
-    return distinct[key]
+        assert rendered is not None  # a profile for all payloads may be empty, it is still a profile
+        by_digest[key] = rendered
+    return by_digest[key]
 
 
-def _part(content: ProfileContent) -> str:
+def _mode_part_name(content: ProfileContent) -> str:
     """A profile of a mode has an identifier of its own: while one comes and another goes, neither removes the other."""
     return f"mode.{content.digest[:16]}"
 
 
-def _managed(policy: Policy, situation: Situation) -> list[ManagedApp]:
-    apps = [policy.apps[app_id] for app_id in situation.apps.required]
-    return [ManagedApp(a.bundle_identifier, a.app_store_id, a.manifest_url) for a in apps if a.app_store_id or a.manifest_url]
+def _list_managed_apps(apps: Iterable[App]) -> list[ManagedApp]:
+    return [
+        ManagedApp(app.bundle_identifier, app.app_store_id, app.manifest_url)
+        for app in apps
+        if app.app_store_id or app.manifest_url
+    ]
 
 
-def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, ProfileDocument]], compiled: list[Compiled]) -> None:
-    repository = PolicyRepository(work.session)
-    known = repository.known_artefacts(list(wanted))
-    for sha256, (town_id, rendered) in sorted(wanted.items()):
+def _store_compiled(
+    work: UnitOfWork, profiles: Mapping[str, tuple[UUID, ProfileDocument]], situations: Sequence[CompiledSituation]
+) -> None:
+    repository = CompiledRepository(work.session)
+    known = repository.list_known_profiles(list(profiles))
+    for sha256, (town_id, rendered) in sorted(profiles.items()):
         if sha256 not in known:
-            repository.add_artefact(
-                Artefact(
+            repository.add_profile(
+                RenderedProfile(
                     sha256=sha256,
                     town_id=town_id,
                     identifier=rendered.identifier,
@@ -196,27 +225,26 @@ def _store(work: UnitOfWork, wanted: Mapping[str, tuple[UUID, ProfileDocument]],
                     created_at=work.now,
                 )
             )
-    sets = {each.set_token: each for each in compiled}
-    for token in sorted(set(sets) - repository.known_sets(list(sets))):
-        made = sets[token]
-        items = [{"Kind": each.kind.value, **each.to_document()} for each in made.declared]
-        profiles = sorted(rendered.sha256 for rendered in made.parts)
+    sets = {each.set_token: each for each in situations}
+    for token in sorted(set(sets) - repository.list_known_sets(list(sets))):
+        compiled = sets[token]
+        items = [{"Kind": each.kind.value, **each.to_document()} for each in compiled.declared]
+        addresses = sorted(rendered.sha256 for rendered in compiled.declared_profiles)
         repository.add_set(
-            DeclarationSet(sha256=token, town_id=made.situation.town_id, items=items, profiles=profiles, created_at=work.now)
+            DeclarationSet(sha256=token, town_id=compiled.situation.town_id, items=items, profiles=addresses, created_at=work.now)
         )
     work.session.flush()
 
 
-def _desired(policy: Policy, made: Compiled, mode: Mode) -> Desired:
-    rendered = made.whole[mode]
-    apps = (policy.apps[app_id] for app_id in made.situation.apps.required)
-    return Desired(
+def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredState:
+    rendered = compiled.profiles[mode]
+    return DesiredState(
         mode=mode,
         sha256=rendered.sha256,
         identifier=rendered.identifier,
         uuid=rendered.uuid,
-        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in apps),
-        left_out=made.contents[mode].omitted_settings,
-        declaration_set=made.set_token if made.declared else None,
-        beside_sha256=made.beside[mode].sha256 if mode in made.beside else None,
+        apps=tuple(WantedApp(app.id, app.bundle_identifier, app.app_store_id, app.manifest_url) for app in compiled.apps),
+        omitted_settings=compiled.contents[mode].omitted_settings,
+        declaration_set=compiled.set_token if compiled.declared else None,
+        companion_sha256=compiled.companion_profiles[mode].sha256 if mode in compiled.companion_profiles else None,
     )

@@ -1,32 +1,35 @@
-"""The answer to "why?": a tablet's mode and settings at an instant, with everyone who had a say. Renders nothing."""
+"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them, and one host. Renders nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
-from profiles.effective.compile import content_in
-from profiles.effective.situation import read_policy, resolved, situation_of
+from profiles.effective.compile import build_mode_content
+from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
+from profiles.filters.errors import BadHost
+from profiles.filters.repository import FilterRepository
+from profiles.filters.rules import HostVerdict, clean_host, judge_host
 from profiles.schedule.guardian_rules import RestrictionEvaluation, evaluate_restrictions
 from profiles.schedule.mode_decision import ModeDecision, decide_mode, find_next_change
 from profiles.schedule.modes import Mode
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.service import evaluate_modes, to_restriction
 
-#: How many changes ahead a day's plan is told.
-MAX_STEPS = 20
+#: How many coming modes are listed at most.
+MAX_COMING_MODES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class Explanation:
     """Everything that decides on one tablet at an instant. Guardians appear by their role, never by name."""
 
     at: datetime
-    verdict: ModeDecision
+    decision: ModeDecision
     next_change: datetime | None
     settings: Mapping[str, Resolved]
     guardians: tuple[RestrictionEvaluation, ...]
@@ -34,41 +37,58 @@ class Why:
 
     @property
     def mode(self) -> Mode:
-        return self.verdict.mode
+        """The mode at that instant."""
+        return self.decision.mode
 
 
-def why(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Why:
-    """What holds for a tablet at an instant, and why: the same computation as what it is sent."""
+@dataclass(frozen=True, slots=True)
+class HostExplanation:
+    """What happens to a host on a tablet now: the mode, the categories that list the host, and the verdict."""
+
+    mode: Mode
+    categories: Sequence[str]
+    verdict: HostVerdict
+
+
+def explain(work: UnitOfWork, facts: TabletFacts, at: datetime | None = None) -> Explanation:
+    """Return what is in force for a tablet at an instant, and why: the same computation as what it is sent."""
     at = at or work.now
     now = evaluate_modes(work, [facts], at)[facts.tablet_id]
-    policy = read_policy(work, [facts])
-    situation = situation_of(facts, policy, now)
+    policy = load_policy(work, [facts])
+    situation = build_situation(facts, policy, now)
     rules = (
         ScheduleRepository(work.session).get_rules_by_pupil([facts.pupil_id]).get(facts.pupil_id, []) if facts.pupil_id else []
     )
-    return Why(
+    return Explanation(
         at=at,
-        verdict=now.decision,
+        decision=now.decision,
         next_change=find_next_change(now.inputs, at),
-        settings=resolved(situation, policy, now.mode),
+        settings=policy.get_settings(situation, now.mode),
         guardians=tuple(evaluate_restrictions([to_restriction(row) for row in rules], now.inputs, at)),
-        left_out=content_in(situation, policy, now.mode).omitted_settings,
+        left_out=build_mode_content(situation, policy, now.mode).omitted_settings,
     )
 
 
-def explain(work: UnitOfWork, facts: TabletFacts) -> Mapping[str, Resolved]:
-    """Each setting of a tablet now, with the layers that won and lost."""
-    return why(work, facts).settings
+def explain_host(work: UnitOfWork, facts: TabletFacts, host: str) -> HostExplanation:
+    """Return what happens to a host on a tablet now, and why. Raises `BadHost`."""
+    clean = clean_host(host)
+    if clean is None:
+        raise BadHost(host=host[:80], field="host")
+    now = evaluate_modes(work, [facts])[facts.tablet_id]
+    policy = load_policy(work, [facts])
+    web = compose_mode_filter(build_situation(facts, policy, now), policy, now.mode)
+    categories = FilterRepository(work.session).find_categories(facts.town_id, clean)
+    return HostExplanation(now.mode, categories, judge_host(web, clean, categories, supervised=facts.supervised))
 
 
-def day_ahead(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:
-    """The modes of a tablet from an instant on, each with the instant at which it begins."""
-    plan = evaluate_modes(work, [facts], at)[facts.tablet_id].inputs
-    steps, edge = [(at, decide_mode(plan, at))], at
-    while len(steps) < MAX_STEPS:
-        following = find_next_change(plan, edge)
+def list_coming_modes(work: UnitOfWork, facts: TabletFacts, at: datetime, hours: int = 24) -> list[tuple[datetime, ModeDecision]]:
+    """Return the modes of a tablet from an instant on, each with the instant at which it begins."""
+    inputs = evaluate_modes(work, [facts], at)[facts.tablet_id].inputs
+    steps, edge = [(at, decide_mode(inputs, at))], at
+    while len(steps) < MAX_COMING_MODES:
+        following = find_next_change(inputs, edge)
         if following is None or following > at + timedelta(hours=hours):
             break
-        steps.append((following, decide_mode(plan, following)))
+        steps.append((following, decide_mode(inputs, following)))
         edge = following
     return steps

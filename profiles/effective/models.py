@@ -1,4 +1,4 @@
-"""Tables of the desired state: compiled artefacts under their hash."""
+"""Tables of the desired state: compiled profiles under their hash."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from cartable.database import Base, TownOwned, UtcDateTime
 
 
-class Artefact(TownOwned, Base):
+class RenderedProfile(TownOwned, Base):
     """A compiled, signed configuration profile, stored once under the SHA-256 of its plain content."""
 
-    __tablename__ = "artefact"
+    __tablename__ = "rendered_profile"
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     identifier: Mapped[str] = mapped_column(String(155))
@@ -27,7 +27,7 @@ class Artefact(TownOwned, Base):
 class DeclarationSet(TownOwned, Base):
     """The declarations that tablets of one situation share, stored once under their hash. The mode is not among them.
 
-    `items` are the documents with their kind; `profiles` are the artefacts that they name.
+    `items` are the documents with their kind; `profiles` are the rendered profiles that they name.
     """
 
     __tablename__ = "declaration_set"

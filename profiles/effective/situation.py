@@ -1,32 +1,32 @@
-"""Which tablets are alike: the situation of each, from facts, layers, bundles and what time makes of it. Reads; decides nothing."""
+"""Which tablets are alike: the situation of each, from facts, policy and what time makes of it; and its settings in a mode."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.apps.models import App
-from profiles.apps.rules import Apps, Granted, apps_for
-from profiles.catalog.composites import expand_composites
-from profiles.catalog.merge import Layer, Resolved, resolve
-from profiles.catalog.settings import load_catalog, parse_version
-from profiles.effective.repository import PolicyRepository
-from profiles.filters.models import FilterDelivery, WebFilter
-from profiles.filters.repository import FilterRepository
-from profiles.filters.rules import Effective, Words, compose
-from profiles.policy.baseline import BASE_APPS, DEFAULT_FLOOR, MODE_FLOOR
-from profiles.policy.kinds import ALWAYS, SESSION_DEPTH, LayerKind, TabletRole
-from profiles.policy.repository import LayerRepository
-from profiles.policy.rules import Authored, Place, in_force
+from profiles.apps.repository import AppRepository
+from profiles.apps.rules import EffectiveApps, compose_apps
+from profiles.catalog.kinds import parse_version
+from profiles.catalog.merge import Constraint, PolicySource, Resolved, resolve
+from profiles.catalog.settings import Setting, load_catalog
+from profiles.filters.rules import EffectiveFilter, compose_filter
+from profiles.policy.baseline import ALLOWED_APPS, BASE_APPS, EXAM_APPS, SINGLE_APP, list_baseline_constraints
+from profiles.policy.kinds import AppUse, PlaceKind, TabletRole
+from profiles.policy.lint import list_shown_apps
+from profiles.policy.repository import PolicyRepository
+from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, TabletPlace, apply_documents
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import ModeEvaluation
 from profiles.schedule.session_rules import SessionPreset
 
-#: Where guardians' rules are heard: outside school (schools.md section 6). When each holds, `modes` has already said.
-GUARDIANS_HEARD = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
+#: The modes in which guardians' rules tighten. When each is active, the schedule has decided.
+GUARDIAN_MODES = frozenset({Mode.HOME, Mode.HOLIDAY, Mode.AFTER_SCHOOL, Mode.TRIP})
+BLOCKED_APPS = "blockedAppBundleIDs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,150 +40,160 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a shared configuration may depend on. Nothing personal, unless a layer was written for one tablet."""
+    """All that a shared configuration may depend on. Nothing personal, unless a document was written for one tablet."""
 
     town_id: UUID
-    versions: tuple[Authored, ...]
-    apps: Apps
-    filters: tuple[Words, ...]
-    hidden: tuple[str, ...]
-    lesson: Lesson | None
-    os: tuple[int, ...] | None
-    supervised: bool | None
+    documents: tuple[AppliedDocument, ...]
+    hidden_apps: tuple[str, ...] = ()
+    lesson: Lesson | None = None
+    os: tuple[int, ...] | None = None
+    supervised: bool | None = None
+
+    @property
+    def settings_key(self) -> tuple[object, ...]:
+        """What makes the settings of two situations the same, whatever the systems of the tablets take of them."""
+        return (self.town_id, tuple(document.key for document in self.documents), self.hidden_apps, self.lesson)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two situations the same."""
-        versions = tuple(version.version_id for version in self.versions)
-        filters = tuple((each.kind, each.target, each.mode) for each in self.filters)
-        return (self.town_id, versions, self.apps, filters, self.hidden, self.lesson, self.os, self.supervised)
+        return (*self.settings_key, self.os, self.supervised)
 
 
 @dataclass(slots=True)
-class Policy:
-    """What the towns concerned have authored, read once."""
+class PolicyData:
+    """The policy in force in some towns, read once; and what was computed from it, kept while it is used."""
 
-    floors: Mapping[UUID, Mapping[str, object]]
-    filters: Mapping[UUID, WebFilter]
-    words: Sequence[Words]
-    deliveries: Mapping[UUID, FilterDelivery]
-    grants: Sequence[Granted]
-    apps: Mapping[UUID, App]
-    authored: Sequence[Authored]
+    documents: Sequence[PublishedDocument]
+    presets: Mapping[UUID, PublishedPreset]
+    apps: Mapping[tuple[UUID, str], App]
     groups: Mapping[UUID, frozenset[UUID]]
+    _sources: dict[tuple[object, Mode], PolicySource] = field(default_factory=dict)
+    _resolved: dict[tuple[object, Mode], dict[str, Resolved]] = field(default_factory=dict)
+
+    def get_source(self, document: AppliedDocument, mode: Mode) -> PolicySource:
+        """What a document sets in a mode."""
+        key = (document.key, mode)
+        if key not in self._sources:
+            self._sources[key] = document.source_in(mode)
+        return self._sources[key]
+
+    def get_settings(self, situation: Situation, mode: Mode) -> dict[str, Resolved]:
+        """The value of every setting of a situation in a mode, with its explanation."""
+        key = (situation.settings_key, mode)
+        if key not in self._resolved:
+            self._resolved[key] = _resolve_settings(situation, self, mode)
+        return self._resolved[key]
+
+    def with_document(self, document: PublishedDocument) -> PolicyData:
+        """The policy with another version of a document in force."""
+        others = [each for each in self.documents if each.document_id != document.document_id]
+        return replace(self, documents=[*others, document], _sources={}, _resolved={})
+
+    def with_preset(self, preset: PublishedPreset) -> PolicyData:
+        """The policy with another version of a preset in force."""
+        return replace(self, presets={**self.presets, preset.preset_id: preset}, _sources={}, _resolved={})
 
 
-def read_policy(work: UnitOfWork, facts: Iterable[TabletFacts], authored: Sequence[Authored] | None = None) -> Policy:
-    """Read what these tablets' towns authored, in a constant number of queries. `authored` replaces the layers: a preview."""
+def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts]) -> PolicyData:
+    """Read the policy in force for these tablets, in a constant number of queries."""
     tablets = list(facts)
     town_ids = sorted({each.town_id for each in tablets}, key=str)
-    repository, layers = PolicyRepository(work.session), LayerRepository(work.session)
-    filters = FilterRepository(work.session)
-    return Policy(
-        floors={town_id: dict(row.settings) for town_id, row in repository.floors(town_ids).items()},
-        filters=repository.filters(town_ids),
-        words=filters.words(town_ids),
-        deliveries=filters.deliveries(town_ids),
-        grants=repository.grants(town_ids),
-        apps=repository.apps_by_id(town_ids),
-        authored=layers.in_force(town_ids) if authored is None else authored,
-        groups=layers.groups_of([each.pupil_id for each in tablets if each.pupil_id]),
+    repository = PolicyRepository(work.session)
+    return PolicyData(
+        documents=repository.get_published_documents(town_ids),
+        presets=repository.get_published_presets(town_ids),
+        apps=AppRepository(work.session).get_apps_by_identifier(town_ids),
+        groups=repository.get_groups_by_pupil([each.pupil_id for each in tablets if each.pupil_id]),
     )
 
 
-def place_of(facts: TabletFacts, policy: Policy) -> Place:
-    """Where a tablet stands among the layers."""
-    return Place(
+def build_tablet_place(facts: TabletFacts, policy: PolicyData) -> TabletPlace:
+    """Return where a tablet stands among the places that have documents."""
+    return TabletPlace(
         town_id=facts.town_id,
         tablet_id=facts.tablet_id,
         school_id=facts.school_id,
         class_id=facts.class_id,
         pupil_id=facts.pupil_id,
-        level=facts.grade,
+        grade=facts.grade,
         role=TabletRole.PUPIL if facts.pupil_id else TabletRole.CART,
         groups=policy.groups.get(facts.pupil_id, frozenset()) if facts.pupil_id else frozenset(),
     )
 
 
-def situation_of(facts: TabletFacts, policy: Policy, timed: ModeEvaluation) -> Situation:
-    """The situation of a tablet."""
-    place, session = place_of(facts, policy), timed.session
+def build_situation(facts: TabletFacts, policy: PolicyData, evaluation: ModeEvaluation) -> Situation:
+    """Return the situation of a tablet."""
+    session = evaluation.session
     return Situation(
         town_id=facts.town_id,
-        versions=in_force(policy.authored, place),
-        apps=apps_for(policy.grants, place),
-        filters=tuple(words for words in policy.words if any(words.concerns(place, mode) for mode in Mode)),
-        hidden=tuple(sorted(timed.hidden_apps)),
+        documents=apply_documents(policy.documents, policy.presets, build_tablet_place(facts, policy)),
+        hidden_apps=tuple(sorted(evaluation.hidden_apps)),
         lesson=Lesson(session.preset, tuple(session.apps), tuple(session.sites)) if session else None,
         os=parse_version(facts.os_version) if facts.os_version else None,
         supervised=facts.supervised,
     )
 
 
-def layers_of(situation: Situation, policy: Policy, mode: Mode) -> list[Layer]:
-    """Every opinion on a situation in a mode, ready to be merged."""
-    layers = [version.layer(mode) for version in situation.versions]
-    if not any(version.kind is LayerKind.OPERATOR for version in situation.versions):
-        layers.append(Layer("operator", LayerKind.OPERATOR.depth, DEFAULT_FLOOR, binding=True))
-    town = LayerKind.TOWN.depth
-    if mode in MODE_FLOOR:
-        layers.append(Layer(f"mode {mode.value}", LayerKind.OPERATOR.depth, MODE_FLOOR[mode], binding=True))
-    if situation.town_id in policy.floors:
-        layers.append(Layer("town floor", town, expand_composites(policy.floors[situation.town_id]), binding=True))
-    bundles = _identifiers(policy, (*situation.apps.required, *situation.apps.available))
-    if bundles:
-        layers.append(Layer("app bundles", town, {"allowListedAppBundleIDs": sorted({*BASE_APPS, *bundles})}))
-    banned = _identifiers(policy, situation.apps.banned)
-    if banned:
-        layers.append(Layer("banned apps", town, {"blockedAppBundleIDs": banned}, binding=True))
-    if situation.hidden and mode in GUARDIANS_HEARD:
-        layers.append(
-            Layer("guardian", SESSION_DEPTH, {"blockedAppBundleIDs": list(situation.hidden)}, binding=True, author="guardian")
-        )
+def _pick(*keys: str) -> dict[str, Setting]:
+    return {key: load_catalog()[key] for key in keys}
+
+
+_APP_SETTINGS = _pick(*(use.setting for use in AppUse))
+_SHOWN_APP_SETTINGS = _pick(SINGLE_APP, EXAM_APPS)
+
+
+def _values(resolved: Mapping[str, Resolved]) -> dict[str, object]:
+    return {key: each.value for key, each in resolved.items()}
+
+
+def _resolve_settings(situation: Situation, policy: PolicyData, mode: Mode) -> dict[str, Resolved]:
+    """Resolve what the documents set, with what bounds it. What is rendered and what is explained are this one run."""
+    sources = [policy.get_source(document, mode) for document in situation.documents]
+    apps = compose_apps(_values(resolve(sources, (), _APP_SETTINGS)))
+    if apps.shown:
+        shown = sorted({*BASE_APPS, *apps.shown})
+        sources.append(PolicySource("apps", PlaceKind.TOWN.depth, {ALLOWED_APPS: shown}))
+    return resolve(sources, _list_constraints(situation, sources, apps, mode), load_catalog())
+
+
+def _list_constraints(situation: Situation, sources: Sequence[PolicySource], apps: EffectiveApps, mode: Mode) -> list[Constraint]:
+    """What bounds the documents in a mode, from the weakest to the strongest."""
+    constraints = []
+    if situation.hidden_apps and mode in GUARDIAN_MODES:
+        constraints.append(Constraint("guardian", {BLOCKED_APPS: list(situation.hidden_apps)}, author="guardian"))
     if situation.lesson is not None and mode is Mode.CLASS_SESSION:
-        layers += _lesson(situation.lesson, bundles)
-    return layers
+        constraints += _list_lesson_constraints(situation.lesson, apps)
+    if apps.blocked:
+        constraints.append(Constraint("apps", {BLOCKED_APPS: list(apps.blocked)}))
+    shown: frozenset[str] = frozenset()
+    if mode is Mode.EXAM:
+        shown = frozenset().union(*list_shown_apps(_values(resolve(sources, (), _SHOWN_APP_SETTINGS))).values())
+    return [*constraints, *list_baseline_constraints(mode, shown)]
 
 
-def filter_in(situation: Situation, policy: Policy, mode: Mode) -> Effective:
-    """The web filter of a situation in a mode: what the town and all places say, and what a teacher opened."""
-    said = [words for words in situation.filters if words.mode in (ALWAYS, mode.value)]
-    town = policy.filters.get(situation.town_id)
-    if town is not None:
-        own = Words(
-            situation.town_id,
-            LayerKind.TOWN,
-            "",
-            ALWAYS,
-            frozenset(town.denied),
-            frozenset(town.permitted),
-            frozenset(),
-            {},
-            False,
-        )
-        said.append(own)
-    opened = situation.lesson.sites if situation.lesson is not None and mode is Mode.CLASS_SESSION else ()
-    return compose(said, opened)
-
-
-def _identifiers(policy: Policy, app_ids: Iterable[UUID]) -> list[str]:
-    return sorted(policy.apps[app_id].bundle_identifier for app_id in app_ids)
-
-
-def _lesson(lesson: Lesson, bundles: list[str]) -> list[Layer]:
+def _list_lesson_constraints(lesson: Lesson, apps: EffectiveApps) -> list[Constraint]:
     """A lesson chooses among the apps of the class; it never adds what the class does not have."""
     match lesson.preset:
         case SessionPreset.SCREENS_DOWN:
-            values = {"allowListedAppBundleIDs": ["com.apple.webapp"], "allowCamera": False}
+            values: dict[str, object] = {ALLOWED_APPS: ["com.apple.webapp"], "allowCamera": False}
         case SessionPreset.FOCUS_APPS:
-            values = {"allowListedAppBundleIDs": sorted(set(lesson.apps) & {*BASE_APPS, *bundles} | {"com.apple.webapp"})}
+            chosen = set(lesson.apps) & {*BASE_APPS, *apps.shown}
+            values = {ALLOWED_APPS: sorted({*chosen, "com.apple.webapp"})}
         case SessionPreset.FOCUS_SITES:
-            values = {"allowListedAppBundleIDs": ["com.apple.mobilesafari", "com.apple.webapp"]}
+            values = {ALLOWED_APPS: ["com.apple.mobilesafari", "com.apple.webapp"]}
         case SessionPreset.FREE:
             return []
-    return [Layer("class session", SESSION_DEPTH, values, author="teacher")]
+    return [Constraint("class session", values, author="teacher")]
 
 
-def resolved(situation: Situation, policy: Policy, mode: Mode) -> dict[str, Resolved]:
-    """The value of every setting in a mode, with its reasons: what is rendered and what "why" tells are this one run."""
-    return resolve(layers_of(situation, policy, mode), load_catalog())
+def compose_mode_filter(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveFilter:
+    """Return the web filter of a situation in a mode, with the hosts that a teacher opened."""
+    is_lesson = situation.lesson is not None and mode is Mode.CLASS_SESSION
+    unlocked = situation.lesson.sites if situation.lesson is not None and is_lesson else ()
+    return compose_filter(_values(policy.get_settings(situation, mode)), unlocked)
+
+
+def compose_mode_apps(situation: Situation, policy: PolicyData, mode: Mode) -> EffectiveApps:
+    """Return the apps of a situation in a mode."""
+    return compose_apps(_values(policy.get_settings(situation, mode)))

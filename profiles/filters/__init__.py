@@ -1,1 +1,1 @@
-"""Web filter lists."""
+"""The web filter: imported lists of categories, the verdict on a host, and the payloads that carry it."""

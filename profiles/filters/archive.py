@@ -1,4 +1,4 @@
-"""Reading an archive of lists in UT1's format (schools.md section 15.1): bounded, streamed, never unpacked to a disk. Pure of tables."""
+"""Reading an archive of lists in UT1's format: bounded, streamed, never unpacked to a disk. Pure of tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BadArchive(ValueError):
 
 
 @dataclass(slots=True)
-class Listed:
+class CategoryFile:
     """One file of a category as it is read. `hosts` must be consumed before the next one is asked for."""
 
     category: str
@@ -34,7 +34,7 @@ class Listed:
     hosts: Iterable[str]
 
 
-def read(file: IO[bytes]) -> Iterator[Listed]:
+def read(file: IO[bytes]) -> Iterator[CategoryFile]:
     """The host lists of an archive, one file after the other. Links are aliases and are not counted twice; paths outside a
     category folder are passed over. Raises `BadArchive`.
     """
@@ -46,14 +46,14 @@ def read(file: IO[bytes]) -> Iterator[Listed]:
                 total += member.size
                 if members > MAX_MEMBERS or total > MAX_UNPACKED:
                     raise BadArchive("too_large")
-                name = _category(member)
-                opened = archive.extractfile(member) if name else None
-                if opened is None or name is None:
+                name = _find_category(member)
+                content = archive.extractfile(member) if name else None
+                if content is None or name is None:
                     continue
                 seen.add(name)
                 if len(seen) > MAX_CATEGORIES:
                     raise BadArchive("too_many_categories")
-                yield Listed(name, name in WHITE, _hosts(opened))
+                yield CategoryFile(name, name in WHITE, _read_hosts(content))
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BadArchive("unreadable") from error
     if not seen:
@@ -64,7 +64,7 @@ def read(file: IO[bytes]) -> Iterator[Listed]:
 WHITE = frozenset({"child", "liste_blanche", "liste_bu", "educational_games", "sexual_education", "cleaning", "update", "bank"})
 
 
-def _category(member: tarfile.TarInfo) -> str | None:
+def _find_category(member: tarfile.TarInfo) -> str | None:
     """The category of a `domains` file (in one piece, or split into `domains.0`, `.1`…)."""
     path = PurePosixPath(member.name)
     if not member.isreg() or ".." in path.parts or len(path.parts) < 2:
@@ -76,7 +76,7 @@ def _category(member: tarfile.TarInfo) -> str | None:
     return name if 0 < len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum() else None
 
 
-def _hosts(lines: IO[bytes]) -> Iterator[str]:
+def _read_hosts(lines: IO[bytes]) -> Iterator[str]:
     count = 0
     while line := lines.readline(MAX_LINE + 1):
         count += 1

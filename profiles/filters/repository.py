@@ -1,9 +1,9 @@
-"""All SQL of web filters: what places say, the delivery, and imported categories in compressed blocks."""
+"""All SQL of imported filter lists: categories, and their hosts in compressed blocks."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from profiles.filters.models import FilterBlock, FilterCategory, FilterDelivery, FilterPolicy
-from profiles.filters.rules import Words, domains_of
-from profiles.policy.kinds import LayerKind
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
+from profiles.filters.models import FilterBlock, FilterCategory
+from profiles.filters.rules import list_domains
 
 BLOCK = 4096
 #: Hosts that are sorted in memory at once; sorted lists of any length pass without it.
@@ -21,59 +22,31 @@ CHUNK = 200_000
 
 
 class FilterRepository:
-    """Reads and writes filters."""
+    """Reads and writes imported lists."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def words(self, town_ids: Sequence[UUID]) -> list[Words]:
-        """What every place of these towns says."""
-        rows = self.session.scalars(select(FilterPolicy).where(FilterPolicy.town_id.in_(town_ids)))
-        return [
-            Words(
-                row.town_id, row.kind, row.target, row.mode, frozenset(row.denied), frozenset(row.permitted),
-                frozenset(row.openable), row.categories, row.only_permitted,
-            )
-            for row in rows
-        ]  # fmt: skip
+    def list_categories(self, town_id: UUID, page: PageRequest) -> Page[FilterCategory]:
+        """One page of the categories of a town, by name."""
+        statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
+        return fetch_scalar_page(self.session, statement, page, FilterCategory.name)
 
-    def policy(self, town_id: UUID, kind: LayerKind, target: str, mode: str) -> FilterPolicy | None:
-        return self.session.scalar(
-            select(FilterPolicy).where(
-                FilterPolicy.town_id == town_id,
-                FilterPolicy.kind == kind,
-                FilterPolicy.target == target,
-                FilterPolicy.mode == mode,
-            )
-        )
-
-    def policies(self, town_id: UUID) -> Sequence[FilterPolicy]:
-        order = (FilterPolicy.kind, FilterPolicy.target, FilterPolicy.mode)
-        return self.session.scalars(select(FilterPolicy).where(FilterPolicy.town_id == town_id).order_by(*order)).all()
-
-    def deliveries(self, town_ids: Sequence[UUID]) -> dict[UUID, FilterDelivery]:
-        rows = self.session.scalars(select(FilterDelivery).where(FilterDelivery.town_id.in_(town_ids)))
-        return {row.town_id: row for row in rows}
-
-    def categories(self, town_id: UUID) -> Sequence[FilterCategory]:
-        return self.session.scalars(
-            select(FilterCategory).where(FilterCategory.town_id == town_id).order_by(FilterCategory.name)
-        ).all()
-
-    def forget_categories(self, town_id: UUID) -> None:
+    def delete_categories(self, town_id: UUID) -> None:
+        """Delete the categories of a town with their hosts."""
         ids = select(FilterCategory.id).where(FilterCategory.town_id == town_id)
         self.session.execute(delete(FilterBlock).where(FilterBlock.category_id.in_(ids)))
         self.session.execute(delete(FilterCategory).where(FilterCategory.town_id == town_id))
 
     def add_hosts(self, town_id: UUID, name: str, white: bool, hosts: Iterable[str], now: datetime) -> int:
-        """Add a file of hosts to a category, in blocks; memory is bounded whatever its length. Returns how many."""
+        """Add a file of hosts to a category, in blocks, so that memory is bounded whatever its length. Return how many."""
         row = self.session.scalar(select(FilterCategory).where(FilterCategory.town_id == town_id, FilterCategory.name == name))
         if row is None:
             row = FilterCategory(town_id=town_id, name=name, white=white, hosts=0, urls=0, imported_at=now)
             self.session.add(row)
             self.session.flush()
         added = 0
-        for block in _blocks(hosts):
+        for block in _split_into_blocks(hosts):
             added += len(block)
             self.session.add(
                 FilterBlock(
@@ -91,33 +64,33 @@ class FilterRepository:
         self.session.flush()
         return added
 
-    def categories_of(self, town_id: UUID, host: str) -> list[str]:
+    def find_categories(self, town_id: UUID, host: str) -> list[str]:
         """The categories that list a host or a domain above it."""
-        found: set[str] = set()
-        for name in domains_of(host):
+        names: set[str] = set()
+        for name in list_domains(host):
             key = name.encode()
             rows = self.session.execute(
                 select(FilterCategory.name, FilterBlock.body)
                 .join(FilterBlock, FilterBlock.category_id == FilterCategory.id)
                 .where(FilterCategory.town_id == town_id, FilterBlock.first <= key, FilterBlock.last >= key)
             )
-            found |= {row[0] for row in rows if key in zlib.decompress(row[1]).split(b"\n")}
-        return sorted(found)
+            names |= {row[0] for row in rows if key in zlib.decompress(row[1]).split(b"\n")}
+        return sorted(names)
 
 
-def _blocks(hosts: Iterable[str]) -> Iterator[list[str]]:
+def _split_into_blocks(hosts: Iterable[str]) -> Iterator[list[str]]:
     """Sorted blocks that do not overlap where the list is sorted, and hardly where it is not."""
     chunk: list[str] = []
     for host in hosts:
         chunk.append(host)
         if len(chunk) >= CHUNK:
-            yield from _cut(chunk)
+            yield from _split_chunk(chunk)
             chunk = []
     if chunk:
-        yield from _cut(chunk)
+        yield from _split_chunk(chunk)
 
 
-def _cut(chunk: list[str]) -> Iterator[list[str]]:
+def _split_chunk(chunk: list[str]) -> Iterator[list[str]]:
     ordered = [host for host, _ in groupby(sorted(chunk, key=str.encode))]
     for start in range(0, len(ordered), BLOCK):
         yield ordered[start : start + BLOCK]

@@ -1,147 +1,171 @@
-"""What the web filter lets through, and why: composing the words of places, and the verdict on one host. Pure.
+"""What the web filter lets through, and why: the filter of a tablet from its settings, and the verdict on one host. Pure.
 
-Order (schools.md section 15.4): safety floor, denied hosts, the town's and the places' allowances, categories, the level's
-default. The legal floor holds in every mode; nobody allows what it forbids.
+Order: categories closed to every child, denied hosts, permitted hosts, other blocked categories, and nothing else where only
+permitted hosts are open.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from profiles.policy.kinds import ALWAYS, LayerKind
-from profiles.policy.rules import Place, targets
-from profiles.schedule.modes import Mode
+from profiles.catalog.forms import TextFormat
 
-#: Categories that are blocked for every child in every mode.
-FLOOR = frozenset(
+#: Categories that are blocked for every child in every mode, whatever hosts are permitted.
+LEGAL_CATEGORIES = frozenset(
     {
         "adult", "mixed_adult", "agressif", "dangerous_material", "drogue", "gambling", "arjel", "sect", "dating", "hacking",
         "warez", "malware", "phishing", "cryptojacking", "stalkerware", "ddos",
     }
 )  # fmt: skip
-#: Ways around a filter: always blocked for pupils.
-BYPASS = frozenset({"doh", "vpn", "residential-proxies", "dynamic-dns", "redirector", "shortener", "remote-control"})
-#: Categories that are for other uses than a school's: never blocked unless somebody asks.
-IGNORED = frozenset({"examen_pix", "tricheur_pix", "special", "strict_redirector", "strong_redirector"})
+#: Ways around a filter: always blocked; single hosts of them may be permitted.
+BYPASS_CATEGORIES = frozenset({"doh", "vpn", "residential-proxies", "dynamic-dns", "redirector", "shortener", "remote-control"})
+#: Categories that are for other uses than a school's: they block nothing.
+IGNORED_CATEGORIES = frozenset({"examen_pix", "tricheur_pix", "special", "strict_redirector", "strong_redirector"})
+#: A category of useful sites; where it is permitted, its hosts are open although other lists take them for adult content.
+RESCUING_CATEGORY = "sexual_education"
 #: The built-in filter bears about 500 addresses; each host is sent with both schemes.
 MAX_BUILT_IN = 250
-_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$")
 
 
-class Decision(StrEnum):
+class DeliveryKind(StrEnum):
+    """How the filter reaches tablets, by choice of the town."""
+
+    BUILT_IN = "built_in"
+    PLUGIN = "plugin"
+    DNS = "dns"
+
+
+class HostDecision(StrEnum):
     """What happens to a request."""
 
     ALLOW = "allow"
     BLOCK = "block"
 
 
-class Ground(StrEnum):
-    """Why."""
+class VerdictReason(StrEnum):
+    """Why a host is open or blocked."""
 
-    FLOOR = "safety_floor"
+    BASELINE = "safety_baseline"
     DENIED = "denied"
     PERMITTED = "permitted"
     CATEGORY = "category"
-    NOT_LISTED = "only_listed_hosts"
+    NOT_PERMITTED = "only_permitted_hosts"
     DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What one place says of the filter."""
+class HostVerdict:
+    """What happens to a host, why, and the entry or category that decided.
 
-    town_id: object
-    kind: LayerKind
-    target: str
-    mode: str
-    denied: frozenset[str]
-    permitted: frozenset[str]
-    openable: frozenset[str]
-    categories: Mapping[str, str]
-    only_permitted: bool
-
-    def concerns(self, place: Place, mode: Mode) -> bool:
-        """Whether it speaks to a tablet in a mode."""
-        return self.town_id == place.town_id and self.mode in (ALWAYS, mode.value) and self.target in targets(self.kind, place)
-
-
-@dataclass(frozen=True, slots=True)
-class Effective:
-    """The filter of a tablet in a mode: one, composed; never swapped for another."""
-
-    denied: tuple[str, ...]
-    permitted: tuple[str, ...]
-    blocked_categories: frozenset[str]
-    allowed_categories: frozenset[str]
-    only_permitted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What happens to a host, on which ground, and the entry or category that decided."""
-
-    decision: Decision
-    ground: Ground
-    by: str = ""
-
-
-def compose(words: Iterable[Words], opened: Iterable[str] = ()) -> Effective:
-    """Put together what all places say. Denials add up; a narrower place may permit what a category blocks, never what is
-    denied. `opened` are hosts that a teacher opened: only those count that an admin marked so.
+    `is_enforced`: whether the tablet itself holds what decides. Categories are known to the server alone, and a filter app
+    decides by lists of its own.
     """
-    said = sorted(words, key=lambda each: (each.kind.depth, each.mode != ALWAYS))
-    denied = {host for each in said for host in each.denied}
-    openable = {host for each in said for host in each.openable}
-    permitted = {host for each in said for host in each.permitted} | (set(opened) & openable)
-    categories: dict[str, str] = {}
-    for each in said:  # narrower places and modes speak later
-        categories.update(each.categories)
-    blocked = {name for name, word in categories.items() if word == Decision.BLOCK} | FLOOR | BYPASS
-    allowed = {name for name, word in categories.items() if word == Decision.ALLOW} - FLOOR - BYPASS
-    return Effective(
-        tuple(sorted(denied)),
-        tuple(sorted(permitted - denied)),
-        frozenset(blocked - allowed),
-        frozenset(allowed),
-        any(each.only_permitted for each in said),
+
+    decision: HostDecision
+    reason: VerdictReason
+    decided_by: str = ""
+    is_enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveFilter:
+    """The web filter of a tablet in a mode: composed of all that places set, and how it is delivered."""
+
+    denied: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
+    blocked_categories: frozenset[str] = LEGAL_CATEGORIES | BYPASS_CATEGORIES
+    permitted_categories: frozenset[str] = frozenset()
+    only_permitted: bool = False
+    adult_heuristic: bool = True
+    safe_search: bool = False
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def delivery_kind(self) -> DeliveryKind:
+        """How it is delivered; built in where nobody chose."""
+        return DeliveryKind(self.delivery.get("kind", DeliveryKind.BUILT_IN))
+
+
+#: Why a host is open or blocked by what the built-in filter itself holds.
+_HELD_BY_TABLET = frozenset({VerdictReason.DENIED, VerdictReason.PERMITTED, VerdictReason.NOT_PERMITTED, VerdictReason.DEFAULT})
+
+
+def compose_filter(values: Mapping[str, Any], unlocked: Iterable[str] = ()) -> EffectiveFilter:
+    """Return the filter that resolved settings make. What is denied is never permitted, what is blocked never open.
+
+    `unlocked` are hosts that a teacher opened: those count that the settings let teachers open.
+    """
+    denied = set(values.get("web.denied", ()))
+    opened = set(unlocked) & set(values.get("web.teacher_unlockable", ()))
+    blocked = set(values.get("web.blocked_categories", ())) | LEGAL_CATEGORIES | BYPASS_CATEGORIES
+    return EffectiveFilter(
+        denied=tuple(sorted(denied)),
+        permitted=tuple(sorted((set(values.get("web.permitted", ())) | opened) - denied)),
+        blocked_categories=frozenset(blocked),
+        permitted_categories=frozenset(values.get("web.permitted_categories", ())) - blocked,
+        only_permitted=values.get("web.only_permitted", False),
+        adult_heuristic=values.get("web.adult_heuristic", True),
+        safe_search=values.get("web.safe_search", False),
+        delivery=values.get("web.delivery", {}),
     )
 
 
-def verdict(effective: Effective, host: str, categories: Iterable[str]) -> Verdict:
-    """What happens to a host that lies in these categories."""
-    inside = set(categories) - IGNORED
-    floor = sorted(inside & FLOOR - effective.allowed_categories)
-    rescued = "sexual_education" in inside and "sexual_education" in effective.allowed_categories
-    if floor and not rescued:
-        return Verdict(Decision.BLOCK, Ground.FLOOR, floor[0])
-    if entry := covering(host, effective.denied):
-        return Verdict(Decision.BLOCK, Ground.DENIED, entry)
-    if entry := covering(host, effective.permitted):
-        return Verdict(Decision.ALLOW, Ground.PERMITTED, entry)
-    blocked = sorted(inside & effective.blocked_categories)
+def judge_host(web: EffectiveFilter, host: str, categories: Iterable[str], *, supervised: bool | None = None) -> HostVerdict:
+    """Return what happens to a host that lies in these categories, on a tablet with this filter."""
+    decision, reason, decided_by = _judge(web, host, set(categories) - IGNORED_CATEGORIES)
+    is_built_in = web.delivery_kind is not DeliveryKind.PLUGIN and supervised is not False
+    enforced = reason is VerdictReason.DEFAULT or (is_built_in and reason in _HELD_BY_TABLET)
+    return HostVerdict(decision, reason, decided_by, enforced)
+
+
+def _judge(web: EffectiveFilter, host: str, categories: set[str]) -> tuple[HostDecision, VerdictReason, str]:
+    rescued = RESCUING_CATEGORY in categories and RESCUING_CATEGORY in web.permitted_categories
+    legal = sorted(categories & LEGAL_CATEGORIES)
+    if legal and not rescued:
+        return HostDecision.BLOCK, VerdictReason.BASELINE, legal[0]
+    if entry := find_covering_entry(host, web.denied):
+        return HostDecision.BLOCK, VerdictReason.DENIED, entry
+    if entry := find_covering_entry(host, web.permitted):
+        return HostDecision.ALLOW, VerdictReason.PERMITTED, entry
+    blocked = sorted(categories & web.blocked_categories)
     if blocked and not rescued:
-        return Verdict(Decision.BLOCK, Ground.CATEGORY, blocked[0])
-    if effective.only_permitted:
-        return Verdict(Decision.BLOCK, Ground.NOT_LISTED)
-    return Verdict(Decision.ALLOW, Ground.DEFAULT)
+        return HostDecision.BLOCK, VerdictReason.CATEGORY, blocked[0]
+    if web.only_permitted:
+        return HostDecision.BLOCK, VerdictReason.NOT_PERMITTED, ""
+    return HostDecision.ALLOW, VerdictReason.DEFAULT, ""
 
 
-def covering(host: str, entries: Sequence[str]) -> str | None:
+def find_covering_entry(host: str, entries: Sequence[str]) -> str | None:
     """The entry that covers a host: itself or a domain above it."""
     known = set(entries)
-    return next((name for name in domains_of(host) if name in known), None)
+    return next((name for name in list_domains(host) if name in known), None)
 
 
-def domains_of(host: str) -> list[str]:
+def list_domains(host: str) -> list[str]:
     """A host and the domains above it: a listed domain covers its sub-domains."""
     parts = host.lower().strip(".").split(".")
     return [".".join(parts[index:]) for index in range(max(1, len(parts) - 1))]
 
 
 def clean_host(text: str) -> str | None:
-    """A host as lists keep it; None when it is none."""
+    """A host as lists keep it, without scheme and path; None when it is none."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").partition("/")[0].strip(".")
-    return host if _HOST.match(host) else None
+    return host if TextFormat.FILTER_HOST.matches(host) else None
+
+
+#: Stands for every host that is not permitted.
+EVERYTHING_ELSE = "*"
+
+
+def compare_filters(before: EffectiveFilter, after: EffectiveFilter) -> tuple[list[str], list[str]]:
+    """Return what opens and what closes from one filter to another: hosts, categories as `category:games`, and `*`."""
+    opens = (set(before.denied) - set(after.denied)) | (set(after.permitted) - set(before.permitted))
+    closes = (set(after.denied) - set(before.denied)) | (set(before.permitted) - set(after.permitted))
+    opens |= {f"category:{name}" for name in before.blocked_categories - after.blocked_categories}
+    closes |= {f"category:{name}" for name in after.blocked_categories - before.blocked_categories}
+    if before.only_permitted != after.only_permitted:
+        (opens if before.only_permitted else closes).add(EVERYTHING_ELSE)
+    return sorted(opens), sorted(closes)

@@ -1,1 +1,1 @@
-"""Policy as authored, per place."""
+"""Policy as people write it: one document per place, presets that documents take in, and the life of their versions."""

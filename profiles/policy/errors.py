@@ -1,44 +1,83 @@
-"""Refusals of layers."""
+"""Errors of policy documents, presets and their versions."""
 
 from __future__ import annotations
 
 from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Words
+from cartable.i18n import Message
 
 
-class LayerNotFound(NotFound):
-    """No such layer in the caller's reach."""
+class DocumentNotFound(NotFound):
+    """The document does not exist, or the caller may not see it."""
 
-    code = "layer_not_found"
-    words = Words(fr="Cette couche de règles est introuvable.", en="This layer was not found.")
+    code = "policy_document_not_found"
+    message = Message("This policy document was not found.")
+
+
+class PresetNotFound(NotFound):
+    """The preset does not exist, or the caller may not see it."""
+
+    code = "preset_not_found"
+    message = Message("This preset was not found.")
 
 
 class VersionNotFound(NotFound):
-    """The layer has no such version."""
+    """The document or preset has no such version."""
 
-    code = "version_not_found"
-    words = Words(fr="Cette version est introuvable.", en="This version was not found.")
-
-
-class BadTarget(Invalid):
-    """The layer names a place that does not exist or does not fit its kind."""
-
-    code = "bad_target"
-    words = Words(fr="Cette couche ne désigne rien de connu ({field}).", en="This layer names nothing that exists ({field}).")
+    code = "policy_version_not_found"
+    message = Message("This version was not found.")
 
 
-class Loosens(Invalid):
-    """The layer wants something that a lock above forbids: it would have no effect."""
+class PresetExists(Conflict):
+    """The town already has a preset of that kind and name."""
 
-    code = "locked_above"
-    words = Words(
-        fr="Le réglage « {field} » est verrouillé plus haut : cette valeur n'aurait aucun effet.",
-        en="The setting '{field}' is locked above: this value would have no effect.",
-    )
+    code = "preset_exists"
+    message = Message("The town already has a preset of that name.")
+
+
+class UnknownPlace(Invalid):
+    """The document names a place that does not exist or does not fit its kind."""
+
+    code = "unknown_place"
+    message = Message("This place does not exist ({field}).")
+
+
+class BadSetting(Invalid):
+    """A setting is unknown, its value is not acceptable, or it is not set at such a place."""
+
+    code = "bad_setting"
+    message = Message("The setting '{field}' is not acceptable: {why}.")
+
+
+class SettingsConflict(Invalid):
+    """Two settings of one document contradict each other: `field` and `other` name them, `rule` says how."""
+
+    code = "settings_conflict"
+    message = Message("The settings '{field}' and '{other}' contradict each other ({why}).")
 
 
 class CannotPublish(Conflict):
-    """The version is not a draft or a roll-out, or another roll-out is under way."""
+    """The version is neither a draft nor rolled out, or another version is being rolled out."""
 
     code = "cannot_publish"
-    words = Words(fr="Cette version ne peut pas être publiée ({why}).", en="This version cannot be published ({why}).")
+    message = Message("This version cannot be published ({why}).")
+
+
+class NewerVersion(Conflict):
+    """Somebody has published since the version was written; `changes` lists what differs. Nothing was published."""
+
+    code = "newer_version"
+    message = Message("Version {live} was published after this one was written: compare them, then save again.")
+
+
+class BadStage(Invalid):
+    """The target of a stage does not exist, is not concerned by the document, or holds no tablets: `why` says which."""
+
+    code = "bad_stage"
+    message = Message("This stage is not acceptable ({why}).")
+
+
+class ReasonRequired(Invalid):
+    """A version that goes to all tablets at once needs a reason."""
+
+    code = "reason_required"
+    message = Message("Publishing to all tablets at once needs a reason.")

@@ -1,20 +1,15 @@
-"""The kinds of layers, from the widest to the narrowest, and the settings that one layer holds. Pure names and shapes."""
+"""The vocabulary of policy documents: kinds of places and presets, states and stages of versions. Names only."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any
 
-from profiles.catalog.composites import expand_composites, list_expanded_keys
-from profiles.schedule.modes import Mode
-
-#: The part of a layer that holds in every mode.
-ALWAYS = "all"
+#: The part of a document that holds in every mode.
+ALL_MODES = "all"
 
 
-class LayerKind(StrEnum):
-    """For whom a layer is written. The order is the order of precedence: the later, the narrower."""
+class PlaceKind(StrEnum):
+    """For whom a document is written. The order is the order of precedence: the later, the narrower."""
 
     OPERATOR = "operator"
     TOWN = "town"
@@ -29,45 +24,59 @@ class LayerKind(StrEnum):
     @property
     def depth(self) -> int:
         """How narrow it is."""
-        return list(LayerKind).index(self)
+        return _DEPTHS[self]
 
 
-#: A class session chooses over every place; a guardian's rule binds.
-SESSION_DEPTH = len(LayerKind)
+_DEPTHS = {kind: depth for depth, kind in enumerate(PlaceKind)}
 
 
 class TabletRole(StrEnum):
-    """What a tablet is used as (schools.md section 8)."""
+    """What a tablet is used as."""
 
     PUPIL = "pupil"
     STAFF = "staff"
     CART = "cart"
 
 
+class PresetKind(StrEnum):
+    """What a preset names. Each holds settings of its own part of the catalogue."""
+
+    BUNDLE = "bundle"  # a set of apps
+    FILTER = "filter"  # what is open and closed on the web
+    HOME_SCREEN = "home_screen"
+    EVALUATION = "evaluation"
+
+
+class AppUse(StrEnum):
+    """What a document makes of the apps of a bundle. Where places differ: blocked goes before required, required before available."""
+
+    REQUIRED = "required"  # installed, and comes back
+    AVAILABLE = "available"  # may be used where it is, is not installed
+    BLOCKED = "blocked"  # removed and hidden
+
+    @property
+    def setting(self) -> str:
+        """The key of the setting that lists such apps."""
+        return f"apps.{self.value}"
+
+
 class VersionState(StrEnum):
-    """Life of one version of a layer."""
+    """The life of one version."""
 
     DRAFT = "draft"
-    ROLLING = "rolling"  # holds for its stage only
+    ROLLING = "rolling"  # in force for its stage only
     LIVE = "live"
-    STOPPED = "stopped"  # a roll-out that was stopped, by a person or by itself
+    STOPPED = "stopped"  # a roll-out that a person or the server stopped
     SUPERSEDED = "superseded"
 
 
+IN_FORCE = (VersionState.LIVE, VersionState.ROLLING)
+
+
 class StageKind(StrEnum):
-    """How far a roll-out is."""
+    """How far a roll-out goes."""
 
     TABLET = "tablet"
     CLASS = "class"
     SCHOOL = "school"
     ALL = "all"
-
-
-def values_in(settings: Mapping[str, Mapping[str, Any]], mode: Mode) -> dict[str, Any]:
-    """What a layer says in a mode, in catalogue keys: its words for the mode go before its words for all modes."""
-    return {**expand_composites(settings.get(ALWAYS, {})), **expand_composites(settings.get(mode.value, {}))}
-
-
-def locked_in(settings: Mapping[str, Mapping[str, Any]], locks: Collection[str]) -> frozenset[str]:
-    """The catalogue keys that a layer locks: a lock on one word of the town's locks all that it stands for."""
-    return frozenset(locks) | {key for part in settings.values() for lock in locks for key in list_expanded_keys(lock, part)}

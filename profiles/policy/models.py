@@ -1,4 +1,4 @@
-"""Tables of authored policy: the town's floor, layers with their versions, and groups of pupils."""
+"""Tables of policy: documents of places, presets, their versions, and groups of pupils."""
 
 from __future__ import annotations
 
@@ -6,73 +6,96 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
-from profiles.policy.kinds import LayerKind, StageKind, VersionState
+from profiles.policy.kinds import PlaceKind, PresetKind, StageKind, VersionState
 
 
-class TownFloor(TownOwned, Base):
-    """The settings of a town's floor: catalogue keys to values. One row per town and version; the newest holds."""
+class PolicyDocument(Base):
+    """The policy document of one place. `town_id` is empty for the operator's own document alone.
 
-    __tablename__ = "town_floor"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    version: Mapped[int]
-    settings: Mapped[dict[str, Any]]
-    written_by: Mapped[UUID | None]
-    written_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class PolicyLayer(Base):
-    """One author's place in the policy: a school, a grade, a class… `town_id` is empty for the operator's own layer alone.
-
-    `target` names the place: a school's, class's, group's, pupil's or tablet's id, a level, a role; empty for town and operator.
+    `target` names the place: the id of a school, class, group, pupil or tablet, a grade, a role; empty for town and operator.
     """
 
-    __tablename__ = "policy_layer"
+    __tablename__ = "policy_document"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     town_id: Mapped[UUID | None] = mapped_column(ForeignKey("town.id"), index=True)
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
-    kind: Mapped[LayerKind] = mapped_column(EnumText(LayerKind))
+    place: Mapped[PlaceKind] = mapped_column(EnumText(PlaceKind))
     target: Mapped[str] = mapped_column(String(36), default="")
     name: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    __table_args__ = (UniqueConstraint("town_id", "kind", "target"),)
+    __table_args__ = (
+        UniqueConstraint("town_id", "place", "target"),
+        # Empty towns are distinct to a unique constraint: the operator has one document all the same.
+        Index(
+            "uq_policy_document_operator",
+            "place",
+            unique=True,
+            sqlite_where=text("town_id IS NULL"),
+            postgresql_where=text("town_id IS NULL"),
+        ),
+    )
 
 
-class LayerVersion(Base):
-    """One version of a layer. `settings` maps "all" or a mode to catalogue keys and values; `locks` are keys."""
+class Preset(TownOwned, Base):
+    """A named set of values that documents of its town take in: a bundle of apps, a filter, a home screen, an evaluation."""
 
-    __tablename__ = "layer_version"
+    __tablename__ = "policy_preset"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    layer_id: Mapped[UUID] = mapped_column(ForeignKey("policy_layer.id", ondelete="CASCADE"))
+    kind: Mapped[PresetKind] = mapped_column(EnumText(PresetKind))
+    name: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (UniqueConstraint("town_id", "kind", "name"),)
+
+
+class PolicyVersion(Base):
+    """One version of a document or of a preset; it belongs to exactly one of them. Published versions never change.
+
+    `values` maps "all" or a mode to keys and values, `locks` to keys that no narrower place may loosen. `presets` are the
+    presets that a document takes in. `base` is the number of the live version that it was written against.
+    """
+
+    __tablename__ = "policy_version"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    document_id: Mapped[UUID | None] = mapped_column(ForeignKey("policy_document.id", ondelete="CASCADE"))
+    preset_id: Mapped[UUID | None] = mapped_column(ForeignKey("policy_preset.id", ondelete="CASCADE"))
     number: Mapped[int]
     state: Mapped[VersionState] = mapped_column(EnumText(VersionState))
-    settings: Mapped[dict[str, Any]]
-    locks: Mapped[list[Any]]
-    note: Mapped[str | None] = mapped_column(String(300))
+    values: Mapped[dict[str, Any]]
+    locks: Mapped[dict[str, Any]]
+    presets: Mapped[list[Any]]
+    base: Mapped[int | None]
+    reason: Mapped[str | None] = mapped_column(String(300))
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stage: Mapped[StageKind | None] = mapped_column(EnumText(StageKind))
     stage_target: Mapped[UUID | None]
-    written_by: Mapped[UUID | None]
-    written_by_name: Mapped[str] = mapped_column(String(200))
+    author_id: Mapped[UUID | None]
+    author_name: Mapped[str] = mapped_column(String(200))
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    rolled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    stopped_why: Mapped[str | None] = mapped_column(String(200))
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_reason: Mapped[str | None] = mapped_column(String(200))
     __table_args__ = (
-        UniqueConstraint("layer_id", "number"),
-        # At most one version of a layer holds, and at most one is being rolled out.
-        Index(
-            "uq_layer_version_in_force",
-            "layer_id",
-            "state",
-            unique=True,
-            sqlite_where=text("state IN ('live', 'rolling')"),
-            postgresql_where=text("state IN ('live', 'rolling')"),
+        CheckConstraint("(document_id IS NULL) <> (preset_id IS NULL)", name="one_owner"),
+        UniqueConstraint("document_id", "number"),
+        UniqueConstraint("preset_id", "number"),
+        *(
+            # At most one version of a document or preset is live, and at most one is rolled out.
+            Index(
+                f"uq_policy_version_{owner}_in_force",
+                f"{owner}_id",
+                "state",
+                unique=True,
+                sqlite_where=text("state IN ('live', 'rolling')"),
+                postgresql_where=text("state IN ('live', 'rolling')"),
+            )
+            for owner in ("document", "preset")
         ),
     )
 

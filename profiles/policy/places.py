@@ -1,78 +1,95 @@
-"""The places that layers and bundles speak to: whether one exists in a town, and which tablets are in it."""
+"""The places that documents are written for: whether one exists in a town, and which tablets are in it."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 from uuid import UUID
 
 from sqlalchemy import Select
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.models import Pupil
-from enrollment.places.models import Grade, School, SchoolClass
-from enrollment.tablets.models import Tablet
+from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
-from profiles.policy.errors import BadTarget
-from profiles.policy.kinds import LayerKind, TabletRole
-from profiles.policy.models import PolicyGroup
-from profiles.policy.repository import LayerRepository
+from profiles.policy.errors import BadStage, UnknownPlace
+from profiles.policy.kinds import PlaceKind, StageKind, TabletRole
+from profiles.policy.models import PolicyDocument
+from profiles.policy.repository import PolicyRepository
 
 
-def check_target(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
-    """The school that the target lies in, if it lies in one. Raises `BadTarget`."""
-    if (kind is LayerKind.OPERATOR) != (town_id is None):
-        raise BadTarget(field="town_id")
-    match kind:
-        case LayerKind.OPERATOR | LayerKind.TOWN:
-            good = target == ""
-        case LayerKind.ROLE:
-            good = target in {*TabletRole}
-        case LayerKind.GRADE:
-            good = target in {*Grade}
+def check_place(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target: str) -> UUID | None:
+    """Return the school that a place lies in, if it lies in one. Raises `UnknownPlace`."""
+    if (place is PlaceKind.OPERATOR) != (town_id is None):
+        raise UnknownPlace(field="town_id")
+    match place:
+        case PlaceKind.OPERATOR | PlaceKind.TOWN:
+            exists = target == ""
+        case PlaceKind.ROLE:
+            exists = target in {*TabletRole}
+        case PlaceKind.GRADE:
+            exists = target in {*Grade}
         case _:
-            return _place(work, town_id, kind, target)
-    if not good:
-        raise BadTarget(field="target")
+            return _check_row(work, town_id, place, target)
+    if not exists:
+        raise UnknownPlace(field="target")
     return None
 
 
-_TABLES: dict[LayerKind, Any] = {
-    LayerKind.SCHOOL: School,
-    LayerKind.CLASS: SchoolClass,
-    LayerKind.GROUP: PolicyGroup,
-    LayerKind.PUPIL: Pupil,
-    LayerKind.TABLET: Tablet,
-}
-
-
-def _place(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> UUID | None:
+def _check_row(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target: str) -> UUID | None:
     try:
-        row = work.session.get(_TABLES[kind], UUID(target))
+        row = PolicyRepository(work.session).get_place(place, UUID(target))
     except ValueError:
         row = None
     if row is None or row.town_id != town_id:
-        raise BadTarget(field="target")
-    found: UUID | None = row.id if kind is LayerKind.SCHOOL else getattr(row, "school_id", None)
-    return found
+        raise UnknownPlace(field="target")
+    school_id: UUID | None = row.id if place is PlaceKind.SCHOOL else getattr(row, "school_id", None)
+    return school_id
 
 
-def tablets_of(work: UnitOfWork, town_id: UUID | None, kind: LayerKind, target: str) -> Select[UUID]:
-    """Statement: the tablets of a place."""
-    tablets = TabletRepository(work.session)
-    match kind:
-        case LayerKind.SCHOOL:
-            found = tablets.select_by_school(UUID(target))
-        case LayerKind.CLASS:
-            found = tablets.select_by_class(UUID(target))
-        case LayerKind.PUPIL:
-            found = tablets.select_by_ids(tablets.list_ids_by_pupils([UUID(target)]))
-        case LayerKind.GROUP:
-            members = LayerRepository(work.session).members(UUID(target))
-            found = tablets.select_by_ids(tablets.list_ids_by_pupils([member.pupil_id for member in members]))
-        case LayerKind.TABLET:
-            found = tablets.select_by_ids([UUID(target)])
-        case LayerKind.GRADE if town_id is not None:
-            found = tablets.select_by_grade(town_id, Grade(target))
-        case _:
-            found = tablets.select_by_town(town_id) if town_id is not None else tablets.select_all()
-    return found
+def select_tablets(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target: str) -> Select[UUID]:
+    """Return a statement: the tablets of a place."""
+    tablets, repository = TabletRepository(work.session), PolicyRepository(work.session)
+    with_id: dict[PlaceKind, Callable[[UUID], Select[UUID]]] = {
+        PlaceKind.SCHOOL: tablets.select_by_school,
+        PlaceKind.CLASS: tablets.select_by_class,
+        PlaceKind.GROUP: repository.select_group,
+        PlaceKind.PUPIL: repository.select_pupil,
+        PlaceKind.TABLET: lambda tablet_id: tablets.select_by_ids([tablet_id]),
+    }
+    if place in with_id:
+        return with_id[place](UUID(target))
+    if town_id is None:
+        return tablets.select_all()
+    if place is PlaceKind.GRADE:
+        return tablets.select_by_grade(town_id, Grade(target))
+    return repository.select_role(town_id, TabletRole(target)) if place is PlaceKind.ROLE else tablets.select_by_town(town_id)
+
+
+def select_document_tablets(work: UnitOfWork, document: PolicyDocument) -> Select[UUID]:
+    """Return a statement: the tablets that a document concerns."""
+    return select_tablets(work, document.town_id, document.place, document.target)
+
+
+_STAGE_PLACES = {
+    StageKind.TABLET: PlaceKind.TABLET,
+    StageKind.CLASS: PlaceKind.CLASS,
+    StageKind.SCHOOL: PlaceKind.SCHOOL,
+}
+
+
+def select_stage_tablets(work: UnitOfWork, stage: StageKind, target: UUID) -> Select[UUID]:
+    """Return a statement: the tablets of a stage of a roll-out, other than the last, which is all."""
+    return select_tablets(work, None, _STAGE_PLACES[stage], str(target))
+
+
+def check_stage(work: UnitOfWork, town_id: UUID | None, concerned: Select[UUID], stage: StageKind, target: UUID) -> Select[UUID]:
+    """Return a statement: the tablets of a stage among those concerned. Raises `BadStage` when there are none."""
+    repository = PolicyRepository(work.session)
+    place = repository.get_place(_STAGE_PLACES[stage], target)
+    if place is None or (town_id is not None and place.town_id != town_id):
+        raise BadStage(field="target", why="unknown_target")
+    tablets = select_stage_tablets(work, stage, target)
+    reached = repository.select_both(tablets, concerned)
+    if not repository.count_tablets(reached):
+        why = "not_concerned" if repository.count_tablets(tablets) else "no_tablets"
+        raise BadStage(field="target", why=why)
+    return reached

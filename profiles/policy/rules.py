@@ -1,56 +1,45 @@
-"""Which layers concern a tablet, in which version, and what is acceptable in one. Pure."""
+"""Which documents apply to a tablet, in which version, with which presets, and what they set in a mode. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from profiles.catalog.fields import Field
-from profiles.catalog.merge import Layer
-from profiles.policy.kinds import ALWAYS, LayerKind, StageKind, TabletRole, locked_in, values_in
+from profiles.catalog.merge import PolicySource
+from profiles.policy.content import PolicyContent, PresetUse, apply_app_use, take_in_presets
+from profiles.policy.kinds import PlaceKind, PresetKind, StageKind, TabletRole
 from profiles.schedule.modes import Mode
-
-MAX_SETTINGS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a tablet stands among the layers."""
+class TabletPlace:
+    """Where a tablet stands among the places that have documents."""
 
     town_id: UUID
     tablet_id: UUID
     school_id: UUID | None
     class_id: UUID | None
     pupil_id: UUID | None
-    level: str | None
+    grade: str | None
     role: TabletRole
     groups: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
-class Authored:
-    """One version of a layer that may hold for tablets. `stage` is set while it is being rolled out."""
+class PublishedVersion:
+    """A version that is in force for some tablets. `stage` is set while it is rolled out: then it is in force for its stage."""
 
-    layer_id: UUID
     version_id: UUID
-    town_id: UUID | None
-    kind: LayerKind
-    target: str
-    name: str
-    settings: Mapping[str, Mapping[str, Any]]
-    locks: frozenset[str]
+    content: PolicyContent
     stage: StageKind | None = None
     stage_target: UUID | None = None
     author: str = ""
+    until: datetime | None = None
 
-    def concerns(self, place: Place) -> bool:
-        """Whether the layer is one of this tablet's."""
-        return self.town_id in (None, place.town_id) and self.target in targets(self.kind, place)
-
-    def reached(self, place: Place) -> bool:
-        """Whether the roll-out of this version has come to the tablet."""
+    def reaches(self, place: TabletPlace) -> bool:
+        """Whether its roll-out has come to a tablet."""
         match self.stage:
             case StageKind.TABLET:
                 return self.stage_target == place.tablet_id
@@ -61,57 +50,130 @@ class Authored:
             case _:
                 return True
 
-    def layer(self, mode: Mode) -> Layer:
-        """What it says in a mode. The operator's layer binds as a whole: it is the floor."""
-        label = f"{self.kind.value} {self.name}" if self.name else self.kind.value
-        values, binding = values_in(self.settings, mode), self.kind is LayerKind.OPERATOR
-        return Layer(label, self.kind.depth, values, locked_in(self.settings, self.locks), binding=binding, author=self.author)
+
+@dataclass(frozen=True, slots=True)
+class PublishedDocument:
+    """The document of a place with its versions in force: the live one, the one that is rolled out, or both."""
+
+    document_id: UUID
+    town_id: UUID | None
+    place: PlaceKind
+    target: str
+    name: str
+    versions: tuple[PublishedVersion, ...]
+
+    @property
+    def label(self) -> str:
+        """Its place, for people."""
+        return f"{self.place.value} {self.name}" if self.name else self.place.value
+
+    def concerns(self, place: TabletPlace) -> bool:
+        """Whether a tablet is in its place."""
+        return self.town_id in (None, place.town_id) and self.target in list_targets(self.place, place)
 
 
-def targets(kind: LayerKind, place: Place) -> set[str]:
-    """The names under which a layer of a kind speaks to a tablet."""
-    named: dict[LayerKind, object] = {
-        LayerKind.ROLE: place.role.value,
-        LayerKind.SCHOOL: place.school_id,
-        LayerKind.GRADE: place.level,
-        LayerKind.CLASS: place.class_id,
-        LayerKind.PUPIL: place.pupil_id,
-        LayerKind.TABLET: place.tablet_id,
+@dataclass(frozen=True, slots=True)
+class PublishedPreset:
+    """A preset with its versions in force."""
+
+    preset_id: UUID
+    kind: PresetKind
+    name: str
+    versions: tuple[PublishedVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPreset:
+    """The version of a preset that a tablet gets through a document, and how the document uses it."""
+
+    name: str
+    use: PresetUse
+    version: PublishedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedDocument:
+    """The version of a document that a tablet gets, with the presets that it takes in."""
+
+    document: PublishedDocument
+    version: PublishedVersion
+    presets: tuple[AppliedPreset, ...]
+
+    @property
+    def key(self) -> tuple[UUID, ...]:
+        """What makes two of them the same: equal keys have equal values in every mode."""
+        return (self.version.version_id, *(preset.version.version_id for preset in self.presets))
+
+    def source_in(self, mode: Mode) -> PolicySource:
+        """What it sets in a mode, presets included, ready to be merged."""
+        content = self.version.content
+        taken = [
+            (preset.name, apply_app_use(preset.version.content.values_in(mode), preset.use.use))
+            for preset in self.presets
+            if preset.use.applies_in(mode)
+        ]
+        values = take_in_presets(content.values_in(mode), (values for _, values in taken))
+        names: dict[str, tuple[str, ...]] = {}
+        for name, preset_values in taken:
+            for key in preset_values:
+                names[key] = (*names.get(key, ()), name)
+        return PolicySource(
+            name=self.document.label,
+            depth=self.document.place.depth,
+            values=values,
+            locks=content.locks_in(mode),
+            author=self.version.author,
+            until=self.version.until,
+            presets=names,
+        )
+
+
+def list_targets(kind: PlaceKind, place: TabletPlace) -> set[str]:
+    """The targets under which documents of a kind concern a tablet."""
+    single: dict[PlaceKind, object] = {
+        PlaceKind.ROLE: place.role.value,
+        PlaceKind.SCHOOL: place.school_id,
+        PlaceKind.GRADE: place.grade,
+        PlaceKind.CLASS: place.class_id,
+        PlaceKind.PUPIL: place.pupil_id,
+        PlaceKind.TABLET: place.tablet_id,
     }
-    if kind is LayerKind.GROUP:
+    if kind is PlaceKind.GROUP:
         return {str(group) for group in place.groups}
-    return {str(named[kind])} if named.get(kind) is not None else set() if kind in named else {""}
+    if kind not in single:
+        return {""}
+    target = single[kind]
+    return set() if target is None else {str(target)}
 
 
-def in_force(authored: Iterable[Authored], place: Place) -> tuple[Authored, ...]:
-    """The versions that hold for a tablet, widest first: of each layer the one being rolled out, where it has come."""
-    chosen: dict[UUID, Authored] = {}
-    for version in authored:
-        if not version.concerns(place) or not version.reached(place):
-            continue
-        if version.layer_id not in chosen or version.stage is not None:
-            chosen[version.layer_id] = version
-    return tuple(sorted(chosen.values(), key=lambda each: (each.kind.depth, each.name, str(each.layer_id))))
+def choose_version(versions: Sequence[PublishedVersion], place: TabletPlace) -> PublishedVersion | None:
+    """The version of a document or preset that a tablet gets: the one being rolled out where it has come, else the live one."""
+    reached = [version for version in versions if version.reaches(place)]
+    return max(reached, key=lambda version: version.stage is not None, default=None)
 
 
-def wrong(settings: Mapping[str, Any], locks: Iterable[str], vocabulary: Mapping[str, Field]) -> tuple[str, str] | None:
-    """The first thing in a layer that is not acceptable: the field's path and why. None: all is well."""
-    if sum(len(part) if isinstance(part, Mapping) else 1 for part in settings.values()) > MAX_SETTINGS:
-        return "settings", f"more than {MAX_SETTINGS} settings"
-    modes = {ALWAYS, *(mode.value for mode in Mode)}
-    said: set[str] = set()
-    for mode, part in settings.items():
-        if mode not in modes:
-            return f"settings.{mode[:20]}", "unknown mode"
-        if not isinstance(part, Mapping):
-            return f"settings.{mode}", "not a set of settings"
-        for key, value in part.items():
-            known = vocabulary.get(key)
-            problem = "unknown setting" if known is None else known.describe_problem(value)
-            if problem:
-                return f"settings.{mode}.{key[:80]}", problem
-            said.add(key)
-    for key in locks:
-        if key not in said:
-            return f"locks.{key[:80]}", "the layer says nothing about it"
-    return None
+def apply_documents(
+    documents: Iterable[PublishedDocument], presets: Mapping[UUID, PublishedPreset], place: TabletPlace
+) -> tuple[AppliedDocument, ...]:
+    """The documents that a tablet gets, widest first, each with the versions of its presets."""
+    applied = []
+    for document in documents:
+        version = choose_version(document.versions, place) if document.concerns(place) else None
+        if version is not None:
+            applied.append(AppliedDocument(document, version, _apply_presets(version.content.presets, presets, place)))
+    return tuple(
+        sorted(applied, key=lambda each: (each.document.place.depth, each.document.name, str(each.document.document_id)))
+    )
+
+
+def _apply_presets(
+    uses: Sequence[PresetUse], presets: Mapping[UUID, PublishedPreset], place: TabletPlace
+) -> tuple[AppliedPreset, ...]:
+    """The presets among `uses` that have a version for the tablet, by name: their order never matters."""
+    applied = []
+    for use in uses:
+        preset = presets.get(use.preset_id)
+        version = choose_version(preset.versions, place) if preset is not None else None
+        if preset is not None and version is not None:
+            applied.append(AppliedPreset(preset.name, use, version))
+    return tuple(sorted(applied, key=lambda each: (each.name, str(each.use.preset_id), each.use.mode)))

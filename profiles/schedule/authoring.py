@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable import audit
+from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
-from profiles.effective.repository import decide_again
 from profiles.schedule.day_exceptions import MAY_HAVE_WINDOW, NEEDS_TIME, OverrideKind
 from profiles.schedule.errors import InvalidSchedule, ScheduleEntryNotFound, UnknownCalendar
 from profiles.schedule.models import CalendarOverride, ExamDay, Timetable, TownCalendar
@@ -175,4 +175,4 @@ def create_exam(
 def _reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
     repository = TabletRepository(work.session)
     tablets: Select[UUID] = repository.select_by_school(school_id) if school_id else repository.select_by_town(town_id)
-    decide_again(work, tablets)
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets)

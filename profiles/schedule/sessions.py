@@ -8,12 +8,12 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.errors import NotFound
+from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
 from enrollment.people.repository import PeopleRepository
 from enrollment.tablets.repository import TabletRepository
-from profiles.effective.repository import decide_again
 from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
@@ -69,7 +69,7 @@ def start_session(
     )  # fmt: skip
     audit.record_event(work, actor, "session.start", "class", class_id, town_id=town_id, minutes=minutes, preset=preset.value)
     repository.add(row)
-    decide_again(work, TabletRepository(work.session).select_by_class(class_id))
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_class(class_id))
     return row
 
 
@@ -83,7 +83,7 @@ def extend_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> ClassSes
     audit.record_event(work, actor, "session.extend", "class", row.class_id, town_id=row.town_id)
     row.ends = span.ends
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).select_by_class(row.class_id))
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_class(row.class_id))
     return row
 
 
@@ -93,7 +93,7 @@ def end_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> None:
     audit.record_event(work, actor, "session.end", "class", row.class_id, town_id=row.town_id)
     row.ends = work.now
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).select_by_class(row.class_id))
+    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_class(row.class_id))
 
 
 def _get_running_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> tuple[ClassSession, Schedule]:
@@ -143,7 +143,9 @@ def start_activity(
     audit.record_event(work, actor, "activity.start", "school", school_id, town_id=town_id, tablets=len(facts), minutes=minutes)
     work.session.add_all(ActivityTablet(activity_id=row.id, tablet_id=tablet.tablet_id) for tablet in facts)
     work.session.flush()
-    decide_again(work, TabletRepository(work.session).select_by_ids([tablet.tablet_id for tablet in facts]))
+    work.enqueue_selected_jobs(
+        Topic.RECONCILE, TabletRepository(work.session).select_by_ids([tablet.tablet_id for tablet in facts])
+    )
     return row
 
 
@@ -226,4 +228,4 @@ def _require_pupil(work: UnitOfWork, actor: Actor, town_id: UUID, pupil_id: UUID
 
 def _reevaluate_pupil(work: UnitOfWork, pupil_id: UUID) -> None:
     repository = TabletRepository(work.session)
-    decide_again(work, repository.select_by_ids(repository.list_ids_by_pupils([pupil_id])))
+    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_by_ids(repository.list_ids_by_pupils([pupil_id])))

@@ -41,7 +41,13 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+#: Columns that stay empty, because a check lets only one of them and a sibling be set.
+_EMPTY = {("policy_version", "preset_id")}
+
+
 def _make_value(column: Column[Any], rows: dict[Table, dict[str, Any]]) -> Any:
+    if (column.table.name, column.name) in _EMPTY:
+        return None
     for key in column.foreign_keys:
         referenced = rows.get(key.column.table)
         return referenced[key.column.name] if referenced is not None else None  # None: the same table, or one that comes later

@@ -240,7 +240,7 @@ async def _start_in_september(year: SchoolYear) -> None:
             year.admin.post("/bundles", json={"town_id": year.town, "name": f"Pour {level}", "app_ids": [created_app["id"]]})
         )
         if level == "CE2":
-            _parse_success(year.admin.put(f"/bundles/{bundle['id']}/levels/CE2"))
+            _parse_success(year.admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}))
     zoe, a, elise, martine = (year.find_pupil(name) for name in ("hadj", "nguyen", "goff", "martin"))
     serials = list(year.tablets)
     refused = year.technician.post(

@@ -80,7 +80,7 @@ async def _run_story(server: LiveServer) -> None:
     app = admin.post("/apps", json={"town_id": str(town.id), "name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad",
                                     "app_store_id": 895485086}).json()  # fmt: skip
     bundle = admin.post("/bundles", json={"town_id": str(town.id), "name": "Code", "app_ids": [app["id"]]}).json()
-    admin.put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
+    admin.put(f"/bundles/{bundle['id']}/assignments", json={"place": "grade", "target": "CE2"}).raise_for_status()
     await _run_conversations(server, tablet)
     [state] = helpdesk.get(f"/tablets/{tablet_row['id']}").json()["apps"]
     assert state["state"] in {"installing", "installed"}

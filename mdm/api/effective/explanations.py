@@ -1,4 +1,4 @@
-"""The answer to "why?": for a tablet and an instant, the mode and each setting, who won, who lost, and what comes next."""
+"""Endpoints that answer "why?": the mode and each setting of a tablet at an instant, with every source, and what comes next."""
 
 from __future__ import annotations
 
@@ -7,71 +7,81 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from cartable.paging import paginate
 from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
-from profiles.catalog.merge import Standing
-from profiles.effective.explain import day_ahead, why
+from mdm.api.paging import PageOut, PageParams
+from profiles.catalog.merge import StepOutcome
+from profiles.effective.explain import explain, list_coming_modes
 from profiles.schedule.mode_decision import ModeCandidate, Precedence
 from profiles.schedule.modes import Mode
 
 router = APIRouter(prefix="/tablets/{tablet_id}", tags=["why"])
 
 
-class ClaimOut(BaseModel):
-    """One voice on the mode: who asks for which, and on what ground."""
+class ModeCandidateOut(BaseModel):
+    """One candidate for the mode: which mode, how strong, why, and where it comes from."""
 
     mode: Mode
-    level: str
+    precedence: str
     reason: str
     place: str
 
 
-class VoiceOut(BaseModel):
-    """One opinion on a setting and what became of it."""
+class StepOut(BaseModel):
+    """One step of the walk to a setting's value: a place or a constraint, its value, and what became of it.
 
-    layer: str
+    `by` names what replaced or bounded it; `presets` are those that the value was taken from.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+    source: str
     value: Any
-    binding: bool
-    standing: Standing
+    outcome: StepOutcome
+    by: list[str]
+    is_locked: bool
+    is_constraint: bool
     author: str
+    until: datetime | None
+    presets: list[str]
 
 
-class SettingWhy(BaseModel):
-    """A setting in force: its value, the layers that won and lost, and every voice in order."""
+class SettingExplanationOut(BaseModel):
+    """A setting: its value in force, the sources that decided and that were overruled, and every step, what is in force first."""
 
     key: str
     value: Any
-    winners: list[str]
-    losers: list[str]
-    voices: list[VoiceOut]
+    deciding: list[str]
+    overruled: list[str]
+    steps: list[StepOut]
 
 
-class GuardianWhy(BaseModel):
-    """How a guardian's rule stands. Never with a name."""
+class GuardianRuleOut(BaseModel):
+    """A guardian's rule and its status. Never with a name."""
 
     kind: str
     subject: str
-    standing: str
-    why: str
+    status: str
+    reason: str
 
 
-class WhyOut(BaseModel):
-    """All that holds for a tablet at an instant. `left_out`: what its system does not understand, or its payloads cannot bear."""
+class ExplanationOut(BaseModel):
+    """All that is in force for a tablet at an instant. `left_out`: what its system does not understand, or no payload carries."""
 
     at: datetime
     mode: Mode
-    winner: ClaimOut
-    losers: list[ClaimOut]
+    winner: ModeCandidateOut
+    losers: list[ModeCandidateOut]
     until: datetime | None
-    settings: list[SettingWhy]
-    guardians: list[GuardianWhy]
+    settings: list[SettingExplanationOut]
+    guardians: list[GuardianRuleOut]
     left_out: list[str]
 
 
-class Step(BaseModel):
+class ComingModeOut(BaseModel):
     """From an instant on, a mode."""
 
     at: datetime
@@ -79,51 +89,61 @@ class Step(BaseModel):
     reason: str
 
 
-@router.get("/why", response_model=WhyOut, operation_id="explain_tablet")
-def explain(
+@router.get("/why", response_model=ExplanationOut)
+def explain_tablet(
     tablet_id: UUID, work: WorkDep, actor: ActorDep, setting: str | None = None, at: AwareDatetime | None = None
-) -> WhyOut:
-    """What holds for a tablet now, or at an instant, and why. With `setting`: of that one alone."""
+) -> ExplanationOut:
+    """Explain what is in force on a tablet. Now or at an instant. With `setting`: of that one alone."""
     tablets.get_tablet(work, actor, tablet_id)
-    found = why(work, load_facts(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
-    return WhyOut(
-        at=found.at,
-        mode=found.mode,
-        winner=_claim(found.verdict.winner),
-        losers=[_claim(claim) for claim in found.verdict.overruled],
-        until=found.next_change,
+    explanation = explain(work, load_facts(work, [tablet_id])[tablet_id], at.astimezone(UTC) if at else None)
+    return ExplanationOut(
+        at=explanation.at,
+        mode=explanation.mode,
+        winner=_describe_candidate(explanation.decision.winner),
+        losers=[_describe_candidate(candidate) for candidate in explanation.decision.overruled],
+        until=explanation.next_change,
         settings=[
-            SettingWhy(
-                key=each.key,
-                value=each.value,
-                winners=list(each.winners),
-                losers=list(each.losers),
-                voices=[
-                    VoiceOut(layer=v.layer, value=v.value, binding=v.binding, standing=v.standing, author=v.author)
-                    for v in each.voices
-                ],
+            SettingExplanationOut(
+                key=key,
+                value=resolved.value,
+                deciding=list(resolved.deciding),
+                overruled=list(resolved.overruled),
+                steps=[StepOut.model_validate(step) for step in resolved.steps],
             )
-            for key, each in found.settings.items()
+            for key, resolved in explanation.settings.items()
             if setting in (None, key)
         ],
         guardians=[
-            GuardianWhy(kind=each.restriction.kind, subject=each.restriction.subject, standing=each.status, why=each.reason)
-            for each in found.guardians
+            GuardianRuleOut(kind=each.restriction.kind, subject=each.restriction.subject, status=each.status, reason=each.reason)
+            for each in explanation.guardians
         ],
-        left_out=list(found.left_out),
+        left_out=list(explanation.left_out),
     )
 
 
-@router.get("/day", response_model=list[Step], operation_id="get_tablet_day")
-def day(
-    tablet_id: UUID, work: WorkDep, actor: ActorDep, at: AwareDatetime | None = None, hours: int = Query(24, ge=1, le=240)
-) -> list[Step]:
-    """The modes that come, from now or an instant on."""
+@router.get("/day", response_model=PageOut[ComingModeOut])
+def list_tablet_modes(
+    tablet_id: UUID,
+    work: WorkDep,
+    actor: ActorDep,
+    page: PageParams,
+    at: AwareDatetime | None = None,
+    hours: int = Query(24, ge=1, le=240),
+) -> PageOut[ComingModeOut]:
+    """List the coming modes of a tablet. From now or an instant on, twenty at most."""
     tablets.get_tablet(work, actor, tablet_id)
     facts = load_facts(work, [tablet_id])[tablet_id]
-    steps = day_ahead(work, facts, at.astimezone(UTC) if at else work.now, hours)
-    return [Step(at=instant, mode=verdict.mode, reason=verdict.winner.reason) for instant, verdict in steps]
+    steps = list_coming_modes(work, facts, at.astimezone(UTC) if at else work.now, hours)
+    return PageOut.of(
+        paginate(steps, page, lambda step: (step[0],)),
+        lambda step: ComingModeOut(at=step[0], mode=step[1].mode, reason=step[1].winner.reason),
+    )
 
 
-def _claim(claim: ModeCandidate) -> ClaimOut:
-    return ClaimOut(mode=claim.mode, level=Precedence(claim.precedence).name.lower(), reason=claim.reason, place=claim.place)
+def _describe_candidate(candidate: ModeCandidate) -> ModeCandidateOut:
+    return ModeCandidateOut(
+        mode=candidate.mode,
+        precedence=Precedence(candidate.precedence).name.lower(),
+        reason=candidate.reason,
+        place=candidate.place,
+    )

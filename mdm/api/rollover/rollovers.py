@@ -17,7 +17,7 @@ from enrollment.rollover.repository import RolloverRepository, visible_lines
 from enrollment.rollover.returns import TabletReturn
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
-from profiles.apps.licence_overlap import overlap
+from profiles.effective.licence_overlap import list_licence_overlaps
 
 router = APIRouter(tags=["rollover"])
 EndingYear = Query(None, pattern=r"^20\d\d-20\d\d$", description="The year that ends; the present one unless given.")
@@ -297,7 +297,9 @@ def mark_school_done(rollover_id: UUID, school_id: UUID, body: SchoolDoneIn, wor
 @router.get("/rollovers/{rollover_id}/licences")
 def list_rollover_licences(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[LicenceOverlapOut]:
     """List how many licences of each app a rollover needs."""
-    return PageOut.of(paginate(overlap(work, actor, rollover_id), page, lambda row: (row.app,)), LicenceOverlapOut.model_validate)
+    return PageOut.of(
+        paginate(list_licence_overlaps(work, actor, rollover_id), page, lambda row: (row.app,)), LicenceOverlapOut.model_validate
+    )
 
 
 @router.get("/rollovers/{rollover_id}/return-campaign")

@@ -37,7 +37,7 @@ from mdm.console.frame import (
 )
 from mdm.console.rollover.labels import NOT_READY, STATES
 from mdm.devices.readiness import DeviceReadiness
-from profiles.apps.licence_overlap import overlap
+from profiles.effective.licence_overlap import list_licence_overlaps
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _NOTICES = {
@@ -81,7 +81,7 @@ def show_rollover(request: Request, work: WorkDep, town: UUID | None = None, don
             "steps": _list_steps(work, chosen, rollover, language),
             "schools": [_describe_school(each, progress_by_school.get(each.id), groups, language) for each in schools],
             "actions": _describe_actions(work, chosen, rollover, groups, language),
-            "licences": overlap(work, actor, rollover.id) if leads_town else None,
+            "licences": list_licence_overlaps(work, actor, rollover.id) if leads_town else None,
             "returns": _describe_returns(work, actor, rollover, schools, progress, language),
             "may_govern": actor.has_permission(Permission.GOVERN, chosen.id),
         }

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Trouble(StrEnum):
+class LicenceErrorKind(StrEnum):
     """What to do about a failure."""
 
     TOKEN = "token"  # noqa: S105 - a word: a person must bring a new token
@@ -18,15 +18,15 @@ class Trouble(StrEnum):
 
 
 class LicenceServiceError(Exception):
-    """The service refused or could not be reached. `retry_after` in seconds, when it said so."""
+    """The service refused or could not be reached. `retry_after` in seconds, when it asks for a pause."""
 
-    def __init__(self, trouble: Trouble, number: int, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, trouble: LicenceErrorKind, number: int, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{number} {message}"[:200])
-        self.trouble, self.number, self.retry_after = trouble, number, retry_after
+        self.kind, self.number, self.retry_after = trouble, number, retry_after
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class LicensedAsset:
     """An app that the location owns licences of."""
 
     adam_id: int
@@ -37,7 +37,7 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class ContentLocation:
     """Whose licences a token gives, until when, and which server used it last."""
 
     name: str
@@ -47,7 +47,7 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class AssignmentFailure:
     """One licence that could not be moved."""
 
     number: int
@@ -58,7 +58,7 @@ class Failure:
 class LicenceService(Protocol):
     """One location's licences. Every method raises `LicenceServiceError`."""
 
-    def location(self) -> Location:
+    def get_location(self) -> ContentLocation:
         """Whose token it is."""
         ...
 
@@ -66,18 +66,18 @@ class LicenceService(Protocol):
         """Say that this server uses the token from now on."""
         ...
 
-    def assets(self) -> list[Asset]:
+    def list_assets(self) -> list[LicensedAsset]:
         """Everything the location owns, read until two pages agree on the version."""
         ...
 
-    def assigned(self, adam_id: int) -> list[str]:
+    def list_assigned_serials(self, adam_id: int) -> list[str]:
         """The serial numbers that hold a licence of an app."""
         ...
 
-    def associate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+    def associate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         """Give licences, and wait until it is done."""
         ...
 
-    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         """Take licences back, and wait until it is done."""
         ...

@@ -15,26 +15,26 @@ from profiles.apps.models import App, Licence, LicencePool, LicenceState
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """What the service must be told: serial numbers by store number."""
+class DueAssignments:
+    """What the service must assign and take back: serial numbers by store number."""
 
-    to_give: dict[int, list[str]]
+    to_assign: dict[int, list[str]]
     to_return: dict[int, list[str]]
 
 
-class VppRepository:
+class AppsAndBooksRepository:
     """Reads and writes tokens, and licences by serial number."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def token(self, town_id: UUID) -> LicenceToken | None:
+    def get_token(self, town_id: UUID) -> LicenceToken | None:
         return self.session.scalar(select(LicenceToken).where(LicenceToken.town_id == town_id))
 
-    def towns_with_token(self) -> list[UUID]:
+    def list_towns_with_token(self) -> list[UUID]:
         return list(self.session.scalars(select(LicenceToken.town_id).order_by(LicenceToken.town_id)))
 
-    def due(self, town_id: UUID) -> Due:
+    def get_due_assignments(self, town_id: UUID) -> DueAssignments:
         """What was reserved and not given yet, and what was released and not taken back yet."""
         rows = self.session.execute(
             select(App.app_store_id, Tablet.serial, Licence.state)
@@ -48,16 +48,16 @@ class VppRepository:
             )
             .order_by(App.app_store_id, Tablet.serial)
         )
-        due = Due({}, {})
+        due = DueAssignments({}, {})
         for adam_id, serial, state in rows:
             assert adam_id is not None
-            side = due.to_give if state is LicenceState.RESERVED else due.to_return
+            side = due.to_assign if state is LicenceState.RESERVED else due.to_return
             side.setdefault(adam_id, []).append(serial)
         return due
 
-    def licences(self, town_id: UUID, due: Due) -> dict[tuple[int, str], Licence]:
+    def get_licences(self, town_id: UUID, due: DueAssignments) -> dict[tuple[int, str], Licence]:
         """The rows behind what was due, by store and serial number, held until the end of the transaction."""
-        serials = {serial for side in (due.to_give, due.to_return) for each in side.values() for serial in each}
+        serials = {serial for side in (due.to_assign, due.to_return) for each in side.values() for serial in each}
         rows = self.session.execute(
             select(App.app_store_id, Tablet.serial, Licence)
             .join(App, App.id == Licence.app_id)
@@ -67,14 +67,14 @@ class VppRepository:
         )
         return {(adam_id, serial): licence for adam_id, serial, licence in rows if adam_id is not None}
 
-    def apps(self, town_id: UUID) -> dict[int, UUID]:
+    def get_apps_by_store_id(self, town_id: UUID) -> dict[int, UUID]:
         """The town's apps by their store number."""
         rows = self.session.execute(select(App.app_store_id, App.id).where(App.town_id == town_id, App.app_store_id.is_not(None)))
         return {adam_id: app_id for adam_id, app_id in rows if adam_id is not None}
 
-    def pool(self, app_id: UUID) -> LicencePool | None:
+    def get_pool(self, app_id: UUID) -> LicencePool | None:
         return self.session.get(LicencePool, app_id)
 
-    def among(self, tablet_ids: Sequence[UUID]) -> Select[UUID]:
+    def select_tablets(self, tablet_ids: Sequence[UUID]) -> Select[UUID]:
         """Statement: these tablets."""
         return select(Tablet.id).where(Tablet.id.in_(tablet_ids))

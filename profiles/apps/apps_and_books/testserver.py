@@ -15,7 +15,7 @@ PAGE = 2
 
 
 @dataclass
-class Location:
+class SimulatedLocation:
     """What a location owns and has given out; `script` holds the next answers instead of the real ones."""
 
     token: str
@@ -30,7 +30,7 @@ class Location:
 
 
 @contextmanager
-def serve(location: Location) -> Iterator[str]:
+def serve(location: SimulatedLocation) -> Iterator[str]:
     """Run on a loopback port; gives the base address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -44,13 +44,13 @@ def serve(location: Location) -> Iterator[str]:
             parts = urlsplit(self.path)
             location.requests.append(f"{self.command} {parts.path}")
             if location.script:
-                status, said, headers = location.script.pop(0)
+                status, payload, headers = location.script.pop(0)
             elif self.headers.get("Authorization") != f"Bearer {location.token}":
-                status, said, headers = 401, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}
+                status, payload, headers = 401, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}
             else:
                 query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-                status, said, headers = 200, _reply(location, parts.path.rsplit("/mdm/v2", 1)[-1], query, body), {}
-            content = json.dumps(said).encode()
+                status, payload, headers = 200, _build_response(location, parts.path.rsplit("/mdm/v2", 1)[-1], query, body), {}
+            content = json.dumps(payload).encode()
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
@@ -71,7 +71,7 @@ def serve(location: Location) -> Iterator[str]:
         thread.join(5)
 
 
-def _reply(location: Location, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:  # noqa: PLR0911 - one return per address
+def _build_response(location: SimulatedLocation, path: str, query: dict[str, str], body: dict[str, Any] | None) -> dict[str, Any]:  # noqa: PLR0911 - one return per address
     if path == "/service/config":
         return {"limits": {"maxAssets": 25, "maxSerialNumbers": 3}}
     if path == "/client/config":
@@ -81,7 +81,7 @@ def _reply(location: Location, path: str, query: dict[str, str], body: dict[str,
         return {"locationName": "Ville", "uId": "u-1", "tokenExpirationDate": "2027-09-01T00:00:00+0000", **mdm}
     if path in ("/assets/associate", "/assets/disassociate"):
         assert body is not None
-        return {"eventId": _move(location, path.endswith("/associate"), body)}
+        return {"eventId": _change_assignments(location, path.endswith("/associate"), body)}
     if path == "/status":
         event = location.events[query["eventId"]]
         if event["polls"] > 0:
@@ -89,15 +89,15 @@ def _reply(location: Location, path: str, query: dict[str, str], body: dict[str,
             return {"eventStatus": "PENDING"}
         return {"eventStatus": "COMPLETE" if not event["failures"] else "FAILED", "failures": event["failures"]}
     if path == "/assets":
-        rows = [_asset(location, adam_id) for adam_id in sorted(location.totals)]
-        return _page(location, rows, "assets", int(query.get("pageIndex", "0")))
+        rows = [_build_asset(location, adam_id) for adam_id in sorted(location.totals)]
+        return _build_page(location, rows, "assets", int(query.get("pageIndex", "0")))
     if path == "/assignments":
         rows = [{"adamId": query["adamId"], "serialNumber": s} for s in sorted(location.held.get(query["adamId"], ()))]
-        return _page(location, rows, "assignments", int(query.get("pageIndex", "0")))
+        return _build_page(location, rows, "assignments", int(query.get("pageIndex", "0")))
     return {"errorNumber": 9602, "errorMessage": "unknown path"}
 
 
-def _asset(location: Location, adam_id: str) -> dict[str, Any]:
+def _build_asset(location: SimulatedLocation, adam_id: str) -> dict[str, Any]:
     total, assigned = location.totals[adam_id], len(location.held.get(adam_id, ()))
     return {
         "adamId": adam_id, "pricingParam": "STDQ", "productType": "App", "deviceAssignable": True, "totalCount": total,
@@ -105,14 +105,14 @@ def _asset(location: Location, adam_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _page(location: Location, rows: list[dict[str, Any]], name: str, page: int) -> dict[str, Any]:
-    said: dict[str, Any] = {name: rows[page * PAGE : (page + 1) * PAGE], "versionId": str(location.version)}
+def _build_page(location: SimulatedLocation, rows: list[dict[str, Any]], name: str, page: int) -> dict[str, Any]:
+    payload: dict[str, Any] = {name: rows[page * PAGE : (page + 1) * PAGE], "versionId": str(location.version)}
     if (page + 1) * PAGE < len(rows):
-        said["nextPageIndex"] = page + 1
-    return said
+        payload["nextPageIndex"] = page + 1
+    return payload
 
 
-def _move(location: Location, give: bool, body: dict[str, Any]) -> str:
+def _change_assignments(location: SimulatedLocation, give: bool, body: dict[str, Any]) -> str:
     failures = []
     for asset in body["assets"]:
         held = location.held.setdefault(asset["adamId"], set())

@@ -18,9 +18,9 @@ from enrollment.rollover.models import RolloverDecision
 from enrollment.rollover.rules import leaving_date
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind
-from profiles.policy.repository import LayerRepository
+from profiles.policy import documents
+from profiles.policy.kinds import PlaceKind
+from profiles.policy.repository import PolicyRepository
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, school_day, set_clock
 
 
@@ -56,14 +56,14 @@ def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Run
         town = RolloverTown(work)
         pupil = town.create_pupil(town.world.create_class(town.school, "ULIS"), Grade.CE2)
         newcomer = town.create_pupil(town.world.create_class(town.school, "CP A"), Grade.CP)
-        group = layers.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
+        group = documents.create_group(work, town.admin, town.town.id, "UPE2A", [newcomer.id, pupil.id])
         rollover = town.preview_rollover()
         assert [town.get_line(rollover, each).ulis for each in (pupil, newcomer)] == [True, False]
         kept = service.create_class(work, town.create_head(), rollover.id, town.school.id, "ULIS", [pupil.id])
         town.apply(rollover)
         assert town.get_placement(pupil.id) == (Grade.CM1, kept.id, town.school.id, "active")
         assert town.get_placement(newcomer.id)[0] is Grade.CE1
-        assert {member.pupil_id for member in LayerRepository(work.session).members(group.id)} == {pupil.id, newcomer.id}
+        assert set(PolicyRepository(work.session).list_members(group.id)) == {pupil.id, newcomer.id}
 
 
 def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtime: Runtime, clock: ManualClock) -> None:
@@ -117,7 +117,7 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
         old_class = town.world.create_class(town.school, "CE2 B")
         pupil, tablet = town.with_tablet(old_class, Grade.CE2)
         stays, elsewhere = town.with_tablet(town.world.create_class(town.other, "CP"), Grade.CP)
-        rule = layers.open_layer(work, town.admin, town.town.id, LayerKind.PUPIL, str(pupil.id), "")
+        rule = documents.open_document(work, town.admin, town.town.id, PlaceKind.PUPIL, str(pupil.id))
         service.record_school_succession(work, town.admin, town.school.id, town.other.id)
         with pytest.raises(Invalid):
             service.record_school_succession(work, town.admin, town.other.id, town.school.id)
@@ -127,7 +127,7 @@ def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runt
         assert town.get_placement(pupil.id) == (Grade.CM1, made.id, town.other.id, "active")
         work.session.expire_all()
         assert [work.session.get_one(Tablet, each.id).school_id for each in (tablet, elsewhere)] == [town.other.id] * 2
-        assert layers.find(work, town.admin, rule.id).target == str(pupil.id), "what is written for the pupil follows"
+        assert documents.get_document(work, town.admin, rule.id).target == str(pupil.id), "what is written for the pupil follows"
         assert old_class.school_year == "2026-2027"
         town.undo(rollover)
         work.session.expire_all()

@@ -23,11 +23,12 @@ from mdm.reconcile import results
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import reconcile_tablets
-from profiles import service as policy
 from profiles.apps import licences
-from profiles.apps.licence_overlap import Overlap, overlap
 from profiles.apps.models import App, Licence, LicenceState
-from profiles.policy.kinds import LayerKind
+from profiles.apps.service import create_app
+from profiles.effective.licence_overlap import LicenceOverlap, list_licence_overlaps
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, school_day, set_clock
 
 
@@ -43,13 +44,13 @@ def opened(runtime: Runtime) -> Iterator[UnitOfWork]:
 
 
 def _app(work: UnitOfWork, town: RolloverTown, grade: Grade, number: int, owned: int) -> App:
-    app = policy.create_app(
+    app = create_app(
         work, SYSTEM, town.town.id, name=f"App {grade.value}", bundle_identifier=f"fr.test.{grade.value.lower()}",
         app_store_id=number, manifest_url=None,
     )  # fmt: skip
-    bundle = policy.create_bundle(work, SYSTEM, town.town.id, f"Bundle {grade.value}", [app.id])
-    licences.set_total(work, SYSTEM, app.id, owned)
-    policy.assign(work, SYSTEM, bundle.id, LayerKind.GRADE, grade.value)
+    bundle = bundles.create_bundle(work, SYSTEM, town.town.id, f"Bundle {grade.value}", [app.id])
+    licences.set_pool_total(work, SYSTEM, app.id, owned)
+    bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, grade.value)
     return app
 
 
@@ -77,14 +78,14 @@ def test_the_licence_overlap_is_known_before_anything_is_applied(runtime: Runtim
         _app(work, town, Grade.CP, 12, 5)
         _app(work, town, Grade.CM2, 13, 3)
         rollover = town.preview_rollover()
-        overlaps = overlap(work, town.admin, rollover.id)
+        overlaps = list_licence_overlaps(work, town.admin, rollover.id)
         assert overlaps == [
-            Overlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
-            Overlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
-            Overlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
+            LicenceOverlap("App CE2", before=2, after=3, given_back=2, taken=3, peak=5, owned=2, missing=1, missing_at_peak=3),
+            LicenceOverlap("App CM2", before=2, after=0, given_back=2, taken=0, peak=2, owned=3, missing=0, missing_at_peak=0),
+            LicenceOverlap("App CP", before=0, after=4, given_back=0, taken=4, peak=4, owned=5, missing=0, missing_at_peak=0),
         ]
         with pytest.raises(Forbidden):
-            overlap(work, town.create_head(), rollover.id)
+            list_licence_overlaps(work, town.create_head(), rollover.id)
         counted: list[str] = []
         for _ in range(20):
             town.with_tablet(school_class, Grade.CE1)
@@ -93,7 +94,7 @@ def test_the_licence_overlap_is_known_before_anything_is_applied(runtime: Runtim
         for _ in range(2):
             seen: list[str] = []
             event.listen(runtime.engine, "before_cursor_execute", lambda *given, seen=seen: seen.append(given[2]))
-            overlap(work, town.admin, rollover.id)
+            list_licence_overlaps(work, town.admin, rollover.id)
             counted.append(str(len(seen)))
         assert int(counted[0]) <= 8
 
@@ -106,7 +107,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clo
     for tablet in (older, younger):
         _enrol(opened, tablet)
     reconcile_tablets(opened, [older.id, younger.id])
-    licences.installed(opened, app.id, older.id)
+    licences.mark_assigned(opened, app.id, older.id)
     assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
     rollover = town.preview_rollover()
     opened.now = SEPTEMBER

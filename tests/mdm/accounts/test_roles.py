@@ -42,8 +42,8 @@ TABLE: dict[str, tuple[tuple[str, str, dict[str, Any]], set[Role]]] = {
     # The reference lets a head propose days; here the town writes them.
     "write the calendar": (("POST", "/towns/{town_id}/day-exceptions", {}), {ADMIN}),
     # Two people of the operator in the reference.
-    "change the safety floor": (("PUT", "/towns/{town_id}/floor", {"settings": {}}), {ADMIN}),
-    "write the web filter": (("PUT", "/towns/{town_id}/web-filter", {}), {ADMIN}),
+    "open the town's policy document": (("PUT", "/policy-documents", {"town_id": "{town_id}", "place": "town"}), {ADMIN}),
+    "create a filter": (("POST", "/presets", {"town_id": "{town_id}", "kind": "filter", "name": "Filtre"}), {ADMIN}),
     "mark lost": (("POST", "/tablets/{tablet_id}/lost-mode/enable", {"reason": "left on the bus"}), {ADMIN, TECHNICIAN, HELPDESK, HEAD}),
     # Asked before lost mode is confirmed: who may is told why not, the others that they may not.
     "ask for a position": (("POST", "/tablets/{tablet_id}/position-requests", {"reason": "left on the bus"}), {ADMIN, HELPDESK}),

@@ -21,9 +21,9 @@ from enrollment.places.models import Grade
 from mdm.accounts import service as accounts
 from mdm.tables import metadata
 from mdm.web import describe_api
-from profiles import service as policy
-from profiles.policy import service as layers
-from profiles.policy.kinds import LayerKind
+from profiles.apps.service import create_app
+from profiles.policy import bundles, documents
+from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support.api import list_all
 from tests.support.server import PASSWORD, LiveServer, start_live_server
@@ -72,14 +72,12 @@ def test_an_administrator_sees_nothing_of_another_town(server: LiveServer) -> No
         school_class = world.create_class(school)
         pupil = world.create_pupil(school_class, Grade.CE2)
         tablet = world.create_tablet(theirs, school_id=school.id)
-        app = policy.create_app(
-            work, SYSTEM, theirs.id, name="App", bundle_identifier="fr.app", app_store_id=1, manifest_url=None
-        )
-        bundle = policy.create_bundle(work, SYSTEM, theirs.id, "Bundle", [app.id])
-        layer = layers.open_layer(work, SYSTEM, theirs.id, LayerKind.TOWN, "", "")
+        app = create_app(work, SYSTEM, theirs.id, name="App", bundle_identifier="fr.app", app_store_id=1, manifest_url=None)
+        preset = bundles.create_bundle(work, SYSTEM, theirs.id, "Bundle", [app.id])
+        document = documents.open_document(work, SYSTEM, theirs.id, PlaceKind.TOWN, "")
         known: dict[str, UUID] = {
             "town_id": theirs.id, "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id,
-            "app_id": app.id, "bundle_id": bundle.id, "layer_id": layer.id,
+            "app_id": app.id, "preset_id": preset.id, "document_id": document.id,
         }  # fmt: skip
     client = server.sign_in(ours.id, Role.TOWN_ADMIN, "ours")
     try:
@@ -88,7 +86,7 @@ def test_an_administrator_sees_nothing_of_another_town(server: LiveServer) -> No
             if method != "GET" or not path.startswith("/api/v1"):
                 continue
             url = re.sub(r"\{([^}]+)\}", lambda match: str(known.get(match.group(1), _UNKNOWN_ID)), path.removeprefix("/api/v1"))
-            answer = client.get(url, params={"town_id": str(theirs.id), "kind": "town", "host": "a.example", "q": "a"})
+            answer = client.get(url, params={"town_id": str(theirs.id), "place": "town", "host": "a.example", "q": "a"})
             assert answer.status_code != 500, path
             if names or "town_id" in str(answer.request.url):
                 seen = answer.text if answer.status_code == 200 else ""
@@ -147,13 +145,13 @@ def test_an_administrator_changes_nothing_of_another_town(server: LiveServer) ->
         pupil = world.create_pupil(school_class, Grade.CE2)
         tablet = world.create_tablet(theirs, school_id=school.id)
         loan = world.lend_tablet(tablet, pupil)
-        layer = layers.open_layer(work, SYSTEM, theirs.id, LayerKind.TOWN, "", "")
+        document = documents.open_document(work, SYSTEM, theirs.id, PlaceKind.TOWN, "")
         account = accounts.create_account(
             work, SYSTEM, login="theirs", display_name="theirs", password=PASSWORD, role=Role.TOWN_ADMIN, town_id=theirs.id
         )
         known: dict[str, UUID] = {
             "school_id": school.id, "class_id": school_class.id, "pupil_id": pupil.id, "tablet_id": tablet.id, "loan_id": loan.id,
-            "layer_id": layer.id, "account_id": account.id, "new_school_id": school.id,
+            "document_id": document.id, "account_id": account.id, "new_school_id": school.id,
         }  # fmt: skip
         own, other, own_school = ours.id, theirs.id, world.create_school(ours).id
     client = server.sign_in(own, Role.TOWN_ADMIN, "ours")
@@ -237,7 +235,7 @@ def test_a_mission_shows_one_town_and_nothing_of_another(server: LiveServer) -> 
                 continue
             url = re.sub(r"\{([^}]+)\}", lambda match: str({"town_id": there_id, "pupil_id": pupils[there_id].id}.get(match.group(1), _UNKNOWN_ID)),
                          path.removeprefix("/api/v1"))  # fmt: skip
-            answer = tech.get(url, params={"town_id": str(there_id), "kind": "town", "host": "a.example", "q": "CANARI"})
+            answer = tech.get(url, params={"town_id": str(there_id), "place": "town", "host": "a.example", "q": "CANARI"})
             assert answer.status_code != 500, path
             assert not (answer.is_success and any(each in answer.text for each in (str(there_id), str(pupils[there_id].id)))), (
                 path,

@@ -23,8 +23,8 @@ from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from mdm.worker.schedule import HOUSEKEEPING
-from profiles.effective.compile import content_in
-from profiles.effective.situation import read_policy, situation_of
+from profiles.effective.compile import build_mode_content
+from profiles.effective.situation import build_situation, load_policy
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
 from simulator import SimulatedTablet, applying, declarative, reporting
@@ -83,33 +83,41 @@ class SchoolDay:
             HOUSEKEEPING["modes"](work)
 
     def create_policy(self) -> None:
-        """Create a timetable, layers that differ by mode, a bundle and web filters."""
+        """Create a timetable, documents that differ by mode, and a bundle."""
         post, put, town = self.admin.post, self.admin.put, str(self.town.id)
         calendar = {"periods": [{"first": str(self._date(14)), "last": str(self._date(20)), "name": "Vacances"}]}
         put(f"/towns/{town}/calendars/own", json={**calendar, "known_until": str(self._date(300))}).raise_for_status()
         body = {"week": FOUR_DAYS_JSON, "calendar": "own", "night_from": "20:00", "night_to": "07:00"}
         put(f"/towns/{town}/timetable", json=body).raise_for_status()
-        self.publish_layer(
-            "town",
-            "",
-            {"all": {"allowAirDrop": False}, "home": {"allowAirDrop": True}, "holiday": {"allowChat": False}},
-            ["allowChat"],
-        )
-        self.publish_layer("grade", "CE2", {"school": {"allowSafari": False}, "trip": {"allowAssistant": False}})
         app = {"name": "ScratchJr", "bundle_identifier": "org.scratchjr.ipad", "app_store_id": 895485086}
         created = post("/apps", json={"town_id": town, **app}).json()
         bundle = post("/bundles", json={"town_id": town, "name": "Code", "app_ids": [created["id"]]}).json()
-        put(f"/bundles/{bundle['id']}/levels/CE2").raise_for_status()
-        allow_list = {"kind": "grade", "target": "CE2", "mode": "school", "permitted": ["ecole.example"], "only_permitted": True}
-        put(f"/towns/{town}/filter-policies", json=allow_list).raise_for_status()
-        denied = {"kind": "town", "mode": "all", "denied": ["jeux.example"], "categories": {"games": "block"}}
-        put(f"/towns/{town}/filter-policies", json=denied).raise_for_status()
+        self.publish_document(
+            "town",
+            "",
+            {
+                "all": {"allowAirDrop": False, "web.denied": ["jeux.example"], "web.blocked_categories": ["games"]},
+                "home": {"allowAirDrop": True},
+                "holiday": {"allowChat": False},
+            },
+            locks={"all": ["allowChat"]},
+        )
+        allow_list = {"web.permitted": ["ecole.example"], "web.only_permitted": True}
+        self.publish_document(
+            "grade",
+            "CE2",
+            {"school": {"allowSafari": False, **allow_list}, "trip": {"allowAssistant": False}},
+            presets=[{"preset_id": bundle["id"], "use": "required"}],
+        )
 
-    def publish_layer(self, kind: str, target: str, settings: dict[str, Any], locks: list[str] | None = None) -> str:
-        layer = self.admin.put("/layers", json={"town_id": str(self.town.id), "kind": kind, "target": target}).json()
-        draft = self.admin.post(f"/layers/{layer['id']}/versions", json={"settings": settings, "locks": locks or []}).json()
-        self.admin.post(f"/layers/{layer['id']}/versions/{draft['number']}/publish", json={}).raise_for_status()
-        return str(layer["id"])
+    def publish_document(self, place: str, target: str, values: dict[str, Any], **content: Any) -> str:
+        """Publish a version of the document of a place, and return the id of the document."""
+        body = {"town_id": str(self.town.id), "place": place, "target": target}
+        document = self.admin.put("/policy-documents", json=body).json()
+        path = f"/policy-documents/{document['id']}/versions"
+        draft = self.admin.post(path, json={"values": values, **content}).json()
+        self.admin.post(f"{path}/{draft['number']}/publish", json={"reason": "for a test"}).raise_for_status()
+        return str(document["id"])
 
     async def enroll(self) -> None:
         """Enroll one tablet with a current system, and one whose system is too old for declarations."""
@@ -137,8 +145,8 @@ class SchoolDay:
             assert row is not None
             facts = load_facts(work, [row.id])
             now = evaluate_modes(work, facts.values())[row.id]
-            policy = read_policy(work, facts.values())
-            content = content_in(situation_of(facts[row.id], policy, now), policy, now.mode)
+            policy = load_policy(work, facts.values())
+            content = build_mode_content(build_situation(facts[row.id], policy, now), policy, now.mode)
             return now.mode, {**content.restrictions, **content.composed_payloads}
 
     async def assert_converged(self, mode: Mode) -> None:
@@ -245,11 +253,11 @@ async def _edit(day: SchoolDay) -> None:
     await day.enroll()
     day.move_to("09:00")
     await day.assert_converged(Mode.SCHOOL)
-    layer = day.publish_layer("school", str(day.school.id), {"all": {"allowAirDrop": True, "allowCamera": False}})
+    document = day.publish_document("school", str(day.school.id), {"all": {"allowAirDrop": True, "allowCamera": False}})
     await day.assert_converged(Mode.SCHOOL)
     assert day.tablets["new"].restrictions["allowCamera"] is False
     assert day.tablets["old"].restrictions["allowAirDrop"] is True
-    assert day.admin.get(f"/layers/{layer}/reach").json()["tablets"] == 2
+    assert len(day.admin.get(f"/policy-documents/{document}/tablets").json()["items"]) == 2
     for tablet in day.tablets.values():
         [row] = day.admin.get("/tablets", params={"q": tablet.serial}).json()["items"]
         day.admin.post(f"/tablets/{row['id']}/lost-mode/enable", json={"reason": "left on the bus"}).raise_for_status()

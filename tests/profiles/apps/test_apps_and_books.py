@@ -16,17 +16,17 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.service import reconcile_tablets
 from mdm.worker.handlers import drain
-from profiles import service as policy
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks
 from profiles.apps.apps_and_books.models import LicenceToken
-from profiles.apps.apps_and_books.ports import LicenceServiceError, Trouble
-from profiles.apps.apps_and_books.testserver import Location, serve
+from profiles.apps.apps_and_books.ports import LicenceErrorKind, LicenceServiceError
+from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
+from profiles.apps.errors import BadContentToken
 from profiles.apps.models import Licence, LicencePool, LicenceState
-from profiles.errors import BadSetting
-from profiles.policy.kinds import LayerKind
-from tests.profiles.apps.test_grants import Place
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
+from tests.profiles.apps.test_bundles import BundleTown
 
 ADAM = 895485086
 
@@ -37,64 +37,64 @@ def token(clock: ManualClock, days: int = 300) -> str:
 
 
 @pytest.fixture
-def location(clock: ManualClock) -> Location:
-    return Location(token(clock), {str(ADAM): 2, "1": 5, "2": 5, "3": 5, "4": 5})
+def location(clock: ManualClock) -> SimulatedLocation:
+    return SimulatedLocation(token(clock), {str(ADAM): 2, "1": 5, "2": 5, "3": 5, "4": 5})
 
 
 @pytest.fixture
-def url(location: Location) -> Iterator[str]:
+def url(location: SimulatedLocation) -> Iterator[str]:
     with serve(location) as address:
         yield address
 
 
 @pytest.fixture
-def client(location: Location, url: str) -> Iterator[AppsAndBooks]:
+def client(location: SimulatedLocation, url: str) -> Iterator[AppsAndBooks]:
     made = AppsAndBooks(location.token, url, pause=lambda _seconds: None)
     yield made
     made.close()
 
 
-def test_lists_are_read_page_by_page_and_again_when_they_change(client: AppsAndBooks, location: Location) -> None:
-    assert [asset.adam_id for asset in client.assets()] == [1, 2, 3, 4, ADAM]
+def test_lists_are_read_page_by_page_and_again_when_they_change(client: AppsAndBooks, location: SimulatedLocation) -> None:
+    assert [asset.adam_id for asset in client.list_assets()] == [1, 2, 3, 4, ADAM]
     location.script = [
         (200, {"assets": [], "versionId": "1", "nextPageIndex": 1}, {}),
         (200, {"assets": [], "versionId": "2"}, {}),
     ]
-    assert len(client.assets()) == 5
+    assert len(client.list_assets()) == 5
 
 
-def test_licences_move_in_parts_and_failures_are_named(client: AppsAndBooks, location: Location) -> None:
+def test_licences_move_in_parts_and_failures_are_named(client: AppsAndBooks, location: SimulatedLocation) -> None:
     failures = client.associate(ADAM, [f"SERIAL{number}" for number in range(4)])
     assert location.held[str(ADAM)] == {"SERIAL0", "SERIAL1"}
     assert {each.serial for each in failures} == {"SERIAL2", "SERIAL3"}
     assert sum("associate" in each for each in location.requests) == 2, "three serials at most in one request"
     assert client.disassociate(ADAM, ["SERIAL0"]) == []
-    assert client.assigned(ADAM) == ["SERIAL1"]
+    assert client.list_assigned_serials(ADAM) == ["SERIAL1"]
 
 
 @pytest.mark.parametrize(
     ("status", "said", "headers", "trouble", "after"),
     [
-        (200, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}, Trouble.TOKEN, None),
-        (401, {"errorNumber": 9625, "errorMessage": "Revoked"}, {}, Trouble.TOKEN, None),
-        (429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": "7"}, Trouble.RETRY, 7.0),
-        (503, {"errorNumber": 9729, "errorMessage": "Away"}, {}, Trouble.RETRY, None),
-        (400, {"errorNumber": 9602, "errorMessage": "Bad"}, {}, Trouble.PERMANENT, None),
-        (500, {}, {}, Trouble.RETRY, None),
+        (200, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}, LicenceErrorKind.TOKEN, None),
+        (401, {"errorNumber": 9625, "errorMessage": "Revoked"}, {}, LicenceErrorKind.TOKEN, None),
+        (429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": "7"}, LicenceErrorKind.RETRY, 7.0),
+        (503, {"errorNumber": 9729, "errorMessage": "Away"}, {}, LicenceErrorKind.RETRY, None),
+        (400, {"errorNumber": 9602, "errorMessage": "Bad"}, {}, LicenceErrorKind.PERMANENT, None),
+        (500, {}, {}, LicenceErrorKind.RETRY, None),
     ],
 )
 def test_each_error_is_understood(
-    client: AppsAndBooks, location: Location, status: int, said: dict[str, object], headers: dict[str, str], trouble: Trouble,
+    client: AppsAndBooks, location: SimulatedLocation, status: int, said: dict[str, object], headers: dict[str, str], trouble: LicenceErrorKind,
     after: float | None,
 ) -> None:  # fmt: skip
     location.script = [(status, said, headers)]
     with pytest.raises(LicenceServiceError) as refusal:
-        client.location()
-    assert (refusal.value.trouble, refusal.value.retry_after) == (trouble, after)
+        client.get_location()
+    assert (refusal.value.kind, refusal.value.retry_after) == (trouble, after)
 
 
 @pytest.fixture
-def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) -> Place:
+def place(runtime: Runtime, clock: ManualClock, url: str, location: SimulatedLocation) -> BundleTown:
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
@@ -102,7 +102,7 @@ def place(runtime: Runtime, clock: ManualClock, url: str, location: Location) ->
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
-        made = Place(work)
+        made = BundleTown(work)
         vpp.install_token(work, SYSTEM, made.town.id, location.token)
     return made
 
@@ -113,12 +113,12 @@ def _reasons(runtime: Runtime) -> list[str]:
 
 
 def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
-    runtime: Runtime, place: Place, location: Location
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation
 ) -> None:
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
         assert work.session.get_one(LicencePool, place.app.id).total == 2, "the service says how many the town owns"
-        policy.assign(work, SYSTEM, place.bundle.id, LayerKind.GRADE, "CE2", accept_shortage=True)
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.GRADE, "CE2", accept_shortage=True)
         reconcile_tablets(work, place.ids)
     assert _reasons(runtime) == [AppReason.NO_LICENCE] * 3
     drain(runtime, Topic.LICENCE_SYNC)
@@ -127,20 +127,20 @@ def test_a_licence_is_given_before_the_app_is_installed_and_who_gets_none_waits(
     assert _reasons(runtime) == [AppReason.NO_LICENCE, AppReason.WAITING_CONTACT, AppReason.WAITING_CONTACT]
 
 
-def drain_licences(runtime: Runtime, place: Place) -> None:
+def drain_licences(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
     drain(runtime, Topic.LICENCE_SYNC)
 
 
-def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: BundleTown, location: SimulatedLocation) -> None:
     drain_licences(runtime, place)
     with runtime.open_unit_of_work() as work:
-        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+        licences.reserve_licences(work, place.town.id, place.app.id, place.ids[:1])
     drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
     with runtime.open_unit_of_work() as work:
-        licences.release(work, place.app.id, place.ids[0])
+        licences.release_licence(work, place.app.id, place.ids[0])
     drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == set()
     with runtime.open_unit_of_work() as work:
@@ -149,7 +149,7 @@ def test_a_released_licence_goes_back_to_the_service(runtime: Runtime, place: Pl
 
 
 def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
-    runtime: Runtime, place: Place, location: Location, clock: ManualClock
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation, clock: ManualClock
 ) -> None:
     location.script = [(503, {"errorNumber": 9729, "errorMessage": "Away"}, {})]
     drain_licences(runtime, place)
@@ -162,20 +162,22 @@ def test_a_service_that_is_away_changes_nothing_and_is_tried_again(
         assert work.session.query(LicenceToken).one().problem is None
 
 
-def test_a_token_that_another_server_uses_is_not_written_to(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_token_that_another_server_uses_is_not_written_to(
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation
+) -> None:
     location.claimed_by = "somebody else"
     with runtime.open_unit_of_work() as work:
         work.session.add(LicencePool(app_id=place.app.id, town_id=place.town.id, total=2, updated_at=work.now))
-        licences.reserve(work, place.town.id, place.app.id, place.ids)
+        licences.reserve_licences(work, place.town.id, place.app.id, place.ids)
     drain(runtime, Topic.LICENCE_SYNC)
     assert not any("associate" in each for each in location.requests)
     with runtime.open_unit_of_work() as work:
         assert "another MDM server" in (work.session.query(LicenceToken).one().problem or "")
 
 
-def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: Place, clock: ManualClock) -> None:
+def test_a_token_that_is_none_or_expired_is_refused(runtime: Runtime, place: BundleTown, clock: ManualClock) -> None:
     def refused(work: UnitOfWork, content: str) -> None:
-        with pytest.raises(BadSetting):
+        with pytest.raises(BadContentToken):
             vpp.install_token(work, SYSTEM, place.town.id, content)
 
     with runtime.open_unit_of_work() as work:

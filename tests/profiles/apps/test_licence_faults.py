@@ -20,26 +20,26 @@ from mdm.reconcile.declarations import record_declared_apps
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
-from profiles import service as policy
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.ports import Failure
-from profiles.apps.apps_and_books.testserver import Location, serve
+from profiles.apps.apps_and_books.ports import AssignmentFailure
+from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.models import Licence, LicenceState
-from profiles.effective.compile import desired_for
-from profiles.policy.kinds import LayerKind
+from profiles.effective.compile import compute_desired_states
+from profiles.policy import bundles
+from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.test_apps_and_books import ADAM, token
-from tests.profiles.apps.test_grants import Place
+from tests.profiles.apps.test_bundles import BundleTown
 
 
 @pytest.fixture
-def location(clock: ManualClock) -> Location:
-    return Location(token(clock), {str(ADAM): 2})
+def location(clock: ManualClock) -> SimulatedLocation:
+    return SimulatedLocation(token(clock), {str(ADAM): 2})
 
 
 @pytest.fixture
-def place(runtime: Runtime, location: Location) -> Iterator[Place]:
+def place(runtime: Runtime, location: SimulatedLocation) -> Iterator[BundleTown]:
     from enrollment.identity import service as identity
     from enrollment.identity import tls
 
@@ -48,26 +48,26 @@ def place(runtime: Runtime, location: Location) -> Iterator[Place]:
         with runtime.open_unit_of_work() as work:
             identity.ensure_authority(work)
             tls.ensure_server_certificate(work, ["localhost"])
-            made = Place(work)
+            made = BundleTown(work)
             vpp.install_token(work, SYSTEM, made.town.id, location.token)
         compare(runtime, made)
         yield made
 
 
-def compare(runtime: Runtime, place: Place) -> None:
+def compare(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.LICENCE_SYNC, place.town.id)
     drain(runtime, Topic.LICENCE_SYNC)
 
 
-def reserve(runtime: Runtime, place: Place) -> None:
+def reserve(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
-        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+        licences.reserve_licences(work, place.town.id, place.app.id, place.ids[:1])
 
 
-def release(runtime: Runtime, place: Place) -> None:
+def release(runtime: Runtime, place: BundleTown) -> None:
     with runtime.open_unit_of_work() as work:
-        licences.release(work, place.app.id, place.ids[0])
+        licences.release_licence(work, place.app.id, place.ids[0])
 
 
 def state(runtime: Runtime) -> LicenceState:
@@ -80,24 +80,24 @@ class Overtaken(AppsAndBooks):
 
     meanwhile: Callable[[], None]
 
-    def associate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+    def associate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         failures = super().associate(adam_id, serials)
         self.meanwhile()
         return failures
 
-    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[Failure]:
+    def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         failures = super().disassociate(adam_id, serials)
         self.meanwhile()
         return failures
 
 
-def talk(runtime: Runtime, place: Place, meanwhile: Callable[[], None]) -> None:
+def talk(runtime: Runtime, place: BundleTown, meanwhile: Callable[[], None]) -> None:
     def connect(content: str, url: str) -> Overtaken:
         client = Overtaken(content, url, pause=lambda _seconds: None)
         client.meanwhile = meanwhile
         return client
 
-    vpp.synchronise(runtime, place.town.id, connect)
+    vpp.sync_licences(runtime, place.town.id, connect)
 
 
 def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
@@ -107,7 +107,7 @@ def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
 
 @pytest.mark.parametrize("failures", [[], [{"errorNumber": 9603, "errorMessage": "Internal"}]])
 def test_an_event_that_failed_without_naming_tablets_gave_nothing(
-    runtime: Runtime, place: Place, location: Location, failures: list[dict[str, object]]
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation, failures: list[dict[str, object]]
 ) -> None:
     reserve(runtime, place)
     location.script = [
@@ -121,7 +121,9 @@ def test_an_event_that_failed_without_naming_tablets_gave_nothing(
     assert state(runtime) is LicenceState.RESERVED
 
 
-def test_a_licence_given_back_while_it_was_being_given_goes_back(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_licence_given_back_while_it_was_being_given_goes_back(
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation
+) -> None:
     reserve(runtime, place)
     talk(runtime, place, lambda: release(runtime, place))
     assert state(runtime) is LicenceState.IN_GRACE
@@ -130,7 +132,7 @@ def test_a_licence_given_back_while_it_was_being_given_goes_back(runtime: Runtim
 
 
 def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
-    runtime: Runtime, place: Place, location: Location
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation
 ) -> None:
     reserve(runtime, place)
     drain(runtime, Topic.LICENCE_SYNC)
@@ -140,7 +142,7 @@ def test_a_licence_wanted_again_while_it_was_taken_back_is_given_again(
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
 
 
-def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: Place, location: Location) -> None:
+def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: BundleTown, location: SimulatedLocation) -> None:
     reserve(runtime, place)
     drain(runtime, Topic.LICENCE_SYNC)
     with runtime.open_unit_of_work() as work:
@@ -151,11 +153,11 @@ def test_a_retired_tablet_gives_all_its_licences_back(runtime: Runtime, place: P
 
 
 def test_an_app_that_is_there_already_still_needs_the_services_licence(
-    runtime: Runtime, place: Place, location: Location
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation
 ) -> None:
     reserve(runtime, place)
     with runtime.open_unit_of_work() as work:
-        licences.installed(work, place.app.id, place.ids[0])
+        licences.mark_assigned(work, place.app.id, place.ids[0])
     assert state(runtime) is LicenceState.RESERVED
     drain(runtime, Topic.LICENCE_SYNC)
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
@@ -163,7 +165,7 @@ def test_an_app_that_is_there_already_still_needs_the_services_licence(
 
 @pytest.mark.parametrize(("said", "waits"), [("600", timedelta(minutes=10)), ("999999999", timedelta(days=1))])
 def test_the_pause_that_the_service_asks_for_is_kept(
-    runtime: Runtime, place: Place, location: Location, clock: ManualClock, said: str, waits: timedelta
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation, clock: ManualClock, said: str, waits: timedelta
 ) -> None:
     location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
     compare(runtime, place)
@@ -172,9 +174,9 @@ def test_the_pause_that_the_service_asks_for_is_kept(
         assert row.not_before == clock.now() + waits
 
 
-def declared(work: UnitOfWork, place: Place, status: str, *, wanted: bool = True) -> None:
+def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
-    desired = desired_for(work, load_facts(work, [tablet_id]).values())[tablet_id]
+    desired = compute_desired_states(work, load_facts(work, [tablet_id]).values())[tablet_id]
     said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
     record_declared_apps(
@@ -190,10 +192,10 @@ def test_a_declared_app_assigns_its_licence_and_gives_it_back(runtime: Runtime) 
     with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, ["localhost"])
-        place = Place(work)
-        policy.assign(work, SYSTEM, place.bundle.id, LayerKind.TOWN, "")
-        licences.set_total(work, SYSTEM, place.app.id, 1)
-        licences.reserve(work, place.town.id, place.app.id, place.ids[:1])
+        place = BundleTown(work)
+        bundles.assign_bundle(work, SYSTEM, place.bundle, PlaceKind.TOWN, "")
+        licences.set_pool_total(work, SYSTEM, place.app.id, 1)
+        licences.reserve_licences(work, place.town.id, place.app.id, place.ids[:1])
         declared(work, place, "managed")
         assert work.session.query(Licence).one().state is LicenceState.ASSIGNED
         declared(work, place, "managed", wanted=False)

@@ -10,8 +10,9 @@ import pytest
 from profiles.catalog.composites import Composite, expand_composites, list_authorable_fields, list_expanded_keys, load_composites
 from profiles.catalog.kinds import ValueKind
 from profiles.catalog.settings import load_catalog
-from profiles.policy.kinds import locked_in, values_in
-from profiles.policy.rules import wrong
+from profiles.policy.content import PolicyContent
+from profiles.policy.kinds import PlaceKind
+from profiles.policy.validation import find_problem
 from profiles.schedule.modes import Mode
 from tests.profiles.catalog.test_settings import build_sample, iterate_fields
 
@@ -66,24 +67,26 @@ def test_a_stored_value_that_is_no_longer_acceptable_is_ignored() -> None:
     assert expand_composites({"browser": "netscape", "allowCamera": True}) == {"allowCamera": True}
 
 
-def test_a_composite_for_a_mode_wins_over_a_setting_for_all_modes() -> None:
-    settings = {"all": {"allowCamera": True}, "exam": {"camera": False}}
-    assert values_in(settings, Mode.EXAM) == {"allowCamera": False}
-    assert values_in(settings, Mode.HOME) == {"allowCamera": True}
+def test_what_is_set_for_a_mode_goes_before_what_is_set_for_all() -> None:
+    content = PolicyContent({"all": {"allowCamera": True}, "exam": {"camera": False}})
+    assert content.values_in(Mode.EXAM) == {"allowCamera": False}
+    assert content.values_in(Mode.HOME) == {"allowCamera": True}
 
 
-def test_a_lock_on_a_composite_locks_all_its_settings() -> None:
-    settings = {"all": {"messages": False}, "home": {"facetime": True}}
-    assert locked_in(settings, {"messages"}) == {"messages", "allowChat", "allowRCSMessaging"}
-    assert list_expanded_keys("facetime", settings["all"]) == frozenset()
+def test_a_lock_on_a_composite_locks_all_that_it_stands_for() -> None:
+    content = PolicyContent({"all": {"messages": False}, "home": {"facetime": True}}, {"all": ["messages"]})
+    assert content.locks_in(Mode.SCHOOL) == {"messages", "allowChat", "allowRCSMessaging"}
+    in_home = PolicyContent(content.values, {"home": ["facetime"]})
+    assert in_home.locks_in(Mode.SCHOOL) == frozenset()
+    assert "allowVideoConferencing" in in_home.locks_in(Mode.HOME)
+    assert list_expanded_keys("facetime", content.values["all"]) == frozenset()
 
 
-def test_validation_names_the_sub_key_of_a_composite() -> None:
-    assert wrong({"all": {"ai": False, "wifi.managed": [{"SSID_STR": "Ecole"}]}}, ["ai"], list_authorable_fields()) is None
-    assert wrong({"all": {"school_wifi": [{"password": "12345678"}]}}, [], list_authorable_fields()) == (
-        "settings.all.school_wifi",
-        "[0].name: is required",
-    )
+def test_a_document_may_hold_composites_and_is_refused_with_the_sub_key_named() -> None:
+    good = PolicyContent({"all": {"ai": False, "wifi.managed": [{"SSID_STR": "Ecole"}]}}, {"all": ["ai"]})
+    assert find_problem(good, PlaceKind.TOWN) is None
+    bad = PolicyContent({"all": {"school_wifi": [{"password": "12345678"}]}})
+    assert find_problem(bad, PlaceKind.TOWN) == ("values.all.school_wifi", "[0].name: is required")
 
 
 def test_the_home_screen_layout() -> None:

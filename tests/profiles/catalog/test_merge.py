@@ -1,111 +1,152 @@
-"""Properties of the merge: order, denies, locks, the safety baseline, and an explanation that matches the value."""
+"""The walk from the widest place to the narrowest, by its properties: order, denies, locks, the baseline, and its explanation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.catalog.diff import diff
-from profiles.catalog.merge import Layer, Standing, resolve
+from profiles.catalog.merge import Constraint, PolicySource, StepOutcome, resolve
 from profiles.catalog.settings import MergeRule, Setting, ValueKind, load_catalog
+from profiles.catalog.strictness import is_at_least_as_strict
 
 CATALOG = load_catalog()
 _BOOLEANS = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ALL)[:6]
 _FORCES = sorted(key for key, each in CATALOG.items() if each.merge_rule is MergeRule.ANY)[:3]
 _NUMBERS = sorted(key for key, each in CATALOG.items() if each.merge_rule in (MergeRule.SMALLEST, MergeRule.LARGEST))[:3]
-_LISTS = ["allowListedAppBundleIDs", "blockedAppBundleIDs"]
-_APPS = st.lists(st.sampled_from(["a.a", "b.b", "c.c", "d.d"]), min_size=1, unique=True)
+_LISTS = ["allowListedAppBundleIDs", "blockedAppBundleIDs", "web.denied", "web.permitted", "apps.available"]
+_CATEGORIES = ["web.blocked_categories", "web.permitted_categories"]
+_KEYS = [*_BOOLEANS, *_FORCES, *_NUMBERS, *_LISTS, *_CATEGORIES]
+#: Denying a category takes it out of what is permitted, and permitting it out of what is blocked: neither is a plain choice.
+_PLAIN_KEYS = [*_BOOLEANS, *_FORCES, *_NUMBERS, *_LISTS]
+_ENTRIES = st.lists(st.sampled_from(["a.a", "b.b", "c.c", "d.d"]), min_size=1, unique=True)
 
 
-def _value(setting: Setting) -> st.SearchStrategy[Any]:
+def value_of(setting: Setting) -> st.SearchStrategy[Any]:
+    """Values of a setting."""
     if setting.kind is ValueKind.BOOLEAN:
         return st.booleans()
-    return _APPS if setting.kind is ValueKind.STRINGS else st.integers(0, 5)
+    return _ENTRIES if setting.kind is ValueKind.STRINGS else st.integers(0, 5)
 
 
-_VALUES = st.fixed_dictionaries({}, optional={key: _value(CATALOG[key]) for key in [*_BOOLEANS, *_FORCES, *_NUMBERS, *_LISTS]})
+_VALUES = st.fixed_dictionaries({}, optional={key: value_of(CATALOG[key]) for key in _KEYS})
 
 
 @st.composite
-def layers(draw: st.DrawFn, count: int = 5) -> list[Layer]:
-    made = []
+def policies(draw: st.DrawFn, count: int = 5) -> list[PolicySource]:
+    """Sources of several widths, some of them equal, with locks."""
+    sources = []
     for number in range(draw(st.integers(1, count))):
         values = draw(_VALUES)
         locks = frozenset(draw(st.lists(st.sampled_from(sorted(values)), unique=True))) if values else frozenset()
-        made.append(Layer(f"layer {number}", draw(st.integers(0, 4)), values, locks, binding=draw(st.booleans())))
-    return made
+        sources.append(PolicySource(f"source {number}", draw(st.integers(0, 4)), values, locks))
+    return sources
 
 
-_STRICTER: dict[MergeRule, Callable[[Any, Any], bool]] = {
-    MergeRule.ALL: lambda value, than: not value or than,
-    MergeRule.ANY: lambda value, than: value or not than,
-    MergeRule.SMALLEST: lambda value, than: value <= than,
-    MergeRule.LARGEST: lambda value, than: value >= than,
-    MergeRule.INTERSECTION: lambda value, than: set(value) <= set(than),
-    MergeRule.UNION: lambda value, than: set(value) >= set(than),
-    MergeRule.AGREE: lambda value, than: value == than,
-}
+def resolve_values(sources: list[PolicySource], *constraints: Constraint) -> dict[str, Any]:
+    """The values in force."""
+    return {key: resolved.value for key, resolved in resolve(sources, constraints, CATALOG).items()}
 
 
-def stricter_or_equal(key: str, value: Any, than: Any) -> bool:
-    """Whether a value permits nothing that the other forbids."""
-    return _STRICTER[CATALOG[key].merge_rule](value, than)
-
-
-@given(layers(), st.randoms())
-def test_the_order_of_layers_never_matters(given_layers: list[Layer], random: Any) -> None:
-    shuffled = list(given_layers)
+@given(policies(), st.randoms())
+def test_the_order_of_sources_never_matters(sources: list[PolicySource], random: Any) -> None:
+    shuffled = list(sources)
     random.shuffle(shuffled)
-    assert resolve(shuffled, CATALOG) == resolve(given_layers, CATALOG)
+    assert resolve(shuffled, (), CATALOG) == resolve(sources, (), CATALOG)
 
 
-@given(layers(), st.sampled_from(_BOOLEANS), st.integers(0, 4), st.booleans())
-def test_adding_a_deny_never_allows(given_layers: list[Layer], key: str, depth: int, binding: bool) -> None:
-    before = resolve(given_layers, CATALOG)
-    after = resolve([*given_layers, Layer("new", depth, {key: False}, binding=binding)], CATALOG)
+@given(policies(), st.sampled_from(_BOOLEANS), st.integers(0, 4), st.booleans())
+def test_adding_a_deny_never_allows(sources: list[PolicySource], key: str, depth: int, locked: bool) -> None:
+    before = resolve_values(sources)
+    deny = PolicySource("new", depth, {key: False}, frozenset({key}) if locked else frozenset())
+    after = resolve_values([*sources, deny])
     if key in before:
-        assert stricter_or_equal(key, after[key].value, before[key].value)
+        assert is_at_least_as_strict(CATALOG[key], after[key], before[key])
 
 
-@given(layers())
-def test_a_lock_is_never_loosened_and_the_floor_always_holds(given_layers: list[Layer]) -> None:
-    result = resolve(given_layers, CATALOG)
-    for layer in given_layers:
-        for key, value in layer.values.items():
-            if layer.binds(key) and CATALOG[key].merge_rule is not MergeRule.AGREE:
-                assert stricter_or_equal(key, result[key].value, value)
+@given(policies(), _ENTRIES, st.sampled_from(["web.denied", "web.blocked_categories"]), st.integers(0, 4))
+def test_adding_to_a_list_that_forbids_never_permits(
+    sources: list[PolicySource], entries: list[str], key: str, depth: int
+) -> None:
+    before, after = resolve_values(sources), resolve_values([*sources, PolicySource("new", depth, {key: entries})])
+    assert is_at_least_as_strict(CATALOG[key], after[key], before.get(key, []))
+    permitted = "web.permitted_categories"
+    assert is_at_least_as_strict(CATALOG[permitted], after.get(permitted, []), before.get(permitted, []))
 
 
-@given(layers())
-def test_the_winner_of_the_explanation_is_the_value(given_layers: list[Layer]) -> None:
-    for each in resolve(given_layers, CATALOG).values():
-        wins = [voice for voice in each.voices if voice.standing is Standing.WINS]
-        for voice in wins:
-            assert voice.value == each.value or sorted(voice.value) == each.value
-        if CATALOG[each.key].kind is not ValueKind.STRINGS:
-            assert wins
-        assert each.winners
-        assert len(each.voices) == len({layer.name for layer in given_layers if each.key in layer.values})
+@given(policies(), st.data())
+def test_adding_a_lock_never_loosens_and_changes_nothing_for_its_own_place(
+    sources: list[PolicySource], data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(0, len(sources) - 1))
+    source = sources[number]
+    if not source.values:
+        return
+    key = data.draw(st.sampled_from(sorted(source.values)))
+    locked = [*sources[:number], replace(source, locks=source.locks | {key}), *sources[number + 1 :]]
+    before, after = resolve_values(sources), resolve_values(locked)
+    assert is_at_least_as_strict(CATALOG[key], after[key], before[key])
+    up_to = [each for each in locked if each.depth <= source.depth]
+    assert resolve_values(up_to) == resolve_values([each for each in sources if each.depth <= source.depth])
 
 
-@given(layers())
-def test_an_open_choice_of_the_narrowest_holds_where_nothing_binds(given_layers: list[Layer]) -> None:
-    for key, each in resolve(given_layers, CATALOG).items():
-        said = [layer for layer in given_layers if key in layer.values]
-        if any(layer.binds(key) for layer in said) or CATALOG[key].merge_rule is MergeRule.UNION:
+@given(policies(), st.data())
+def test_a_locked_value_is_never_loosened_by_a_narrower_place(sources: list[PolicySource], data: st.DataObject) -> None:
+    key = data.draw(st.sampled_from(_PLAIN_KEYS))
+    value = data.draw(value_of(CATALOG[key]))
+    widest = PolicySource("widest", -1, {key: value}, frozenset({key}))
+    assert is_at_least_as_strict(CATALOG[key], resolve_values([widest, *sources])[key], value)
+
+
+@given(policies(), _VALUES)
+def test_a_constraint_always_holds(sources: list[PolicySource], values: dict[str, Any]) -> None:
+    bounded = resolve_values(sources, Constraint("baseline", values))
+    for key, value in values.items():
+        assert is_at_least_as_strict(CATALOG[key], bounded[key], value)
+
+
+@given(policies())
+def test_what_the_catalogue_does_not_know_adds_nothing(sources: list[PolicySource]) -> None:
+    unknown = PolicySource("unknown", 9, {"allowTimeTravel": False}, frozenset({"allowTimeTravel"}))
+    assert resolve([*sources, unknown], (), CATALOG) == resolve(sources, (), CATALOG)
+
+
+@given(policies(), _VALUES)
+def test_the_explanation_has_a_step_for_every_source_and_names_who_decides(
+    sources: list[PolicySource], values: dict[str, Any]
+) -> None:
+    for resolved in resolve(sources, (Constraint("baseline", values),), CATALOG).values():
+        named = [source.name for source in sources if resolved.key in source.values]
+        named += ["baseline"] if resolved.key in values else []
+        assert sorted(step.source for step in resolved.steps) == sorted(named)
+        for step in resolved.steps:
+            if step.outcome is StepOutcome.CHOSEN:
+                assert step.value == resolved.value or sorted(step.value) == resolved.value
+            if step.outcome in (StepOutcome.REPLACED, StepOutcome.BOUNDED):
+                assert step.by, (resolved, step)
+        if CATALOG[resolved.key].kind is not ValueKind.STRINGS and resolved.steps:
+            assert any(step.outcome is StepOutcome.CHOSEN for step in resolved.steps)
+
+
+@given(policies())
+def test_the_narrowest_chooses_where_nothing_is_locked(sources: list[PolicySource]) -> None:
+    unlocked = [replace(source, locks=frozenset()) for source in sources]
+    for key, value in resolve_values(unlocked).items():
+        naming = [source for source in unlocked if key in source.values]
+        if CATALOG[key].adds_up or CATALOG[key].opposite or not naming:
             continue
-        narrowest = max(layer.depth for layer in said)
-        chosen = [layer for layer in said if layer.depth == narrowest]
-        if len(chosen) == 1 and CATALOG[key].kind is not ValueKind.STRINGS:
-            assert each.value == chosen[0].values[key]
+        narrowest = max(source.depth for source in naming)
+        chosen = [source.values[key] for source in naming if source.depth == narrowest]
+        if len(chosen) == 1:
+            assert value == (sorted(chosen[0]) if isinstance(chosen[0], list) else chosen[0])
 
 
-@given(layers(), layers())
-def test_a_difference_names_exactly_what_differs(one: list[Layer], other: list[Layer]) -> None:
-    before, after = resolve(one, CATALOG), resolve(other, CATALOG)
+@given(policies(), policies())
+def test_a_difference_names_exactly_what_differs(one: list[PolicySource], other: list[PolicySource]) -> None:
+    before, after = resolve(one, (), CATALOG), resolve(other, (), CATALOG)
     changed = {change.key for change in diff(before, after)}
     for key in {*before, *after}:
         same = key in before and key in after and before[key].value == after[key].value
@@ -113,14 +154,28 @@ def test_a_difference_names_exactly_what_differs(one: list[Layer], other: list[L
 
 
 def test_a_class_may_open_what_the_town_closed_without_a_lock_and_not_what_it_locked() -> None:
-    floor = Layer("operator", 0, {"allowVPNCreation": False}, binding=True)
-    town = Layer("town", 1, {"allowCamera": False, "allowChat": False}, frozenset({"allowChat"}))
-    school_class = Layer("class", 5, {"allowCamera": True, "allowChat": True, "allowVPNCreation": True})
-    found = resolve([school_class, town, floor], CATALOG)
+    baseline = Constraint("baseline", {"allowVPNCreation": False})
+    town = PolicySource("town", 1, {"allowCamera": False, "allowChat": False}, frozenset({"allowChat"}))
+    school_class = PolicySource("class", 5, {"allowCamera": True, "allowChat": True, "allowVPNCreation": True})
+    found = resolve([school_class, town], [baseline], CATALOG)
     assert {key: each.value for key, each in found.items()} == {
         "allowCamera": True,
         "allowChat": False,
         "allowVPNCreation": False,
     }
-    assert found["allowCamera"].losers == ("town",)
-    assert [voice.standing for voice in found["allowChat"].voices] == [Standing.WINS, Standing.LOOSER]
+    assert found["allowCamera"].overruled == ("town",)
+    outcomes = [(step.source, step.outcome, step.by) for step in found["allowChat"].steps]
+    assert outcomes == [("town", StepOutcome.CHOSEN, ()), ("class", StepOutcome.BOUNDED, ("town",))]
+
+
+def test_a_category_is_decided_by_the_narrowest_place_that_names_it() -> None:
+    town = PolicySource("town", 1, {"web.blocked_categories": ["games", "press"]}, frozenset())
+    grade = PolicySource("grade", 4, {"web.permitted_categories": ["games"]})
+    school_class = PolicySource("class", 5, {"web.blocked_categories": ["games"]})
+    assert resolve_values([town, grade]) == {"web.blocked_categories": ["press"], "web.permitted_categories": ["games"]}
+    assert resolve_values([town, grade, school_class]) == {
+        "web.blocked_categories": ["games", "press"],
+        "web.permitted_categories": [],
+    }
+    locked = replace(town, locks=frozenset({"web.blocked_categories"}))
+    assert resolve_values([locked, grade])["web.blocked_categories"] == ["games", "press"]

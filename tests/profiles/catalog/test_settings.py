@@ -20,6 +20,7 @@ from profiles.catalog.settings import (
     ValueKind,
     load_catalog,
 )
+from profiles.policy.kinds import PlaceKind
 
 CATALOG = load_catalog()
 _SAMPLES = {
@@ -27,7 +28,8 @@ _SAMPLES = {
     TextFormat.URL: "http://ville.example/page", TextFormat.HTTPS: "https://ville.example", TextFormat.HOST: "ville.example",
     TextFormat.DOMAIN: "ville.example", TextFormat.IP: "192.0.2.1", TextFormat.EMAIL: "a@ville.example",
     TextFormat.UUID: "5E0C6B0E-3D1C-4B0A-9E2A-6B0D6A3F0001", TextFormat.MAC: "00:11:22:33:44:55", TextFormat.ICCID: "8933010000000000001",
-    TextFormat.SSID: "Ecole", TextFormat.WIFI_PASSWORD: "mot de passe",
+    TextFormat.SSID: "Ecole", TextFormat.WIFI_PASSWORD: "mot de passe", TextFormat.FILTER_HOST: "ville.example",
+    TextFormat.CATEGORY: "games",
 }  # fmt: skip
 _PLAIN: dict[ValueKind, Any] = {
     ValueKind.BOOLEAN: True,
@@ -102,6 +104,14 @@ def test_the_merge_rule_fits_the_kind_of_value() -> None:
         assert (setting.cardinality is PayloadCardinality.MANY) == (
             setting.payload_key is None and setting.kind is ValueKind.OBJECTS
         ), setting.key
+
+
+def test_opposites_name_each_other_and_offers_are_lists_that_narrow() -> None:
+    for setting in CATALOG.values():
+        if setting.opposite is not None:
+            assert CATALOG[setting.opposite].opposite == setting.key
+        assert not setting.is_offered or setting.merge_rule is MergeRule.INTERSECTION, setting.key
+        assert set(setting.places) <= {*PlaceKind}, setting.key
 
 
 def test_payload_names_are_unique_and_restrictions_and_passcode_are_complete() -> None:

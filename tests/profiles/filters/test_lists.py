@@ -1,4 +1,4 @@
-"""Importing UT1 archives, layered policies, and "why is this host blocked?", on both databases."""
+"""Importing UT1 archives, the filter of places, and "why is this host blocked?", on both databases."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 
+from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
-from profiles.effective.compile import content_in
-from profiles.effective.situation import read_policy, situation_of
-from profiles.errors import BadHost, BadList, BadSetting
+from profiles.effective.compile import build_mode_content
+from profiles.effective.explain import explain_host
+from profiles.effective.situation import build_situation, load_policy
 from profiles.filters import service
-from profiles.filters.models import DeliveryKind
+from profiles.filters.errors import BadHost, BadList
 from profiles.filters.repository import FilterRepository
-from profiles.filters.rules import Decision, Ground
-from profiles.policy.kinds import LayerKind
+from profiles.filters.rules import HostDecision, VerdictReason
+from profiles.policy.kinds import PlaceKind
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
+from tests.support.policy import publish_document
 from tests.support.world import TownFactory
 
 
@@ -63,14 +65,16 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
     counts = service.import_lists(work, SYSTEM, town.id, file)
     assert counts == {"adult": 20_002, "games": 2}
     repository = FilterRepository(work.session)
-    assert repository.categories_of(town.id, "site000000.example") == ["adult"]
-    assert repository.categories_of(town.id, "www.site019999.example") == ["adult"]
-    assert repository.categories_of(town.id, "a.b.zz.last.example") == ["adult"]
-    assert repository.categories_of(town.id, "encore.example") == ["games"]
-    assert repository.categories_of(town.id, "site0000000.example") == []
-    assert repository.categories_of(TownFactory(work).create_town().id, "jeu.example") == [], "another town's lists are not ours"
+    assert repository.find_categories(town.id, "site000000.example") == ["adult"]
+    assert repository.find_categories(town.id, "www.site019999.example") == ["adult"]
+    assert repository.find_categories(town.id, "a.b.zz.last.example") == ["adult"]
+    assert repository.find_categories(town.id, "encore.example") == ["games"]
+    assert repository.find_categories(town.id, "site0000000.example") == []
+    assert repository.find_categories(TownFactory(work).create_town().id, "jeu.example") == [], (
+        "another town's lists are not ours"
+    )
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
-    assert [(row.name, row.hosts) for row in repository.categories(town.id)] == [("games", 1)]
+    assert [(row.name, row.hosts) for row in repository.list_categories(town.id, PageRequest()).items] == [("games", 1)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,7 @@ def test_garbage_is_no_archive(work: UnitOfWork) -> None:
         service.import_lists(work, SYSTEM, TownFactory(work).create_town().id, io.BytesIO(b"garbage" * 100))
 
 
-def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: UnitOfWork) -> None:
+def test_a_grade_has_its_own_list_at_school_and_the_explanation_names_it(work: UnitOfWork) -> None:
     world = TownFactory(work)
     town = world.create_town()
     tablets = []
@@ -97,36 +101,21 @@ def test_a_grade_has_its_own_list_in_school_and_why_tells_it(work: UnitOfWork) -
         world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town)), level))
         tablets.append(tablet)
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"jeu.example\n"}))
-    nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
-    service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, "categories": {"games": "block"}})  # type: ignore[arg-type]
-    only = {**nothing, "permitted": ["ecole.example"], "only_permitted": True}
-    service.write_policy(work, SYSTEM, town.id, LayerKind.GRADE, "CP", "school", **only)  # type: ignore[arg-type]
+    publish_document(work, town.id, PlaceKind.TOWN, "", {"all": {"web.blocked_categories": ["games"]}})
+    only = {"web.permitted": ["ecole.example"], "web.only_permitted": True}
+    publish_document(work, town.id, PlaceKind.GRADE, "CP", {"school": only})
     facts = load_facts(work, [tablet.id for tablet in tablets])
     little, big = (facts[tablet.id] for tablet in tablets)
-    assert service.why_host(work, big, "www.jeu.example")[2].ground is Ground.CATEGORY
-    assert service.why_host(work, little, "autre.example")[2].ground is Ground.NOT_LISTED
-    assert service.why_host(work, big, "autre.example")[2].decision is Decision.ALLOW
-    policy = read_policy(work, facts.values())
-    situation = situation_of(little, policy, evaluate_modes(work, [little])[little.tablet_id])
+    assert explain_host(work, big, "www.jeu.example").verdict.reason is VerdictReason.CATEGORY
+    assert explain_host(work, little, "autre.example").verdict.reason is VerdictReason.NOT_PERMITTED
+    assert explain_host(work, big, "autre.example").verdict.decision is HostDecision.ALLOW
+    with pytest.raises(BadHost):
+        explain_host(work, big, "no host")
+    policy = load_policy(work, facts.values())
+    situation = build_situation(little, policy, evaluate_modes(work, [little])[little.tablet_id])
     school, home = (
-        content_in(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"] for mode in (Mode.SCHOOL, Mode.HOME)
+        build_mode_content(situation, policy, mode).composed_payloads["com.apple.webcontent-filter"]
+        for mode in (Mode.SCHOOL, Mode.HOME)
     )
     assert [each["URL"] for each in school["AllowListBookmarks"]] == ["https://ecole.example"]
     assert "AllowListBookmarks" not in home
-
-
-def test_what_cannot_be_is_refused_with_the_field_named(work: UnitOfWork) -> None:
-    town = TownFactory(work).create_town()
-    nothing: dict[str, object] = {"denied": [], "permitted": [], "openable": [], "categories": {}, "only_permitted": False}
-    for said, field in (
-        ({"categories": {"adult": "allow"}}, "categories.adult"),
-        ({"categories": {"games": "maybe"}}, "categories.games"),
-    ):
-        with pytest.raises(BadSetting) as refusal:
-            service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, **said})  # type: ignore[arg-type]
-        assert refusal.value.details["field"] == field
-    with pytest.raises(BadHost):
-        service.write_policy(work, SYSTEM, town.id, LayerKind.TOWN, "", "all", **{**nothing, "denied": ["no host"]})  # type: ignore[arg-type]
-    with pytest.raises(BadSetting):
-        service.choose_delivery(work, SYSTEM, town.id, DeliveryKind.DNS, {"protocol": "HTTPS", "server": "http://plain.example"})
-    assert service.choose_delivery(work, SYSTEM, town.id, DeliveryKind.BUILT_IN, {}).kind is DeliveryKind.BUILT_IN

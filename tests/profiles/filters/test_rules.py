@@ -1,110 +1,142 @@
-"""The filter's order and its verdicts, with the vectors of docs/domain/filters.md#order."""
+"""The filter's order and its verdicts (docs/domain/filters.md#order), and what each delivery carries."""
 
 from __future__ import annotations
 
-from uuid import uuid4
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.filters.models import DeliveryKind
-from profiles.filters.render import DNS, FILTER, payloads
-from profiles.filters.rules import FLOOR, MAX_BUILT_IN, Decision, Ground, Words, clean_host, compose, verdict
-from profiles.policy.kinds import ALWAYS, LayerKind
+from profiles.filters.payloads import DNS, FILTER, build_filter_payloads
+from profiles.filters.rules import (
+    LEGAL_CATEGORIES,
+    MAX_BUILT_IN,
+    EffectiveFilter,
+    HostDecision,
+    VerdictReason,
+    clean_host,
+    compare_filters,
+    compose_filter,
+    judge_host,
+)
 
-TOWN = uuid4()
+PLUGIN = {"kind": "plugin", "name": "Filtre", "plugin_bundle_id": "com.vendor.filter", "server_address": "f.example"}
 
 
-def words(kind: LayerKind = LayerKind.TOWN, mode: str = ALWAYS, **said: object) -> Words:
-    given_words: dict[str, object] = {
-        "denied": frozenset(), "permitted": frozenset(), "openable": frozenset(), "categories": {}, "only_permitted": False, **said,
-    }  # fmt: skip
-    return Words(TOWN, kind, "", mode, **given_words)  # type: ignore[arg-type]
+def web(unlocked: tuple[str, ...] = (), **settings: Any) -> EffectiveFilter:
+    """A filter of `web.*` settings."""
+    return compose_filter({f"web.{key}": value for key, value in settings.items()}, unlocked)
 
 
-def test_a_host_in_adult_and_in_the_towns_allowances_is_blocked() -> None:
-    found = verdict(compose([words(permitted=frozenset({"site.example"}))]), "site.example", ["adult"])
-    assert (found.decision, found.ground, found.by) == (Decision.BLOCK, Ground.FLOOR, "adult")
+def test_a_host_in_adult_and_in_the_towns_permissions_is_blocked() -> None:
+    verdict = judge_host(web(permitted=["site.example"]), "site.example", ["adult"])
+    assert (verdict.decision, verdict.reason, verdict.decided_by) == (HostDecision.BLOCK, VerdictReason.BASELINE, "adult")
 
 
 def test_a_sub_domain_of_a_listed_domain_is_blocked() -> None:
-    effective = compose([words(denied=frozenset({"jeux.example"}))])
-    assert verdict(effective, "www.a.jeux.example", []).by == "jeux.example"
-    assert verdict(effective, "autrejeux.example", []).decision is Decision.ALLOW
+    effective = web(denied=["jeux.example"])
+    assert judge_host(effective, "www.a.jeux.example", []).decided_by == "jeux.example"
+    assert judge_host(effective, "autrejeux.example", []).decision is HostDecision.ALLOW
 
 
 def test_sexual_education_is_open_by_the_towns_choice_alone() -> None:
     lists = ["adult", "sexual_education"]
-    assert verdict(compose([]), "sante.example", lists).decision is Decision.BLOCK
-    chosen = compose([words(LayerKind.GRADE, categories={"sexual_education": "allow"})])
-    assert verdict(chosen, "sante.example", lists).decision is Decision.ALLOW
+    assert judge_host(web(), "sante.example", lists).decision is HostDecision.BLOCK
+    chosen = web(permitted_categories=["sexual_education"])
+    assert judge_host(chosen, "sante.example", lists).decision is HostDecision.ALLOW
 
 
-def test_a_category_is_blocked_by_the_town_and_opened_by_a_grade_and_never_the_floor() -> None:
-    said = [
-        words(categories={"games": "block"}),
-        words(LayerKind.GRADE, categories={"games": "allow", "adult": "allow", "vpn": "allow"}),
-    ]
-    effective = compose(said)
-    assert verdict(effective, "jeu.example", ["games"]).decision is Decision.ALLOW
-    assert verdict(effective, "x.example", ["adult"]).decision is Decision.BLOCK
-    assert verdict(effective, "v.example", ["vpn"]).decision is Decision.BLOCK
+def test_categories_of_the_baseline_are_never_permitted() -> None:
+    effective = web(permitted_categories=["games", "adult", "vpn"])
+    assert judge_host(effective, "jeu.example", ["games"]).decision is HostDecision.ALLOW
+    assert judge_host(effective, "x.example", ["adult"]).decision is HostDecision.BLOCK
+    assert judge_host(effective, "v.example", ["vpn"]).decision is HostDecision.BLOCK
 
 
 def test_a_town_permits_what_a_category_blocks_and_a_teacher_only_what_was_marked() -> None:
-    base = words(
-        categories={"audio-video": "block"}, permitted=frozenset({"lumni.example"}), openable=frozenset({"film.example"})
+    effective = web(
+        ("film.example", "tube.example"),
+        blocked_categories=["audio-video"],
+        permitted=["lumni.example"],
+        teacher_unlockable=["film.example"],
     )
-    effective = compose([base], opened=["film.example", "tube.example"])
-    for host, decision in (("lumni.example", Decision.ALLOW), ("film.example", Decision.ALLOW), ("tube.example", Decision.BLOCK)):
-        assert verdict(effective, host, ["audio-video"]).decision is decision
+    for host, decision in (
+        ("lumni.example", HostDecision.ALLOW),
+        ("film.example", HostDecision.ALLOW),
+        ("tube.example", HostDecision.BLOCK),
+    ):
+        assert judge_host(effective, host, ["audio-video"]).decision is decision
 
 
-def test_only_permitted_hosts_where_a_place_says_so() -> None:
-    effective = compose([words(), words(LayerKind.GRADE, only_permitted=True, permitted=frozenset({"ecole.example"}))])
-    assert verdict(effective, "www.ecole.example", []).decision is Decision.ALLOW
-    assert verdict(effective, "autre.example", []).ground is Ground.NOT_LISTED
+def test_nothing_but_permitted_hosts() -> None:
+    effective = web(only_permitted=True, permitted=["ecole.example"])
+    assert judge_host(effective, "www.ecole.example", []).decision is HostDecision.ALLOW
+    assert judge_host(effective, "autre.example", []).reason is VerdictReason.NOT_PERMITTED
 
 
-_HOSTS = st.frozensets(st.sampled_from(["a.example", "b.example", "c.example"]))
+_HOSTS = st.lists(st.sampled_from(["a.example", "b.example", "c.example"]), unique=True)
 
 
-@given(_HOSTS, _HOSTS, st.sampled_from(sorted(FLOOR)), st.sampled_from(["a.example", "b.example"]))
-def test_the_floor_always_holds_and_a_denial_is_never_permitted(
-    denied: frozenset[str], permitted: frozenset[str], category: str, host: str
+@given(_HOSTS, _HOSTS, st.sampled_from(sorted(LEGAL_CATEGORIES)), st.sampled_from(["a.example", "b.example"]))
+def test_the_baseline_always_holds_and_what_is_denied_is_never_permitted(
+    denied: list[str], permitted: list[str], category: str, host: str
 ) -> None:
-    effective = compose([words(denied=denied), words(LayerKind.CLASS, permitted=permitted, categories={category: "allow"})])
-    assert verdict(effective, host, [category]).decision is Decision.BLOCK
+    effective = web(denied=denied, permitted=permitted, permitted_categories=[category])
+    assert judge_host(effective, host, [category]).decision is HostDecision.BLOCK
     if host in denied:
-        assert verdict(effective, host, []).decision is Decision.BLOCK
+        assert judge_host(effective, host, []).decision is HostDecision.BLOCK
     assert not set(effective.denied) & set(effective.permitted)
 
 
-def test_the_built_in_filter_says_what_it_cannot_bear() -> None:
-    many = frozenset(f"h{number}.example" for number in range(MAX_BUILT_IN + 7))
-    made, left_out = payloads(compose([words(denied=many)]), auto=True, kind=DeliveryKind.BUILT_IN, options={}, supervised=True)
-    assert len(made[FILTER]["DenyListURLs"]) == 2 * MAX_BUILT_IN
-    assert left_out == [f"webFilter: 7 denied hosts beyond {MAX_BUILT_IN}"]
+def test_the_built_in_filter_names_what_it_cannot_carry() -> None:
+    many = [f"h{number}.example" for number in range(MAX_BUILT_IN + 7)]
+    payloads, left_out = build_filter_payloads(web(denied=many), supervised=True)
+    assert len(payloads[FILTER]["DenyListURLs"]) == 2 * MAX_BUILT_IN
+    assert left_out == [f"web.denied: 7 hosts beyond {MAX_BUILT_IN}"]
+    _, left_out = build_filter_payloads(web(blocked_categories=["games"], safe_search=True), supervised=True)
+    assert left_out == ["web.blocked_categories", "web.safe_search"]
+    payloads, left_out = build_filter_payloads(web(denied=["a.example"]), supervised=False)
+    assert (payloads, left_out) == ({}, ["web.denied"])
 
 
 def test_a_list_of_nothing_opens_nothing() -> None:
-    made, _ = payloads(compose([words(only_permitted=True)]), auto=True, kind=DeliveryKind.BUILT_IN, options={}, supervised=True)
-    assert len(made[FILTER]["AllowListBookmarks"]) == 1
+    payloads, _ = build_filter_payloads(web(only_permitted=True), supervised=True)
+    assert len(payloads[FILTER]["AllowListBookmarks"]) == 1
 
 
-def test_plug_in_and_dns() -> None:
-    plugin = {"name": "Filtre", "plugin_bundle_id": "com.vendor.filter", "server_address": "f.example"}
-    made, _ = payloads(compose([]), auto=True, kind=DeliveryKind.PLUGIN, options=plugin, supervised=True)
-    assert (made[FILTER]["FilterType"], made[FILTER]["FilterBrowsers"]) == ("Plugin", True)
-    made, _ = payloads(
-        compose([]),
-        auto=True,
-        kind=DeliveryKind.DNS,
-        options={"protocol": "HTTPS", "server": "https://d.example/q"},
-        supervised=True,
+def test_a_filter_app_takes_the_place_of_the_built_in_filter_and_its_hosts_are_shown_as_left_out() -> None:
+    effective = web(delivery=PLUGIN, denied=["jeux.example"], permitted=["ecole.example"], only_permitted=True)
+    payloads, left_out = build_filter_payloads(effective, supervised=True)
+    assert (payloads[FILTER]["FilterType"], payloads[FILTER]["FilterBrowsers"]) == ("Plugin", True)
+    assert left_out == ["web.denied", "web.permitted", "web.only_permitted"]
+    verdict = judge_host(effective, "jeux.example", [])
+    assert (verdict.decision, verdict.is_enforced) == (HostDecision.BLOCK, False)
+
+
+def test_a_verdict_is_enforced_where_the_tablet_holds_what_decides() -> None:
+    effective = web(denied=["jeux.example"])
+    assert judge_host(effective, "jeux.example", []).is_enforced
+    assert not judge_host(effective, "jeux.example", [], supervised=False).is_enforced
+    assert not judge_host(effective, "x.example", ["adult"]).is_enforced
+
+
+def test_dns_stands_beside_the_built_in_filter() -> None:
+    dns = {"kind": "dns", "protocol": "HTTPS", "server": "https://d.example/q"}
+    payloads, _ = build_filter_payloads(web(delivery=dns), supervised=True)
+    assert payloads[DNS] == {
+        "DNSSettings": {"DNSProtocol": "HTTPS", "ServerURL": "https://d.example/q"},
+        "ProhibitDisablement": True,
+    }
+    assert payloads[FILTER]["FilterType"] == "BuiltIn"
+
+
+def test_what_opens_and_closes_from_one_filter_to_another() -> None:
+    before = web(denied=["a.example"], blocked_categories=["games"], permitted=["b.example"])
+    after = web(denied=["c.example"], blocked_categories=["press"], only_permitted=True)
+    assert compare_filters(before, after) == (
+        ["a.example", "category:games"],
+        ["*", "b.example", "c.example", "category:press"],
     )
-    assert made[DNS] == {"DNSSettings": {"DNSProtocol": "HTTPS", "ServerURL": "https://d.example/q"}, "ProhibitDisablement": True}
-    assert made[FILTER]["FilterType"] == "BuiltIn"
 
 
 def test_hosts_are_cleaned_or_refused() -> None:

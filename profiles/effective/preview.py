@@ -1,0 +1,204 @@
+"""What a draft of a document or preset would change: tablets, settings by mode, licences, the web. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+from cartable.unit_of_work import UnitOfWork
+from enrollment.facts import TabletFacts, load_facts
+from profiles.apps.licences import LicenceNeed
+from profiles.catalog.diff import Change, diff
+from profiles.catalog.merge import Resolved, Step, StepOutcome
+from profiles.effective.compile import build_mode_content, list_wanted_apps
+from profiles.effective.situation import PolicyData, Situation, build_situation, compose_mode_filter, load_policy
+from profiles.filters.rules import compare_filters
+from profiles.policy.checks import find_content_problem, lint_content, list_licence_needs, normalise_content
+from profiles.policy.content import PolicyContent
+from profiles.policy.documents import list_concerned, select_concerned
+from profiles.policy.errors import BadSetting
+from profiles.policy.lint import Finding
+from profiles.policy.models import PolicyDocument
+from profiles.policy.repository import Versioned
+from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, PublishedVersion
+from profiles.schedule.modes import Mode
+from profiles.schedule.service import evaluate_modes
+
+MAX_SAMPLES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SettingEffect:
+    """One setting that changes, in some modes, on some tablets."""
+
+    change: Change
+    modes: tuple[Mode, ...]
+    tablets: int
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOutcome:
+    """What becomes of one setting of the draft, in some modes, on some tablets; `by` names what replaces or bounds it."""
+
+    key: str
+    outcome: StepOutcome
+    by: tuple[str, ...]
+    modes: tuple[Mode, ...]
+    tablets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """All that a draft would change.
+
+    `tablets` are concerned, `changed` would get another configuration. `opens` and `closes` are samples of what changes on the web.
+    """
+
+    tablets: int
+    changed: int
+    effects: tuple[SettingEffect, ...]
+    outcomes: tuple[DraftOutcome, ...]
+    licences: tuple[LicenceNeed, ...]
+    opens: tuple[str, ...]
+    closes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ineffective_settings(self) -> tuple[str, ...]:
+        """The settings of the draft that are in force on no tablet in no mode."""
+        named = {outcome.key for outcome in self.outcomes}
+        in_force = {each.key for each in self.outcomes if each.outcome in (StepOutcome.CHOSEN, StepOutcome.ADDED)}
+        return tuple(sorted(named - in_force))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Tablets that are alike before and after the draft."""
+
+    before: Situation
+    after: Situation
+    tablets: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted over all groups."""
+
+    total: int = 0
+    changed: int = 0
+    effects: dict[tuple[str, str, str], tuple[Change, dict[Mode, None], int]] = field(default_factory=dict)
+    outcomes: dict[tuple[str, StepOutcome, tuple[str, ...]], tuple[dict[Mode, None], int]] = field(default_factory=dict)
+    opens: set[str] = field(default_factory=set)
+    closes: set[str] = field(default_factory=set)
+
+
+def preview(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Preview:
+    """Return what this content would change if it were live, for all tablets that it concerns. Raises `BadSetting`."""
+    content = normalise_content(content)
+    problem = find_content_problem(work, owner, content)
+    if problem is not None:
+        raise BadSetting(field=problem[0], why=problem[1])
+    facts = list(load_facts(work, list_concerned(work, owner)).values())
+    policy = load_policy(work, facts)
+    drafted = replace_content(policy, owner, content)
+    tally = _Tally()
+    for group in _group_tablets(work, facts, policy, drafted, owner):
+        _count_group(tally, group, policy, drafted, owner)
+    return Preview(
+        tablets=tally.total,
+        changed=tally.changed,
+        effects=tuple(
+            SettingEffect(change, tuple(sorted(modes)), tablets)
+            for _, (change, modes, tablets) in sorted(tally.effects.items(), key=lambda item: item[0])
+        ),
+        outcomes=tuple(
+            DraftOutcome(*key, tuple(sorted(modes)), tablets) for key, (modes, tablets) in sorted(tally.outcomes.items())
+        ),
+        licences=tuple(list_licence_needs(work, owner, content, select_concerned(work, owner))),
+        opens=tuple(sorted(tally.opens)[:MAX_SAMPLES]),
+        closes=tuple(sorted(tally.closes)[:MAX_SAMPLES]),
+        findings=tuple(lint_content(content, policy.presets)),
+    )
+
+
+def replace_content(policy: PolicyData, owner: Versioned, content: PolicyContent) -> PolicyData:
+    """Return the policy as it would be with this content live for all."""
+    versions = (PublishedVersion(version_id=uuid4(), content=content),)
+    if isinstance(owner, PolicyDocument):
+        return policy.with_document(PublishedDocument(owner.id, owner.town_id, owner.place, owner.target, owner.name, versions))
+    return policy.with_preset(PublishedPreset(owner.id, owner.kind, owner.name, versions))
+
+
+def _group_tablets(
+    work: UnitOfWork, facts: Sequence[TabletFacts], policy: PolicyData, drafted: PolicyData, owner: Versioned
+) -> Iterable[_Group]:
+    """The tablets that the draft concerns, by their situations before and after."""
+    evaluations = evaluate_modes(work, facts)
+    groups: dict[tuple[object, ...], _Group] = {}
+    for tablet in facts:
+        after = build_situation(tablet, drafted, evaluations[tablet.tablet_id])
+        if not any(_is_of(document, owner) for document in after.documents):
+            continue
+        before = build_situation(tablet, policy, evaluations[tablet.tablet_id])
+        group = groups.setdefault((before.key, after.key), _Group(before, after, 0))
+        groups[before.key, after.key] = replace(group, tablets=group.tablets + 1)
+    return groups.values()
+
+
+def _is_of(document: AppliedDocument, owner: Versioned) -> bool:
+    """Whether an applied document is the draft's, or takes the draft's preset in."""
+    if isinstance(owner, PolicyDocument):
+        return document.document.document_id == owner.id
+    return any(preset.use.preset_id == owner.id for preset in document.presets)
+
+
+def _count_group(tally: _Tally, group: _Group, policy: PolicyData, drafted: PolicyData, owner: Versioned) -> None:
+    effects: dict[tuple[str, str, str], tuple[Change, list[Mode]]] = {}
+    outcomes: dict[tuple[str, StepOutcome, tuple[str, ...]], list[Mode]] = {}
+    differing = []
+    for mode in Mode:
+        after = drafted.get_settings(group.after, mode)
+        changes = diff(policy.get_settings(group.before, mode), after)
+        if changes:
+            differing.append(mode)
+        for change in changes:
+            key = (change.key, repr(change.before), repr(change.after))
+            effects.setdefault(key, (change, []))[1].append(mode)
+        for setting, step in _list_draft_steps(after, group.after, owner):
+            outcomes.setdefault((setting, step.outcome, step.by), []).append(mode)
+        if any(change.key.startswith("web.") for change in changes):
+            opens, closes = compare_filters(
+                compose_mode_filter(group.before, policy, mode), compose_mode_filter(group.after, drafted, mode)
+            )
+            tally.opens.update(opens)
+            tally.closes.update(closes)
+    tally.total += group.tablets
+    tally.changed += group.tablets if _is_configuration_changed(group, policy, drafted, differing) else 0
+    for key, (change, modes) in effects.items():
+        _, known_modes, known = tally.effects.get(key, (change, {}, 0))
+        tally.effects[key] = (change, known_modes | dict.fromkeys(modes), known + group.tablets)
+    for outcome, modes in outcomes.items():
+        known_modes, known = tally.outcomes.get(outcome, ({}, 0))
+        tally.outcomes[outcome] = (known_modes | dict.fromkeys(modes), known + group.tablets)
+
+
+def _list_draft_steps(settings: Mapping[str, Resolved], situation: Situation, owner: Versioned) -> Iterable[tuple[str, Step]]:
+    """The steps of the draft's own settings in a mode."""
+    labels = {document.document.label for document in situation.documents if _is_of(document, owner)}
+    for key, resolved in settings.items():
+        for step in resolved.steps:
+            if step.source in labels and (isinstance(owner, PolicyDocument) or owner.name in step.presets):
+                yield key, step
+
+
+def _is_configuration_changed(group: _Group, policy: PolicyData, drafted: PolicyData, differing: Sequence[Mode]) -> bool:
+    """Whether what these tablets are sent changes: a setting that they cannot take changes nothing."""
+    if not differing:
+        return False
+    if [app.id for app in list_wanted_apps(group.before, policy)] != [app.id for app in list_wanted_apps(group.after, drafted)]:
+        return True
+    return any(
+        build_mode_content(group.before, policy, mode).digest != build_mode_content(group.after, drafted, mode).digest
+        for mode in differing
+    )

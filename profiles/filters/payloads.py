@@ -1,0 +1,102 @@
+"""The web filter as Apple payloads: built in, by a filter app, or by encrypted DNS; and what none of them carries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from profiles.filters.rules import BYPASS_CATEGORIES, LEGAL_CATEGORIES, MAX_BUILT_IN, DeliveryKind, EffectiveFilter
+
+FILTER = "com.apple.webcontent-filter"
+DNS = "com.apple.dnsSettings.managed"
+
+
+def build_filter_payloads(web: EffectiveFilter, *, supervised: bool | None) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return payload type to content, and the settings that no payload carries to this tablet.
+
+    A tablet holds one content filter: a filter app takes the place of the built-in one, and the hosts of places are left out.
+    Beside DNS the built-in filter stays: it guards what WebKit shows even where the DNS service is away.
+    """
+    payloads: dict[str, dict[str, Any]] = {}
+    left_out = _list_uncarried_categories(web)
+    kind = web.delivery_kind
+    if kind is DeliveryKind.PLUGIN:
+        payloads[FILTER] = _build_plugin(web.delivery)
+        left_out += _list_uncarried_hosts(web)
+    elif supervised is not False:
+        payloads[FILTER], too_many = _build_built_in(web)
+        left_out += too_many
+    else:
+        left_out += _list_uncarried_hosts(web)
+    if kind is DeliveryKind.DNS:
+        payloads[DNS] = _build_dns(web.delivery, supervised=supervised)
+    return payloads, left_out
+
+
+def _list_uncarried_categories(web: EffectiveFilter) -> list[str]:
+    """Settings that only a service which knows the lists could keep: no payload of Apple's has a place for them."""
+    added = web.blocked_categories - LEGAL_CATEGORIES - BYPASS_CATEGORIES
+    present = {
+        "web.blocked_categories": bool(added),
+        "web.permitted_categories": bool(web.permitted_categories),
+        "web.safe_search": web.safe_search,
+    }
+    return [key for key, is_set in present.items() if is_set]
+
+
+def _list_uncarried_hosts(web: EffectiveFilter) -> list[str]:
+    present = {
+        "web.denied": bool(web.denied),
+        "web.permitted": bool(web.permitted),
+        "web.only_permitted": web.only_permitted,
+    }
+    return [key for key, is_set in present.items() if is_set]
+
+
+def _build_built_in(web: EffectiveFilter) -> tuple[dict[str, Any], list[str]]:
+    payload: dict[str, Any] = {"FilterType": "BuiltIn", "AutoFilterEnabled": web.adult_heuristic}
+    left_out = []
+    if len(web.denied) > MAX_BUILT_IN:
+        left_out.append(f"web.denied: {len(web.denied) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
+    if web.denied:
+        payload["DenyListURLs"] = _list_urls(web.denied[:MAX_BUILT_IN])
+    if (web.only_permitted or web.adult_heuristic) and len(web.permitted) > MAX_BUILT_IN:
+        left_out.append(f"web.permitted: {len(web.permitted) - MAX_BUILT_IN} hosts beyond {MAX_BUILT_IN}")
+    if web.only_permitted:
+        # An empty list would open everything: without a single host the tablet gets one that leads nowhere.
+        hosts = web.permitted[:MAX_BUILT_IN] or ("cartable.invalid",)
+        payload["AllowListBookmarks"] = [{"URL": f"https://{host}", "Title": host} for host in hosts]
+    elif web.adult_heuristic and web.permitted:
+        payload["PermittedURLs"] = _list_urls(web.permitted[:MAX_BUILT_IN])
+    return payload, left_out
+
+
+def _build_plugin(delivery: Mapping[str, Any]) -> dict[str, Any]:
+    payload = {
+        "FilterType": "Plugin",
+        "UserDefinedName": delivery["name"],
+        "PluginBundleID": delivery["plugin_bundle_id"],
+        "FilterBrowsers": True,
+        "FilterSockets": delivery.get("sockets", True),
+    }
+    for key, name in (("ServerAddress", "server_address"), ("Organization", "organization"), ("VendorConfig", "vendor_config")):
+        if delivery.get(name):
+            payload[key] = delivery[name]
+    return payload
+
+
+def _build_dns(delivery: Mapping[str, Any], *, supervised: bool | None) -> dict[str, Any]:
+    protocol = delivery["protocol"]
+    settings: dict[str, Any] = {"DNSProtocol": protocol}
+    settings["ServerURL" if protocol == "HTTPS" else "ServerName"] = delivery["server"]
+    if delivery.get("addresses"):
+        settings["ServerAddresses"] = sorted(delivery["addresses"])
+    payload: dict[str, Any] = {"DNSSettings": settings}
+    if supervised is not False:
+        payload["ProhibitDisablement"] = True
+    return payload
+
+
+def _list_urls(hosts: Sequence[str]) -> list[str]:
+    """Both schemes for each host: the built-in filter matches by prefix."""
+    return [f"{scheme}://{host}" for host in sorted(hosts) for scheme in ("http", "https")]
