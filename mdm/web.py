@@ -123,14 +123,16 @@ def _mount_console(app: FastAPI) -> None:
 @cache
 def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
+    from mdm.console.accounts import sign_in
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
-    from mdm.console.tablets import custody, desk_documents, pages
-    from mdm.console.tablets import desk as desk_pages
+    from mdm.console.tablets import custody, desk, desk_documents, tablets
 
     router = APIRouter()
-    for chapter in (pages, custody, api_docs, desk_documents, desk_pages, rosters, rollovers, school_classes, bulk_erases):
+    for chapter in (
+        tablets, sign_in, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes, bulk_erases,
+    ):  # fmt: skip
         router.include_router(chapter.router)
     return tuple(router.routes)
 

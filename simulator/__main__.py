@@ -18,10 +18,10 @@ from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
 from simulator.fleet import MIXED_BEHAVIOURS, Fleet, FleetPlan, run_with_progress
 from simulator.identity import ReusedKeys, generate_key
+from simulator.push_listener import PushListener
 from simulator.scep import SCEP_DIALECTS
 from simulator.signature import SignatureShape
 from simulator.store import AppStore
-from simulator.wakeup import PushListener
 
 
 def parse_arguments(words: list[str]) -> argparse.Namespace:

@@ -15,9 +15,9 @@ from simulator.attestation import Attester
 from simulator.clock import TabletClock
 from simulator.errors import AcmeFailed
 from simulator.hardware import Hardware
+from simulator.http_connection import HttpConnection, ServerResponse
 from simulator.identity import Identity
 from simulator.profile import AcmeSettings
-from simulator.wire import HttpConnection, ServerResponse
 
 _CURVES: dict[int, type[ec.EllipticCurve]] = {256: ec.SECP256R1, 384: ec.SECP384R1, 521: ec.SECP521R1}
 _MAX_ATTEMPTS = 3

@@ -9,9 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from simulator.chance import seeded_random
 from simulator.commands import NEEDS_UNLOCK, NEVER_NOT_NOW
 from simulator.errors import SimulatorError
+from simulator.randomness import seeded_random
 
 
 class Disconnection(StrEnum):

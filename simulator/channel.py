@@ -11,9 +11,9 @@ from typing import Any
 from simulator import signature
 from simulator.device import DeviceState, MdmEnrollment
 from simulator.errors import SimulatedTabletNotEnrolled, UnexpectedResponse
+from simulator.http_connection import HttpConnection, ServerResponse
 from simulator.identity import Identity
 from simulator.signature import SignatureShape
-from simulator.wire import HttpConnection, ServerResponse
 
 CHECK_IN_MEDIA_TYPE = "application/x-apple-aspen-mdm-checkin"
 CONNECT_MEDIA_TYPE = "application/x-apple-aspen-mdm; charset=UTF-8"

@@ -12,7 +12,7 @@ from simulator import commands
 from simulator.behaviours import Behaviour, Disconnection
 from simulator.channel import MdmChannel, removes_mdm_profile
 from simulator.commands.base import CommandNetwork, ReceivedCommand, ResultStatus
-from simulator.wire import ServerResponse
+from simulator.http_connection import ServerResponse
 
 
 class ConversationEnding(StrEnum):

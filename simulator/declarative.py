@@ -11,7 +11,7 @@ from typing import Any
 from simulator import applying, reporting
 from simulator.channel import MdmChannel
 from simulator.errors import UnexpectedResponse
-from simulator.wire import ServerResponse
+from simulator.http_connection import ServerResponse
 
 KINDS_BY_MANIFEST_KEY = {
     "Activations": "activation",

@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator import keeping
+from simulator import state_file
 from simulator.behaviours import Behaviour, choose_behaviour, parse_behaviour
 from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
 from simulator.hardware import Hardware
 from simulator.identity import KeySource, generate_key
-from simulator.living import TabletLoop
+from simulator.push_listener import PushListener
 from simulator.store import AppStore
 from simulator.tablet import SimulatedTablet
+from simulator.tablet_loop import TabletLoop
 from simulator.tally import Tally
-from simulator.wakeup import PushListener
 
 MIXED_BEHAVIOURS = "mix"
 
@@ -98,7 +98,7 @@ class Fleet:
     def save_state(self) -> None:
         """Write the state file, if the plan has one."""
         if self.plan.state_file is not None:
-            keeping.save_fleet(self.tablets, self.plan.state_file)
+            state_file.save_fleet(self.tablets, self.plan.state_file)
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         for life in self._loops:
@@ -124,7 +124,7 @@ class Fleet:
     def _restore_tablets(self) -> list[SimulatedTablet]:
         if self.plan.state_file is None:
             return []
-        rows = keeping.load_rows(self.plan.state_file)[: self.plan.count]
+        rows = state_file.load_rows(self.plan.state_file)[: self.plan.count]
         return [self._build_tablet(row["code"], parse_behaviour(row["behaviour"]), saved_device=row["device"]) for row in rows]
 
     def _create_tablet(self, index: int) -> SimulatedTablet:
@@ -143,7 +143,7 @@ class Fleet:
             code,
             ca=plan.ca,
             hardware=hardware,
-            device=keeping.parse_device(saved_device) if saved_device else None,
+            device=state_file.parse_device(saved_device) if saved_device else None,
             behaviour=behaviour,
             message_format=plan.message_format,
             dialect=plan.dialect,

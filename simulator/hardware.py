@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from simulator.chance import seeded_random
+from simulator.randomness import seeded_random
 
 _SERIAL_LETTERS = "CDFGHJKLMNPQRTVWXY0123456789"
 

@@ -11,10 +11,10 @@ from simulator.acme import AcmeClient
 from simulator.attestation import Attester
 from simulator.device import DeviceState
 from simulator.errors import InvalidProfile, UnexpectedResponse
+from simulator.http_connection import HttpConnection
 from simulator.identity import Identity, KeySource
 from simulator.profile import AcmeSettings, ConfigurationProfile
 from simulator.scep import SCEP_DIALECTS, ScepClient
-from simulator.wire import HttpConnection
 
 
 class Network:

@@ -10,7 +10,7 @@ from xml.parsers.expat import ExpatError
 
 from simulator import cms
 from simulator.errors import InvalidProfile, InvalidSignedData, UnexpectedResponse
-from simulator.wire import HttpConnection
+from simulator.http_connection import HttpConnection
 
 MEDIA_TYPE = "application/x-apple-aspen-config"
 MDM_PAYLOAD_TYPE = "com.apple.mdm"

@@ -17,11 +17,11 @@ from cryptography.x509.oid import NameOID
 from simulator import cms, scep_message
 from simulator.clock import TabletClock
 from simulator.errors import Disconnected, InvalidSignedData, ScepFailed
+from simulator.http_connection import HttpConnection
 from simulator.identity import Identity, KeySource
 from simulator.profile import ScepSettings
 from simulator.scep_message import EnvelopeCipher, PkiMessageType
 from simulator.signature import SHA1, SHA256
-from simulator.wire import HttpConnection
 
 _NAMES = {
     "CN": NameOID.COMMON_NAME,

@@ -17,14 +17,14 @@ from simulator.commands.base import ResultStatus
 from simulator.commands.restrictions import compute_effective_restrictions
 from simulator.conversation import ConversationEnding, ConversationLog, ConversationRunner
 from simulator.device import DeviceState, LostMode, SimulatedAppState
+from simulator.enrollment import EnrollmentLifecycle
 from simulator.errors import Disconnected, SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.hardware import Hardware
 from simulator.identity import Identity, KeySource, generate_key
-from simulator.membership import EnrollmentLifecycle
 from simulator.network import Network
 from simulator.profile import ConfigurationProfile
+from simulator.push_listener import PushListener
 from simulator.store import AppStore
-from simulator.wakeup import PushListener
 
 _numbers = itertools.count(1)
 

@@ -40,8 +40,6 @@ _OPERATION = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (?:/api/v1)?(/[a-z][^`\s?
 _DOCS_PATH = re.compile(r"(?<![\w/])(docs/[\w./-]*[\w/-])(?:#([\w-]+))?(?![\w/{-]|\.\{)")
 #: A page that is named by its file alone. Only pages of the root may be.
 _PAGE_NAME = re.compile(r"(?<![\w./-])([\w-]+\.md)\b")
-#: Packages whose citations still have the old form.
-_NOT_REWRITTEN = re.compile(r"(profiles|mdm/api)/(policy|filters|apps|effective)/")
 _SUFFIXES = {".py", ".html", ".json", ".md", ".js", ".css", ".typ", ".toml", ".ini", ".sh", ".mako"}
 
 
@@ -103,7 +101,7 @@ def test_code_cites_no_page_by_its_file_name_alone() -> None:
     bare = [
         f"{name}: {page}"
         for name, text in list_text_files()
-        if not name.endswith(".md") and not _NOT_REWRITTEN.match(name)
+        if not name.endswith(".md")
         for page in _PAGE_NAME.findall(text)
         if not (ROOT / page).exists()
     ]

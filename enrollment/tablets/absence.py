@@ -1,6 +1,7 @@
 """Derives tablets' states from their contact: in use from the first one, absent after ten school days without any.
 
 Run by the scheduler. Absence creates a task for the class; it accuses nobody, and no position is requested for it.
+See docs/domain/custody.md#absence.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recovery of a missing tablet that somebody of the town has in hand. Never commits."""
+"""Recovery of a missing tablet that somebody of the town has in hand. Never commits. See docs/domain/custody.md#loss."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Summer storage: tablets that are not lent are stored in batches, and returned once they are checked.
 
 A tablet returns to its cart or class, else to stock. A tablet that is not ready stays in storage, with the reasons.
+See docs/domain/custody.md#storage.
 """
 
 from __future__ import annotations

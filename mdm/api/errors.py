@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DataError
@@ -57,6 +57,7 @@ def install_handlers(app: FastAPI) -> None:
     """Register the error handlers."""
     app.add_exception_handler(DomainError, _answer_domain_error)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(ResponseValidationError, _answer_invalid_response)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(DataError, _answer_unstorable_value)
     app.add_exception_handler(OverflowError, _answer_unstorable_value)
@@ -80,6 +81,18 @@ async def _answer_validation_error(_request: Request, error: Exception) -> JSONR
     assert isinstance(error, RequestValidationError)
     fields = [{"field": ".".join(str(part) for part in item["loc"][1:]), "why": item["msg"]} for item in error.errors()[:50]]
     return build_problem(422, "invalid_request", "The request is not well formed.", {"fields": fields})
+
+
+async def _answer_invalid_response(request: Request, error: Exception) -> JSONResponse:
+    """Answer a response that does not fit its schema: a fault of ours. The log names the first field that does not fit and no value.
+
+    A traceback would hold the whole response, with the data of children, and would take so long that other requests time out.
+    """
+    assert isinstance(error, ResponseValidationError)
+    faults = error.errors()
+    first = ".".join(str(part) for part in faults[0]["loc"]) if faults else ""
+    log.error("api.invalid_response", path=request.url.path, faults=len(faults), field=first[:200])
+    return build_problem(500, "internal", "Something went wrong on our side; nothing was changed.")
 
 
 async def _answer_http_error(_request: Request, error: Exception) -> JSONResponse:

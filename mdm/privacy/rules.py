@@ -18,7 +18,7 @@ SECURITY_ACTS = frozenset(
     {
         "account.create", "account.revoke_roles", "account.sign_in_failed", "account.reset_password", "account.change_password", "certificate.revoke",
         "attestation.refuse",
-        "tablet.erase", "tablet.mark_lost", "tablet.lift", "position.approve", "position.read", "safety.stop", "safety.resume",
+        "tablet.erase", "tablet.mark_lost", "tablet.lift_lost", "position.approve", "position.read", "safety.stop", "safety.resume",
         "privacy.erase", "privacy.export", "privacy.report_breach", "roster.export",
     }
 )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Licences: how many a place needs, reserving, assigning and giving them back. Never commits."""
+"""Licences: how many a place needs, reserving, assigning and giving them back. Never commits.
+
+See docs/domain/apps.md#licences.
+"""
 
 from __future__ import annotations
 

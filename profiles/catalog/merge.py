@@ -2,7 +2,7 @@
 
 Sources are walked from the widest place to the narrowest. A narrower place replaces the value, or adds to it where the setting
 adds up. A lock binds the places narrower than its own. What bounds the result of all places (the safety baseline, the meaning of
-a mode, a class session, guardians) comes last.
+a mode, a class session, guardians) comes last. See docs/domain/policy.md#merge.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them, and one host. Renders nothing."""
+"""The answer to "why?": a tablet's mode and settings at an instant, with every source of them, and one host. Renders nothing.
+
+See docs/domain/policy.md#explanation.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a draft of a document or preset would change: tablets, settings by mode, licences, the web. Writes nothing."""
+"""What a draft of a document or preset would change: tablets, settings by mode, licences, the web. Writes nothing.
+
+See docs/domain/policy.md#preview.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading an archive of lists in UT1's format: bounded, streamed, never unpacked to a disk. Pure of tables."""
+"""Reading an archive of lists in UT1's format: bounded, streamed, never unpacked to a disk. Pure of tables.
+
+See docs/domain/filters.md#lists.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The web filter as Apple payloads: built in, by a filter app, or by encrypted DNS; and what none of them carries. Pure."""
+"""The web filter as Apple payloads: built in, by a filter app, or by encrypted DNS; and what none of them carries. Pure.
+
+See docs/domain/payloads.md#web-content-filter.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the web filter lets through, and why: the filter of a tablet from its settings, and the verdict on one host. Pure.
 
 Order: categories closed to every child, denied hosts, permitted hosts, other blocked categories, and nothing else where only
-permitted hosts are open.
+permitted hosts are open. See docs/domain/filters.md#order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The safety baseline that the product ships: bounds in every mode, and what each mode means. Nobody lifts them.
 
 `baseline.json` holds the values; the categories of web sites that are closed to every child come from the web filter's rules.
+See docs/domain/policy.md#baseline.
 """
 
 from __future__ import annotations

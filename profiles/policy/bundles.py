@@ -1,4 +1,7 @@
-"""Bundles of apps as administrators think of them: a bundle is a preset, giving it to a place is a version of its document."""
+"""Bundles of apps as administrators think of them: a bundle is a preset, giving it to a place is a version of its document.
+
+See docs/domain/policy.md#presets.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Verbs of documents, presets and groups: open, create, find, list. Never commits; the life of versions is in `life`."""
+"""Verbs of documents, presets and groups: open, create, find, list. Never commits; the life of versions is in `life`.
+
+See docs/domain/policy.md#documents.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The vocabulary of policy documents: kinds of places and presets, states and stages of versions. Names only."""
+"""The vocabulary of policy documents: kinds of places and presets, states and stages of versions. Names only.
+
+See docs/domain/policy.md#places.
+"""
 
 from __future__ import annotations
 

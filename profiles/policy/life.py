@@ -1,6 +1,6 @@
 """The life of versions: draft, publish by stages, stop, roll back, end by itself. Never commits; what is acceptable is in `validation`.
 
-Documents and presets have the same life; both are called owner here.
+Documents and presets have the same life; both are called owner here. See docs/domain/policy.md#life.
 """
 
 from __future__ import annotations

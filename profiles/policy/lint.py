@@ -1,6 +1,6 @@
 """Rules on the content of one document, each with a name. A finding refuses the document when it is saved. Pure.
 
-A rule looks at the values of one mode, presets included. New rules join `RULES`.
+A rule looks at the values of one mode, presets included. New rules join `RULES`. See docs/domain/policy.md#conflicts.
 """
 
 from __future__ import annotations

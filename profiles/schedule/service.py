@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
@@ -18,7 +17,7 @@ from enrollment.tablets.models import TabletState
 from profiles.schedule.calendar import Calendar
 from profiles.schedule.day_exceptions import DayOverride, OverrideScope
 from profiles.schedule.guardian_rules import GuardianRestriction, GuardianRuleKind, list_hidden_apps
-from profiles.schedule.local_time import to_instant, to_local_day
+from profiles.schedule.local_time import get_time_zone, to_instant, to_local_day
 from profiles.schedule.mapping import to_calendar, to_day_override
 from profiles.schedule.mode_decision import (
     AfterSchool,
@@ -90,7 +89,7 @@ class ScheduleData:
         town = self.towns[facts.town_id]
         school = self.schools.get(facts.school_id) if facts.school_id else None
         row = self.timetables.get((town.id, facts.school_id)) or self.timetables.get((town.id, None))
-        zone = _time_zone((school and school.time_zone) or town.time_zone)
+        zone = get_time_zone((school and school.time_zone) or town.time_zone)
         if row is None or zone is None:
             return None
         night = None if row.night_from is None or row.night_to is None else Night(row.night_from, row.night_to)
@@ -251,11 +250,3 @@ def save_current_modes(work: UnitOfWork, facts: Mapping[UUID, TabletFacts], eval
         elif row.mode is not evaluation.mode:
             row.mode, row.since = evaluation.mode, work.now
         row.next_evaluation_at = evaluation.next_evaluation_at
-
-
-def _time_zone(name: str) -> ZoneInfo | None:
-    """Return the time zone; None for an unknown name, which gives the strictest mode."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return None

@@ -1,1 +1,1 @@
-"""Apple's Apps and Books: device licences bought by a town (school-services.md section C)."""
+"""Apple's Apps and Books: device licences bought by a town (docs/domain/apple-services.md#apps-and-books)."""

@@ -1,8 +1,7 @@
-"""Pages of tablets and of signing in: the list by state, one tablet, lost mode. They call the services that the API calls."""
+"""Pages of tablets: the list by state, one tablet, lost mode. They call the services that the API calls."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,26 +9,23 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import DomainError
 from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
-from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care.lost_mode import service as care
 from mdm.care.overview_repository import TabletFilter, TabletRow
-from mdm.console.frame import SESSION_COOKIE, PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
+from mdm.console.frame import PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
 from mdm.console.labels import attested_label, mode_label, reason_label, state_label
 from mdm.console.tablets import custody
 from mdm.console.tablets.time_line import describe_actor, describe_entry
 from mdm.reconcile.models import AppState
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
-_OWN_ADDRESS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -131,53 +127,6 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
     )  # fmt: skip
 
 
-@router.post("/sign-in")
-def sign_in(
-    request: Request,
-    work: WorkDep,
-    login: Annotated[str, Form()],
-    password: Annotated[str, Form()],
-    then: Annotated[str, Form()] = "",
-) -> Response:
-    """Check a password and set the session cookie, which scripts cannot read and other sites cannot send."""
-    outcome = accounts.sign_in(work, login[:200], password[:200])
-    if isinstance(outcome, DomainError):
-        return render_page(
-            request,
-            "accounts/sign_in.html",
-            problem=outcome.translate(get_language(request)),
-            login=login[:200],
-            then=then,
-            status=outcome.status,
-        )
-    return _redirect_signed_in(outcome[1], then)
-
-
-@router.post("/password")
-def change_password(
-    request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
-) -> Response:
-    """Set a new password for the person who is signed in."""
-    token = request.cookies.get(SESSION_COOKIE, "")
-    _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
-    check_csrf(request, csrf)
-    try:
-        return _redirect_signed_in(accounts.change_password(work, account, current, new))
-    except DomainError as refusal:
-        return render_page(
-            request, "accounts/password.html", problem=refusal.translate(get_language(request)), status=refusal.status
-        )
-
-
-@router.post("/sign-out")
-def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
-    """Delete the session cookie."""
-    check_csrf(request, csrf)
-    response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(SESSION_COOKIE)
-    return response
-
-
 @router.post("/tablets/{tablet_id}/lost")
 def mark_lost(
     request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], reason: Annotated[str, Form(max_length=300)]
@@ -203,10 +152,3 @@ def end_lost_mode(
     check_csrf(request, csrf)
     care.request_lift(work, actor, tablet_id, reason, called_back=called_back)
     return RedirectResponse(f"/tablets/{tablet_id}", status_code=303)
-
-
-def _redirect_signed_in(token: str, then: str = "") -> Response:
-    """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
-    response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
-    response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
-    return response

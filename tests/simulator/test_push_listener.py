@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from simulator import PushListener, trust
-from simulator.living import TabletLoop
+from simulator.tablet_loop import TabletLoop
 from tests.simulator.conftest import SimulatorRig
 from tests.simulator.lines import PushStandIn
 

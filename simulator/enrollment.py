@@ -1,4 +1,4 @@
-"""Enrols a tablet and ends its enrollment: enrolment, renewal, erasing, and the actions after a command result."""
+"""Enrolls a tablet and ends its enrollment: renewal, erasing, and the actions after a command result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.device import DeferredAction, DeviceState, InstalledProfile, MdmE
 from simulator.errors import InvalidProfile, SimulatorError
 from simulator.network import Network
 from simulator.profile import ConfigurationProfile, fetch_profile, parse_profile
-from simulator.wakeup import PushListener
+from simulator.push_listener import PushListener
 
 
 class EnrollmentLifecycle:

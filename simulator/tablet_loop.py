@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
-from simulator.chance import seeded_random
 from simulator.conversation import ConversationEnding, ConversationLog
 from simulator.errors import SimulatorError
+from simulator.randomness import seeded_random
 from simulator.tablet import SimulatedTablet
 
 POLL_AGAIN_AFTER = {

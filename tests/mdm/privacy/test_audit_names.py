@@ -1,0 +1,70 @@
+"""Lists that name audited acts name acts that are recorded: a name that nobody records would end a retention time or a label in silence."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cartable import audit
+from cartable.clock import ManualClock
+from cartable.scope import SYSTEM
+from cartable.unit_of_work import Runtime
+from mdm.console.tablets.time_line import ACTION_LABELS
+from mdm.privacy.rules import SECURITY_ACTS, load_rules
+from mdm.worker.schedule import HOUSEKEEPING
+from tests.support.world import TownFactory
+
+ROOT = Path(__file__).parents[3]
+
+
+def _action_patterns(node: ast.expr) -> Iterator[str]:
+    """Return the names that an argument may be, as regular expressions: a part that is computed matches any word."""
+    match node:
+        case ast.Constant(value=str(name)):
+            yield re.escape(name)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _action_patterns(body)
+            yield from _action_patterns(orelse)
+        case ast.JoinedStr(values=parts):
+            yield "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in parts)
+
+
+def _recorded_actions() -> Iterator[str]:
+    for package in ("cartable", "enrollment", "profiles", "mdm"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and len(node.args) > 2:
+                    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                    if name == "record_event":
+                        yield from _action_patterns(node.args[2])
+
+
+RECORDED = [re.compile(pattern) for pattern in sorted(set(_recorded_actions()))]
+
+
+@pytest.mark.parametrize("names", [SECURITY_ACTS, ACTION_LABELS.keys()], ids=["kept for longer", "shown on the page of a tablet"])
+def test_every_act_that_a_list_names_is_recorded_somewhere(names: frozenset[str]) -> None:
+    assert len(RECORDED) > 80
+    assert [name for name in sorted(names) if not any(pattern.fullmatch(name) for pattern in RECORDED)] == []
+
+
+def test_the_end_of_lost_mode_is_kept_as_long_as_its_beginning(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        town_id = TownFactory(work).create_town().id
+        for action in ("tablet.mark_lost", "tablet.lift_lost", "tablet.refresh"):
+            audit.record_event(work, SYSTEM, action, "tablet", "t", town_id=town_id)
+    days = {rule.id: rule.days for rule in load_rules()}
+    clock.advance(timedelta(days=days["audit"] + 1))
+    for _ in range(2):
+        with runtime.open_unit_of_work() as work:
+            HOUSEKEEPING["retention"](work)
+    with runtime.open_unit_of_work() as work:
+        actions = {event.action for event in audit.list_events(work, town_id).items}
+    assert {"tablet.mark_lost", "tablet.lift_lost"} <= actions
+    assert "tablet.refresh" not in actions
+    assert days["security_audit"] == 3 * 365
