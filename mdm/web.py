@@ -34,7 +34,7 @@ from mdm.api.privacy import privacy, rights
 from mdm.api.rollover import rollovers
 from mdm.api.schedule import schedule
 from mdm.api.system import system
-from mdm.api.tablets import approvals, carts, custody, desk, documents, incidents, storage, tablets
+from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import ChannelEndpoint, DeviceRequestRouter
 from mdm.push.certificates import get_active_topic
@@ -54,6 +54,7 @@ ROUTERS = (
     reservations,
     apple_school_manager,
     tablets,
+    identities,
     explanations,
     apps,
     bundles,
@@ -127,11 +128,12 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
-    from mdm.console.tablets import custody, desk, desk_documents, tablets
+    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets
 
     router = APIRouter()
     for chapter in (
-        tablets, sign_in, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes, bulk_erases,
+        tablets, ending_identities, sign_in, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
+        bulk_erases,
     ):  # fmt: skip
         router.include_router(chapter.router)
     return tuple(router.routes)

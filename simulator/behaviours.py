@@ -60,6 +60,10 @@ class Behaviour:
         """Return at which point the tablet disconnects while it answers this command; None when it does not."""
         return None
 
+    def drops_new_identity(self) -> bool:
+        """Return whether the tablet loses the identity of an updated MDM profile and goes on with its former one."""
+        return False
+
     def on_unlocked(self) -> None:
         """Called when somebody enters the passcode."""
 
@@ -196,6 +200,20 @@ class RenewsCertificate(Behaviour):
             await tablet.renew_certificate()
 
 
+class DropsNewIdentity(Behaviour):
+    """Obtains `argument` new certificates and uses none of them: each renewal stops half-way."""
+
+    name = "drops_identity"
+
+    def __init__(self, argument: float | None = None) -> None:
+        super().__init__(argument)
+        self.remaining = 1 if argument is None else int(argument)
+
+    def drops_new_identity(self) -> bool:
+        self.remaining -= 1
+        return self.remaining >= 0
+
+
 class SlowSender(Behaviour):
     """Waits `argument` seconds in the middle of each request."""
 
@@ -238,11 +256,15 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
         ErasedByHand,
         ErasedAndReEnrolled,
         RenewsCertificate,
+        DropsNewIdentity,
         SlowSender,
         LockedAfterRestart,
     )
 }
-MIXED_CLASS = {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased"}} | {"erased": 1}
+_RARE = {"erased": 1, "drops_identity": 1}
+MIXED_CLASS = {"normal": 69} | {name: 3 for name in BEHAVIOURS if name != "normal" and name not in _RARE} | _RARE
+    {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased", "drops_identity"}} | {"erased": 1}
+)
 """How many of a hundred tablets of a mixed class have each behaviour."""
 
 

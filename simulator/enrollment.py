@@ -15,7 +15,10 @@ from simulator.push_listener import PushListener
 
 
 class EnrollmentLifecycle:
-    """The enrollment of one device from its start to its end. `on_push` is called with the magic of each push."""
+    """The enrollment of one device from its start to its end.
+
+    `on_push` is called with the magic of each push, `drops_new_identity` before a new identity is used.
+    """
 
     def __init__(
         self,
@@ -24,11 +27,13 @@ class EnrollmentLifecycle:
         message_format: MessageFormat,
         push_listener: PushListener | None,
         on_push: Callable[[str], None],
+        drops_new_identity: Callable[[], bool],
     ) -> None:
         self._device = device
         self._network = network
         self._push_listener = push_listener
         self._on_push = on_push
+        self._drops_new_identity = drops_new_identity
         self.channel = MdmChannel(device, network.get_connection, message_format)
         self.enrolled_at = 0.0
         """The time of the event loop's clock at enrolment."""
@@ -139,6 +144,9 @@ class EnrollmentLifecycle:
     async def _use_next_identity(self) -> None:
         enrolment = self.channel.enrollment
         if enrolment.next_identity is None:
+            return
+        if self._drops_new_identity():
+            enrolment.next_identity = enrolment.next_profile = None
             return
         enrolment.identity, enrolment.next_identity = enrolment.next_identity, None
         if enrolment.next_profile is not None and enrolment.next_profile.mdm_settings is not None:

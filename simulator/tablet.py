@@ -72,7 +72,12 @@ class SimulatedTablet:
         self.ignored_pushes = 0
         self.push_received = asyncio.Event()
         self._lifecycle = EnrollmentLifecycle(
-            self.device, self.network, message_format or MessageFormat(), push_listener, self.receive_push
+            self.device,
+            self.network,
+            message_format or MessageFormat(),
+            push_listener,
+            self.receive_push,
+            self.behaviour.drops_new_identity,
         )
         self._lifecycle.start_listening()
         self._lock = asyncio.Lock()

@@ -68,7 +68,9 @@ class IdentityChallenge(Base):
 class DeviceCertificate(Base):
     """A certificate that our CA has issued. `tablet_id` is set at the issue of a renewal, else at the first Authenticate.
 
-    `attested`: Apple has attested that the key is in the device (`DeviceAttestation`).
+    `attested`: Apple has attested that the key is in the device (`DeviceAttestation`). `renew_from`: from when on a new one is
+    ordered, if the tablet still uses this one. An issued certificate proves nothing: the tablet may never have received it, so
+    only the one that is pinned in its enrollment counts.
     """
 
     __tablename__ = "device_certificate"
@@ -88,10 +90,14 @@ class DeviceCertificate(Base):
     tablet_id: Mapped[UUID | None] = mapped_column(ForeignKey("tablet.id"), index=True)
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     not_after: Mapped[datetime] = mapped_column(UtcDateTime)
+    renew_from: Mapped[datetime] = mapped_column(UtcDateTime)
     issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revocation_reason: Mapped[str | None] = mapped_column(String(64))
-    __table_args__ = (Index("ix_device_certificate_not_after", "not_after"),)
+    __table_args__ = (
+        Index("ix_device_certificate_not_after", "not_after"),
+        Index("ix_device_certificate_renew_from", "renew_from"),
+    )
 
 
 class DeviceAttestation(Base):

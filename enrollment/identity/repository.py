@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from enrollment.identity.models import CertificateAuthority, DeviceAttestation, DeviceCertificate, IdentityChallenge
@@ -73,35 +73,12 @@ class IdentityRepository:
         )
         return self.session.scalars(statement.order_by(DeviceCertificate.issued_at, DeviceCertificate.id)).all()
 
-    def list_unrevoked_ending_between(self, now: datetime, until: datetime) -> Sequence[DeviceCertificate]:
-        """Return the certificates of tablets that are not revoked and end between two instants."""
-        return self.session.scalars(
-            select(DeviceCertificate)
-            .where(
-                DeviceCertificate.not_after > now,
-                DeviceCertificate.not_after <= until,
-                DeviceCertificate.revoked_at.is_(None),
-                DeviceCertificate.tablet_id.is_not(None),
-            )
-            .order_by(DeviceCertificate.not_after, DeviceCertificate.id)
-        ).all()
-
-    def get_latest_end(self, tablet_id: UUID) -> datetime | None:
-        """Return the latest end of the tablet's certificates that are not revoked."""
-        return self.session.scalar(
-            select(func.max(DeviceCertificate.not_after)).where(
-                DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None)
-            )
+    def has_issued_since(self, tablet_id: UUID, since: datetime) -> bool:
+        """Return whether a certificate was issued for the tablet at `since` or later."""
+        issued = select(DeviceCertificate.id).where(
+            DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.issued_at >= since
         )
-
-    def get_newest(self, tablet_id: UUID) -> DeviceCertificate | None:
-        """Return the tablet's newest certificate that is not revoked."""
-        return self.session.scalar(
-            select(DeviceCertificate)
-            .where(DeviceCertificate.tablet_id == tablet_id, DeviceCertificate.revoked_at.is_(None))
-            .order_by(DeviceCertificate.issued_at.desc(), DeviceCertificate.id.desc())
-            .limit(1)
-        )
+        return self.session.scalar(issued.limit(1)) is not None
 
     def get_attestation(self, certificate_id: UUID) -> DeviceAttestation | None:
         return self.session.get(DeviceAttestation, certificate_id)

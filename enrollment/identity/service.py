@@ -1,4 +1,4 @@
-"""Challenges and device certificates: create, redeem, issue, bind to a tablet, revoke, and which are due for renewal. Never commits."""
+"""Challenges and device certificates: create, redeem, issue, bind to a tablet, revoke. Never commits."""
 
 from __future__ import annotations
 
@@ -76,8 +76,12 @@ def create_challenge(
     invitation_id: UUID | None = None,
     tablet_id: UUID | None = None,
     udid: str | None = None,
+    valid_for: timedelta | None = None,
 ) -> str:
-    """Create a one-time challenge (ACME: client identifier) and return its secret; only its hash is stored."""
+    """Create a one-time challenge (ACME: client identifier) and return its secret; only its hash is stored.
+
+    It is valid for the setting `challenge_minutes`, or for `valid_for`.
+    """
     secret = secrets.token_urlsafe(24)
     work.session.add(
         IdentityChallenge(
@@ -88,7 +92,7 @@ def create_challenge(
             tablet_id=tablet_id,
             udid=udid,
             created_at=work.now,
-            expires_at=work.now + timedelta(minutes=work.settings.challenge_minutes),
+            expires_at=work.now + (valid_for or timedelta(minutes=work.settings.challenge_minutes)),
         )
     )
     return secret
@@ -154,6 +158,7 @@ def issue_certificate(
         tablet_id=holder.tablet_id,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
+        renew_from=compute_renew_from(certificate.not_valid_before_utc, certificate.not_valid_after_utc),
         issued_at=work.now,
     )
     work.session.add(row)
@@ -236,34 +241,19 @@ def revoke_tablet_certificates(work: UnitOfWork, actor: Actor, tablet_id: UUID, 
         revoke_certificate(work, actor, row.id, why)
 
 
-def list_renewals_due(work: UnitOfWork) -> list[UUID]:
-    """Return the tablets of which every unexpired certificate has passed two thirds of its lifetime."""
-    repository = IdentityRepository(work.session)
-    horizon = work.now + timedelta(days=work.settings.certificate_days)
-    due: dict[UUID, bool] = {}
-    for row in repository.list_unrevoked_ending_between(work.now, horizon):
-        if row.tablet_id is None:
-            continue
-        is_young = work.now < row.not_before + (row.not_after - row.not_before) * RENEW_AFTER_SHARE
-        due[row.tablet_id] = due.get(row.tablet_id, True) and not is_young
-    return [tablet_id for tablet_id, is_due in due.items() if is_due]
+def compute_renew_from(not_before: datetime, not_after: datetime) -> datetime:
+    """Return from when on a certificate with these dates is renewed."""
+    return not_before + (not_after - not_before) * RENEW_AFTER_SHARE
 
 
-def get_identity_expires_at(work: UnitOfWork, tablet_id: UUID) -> datetime | None:
-    """Return when the tablet's last certificate ends; after that it cannot connect. None when it has no certificate."""
-    return IdentityRepository(work.session).get_latest_end(tablet_id)
+def get_certificate(work: UnitOfWork, fingerprint: str) -> DeviceCertificate | None:
+    """Return the certificate with this fingerprint, which an enrollment pins; None when it is not stored."""
+    return IdentityRepository(work.session).get_by_fingerprint(fingerprint)
 
 
-def get_identity_protocol(work: UnitOfWork, tablet_id: UUID) -> IdentityProtocol | None:
-    """Return the protocol of the tablet's newest certificate; None when it has no certificate."""
-    newest = IdentityRepository(work.session).get_newest(tablet_id)
-    return None if newest is None else newest.protocol
-
-
-def is_attested(work: UnitOfWork, tablet_id: UUID) -> bool | None:
-    """Return whether the key of the tablet's newest certificate is attested; None when it has no certificate."""
-    newest = IdentityRepository(work.session).get_newest(tablet_id)
-    return None if newest is None else newest.attested
+def has_issued_since(work: UnitOfWork, tablet_id: UUID, since: datetime) -> bool:
+    """Return whether a certificate was issued for the tablet at `since` or later; it is not known whether the tablet uses it."""
+    return IdentityRepository(work.session).has_issued_since(tablet_id, since)
 
 
 def _hash_secret(work: UnitOfWork, secret: str) -> str:

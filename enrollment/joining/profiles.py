@@ -7,6 +7,7 @@ Identifiers and URLs never change between enrollment and renewal: a tablet refus
 from __future__ import annotations
 
 import plistlib
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid5
@@ -45,20 +46,29 @@ def build_ade_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: st
     return _build_tablet_profile(work, ChallengePurpose.ENROLLMENT, path, tablet_id, topic, udid)
 
 
-def build_renewal_profile(work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str) -> bytes:
+def build_renewal_profile(
+    work: UnitOfWork, tablet_id: UUID, topic: str, *, udid: str, protocol: IdentityProtocol, valid_for: timedelta
+) -> bytes:
     """Return the enrollment profile with a new identity payload for a tablet whose certificate is due for renewal.
 
-    The tablet renews by the protocol by which it enrolled, unless ACME has been switched off since.
+    `protocol` is that of the certificate that the tablet uses. It renews by the same, unless ACME has been switched off since.
     """
-    attested = work.settings.acme is not Acme.OFF and identity.get_identity_protocol(work, tablet_id) is IdentityProtocol.ACME
-    path = IdentityProtocol.ACME if attested else IdentityProtocol.SCEP
-    return _build_tablet_profile(work, ChallengePurpose.RENEWAL, path, tablet_id, topic, udid)
+    path = protocol if work.settings.acme is not Acme.OFF else IdentityProtocol.SCEP
+    return _build_tablet_profile(work, ChallengePurpose.RENEWAL, path, tablet_id, topic, udid, valid_for)
 
 
 def _build_tablet_profile(
-    work: UnitOfWork, purpose: ChallengePurpose, path: IdentityProtocol, tablet_id: UUID, topic: str, udid: str
+    work: UnitOfWork,
+    purpose: ChallengePurpose,
+    path: IdentityProtocol,
+    tablet_id: UUID,
+    topic: str,
+    udid: str,
+    valid_for: timedelta | None = None,
 ) -> bytes:
-    secret = identity.create_challenge(work, purpose=purpose, protocol=path, tablet_id=tablet_id, udid=udid[:64])
+    secret = identity.create_challenge(
+        work, purpose=purpose, protocol=path, tablet_id=tablet_id, udid=udid[:64], valid_for=valid_for
+    )
     return _build_profile(work, path, secret, topic, common_name=f"tablet {tablet_id}")
 
 

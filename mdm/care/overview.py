@@ -14,7 +14,6 @@ from cartable.audit import AuditEvent
 from cartable.paging import FIRST_PAGE, Page, PageRequest, cut_page
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
-from enrollment.identity.service import get_identity_expires_at, is_attested
 from enrollment.people import access
 from enrollment.people.models import AccessKind
 from enrollment.people.service import search_pupils
@@ -27,6 +26,7 @@ from mdm.devices.models import DeviceEnrollment, PushTarget
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
 from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.renewals import IdentityStatus, get_identity_status
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps.models import App
 from profiles.schedule.modes import Mode
@@ -97,8 +97,7 @@ class TabletView:
     push: PushTarget | None
     case: LostCase | None
     rules: RulesStatus
-    identity_expires_at: datetime | None
-    attested: bool | None
+    identity: IdentityStatus | None
     apps: Sequence[Row[TabletApp, App]]
 
 
@@ -118,8 +117,7 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
         rules=_load_rules_status(
             repository, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
         ),
-        identity_expires_at=get_identity_expires_at(work, tablet_id),
-        attested=is_attested(work, tablet_id),
+        identity=get_identity_status(work, latest[0]) if latest else None,
         apps=reconcile.list_tablet_apps(tablet_id),
     )
 

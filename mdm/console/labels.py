@@ -70,10 +70,3 @@ REASONS: dict[AppReason, Message] = {
 def reason_label(reason: AppReason, language: Language) -> str:
     """Return why an app is not installed yet; a dash when it is."""
     return REASONS[reason].translate(language)
-
-
-def attested_label(*, attested: bool | None, language: Language) -> str:
-    """Return whether the tablet has attested its key at Apple; a dash when it has no identity."""
-    if attested is None:
-        return "–"
-    return language.gettext("yes") if attested else language.gettext("no")

@@ -1,4 +1,4 @@
-"""Tables of reconciliation: the installed policy profile of each tablet, and the state of each desired app on it."""
+"""Tables of reconciliation: the policy profile of each tablet, its apps, and the renewal of its identity certificate."""
 
 from __future__ import annotations
 
@@ -32,6 +32,34 @@ class TabletProfile(Base):
     state: Mapped[ProfileState] = mapped_column(EnumText(ProfileState))
     problem: Mapped[str | None] = mapped_column(String(300))
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RenewalProblem(StrEnum):
+    """Why the last order to renew an identity certificate has had no success. None of these: the tablet was not in contact."""
+
+    REFUSED = "refused"  # the tablet answered the enrollment profile with an error
+    CERTIFICATE_NOT_USED = "certificate_not_used"  # issued, but the tablet goes on with the former one
+    NOT_CARRIED_OUT = "not_carried_out"  # the tablet was in contact, and has asked for no certificate
+
+
+class IdentityRenewal(Base):
+    """The orders to renew the certificate of one enrollment that `fingerprint` names.
+
+    The row counts while the enrollment pins that certificate; when another one is pinned, it is over.
+    """
+
+    __tablename__ = "identity_renewal"
+
+    enrollment_id: Mapped[int] = mapped_column(
+        ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    ordered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    problem: Mapped[RenewalProblem | None] = mapped_column(EnumText(RenewalProblem))
+    problem_detail: Mapped[str | None] = mapped_column(String(200))
 
 
 class AppState(StrEnum):

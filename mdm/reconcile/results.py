@@ -22,6 +22,7 @@ from mdm.queue.models import CommandState
 from mdm.queue.service import CommandWithResult, DeliveryOptions
 from mdm.reconcile.declarations import record_declarations_refused
 from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
+from mdm.reconcile.renewals import record_renewal_result
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import MAX_ATTEMPTS
 from profiles.apps import licences
@@ -105,6 +106,7 @@ def _apply_profile_result(
 ) -> None:
     """Record the result of an installation. An acknowledgement proves nothing: the list of profiles is asked for to verify it."""
     if command.identifier == ENROLLMENT_PROFILE:
+        record_renewal_result(work, outcome)
         return
     row = repository.load_tablet_profiles([outcome.tablet_id]).get(outcome.tablet_id)
     if row is None:

@@ -13,9 +13,6 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
-from enrollment.identity.service import list_renewals_due
-from enrollment.joining.profiles import IDENTIFIER as ENROLLMENT_PROFILE
-from enrollment.joining.profiles import build_renewal_profile
 from enrollment.tablets.rules import DECOMMISSIONED, PUT_AWAY
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.protocol.commands.actions import DeviceConfigured
@@ -23,7 +20,6 @@ from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplicatio
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicationList, ProfileList, SecurityInfo
-from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
@@ -309,30 +305,6 @@ def refresh_stale_tablets(work: UnitOfWork, limit: int = 500) -> None:
     if stale_ids:
         queue.enqueue_command(work, SYSTEM, command, stale_ids)
         queue.enqueue_command(work, SYSTEM, _build_app_query(), stale_ids)
-
-
-def enqueue_due_renewals(work: UnitOfWork) -> None:
-    """Enqueue a renewal job for each tablet whose certificate is due for it."""
-    channels = ReconcileRepository(work.session).load_enrolled_channels(list_renewals_due(work))
-    work.enqueue_job(Topic.RENEW_CERTIFICATE, *(channel.id for channel in channels.values()))
-
-
-def renew_identity(work: UnitOfWork, enrollment_id: int) -> None:
-    """Enqueue the enrollment profile with a fresh challenge, so that the tablet gets a new certificate. Replaces an open one."""
-    channel = ReconcileRepository(work.session).get_enrollment(enrollment_id)
-    if channel is None or channel.state is not EnrollmentState.ENROLLED:
-        return
-    deadline = work.now + timedelta(minutes=work.settings.challenge_minutes)
-    profile = build_renewal_profile(work, channel.tablet_id, _get_push_topic(work, channel), udid=channel.udid)
-    command = InstallProfile(payload_data=profile, identifier=ENROLLMENT_PROFILE)
-    queue.enqueue_command(
-        work, SYSTEM, command, [channel.id], reason="certificate renewal", timing=DeliveryOptions(deadline=deadline)
-    )
-
-
-def _get_push_topic(work: UnitOfWork, channel: DeviceEnrollment) -> str:
-    """Return the push topic that the tablet enrolled with: it refuses a profile with another one."""
-    return channel.topic or get_active_topic(work)
 
 
 def _build_device_query() -> DeviceInformation:

@@ -17,6 +17,7 @@ from enrollment.joining.apple_school_manager import service as apple_school_mana
 from mdm.care.lost_mode import results as lost_mode_results
 from mdm.care.lost_mode import service as lost_mode
 from mdm.push.service import send_due_pushes
+from mdm.reconcile import renewals
 from mdm.reconcile import results as reconcile_results
 from mdm.reconcile import service as reconcile
 from profiles.apps.apps_and_books.service import sync_licences as synchronise_licences
@@ -54,7 +55,7 @@ def handle_enrollments(work: UnitOfWork, keys: list[str]) -> None:
 def handle_renewals(work: UnitOfWork, keys: list[str]) -> None:
     """Renew certificates that are due."""
     for key in keys:
-        reconcile.renew_identity(work, int(key))
+        renewals.renew_identity(work, int(key))
 
 
 HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {

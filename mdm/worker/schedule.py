@@ -20,8 +20,9 @@ from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.contact_repository import select_last_contact
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
+from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import stop_failing_rollouts
-from mdm.reconcile.service import enqueue_due_renewals, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
+from mdm.reconcile.service import reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.official_calendars import is_school_day
@@ -46,6 +47,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "organisations": enqueue_organisation_syncs,
     "reap": reap_commands,
     "renewals": enqueue_due_renewals,
+    "ending_identities": warn_of_ending_identities,
     "refresh": refresh_stale_tablets,
     "rollouts": stop_failing_rollouts,
     "temporary_policies": end_temporary_versions,
@@ -67,6 +69,7 @@ _INTERVALS = {
     "organisations": 3600,
     "reap": 60,
     "renewals": 3600,
+    "ending_identities": 3600,
     "refresh": 600,
     "rollouts": 60,
     "temporary_policies": 60,

@@ -1669,6 +1669,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_declarative_state")),
     )
     op.create_table(
+        "identity_renewal",
+        sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("problem", sa.String(length=32), nullable=True),
+        sa.Column("problem_detail", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["enrollment_id"],
+            ["device_enrollment.id"],
+            name=op.f("fk_identity_renewal_enrollment_id_device_enrollment"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_identity_renewal")),
+    )
+    op.create_table(
         "incident",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=True),
@@ -1883,6 +1901,7 @@ def upgrade() -> None:
         sa.Column("tablet_id", sa.Uuid(), nullable=True),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
         sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("renew_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revocation_reason", sa.String(length=64), nullable=True),
@@ -1899,6 +1918,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("device_certificate", schema=None) as batch_op:
         batch_op.create_index("ix_device_certificate_not_after", ["not_after"], unique=False)
+        batch_op.create_index("ix_device_certificate_renew_from", ["renew_from"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_certificate_tablet_id"), ["tablet_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_device_certificate_transaction_id"), ["transaction_id"], unique=False)
 
@@ -2006,6 +2026,7 @@ def downgrade() -> None:
     with op.batch_alter_table("device_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_device_certificate_transaction_id"))
         batch_op.drop_index(batch_op.f("ix_device_certificate_tablet_id"))
+        batch_op.drop_index("ix_device_certificate_renew_from")
         batch_op.drop_index("ix_device_certificate_not_after")
 
     op.drop_table("device_certificate")
@@ -2044,6 +2065,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_incident_loan_id"))
 
     op.drop_table("incident")
+    op.drop_table("identity_renewal")
     op.drop_table("declarative_state")
     with op.batch_alter_table("command", schema=None) as batch_op:
         batch_op.drop_index(

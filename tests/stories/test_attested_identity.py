@@ -26,7 +26,7 @@ from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
-from mdm.reconcile.service import renew_identity
+from mdm.reconcile.renewals import renew_identity
 from simulator import Attester, Hardware, MessageFormat, SignatureShape, SimulatedTablet
 from simulator.errors import AcmeFailed, UnexpectedResponse
 from tests.conftest import KEYRING

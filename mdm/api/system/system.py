@@ -20,6 +20,7 @@ from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.push.certificates import get_certificate_health
 from mdm.queue import service as queue
+from mdm.reconcile.renewals import count_ending_identities
 
 router = APIRouter(tags=["system"])
 health = APIRouter(tags=["system"])
@@ -45,10 +46,20 @@ class AdeServerHealth(BaseModel):
     warning: int | None = Field(description="The smallest of 60, 30, 14, 7 days before the token's end that has been reached.")
 
 
+class IdentityHealth(BaseModel):
+    """Tablets that are about to go silent because their identity certificates end."""
+
+    model_config = ConfigDict(from_attributes=True)
+    ending: int = Field(description="Tablets whose certificate ends within 30 days, or whose renewal fails.")
+    failing: int = Field(description="Those among them whose renewal fails.")
+    first_end: datetime | None = Field(description="When the first of these certificates ends.")
+
+
 class SystemStateOut(BaseModel):
     """The state of the server."""
 
     push: PushHealth
+    identities: IdentityHealth
     ade_servers: list[AdeServerHealth]
     oldest_job_due: datetime | None
     parked_jobs: dict[Topic, int] = Field(
@@ -95,7 +106,7 @@ def readyz(work: WorkDep) -> dict[str, str]:
 def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
     """Get the state of the server.
 
-    It shows the push certificate, the device management servers that need a person, and whether jobs wait.
+    It shows the push certificate, the tablets that are about to go silent, the device management servers that need a person, and whether jobs wait.
     """
     certificate = get_certificate_health(work)
     push = PushHealth(
@@ -112,6 +123,7 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
     ]
     return SystemStateOut(
         push=push,
+        identities=IdentityHealth.model_validate(count_ending_identities(work, actor)),
         ade_servers=servers,
         oldest_job_due=outbox.get_oldest_due(work.session, work.now),
         parked_jobs=outbox.count_parked_jobs(work.session),

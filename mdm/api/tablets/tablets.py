@@ -13,6 +13,7 @@ from enrollment.places.models import Grade
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.api.tablets.identities import IdentityRenewalOut, build_renewal_out
 from mdm.care import overview
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.overview import RulesDelivery
@@ -84,7 +85,12 @@ class TabletDetail(TabletOut):
 
     enrollment: EnrollmentState | None
     push_failing_since: datetime | None
-    identity_expires_at: datetime | None = Field(description="When its certificate ends, unless it renews.")
+    identity_expires_at: datetime | None = Field(
+        description="When the certificate that it uses ends. After that it cannot connect and must be enrolled again."
+    )
+    identity_renewal: IdentityRenewalOut | None = Field(
+        description="What was ordered to replace that certificate; null when nothing was, or when the tablet uses the new one."
+    )
     attested: bool | None = Field(description="Whether Apple has attested that the key of its certificate lies in this device.")
     profile: ProfileState | None
     profile_problem: str | None
@@ -166,8 +172,9 @@ def get_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> TabletDetail:
         **_tablet_values(view.row),
         enrollment=view.enrollment.state if view.enrollment else None,
         push_failing_since=view.push.invalid_since if view.push else None,
-        identity_expires_at=view.identity_expires_at,
-        attested=view.attested,
+        identity_expires_at=view.identity.expires_at if view.identity else None,
+        identity_renewal=build_renewal_out(view.identity.renewal) if view.identity and view.identity.renewal else None,
+        attested=view.identity.attested if view.identity else None,
         profile=view.rules.state,
         profile_problem=view.rules.problem,
         rules=TabletRulesOut.model_validate(view.rules),

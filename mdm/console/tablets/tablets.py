@@ -20,10 +20,12 @@ from mdm.care import overview
 from mdm.care.lost_mode import service as care
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.console.frame import PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
-from mdm.console.labels import attested_label, mode_label, reason_label, state_label
+from mdm.console.labels import mode_label, reason_label, state_label
 from mdm.console.tablets import custody
+from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.time_line import describe_actor, describe_entry
 from mdm.reconcile.models import AppState
+from mdm.reconcile.renewals import count_ending_identities
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -40,6 +42,7 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         return render_page(request, "accounts/sign_in.html")
     language = get_language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
+    ending = count_ending_identities(work, actor).ending
     page = overview.list_tablets(
         work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
     )
@@ -53,6 +56,7 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         state=state,
         q=q,
         caption="",
+        ending=ending,
         next_url=f"/?{more}" if more else "",
         total=sum(counts.values()),
         sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
@@ -100,8 +104,9 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
         (language.gettext("Last contact"), format_instant(view.row.last_seen_at)),
-        (language.gettext("Attested key"), attested_label(attested=view.attested, language=language)),
-        (language.gettext("Certificate until"), format_instant(view.identity_expires_at)),
+        (language.gettext("Attested key"), attested_label(view.identity, language)),
+        (language.gettext("Certificate until"), format_instant(view.identity.expires_at if view.identity else None)),
+        (language.gettext("Renewal of the certificate"), renewal_label(view.identity, work.now, language)),
     ]
     return render_page(
         request,

@@ -15,7 +15,7 @@ from enrollment.joining.models import InvitationKind
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.reconcile.service import renew_identity
+from mdm.reconcile.renewals import renew_identity
 from simulator import SimulatedTablet
 from simulator.commands.base import ResultStatus
 from simulator.errors import InvalidProfile

@@ -26,7 +26,7 @@ from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import SecurityInfo
 from mdm.queue import service as queue
 from mdm.queue.models import CommandState, QueuedCommand
-from mdm.reconcile.service import renew_identity
+from mdm.reconcile.renewals import renew_identity
 from simulator import SimulatedTablet
 from simulator.channel import MessageFormat
 from simulator.signature import SignatureShape

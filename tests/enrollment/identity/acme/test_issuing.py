@@ -13,7 +13,6 @@ from sqlalchemy import func, select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.settings import Acme
-from enrollment.identity import service as identity
 from enrollment.identity.acme.models import AcmeAccount, AcmeNonce, AcmeOrder
 from enrollment.identity.acme.service import MAX_ORDERS
 from enrollment.identity.models import DeviceAttestation, DeviceCertificate, IdentityProtocol
@@ -302,5 +301,4 @@ def test_an_attested_certificate_is_valid_for_its_device_only(bench: Bench) -> N
     assert not known.belongs_to("OTHER", bench.hardware.udid)
     assert not known.belongs_to(bench.hardware.serial, "other")
     assert not known.belongs_to(None, bench.hardware.udid)
-    with bench.server.runtime.open_unit_of_work() as work:
-        assert identity.get_identity_protocol(work, bench.tablet_id) is IdentityProtocol.ACME
+    assert row.protocol is IdentityProtocol.ACME
