@@ -263,8 +263,6 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
 }
 _RARE = {"erased": 1, "drops_identity": 1}
 MIXED_CLASS = {"normal": 69} | {name: 3 for name in BEHAVIOURS if name != "normal" and name not in _RARE} | _RARE
-    {"normal": 70} | {name: 3 for name in BEHAVIOURS if name not in {"normal", "erased", "drops_identity"}} | {"erased": 1}
-)
 """How many of a hundred tablets of a mixed class have each behaviour."""
 
 
