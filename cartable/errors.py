@@ -18,10 +18,6 @@ class DomainError(Exception):
     status: ClassVar[int] = 400
     message: ClassVar[Message] = Message("Request refused.")
 
-    def __init_subclass__(cls) -> None:
-        if "words" in cls.__dict__:  # a class whose texts are not in the catalogue yet
-            cls.message = cls.__dict__["words"]
-
     def __init__(self, **details: object) -> None:
         super().__init__(self.code)
         self.details = details

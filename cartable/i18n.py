@@ -86,16 +86,6 @@ class Message:
             return text
         return text.format_map({k: v.translate(language) if isinstance(v, Message) else v for k, v in given.items()})
 
-    @property
-    def fr(self) -> str:
-        """The text in French, for the list of settings."""
-        return self.translate(FRENCH)
-
-    @property
-    def en(self) -> str:
-        """The text in English, for the list of settings."""
-        return self.translate(ENGLISH)
-
     def _look_up(self, catalogue: NullTranslations, count: object) -> str:
         if self.plural is not None and isinstance(count, int):
             if self.context is not None:
@@ -150,19 +140,3 @@ def preferred_language(
         if language is not None and quality > best_quality:
             best, best_quality = language, quality
     return best
-
-
-class Words(Message):
-    """A text with its French beside it, for code whose texts are not in the catalogue yet."""
-
-    __slots__ = ("french",)
-    french: str
-
-    def __init__(self, fr: str, en: str) -> None:
-        super().__init__(en)
-        object.__setattr__(self, "french", fr)
-
-    def translate(self, language: Language, **values: object) -> str:
-        """Return the text in `language` with its values filled in."""
-        text = self.french if language.code == FRENCH.code else self.text
-        return text.format_map(values) if values else text

@@ -22,7 +22,6 @@ import mdm.privacy.models
 import mdm.push.models
 import mdm.queue.models
 import mdm.reconcile.models
-import profiles.apps.apps_and_books.models
 import profiles.apps.models
 import profiles.effective.models
 import profiles.filters.models

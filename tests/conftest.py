@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine
 
@@ -20,6 +21,9 @@ from tests.support import databases
 
 KEYRING = Keyring(b"only for tests, 32 bytes at least")
 _server: PostgresServer | None = None
+# How long one example takes depends on what else the machine does; `pytest-timeout` bounds each test.
+hypothesis.settings.register_profile("cartable", deadline=None)
+hypothesis.settings.load_profile("cartable")
 
 
 def pytest_configure(config: pytest.Config) -> None:

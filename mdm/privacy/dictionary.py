@@ -27,7 +27,7 @@ class DictionaryEntry:
 
     table: str
     field: str
-    words: Message
+    label: Message
     subject: str
     owner: str
     purpose: Message
@@ -51,7 +51,7 @@ def list_entries() -> tuple[DictionaryEntry, ...]:
         DictionaryEntry(
             table=name,
             field=field,
-            words=read_message(label),
+            label=read_message(label),
             subject=table["of"],
             owner=table["owner"],
             purpose=read_message(_load_document()["purposes"][table["purpose"]]),

@@ -44,7 +44,7 @@ def _compose_text(audience: NoticeAudience, days: dict[str, int], language: Lang
                                                        "teacher_assignment", "account", "pupil_group_member"}:  # fmt: skip
             lines.append(
                 {
-                    "what": entry.words.translate(language),
+                    "what": entry.label.translate(language),
                     "why": entry.purpose.translate(language),
                     "ground": entry.legal_ground.translate(language),
                     "days": days.get(entry.retention) if entry.retention else None,

@@ -9,8 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from profiles.apps.apps_and_books.models import LicenceToken
-from profiles.apps.models import Licence, LicencePool, LicenceState
+from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToken
 
 IN_USE = (LicenceState.RESERVED, LicenceState.ASSIGNED)
 

@@ -1,4 +1,4 @@
-"""Tables of apps: the town's catalogue, and licences."""
+"""Tables of apps: the town's catalogue, licences, and the content token of Apps and Books."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -58,3 +58,17 @@ class Licence(TownOwned, Base):
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Whether the licence service has taken it back.
     returned: Mapped[bool] = mapped_column(default=False)
+
+
+class LicenceToken(TownOwned, Base):
+    """A town's content token for Apps and Books, sealed. `problem` is what the service last refused, for people."""
+
+    __tablename__ = "licence_token"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    content: Mapped[str] = mapped_column(SealedText("licence_token.content"))
+    location: Mapped[str] = mapped_column(String(160))
+    expires: Mapped[datetime] = mapped_column(UtcDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str | None] = mapped_column(String(200))
+    __table_args__ = (UniqueConstraint("town_id"),)

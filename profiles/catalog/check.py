@@ -66,7 +66,7 @@ def _check_string(field: Field, value: Any, path: str) -> ValueProblem | None:
     if field.choices:
         return _check_choice(field, value, path)
     if not field.text_format.matches(value):
-        return _problem(path, Message("not {format}").bind(format=field.text_format.words))
+        return _problem(path, Message("not {format}").bind(format=field.text_format.label))
     return None
 
 

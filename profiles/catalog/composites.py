@@ -14,10 +14,10 @@ from typing import Any
 from cartable.i18n import Message
 from profiles.catalog import expansions
 from profiles.catalog.fields import Field
-from profiles.catalog.forms import TextFormat
 from profiles.catalog.kinds import SettingGroup, ValueKind
 from profiles.catalog.merge import merge
 from profiles.catalog.settings import load_catalog
+from profiles.catalog.text_formats import TextFormat
 
 Values = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Composite(Field):
 def _composite(
     key: str, kind: ValueKind, group: SettingGroup, label: Message, expand: Callable[[Any], Values], **more: Any
 ) -> Composite:
-    return Composite(key=key, kind=kind, group=group, words=label, expand=expand, **more)
+    return Composite(key=key, kind=kind, group=group, label=label, expand=expand, **more)
 
 
 def _switch(key: str, group: SettingGroup, label: Message, *keys: str) -> Composite:
@@ -51,7 +51,7 @@ def _list(
 
 
 def _sub_field(key: str, kind: ValueKind, label: Message, *fields: Field, **more: Any) -> Field:
-    return Field(key=key, kind=kind, words=label, fields={field.key: field for field in fields}, **more)
+    return Field(key=key, kind=kind, label=label, fields={field.key: field for field in fields}, **more)
 
 
 def _apps_field(key: str, label: Message, **more: Any) -> Field:

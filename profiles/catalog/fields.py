@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from cartable.i18n import ENGLISH, Message
-from profiles.catalog.forms import TextFormat
 from profiles.catalog.kinds import ValueKind
+from profiles.catalog.text_formats import TextFormat
 
 Version = tuple[int, ...]
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -39,7 +39,7 @@ class Field(Support):
 
     key: str
     kind: ValueKind
-    words: Message
+    label: Message
     default: Any = None
     required: bool = False
     #: A sibling key and its value: with that value this key is required, otherwise it is not allowed.
@@ -79,8 +79,8 @@ class ValueProblem:
     """A problem of a value. `path` leads to the sub-key, such as `[0].SSID_STR`; it is empty for the value itself."""
 
     path: str
-    words: Message
+    message: Message
 
     def __str__(self) -> str:
         where = self.path.removeprefix(".")
-        return f"{where}: {self.words.translate(ENGLISH)}" if where else self.words.translate(ENGLISH)
+        return f"{where}: {self.message.translate(ENGLISH)}" if where else self.message.translate(ENGLISH)

@@ -85,7 +85,7 @@ class SettingGroup(StrEnum):
     SYSTEM = "system"
 
     @property
-    def words(self) -> Message:
+    def label(self) -> Message:
         """The name of the group for people."""
         return _GROUPS[self]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from cartable.i18n import Message, read_message
 from profiles.catalog.fields import Field, Support, ValueProblem
-from profiles.catalog.forms import TextFormat
 from profiles.catalog.kinds import MergeRule, PayloadCardinality, SettingGroup, ValueKind, parse_version
+from profiles.catalog.text_formats import TextFormat
 
 __all__ = [
     "PRODUCT_PREFIX",
@@ -137,7 +137,7 @@ def _parse_field(key: str, row: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {
         "key": key,
         "kind": ValueKind(row["type"]),
-        "words": read_message(row["label"]),
+        "label": read_message(row["label"]),
         "required_when": next(iter(when.items())) if when else None,
         "choices": tuple(row.get("choices", ())),
         "labels": {choice: read_message(label) for choice, label in row.get("labels", {}).items()},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from profiles.catalog.forms import TextFormat
+from profiles.catalog.text_formats import TextFormat
 
 #: Categories that are blocked for every child in every mode, whatever hosts are permitted.
 LEGAL_CATEGORIES = frozenset(

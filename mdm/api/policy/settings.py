@@ -46,5 +46,5 @@ def _describe(setting: Setting) -> SettingOut:
         supervised=setting.supervised,
         minimum_os=".".join(map(str, setting.minimum)),
         removed_in=".".join(map(str, setting.removed)) if setting.removed else None,
-        labels={language.code: setting.words.translate(language) for language in available_languages()},
+        labels={language.code: setting.label.translate(language) for language in available_languages()},
     )

@@ -132,7 +132,7 @@ def list_personal_fields(request: Request, _actor: ActorDep, page: PageParams) -
         lambda each: PersonalFieldOut(
             table=each.table,
             field=each.field,
-            what=each.words.translate(language),
+            what=each.label.translate(language),
             of=each.subject,
             owner=each.owner,
             purpose=each.purpose.translate(language),

@@ -35,7 +35,7 @@ _PARTS: dict[str, Message] = {
 }
 #: How many records of a list are printed: the latest ones, with the number of the others.
 MAX_RECORDS = 60
-_WORDS = {"town": Message("town"), "school": Message("school"), "class": Message("class"),
+_LABELS = {"town": Message("town"), "school": Message("school"), "class": Message("class"),
           "school_year": Message("school year"), "tag": Message("tag"),
           "label": Message("name"), "day": Message("day"), "times": Message("times"),
           "at": Message("date"), "action": Message("act"), "kind": Message("kind", context="export"),
@@ -89,7 +89,7 @@ def _build_records(part: str, value: Any, language: Language) -> list[list[tuple
     shown = value[-MAX_RECORDS:]
     records = [_build_lines(part, each if isinstance(each, dict) else {"tag": each}, language) for each in shown]
     if len(value) > len(shown):
-        records.append([(_WORDS["more"].translate(language), str(len(value) - len(shown)))])
+        records.append([(_LABELS["more"].translate(language), str(len(value) - len(shown)))])
     return records
 
 
@@ -103,13 +103,13 @@ def _build_lines(part: str, record: Json, language: Language) -> list[tuple[str,
 
 
 @cache
-def _load_field_words() -> dict[tuple[str, str], Message]:
-    return {(each.table, each.field): each.words for each in dictionary.list_entries()}
+def _load_field_labels() -> dict[tuple[str, str], Message]:
+    return {(each.table, each.field): each.label for each in dictionary.list_entries()}
 
 
 def _translate_label(table: str, field: str, language: Language) -> str:
-    words = _load_field_words().get((table, field)) or _WORDS.get(field)
-    return words.translate(language) if words else field.replace("_", " ")
+    label = _load_field_labels().get((table, field)) or _LABELS.get(field)
+    return label.translate(language) if label else field.replace("_", " ")
 
 
 def _format_value(value: Any, language: Language) -> str:

@@ -10,8 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from enrollment.tablets.models import Tablet
-from profiles.apps.apps_and_books.models import LicenceToken
-from profiles.apps.models import App, Licence, LicencePool, LicenceState
+from profiles.apps.models import App, Licence, LicencePool, LicenceState, LicenceToken
 
 
 @dataclass(frozen=True, slots=True)

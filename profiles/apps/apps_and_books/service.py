@@ -17,12 +17,11 @@ from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import Runtime, UnitOfWork
 from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceErrorKind, LicenceService, LicenceServiceError
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository, DueAssignments
 from profiles.apps.errors import BadContentToken
 from profiles.apps.licences import LICENCE_GRACE
-from profiles.apps.models import LicencePool, LicenceState
+from profiles.apps.models import LicencePool, LicenceState, LicenceToken
 
 ConnectService = Callable[[str, str], LicenceService]
 

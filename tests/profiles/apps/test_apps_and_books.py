@@ -19,11 +19,10 @@ from mdm.worker.handlers import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks
-from profiles.apps.apps_and_books.models import LicenceToken
 from profiles.apps.apps_and_books.ports import LicenceErrorKind, LicenceServiceError
 from profiles.apps.apps_and_books.testserver import SimulatedLocation, serve
 from profiles.apps.errors import BadContentToken
-from profiles.apps.models import Licence, LicencePool, LicenceState
+from profiles.apps.models import Licence, LicencePool, LicenceState, LicenceToken
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.profiles.apps.test_bundles import BundleTown

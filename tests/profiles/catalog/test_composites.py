@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cartable.i18n import ENGLISH, FRENCH
 from profiles.catalog.composites import Composite, expand_composites, list_authorable_fields, list_expanded_keys, load_composites
 from profiles.catalog.kinds import ValueKind
 from profiles.catalog.settings import load_catalog
@@ -34,8 +35,8 @@ def list_sample_values(composite: Composite) -> list[Any]:
 @pytest.mark.parametrize("composite", load_composites().values(), ids=load_composites())
 def test_every_composite_expands_to_acceptable_values(composite: Composite) -> None:
     for field in iterate_fields(composite):
-        assert field.words.fr
-        assert field.words.en
+        assert field.label.translate(FRENCH)
+        assert field.label.translate(ENGLISH)
     for value in list_sample_values(composite):
         assert composite.describe_problem(value) is None
         expanded = composite.expand(value)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from cartable.i18n import ENGLISH, FRENCH
 from profiles.catalog.fields import Field
-from profiles.catalog.forms import TextFormat
 from profiles.catalog.settings import (
     RESTRICTIONS_TYPE,
     MergeRule,
@@ -20,6 +20,7 @@ from profiles.catalog.settings import (
     ValueKind,
     load_catalog,
 )
+from profiles.catalog.text_formats import TextFormat
 from profiles.policy.kinds import PlaceKind
 
 CATALOG = load_catalog()
@@ -64,9 +65,9 @@ def iterate_fields(field: Field) -> Iterator[Field]:
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
 def test_a_setting_has_texts_and_a_payload_and_accepts_a_sample(setting: Setting) -> None:
     for field in iterate_fields(setting):
-        assert field.words.fr.strip()
-        assert field.words.en.strip()
-        assert len(field.words.fr) <= 70
+        assert field.label.translate(FRENCH).strip()
+        assert field.label.translate(ENGLISH).strip()
+        assert len(field.label.translate(FRENCH)) <= 70
         assert field.kind is not ValueKind.OBJECT or field.fields
         assert {*field.labels} <= {str(choice) for choice in field.choices}
         assert {*field.choice_support} <= {str(choice) for choice in field.choices}
@@ -77,10 +78,10 @@ def test_a_setting_has_texts_and_a_payload_and_accepts_a_sample(setting: Setting
         for key, below in field.fields.items():
             assert key == below.key
             assert below.required_when is None or below.required_when[0] in field.fields
-    assert setting.key not in (setting.words.fr, setting.words.en)
+    assert setting.key not in (setting.label.translate(FRENCH), setting.label.translate(ENGLISH))
     assert setting.describe_problem(build_sample(setting)) is None
     assert setting.group in SettingGroup
-    assert setting.group.words.fr
+    assert setting.group.label.translate(FRENCH)
 
 
 @pytest.mark.parametrize("setting", CATALOG.values(), ids=CATALOG)
@@ -151,7 +152,7 @@ def test_a_problem_names_the_sub_key_and_what_is_wrong(key: str, value: Any, pro
 def test_a_problem_has_a_french_text() -> None:
     found = CATALOG["wifi.managed"].find_problem([{}])
     assert found is not None
-    assert (found.path, found.words.fr) == ("[0].SSID_STR", "est obligatoire")
+    assert (found.path, found.message.translate(FRENCH)) == ("[0].SSID_STR", "est obligatoire")
 
 
 def test_a_setting_needs_what_its_payload_needs() -> None:

@@ -37,9 +37,9 @@ class TextFormat(StrEnum):
         return _PLAIN.fullmatch(text) is not None and _MATCHERS[self](text)
 
     @property
-    def words(self) -> Message:
+    def label(self) -> Message:
         """The description of the format for people."""
-        return _WORDS[self]
+        return _LABELS[self]
 
 
 #: No control characters except line ends, no half of a surrogate pair.
@@ -91,7 +91,7 @@ _MATCHERS: dict[TextFormat, Callable[[str], bool]] = {
     TextFormat.FILTER_HOST: _matcher(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", 253),
     TextFormat.CATEGORY: _matcher(r"[a-z0-9][a-z0-9_-]*", 64),
 }
-_WORDS: dict[TextFormat, Message] = {
+_LABELS: dict[TextFormat, Message] = {
     TextFormat.TEXT: Message("a text of 1 to 1000 characters"),
     TextFormat.NAME: Message("a text of 1 to 255 characters"),
     TextFormat.SECRET: Message("a text of 1 to 500 characters"),
