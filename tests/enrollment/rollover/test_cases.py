@@ -63,7 +63,10 @@ def test_a_pupil_of_the_ulis_goes_by_age_and_groups_are_not_touched(runtime: Run
         town.apply(rollover)
         assert town.get_placement(pupil.id) == (Grade.CM1, kept.id, town.school.id, "active")
         assert town.get_placement(newcomer.id)[0] is Grade.CE1
-        assert {row.pupil_id for row in work.session.query(PolicyGroupMember).filter_by(group_id=group.id)} == {pupil.id, newcomer.id}
+        assert {row.pupil_id for row in work.session.query(PolicyGroupMember).filter_by(group_id=group.id)} == {
+            pupil.id,
+            newcomer.id,
+        }
 
 
 def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtime: Runtime, clock: ManualClock) -> None:
