@@ -26,14 +26,19 @@ class Acme(StrEnum):
 class Settings(BaseSettings):
     """The server's settings. `docs/operator/settings.md` explains each of them to operators."""
 
-    model_config = SettingsConfigDict(env_prefix="CARTABLE_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CARTABLE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(Path("data"), description="Folder of the embedded database, the keys and uploads.")
     database_url: str = Field(
-        "", description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/cartable. Empty: SQLite in the data folder."
+        "",
+        repr=False,  # it contains a password
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/cartable. Empty: SQLite in the data folder.",
     )
     broker_url: str = Field(
         "memory://",
+        repr=False,
         description="Celery broker, e.g. redis://host:6379/0; then worker and scheduler are processes of their own. "
         "memory:// runs both inside the server.",
     )
@@ -97,6 +102,11 @@ class Settings(BaseSettings):
         "https://account.apple.com/auth/oauth2/token", description="Where that API's access tokens come from, or a test server."
     )
     token_minutes: int = Field(60, ge=1, description="Minutes until a sign-in ends.")
+    hsts_days: int | None = Field(
+        None,
+        ge=0,
+        description="Days for which browsers refuse anything but valid HTTPS (HSTS). Empty: 365, but 0 with a certificate of the embedded CA.",
+    )
     minimum_os: str = Field(
         "",
         pattern=r"^(\d{1,3}(\.\d{1,3}){0,2})?$",
@@ -156,6 +166,16 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The URL of the configured database, or of the embedded SQLite file."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'cartable.db').absolute()}"
+
+    @property
+    def hsts_seconds(self) -> int:
+        """For how long browsers shall refuse anything but valid HTTPS; 0: the header is not sent.
+
+        No browser knows the embedded CA: with HSTS nobody could pass its warning.
+        """
+        has_public_certificate = self.tls_certificate is not None or not self.serve_tls
+        days = self.hsts_days if self.hsts_days is not None else 365 if has_public_certificate else 0
+        return days * 86400
 
     @property
     def secrets_dir(self) -> Path:

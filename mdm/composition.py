@@ -8,6 +8,7 @@ from pathlib import Path
 from cartable.clock import Clock, SystemClock
 from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
+from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 
@@ -18,6 +19,7 @@ class MasterKeyMissing(RuntimeError):
 
 def compose(settings: Settings, *, clock: Clock | None = None) -> Runtime:
     """Return the runtime: settings, engine, clock, keyring. Raises `MasterKeyMissing`."""
+    ensure_private_folder(settings.data_dir)
     keyring = Keyring(_load_master_key(settings))
     use_keyring(keyring)
     engine = make_engine(settings.effective_database_url)
@@ -39,7 +41,7 @@ def _has_data(settings: Settings) -> bool:
 
 
 def _create_master_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ensure_private_folder(path.parent)
     key = os.urandom(32)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

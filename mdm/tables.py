@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 import cartable.audit
 import cartable.outbox
+import cartable.throttle
 import enrollment.identity.acme.models
 import enrollment.identity.models
 import enrollment.joining.ade.models

@@ -19,7 +19,7 @@ from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
-from mdm.api.accounts import accounts, missions
+from mdm.api.accounts import accounts, missions, sessions
 from mdm.api.apps import apps, bundles
 from mdm.api.care import bulk_erases, care
 from mdm.api.effective import explanations
@@ -45,6 +45,7 @@ _DESCRIPTION = (
 ROUTERS = (
     accounts,
     missions,
+    sessions,
     places,
     people,
     roster_exports,
@@ -94,7 +95,7 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
             await run_in_threadpool(worker.stop)
         await batcher.stop()
 
-    app = _create_bare_app(lifespan)
+    app = _create_bare_app(lifespan, hsts_seconds=runtime.settings.hsts_seconds)
     app.router.routes.extend(_build_api_routes())
     app.state.runtime = runtime
     app.router.routes.extend(scep_routes(runtime))
@@ -124,6 +125,7 @@ def _mount_console(app: FastAPI) -> None:
 @cache
 def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
+    from mdm.console.accounts import sessions as session_pages
     from mdm.console.accounts import sign_in
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
@@ -132,7 +134,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
 
     router = APIRouter()
     for chapter in (
-        tablets, ending_identities, sign_in, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
+        tablets, ending_identities, sign_in, session_pages, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
         bulk_erases,
     ):  # fmt: skip
         router.include_router(chapter.router)
@@ -160,12 +162,12 @@ def _build_api_routes() -> tuple[BaseRoute, ...]:
     return tuple(app.router.routes[before:])
 
 
-def _create_bare_app(lifespan: Any) -> FastAPI:
+def _create_bare_app(lifespan: Any, *, hsts_seconds: int = 0) -> FastAPI:
     app = FastAPI(
         title="Cartable", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/api/openapi.json", openapi_tags=openapi.TAGS, generate_unique_id_function=openapi.name_operation,
         lifespan=lifespan,
     )  # fmt: skip
     errors.install_handlers(app)
-    app.add_middleware(RequestGuard)
+    app.add_middleware(RequestGuard, hsts_seconds=hsts_seconds)
     return app

@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import JSON, Connection, TypeDecorator, text
 
 from cartable.database import make_engine
+from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from mdm.tables import metadata
 
@@ -49,7 +50,7 @@ if given is not None:
     run(given)
 else:
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    ensure_private_folder(settings.data_dir)
     engine = make_engine(settings.effective_database_url)
     with engine.connect() as opened:
         run(opened)

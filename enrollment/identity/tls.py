@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.ca import BACKDATE, build_ca_certificate
@@ -148,7 +149,7 @@ def _encode_key(key: rsa.RSAPrivateKey) -> bytes:
 
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file atomically that only the server's user can read."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ensure_private_folder(path.parent)
     new_file = path.with_suffix(path.suffix + ".new")
     descriptor = os.open(new_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

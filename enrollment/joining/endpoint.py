@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,12 +14,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from cartable.client_address import group_address, resolve_client_address
 from cartable.errors import DomainError
 from cartable.i18n import Language, preferred_language
 from cartable.ids import normalise_code
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.profile_signing import sign_profile
-from enrollment.joining import profiles, service
+from enrollment.joining import guesses, profiles, service
+from enrollment.joining.errors import InvitationNotFound
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -67,7 +70,7 @@ class JoiningPages:
         code = normalise_code(request.path_params["code"])
         language = _get_language(request)
         try:
-            await run_in_threadpool(self._check_code, code)
+            await run_in_threadpool(self._check_code, code, self._get_address(request))
         except DomainError as refusal:
             return self._render_refusal(refusal, language)
         return self._render_page(language, code=code)
@@ -77,18 +80,35 @@ class JoiningPages:
         code = normalise_code(request.path_params["code"])
         signed = request.query_params.get("unsigned", "0") in ("", "0", "false")
         try:
-            body = await run_in_threadpool(self._build_profile, code, signed=signed)
+            body = await run_in_threadpool(self._build_profile, code, self._get_address(request), signed=signed)
         except DomainError as refusal:
             return self._render_refusal(refusal, _get_language(request))
         disposition = {"Content-Disposition": 'attachment; filename="enroll.mobileconfig"', "Cache-Control": "no-store"}
         return Response(body, media_type=PROFILE_TYPE, headers=disposition)
 
-    def _check_code(self, code: str) -> None:
-        with self.runtime.open_unit_of_work() as work:
+    def _check_code(self, code: str, address: str) -> None:
+        with self._limit_guesses(address), self.runtime.open_unit_of_work() as work:
             service.get_open_invitation(work, code)
 
-    def _build_profile(self, code: str, *, signed: bool) -> bytes:
+    @contextmanager
+    def _limit_guesses(self, address: str) -> Iterator[None]:
+        """Refuse the attempt if the address has guessed too often; count it if its code does not exist."""
         with self.runtime.open_unit_of_work() as work:
+            guesses.check_wrong_codes(work, address)
+        try:
+            yield
+        except InvitationNotFound:
+            with self.runtime.open_unit_of_work() as work:
+                guesses.record_wrong_code(work, address)
+            raise
+
+    def _get_address(self, request: Request) -> str:
+        peer = request.client.host if request.client else None
+        forwarded_for = request.headers.getlist("x-forwarded-for")
+        return group_address(resolve_client_address(peer, forwarded_for, self.runtime.settings.proxy_networks))
+
+    def _build_profile(self, code: str, address: str, *, signed: bool) -> bytes:
+        with self._limit_guesses(address), self.runtime.open_unit_of_work() as work:
             invitation = service.get_open_invitation(work, code)
             plain = profiles.build_enrollment_profile(work, invitation, self.topic_of(work))
             log.info("join.profile_downloaded", invitation=str(invitation.id), signed=signed)

@@ -41,3 +41,11 @@ class NotInvited(DomainError):
     code = "not_invited"
     status = 403
     message = Message("This tablet is not invited ({why}).")
+
+
+class TooManyWrongCodes(DomainError):
+    """The address has tried too many codes that do not exist."""
+
+    code = "too_many_wrong_codes"
+    status = 429
+    message = Message("Too many codes that do not exist were tried from here. Try again in an hour.")

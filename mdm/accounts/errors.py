@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, DomainError, Invalid
+from cartable.errors import Conflict, DomainError, Forbidden, Invalid
 from cartable.i18n import Message
 
 
@@ -23,7 +23,7 @@ class WrongCredentials(DomainError):
 
 
 class TooManyAttempts(DomainError):
-    """The login is locked after failed attempts."""
+    """Too many attempts have failed; further ones are refused for a while."""
 
     code = "too_many_attempts"
     status = 429
@@ -36,6 +36,13 @@ class MustChangePassword(DomainError):
     code = "must_change_password"
     status = 403
     message = Message("Choose your own password first.")
+
+
+class ForeignOrigin(Forbidden):
+    """The page of another site sent the sign-in."""
+
+    code = "foreign_origin"
+    message = Message("Sign in on the page of this server.")
 
 
 class WeakPassword(Invalid):

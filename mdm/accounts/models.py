@@ -1,20 +1,21 @@
-"""Tables of accounts, their roles in towns and schools, and missions of shared technicians."""
+"""Tables of accounts, their sign-ins, their roles in towns and schools, and missions of shared technicians."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from cartable.scope import Role
 
 
 class Account(Base):
-    """A person who signs in. A higher `token_epoch` invalidates every token issued before."""
+    """A person who signs in."""
 
     __tablename__ = "account"
 
@@ -24,10 +25,37 @@ class Account(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     must_change_password: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
-    token_epoch: Mapped[int] = mapped_column(default=0)
-    failed_attempts: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SessionKind(StrEnum):
+    """Where the token of a session is valid: a token of one kind is refused by the other."""
+
+    CONSOLE = "console"  # the cookie of a browser
+    API = "api"  # a bearer token of a program
+
+
+class AccountSession(Base):
+    """One sign-in. Only the keyed hash of its token is stored.
+
+    `address_hash` is what a later sign-in from the same address is recognised by.
+    """
+
+    __tablename__ = "account_session"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    kind: Mapped[SessionKind] = mapped_column(EnumText(SessionKind))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    address: Mapped[str] = mapped_column(SealedText("account_session.address"))
+    address_hash: Mapped[str] = mapped_column(String(64))
+    user_agent: Mapped[str] = mapped_column(SealedText("account_session.user_agent"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    wrong_passwords: Mapped[int] = mapped_column(SmallInteger, default=0)
+    __table_args__ = (Index("ix_account_session_account", "account_id", "address_hash"),)
 
 
 class AccountRole(Base):

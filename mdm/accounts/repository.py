@@ -1,4 +1,4 @@
-"""All SQL of accounts, their roles and missions."""
+"""All SQL of accounts, their sessions, roles and missions."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_page, fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from enrollment.places.models import Town
-from mdm.accounts.models import Account, AccountRole, Mission
+from mdm.accounts.models import Account, AccountRole, AccountSession, Mission, SessionKind
 
 
 class AccountRepository:
-    """Reads accounts, their roles and missions."""
+    """Reads accounts, their sessions, roles and missions."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -27,6 +27,42 @@ class AccountRepository:
 
     def get(self, account_id: UUID) -> Account | None:
         return self.session.get(Account, account_id)
+
+    def get_session_by_token(self, token_hash: str, kind: SessionKind, now: datetime) -> Row[AccountSession, Account] | None:
+        """Return the open session with this token, and its account if that is active."""
+        return self.session.execute(
+            select(AccountSession, Account)
+            .join(Account, Account.id == AccountSession.account_id)
+            .where(AccountSession.token_hash == token_hash, AccountSession.kind == kind)
+            .where(AccountSession.ended_at.is_(None), AccountSession.expires_at > now, Account.active)
+        ).one_or_none()
+
+    def get_session(self, account_id: UUID, session_id: UUID) -> AccountSession | None:
+        statement = select(AccountSession).where(AccountSession.id == session_id, AccountSession.account_id == account_id)
+        return self.session.scalar(statement)
+
+    def lock_session(self, session: AccountSession) -> None:
+        """Read the session again and lock it, so that wrong passwords at the same time are all counted."""
+        self.session.flush()
+        self.session.refresh(session, with_for_update=True)
+
+    def list_open_sessions(self, account_id: UUID, now: datetime, page: PageRequest) -> Page[AccountSession]:
+        statement = select(AccountSession).where(AccountSession.account_id == account_id, AccountSession.ended_at.is_(None))
+        statement = statement.where(AccountSession.expires_at > now)
+        return fetch_scalar_page(self.session, statement, page, AccountSession.created_at, AccountSession.id, descending=True)
+
+    def has_session_from(self, account_id: UUID, address_hash: str) -> bool:
+        condition = (AccountSession.account_id == account_id) & (AccountSession.address_hash == address_hash)
+        return bool(self.session.scalar(select(exists().where(condition))))
+
+    def end_sessions(self, account_id: UUID, now: datetime) -> int:
+        """End the open sessions of an account. Returns how many there were."""
+        statement = update(AccountSession).where(AccountSession.account_id == account_id, AccountSession.ended_at.is_(None))
+        statement = statement.where(AccountSession.expires_at > now).values(ended_at=now).returning(AccountSession.id)
+        return len(self.session.scalars(statement).all())
+
+    def delete_sessions_expired_before(self, instant: datetime) -> None:
+        self.session.execute(delete(AccountSession).where(AccountSession.expires_at < instant))
 
     def list_roles(self, account_id: UUID, now: datetime) -> Sequence[AccountRole]:
         """List the roles of an account that are valid at this instant."""

@@ -1,36 +1,27 @@
-"""Services of accounts: create them, sign in, verify tokens, revoke roles, set passwords. Never commits."""
+"""Services of accounts: create them, sign in, revoke roles, set passwords. Tokens and sessions are in `sessions`. Never commits."""
 
 from __future__ import annotations
 
 import secrets
-from datetime import datetime, timedelta
-from uuid import UUID, uuid4
-
-import jwt
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.paging import FIRST_PAGE, Page, PageRequest
-from cartable.scope import SYSTEM, Actor, Permission, Role, RoleAssignment
+from cartable.scope import SYSTEM, Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School
-from mdm.accounts import missions
-from mdm.accounts.errors import (
-    LoginTaken,
-    MustChangePassword,
-    NotSignedIn,
-    OwnAccount,
-    SamePassword,
-    TooManyAttempts,
-    WrongCredentials,
-)
-from mdm.accounts.models import Account, AccountRole
-from mdm.accounts.passwords import DUMMY_HASH, UnknownLoginThrottle, compute_locked_until, hash_password, verify_password
+from mdm.accounts import sessions, sign_in_limits
+from mdm.accounts.errors import LoginTaken, OwnAccount, SamePassword, TooManyAttempts, WrongCredentials
+from mdm.accounts.models import Account, AccountRole, AccountSession, SessionKind
+from mdm.accounts.passwords import DUMMY_HASH, hash_password, verify_password
 from mdm.accounts.repository import AccountRepository
+from mdm.accounts.sign_in_limits import SignInClient
 
 FIRST_LOGIN = "admin"
-_ALGORITHM = "HS256"
-_unknown_logins = UnknownLoginThrottle()
+UNKNOWN_CLIENT = SignInClient()
 
 
 def create_account(
@@ -60,8 +51,6 @@ def create_account(
         password_hash=hash_password(password),
         must_change_password=True,
         active=True,
-        token_epoch=0,
-        failed_attempts=0,
         created_at=work.now,
     )
     work.session.add(account)
@@ -113,7 +102,7 @@ def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageReque
 
 
 def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
-    """End the roles of an account in a town. Without a role in any other town the account is disabled and its tokens are invalid.
+    """End the roles of an account in a town. Without a role in any other town the account is disabled and its sessions end.
 
     Raises `NotFound`, `OwnAccount`, `Forbidden`.
     """
@@ -131,8 +120,19 @@ def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID
             role.ends_at = work.now
     if all(role.town_id == town_id for role in roles):
         account.active = False
-        account.token_epoch += 1
+        sessions.end_all_sessions(work, account)
     return account
+
+
+def end_account_sessions(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> int:
+    """End every session of an account of a town. Returns how many were open. Raises `NotFound`, `Forbidden`."""
+    actor.require_permission(Permission.GOVERN, town_id)
+    repository = AccountRepository(work.session)
+    account = repository.get(account_id)
+    if account is None or all(role.town_id != town_id for role in repository.list_roles(account_id, work.now)):
+        raise NotFound
+    audit.record_event(work, actor, "account.end_sessions", "account", account.id, town_id=town_id)
+    return sessions.end_all_sessions(work, account)
 
 
 def ensure_first_admin(work: UnitOfWork, town_id: UUID) -> tuple[str, str] | None:
@@ -146,78 +146,58 @@ def ensure_first_admin(work: UnitOfWork, town_id: UUID) -> tuple[str, str] | Non
     return FIRST_LOGIN, password
 
 
-def sign_in(work: UnitOfWork, login: str, password: str) -> tuple[Account, str] | WrongCredentials | TooManyAttempts:
-    """Return the account and a new token, or the error. The error is returned, not raised, because the failure counter must be
-    committed.
+class SignedIn(NamedTuple):
+    """A successful sign-in. `device_cookie` lets a browser be recognised at the next one."""
+
+    account: Account
+    token: str
+    device_cookie: str
+
+
+def sign_in(
+    work: UnitOfWork,
+    login: str,
+    password: str,
+    client: SignInClient = UNKNOWN_CLIENT,
+    kind: SessionKind = SessionKind.API,
+) -> SignedIn | WrongCredentials | TooManyAttempts:
+    """Open a session and return its token, or the error. The error is returned, not raised: the count of failures must be committed.
+
+    A login without an account is treated in every respect as one with an account and a wrong password.
     """
     login = login.strip().lower()
-    account = AccountRepository(work.session).get_by_login(login, lock=True)  # attempts at one login are serialised
-    throttle_key = work.keyring.keyed_hash(login, "sign-in")
-    if _unknown_logins.is_locked(throttle_key, work.now) if account is None else _is_locked(account, work.now):
+    account = AccountRepository(work.session).get_by_login(login)
+    attempt = sign_in_limits.count_sign_in(work, login, account.id if account else None, client)
+    if not attempt.allowed:
         return TooManyAttempts()
     is_correct = verify_password(account.password_hash if account else DUMMY_HASH, password)
-    if account is None:
-        _unknown_logins.record_failure(throttle_key, work.now)
+    if account is None or not is_correct or not account.active:
+        subject = account.id if account else work.keyring.keyed_hash(login, "sign-in")
+        audit.record_event(work, SYSTEM, "account.sign_in_failed", "account", subject, town_id=None)
         return WrongCredentials()
-    if not is_correct or not account.active:
-        account.failed_attempts += 1
-        account.locked_until = compute_locked_until(account.failed_attempts, work.now)
-        audit.record_event(work, SYSTEM, "account.sign_in_failed", "account", account.id, town_id=None)
-        return WrongCredentials()
-    account.failed_attempts, account.locked_until = 0, None
+    sign_in_limits.record_success(work, attempt)
     audit.record_event(work, SYSTEM, "account.sign_in", "account", account.id, town_id=None)
-    return account, _issue_token(work, account)
+    token = sessions.open_session(work, account, kind, client)
+    return SignedIn(account, token, sign_in_limits.make_device_cookie(work, account.id))
 
 
-def _is_locked(account: Account, now: datetime) -> bool:
-    return account.locked_until is not None and account.locked_until > now
+def change_password(
+    work: UnitOfWork, account: Account, session: AccountSession, current: str, new: str
+) -> str | WrongCredentials | TooManyAttempts:
+    """Set a new password and end every session of the account. Returns the token of a new session like the given one, or the error.
 
-
-def _issue_token(work: UnitOfWork, account: Account) -> str:
-    claims = {
-        "sub": str(account.id),
-        "epoch": account.token_epoch,
-        "iat": work.now,
-        "exp": work.now + timedelta(minutes=work.settings.token_minutes),
-        "jti": uuid4().hex,
-    }
-    return jwt.encode(claims, _get_signing_key(work), algorithm=_ALGORITHM)
-
-
-def authenticate_token(work: UnitOfWork, token: str, *, allow_one_time_password: bool = False) -> tuple[Actor, Account]:
-    """Return the actor and the account of a token. Raises `NotSignedIn`, `MustChangePassword`."""
-    try:
-        options = {"require": ["sub", "exp"], "verify_exp": False, "verify_iat": False}
-        claims = jwt.decode(token, _get_signing_key(work), algorithms=[_ALGORITHM], options=options)  # type: ignore[arg-type]
-        account_id, epoch, expires = UUID(claims["sub"]), int(claims["epoch"]), float(claims["exp"])
-    except (jwt.InvalidTokenError, ValueError, KeyError, TypeError) as error:
-        raise NotSignedIn from error
-    repository = AccountRepository(work.session)
-    account = repository.get(account_id)
-    # The expiry is compared with the injected clock.
-    if account is None or not account.active or account.token_epoch != epoch or expires <= work.now.timestamp():
-        raise NotSignedIn
-    if account.must_change_password and not allow_one_time_password:
-        raise MustChangePassword
-    roles = tuple(RoleAssignment(row.role, row.town_id, row.school_id) for row in repository.list_roles(account.id, work.now))
-    actor = Actor(account.id, account.display_name, roles)
-    return missions.add_mission_roles(work, actor), account
-
-
-def change_password(work: UnitOfWork, account: Account, current: str, new: str) -> str:
-    """Set a new password, which invalidates every earlier token. Returns a new token.
-
-    Raises `WrongCredentials`, `WeakPassword`, `SamePassword`.
+    Raises `WeakPassword`, `SamePassword`.
     """
-    if not verify_password(account.password_hash, current):
-        raise WrongCredentials
+    refused = sessions.check_own_password(work, account, session, current)
+    if refused is not None:
+        return refused
     if new == current:
         raise SamePassword
     password_hash = hash_password(new)
     audit.record_event(work, SYSTEM, "account.change_password", "account", account.id, town_id=None)
     account.password_hash, account.must_change_password = password_hash, False
-    account.token_epoch += 1
-    return _issue_token(work, account)
+    sessions.end_all_sessions(work, account)
+    return sessions.open_session(work, account, session.kind, SignInClient(session.address, session.user_agent))
 
 
 def reset_password(work: UnitOfWork, login: str) -> str:
@@ -228,10 +208,5 @@ def reset_password(work: UnitOfWork, login: str) -> str:
     password = secrets.token_urlsafe(12)
     audit.record_event(work, SYSTEM, "account.reset_password", "account", account.id, town_id=None)
     account.password_hash, account.must_change_password = hash_password(password), True
-    account.token_epoch += 1
-    account.failed_attempts, account.locked_until = 0, None
+    sessions.end_all_sessions(work, account)
     return password
-
-
-def _get_signing_key(work: UnitOfWork) -> str:
-    return work.keyring.keyed_hash("access tokens", "jwt")

@@ -1,4 +1,4 @@
-"""Dependencies of endpoints: the unit of work and the caller. The transaction ends before the response is sent."""
+"""Dependencies of endpoints: the unit of work and the caller with the session. The transaction ends before the response is sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cartable.scope import Actor
 from cartable.unit_of_work import Runtime, UnitOfWork
-from mdm.accounts import service as accounts
 from mdm.accounts.errors import NotSignedIn
-from mdm.accounts.models import Account
+from mdm.accounts.sessions import Authentication, authenticate_token
 
 _bearer = HTTPBearer(auto_error=False, description="The token of `POST /api/v1/tokens`.")
 
@@ -33,18 +32,25 @@ WorkDep = Annotated[UnitOfWork, Depends(_open_work, scope="function")]
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _get_actor(work: WorkDep, credentials: _Credentials) -> Actor:
+def _authenticate(work: WorkDep, credentials: _Credentials) -> Authentication:
     if credentials is None:
         raise NotSignedIn
-    return accounts.authenticate_token(work, credentials.credentials)[0]
+    return authenticate_token(work, credentials.credentials)
 
 
-def _get_account(work: WorkDep, credentials: _Credentials) -> Account:
-    """Return the caller's account. It may still have its one-time password, which it can then only change."""
+def _authenticate_with_any_password(work: WorkDep, credentials: _Credentials) -> Authentication:
+    """Return who is signed in. They may still have the one-time password, which they can then only change."""
     if credentials is None:
         raise NotSignedIn
-    return accounts.authenticate_token(work, credentials.credentials, allow_one_time_password=True)[1]
+    return authenticate_token(work, credentials.credentials, allow_one_time_password=True)
+
+
+AuthenticationDep = Annotated[Authentication, Depends(_authenticate, scope="function")]
+NewcomerDep = Annotated[Authentication, Depends(_authenticate_with_any_password, scope="function")]
+
+
+def _get_actor(who: AuthenticationDep) -> Actor:
+    return who.actor
 
 
 ActorDep = Annotated[Actor, Depends(_get_actor, scope="function")]
-AccountDep = Annotated[Account, Depends(_get_account, scope="function")]

@@ -70,11 +70,16 @@ def build_problem(status: int, code: str, title: str, details: dict[str, Any] | 
     return JSONResponse(body.model_dump(), status_code=status, media_type=PROBLEM_TYPE)
 
 
-async def _answer_domain_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DomainError)
+def answer_refusal(request: Request, error: DomainError) -> JSONResponse:
+    """Return the response of an error that is not raised, because what the request has counted must be committed."""
     language = preferred_language(request.headers.get("accept-language"))
     details = {key: value for key, value in error.details.items() if isinstance(value, str | int | float | bool | list)}
     return build_problem(error.status, error.code, error.translate(language), details)
+
+
+async def _answer_domain_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DomainError)
+    return answer_refusal(request, error)
 
 
 async def _answer_validation_error(_request: Request, error: Exception) -> JSONResponse:

@@ -40,8 +40,11 @@ class BodyTooLarge(Exception):
 class RequestGuard:
     """ASGI middleware. It leaves the paths of tablets alone: the device channel has its own limits, checks and log."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, hsts_seconds: int = 0) -> None:
         self.app = app
+        self.headers = dict(_SECURITY_HEADERS)
+        if hsts_seconds:
+            self.headers["Strict-Transport-Security"] = f"max-age={hsts_seconds}"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/mdm"):
@@ -51,14 +54,16 @@ class RequestGuard:
         client_id = headers.get(REQUEST_ID_HEADER, "")
         request_id = client_id if _REQUEST_ID_FORM.fullmatch(client_id) else uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await _GuardedRequest(scope, receive, send, request_id).run(self.app, headers.get("content-length"))
+            await _GuardedRequest(scope, receive, send, request_id, self.headers).run(self.app, headers.get("content-length"))
 
 
 class _GuardedRequest:
     """One request and its response, with the bytes read and the status sent."""
 
-    def __init__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend, request_id: str) -> None:
-        self.scope, self.receive, self.send, self.request_id = scope, receive, send, request_id
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend, request_id: str, headers: dict[str, str]
+    ) -> None:
+        self.scope, self.receive, self.send, self.request_id, self.headers = scope, receive, send, request_id, headers
         self.bytes_read, self.status, self.too_large = 0, 0, False
         self.limit = MAX_ARCHIVE if scope["path"].endswith("/filter-lists") else MAX_BODY
 
@@ -96,7 +101,7 @@ class _GuardedRequest:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            for name, value in _SECURITY_HEADERS.items():
+            for name, value in self.headers.items():
                 headers.setdefault(name, value)
             if self.scope["path"].startswith("/api/"):
                 headers.setdefault("Cache-Control", "no-store")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from cartable.private_files import ensure_private_folder
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -35,7 +36,7 @@ class DemoFleet:
         self.runtime = runtime
         self.simulated_push = simulated_push
         self.folder = runtime.settings.data_dir / "demo"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        ensure_private_folder(self.folder)
         self.ports = (find_free_port(), find_free_port())
         self.processes: list[subprocess.Popen[bytes]] = []
 

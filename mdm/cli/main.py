@@ -77,9 +77,7 @@ def _migrate(_parsed: argparse.Namespace) -> int:
     from cartable.settings import Settings
     from mdm.composition import compose
 
-    settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    upgrade(compose(settings).engine)
+    upgrade(compose(Settings()).engine)
     return 0
 
 

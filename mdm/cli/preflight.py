@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from cartable.private_files import ensure_private_folder
 from cartable.settings import Settings
 from enrollment.identity.acme.attestation import load_roots
 
@@ -30,7 +31,7 @@ def read_settings() -> Settings:
 def check_data_folder(folder: Path) -> None:
     """Create the data folder and write a test file into it. Raises `CannotStart`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ensure_private_folder(folder)
         probe = folder / ".write-probe"
         probe.write_text("ok")
         probe.unlink()

@@ -29,9 +29,9 @@ from cartable.scope import PERMISSIONS, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
-from mdm.accounts import service as accounts
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
-from mdm.accounts.models import Account
+from mdm.accounts.models import Account, SessionKind
+from mdm.accounts.sessions import Authentication, authenticate_token
 from mdm.api.errors import build_problem
 
 _HERE = Path(__file__).parent
@@ -62,11 +62,18 @@ class StalePage(Forbidden):
     message = Message("This page is from another sign-in: load it again.")
 
 
+def authenticate(request: Request, work: UnitOfWork, *, allow_one_time_password: bool = False) -> Authentication:
+    """Return who is signed in, with the session. Raises `NotSignedIn`, `MustChangePassword`."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    who = authenticate_token(work, token, SessionKind.CONSOLE, allow_one_time_password=allow_one_time_password)
+    request.state.actor = who.actor
+    return who
+
+
 def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
     """Return who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
-    actor, account = accounts.authenticate_token(work, request.cookies.get(SESSION_COOKIE, ""))
-    request.state.actor = actor
-    return actor, account
+    who = authenticate(request, work)
+    return who.actor, who.account
 
 
 class PageRoute(APIRoute):
@@ -179,6 +186,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
     response = templates.TemplateResponse(request, template, context, status_code=status)
     response.headers["Content-Security-Policy"] = _CSP
     response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers would hide the origin of our own forms
     if find_language(request.query_params.get("lang", "")) is not None:
         response.set_cookie(LANGUAGE_COOKIE, language.code, secure=True, samesite="strict")
     return response

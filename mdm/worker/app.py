@@ -10,6 +10,7 @@ from celery import Celery
 
 from cartable.outbox import Topic
 from cartable.settings import Settings
+from cartable.telemetry import configure_logging
 from cartable.unit_of_work import Runtime
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
@@ -86,7 +87,9 @@ def create_production_app() -> Celery:
     """Return the application of worker and scheduler processes, configured by the environment."""
     from mdm.composition import compose
 
-    runtime = compose(Settings())
+    settings = Settings()
+    configure_logging(json=settings.log_json)
+    runtime = compose(settings)
     app = create_celery_app(runtime)
     runtime.notify_worker = create_notifier(app)
     return app

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cartable.outbox import Topic
+from cartable.throttle import purge_counters
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.acme.service import purge_expired as purge_acme
 from enrollment.joining.ade.rules import SYNC_INTERVAL
@@ -15,6 +16,7 @@ from enrollment.rollover.applying import apply_due_rollover as apply_due_rollove
 from enrollment.rosters.imports.service import purge_expired_plans
 from enrollment.tablets import absence
 from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
+from mdm.accounts.sessions import purge_sessions
 from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.contact_repository import select_last_contact
@@ -60,6 +62,8 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "rollovers": apply_due_rollovers,
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
+    "purge_sessions": purge_sessions,
+    "purge_attempt_counters": purge_counters,
 }
 #: Seconds between two runs of each job.
 _INTERVALS = {
@@ -78,6 +82,8 @@ _INTERVALS = {
     "purge_positions": 3600,
     "purge_idempotency_keys": 3600,
     "purge_acme": 3600,
+    "purge_sessions": 3600,
+    "purge_attempt_counters": 600,
     "absences": 60,
     "rollovers": 60,
     "bulk_erases": 60,

@@ -22,9 +22,6 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(length=200), nullable=False),
         sa.Column("must_change_password", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("token_epoch", sa.Integer(), nullable=False),
-        sa.Column("failed_attempts", sa.Integer(), nullable=False),
-        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
         sa.UniqueConstraint("login", name=op.f("uq_account_login")),
@@ -51,6 +48,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("acme_nonce", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_acme_nonce_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "attempt_counter",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_attempt_counter")),
+    )
+    with op.batch_alter_table("attempt_counter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_attempt_counter_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "certificate_authority",
@@ -142,6 +149,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
+    op.create_table(
+        "account_session",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.LargeBinary(), nullable=False),
+        sa.Column("address_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_agent", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("wrong_passwords", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_account_session_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_session")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_account_session_token_hash")),
+    )
+    with op.batch_alter_table("account_session", schema=None) as batch_op:
+        batch_op.create_index("ix_account_session_account", ["account_id", "address_hash"], unique=False)
+        batch_op.create_index(batch_op.f("ix_account_session_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "ade_server",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2424,6 +2455,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ade_server_town_id"))
 
     op.drop_table("ade_server")
+    with op.batch_alter_table("account_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_account_session_expires_at"))
+        batch_op.drop_index("ix_account_session_account")
+
+    op.drop_table("account_session")
     op.drop_table("town")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
@@ -2439,6 +2475,10 @@ def downgrade() -> None:
 
     op.drop_table("channel_note")
     op.drop_table("certificate_authority")
+    with op.batch_alter_table("attempt_counter", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attempt_counter_expires_at"))
+
+    op.drop_table("attempt_counter")
     with op.batch_alter_table("acme_nonce", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_acme_nonce_expires_at"))
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from cartable.errors import DomainError
-from cartable.i18n import preferred_language
 from cartable.scope import Role
 from mdm.accounts import service
-from mdm.api.deps import AccountDep, ActorDep, WorkDep
-from mdm.api.errors import build_problem
+from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
+from mdm.api.deps import ActorDep, NewcomerDep, WorkDep
+from mdm.api.errors import answer_refusal
 from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["accounts"])
@@ -80,26 +80,30 @@ class AccountOut(BaseModel):
 
 
 @router.post("/tokens", response_model=AccessTokenOut)
-def create_token(request: Request, body: Credentials, work: WorkDep) -> AccessTokenOut | JSONResponse:
+def create_token(request: Request, response: Response, body: Credentials, work: WorkDep) -> AccessTokenOut | JSONResponse:
     """Sign in with login and password and receive a token.
 
-    Five failures lock the account for some minutes.
+    After five failures further ones of this client are refused for some minutes. A program that keeps cookies, or has signed in
+    from its address before, is not concerned by the failures of others.
     """
-    outcome = service.sign_in(work, body.login, body.password)
-    if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
-        language = preferred_language(request.headers.get("accept-language"))
-        return build_problem(outcome.status, outcome.code, outcome.translate(language))
-    account, token = outcome
-    return _build_token_out(work, token, must_change=account.must_change_password)
+    check_origin(request)
+    outcome = service.sign_in(work, body.login, body.password, get_sign_in_client(request))
+    if isinstance(outcome, DomainError):
+        return answer_refusal(request, outcome)
+    set_device_cookie(response, outcome.device_cookie)
+    return _build_token_out(work, outcome.token, must_change=outcome.account.must_change_password)
 
 
 @router.post("/password", response_model=AccessTokenOut)
-def change_password(body: PasswordChangeIn, work: WorkDep, account: AccountDep) -> AccessTokenOut:
+def change_password(request: Request, body: PasswordChangeIn, work: WorkDep, who: NewcomerDep) -> AccessTokenOut | JSONResponse:
     """Change one's own password.
 
-    Every other token of the account becomes void.
+    Every session of the account ends; the answer has the token of a new one.
     """
-    return _build_token_out(work, service.change_password(work, account, body.current, body.new), must_change=False)
+    outcome = service.change_password(work, who.account, who.session, body.current, body.new)
+    if isinstance(outcome, DomainError):
+        return answer_refusal(request, outcome)
+    return _build_token_out(work, outcome, must_change=False)
 
 
 @router.get("/me", response_model=CurrentAccountOut)

@@ -9,13 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable.errors import DomainError
-from cartable.i18n import preferred_language
 from enrollment.tablets.models import TabletState
-from mdm.accounts import service as accounts
-from mdm.accounts.models import Account
-from mdm.api.deps import AccountDep, ActorDep, WorkDep
-from mdm.api.errors import build_problem
+from mdm.accounts import sessions
+from mdm.accounts.sessions import Authentication
+from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
+from mdm.api.errors import answer_refusal
 from mdm.api.paging import PageOut, PageParams
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import SkipReason
@@ -66,35 +64,28 @@ class BulkEraseDetail(BulkEraseOut):
     tablets: list[BulkEraseTabletOut]
 
 
-def _check_password(request: Request, work: WorkDep, account: Account, password: str) -> JSONResponse | None:
-    outcome = accounts.sign_in(work, account.login, password)
-    if isinstance(outcome, DomainError):  # not raised: the counter of failures must be kept
-        message = outcome.translate(preferred_language(request.headers.get("accept-language")))
-        return build_problem(outcome.status, outcome.code, message)
-    return None
+def _check_password(request: Request, work: WorkDep, who: Authentication, password: str) -> JSONResponse | None:
+    refusal = sessions.check_own_password(work, who.account, who.session, password)
+    return answer_refusal(request, refusal) if refusal else None
 
 
 @router.post("/towns/{town_id}/bulk-erases", response_model=BulkEraseOut, status_code=201)
-def request_bulk_erase(
-    town_id: UUID, body: BulkEraseIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
-) -> object:
+def request_bulk_erase(town_id: UUID, body: BulkEraseIn, request: Request, work: WorkDep, who: AuthenticationDep) -> object:
     """Request the erasing of tablets that were given back.
 
     Another person approves.
     """
-    refused = _check_password(request, work, account, body.password)
-    return refused or bulk.request_bulk_erase(work, actor, town_id, body.tablet_ids, body.reason, body.ticket)
+    refused = _check_password(request, work, who, body.password)
+    return refused or bulk.request_bulk_erase(work, who.actor, town_id, body.tablet_ids, body.reason, body.ticket)
 
 
 @router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkEraseOut)
-def approve_bulk_erase(
-    bulk_id: UUID, body: PasswordIn, request: Request, work: WorkDep, actor: ActorDep, account: AccountDep
-) -> object:
+def approve_bulk_erase(bulk_id: UUID, body: PasswordIn, request: Request, work: WorkDep, who: AuthenticationDep) -> object:
     """Approve a bulk erase that another person has requested.
 
     It begins half an hour later.
     """
-    return _check_password(request, work, account, body.password) or bulk.approve_bulk_erase(work, actor, bulk_id)
+    return _check_password(request, work, who, body.password) or bulk.approve_bulk_erase(work, who.actor, bulk_id)
 
 
 @router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkEraseOut)

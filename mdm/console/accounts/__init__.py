@@ -1,1 +1,1 @@
-"""Pages of signing in."""
+"""Pages of accounts: sign-in, the own password, the own sessions."""

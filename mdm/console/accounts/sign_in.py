@@ -1,4 +1,7 @@
-"""Signing in and out, and changing a password. Their forms are shown in place of the first page, in `tablets`."""
+"""Signing in and out, and changing a password. Their forms are shown in place of the first page, in `tablets`.
+
+The cookie is readable by no script and sent by no other site.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,18 @@ from fastapi.responses import RedirectResponse, Response
 
 from cartable.errors import DomainError
 from mdm.accounts import service as accounts
+from mdm.accounts import sessions
+from mdm.accounts.models import SessionKind
+from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
-from mdm.console.frame import SESSION_COOKIE, PageRoute, check_csrf, get_language, render_page
+from mdm.console.frame import (
+    SESSION_COOKIE,
+    PageRoute,
+    authenticate,
+    check_csrf,
+    get_language,
+    render_page,
+)
 
 _OWN_ADDRESS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -25,8 +38,9 @@ def sign_in(
     password: Annotated[str, Form()],
     then: Annotated[str, Form()] = "",
 ) -> Response:
-    """Check a password and set the session cookie, which scripts cannot read and other sites cannot send."""
-    outcome = accounts.sign_in(work, login[:200], password[:200])
+    """Check a password and set the session cookie."""
+    check_origin(request)
+    outcome = accounts.sign_in(work, login[:200], password[:200], get_sign_in_client(request), SessionKind.CONSOLE)
     if isinstance(outcome, DomainError):
         return render_page(
             request,
@@ -36,36 +50,48 @@ def sign_in(
             then=then,
             status=outcome.status,
         )
-    return _redirect_signed_in(outcome[1], then)
+    response = _redirect_signed_in(outcome.token, then)
+    set_device_cookie(response, outcome.device_cookie)
+    return response
 
 
 @router.post("/password")
 def change_password(
     request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
 ) -> Response:
-    """Set a new password for the person who is signed in."""
-    token = request.cookies.get(SESSION_COOKIE, "")
-    _, account = accounts.authenticate_token(work, token, allow_one_time_password=True)
+    """Set a new password for the person who is signed in; their other sessions end."""
+    who = authenticate(request, work, allow_one_time_password=True)
     check_csrf(request, csrf)
+    outcome: str | DomainError
     try:
-        return _redirect_signed_in(accounts.change_password(work, account, current, new))
+        outcome = accounts.change_password(work, who.account, who.session, current, new)
     except DomainError as refusal:
+        outcome = refusal
+    if isinstance(outcome, DomainError):
         return render_page(
-            request, "accounts/password.html", problem=refusal.translate(get_language(request)), status=refusal.status
+            request, "accounts/password.html", problem=outcome.translate(get_language(request)), status=outcome.status
         )
+    return _redirect_signed_in(outcome)
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, csrf: Annotated[str, Form()]) -> Response:
-    """Delete the session cookie."""
+def sign_out(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """End the session and delete its cookie."""
+    who = authenticate(request, work, allow_one_time_password=True)
     check_csrf(request, csrf)
-    response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(SESSION_COOKIE)
-    return response
+    sessions.end_session(work, who.account, who.session.id)
+    return redirect_signed_out()
 
 
 def _redirect_signed_in(token: str, then: str = "") -> Response:
     """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
     response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
     response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+    return response
+
+
+def redirect_signed_out() -> Response:
+    """Delete the session cookie and redirect to the sign-in page."""
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="strict")
     return response

@@ -14,13 +14,13 @@ from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
-from mdm.accounts import service as accounts
-from mdm.accounts.models import Account
+from mdm.accounts import sessions
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
 from mdm.console.frame import (
     PageRoute,
+    authenticate,
     check_csrf,
     format_instant,
     get_language,
@@ -58,10 +58,11 @@ def request_bulk_erase(
     reason: Annotated[str, Form(min_length=3, max_length=300)],
 ) -> Response:
     """Request the erase of every tablet returned in an open campaign."""
-    actor, account = require_sign_in(request, work)
+    who = authenticate(request, work)
+    actor = who.actor
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
-    refused = _check_password(work, account, password)
+    refused = sessions.check_own_password(work, who.account, who.session, password)
     if refused is not None:
         return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.request_bulk_erase(
@@ -75,10 +76,11 @@ def approve_bulk_erase(
     request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField, password: PasswordField
 ) -> Response:
     """Approve what another person requested."""
-    actor, account = require_sign_in(request, work)
+    who = authenticate(request, work)
+    actor = who.actor
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
-    refused = _check_password(work, account, password)
+    refused = sessions.check_own_password(work, who.account, who.session, password)
     if refused is not None:
         return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.approve_bulk_erase(work, actor, bulk_id)
@@ -96,12 +98,6 @@ def cancel_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID
 
 def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
     return select_town(list_permitted_towns(work, actor, Permission.CARE), town_id)
-
-
-def _check_password(work: UnitOfWork, account: Account, password: str) -> DomainError | None:
-    """Check the password once more. Returns the error instead of raising it, because the counter of failures must be committed."""
-    outcome = accounts.sign_in(work, account.login, password)
-    return outcome if isinstance(outcome, DomainError) else None
 
 
 def _redirect(town_id: UUID, done: str) -> Response:

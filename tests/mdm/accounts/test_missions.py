@@ -16,8 +16,9 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.service import search_pupils
 from enrollment.places.models import Town
 from enrollment.tablets import service as tablets
-from mdm.accounts import missions, service
+from mdm.accounts import missions, service, sessions
 from mdm.accounts.errors import LoginTaken, MissionTooLong
+from tests.support import accounts
 from tests.support.world import TownFactory
 
 TODAY = date(2026, 11, 23)
@@ -33,9 +34,8 @@ def _create_technician_token(work: UnitOfWork) -> str:
 
 
 def _sign_in(work: UnitOfWork, password: str, *, new: str | None = None) -> str:
-    result = service.sign_in(work, "tech@operator.example", password)
-    assert isinstance(result, tuple)
-    return service.change_password(work, result[0], password, new) if new else result[1]
+    token = accounts.sign_in(work, "tech@operator.example", password).token
+    return accounts.choose_password(work, token, password, new) if new else token
 
 
 def test_only_towns_with_a_mission_today_are_visible(runtime: Runtime, clock: ManualClock) -> None:
@@ -47,20 +47,20 @@ def test_only_towns_with_a_mission_today_are_visible(runtime: Runtime, clock: Ma
             world.create_pupil(world.create_class(world.create_school(town)), last="CANARI")
             tablets_by_town[town.id] = world.create_tablet(town)
         token = _create_technician_token(work)
-        assert service.authenticate_token(work, token)[0].role_assignments == ()
+        assert sessions.authenticate_token(work, token).actor.role_assignments == ()
         missions.create_mission(work, _admin(here), here.id, "TECH@operator.example", TODAY, TODAY, "remise")
         missions.create_mission(
             work, _admin(there), there.id, "tech@operator.example", TODAY + timedelta(days=1), TODAY + timedelta(days=2), "remise"
         )
     with runtime.open_unit_of_work() as work:
-        actor, _ = service.authenticate_token(work, token)
+        actor = sessions.authenticate_token(work, token).actor
         assert [role.town_id for role in actor.role_assignments] == [here.id]
         assert [tablet.id for tablet in tablets.search_tablets(work, actor, "SERIAL")] == [tablets_by_town[here.id].id]
         assert search_pupils(work, actor, there.id, "CANARI") == []
         assert [pupil.town_id for pupil in search_pupils(work, actor, here.id, "CANARI")] == [here.id]
         with pytest.raises(Forbidden):
             actor.require_permission(Permission.GOVERN, here.id)
-        service.authenticate_token(work, token)
+        sessions.authenticate_token(work, token)
         visits = work.session.scalars(select(AuditEvent.town_id).where(AuditEvent.action == "mission.visit")).all()
         assert sorted(visits, key=str) == sorted([here.id, None], key=str)
 
@@ -73,10 +73,10 @@ def test_mission_ends_at_midnight_of_the_town(runtime: Runtime, clock: ManualClo
     clock.advance(timedelta(hours=14, minutes=30))  # 22:30 UTC: 23:30 in the town
     with runtime.open_unit_of_work() as work:
         token = _sign_in(work, "a long sentence of her own")
-        assert service.authenticate_token(work, token)[0].role_assignments
+        assert sessions.authenticate_token(work, token).actor.role_assignments
     clock.advance(timedelta(minutes=40))  # ten past midnight there, 23:10 UTC
     with runtime.open_unit_of_work() as work:
-        assert service.authenticate_token(work, token)[0].role_assignments == ()
+        assert sessions.authenticate_token(work, token).actor.role_assignments == ()
 
 
 def test_mission_can_be_ended_and_has_limits(runtime: Runtime) -> None:
@@ -89,7 +89,7 @@ def test_mission_can_be_ended_and_has_limits(runtime: Runtime) -> None:
         with pytest.raises(NotFound):
             missions.end_mission(work, _admin(other), mission.id)
         missions.end_mission(work, admin, mission.id)
-        assert service.authenticate_token(work, token)[0].role_assignments == ()
+        assert sessions.authenticate_token(work, token).actor.role_assignments == ()
         with pytest.raises(MissionTooLong):
             missions.create_mission(work, admin, town.id, "tech@operator.example", TODAY, TODAY + timedelta(days=31), "long")
         with pytest.raises(Invalid):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,3 +122,38 @@ def test_failing_job_does_not_block_the_others(runtime: Runtime) -> None:
         [remaining] = work.session.query(OutboxRow).all()
         assert remaining.key == "not a uuid"
         assert "ValueError" in (remaining.last_error or "")
+
+
+_PASSWORD = "correct-horse-battery"
+
+
+@pytest.mark.parametrize("json", ["true", "false"])
+def test_a_worker_that_fails_prints_no_secret(tmp_path: Path, json: str) -> None:
+    """The database cannot be reached: the job's traceback is printed, the password in the database's address is not."""
+    environment = os.environ | {
+        "CARTABLE_DATA_DIR": str(tmp_path / "data"),
+        "CARTABLE_DATABASE_URL": f"postgresql+psycopg://cartable:{_PASSWORD}@127.0.0.1:{find_free_port()}/cartable",
+        "CARTABLE_BROKER_URL": f"redis://user:{_PASSWORD}@127.0.0.1:1/0",
+        "CARTABLE_LOG_JSON": json,
+        "COLUMNS": "1000",
+    }
+    script = (
+        "import structlog\n"
+        "from mdm.worker.app import create_production_app\n"
+        "app = create_production_app()\n"
+        "result = app.tasks['cartable.drain'].apply(args=['reconcile'])\n"
+        "from cartable.settings import Settings\n"
+        "settings = Settings()\n"
+        "try:\n"
+        "    result.get()\n"
+        "except Exception:\n"
+        "    structlog.get_logger().exception('worker.job_failed', settings=repr(settings))\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script], check=False, env=environment, capture_output=True, text=True, timeout=60
+    )
+    printed = finished.stdout + finished.stderr
+    assert "OperationalError" in printed, printed
+    assert "worker.job_failed" in printed
+    assert _PASSWORD not in printed
+    assert " locals " not in printed, "no traceback shows the values of variables"

@@ -1,0 +1,75 @@
+"""Endpoints of sessions: the caller's own, and those of a town's accounts when one was stolen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from mdm.accounts import service, sessions
+from mdm.accounts.models import AccountSession, SessionKind
+from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
+from mdm.api.paging import PageOut, PageParams
+
+router = APIRouter(tags=["accounts"])
+
+
+class SessionOut(BaseModel):
+    """One sign-in of the caller."""
+
+    id: UUID
+    kind: SessionKind
+    address: str = Field(description="The address from which the person signed in; the network for IPv6.")
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    is_current: bool = Field(description="Whether this request uses it.")
+
+
+class EndedSessionsOut(BaseModel):
+    """How many sessions were ended."""
+
+    ended: int
+
+
+@router.get("/sessions")
+def list_sessions(work: WorkDep, who: AuthenticationDep, page: PageParams) -> PageOut[SessionOut]:
+    """List the caller's own sessions, newest first."""
+    return PageOut.of(
+        sessions.list_own_sessions(work, who.account, page), lambda session: _build_session_out(session, who.session.id)
+    )
+
+
+@router.delete("/sessions/current", status_code=204)
+def end_current_session(work: WorkDep, who: AuthenticationDep) -> None:
+    """End the session of this request.
+
+    Its token is void at once.
+    """
+    sessions.end_session(work, who.account, who.session.id)
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+def end_session(session_id: UUID, work: WorkDep, who: AuthenticationDep) -> None:
+    """End one of the caller's own sessions."""
+    sessions.end_session(work, who.account, session_id)
+
+
+@router.delete("/sessions", response_model=EndedSessionsOut)
+def end_all_sessions(work: WorkDep, who: AuthenticationDep) -> EndedSessionsOut:
+    """End all of the caller's own sessions, this one included."""
+    return EndedSessionsOut(ended=sessions.end_all_sessions(work, who.account))
+
+
+@router.delete("/accounts/{account_id}/sessions", response_model=EndedSessionsOut)
+def end_account_sessions(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> EndedSessionsOut:
+    """End all sessions of an account of the town, such as when one was stolen."""
+    return EndedSessionsOut(ended=service.end_account_sessions(work, actor, account_id, town_id))
+
+
+def _build_session_out(session: AccountSession, current_id: UUID) -> SessionOut:
+    values = {name: getattr(session, name) for name in SessionOut.model_fields if name != "is_current"}
+    return SessionOut(is_current=session.id == current_id, **values)

@@ -1,0 +1,43 @@
+"""Accounts and sessions for tests, without a server."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from cartable.scope import SYSTEM, Role
+from cartable.unit_of_work import UnitOfWork
+from mdm.accounts import service, sessions
+from mdm.accounts.models import Account, SessionKind
+from mdm.accounts.sign_in_limits import SignInClient
+
+PASSWORD = "a password for tests only"
+
+
+def create_account(work: UnitOfWork, town_id: UUID, role: Role = Role.TOWN_ADMIN, login: str = "admin") -> Account:
+    """Create an account that has chosen its own password."""
+    account = service.create_account(work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id)
+    account.must_change_password = False
+    return account
+
+
+def sign_in(
+    work: UnitOfWork,
+    login: str = "admin",
+    password: str = PASSWORD,
+    *,
+    kind: SessionKind = SessionKind.API,
+    address: str = "192.0.2.1",
+    device_cookie: str = "",
+) -> service.SignedIn:
+    """Sign in with success."""
+    outcome = service.sign_in(work, login, password, SignInClient(address, "tests", device_cookie), kind)
+    assert isinstance(outcome, service.SignedIn), outcome
+    return outcome
+
+
+def choose_password(work: UnitOfWork, token: str, current: str, new: str) -> str:
+    """Change the password of the account that is signed in, and return the new token."""
+    who = sessions.authenticate_token(work, token, allow_one_time_password=True)
+    outcome = service.change_password(work, who.account, who.session, current, new)
+    assert isinstance(outcome, str), outcome
+    return outcome
