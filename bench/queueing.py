@@ -28,10 +28,10 @@ from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.registry import build_command
 from mdm.push.certificates import ensure_simulated_certificate
 from mdm.queue import service as queue
-from mdm.queue.repository import QueueRepository
 from simulator import SimulatedTablet
 from simulator.identity import ReusedKeys
 
@@ -58,7 +58,7 @@ def main() -> None:
             started = time.perf_counter()
             with runtime.open_unit_of_work() as work:
                 tablets = TabletRepository(work.session).select_by_town(town_id)
-                selection = QueueRepository(work.session).select_device_channels_where(tablets)
+                selection = DeviceRepository(work.session).select_device_channels_where(tablets)
                 batch = queue.enqueue_for_selection(work, SYSTEM, build_command("SecurityInfo", {}), selection)
             elapsed = time.perf_counter() - started
             assert batch.count == count, batch

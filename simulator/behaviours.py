@@ -123,6 +123,33 @@ class CorruptResults(Behaviour):
         return ways[self.remaining % len(ways)]
 
 
+class OddBytes(Behaviour):
+    """Puts into its next `argument` results, each time another one, what a strict parser refuses: seen in carrier names and dates."""
+
+    name = "odd_bytes"
+    ODDITIES: ClassVar[tuple[bytes, ...]] = (
+        b"<string>a\x00\x00</string>",
+        b"<string>&#0;</string>",
+        b"<string>caf\xe9</string>",
+        b"<string>Fish & Chips <3</string>",
+        b"<date>0000-12-30T00:00:00Z</date>",
+        b"<date>2014-02-23T09:21:06.034Z</date>",
+        b"<integer>not a number</integer>",
+        b"<data>*</data>",
+    )
+
+    def __init__(self, argument: float | None = None) -> None:
+        super().__init__(argument)
+        self.remaining = len(self.ODDITIES) if argument is None else int(argument)
+
+    def corrupt_body(self, body: bytes) -> bytes:
+        if self.remaining <= 0:
+            return body
+        self.remaining -= 1
+        oddity = self.ODDITIES[self.remaining % len(self.ODDITIES)]
+        return body.replace(b"<dict>", b"<dict><key>SimulatedOddity</key>" + oddity, 1)
+
+
 class WrongClock(Behaviour):
     """Has a clock that is `argument` seconds ahead (by default an hour; negative: behind)."""
 
@@ -250,6 +277,7 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
         Offline,
         NotNow,
         CorruptResults,
+        OddBytes,
         WrongClock,
         DuplicateResults,
         DisconnectsMidConversation,
@@ -262,7 +290,7 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
     )
 }
 _RARE = {"erased": 1, "drops_identity": 1}
-MIXED_CLASS = {"normal": 69} | {name: 3 for name in BEHAVIOURS if name != "normal" and name not in _RARE} | _RARE
+MIXED_CLASS = {"normal": 66} | {name: 3 for name in BEHAVIOURS if name != "normal" and name not in _RARE} | _RARE
 """How many of a hundred tablets of a mixed class have each behaviour."""
 
 

@@ -17,6 +17,7 @@ from simulator.signature import SignatureShape
 
 CHECK_IN_MEDIA_TYPE = "application/x-apple-aspen-mdm-checkin"
 CONNECT_MEDIA_TYPE = "application/x-apple-aspen-mdm; charset=UTF-8"
+SHARED_IPAD_USER_ID = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 UNRECOGNIZED_DEVICE_CODE = "com.apple.unrecognized.device"
 
 
@@ -100,6 +101,11 @@ class MdmChannel:
         mdm = self.enrollment.mdm_settings
         body = {"MessageType": kind, "UDID": self.device.hardware.udid} | ({"Topic": mdm.topic} if topic else {}) | message
         return await self.send_signed(mdm.checkin_url, self.serialize_plist(body), CHECK_IN_MEDIA_TYPE, identity)
+
+    async def send_user_check_in(self, user_short_name: str, kind: str, message: dict[str, Any]) -> ServerResponse:
+        """Send a check-in message on the user channel of a person on a Shared iPad."""
+        user = {"UserID": SHARED_IPAD_USER_ID, "UserShortName": user_short_name, "UserLongName": user_short_name.title()}
+        return await self.send_check_in(kind, user | message)
 
     async def send_connect(self, body: bytes) -> ServerResponse:
         """Send Idle or a command result that is already serialized."""

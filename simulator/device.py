@@ -130,6 +130,8 @@ class DeviceState:
     provisioning_profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     declarations: dict[str, Any] = field(default_factory=dict)
+    odd_status_items: dict[str, Any] = field(default_factory=dict)
+    """Status items that are reported beside or instead of the true ones, whatever is subscribed."""
     return_to_service: bytes | None = None
     deferred_actions: list[DeferredAction] = field(default_factory=list)
 
@@ -170,6 +172,14 @@ class DeviceState:
         app.installed_at = self.clock.now() + timedelta(seconds=self.store.install_seconds)
         app.will_fail = identifier in self.store.failing_apps
         return app
+
+    def uninstall_app(self, identifier: str) -> None:
+        """Delete an app by hand, as a child does. A managed one stays managed."""
+        app = self.apps[identifier]
+        if app.managed:
+            app.removed_by_user = True
+        else:
+            del self.apps[identifier]
 
     def restart(self) -> None:
         """Boot: a tablet with a passcode is locked until somebody enters it."""

@@ -36,6 +36,7 @@ async def send_status_report(channel: MdmChannel) -> None:
     subscribed = _list_subscribed_items(device)
     items = status.flatten_items(status.build_status_items(device))
     values = {name: items[name] for name in subscribed if name in items}
+    values |= device.odd_status_items
     values["management.declarations"] = _build_declaration_rows(device)
     values["management.client-capabilities"] = _CAPABILITIES
     errors = [

@@ -21,16 +21,57 @@ _KNOWN = {
 
 
 @dataclass(frozen=True)
+class InstallRefusal:
+    """How InstallApplication is refused: with Status Error, maybe a RejectionReason, and the errors, outermost first.
+
+    Each error is its domain, code and description.
+    """
+
+    rejection_reason: str | None = None
+    errors: tuple[tuple[str, int, str], ...] = ()
+
+
+#: The error that tablets send with each RejectionReason.
+_REJECTION_CODES = {
+    "AppAlreadyInstalled": (12025, "The app is already installed."),
+    "AppAlreadyQueued": (12026, "The app is already scheduled for management."),
+    "AppStoreDisabled": (12031, "App installation is disabled."),
+    "CouldNotVerifyAppID": (12023, "The store identifier of the app could not be validated."),
+    "NotAnApp": (12027, "This is not an app."),
+}
+
+
+def refuse_with(rejection_reason: str) -> InstallRefusal:
+    """Return the refusal that a tablet sends with this RejectionReason."""
+    code, text = _REJECTION_CODES.get(rejection_reason, (12010, "The app could not be installed."))
+    return InstallRefusal(rejection_reason, (("MCMDMErrorDomain", code, text),))
+
+
+LICENCE_NOT_FOUND = InstallRefusal(
+    "Other",
+    (
+        ("MDMErrorDomain", 12064, "Could not retrieve license for the app."),
+        ("DeviceManagement.error", 2605, "Could not retrieve license."),
+    ),
+)
+ALREADY_PROMPTING = InstallRefusal(None, (("DeviceManagement.error", 1407, "The user is already being prompted."),))
+
+
+@dataclass(frozen=True)
 class AppStore:
     """Knows the apps of the store and how their installation ends.
 
     `bundle_ids` adds to the store numbers known here; any other number gets the identifier `store.app.<number>`.
     `rejection_reasons` maps a bundle identifier to the RejectionReason of its installation. The apps in `failing_apps` are
-    accepted, and their installation then fails. An installation takes `install_seconds`.
+    accepted, and their installation then fails. An installation takes `install_seconds`. `refusals` are full answers to
+    InstallApplication, by bundle identifier. `reported_statuses` maps a bundle identifier to the Status that
+    ManagedApplicationList reports instead of the true one, such as a prompt that nobody answers or that a child declines.
     """
 
     bundle_ids: Mapping[int, str] = field(default_factory=dict)
     rejection_reasons: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, InstallRefusal] = field(default_factory=dict)
+    reported_statuses: Mapping[str, str] = field(default_factory=dict)
     failing_apps: frozenset[str] = frozenset()
     install_seconds: float = 3.0
 

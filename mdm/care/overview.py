@@ -23,6 +23,7 @@ from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
 from mdm.devices.models import DeviceEnrollment, PushTarget
+from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
 from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
@@ -70,11 +71,11 @@ class RulesStatus:
 
 
 def _load_rules_status(
-    repository: OverviewRepository, enrollment: DeviceEnrollment | None, profile: TabletProfile | None, tablet_id: UUID
+    work: UnitOfWork, enrollment: DeviceEnrollment | None, profile: TabletProfile | None, tablet_id: UUID
 ) -> RulesStatus:
-    mode = repository.get_mode(tablet_id)
+    mode = OverviewRepository(work.session).get_mode(tablet_id)
     wanted, since = (mode.mode, mode.since) if mode else (None, None)
-    declared = repository.get_declarative_state(enrollment.id) if enrollment else None
+    declared = DeviceRepository(work.session).get_declarative_state(enrollment.id) if enrollment else None
     if declared is not None and declared.set_sha256 is not None:
         state = ProfileState.VERIFIED if declared.confirmed_at else ProfileState.WAITING
         seen = Mode(declared.confirmed_mode) if declared.confirmed_mode else None
@@ -107,7 +108,7 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
     repository = OverviewRepository(work.session)
     [row] = repository.list_rows(actor, TabletFilter(tablet_id=tablet.id), [], FIRST_PAGE).items
     access.record_access(work, actor, [row.pupil] if row.pupil is not None else [], AccessKind.TABLET)
-    latest = repository.get_latest_enrollment(tablet_id)
+    latest = DeviceRepository(work.session).get_latest_enrollment(tablet_id)
     reconcile = ReconcileRepository(work.session)
     return TabletView(
         row=row,
@@ -115,7 +116,7 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
         push=latest[1] if latest else None,
         case=LostModeRepository(work.session).get_open_case(tablet_id),
         rules=_load_rules_status(
-            repository, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
+            work, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
         ),
         identity=get_identity_status(work, latest[0]) if latest else None,
         apps=reconcile.list_tablet_apps(tablet_id),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, ScalarSelect, func, literal, or_, select
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
@@ -17,7 +17,7 @@ from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from mdm.devices.models import DeclarativeState, DeviceEnrollment, LastSeen, PushTarget
+from mdm.devices.repository import select_last_contact
 from mdm.reconcile.models import AppState, TabletApp
 from profiles.schedule.models import TabletMode
 
@@ -55,7 +55,7 @@ class OverviewRepository:
 
     def list_rows(self, actor: Actor, filters: TabletFilter, pupil_ids: Sequence[UUID], page: PageRequest) -> Page[TabletRow]:
         statement = (
-            select(Tablet, Pupil, School, SchoolClass, _select_last_seen())
+            select(Tablet, Pupil, School, SchoolClass, select_last_contact())
             .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
             .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
             .outerjoin(School, School.id == Tablet.school_id)
@@ -109,27 +109,3 @@ class OverviewRepository:
 
     def get_mode(self, tablet_id: UUID) -> TabletMode | None:
         return self.session.get(TabletMode, tablet_id)
-
-    def get_declarative_state(self, enrollment_id: int) -> DeclarativeState | None:
-        return self.session.get(DeclarativeState, enrollment_id)
-
-    def get_latest_enrollment(self, tablet_id: UUID) -> Row[DeviceEnrollment, PushTarget | None, datetime | None] | None:
-        return self.session.execute(
-            select(DeviceEnrollment, PushTarget, LastSeen.last_seen_at)
-            .outerjoin(PushTarget, PushTarget.enrollment_id == DeviceEnrollment.id)
-            .outerjoin(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
-            .where(DeviceEnrollment.tablet_id == tablet_id, DeviceEnrollment.parent_id.is_(None))
-            .order_by(DeviceEnrollment.authenticated_at.desc())
-            .limit(1)
-        ).one_or_none()
-
-
-def _select_last_seen() -> ScalarSelect[datetime]:
-    """Return a scalar subquery for the last contact of a tablet on any of its device channels."""
-    return (
-        select(func.max(LastSeen.last_seen_at))
-        .join(DeviceEnrollment, DeviceEnrollment.id == LastSeen.enrollment_id)
-        .where(DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None))
-        .correlate(Tablet)
-        .scalar_subquery()
-    )

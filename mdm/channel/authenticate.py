@@ -21,9 +21,11 @@ from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
-from mdm.channel.repository import ChannelRepository
+from mdm.devices import service as devices
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.checkin import Authenticate, TokenUpdate
+from mdm.queue.models import EndReason
 from mdm.queue.repository import QueueRepository
 
 
@@ -32,7 +34,7 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
 
     A tablet without invitation gets 403, which harms nothing since it is not enrolled yet. 401 is never sent.
     """
-    repository = ChannelRepository(work.session)
+    repository = DeviceRepository(work.session)
     key = message.ids.device_key
     if repository.is_pinned_elsewhere(fingerprint, key):
         raise DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE, "pinned for another tablet")
@@ -47,68 +49,40 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
     except DomainError as error:  # e.g. its custody does not allow it: an answer, not a server error
         raise DeviceRequestRejected(RejectionReason.NOT_INVITED, error.code, status=403) from error
     for former_enrollment in repository.list_other_device_enrollments(tablet.id, key):
-        _end_enrollment(work, repository, former_enrollment)
+        _end_enrollment(work, former_enrollment, EnrollmentState.CHECKED_OUT, EndReason.ANOTHER_UDID)
     enrollment = repository.get_by_channel_key(key, lock=True)
     if enrollment is None:
-        enrollment = _create_enrollment(work, tablet, message, fingerprint)
+        enrollment = devices.create_enrollment(work, tablet, message.ids, fingerprint, message.topic)
     else:
-        _start_next_generation(work, repository, enrollment, tablet, message, fingerprint)
+        devices.start_next_generation(work, enrollment, tablet, fingerprint, message.topic)
+        _end_former_commands(work, enrollment)
+        _end_user_enrollments(work, enrollment, EnrollmentState.CHECKED_OUT, EndReason.ENROLLED_AGAIN)
     repository.create_last_seen(enrollment.id, work.now)
     audit.record_event(
         work, SYSTEM, "tablet.authenticate", "tablet", tablet.id, town_id=tablet.town_id, generation=enrollment.generation
     )
 
 
-def _create_enrollment(work: UnitOfWork, tablet: Tablet, message: Authenticate, fingerprint: str) -> DeviceEnrollment:
-    enrollment = DeviceEnrollment(
-        town_id=tablet.town_id,
-        tablet_id=tablet.id,
-        channel_key=message.ids.device_key,
-        udid=message.ids.udid or message.ids.device_key,
-        generation=1,
-        state=EnrollmentState.PENDING,
-        fingerprint=fingerprint,
-        topic=message.topic[:255],
-        authenticated_at=work.now,
-    )
-    work.session.add(enrollment)
-    work.session.flush()
-    return enrollment
-
-
-def _start_next_generation(
-    work: UnitOfWork,
-    repository: ChannelRepository,
-    enrollment: DeviceEnrollment,
-    tablet: Tablet,
-    message: Authenticate,
-    fingerprint: str,
-) -> None:
-    """Start the next generation: end the former one's open commands and delete its tokens. Its history stays."""
-    enrollment.generation += 1
-    enrollment.tablet_id, enrollment.town_id = tablet.id, tablet.town_id
-    enrollment.state = EnrollmentState.PENDING
-    enrollment.fingerprint, enrollment.next_fingerprint = fingerprint, None
-    enrollment.topic = message.topic[:255]
-    enrollment.unlock_token = enrollment.bootstrap_token = None
-    enrollment.awaiting_configuration = False
-    enrollment.authenticated_at, enrollment.enrolled_at, enrollment.ended_at = work.now, None, None
-    work.session.flush()
-    if QueueRepository(work.session).end_former_generations(enrollment.id, enrollment.generation, work.now):
-        tablets.record_wipe(work, tablet.id)
-    repository.delete_push_targets([enrollment.id])
-    repository.delete_declarative_state(enrollment.id)
-    for user_enrollment in repository.list_user_enrollments(enrollment.id):
-        _end_enrollment(work, repository, user_enrollment)
+def _end_former_commands(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
+    """End the open commands of the former generations. If a sent erase was among them, the tablet is recorded as wiped."""
+    queue = QueueRepository(work.session)
+    was_erased = queue.acknowledge_sent_erase(enrollment.id, enrollment.generation, work.now)
+    queue.end_former_generations(enrollment.id, enrollment.generation, EndReason.ENROLLED_AGAIN, work.now)
+    if was_erased:
+        tablets.record_wipe(work, enrollment.tablet_id)
 
 
 def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEnrollment) -> None:
-    """Store push token and magic. The first TokenUpdate on the device channel completes the enrollment."""
-    repository = ChannelRepository(work.session)
+    """Store push token and magic. The first TokenUpdate on the device channel completes the enrollment.
+
+    `sender` is the enrollment of the device; on the user channel the user's own enrollment is created or revived.
+    """
     enrollment = sender
     if message.ids.is_user_channel:
-        enrollment = _get_or_create_user_enrollment(work, repository, message, sender)
-    repository.save_push_token(enrollment.id, message.token, message.push_magic, message.topic, work.now)
+        enrollment = devices.get_or_create_user_enrollment(work, sender, message.ids.channel_key, message.topic)
+    DeviceRepository(work.session).save_push_token(
+        enrollment.id, message.token, message.push_magic, message.topic[:255], work.now
+    )
     if message.unlock_token is not None:
         enrollment.unlock_token = message.unlock_token
     if message.awaiting_configuration is not None:
@@ -122,41 +96,15 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
         audit.record_event(work, SYSTEM, "tablet.enrolled", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
 
 
-def _get_or_create_user_enrollment(
-    work: UnitOfWork, repository: ChannelRepository, message: TokenUpdate, sender: DeviceEnrollment
-) -> DeviceEnrollment:
-    """Return the enrollment of a Shared iPad user; the user's first TokenUpdate creates it."""
-    device = sender if sender.parent_id is None else work.session.get_one(DeviceEnrollment, sender.parent_id)
-    user_enrollment = repository.get_by_channel_key(message.ids.channel_key, lock=True)
-    if user_enrollment is None:
-        user_enrollment = DeviceEnrollment(
-            town_id=device.town_id,
-            tablet_id=device.tablet_id,
-            parent_id=device.id,
-            channel_key=message.ids.channel_key,
-            udid=device.udid,
-            generation=1,
-            fingerprint=device.fingerprint,
-            topic=message.topic[:255],
-            authenticated_at=work.now,
-            state=EnrollmentState.ENROLLED,
-            enrolled_at=work.now,
-        )
-        work.session.add(user_enrollment)
-        work.session.flush()
-        repository.create_last_seen(user_enrollment.id, work.now)
-    user_enrollment.state, user_enrollment.ended_at = EnrollmentState.ENROLLED, None
-    user_enrollment.fingerprint = device.fingerprint
-    return user_enrollment
-
-
 def handle_check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
-    """End the enrollment of a tablet that has removed its enrollment profile. Open commands are superseded, the tablet stays."""
-    repository = ChannelRepository(work.session)
-    audit.record_event(work, SYSTEM, "tablet.check_out", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
-    for user_enrollment in repository.list_user_enrollments(enrollment.id):
-        _end_enrollment(work, repository, user_enrollment)
-    _end_enrollment(work, repository, enrollment)
+    """End the enrollment that sends CheckOut: that of a tablet with its users, or of one user alone. The tablet stays.
+
+    A tablet sends it when its enrollment profile was removed, which is no proof that it was erased.
+    """
+    action = "tablet.check_out" if enrollment.parent_id is None else "tablet.user_check_out"
+    audit.record_event(work, SYSTEM, action, "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+    _end_user_enrollments(work, enrollment, EnrollmentState.CHECKED_OUT, EndReason.CHECKED_OUT)
+    _end_enrollment(work, enrollment, EnrollmentState.CHECKED_OUT, EndReason.CHECKED_OUT)
 
 
 def retire_enrollments(work: UnitOfWork, tablet_id: UUID) -> None:
@@ -164,17 +112,19 @@ def retire_enrollments(work: UnitOfWork, tablet_id: UUID) -> None:
 
     Only then is a tablet told to unenroll (docs/domain/protocol.md#status-codes).
     """
-    repository = ChannelRepository(work.session)
-    for enrollment in repository.list_enrollments_of_tablet(tablet_id):
-        _end_enrollment(work, repository, enrollment)
-        enrollment.state = EnrollmentState.RETIRED
+    for enrollment in DeviceRepository(work.session).list_enrollments_of_tablet(tablet_id):
+        _end_enrollment(work, enrollment, EnrollmentState.RETIRED, EndReason.RETIRED)
 
 
-def _end_enrollment(work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment) -> None:
-    enrollment.state, enrollment.ended_at = EnrollmentState.CHECKED_OUT, work.now
-    work.session.flush()
-    QueueRepository(work.session).end_former_generations(enrollment.id, enrollment.generation + 1, work.now)
-    repository.delete_push_targets([enrollment.id])
+def _end_user_enrollments(work: UnitOfWork, device: DeviceEnrollment, state: EnrollmentState, reason: EndReason) -> None:
+    for user_enrollment in DeviceRepository(work.session).list_user_enrollments(device.id):
+        if user_enrollment.state is not EnrollmentState.CHECKED_OUT:
+            _end_enrollment(work, user_enrollment, state, reason)
+
+
+def _end_enrollment(work: UnitOfWork, enrollment: DeviceEnrollment, state: EnrollmentState, reason: EndReason) -> None:
+    devices.end_enrollment(work, enrollment, state)
+    QueueRepository(work.session).end_former_generations(enrollment.id, enrollment.generation + 1, reason, work.now)
 
 
 def _build_tablet_details(message: Authenticate) -> TabletDetails:

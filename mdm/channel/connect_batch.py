@@ -22,6 +22,7 @@ from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.messages import SERVER_ERROR, UNRECOGNIZED_DEVICE, ChannelRequest, ChannelResponse, build_rejection
 from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot
+from mdm.channel.unreadable import is_readable, resolve_request
 from mdm.devices.models import EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
@@ -29,11 +30,21 @@ from mdm.protocol.connect import CommandStatus, ConnectMessage
 from mdm.queue.batch_statements import BatchStatements, DeliveryCandidate, ReportedState
 from mdm.queue.models import CommandState, Lane
 from mdm.queue.repository import QueueRepository
-from mdm.queue.rules import STATE_BY_STATUS, get_delivery_refusal, parse_command_uuid
+from mdm.queue.rules import (
+    MAX_DELIVERIES,
+    STATE_BY_STATUS,
+    UNREADABLE_ANSWER,
+    UNREADABLE_STATUS,
+    get_delivery_refusal,
+    parse_command_uuid,
+)
 
 log = structlog.get_logger()
 #: Rounds of selecting a deliverable command. Each round ends at least one command that must not be delivered.
 MAX_ROUNDS = 8
+#: Characters of a text in an error chain, and bytes of an unreadable answer, that are kept.
+MAX_ERROR_TEXT = 1000
+MAX_UNREADABLE_BYTES = 2**20
 _FINAL_STATES = (CommandState.ACKNOWLEDGED, CommandState.FAILED, CommandState.REJECTED)
 
 
@@ -65,6 +76,7 @@ class ConnectBatch:
     def process(self, requests: Sequence[ChannelRequest]) -> list[ChannelResponse]:
         """Return one response per request, in their order."""
         responses: list[ChannelResponse] = [SERVER_ERROR] * len(requests)
+        requests = [request if is_readable(request) else resolve_request(self.work, request) for request in requests]
         connecting = {r.message.ids.channel_key: r.fingerprint for r in requests if isinstance(r.message, ConnectMessage)}
         loaded = self.channel.load_next_commands(list(connecting.items()), self.now) if connecting else {}
         connects: list[ConnectRequest] = []
@@ -75,6 +87,8 @@ class ConnectBatch:
                 if isinstance(authorized, ChannelResponse):
                     responses[index] = authorized
                 else:
+                    if not request.message.is_readable:
+                        self._note_unreadable(request)
                     connects.append(ConnectRequest(index, request, request.message, authorized, candidate))
         if connects:
             self._process_connects(connects, responses)
@@ -87,7 +101,9 @@ class ConnectBatch:
         """Return the enrollment if it may use the connect loop with this certificate, else the response that rejects it."""
         udid = request.message.ids.device_key
         if enrollment is None:
-            return self._reject(udid, DeviceRequestRejected(RejectionReason.UNKNOWN_TABLET))
+            is_user = request.message.ids.is_user_channel
+            reason = RejectionReason.UNKNOWN_USER if is_user else RejectionReason.UNKNOWN_TABLET
+            return self._reject(udid, DeviceRequestRejected(reason))
         if not enrollment.is_pinned_to(request.fingerprint) and not identity.pin_renewed_certificate(
             self.work, enrollment.enrollment_id, request.fingerprint
         ):
@@ -102,14 +118,34 @@ class ConnectBatch:
         with_result = [connect for connect in connects if not connect.is_idle]
         if with_result:
             self._apply_results(with_result)
-        chosen = self._choose_commands(connects, {connect.enrollment.enrollment_id for connect in with_result})
+        chosen = self._send_commands(connects, {connect.enrollment.enrollment_id for connect in with_result})
         if chosen:
-            self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
             self.command_cache.render_missing(self.work.session, [candidate.body_id for candidate in chosen.values()])
         for connect in connects:
             command = chosen.get((connect.is_idle, connect.enrollment.enrollment_id))
             body = self.command_cache.get_plist(command.body_id, command.nonce, command.command_id) if command else b""
             responses[connect.index] = ChannelResponse(200, body)
+
+    def _send_commands(
+        self, connects: list[ConnectRequest], ids_with_result: set[int]
+    ) -> dict[tuple[bool, int], DeliveryCandidate]:
+        """Choose the commands to deliver and set them to sent. Returns them by (starts a conversation, enrollment id).
+
+        Where another session has cancelled a command since it was chosen, the next one is chosen instead.
+        """
+        sent: dict[tuple[bool, int], DeliveryCandidate] = {}
+        for _ in range(MAX_ROUNDS):
+            chosen = self._choose_commands(connects, ids_with_result)
+            if not chosen:
+                break
+            sent_ids = self.queue.mark_sent(sorted({candidate.command_id for candidate in chosen.values()}), self.now)
+            sent |= {key: candidate for key, candidate in chosen.items() if candidate.command_id in sent_ids}
+            lost_ids = {enrollment_id for (_, enrollment_id), c in chosen.items() if c.command_id not in sent_ids}
+            connects = [connect for connect in connects if connect.enrollment.enrollment_id in lost_ids]
+            ids_with_result = lost_ids  # what was loaded for them is out of date
+            if not lost_ids:
+                break
+        return sent
 
     def _choose_commands(
         self, connects: list[ConnectRequest], ids_with_result: set[int]
@@ -135,7 +171,10 @@ class ConnectBatch:
         }
 
     def _apply_results(self, connects: list[ConnectRequest]) -> None:
-        """Store the reported results and update their commands. A result that matches no open command changes nothing."""
+        """Store the reported results and update their commands.
+
+        A late result, of a command that had ended without one, is stored too, and leaves the state of the command.
+        """
         reported: dict[int, tuple[ReportedState, ConnectRequest]] = {}
         for connect in connects:
             message = connect.message
@@ -143,20 +182,29 @@ class ConnectBatch:
             state = STATE_BY_STATUS.get(message.status)
             if parsed_uuid is not None and state is not None:
                 nonce, command_id = parsed_uuid
-                new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, message.innermost_error)
+                reason = message.innermost_error
+                if not message.is_readable:
+                    state = state if state is CommandState.NOT_NOW else CommandState.FAILED
+                    reason = UNREADABLE_ANSWER
+                new_state = ReportedState(command_id, nonce, connect.enrollment.enrollment_id, state, reason)
                 reported[command_id] = new_state, connect
         new_states = [new_state for new_state, _ in reported.values()]
         applied = self.queue.apply_reported_states(new_states, self.now) if new_states else {}
-        results = [
-            _build_result_row(command_id, reported[command_id][1], self.now)
-            for command_id, state in applied.items()
-            if state in _FINAL_STATES
-        ]
-        for command_id in reported.keys() - applied.keys():
-            log.info("channel.result_ignored", enrollment=reported[command_id][0].enrollment_id)
-        if results:
+        answered = [command_id for command_id, state in applied.items() if state in _FINAL_STATES]
+        if unmatched := reported.keys() - applied.keys():
+            answered += self._list_late_results([reported[command_id][0] for command_id in sorted(unmatched)])
+        if answered:
+            results = [_build_result_row(command_id, reported[command_id][1], self.now) for command_id in answered]
             self.queue.save_results(results)
             self.work.enqueue_job(Topic.COMMAND_RESULT, *(result["command_id"] for result in results))
+
+    def _list_late_results(self, unmatched: list[ReportedState]) -> list[int]:
+        """Return the commands of results that come late; duplicates and results for unknown commands are only logged."""
+        late_ids = self.queue.list_unanswered([state for state in unmatched if state.state is not CommandState.NOT_NOW])
+        for state in unmatched:
+            outcome = "late" if state.command_id in late_ids else "ignored"
+            log.info("channel.result_unexpected", enrollment=state.enrollment_id, outcome=outcome)
+        return late_ids
 
     def _choose_deliverable(
         self, waiting: dict[int, EnrollmentSnapshot], loaded: dict[int, DeliveryCandidate], *, starts_conversation: bool
@@ -181,6 +229,8 @@ class ConnectBatch:
             if not ended:
                 break
             self.queue.end_commands(ended, self.now)
+            if failed_ids := [command_id for command_id, state, _ in ended if state is CommandState.FAILED]:
+                self.work.enqueue_job(Topic.COMMAND_RESULT, *failed_ids)
             candidates = []
         return chosen
 
@@ -199,6 +249,12 @@ class ConnectBatch:
         except Exception:
             log.exception("channel.checkin_failed", message=request.message.MESSAGE_TYPE, udid=request.message.ids.device_key)
             return SERVER_ERROR
+
+    def _note_unreadable(self, request: ChannelRequest) -> None:
+        """Note for support staff that a tablet sends what cannot be read; the bytes are kept with the command's result."""
+        udid, size = request.message.ids.device_key, len(request.raw)
+        log.warning("channel.answer_unreadable", udid=udid, size=size)
+        self.channel.add_note(udid, UNREADABLE_ANSWER, {"bytes": size}, self.now)
 
     def _reject(self, udid: str, rejection: DeviceRequestRejected) -> ChannelResponse:
         log.warning("channel.request_rejected", udid=udid, reason=rejection.reason.value, detail=rejection.detail)
@@ -220,6 +276,8 @@ def _check_delivery(
             return _DELIVER_NOTHING  # the next Authenticate, or the deadline, ends a sent erase
         if not command_type.retried_after_silence:
             return CommandState.FAILED, "unknown outcome: no result arrived"
+        if candidate.delivery_count >= MAX_DELIVERIES:
+            return CommandState.FAILED, f"no answer after {MAX_DELIVERIES} deliveries"
     reason = get_delivery_refusal(
         command_type,
         evidence_hold=enrollment.evidence_hold,
@@ -234,17 +292,25 @@ def _check_delivery(
 
 def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> dict[str, Any]:
     message = connect.message
-    has_response = message.status is CommandStatus.ACKNOWLEDGED and any(key not in _COMMON_KEYS for key in message.body)
-    chain = [
-        {key: value for key, value in link.items() if isinstance(value, str | int | float | bool)} for link in message.error_chain
-    ]
+    keeps_body = not message.is_readable or any(key not in _COMMON_KEYS for key in message.body)
     return {
         "command_id": command_id,
-        "status": message.status.value,
+        "status": message.status.value if message.is_readable else UNREADABLE_STATUS,
         "received_at": now,
-        "error_chain": chain or None,
-        "body": zlib.compress(connect.request.raw, 1) if has_response else None,
+        "error_chain": [_shorten_link(link) for link in message.error_chain] or None,
+        "body": zlib.compress(_cut_raw(connect), 1) if keeps_body else None,
     }
+
+
+def _shorten_link(link: dict[str, Any]) -> dict[str, Any]:
+    values = {key: value[:MAX_ERROR_TEXT] if isinstance(value, str) else value for key, value in link.items()}
+    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool)}
+
+
+def _cut_raw(connect: ConnectRequest) -> bytes:
+    """Return the bytes as received; of an unreadable message not more than people look at."""
+    raw = connect.request.raw
+    return raw if connect.message.is_readable else raw[:MAX_UNREADABLE_BYTES]
 
 
 _COMMON_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID", "NotOnConsole"}

@@ -10,6 +10,7 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.channel.messages import EMPTY_RESPONSE, JSON, ChannelResponse
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
 from mdm.protocol.checkin import DeclarativeRequest
 from mdm.protocol.errors import BadMessage
@@ -24,7 +25,7 @@ def handle_declarative_request(work: UnitOfWork, message: DeclarativeRequest, en
     repository = ChannelRepository(work.session)
     if message.endpoint == "status":
         return _save_status_report(work, repository, enrollment, message.data or b"")
-    state = repository.get_declarative_state(enrollment.id)
+    state = DeviceRepository(work.session).get_declarative_state(enrollment.id)
     items = _load_published_items(repository, state)
     if message.endpoint == "tokens":
         published_at = state.published_at if state is not None and state.published_at else enrollment.authenticated_at
@@ -55,13 +56,14 @@ def _save_status_report(
     work: UnitOfWork, repository: ChannelRepository, enrollment: DeviceEnrollment, body: bytes
 ) -> ChannelResponse:
     """Store a status report: an incremental one is merged into the known status items, a full one replaces them."""
+    devices = DeviceRepository(work.session)
+    devices.save_status_report(enrollment.id, body[: ddm.MAX_STATUS], work.now)
     try:
         report = ddm.parse_status_report(body)
     except BadMessage as error:
         repository.add_note(enrollment.udid, "bad_status", {"why": str(error)}, work.now)
         return EMPTY_RESPONSE  # with an error status the tablet would send the same report again
-    repository.save_status_report(enrollment.id, body, work.now)
-    state = repository.get_declarative_state(enrollment.id) or repository.create_declarative_state(enrollment.id)
+    state = devices.get_declarative_state(enrollment.id) or devices.create_declarative_state(enrollment.id)
     items = dict(report.items)
     state.status_items = items if report.full else ddm.merge_status_items(state.status_items or {}, items)
     if report.declarations is not None:

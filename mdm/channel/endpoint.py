@@ -20,6 +20,7 @@ from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.identity import IdentityVerifier
 from mdm.channel.messages import SERVER_ERROR, ChannelRequest, ChannelResponse, build_rejection
 from mdm.channel.repository import ChannelRepository
+from mdm.channel.unreadable import build_unreadable_request
 from mdm.protocol import plist
 from mdm.protocol.checkin import parse_checkin
 from mdm.protocol.connect import is_checkin, parse_connect
@@ -30,7 +31,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_BODY = 20 * 2**20
+#: A body may be larger than what is parsed: it is then verified and ends its command as unreadable, instead of coming again.
+MAX_BODY = 32 * 2**20
 #: Larger bodies are parsed in a thread: a report of 160 kB would block the event loop for 10 ms.
 PARSE_IN_THREAD_ABOVE = 16 * 1024
 log = structlog.get_logger()
@@ -94,16 +96,20 @@ class ChannelEndpoint:
         """Return the parsed request with its verified certificate. Raises `DeviceRequestRejected`."""
         client = scope.get("client")
         fingerprint = self._verifier.verify_request(headers, body, client[0] if client else None, self._clock.now())
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        checkin = False
         try:
-            message = plist.loads(body)
-            content_type = headers.get(b"content-type", b"").decode("latin-1")
-            if is_checkin(content_type, message):
+            message = plist.loads_leniently(body)
+            checkin = is_checkin(content_type, message)
+            if checkin:
                 return ChannelRequest(parse_checkin(message), fingerprint, b"")
             return ChannelRequest(parse_connect(message), fingerprint, body)
-        except BadPlist as error:
-            raise DeviceRequestRejected(RejectionReason.BAD_PLIST, str(error)[:80]) from error
-        except BadMessage as error:
-            raise DeviceRequestRejected(RejectionReason.BAD_MESSAGE, str(error)[:80]) from error
+        except (BadPlist, BadMessage) as error:
+            request = None if checkin else build_unreadable_request(body, fingerprint)
+            if request is not None:
+                return request
+            reason = RejectionReason.BAD_PLIST if isinstance(error, BadPlist) else RejectionReason.BAD_MESSAGE
+            raise DeviceRequestRejected(reason, str(error)[:80]) from error
 
     def _serve_profile(self, scope: Scope) -> ChannelResponse:
         """Return a profile that a declaration refers to, for tablets it is published to. The signature covers an empty body."""

@@ -15,6 +15,8 @@ class RejectionReason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     UNTRUSTED = "untrusted_certificate"
     UNKNOWN_TABLET = "unknown_tablet"
+    UNKNOWN_USER = "unknown_user"
+    DEVICE_CHANNEL_ONLY = "device_channel_only"
     WRONG_CERTIFICATE = "wrong_certificate"
     NOT_ENROLLED = "not_enrolled"
     NOT_INVITED = "not_invited"

@@ -16,6 +16,7 @@ from mdm.channel.identity import pin_renewed_certificate
 from mdm.channel.messages import EMPTY_RESPONSE, UNRECOGNIZED_DEVICE, ChannelResponse
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol import checkin, plist
 
 CheckinHandler = Callable[[UnitOfWork, Any, DeviceEnrollment], ChannelResponse]
@@ -23,35 +24,40 @@ CheckinHandler = Callable[[UnitOfWork, Any, DeviceEnrollment], ChannelResponse]
 
 def handle_checkin(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str) -> ChannelResponse:
     """Process one check-in message and return the response. Raises `DeviceRequestRejected`."""
-    repository = ChannelRepository(work.session)
+    notes = ChannelRepository(work.session)
     if isinstance(message, checkin.UnknownMessage):
         raise DeviceRequestRejected(RejectionReason.UNKNOWN_MESSAGE, message.message_type[:48])
     if message.unknown_keys and isinstance(message, checkin.Authenticate | checkin.TokenUpdate):
-        repository.add_note(message.ids.device_key, "unknown_keys", {"keys": sorted(message.unknown_keys)[:50]}, work.now)
+        notes.add_note(
+            message.ids.device_key, "unknown_keys", {"keys": [key[:64] for key in sorted(message.unknown_keys)[:50]]}, work.now
+        )
+    if message.ids.is_user_channel and isinstance(message, _DEVICE_CHANNEL_ONLY):
+        raise DeviceRequestRejected(RejectionReason.DEVICE_CHANNEL_ONLY, message.MESSAGE_TYPE)
     if isinstance(message, checkin.Authenticate):
         handle_authenticate(work, message, fingerprint)
         return EMPTY_RESPONSE
     if isinstance(message, checkin.UserAuthenticate):
         return ChannelResponse(410)  # the only message with this status: the server does not manage network users of a Mac
-    enrollment = _get_sender(work, repository, message, fingerprint)
+    enrollment = _get_sender(work, message, fingerprint)
     if enrollment.state is EnrollmentState.RETIRED:
         return UNRECOGNIZED_DEVICE
-    repository.touch_last_seen(enrollment.id, work.now)
+    DeviceRepository(work.session).touch_last_seen(enrollment.id, work.now)
     return _HANDLERS[type(message)](work, message, enrollment)
 
 
-def _get_sender(
-    work: UnitOfWork, repository: ChannelRepository, message: checkin.CheckinMessage, fingerprint: str
-) -> DeviceEnrollment:
+def _get_sender(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
     """Return the enrollment that sent the message, after checking its certificate. Raises `DeviceRequestRejected`.
 
-    Until a Shared iPad user has an enrollment, that is the enrollment of the device.
+    A user's TokenUpdate is sent by the device, since it creates the user's enrollment or revives an ended one. Every other
+    message of a user concerns that user alone, and is rejected when the user has no enrollment.
     """
-    enrollment = repository.get_by_channel_key(message.ids.channel_key, lock=True)
-    if enrollment is None and message.ids.is_user_channel:
-        enrollment = repository.get_by_channel_key(message.ids.device_key, lock=True)
+    ids = message.ids
+    is_user_token = ids.is_user_channel and isinstance(message, checkin.TokenUpdate)
+    key = ids.device_key if is_user_token else ids.channel_key
+    enrollment = DeviceRepository(work.session).get_by_channel_key(key, lock=True)
     if enrollment is None:
-        raise DeviceRequestRejected(RejectionReason.UNKNOWN_TABLET)
+        is_unknown_user = ids.is_user_channel and not is_user_token
+        raise DeviceRequestRejected(RejectionReason.UNKNOWN_USER if is_unknown_user else RejectionReason.UNKNOWN_TABLET)
     if enrollment.state is EnrollmentState.CHECKED_OUT:
         raise DeviceRequestRejected(RejectionReason.NOT_ENROLLED)
     if fingerprint not in (enrollment.fingerprint, enrollment.next_fingerprint) and not pin_renewed_certificate(
@@ -119,6 +125,9 @@ def _handle_return_to_service(
         response["BootstrapToken"] = enrollment.bootstrap_token
     return ChannelResponse(200, plist.dumps({"ReturnToService": response}))
 
+
+#: Messages that Apple defines for the device channel alone: a user's must not act on the device.
+_DEVICE_CHANNEL_ONLY = (checkin.Authenticate, checkin.SetBootstrapToken, checkin.GetBootstrapToken, checkin.ReturnToService)
 
 _HANDLERS: dict[type[checkin.CheckinMessage], CheckinHandler] = {
     checkin.TokenUpdate: _handle_token_update,

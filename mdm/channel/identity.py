@@ -13,8 +13,8 @@ from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.repository import IdentityRepository
 from enrollment.identity.verifier import TrustStore, get_known_certificate
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
-from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.certificate_header import parse_certificate_header
 from mdm.protocol.cms import verify_detached
 from mdm.protocol.errors import BadSignature
@@ -80,7 +80,7 @@ def pin_renewed_certificate(work: UnitOfWork, enrollment_id: int, fingerprint: s
         return False
     if not _is_newer_certificate(work, offered.certificate_id, enrollment.fingerprint):
         return False
-    ChannelRepository(work.session).pin_certificate(enrollment.parent_id or enrollment.id, fingerprint)
+    DeviceRepository(work.session).pin_certificate(enrollment.parent_id or enrollment.id, fingerprint)
     return True
 
 

@@ -18,6 +18,8 @@ class ChannelRequest:
     message: CheckinMessage | ConnectMessage
     fingerprint: str
     raw: bytes
+    #: Candidates for the CommandUUID of a message that could not be parsed.
+    scanned_uuids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

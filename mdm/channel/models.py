@@ -1,11 +1,11 @@
-"""Tables of the device channel: notes about unexpected messages, and the last status report."""
+"""The table of the device channel: notes about unexpected messages."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, BigKey, UtcDateTime
@@ -22,15 +22,3 @@ class ChannelNote(Base):
     kind: Mapped[str] = mapped_column(String(48))
     details: Mapped[dict[str, Any]]
     __table_args__ = (Index("ix_channel_note_udid", "udid", "id"),)
-
-
-class StatusReport(Base):
-    """The last declarative status report of an enrollment: one JSON document as received."""
-
-    __tablename__ = "status_report"
-
-    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
-    enrollment_id: Mapped[int] = mapped_column(ForeignKey("device_enrollment.id", ondelete="CASCADE"))
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
-    __table_args__ = (UniqueConstraint("enrollment_id"),)

@@ -1,4 +1,4 @@
-"""All SQL of the device channel: enrollments, last contact, push tokens, declarative state, notes."""
+"""All SQL of the device channel: the statement that answers a batch of requests, what declarations refer to, notes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Select, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
 from cartable.database import UtcDateTime
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
-from mdm.channel.models import ChannelNote, StatusReport
-from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
+from mdm.channel.models import ChannelNote
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
-from mdm.queue.models import CommandState
+from mdm.queue.models import CommandBody, CommandState, QueuedCommand
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
 _REQUESTED = {"channel_key": "text", "fingerprint": "text"}
 #: The enrollment behind each request and its first open command: one statement answers an idle tablet.
 _LOAD_NEXT = """
 SELECT e.channel_key, e.id, e.generation, e.state, e.fingerprint, e.next_fingerprint, e.town_id,
-       t.evidence_hold, t.supervised, t.os_version, c.id, c.body_id, c.state, c.lane, b.nonce, b.request_type
+       t.evidence_hold, t.supervised, t.os_version, c.id, c.body_id, c.state, c.lane, c.delivery_count, b.nonce, b.request_type
 FROM {requested} JOIN device_enrollment e ON e.channel_key = requested.channel_key JOIN tablet t ON t.id = e.tablet_id
 LEFT JOIN command c ON c.id = ({first}) LEFT JOIN command_body b ON b.id = c.body_id
 """
@@ -57,8 +56,17 @@ class EnrollmentSnapshot:
         return fingerprint in (self.fingerprint, self.next_fingerprint)
 
 
+@dataclass(frozen=True, slots=True)
+class ScannedCommand:
+    """The command that an unreadable message answers, and the channel it was sent on."""
+
+    channel_key: str
+    nonce: int
+    command_id: int
+
+
 class ChannelRepository:
-    """Reads and writes enrollments and what belongs to them; for a batch in sets, else row by row."""
+    """Reads what requests of tablets need, for a batch in one statement; writes notes."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -78,9 +86,46 @@ class ChannelRepository:
         rows = connection.execute(_get_statement(self.dialect, "load_next"), values)
         return {row[0]: (_build_snapshot(row), _build_candidate(row)) for row in rows}
 
-    def touch_last_seen(self, enrollment_id: int, now: datetime) -> None:
-        """Set the last contact of one enrollment."""
-        self.session.execute(update(LastSeen).where(LastSeen.enrollment_id == enrollment_id).values(last_seen_at=now))
+    def find_answered_command(self, fingerprint: str, uuids: Sequence[tuple[int, int]]) -> ScannedCommand | None:
+        """Return the first of the commands, given as (nonce, id), that was queued for the tablet with this certificate."""
+        for nonce, command_id in uuids:
+            statement = self._select_commands(fingerprint).where(QueuedCommand.id == command_id, CommandBody.nonce == nonce)
+            row = self.session.execute(statement).first()
+            if row is not None:
+                return ScannedCommand(*row)
+        return None
+
+    def find_command_in_flight(self, fingerprint: str) -> ScannedCommand | None:
+        """Return the command that was sent last to the device channel with this certificate and has no result."""
+        statement = (
+            self._select_commands(fingerprint)
+            .where(
+                QueuedCommand.state == CommandState.SENT,
+                QueuedCommand.generation == DeviceEnrollment.generation,
+                DeviceEnrollment.parent_id.is_(None),
+            )
+            .order_by(QueuedCommand.sent_at.desc(), QueuedCommand.id.desc())
+            .limit(1)
+        )
+        row = self.session.execute(statement).first()
+        return ScannedCommand(*row) if row is not None else None
+
+    def find_device_key(self, fingerprint: str) -> str | None:
+        """Return the channel key of the device that is pinned to this certificate."""
+        return self.session.scalar(
+            select(DeviceEnrollment.channel_key)
+            .where(_is_pinned_to(fingerprint), DeviceEnrollment.parent_id.is_(None))
+            .order_by(DeviceEnrollment.id.desc())
+            .limit(1)
+        )
+
+    def _select_commands(self, fingerprint: str) -> Select[str, int, int]:
+        return (
+            select(DeviceEnrollment.channel_key, CommandBody.nonce, QueuedCommand.id)
+            .join(QueuedCommand, QueuedCommand.enrollment_id == DeviceEnrollment.id)
+            .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
+            .where(_is_pinned_to(fingerprint))
+        )
 
     def may_return_to_service(self, tablet_id: UUID) -> bool:
         """Return whether the tablet belongs to a cart, is not missing and not kept as evidence, so that it may erase itself."""
@@ -90,93 +135,6 @@ class ChannelRepository:
             .where(Tablet.id == tablet_id, Tablet.evidence_hold.is_(False), Tablet.state.not_in(MISSING))
         )
         return self.session.scalar(statement) is not None
-
-    def get_by_channel_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
-        statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
-        return self.session.scalar(statement.with_for_update(key_share=True) if lock else statement)
-
-    def is_pinned_elsewhere(self, fingerprint: str, channel_key: str) -> bool:
-        """Return whether another device is already pinned to this certificate."""
-        other_id = self.session.scalar(
-            select(DeviceEnrollment.id).where(
-                (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
-                DeviceEnrollment.channel_key != channel_key,
-                DeviceEnrollment.parent_id.is_(None),
-            )
-        )
-        return other_id is not None
-
-    def list_enrollments_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceEnrollment]:
-        """Return all enrollments of a tablet, those of Shared iPad users included."""
-        statement = select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet_id)
-        return self.session.scalars(statement.order_by(DeviceEnrollment.id)).all()
-
-    def list_other_device_enrollments(self, tablet_id: UUID, channel_key: str) -> Sequence[DeviceEnrollment]:
-        """Return open device enrollments of the same tablet under another UDID (its logic board was replaced)."""
-        return self.session.scalars(
-            select(DeviceEnrollment)
-            .where(
-                DeviceEnrollment.tablet_id == tablet_id,
-                DeviceEnrollment.parent_id.is_(None),
-                DeviceEnrollment.channel_key != channel_key,
-                DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)),
-            )
-            .order_by(DeviceEnrollment.id)
-        ).all()
-
-    def list_user_enrollments(self, enrollment_id: int) -> Sequence[DeviceEnrollment]:
-        return self.session.scalars(
-            select(DeviceEnrollment).where(DeviceEnrollment.parent_id == enrollment_id).order_by(DeviceEnrollment.id)
-        ).all()
-
-    def create_last_seen(self, enrollment_id: int, now: datetime) -> None:
-        values = {"enrollment_id": enrollment_id, "last_seen_at": now}
-        statement = self._build_insert(LastSeen).values(values)
-        self.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["enrollment_id"], set_={"last_seen_at": statement.excluded.last_seen_at}
-            )
-        )
-
-    def save_push_token(self, enrollment_id: int, token: bytes, magic: str, topic: str, now: datetime) -> None:
-        """Insert or replace the push token of an enrollment, and clear a former failure."""
-        statement = self._build_insert(PushTarget).values(
-            enrollment_id=enrollment_id, token=token, magic=magic, topic=topic, updated_at=now
-        )
-        excluded = statement.excluded
-        self.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["enrollment_id"],
-                set_={
-                    "token": excluded.token, "magic": excluded.magic, "topic": excluded.topic, "updated_at": excluded.updated_at,
-                    "invalid_since": None, "invalid_reason": None,
-                },
-            )
-        )  # fmt: skip
-
-    def delete_push_targets(self, enrollment_ids: Sequence[int]) -> None:
-        self.session.execute(delete(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)))
-
-    def delete_declarative_state(self, enrollment_id: int) -> None:
-        for model in (StatusReport, DeclarativeState):
-            self.session.execute(delete(model).where(model.enrollment_id == enrollment_id))
-
-    def save_status_report(self, enrollment_id: int, body: bytes, now: datetime) -> None:
-        statement = self._build_insert(StatusReport).values(enrollment_id=enrollment_id, body=body, received_at=now)
-        self.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["enrollment_id"],
-                set_={"body": statement.excluded.body, "received_at": statement.excluded.received_at},
-            )
-        )
-
-    def get_declarative_state(self, enrollment_id: int) -> DeclarativeState | None:
-        return self.session.get(DeclarativeState, enrollment_id)
-
-    def create_declarative_state(self, enrollment_id: int) -> DeclarativeState:
-        row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
-        self.session.add(row)
-        return row
 
     def load_declaration_items(self, sha256: str) -> list[dict[str, Any]]:
         """Return the declarations of a set; an empty list when there is no such set."""
@@ -200,16 +158,9 @@ class ChannelRepository:
     def add_note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
         self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))
 
-    def pin_certificate(self, enrollment_id: int, fingerprint: str) -> None:
-        """Pin this certificate alone, for a device enrollment and its user enrollments."""
-        self.session.execute(
-            update(DeviceEnrollment)
-            .where((DeviceEnrollment.id == enrollment_id) | (DeviceEnrollment.parent_id == enrollment_id))
-            .values(fingerprint=fingerprint, next_fingerprint=None)
-        )
 
-    def _build_insert(self, model: Any) -> Any:
-        return postgresql.insert(model) if self.dialect == "postgresql" else sqlite.insert(model)
+def _is_pinned_to(fingerprint: str) -> ColumnElement[bool]:
+    return (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint)
 
 
 def _build_snapshot(row: Any) -> EnrollmentSnapshot:
@@ -220,9 +171,7 @@ def _build_snapshot(row: Any) -> EnrollmentSnapshot:
 
 
 def _build_candidate(row: Any) -> DeliveryCandidate | None:
-    return (
-        None if row[10] is None else DeliveryCandidate(row[1], row[10], row[11], CommandState(row[12]), row[13], row[14], row[15])
-    )
+    return None if row[10] is None else DeliveryCandidate(row[1], row[10], row[11], CommandState(row[12]), *row[13:17])
 
 
 _STATEMENTS: dict[tuple[str, str], Any] = {}

@@ -61,9 +61,12 @@ REASONS: dict[AppReason, Message] = {
     AppReason.NOT_IN_REGION: Message("not in the country's store"),
     AppReason.REMOVED_FROM_STORE: Message("removed from the store"),
     AppReason.USER_REJECTED: Message("declined on the tablet"),
+    AppReason.USER_PROMPTED: Message("waiting for an answer on the tablet"),
+    AppReason.UNINSTALLED: Message("removed on the tablet by a person"),
     AppReason.DOWNLOAD_FAILED: Message("download failed"),
     AppReason.INSTALLING: Message("being installed"),
     AppReason.INSTALLED: Message("–"),
+    AppReason.NOT_MANAGED: Message("installed by a person, not managed"),
 }
 
 

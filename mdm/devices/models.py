@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
@@ -111,3 +111,15 @@ class DeclarativeState(Base):
     #: Since when the policy comes from declarations only: the profile that a command had installed was removed.
     declarative_only_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fallback_reason: Mapped[str | None] = mapped_column(String(200))
+
+
+class StatusReport(Base):
+    """The last declarative status report of an enrollment: one JSON document as received."""
+
+    __tablename__ = "status_report"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    enrollment_id: Mapped[int] = mapped_column(ForeignKey("device_enrollment.id", ondelete="CASCADE"))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    __table_args__ = (UniqueConstraint("enrollment_id"),)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
-from mdm.devices.contact_repository import ContactRepository
+from mdm.devices.repository import DeviceRepository
 from profiles.schedule.service import load_schedules
 
 
@@ -17,7 +17,7 @@ class DeviceReadiness:
 
     def load_last_contacts(self, work: UnitOfWork, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
         """Return the last contact of each of these tablets that has had one."""
-        return ContactRepository(work.session).load_last_seen(tablet_ids)
+        return DeviceRepository(work.session).load_last_seen(tablet_ids)
 
     def find_with_calendar(self, work: UnitOfWork, tablet_ids: Collection[UUID], until: date) -> set[UUID]:
         """Return those of these tablets whose school calendar is published up to a day."""

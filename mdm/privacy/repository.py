@@ -31,7 +31,7 @@ from enrollment.people.models import (
 from enrollment.places.models import School, Town
 from enrollment.tablets.models import Incident, Loan, Tablet
 from mdm.care.lost_mode.models import LostCase, PositionRequest
-from mdm.devices.models import DeviceEnrollment
+from mdm.devices.repository import DeviceRepository
 from mdm.privacy.models import NoticeAudience, PrivacyNotice, PrivacyReport, PrivacyRequest, ReportKind, RetentionOverride
 from mdm.queue.models import CommandBody, QueuedCommand
 
@@ -118,10 +118,8 @@ class PrivacyRepository:
 
     def select_command_reasons(self, town_id: UUID, before: datetime) -> Select[Any]:
         """Return a statement for command bodies of a town that still contain a reason or a person."""
-        of_town = (
-            select(QueuedCommand.body_id)
-            .join(DeviceEnrollment, DeviceEnrollment.id == QueuedCommand.enrollment_id)
-            .where(DeviceEnrollment.town_id == town_id)
+        of_town = select(QueuedCommand.body_id).where(
+            QueuedCommand.enrollment_id.in_(DeviceRepository(self.session).select_channels_of_town(town_id))
         )
         is_personal = or_(CommandBody.reason.is_not(None), CommandBody.requested_by.is_not(None))
         return select(CommandBody.id).where(CommandBody.created_at < before, is_personal, CommandBody.id.in_(of_town))

@@ -9,7 +9,10 @@ from mdm.protocol.errors import BadMessage
 
 SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 _ID_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID"}
-MAX_ID = 255
+_DISPLAY_KEYS = {"UserLongName"}
+#: Device and user key together, with a colon, are a channel key of at most 255 characters.
+MAX_ID = 127
+MAX_TEXT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +184,18 @@ _MESSAGE_FORMATS: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, typ
 
 
 def parse_ids(message: dict[str, Any]) -> EnrollmentIds:
-    """Return the identifiers of any message. Raises `BadMessage` when there is none, or one is not a short text."""
+    """Return the identifiers of any message. Raises `BadMessage` when there is none, or one is not a short text.
+
+    A name that is only for people to read may have any type: it is left out then. The identifiers say whose message it is,
+    and without one of them it would be taken for another's.
+    """
     ids: dict[str, str | None] = {}
     for key in _ID_KEYS:
         value = message.get(key)
         if value is not None and (not isinstance(value, str) or len(value) > MAX_ID):
-            raise BadMessage(f"{key} is not a short text")
+            if key not in _DISPLAY_KEYS:
+                raise BadMessage(f"{key} is not a short text")
+            value = None
         ids[key] = value or None
     if not (ids["UDID"] or ids["EnrollmentID"]):
         raise BadMessage("no UDID and no EnrollmentID")
@@ -218,6 +227,7 @@ def parse_checkin(message: dict[str, Any]) -> CheckinMessage:
 
 
 def _read_value(message: dict[str, Any], key: str, value_type: type, *, required: bool) -> Any:
+    """Return the value of a key; None when it is absent, or is optional and cannot be used. Raises `BadMessage`."""
     value = message.get(key)
     if value is None:
         if required:
@@ -225,11 +235,10 @@ def _read_value(message: dict[str, Any], key: str, value_type: type, *, required
         return None
     if value_type is bool and isinstance(value, str):  # some clients send the text "false"
         return value.strip().lower() in {"true", "1", "yes"}
-    if not isinstance(value, value_type):
-        raise BadMessage(f"{key} has a wrong type")
-    if isinstance(value, str) and len(value) > 1024:
-        raise BadMessage(f"{key} is too long")
-    return value
+    is_usable = isinstance(value, value_type) and not (isinstance(value, str) and len(value) > MAX_TEXT)
+    if not is_usable and required:
+        raise BadMessage(f"{key} has a wrong type or is too long")
+    return value if is_usable else None
 
 
 def _collect_unknown_keys(message: dict[str, Any], known: set[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cartable.storable import make_storable
 from mdm.protocol.errors import BadMessage
 
 #: Declaration kind in the path of a fetch → key in the manifest.
@@ -20,7 +21,7 @@ MANIFEST_KEYS = {
 }
 MAX_STATUS = 2 * 2**20
 #: Deeper nested reports are refused.
-MAX_DEPTH = 12
+MAX_DEPTH = 14
 
 
 def compute_declarations_token(items: Iterable[Mapping[str, Any]]) -> str:
@@ -65,12 +66,12 @@ def parse_status_report(body: bytes) -> ParsedStatusReport:
     """Return the parsed status report, unknown items included. Raises `BadMessage`."""
     if len(body) > MAX_STATUS:
         raise BadMessage("status report too large")
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage("status report is no JSON") from error
+    document = _load_json(body)
+    if _measure_depth(document) > MAX_DEPTH:
+        raise BadMessage("status report nested too deeply")
+    document = make_storable(document)
     items = document.get("StatusItems") if isinstance(document, dict) else None
-    if not isinstance(items, dict) or _measure_depth(items) > MAX_DEPTH:
+    if not isinstance(items, dict):
         raise BadMessage("status report without StatusItems")
     management = items.get("management")
     declarations = management.get("declarations") if isinstance(management, dict) else None
@@ -81,6 +82,25 @@ def parse_status_report(body: bytes) -> ParsedStatusReport:
         errors=[e for e in errors if isinstance(e, dict)][:100] if isinstance(errors, list) else [],
         full=document.get("FullReport") is True,
     )
+
+
+def _load_json(body: bytes) -> Any:
+    """Return the JSON document; bytes that are no UTF-8, control characters and endless numbers are no obstacle."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise BadMessage("status report nested too deeply") from error
+    except ValueError:
+        pass
+    try:
+        return json.loads(body.decode("utf-8", errors="replace"), strict=False, parse_int=_parse_integer)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage("status report is no JSON") from error
+
+
+def _parse_integer(text: str) -> int | float:
+    """Return the number; one of more digits than a column holds becomes infinite, and is left out with the others."""
+    return int(text) if len(text) < 20 else float("inf")
 
 
 def merge_status_items(current: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +132,14 @@ def list_invalid_declarations(declarations: Mapping[str, list[dict[str, Any]]]) 
     return [row for rows in declarations.values() for row in rows if row.get("valid") == "invalid"]
 
 
+def list_managed_apps(items: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the status item `app.managed.list` that name an app; an empty list when there is none."""
+    value: Any = items
+    for name in ("app", "managed", "list"):
+        value = value.get(name) if isinstance(value, dict) else None
+    return [row for row in value if _is_row(row)] if isinstance(value, list) else []
+
+
 def describe_reasons(row: Mapping[str, Any]) -> str:
     """Return the identifier of a reported declaration with the tablet's reason codes, for people to read."""
     reasons = row.get("reasons")
@@ -121,20 +149,21 @@ def describe_reasons(row: Mapping[str, Any]) -> str:
 
 def _parse_declarations(reported: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     rows_by_kind = {key.lower(): reported.get(key.lower(), []) for key in MANIFEST_KEYS.values()}
-    return {
-        kind: [row for row in rows if isinstance(row, dict) and isinstance(row.get("identifier"), str)]
-        for kind, rows in rows_by_kind.items()
-        if isinstance(rows, list)
-    }
+    return {kind: [row for row in rows if _is_row(row)] for kind, rows in rows_by_kind.items() if isinstance(rows, list)}
 
 
 def _is_keyed_list(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) and "identifier" in row for row in value)
+    return isinstance(value, list) and any(isinstance(row, dict) and "identifier" in row for row in value)
+
+
+def _is_row(row: object) -> bool:
+    """Return whether this is a row of a list whose primary key can be used."""
+    return isinstance(row, dict) and isinstance(row.get("identifier"), str)
 
 
 def _merge_rows(current: list[Any], update: list[dict[str, Any]]) -> list[Any]:
-    rows = {row["identifier"]: row for row in current if isinstance(row, dict) and "identifier" in row}
-    for row in update:
+    rows = {row["identifier"]: row for row in current if _is_row(row)}
+    for row in filter(_is_row, update):
         if row.get("_removed") is True:
             rows.pop(row["identifier"], None)
         else:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import plistlib
 from typing import Any
 
+from cartable.storable import make_storable
+from mdm.protocol import lenient_plist
 from mdm.protocol.errors import BadPlist
 
 MAX_BYTES = 20 * 2**20
@@ -18,7 +20,7 @@ MAX_VALUES = 1_000_000
 
 
 def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Return the root dictionary of a property list. Raises only `BadPlist`."""
+    """Return the root dictionary of a property list; its values can be stored. Raises only `BadPlist`."""
     if len(data) > max_bytes:
         raise BadPlist("too large")
     binary = data[:8] == b"bplist00"
@@ -30,15 +32,38 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH
         raise BadPlist("nested too deeply") from None
     except Exception as error:  # plistlib raises a dozen unrelated types for damaged input
         raise BadPlist(type(error).__name__) from error
-    if not isinstance(root, dict):
-        raise BadPlist("the root is not a dictionary")
-    _check_limits(root, max_depth)
-    return root
+    return _check_root(root, max_depth)
+
+
+def loads_leniently(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """Return the root dictionary of a property list, or what is readable of a damaged one. Raises only `BadPlist`.
+
+    A damaged one is read without what its format forbids, and values that cannot be read are left out. The limits hold
+    for both.
+    """
+    try:
+        return loads(data, max_bytes=max_bytes, max_depth=max_depth)
+    except BadPlist:
+        if len(data) > max_bytes:
+            raise
+        try:
+            root = lenient_plist.parse(data, max_depth)
+        except lenient_plist.Unreadable as error:
+            raise BadPlist(str(error)) from error
+        return _check_root(root, max_depth)
 
 
 def dumps(value: dict[str, Any]) -> bytes:
     """Return an XML property list. `value` must not contain None."""
     return plistlib.dumps(value, fmt=plistlib.FMT_XML, sort_keys=False)
+
+
+def _check_root(root: object, max_depth: int) -> dict[str, Any]:
+    if not isinstance(root, dict):
+        raise BadPlist("the root is not a dictionary")
+    _check_limits(root, max_depth)
+    storable: dict[str, Any] = make_storable(root)
+    return storable
 
 
 def _nesting_exceeds(data: bytes, max_depth: int) -> bool:

@@ -9,10 +9,10 @@ import structlog
 from cartable import outbox
 from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime, UnitOfWork
+from mdm.devices.repository import DeviceRepository
 from mdm.push.apns import ApnsTransport
 from mdm.push.certificates import ensure_simulated_certificate, get_active_topic, load_active_pem
 from mdm.push.ports import PushNotification, PushResponse, PushTransport
-from mdm.push.repository import PushRepository
 from mdm.push.rules import PushOutcome, classify_response, compute_retry_delay
 
 __all__ = ["ensure_simulated_certificate", "get_active_topic", "send_due_pushes"]
@@ -31,7 +31,7 @@ def send_due_pushes(runtime: Runtime, transport: PushTransport | None = None) ->
         if certificate_and_key is None:
             return 0
         rows = outbox.claim_jobs(work.session, work.now, Topic.PUSH, BATCH_SIZE, LEASE)
-        targets = {t.enrollment_id: t for t in PushRepository(work.session).list_valid_targets([int(row.key) for row in rows])}
+        targets = {t.enrollment_id: t for t in DeviceRepository(work.session).list_valid_targets([int(row.key) for row in rows])}
         token_updates = {enrollment_id: target.updated_at for enrollment_id, target in targets.items()}
         notifications = []
         for row in rows:
@@ -57,7 +57,7 @@ def _apply_responses(
 ) -> None:
     rows_by_enrollment = {int(row.key): row for row in rows}
     with runtime.open_unit_of_work() as work:
-        repository = PushRepository(work.session)
+        repository = DeviceRepository(work.session)
         delivered: list[int] = []
         for response in responses:
             row = rows_by_enrollment[response.enrollment_id]
@@ -73,7 +73,7 @@ def _apply_responses(
 
 def _apply_failure(
     work: UnitOfWork,
-    repository: PushRepository,
+    repository: DeviceRepository,
     row: OutboxRow,
     response: PushResponse,
     outcome: PushOutcome,

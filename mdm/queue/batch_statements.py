@@ -36,7 +36,7 @@ WHERE q.enrollment_id = e.id AND q.state IN ({states})
 ORDER BY q.lane, q.id LIMIT 1
 """
 _SELECT_NEXT = """
-SELECT c.enrollment_id, c.id, c.body_id, c.state, c.lane, b.nonce, b.request_type
+SELECT c.enrollment_id, c.id, c.body_id, c.state, c.lane, c.delivery_count, b.nonce, b.request_type
 FROM command c JOIN command_body b ON b.id = c.body_id
 WHERE c.id IN (SELECT ({first}) FROM {requested} JOIN device_enrollment e ON e.id = requested.id)
 """
@@ -46,6 +46,7 @@ WHERE c.id IN (SELECT ({first}) FROM {requested} JOIN device_enrollment e ON e.i
 _APPLY_REPORTED = """
 UPDATE command SET state_reason = reported.state_reason,
     finished_at = CASE WHEN reported.state = 'not_now' AND NOT EXISTS ({equal}) THEN NULL ELSE :now END,
+    delivery_count = CASE WHEN reported.state = 'not_now' THEN 0 ELSE command.delivery_count END,
     state = CASE WHEN reported.state = 'not_now' AND EXISTS ({equal}) THEN 'superseded' ELSE reported.state END
 FROM {reported}, command_body b
 WHERE command.id = reported.id AND command.enrollment_id = reported.enrollment_id
@@ -56,12 +57,23 @@ RETURNING command.id, command.state
 _EQUAL_WAITING = """
 SELECT 1 FROM command o WHERE o.enrollment_id = command.enrollment_id AND o.dedupe_key = command.dedupe_key
 AND o.state IN ('queued', 'not_now') AND o.id <> command.id"""
+#: Only an open command is sent or ended: another session may have cancelled, superseded or answered it meanwhile.
 _MARK_SENT = """
-UPDATE command SET state = 'sent', sent_at = :now, delivery_count = delivery_count + 1 FROM {sent} WHERE command.id = sent.id
+UPDATE command SET state = 'sent', sent_at = :now, delivery_count = delivery_count + 1
+FROM {sent} WHERE command.id = sent.id AND command.state || '' IN ('queued', 'sent', 'not_now')
+RETURNING command.id
 """
 _END = """
 UPDATE command SET state = ended.state, state_reason = ended.state_reason, finished_at = :now
-FROM {ended} WHERE command.id = ended.id
+FROM {ended} WHERE command.id = ended.id AND command.state || '' IN ('queued', 'sent', 'not_now')
+"""
+#: The commands of late results: ended before, by a deadline or by the server, and without a result so far.
+_SELECT_UNANSWERED = """
+SELECT command.id FROM {reported}
+JOIN command ON command.id = reported.id AND command.enrollment_id = reported.enrollment_id
+JOIN command_body b ON b.id = command.body_id AND b.nonce = reported.nonce
+LEFT JOIN command_result r ON r.command_id = command.id
+WHERE command.state || '' NOT IN ('queued', 'sent', 'not_now') AND r.command_id IS NULL
 """
 _SAVE_RESULTS = """
 INSERT INTO command_result (command_id, status, received_at, error_chain, body)
@@ -85,6 +97,7 @@ class DeliveryCandidate:
     body_id: int
     state: CommandState
     lane: int
+    delivery_count: int
     nonce: int
     request_type: str
 
@@ -117,15 +130,19 @@ class BatchStatements:
         name = "next_at_start" if starts_conversation else "next_during"
         rows = self._execute(name, "requested", _IDS, [(enrollment_id,) for enrollment_id in enrollment_ids], now)
         return [
-            DeliveryCandidate(enrollment_id, command_id, body_id, CommandState(state), lane, nonce, request_type)
-            for enrollment_id, command_id, body_id, state, lane, nonce, request_type in rows
+            DeliveryCandidate(enrollment_id, command_id, body_id, CommandState(state), *rest)
+            for enrollment_id, command_id, body_id, state, *rest in rows
         ]
 
     def apply_reported_states(self, reported: Sequence[ReportedState], now: datetime) -> dict[int, CommandState]:
         """Update the open commands that match. Returns their new states by command id; those that match nothing are absent."""
-        values = [(r.command_id, r.nonce, r.enrollment_id, r.state.value, r.state_reason) for r in reported]
-        rows = self._execute("apply_reported", "reported", _REPORTED, values, now).all()
+        rows = self._execute("apply_reported", "reported", _REPORTED, _build_reported_rows(reported), now).all()
         return {command_id: CommandState(state) for command_id, state in rows}
+
+    def list_unanswered(self, reported: Sequence[ReportedState]) -> list[int]:
+        """Return the ids of those commands that match, had ended before, and have no result yet."""
+        values = build_parameters(self.dialect, "reported", _REPORTED, _build_reported_rows(reported))
+        return list(self.connection.execute(self.statements["unanswered"], values).scalars())
 
     def end_commands(self, ended: Sequence[tuple[int, CommandState, str]], now: datetime) -> None:
         """End commands that must not be delivered; each is (command id, final state, reason)."""
@@ -141,14 +158,19 @@ class BatchStatements:
         else:
             self.connection.execute(self.statements["save_results"], rows)
 
-    def mark_sent(self, command_ids: Sequence[int], now: datetime) -> None:
-        """Set these commands to sent and count the delivery."""
-        self._execute("mark_sent", "sent", _IDS, [(command_id,) for command_id in command_ids], now)
+    def mark_sent(self, command_ids: Sequence[int], now: datetime) -> set[int]:
+        """Set those of the commands that are still open to sent and count the delivery. Returns their ids."""
+        rows = self._execute("mark_sent", "sent", _IDS, [(command_id,) for command_id in command_ids], now)
+        return set(rows.scalars())
 
     def _execute(self, name: str, alias: str, columns: dict[str, str], rows: Sequence[Sequence[Any]], now: datetime) -> Any:
         return self.connection.execute(
             self.statements[name], {**build_parameters(self.dialect, alias, columns, rows), "now": now}
         )
+
+
+def _build_reported_rows(reported: Sequence[ReportedState]) -> list[tuple[Any, ...]]:
+    return [(r.command_id, r.nonce, r.enrollment_id, r.state.value, r.state_reason) for r in reported]
 
 
 def _build_statements(dialect: str) -> dict[str, Any]:
@@ -167,6 +189,7 @@ def _build_statements(dialect: str) -> dict[str, Any]:
         "apply_reported": bind_statement(_APPLY_REPORTED, "reported", _REPORTED, equal=_EQUAL_WAITING),
         "end": bind_statement(_END, "ended", _ENDED),
         "mark_sent": bind_statement(_MARK_SENT, "sent", _IDS),
+        "unanswered": text(_SELECT_UNANSWERED.format(reported=build_table_sql(dialect, "reported", _REPORTED))),
         "save_results": save_results,
     }
 

@@ -37,6 +37,15 @@ class CommandState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class EndReason(StrEnum):
+    """Why the open commands of an enrollment ended with it; stored as the reason of their state."""
+
+    ENROLLED_AGAIN = "the tablet enrolled again"
+    ANOTHER_UDID = "the tablet enrolled under another UDID"
+    CHECKED_OUT = "the enrollment profile was removed from the tablet"
+    RETIRED = "a person retired the tablet"
+
+
 OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.NOT_NOW)
 _OPEN = text("state IN ('queued', 'sent', 'not_now')")
 
@@ -62,7 +71,8 @@ class CommandBody(Base):
 class QueuedCommand(Base):
     """One command for one enrollment. Delivery never deletes rows: they are the history.
 
-    `state_reason` says why the command ended as it did: the tablet's error, or the server's reason.
+    `state_reason` says why the command ended as it did: the tablet's error, or the server's reason. `delivery_count` counts
+    the deliveries since the tablet last answered to it.
     """
 
     __tablename__ = "command"
@@ -98,7 +108,10 @@ class QueuedCommand(Base):
 
 
 class CommandResult(Base):
-    """The result that a tablet reported: status, error chain, and the compressed raw plist for a limited time."""
+    """The result that a tablet reported: status, error chain, and the compressed raw plist for a limited time.
+
+    `status` is Apple's word, or `Unreadable`: then `body` holds the bytes as received, cut when they were too many.
+    """
 
     __tablename__ = "command_result"
 

@@ -17,7 +17,7 @@ from cartable.paging import KeyPart, PageRequest
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, Lane, QueuedCommand, StopSwitch
+from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand, StopSwitch
 
 UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
 
@@ -88,16 +88,6 @@ class QueueRepository:
             )
         )
 
-    def select_device_channels(self, tablet_ids: Sequence[UUID]) -> Select[int]:
-        """Return a statement that selects the device channels (not the user channels) of these tablets."""
-        return select(DeviceEnrollment.id).where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
-
-    def select_device_channels_where(self, tablets: Select[UUID]) -> Select[int]:
-        """Return a statement that selects the device channels of the tablets that another statement selects."""
-        return select(DeviceEnrollment.id).where(
-            DeviceEnrollment.tablet_id.in_(tablets.scalar_subquery()), DeviceEnrollment.parent_id.is_(None)
-        )
-
     def expire_commands(self, now: datetime) -> int:
         """Expire the open commands whose deadline has passed. Returns how many."""
         statement = (
@@ -147,14 +137,19 @@ class QueueRepository:
         )
         return fetch_keyed_rows(self.session, statement, page, changed_at, literal(source), QueuedCommand.id, descending=True)
 
-    def get_command_with_result(self, command_id: int) -> Row[QueuedCommand, CommandBody, CommandResult, DeviceEnrollment] | None:
+    def list_ended_commands(
+        self, command_ids: Sequence[int]
+    ) -> Sequence[Row[QueuedCommand, CommandBody, CommandResult | None, DeviceEnrollment]]:
+        """Return those of the commands that have ended or have a result, with body, result and enrollment, by id."""
         return self.session.execute(
             select(QueuedCommand, CommandBody, CommandResult, DeviceEnrollment)
             .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
-            .join(CommandResult, CommandResult.command_id == QueuedCommand.id)
             .join(DeviceEnrollment, DeviceEnrollment.id == QueuedCommand.enrollment_id)
-            .where(QueuedCommand.id == command_id)
-        ).one_or_none()
+            .outerjoin(CommandResult, CommandResult.command_id == QueuedCommand.id)
+            .where(QueuedCommand.id.in_(command_ids))
+            .where(CommandResult.command_id.is_not(None) | QueuedCommand.state.not_in(OPEN_STATES))
+            .order_by(QueuedCommand.id)
+        ).all()
 
     def list_open_dedupe_keys(self, enrollment_id: int) -> set[str]:
         """Return the dedupe keys of the open commands of an enrollment."""
@@ -168,23 +163,48 @@ class QueueRepository:
             )
         ) - {None}  # type: ignore[return-value]
 
-    def end_former_generations(self, enrollment_id: int, generation: int, now: datetime) -> bool:
-        """End the open commands of all generations before `generation`. Returns whether a sent erase was among them.
+    def acknowledge_sent_erase(self, enrollment_id: int, generation: int, now: datetime) -> bool:
+        """Acknowledge the erase that was sent before `generation`: the tablet enrolled again because it was erased.
 
-        Such an erase is acknowledged: the tablet enrolled again because it was erased.
+        Returns whether there was one.
         """
-        ended_ids = []
-        sent_erase = (QueuedCommand.state == CommandState.SENT) & (QueuedCommand.lane == Lane.FINAL)
-        for condition, state, reason in (
-            (sent_erase, CommandState.ACKNOWLEDGED, "the tablet came back erased"),
-            (QueuedCommand.state.in_(OPEN_STATES), CommandState.SUPERSEDED, "the tablet enrolled again"),
-        ):
-            statement = update(QueuedCommand).where(
-                QueuedCommand.enrollment_id == enrollment_id, QueuedCommand.generation < generation, condition
+        statement = (
+            update(QueuedCommand)
+            .where(
+                QueuedCommand.enrollment_id == enrollment_id,
+                QueuedCommand.generation < generation,
+                QueuedCommand.state == CommandState.SENT,
+                QueuedCommand.lane == Lane.FINAL,
             )
-            statement = statement.values(state=state, finished_at=now, state_reason=reason).returning(QueuedCommand.id)
-            ended_ids.append(self.session.scalars(statement.execution_options(synchronize_session=False)).all())
-        return bool(ended_ids[0])
+            .values(state=CommandState.ACKNOWLEDGED, finished_at=now, state_reason="the tablet came back erased")
+            .returning(QueuedCommand.id)
+            .execution_options(synchronize_session=False)
+        )
+        return self.session.scalars(statement).first() is not None
+
+    def end_former_generations(self, enrollment_id: int, generation: int, reason: EndReason, now: datetime) -> None:
+        """Supersede the open commands of all generations before `generation`, for this reason."""
+        self.session.execute(
+            update(QueuedCommand)
+            .where(
+                QueuedCommand.enrollment_id == enrollment_id,
+                QueuedCommand.generation < generation,
+                QueuedCommand.state.in_(OPEN_STATES),
+            )
+            .values(state=CommandState.SUPERSEDED, finished_at=now, state_reason=reason.value)
+            .execution_options(synchronize_session=False)
+        )
+
+    def cancel_command(self, command_id: int, now: datetime) -> bool:
+        """Cancel a command unless it has been sent or has ended meanwhile. Returns whether it was cancelled."""
+        statement = (
+            update(QueuedCommand)
+            .where(QueuedCommand.id == command_id, QueuedCommand.state.in_(UNSENT_STATES))
+            .values(state=CommandState.CANCELLED, finished_at=now, state_reason="withdrawn")
+            .returning(QueuedCommand.id)
+            .execution_options(synchronize_session=False)
+        )
+        return self.session.scalars(statement).first() is not None
 
     def list_stopped_towns(self, town_ids: set[UUID]) -> set[UUID]:
         """Return those of the towns whose stop switch is on."""

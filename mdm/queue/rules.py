@@ -30,6 +30,14 @@ ALLOWED_TRANSITIONS: dict[S, frozenset[S]] = {
     S.NOT_NOW: frozenset({S.SENT, S.ACKNOWLEDGED, S.FAILED, S.REJECTED, S.NOT_NOW, S.EXPIRED, S.SUPERSEDED, S.CANCELLED}),
 }
 
+#: How often a command is delivered without any answer before it has failed. A tablet that answers NotNow may be asked without
+#: end, until the deadline; one that never answers stops at this command for ever.
+MAX_DELIVERIES = 20
+#: Why a command failed whose answer could not be read. The raw bytes are kept with its result.
+UNREADABLE_ANSWER = "unreadable_answer"
+#: `status` of the result of such a command.
+UNREADABLE_STATUS = "Unreadable"
+
 _VERSION_8 = 0x8000
 _VARIANT = 1 << 63
 
@@ -56,7 +64,7 @@ def parse_command_uuid(text: str) -> tuple[int, int] | None:
     except ValueError:
         return None
     nonce, row_half = number >> 64, number & (_VARIANT * 2 - 1)
-    if nonce & 0xF000 != _VERSION_8 or row_half < _VARIANT or row_half - _VARIANT >= 1 << 62:
+    if nonce & 0xF000 != _VERSION_8 or nonce >= _VARIANT or row_half < _VARIANT or row_half - _VARIANT >= 1 << 62:
         return None
     return nonce, row_half - _VARIANT
 

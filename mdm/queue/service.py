@@ -1,9 +1,8 @@
-"""Operations of the command queue: enqueue, cancel, expire, list, parse a result. Delivery to tablets is in `mdm.channel`."""
+"""Operations of the command queue: enqueue, cancel, expire, list. Results are read in `results`; delivery is in `mdm.channel`."""
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,14 +18,11 @@ from cartable.paging import KeyPart, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
-from mdm.protocol import plist
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.base import Command
-from mdm.protocol.commands.registry import build_command
-from mdm.protocol.connect import parse_connect
-from mdm.protocol.errors import ProtocolError
 from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
-from mdm.queue.repository import UNSENT_STATES, QueueRepository
-from mdm.queue.rules import build_command_uuid, create_nonce, get_lane
+from mdm.queue.repository import QueueRepository
+from mdm.queue.rules import create_nonce, get_lane
 
 #: How long the raw result of a tablet is kept.
 RESULT_BODY_RETENTION = timedelta(days=30)
@@ -82,7 +78,7 @@ def enqueue_for_tablets(
     timing: DeliveryOptions | None = None,
 ) -> EnqueueResult:
     """Enqueue a command for the device channels of these tablets."""
-    selection = QueueRepository(work.session).select_device_channels(tablet_ids)
+    selection = DeviceRepository(work.session).select_device_channels(tablet_ids)
     return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
 
 
@@ -139,14 +135,15 @@ def raise_priority(work: UnitOfWork, command: Command, enrollment_ids: Sequence[
 
 def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCommand:
     """Cancel a command that has not been sent, and return it. Raises `NotFound`, `Forbidden`, `CannotCancel`."""
-    row = QueueRepository(work.session).get_visible_command(actor, command_id)
+    repository = QueueRepository(work.session)
+    row = repository.get_visible_command(actor, command_id)
     if row is None:
         raise NotFound
     command, _, enrollment = row
     actor.require_permission(Permission.CARE, enrollment.town_id)
-    if command.state not in UNSENT_STATES:
+    if not repository.cancel_command(command_id, work.now):
         raise CannotCancel
-    command.state, command.finished_at, command.state_reason = CommandState.CANCELLED, work.now, "withdrawn"
+    work.session.refresh(command)
     return command
 
 
@@ -168,54 +165,3 @@ def list_commands(
     may see the tablet.
     """
     return QueueRepository(work.session).list_commands(tablet_id, page, source)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandWithResult:
-    """A command and what the tablet reported. `result` is None unless the tablet acknowledged and the response is readable."""
-
-    command_id: int
-    body_id: int
-    uuid: str
-    enrollment_id: int
-    tablet_id: UUID
-    town_id: UUID
-    generation: int
-    command: Command
-    state: CommandState
-    result: Any
-    error: str | None
-    received_at: datetime
-
-
-def load_command_with_result(work: UnitOfWork, command_id: int) -> CommandWithResult | None:
-    """Return a command with its parsed result; None when it has no result yet.
-
-    For an unreadable response `result` is None and `error` says so.
-    """
-    row = QueueRepository(work.session).get_command_with_result(command_id)
-    if row is None:
-        return None
-    queued_command, body, stored_result, enrollment = row
-    command = build_command(body.request_type, json.loads(body.args))
-    result, error = None, queued_command.state_reason
-    if queued_command.state is CommandState.ACKNOWLEDGED:
-        try:
-            message = plist.loads(zlib.decompress(stored_result.body)) if stored_result.body else {}
-            result = command.parse_response(parse_connect(message).body) if message else None
-        except (ProtocolError, zlib.error) as unreadable:
-            error = f"unreadable response: {unreadable}"[:200]
-    return CommandWithResult(
-        command_id=queued_command.id,
-        body_id=body.id,
-        uuid=build_command_uuid(body.nonce, queued_command.id),
-        enrollment_id=enrollment.id,
-        tablet_id=enrollment.tablet_id,
-        town_id=enrollment.town_id,
-        generation=queued_command.generation,
-        command=command,
-        state=queued_command.state,
-        result=result,
-        error=error,
-        received_at=stored_result.received_at,
-    )

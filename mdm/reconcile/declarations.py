@@ -14,12 +14,14 @@ from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeclarativeState, DeviceEnrollment
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
 from mdm.protocol.commands.actions import DeclarativeManagement
 from mdm.protocol.commands.profiles import RemoveProfile
 from mdm.queue import service as queue
-from mdm.queue.models import CommandState
-from mdm.queue.service import CommandWithResult, DeliveryOptions
+from mdm.queue.results import CommandWithResult
+from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.app_outcomes import Presence, read_declared_app
 from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
@@ -53,14 +55,14 @@ def probe_support(
 
     Until they report, profiles are installed by commands: an acknowledgement alone does not prove support.
     """
-    repository = ReconcileRepository(work.session)
+    repository = DeviceRepository(work.session)
     unproved = [
         channel.id
         for tablet_id, channel in channels.items()
         if desired_by_tablet[tablet_id].declaration_set is not None and channel.id not in states
     ]
     for enrollment_id in unproved:
-        repository.add_declarative_state(enrollment_id)
+        repository.create_declarative_state(enrollment_id)
     if unproved:
         queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), unproved)
 
@@ -143,12 +145,12 @@ def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredStat
     return True
 
 
-#: What each state of Apple's status item `app.managed.list` means.
-_APP_STATES = {
-    "managed": (AppState.INSTALLED, AppReason.INSTALLED),
-    "failed": (AppState.FAILED, AppReason.DOWNLOAD_FAILED),
-    "managed-but-uninstalled": (AppState.WAITING, AppReason.USER_REJECTED),
-    "prompting-for-consent": (AppState.WAITING, AppReason.WAITING_CONTACT),
+_DECLARED_STATES = {
+    Presence.INSTALLED: AppState.INSTALLED,
+    Presence.INSTALLING: AppState.INSTALLING,
+    Presence.UNINSTALLED: AppState.WAITING,
+    Presence.REJECTED: AppState.FAILED,
+    Presence.FAILED: AppState.FAILED,
 }
 
 
@@ -159,14 +161,15 @@ def record_declared_apps(
 
     Rows and licences of apps that are no longer declared are released.
     """
-    managed = ((state.status_items or {}).get("app") or {}).get("managed", {}).get("list", [])
-    reported = {row.get("identifier"): row.get("state") for row in managed if isinstance(row, dict)}
+    reports = {row["identifier"]: read_declared_app(row) for row in ddm.list_managed_apps(state.status_items or {})}
     for app in desired.apps:
         if not app.is_installed_by_us:
             continue
-        reported_state = reported.get(app.bundle_identifier)
-        current = _APP_STATES.get(str(reported_state)) or (
-            (AppState.INSTALLING, AppReason.INSTALLING) if reported_state else (AppState.WAITING, AppReason.WAITING_CONTACT)
+        report = reports.get(app.bundle_identifier)
+        current = (
+            (AppState.WAITING, AppReason.WAITING_CONTACT)
+            if report is None
+            else (_DECLARED_STATES[report.presence], report.reason)
         )
         row = rows_by_app.get(app.app_id)
         if row is None:
@@ -206,10 +209,10 @@ def choose_companion_profile(
     return None
 
 
-def record_declarations_refused(work: UnitOfWork, repository: ReconcileRepository, outcome: CommandWithResult) -> None:
+def record_declarations_refused(work: UnitOfWork, outcome: CommandWithResult) -> None:
     """Record that a tablet refused declarations, and enqueue a run that manages it by profiles."""
-    state = repository.load_declarative_states([outcome.enrollment_id]).get(outcome.enrollment_id)
-    if state is not None and outcome.state in (CommandState.FAILED, CommandState.REJECTED):
+    state = DeviceRepository(work.session).get_declarative_state(outcome.enrollment_id)
+    if state is not None and not outcome.succeeded:
         state.fallback_reason = (outcome.error or "refused")[:200]
         state.set_sha256, state.mode = None, None
         work.enqueue_job(Topic.RECONCILE, outcome.tablet_id)

@@ -83,9 +83,12 @@ class AppReason(StrEnum):
     NOT_IN_REGION = "not_in_region"
     REMOVED_FROM_STORE = "removed_from_store"
     USER_REJECTED = "user_rejected"
+    USER_PROMPTED = "user_prompted"  # the tablet asks, and nobody has answered yet
+    UNINSTALLED = "uninstalled"  # a person has removed it from the tablet
     DOWNLOAD_FAILED = "download_failed"
     INSTALLING = "installing"
     INSTALLED = "installed"
+    NOT_MANAGED = "not_managed"  # installed by a person, and it cannot be managed
 
 
 class TabletApp(Base):

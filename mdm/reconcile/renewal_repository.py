@@ -48,9 +48,6 @@ class RenewalRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def get_enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
-        return self.session.get(DeviceEnrollment, enrollment_id)
-
     def get_or_create_renewal_for_update(self, enrollment_id: int, fingerprint: str, now: datetime) -> IdentityRenewal:
         """Return the row of an enrollment, locked; one without any order is created. Two workers at once get the same row."""
         insert: Any = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert

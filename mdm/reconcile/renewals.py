@@ -21,11 +21,12 @@ from enrollment.identity.models import IdentityProtocol
 from enrollment.joining.profiles import IDENTIFIER as ENROLLMENT_PROFILE
 from enrollment.joining.profiles import build_renewal_profile
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.profiles import InstallProfile
 from mdm.push.service import get_active_topic
 from mdm.queue import service as queue
-from mdm.queue.models import CommandState
-from mdm.queue.service import CommandWithResult, DeliveryOptions
+from mdm.queue.results import CommandWithResult
+from mdm.queue.service import DeliveryOptions
 from mdm.reconcile.models import IdentityRenewal, RenewalProblem
 from mdm.reconcile.renewal_repository import EndingIdentity, RenewalRepository
 
@@ -64,7 +65,7 @@ def enqueue_due_renewals(work: UnitOfWork) -> None:
 
 def renew_identity(work: UnitOfWork, enrollment_id: int) -> None:
     """Order the enrollment profile with a new challenge, so that the tablet gets a new certificate. Replaces an unsent order."""
-    channel = RenewalRepository(work.session).get_enrollment(enrollment_id)
+    channel = DeviceRepository(work.session).get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED:
         return
     _record_order(work, channel)
@@ -112,11 +113,11 @@ def _find_problem(
 def record_renewal_result(work: UnitOfWork, outcome: CommandWithResult) -> None:
     """Store what the tablet answered to the enrollment profile, and when to order again if it goes on with the former certificate."""
     repository = RenewalRepository(work.session)
-    channel = repository.get_enrollment(outcome.enrollment_id)
+    channel = DeviceRepository(work.session).get_enrollment(outcome.enrollment_id)
     row = repository.get_renewal_for_update(outcome.enrollment_id)
     if channel is None or row is None or row.fingerprint != channel.fingerprint:
         return  # no renewal, or it has succeeded meanwhile
-    refused = outcome.state is not CommandState.ACKNOWLEDGED
+    refused = not outcome.succeeded
     if refused:
         row.problem, row.problem_detail = RenewalProblem.REFUSED, (outcome.error or "")[:200] or None
         log.warning("identity.renewal_refused", tablet=str(channel.tablet_id), attempts=row.attempts, error=row.problem_detail)

@@ -25,20 +25,6 @@ class ReconcileRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def load_enrolled_channels(self, tablet_ids: Sequence[UUID]) -> dict[UUID, DeviceEnrollment]:
-        """Return the enrolled device channel of each tablet that has one."""
-        rows = self.session.scalars(
-            select(DeviceEnrollment).where(
-                DeviceEnrollment.tablet_id.in_(tablet_ids),
-                DeviceEnrollment.parent_id.is_(None),
-                DeviceEnrollment.state == EnrollmentState.ENROLLED,
-            )
-        )
-        return {row.tablet_id: row for row in rows}
-
-    def get_enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
-        return self.session.get(DeviceEnrollment, enrollment_id)
-
     def load_tablet_profiles(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletProfile]:
         rows = self.session.scalars(select(TabletProfile).where(TabletProfile.tablet_id.in_(tablet_ids)))
         return {row.tablet_id: row for row in rows}
@@ -65,15 +51,6 @@ class ReconcileRepository:
         return {
             row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))
         }
-
-    def load_declarative_states(self, enrollment_ids: Sequence[int]) -> dict[int, DeclarativeState]:
-        rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
-        return {row.enrollment_id: row for row in rows}
-
-    def add_declarative_state(self, enrollment_id: int) -> DeclarativeState:
-        row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
-        self.session.add(row)
-        return row
 
     def load_declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
         """Return the declarations of each of these sets, by its hash."""
@@ -128,18 +105,6 @@ class ReconcileRepository:
             )
         )
         return self.count_tablets(statement)
-
-    def list_awaiting_configuration(self, before: datetime) -> Sequence[DeviceEnrollment]:
-        """List the enrollments that have waited in the Setup Assistant since `before`."""
-        return self.session.scalars(
-            select(DeviceEnrollment)
-            .where(
-                DeviceEnrollment.awaiting_configuration,
-                DeviceEnrollment.state == EnrollmentState.ENROLLED,
-                DeviceEnrollment.enrolled_at <= before,
-            )
-            .order_by(DeviceEnrollment.id)
-        ).all()
 
     def list_stale_enrollments(self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int) -> list[int]:
         """List the enrollments in contact after `seen_after` that got no command of this dedupe key since `queried_before`."""

@@ -15,6 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
 from enrollment.tablets.rules import DECOMMISSIONED, PUT_AWAY
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.actions import DeviceConfigured
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command
@@ -63,14 +64,14 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     )
     channels = {
         tablet_id: channel
-        for tablet_id, channel in repository.load_enrolled_channels(list(facts)).items()
+        for tablet_id, channel in DeviceRepository(work.session).load_enrolled_channels(list(facts)).items()
         if facts[tablet_id].state not in DECOMMISSIONED
     }
     desired_by_tablet = compute_desired_states(work, [facts[tablet_id] for tablet_id in channels], modes) if channels else {}
     _release_licences_of_away(work, repository, facts, desired_by_tablet)
     if not channels:
         return
-    states = repository.load_declarative_states([channel.id for channel in channels.values()])
+    states = DeviceRepository(work.session).load_declarative_states([channel.id for channel in channels.values()])
     probe_support(work, channels, desired_by_tablet, states)
     publish_set(work, _select_declarative(channels, desired_by_tablet, states), desired_by_tablet, states)
     # Publishing may have given up on some of them.
@@ -216,7 +217,8 @@ def _build_app_installs(
         if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
             row.reason = AppReason.NO_LICENCE
             continue
-        row.reason = AppReason.WAITING_CONTACT
+        if row.attempts == 0:  # else the reason of the last failure stays until the tablet reports something else
+            row.reason = AppReason.WAITING_CONTACT
         commands.append(_build_install_command(app))
     return commands
 
@@ -256,7 +258,7 @@ def on_enrolled(work: UnitOfWork, enrollment_id: int) -> UUID | None:
     None when the enrollment has ended, or is a user channel.
     """
     repository = ReconcileRepository(work.session)
-    channel = repository.get_enrollment(enrollment_id)
+    channel = DeviceRepository(work.session).get_enrollment(enrollment_id)
     if channel is None or channel.state is not EnrollmentState.ENROLLED or channel.parent_id is not None:
         return None
     _reset_tablet_state(work, repository, channel.tablet_id)
@@ -281,7 +283,7 @@ def _reset_tablet_state(work: UnitOfWork, repository: ReconcileRepository, table
 
 def release_unfinished_setups(work: UnitOfWork) -> None:
     """Release the tablets that have waited in the Setup Assistant for longer than `SETUP_TIMEOUT`, whatever else failed."""
-    waiting = ReconcileRepository(work.session).list_awaiting_configuration(work.now - SETUP_TIMEOUT)
+    waiting = DeviceRepository(work.session).list_awaiting_configuration(work.now - SETUP_TIMEOUT)
     if waiting:
         enrollment_ids, command = [channel.id for channel in waiting], DeviceConfigured()
         queue.raise_priority(work, command, enrollment_ids, Lane.URGENT)  # a postponed one would come last
@@ -290,7 +292,7 @@ def release_unfinished_setups(work: UnitOfWork) -> None:
 
 def enqueue_refresh(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     """Enqueue queries for device information, profiles and apps. Each tablet has one open query of each kind at most."""
-    enrollment_ids = [channel.id for channel in ReconcileRepository(work.session).load_enrolled_channels(tablet_ids).values()]
+    enrollment_ids = [channel.id for channel in DeviceRepository(work.session).load_enrolled_channels(tablet_ids).values()]
     for command in (_build_device_query(), ProfileList(managed_only=True), _build_app_query()):
         queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
 

@@ -14,12 +14,11 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import service as ade
 from enrollment.joining.apple_school_manager import service as apple_school_manager
-from mdm.care.lost_mode import results as lost_mode_results
 from mdm.care.lost_mode import service as lost_mode
 from mdm.push.service import send_due_pushes
 from mdm.reconcile import renewals
-from mdm.reconcile import results as reconcile_results
 from mdm.reconcile import service as reconcile
+from mdm.worker.results import apply_results
 from profiles.apps.apps_and_books.service import sync_licences as synchronise_licences
 
 log = structlog.get_logger()
@@ -34,9 +33,7 @@ BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 5
 
 def handle_results(work: UnitOfWork, keys: list[str]) -> None:
     """Apply the stored results of commands."""
-    for key in keys:
-        reconcile_results.apply_result(work, int(key))
-        lost_mode_results.apply_result(work, int(key))
+    apply_results(work, [int(key) for key in keys])
 
 
 def handle_decisions(work: UnitOfWork, keys: list[str]) -> None:

@@ -19,7 +19,7 @@ from enrollment.tablets.idempotency import purge_records as purge_idempotency_ke
 from mdm.accounts.sessions import purge_sessions
 from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.positions import purge_positions
-from mdm.devices.contact_repository import select_last_contact
+from mdm.devices.repository import select_last_contact
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities

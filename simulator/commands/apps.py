@@ -16,6 +16,7 @@ from simulator.commands.base import (
 )
 from simulator.device import SimulatedApp, SimulatedAppState
 from simulator.errors import SimulatorError
+from simulator.store import InstallRefusal, refuse_with
 
 
 @answers_command("InstallApplication", right=AccessRight.MANAGE_APPS)
@@ -27,12 +28,14 @@ async def install_application(request: ReceivedCommand) -> ResultBody:
     identifier, version = await _resolve_app(request)
     device = request.device
     present = device.apps.get(identifier)
+    if identifier in device.store.refusals:
+        return _build_refusal(identifier, device.store.refusals[identifier])
     if identifier in device.store.rejection_reasons:
-        return _build_rejection(identifier, device.store.rejection_reasons[identifier])
+        return _build_refusal(identifier, refuse_with(device.store.rejection_reasons[identifier]))
     if present is not None and not present.managed and arguments.get("ChangeManagementState") != "Managed":
-        return _build_rejection(identifier, "AppAlreadyInstalled")
+        return _build_refusal(identifier, refuse_with("AppAlreadyInstalled"))
     if present is not None and present.get_state(device.clock.now()) is SimulatedAppState.INSTALLING:
-        return _build_rejection(identifier, "AppAlreadyQueued")
+        return _build_refusal(identifier, refuse_with("AppAlreadyQueued"))
     app = device.install_app(identifier, flags=arguments.get("ManagementFlags", 0), version=version)
     if "Configuration" in arguments:
         app.configuration = arguments["Configuration"]
@@ -54,9 +57,10 @@ async def _resolve_app(request: ReceivedCommand) -> tuple[str, str]:
         raise CommandFailed(build_error(ErrorCode.NO_SUCH_APP, f"The manifest could not be read: {error}")) from error
 
 
-def _build_rejection(identifier: str, reason: str) -> ResultBody:
-    chain = [build_error(ErrorCode.NO_SUCH_APP, f"{identifier}: {reason}")]
-    return {"Status": "Error", "Identifier": identifier, "RejectionReason": reason, "ErrorChain": chain}
+def _build_refusal(identifier: str, refusal: InstallRefusal) -> ResultBody:
+    chain = [build_error(code, description, domain) for domain, code, description in refusal.errors]
+    body: ResultBody = {"Status": "Error", "Identifier": identifier, "State": "Failed", "ErrorChain": chain}
+    return body if refusal.rejection_reason is None else body | {"RejectionReason": refusal.rejection_reason}
 
 
 @answers_command("RemoveApplication", right=AccessRight.MANAGE_APPS)
@@ -109,15 +113,19 @@ def _build_app_row(app: SimulatedApp, state: SimulatedAppState) -> ResultBody:
     }
 
 
+_DECLINED_STATUSES = {"UserRejected", "ManagementRejected"}
+
+
 @answers_command("ManagedApplicationList", right=AccessRight.MANAGE_APPS)
 def managed_application_list(request: ReceivedCommand) -> ResultBody:
     """List managed apps. A failed installation is reported once and then forgotten, as Apple's schema says of transient states."""
     now = request.device.clock.now()
     identifiers = request.arguments.get("Identifiers")
     apps = {key: app for key, app in request.device.apps.items() if app.managed and (identifiers is None or key in identifiers)}
+    statuses = request.device.store.reported_statuses
     rows = {
         key: {
-            "Status": app.get_state(now).value,
+            "Status": statuses.get(key, app.get_state(now).value),
             "ManagementFlags": app.management_flags,
             "HasConfiguration": app.configuration is not None,
             "HasFeedback": False,
@@ -127,7 +135,7 @@ def managed_application_list(request: ReceivedCommand) -> ResultBody:
         for key, app in apps.items()
     }
     for key, app in apps.items():
-        if app.get_state(now) is SimulatedAppState.FAILED:
+        if app.get_state(now) is SimulatedAppState.FAILED or statuses.get(key) in _DECLINED_STATUSES:
             del request.device.apps[key]
     return {"ManagedApplicationList": rows}
 

@@ -42,17 +42,17 @@ class AccessRight(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Error codes of an ErrorChain. Only 12021 and 4001 were seen on genuine devices; the others are plausible guesses."""
+    """Error codes of an ErrorChain, as Apple once published them; where none fits, that of an internal inconsistency."""
 
     MALFORMED_PROFILE = 1000
     INSTALLATION_FAILED = 4001
     UNKNOWN_COMMAND = 12021
-    NOT_PERMITTED = 12005
+    NOT_PERMITTED = 12007
     NOT_SUPERVISED = 12019
     NOT_LOST = 12067
     NO_SUCH_PROFILE = 12075
-    NO_SUCH_APP = 12026
-    WRONG_STATE = 12064
+    NO_SUCH_APP = 12029
+    WRONG_STATE = 12010
 
 
 class CommandFailed(Exception):

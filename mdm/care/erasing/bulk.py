@@ -23,9 +23,9 @@ from mdm.care.erasing.bulk_repository import BulkEraseRepository
 from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
 from mdm.care.erasing.models import BulkErase, BulkEraseTablet, SkipReason
 from mdm.care.erasing.service import is_stopped
+from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
-from mdm.reconcile.repository import ReconcileRepository
 
 #: Time from the approval to the commands, in which anybody who cares for tablets may cancel.
 DELAY = timedelta(minutes=30)
@@ -129,7 +129,7 @@ def _send_bulk_erase(work: UnitOfWork, bulk: BulkErase) -> int:
     rows = BulkEraseRepository(work.session).list_lines(bulk.id)
     tablet_ids = [tablet.id for _, tablet in rows]
     erasable = find_bulk_erasable_tablets(work, bulk.town_id, tablet_ids)
-    channels = ReconcileRepository(work.session).load_enrolled_channels(tablet_ids)
+    channels = DeviceRepository(work.session).load_enrolled_channels(tablet_ids)
     erased_ids: list[UUID] = []
     for line, tablet in rows:
         if tablet.evidence_hold:

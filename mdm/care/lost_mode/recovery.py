@@ -8,8 +8,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.models import Tablet
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.lost_mode.service import lift_case
+from mdm.devices.service import get_enrolled_channel
 from mdm.reconcile import service as reconcile
-from mdm.reconcile.repository import ReconcileRepository
 
 
 def recover_device(work: UnitOfWork, actor: Actor, tablet: Tablet) -> bool:
@@ -20,7 +20,7 @@ def recover_device(work: UnitOfWork, actor: Actor, tablet: Tablet) -> bool:
     case = LostModeRepository(work.session).get_open_case(tablet.id)
     if case is not None:
         lift_case(work, actor, tablet, case, "scanned in hand")
-    channel = ReconcileRepository(work.session).load_enrolled_channels([tablet.id]).get(tablet.id)
+    channel = get_enrolled_channel(work, tablet.id)
     if channel is not None:
         work.enqueue_job(Topic.RENEW_CERTIFICATE, channel.id)
         reconcile.enqueue_refresh(work, [tablet.id])

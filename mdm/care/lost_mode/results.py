@@ -10,37 +10,48 @@ from enrollment.tablets.models import Tablet
 from mdm.care.lost_mode import service
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
-from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import DeviceLocation, DisableLostMode, EnableLostMode, Position
-from mdm.queue import service as queue
-from mdm.queue.models import CommandState
-from mdm.queue.service import CommandWithResult
+from mdm.queue.results import CommandWithResult, HandlerTable
 
 
-def apply_result(work: UnitOfWork, command_id: int) -> None:
-    """Apply the stored result of one command, if it concerns a lost tablet. Idempotent."""
-    outcome = queue.load_command_with_result(work, command_id)
-    if outcome is None:
-        return
+def _get_case(work: UnitOfWork, outcome: CommandWithResult) -> LostCase | None:
+    """Return the open case that the result concerns; None also for a result from before the loss."""
     case = LostModeRepository(work.session).get_open_case(outcome.tablet_id)
-    channel = work.session.get(DeviceEnrollment, outcome.enrollment_id)
-    if case is None or channel is None or channel.generation != outcome.generation or outcome.received_at < case.requested_at:
-        return  # a result of an earlier enrollment generation, or of an earlier loss
-    succeeded = outcome.state is CommandState.ACKNOWLEDGED
-    match outcome.command:
-        case EnableLostMode() if succeeded:
-            _confirm_lost_mode(case, outcome)
-        case DisableLostMode() if succeeded:
-            _close_lifted_case(work, case)
-        case EnableLostMode() | DisableLostMode():
-            service.query_lost_mode(work, outcome.tablet_id)
-        case DeviceLocation():
-            _record_position(work, case, outcome)
-        case DeviceInformation() if succeeded and isinstance(outcome.result, dict):
-            _apply_reported_status(work, case, outcome, outcome.result.get("IsMDMLostModeEnabled"))
-        case _:
-            pass
+    return None if case is None or outcome.received_at < case.requested_at else case
+
+
+def handle_enable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
+    """Record that lost mode is on; after a refusal ask the tablet."""
+    if (case := _get_case(work, outcome)) is None:
+        return
+    if outcome.succeeded:
+        _confirm_lost_mode(case, outcome)
+    else:
+        service.query_lost_mode(work, outcome.tablet_id)
+
+
+def handle_disable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
+    """Close a lifted case; after a refusal ask the tablet."""
+    if (case := _get_case(work, outcome)) is None:
+        return
+    if outcome.succeeded:
+        _close_lifted_case(work, case)
+    else:
+        service.query_lost_mode(work, outcome.tablet_id)
+
+
+def handle_device_location(work: UnitOfWork, outcome: CommandWithResult) -> None:
+    """Answer the approved position requests of the case."""
+    if (case := _get_case(work, outcome)) is not None:
+        _record_position(work, case, outcome)
+
+
+def handle_device_information(work: UnitOfWork, outcome: CommandWithResult) -> None:
+    """Compare what the tablet reports of lost mode with the case."""
+    case = _get_case(work, outcome)
+    if case is not None and outcome.succeeded and isinstance(outcome.result, dict):
+        _apply_reported_status(work, case, outcome, outcome.result.get("IsMDMLostModeEnabled"))
 
 
 def _confirm_lost_mode(case: LostCase, outcome: CommandWithResult) -> None:
@@ -81,3 +92,11 @@ def _record_position(work: UnitOfWork, case: LostCase, outcome: CommandWithResul
             )
         else:
             request.failure_reason = (outcome.error or "no position")[:200]
+
+
+HANDLERS: HandlerTable = {
+    EnableLostMode: (handle_enable_lost_mode,),
+    DisableLostMode: (handle_disable_lost_mode,),
+    DeviceLocation: (handle_device_location,),
+    DeviceInformation: (handle_device_information,),
+}

@@ -31,6 +31,7 @@ ACTION_LABELS: dict[str, Message] = {
     "tablet.authenticate": Message("is enrolling"),
     "tablet.automated": Message("automated enrolment"),
     "tablet.check_out": Message("has left management"),
+    "tablet.user_check_out": Message("a person of this shared tablet has left management"),
     "tablet.dispose": Message("disposed of"),
     "tablet.enrolled": Message("enrolled"),
     "tablet.erase": Message("erase ordered"),

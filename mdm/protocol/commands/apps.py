@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from mdm.protocol.commands.base import BadArguments, Command, payload_field
 
 MANAGE = 1  # ManagementFlags: remove with the MDM profile
+MANAGED = "Managed"  # ChangeManagementState: take over the management of an app that a person has installed
 DEVICE_LICENCE = 1  # PurchaseMethod: Apps and Books
 
 
@@ -46,6 +47,10 @@ class InstallApplication(Command):
     def parse_response(self, body: dict[str, Any]) -> InstallApplicationResponse:
         texts = [body.get(name) for name in ("Identifier", "State", "RejectionReason")]
         return InstallApplicationResponse(*(text if isinstance(text, str) else None for text in texts))
+
+    def parse_failure(self, body: dict[str, Any]) -> InstallApplicationResponse:
+        """Tablets send the reason of a refusal with Status Error, some also with Acknowledged."""
+        return self.parse_response(body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,10 @@ class Command:
         """Return the parsed response keys of an acknowledged command; None for a command without any. Raises `BadMessage`."""
         return None
 
+    def parse_failure(self, body: dict[str, Any]) -> Any:
+        """Return the parsed response keys of a command that failed, beside its ErrorChain; None for a command without any."""
+        return None
+
     def to_audited_args(self) -> dict[str, Any]:
         """Return the arguments that may appear in the audit trail."""
         audited_names = {argument.name for argument in fields(self) if argument.metadata.get("audited")}

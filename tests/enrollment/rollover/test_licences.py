@@ -18,11 +18,12 @@ from enrollment.rollover import applying
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Tablet, TabletState
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
+from mdm.devices.repository import DeviceRepository
 from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
-from mdm.reconcile import results
 from mdm.reconcile.models import AppReason, AppState
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import reconcile_tablets
+from mdm.worker.results import apply_results
 from profiles.apps import licences
 from profiles.apps.models import App, Licence, LicenceState
 from profiles.apps.service import create_app
@@ -138,7 +139,7 @@ def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: UnitOfWork, 
 
 def _removed(work: UnitOfWork, tablet: Tablet) -> None:
     """The tablet says that it has removed the app."""
-    channel = ReconcileRepository(work.session).load_enrolled_channels([tablet.id])[tablet.id]
+    channel = DeviceRepository(work.session).load_enrolled_channels([tablet.id])[tablet.id]
     removal = (
         work.session.query(QueuedCommand)
         .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
@@ -148,7 +149,7 @@ def _removed(work: UnitOfWork, tablet: Tablet) -> None:
     removal.state = CommandState.ACKNOWLEDGED
     work.session.add(CommandResult(command_id=removal.id, status="Acknowledged", body=b"", received_at=work.now))
     work.session.flush()
-    results.apply_result(work, removal.id)
+    apply_results(work, [removal.id])
 
 
 def _holder(work: UnitOfWork, app: App) -> dict[UUID, LicenceState]:

@@ -6,12 +6,15 @@ import plistlib
 from collections.abc import Sequence
 from typing import Any
 
+from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
 from mdm.channel.messages import ChannelRequest, ChannelResponse
 from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.protocol.commands.base import Command
 from mdm.protocol.connect import parse_connect
+from mdm.queue import service as queue
 from tests.support.world import TownFactory
 
 
@@ -33,6 +36,13 @@ def enroll_tablets(work: UnitOfWork, count: int = 1, *, os_version: str = "26.1"
         enrollments.append(enrollment)
     work.session.flush()
     return enrollments
+
+
+def enqueue_for(runtime: Runtime, enrollment_ids: list[int], *commands: Command) -> None:
+    """Enqueue each command for these enrollments."""
+    with runtime.open_unit_of_work() as work:
+        for command in commands:
+            queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
 
 
 def build_request(enrollment: DeviceEnrollment, status: str = "Idle", uuid: str | None = None, **keys: Any) -> ChannelRequest:

@@ -16,8 +16,9 @@ from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
 from mdm.protocol.commands.security import DeviceLock, EnableLostMode, EraseDevice
 from mdm.queue import service as queue
-from mdm.queue.models import CommandResult, CommandState, QueuedCommand, StopSwitch
+from mdm.queue.models import CommandResult, CommandState, EndReason, QueuedCommand, StopSwitch
 from mdm.queue.repository import QueueRepository
+from mdm.queue.results import load_results
 from tests.mdm.queue.connect_loop import build_request, enroll_tablets, process_batch, send_status
 
 INFO = DeviceInformation(queries=("OSVersion",))
@@ -86,8 +87,7 @@ def test_an_unreadable_response_ends_its_command(runtime: Runtime) -> None:
     second = send_status(runtime, row, "Acknowledged", first[1], QueryResponses="not a dictionary")
     assert second is not None
     with runtime.open_unit_of_work() as work:
-        result = queue.load_command_with_result(work, work.session.query(CommandResult).one().command_id)
-        assert result is not None
+        [result] = load_results(work, [work.session.query(CommandResult).one().command_id])
         assert result.error is not None
         assert result.error.startswith("unreadable response")
 
@@ -137,7 +137,7 @@ def test_a_new_generation_ends_the_commands_of_the_former_one(runtime: Runtime) 
     with runtime.open_unit_of_work() as work:
         enrollment = work.session.merge(row)
         enrollment.generation = 2
-        QueueRepository(work.session).end_former_generations(row.id, 2, work.now)
+        QueueRepository(work.session).end_former_generations(row.id, 2, EndReason.ENROLLED_AGAIN, work.now)
     assert send_status(runtime, row) is None
     assert set(_list_states(runtime)) == {CommandState.SUPERSEDED}
     _enqueue(runtime, [row.id], INFO)

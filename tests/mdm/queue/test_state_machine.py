@@ -18,7 +18,7 @@ from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
 from mdm.protocol.commands.security import EnableLostMode
 from mdm.queue import service as queue
-from mdm.queue.models import OPEN_STATES, CommandState, QueuedCommand
+from mdm.queue.models import OPEN_STATES, CommandState, EndReason, QueuedCommand
 from mdm.queue.repository import QueueRepository
 from tests.conftest import KEYRING
 from tests.mdm.queue.connect_loop import enroll_tablets, send_status
@@ -70,7 +70,7 @@ class QueueMachine(RuleBasedStateMachine):
         with self.runtime.open_unit_of_work() as work:
             row = work.session.merge(self.enrollments[tablet_index])
             row.generation += 1
-            QueueRepository(work.session).end_former_generations(row.id, row.generation, work.now)
+            QueueRepository(work.session).end_former_generations(row.id, row.generation, EndReason.ENROLLED_AGAIN, work.now)
             self.enrollments[tablet_index] = row
         self.delivered.pop(tablet_index, None)
 

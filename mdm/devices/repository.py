@@ -1,0 +1,218 @@
+"""All SQL of enrollments and of what is stored per enrollment: last contact, push token, declarative state.
+
+The channel's set-based statement that answers a batch of requests is in `mdm.channel.repository`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, ScalarSelect, Select, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from enrollment.tablets.models import Tablet
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget, StatusReport
+
+
+class DeviceRepository:
+    """Reads and writes enrollments and what belongs to them."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.dialect = session.get_bind().dialect.name
+
+    # Enrollments
+
+    def get_enrollment(self, enrollment_id: int) -> DeviceEnrollment | None:
+        return self.session.get(DeviceEnrollment, enrollment_id)
+
+    def get_by_channel_key(self, channel_key: str, *, lock: bool = False) -> DeviceEnrollment | None:
+        statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
+        return self.session.scalar(statement.with_for_update(key_share=True) if lock else statement)
+
+    def load_enrolled_channels(self, tablet_ids: Collection[UUID]) -> dict[UUID, DeviceEnrollment]:
+        """Return the enrolled device channel of each tablet that has one."""
+        rows = self.session.scalars(
+            select(DeviceEnrollment).where(
+                DeviceEnrollment.tablet_id.in_(tablet_ids),
+                DeviceEnrollment.parent_id.is_(None),
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+            )
+        )
+        return {row.tablet_id: row for row in rows}
+
+    def get_latest_enrollment(self, tablet_id: UUID) -> Row[DeviceEnrollment, PushTarget | None, datetime | None] | None:
+        """Return the newest device channel of a tablet in any state, with its push token and its last contact."""
+        return self.session.execute(
+            select(DeviceEnrollment, PushTarget, LastSeen.last_seen_at)
+            .outerjoin(PushTarget, PushTarget.enrollment_id == DeviceEnrollment.id)
+            .outerjoin(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
+            .where(DeviceEnrollment.tablet_id == tablet_id, DeviceEnrollment.parent_id.is_(None))
+            .order_by(DeviceEnrollment.authenticated_at.desc())
+            .limit(1)
+        ).one_or_none()
+
+    def list_enrollments_of_tablet(self, tablet_id: UUID) -> Sequence[DeviceEnrollment]:
+        """Return all enrollments of a tablet, those of Shared iPad users included."""
+        statement = select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet_id)
+        return self.session.scalars(statement.order_by(DeviceEnrollment.id)).all()
+
+    def list_other_device_enrollments(self, tablet_id: UUID, channel_key: str) -> Sequence[DeviceEnrollment]:
+        """Return open device enrollments of the same tablet under another UDID (its logic board was replaced)."""
+        return self.session.scalars(
+            select(DeviceEnrollment)
+            .where(
+                DeviceEnrollment.tablet_id == tablet_id,
+                DeviceEnrollment.parent_id.is_(None),
+                DeviceEnrollment.channel_key != channel_key,
+                DeviceEnrollment.state.in_((EnrollmentState.PENDING, EnrollmentState.ENROLLED)),
+            )
+            .order_by(DeviceEnrollment.id)
+        ).all()
+
+    def list_user_enrollments(self, enrollment_id: int) -> Sequence[DeviceEnrollment]:
+        return self.session.scalars(
+            select(DeviceEnrollment).where(DeviceEnrollment.parent_id == enrollment_id).order_by(DeviceEnrollment.id)
+        ).all()
+
+    def list_awaiting_configuration(self, before: datetime) -> Sequence[DeviceEnrollment]:
+        """List the enrollments that have waited in the Setup Assistant since `before`."""
+        return self.session.scalars(
+            select(DeviceEnrollment)
+            .where(
+                DeviceEnrollment.awaiting_configuration,
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+                DeviceEnrollment.enrolled_at <= before,
+            )
+            .order_by(DeviceEnrollment.id)
+        ).all()
+
+    def is_pinned_elsewhere(self, fingerprint: str, channel_key: str) -> bool:
+        """Return whether another device is already pinned to this certificate."""
+        other_id = self.session.scalar(
+            select(DeviceEnrollment.id).where(
+                (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
+                DeviceEnrollment.channel_key != channel_key,
+                DeviceEnrollment.parent_id.is_(None),
+            )
+        )
+        return other_id is not None
+
+    def pin_certificate(self, enrollment_id: int, fingerprint: str) -> None:
+        """Pin this certificate alone, for a device enrollment and its user enrollments."""
+        self.session.execute(
+            update(DeviceEnrollment)
+            .where((DeviceEnrollment.id == enrollment_id) | (DeviceEnrollment.parent_id == enrollment_id))
+            .values(fingerprint=fingerprint, next_fingerprint=None)
+        )
+
+    def select_device_channels(self, tablet_ids: Collection[UUID]) -> Select[int]:
+        """Return a statement that selects the device channels (not the user channels) of these tablets."""
+        return select(DeviceEnrollment.id).where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
+
+    def select_device_channels_where(self, tablets: Select[UUID]) -> Select[int]:
+        """Return a statement that selects the device channels of the tablets that another statement selects."""
+        return select(DeviceEnrollment.id).where(
+            DeviceEnrollment.tablet_id.in_(tablets.scalar_subquery()), DeviceEnrollment.parent_id.is_(None)
+        )
+
+    def select_channels_of_town(self, town_id: UUID) -> Select[int]:
+        """Return a statement that selects every enrollment of a town, ended ones included."""
+        return select(DeviceEnrollment.id).where(DeviceEnrollment.town_id == town_id)
+
+    # Last contact
+
+    def create_last_seen(self, enrollment_id: int, now: datetime) -> None:
+        self._upsert(LastSeen, {"enrollment_id": enrollment_id, "last_seen_at": now})
+
+    def touch_last_seen(self, enrollment_id: int, now: datetime) -> None:
+        """Set the last contact of one enrollment."""
+        self.session.execute(update(LastSeen).where(LastSeen.enrollment_id == enrollment_id).values(last_seen_at=now))
+
+    def load_last_seen(self, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
+        """Return the last contact of each of these tablets that has had one."""
+        rows = self.session.execute(
+            select(DeviceEnrollment.tablet_id, func.max(LastSeen.last_seen_at))
+            .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
+            .where(DeviceEnrollment.tablet_id.in_(tablet_ids), DeviceEnrollment.parent_id.is_(None))
+            .group_by(DeviceEnrollment.tablet_id)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    # Push tokens
+
+    def save_push_token(self, enrollment_id: int, token: bytes, magic: str, topic: str, now: datetime) -> None:
+        """Insert or replace the push token of an enrollment, and clear a former failure."""
+        self._upsert(
+            PushTarget,
+            {
+                "enrollment_id": enrollment_id, "token": token, "magic": magic, "topic": topic, "updated_at": now,
+                "invalid_since": None, "invalid_reason": None,
+            },
+        )  # fmt: skip
+
+    def delete_push_targets(self, enrollment_ids: Sequence[int]) -> None:
+        self.session.execute(delete(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)))
+
+    def list_valid_targets(self, enrollment_ids: Sequence[int]) -> Sequence[PushTarget]:
+        """Return the push targets of these enrollments, without those whose token is invalid."""
+        return self.session.scalars(
+            select(PushTarget)
+            .where(PushTarget.enrollment_id.in_(enrollment_ids), PushTarget.invalid_since.is_(None))
+            .order_by(PushTarget.enrollment_id)
+        ).all()
+
+    def mark_pushed(self, enrollment_ids: Sequence[int], now: datetime) -> None:
+        self.session.execute(update(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)).values(pushed_at=now))
+
+    def mark_token_invalid(self, enrollment_id: int, token_updated_at: datetime, reason: str, now: datetime) -> None:
+        """Stop pushing to a token, unless the tablet has sent a new one meanwhile."""
+        self.session.execute(
+            update(PushTarget)
+            .where(PushTarget.enrollment_id == enrollment_id, PushTarget.updated_at <= token_updated_at)
+            .values(invalid_since=now, invalid_reason=reason[:64])
+        )
+
+    # Declarative state
+
+    def get_declarative_state(self, enrollment_id: int) -> DeclarativeState | None:
+        return self.session.get(DeclarativeState, enrollment_id)
+
+    def load_declarative_states(self, enrollment_ids: Collection[int]) -> dict[int, DeclarativeState]:
+        rows = self.session.scalars(select(DeclarativeState).where(DeclarativeState.enrollment_id.in_(enrollment_ids)))
+        return {row.enrollment_id: row for row in rows}
+
+    def create_declarative_state(self, enrollment_id: int) -> DeclarativeState:
+        row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
+        self.session.add(row)
+        return row
+
+    def save_status_report(self, enrollment_id: int, body: bytes, now: datetime) -> None:
+        """Insert or replace the last status report of an enrollment."""
+        self._upsert(StatusReport, {"enrollment_id": enrollment_id, "body": body, "received_at": now})
+
+    def delete_declarative_state(self, enrollment_id: int) -> None:
+        for model in (StatusReport, DeclarativeState):
+            self.session.execute(delete(model).where(model.enrollment_id == enrollment_id))
+
+    def _upsert(self, model: Any, values: dict[str, Any]) -> None:
+        """Insert the row of an enrollment, or update the given columns of the existing one."""
+        insert: Any = postgresql.insert if self.dialect == "postgresql" else sqlite.insert
+        statement = insert(model).values(values)
+        changed = {name: getattr(statement.excluded, name) for name in values if name != "enrollment_id"}
+        self.session.execute(statement.on_conflict_do_update(index_elements=["enrollment_id"], set_=changed))
+
+
+def select_last_contact() -> ScalarSelect[datetime]:
+    """Return a scalar subquery for the last contact of a `Tablet` on any of its device channels."""
+    return (
+        select(func.max(LastSeen.last_seen_at))
+        .join(DeviceEnrollment, DeviceEnrollment.id == LastSeen.enrollment_id)
+        .where(DeviceEnrollment.tablet_id == Tablet.id, DeviceEnrollment.parent_id.is_(None))
+        .correlate(Tablet)
+        .scalar_subquery()
+    )
