@@ -9,6 +9,8 @@ from mdm.protocol.errors import BadMessage
 
 SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 _ID_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID"}
+#: Keys that are known and not needed here: `NotOnConsole` concerns Macs, and no radio number is kept.
+_IGNORED_KEYS = {"MessageType", "NotOnConsole", "IMEI", "MEID"}
 MAX_ID = 255
 
 
@@ -69,6 +71,7 @@ class Authenticate(CheckinMessage):
     product_name: str | None = None
     model_name: str | None = None
     device_name: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ _MESSAGE_FORMATS: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, typ
             "ProductName": ("product_name", str, False),
             "ModelName": ("model_name", str, False),
             "DeviceName": ("device_name", str, False),
+            "Model": ("model", str, False),
         },
     ),
     "TokenUpdate": (
@@ -233,4 +237,4 @@ def _read_value(message: dict[str, Any], key: str, value_type: type, *, required
 
 
 def _collect_unknown_keys(message: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in message.items() if key not in known and key not in _ID_KEYS and key != "MessageType"}
+    return {key: value for key, value in message.items() if key not in known | _ID_KEYS | _IGNORED_KEYS}
