@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         True, description="Accept the single-DES envelopes of old SCEP clients; never for renewals."
     )
     scep_allow_rsa1024: bool = Field(False, description="Accept RSA keys of 1024 bits, for old simulators only.")
+    allow_other_devices: bool = Field(
+        False,
+        description="Let devices enroll that say they are no iPad, or one with a system that is too old; they are marked. For "
+        "simulators: mdmb says that it is a Mac.",
+    )
     sign_profiles: bool = Field(
         True,
         description="Sign configuration profiles. False: for simulators that cannot open CMS, set before the first profile; real "

@@ -27,6 +27,13 @@ class UntrustedCertificate(Exception):
         self.reason = reason
 
 
+class ChallengeProblem(StrEnum):
+    """Why a known challenge is refused."""
+
+    USED_BY_ANOTHER = "used_by_another_key"
+    EXPIRED = "expired"
+
+
 class ChallengeRefused(DomainError):
     """The challenge is unknown, spent, expired, or of another protocol."""
 

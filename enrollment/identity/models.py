@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedBytes, UtcDateTime
 from cartable.ids import new_id
+from enrollment.identity.errors import ChallengeProblem
 
 
 class CertificateAuthority(Base):
@@ -44,7 +45,8 @@ class IdentityChallenge(Base):
     """A one-time secret for one certificate of an invitation or a tablet: SCEP's challenge, or ACME's ClientIdentifier.
 
     It is valid for its own protocol only: otherwise a tablet could evade attestation. After its use it stores the public key:
-    the same key may retry until `expires_at`. `udid` is set when the device is known.
+    the same key may retry until `expires_at`. `udid` is set when the device is known. `refusal` is the last one of a device that
+    offered the challenge in vain, which happens when one downloaded profile is installed on two tablets.
     """
 
     __tablename__ = "identity_challenge"
@@ -62,6 +64,8 @@ class IdentityChallenge(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_key_sha256: Mapped[str | None] = mapped_column(String(64))
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refusal: Mapped[ChallengeProblem | None] = mapped_column(EnumText(ChallengeProblem))
     certificate_id: Mapped[UUID | None]
 
 

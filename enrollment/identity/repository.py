@@ -37,6 +37,12 @@ class IdentityRepository:
     def get_challenge(self, secret_hash: str) -> IdentityChallenge | None:
         return self.session.scalar(select(IdentityChallenge).where(IdentityChallenge.secret_hash == secret_hash))
 
+    def list_refused_challenges(self, invitation_ids: Sequence[UUID]) -> Sequence[IdentityChallenge]:
+        refused = select(IdentityChallenge).where(
+            IdentityChallenge.invitation_id.in_(invitation_ids), IdentityChallenge.refused_at.is_not(None)
+        )
+        return self.session.scalars(refused.order_by(IdentityChallenge.refused_at, IdentityChallenge.id)).all()
+
     def spend_challenge(self, challenge_id: UUID, now: datetime, key_sha256: str) -> bool:
         """Mark a challenge as used; return False when it was used before. Of two concurrent calls exactly one returns True."""
         spent = self.session.execute(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,7 +21,7 @@ from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import keys
 from enrollment.identity.ca import BACKDATE, Authority, ensure_authority, import_authority, list_authorities
-from enrollment.identity.errors import CertificateNotFound, ChallengeRefused
+from enrollment.identity.errors import CertificateNotFound, ChallengeProblem, ChallengeRefused
 from enrollment.identity.keys import DeviceKey
 from enrollment.identity.models import (
     ChallengePurpose,
@@ -41,6 +43,7 @@ __all__ = [
     "revoke_certificate",
 ]
 
+log = structlog.get_logger()
 #: A certificate is renewed after this share of its lifetime.
 RENEW_AFTER_SHARE = 2 / 3
 
@@ -101,9 +104,32 @@ def create_challenge(
 def get_valid_challenge(work: UnitOfWork, secret: str, protocol: IdentityProtocol) -> IdentityChallenge:
     """Return the challenge with this secret, unexpired and of this protocol. Raises `ChallengeRefused`."""
     challenge = IdentityRepository(work.session).get_challenge(_hash_secret(work, secret))
-    if challenge is None or challenge.protocol is not protocol or challenge.expires_at <= work.now:
+    if challenge is None or challenge.protocol is not protocol:
         raise ChallengeRefused
+    if challenge.expires_at <= work.now:
+        raise _record_challenge_refusal(work, challenge, ChallengeProblem.EXPIRED)
     return challenge
+
+
+def _record_challenge_refusal(work: UnitOfWork, challenge: IdentityChallenge, problem: ChallengeProblem) -> ChallengeRefused:
+    """Store and log why a challenge is refused, and return the error to raise. The caller commits although it fails."""
+    challenge.refused_at, challenge.refusal = work.now, problem
+    log.warning(
+        "challenge.refused",
+        reason=problem.value,
+        invitation=_to_text(challenge.invitation_id),
+        tablet=_to_text(challenge.tablet_id),
+    )
+    return ChallengeRefused()
+
+
+def _to_text(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)
+
+
+def list_refused_challenges(work: UnitOfWork, invitation_ids: Sequence[UUID]) -> Sequence[IdentityChallenge]:
+    """Return the challenges of these invitations that were refused, the last refusal last."""
+    return IdentityRepository(work.session).list_refused_challenges(invitation_ids)
 
 
 def redeem_challenge(
@@ -123,7 +149,7 @@ def redeem_challenge(
     if not repository.spend_challenge(challenge.id, work.now, key_sha256):
         work.session.refresh(challenge)
         if challenge.used_key_sha256 != key_sha256 or challenge.certificate_id is None:
-            raise ChallengeRefused
+            raise _record_challenge_refusal(work, challenge, ChallengeProblem.USED_BY_ANOTHER)
         return work.session.get_one(DeviceCertificate, challenge.certificate_id)
     work.session.refresh(challenge)
     holder = CertificateHolder(invitation_id=challenge.invitation_id, tablet_id=challenge.tablet_id)

@@ -21,7 +21,8 @@ from cartable.ids import normalise_code
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import guesses, profiles, service
-from enrollment.joining.errors import InvitationNotFound
+from enrollment.joining.errors import InvitationExpired, InvitationNotFound, InvitationUsedUp
+from enrollment.joining.refusals import SHOWN_FOR, load_last_refusals
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -71,9 +72,13 @@ class JoiningPages:
         language = _get_language(request)
         try:
             await run_in_threadpool(self._check_code, code, self._get_address(request))
-        except DomainError as refusal:
+        except (InvitationExpired, InvitationUsedUp) as refusal:
+            hint = await run_in_threadpool(self._describe_last_refusal, code, language)
+            return self._render_refusal(refusal, language, hint)
+        except DomainError as refusal:  # an unknown code, or too many wrong ones: nothing is said about any invitation
             return self._render_refusal(refusal, language)
-        return self._render_page(language, code=code)
+        hint = await run_in_threadpool(self._describe_last_refusal, code, language)
+        return self._render_page(language, code=code, hint=hint)
 
     async def download_profile(self, request: Request) -> Response:
         """Return the enrollment profile: CMS-signed, or plain with `?unsigned=1` for tools that cannot unwrap it."""
@@ -89,6 +94,15 @@ class JoiningPages:
     def _check_code(self, code: str, address: str) -> None:
         with self._limit_guesses(address), self.runtime.open_unit_of_work() as work:
             service.get_open_invitation(work, code)
+
+    def _describe_last_refusal(self, code: str, language: Language) -> str:
+        """Return why the last device with this code was refused, if that was lately: an iPad itself does not say it."""
+        with self.runtime.open_unit_of_work() as work:
+            invitation = service.find_invitation(work, code)
+            refusal = load_last_refusals(work, [invitation]).get(invitation.id) if invitation is not None else None
+            if refusal is None or refusal.at < work.now - SHOWN_FOR:
+                return ""
+            return refusal.message.translate(language)
 
     @contextmanager
     def _limit_guesses(self, address: str) -> Iterator[None]:
@@ -114,17 +128,20 @@ class JoiningPages:
             log.info("join.profile_downloaded", invitation=str(invitation.id), signed=signed)
             return sign_profile(work, plain) if signed else plain
 
-    def _render_refusal(self, refusal: DomainError, language: Language) -> Response:
+    def _render_refusal(self, refusal: DomainError, language: Language, hint: str = "") -> Response:
         log.warning("join.code_refused", code=refusal.code)
-        return self._render_page(language, problem=refusal.translate(language), status=refusal.status)
+        return self._render_page(language, problem=refusal.translate(language), hint=hint, status=refusal.status)
 
-    def _render_page(self, language: Language, *, code: str = "", problem: str = "", status: int = 200) -> Response:
+    def _render_page(
+        self, language: Language, *, code: str = "", problem: str = "", hint: str = "", status: int = 200
+    ) -> Response:
         body = self.template.render(
             language=language.code,
             _=language.gettext,
             organisation=self.runtime.settings.organisation,
             code=code,
             problem=problem,
+            hint=hint,
         )
         return Response(body, status_code=status, media_type="text/html", headers=_HEADERS)
 

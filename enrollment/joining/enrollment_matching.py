@@ -13,7 +13,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.identity import service as identity
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import reservations
-from enrollment.joining.errors import NotInvited
+from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.joining.repository import InvitationRepository
 from enrollment.people.models import Pupil
@@ -37,10 +37,11 @@ def resolve_tablet(
     invitation stands for any tablet while the invitation has uses left; the same tablet may enroll again. Raises `NotInvited`.
     """
     if not certificate.belongs_to(serial, udid):
-        raise _reject(udid, "certificate_attested_for_another_device")
-    identifier = (serial or udid)[:64]
+        raise _reject(udid, EnrollmentRefusal.ATTESTED_FOR_ANOTHER)
+    serial = (serial or "").strip().upper()[:64]
     if certificate.tablet_id is not None:
-        return _resolve_bound_tablet(work, certificate.tablet_id, identifier, udid, details)
+        return _resolve_bound_tablet(work, certificate.tablet_id, serial, udid, details)
+    identifier = serial or udid[:64]
     invitation = _get_invitation_for_update(work, certificate, udid)
     tablet = _get_or_register_tablet(work, invitation, identifier, udid, details)
     _record_use(work, invitation, tablet, udid)
@@ -53,10 +54,11 @@ def resolve_tablet(
     return tablet
 
 
-def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, identifier: str, udid: str, details: TabletDetails) -> Tablet:
+def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, serial: str, udid: str, details: TabletDetails) -> Tablet:
+    """Return the tablet of the certificate. A device that sends no serial number is that tablet: it has the tablet's key."""
     tablet = TabletRepository(work.session).get(tablet_id)
-    if tablet is None or tablet.serial != identifier or tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
-        raise _reject(udid, "certificate_of_another_tablet")
+    if tablet is None or serial not in ("", tablet.serial) or tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
+        raise _reject(udid, EnrollmentRefusal.CERTIFICATE_OF_ANOTHER)
     tablets.update_details(work, tablet.id, details)
     reservations.apply_reservation(work, tablet)
     return tablet
@@ -64,13 +66,13 @@ def _resolve_bound_tablet(work: UnitOfWork, tablet_id: UUID, identifier: str, ud
 
 def _get_invitation_for_update(work: UnitOfWork, certificate: KnownCertificate, udid: str) -> Invitation:
     if certificate.invitation_id is None:
-        raise _reject(udid, "certificate_without_invitation")
+        raise _reject(udid, EnrollmentRefusal.NO_INVITATION)
     repository = InvitationRepository(work.session)
     if (town_id := repository.get_town_id(certificate.invitation_id)) is not None:
         locks.lock_town(work, town_id)
     invitation = repository.get_for_update(certificate.invitation_id)
     if invitation is None or invitation.revoked_at is not None:
-        raise _reject(udid, "invitation_withdrawn")
+        raise _reject(udid, EnrollmentRefusal.INVITATION_WITHDRAWN)
     return invitation
 
 
@@ -81,14 +83,14 @@ def _get_or_register_tablet(
     tablet = TabletRepository(work.session).get_by_serial(identifier)
     if tablet is None:
         if invitation.uses >= invitation.max_uses:
-            raise _reject(udid, "invitation_used_up")
+            raise _reject(udid, EnrollmentRefusal.INVITATION_USED_UP)
         return tablets.register_tablet(
             work, town_id=invitation.town_id, school_id=invitation.school_id, serial=identifier, details=details
         )
     if tablet.town_id != invitation.town_id:
-        raise _reject(udid, "tablet_of_another_town")
+        raise _reject(udid, EnrollmentRefusal.TABLET_OF_ANOTHER_TOWN)
     if tablets.lock_tablet(work, tablet).state in ENROLLMENT_REFUSED:
-        raise _reject(udid, "tablet_retired")
+        raise _reject(udid, EnrollmentRefusal.TABLET_RETIRED)
     tablets.update_details(work, tablet.id, details)
     return tablet
 
@@ -97,7 +99,7 @@ def _record_use(work: UnitOfWork, invitation: Invitation, tablet: Tablet, udid: 
     if InvitationRepository(work.session).get_use(invitation.id, tablet.id) is not None:
         return
     if invitation.uses >= invitation.max_uses:
-        raise _reject(udid, "invitation_used_up")
+        raise _reject(udid, EnrollmentRefusal.INVITATION_USED_UP)
     audit.record_event(work, SYSTEM, "tablet.join", "tablet", tablet.id, town_id=tablet.town_id, invitation_id=str(invitation.id))
     invitation.uses += 1
     work.session.add(InvitationUse(invitation_id=invitation.id, tablet_id=tablet.id, used_at=work.now))
@@ -166,6 +168,6 @@ def _lend_to_pupil(work: UnitOfWork, repository: TabletRepository, tablet: Table
     tablets.move_to_state(work, SYSTEM, tablet, TabletState.IN_USE, "joined by invitation")
 
 
-def _reject(udid: str, why: str) -> NotInvited:
-    log.warning("join.rejected", udid=udid, why=why)
-    return NotInvited(why=why)
+def _reject(udid: str, reason: EnrollmentRefusal) -> NotInvited:
+    log.warning("join.rejected", udid=udid, why=reason.value)
+    return NotInvited(why=reason.value)

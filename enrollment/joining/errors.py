@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from cartable.errors import Conflict, DomainError, NotFound
 from cartable.i18n import Message
 
@@ -33,6 +35,23 @@ class TabletNotReservable(Conflict):
 
     code = "tablet_not_reservable"
     message = Message("Only a tablet that is ordered, received, prepared or in stock can be reserved.")
+
+
+class EnrollmentRefusal(StrEnum):
+    """Why a device may not enroll."""
+
+    ATTESTED_FOR_ANOTHER = "certificate_attested_for_another_device"
+    CERTIFICATE_OF_ANOTHER = "certificate_of_another_tablet"
+    NO_INVITATION = "certificate_without_invitation"
+    INVITATION_WITHDRAWN = "invitation_withdrawn"
+    INVITATION_USED_UP = "invitation_used_up"
+    TABLET_OF_ANOTHER_TOWN = "tablet_of_another_town"
+    TABLET_RETIRED = "tablet_retired"
+    SERIAL_NOT_EXPECTED = "serial_not_expected"
+    NOT_AN_IPAD = "not_an_ipad"
+    SYSTEM_TOO_OLD = "system_too_old"
+    PROFILE_USED = "profile_used_by_another_device"
+    PROFILE_EXPIRED = "profile_expired"
 
 
 class NotInvited(DomainError):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
+from enrollment.joining.errors import EnrollmentRefusal
 
 
 class InvitationKind(StrEnum):
@@ -25,7 +26,7 @@ class InvitationKind(StrEnum):
 class Invitation(TownOwned, Base):
     """A permission to enroll tablets. `code` is a bearer secret: looked up by its keyed hash, shown again from the sealed text.
 
-    A use is counted once per tablet, so that a retry costs nothing.
+    A use is counted once per tablet, so that a retry costs nothing. `refusal` is the last one of a device that tried to enroll.
     """
 
     __tablename__ = "invitation"
@@ -44,6 +45,9 @@ class Invitation(TownOwned, Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID | None]
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refusal: Mapped[EnrollmentRefusal | None] = mapped_column(EnumText(EnrollmentRefusal))
+    refused_device: Mapped[str | None] = mapped_column(String(80))
 
 
 class InvitationUse(Base):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
+from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass, Town
@@ -36,6 +38,11 @@ class InvitationRepository:
             .where(Invitation.id == invitation_id)
             .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
+        )
+
+    def set_refusal(self, invitation_id: UUID, now: datetime, reason: EnrollmentRefusal, device: str | None) -> None:
+        self.session.execute(
+            update(Invitation).where(Invitation.id == invitation_id).values(refused_at=now, refusal=reason, refused_device=device)
         )
 
     def get_town_id(self, invitation_id: UUID) -> UUID | None:

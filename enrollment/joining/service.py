@@ -68,12 +68,17 @@ def hash_code(work: UnitOfWork, code: str) -> str:
     return work.keyring.keyed_hash(normalise_code(code), "invitation.code")
 
 
+def find_invitation(work: UnitOfWork, code: str) -> Invitation | None:
+    """Return the invitation with this code in any state; None for an unknown code."""
+    return InvitationRepository(work.session).get_by_code_hash(hash_code(work, code))
+
+
 def get_open_invitation(work: UnitOfWork, code: str) -> Invitation:
     """Return the invitation with this code if a tablet can still enroll by it.
 
     Raises `InvitationNotFound`, `InvitationExpired`, `InvitationUsedUp`.
     """
-    invitation = InvitationRepository(work.session).get_by_code_hash(hash_code(work, code))
+    invitation = find_invitation(work, code)
     if invitation is None:
         raise InvitationNotFound
     if invitation.revoked_at is not None or invitation.expires_at <= work.now:

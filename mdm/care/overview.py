@@ -14,6 +14,7 @@ from cartable.audit import AuditEvent
 from cartable.paging import FIRST_PAGE, Page, PageRequest, cut_page
 from cartable.scope import Actor
 from cartable.unit_of_work import UnitOfWork
+from enrollment.joining.device_kind import DeviceDescription
 from enrollment.people import access
 from enrollment.people.models import AccessKind
 from enrollment.people.service import search_pupils
@@ -99,6 +100,7 @@ class TabletView:
     case: LostCase | None
     rules: RulesStatus
     identity: IdentityStatus | None
+    device: DeviceDescription
     apps: Sequence[Row[TabletApp, App]]
 
 
@@ -119,6 +121,9 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
             work, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
         ),
         identity=get_identity_status(work, latest[0]) if latest else None,
+        device=DeviceDescription(
+            tablet.product_name, tablet.model_name, os_version=tablet.os_version, build_version=tablet.build_version
+        ),
         apps=reconcile.list_tablet_apps(tablet_id),
     )
 

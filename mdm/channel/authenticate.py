@@ -15,12 +15,13 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.identity.errors import UntrustedCertificate
 from enrollment.identity.verifier import get_known_certificate
 from enrollment.joining import reservations
+from enrollment.joining.device_kind import DeviceDescription, check_device
 from enrollment.joining.enrollment_matching import resolve_tablet
-from enrollment.joining.errors import NotInvited
+from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
-from mdm.channel.errors import DeviceRequestRejected, RejectionReason
+from mdm.channel.errors import DeviceRequestRejected, InvitationRefusal, RejectionReason
 from mdm.devices import service as devices
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import DeviceRepository
@@ -39,13 +40,21 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
     if repository.is_pinned_elsewhere(fingerprint, key):
         raise DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE, "pinned for another tablet")
     try:
-        tablet = resolve_tablet(
-            work, get_known_certificate(work, fingerprint), message.serial_number, key, _build_tablet_details(message)
-        )
+        certificate = get_known_certificate(work, fingerprint)
     except UntrustedCertificate as error:
         raise DeviceRequestRejected(RejectionReason.UNTRUSTED, error.reason.value) from error
+    device = build_device_description(message)
+    try:
+        if certificate.tablet_id is None:  # a tablet of the inventory enrolls again, whatever its system
+            check_device(work.settings, device)
+        tablet = resolve_tablet(work, certificate, message.serial_number, key, _build_tablet_details(message))
     except NotInvited as error:
-        raise DeviceRequestRejected(RejectionReason.NOT_INVITED, str(error.details.get("why", "")), status=403) from error
+        refusal = None
+        if certificate.invitation_id is not None:
+            refusal = InvitationRefusal(certificate.invitation_id, EnrollmentRefusal(str(error.details["why"])), device.label)
+        raise DeviceRequestRejected(
+            RejectionReason.NOT_INVITED, str(error.details["why"]), status=403, invitation_refusal=refusal
+        ) from error
     except DomainError as error:  # e.g. its custody does not allow it: an answer, not a server error
         raise DeviceRequestRejected(RejectionReason.NOT_INVITED, error.code, status=403) from error
     for former_enrollment in repository.list_other_device_enrollments(tablet.id, key):
@@ -133,6 +142,17 @@ def _build_tablet_details(message: Authenticate) -> TabletDetails:
         model_name=_truncate(message.model_name, 80),
         os_version=_truncate(message.os_version, 24),
         build_version=_truncate(message.build_version, 24),
+    )
+
+
+def build_device_description(message: Authenticate) -> DeviceDescription:
+    """Return what a device says about itself in Authenticate."""
+    return DeviceDescription(
+        product_name=message.product_name,
+        model_name=message.model_name,
+        model=message.model,
+        os_version=message.os_version,
+        build_version=message.build_version,
     )
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from cartable.outbox import Topic
 from cartable.unit_of_work import UnitOfWork
+from enrollment.joining.refusals import record_refusal
 from mdm.channel import handlers, identity
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
@@ -260,6 +261,9 @@ class ConnectBatch:
         log.warning("channel.request_rejected", udid=udid, reason=rejection.reason.value, detail=rejection.detail)
         details = {"detail": rejection.detail} if rejection.detail else {}
         self.channel.add_note(udid, rejection.reason.value, details, self.now)
+        refusal = rejection.invitation_refusal
+        if refusal is not None:
+            record_refusal(self.work, refusal.invitation_id, refusal.reason, refusal.device)
         return build_rejection(rejection.status)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
+
+from enrollment.joining.errors import EnrollmentRefusal
 
 
 class RejectionReason(StrEnum):
@@ -25,11 +29,28 @@ class RejectionReason(StrEnum):
     WRONG_TOPIC = "wrong_topic"
 
 
+@dataclass(frozen=True, slots=True)
+class InvitationRefusal:
+    """A device that followed an invitation and may not enroll. People read it on the invitation's page."""
+
+    invitation_id: UUID
+    reason: EnrollmentRefusal
+    device: str
+
+
 class DeviceRequestRejected(Exception):
     """One request is rejected. `status` is 400 unless Apple's protocol requires another one."""
 
-    def __init__(self, reason: RejectionReason, detail: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self,
+        reason: RejectionReason,
+        detail: str = "",
+        *,
+        status: int = 400,
+        invitation_refusal: InvitationRefusal | None = None,
+    ) -> None:
         super().__init__(reason.value)
+        self.invitation_refusal = invitation_refusal
         self.reason = reason
         self.detail = detail
         self.status = status

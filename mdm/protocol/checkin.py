@@ -9,6 +9,8 @@ from mdm.protocol.errors import BadMessage
 
 SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 _ID_KEYS = {"UDID", "EnrollmentID", "UserID", "UserShortName", "UserLongName", "EnrollmentUserID"}
+#: Keys that are known and not needed here: `NotOnConsole` concerns Macs, and no radio number is kept.
+_IGNORED_KEYS = {"MessageType", "NotOnConsole", "IMEI", "MEID"}
 _DISPLAY_KEYS = {"UserLongName"}
 #: Device and user key together, with a colon, are a channel key of at most 255 characters.
 MAX_ID = 127
@@ -72,6 +74,7 @@ class Authenticate(CheckinMessage):
     product_name: str | None = None
     model_name: str | None = None
     device_name: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ _MESSAGE_FORMATS: dict[str, tuple[type[CheckinMessage], dict[str, tuple[str, typ
             "ProductName": ("product_name", str, False),
             "ModelName": ("model_name", str, False),
             "DeviceName": ("device_name", str, False),
+            "Model": ("model", str, False),
         },
     ),
     "TokenUpdate": (
@@ -242,4 +246,4 @@ def _read_value(message: dict[str, Any], key: str, value_type: type, *, required
 
 
 def _collect_unknown_keys(message: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in message.items() if key not in known and key not in _ID_KEYS and key != "MessageType"}
+    return {key: value for key, value in message.items() if key not in known | _ID_KEYS | _IGNORED_KEYS}

@@ -73,7 +73,7 @@ def parse_machine_info(der: bytes, anchors: Sequence[TrustAnchorKey]) -> Machine
         udid=_read_text(values, "UDID", 64),
         product=_read_text(values, "PRODUCT", 40),
         build=_read_text(values, "VERSION", 24),
-        os_version=_read_text(values, "OS_VERSION", 24) if "OS_VERSION" in values else None,
+        os_version=_read_optional_text(values, "OS_VERSION", 24),
         can_update=values.get("MDM_CAN_REQUEST_SOFTWARE_UPDATE") is True,
     )
 
@@ -104,6 +104,12 @@ def _read_text(values: dict[str, object], key: str, max_length: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= max_length:
         raise BadMessage(f"MachineInfo: {key}")
     return value
+
+
+def _read_optional_text(values: dict[str, object], key: str, max_length: int) -> str | None:
+    """Return a text; None when it is missing, empty or no text, which some systems send."""
+    value = values.get(key)
+    return value.strip()[:max_length] or None if isinstance(value, str) else None
 
 
 def _is_issued_by(der: bytes, anchor: TrustAnchorKey) -> bool:

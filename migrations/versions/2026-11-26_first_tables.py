@@ -1773,6 +1773,9 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refusal", sa.String(length=32), nullable=True),
+        sa.Column("refused_device", sa.String(length=80), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["cart_slot_id"], ["cart_slot.id"], name=op.f("fk_invitation_cart_slot_id_cart_slot")),
         sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_invitation_class_id_school_class")),
@@ -1966,6 +1969,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_key_sha256", sa.String(length=64), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refusal", sa.String(length=32), nullable=True),
         sa.Column("certificate_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["invitation_id"], ["invitation.id"], name=op.f("fk_identity_challenge_invitation_id_invitation")

@@ -24,7 +24,8 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.acme.rules import can_attest
 from enrollment.identity.profile_signing import sign_profile
 from enrollment.joining import profiles
-from enrollment.joining.errors import NotInvited
+from enrollment.joining.device_kind import DeviceDescription, check_device
+from enrollment.joining.errors import EnrollmentRefusal, NotInvited
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.repository import TabletRepository
@@ -87,13 +88,17 @@ class AdeProfileEndpoint:
             return Response(machine_info.build_update_required(minimum_os), 403, media_type="application/json")
         try:
             with self.runtime.open_unit_of_work() as work:
+                check_device(
+                    work.settings,
+                    DeviceDescription(product_name=info.product, os_version=info.os_version, build_version=info.build),
+                )
                 tablet = resolve_expected_tablet(work, info)
                 attests = can_attest(info.product, info.os_version, info.build)
                 plain = profiles.build_ade_profile(work, tablet.id, self.topic_of(work), udid=info.udid, attests=attests)
                 log.info("join.automated", tablet=str(tablet.id))
                 return Response(sign_profile(work, plain), media_type=PROFILE_TYPE, headers={"Cache-Control": "no-store"})
         except NotInvited as refusal:
-            log.warning("join.automated_rejected", why=str(refusal))
+            log.warning("join.automated_rejected", why=refusal.details["why"], product=info.product, build=info.build)
             return Response(status_code=403)
         except DomainError as refusal:  # for example no push certificate: the tablet can try again when that is corrected
             log.error("join.automated_failed", why=refusal.code)  # noqa: TRY400 - for the operator; a traceback adds nothing
@@ -107,10 +112,10 @@ def resolve_expected_tablet(work: UnitOfWork, info: MachineInfo) -> Tablet:
     """
     tablet = TabletRepository(work.session).get_by_serial(info.serial)
     if tablet is None:
-        raise NotInvited(why="serial_not_expected")
+        raise NotInvited(why=EnrollmentRefusal.SERIAL_NOT_EXPECTED.value)
     tablets.lock_tablet(work, tablet)
     if tablet.state in ENROLLMENT_REFUSED:
-        raise NotInvited(why="tablet_retired")
+        raise NotInvited(why=EnrollmentRefusal.TABLET_RETIRED.value)
     audit.record_event(work, SYSTEM, "tablet.automated", "tablet", tablet.id, town_id=tablet.town_id)
     tablets.update_details(
         work, tablet.id, TabletDetails(product_name=info.product, os_version=info.os_version, build_version=info.build)

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from enrollment.joining.device_kind import DeviceProblem, find_device_problem
 from enrollment.places.models import Grade
 from enrollment.tablets.models import TabletState
 from mdm.api.deps import ActorDep, WorkDep
@@ -85,6 +86,9 @@ class TabletDetail(TabletOut):
 
     enrollment: EnrollmentState | None
     push_failing_since: datetime | None
+    device_problem: DeviceProblem | None = Field(
+        description="What is wrong with what the device says it is: no iPad, an old system, or nothing known."
+    )
     identity_expires_at: datetime | None = Field(
         description="When the certificate that it uses ends. After that it cannot connect and must be enrolled again."
     )
@@ -172,6 +176,7 @@ def get_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> TabletDetail:
         **_tablet_values(view.row),
         enrollment=view.enrollment.state if view.enrollment else None,
         push_failing_since=view.push.invalid_since if view.push else None,
+        device_problem=find_device_problem(view.device),
         identity_expires_at=view.identity.expires_at if view.identity else None,
         identity_renewal=build_renewal_out(view.identity.renewal) if view.identity and view.identity.renewal else None,
         attested=view.identity.attested if view.identity else None,

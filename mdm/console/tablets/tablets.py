@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
+from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
@@ -84,6 +85,11 @@ def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
     }
 
 
+def _describe_device_problem(device: DeviceDescription, language: Language) -> str:
+    problem = find_device_problem(device)
+    return describe_problem(problem, device).translate(language) if problem is not None else ""
+
+
 @router.get("/tablets/{tablet_id}")
 def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = "") -> Response:
     """Show one tablet: holder, history, apps, lost mode."""
@@ -113,6 +119,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         "tablets/tablet.html",
         person=actor.name,
         tablet=_describe_tablet(view.row, language),
+        problem=_describe_device_problem(view.device, language),
         lost=lost,
         custody=custody.describe_custody(work, actor, view.row, language),
         notice=language.gettext("Noted.") if done == "noted" else "",

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from sqlalchemy import Engine, select
+from structlog.testing import capture_logs
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
@@ -116,6 +117,32 @@ def test_a_device_is_trusted_under_apples_key_only(curve: bool) -> None:
 def test_a_malformed_machine_info_is_refused(factory: Factory, values: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         machine_info.parse_machine_info(factory.build_machine_info(**values), [factory.key.public_key()])
+
+
+@pytest.mark.parametrize("version", ["", "  ", 17, None, b"26.1", ["26.1"]])
+def test_an_empty_or_odd_os_version_is_as_if_it_were_missing(factory: Factory, version: Any) -> None:
+    info = machine_info.parse_machine_info(factory.build_machine_info(OS_VERSION=version), [factory.key.public_key()])
+    assert (info.serial, info.os_version) == ("DMPX0001", None)
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "reason"),
+    [
+        ({"PRODUCT": "Mac16,10", "VERSION": "24E263", "OS_VERSION": "26.2"}, 403, "not_an_ipad"),
+        ({"PRODUCT": "AppleTV14,1", "OS_VERSION": "26.2"}, 403, "not_an_ipad"),
+        ({"PRODUCT": "iPad2,1", "VERSION": "13G36"}, 403, "system_too_old"),
+        ({"PRODUCT": "ipad13,18", "OS_VERSION": ""}, 200, None),
+    ],
+)
+def test_automated_enrollment_gives_a_profile_to_ipads_only(
+    server: LiveServer, factory: Factory, values: dict[str, Any], status: int, reason: str | None
+) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        inventory.register_purchase_order(work, SYSTEM, TownFactory(work).create_town().id, ["DMPX0001"], "BC-1")
+    with capture_logs() as logs:
+        assert _post_machine_info(server, factory.build_machine_info(**values)).status_code == status
+    reasons = [entry["why"] for entry in logs if entry["event"] == "join.automated_rejected"]
+    assert reasons == ([reason] if reason else [])
 
 
 def test_damaged_bytes_raise_only_protocol_errors(factory: Factory) -> None:
