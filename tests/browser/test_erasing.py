@@ -15,7 +15,6 @@ from enrollment.rollover import service as years
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition
 from mdm.care.erasing.bulk import send_due_bulk_erases
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from tests.support.server import PASSWORD, LiveServer
 from tests.support.world import TownFactory
 
@@ -27,13 +26,7 @@ def test_two_people_erase_returned_tablets(server: LiveServer, sign_in: Callable
         tablet = world.create_tablet(town)
         world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town), "CM2"), Grade.CM2))
         tablet.needs_wipe = True
-        work.session.add(
-            DeviceEnrollment(
-                town_id=town.id, tablet_id=tablet.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
-                fingerprint="0" * 64, topic="t", authenticated_at=work.now,
-            )
-        )  # fmt: skip
-        work.session.flush()
+        world.enroll_tablet(tablet)
         returns.open_campaign(work, SYSTEM, years.preview_rollover(work, SYSTEM, town.id).id)
         custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
         town_id, tag = town.id, tablet.tag

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import count
 from typing import TypeVar
 from uuid import UUID
 
+from cartable.ids import new_id
+from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
+from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 
 T = TypeVar("T")
 _numbers = count(1)
@@ -20,6 +24,11 @@ def make_school_code(number: int) -> str:
     """Return a valid school code (UAI) with its check letter."""
     digits = f"{929000 + number:07d}"
     return digits + _LETTERS[int(digits) % 23]
+
+
+def create_actor(role: Role, town: Town, school: School | None = None, *, name: str = "somebody") -> Actor:
+    """Return a person who has a role in a town, or in one of its schools only. No account is stored."""
+    return Actor(new_id(), name, (RoleAssignment(role, town.id, school.id if school else None),))
 
 
 class TownFactory:
@@ -63,6 +72,17 @@ class TownFactory:
     def lend_tablet(self, tablet: Tablet, pupil: Pupil) -> Loan:
         tablet.school_id = pupil.school_id
         return self._add(Loan(town_id=tablet.town_id, tablet_id=tablet.id, pupil_id=pupil.id, opened_at=self.work.now))
+
+    def enroll_tablet(self, tablet: Tablet, *, udid: str | None = None, last_seen_at: datetime | None = None) -> DeviceEnrollment:
+        """Add the enrolled device channel of a tablet, pinned to a certificate whose fingerprint is its UDID."""
+        udid = udid or tablet.serial
+        enrollment = self._add(
+            DeviceEnrollment(town_id=tablet.town_id, tablet_id=tablet.id, channel_key=udid, udid=udid, fingerprint=udid, topic="t",
+                             state=EnrollmentState.ENROLLED, authenticated_at=self.work.now)
+        )  # fmt: skip
+        if last_seen_at is not None:
+            self._add(LastSeen(enrollment_id=enrollment.id, last_seen_at=last_seen_at))
+        return enrollment
 
     def _add(self, row: T) -> T:
         self.session.add(row)

@@ -24,14 +24,12 @@ from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.protocol.commands.queries import DeviceInformation
 from mdm.protocol.commands.security import (
-    DeviceLock,
     DisableLostMode,
     EnableLostMode,
     PlayLostModeSound,
 )
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
-from mdm.reconcile import service as reconcile
 
 DEFAULT_MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
 
@@ -131,13 +129,6 @@ def close_case(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
         tablets.change_state(work, SYSTEM, tablet, TabletState.IN_USE, "found, loan still open")
 
 
-def lock_screen(work: UnitOfWork, actor: Actor, tablet_id: UUID, message: str | None = None) -> None:
-    """Enqueue a screen lock. On a tablet without passcode it does not prevent use."""
-    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    audit.record_event(work, actor, "tablet.lock", "tablet", tablet.id, town_id=tablet.town_id)
-    send_command(work, actor, tablet, DeviceLock(message=message))
-
-
 def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Enqueue the lost mode sound. Raises `TabletNotLost`, `LostNotConfirmed`."""
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
@@ -145,13 +136,6 @@ def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
         raise LostNotConfirmed
     audit.record_event(work, actor, "tablet.sound", "tablet", tablet.id, town_id=tablet.town_id)
     send_command(work, actor, tablet, PlayLostModeSound())
-
-
-def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
-    """Enqueue queries for the tablet's device information, profiles and apps."""
-    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
-    audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
-    reconcile.enqueue_refresh(work, [tablet.id])
 
 
 def reapply_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:

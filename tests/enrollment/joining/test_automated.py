@@ -30,7 +30,7 @@ from enrollment.facts import load_facts
 from enrollment.tablets import custody, inventory
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from mdm.channel.handlers import handle_checkin
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.devices.models import DeviceEnrollment
 from mdm.protocol import checkin, machine_info, plist
 from mdm.protocol.errors import ProtocolError
 from mdm.push.models import PushCertificate
@@ -311,16 +311,7 @@ def test_only_a_cart_tablet_may_return_to_service(server: LiveServer) -> None:
         of_cart, named = world.create_tablet(town), world.create_tablet(town)
         work.session.add(CartSlot(town_id=town.id, cart_id=cart.id, number=1, tablet_id=of_cart.id))
         for tablet in (of_cart, named):
-            work.session.add(
-                DeviceEnrollment(
-                    town_id=town.id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial, generation=1,
-                    state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, topic="t", authenticated_at=work.now,
-                )
-            )  # fmt: skip
-        work.session.flush()
-        for row in work.session.scalars(select(DeviceEnrollment)):
-            work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now))
-        work.session.flush()
+            world.enroll_tablet(tablet, last_seen_at=work.now)
 
         def request_return_to_service(tablet: Tablet) -> dict[str, object]:
             body = plistlib.dumps({"MessageType": "ReturnToService", "UDID": tablet.serial})

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from cartable.ids import new_id
-from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people import service
 from enrollment.people.models import AccessKind, RecordAccess
@@ -18,6 +17,7 @@ from enrollment.rosters.exports import service as exports
 from mdm.care import overview
 from mdm.care.overview_repository import TabletFilter
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.world import create_actor
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_each_way_of_reading_is_counted_by_person_and_day(scenario: SchoolScenar
     pupil = scenario.world.create_pupil(school_class, Grade.CE2, last="EL HADJ")
     tablet = scenario.world.create_tablet(scenario.town)
     scenario.world.lend_tablet(tablet, pupil)
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, scenario.town.id),))
+    helpdesk = create_actor(Role.HELPDESK, scenario.town, name="helpdesk")
     for _ in range(2):
         service.list_pupils_of_class(scenario.work, helpdesk, school_class.id)
     service.search_pupils(scenario.work, scenario.admin, scenario.town.id, "hadj")

@@ -9,8 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cartable.clock import ManualClock
-from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Actor, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, SchoolClass, Town
@@ -20,7 +19,7 @@ from enrollment.rosters.imports import service as imports
 from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Tablet
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 #: Midnight in France.
 SEPTEMBER = datetime(2027, 8, 31, 22, tzinfo=UTC)
@@ -54,9 +53,7 @@ class RolloverTown:
             self.world.create_school(self.town, "Jules-Verne"),
             self.world.create_school(self.town, "Nouvelle"),
         )
-        self.admin, self.second = (
-            Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
-        )
+        self.admin, self.second = (create_actor(Role.TOWN_ADMIN, self.town, name=name) for name in ("one", "two"))
 
     def bind(self, work: UnitOfWork) -> RolloverTown:
         """The same town in another unit of work."""
@@ -64,7 +61,7 @@ class RolloverTown:
         return self
 
     def create_head(self, school: School | None = None) -> Actor:
-        return Actor(new_id(), "head", (RoleAssignment(Role.HEAD, self.town.id, (school or self.school).id),))
+        return create_actor(Role.HEAD, self.town, school or self.school, name="head")
 
     def create_pupil(self, school_class: SchoolClass, grade: Grade, **named: str) -> Pupil:
         return self.world.create_pupil(school_class, grade, **named)

@@ -17,7 +17,6 @@ from enrollment.places.models import Grade
 from enrollment.rollover import applying
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Tablet, TabletState
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import DeviceRepository
 from mdm.queue.models import CommandBody, CommandResult, CommandState, QueuedCommand
 from mdm.reconcile.models import AppReason, AppState
@@ -31,6 +30,7 @@ from profiles.effective.licence_overlap import LicenceOverlap, list_licence_over
 from profiles.policy import bundles
 from profiles.policy.kinds import PlaceKind
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, school_day, set_clock
+from tests.support.world import TownFactory
 
 
 @pytest.fixture
@@ -53,16 +53,6 @@ def _app(work: UnitOfWork, town: RolloverTown, grade: Grade, number: int, owned:
     licences.set_pool_total(work, SYSTEM, app.id, owned)
     bundles.assign_bundle(work, SYSTEM, bundle, PlaceKind.GRADE, grade.value)
     return app
-
-
-def _enrol(work: UnitOfWork, tablet: Tablet) -> None:
-    work.session.add(
-        DeviceEnrollment(
-            town_id=tablet.town_id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
-            state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, authenticated_at=work.now,
-        )
-    )  # fmt: skip
-    work.session.flush()
 
 
 def test_the_licence_overlap_is_known_before_anything_is_applied(runtime: Runtime, clock: ManualClock) -> None:
@@ -106,7 +96,7 @@ def test_licences_of_ce2_move_to_those_who_come_into_ce2(opened: UnitOfWork, clo
     older, younger = town.with_tablet(school_class, Grade.CE2)[1], town.with_tablet(school_class, Grade.CE1)[1]
     app = _app(opened, town, Grade.CE2, 11, 1)
     for tablet in (older, younger):
-        _enrol(opened, tablet)
+        TownFactory(opened).enroll_tablet(tablet)
     reconcile_tablets(opened, [older.id, younger.id])
     licences.mark_assigned(opened, app.id, older.id)
     assert _holder(opened, app) == {older.id: LicenceState.ASSIGNED}
@@ -128,7 +118,7 @@ def test_what_a_leaver_held_is_free_when_the_tablet_is_back(opened: UnitOfWork, 
     town = RolloverTown(opened)
     _, tablet = town.with_tablet(town.world.create_class(town.school), Grade.CM2)
     app = _app(opened, town, Grade.CM2, 11, 1)
-    _enrol(opened, tablet)
+    TownFactory(opened).enroll_tablet(tablet)
     reconcile_tablets(opened, [tablet.id])
     assert _holder(opened, app) == {tablet.id: LicenceState.RESERVED}
     custody.take_back(opened, town.admin, tablet, Condition.GOOD, ())

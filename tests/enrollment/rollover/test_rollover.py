@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import event, select
@@ -11,7 +10,7 @@ from sqlalchemy import event, select
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, SchoolClass, Town
@@ -21,7 +20,7 @@ from enrollment.rollover.models import RolloverDecision, RolloverState
 from enrollment.rollover.repository import RolloverRepository
 from enrollment.rollover.rules import applicable_from, default_decision, grade_after, next_school_year
 from enrollment.tablets.models import Loan, Tablet, TabletState
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 SEPTEMBER = datetime(2027, 8, 31, 22, tzinfo=UTC)  # midnight in France
 
@@ -31,7 +30,7 @@ def _to(clock: ManualClock, instant: datetime) -> None:
 
 
 def _admin(town: Town) -> Actor:
-    return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
+    return create_actor(Role.TOWN_ADMIN, town, name="admin")
 
 
 def test_grades_follow_each_other_and_nobody_goes_beyond_the_last() -> None:

@@ -14,23 +14,19 @@ from enrollment.places.models import Grade
 from enrollment.tablets import storage
 from enrollment.tablets.models import Cart, CartSlot, Tablet, TabletState
 from enrollment.tablets.storage import ReadinessProblem
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.devices.models import DeviceEnrollment, LastSeen
 from mdm.worker.schedule import update_absences
 from profiles.schedule import authoring
 from tests.enrollment.rollover.school_year import RolloverTown, school_day, set_clock
 from tests.support.custody import check_readiness, return_ready_tablets
+from tests.support.world import TownFactory
 
 
 def _record_contact(work: UnitOfWork, tablet: Tablet) -> None:
     """A contact of this moment."""
     channel = work.session.scalar(select(DeviceEnrollment).where(DeviceEnrollment.tablet_id == tablet.id))
     if channel is None:
-        channel = DeviceEnrollment(
-            town_id=tablet.town_id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
-            state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, authenticated_at=work.now,
-        )  # fmt: skip
-        work.session.add(channel)
-        work.session.flush()
+        channel = TownFactory(work).enroll_tablet(tablet)
     work.session.merge(LastSeen(enrollment_id=channel.id, last_seen_at=work.now))
     work.session.flush()
 

@@ -8,14 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Actor, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Guardian, GuardianLink, Pupil, StaffMember, TeacherAssignment
 from enrollment.places.models import School, SchoolClass, Town
 from enrollment.rosters.imports import service
 from enrollment.rosters.models import RosterImport
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 
 @dataclass(slots=True)
@@ -33,9 +32,7 @@ class SchoolScenario:
         self.world = TownFactory(self.work)
         self.town = self.world.create_town()
         self.school = self.world.create_school(self.town)
-        self.admin, self.second = (
-            Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, self.town.id),)) for name in ("one", "two")
-        )
+        self.admin, self.second = (create_actor(Role.TOWN_ADMIN, self.town, name=name) for name in ("one", "two"))
 
     def preview_file(self, content: bytes, *, school: School | None = None, named: bool = True, **options: Any) -> RosterImport:
         uai = (school or self.school).uai if named else None

@@ -13,8 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from cartable.errors import DomainError, Forbidden
-from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Actor, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import PupilState
 from enrollment.rosters.errors import ImportFinished, ImportStale, UndoBlocked, UnknownField
@@ -24,6 +23,7 @@ from enrollment.rosters.models import ImportState
 from enrollment.tablets.models import Loan
 from tests.enrollment.rosters.files import ONDE, OWN, STAFF, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.world import create_actor
 
 FILE = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(30)))
 
@@ -163,7 +163,7 @@ def test_a_town_maps_new_column_names_once(scenario: SchoolScenario) -> None:
         for each in (scenario.school, other)
     ]
     assert labels == ["CE1 A", ""], "what a school said of its own counts more"
-    head = Actor(new_id(), "head", (RoleAssignment(Role.HEAD, scenario.town.id, other.id),))
+    head = create_actor(Role.HEAD, scenario.town, other, name="head")
     mapping.set_mapping(scenario.work, head, scenario.town.id, other.id, FileKind.PUPILS, {})
     for school_id, wrong in ((None, Forbidden), (scenario.school.id, DomainError)):
         with pytest.raises(wrong):

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from cartable import audit
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Role
 from cartable.unit_of_work import Runtime
 from enrollment.rosters.errors import ExportRefused
 from enrollment.rosters.exports import apple, service
@@ -22,6 +22,7 @@ from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.models import RosterExport
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file, zip_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.world import create_actor
 
 PUPILS = [
     onde_line("EL HADJ", "Zoé", usage="BEN", ine="1234567890A", label="CE1-CE2  B", number="7", grade="CE2"),
@@ -205,8 +206,8 @@ def test_more_teachers_than_the_documented_columns(scenario: SchoolScenario) -> 
 
 def test_tenant_isolation(scenario: SchoolScenario) -> None:
     other = scenario.world.create_town("Autre-Ville")
-    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other.id),))
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, scenario.town.id),))
+    stranger = create_actor(Role.TOWN_ADMIN, other, name="stranger")
+    helpdesk = create_actor(Role.HELPDESK, scenario.town, name="helpdesk")
     for actor in (stranger, helpdesk):
         for act in (service.export_oneroster, service.export_apple, service.check_apple_export):
             with pytest.raises(Forbidden):

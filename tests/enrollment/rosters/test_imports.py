@@ -14,7 +14,7 @@ from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import PupilState
 from enrollment.places.models import Grade, SchoolClass
@@ -33,6 +33,7 @@ from enrollment.rosters.imports.deciding import decide_line
 from enrollment.rosters.models import ImportState, RosterImport
 from tests.enrollment.rosters.files import ONDE, OWN, build_oneroster, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.world import create_actor
 
 ZOE = onde_line("EL HADJ", "Zoé", ine="1234567890A", label="CE2  A", number="7", grade="CE2")
 TWINS = [
@@ -312,8 +313,8 @@ def test_a_new_school_year_makes_new_classes(runtime: Runtime, clock: ManualCloc
 
 
 def test_tenant_isolation(scenario: SchoolScenario) -> None:
-    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, scenario.world.create_town("Autre-Ville").id),))
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, scenario.town.id),))
+    stranger = create_actor(Role.TOWN_ADMIN, scenario.world.create_town("Autre-Ville"), name="stranger")
+    helpdesk = create_actor(Role.HELPDESK, scenario.town, name="helpdesk")
     for actor in (stranger, helpdesk):
         with pytest.raises(Forbidden):
             service.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai)
@@ -327,8 +328,8 @@ def test_tenant_isolation(scenario: SchoolScenario) -> None:
 
 def test_a_head_brings_the_own_school_and_a_technician_a_named_one(scenario: SchoolScenario) -> None:
     other = scenario.world.create_school(scenario.town)
-    head = Actor(new_id(), "head", (RoleAssignment(Role.HEAD, scenario.town.id, scenario.school.id),))
-    technician = Actor(new_id(), "technician", (RoleAssignment(Role.TECHNICIAN, scenario.town.id),))
+    head = create_actor(Role.HEAD, scenario.town, scenario.school, name="head")
+    technician = create_actor(Role.TECHNICIAN, scenario.town, name="technician")
     for actor in (head, technician):
         assert service.preview_import(scenario.work, actor, scenario.town.id, FILE, scenario.school.uai).counts["new"] == 23
     of_both = text_file(OWN, f"{scenario.school.uai};CP A;CP;A;B;;", f"{other.uai};CP A;CP;C;D;;")

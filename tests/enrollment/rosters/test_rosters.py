@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Role
 from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade
 from enrollment.places.rules import check_uai
@@ -20,7 +19,7 @@ from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.imports import service
 from enrollment.rosters.reading import read_roster
 from mdm.tables import metadata
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 HEADER = (
     "Nom élève;Nom d'usage élève;Prénom élève;Date naissance;Sexe;INE;Adresse1; Cycle;Niveau;Libellé classe;Identifiant classe"
@@ -58,7 +57,7 @@ def test_forbidden_columns_are_nowhere(runtime: Runtime) -> None:
         world = TownFactory(work)
         town = world.create_town()
         school = world.create_school(town)
-        actor = Actor(new_id(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
+        actor = create_actor(Role.TOWN_ADMIN, town, name="admin")
         made = service.preview_import(work, actor, town.id, _file(4), school.uai)
         assert "CANARY" not in (made.plan or "")
         service.confirm_import(work, actor, made.id)
@@ -72,7 +71,7 @@ def test_a_partial_file_needs_a_second_person(runtime: Runtime) -> None:
         world = TownFactory(work)
         town = world.create_town()
         school = world.create_school(town)
-        first, second = (Actor(new_id(), name, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for name in ("first", "second"))
+        first, second = (create_actor(Role.TOWN_ADMIN, town, name=name) for name in ("first", "second"))
         service.confirm_import(work, first, service.preview_import(work, first, town.id, _file(40), school.uai).id)
         partial = service.preview_import(work, first, town.id, _file(10), school.uai)
         assert (partial.counts["left_file"], partial.counts["unchanged"], partial.needs_second_person) == (30, 10, True)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from cartable.errors import Forbidden, NotFound
-from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade.models import AdeDevice, AdeServer
 from enrollment.tablets import carts, custody
 from enrollment.tablets.errors import CartNotFound, PupilHasTablet, TabletNotAvailable, UnderEvidenceHold, UnknownScan
 from enrollment.tablets.models import TabletState as S
 from mdm.care.erasing import service
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 
 def _tags(work: UnitOfWork, cart_id: UUID) -> dict[int, str | None]:
@@ -32,7 +31,7 @@ def test_a_scan_fills_a_slot_and_the_former_tablet_goes_to_stock(runtime: Runtim
         world = TownFactory(work)
         town = world.create_town()
         school = world.create_school(town)
-        technician = Actor(uuid4(), "t", (RoleAssignment(Role.TECHNICIAN, town.id),))
+        technician = create_actor(Role.TECHNICIAN, town)
         cart = carts.create_cart(work, technician, school.id, "Chariot 1", 3)
         first, second = world.create_tablet(town), world.create_tablet(town)
         first.state = second.state = S.STOCK
@@ -64,13 +63,13 @@ def test_tablets_that_cannot_be_put_into_a_cart(runtime: Runtime) -> None:
             carts.put_in_slot(work, SYSTEM, cart.id, 1, "NOPE")
         with pytest.raises(CartNotFound):
             carts.put_in_slot(work, SYSTEM, cart.id, 2, lent.tag)
-        stranger = Actor(uuid4(), "s", (RoleAssignment(Role.TOWN_ADMIN, world.create_town().id),))
+        stranger = create_actor(Role.TOWN_ADMIN, world.create_town())
         with pytest.raises(CartNotFound):
             carts.get_cart_contents(work, stranger, cart.id)
         with pytest.raises(NotFound):
             carts.create_cart(work, stranger, school_class.school_id, "x", 1)
         with pytest.raises(Forbidden):
-            carts.put_in_slot(work, Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, town.id),)), cart.id, 1, lent.tag)
+            carts.put_in_slot(work, create_actor(Role.HELPDESK, town), cart.id, 1, lent.tag)
 
 
 def test_a_cart_tablet_that_is_handed_over_leaves_the_cart(runtime: Runtime) -> None:
@@ -109,13 +108,7 @@ def test_an_erased_cart_tablet_returns_to_service_where_supported(runtime: Runti
                 carts.put_in_slot(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
             if sent_here:
                 work.session.add(AdeDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
-            work.session.add(
-                DeviceEnrollment(
-                    town_id=town.id, tablet_id=tablet.id, channel_key=name, udid=name, generation=1, fingerprint=name,
-                    state=EnrollmentState.ENROLLED, topic="t", authenticated_at=work.now,
-                )
-            )  # fmt: skip
-            work.session.flush()
+            world.enroll_tablet(tablet)
             service.erase_tablet(work, SYSTEM, tablet.id, "end of the activity", "T-1")
             told[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
         assert b"WiFiProfileData" in told["cart"]

@@ -24,7 +24,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import DomainError, NotFound
 from cartable.outbox import OutboxRow, Topic
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Actor, Role
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
@@ -62,7 +62,6 @@ from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.repository import LostModeRepository
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.privacy import children
 from mdm.protocol.machine_info import MachineInfo
 from mdm.worker.handlers import drain
@@ -70,7 +69,7 @@ from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import custody as acts
 from tests.support import databases
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 SECRET = "ZOLAFERRY"
 #: Nobody may hold one of these.
@@ -98,7 +97,7 @@ class Ground:
             world = TownFactory(work)
             town = world.create_town()
             self.id = town.id
-            self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            self.one, self.two = (create_actor(Role.TOWN_ADMIN, town, name=n) for n in ("one", "two"))
             schools = [world.create_school(town) for _ in range(2)]
             self.uais, self.schools = [each.uai for each in schools], [each.id for each in schools]
             lines = [onde_line(f"{SECRET}{n}", "Ana", ine=f"{n:010d}A", grade="CM2") for n in range(4)]
@@ -115,7 +114,7 @@ class Ground:
             for number, row in enumerate(rows):
                 row.state = (S.ORDERED, S.STOCK, S.STOCK, S.PREPARED)[number]
                 if number in (1, 2):
-                    work.session.add(_channel(work, row, number))
+                    world.enroll_tablet(row)
             work.session.flush()
             self.tablets, self.slots = [row.id for row in rows], [slot.id for slot in slots]
         clock.advance(timedelta(days=2))  # the first roster is not undone any more
@@ -256,13 +255,6 @@ ACTS: dict[str, Callable[[Stage], object]] = {
     "undo roster": lambda s: imports.undo_import(s.work, s.actor, s.newest(RosterImport, RosterImport.uploaded_at).id),
     "erase child": lambda s: children.erase_child(s.work, s.actor, s.pupil.id, "asked"),
 }
-
-
-def _channel(work: UnitOfWork, tablet: Tablet, number: int) -> DeviceEnrollment:
-    return DeviceEnrollment(
-        town_id=tablet.town_id, tablet_id=tablet.id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
-        state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
-    )  # fmt: skip
 
 
 class CustodyMachine(RuleBasedStateMachine):

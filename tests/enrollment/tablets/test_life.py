@@ -58,17 +58,17 @@ from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.rules import ALLOWED_TRANSITIONS, DECOMMISSIONED
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.errors import CallBackRequired, ScanRequired
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.devices.models import EnrollmentState, LastSeen
 from mdm.worker.schedule import update_absences
 from profiles.schedule.official_calendars import is_school_day
 from tests.support import custody as acts
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 SIGNED = HandoverForm(signed_by="Mme Martin", signed_on=date(2026, 9, 3), accessories=(A.COVER, A.CHARGER))
 
 
 def _person(town: Town, role: Role, name: str = "somebody") -> Actor:
-    return Actor(uuid4(), name, (RoleAssignment(role, town.id),))
+    return create_actor(role, town, name=name)
 
 
 def _class(world: TownFactory, *, size: int = 2) -> tuple[Town, list[Pupil]]:
@@ -346,11 +346,7 @@ def test_write_off_and_disposal_end_certificates_and_management(runtime: Runtime
         key = rsa.generate_private_key(65537, 2048).public_key()
         identity.ensure_authority(work)
         certificate = identity.issue_certificate(work, identity.CertificateHolder(tablet_id=gone.id), key, None)
-        channel = DeviceEnrollment(
-            town_id=town.id, tablet_id=old.id, channel_key="K", udid="K", generation=1, state=EnrollmentState.ENROLLED,
-            fingerprint="0" * 64, topic="t", authenticated_at=work.now,
-        )  # fmt: skip
-        work.session.add(channel)
+        channel = world.enroll_tablet(old)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         care.mark_lost(work, asker, gone.id, "gone")
         request = acts.request_approval(work, asker, gone.id, ApprovalAction.WRITE_OFF, "gone")
@@ -437,14 +433,8 @@ def test_contact_and_absence_change_the_state_and_holidays_do_not_count(runtime:
         town, [child, other] = _class(world)
         fresh, quiet = _stocked(world, town), _in_use(work, world, town, other)
         custody.hand_over(work, SYSTEM, fresh, child.id, SIGNED)
-        for number, tablet in enumerate((fresh, quiet)):
-            enrollment = DeviceEnrollment(
-                town_id=town.id, tablet_id=tablet.id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
-                state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
-            )  # fmt: skip
-            work.session.add(enrollment)
-            work.session.flush()
-            work.session.add(LastSeen(enrollment_id=enrollment.id, last_seen_at=work.now))
+        for tablet in (fresh, quiet):
+            world.enroll_tablet(tablet, last_seen_at=work.now)
         ids = fresh.id, quiet.id
     with runtime.open_unit_of_work() as work:
         assert update_absences(work) == 1

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from cartable import audit
 from cartable.clock import ManualClock
 from cartable.errors import DomainError
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.identity.verifier import KnownCertificate
 from enrollment.joining import enrollment_matching, reservations
@@ -33,11 +33,10 @@ from enrollment.tablets.models import CartSlot, Condition, Loan, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.service import TabletDetails
 from mdm.care.erasing import bulk
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.machine_info import MachineInfo
 from mdm.queue.models import CommandBody, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
 Act = Callable[[UnitOfWork], object]
@@ -53,7 +52,7 @@ class Desk:
             world = TownFactory(work)
             town = world.create_town()
             self.town = town.id
-            self.one, self.two = (Actor(uuid4(), n, (RoleAssignment(Role.TOWN_ADMIN, town.id),)) for n in ("one", "two"))
+            self.one, self.two = (create_actor(Role.TOWN_ADMIN, town, name=n) for n in ("one", "two"))
             school = world.create_school(town)
             self.school, self.uai = school.id, school.uai
             school_class = world.create_class(school)
@@ -221,13 +220,7 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
         for number, tablet_id in enumerate(desk.tablets):
             custody.hand_over(work, desk.one, work.session.get_one(Tablet, tablet_id), desk.pupils[number], SIGNED)
             work.session.get_one(Pupil, desk.pupils[number]).grade = Grade.CM2
-            work.session.add(
-                DeviceEnrollment(
-                    town_id=desk.town, tablet_id=tablet_id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
-                    state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
-                )
-            )  # fmt: skip
-        work.session.flush()
+            TownFactory(work).enroll_tablet(work.session.get_one(Tablet, tablet_id))
         returns.open_campaign(work, desk.one, years.preview_rollover(work, desk.one, desk.town).id)
         for tablet_id in desk.tablets:
             custody.take_back(work, desk.one, work.session.get_one(Tablet, tablet_id), Condition.GOOD, ())

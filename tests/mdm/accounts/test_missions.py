@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +10,7 @@ from sqlalchemy import select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound
-from cartable.scope import Actor, Permission, Role, RoleAssignment
+from cartable.scope import Actor, Permission, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.service import search_pupils
 from enrollment.places.models import Town
@@ -19,13 +18,13 @@ from enrollment.tablets import service as tablets
 from mdm.accounts import missions, service, sessions
 from mdm.accounts.errors import LoginTaken, MissionTooLong
 from tests.support import accounts
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 TODAY = date(2026, 11, 23)
 
 
 def _admin(town: Town) -> Actor:
-    return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
+    return create_actor(Role.TOWN_ADMIN, town, name="admin")
 
 
 def _create_technician_token(work: UnitOfWork) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid
-from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade, Town
 from enrollment.rollover import returns
@@ -25,11 +25,11 @@ from mdm.care.erasing.models import SkipReason
 from mdm.care.erasing.service import set_stop_switch
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody, QueuedCommand
-from tests.support.world import TownFactory
+from tests.support.world import TownFactory, create_actor
 
 
 def _admin(town: Town) -> Actor:
-    return Actor(uuid4(), "admin", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
+    return create_actor(Role.TOWN_ADMIN, town, name="admin")
 
 
 class ReturnCampaign:
@@ -41,15 +41,9 @@ class ReturnCampaign:
         self.requester, self.approver = _admin(self.town), _admin(self.town)
         school_class = world.create_class(world.create_school(self.town), "CM2")
         tablets = [world.create_tablet(self.town) for _ in range(4)]
-        for number, tablet in enumerate(tablets):
+        for tablet in tablets:
             world.lend_tablet(tablet, world.create_pupil(school_class, Grade.CM2))
-            work.session.add(
-                DeviceEnrollment(
-                    town_id=self.town.id, tablet_id=tablet.id, channel_key=f"K{number}", udid=f"K{number}", generation=1,
-                    state=EnrollmentState.ENROLLED, fingerprint=f"{number:064d}", topic="t", authenticated_at=work.now,
-                )
-            )  # fmt: skip
-        work.session.flush()
+            world.enroll_tablet(tablet)
         self.rollover = years.preview_rollover(work, self.requester, self.town.id)
         returns.open_campaign(work, self.requester, self.rollover.id)
         for tablet in tablets[:3]:
@@ -105,7 +99,7 @@ def test_helpdesk_may_cancel_before_it_is_sent(runtime: Runtime, clock: ManualCl
             work, campaign.requester, campaign.town.id, campaign.returned_ids, "fin de CM2", "RET-1"
         )
         bulk.approve_bulk_erase(work, campaign.approver, requested.id)
-        helpdesk = Actor(uuid4(), "h", (RoleAssignment(Role.HELPDESK, campaign.town.id),))
+        helpdesk = create_actor(Role.HELPDESK, campaign.town)
         bulk.cancel_bulk_erase(work, helpdesk, requested.id)
         with pytest.raises(BulkEraseEnded):
             bulk.approve_bulk_erase(work, campaign.approver, requested.id)
@@ -161,7 +155,7 @@ def test_stop_switch_and_end_of_campaign_prevent_it(runtime: Runtime, clock: Man
 def test_other_roles_and_towns_may_not_erase(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
         campaign = ReturnCampaign(work)
-        technician = Actor(uuid4(), "t", (RoleAssignment(Role.TECHNICIAN, campaign.town.id),))
+        technician = create_actor(Role.TECHNICIAN, campaign.town)
         with pytest.raises(Forbidden):
             bulk.request_bulk_erase(work, technician, campaign.town.id, campaign.returned_ids, "no", "X")
         with pytest.raises(Invalid):

@@ -15,8 +15,7 @@ from sqlalchemy import select
 from cartable import audit
 from cartable.audit import AuditEvent
 from cartable.foreign_keys import list_referencing_columns
-from cartable.ids import new_id
-from cartable.scope import Actor, Role, RoleAssignment
+from cartable.scope import Role
 from cartable.unit_of_work import Runtime
 from enrollment.people import service as people
 from enrollment.people.models import Guardian, PupilState
@@ -29,6 +28,7 @@ from mdm.tables import metadata
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import SECRET, create_child, return_tablet
+from tests.support.world import create_actor
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def test_other_towns_and_roles_cannot_export_or_erase(school: SchoolScenario) ->
     pupil = create_child(school)
     children.export_child(school.work, school.admin, pupil.id)
     [report] = school.work.session.scalars(select(PrivacyReport)).all()
-    stranger = Actor(new_id(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, school.world.create_town("Autre-Ville").id),))
-    helpdesk = Actor(new_id(), "helpdesk", (RoleAssignment(Role.HELPDESK, school.town.id),))
+    stranger = create_actor(Role.TOWN_ADMIN, school.world.create_town("Autre-Ville"), name="stranger")
+    helpdesk = create_actor(Role.HELPDESK, school.town, name="helpdesk")
     for actor in (stranger, helpdesk):
         with pytest.raises(PupilRecordNotFound):
             children.export_child(school.work, actor, pupil.id)

@@ -14,7 +14,7 @@ from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
-from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
+from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, StaffMember
 from enrollment.rosters.models import RosterImport
@@ -29,6 +29,7 @@ from mdm.queue.models import CommandBody, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import create_child, return_tablet
+from tests.support.world import create_actor
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ def test_one_town_is_purged_without_another(school: SchoolScenario) -> None:
         with pytest.raises(Forbidden):
             act(school.work, neighbour.admin, school.town.id)
         with pytest.raises(Forbidden):
-            act(school.work, Actor(new_id(), "help", (RoleAssignment(Role.HELPDESK, school.town.id),)), school.town.id)
+            act(school.work, create_actor(Role.HELPDESK, school.town, name="help"), school.town.id)
 
 
 def test_job_applies_retention_to_one_town_at_a_time_once_a_day(runtime: Runtime, clock: ManualClock) -> None:

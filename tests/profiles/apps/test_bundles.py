@@ -14,7 +14,6 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.models import Tablet
-from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.service import reconcile_tablets
@@ -43,14 +42,8 @@ class BundleTown:
         for level in (Grade.CE1, Grade.CE1, Grade.CE2, Grade.CE2, Grade.CE2):
             tablet = world.create_tablet(self.town)
             world.lend_tablet(tablet, world.create_pupil(self.school_class, level))
-            work.session.add(
-                DeviceEnrollment(
-                    town_id=self.town.id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
-                    state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, authenticated_at=work.now,
-                )
-            )  # fmt: skip
+            world.enroll_tablet(tablet)
             self.tablets.append(tablet)
-        work.session.flush()
         self.app = self.new_app(work, "ScratchJr", 895485086)
         self.bundle = bundles.create_bundle(work, SYSTEM, self.town.id, "Code", [self.app.id])
 

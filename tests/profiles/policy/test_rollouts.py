@@ -7,7 +7,6 @@ from datetime import timedelta
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.reconcile.models import ProfileState, TabletProfile
 from mdm.reconcile.rollouts import stop_failing_rollouts
 from profiles.policy import life
@@ -16,6 +15,7 @@ from profiles.policy.kinds import PlaceKind, StageKind, VersionState
 from profiles.policy.models import PolicyVersion
 from tests.profiles.policy.places import PolicyTown, value_on
 from tests.support.policy import publish_content
+from tests.support.world import TownFactory
 
 
 def _start_rollout(runtime: Runtime) -> tuple[PolicyTown, PolicyVersion]:
@@ -26,13 +26,7 @@ def _start_rollout(runtime: Runtime) -> tuple[PolicyTown, PolicyVersion]:
         version = life.save_draft(work, SYSTEM, document, life.Draft(PolicyContent({"all": {"allowCamera": False}})))
         life.publish(work, SYSTEM, document, version.number, life.Stage(StageKind.CLASS, town.classes[0].id))
         for tablet in town.tablets[0]:
-            row = DeviceEnrollment(
-                town_id=town.town.id, tablet_id=tablet.id, channel_key=tablet.serial, udid=tablet.serial,
-                state=EnrollmentState.ENROLLED, fingerprint=tablet.serial, authenticated_at=work.now,
-            )  # fmt: skip
-            work.session.add(row)
-            work.session.flush()
-            work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now - timedelta(minutes=5)))
+            TownFactory(work).enroll_tablet(tablet, last_seen_at=work.now - timedelta(minutes=5))
             work.session.add(
                 TabletProfile(tablet_id=tablet.id, desired_sha256="0" * 64, state=ProfileState.VERIFIED, changed_at=work.now)
             )

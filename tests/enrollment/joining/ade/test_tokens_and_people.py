@@ -26,7 +26,6 @@ from enrollment.joining.ade.testserver import Portal, serve
 from enrollment.tablets.models import Tablet
 from mdm.channel.errors import DeviceRequestRejected
 from mdm.channel.handlers import handle_checkin
-from mdm.devices.models import DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.protocol import checkin
 from mdm.worker.handlers import drain
 from tests.conftest import KEYRING
@@ -111,16 +110,9 @@ def test_installing_a_token_needs_the_permission_to_govern(ade: AdeSetup) -> Non
 def request_service_token(ade: AdeSetup, serial: str, service_type: str) -> dict[str, Any]:
     with ade.runtime.open_unit_of_work() as work:
         tablet = work.session.scalars(select(Tablet).where(Tablet.serial == serial)).one()
-        row = DeviceEnrollment(
-            town_id=tablet.town_id, tablet_id=tablet.id, channel_key="U1", udid="U1", generation=1,
-            state=EnrollmentState.ENROLLED, fingerprint="f", topic="t", authenticated_at=work.now,
-        )  # fmt: skip
-        work.session.add(row)
-        work.session.flush()
-        work.session.add(LastSeen(enrollment_id=row.id, last_seen_at=work.now))
-        work.session.flush()
+        TownFactory(work).enroll_tablet(tablet, udid="U1", last_seen_at=work.now)
         message = checkin.parse_checkin({"MessageType": "GetToken", "UDID": "U1", "TokenServiceType": service_type})
-        return dict(plistlib.loads(handle_checkin(work, message, "f").body))
+        return dict(plistlib.loads(handle_checkin(work, message, "U1").body))
 
 
 def test_a_tablet_gets_a_token_for_its_managed_account_signed_with_the_servers_key(ade: AdeSetup) -> None:

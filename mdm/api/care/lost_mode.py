@@ -1,4 +1,4 @@
-"""Endpoints of care: lost mode, positions, lock, refresh, erase, the stop switch."""
+"""Endpoints of lost mode: marking a tablet lost, the end of a loss, sound, positions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.custody import ReasonIn
 from mdm.api.tablets.tablets import LostCaseOut, build_lost_case_out
-from mdm.care.erasing import service as erasing
 from mdm.care.lost_mode import positions
 from mdm.care.lost_mode import service as lost_mode
 from mdm.care.lost_mode.models import PositionRequest
@@ -42,18 +41,6 @@ class LostModeEndIn(ReasonIn):
     called_back: bool = Field(False, description="The family was called back on a number that was known before.")
 
 
-class TabletEraseIn(ReasonIn):
-    """The reason for an erase, and the ticket that asked for it."""
-
-    ticket: str = Field(pattern=r"^[A-Za-z0-9#/_.-]{1,40}$", examples=["INC-2026-0412"], description="Its number; no names.")
-
-
-class TabletLockIn(BaseModel):
-    """An optional text for the lock screen."""
-
-    message: str | None = Field(None, max_length=200)
-
-
 class PositionRequestOut(BaseModel):
     """A request for one fix, and its answer."""
 
@@ -65,13 +52,6 @@ class PositionRequestOut(BaseModel):
     answered_at: datetime | None
     failure_reason: str | None
     position: dict[str, Any] | None = Field(description="Degrees and metres; purged seven days after the case is closed.")
-
-
-class StopSwitchOut(BaseModel):
-    """Whether destructive commands are stopped in the town."""
-
-    town_id: UUID
-    stopped_at: datetime | None
 
 
 @router.post("/tablets/{tablet_id}/lost-mode/enable", response_model=LostCaseOut)
@@ -137,48 +117,10 @@ def get_position_request(request_id: UUID, work: WorkDep, actor: ActorDep) -> Po
     return _build_request_out(positions.read_position(work, actor, request_id))
 
 
-@router.post("/tablets/{tablet_id}/lock", status_code=202)
-def lock_tablet(tablet_id: UUID, body: TabletLockIn, work: WorkDep, actor: ActorDep) -> None:
-    """Lock the screen of a tablet.
-
-    This blocks nothing on a tablet without passcode; lost mode does.
-    """
-    lost_mode.lock_screen(work, actor, tablet_id, body.message)
-
-
 @router.post("/tablets/{tablet_id}/lost-mode/sound", status_code=202)
 def play_lost_mode_sound(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     """Play a sound on a lost tablet."""
     lost_mode.play_sound(work, actor, tablet_id)
-
-
-@router.post("/tablets/{tablet_id}/refresh", status_code=202)
-def refresh_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
-    """Ask a tablet for a new inventory."""
-    lost_mode.refresh_tablet(work, actor, tablet_id)
-
-
-@router.post("/tablets/{tablet_id}/erase", status_code=202)
-def erase_tablet(tablet_id: UUID, body: TabletEraseIn, work: WorkDep, actor: ActorDep) -> None:
-    """Erase one tablet, within the quotas.
-
-    A repeated call while the command waits changes nothing.
-    """
-    erasing.erase_tablet(work, actor, tablet_id, body.reason, body.ticket)
-
-
-@router.put("/towns/{town_id}/stop-switch", response_model=StopSwitchOut)
-def stop_destructive_commands(town_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> StopSwitchOut:
-    """Stop all destructive commands of a town, those that wait included."""
-    row = erasing.set_stop_switch(work, actor, town_id, body.reason, stopped=True)
-    return StopSwitchOut(town_id=town_id, stopped_at=row.stopped_at)
-
-
-@router.delete("/towns/{town_id}/stop-switch", response_model=StopSwitchOut)
-def resume_destructive_commands(town_id: UUID, work: WorkDep, actor: ActorDep) -> StopSwitchOut:
-    """Resume the destructive commands of a town."""
-    row = erasing.set_stop_switch(work, actor, town_id, "", stopped=False)
-    return StopSwitchOut(town_id=town_id, stopped_at=row.stopped_at)
 
 
 def _build_request_out(row: PositionRequest) -> PositionRequestOut:
