@@ -73,9 +73,14 @@ def require_school(work: UnitOfWork, actor: Actor, school_id: UUID, permission: 
     return school
 
 
+def get_town_zone(work: UnitOfWork, town_id: UUID) -> ZoneInfo:
+    """Return the town's time zone."""
+    return ZoneInfo(work.session.get_one(Town, town_id).time_zone)
+
+
 def get_town_date(work: UnitOfWork, town_id: UUID) -> date:
     """Return today's date in the town's time zone."""
-    return work.now.astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
+    return work.now.astimezone(get_town_zone(work, town_id)).date()
 
 
 def get_school_date(work: UnitOfWork, school: School) -> date:

@@ -937,6 +937,11 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
+        sa.Column(
+            "warnings",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("needs_second_person", sa.Boolean(), nullable=False),
         sa.Column("plan", sa.LargeBinary(), nullable=True),
         sa.Column("undo_log", sa.LargeBinary(), nullable=True),
