@@ -42,6 +42,7 @@ from mdm.console.frame import (
     render_page,
     require_sign_in,
     select_town,
+    show_times_in,
 )
 from mdm.console.people.labels import (
     EXPORT_REASONS,
@@ -351,6 +352,7 @@ def _render_import(
     request: Request, work: UnitOfWork, actor: Actor, import_id: UUID, kind: str, offset: int, done: str
 ) -> Response:
     language, row = get_language(request), service.get_import(work, actor, import_id)
+    show_times_in(places.get_town_zone(work, row.town_id))
     lines = service.list_lines(work, actor, import_id) if row.plan is not None else []
     numbered = list(enumerate(lines))
     chosen = ChangeKind(kind) if kind in {*ChangeKind} else None
