@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, TownOwned
+from cartable.database import Base, EnumText, TownOwned
 from cartable.ids import new_id
+from enrollment.places.zones import PARIS, HolidayZone
 
 
 class Grade(StrEnum):
@@ -38,21 +39,21 @@ class Town(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(120))
     slug: Mapped[str] = mapped_column(String(40), unique=True)
-    zone: Mapped[str] = mapped_column(String(1), default="C")
-    time_zone: Mapped[str] = mapped_column(String(40), default="Europe/Paris")
+    zone: Mapped[HolidayZone] = mapped_column(EnumText(HolidayZone), default=HolidayZone.C)
+    time_zone: Mapped[str] = mapped_column(String(40), default=PARIS)
     tag_prefix: Mapped[str] = mapped_column(String(8))
     support_phone: Mapped[str | None] = mapped_column(String(40))
 
 
 class School(TownOwned, Base):
-    """One school, identified by its UAI, the national code of a school."""
+    """One school, identified by its UAI, the national code of a school. Without `zone` or `time_zone` it has those of its town."""
 
     __tablename__ = "school"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     uai: Mapped[str] = mapped_column(String(8), unique=True)
     name: Mapped[str] = mapped_column(String(160))
-    zone: Mapped[str | None] = mapped_column(String(1))
+    zone: Mapped[HolidayZone | None] = mapped_column(EnumText(HolidayZone))
     time_zone: Mapped[str | None] = mapped_column(String(40))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -23,6 +23,10 @@ class PlaceRepository:
         if not actor.everywhere:
             statement = statement.where(Town.id.in_({assignment.town_id for assignment in actor.role_assignments}))
         return self.session.scalars(statement).all()
+
+    def get_time_zones(self, town_ids: Collection[UUID]) -> dict[UUID, str]:
+        rows = self.session.execute(select(Town.id, Town.time_zone).where(Town.id.in_(town_ids)))
+        return {row.id: row.time_zone for row in rows}
 
     def find_town_by_slug(self, slug: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.slug == slug))

@@ -24,6 +24,11 @@ def check_uai(text: str) -> tuple[str, str | None]:
     return uai, None if uai[7] == uai_check_letter(uai[:7]) else "uai_check_letter"
 
 
+def get_first_day(school_year: str) -> date:
+    """Return 1 September of a school year."""
+    return date(int(school_year[:4]), 9, 1)
+
+
 def school_year_of(day: date) -> str:
     """Return the school year of a day, named by its two calendar years. A school year begins on 1 September."""
     start = day.year if day.month >= 9 else day.year - 1

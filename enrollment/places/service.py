@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, Town
 from enrollment.places.repository import PlaceRepository
 from enrollment.places.rules import check_uai
+from enrollment.places.zones import HolidayZone, get_zone_facts, is_time_zone
 
 
 class InvalidUai(Invalid):
@@ -31,9 +32,19 @@ class SchoolExists(Conflict):
     message = Message("This school exists already.")
 
 
-def create_town(work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None) -> Town:
-    """Create a town. Only the operator's command line calls this, so no permission is checked."""
-    town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone="C", time_zone="Europe/Paris")
+class UnknownTimeZone(Invalid):
+    """The name is no time zone of the world."""
+
+    code = "unknown_time_zone"
+    message = Message("“{name}” is not a time zone. Write it like Europe/Paris or Indian/Reunion.")
+
+
+def create_town(
+    work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None, zone: HolidayZone = HolidayZone.C
+) -> Town:
+    """Create a town, with the time zone of its holiday zone. Only the operator's command line calls this: no permission is checked."""
+    time_zone = get_zone_facts(zone).time_zone
+    town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone=zone, time_zone=time_zone)
     work.session.add(town)
     work.session.flush()
     return town
@@ -52,6 +63,47 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
     work.session.flush()
     audit.record_event(work, actor, "school.create", "school", school.id, town_id=town_id, uai=code)
     return school
+
+
+def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: HolidayZone, time_zone: str) -> Town:
+    """Set the holiday zone and the time zone of a town and return it. Raises `NotFound`, `Forbidden`, `UnknownTimeZone`."""
+    actor.require_permission(Permission.AUTHOR, town_id)
+    town = work.session.get(Town, town_id, with_for_update=True)
+    if town is None:
+        raise NotFound
+    _check_time_zone(time_zone)
+    audit.record_event(
+        work, actor, "town.set_zones", "town", town.id, town_id=town.id, zone=zone.value, time_zone=time_zone,
+        zone_before=str(town.zone), time_zone_before=town.time_zone,
+    )  # fmt: skip
+    town.zone, town.time_zone = zone, time_zone
+    work.session.flush()
+    return town
+
+
+def set_school_zones(
+    work: UnitOfWork, actor: Actor, school_id: UUID, *, zone: HolidayZone | None, time_zone: str | None
+) -> School:
+    """Set the holiday zone and the time zone of a school, None for those of its town, and return it.
+
+    Raises `NotFound`, `Forbidden`, `UnknownTimeZone`.
+    """
+    school = require_school(work, actor, school_id, Permission.AUTHOR)
+    work.session.refresh(school, with_for_update=True)
+    if time_zone is not None:
+        _check_time_zone(time_zone)
+    audit.record_event(
+        work, actor, "school.set_zones", "school", school.id, town_id=school.town_id, zone=zone and zone.value, time_zone=time_zone,
+        zone_before=school.zone and str(school.zone), time_zone_before=school.time_zone,
+    )  # fmt: skip
+    school.zone, school.time_zone = zone, time_zone
+    work.session.flush()
+    return school
+
+
+def _check_time_zone(name: str) -> None:
+    if not is_time_zone(name):
+        raise UnknownTimeZone(name=name[:40], field="time_zone")
 
 
 def list_towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
@@ -73,12 +125,26 @@ def require_school(work: UnitOfWork, actor: Actor, school_id: UUID, permission: 
     return school
 
 
+def get_town_zone(work: UnitOfWork, town_id: UUID) -> ZoneInfo:
+    """Return the town's time zone."""
+    return ZoneInfo(work.session.get_one(Town, town_id).time_zone)
+
+
+def get_town_zones(work: UnitOfWork, town_ids: Collection[UUID]) -> dict[UUID, ZoneInfo]:
+    """Return the time zone of each of these towns."""
+    return {town_id: ZoneInfo(name) for town_id, name in PlaceRepository(work.session).get_time_zones(town_ids).items()}
+
+
 def get_town_date(work: UnitOfWork, town_id: UUID) -> date:
     """Return today's date in the town's time zone."""
-    return work.now.astimezone(ZoneInfo(work.session.get_one(Town, town_id).time_zone)).date()
+    return work.now.astimezone(get_town_zone(work, town_id)).date()
+
+
+def get_school_zone(work: UnitOfWork, school: School) -> ZoneInfo:
+    """Return the time zone of a school: its own, or its town's."""
+    return ZoneInfo(school.time_zone) if school.time_zone else get_town_zone(work, school.town_id)
 
 
 def get_school_date(work: UnitOfWork, school: School) -> date:
     """Return today's date in the school's time zone."""
-    time_zone = school.time_zone or work.session.get_one(Town, school.town_id).time_zone
-    return work.now.astimezone(ZoneInfo(time_zone)).date()
+    return work.now.astimezone(get_school_zone(work, school)).date()

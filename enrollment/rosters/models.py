@@ -52,6 +52,8 @@ class RosterImport(TownOwned, Base):
     state: Mapped[ImportState] = mapped_column(EnumText(ImportState))
     file_sha256: Mapped[str] = mapped_column(String(64))
     counts: Mapped[dict[str, Any]]
+    #: Doubts about the file as a whole, each with a stable `code`.
+    warnings: Mapped[list[Any]] = mapped_column(default=list)
     needs_second_person: Mapped[bool] = mapped_column(default=False)
     plan: Mapped[str | None] = mapped_column(SealedText("roster_import.plan"))
     undo_log: Mapped[str | None] = mapped_column(SealedText("roster_import.undo_log"))

@@ -18,12 +18,14 @@ from enrollment.rosters.files.columns import (
     detect_file_kind,
     match_columns,
 )
+from enrollment.rosters.files.encodings import Encoding
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.files.guardians import parse_guardians
 from enrollment.rosters.files.pupils import parse_pupil
 from enrollment.rosters.files.rows import Roster
 from enrollment.rosters.files.staff import is_not_staff, parse_staff
-from enrollment.rosters.files.tables import MAX_BYTES, MAX_LINES, Table, read_table
+from enrollment.rosters.files.tables import MAX_BYTES, MAX_LINES, read_table
+from enrollment.rosters.files.validity import ReferenceDay
 
 OverridesByKind = Mapping[FileKind, ColumnOverrides]
 #: The header is the first of the first `_HEADER_WITHIN` lines with at least `_KNOWN_COLUMNS` known columns, else the first line.
@@ -31,29 +33,37 @@ _HEADER_WITHIN, _KNOWN_COLUMNS = 10, 2
 
 
 def read_roster(
-    content: bytes, *, kind: FileKind | None = None, overrides: OverridesByKind | None = None, keep_contacts: bool = False
+    content: bytes,
+    *,
+    reference: ReferenceDay | None = None,
+    kind: FileKind | None = None,
+    overrides: OverridesByKind | None = None,
+    keep_contacts: bool = False,
 ) -> Roster:
     """Return the rows of a roster file: CSV, XLSX or a zip of OneRoster. Raises `UnreadableRoster`.
 
-    Without `kind` it is detected by the header. `overrides`: the columns that a person mapped. Contacts of guardians are kept only with
+    `reference`: the day on which dated records must hold; without it all count. Without `kind` it is detected by the header. `overrides`: the columns that a person mapped. Contacts of guardians are kept only with
     `keep_contacts`.
     """
     if len(content) > MAX_BYTES:
         raise UnreadableRoster(why="too_large")
     if is_zip(content) and oneroster.is_oneroster(content):
-        return oneroster.read_archive(content, keep_contacts=keep_contacts)
-    header, width, body = _split_header(read_table(content), overrides or {})
+        return oneroster.read_archive(content, reference=reference, keep_contacts=keep_contacts)
+    table = read_table(content)
+    header, width, body = _split_header(table.lines, overrides or {})
     kind = kind or detect_file_kind(header, (overrides or {}).get(FileKind.PUPILS))
     columns = match_columns(header, kind, (overrides or {}).get(kind))
     lines, skipped = _drop_empty_lines(body)
+    guessed_encoding = table.encoding if table.is_guess else None
     if kind is FileKind.GUARDIANS:
         guardians = parse_guardians(lines, width, columns, keep_contacts=keep_contacts)
-        return Roster("guardians", [], guardians, [], columns.ignored, skipped, frozenset({"guardians"}))
+        return Roster("guardians", [], guardians, [], columns.ignored, skipped, frozenset({"guardians"}), guessed_encoding)
     if kind is FileKind.STAFF:
-        return _build_staff_roster(lines, columns, skipped)
+        return _build_staff_roster(lines, columns, skipped, guessed_encoding)
     rows = [parse_pupil(number, columns.read_cells(cells)) for number, cells in lines]
     file_format = "own" if "school_uai" in columns.index_by_field else "onde"
-    return Roster(file_format, rows, ignored=columns.ignored, skipped=skipped, covers=frozenset({"pupils"}))
+    covers = frozenset({"pupils"})
+    return Roster(file_format, rows, ignored=columns.ignored, skipped=skipped, covers=covers, guessed_encoding=guessed_encoding)
 
 
 def describe_file_columns(
@@ -63,12 +73,12 @@ def describe_file_columns(
 
     Raises `UnreadableRoster`.
     """
-    header, _, _ = _split_header(read_table(content), overrides or {})
+    header, _, _ = _split_header(read_table(content).lines, overrides or {})
     kind = kind or detect_file_kind(header, (overrides or {}).get(FileKind.PUPILS))
     return kind, describe_columns(header, kind, (overrides or {}).get(kind, {}))
 
 
-def _split_header(table: Table, overrides: OverridesByKind) -> tuple[list[str], int, list[tuple[int, list[str]]]]:
+def _split_header(table: Sequence[list[str]], overrides: OverridesByKind) -> tuple[list[str], int, list[tuple[int, list[str]]]]:
     """Return the header, its width, and the lines after it with their numbers. A title may precede the header."""
     filled = [index for index, cells in enumerate(table) if any(cells)]
     if not filled:
@@ -91,8 +101,11 @@ def _drop_empty_lines(body: Sequence[tuple[int, list[str]]]) -> tuple[list[tuple
     return lines, len(body) - len(lines)
 
 
-def _build_staff_roster(lines: Sequence[tuple[int, list[str]]], columns: ColumnLayout, skipped: int) -> Roster:
+def _build_staff_roster(
+    lines: Sequence[tuple[int, list[str]]], columns: ColumnLayout, skipped: int, guessed_encoding: Encoding | None
+) -> Roster:
     cells_by_line = [(number, columns.read_cells(line)) for number, line in lines]
     rows = [parse_staff(number, cells) for number, cells in cells_by_line if not is_not_staff(cells)]
     skipped += len(cells_by_line) - len(rows)
-    return Roster("staff", staff=rows, ignored=columns.ignored, skipped=skipped, covers=frozenset({"staff"}))
+    covers = frozenset({"staff"})
+    return Roster("staff", staff=rows, ignored=columns.ignored, skipped=skipped, covers=covers, guessed_encoding=guessed_encoding)

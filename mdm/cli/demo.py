@@ -22,6 +22,7 @@ from profiles.policy.content import PolicyContent
 from profiles.policy.kinds import PlaceKind, PresetKind, VersionState
 from profiles.policy.repository import PolicyRepository, to_content
 from profiles.schedule import authoring
+from profiles.schedule.calendar import FOLLOW_ZONE
 from profiles.schedule.repository import ScheduleRepository
 
 APPS = (
@@ -103,7 +104,7 @@ def _create_policy(runtime: Runtime, town_id: UUID) -> None:
     with runtime.open_unit_of_work() as work:
         if ScheduleRepository(work.session).get_timetable(town_id, None) is not None:
             return
-        authoring.save_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar="C", night=("20:00", "07:00"))
+        authoring.save_timetable(work, SYSTEM, town_id, None, week=WEEK, calendar=FOLLOW_ZONE, night=("20:00", "07:00"))
         for place, target, content in DOCUMENTS:
             document = documents.open_document(work, SYSTEM, town_id, place, target)
             live = PolicyRepository(work.session).get_version_in_state(document, VersionState.LIVE)

@@ -43,9 +43,16 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     jobs.add_parser("list", help="show the parked jobs and why each failed")
     retry = jobs.add_parser("retry", help="let parked jobs run again now")
     retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
+    _add_place_arguments(choices)
     choices["account-reset"].add_argument("login")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
+
+
+def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
+    from mdm.cli import places
+
+    places.add_arguments(choices["town"])
 
 
 def _run_up(_parsed: argparse.Namespace) -> int:
@@ -127,6 +134,12 @@ def _create_technician(work: object, parsed: argparse.Namespace) -> None:
     print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
 
 
+def _set_zones(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import places
+
+    places.run(work, parsed)  # type: ignore[arg-type]
+
+
 def _sign_csr(parsed: argparse.Namespace) -> int:
     from mdm.push.certificates import sign_as_vendor
 
@@ -155,6 +168,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
+    "town": ("show or set the holiday zone and the time zone of a town or school", _with_unit_of_work(_set_zones)),
     "technician": (
         "enter a technician whom several towns call by missions; prints the one-time password",
         _with_unit_of_work(_create_technician),

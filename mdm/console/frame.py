@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from datetime import date, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -29,6 +30,7 @@ from cartable.scope import PERMISSIONS, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
+from enrollment.places.zones import PARIS
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.sessions import Authentication, authenticate_token
@@ -51,8 +53,9 @@ templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
-#: The clock of the pages. Instants are UTC everywhere else.
-LOCAL_TIME_ZONE = ZoneInfo("Europe/Paris")
+#: The clock of the page that this request builds. Instants are UTC everywhere else.
+_page_time_zone: ContextVar[ZoneInfo | None] = ContextVar("page_time_zone", default=None)
+_PARIS = ZoneInfo(PARIS)
 
 
 class StalePage(Forbidden):
@@ -139,11 +142,17 @@ def list_permitted_towns(work: UnitOfWork, actor: Actor, permission: Permission)
 
 
 def select_town(towns: list[Town], town_id: UUID | None) -> Town:
-    """Return the town of a page: the given one, else the first. Raises `NotFound`."""
+    """Return the town of a page, whose time zone the page takes: the given one, else the first. Raises `NotFound`."""
     selected = next((town for town in towns if town_id is None or town.id == town_id), None)
     if selected is None:
         raise NotFound
+    show_times_in(ZoneInfo(selected.time_zone))
     return selected
+
+
+def show_times_in(zone: ZoneInfo) -> None:
+    """Set the time zone in which the page of this request shows instants: that of its town or school."""
+    _page_time_zone.set(zone)
 
 
 def check_csrf(request: Request, offered: str) -> None:
@@ -192,13 +201,13 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
     return response
 
 
-def format_day(at: date | datetime | None, zone: ZoneInfo = LOCAL_TIME_ZONE) -> str:
-    """Return a day as people write it; a dash when there is none."""
+def format_day(at: date | datetime | None) -> str:
+    """Return a day as people write it, of an instant the local day; a dash when there is none."""
     if isinstance(at, datetime):
-        at = at.astimezone(zone).date()
+        at = at.astimezone(_page_time_zone.get() or _PARIS).date()
     return at.strftime("%d/%m/%Y") if at else "–"
 
 
-def format_instant(at: datetime | None) -> str:
-    """Return an instant in local time; a dash when there is none."""
-    return at.astimezone(LOCAL_TIME_ZONE).strftime("%d/%m/%Y %H:%M:%S") if at else "–"
+def format_instant(at: datetime | None, zone: ZoneInfo | None = None) -> str:
+    """Return an instant in a time zone, without one in that of the page; a dash when there is none."""
+    return at.astimezone(zone or _page_time_zone.get() or _PARIS).strftime("%d/%m/%Y %H:%M:%S") if at else "–"

@@ -12,13 +12,15 @@ from cartable import audit
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import Grade
+from enrollment.places import service as places
+from enrollment.places.models import Grade, School, Town
+from enrollment.places.zones import HolidayZone, get_zone_facts
 from enrollment.tablets.repository import TabletRepository
+from profiles.schedule.calendar import RESERVED_NAMES
 from profiles.schedule.day_exceptions import MAY_HAVE_WINDOW, NEEDS_TIME, OverrideKind
 from profiles.schedule.errors import InvalidSchedule, ScheduleEntryNotFound, UnknownCalendar
 from profiles.schedule.models import CalendarOverride, ExamDay, Timetable, TownCalendar
 from profiles.schedule.night import parse_night
-from profiles.schedule.official_calendars import ZONES
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.timetable import TimetableFormatError, parse_clock, parse_week, serialize_week
 
@@ -40,7 +42,7 @@ def save_timetable(
     """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
     repository = ScheduleRepository(work.session)
-    if calendar not in ZONES and (town_id, calendar) not in repository.get_calendars([town_id]):
+    if calendar not in RESERVED_NAMES and (town_id, calendar) not in repository.get_calendars([town_id]):
         raise UnknownCalendar(name=calendar[:80], field="calendar")
     try:
         parsed_week = serialize_week(parse_week(week))
@@ -72,7 +74,7 @@ def save_calendar(
 ) -> TownCalendar:
     """Save a calendar of the town. Raises `InvalidSchedule` for a reserved name or a bad period."""
     actor.require_permission(Permission.AUTHOR, town_id)
-    if name in ZONES or not name.strip():
+    if name in RESERVED_NAMES or not name.strip():
         raise InvalidSchedule(field="name", why="reserved")
     if len(periods) > MAX_PERIODS:
         raise InvalidSchedule(field="periods", why="too_many")
@@ -87,6 +89,30 @@ def save_calendar(
     repository.add(row)
     _reevaluate_tablets(work, town_id, None)
     return row
+
+
+def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: HolidayZone, time_zone: str | None) -> Town:
+    """Set the holiday zone of a town and its time zone, without one that of the holiday zone; return the town.
+
+    Its tablets are evaluated again. Raises as `places.set_town_zones`.
+    """
+    town = places.set_town_zones(work, actor, town_id, zone=zone, time_zone=time_zone or get_zone_facts(zone).time_zone)
+    _reevaluate_tablets(work, town_id, None)
+    return town
+
+
+def set_school_zones(
+    work: UnitOfWork, actor: Actor, school_id: UUID, *, zone: HolidayZone | None, time_zone: str | None
+) -> School:
+    """Set the holiday zone and the time zone of a school, None for those of its town; return the school.
+
+    A holiday zone without a time zone brings its own. Its tablets are evaluated again. Raises as `places.set_school_zones`.
+    """
+    if zone is not None and time_zone is None:
+        time_zone = get_zone_facts(zone).time_zone
+    school = places.set_school_zones(work, actor, school_id, zone=zone, time_zone=time_zone)
+    _reevaluate_tablets(work, school.town_id, school.id)
+    return school
 
 
 def create_override(

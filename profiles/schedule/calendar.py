@@ -6,6 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from enrollment.people.text import label_key
+from enrollment.places.zones import HolidayZone
+
+#: The name of the calendar of the holiday zone of a school, or of its town.
+FOLLOW_ZONE = "zone"
+#: Names that a town cannot give to a calendar of its own.
+RESERVED_NAMES = frozenset({FOLLOW_ZONE, *HolidayZone})
 #: How long before the last published date an administrator is warned.
 WARN_BEFORE = timedelta(days=90)
 
@@ -61,3 +68,24 @@ def build_calendar(name: str, periods: Iterable[HolidayPeriod], public: Iterable
 def get_school_year_end(day: date) -> date:
     """Return 31 August of the school year that a day lies in."""
     return date(day.year + (1 if day.month >= 9 else 0), 8, 31)
+
+
+def update_calendar(
+    base: Calendar, base_periods: Iterable[HolidayPeriod], periods: Iterable[HolidayPeriod], known_until: date | None
+) -> Calendar:
+    """Return a calendar in which newer periods replace those of the same holidays; base periods that nothing replaces stay."""
+    newer = list(periods)
+    kept = [period for period in base_periods if not any(_is_same_holiday(period, each) for each in newer)]
+    latest = max((day for day in (base.known_until, known_until) if day is not None), default=None)
+    return build_calendar(base.name, [*kept, *newer], base.public_holidays, latest)
+
+
+def _is_same_holiday(one: HolidayPeriod, other: HolidayPeriod) -> bool:
+    """Return whether two periods overlap, or have one name and begin within some weeks: the ministry moves holidays."""
+    if one.first <= other.last and other.first <= one.last:
+        return True
+    return label_key(one.name) == label_key(other.name) and abs(one.first - other.first) <= _MOVED_BY
+
+
+#: A holiday is moved by less than this.
+_MOVED_BY = timedelta(days=60)

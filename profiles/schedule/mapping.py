@@ -9,10 +9,19 @@ from profiles.schedule.day_exceptions import DayOverride, OverrideScope
 from profiles.schedule.models import CalendarOverride, TownCalendar
 
 
-def to_calendar(row: TownCalendar) -> Calendar:
-    """Convert a town's own calendar."""
-    periods = [HolidayPeriod(date.fromisoformat(first), date.fromisoformat(last), name) for first, last, name in row.periods]
-    return build_calendar(row.name, periods, (date.fromisoformat(day) for day in row.public_holidays), row.known_until)
+def list_periods(row: TownCalendar) -> list[HolidayPeriod]:
+    """Return the periods of a stored calendar."""
+    return [HolidayPeriod(date.fromisoformat(first), date.fromisoformat(last), name) for first, last, name in row.periods]
+
+
+def list_own_holidays(row: TownCalendar) -> list[date]:
+    """Return the public holidays that a stored calendar adds to the official ones."""
+    return [date.fromisoformat(day) for day in row.public_holidays]
+
+
+def to_calendar(row: TownCalendar, public_holidays: frozenset[date]) -> Calendar:
+    """Convert a town's own calendar, which has the official public holidays as well as its own."""
+    return build_calendar(row.name, list_periods(row), public_holidays.union(list_own_holidays(row)), row.known_until)
 
 
 def to_day_override(row: CalendarOverride, scope: OverrideScope) -> DayOverride:

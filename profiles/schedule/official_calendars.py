@@ -11,9 +11,11 @@ from functools import lru_cache
 
 from holidays.countries.france import France
 
+from enrollment.places.zones import HolidayZone, get_zone_facts
 from profiles.schedule.calendar import Calendar, HolidayPeriod, build_calendar
 
-ZONES = ("A", "B", "C")
+#: The zones whose school holidays the library knows. Of the others the ministry's file must be imported.
+KNOWN_ZONES = (HolidayZone.A, HolidayZone.B, HolidayZone.C)
 FIRST_YEAR = 2024
 #: End of the last school year that the ministry had published at this release of the library: 2027-2028.
 PUBLISHED_UNTIL = date(2028, 8, 31)
@@ -37,8 +39,10 @@ def get_region(uai: str) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def list_zone_periods(zone: str) -> tuple[HolidayPeriod, ...]:
-    """Return the school holidays of zone A, B or C."""
+def list_zone_periods(zone: HolidayZone) -> tuple[HolidayPeriod, ...]:
+    """Return the school holidays of zone A, B or C; none for another zone."""
+    if zone not in KNOWN_ZONES:
+        return ()
     years = range(FIRST_YEAR, PUBLISHED_UNTIL.year + 1)
     names_by_day = France(subdiv=f"Zone {zone}", years=years, categories=("school",), language="fr")  # type: ignore[no-untyped-call]
     computed: list[HolidayPeriod] = []
@@ -68,12 +72,17 @@ def list_public_holidays(region: str | None) -> frozenset[date]:
 
 
 @lru_cache(maxsize=64)
-def get_official_calendar(zone: str, region: str | None) -> Calendar:
-    """Return the calendar of a zone, with the public holidays of a region."""
-    return build_calendar(f"zone {zone}", list_zone_periods(zone), list_public_holidays(region), PUBLISHED_UNTIL)
+def get_official_calendar(zone: HolidayZone, region: str | None) -> Calendar:
+    """Return the calendar of a zone, with the public holidays of a region, else of the zone.
+
+    Of a zone that the library does not know it has public holidays only, and no date until which school holidays are known.
+    """
+    known_until = PUBLISHED_UNTIL if zone in KNOWN_ZONES else None
+    public_holidays = list_public_holidays(region or get_zone_facts(zone).region)
+    return build_calendar(f"zone {zone}", list_zone_periods(zone), public_holidays, known_until)
 
 
-def is_school_day(zone: str, day: date) -> bool:
+def is_school_day(zone: HolidayZone, day: date) -> bool:
     """Return whether pupils of every town of a zone are at school: no weekend, no Wednesday, no day off."""
     calendar = get_official_calendar(zone, None)
     return day.weekday() not in (2, 5, 6) and not calendar.is_day_off(day) and not calendar.is_public_holiday(day)

@@ -13,12 +13,13 @@ from uuid import UUID
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.places.models import School, Town
+from enrollment.places.zones import HolidayZone
 from enrollment.tablets.models import TabletState
-from profiles.schedule.calendar import Calendar
+from profiles.schedule.calendar import RESERVED_NAMES, Calendar, update_calendar
 from profiles.schedule.day_exceptions import DayOverride, OverrideScope
 from profiles.schedule.guardian_rules import GuardianRestriction, GuardianRuleKind, list_hidden_apps
 from profiles.schedule.local_time import get_time_zone, to_instant, to_local_day
-from profiles.schedule.mapping import to_calendar, to_day_override
+from profiles.schedule.mapping import list_periods, to_calendar, to_day_override
 from profiles.schedule.mode_decision import (
     AfterSchool,
     ModeDecision,
@@ -28,10 +29,10 @@ from profiles.schedule.mode_decision import (
     decide_mode,
     find_next_change,
 )
-from profiles.schedule.models import Activity, ClassSession, GuardianRule, TabletMode, Timetable
+from profiles.schedule.models import Activity, ClassSession, GuardianRule, TabletMode, Timetable, TownCalendar
 from profiles.schedule.modes import Mode
 from profiles.schedule.night import Night
-from profiles.schedule.official_calendars import ZONES, get_official_calendar, get_region
+from profiles.schedule.official_calendars import get_official_calendar, get_region, list_zone_periods
 from profiles.schedule.place_schedule import ExamHours, Schedule
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.timetable import parse_week
@@ -73,7 +74,7 @@ class ScheduleData:
     towns: Mapping[UUID, Town]
     schools: Mapping[UUID, School]
     timetables: Mapping[tuple[UUID, UUID | None], Timetable]
-    calendars: Mapping[tuple[UUID, str], Calendar]
+    calendars: Mapping[tuple[UUID, str], TownCalendar]
     overrides: Mapping[UUID, list[tuple[UUID | None, UUID | None, DayOverride]]]
     exams: Mapping[UUID, list[tuple[UUID | None, str | None, ExamHours]]]
     schedules: dict[tuple[object, ...], Schedule | None] = field(default_factory=dict)
@@ -112,11 +113,18 @@ class ScheduleData:
         )
 
     def _get_calendar(self, town: Town, school: School | None, name: str) -> Calendar:
-        town_calendar = self.calendars.get((town.id, name))
-        if town_calendar is not None:
-            return town_calendar
-        zone = name if name in ZONES else (school and school.zone) or town.zone
-        return get_official_calendar(zone if zone in ZONES else "C", get_region(school.uai) if school else None)
+        """Return the calendar of that name. The calendar of a zone is the official one, updated by the file that the town imported; a
+        calendar of the town has the public holidays of the zone as well as its own.
+        """
+        own_zone = (school and school.zone) or town.zone
+        zone = HolidayZone(name) if name in {*HolidayZone} else own_zone
+        official = get_official_calendar(zone, get_region(school.uai) if school else None)
+        row = self.calendars.get((town.id, zone if name in RESERVED_NAMES else name))
+        if row is None:
+            return official
+        if name in RESERVED_NAMES:
+            return update_calendar(official, list_zone_periods(zone), list_periods(row), row.known_until)
+        return to_calendar(row, official.public_holidays)
 
 
 def load_schedules(work: UnitOfWork, town_ids: Iterable[UUID]) -> ScheduleData:
@@ -133,7 +141,7 @@ def load_schedules(work: UnitOfWork, town_ids: Iterable[UUID]) -> ScheduleData:
         towns=repository.get_towns(ids),
         schools=repository.get_schools(ids),
         timetables=repository.get_timetables(ids),
-        calendars={key: to_calendar(row) for key, row in repository.get_calendars(ids).items()},
+        calendars=repository.get_calendars(ids),
         overrides=overrides,
         exams=exams,
     )

@@ -137,7 +137,7 @@ def _read_template(snapshot: RosterSnapshot, template: bytes | None) -> apple.Te
     if template is None:
         return apple.build_default_template(snapshot)
     entries = unpack_zip(template, lambda name: name.rpartition("/")[2].removesuffix(".csv") in apple.HEADERS)
-    headers = {name.rpartition("/")[2].removesuffix(".csv"): read_csv(content) for name, content in entries.items()}
+    headers = {name.rpartition("/")[2].removesuffix(".csv"): read_csv(content).lines for name, content in entries.items()}
     return {name: table[0] if table else [] for name, table in headers.items()}
 
 

@@ -94,6 +94,17 @@ def is_damaged_name(cell: str) -> bool:
     return bool(text) and (_LIKE_A_DATE.fullmatch(text) is not None or re.fullmatch(r"\d[\d.,e+]*", text) is not None)
 
 
+#: Signs that names are written with, besides letters and digits.
+_NAME_SIGNS = re.compile(r"[\w\s'’.,()/&+-]*")
+#: A capital with accent after a small letter, or a letter that stands alone where UTF-8 was read in another encoding.
+_MISREAD = re.compile(r"[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŸŒ]|(?<!\w)[ÃÂ√](?!\w)")
+
+
+def has_doubtful_letters(name: str) -> bool:
+    """Return whether a name has lost letters on its way (`Fran?ois`), or has signs that a wrong encoding leaves (`ZoŽ`)."""
+    return _NAME_SIGNS.fullmatch(name) is None or _MISREAD.search(name) is not None
+
+
 def parse_class_label(cell: str) -> str:
     """Return the label of a class. The national directory writes it behind the code of the school: `structure$class`."""
     return cell.rpartition("$")[2].strip() if "$" in cell else cell

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from enrollment.people.text import label_key
-from enrollment.rosters.files.cells import is_damaged_name, parse_class_label, parse_email, parse_mobile
+from enrollment.rosters.files.cells import has_doubtful_letters, is_damaged_name, parse_class_label, parse_email, parse_mobile
 from enrollment.rosters.files.columns import ColumnLayout
-from enrollment.rosters.files.rows import ChildReference, GuardianRow
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, ChildReference, GuardianRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ def _parse_line(
     children = tuple(_parse_child(child) for child in columns.read_children(all_cells))
     email, mobile = parse_email(cells.get("email", "")), parse_mobile(cells.get("mobile", ""))
     problems, notes = [], []
+    if has_doubtful_letters(last) or has_doubtful_letters(first):
+        notes.append(DOUBTFUL_LETTERS)
     if not last:
         problems.append("no_last_name")
     if is_damaged_name(last) or is_damaged_name(first):

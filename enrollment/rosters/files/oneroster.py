@@ -6,23 +6,27 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 from enrollment.places.rules import check_uai
 from enrollment.rosters.files.archive import unpack_zip
-from enrollment.rosters.files.cells import parse_email, parse_ine
+from enrollment.rosters.files.cells import MAX_LABEL, has_doubtful_letters, parse_email, parse_ine
 from enrollment.rosters.files.errors import UnreadableRoster
 from enrollment.rosters.files.pupils import parse_pupil
-from enrollment.rosters.files.rows import ChildReference, GuardianRow, PupilRow, Roster, StaffRow
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, ChildReference, GuardianRow, PupilRow, Roster, StaffRow
 from enrollment.rosters.files.staff import parse_staff
-from enrollment.rosters.files.tables import read_csv
+from enrollment.rosters.files.tables import Table, read_csv
+from enrollment.rosters.files.validity import ReferenceDay, select_current
 
 MAX_LINES, MAX_CELL = 30_000, 4000
 _READ_FILES = ("manifest", "orgs", "classes", "users", "roles", "enrollments")
 _STAFF = {"teacher": "main", "aide": "support", "administrator": "main", "principal": "main", "proctor": "support"}
 _GUARDIANS = {"guardian", "parent", "relative"}
+#: Roles of people who are in no roster: they run or watch the software.
+_WITHOUT_ROW = {"", "counselor", "districtadministrator", "siteadministrator", "sysadmin", "systemadministrator"}
+_KNOWN_ROLES = {"student", *_STAFF, *_GUARDIANS} | (_WITHOUT_ROW - {""})
 Record = dict[str, str]
 
 
@@ -43,103 +47,164 @@ def _file_name(name: str) -> str:
 
 @dataclass(slots=True)
 class _OneRosterSet:
-    """The records of the files, by file name, and the indexes that link them."""
+    """The records of the files, by file name, and the indexes that link them. Enrollments and roles are those of the reference day."""
 
     files: dict[str, list[Record]]
+    reference: ReferenceDay | None
     uai_by_org: dict[str, str] = field(default_factory=dict)
     classes_by_id: dict[str, Record] = field(default_factory=dict)
     homonymous_classes: set[str] = field(default_factory=set)  # classes that share their title with another of their school
-    roles_by_user: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
+    has_groups: bool = False  # some classes are no homerooms
+    roles_by_user: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    users_with_roles: set[str] = field(default_factory=set)
     enrollments_by_user: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
+    def get_school_uai(self, org_id: str) -> str:
+        """Return the code of a school; empty when the set does not contain it, so that the caller must name the school."""
+        return self.uai_by_org.get(org_id, "")
 
-def read_archive(content: bytes, *, keep_contacts: bool) -> Roster:
-    """Return the rows of an archive. Raises `UnreadableRoster` with `oneroster_delta` (only bulk sets are read), `missing_<file>`,
-    `oneroster_version`, and as `unpack_zip` does.
+
+@dataclass(slots=True)
+class _People:
+    """The rows of a set. `unknown_roles` counts the users whose role is none of the standard's, by role."""
+
+    pupils: dict[str, PupilRow] = field(default_factory=dict)
+    staff: list[StaffRow] = field(default_factory=list)
+    guardians: list[GuardianRow] = field(default_factory=list)
+    skipped: int = 0
+    unknown_roles: Counter[str] = field(default_factory=Counter)
+
+
+def read_archive(content: bytes, *, reference: ReferenceDay | None, keep_contacts: bool) -> Roster:
+    """Return the rows of an archive as they hold on the reference day, or all of them without one. Raises `UnreadableRoster` with `oneroster_delta` (only bulk sets
+    are read), `missing_<file>`, `oneroster_version`, and as `unpack_zip` does.
     """
     archived = unpack_zip(content, lambda name: _file_name(name) in _READ_FILES)
     files = {_file_name(name): data for name, data in archived.items()}
     if len(files) != len(archived):
         raise UnreadableRoster(why="zip_duplicate")
     version = _detect_version(files)
-    for name in ("orgs", "users", "enrollments", "classes"):
+    for name in ("users", "enrollments", "classes"):
         if name not in files:
             raise UnreadableRoster(why=f"missing_{name}")
-    records = _link_records(
-        _OneRosterSet({name: list(_read_records(data)) for name, data in files.items() if name != "manifest"})
-    )
-    pupils, staff, guardians, skipped = _build_rows(records, keep_contacts=keep_contacts)
-    covers = {"pupils"} | ({"staff"} if staff else set()) | ({"guardians"} if guardians else set())
-    return Roster(f"oneroster_{version}", pupils, guardians, staff, [], skipped, frozenset(covers))
+    tables = {name: read_csv(data, MAX_LINES, MAX_CELL) for name, data in files.items() if name != "manifest"}
+    records = _link_records(_OneRosterSet({name: list(_list_records(table)) for name, table in tables.items()}, reference))
+    people = _build_rows(records, keep_contacts=keep_contacts)
+    covers = {"pupils"} | ({"staff"} if people.staff else set()) | ({"guardians"} if people.guardians else set())
+    return Roster(
+        f"oneroster_{version}", list(people.pupils.values()), people.guardians, people.staff, [], people.skipped, frozenset(covers),
+        guessed_encoding=next((table.encoding for table in tables.values() if table.is_guess), None),
+        unknown_roles=dict(people.unknown_roles),
+    )  # fmt: skip
 
 
 def _detect_version(files: dict[str, bytes]) -> str:
-    manifest = {line[0]: line[1] for line in read_csv(files["manifest"]) if len(line) > 1} if "manifest" in files else {}
-    if "delta" in manifest.values():
+    lines = read_csv(files["manifest"]).lines if "manifest" in files else []
+    manifest = {line[0].lower(): line[1].lower() for line in lines if len(line) > 1}
+    if any(manifest.get(f"file.{name}") == "delta" for name in _READ_FILES):
         raise UnreadableRoster(why="oneroster_delta")
-    version = manifest.get("oneroster.version") or ("1.2" if "roles" in files else "1.1")
-    if version not in ("1.1", "1.2"):
+    version = manifest.get("oneroster.version", "").removeprefix("v") or ("1.2" if "roles" in files else "1.1")
+    known = next((each for each in ("1.1", "1.2") if version == each or version.startswith(each + ".")), None)
+    if known is None:
         raise UnreadableRoster(why="oneroster_version")
-    return version
+    return known
 
 
-def _read_records(data: bytes) -> Iterator[Record]:
+def _list_records(table: Table) -> Iterator[Record]:
     """Yield the active records, by the exact column names of the standard."""
-    table = read_csv(data, MAX_LINES, MAX_CELL)
-    header = table[0] if table else []
-    for line in table[1:]:
+    header = table.lines[0] if table.lines else []
+    for line in table.lines[1:]:
         record = dict(zip(header, line, strict=False))
         if record.get("sourcedId") and record.get("status", "").lower() not in ("tobedeleted", "inactive"):
             yield record
 
 
 def _link_records(records: _OneRosterSet) -> _OneRosterSet:
-    for org in records.files["orgs"]:
-        uai, fault = check_uai(org.get("identifier", ""))
-        if org.get("type", "school") == "school":
-            records.uai_by_org[org["sourcedId"]] = org.get("identifier", "") if fault else uai
+    records.uai_by_org = _index_schools(records.files.get("orgs", []))
     records.classes_by_id = {each["sourcedId"]: each for each in records.files["classes"]}
     title_counts = Counter((each.get("schoolSourcedId"), each.get("title")) for each in records.classes_by_id.values())
     records.homonymous_classes = {
         key for key, each in records.classes_by_id.items() if title_counts[each.get("schoolSourcedId"), each.get("title")] > 1
     }
-    for role in records.files.get("roles", []):
-        records.roles_by_user[role.get("userSourcedId", "")].append((role.get("role", "").lower(), role.get("orgSourcedId", "")))
-    for enrollment in records.files["enrollments"]:
-        if enrollment.get("classSourcedId") in records.classes_by_id:
-            records.enrollments_by_user[enrollment.get("userSourcedId", "")].append(enrollment)
+    kinds = {_is_homeroom(each) for each in records.classes_by_id.values()}
+    records.has_groups = kinds == {True, False}
+    for user_id, roles in _group_by_user(records.files.get("roles", [])).items():
+        current = select_current(roles, records.reference)
+        records.users_with_roles.add(user_id)
+        records.roles_by_user[user_id] = [(role.get("role", "").lower(), role.get("orgSourcedId", "")) for role in current]
+    known_enrollments = [each for each in records.files["enrollments"] if each.get("classSourcedId") in records.classes_by_id]
+    for user_id, enrollments in _group_by_user(known_enrollments).items():
+        records.enrollments_by_user[user_id] = select_current(enrollments, records.reference)
     return records
 
 
-def _build_rows(records: _OneRosterSet, *, keep_contacts: bool) -> tuple[list[PupilRow], list[StaffRow], list[GuardianRow], int]:
-    pupils: dict[str, PupilRow] = {}
-    staff: list[StaffRow] = []
+def _index_schools(orgs: Sequence[Record]) -> dict[str, str]:
+    """Return the code (UAI) of each school by its id. It is the identifier, or the id itself, which some programs use for it.
+
+    A single school without a code has an empty one: whoever uploads the file names the school.
+    """
+    schools = [org for org in orgs if (org.get("type") or "school").lower() == "school"]
+    uais: dict[str, str] = {}
+    for org in schools:
+        codes = [uai for uai, fault in map(check_uai, (org.get("identifier", ""), org["sourcedId"])) if fault is None]
+        unknown_code = "" if len(schools) == 1 else org.get("identifier", "")
+        uais[org["sourcedId"]] = codes[0] if codes else unknown_code
+    return uais
+
+
+def _group_by_user(records: Sequence[Record]) -> dict[str, list[Record]]:
+    by_user: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_user[record.get("userSourcedId", "")].append(record)
+    return by_user
+
+
+def _is_homeroom(class_record: Record) -> bool:
+    return class_record.get("classType", "").lower() == "homeroom"
+
+
+def _build_rows(records: _OneRosterSet, *, keep_contacts: bool) -> _People:
+    people = _People()
     pupil_ids_by_agent: dict[str, list[str]] = defaultdict(list)
     guardians: list[tuple[int, Record]] = []
-    skipped = 0
     for line, user in enumerate(records.files["users"], start=2):
-        roles = records.roles_by_user.get(user["sourcedId"]) or _roles_of_version_1_1(user)
+        roles = _list_roles(records, user)
         kinds = {role for role, _ in roles}
         orgs = [org for _, org in roles if org in records.uai_by_org]
-        if user.get("enabledUser", "").lower() == "false":
-            skipped += 1
-        elif "student" in kinds:
-            pupils[user["sourcedId"]] = _build_pupil_row(records, line, user, orgs)
+        if "student" in kinds:
+            people.pupils[user["sourcedId"]] = _build_pupil_row(records, line, user, orgs)
             for agent in _split_list(user.get("agentSourcedIds") or user.get("agents", "")):
                 pupil_ids_by_agent[agent].append(user["sourcedId"])
         elif kinds & set(_STAFF):
-            staff += _build_staff_rows(records, line, user, roles)
+            people.staff += _build_staff_rows(records, line, user, roles)
         elif kinds & _GUARDIANS:
             guardians.append((line, user))
         else:
-            skipped += 1
+            people.skipped += 1
+            people.unknown_roles.update(role[:40] for role in kinds - _WITHOUT_ROW)
     for _, user in guardians:
         pupil_ids_by_agent[user["sourcedId"]] += _split_list(user.get("agentSourcedIds") or user.get("agents", ""))
-    guardian_rows: list[GuardianRow] = []
     for line, user in guardians:
-        children = [pupils[pupil_id] for pupil_id in pupil_ids_by_agent[user["sourcedId"]] if pupil_id in pupils]
-        guardian_rows += _build_guardian_rows(line, user, children, keep_contacts=keep_contacts)
-    return list(pupils.values()), staff, guardian_rows, skipped
+        children = [people.pupils[pupil_id] for pupil_id in pupil_ids_by_agent[user["sourcedId"]] if pupil_id in people.pupils]
+        people.guardians += _build_guardian_rows(line, user, children, keep_contacts=keep_contacts)
+    return people
+
+
+def _list_roles(records: _OneRosterSet, user: Record) -> list[tuple[str, str]]:
+    """Return role and organisation pairs of a user. A role that is none of the standard's is replaced by those of the user's classes.
+
+    `enabledUser` is not read: it is about signing in, which young pupils do not do.
+    """
+    user_id = user["sourcedId"]
+    roles = records.roles_by_user[user_id] if user_id in records.users_with_roles else _roles_of_version_1_1(user)
+    if user_id in records.users_with_roles and not roles:
+        return []  # all roles have ended
+    if {role for role, _ in roles} & _KNOWN_ROLES:
+        return roles
+    in_classes = [
+        (each.get("role", "").lower(), each.get("schoolSourcedId", "")) for each in records.enrollments_by_user[user_id]
+    ]
+    return in_classes if {role for role, _ in in_classes} & _KNOWN_ROLES else roles
 
 
 def _roles_of_version_1_1(user: Record) -> list[tuple[str, str]]:
@@ -154,9 +219,14 @@ def _split_list(cell: str) -> list[str]:
 def _build_pupil_row(records: _OneRosterSet, line: int, user: Record, orgs: list[str]) -> PupilRow:
     enrollments = sorted(
         records.enrollments_by_user[user["sourcedId"]],
-        key=lambda enrollment: (enrollment.get("primary", "").lower() != "true", enrollment["sourcedId"]),
+        key=lambda enrollment: (
+            not _is_homeroom(records.classes_by_id[enrollment["classSourcedId"]]),
+            enrollment.get("primary", "").lower() != "true",
+            enrollment["sourcedId"],
+        ),
     )
-    class_record = records.classes_by_id[enrollments[0]["classSourcedId"]] if enrollments else {}
+    class_ids = list(dict.fromkeys(enrollment["classSourcedId"] for enrollment in enrollments))
+    class_record, *other_classes = [records.classes_by_id[class_id] for class_id in class_ids] or [{}]
     org = class_record.get("schoolSourcedId") or (orgs[0] if orgs else user.get("primaryOrgSourcedId", ""))
     grades = _split_list(user.get("grades", "")) or _only_grade(_split_list(class_record.get("grades", "")))
     row = parse_pupil(
@@ -168,12 +238,22 @@ def _build_pupil_row(records: _OneRosterSet, line: int, user: Record, orgs: list
             "class_label": class_record.get("title", ""),
             "onde_class_id": _class_identifier(records, class_record),
             "ine": next((each for each in _list_identifiers(user) if each and parse_ine(each)), ""),
-            "school_uai": records.uai_by_org.get(org, org),
+            "school_uai": records.get_school_uai(org),
+            "usage_name": user.get("preferredFamilyName", ""),
         },
     )
-    has_several_classes = len({enrollment["classSourcedId"] for enrollment in enrollments}) > 1
-    notes = (*row.notes, "several_classes") if has_several_classes else row.notes
-    return replace(row, source_id=user["sourcedId"], usage_name=user.get("preferredFamilyName"), notes=notes)
+    is_doubtful = any(_is_homeroom(each) for each in other_classes) or (bool(other_classes) and not _is_homeroom(class_record))
+    notes = (*row.notes, "several_classes") if is_doubtful else row.notes
+    groups = tuple(
+        dict.fromkeys(title[:MAX_LABEL] for each in other_classes if not _is_homeroom(each) and (title := each.get("title")))
+    )
+    return replace(
+        row,
+        source_id=user["sourcedId"],
+        usage_name=user.get("preferredFamilyName"),
+        groups=groups if records.has_groups else None,
+        notes=notes,
+    )
 
 
 def _only_grade(grades: list[str]) -> list[str]:
@@ -200,7 +280,7 @@ def _build_staff_rows(records: _OneRosterSet, line: int, user: Record, roles: li
     row_by_class: dict[tuple[str, str, str], StaffRow] = {}
     for enrollment in records.enrollments_by_user[user["sourcedId"]]:
         class_record = records.classes_by_id[enrollment["classSourcedId"]]
-        uai = records.uai_by_org.get(class_record.get("schoolSourcedId", ""), "")
+        uai = records.get_school_uai(class_record.get("schoolSourcedId", ""))
         class_row = replace(
             row,
             class_label=class_record.get("title", ""),
@@ -211,7 +291,7 @@ def _build_staff_rows(records: _OneRosterSet, line: int, user: Record, roles: li
         row_by_class[uai, class_row.class_label, class_row.onde_class_id] = class_row
     schools_with_class = {class_row.school_uai for class_row in row_by_class.values()}
     for _, org in roles:
-        uai = records.uai_by_org.get(org, "")
+        uai = records.get_school_uai(org)
         if uai not in schools_with_class:
             row_by_class[uai, "", ""] = replace(row, school_uai=uai)
     return list(row_by_class.values())
@@ -220,6 +300,8 @@ def _build_staff_rows(records: _OneRosterSet, line: int, user: Record, roles: li
 def _build_guardian_rows(line: int, user: Record, pupils: list[PupilRow], *, keep_contacts: bool) -> Iterator[GuardianRow]:
     """Yield one row for each school in which the guardian has children."""
     email = parse_email(user.get("email", "")) if keep_contacts else ""
+    names = (user.get("familyName", ""), user.get("givenName", ""))
+    notes = [*(["bad_email"] if email is None else []), *([DOUBTFUL_LETTERS] if any(map(has_doubtful_letters, names)) else [])]
     problems = [*([] if user.get("familyName") else ["no_last_name"]), *([] if pupils else ["no_child"])]
     for uai in dict.fromkeys(row.school_uai for row in pupils) or [""]:
         children = dict.fromkeys(
@@ -235,5 +317,5 @@ def _build_guardian_rows(line: int, user: Record, pupils: list[PupilRow], *, kee
             children=tuple(children),
             school_uai=uai,
             problems=tuple(problems),
-            notes=("bad_email",) if email is None else (),
+            notes=tuple(notes),
         )

@@ -6,6 +6,7 @@ See docs/domain/rosters.md#onde-pupils.
 from __future__ import annotations
 
 from enrollment.rosters.files.cells import (
+    has_doubtful_letters,
     is_damaged_name,
     parse_birth_date,
     parse_class_label,
@@ -15,7 +16,7 @@ from enrollment.rosters.files.cells import (
     parse_yes_no,
 )
 from enrollment.rosters.files.rollover_decision import parse_rollover_decision
-from enrollment.rosters.files.rows import PupilRow
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, PupilRow
 
 
 def parse_pupil(line: int, cells: dict[str, str]) -> PupilRow:
@@ -29,6 +30,8 @@ def parse_pupil(line: int, cells: dict[str, str]) -> PupilRow:
     grade = parse_grade(cells.get("grade", ""))
     if grade is None:
         problems.append("unknown_grade")
+    if any(has_doubtful_letters(name) for name in (last, first, cells.get("usage_name", ""))):
+        notes.append(DOUBTFUL_LETTERS)
     if not first:
         notes.append("no_first_name")
     ine, birth = parse_ine(cells.get("ine", "")), parse_birth_date(cells.get("birth_date", ""))

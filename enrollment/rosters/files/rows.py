@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from enrollment.places.models import Grade
 from enrollment.rollover.models import RolloverDecision
+from enrollment.rosters.files.encodings import Encoding
+
+#: The note of a row whose name may have lost letters.
+DOUBTFUL_LETTERS = "doubtful_letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +100,12 @@ class Roster:
     skipped: int = 0
     #: The kinds of people that the file lists. Only of these kinds does a missing person count as having left.
     covers: frozenset[str] = frozenset()
+    #: The encoding of a text file whose letters had to decide it, and left some doubt.
+    guessed_encoding: Encoding | None = None
+    #: People who were left out because their role is unknown: number by role.
+    unknown_roles: Mapping[str, int] = field(default_factory=dict)
+
+    def count_doubtful_names(self) -> int:
+        """Return the number of rows with a name that may have lost letters."""
+        rows: list[PupilRow | GuardianRow | StaffRow] = [*self.rows, *self.guardians, *self.staff]
+        return sum(DOUBTFUL_LETTERS in row.notes for row in rows)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from enrollment.people.text import label_key
-from enrollment.rosters.files.cells import is_damaged_name, parse_class_label, parse_email
-from enrollment.rosters.files.rows import StaffRow
+from enrollment.rosters.files.cells import has_doubtful_letters, is_damaged_name, parse_class_label, parse_email
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, StaffRow
 
 _KINDS = {
     "main": ("MAIN", "TITULAIRE", "PRINCIPAL", "ENSEIGNANT", "ENSEIGNANTE", "PROFESSEUR", "PROFESSEUR DES ECOLES", "TEACHER",
@@ -35,6 +35,8 @@ def parse_staff(line: int, cells: dict[str, str]) -> StaffRow:
         problems.append("damaged_name")
     if capacity and capacity not in _KIND_BY_WORD:
         problems.append("unknown_kind")
+    if has_doubtful_letters(last) or has_doubtful_letters(first):
+        notes.append(DOUBTFUL_LETTERS)
     if email is None:
         notes.append("bad_email")
     return StaffRow(

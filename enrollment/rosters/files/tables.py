@@ -9,9 +9,11 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from enrollment.rosters.files.archive import is_zip, repack_zip, unpack_zip
 from enrollment.rosters.files.cells import MAX_CELL, clean_cell, format_spreadsheet_value
+from enrollment.rosters.files.encodings import Encoding, decode_text
 from enrollment.rosters.files.errors import UnreadableRoster
 
 MAX_BYTES = 5 * 2**20
@@ -23,7 +25,14 @@ MAX_SHEET = 256 * 2**20
 #: The first bytes of a workbook with a password, and of one in the format before 2007.
 _COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
-Table = list[list[str]]
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The lines of a file, each a list of clean cells. `encoding`: that of a text file; `is_guess` as in `DecodedText`."""
+
+    lines: list[list[str]]
+    encoding: Encoding | None = None
+    is_guess: bool = False
 
 
 def read_table(content: bytes) -> Table:
@@ -32,24 +41,25 @@ def read_table(content: bytes) -> Table:
         raise UnreadableRoster(why="too_large")
     if content.startswith(_COMPOUND):
         raise UnreadableRoster(why="locked_or_old_workbook")
-    table = list(_read_xlsx(content)) if is_zip(content) else read_csv(content)
-    if not table:
+    table = Table(list(_read_xlsx(content))) if is_zip(content) else read_csv(content)
+    if not table.lines:
         raise UnreadableRoster(why="empty")
     return table
 
 
 def read_csv(content: bytes, max_lines: int = MAX_LINES, max_cell: int = MAX_CELL) -> Table:
     """Return all lines of a CSV file separated by `;`, `,` or tabs. Raises `UnreadableRoster`."""
-    delimiter, text = _detect_delimiter(_decode(content))
-    table: Table = []
+    decoded = decode_text(content)
+    delimiter, text = _detect_delimiter(decoded.text)
+    lines: list[list[str]] = []
     try:
         for cells in csv.reader(io.StringIO(text), delimiter=delimiter):
-            table.append([clean_cell(cell, max_cell) for cell in cells[:MAX_COLUMNS]])
-            if len(table) > max_lines + 1:
+            lines.append([clean_cell(cell, max_cell) for cell in cells[:MAX_COLUMNS]])
+            if len(lines) > max_lines + 1:
                 raise UnreadableRoster(why="too_many_lines")
     except csv.Error as error:
         raise UnreadableRoster(why="bad_csv") from error
-    return table
+    return Table(lines, decoded.encoding, decoded.is_guess)
 
 
 #: The line in which a spreadsheet declares the separator.
@@ -66,22 +76,6 @@ def _detect_delimiter(text: str) -> tuple[str, str]:
     separators = [max(";,\t", key=line.count) for line in lines]
     certain = (separator for separator, line in zip(separators, lines, strict=True) if line.count(separator) >= _CERTAIN_COUNT)
     return next(certain, separators[0] if separators else ";"), text
-
-
-def _decode(content: bytes) -> str:
-    """Return text in UTF-8, in UTF-16 with a BOM, or else in Windows-1252. Text that was decoded wrongly before is refused."""
-    is_utf_16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    if not is_utf_16 and b"\0" in content:
-        raise UnreadableRoster(why="binary")
-    try:
-        text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if "\0" in text:
-        raise UnreadableRoster(why="binary")
-    if any(sequence in text for sequence in ("Ã©", "Ã¨", "Ã‰", "Ã«", "Ã§", "\ufffd")):
-        raise UnreadableRoster(why="encoding_suspect")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 #: The parts of a workbook that are read; themes, drawings, macros and external links are not even inflated.

@@ -21,8 +21,8 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Guardian, Pupil, StaffMember
-from enrollment.places.rules import school_year_of
-from enrollment.places.service import get_town_date
+from enrollment.places.rules import get_first_day, school_year_of
+from enrollment.places.service import get_town_date, get_town_zone
 from enrollment.rollover import incoming_year, proposals
 from enrollment.rollover.rules import next_school_year
 from enrollment.rosters.errors import (
@@ -35,7 +35,8 @@ from enrollment.rosters.errors import (
     UndoBlocked,
 )
 from enrollment.rosters.files.columns import FileKind
-from enrollment.rosters.files.rows import Roster
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS, Roster
+from enrollment.rosters.files.validity import ReferenceDay
 from enrollment.rosters.imports import mapping, undoing
 from enrollment.rosters.imports.changes import ChangeKind, Subject
 from enrollment.rosters.imports.planning import ImportPlan, build_plan
@@ -71,8 +72,9 @@ def preview_import(
     """
     mapping.require_roster_permission(actor, town_id)
     overrides = mapping.load_overrides(work, town_id, school_uai)
-    roster = read_roster(content, kind=kind, overrides=overrides, keep_contacts=keep_contacts)
     year = _resolve_year(work, actor, town_id, year)
+    reference = _get_reference_day(work, town_id, year)
+    roster = read_roster(content, reference=reference, kind=kind, overrides=overrides, keep_contacts=keep_contacts)
     plan = build_plan(work, town_id, roster, school_uai, only_classes=only_classes, year=year)
     for school_id in plan.schools:
         actor.require_permission(Permission.ROSTER, town_id, school_id)
@@ -85,6 +87,7 @@ def preview_import(
         state=ImportState.PREVIEWED,
         file_sha256=sha256(content).hexdigest(),
         counts=_count_changes(plan, roster),
+        warnings=_list_warnings(roster),
         needs_second_person=plan.needs_second_person,
         plan=_dump_plan(plan),
         uploaded_by=actor.account_id,
@@ -120,6 +123,12 @@ def _resolve_year(work: UnitOfWork, actor: Actor, town_id: UUID, requested_year:
     return year
 
 
+def _get_reference_day(work: UnitOfWork, town_id: UUID, year: str) -> ReferenceDay:
+    """Return today in the town, or the first day of a school year that has not begun."""
+    today, first_day = get_town_date(work, town_id), get_first_day(year)
+    return ReferenceDay(max(today, first_day), get_town_zone(work, town_id))
+
+
 def _count_changes(plan: ImportPlan, roster: Roster) -> dict[str, Any]:
     """Count the changes by kind, in total and for each kind of person. `frozen`: nobody will be removed."""
     counts = {subject: Counter(c.kind.value for c in plan.changes if c.subject is subject) for subject in Subject}
@@ -134,6 +143,17 @@ def _count_changes(plan: ImportPlan, roster: Roster) -> dict[str, Any]:
         "skipped": roster.skipped,
         "ignored": roster.ignored,
     }
+
+
+def _list_warnings(roster: Roster) -> list[dict[str, Any]]:
+    """Return what a person should know of the file as a whole before confirming."""
+    warnings: list[dict[str, Any]] = []
+    if roster.guessed_encoding is not None:
+        warnings.append({"code": "encoding_guessed", "encoding": roster.guessed_encoding.value})
+    if doubtful := roster.count_doubtful_names():
+        warnings.append({"code": DOUBTFUL_LETTERS, "count": doubtful})
+    warnings += [{"code": "unknown_role", "role": role, "count": count} for role, count in sorted(roster.unknown_roles.items())]
+    return warnings
 
 
 def get_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:

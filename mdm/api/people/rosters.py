@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
@@ -25,6 +25,18 @@ from mdm.api.paging import PageOut, PageParams
 router = APIRouter(prefix="/rosters", tags=["rosters"])
 
 
+class RosterWarningOut(BaseModel):
+    """A doubt about a file as a whole."""
+
+    model_config = ConfigDict(from_attributes=True)
+    code: Literal["encoding_guessed", "doubtful_letters", "unknown_role"]
+    encoding: str | None = Field(
+        default=None, description="The encoding that the letters of the file point to.", examples=["cp850"]
+    )
+    role: str | None = Field(default=None, description="A role that is none of the standard's; its people are left out.")
+    count: int | None = Field(default=None, description="The number of lines concerned.")
+
+
 class RosterOut(BaseModel):
     """A roster import and the counts of what it would change, or has changed."""
 
@@ -37,6 +49,7 @@ class RosterOut(BaseModel):
     counts: dict[str, Any] = Field(
         description="Lines by kind of change, all and `by_subject`; `ignored` names the columns that were dropped."
     )
+    warnings: list[RosterWarningOut] = Field(description="Doubts about the file, to look at before confirming.")
     needs_second_person: bool = Field(description="So many people would leave that another person must confirm.")
     uploaded_at: datetime
     confirmed_at: datetime | None

@@ -12,8 +12,10 @@ from enrollment.people import service as people
 from enrollment.people.models import Pupil
 from enrollment.places import service
 from enrollment.places.models import Grade, School, SchoolClass, Town
+from enrollment.places.zones import HolidayZone
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from profiles.schedule import authoring
 
 router = APIRouter(tags=["places"])
 
@@ -25,8 +27,26 @@ class TownOut(BaseModel):
     id: UUID
     name: str
     slug: str
-    zone: str
+    zone: HolidayZone
     time_zone: str
+
+
+class TownZonesIn(BaseModel):
+    """Where a town is in the calendar and on the clock."""
+
+    zone: HolidayZone
+    time_zone: str | None = Field(
+        None, max_length=40, examples=["Indian/Reunion"], description="Without it, that of the holiday zone."
+    )
+
+
+class SchoolZonesIn(BaseModel):
+    """Where a school differs from its town. Null: as the town."""
+
+    zone: HolidayZone | None = None
+    time_zone: str | None = Field(
+        None, max_length=40, examples=["Indian/Reunion"], description="Without it, that of `zone`, else the town's."
+    )
 
 
 class SchoolIn(BaseModel):
@@ -45,6 +65,8 @@ class SchoolOut(BaseModel):
     town_id: UUID
     uai: str
     name: str
+    zone: HolidayZone | None = Field(description="Null: that of the town.")
+    time_zone: str | None = Field(description="Null: that of the town.")
 
 
 class SchoolClassOut(BaseModel):
@@ -86,6 +108,21 @@ def build_pupil_out(pupil: Pupil) -> PupilOut:
 def list_towns(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[TownOut]:
     """List the towns in which the caller has a role."""
     return PageOut.of(paginate(service.list_towns(work, actor), page, _identify), TownOut.model_validate)
+
+
+@router.put("/towns/{town_id}/zones", response_model=TownOut)
+def set_town_zones(town_id: UUID, body: TownZonesIn, work: WorkDep, actor: ActorDep) -> object:
+    """Set the holiday zone and the time zone of a town.
+
+    Modes, deadlines and papers follow them at once.
+    """
+    return authoring.set_town_zones(work, actor, town_id, zone=body.zone, time_zone=body.time_zone)
+
+
+@router.put("/schools/{school_id}/zones", response_model=SchoolOut)
+def set_school_zones(school_id: UUID, body: SchoolZonesIn, work: WorkDep, actor: ActorDep) -> object:
+    """Set the holiday zone and the time zone of a school that differs from its town."""
+    return authoring.set_school_zones(work, actor, school_id, zone=body.zone, time_zone=body.time_zone)
 
 
 @router.get("/schools")

@@ -15,6 +15,7 @@ from enrollment.places.models import Grade
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.schedule import authoring, sessions
+from profiles.schedule.calendar import FOLLOW_ZONE
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool
@@ -40,7 +41,11 @@ class TimetableModel(BaseModel):
     """The week of a town or a school: bands by day ("mon" to "sun"), the calendar, and the night."""
 
     week: dict[str, list[BandModel]] = Field(max_length=7)
-    calendar: str = Field("C", max_length=80, description="Zone A, B or C, or the name of a calendar of the town.")
+    calendar: str = Field(
+        FOLLOW_ZONE,
+        max_length=80,
+        description="`zone`: that of the school's or the town's holiday zone. Else a holiday zone, or the name of a calendar of the town.",
+    )
     night_from: str | None = _Time
     night_to: str | None = _Time
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cartable.i18n import Language, Message
 from enrollment.rosters.files.columns import ColumnStatus, FileKind
 from enrollment.rosters.models import ImportState
@@ -70,6 +72,8 @@ LINE_REASONS: dict[str, Message] = {
     "no_last_name": Message("no family name"),
     "no_first_name": Message("no first name"),
     "unknown_grade": Message("unknown grade"),
+    "doubtful_letters": Message("letters of the name may be lost"),
+    "several_classes": Message("in several classes"),
     "damaged_name": Message("name damaged by a spreadsheet"),
     "unknown_school": Message("unknown school"),
     "other_school_than_named": Message("another school than the one chosen"),
@@ -82,7 +86,9 @@ UNREADABLE: dict[str, Message] = {
     "binary": Message("it is neither a CSV, an XLSX nor a OneRoster archive"),
     "duplicate_column": Message("two columns hold the same field"),
     "empty": Message("it is empty"),
-    "encoding_suspect": Message("its accents are damaged; extract it anew without a spreadsheet"),
+    "encoding_suspect": Message(
+        "its accents are damaged or in an unknown encoding; extract it anew without a spreadsheet, or save it as UTF-8"
+    ),
     "locked_or_old_workbook": Message("this workbook has a password or an old format; save it as .xlsx or .csv"),
     "oneroster_delta": Message("this OneRoster set is partial; a whole one is needed"),
     "oneroster_version": Message("this version of OneRoster is not read"),
@@ -109,6 +115,29 @@ EXPORT_REASONS: dict[str, Message] = {
 def explain_reasons(reasons: list[str], language: Language) -> str:
     """Return the reasons of a line; a code without a label is shown as it is."""
     return ", ".join(LINE_REASONS[reason].translate(language) if reason in LINE_REASONS else reason for reason in reasons)
+
+
+_WARNINGS: dict[str, Message] = {
+    "encoding_guessed": Message(
+        "The file does not name its encoding; it is read as {encoding}. Look at the names before you confirm."
+    ),
+    "doubtful_letters": Message(
+        "{count} line with a name that may have lost letters (“?” or odd signs)",
+        plural="{count} lines with a name that may have lost letters (“?” or odd signs)",
+    ),
+    "unknown_role": Message(
+        "{count} person with the unknown role “{role}” is left out",
+        plural="{count} people with the unknown role “{role}” are left out",
+    ),
+}
+_ENCODINGS = {"cp850": "MS-DOS (CP850)", "mac-roman": "Mac OS Roman", "cp1252": "Windows-1252", "iso8859-15": "ISO 8859-15"}
+
+
+def explain_warning(warning: dict[str, Any], language: Language) -> str:
+    """Return a doubt about a file as a sentence."""
+    encoding = _ENCODINGS.get(warning.get("encoding", ""), warning.get("encoding", ""))
+    count, role = warning.get("count"), warning.get("role", "")
+    return _WARNINGS[warning["code"]].translate(language, count=count, role=role, encoding=encoding)
 
 
 def explain_unreadable(code: str, language: Language) -> str:

@@ -24,6 +24,7 @@ from enrollment.rosters.exports import service as exports
 from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.files.columns import ColumnStatus, FileKind, get_field_aliases, header_key
 from enrollment.rosters.files.errors import UnreadableRoster
+from enrollment.rosters.files.rows import DOUBTFUL_LETTERS
 from enrollment.rosters.files.tables import MAX_BYTES
 from enrollment.rosters.imports import deciding, mapping, report, service
 from enrollment.rosters.imports.changes import UNDECIDED_KINDS, ChangeKind
@@ -41,8 +42,18 @@ from mdm.console.frame import (
     render_page,
     require_sign_in,
     select_town,
+    show_times_in,
 )
-from mdm.console.people.labels import EXPORT_REASONS, FIELDS, FILES, STANDINGS, STATES, explain_reasons, explain_unreadable
+from mdm.console.people.labels import (
+    EXPORT_REASONS,
+    FIELDS,
+    FILES,
+    STANDINGS,
+    STATES,
+    explain_reasons,
+    explain_unreadable,
+    explain_warning,
+)
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 _PAGE_SIZE = 50
@@ -341,6 +352,7 @@ def _render_import(
     request: Request, work: UnitOfWork, actor: Actor, import_id: UUID, kind: str, offset: int, done: str
 ) -> Response:
     language, row = get_language(request), service.get_import(work, actor, import_id)
+    show_times_in(places.get_town_zone(work, row.town_id))
     lines = service.list_lines(work, actor, import_id) if row.plan is not None else []
     numbered = list(enumerate(lines))
     chosen = ChangeKind(kind) if kind in {*ChangeKind} else None
@@ -371,7 +383,8 @@ def _render_import(
             }
             for each in ChangeKind
         ],
-        sample=[_format_name(line) for line in lines if line["line"] and line["row"]][:_SAMPLE_SIZE],
+        warnings=[explain_warning(each, language) for each in row.warnings],
+        sample=sorted((_format_name(line) for line in lines if line["line"] and line["row"]), key=str.isascii)[:_SAMPLE_SIZE],
         ignored=row.counts.get("ignored", []),
         skipped=language.ngettext(
             "{count} empty or footer line skipped", "{count} empty or footer lines skipped", row.counts["skipped"]
@@ -401,8 +414,13 @@ def _render_import(
 
 
 def _needs_review(line: dict[str, Any]) -> bool:
-    """Return whether a person should read the line before confirming: a problem, or a decision about next year."""
-    return ChangeKind(line["kind"]) in _PROBLEMS or any(word.startswith("rollover_") for word in line["why"])
+    """Return whether a person should read the line before confirming: a problem, lost letters, or a decision about next year."""
+    reasons = line["why"]
+    return (
+        ChangeKind(line["kind"]) in _PROBLEMS
+        or DOUBTFUL_LETTERS in reasons
+        or any(each.startswith("rollover_") for each in reasons)
+    )
 
 
 def _describe_line(

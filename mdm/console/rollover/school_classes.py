@@ -16,6 +16,7 @@ from cartable.i18n import Language
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil
+from enrollment.places import service as places
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.repository import PlaceRepository
 from enrollment.rollover import returns, service
@@ -23,7 +24,16 @@ from enrollment.rollover.models import ReturnDay, Rollover, RolloverDecision, Ro
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from enrollment.rollover.rules import SELECTABLE_DECISIONS
 from mdm.api.deps import WorkDep
-from mdm.console.frame import FieldsDep, PageRoute, check_csrf, format_day, get_language, render_page, require_sign_in
+from mdm.console.frame import (
+    FieldsDep,
+    PageRoute,
+    check_csrf,
+    format_day,
+    get_language,
+    render_page,
+    require_sign_in,
+    show_times_in,
+)
 from mdm.console.rollover.labels import DECISIONS
 
 router = APIRouter(prefix="/year/schools", include_in_schema=False, route_class=PageRoute)
@@ -168,6 +178,7 @@ def _load_school(work: UnitOfWork, actor: Actor, school_id: UUID) -> tuple[Schoo
     rollover = service.find_current_rollover(work, actor, school.town_id)
     if rollover is None:
         raise NotFound
+    show_times_in(places.get_school_zone(work, school))
     return school, rollover
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -13,6 +14,7 @@ from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import PERMISSIONS, Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
+from enrollment.places import service as places
 from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
@@ -20,7 +22,15 @@ from mdm.api.deps import WorkDep
 from mdm.care import overview
 from mdm.care.lost_mode import service as care
 from mdm.care.overview_repository import TabletFilter, TabletRow
-from mdm.console.frame import PageRoute, check_csrf, format_instant, get_language, render_page, require_sign_in
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_instant,
+    get_language,
+    render_page,
+    require_sign_in,
+    show_times_in,
+)
 from mdm.console.labels import mode_label, reason_label, state_label
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
@@ -48,6 +58,7 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
     )
     rows = page.items
+    zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
     counts = overview.count_by_state(work, actor)
     more = urlencode({"state": state, "q": q, "after": page.next_cursor}) if page.next_cursor else ""
     return render_page(
@@ -66,11 +77,16 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
             for s in TabletState
             if counts.get(s) or s is chosen
         ],
-        rows=[_describe_tablet(row, language) for row in rows],
+        rows=[_describe_tablet(row, language, _get_zone(row, zone_by_town[row.tablet.town_id])) for row in rows],
     )
 
 
-def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
+def _get_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
+    """Return the time zone of a tablet: of its school, else of its town."""
+    return ZoneInfo(row.school.time_zone) if row.school and row.school.time_zone else town_zone
+
+
+def _describe_tablet(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:
     pupil = row.pupil
     return {
         "id": row.tablet.id,
@@ -81,7 +97,7 @@ def _describe_tablet(row: TabletRow, language: Language) -> dict[str, Any]:
         "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
         "school": row.school.name if row.school else "–",
         "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": format_instant(row.last_seen_at),
+        "last_seen": format_instant(row.last_seen_at, zone),
     }
 
 
@@ -97,6 +113,8 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
     language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
     tablet, case = view.row.tablet, view.case
+    zone = _get_zone(view.row, places.get_town_zone(work, tablet.town_id))
+    show_times_in(zone)
     lost = case and {
         "asked": format_instant(case.requested_at),
         "confirmed": format_instant(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
@@ -118,7 +136,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         request,
         "tablets/tablet.html",
         person=actor.name,
-        tablet=_describe_tablet(view.row, language),
+        tablet=_describe_tablet(view.row, language, zone),
         problem=_describe_device_problem(view.device, language),
         lost=lost,
         custody=custody.describe_custody(work, actor, view.row, language),

@@ -66,7 +66,6 @@ BAD: list[tuple[str, bytes | Callable[[], bytes], str]] = [
     ("two encodings in one file", MIXED, "encoding_suspect"),
     ("decoded wrongly before", TWICE_DECODED, "encoding_suspect"),
     ("replacement signs", build_csv(HISTORICAL, historical_line("\ufffdTIENNE", "Zoé"), encoding="utf-8"), "encoding_suspect"),
-    ("utf-16 without a mark", build_csv(HISTORICAL, *PEOPLE, encoding="utf-16-le"), "binary"),
     ("5 001 lines", build_csv("Nom;Prénom;Niveau", *["A;B;CE1"] * 5001), "too_many_lines"),
     ("six megabytes", ORDINARY + b" " * (6 * 2**20), "too_large"),
     ("a cell of a megabyte and an open quote", b'Nom;Pr\xe9nom;Niveau\r\n"' + b"x" * 2**20, "bad_csv"),
