@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -18,6 +19,9 @@ from cartable.embedded_postgres import PostgresServer
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from tests.support import databases
+
+if TYPE_CHECKING:
+    from tests.support.server import LiveServer
 
 KEYRING = Keyring(b"only for tests, 32 bytes at least")
 _server: PostgresServer | None = None
@@ -71,3 +75,12 @@ def settings(tmp_path: Path) -> Settings:
 def runtime(engine: Engine, clock: ManualClock, settings: Settings) -> Runtime:
     """A composed runtime on the test's database and clock."""
     return Runtime(settings=settings, engine=engine, clock=clock, keyring=KEYRING)
+
+
+@pytest.fixture
+def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
+    """The complete server on a loopback port, on each dialect and the machine's clock."""
+    from tests.support.server import start_live_server
+
+    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
+        yield running

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
-from sqlalchemy import Engine
 
 from cartable.scope import Role
 from simulator import SimulatedTablet
-from tests.conftest import KEYRING
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory, make_school_code
 
 ROSTER = (
@@ -21,12 +15,6 @@ ROSTER = (
     "D'ARTAGNAN-LE GOFF;;Élise-Anaïs;04/05/2018;1234567890A;SECRET-STREET 1;CYCLE II;CE2;CE2  A;77\r\n"
     "EL HADJ;;Zoé;01/01/2018;123456789AB;SECRET-STREET 2;CYCLE II;CE2;CE2  A;77\r\n"
 )
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 async def _enrol_tablet(server: LiveServer, code: str) -> SimulatedTablet:

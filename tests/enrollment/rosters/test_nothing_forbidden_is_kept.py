@@ -19,7 +19,6 @@ from sqlalchemy import Engine, select, text
 
 from cartable.scope import Role
 from mdm.tables import metadata
-from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import (
     CHILD,
     GUARDIANS,
@@ -33,7 +32,7 @@ from tests.enrollment.rosters.files import (
     text_file,
 )
 from tests.support import databases
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
 _opened: list[str] = []
@@ -59,12 +58,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     _opened.clear()
     yield _opened
     _watching = False
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 def _files(uai: str, bad: str, ine: str, born: str) -> dict[str, tuple[bytes, bool]]:

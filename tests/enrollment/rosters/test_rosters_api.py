@@ -7,29 +7,20 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from python_calamine import CalamineWorkbook
-from sqlalchemy import Engine
 
 from cartable.scope import Role
 from enrollment.places.models import School, Town
-from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, OWN, onde_line, text_file
 from tests.support.api import list_all
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
 FILE = text_file(ONDE, *(onde_line(f"NOM{n}", "Zoé", ine=f"{n:010d}A") for n in range(20)))
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 @pytest.fixture

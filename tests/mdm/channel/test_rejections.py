@@ -6,30 +6,20 @@ import contextlib
 import itertools
 import plistlib
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 
 from mdm.protocol import plist
 from mdm.protocol.cms import verify_detached
 from mdm.protocol.errors import BadPlist, BadSignature
 from mdm.queue.rules import build_command_uuid, create_nonce, parse_command_uuid
-from tests.conftest import KEYRING
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 
 IDLE = plistlib.dumps({"UDID": "00008101-000000000000001E", "Status": "Idle"})
 BOMB = b'<!DOCTYPE a [<!ENTITY b "c">]><plist version="1.0"><dict><key>Status</key><string>&b;</string></dict></plist>'
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 HEADERS = [{}, {"Mdm-Signature": "AAAA"}, {"Mdm-Signature": "not base64"}, {"Client-Cert": ":AAAA:"}]

@@ -5,7 +5,6 @@ tables of people and classes, and nowhere else: no log, audit, certificate, comm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,14 @@ from sqlalchemy import Engine, select
 from cartable.scope import Role
 from mdm.tables import metadata
 from simulator import SimulatedTablet
-from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import CHILD, GUARDIANS, ONDE, onde_line, text_file
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
 NAME, FIRST, LABEL, GUARDIAN = "KANARINAME", "Kanarifirst", "CE2 Mme KANARICLASS", "KANARIGUARDIAN"
 CANARIES = (NAME, FIRST, "KANARICLASS", GUARDIAN)
 #: The only tables that may contain them. The plan of an import is sealed and kept for a day at most.
 HOMES = {"pupil", "guardian", "school_class", "roster_import"}
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 def _to_text(value: Any) -> str:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import Engine
 
 from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet
-from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import contextlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from cartable.i18n import FRENCH
 from cartable.scope import SYSTEM, Role
@@ -25,11 +24,10 @@ from mdm.privacy.errors import (
 )
 from mdm.privacy.models import NoticeAudience, RequestKind, RequestOutcome
 from mdm.privacy.rules import add_months
-from tests.conftest import KEYRING
 from tests.enrollment.rosters.corpus.build import CUSTOM, build_csv, custom_line
 from tests.enrollment.rosters.school import SchoolScenario
 from tests.mdm.privacy.records import SECRET, create_child
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
 
@@ -140,12 +138,6 @@ def test_changed_retention_makes_a_new_version_of_a_notice(school: SchoolScenari
     assert sorted(recipients.items, key=str) == sorted((guardian.id for guardian, _ in school.get_guardians().values()), key=str)
     plain = notices.compose_notice(school.work, school.town.id, NoticeAudience.CHILDREN)
     assert "3018" in plain["fr"]["words"]
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 def test_officer_processes_a_request_up_to_the_pdf(server: LiveServer) -> None:

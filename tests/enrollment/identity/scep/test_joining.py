@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import pytest
-from sqlalchemy import Engine
 
 from cartable.scope import SYSTEM
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
 from simulator import SimulatedTablet
-from tests.conftest import KEYRING
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
-
-
-@pytest.fixture
-def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
-    with start_live_server(engine, KEYRING, tmp_path / "data") as running:
-        yield running
 
 
 def _code(server: LiveServer, uses: int = 1) -> str:
