@@ -38,6 +38,10 @@ async def apply_declarations(channel: MdmChannel) -> None:
         if known is not None and known["token"] == document["ServerToken"]:
             applied[key], statuses[key] = known, _build_status(True, "valid")
             continue
+        refusal = channel.declarative_habits.refuse_configuration(document)
+        if refusal is not None:
+            statuses[key] = {"active": False, "valid": "invalid", "reasons": [refusal]}
+            continue
         made, reason = await _apply_configuration(channel, document)
         if made is None:
             statuses[key] = _build_status(False, "invalid", reason)

@@ -1,78 +1,26 @@
 """How tablets misbehave: one small class for each behaviour. To add one, subclass `Behaviour` and list it in `BEHAVIOURS`.
 
-The tablet and its conversations call the methods of the behaviour at the right moments; a behaviour sends nothing itself.
+What tablets refuse, and how they misreport declarations, is in `refusing.py`.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
+from simulator.behaviour_base import BehavingTablet, Behaviour, Disconnection
 from simulator.commands import NEEDS_UNLOCK, NEVER_NOT_NOW
 from simulator.errors import SimulatorError
 from simulator.randomness import seeded_random
-
-
-class Disconnection(StrEnum):
-    """At which point of a conversation a tablet disconnects without a word."""
-
-    BEFORE_ANSWER = "before its answer"
-    AFTER_ANSWER = "after its answer, before the reply"
-
-
-class BehavingTablet(Protocol):
-    """What a behaviour may do with its tablet."""
-
-    async def erase(self) -> None: ...
-
-    async def enrol(self) -> None: ...
-
-    async def renew_certificate(self) -> None: ...
-
-
-class Behaviour:
-    """A well-behaved tablet. Each subclass changes one thing; `argument` is the number after its name, such as `offline:30`."""
-
-    name: ClassVar[str] = "normal"
-    mid_request_pause: float = 0.0
-    """Seconds to wait between the two halves of each request."""
-    result_copies: int = 1
-    """How many times each command result is sent."""
-    clock_error: timedelta = timedelta(0)
-
-    def __init__(self, argument: float | None = None) -> None:
-        self.argument = argument
-
-    def is_online(self, since_enrolment: float) -> bool:
-        """Return whether the tablet is on the network `since_enrolment` seconds after it enrolled."""
-        return True
-
-    def answers_not_now(self, request_type: str) -> bool:
-        """Return whether the tablet answers this command with NotNow."""
-        return False
-
-    def corrupt_body(self, body: bytes) -> bytes:
-        """Return a command result as it leaves the tablet."""
-        return body
-
-    def disconnects_at(self) -> Disconnection | None:
-        """Return at which point the tablet disconnects while it answers this command; None when it does not."""
-        return None
-
-    def drops_new_identity(self) -> bool:
-        """Return whether the tablet loses the identity of an updated MDM profile and goes on with its former one."""
-        return False
-
-    def on_unlocked(self) -> None:
-        """Called when somebody enters the passcode."""
-
-    async def after_conversation(self, tablet: BehavingTablet) -> None:
-        """Called after a conversation that the server ended because it has no more commands."""
-
-    def serialize(self) -> str:
-        """Return the text from which `parse_behaviour` makes the same behaviour."""
-        return self.name if self.argument is None else f"{self.name}:{self.argument:g}"
+from simulator.refusing import (
+    CannotApply,
+    LateFetches,
+    PartialReports,
+    RefusesLostMode,
+    RefusesProfiles,
+    RefusesRemoval,
+    ReportsProgressFirst,
+)
 
 
 class Offline(Behaviour):
@@ -287,10 +235,27 @@ BEHAVIOURS: dict[str, type[Behaviour]] = {
         DropsNewIdentity,
         SlowSender,
         LockedAfterRestart,
+        RefusesProfiles,
+        RefusesRemoval,
+        RefusesLostMode,
+        ReportsProgressFirst,
+        CannotApply,
+        PartialReports,
+        LateFetches,
     )
 }
-_RARE = {"erased": 1, "drops_identity": 1}
-MIXED_CLASS = {"normal": 66} | {name: 3 for name in BEHAVIOURS if name != "normal" and name not in _RARE} | _RARE
+_RARE = (
+    "erased",
+    "drops_identity",
+    "refuses_profiles",
+    "refuses_removal",
+    "refuses_lost_mode",
+    "in_progress",
+    "invalid",
+    "partial_reports",
+    "late_fetches",
+)
+MIXED_CLASS = {"normal": 59} | {name: 1 if name in _RARE else 3 for name in BEHAVIOURS if name != "normal"}
 """How many of a hundred tablets of a mixed class have each behaviour."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator import signature
+from simulator.declarative_habits import DeclarativeHabits
 from simulator.device import DeviceState, MdmEnrollment
 from simulator.errors import SimulatedTabletNotEnrolled, UnexpectedResponse
 from simulator.http_connection import HttpConnection, ServerResponse
@@ -37,6 +38,7 @@ class MdmChannel:
     def __init__(self, device: DeviceState, get_connection: Callable[[], HttpConnection], habits: MessageFormat) -> None:
         self.device = device
         self.message_format = habits
+        self.declarative_habits = DeclarativeHabits()
         self._get_connection = get_connection
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from xml.parsers.expat import ExpatError
 
 from simulator import commands
-from simulator.behaviours import Behaviour, Disconnection
+from simulator.behaviour_base import Behaviour, Disconnection
 from simulator.channel import MdmChannel, removes_mdm_profile
 from simulator.commands.base import CommandNetwork, ReceivedCommand, ResultStatus
 from simulator.http_connection import ServerResponse
@@ -85,6 +85,8 @@ class ConversationRunner:
         locked = not device.unlocked and name in commands.NEEDS_UNLOCK
         if locked or self._behaviour.answers_not_now(name):
             body: dict[str, Any] = {"Status": ResultStatus.NOT_NOW.value}
+        elif error_chain := self._behaviour.refuse_command(arguments):
+            body = {"Status": ResultStatus.ERROR.value, "ErrorChain": error_chain}
         else:
             body = await commands.execute_command(ReceivedCommand(device, arguments, self._world))
         status = ResultStatus(body.pop("Status"))

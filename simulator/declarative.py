@@ -37,6 +37,7 @@ async def synchronise_declarations(channel: MdmChannel) -> None:
     manifest = _parse_document(await channel.send_declarative_management("declaration-items"), "declaration-items")
     previous: dict[str, Any] = state.get("items", {})
     current: dict[str, Any] = {}
+    await channel.declarative_habits.wait_before_fetches()
     for plural, kind in KINDS_BY_MANIFEST_KEY.items():
         rows = manifest["Declarations"][plural]
         if not isinstance(rows, list):

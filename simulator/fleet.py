@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator import state_file
-from simulator.behaviours import Behaviour, choose_behaviour, parse_behaviour
+from simulator.behaviour_base import Behaviour
+from simulator.behaviours import choose_behaviour, parse_behaviour
 from simulator.channel import MessageFormat
 from simulator.errors import SimulatorError
 from simulator.hardware import Hardware

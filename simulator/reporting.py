@@ -37,7 +37,7 @@ async def send_status_report(channel: MdmChannel) -> None:
     items = status.flatten_items(status.build_status_items(device))
     values = {name: items[name] for name in subscribed if name in items}
     values |= device.odd_status_items
-    values["management.declarations"] = _build_declaration_rows(device)
+    values["management.declarations"] = channel.declarative_habits.alter_rows(_build_declaration_rows(device))
     values["management.client-capabilities"] = _CAPABILITIES
     errors = [
         {"StatusItem": name, "Reasons": [{"Code": "Error.StatusItemNotSupported", "Description": name}]}
@@ -49,9 +49,10 @@ async def send_status_report(channel: MdmChannel) -> None:
     if not changes:
         return
     body = {"StatusItems": status.nest_items(changes), "Errors": errors if is_full_report else [], "FullReport": is_full_report}
-    reply = await channel.send_declarative_management("status", body)
-    if reply.status != 200:
-        raise UnexpectedResponse("declarative status", reply.status, reply.body)
+    for report in channel.declarative_habits.split_report(body):
+        reply = await channel.send_declarative_management("status", report)
+        if reply.status != 200:
+            raise UnexpectedResponse("declarative status", reply.status, reply.body)
     state["subscribed"], state["reported"] = sorted(subscribed), values
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulator import reporting
 from simulator.attestation import Attester
-from simulator.behaviours import Behaviour, parse_behaviour
+from simulator.behaviour_base import Behaviour
+from simulator.behaviours import parse_behaviour
 from simulator.channel import MdmChannel, MessageFormat
 from simulator.commands.base import ResultStatus
 from simulator.commands.restrictions import compute_effective_restrictions
@@ -79,6 +81,7 @@ class SimulatedTablet:
             self.receive_push,
             self.behaviour.drops_new_identity,
         )
+        self._lifecycle.channel.declarative_habits = self.behaviour
         self._lifecycle.start_listening()
         self._lock = asyncio.Lock()
 
@@ -241,6 +244,11 @@ class SimulatedTablet:
             await self.push_received.wait()
         self.push_received.clear()
         return await self.poll()
+
+    async def report_declarations(self) -> None:
+        """Send a status report if something has changed since the last one, as a tablet does on its own."""
+        async with self._lock:
+            await reporting.send_status_report(self.channel)
 
     async def fetch(self, url: str) -> bytes:
         """Return what is at a URL, for commands."""

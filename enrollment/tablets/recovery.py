@@ -27,6 +27,8 @@ def mark_found(
     if tablet.state is S.FOUND:
         return tablet
     if tablet.state not in MISSING and tablet.state is not S.MISSING_WRITTEN_OFF:
+        if recover_device(work, actor, tablet):
+            return tablet  # it was in lost mode, and nobody had reported it missing
         raise TransitionNotAllowed(before=tablet.state.value, after=S.FOUND.value)
     audit.record_event(work, actor, "tablet.found", "tablet", tablet.id, town_id=tablet.town_id, condition=condition.value)
     service.change_state(work, actor, tablet, S.FOUND, "scanned in hand")

@@ -23,14 +23,15 @@ from enrollment.tablets.models import TabletState
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.overview_repository import OverviewRepository, TabletFilter, TabletRow
-from mdm.devices.models import DeviceEnrollment, PushTarget
+from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, PushTarget
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
-from mdm.reconcile.models import ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile
 from mdm.reconcile.renewals import IdentityStatus, get_identity_status
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps.models import App
+from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
 
 
@@ -60,34 +61,77 @@ class RulesDelivery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RulesStatus:
-    """State of a tablet's rules: the desired mode and the proved one are separate."""
+    """State of a tablet's rules: the desired mode and the proved one are separate. `verified` means proved by the tablet itself."""
 
     path: RulesDelivery | None
     state: ProfileState | None
+    reason: ProfileReason | None
     problem: str | None
+    attempts: int
+    next_attempt_at: datetime | None
     wanted_mode: Mode | None
     wanted_since: datetime | None
     seen_mode: Mode | None
     proved_at: datetime | None
+    #: Why the tablet is managed by a profile although it should support declarations.
+    fallback_reason: str | None = None
+
+    @property
+    def can_retry(self) -> bool:
+        """Return whether trying again now changes anything: something failed, or declarations were given up."""
+        return self.attempts > 0 or self.state is ProfileState.FAILED or self.fallback_reason is not None
 
 
 def _load_rules_status(
     work: UnitOfWork, enrollment: DeviceEnrollment | None, profile: TabletProfile | None, tablet_id: UUID
 ) -> RulesStatus:
     mode = OverviewRepository(work.session).get_mode(tablet_id)
-    wanted, since = (mode.mode, mode.since) if mode else (None, None)
     declared = DeviceRepository(work.session).get_declarative_state(enrollment.id) if enrollment else None
-    if declared is not None and declared.set_sha256 is not None:
-        state = ProfileState.VERIFIED if declared.confirmed_at else ProfileState.WAITING
-        seen = Mode(declared.confirmed_mode) if declared.confirmed_mode else None
-        return RulesStatus(
-            RulesDelivery.DECLARATIONS, state, declared.fallback_reason, wanted, since, seen, declared.confirmed_at
-        )
+    if declared is not None and declared.set_sha256 is not None and declared.fallback_reason is None:
+        return _describe_declarations(declared, mode)
+    wanted, since = (mode.mode, mode.since) if mode else (None, None)
+    fallback_reason = declared.fallback_reason if declared is not None else None
     if profile is None:
-        return RulesStatus(None, None, None, wanted, since, None, None)
+        return RulesStatus(None, None, None, None, 0, None, wanted, since, None, None, fallback_reason)
     proved = profile.state is ProfileState.VERIFIED
-    seen, at = (wanted, profile.changed_at) if proved else (None, None)
-    return RulesStatus(RulesDelivery.PROFILE, profile.state, profile.problem, wanted, since, seen, at)
+    return RulesStatus(
+        path=RulesDelivery.PROFILE,
+        state=profile.state,
+        reason=profile.reason,
+        problem=profile.problem,
+        attempts=profile.attempts,
+        next_attempt_at=profile.next_attempt_at if profile.attempts else None,
+        wanted_mode=wanted,
+        wanted_since=since,
+        seen_mode=wanted if proved else None,
+        proved_at=profile.changed_at if proved else None,
+        fallback_reason=fallback_reason,
+    )
+
+
+#: What each status of declarations means for people.
+_DECLARED: dict[DeclarationStatus, tuple[ProfileState, ProfileReason]] = {
+    DeclarationStatus.WAITING: (ProfileState.WAITING, ProfileReason.WAITING_CONTACT),
+    DeclarationStatus.IN_PROGRESS: (ProfileState.WAITING, ProfileReason.IN_PROGRESS),
+    DeclarationStatus.CONFIRMED: (ProfileState.VERIFIED, ProfileReason.INSTALLED),
+    DeclarationStatus.FAILED: (ProfileState.FAILED, ProfileReason.INVALID),
+}
+
+
+def _describe_declarations(declared: DeclarativeState, mode: TabletMode | None) -> RulesStatus:
+    state, reason = _DECLARED[declared.status]
+    return RulesStatus(
+        path=RulesDelivery.DECLARATIONS,
+        state=state,
+        reason=reason,
+        problem=declared.problem,
+        attempts=declared.repair_attempts,
+        next_attempt_at=declared.next_check_at if state is ProfileState.FAILED else None,
+        wanted_mode=mode.mode if mode else None,
+        wanted_since=mode.since if mode else None,
+        seen_mode=Mode(declared.confirmed_mode) if declared.confirmed_mode else None,
+        proved_at=declared.confirmed_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Single commands that a person sends to a tablet: lock its screen, query it. Audited first. Never commits."""
+"""Single commands that a person sends to a tablet: lock its screen, query it, retry its rules. Audited first. Never commits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
 from mdm.care.command_helpers import send_command
+from mdm.care.errors import TabletNotEnrolled
 from mdm.protocol.commands.security import DeviceLock
 from mdm.reconcile import service as reconcile
 
@@ -25,3 +26,11 @@ def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
     reconcile.enqueue_refresh(work, [tablet.id])
+
+
+def retry_rules(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
+    """Deliver the tablet's rules again now, with all attempts before it. Raises `TabletNotFound`, `Forbidden`, `TabletNotEnrolled`."""
+    tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
+    audit.record_event(work, actor, "tablet.retry_rules", "tablet", tablet.id, town_id=tablet.town_id)
+    if not reconcile.retry_rules(work, tablet.id):
+        raise TabletNotEnrolled

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select, text
 from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
@@ -141,19 +141,25 @@ class ChannelRepository:
         return self.session.scalar(select(DeclarationSet.items).where(DeclarationSet.sha256 == sha256)) or []
 
     def get_signed_profile(self, fingerprint: str, sha256: str) -> bytes | None:
-        """Return a signed profile, if its set is published to the tablet with this certificate; else None."""
-        row = self.session.execute(
+        """Return a signed profile, if a set that is announced or was served to the tablet with this certificate names it; else None."""
+        rows = self.session.execute(
             select(RenderedProfile.signed, DeclarationSet.profiles)
             .join(DeclarationSet, DeclarationSet.town_id == RenderedProfile.town_id)
-            .join(DeclarativeState, DeclarativeState.set_sha256 == DeclarationSet.sha256)
+            .join(
+                DeclarativeState,
+                or_(
+                    DeclarativeState.set_sha256 == DeclarationSet.sha256,
+                    DeclarativeState.served_set_sha256 == DeclarationSet.sha256,
+                ),
+            )
             .join(DeviceEnrollment, DeviceEnrollment.id == DeclarativeState.enrollment_id)
             .where(
                 RenderedProfile.sha256 == sha256,
-                (DeviceEnrollment.fingerprint == fingerprint) | (DeviceEnrollment.next_fingerprint == fingerprint),
+                _is_pinned_to(fingerprint),
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
             )
-        ).first()
-        return row[0] if row is not None and sha256 in row[1] else None
+        )
+        return next((signed for signed, profiles in rows if sha256 in profiles), None)
 
     def add_note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
         self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
-from mdm.reconcile.models import AppReason
+from mdm.reconcile.models import AppReason, ProfileReason, ProfileState
 from profiles.schedule.modes import Mode
 
-#: States of a command, an app, or a tablet's rules.
+#: States of a command or an app. A command that the tablet acknowledged proves nothing yet, so it is not called confirmed.
 COMMAND_STATES: dict[str, Message] = {
     "queued": Message("waiting", context="command"),
     "sent": Message("sent", context="command"),
     "not_now": Message("postponed", context="command"),
-    "acknowledged": Message("confirmed", context="command"),
+    "acknowledged": Message("acknowledged", context="command"),
     "failed": Message("failed", context="command"),
     "rejected": Message("refused", context="command"),
     "expired": Message("expired", context="command"),
     "superseded": Message("replaced", context="command"),
     "cancelled": Message("cancelled", context="command"),
     "waiting": Message("waiting", context="command"),
-    "verified": Message("verified", context="command"),
     "installing": Message("in progress", context="command"),
     "installed": Message("installed", context="command"),
     "removing": Message("being removed", context="command"),
@@ -30,6 +29,36 @@ def state_label(state: str | None, language: Language) -> str:
     if state is None:
         return "–"
     return COMMAND_STATES[state].translate(language) if state in COMMAND_STATES else state
+
+
+#: States of a tablet's rules. Only what the tablet itself has proved is called confirmed.
+RULES_STATES: dict[ProfileState, Message] = {
+    ProfileState.WAITING: Message("waiting", context="rules"),
+    ProfileState.ACKNOWLEDGED: Message("received, not confirmed yet", context="rules"),
+    ProfileState.VERIFIED: Message("confirmed by the tablet", context="rules"),
+    ProfileState.FAILED: Message("failed", context="rules"),
+    ProfileState.REMOVING: Message("being removed", context="rules"),
+}
+RULES_REASONS: dict[ProfileReason, Message] = {
+    ProfileReason.WAITING_CONTACT: Message("waiting for the tablet to connect"),
+    ProfileReason.NOT_VERIFIED: Message("the tablet has not listed them yet"),
+    ProfileReason.REFUSED: Message("refused by the tablet"),
+    ProfileReason.MISSING: Message("they were no longer on the tablet"),
+    ProfileReason.REMOVAL_REFUSED: Message("their removal was refused by the tablet"),
+    ProfileReason.IN_PROGRESS: Message("the tablet is applying them"),
+    ProfileReason.INVALID: Message("the tablet could not apply them"),
+    ProfileReason.INSTALLED: Message("–"),
+}
+
+
+def rules_state_label(state: ProfileState | None, language: Language) -> str:
+    """Return the label of the state of a tablet's rules; a dash when it has none."""
+    return RULES_STATES[state].translate(language) if state is not None else "–"
+
+
+def rules_reason_label(reason: ProfileReason, language: Language) -> str:
+    """Return why a tablet's rules are not confirmed yet; a dash when they are."""
+    return RULES_REASONS[reason].translate(language)
 
 
 MODES: dict[Mode, Message] = {

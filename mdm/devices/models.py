@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
+from profiles.schedule.modes import Mode
 
 
 class EnrollmentState(StrEnum):
@@ -85,12 +88,40 @@ class PushTarget(Base):
     invalid_reason: Mapped[str | None] = mapped_column(String(64))
 
 
-class DeclarativeState(Base):
-    """The declarations published to an enrollment, and what the tablet reported about them.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Which declarations a tablet has: a shared set, the mode beside it, and how often each declaration was renewed."""
 
-    `set_sha256` names the shared declarations, `mode` the value of the property declaration beside them; both together are
-    the manifest that is served. `status_items` are the status items as last known, `reported_declarations` the last report
-    on each kind. `fallback_reason` is set where declarations do not work: then commands are used.
+    set_sha256: str
+    mode: Mode
+    repairs: Mapping[str, int]
+
+    @classmethod
+    def build(cls, set_sha256: str | None, mode: str | None, repairs: Mapping[str, int] | None) -> Manifest | None:
+        """Return the manifest of three columns; None when the first two are empty."""
+        return cls(set_sha256, Mode(mode), repairs or {}) if set_sha256 is not None and mode is not None else None
+
+
+class DeclarationStatus(StrEnum):
+    """What a tablet has proved of the declarations that were announced to it."""
+
+    WAITING = "waiting"  # it has not reported them yet
+    IN_PROGRESS = "in_progress"
+    CONFIRMED = "confirmed"  # active and valid, and so is all that they name
+    FAILED = "failed"  # invalid, lost again, or in progress for too long
+
+
+class DeclarativeState(Base):
+    """The declarations announced to an enrollment, those that its manifest named, and what the tablet reported about them.
+
+    `set_sha256` names the shared declarations, `mode` the value of the property declaration beside them, and `repairs` how often
+    each troubled declaration was renewed: the three together are the announced manifest. `published_at` is its timestamp, and
+    `publication` counts announcements, so that a report never confirms another one than it was compared with. `served_*` is the
+    manifest that the tablet fetched last: single declarations are served from it until it fetches the next one.
+
+    `status_items` are the status items as last known, `reported_declarations` the last report on each kind. `next_check_at`: when
+    declarations that are not confirmed are looked at again. `fallback_reason` is set where declarations do not work: then
+    commands are used.
     """
 
     __tablename__ = "declarative_state"
@@ -100,7 +131,16 @@ class DeclarativeState(Base):
     )
     set_sha256: Mapped[str | None] = mapped_column(String(64))
     mode: Mapped[str | None] = mapped_column(String(32))
+    repairs: Mapped[dict[str, Any] | None]
+    publication: Mapped[int] = mapped_column(default=0)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    served_set_sha256: Mapped[str | None] = mapped_column(String(64))
+    served_mode: Mapped[str | None] = mapped_column(String(32))
+    served_repairs: Mapped[dict[str, Any] | None]
+    served_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    status: Mapped[DeclarationStatus] = mapped_column(EnumText(DeclarationStatus), default=DeclarationStatus.WAITING)
+    status_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    problem: Mapped[str | None] = mapped_column(String(300))
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_mode: Mapped[str | None] = mapped_column(String(32))
     reported_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -108,9 +148,28 @@ class DeclarativeState(Base):
     reported_declarations: Mapped[dict[str, Any] | None]
     errors: Mapped[list[Any] | None]
     repair_attempts: Mapped[int] = mapped_column(default=0)
+    next_check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Since when the policy comes from declarations only: the profile that a command had installed was removed.
     declarative_only_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    fallback_reason: Mapped[str | None] = mapped_column(String(200))
+    fallback_reason: Mapped[str | None] = mapped_column(String(300))
+    __table_args__ = (
+        Index(
+            "ix_declarative_state_check",
+            "next_check_at",
+            sqlite_where=next_check_at.is_not(None),
+            postgresql_where=next_check_at.is_not(None),
+        ),
+    )
+
+    @property
+    def announced(self) -> Manifest | None:
+        """The announced manifest; None when no set is announced."""
+        return Manifest.build(self.set_sha256, self.mode, self.repairs)
+
+    @property
+    def served(self) -> Manifest | None:
+        """The manifest that the tablet fetched last; None when it had no declarations, or was never fetched."""
+        return Manifest.build(self.served_set_sha256, self.served_mode, self.served_repairs)
 
 
 class StatusReport(Base):

@@ -5,7 +5,7 @@ The channel's set-based statement that answers a batch of requests is in `mdm.ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -190,6 +190,26 @@ class DeviceRepository:
         row = DeclarativeState(enrollment_id=enrollment_id, repair_attempts=0)
         self.session.add(row)
         return row
+
+    def lock_declarative_states(self, enrollment_ids: Collection[int]) -> Sequence[DeclarativeState]:
+        """Return the current rows of these enrollments, locked until the commit."""
+        return self.session.scalars(
+            select(DeclarativeState)
+            .where(DeclarativeState.enrollment_id.in_(enrollment_ids))
+            .order_by(DeclarativeState.enrollment_id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+
+    def update_reported_state(self, state: DeclarativeState, values: Mapping[str, Any]) -> bool:
+        """Store what a report changes. Returns False, and changes nothing, when other declarations were announced meanwhile."""
+        statement = (
+            update(DeclarativeState)
+            .where(DeclarativeState.enrollment_id == state.enrollment_id, DeclarativeState.publication == state.publication)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+        return int(self.session.execute(statement).rowcount) == 1  # type: ignore[attr-defined]
 
     def save_status_report(self, enrollment_id: int, body: bytes, now: datetime) -> None:
         """Insert or replace the last status report of an enrollment."""

@@ -54,7 +54,7 @@ def render_declaration(items: Iterable[Mapping[str, Any]], kind: str, identifier
 
 @dataclass(frozen=True, slots=True)
 class ParsedStatusReport:
-    """A parsed status report. `declarations` is complete when present; `items` are incremental unless `full`."""
+    """A parsed status report. `declarations` has complete rows of each kind that it contains; `items` are incremental unless `full`."""
 
     items: Mapping[str, Any]
     declarations: Mapping[str, list[dict[str, Any]]] | None
@@ -117,21 +117,6 @@ def merge_status_items(current: Mapping[str, Any], update: Mapping[str, Any]) ->
     return merged
 
 
-def list_active_declarations(declarations: Mapping[str, list[dict[str, Any]]], kind: str) -> dict[str, str]:
-    """Return identifier → server token of the declarations of one kind that the tablet reports as active and valid."""
-    rows = declarations.get(MANIFEST_KEYS[kind].lower(), [])
-    return {
-        row["identifier"]: str(row.get("server-token", ""))
-        for row in rows
-        if row.get("active") is True and row.get("valid") == "valid"
-    }
-
-
-def list_invalid_declarations(declarations: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the reported declarations that the tablet could not apply."""
-    return [row for rows in declarations.values() for row in rows if row.get("valid") == "invalid"]
-
-
 def list_managed_apps(items: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of the status item `app.managed.list` that name an app; an empty list when there is none."""
     value: Any = items
@@ -141,15 +126,49 @@ def list_managed_apps(items: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def describe_reasons(row: Mapping[str, Any]) -> str:
-    """Return the identifier of a reported declaration with the tablet's reason codes, for people to read."""
-    reasons = row.get("reasons")
-    codes = [str(r.get("code")) for r in reasons if isinstance(r, dict)] if isinstance(reasons, list) else []
-    return f"{row.get('identifier')}: {', '.join(codes) or 'no reason'}"[:200]
+    """Return the identifier of a reported declaration with the tablet's reasons, for people to read."""
+    reasons = "; ".join(_describe_reason(reason) for reason in row.get("reasons", []))
+    return f"{row['identifier']}: {reasons or 'no reason'}"[:300]
+
+
+def _describe_reason(reason: Mapping[str, Any]) -> str:
+    code, description = str(reason.get("code") or "no code"), reason.get("description")
+    details = reason.get("details")
+    parts = [code, *([str(description)] if description and description != code else [])]
+    if isinstance(details, dict):
+        parts += [f"{name} {value}" for name, value in details.items() if isinstance(value, str | int | float)]
+    return ", ".join(parts)
 
 
 def _parse_declarations(reported: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    rows_by_kind = {key.lower(): reported.get(key.lower(), []) for key in MANIFEST_KEYS.values()}
-    return {kind: [row for row in rows if _is_row(row)] for kind, rows in rows_by_kind.items() if isinstance(rows, list)}
+    """Return the rows of the kinds that a report carries; a kind that it does not carry is absent, which says nothing about it."""
+    rows_by_kind = _fold_keys(reported)
+    kinds = [key.lower() for key in MANIFEST_KEYS.values()]
+    return {kind: _parse_rows(rows_by_kind[kind]) for kind in kinds if isinstance(rows_by_kind.get(kind), list)}
+
+
+def _parse_rows(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    parsed = (_parse_row(_fold_keys(row)) for row in rows if isinstance(row, dict))
+    return [row for row in parsed if row is not None]
+
+
+def _parse_row(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a reported declaration with its keys in one spelling; None without an identifier. `valid` is `unknown` unless it is known."""
+    if not isinstance(row.get("identifier"), str):
+        return None
+    valid, reasons = str(row.get("valid", "")).lower(), row.get("reasons")
+    return {
+        "identifier": row["identifier"],
+        "server-token": str(row.get("servertoken", "")),
+        "active": row.get("active") is True,
+        "valid": valid if valid in ("valid", "invalid") else "unknown",
+        "reasons": [_fold_keys(reason) for reason in reasons if isinstance(reason, dict)] if isinstance(reasons, list) else [],
+    }
+
+
+def _fold_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dictionary with keys in lower case and without separators: systems write `Code` or `code`, `server-token` or `ServerToken`."""
+    return {str(key).lower().replace("-", "").replace("_", ""): value for key, value in values.items()}
 
 
 def _is_keyed_list(value: object) -> bool:

@@ -151,6 +151,14 @@ class QueueRepository:
             .order_by(QueuedCommand.id)
         ).all()
 
+    def get_last_command(self, enrollment_id: int, dedupe_key: str) -> QueuedCommand | None:
+        return self.session.scalar(
+            select(QueuedCommand)
+            .where(QueuedCommand.enrollment_id == enrollment_id, QueuedCommand.dedupe_key == dedupe_key)
+            .order_by(QueuedCommand.id.desc())
+            .limit(1)
+        )
+
     def list_open_dedupe_keys(self, enrollment_id: int) -> set[str]:
         """Return the dedupe keys of the open commands of an enrollment."""
         return set(

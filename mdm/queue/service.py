@@ -147,6 +147,12 @@ def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCom
     return command
 
 
+def get_last_command(work: UnitOfWork, enrollment_id: int, command: Command) -> QueuedCommand | None:
+    """Return the newest command of an enrollment with the dedupe key of `command`, in any state."""
+    key = command.dedupe_key()
+    return QueueRepository(work.session).get_last_command(enrollment_id, key) if key is not None else None
+
+
 def reap_commands(work: UnitOfWork) -> int:
     """Expire overdue commands, push tablets that owe a result, and delete old raw results. Returns how many commands expired."""
     repository = QueueRepository(work.session)

@@ -7,35 +7,36 @@ See docs/domain/declarations.md#support.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
-from mdm.devices.models import DeclarativeState, DeviceEnrollment
+from mdm.devices.declaration_rules import check_declarations
+from mdm.devices.declaration_status import decide_status
+from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
 from mdm.protocol.commands.actions import DeclarativeManagement
-from mdm.protocol.commands.profiles import RemoveProfile
 from mdm.queue import service as queue
 from mdm.queue.results import CommandWithResult
 from mdm.queue.service import DeliveryOptions
 from mdm.reconcile.app_outcomes import Presence, read_declared_app
 from mdm.reconcile.models import AppReason, AppState, TabletApp, TabletProfile
+from mdm.reconcile.profile_delivery import is_verified
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.effective.compile import DesiredState
-from profiles.render.apple import PROFILE_IDENTIFIER
-from profiles.render.declarations import build_mode_properties
-from profiles.schedule.modes import Mode
+from profiles.render.declarations import PROPERTIES_IDENTIFIER, build_set_items
 
-#: How often the same set is announced again to a tablet that reports another one, before commands are used instead.
-MAX_REANNOUNCEMENTS = 4
 #: How long a tablet may take from an announcement to its status report before the set is announced again.
 REPORT_TIMEOUT = timedelta(minutes=10)
 #: After this time the next mode applies, and an announcement of this one is of no use.
 ANNOUNCEMENT_LIFETIME = timedelta(hours=12)
+#: How long each repair may take before the next one. After the last one the tablet is managed by profiles.
+REPAIR_DELAYS = (timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
 
 
 def uses_declarations(desired: DesiredState, state: DeclarativeState | None) -> bool:
@@ -62,7 +63,7 @@ def probe_support(
         if desired_by_tablet[tablet_id].declaration_set is not None and channel.id not in states
     ]
     for enrollment_id in unproved:
-        repository.create_declarative_state(enrollment_id)
+        repository.create_declarative_state(enrollment_id).published_at = work.now
     if unproved:
         queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), unproved)
 
@@ -75,63 +76,151 @@ def publish_set(
 ) -> None:
     """Announce to each of these tablets its declaration set and mode, unless it has confirmed them already.
 
-    A tablet whose declarations do not work receives an empty set, and is managed by profiles from now on.
+    What a tablet could not apply is announced with new server tokens, a few times. Then `fallback_reason` is set, and the tablet
+    is managed by profiles from now on.
     """
-    announced: dict[tuple[str, Mode], list[int]] = {}
-    fallen_back: list[int] = []
+    repository = ReconcileRepository(work.session)
+    due = {
+        channel.id: desired_by_tablet[tablet_id]
+        for tablet_id, channel in channels.items()
+        if _is_due(states[channel.id], desired_by_tablet[tablet_id], work.now)
+    }
+    if not due:
+        return
+    # Decide on locked rows: a status report may have confirmed or refused the declarations since they were read.
+    locked = DeviceRepository(work.session).lock_declarative_states(sorted(due))
+    hashes = {state.set_sha256 for state in locked} | {desired.declaration_set for desired in due.values()}
+    sets = repository.load_declaration_items(sorted(sha256 for sha256 in hashes if sha256 is not None))
+    open_keys = repository.load_open_dedupe_keys(sorted(due))
+    announced: dict[bytes, list[int]] = {}
+    for state in locked:
+        is_announcement_open = DeclarativeManagement().dedupe_key() in open_keys.get(state.enrollment_id, set())
+        desired = due[state.enrollment_id]
+        if _is_due(state, desired, work.now) and _plan_announcement(work, state, desired, sets, is_open=is_announcement_open):
+            assert state.announced is not None
+            assert state.published_at is not None
+            items = build_set_items(sets[state.announced.set_sha256], state.announced.mode, state.announced.repairs)
+            announced.setdefault(ddm.build_tokens(items, state.published_at), []).append(state.enrollment_id)
+    deadline = DeliveryOptions(deadline=work.now + ANNOUNCEMENT_LIFETIME)
+    for tokens, enrollment_ids in announced.items():
+        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=tokens), enrollment_ids, timing=deadline)
+
+
+def schedule_repairs(work: UnitOfWork, channels: Mapping[UUID, DeviceEnrollment], states: Mapping[int, DeclarativeState]) -> None:
+    """Enqueue a later run for each tablet with declarations that failed, at the time of its next repair."""
     for tablet_id, channel in channels.items():
-        desired, state = desired_by_tablet[tablet_id], states[channel.id]
-        assert desired.declaration_set is not None
-        if _needs_announcement(work, state, desired):
-            state.set_sha256, state.mode = desired.declaration_set, desired.mode.value
-            state.published_at, state.confirmed_at = work.now, None
-            announced.setdefault((desired.declaration_set, desired.mode), []).append(channel.id)
-        elif state.fallback_reason is not None:
-            state.set_sha256, state.mode, state.declarative_only_since = None, None, None
-            fallen_back.append(channel.id)
-    items = ReconcileRepository(work.session).load_declaration_items(sorted({sha256 for sha256, _ in announced}))
-    for (sha256, mode), enrollment_ids in announced.items():
-        command = DeclarativeManagement(data=build_tokens(items[sha256], mode, work))
-        queue.enqueue_command(
-            work, SYSTEM, command, enrollment_ids, timing=DeliveryOptions(deadline=work.now + ANNOUNCEMENT_LIFETIME)
-        )
-    if fallen_back:
-        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), fallen_back)
+        state = states.get(channel.id)
+        if state is not None and state.status is DeclarationStatus.FAILED and state.next_check_at is not None:
+            work.enqueue_job(Topic.RECONCILE, tablet_id, not_before=state.next_check_at)
 
 
-def build_tokens(items: list[dict[str, object]], mode: Mode, work: UnitOfWork) -> bytes:
-    """Return the synchronization tokens sent with an announcement: with them the tablet needs no separate tokens request."""
-    properties = build_mode_properties(mode)
-    return ddm.build_tokens([*items, {"Kind": properties.kind.value, **properties.to_document()}], work.now)
-
-
-def _needs_announcement(work: UnitOfWork, state: DeclarativeState, desired: DesiredState) -> bool:
-    """Return whether the set is new, was never reported in time, or has drifted. Counts attempts to repair in `state`."""
+def _is_due(state: DeclarativeState, desired: DesiredState, now: datetime) -> bool:
+    """Return whether something is to be announced, or to be looked at because it was not confirmed in time."""
     if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
-        state.repair_attempts = 0
         return True
-    if state.published_at is None:
-        return True
-    if state.reported_declarations is None or state.reported_at is None or state.reported_at <= state.published_at:
-        return work.now - state.published_at > REPORT_TIMEOUT
-    if not has_drifted(state):
+    if state.status is DeclarationStatus.CONFIRMED:
         return False
-    reasons = "; ".join(ddm.describe_reasons(row) for row in ddm.list_invalid_declarations(state.reported_declarations))
-    return _count_repair(state, reasons or "drift")
+    return state.next_check_at is None or state.next_check_at <= now
 
 
-def has_drifted(state: DeclarativeState) -> bool:
-    """Return whether the tablet reports another state than the published one."""
-    return state.reported_at is not None and state.reported_declarations is not None and state.confirmed_at is None
+def _plan_announcement(
+    work: UnitOfWork,
+    state: DeclarativeState,
+    desired: DesiredState,
+    sets: Mapping[str, list[dict[str, object]]],
+    *,
+    is_open: bool,
+) -> bool:
+    """Update `state` to what is announced next. Returns False when nothing is: it still waits, or the tablet gets profiles again."""
+    if (state.set_sha256, state.mode) != (desired.declaration_set, desired.mode.value):
+        _change_announcement(work, state, desired)
+        if state.announced is not None and state.announced == state.served:
+            # The tablet has this very manifest, as after a mode that came and went: it will not report it again.
+            _check_again(work, state, sets[state.announced.set_sha256])
+        return True
+    if is_open:  # out of contact: it is announced already
+        is_waiting = state.status is DeclarationStatus.WAITING
+        state.next_check_at = work.now + (ANNOUNCEMENT_LIFETIME if is_waiting else REPORT_TIMEOUT)
+        return False
+    if state.served != state.announced and state.repair_attempts == 0 and state.status is DeclarationStatus.WAITING:
+        # It acknowledged, and has not asked for the manifest: the same tokens are still new to it.
+        state.repair_attempts, state.next_check_at = 1, work.now + REPORT_TIMEOUT
+        return True
+    return _repair(work, state, sets.get(state.set_sha256 or "", []))
 
 
-def _count_repair(state: DeclarativeState, reason: str) -> bool:
-    """Count one more attempt. Returns False, and records the reason to fall back to profiles, once all attempts are used."""
+def _change_announcement(work: UnitOfWork, state: DeclarativeState, desired: DesiredState) -> None:
+    """Set what is announced to the desired set and mode. A change of mode ends no failure and begins no new count of repairs."""
+    if state.set_sha256 != desired.declaration_set:
+        state.repairs, state.repair_attempts, state.problem = None, 0, None
+        state.status, state.status_since = DeclarationStatus.WAITING, work.now
+    elif state.status is not DeclarationStatus.FAILED:
+        state.status, state.status_since, state.problem = DeclarationStatus.WAITING, work.now, None
+    state.set_sha256, state.mode = desired.declaration_set, desired.mode.value
+    _publish(work, state)
+    if state.status is not DeclarationStatus.FAILED or state.next_check_at is None:
+        state.next_check_at = work.now + REPORT_TIMEOUT
+
+
+def _publish(work: UnitOfWork, state: DeclarativeState) -> None:
+    state.publication += 1
+    state.published_at, state.confirmed_at = work.now, None
+
+
+def _check_again(work: UnitOfWork, state: DeclarativeState, shared: list[dict[str, object]]) -> None:
+    """Give an announcement of what the tablet has already the status that its last report proves."""
+    assert state.announced is not None
+    items = build_set_items(shared, state.announced.mode, state.announced.repairs)
+    check = check_declarations(items, state.announced.mode, state.reported_declarations or {})
+    for column, value in decide_status(state, check, work.now).items():
+        setattr(state, column, value)
+
+
+def _repair(work: UnitOfWork, state: DeclarativeState, shared: list[dict[str, object]]) -> bool:
+    """Renew the troubled declarations, so that the tablet fetches them again. Returns False after the last attempt: profiles then."""
+    assert state.announced is not None
+    manifest = state.announced
+    # Without a report on them the properties alone are renewed: the smallest change that makes a tablet report again.
+    renewed: tuple[str, ...] = (PROPERTIES_IDENTIFIER,)
+    problem = "the tablet did not report its declarations"
+    if state.status is not DeclarationStatus.WAITING:
+        items = build_set_items(shared, manifest.mode, manifest.repairs)
+        check = check_declarations(items, manifest.mode, state.reported_declarations or {})
+        renewed, problem = check.troubled or renewed, check.describe() or problem
+    is_exhausted = state.repair_attempts >= len(REPAIR_DELAYS)
+    if state.status is DeclarationStatus.IN_PROGRESS or (is_exhausted and state.status is DeclarationStatus.WAITING):
+        state.status, state.status_since, state.problem = DeclarationStatus.FAILED, work.now, problem
+    if is_exhausted:
+        state.fallback_reason, state.next_check_at = (state.problem or problem)[:300], None
+        return False
+    state.repairs = {**manifest.repairs, **{name: manifest.repairs.get(name, 0) + 1 for name in renewed}}
+    _publish(work, state)
+    delay = REPAIR_DELAYS[state.repair_attempts]
+    state.next_check_at = work.now + (max(delay, REPORT_TIMEOUT) if state.status is DeclarationStatus.WAITING else delay)
     state.repair_attempts += 1
-    if state.repair_attempts > MAX_REANNOUNCEMENTS:
-        state.fallback_reason = reason[:200]
-        return False
     return True
+
+
+def withdraw_sets(
+    work: UnitOfWork,
+    channels: Mapping[UUID, DeviceEnrollment],
+    states: Mapping[int, DeclarativeState],
+    desired_by_tablet: Mapping[UUID, DesiredState],
+    profiles: Mapping[UUID, TabletProfile],
+) -> None:
+    """Announce an empty set to the tablets whose declarations do not work, once the profile that replaces them is verified."""
+    withdrawn: list[int] = []
+    for tablet_id, channel in channels.items():
+        state, profile = states.get(channel.id), profiles.get(tablet_id)
+        if state is None or state.fallback_reason is None:
+            continue
+        state.declarative_only_since, state.next_check_at = None, None
+        if state.set_sha256 is not None and profile is not None and is_verified(profile, desired_by_tablet[tablet_id].sha256):
+            state.set_sha256, state.mode, state.repairs = None, None, None
+            _publish(work, state)
+            withdrawn.append(channel.id)
+    if withdrawn:
+        queue.enqueue_command(work, SYSTEM, DeclarativeManagement(data=ddm.build_tokens([], work.now)), withdrawn)
 
 
 def defer_apps(work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredState, state: DeclarativeState | None) -> bool:
@@ -188,31 +277,37 @@ def record_declared_apps(
             licences.release_licence(work, app_id, tablet_id)
 
 
-def choose_companion_profile(
-    work: UnitOfWork, channel: DeviceEnrollment, desired: DesiredState, row: TabletProfile | None, state: DeclarativeState
-) -> str | None:
-    """Return the hash of the profile that a tablet with declarations must have besides them; None when none is to be installed.
+@dataclass(frozen=True, slots=True)
+class CompanionProfile:
+    """The hash of the profile that a tablet must have; without one, whether the present profile is removed."""
 
-    Until the declared policy is active the full profile stays. Then it is replaced by the payloads that the operator excludes
-    from declarations, under the same identifier, or is removed.
+    sha256: str | None
+    is_removed: bool
+
+
+def choose_companion_profile(desired: DesiredState, state: DeclarativeState, now: datetime) -> CompanionProfile:
+    """Return what becomes of the profile of a tablet with declarations, and record when declarations have replaced it.
+
+    Until the declared policy is active and valid the full profile stays, and follows the mode. Then it is replaced by the payloads
+    that the operator excludes from declarations, under the same identifier, or is removed.
     """
-    if state.confirmed_at is None and state.declarative_only_since is None:
-        return None
-    is_first_time = state.declarative_only_since is None
-    state.declarative_only_since = state.declarative_only_since or work.now
-    if desired.companion_sha256 is not None:
-        return desired.companion_sha256
-    if row is not None:
-        reason = "the same rules are declared now" if is_first_time else "nothing is left beside declarations"
-        queue.enqueue_command(work, SYSTEM, RemoveProfile(identifier=PROFILE_IDENTIFIER), [channel.id], reason=reason)
-        work.session.delete(row)
-    return None
+    is_proved = state.status is DeclarationStatus.CONFIRMED and state.confirmed_at is not None
+    if state.declarative_only_since is None and not is_proved:
+        return CompanionProfile(desired.sha256, is_removed=False)
+    state.declarative_only_since = state.declarative_only_since or now
+    return CompanionProfile(desired.companion_sha256, is_removed=desired.companion_sha256 is None)
 
 
 def record_declarations_refused(work: UnitOfWork, outcome: CommandWithResult) -> None:
     """Record that a tablet refused declarations, and enqueue a run that manages it by profiles."""
     state = DeviceRepository(work.session).get_declarative_state(outcome.enrollment_id)
     if state is not None and not outcome.succeeded:
-        state.fallback_reason = (outcome.error or "refused")[:200]
-        state.set_sha256, state.mode = None, None
+        state.fallback_reason = (outcome.error or "refused")[:300]
+        state.set_sha256, state.mode, state.repairs, state.next_check_at = None, None, None, None
+        state.publication += 1
         work.enqueue_job(Topic.RECONCILE, outcome.tablet_id)
+
+
+def reset_declarations(state: DeclarativeState) -> None:
+    """Let a tablet be managed by declarations again, with all attempts before it."""
+    state.fallback_reason, state.repair_attempts, state.next_check_at = None, 0, None

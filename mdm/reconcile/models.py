@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, UtcDateTime
@@ -19,10 +19,28 @@ class ProfileState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     VERIFIED = "verified"
     FAILED = "failed"
+    REMOVING = "removing"
+
+
+class ProfileReason(StrEnum):
+    """Why a tablet's rules are not proved yet, for people to read."""
+
+    WAITING_CONTACT = "waiting_contact"
+    NOT_VERIFIED = "not_verified"  # acknowledged, not listed by the tablet yet
+    REFUSED = "refused"
+    MISSING = "missing"  # it was acknowledged or verified, and the tablet does not list it
+    REMOVAL_REFUSED = "removal_refused"
+    IN_PROGRESS = "in_progress"  # of declarations: the tablet has them and is still applying them
+    INVALID = "invalid"  # of declarations: the tablet could not apply them
+    INSTALLED = "installed"
 
 
 class TabletProfile(Base):
-    """The policy profile of one tablet: the hash of the desired one, the UUID of the reported one, and the state."""
+    """The policy profile of one tablet: the hash of the desired one, the UUID of the reported one, and the state.
+
+    `attempts` counts what failed since the profile was last verified; `next_attempt_at` is when it is sent again, or when a command
+    without result is looked at again.
+    """
 
     __tablename__ = "tablet_profile"
 
@@ -30,8 +48,19 @@ class TabletProfile(Base):
     desired_sha256: Mapped[str] = mapped_column(String(64))
     reported_uuid: Mapped[str | None] = mapped_column(String(64))
     state: Mapped[ProfileState] = mapped_column(EnumText(ProfileState))
+    reason: Mapped[ProfileReason] = mapped_column(EnumText(ProfileReason), default=ProfileReason.WAITING_CONTACT)
     problem: Mapped[str | None] = mapped_column(String(300))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        Index(
+            "ix_tablet_profile_attempt",
+            "next_attempt_at",
+            sqlite_where=next_attempt_at.is_not(None),
+            postgresql_where=next_attempt_at.is_not(None),
+        ),
+    )
 
 
 class RenewalProblem(StrEnum):

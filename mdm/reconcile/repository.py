@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
-from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
+from enrollment.tablets.rules import DECOMMISSIONED
+from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
 from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
 from profiles.apps.models import App
@@ -25,9 +26,12 @@ class ReconcileRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def load_tablet_profiles(self, tablet_ids: Sequence[UUID]) -> dict[UUID, TabletProfile]:
-        rows = self.session.scalars(select(TabletProfile).where(TabletProfile.tablet_id.in_(tablet_ids)))
-        return {row.tablet_id: row for row in rows}
+    def load_tablet_profiles(self, tablet_ids: Sequence[UUID], *, lock: bool = False) -> dict[UUID, TabletProfile]:
+        """Return the policy profile of each tablet that has one; with `lock` the current rows, locked until the commit."""
+        statement = select(TabletProfile).where(TabletProfile.tablet_id.in_(tablet_ids)).order_by(TabletProfile.tablet_id)
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        return {row.tablet_id: row for row in self.session.scalars(statement)}
 
     def load_tablet_apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, TabletApp]]:
         rows = self.session.scalars(select(TabletApp).where(TabletApp.tablet_id.in_(tablet_ids)))
@@ -51,6 +55,21 @@ class ReconcileRepository:
         return {
             row.sha256: row for row in self.session.scalars(select(RenderedProfile).where(RenderedProfile.sha256.in_(hashes)))
         }
+
+    def select_due_checks(self, now: datetime) -> Select[UUID]:
+        """Return a statement that selects the tablets whose declarations or profile are to be looked at again."""
+        declarations = select(DeclarativeState.enrollment_id).where(DeclarativeState.next_check_at <= now)
+        profiles = select(TabletProfile.tablet_id).where(TabletProfile.next_attempt_at <= now)
+        return (
+            select(DeviceEnrollment.tablet_id)
+            .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
+            .where(
+                DeviceEnrollment.state == EnrollmentState.ENROLLED,
+                DeviceEnrollment.parent_id.is_(None),
+                Tablet.state.not_in(DECOMMISSIONED),
+                DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles),
+            )
+        )
 
     def load_declaration_items(self, hashes: Sequence[str]) -> dict[str, list[dict[str, object]]]:
         """Return the declarations of each of these sets, by its hash."""
@@ -87,7 +106,7 @@ class ReconcileRepository:
             select(DeviceEnrollment.tablet_id)
             .join(subset, next(iter(subset.c)) == DeviceEnrollment.tablet_id)
             .join(DeclarativeState, DeclarativeState.enrollment_id == DeviceEnrollment.id)
-            .where(DeclarativeState.repair_attempts > 1, DeclarativeState.reported_at >= since)
+            .where(DeclarativeState.status == DeclarationStatus.FAILED, DeclarativeState.status_since >= since)
         )
         return self.count_tablets(by_profile.union(by_declaration))  # type: ignore[arg-type]
 

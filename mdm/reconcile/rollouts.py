@@ -43,6 +43,6 @@ def _find_failure(work: UnitOfWork, version: PolicyVersion) -> str | None:
         return f"{failed} of {count} tablets could not apply it"
     if work.now - version.published_at >= SILENT_AFTER:
         silent = repository.count_silent_since(stage, version.published_at, SEEN_WITHIN)
-        if silent > max(1, allowed):
+        if silent > min(max(1, allowed), count - 1):  # one tablet of many may be switched off; the only one may not
             return f"{silent} of {count} tablets are out of contact since"
     return None

@@ -16,6 +16,7 @@ from enrollment.facts import TabletFacts, load_facts
 from enrollment.tablets.rules import DECOMMISSIONED, PUT_AWAY
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import DeviceRepository
+from mdm.devices.service import get_enrolled_channel
 from mdm.protocol.commands.actions import DeviceConfigured
 from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication, RemoveApplication
 from mdm.protocol.commands.base import Command
@@ -25,14 +26,19 @@ from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
 from mdm.reconcile.declarations import (
+    CompanionProfile,
     choose_companion_profile,
     defer_apps,
     probe_support,
     publish_set,
     record_declared_apps,
+    reset_declarations,
+    schedule_repairs,
     uses_declarations,
+    withdraw_sets,
 )
-from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.models import AppReason, AppState, TabletApp
+from mdm.reconcile.profile_delivery import deliver_profile, remove_profile, reset_attempts
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.effective.compile import DesiredState, WantedApp, compute_desired_states
@@ -75,8 +81,11 @@ def reconcile_tablets(work: UnitOfWork, tablet_ids: Sequence[UUID]) -> None:
     probe_support(work, channels, desired_by_tablet, states)
     publish_set(work, _select_declarative(channels, desired_by_tablet, states), desired_by_tablet, states)
     # Publishing may have given up on some of them.
-    declarative = set(_select_declarative(channels, desired_by_tablet, states))
-    _enqueue_commands(work, repository, channels, facts, desired_by_tablet, states, declarative)
+    declarative = _select_declarative(channels, desired_by_tablet, states)
+    schedule_repairs(work, declarative, states)
+    _enqueue_commands(work, repository, channels, facts, desired_by_tablet, states, set(declarative))
+    others = {tablet_id: channel for tablet_id, channel in channels.items() if tablet_id not in declarative}
+    withdraw_sets(work, others, states, desired_by_tablet, repository.load_tablet_profiles(list(others)))
 
 
 def _select_declarative(
@@ -122,25 +131,23 @@ def _enqueue_commands(
 ) -> None:
     """Enqueue what is not declared: the profiles of tablets without declarations, and apps. Equal commands share one body."""
     apps_by_tablet = repository.load_tablet_apps(list(channels))
-    profile_rows = repository.load_tablet_profiles(list(channels))
+    profile_rows = repository.load_tablet_profiles(list(channels), lock=True)
     open_keys_by_channel = repository.load_open_dedupe_keys([channel.id for channel in channels.values()])
     apps_by_id = repository.load_apps(list({app_id for apps in apps_by_tablet.values() for app_id in apps}))
-    hashes = {
-        (desired.companion_sha256 if tablet_id in declarative else desired.sha256) or ""
-        for tablet_id, desired in desired_by_tablet.items()
-    }
+    hashes = {sha256 for desired in desired_by_tablet.values() for sha256 in (desired.sha256, desired.companion_sha256) if sha256}
     rendered_profiles = repository.load_rendered_profiles(sorted(hashes))
     licensed = _reserve_licences(work, facts, {tablet_id: desired_by_tablet[tablet_id] for tablet_id in channels}, apps_by_tablet)
     batch: dict[str, tuple[Command, list[int]]] = {}
     for tablet_id, channel in channels.items():
         desired, open_keys = desired_by_tablet[tablet_id], open_keys_by_channel.get(channel.id, set())
-        commands: list[Command] = []
-        row = profile_rows.get(tablet_id)
-        profile: str | None = desired.sha256
+        row, companion = profile_rows.get(tablet_id), CompanionProfile(desired.sha256, is_removed=False)
         if tablet_id in declarative:
-            profile = choose_companion_profile(work, channel, desired, row, states[channel.id])
-        if profile and _record_desired_profile(work, tablet_id, profile, row):
-            commands.append(InstallProfile(payload_data=rendered_profiles[profile].signed, identifier=desired.identifier))
+            companion = choose_companion_profile(desired, states[channel.id], work.now)
+        commands: list[Command] = []
+        if companion.sha256 is not None:
+            commands += deliver_profile(work, tablet_id, rendered_profiles[companion.sha256], row, open_keys)
+        elif companion.is_removed:
+            commands += remove_profile(work, row, open_keys)
         if tablet_id in declarative and work.settings.declarative_apps:
             record_declared_apps(work, tablet_id, desired, apps_by_tablet.get(tablet_id, {}), states[channel.id])
         elif not defer_apps(work, channel, desired, states.get(channel.id)):
@@ -149,10 +156,30 @@ def _enqueue_commands(
             commands += [RemoveApplication(identifier=apps_by_id[app_id].bundle_identifier) for app_id in surplus]
         for command in commands:
             if isinstance(command, InstallProfile) or command.dedupe_key() not in open_keys:
-                batch_key = f"{command.dedupe_key()}/{profile if isinstance(command, InstallProfile) else ''}"
+                batch_key = f"{command.dedupe_key()}/{companion.sha256 if isinstance(command, InstallProfile) else ''}"
                 batch.setdefault(batch_key, (command, []))[1].append(channel.id)
     for command, enrollment_ids in batch.values():
         queue.enqueue_command(work, SYSTEM, command, enrollment_ids)
+
+
+def enqueue_due_checks(work: UnitOfWork) -> None:
+    """Enqueue every tablet whose declarations or profile are to be looked at again, in one statement."""
+    work.enqueue_selected_jobs(Topic.RECONCILE, ReconcileRepository(work.session).select_due_checks(work.now))
+
+
+def retry_rules(work: UnitOfWork, tablet_id: UUID) -> bool:
+    """Let a tablet's rules be delivered again now, by declarations if they had been given up. Returns False for one without channel."""
+    repository = ReconcileRepository(work.session)
+    channel = get_enrolled_channel(work, tablet_id)
+    if channel is None:
+        return False
+    row = repository.load_tablet_profiles([tablet_id], lock=True).get(tablet_id)
+    if row is not None:
+        reset_attempts(work, row)
+    for state in DeviceRepository(work.session).lock_declarative_states([channel.id]):
+        reset_declarations(state)
+    work.enqueue_job(Topic.RECONCILE, tablet_id)
+    return True
 
 
 def reevaluate_due_modes(work: UnitOfWork) -> None:
@@ -160,19 +187,6 @@ def reevaluate_due_modes(work: UnitOfWork) -> None:
     repository = ScheduleRepository(work.session)
     work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now))
     repository.postpone_evaluation(work.now, work.now + RETRY_AFTER)
-
-
-def _record_desired_profile(work: UnitOfWork, tablet_id: UUID, sha256: str, row: TabletProfile | None) -> bool:
-    """Store the hash of the desired profile. Returns whether it changed, that is, whether the profile must be sent."""
-    if row is None:
-        work.session.add(
-            TabletProfile(tablet_id=tablet_id, desired_sha256=sha256, state=ProfileState.WAITING, changed_at=work.now)
-        )
-        return True
-    if row.desired_sha256 == sha256:
-        return False
-    row.desired_sha256, row.state, row.problem, row.changed_at = sha256, ProfileState.WAITING, None, work.now
-    return True
 
 
 def _reserve_licences(

@@ -18,13 +18,14 @@ from enrollment.tablets import absence
 from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
 from mdm.accounts.sessions import purge_sessions
 from mdm.care.erasing.bulk import send_due_bulk_erases
+from mdm.care.lost_mode.attempts import retry_due_cases
 from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.repository import select_last_contact
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import stop_failing_rollouts
-from mdm.reconcile.service import reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
+from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.official_calendars import is_school_day
@@ -44,6 +45,7 @@ def update_absences(work: UnitOfWork) -> int:
 
 HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "modes": reevaluate_due_modes,
+    "checks": enqueue_due_checks,
     "licences": enqueue_licence_syncs,
     "assignments": enqueue_ade_syncs,
     "organisations": enqueue_organisation_syncs,
@@ -59,6 +61,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_idempotency_keys": purge_idempotency_keys,
     "purge_acme": purge_acme,
     "absences": update_absences,
+    "lost_cases": retry_due_cases,
     "rollovers": apply_due_rollovers,
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
@@ -68,6 +71,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
 #: Seconds between two runs of each job.
 _INTERVALS = {
     "modes": 5,
+    "checks": 30,
     "licences": 6 * 3600,
     "assignments": int(SYNC_INTERVAL.total_seconds()),
     "organisations": 3600,
@@ -85,6 +89,7 @@ _INTERVALS = {
     "purge_sessions": 3600,
     "purge_attempt_counters": 600,
     "absences": 60,
+    "lost_cases": 30,
     "rollovers": 60,
     "bulk_erases": 60,
     "retention": 600,

@@ -1466,6 +1466,10 @@ def upgrade() -> None:
         sa.Column("lift_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lift_reason", sa.LargeBinary(), nullable=True),
         sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("origin", sa.String(length=32), nullable=False),
+        sa.Column("problem", sa.String(length=200), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_lost_case_school_id_school")),
         sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_lost_case_tablet_id_tablet")),
@@ -1622,13 +1626,25 @@ def upgrade() -> None:
         sa.Column("desired_sha256", sa.String(length=64), nullable=False),
         sa.Column("reported_uuid", sa.String(length=64), nullable=True),
         sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("problem", sa.String(length=300), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["tablet_id"], ["tablet.id"], name=op.f("fk_tablet_profile_tablet_id_tablet"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("tablet_id", name=op.f("pk_tablet_profile")),
     )
+    with op.batch_alter_table("tablet_profile", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_tablet_profile_attempt",
+            ["next_attempt_at"],
+            unique=False,
+            sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+        )
+
     op.create_table(
         "command",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1674,7 +1690,24 @@ def upgrade() -> None:
         sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("set_sha256", sa.String(length=64), nullable=True),
         sa.Column("mode", sa.String(length=32), nullable=True),
+        sa.Column(
+            "repairs",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("publication", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("served_set_sha256", sa.String(length=64), nullable=True),
+        sa.Column("served_mode", sa.String(length=32), nullable=True),
+        sa.Column(
+            "served_repairs",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=True,
+        ),
+        sa.Column("served_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("status_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(length=300), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_mode", sa.String(length=32), nullable=True),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=True),
@@ -1694,8 +1727,9 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("repair_attempts", sa.Integer(), nullable=False),
+        sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("declarative_only_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("fallback_reason", sa.String(length=200), nullable=True),
+        sa.Column("fallback_reason", sa.String(length=300), nullable=True),
         sa.ForeignKeyConstraint(
             ["enrollment_id"],
             ["device_enrollment.id"],
@@ -1704,6 +1738,15 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_declarative_state")),
     )
+    with op.batch_alter_table("declarative_state", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_declarative_state_check",
+            ["next_check_at"],
+            unique=False,
+            sqlite_where=sa.text("next_check_at IS NOT NULL"),
+            postgresql_where=sa.text("next_check_at IS NOT NULL"),
+        )
+
     op.create_table(
         "identity_renewal",
         sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -2107,6 +2150,13 @@ def downgrade() -> None:
 
     op.drop_table("incident")
     op.drop_table("identity_renewal")
+    with op.batch_alter_table("declarative_state", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_declarative_state_check",
+            sqlite_where=sa.text("next_check_at IS NOT NULL"),
+            postgresql_where=sa.text("next_check_at IS NOT NULL"),
+        )
+
     op.drop_table("declarative_state")
     with op.batch_alter_table("command", schema=None) as batch_op:
         batch_op.drop_index(
@@ -2123,6 +2173,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_command_body_id"))
 
     op.drop_table("command")
+    with op.batch_alter_table("tablet_profile", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_tablet_profile_attempt",
+            sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
+            postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
+        )
+
     op.drop_table("tablet_profile")
     with op.batch_alter_table("tablet_mode", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_tablet_mode_town_id"))

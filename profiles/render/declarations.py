@@ -121,6 +121,40 @@ def build_mode_properties(mode: Mode) -> Declaration:
     return Declaration(DeclarationKind.MANAGEMENT, PROPERTIES_IDENTIFIER, "com.apple.management.properties", {"mode": mode.value})
 
 
+def build_set_items(
+    shared: Iterable[Mapping[str, Any]], mode: Mode, repairs: Mapping[str, int] | None = None
+) -> list[dict[str, Any]]:
+    """Return the declarations of a tablet as its manifest names them: those of its set, and the properties of its mode.
+
+    `shared` are the stored documents with their kind. A declaration in `repairs`, by identifier, gets another server token at each
+    attempt: a tablet fetches and applies again only what has a new one.
+    """
+    properties = build_mode_properties(mode)
+    items = [*shared, {"Kind": properties.kind.value, **properties.to_document()}]
+    return [_renew_token(item, (repairs or {}).get(str(item["Identifier"]), 0)) for item in items]
+
+
+def _renew_token(item: Mapping[str, Any], attempt: int) -> dict[str, Any]:
+    if attempt == 0:
+        return dict(item)
+    return {**item, "ServerToken": hashlib.sha256(f"{item['ServerToken']}:{attempt}".encode()).hexdigest()}
+
+
+def select_effective_identifiers(items: Iterable[Mapping[str, Any]], mode: Mode) -> set[str]:
+    """Return the identifiers of the activations that apply in a mode, and of the configurations that they name."""
+    effective: set[str] = set()
+    for item in items:
+        if item["Kind"] == DeclarationKind.ACTIVATION and _applies_in(item["Payload"], mode):
+            effective |= {str(item["Identifier"]), *item["Payload"]["StandardConfigurations"]}
+    return effective
+
+
+def _applies_in(activation: Mapping[str, Any], mode: Mode) -> bool:
+    """Return whether the predicate of an activation, as `build_predicate` writes it, is true in a mode."""
+    predicate = activation.get("Predicate")
+    return predicate is None or build_predicate([mode]) in str(predicate)
+
+
 def serialize_canonical(document: Any) -> bytes:
     """Return JSON whose bytes depend only on the content."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

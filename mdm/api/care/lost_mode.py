@@ -84,6 +84,12 @@ def disable_lost_mode(tablet_id: UUID, body: LostModeEndIn, work: WorkDep, actor
     return build_lost_case_out(lost_mode.request_lift(work, actor, tablet_id, body.reason, called_back=body.called_back))
 
 
+@router.post("/tablets/{tablet_id}/lost-mode/retry", response_model=LostCaseOut, status_code=202)
+def retry_lost_mode(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> LostCaseOut:
+    """Retry a refused lost mode, or its refused end, now."""
+    return build_lost_case_out(lost_mode.retry_lost_mode(work, actor, tablet_id))
+
+
 @router.post("/tablets/{tablet_id}/position-requests", response_model=PositionRequestOut, status_code=201)
 def request_position(tablet_id: UUID, body: ReasonIn, work: WorkDep, actor: ActorDep) -> PositionRequestOut:
     """Request one position of a tablet whose lost mode is confirmed.

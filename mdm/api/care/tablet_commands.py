@@ -1,4 +1,4 @@
-"""Endpoints of single commands to a tablet: lock its screen, ask for its inventory."""
+"""Endpoints of single commands to a tablet: lock its screen, ask for its inventory, retry its rules."""
 
 from __future__ import annotations
 
@@ -32,3 +32,12 @@ def lock_tablet(tablet_id: UUID, body: TabletLockIn, work: WorkDep, actor: Actor
 def refresh_tablet(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
     """Ask a tablet for a new inventory."""
     tablet_commands.refresh_tablet(work, actor, tablet_id)
+
+
+@router.post("/tablets/{tablet_id}/rules/retry", status_code=202)
+def retry_rules(tablet_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Retry the delivery of a tablet's rules now.
+
+    A tablet whose declarations were given up is managed by declarations again.
+    """
+    tablet_commands.retry_rules(work, actor, tablet_id)

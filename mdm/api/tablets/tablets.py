@@ -16,11 +16,11 @@ from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.identities import IdentityRenewalOut, build_renewal_out
 from mdm.care import overview
-from mdm.care.lost_mode.models import LostCase
+from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
-from mdm.reconcile.models import AppReason, AppState, ProfileState, TabletApp
+from mdm.reconcile.models import AppReason, AppState, ProfileReason, ProfileState, TabletApp
 from profiles.apps.models import App
 from profiles.schedule.modes import Mode
 
@@ -66,6 +66,10 @@ class LostCaseOut(BaseModel):
     requested_at: datetime
     confirmed_at: datetime | None
     lift_requested_at: datetime | None
+    origin: LostCaseOrigin = Field(description="Whether a loss was reported, or the tablet was found in lost mode.")
+    problem: str | None = Field(description="Why the tablet refused the last command.")
+    attempts: int
+    next_attempt_at: datetime | None = Field(description="When a refused command is sent again.")
 
 
 class TabletRulesOut(BaseModel):
@@ -74,7 +78,11 @@ class TabletRulesOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     path: RulesDelivery | None
     state: ProfileState | None
-    problem: str | None
+    reason: ProfileReason | None
+    problem: str | None = Field(description="What the tablet reported, in its own words.")
+    attempts: int
+    next_attempt_at: datetime | None = Field(description="When what failed is tried again.")
+    fallback_reason: str | None = Field(description="Why it has a profile although it should support declarations.")
     wanted_mode: Mode | None
     wanted_since: datetime | None
     seen_mode: Mode | None
@@ -131,6 +139,10 @@ def build_lost_case_out(case: LostCase) -> LostCaseOut:
         requested_at=case.requested_at,
         confirmed_at=case.confirmed_at,
         lift_requested_at=case.lift_requested_at,
+        origin=case.origin,
+        problem=case.problem,
+        attempts=case.attempts,
+        next_attempt_at=case.next_attempt_at if case.attempts else None,
     )
 
 

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, SealedText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
+class LostCaseOrigin(StrEnum):
+    """How a lost case began."""
+
+    REPORTED = "reported"
+    FOUND_ON_TABLET = "found_on_tablet"  # the tablet was in lost mode, and nobody had reported a loss
+
+
 class LostCase(TownOwned, Base):
-    """One loss. Request and confirmation are separate instants, for enabling lost mode and for lifting it."""
+    """One loss. Request and confirmation are separate instants, for enabling lost mode and for lifting it.
+
+    `problem` is the refusal of the last command, to enable lost mode or to lift it; `attempts` counts refusals, and
+    `next_attempt_at` is when the command is sent again, or when one without a result is looked at again.
+    """
 
     __tablename__ = "lost_case"
 
@@ -31,6 +43,10 @@ class LostCase(TownOwned, Base):
     lift_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lift_reason: Mapped[str | None] = mapped_column(SealedText("lost_case.lift_reason"))
     lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    origin: Mapped[LostCaseOrigin] = mapped_column(EnumText(LostCaseOrigin), default=LostCaseOrigin.REPORTED)
+    problem: Mapped[str | None] = mapped_column(String(200))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (
         Index(
             "uq_lost_case_open", "tablet_id", unique=True, sqlite_where=lifted_at.is_(None), postgresql_where=lifted_at.is_(None)

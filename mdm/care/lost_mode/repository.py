@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_scalar_page
@@ -22,6 +23,25 @@ class LostModeRepository:
 
     def get_open_case(self, tablet_id: UUID) -> LostCase | None:
         return self.session.scalar(select(LostCase).where(LostCase.tablet_id == tablet_id, LostCase.lifted_at.is_(None)))
+
+    def lock_open_case(self, tablet_id: UUID) -> LostCase | None:
+        """Return the open case of a tablet as it is now, locked until the commit."""
+        statement = select(LostCase).where(LostCase.tablet_id == tablet_id, LostCase.lifted_at.is_(None))
+        return self.session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+
+    def get_last_lift(self, tablet_id: UUID) -> datetime | None:
+        """Return when the last closed case of a tablet was lifted."""
+        return self.session.scalar(select(func.max(LostCase.lifted_at)).where(LostCase.tablet_id == tablet_id))
+
+    def list_due_cases(self, now: datetime, limit: int) -> Sequence[LostCase]:
+        """List the open cases whose command is to be sent or looked at again; cases that another worker has locked are skipped."""
+        return self.session.scalars(
+            select(LostCase)
+            .where(LostCase.lifted_at.is_(None), LostCase.next_attempt_at <= now)
+            .order_by(LostCase.next_attempt_at, LostCase.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
 
     def get_position_request(self, actor: Actor, request_id: UUID) -> Row[PositionRequest, LostCase] | None:
         """Return a visible request with its case. Visibility follows the school of the case."""

@@ -7,7 +7,7 @@ import json
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
-from mdm.care.lost_mode import service
+from mdm.care.lost_mode import attempts, service
 from mdm.care.lost_mode.models import LostCase
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.protocol.commands.queries import DeviceInformation
@@ -15,48 +15,65 @@ from mdm.protocol.commands.security import DeviceLocation, DisableLostMode, Enab
 from mdm.queue.results import CommandWithResult, HandlerTable
 
 
-def _get_case(work: UnitOfWork, outcome: CommandWithResult) -> LostCase | None:
-    """Return the open case that the result concerns; None also for a result from before the loss."""
-    case = LostModeRepository(work.session).get_open_case(outcome.tablet_id)
+def _lock_case(work: UnitOfWork, outcome: CommandWithResult) -> LostCase | None:
+    """Return the open case that the result concerns, locked; None also for a result from before the loss."""
+    case = LostModeRepository(work.session).lock_open_case(outcome.tablet_id)
     return None if case is None or outcome.received_at < case.requested_at else case
 
 
 def handle_enable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Record that lost mode is on; after a refusal ask the tablet."""
-    if (case := _get_case(work, outcome)) is None:
+    """Record that lost mode is on; a refusal is told and tried again."""
+    if (case := _lock_case(work, outcome)) is None:
         return
     if outcome.succeeded:
         _confirm_lost_mode(case, outcome)
-    else:
-        service.query_lost_mode(work, outcome.tablet_id)
+    elif case.lift_requested_at is None and case.confirmed_at is None:
+        attempts.record_refusal(work, case, outcome.error)
 
 
 def handle_disable_lost_mode(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Close a lifted case; after a refusal ask the tablet."""
-    if (case := _get_case(work, outcome)) is None:
+    """Close a lifted case; a refusal is told and tried again."""
+    if (case := _lock_case(work, outcome)) is None:
         return
     if outcome.succeeded:
         _close_lifted_case(work, case)
-    else:
-        service.query_lost_mode(work, outcome.tablet_id)
+    elif case.lift_requested_at is not None:
+        attempts.record_refusal(work, case, outcome.error)
 
 
 def handle_device_location(work: UnitOfWork, outcome: CommandWithResult) -> None:
     """Answer the approved position requests of the case."""
-    if (case := _get_case(work, outcome)) is not None:
+    if (case := _lock_case(work, outcome)) is not None:
         _record_position(work, case, outcome)
 
 
 def handle_device_information(work: UnitOfWork, outcome: CommandWithResult) -> None:
-    """Compare what the tablet reports of lost mode with the case."""
-    case = _get_case(work, outcome)
-    if case is not None and outcome.succeeded and isinstance(outcome.result, dict):
-        _apply_reported_status(work, case, outcome, outcome.result.get("IsMDMLostModeEnabled"))
+    """Compare what the tablet reports of lost mode with the case; open one for a tablet in lost mode that has none."""
+    if not outcome.succeeded or not isinstance(outcome.result, dict):
+        return
+    enabled = outcome.result.get("IsMDMLostModeEnabled")
+    case = LostModeRepository(work.session).lock_open_case(outcome.tablet_id)
+    if case is None:
+        _open_unreported_case(work, outcome, enabled)
+    elif outcome.received_at >= case.requested_at:
+        _apply_reported_status(work, case, outcome, enabled)
+
+
+def _open_unreported_case(work: UnitOfWork, outcome: CommandWithResult, enabled: object) -> None:
+    """Open a case for a tablet that is in lost mode without one, unless it reported that before its last case was lifted."""
+    lifted_at = LostModeRepository(work.session).get_last_lift(outcome.tablet_id)
+    if enabled is not True or (lifted_at is not None and outcome.received_at <= lifted_at):
+        return
+    tablet = tablets.lock_tablet(work, work.session.get_one(Tablet, outcome.tablet_id))
+    if LostModeRepository(work.session).get_open_case(tablet.id) is None:
+        service.open_case_found_on_tablet(work, tablet)
 
 
 def _confirm_lost_mode(case: LostCase, outcome: CommandWithResult) -> None:
     if case.confirmed_at is None:
         case.confirmed_at = outcome.received_at
+    if case.lift_requested_at is None:
+        attempts.record_success(case)
 
 
 def _close_lifted_case(work: UnitOfWork, case: LostCase) -> None:

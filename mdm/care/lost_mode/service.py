@@ -19,17 +19,16 @@ from enrollment.tablets.models import IncidentKind, Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
 from enrollment.tablets.rules import MISSING
 from mdm.care.command_helpers import is_command_open, send_command
+from mdm.care.errors import TabletNotEnrolled
+from mdm.care.lost_mode import attempts
 from mdm.care.lost_mode.errors import CallBackRequired, LostNotConfirmed, ScanRequired, TabletNotLost
-from mdm.care.lost_mode.models import LostCase
+from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.lost_mode.repository import LostModeRepository
-from mdm.protocol.commands.queries import DeviceInformation
+from mdm.devices.service import get_enrolled_channel
 from mdm.protocol.commands.security import (
     DisableLostMode,
-    EnableLostMode,
     PlayLostModeSound,
 )
-from mdm.queue.models import Lane
-from mdm.queue.service import DeliveryOptions
 
 DEFAULT_MESSAGE = "Cette tablette appartient à la ville de {town}. Merci d'appeler ce numéro."
 
@@ -51,28 +50,46 @@ def mark_lost(
     """
     tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
     case = LostModeRepository(work.session).get_open_case(tablet.id)
-    if case is not None and case.lift_requested_at is None:
-        return case
-    if case is not None:
+    if case is not None and case.lift_requested_at is not None:
         raise Conflict(why="a lift is under way")
+    if case is not None and case.origin is LostCaseOrigin.REPORTED:
+        return case
+    town = work.session.get_one(Town, tablet.town_id)
+    if case is None:
+        case = LostCase(town_id=tablet.town_id, school_id=tablet.school_id, tablet_id=tablet.id)
+        work.session.add(case)
+    # A case of a tablet that was found in lost mode becomes the reported loss.
+    case.origin, case.reason = LostCaseOrigin.REPORTED, reason
+    case.message, case.phone = message or DEFAULT_MESSAGE.format(town=town.name), phone or town.support_phone
+    case.footnote, case.requested_by, case.requested_at = footnote, actor.account_id, work.now
+    work.session.flush()
+    audit.record_event(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
+    tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
+    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, incident_report or IncidentReport(reason))
+    attempts.send_lost_mode(work, actor, tablet, case)
+    return case
+
+
+def open_case_found_on_tablet(work: UnitOfWork, tablet: Tablet) -> LostCase:
+    """Open a case for a tablet that reports lost mode although nobody reported a loss, as after a database was restored.
+
+    The tablet's state stays: people decide whether it is lost or lost mode is lifted.
+    """
     town = work.session.get_one(Town, tablet.town_id)
     case = LostCase(
         town_id=tablet.town_id,
         school_id=tablet.school_id,
         tablet_id=tablet.id,
-        reason=reason,
-        message=message or DEFAULT_MESSAGE.format(town=town.name),
-        phone=phone or town.support_phone,
-        footnote=footnote,
-        requested_by=actor.account_id,
+        reason="found in lost mode without a report",
+        message=DEFAULT_MESSAGE.format(town=town.name),
+        phone=town.support_phone,
         requested_at=work.now,
+        confirmed_at=work.now,
+        origin=LostCaseOrigin.FOUND_ON_TABLET,
     )
     work.session.add(case)
     work.session.flush()
-    audit.record_event(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
-    tablets.change_state(work, actor, tablet, TabletState.LOST, "reported lost")
-    incidents.open_incident(work, actor, tablet, IncidentKind.LOSS, incident_report or IncidentReport(reason))
-    send_command(work, actor, tablet, _build_lost_mode_command(case), required=False)
+    audit.record_event(work, SYSTEM, "tablet.found_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     return case
 
 
@@ -82,10 +99,6 @@ def get_open_case(work: UnitOfWork, tablet: Tablet) -> LostCase:
     if case is None:
         raise TabletNotLost
     return case
-
-
-def _build_lost_mode_command(case: LostCase) -> EnableLostMode:
-    return EnableLostMode(message=case.message, phone_number=case.phone, footnote=case.footnote)
 
 
 def request_lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *, called_back: bool = False) -> LostCase:
@@ -110,15 +123,15 @@ def lift_case(work: UnitOfWork, actor: Actor, tablet: Tablet, case: LostCase, re
     audit.record_event(work, actor, "tablet.lift_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     if case.lift_requested_at is None:
         case.lift_requested_by, case.lift_requested_at, case.lift_reason = actor.account_id, work.now, reason
-    is_enqueued = send_command(work, actor, tablet, DisableLostMode(), required=False)
-    if not is_enqueued:
+    case.attempts, case.problem = 0, None
+    if not attempts.send_lift(work, actor, tablet, case):
         close_case(work, case, tablet)
     return case
 
 
 def close_case(work: UnitOfWork, case: LostCase, tablet: Tablet) -> None:
     """Close a case after the tablet has confirmed the lift, or when it has no enrollment: end the incident, change the state."""
-    case.lifted_at = work.now
+    case.lifted_at, case.problem, case.next_attempt_at = work.now, None, None
     if tablet.state in MISSING:
         tablets.change_state(work, SYSTEM, tablet, TabletState.FOUND, "lost mode lifted")
     incident = TabletRepository(work.session).get_open_incident(tablet.id)
@@ -140,15 +153,18 @@ def play_sound(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
 
 def reapply_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
     """Enqueue lost mode again for a tablet that enrolled anew with an open case: an erase does not end a loss."""
-    case = LostModeRepository(work.session).get_open_case(tablet_id)
+    case = LostModeRepository(work.session).lock_open_case(tablet_id)
     if case is not None and case.lift_requested_at is None:
         case.confirmed_at = None
-        send_command(work, SYSTEM, work.session.get_one(Tablet, tablet_id), _build_lost_mode_command(case), required=False)
+        attempts.send_lost_mode(work, SYSTEM, work.session.get_one(Tablet, tablet_id), case)
 
 
-def query_lost_mode(work: UnitOfWork, tablet_id: UUID) -> None:
-    """Enqueue a query whether lost mode is on: a refused command proves neither."""
-    query = DeviceInformation(queries=("IsMDMLostModeEnabled",))
-    send_command(
-        work, SYSTEM, work.session.get_one(Tablet, tablet_id), query, required=False, timing=DeliveryOptions(lane=Lane.URGENT)
-    )
+def retry_lost_mode(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> LostCase:
+    """Send the refused command of a lost case again now, with all waits before it. Raises `TabletNotLost`, `TabletNotEnrolled`."""
+    tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.CARE)
+    case = get_open_case(work, tablet)
+    audit.record_event(work, actor, "tablet.retry_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
+    if get_enrolled_channel(work, tablet.id) is None:
+        raise TabletNotEnrolled
+    attempts.retry_case(work, actor, tablet, case)
+    return case

@@ -19,8 +19,10 @@ from enrollment.tablets.labels import STATES
 from enrollment.tablets.models import TabletState
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
-from mdm.care import overview
+from mdm.care import overview, tablet_commands
 from mdm.care.lost_mode import service as care
+from mdm.care.lost_mode.models import LostCaseOrigin
+from mdm.care.overview import RulesStatus
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.console.frame import (
     PageRoute,
@@ -31,11 +33,11 @@ from mdm.console.frame import (
     require_sign_in,
     show_times_in,
 )
-from mdm.console.labels import mode_label, reason_label, state_label
+from mdm.console.labels import mode_label, reason_label, rules_reason_label, rules_state_label, state_label
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.time_line import describe_actor, describe_entry
-from mdm.reconcile.models import AppState
+from mdm.reconcile.models import AppState, ProfileState
 from mdm.reconcile.renewals import count_ending_identities
 
 _TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
@@ -120,11 +122,14 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         "confirmed": format_instant(case.confirmed_at) if case.confirmed_at else language.gettext("not yet: at its next contact"),
         "is_confirmed": case.confirmed_at is not None,
         "lift_asked": format_instant(case.lift_requested_at) if case.lift_requested_at else "",
+        "is_unreported": case.origin is LostCaseOrigin.FOUND_ON_TABLET,
+        "problem": case.problem,
+        "next_attempt": format_instant(case.next_attempt_at) if case.next_attempt_at else "",
     }
     facts = [
         (language.gettext("Serial number"), tablet.serial),
         (language.gettext("System"), f"{tablet.product_name or ''} {tablet.os_version or ''}"),
-        (language.gettext("Profile"), state_label(view.rules.state, language)),
+        (language.gettext("Rules"), rules_state_label(view.rules.state, language)),
         (language.gettext("Desired mode"), mode_label(view.rules.wanted_mode, language)),
         (language.gettext("Confirmed mode"), mode_label(view.rules.seen_mode, language)),
         (language.gettext("Last contact"), format_instant(view.row.last_seen_at)),
@@ -139,6 +144,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         tablet=_describe_tablet(view.row, language, zone),
         problem=_describe_device_problem(view.device, language),
         lost=lost,
+        rules=_describe_rules(view.rules, language),
         custody=custody.describe_custody(work, actor, view.row, language),
         notice=language.gettext("Noted.") if done == "noted" else "",
         facts=facts,
@@ -155,6 +161,39 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
             for e in overview.list_timeline(work, actor, tablet_id).items
         ],
     )  # fmt: skip
+
+
+def _describe_rules(rules: RulesStatus, language: Language) -> dict[str, Any] | None:
+    """Return what is wrong with a tablet's rules, and when they are tried again; None when there is nothing to tell."""
+    if not rules.can_retry and not rules.problem:
+        return None
+    return {
+        "state": rules_state_label(rules.state, language),
+        "reason": rules_reason_label(rules.reason, language) if rules.reason is not None else "–",
+        "problem": rules.problem,
+        "fallback": rules.fallback_reason,
+        "next_attempt": format_instant(rules.next_attempt_at) if rules.next_attempt_at else "",
+        "can_retry": rules.can_retry,
+        "tone": "bad-text" if rules.state is ProfileState.FAILED else "warn",
+    }
+
+
+@router.post("/tablets/{tablet_id}/rules/retry")
+def retry_rules(request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Deliver the tablet's rules again now."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    tablet_commands.retry_rules(work, actor, tablet_id)
+    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
+
+
+@router.post("/tablets/{tablet_id}/lost-mode/retry")
+def retry_lost_mode(request: Request, tablet_id: UUID, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Send a refused lost mode, or its refused end, again now."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    care.retry_lost_mode(work, actor, tablet_id)
+    return RedirectResponse(f"/tablets/{tablet_id}?done=noted", status_code=303)
 
 
 @router.post("/tablets/{tablet_id}/lost")
