@@ -30,7 +30,7 @@ from mdm.reconcile.renewals import count_ending_identities, list_ending_identiti
 from mdm.worker.schedule import HOUSEKEEPING
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import LiveServer, start_live_server
+from tests.support.server import PASSWORD, LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 #: A certificate lives 398 days and is renewed from two thirds on.
@@ -270,6 +270,12 @@ def test_tablets_about_to_go_silent_are_listed_counted_logged_and_shown(server: 
             state = client.get("/system/state").json()["identities"]
             assert (state["ending"], state["failing"]) == (1, 0)
             assert client.get("/ending-identities", params={"within_days": 1}).json()["items"]
+            client.headers["Accept-Language"] = "en"
+            client.post(f"{case.server.url}/sign-in", data={"login": "admin", "password": PASSWORD})
+            home, page = client.get(f"{case.server.url}/").text, client.get(f"{case.server.url}/ending-identities").text
+            assert "1 tablet is about to go silent" in home
+            assert case.tablet.serial in page
+            assert "waiting for the tablet to connect" in page
         with case.server.runtime.open_unit_of_work() as work:
             other_town_id = TownFactory(work).create_town().id
         with closing(case.server.sign_in(other_town_id, Role.TOWN_ADMIN, "stranger")) as stranger:
