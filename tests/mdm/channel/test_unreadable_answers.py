@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import plistlib
 import zlib
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def test_one_odd_value_costs_that_value_and_nothing_else(server: LiveServer) -> 
             if following is not None:
                 done = {"UDID": tablet.udid, "Status": "Error", "CommandUUID": following[1]}
                 await tablet.channel.send_connect(tablet.channel.serialize_plist(done))
-        server.run_worker()
+        await asyncio.to_thread(server.run_worker)
 
     run_scenario(server, scenario)
 
@@ -155,7 +156,7 @@ def test_damaged_answers_over_the_wire_are_answered_with_the_next_command(server
                 done = {"UDID": tablet.udid, "Status": "Error", "CommandUUID": following[1]}
                 await tablet.channel.send_connect(tablet.channel.serialize_plist(done))
         assert UNREADABLE_ANSWER in list_note_kinds(server)
-        server.run_worker()
+        await asyncio.to_thread(server.run_worker)
 
     run_scenario(server, scenario)
 
