@@ -60,3 +60,27 @@ class Invalid(DomainError):
     code = "invalid"
     status = 422
     message = Message("A value is not acceptable.")
+
+
+class ReauthenticationRequired(Forbidden):
+    """The act needs the password once more: a stolen session is not enough for it."""
+
+    code = "reauthentication_required"
+    message = Message("Give your password once more.")
+
+
+class SamePerson(Forbidden):
+    """The person who made a request may not approve it."""
+
+    code = "same_person"
+    message = Message("Another person must approve.")
+
+
+class NotTrustedYet(Forbidden):
+    """The account, its role or its password is too new for an act of two people."""
+
+    code = "not_trusted_yet"
+    message = Message(
+        "This account, its role or its password is new: it counts for acts of two people from {trusted_from} (UTC) on, or once another "
+        "administrator confirms it."
+    )

@@ -6,13 +6,14 @@ See docs/domain/roles.md#permissions.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, false, or_, true
 
-from cartable.errors import Forbidden
+from cartable.errors import Forbidden, NotTrustedYet, ReauthenticationRequired, SamePerson
 
 S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 
@@ -65,13 +66,16 @@ class RoleAssignment:
 class Actor:
     """Who acts. `account_id` is None for the server itself and for the operator at the command line.
 
-    With `everywhere` the actor has every permission in every town.
+    With `everywhere` the actor has every permission in every town. `reauthenticated`: the password was given once more in the last
+    minutes. `trusted_from`: from when on the actor counts as one of two people; None: already now.
     """
 
     account_id: UUID | None
     name: str
     role_assignments: tuple[RoleAssignment, ...] = field(default=())
     everywhere: bool = False
+    reauthenticated: bool = True
+    trusted_from: datetime | None = None
 
     def has_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
         """Return whether the actor has `permission` there. A role in a school does not count for the whole town."""
@@ -94,6 +98,23 @@ class Actor:
         """Raise `Forbidden` unless the actor has `permission` there."""
         if not self.has_permission(permission, town_id, school_id):
             raise Forbidden(permission=permission.value)
+
+    def require_reauthentication(self) -> None:
+        """Raise `ReauthenticationRequired` unless the actor has given the password once more in the last minutes."""
+        if not self.reauthenticated:
+            raise ReauthenticationRequired
+
+    def require_trust(self, now: datetime) -> None:
+        """Raise `NotTrustedYet` if the actor is too new to be one of two people: whoever has stolen a session can make accounts."""
+        if self.trusted_from is not None and now < self.trusted_from:
+            raise NotTrustedYet(trusted_from=f"{self.trusted_from:%Y-%m-%d %H:%M}")
+
+    def require_second_person(self, now: datetime, requested_by: UUID | None) -> None:
+        """Raise `SamePerson`, `NotTrustedYet` or `ReauthenticationRequired` unless the actor may approve what `requested_by` requested."""
+        if requested_by == self.account_id:
+            raise SamePerson
+        self.require_trust(now)
+        self.require_reauthentication()
 
     def list_permitted_towns(self, permission: Permission) -> set[UUID]:
         """Return the towns in which the actor has `permission`, even for one school only. Empty for the server itself."""

@@ -70,10 +70,11 @@ def plan_return_days(
 def open_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
     """Open the campaign, or add the tablets of new leavers to an open one.
 
-    Raises `RolloverNotFound`, `Forbidden`, `ReturnCampaignOpen` once the campaign is closed.
+    Raises `RolloverNotFound`, `Forbidden`, `ReauthenticationRequired`, `ReturnCampaignOpen` once the campaign is closed.
     """
     rollover = service.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.GOVERN, rollover.town_id)
+    actor.require_reauthentication()
     campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise ReturnCampaignOpen

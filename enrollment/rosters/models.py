@@ -58,6 +58,7 @@ class RosterImport(TownOwned, Base):
     plan: Mapped[str | None] = mapped_column(SealedText("roster_import.plan"))
     undo_log: Mapped[str | None] = mapped_column(SealedText("roster_import.undo_log"))
     uploaded_by: Mapped[UUID | None]
+    uploader_trusted_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     confirmed_by: Mapped[UUID | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -13,7 +13,7 @@ from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import custody, incidents, service
-from enrollment.tablets.errors import RequesterCannotApprove, UnderEvidenceHold, WriteOffTooEarly
+from enrollment.tablets.errors import UnderEvidenceHold, WriteOffTooEarly
 from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
 from enrollment.tablets.models import TabletState as S
 from enrollment.tablets.ports import RevokeCertificates
@@ -23,6 +23,7 @@ from enrollment.tablets.rules import WRITE_OFF_AFTER_DAYS
 
 def request_approval(work: UnitOfWork, actor: Actor, tablet: Tablet, action: ApprovalAction, reason: str) -> ApprovalRequest:
     """Create the request for an action and return it; an open request for the same action is returned instead."""
+    actor.require_trust(work.now)
     open_request = TabletRepository(work.session).get_open_approval_request(tablet.id, action)
     if open_request is not None:
         return open_request
@@ -47,14 +48,13 @@ def approve_request(
 ) -> ApprovalRequest:
     """Approve another person's request, carry it out and return it. `decision`: why a loss is written off before its time.
 
-    Raises `RequesterCannotApprove`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
+    Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
     """
     request = TabletRepository(work.session).get_approval_request_for_update(actor, request_id)
     if request is None:
         raise NotFound
     actor.require_permission(Permission.GOVERN, request.town_id)
-    if request.requested_by == actor.account_id:
-        raise RequesterCannotApprove
+    actor.require_second_person(work.now, request.requested_by)
     locks.lock_town(work, request.town_id)
     work.session.refresh(request)
     if request.approved_at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, Forbidden, Invalid, NotFound
+from cartable.errors import Conflict, Invalid, NotFound
 from cartable.i18n import Message
 
 
@@ -102,13 +102,6 @@ class WriteOffTooEarly(Conflict):
 
     code = "write_off_too_early"
     message = Message("A loss is written off after {days} days, or by a decision with its reason.")
-
-
-class RequesterCannotApprove(Forbidden):
-    """The person who made a request may not approve it."""
-
-    code = "same_person"
-    message = Message("Another person must approve.")
 
 
 class RequestIdReused(Conflict):

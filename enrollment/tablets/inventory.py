@@ -115,6 +115,7 @@ def dispose_of_tablet(
 
     Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `Invalid`.
     """
+    actor.require_reauthentication()
     _check_not_in_use(work, tablet)
     if not wipe_proof.strip():
         raise Invalid(field="wipe_proof")

@@ -30,6 +30,7 @@ def create_mission(
     An account with another role in another town counts as not found, so that no town learns who works for another one.
     """
     actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
     repository = AccountRepository(work.session)
     account = repository.get_by_login(login.strip().lower())
     if account is None or not account.active:

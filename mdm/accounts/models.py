@@ -15,7 +15,7 @@ from cartable.scope import Role
 
 
 class Account(Base):
-    """A person who signs in."""
+    """A person who signs in. `confirmed_by` is the administrator who has vouched for the account as it was at `confirmed_at`."""
 
     __tablename__ = "account"
 
@@ -25,6 +25,10 @@ class Account(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     must_change_password: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    created_by: Mapped[UUID | None]
+    password_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    confirmed_by: Mapped[UUID | None]
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -54,6 +58,7 @@ class AccountSession(Base):
     last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reauthenticated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     wrong_passwords: Mapped[int] = mapped_column(SmallInteger, default=0)
     __table_args__ = (Index("ix_account_session_account", "account_id", "address_hash"),)
 
@@ -69,6 +74,8 @@ class AccountRole(Base):
     town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"))
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    granted_by: Mapped[UUID | None]
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_role_assignment_town", "town_id", "account_id"),)
 
 

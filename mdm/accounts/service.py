@@ -38,9 +38,10 @@ def create_account(
 ) -> Account:
     """Create an account with a role, whose password must be changed at the first sign-in. `ends_at` ends the role.
 
-    Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`, `Forbidden`.
+    Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`, `Forbidden`, `ReauthenticationRequired`.
     """
     actor.require_permission(Permission.GOVERN, town_id, school_id)
+    actor.require_reauthentication()
     _check_role(work, role, town_id, school_id, ends_at)
     login = login.strip().lower()
     if AccountRepository(work.session).get_by_login(login) is not None:
@@ -51,11 +52,22 @@ def create_account(
         password_hash=hash_password(password),
         must_change_password=True,
         active=True,
+        created_by=actor.account_id,
         created_at=work.now,
     )
     work.session.add(account)
     work.session.flush()
-    work.session.add(AccountRole(account_id=account.id, role=role, town_id=town_id, school_id=school_id, ends_at=ends_at))
+    work.session.add(
+        AccountRole(
+            account_id=account.id,
+            role=role,
+            town_id=town_id,
+            school_id=school_id,
+            ends_at=ends_at,
+            granted_by=actor.account_id,
+            granted_at=work.now,
+        )
+    )
     work.session.flush()
     audit.record_event(work, actor, "account.create", "account", account.id, town_id=town_id, role=role.value)
     return account
@@ -104,9 +116,10 @@ def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageReque
 def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
     """End the roles of an account in a town. Without a role in any other town the account is disabled and its sessions end.
 
-    Raises `NotFound`, `OwnAccount`, `Forbidden`.
+    Raises `NotFound`, `OwnAccount`, `Forbidden`, `ReauthenticationRequired`.
     """
     actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
     repository = AccountRepository(work.session)
     account = repository.get(account_id)
     roles = repository.list_roles(account_id, work.now) if account else []
@@ -195,7 +208,7 @@ def change_password(
         raise SamePassword
     password_hash = hash_password(new)
     audit.record_event(work, SYSTEM, "account.change_password", "account", account.id, town_id=None)
-    account.password_hash, account.must_change_password = password_hash, False
+    account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
     sessions.end_all_sessions(work, account)
     return sessions.open_session(work, account, session.kind, SignInClient(session.address, session.user_agent))
 
@@ -207,6 +220,6 @@ def reset_password(work: UnitOfWork, login: str) -> str:
         raise WrongCredentials
     password = secrets.token_urlsafe(12)
     audit.record_event(work, SYSTEM, "account.reset_password", "account", account.id, town_id=None)
-    account.password_hash, account.must_change_password = hash_password(password), True
+    account.password_hash, account.must_change_password, account.password_changed_at = hash_password(password), True, work.now
     sessions.end_all_sessions(work, account)
     return password

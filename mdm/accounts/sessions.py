@@ -21,11 +21,14 @@ from mdm.accounts.models import Account, AccountSession, SessionKind
 from mdm.accounts.passwords import verify_password
 from mdm.accounts.repository import AccountRepository
 from mdm.accounts.sign_in_limits import SignInClient, hash_address
+from mdm.accounts.trust import compute_trusted_from
 
 #: The time of last use is written at most so often.
 LAST_USED_PRECISION = timedelta(minutes=5)
 #: How long a session is kept after its end: its address stays known for sign-in limits.
 KEPT_AFTER_END = timedelta(days=90)
+#: How long the password that was given once more counts.
+REAUTHENTICATION_LIFETIME = timedelta(minutes=10)
 #: So many wrong passwords end the session in which they were typed: whoever has stolen it cannot go on guessing.
 MAX_WRONG_PASSWORDS = 5
 _PREFIXES = {SessionKind.CONSOLE: "cts_", SessionKind.API: "cta_"}
@@ -73,8 +76,15 @@ def authenticate_token(
         session.last_used_at = work.now
     if account.must_change_password and not allow_one_time_password:
         raise MustChangePassword
-    roles = tuple(RoleAssignment(row.role, row.town_id, row.school_id) for row in repository.list_roles(account.id, work.now))
-    actor = Actor(account.id, account.display_name, roles)
+    roles = repository.list_roles(account.id, work.now)
+    confirmed_at = session.reauthenticated_at
+    actor = Actor(
+        account.id,
+        account.display_name,
+        tuple(RoleAssignment(role.role, role.town_id, role.school_id) for role in roles),
+        reauthenticated=confirmed_at is not None and work.now - confirmed_at < REAUTHENTICATION_LIFETIME,
+        trusted_from=compute_trusted_from(account, roles, work.now),
+    )
     return Authentication(missions.add_mission_roles(work, actor), account, session)
 
 
@@ -120,6 +130,22 @@ def check_own_password(
         return WrongCredentials()
     session.ended_at = work.now
     return TooManyAttempts()
+
+
+def reauthenticate(
+    work: UnitOfWork, account: Account, session: AccountSession, password: str
+) -> WrongCredentials | TooManyAttempts | None:
+    """Check the password once more; then the session may do for some minutes what a stolen one must not. Returns the error.
+
+    Signing in does not count: a session that is stolen right afterwards must not be enough.
+    """
+    refusal = check_own_password(work, account, session, password)
+    if refusal is None:
+        audit.record_event(
+            work, SYSTEM, "account.reauthenticate", "account", account.id, town_id=None, session_id=str(session.id)
+        )
+        session.reauthenticated_at = work.now
+    return refusal
 
 
 def purge_sessions(work: UnitOfWork) -> None:

@@ -22,9 +22,10 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from cartable.errors import DomainError, Forbidden, Invalid, NotFound
+from cartable.errors import DomainError, Forbidden, Invalid, NotFound, ReauthenticationRequired
 from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
 from cartable.scope import PERMISSIONS, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -33,7 +34,7 @@ from enrollment.places.models import Town
 from enrollment.places.zones import PARIS
 from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.accounts.models import Account, SessionKind
-from mdm.accounts.sessions import Authentication, authenticate_token
+from mdm.accounts.sessions import Authentication, authenticate_token, reauthenticate
 from mdm.api.errors import build_problem
 
 _HERE = Path(__file__).parent
@@ -50,6 +51,8 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/year", Message("School year"), Permission.LEAD),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
 )
+#: Marks a form that carries the password once more, and the name of that field.
+CONFIRM_PARAMETER, CONFIRM_FIELD = "confirm", "confirm_password"
 templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
@@ -80,17 +83,65 @@ def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]
     return who.actor, who.account
 
 
+class _WrongPassword(Exception):
+    """The password that was given once more is wrong."""
+
+    def __init__(self, error: DomainError) -> None:
+        super().__init__(error.code)
+        self.error = error
+
+
+async def _reauthenticate(request: Request) -> None:
+    """Check the password that a person has added to a form, in a transaction of its own. Raises `_WrongPassword`, `NotSignedIn`."""
+    form = await request.form()
+    password = str(form.get(CONFIRM_FIELD, ""))[:200]
+
+    def check() -> DomainError | None:
+        with request.app.state.runtime.open_unit_of_work() as work:
+            who = authenticate(request, work)
+            check_csrf(request, str(form.get("csrf", "")))
+            return reauthenticate(work, who.account, who.session, password)
+
+    refusal = await run_in_threadpool(check)
+    if refusal is not None:
+        raise _WrongPassword(refusal)
+
+
+async def _ask_password(request: Request, refusal: DomainError) -> Response:
+    """Show a form that sends the same fields again, together with the password."""
+    form = await request.form()
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name != CONFIRM_FIELD]
+    return render_page(
+        request,
+        "accounts/confirm_password.html",
+        status=refusal.status,
+        problem=refusal.translate(get_language(request)),
+        action=f"{request.url.path}?{CONFIRM_PARAMETER}=password",
+        field=CONFIRM_FIELD,
+        fields=fields,
+    )
+
+
 class PageRoute(APIRoute):
-    """A route whose errors are pages: without a sign-in it redirects to the sign-in page, other errors are shown and nothing is written."""
+    """A route whose errors are pages: without a sign-in it redirects to the sign-in page, other errors are shown and nothing is written.
+
+    For an act that needs the password once more it asks for it, and sends the same form again.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             try:
+                if request.method == "POST" and CONFIRM_PARAMETER in request.query_params:
+                    await _reauthenticate(request)
                 return await inner(request)
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
+            except ReauthenticationRequired as refusal:
+                return await _ask_password(request, refusal)
+            except _WrongPassword as refusal:
+                return await _ask_password(request, refusal.error)
             except DomainError as refusal:
                 return render_error(request, refusal)
             except RequestValidationError:

@@ -17,7 +17,7 @@ from profiles.policy.checks import check_content, check_licences
 from profiles.policy.content import PolicyContent, compare_contents
 from profiles.policy.documents import require_author_of, select_concerned
 from profiles.policy.errors import BadSetting, BadStage, CannotPublish, NewerVersion, ReasonRequired, VersionNotFound
-from profiles.policy.kinds import StageKind, VersionState
+from profiles.policy.kinds import PlaceKind, StageKind, VersionState
 from profiles.policy.models import PolicyDocument, PolicyVersion
 from profiles.policy.places import check_stage
 from profiles.policy.repository import PolicyRepository, Versioned, to_content
@@ -32,6 +32,8 @@ class Stage:
 
 
 ALL_TABLETS = Stage(StageKind.ALL)
+#: What is published for these goes to tablets of every school of a town.
+_TOWN_WIDE = frozenset({PlaceKind.OPERATOR, PlaceKind.TOWN, PlaceKind.ROLE, PlaceKind.GRADE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def publish(
     at once, and `LicencesShort` unless the shortage is accepted: then the tablets that get no licence wait.
     """
     require_author_of(actor, owner)
+    if stage.kind is StageKind.ALL:
+        _require_reauthentication_for_town(work, actor, owner)
     repository = PolicyRepository(work.session)
     repository.lock(owner)
     version = repository.get_version(owner, number)
@@ -123,6 +127,19 @@ def publish(
     work.session.flush()
     work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
     return version
+
+
+def _require_reauthentication_for_town(work: UnitOfWork, actor: Actor, owner: Versioned) -> None:
+    """Raise `ReauthenticationRequired` if the owner's content concerns a whole town and the password was not given once more.
+
+    A preset that was published before may be in use anywhere; a new one is used nowhere yet.
+    """
+    if isinstance(owner, PolicyDocument):
+        is_town_wide = owner.place in _TOWN_WIDE
+    else:
+        is_town_wide = PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE) is not None
+    if is_town_wide:
+        actor.require_reauthentication()
 
 
 def _check_publishable(work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None) -> None:
@@ -197,6 +214,7 @@ def end_temporary_versions(work: UnitOfWork) -> int:
 def _replace_content(work: UnitOfWork, actor: Actor, owner: Versioned, content: PolicyContent, reason: str) -> PolicyVersion:
     """Put a former content into force at once; a roll-out under way is stopped. Licences were checked when it was first published."""
     require_author_of(actor, owner)
+    _require_reauthentication_for_town(work, actor, owner)
     repository = PolicyRepository(work.session)
     repository.lock(owner)
     rolling = repository.get_version_in_state(owner, VersionState.ROLLING)

@@ -17,7 +17,8 @@ from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
 from tests.interop.conftest import require_program
 from tests.support import databases
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.accounts import PASSWORD, make_trusted
+from tests.support.server import LiveServer, start_live_server
 
 _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
@@ -58,6 +59,7 @@ def sign_in(server: LiveServer, browser: Browser) -> Callable[..., Page]:
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
             )
             made.must_change_password = False
+            make_trusted(work, made)
         page = browser.new_context(ignore_https_errors=True, locale="fr-FR").new_page()
         page.goto(server.url + "/")
         page.fill("#login", login)

@@ -18,7 +18,8 @@ from cartable.clock import ManualClock
 from cartable.scope import Role
 from enrollment.tablets.models import AgreementState, IdempotencyRecord, Loan, LoanAccessory, Tablet, TabletState
 from tests.browser.desk_world import FIRST, LAST, DeskWorld, desk_world
-from tests.support.server import PASSWORD, LiveServer
+from tests.support.accounts import PASSWORD
+from tests.support.server import LiveServer
 
 SignIn = Callable[..., Page]
 

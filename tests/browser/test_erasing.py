@@ -15,7 +15,8 @@ from enrollment.rollover import service as years
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition
 from mdm.care.erasing.bulk import send_due_bulk_erases
-from tests.support.server import PASSWORD, LiveServer
+from tests.support.accounts import PASSWORD
+from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
 
@@ -37,20 +38,23 @@ def test_two_people_erase_returned_tablets(server: LiveServer, sign_in: Callable
     expect(first.get_by_role("heading", level=2).first).to_have_text("Rendues et pas encore effacées : 1")
     first.get_by_text("Lesquelles").click()
     expect(first.get_by_text(tag)).to_be_visible()
-    for password in ("not the password", PASSWORD):
-        first.fill("#ticket", "RET-1")
-        first.fill("#reason", "fin de CM2")
-        first.fill("#password", password)
-        first.get_by_role("button", name="Demander l'effacement").click()
-        if password != PASSWORD:
-            expect(first.get_by_role("alert")).to_be_visible()
+    first.fill("#ticket", "RET-1")
+    first.fill("#reason", "fin de CM2")
+    first.get_by_role("button", name="Demander l'effacement").click()
+    for password, problem in (("not the password", "Identifiant ou mot de passe incorrect."), (PASSWORD, "")):
+        expect(first.get_by_role("heading", level=1)).to_have_text("Votre mot de passe, encore une fois")
+        first.get_by_label("Mot de passe").fill(password)
+        first.get_by_role("button", name="Continuer").click()
+        if problem:
+            expect(first.get_by_role("alert")).to_have_text(problem)
     expect(first.get_by_text("attend l'accord d'une autre personne")).to_be_visible()
     expect(first.get_by_role("button", name="Approuver RET-1")).to_have_count(0)
 
     second = sign_in(town_id, Role.TOWN_ADMIN, "second")
     second.goto(f"{server.url}/erases")
-    second.get_by_label("Votre mot de passe, encore une fois").last.fill(PASSWORD)
     second.get_by_role("button", name="Approuver RET-1").click()
+    second.get_by_label("Mot de passe").fill(PASSWORD)
+    second.get_by_role("button", name="Continuer").click()
     expect(second.get_by_role("status")).to_contain_text("dans une demi-heure")
 
     helpdesk = sign_in(town_id, Role.HELPDESK, "helpdesk")

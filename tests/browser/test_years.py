@@ -17,6 +17,7 @@ from enrollment.places.models import Grade, School, Town
 from enrollment.places.rules import school_year_of
 from tests.browser.accessible import check_page
 from tests.conftest import KEYRING
+from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -64,6 +65,8 @@ def test_from_the_preview_to_the_close(
     admin.get_by_role("link", name="Année scolaire").click()
     expect(admin.get_by_role("row", name=school.name)).to_contain_text("oui, le")
     admin.get_by_role("button", name="Ouvrir la campagne").click()
+    admin.get_by_label("Mot de passe").fill(PASSWORD)
+    admin.get_by_role("button", name="Continuer").click()
     expect(admin.get_by_text("Campagne ouverte")).to_be_visible()
     admin.get_by_role("button", name="Mettre 1 tablette en réserve").click()
     expect(admin.get_by_text("1 en réserve")).to_be_visible()
@@ -125,8 +128,6 @@ def _move_clock_to_september(server: LiveServer, clock: ManualClock, town: Town)
 
 def _sign_in_again(page: Page, server: LiveServer, login: str) -> None:
     """Nobody stays signed in for a year."""
-    from tests.support.server import PASSWORD
-
     page.goto(server.url + "/")
     page.fill("#login", login)
     page.fill("#password", PASSWORD)

@@ -26,7 +26,7 @@ from simulator import SimulatedTablet
 from tests.conftest import KEYRING
 from tests.enrollment.joining.test_automated import Factory
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory, make_school_code
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -97,6 +97,8 @@ class SchoolYear:
         target = datetime(year, month, day, hour, tzinfo=PARIS).astimezone(UTC)
         assert target > self.clock.now()
         self.clock.advance(target - self.clock.now())
+        for person in (self.admin, self.second, self.technician):
+            self.server.confirm(person)
         for tablet in self.tablets.values():
             tablet.device.clock.offset = self.clock.now() - datetime.now(UTC)
         self.run_housekeeping()
@@ -340,12 +342,11 @@ async def _swap_and_move(year: SchoolYear) -> None:
 
 async def _erase_by_two_people(year: SchoolYear, rollover_id: str, serial: str) -> None:
     """In the open return campaign one person requests an erase, another approves it, and half an hour later it is sent."""
-    body = {"tablet_ids": [year.find_tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1", "password": PASSWORD}
+    body = {"tablet_ids": [year.find_tablet(serial)["id"]], "reason": "fin de CM2", "ticket": "RET-1"}
     request = _parse_success(year.admin.post(f"/towns/{year.town}/bulk-erases", json=body))
-    own = year.admin.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD})
-    wrong = year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": "not the password"})
-    assert (own.status_code, wrong.status_code) == (403, 401)
-    _parse_success(year.second.post(f"/bulk-erases/{request['id']}/approve", json={"password": PASSWORD}))
+    own = year.admin.post(f"/bulk-erases/{request['id']}/approve")
+    assert (own.status_code, own.json()["code"]) == (403, "same_person")
+    _parse_success(year.second.post(f"/bulk-erases/{request['id']}/approve"))
     await year.connect_tablets(serial)
     assert not year.tablets[serial].is_erased
     year.clock.advance(timedelta(minutes=31))

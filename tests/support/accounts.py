@@ -13,11 +13,20 @@ from mdm.accounts.sign_in_limits import SignInClient
 PASSWORD = "a password for tests only"
 
 
-def create_account(work: UnitOfWork, town_id: UUID, role: Role = Role.TOWN_ADMIN, login: str = "admin") -> Account:
-    """Create an account that has chosen its own password."""
+def create_account(
+    work: UnitOfWork, town_id: UUID, role: Role = Role.TOWN_ADMIN, login: str = "admin", *, is_new: bool = False
+) -> Account:
+    """Create an account that has chosen its own password. It is old enough to be one of two people, unless `is_new`."""
     account = service.create_account(work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id)
     account.must_change_password = False
+    if not is_new:
+        make_trusted(work, account)
     return account
+
+
+def make_trusted(work: UnitOfWork, account: Account) -> None:
+    """Let an account count as one of two people, as if another administrator had confirmed it."""
+    account.confirmed_at = work.now
 
 
 def sign_in(

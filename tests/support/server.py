@@ -28,9 +28,8 @@ from mdm.accounts import service as accounts
 from mdm.push import testserver
 from mdm.web import create_app
 from mdm.worker.handlers import drain
+from tests.support.accounts import PASSWORD, make_trusted
 from tests.support.installation import install
-
-PASSWORD = "a password for tests only"
 
 
 @dataclass(slots=True)
@@ -55,10 +54,16 @@ class LiveServer:
                 work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
             )
             account.must_change_password = False
+            make_trusted(work, account)
         client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)
         answer = client.post("/tokens", json={"login": login, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.confirm(client)
         return client
+
+    def confirm(self, client: httpx.Client) -> None:
+        """Give the password once more in the session of a client; it counts for ten minutes."""
+        client.post("/sessions/current/confirm", json={"password": PASSWORD}).raise_for_status()
 
 
 def _build_tls_context(ca: Path) -> Any:

@@ -83,6 +83,7 @@ def install_token(work: UnitOfWork, actor: Actor, server_id: UUID, file: bytes, 
     `AdeServerNotFound`, `Forbidden`.
     """
     server = get_server(work, actor, server_id, Permission.GOVERN)
+    actor.require_reauthentication()
     server_token = token.read_token(file, server.private_key, server.certificate)
     if server_token.expires_at <= work.now:
         raise ServerTokenExpired(expired=server_token.expires_at.date().isoformat())
@@ -153,6 +154,7 @@ def enable_activation_lock(work: UnitOfWork, actor: Actor, tablet: Tablet, *, re
     Raises `DeviceNotAssigned`, `Forbidden`. Only the bypass code or Apple can unlock the tablet.
     """
     actor.require_permission(Permission.DESTROY, tablet.town_id, tablet.school_id)
+    actor.require_reauthentication()
     locks.lock_town(work, tablet.town_id)
     device = AdeRepository(work.session).get_device_by_tablet(tablet)
     if device is None:

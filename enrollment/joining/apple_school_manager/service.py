@@ -33,6 +33,7 @@ SYNC_INTERVAL = timedelta(hours=23)
 def install_key(work: UnitOfWork, actor: Actor, town_id: UUID, key: ApiKey) -> OrganisationKey:
     """Store a town's key sealed, enqueue a synchronisation and return the key. Raises `InvalidOrganisationKey`, `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
     try:
         loaded = load_pem_private_key(key.private_key.encode(), password=None)
     except (ValueError, TypeError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.errors import Invalid
+from cartable.errors import Invalid, NotTrustedYet
 from cartable.outbox import Topic
 from cartable.paging import FIRST_PAGE, Page, PageRequest, cut_page
 from cartable.scope import Actor, Permission
@@ -91,6 +91,7 @@ def preview_import(
         needs_second_person=plan.needs_second_person,
         plan=_dump_plan(plan),
         uploaded_by=actor.account_id,
+        uploader_trusted_from=actor.trusted_from,
         uploaded_at=work.now,
     )
     work.session.add(row)
@@ -226,8 +227,8 @@ def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImp
     row = get_import_for_update(work, actor, import_id)
     if row.state is not ImportState.PREVIEWED or row.plan is None or work.now - row.uploaded_at > PLAN_RETENTION:
         raise ImportFinished
-    if row.needs_second_person and actor.account_id == row.uploaded_by:
-        raise ImportNeedsSecondPerson(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
+    if row.needs_second_person:
+        _check_second_person(work, actor, row)
     repository = ImportRepository(work.session)
     plan = json.loads(row.plan)
     if repository.get_roster_revision(repository.list_school_ids(row.id)) != plan["roster_revision"]:
@@ -246,6 +247,15 @@ def confirm_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImp
     work.session.flush()
     work.enqueue_job(Topic.RECONCILE, *LoanRepository(work.session).list_tablet_ids_of_pupils(written.moved_pupils))
     return row
+
+
+def _check_second_person(work: UnitOfWork, actor: Actor, row: RosterImport) -> None:
+    """Raise unless the actor may confirm the import of another person, and that person's account is not new."""
+    if actor.account_id == row.uploaded_by:
+        raise ImportNeedsSecondPerson(left=row.counts.get(ChangeKind.LEFT_FILE.value, 0))
+    actor.require_second_person(work.now, row.uploaded_by)
+    if row.uploader_trusted_from is not None and work.now < row.uploader_trusted_from:
+        raise NotTrustedYet(trusted_from=f"{row.uploader_trusted_from:%Y-%m-%d %H:%M}")
 
 
 def undo_import(work: UnitOfWork, actor: Actor, import_id: UUID) -> RosterImport:

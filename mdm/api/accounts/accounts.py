@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from cartable.errors import DomainError
 from cartable.scope import Role
-from mdm.accounts import service
+from mdm.accounts import service, trust
+from mdm.accounts.models import Account
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import ActorDep, NewcomerDep, WorkDep
 from mdm.api.errors import answer_refusal
@@ -77,6 +79,9 @@ class AccountOut(BaseModel):
     login: str
     display_name: str
     active: bool
+    trusted_from: datetime | None = Field(
+        description="From when on the account counts as one of two people, because it, its role or its password is new; null: already now."
+    )
 
 
 @router.post("/tokens", response_model=AccessTokenOut)
@@ -119,7 +124,7 @@ def get_current_account(actor: ActorDep) -> CurrentAccountOut:
 @router.post("/accounts", response_model=AccountOut, status_code=201)
 def create_account(body: AccountIn, work: WorkDep, actor: ActorDep) -> Any:
     """Create an account with one role in a town."""
-    return _build_account_out(service.create_account(work, actor, **body.model_dump()))
+    return _build_account_out(work, service.create_account(work, actor, **body.model_dump()))
 
 
 @router.get("/accounts")
@@ -128,7 +133,16 @@ def list_accounts(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParam
 
     These are the accounts with a role in it, the oldest first.
     """
-    return PageOut.of(service.list_accounts(work, actor, town_id, page), _build_account_out)
+    return PageOut.of(service.list_accounts(work, actor, town_id, page), lambda account: _build_account_out(work, account))
+
+
+@router.post("/accounts/{account_id}/confirm", response_model=AccountOut)
+def confirm_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
+    """Confirm that a new account, role or password is right, so that the account counts as one of two people at once.
+
+    Not for the own account, and not by who has created it.
+    """
+    return _build_account_out(work, trust.confirm_account(work, actor, account_id, town_id))
 
 
 @router.delete("/accounts/{account_id}", response_model=AccountOut)
@@ -137,11 +151,17 @@ def revoke_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorD
 
     Without any role left, the account is switched off at once.
     """
-    return _build_account_out(service.revoke_roles(work, actor, account_id, town_id))
+    return _build_account_out(work, service.revoke_roles(work, actor, account_id, town_id))
 
 
-def _build_account_out(account: Any) -> AccountOut:
-    return AccountOut(id=account.id, login=account.login, display_name=account.display_name, active=account.active)
+def _build_account_out(work: WorkDep, account: Account) -> AccountOut:
+    return AccountOut(
+        id=account.id,
+        login=account.login,
+        display_name=account.display_name,
+        active=account.active,
+        trusted_from=trust.get_trusted_from(work, account),
+    )
 
 
 def _build_token_out(work: WorkDep, token: str, *, must_change: bool) -> AccessTokenOut:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from mdm.accounts import service, sessions
 from mdm.accounts.models import AccountSession, SessionKind
 from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
+from mdm.api.errors import answer_refusal
 from mdm.api.paging import PageOut, PageParams
 
 router = APIRouter(tags=["accounts"])
@@ -27,6 +28,18 @@ class SessionOut(BaseModel):
     last_used_at: datetime
     expires_at: datetime
     is_current: bool = Field(description="Whether this request uses it.")
+
+
+class PasswordIn(BaseModel):
+    """The caller's own password."""
+
+    password: str = Field(max_length=200)
+
+
+class ReauthenticationOut(BaseModel):
+    """Until when the password counts that was given once more."""
+
+    until: datetime
 
 
 class EndedSessionsOut(BaseModel):
@@ -50,6 +63,19 @@ def end_current_session(work: WorkDep, who: AuthenticationDep) -> None:
     Its token is void at once.
     """
     sessions.end_session(work, who.account, who.session.id)
+
+
+@router.post("/sessions/current/confirm", response_model=ReauthenticationOut)
+def confirm_session(request: Request, body: PasswordIn, work: WorkDep, who: AuthenticationDep) -> object:
+    """Confirm by the password that the caller is still the owner of the session.
+
+    What cannot be taken back, and what concerns accounts, keys or a whole town, is refused with `reauthentication_required` unless
+    this was done in the last ten minutes. Five wrong passwords end the session.
+    """
+    refusal = sessions.reauthenticate(work, who.account, who.session, body.password)
+    if refusal is not None:
+        return answer_refusal(request, refusal)
+    return ReauthenticationOut(until=work.now + sessions.REAUTHENTICATION_LIFETIME)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)

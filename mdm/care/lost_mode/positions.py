@@ -15,7 +15,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets import lookup
 from enrollment.tablets.models import Tablet
 from mdm.care.command_helpers import send_command
-from mdm.care.lost_mode.errors import ApproverIsRequester, LostNotConfirmed, PositionRequestNotFound, TabletNotLost
+from mdm.care.lost_mode.errors import LostNotConfirmed, PositionRequestNotFound, TabletNotLost
 from mdm.care.lost_mode.models import LostCase, PositionRequest
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.lost_mode.service import get_open_case
@@ -37,6 +37,7 @@ def request_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: st
     case = get_open_case(work, tablet)
     if case.confirmed_at is None:
         raise LostNotConfirmed
+    actor.require_trust(work.now)
     if case.lift_requested_at is not None:
         raise TabletNotLost
     pending = LostModeRepository(work.session).list_open_requests_of_case(case.id)
@@ -57,11 +58,10 @@ def request_position(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: st
 
 
 def approve_position(work: UnitOfWork, actor: Actor, request_id: UUID) -> PositionRequest:
-    """Approve a request and enqueue the command for one position. Raises `ApproverIsRequester`, `PositionRequestNotFound`, `TabletNotLost`."""
+    """Approve a request and enqueue the command for one position. Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `PositionRequestNotFound`, `TabletNotLost`."""
     request, case = _get_request(work, actor, request_id)
     actor.require_permission(Permission.GOVERN, case.town_id, case.school_id)
-    if request.requested_by == actor.account_id:
-        raise ApproverIsRequester
+    actor.require_second_person(work.now, request.requested_by)
     locks.lock_town(work, case.town_id)
     work.session.refresh(request)
     tablet = work.session.get_one(Tablet, case.tablet_id)

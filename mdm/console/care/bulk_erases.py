@@ -9,18 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import DomainError
 from cartable.i18n import Language, Message
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
-from mdm.accounts import sessions
 from mdm.api.deps import WorkDep
 from mdm.care.erasing import bulk
 from mdm.care.erasing.models import BulkErase
 from mdm.console.frame import (
     PageRoute,
-    authenticate,
     check_csrf,
     format_instant,
     get_language,
@@ -37,7 +34,6 @@ _NOTICES = {
 }
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 CsrfField = Annotated[str, Form(max_length=200)]
-PasswordField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/erases")
@@ -53,18 +49,13 @@ def request_bulk_erase(
     work: WorkDep,
     town: UUID,
     csrf: CsrfField,
-    password: PasswordField,
     ticket: Annotated[str, Form(max_length=40, pattern=r"^[A-Za-z0-9#/_.-]{1,40}$")],
     reason: Annotated[str, Form(min_length=3, max_length=300)],
 ) -> Response:
     """Request the erase of every tablet returned in an open campaign."""
-    who = authenticate(request, work)
-    actor = who.actor
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
-    refused = sessions.check_own_password(work, who.account, who.session, password)
-    if refused is not None:
-        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.request_bulk_erase(
         work, actor, chosen.id, [tablet.id for tablet in bulk.list_erasable_tablets(work, actor, chosen.id)], reason, ticket
     )
@@ -72,17 +63,11 @@ def request_bulk_erase(
 
 
 @router.post("/erases/{town}/{bulk_id}/approve")
-def approve_bulk_erase(
-    request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField, password: PasswordField
-) -> Response:
+def approve_bulk_erase(request: Request, work: WorkDep, town: UUID, bulk_id: UUID, csrf: CsrfField) -> Response:
     """Approve what another person requested."""
-    who = authenticate(request, work)
-    actor = who.actor
+    actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     chosen = _select_town(work, actor, town)
-    refused = sessions.check_own_password(work, who.account, who.session, password)
-    if refused is not None:
-        return _render_bulk_erases(request, work, actor, chosen, problem=refused)
     bulk.approve_bulk_erase(work, actor, bulk_id)
     return _redirect(chosen.id, "approved")
 
@@ -104,17 +89,13 @@ def _redirect(town_id: UUID, done: str) -> Response:
     return RedirectResponse(f"/erases?{urlencode({'town': town_id, 'done': done})}", status_code=303)
 
 
-def _render_bulk_erases(
-    request: Request, work: UnitOfWork, actor: Actor, town: Town, *, problem: DomainError | None = None, done: str = ""
-) -> Response:
+def _render_bulk_erases(request: Request, work: UnitOfWork, actor: Actor, town: Town, *, done: str = "") -> Response:
     language = get_language(request)
     may_ask = actor.has_permission(Permission.DESTROY, town.id)
     waiting = bulk.list_erasable_tablets(work, actor, town.id) if may_ask else ()
     return render_page(
         request,
         "care/bulk_erases.html",
-        status=problem.status if problem else 200,
-        problem=problem.translate(language) if problem else "",
         notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
         town=town,
         may_ask=may_ask,

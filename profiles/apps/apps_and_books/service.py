@@ -41,6 +41,7 @@ class LicenceSyncResult:
 def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -> LicenceToken:
     """Store a town's content token (.vpptoken), sealed. Raises `BadContentToken` when it cannot be read or has expired."""
     actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
     text = "".join(content.split())
     try:
         fields = json.loads(base64.b64decode(text, validate=True))

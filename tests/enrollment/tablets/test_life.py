@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
-from cartable.errors import Forbidden, Invalid
+from cartable.errors import Forbidden, Invalid, SamePerson
 from cartable.paging import PageRequest
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -26,7 +26,6 @@ from enrollment.tablets.errors import (
     AgreementMissing,
     NoOpenIncident,
     PupilHasTablet,
-    RequesterCannotApprove,
     RequestIdReused,
     SerialAlreadyExists,
     SerialNotOrdered,
@@ -368,7 +367,7 @@ def test_two_people_place_an_evidence_hold_that_blocks_changes(runtime: Runtime)
         asker, approver = _person(town, Role.TOWN_ADMIN), _person(town, Role.TOWN_ADMIN)
         request = acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "court")
         assert acts.request_approval(work, asker, tablet.id, ApprovalAction.PLACE_EVIDENCE_HOLD, "again").id == request.id
-        with pytest.raises(RequesterCannotApprove):
+        with pytest.raises(SamePerson):
             acts.approve_request(work, asker, request.id)
         with pytest.raises(Forbidden):
             acts.approve_request(work, _person(town, Role.TECHNICIAN), request.id)

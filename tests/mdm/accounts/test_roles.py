@@ -21,7 +21,8 @@ from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import databases
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.accounts import PASSWORD
+from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 ADMIN, TECHNICIAN, HELPDESK, HEAD, DPO = Role.TOWN_ADMIN, Role.TECHNICIAN, Role.HELPDESK, Role.HEAD, Role.DPO

@@ -14,8 +14,8 @@ from cartable.scope import Role
 from cartable.settings import Settings
 from tests.conftest import KEYRING
 from tests.support import databases
-from tests.support.accounts import create_account
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.accounts import PASSWORD, create_account
+from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 

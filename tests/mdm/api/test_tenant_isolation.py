@@ -25,8 +25,9 @@ from profiles.apps.service import create_app
 from profiles.policy import bundles, documents
 from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
+from tests.support.accounts import PASSWORD
 from tests.support.api import list_all
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 #: What answers without sign-in.

@@ -10,14 +10,13 @@ from sqlalchemy import select
 
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
-from cartable.errors import Forbidden, Invalid
+from cartable.errors import Forbidden, Invalid, SamePerson
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade, Town
 from enrollment.rollover import returns
 from enrollment.rollover import service as years
 from enrollment.tablets import custody
-from enrollment.tablets.errors import RequesterCannotApprove
 from enrollment.tablets.models import Condition, Tablet
 from mdm.care.erasing import bulk
 from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
@@ -72,7 +71,7 @@ def test_bulk_erase_needs_two_people_and_a_delay(runtime: Runtime, clock: Manual
         requested = bulk.request_bulk_erase(
             work, campaign.requester, campaign.town.id, campaign.returned_ids, "fin de CM2", "RET-1"
         )
-        with pytest.raises(RequesterCannotApprove):
+        with pytest.raises(SamePerson):
             bulk.approve_bulk_erase(work, campaign.requester, requested.id)
         bulk.approve_bulk_erase(work, campaign.approver, requested.id)
         assert bulk.send_due_bulk_erases(work) == 0

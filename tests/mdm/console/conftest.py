@@ -18,7 +18,8 @@ from cartable.clock import ManualClock
 from cartable.scope import SYSTEM, Role
 from mdm.accounts import service as accounts
 from tests.conftest import KEYRING
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.accounts import PASSWORD
+from tests.support.server import LiveServer, start_live_server
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from mdm.accounts import missions
 from mdm.accounts import service as accounts
 from tests.browser.desk_world import desk_world
 from tests.mdm.console.conftest import Person, result_of
-from tests.support.accounts import choose_password, sign_in
-from tests.support.server import PASSWORD, LiveServer
+from tests.support.accounts import PASSWORD, choose_password, sign_in
+from tests.support.server import LiveServer
 
 Enter = Callable[..., Person]
 
