@@ -30,7 +30,8 @@ from mdm.reconcile.renewals import count_ending_identities, list_ending_identiti
 from mdm.worker.schedule import HOUSEKEEPING
 from simulator import SimulatedTablet
 from tests.conftest import KEYRING
-from tests.support.server import PASSWORD, LiveServer, start_live_server
+from tests.support.accounts import PASSWORD
+from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 #: A certificate lives 398 days and is renewed from two thirds on.
