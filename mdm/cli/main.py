@@ -50,9 +50,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import places
+    from mdm.cli import calendars, places
 
     places.add_arguments(choices["town"])
+    calendars.add_arguments(choices["calendar"])
 
 
 def _run_up(_parsed: argparse.Namespace) -> int:
@@ -140,6 +141,12 @@ def _set_zones(work: object, parsed: argparse.Namespace) -> None:
     places.run(work, parsed)  # type: ignore[arg-type]
 
 
+def _import_calendar(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import calendars
+
+    calendars.run(work, parsed)  # type: ignore[arg-type]
+
+
 def _sign_csr(parsed: argparse.Namespace) -> int:
     from mdm.push.certificates import sign_as_vendor
 
@@ -169,6 +176,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
     "town": ("show or set the holiday zone and the time zone of a town or school", _with_unit_of_work(_set_zones)),
+    "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import_calendar)),
     "technician": (
         "enter a technician whom several towns call by missions; prints the one-time password",
         _with_unit_of_work(_create_technician),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import Select
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -16,9 +17,10 @@ from enrollment.places import service as places
 from enrollment.places.models import Grade, School, Town
 from enrollment.places.zones import HolidayZone, get_zone_facts
 from enrollment.tablets.repository import TabletRepository
-from profiles.schedule.calendar import RESERVED_NAMES
+from profiles.schedule.calendar import RESERVED_NAMES, HolidayPeriod
 from profiles.schedule.day_exceptions import MAY_HAVE_WINDOW, NEEDS_TIME, OverrideKind
 from profiles.schedule.errors import InvalidSchedule, ScheduleEntryNotFound, UnknownCalendar
+from profiles.schedule.mapping import dump_periods, list_own_holidays, list_periods
 from profiles.schedule.models import CalendarOverride, ExamDay, Timetable, TownCalendar
 from profiles.schedule.night import parse_night
 from profiles.schedule.repository import ScheduleRepository
@@ -58,7 +60,7 @@ def save_timetable(
         written_by=actor.account_id, written_at=work.now,
     )  # fmt: skip
     repository.add(row)
-    _reevaluate_tablets(work, town_id, school_id)
+    reevaluate_tablets(work, town_id, school_id)
     return row
 
 
@@ -72,7 +74,10 @@ def save_calendar(
     public: Sequence[date],
     known_until: date | None,
 ) -> TownCalendar:
-    """Save a calendar of the town. Raises `InvalidSchedule` for a reserved name or a bad period."""
+    """Save a calendar of the town. Its public holidays are added to the official ones.
+
+    Raises `InvalidSchedule` for a reserved name or a bad period.
+    """
     actor.require_permission(Permission.AUTHOR, town_id)
     if name in RESERVED_NAMES or not name.strip():
         raise InvalidSchedule(field="name", why="reserved")
@@ -81,14 +86,41 @@ def save_calendar(
     for index, (first, last, _) in enumerate(periods):
         if last < first or last - first > LONGEST_OVERRIDE:
             raise InvalidSchedule(field=f"periods.{index}", why="ends_before_it_begins" if last < first else "too_long")
+    locks.lock_town(work, town_id)
     repository = ScheduleRepository(work.session)
     row = repository.get_calendars([town_id]).get((town_id, name)) or TownCalendar(town_id=town_id, name=name)
     audit.record_event(work, actor, "calendar.write", "town", town_id, town_id=town_id, name=name, periods=len(periods))
-    row.periods = [[first.isoformat(), last.isoformat(), label[:80]] for first, last, label in periods]
+    row.periods = dump_periods(HolidayPeriod(*period) for period in periods)
     row.public_holidays, row.known_until, row.written_at = [day.isoformat() for day in public], known_until, work.now
     repository.add(row)
-    _reevaluate_tablets(work, town_id, None)
+    reevaluate_tablets(work, town_id, None)
     return row
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarView:
+    """A calendar of a town as it is stored. `public_holidays`: those that it adds to the official ones."""
+
+    name: str
+    periods: list[HolidayPeriod]
+    public_holidays: list[date]
+    known_until: date | None
+
+
+def list_calendars(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[CalendarView]:
+    """Return the calendars that a town has written or imported, by name. Raises `Forbidden`."""
+    actor.require_permission(Permission.SEE, town_id)
+    rows = ScheduleRepository(work.session).get_calendars([town_id]).values()
+    views = (CalendarView(row.name, list_periods(row), list_own_holidays(row), row.known_until) for row in rows)
+    return sorted(views, key=lambda view: view.name)
+
+
+def get_calendar(work: UnitOfWork, actor: Actor, town_id: UUID, name: str) -> CalendarView:
+    """Return one calendar of a town. Raises `ScheduleEntryNotFound`, `Forbidden`."""
+    view = next((view for view in list_calendars(work, actor, town_id) if view.name == name), None)
+    if view is None:
+        raise ScheduleEntryNotFound
+    return view
 
 
 def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: HolidayZone, time_zone: str | None) -> Town:
@@ -97,7 +129,7 @@ def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: Holid
     Its tablets are evaluated again. Raises as `places.set_town_zones`.
     """
     town = places.set_town_zones(work, actor, town_id, zone=zone, time_zone=time_zone or get_zone_facts(zone).time_zone)
-    _reevaluate_tablets(work, town_id, None)
+    reevaluate_tablets(work, town_id, None)
     return town
 
 
@@ -111,7 +143,7 @@ def set_school_zones(
     if zone is not None and time_zone is None:
         time_zone = get_zone_facts(zone).time_zone
     school = places.set_school_zones(work, actor, school_id, zone=zone, time_zone=time_zone)
-    _reevaluate_tablets(work, school.town_id, school.id)
+    reevaluate_tablets(work, school.town_id, school.id)
     return school
 
 
@@ -156,7 +188,7 @@ def create_override(
         work, actor, "override.write", "town", town_id, town_id=town_id, kind=kind.value, first=str(first), last=str(last)
     )
     ScheduleRepository(work.session).add(row)
-    _reevaluate_tablets(work, town_id, school_id)
+    reevaluate_tablets(work, town_id, school_id)
     return row
 
 
@@ -169,7 +201,7 @@ def withdraw_override(work: UnitOfWork, actor: Actor, override_id: UUID) -> None
     audit.record_event(work, actor, "override.withdraw", "town", row.town_id, town_id=row.town_id, kind=row.kind.value)
     row.withdrawn_at = work.now
     work.session.flush()
-    _reevaluate_tablets(work, row.town_id, row.school_id)
+    reevaluate_tablets(work, row.town_id, row.school_id)
 
 
 def create_exam(
@@ -194,11 +226,12 @@ def create_exam(
     row = ExamDay(town_id=town_id, school_id=school_id, grade=grade, day=day, starts=starts_minute, ends=ends_minute)
     audit.record_event(work, actor, "exam.write", "town", town_id, town_id=town_id, day=str(day))
     ScheduleRepository(work.session).add(row)
-    _reevaluate_tablets(work, town_id, school_id)
+    reevaluate_tablets(work, town_id, school_id)
     return row
 
 
-def _reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
+def reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:
+    """Evaluate the modes of the tablets of a town or of one school again."""
     repository = TabletRepository(work.session)
     tablets: Select[UUID] = repository.select_by_school(school_id) if school_id else repository.select_by_town(town_id)
     work.enqueue_selected_jobs(Topic.RECONCILE, tablets)

@@ -74,10 +74,15 @@ def update_calendar(
     base: Calendar, base_periods: Iterable[HolidayPeriod], periods: Iterable[HolidayPeriod], known_until: date | None
 ) -> Calendar:
     """Return a calendar in which newer periods replace those of the same holidays; base periods that nothing replaces stay."""
-    newer = list(periods)
-    kept = [period for period in base_periods if not any(_is_same_holiday(period, each) for each in newer)]
     latest = max((day for day in (base.known_until, known_until) if day is not None), default=None)
-    return build_calendar(base.name, [*kept, *newer], base.public_holidays, latest)
+    return build_calendar(base.name, merge_periods(base_periods, periods), base.public_holidays, latest)
+
+
+def merge_periods(base: Iterable[HolidayPeriod], newer: Iterable[HolidayPeriod]) -> list[HolidayPeriod]:
+    """Return the newer periods, and those of the base that are no other dates of the same holidays, in their order."""
+    replacing = list(newer)
+    kept = (period for period in base if not any(_is_same_holiday(period, each) for each in replacing))
+    return sorted({*kept, *replacing})
 
 
 def _is_same_holiday(one: HolidayPeriod, other: HolidayPeriod) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from profiles.schedule.calendar import Calendar, HolidayPeriod, build_calendar
@@ -12,6 +13,11 @@ from profiles.schedule.models import CalendarOverride, TownCalendar
 def list_periods(row: TownCalendar) -> list[HolidayPeriod]:
     """Return the periods of a stored calendar."""
     return [HolidayPeriod(date.fromisoformat(first), date.fromisoformat(last), name) for first, last, name in row.periods]
+
+
+def dump_periods(periods: Iterable[HolidayPeriod]) -> list[list[str]]:
+    """Return periods as a calendar stores them."""
+    return [[period.first.isoformat(), period.last.isoformat(), period.name[:80]] for period in periods]
 
 
 def list_own_holidays(row: TownCalendar) -> list[date]:
