@@ -132,12 +132,13 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
+    from mdm.console.schedule import calendar
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets
 
     router = APIRouter()
     for chapter in (
         tablets, ending_identities, sign_in, session_pages, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
-        bulk_erases,
+        bulk_erases, calendar,
     ):  # fmt: skip
         router.include_router(chapter.router)
     return tuple(router.routes)

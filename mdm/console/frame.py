@@ -48,6 +48,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/desk", Message("Desk"), Permission.HANDLE),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
+    ("/calendar", Message("Calendar"), Permission.AUTHOR),
 )
 templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
