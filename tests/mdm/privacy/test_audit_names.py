@@ -37,11 +37,26 @@ def _action_patterns(node: ast.expr) -> Iterator[str]:
 def _recorded_actions() -> Iterator[str]:
     for package in ("cartable", "enrollment", "profiles", "mdm"):
         for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and len(node.args) > 2:
-                    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                    if name == "record_event":
-                        yield from _action_patterns(node.args[2])
+            for function in ast.walk(ast.parse(path.read_text())):
+                if isinstance(function, ast.FunctionDef):
+                    yield from _recorded_in(function)
+
+
+def _recorded_in(function: ast.FunctionDef) -> Iterator[str]:
+    """Return the names that a function records: written in the call, or assigned to a variable before it."""
+    values = {
+        target.id: node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and len(node.args) > 2:
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            action = node.args[2]
+            if name == "record_event":
+                yield from _action_patterns(values.get(action.id, action) if isinstance(action, ast.Name) else action)
 
 
 RECORDED = [re.compile(pattern) for pattern in sorted(set(_recorded_actions()))]
