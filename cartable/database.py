@@ -76,13 +76,17 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class EnumText(TypeDecorator[E], Generic[E]):
-    """A `StrEnum` stored as text, so that a new member needs no migration."""
+    """A `StrEnum` stored as text, so that a new member needs no migration. Raises `ValueError` for a member that is too long."""
 
-    impl = String(32)
+    MAX_LENGTH: ClassVar[int] = 32
+    impl = String(MAX_LENGTH)
     cache_ok = True
 
     def __init__(self, kind: type[E]) -> None:
         super().__init__()
+        for member in kind:
+            if len(member.value) > self.MAX_LENGTH:
+                raise ValueError(f"{kind.__name__}.{member.name} is longer than {self.MAX_LENGTH} characters")
         self.kind = kind
 
     def process_bind_param(self, value: E | str | None, dialect: Dialect) -> str | None:

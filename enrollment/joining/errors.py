@@ -40,7 +40,7 @@ class TabletNotReservable(Conflict):
 class EnrollmentRefusal(StrEnum):
     """Why a device may not enroll."""
 
-    ATTESTED_FOR_ANOTHER = "certificate_attested_for_another_device"
+    ATTESTED_FOR_ANOTHER = "attested_for_another_device"
     CERTIFICATE_OF_ANOTHER = "certificate_of_another_tablet"
     NO_INVITATION = "certificate_without_invitation"
     INVITATION_WITHDRAWN = "invitation_withdrawn"

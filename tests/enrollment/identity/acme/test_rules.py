@@ -84,5 +84,5 @@ def test_with_an_invitation_only_the_attested_device_enrolls(runtime: Runtime, f
         for serial, udid in (("SERIAL-B", "UDID-A"), ("SERIAL-A", "UDID-B"), (None, "UDID-A")):
             with pytest.raises(NotInvited) as refused:
                 resolve_tablet(work, known, serial, udid, TabletDetails())
-            assert refused.value.details["why"] == "certificate_attested_for_another_device"
+            assert refused.value.details["why"] == "attested_for_another_device"
         assert resolve_tablet(work, known, "SERIAL-A", "UDID-A", TabletDetails()).serial == "SERIAL-A"
