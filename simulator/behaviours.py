@@ -83,7 +83,7 @@ class OddBytes(Behaviour):
         b"<date>0000-12-30T00:00:00Z</date>",
         b"<date>2014-02-23T09:21:06.034Z</date>",
         b"<integer>not a number</integer>",
-        b"<data>*</data>",
+        b"<data>A</data>",
     )
 
     def __init__(self, argument: float | None = None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 
 from mdm.protocol.connect import ErrorLink
@@ -92,6 +93,21 @@ def judge_installation(rejection: str | None, error_chain: Sequence[ErrorLink]) 
         if verdict is not None:
             return verdict
     return _DOWNLOAD_FAILED
+
+
+#: Between the orders of an app that failed.
+RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
+#: A licence that was given takes a while until the store knows it: these orders are patient.
+LICENCE_DELAYS = (
+    timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3), timedelta(hours=12), timedelta(days=1), timedelta(days=1),
+    timedelta(days=1), timedelta(days=2), timedelta(days=2),
+)  # fmt: skip
+
+
+def get_retry_delay(reason: AppReason, attempts: int) -> timedelta | None:
+    """Return how long to wait for the next order after this many failed ones; None when there is no further one."""
+    delays: tuple[timedelta, ...] = LICENCE_DELAYS if reason is AppReason.NO_LICENCE else RETRY_DELAYS
+    return delays[attempts - 1] if 0 < attempts <= len(delays) else None
 
 
 class Presence(Enum):

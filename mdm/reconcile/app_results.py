@@ -24,6 +24,7 @@ from mdm.reconcile.app_outcomes import (
     InstallOutcome,
     InstallVerdict,
     Presence,
+    get_retry_delay,
     judge_installation,
     read_installed_app,
     read_managed_status,
@@ -34,13 +35,6 @@ from mdm.reconcile.service import MAX_ATTEMPTS
 from profiles.apps import licences
 
 POLL_DELAYS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
-#: Between the orders of an app; `MAX_ATTEMPTS` orders in all.
-RETRY_DELAYS = POLL_DELAYS[1:]
-#: A licence that was given takes a while until the store knows it: these orders are patient.
-LICENCE_DELAYS = (
-    timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3), timedelta(hours=12), timedelta(days=1), timedelta(days=1),
-    timedelta(days=1), timedelta(days=2), timedelta(days=2),
-)  # fmt: skip
 #: After this time it is tried again to manage an app that a person had installed.
 RECHECK_UNMANAGED_AFTER = timedelta(days=7)
 
@@ -60,6 +54,8 @@ def _apply_order_result(work: UnitOfWork, outcome: CommandWithResult, command: I
     response = outcome.result if isinstance(outcome.result, InstallApplicationResponse) else None
     rejection = response.rejection if response is not None else None
     if outcome.succeeded and rejection is None:
+        if row.reason is AppReason.NO_LICENCE:
+            row.attempts = 0  # the licence has arrived; the attempts without it say nothing about the installation
         _set_state(work, row, AppState.INSTALLING, AppReason.INSTALLING)
         _enqueue_status_poll(work, outcome, row.attempts)
         return
@@ -95,16 +91,15 @@ def _retry_install(work: UnitOfWork, outcome: CommandWithResult, row: TabletApp,
 
     Where a licence is missing, those of the town are compared with Apple's before the next order.
     """
-    delays: tuple[timedelta, ...] = RETRY_DELAYS
     if verdict.reason is AppReason.NO_LICENCE:
-        delays = LICENCE_DELAYS
         work.enqueue_job(Topic.LICENCE_SYNC, outcome.town_id)
-    if row.attempts >= len(delays):
+    row.attempts += 1
+    delay = get_retry_delay(verdict.reason, row.attempts)
+    if delay is None:
         _set_state(work, row, AppState.FAILED, verdict.reason)
         return
     _set_state(work, row, AppState.WAITING, verdict.reason)
-    work.enqueue_job(Topic.RECONCILE, outcome.tablet_id, not_before=work.now + delays[row.attempts])
-    row.attempts += 1
+    work.enqueue_job(Topic.RECONCILE, outcome.tablet_id, not_before=work.now + delay)
 
 
 def handle_remove_application(work: UnitOfWork, outcome: CommandWithResult) -> None:

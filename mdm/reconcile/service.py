@@ -25,6 +25,7 @@ from mdm.protocol.commands.queries import DeviceInformation, InstalledApplicatio
 from mdm.queue import service as queue
 from mdm.queue.models import Lane
 from mdm.queue.service import DeliveryOptions
+from mdm.reconcile.app_outcomes import get_retry_delay
 from mdm.reconcile.declarations import (
     CompanionProfile,
     choose_companion_profile,
@@ -233,7 +234,8 @@ def _build_app_installs(
             continue
         if row.attempts == 0:  # else the reason of the last failure stays until the tablet reports something else
             row.reason = AppReason.WAITING_CONTACT
-        commands.append(_build_install_command(app))
+        if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
+            commands.append(_build_install_command(app))
     return commands
 
 

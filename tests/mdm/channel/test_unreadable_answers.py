@@ -55,7 +55,7 @@ ODD_VALUES = {
     "a number that is none": b"<integer>many</integer>",
     "an empty number": b"<integer></integer>",
     "a real that is none": b"<real>1,5</real>",
-    "damaged data": b"<data>!</data>",
+    "damaged data": b"<data>A</data>",
     "an unknown element": b"<uid>1</uid>",
 }
 
