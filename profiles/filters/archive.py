@@ -5,9 +5,11 @@ See docs/domain/filters.md#lists.
 
 from __future__ import annotations
 
+import gzip
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -18,14 +20,26 @@ MAX_LINES = 8_000_000
 MAX_LINE = 512
 MAX_UNPACKED = 2 * 2**30
 MAX_CATEGORIES = 200
+MAX_SKIPPED = 100
+#: The names under which UT1 also offers some categories.
+ALIASES = {
+    "ads": "publicite", "aggressive": "agressif", "drugs": "drogue", "mail": "forums", "porn": "adult", "proxy": "redirector",
+    "violence": "agressif",
+}  # fmt: skip
+#: Categories whose lists say what is good.
+WHITE = frozenset({"child", "liste_blanche", "liste_bu", "educational_games", "sexual_education", "cleaning", "update", "bank"})
+#: What an archive may contain besides lists of hosts.
+_OTHER_FILES = frozenset(
+    {"urls", "expressions", "very_restrictive_expression", "usage", "global_usage", "readme", "license", "cc-by-sa"}
+)
 
 
 class BadArchive(ValueError):
-    """Not an archive of lists, or one that would be too large; `why` is a stable word."""
+    """Not an archive of lists, or one that is damaged or too large; `why` is a stable word, `member` the file concerned."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, member: str = "") -> None:
         super().__init__(why)
-        self.why = why
+        self.why, self.member = why, member
 
 
 @dataclass(slots=True)
@@ -37,54 +51,77 @@ class CategoryFile:
     hosts: Iterable[str]
 
 
-def read(file: IO[bytes]) -> Iterator[CategoryFile]:
-    """The host lists of an archive, one file after the other. Links are aliases and are not counted twice; paths outside a
-    category folder are passed over. Raises `BadArchive`.
-    """
-    total, members, seen = 0, 0, set()
+@dataclass(slots=True)
+class ListArchive:
+    """An archive that is read once. `skipped`: names of files that look like lists and were not read, such as archives in the archive."""
+
+    file: IO[bytes]
+    skipped: list[str] = field(default_factory=list)
+    _folder_by_category: dict[str, str] = field(default_factory=dict)
+    _unpacked: int = 0
+
+    def read(self) -> Iterator[CategoryFile]:
+        """Yield the host lists, one file after the other, those compressed with gzip included. Raises `BadArchive`.
+
+        An alias is the category that it stands for; links, and a second folder of one category, are not counted twice.
+        """
+        member_name = ""
+        try:
+            with tarfile.open(fileobj=self.file, mode="r|*") as archive:
+                for number, member in enumerate(archive):
+                    member_name = member.name[:200]
+                    if number >= MAX_MEMBERS:
+                        raise BadArchive("too_large")
+                    category = self._find_category(member)
+                    content = archive.extractfile(member) if category else None
+                    if content is None or category is None:
+                        continue
+                    stream = gzip.GzipFile(fileobj=content) if member.name.endswith(".gz") else content
+                    yield CategoryFile(category, category in WHITE, self._read_hosts(stream, member_name))
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise BadArchive("damaged_member" if member_name else "unreadable", member_name) from error
+        if not self._folder_by_category:
+            raise BadArchive("no_lists")
+
+    def _find_category(self, member: tarfile.TarInfo) -> str | None:
+        """Return the category of a list of hosts: `domains`, in one piece or split into `domains.0`, `.1`…; None for other files."""
+        path = PurePosixPath(member.name)
+        if not member.isreg() or ".." in path.parts:
+            return None
+        stem, *parts = path.name.lower().removesuffix(".gz").split(".")
+        folder = path.parts[-2].lower() if len(path.parts) > 1 else ""
+        is_named = 0 < len(folder) <= 64 and folder.replace("-", "").replace("_", "").isalnum()
+        if stem != "domains" or not all(part.isdigit() for part in parts) or not is_named:
+            if stem not in _OTHER_FILES and len(self.skipped) < MAX_SKIPPED:
+                self.skipped.append(member.name[:200])
+            return None
+        category = ALIASES.get(folder, folder)
+        if self._folder_by_category.setdefault(category, folder) != folder:
+            return None
+        if len(self._folder_by_category) > MAX_CATEGORIES:
+            raise BadArchive("too_many_categories")
+        return category
+
+    def _read_hosts(self, lines: IO[bytes] | gzip.GzipFile, member_name: str) -> Iterator[str]:
+        try:
+            for count in range(MAX_LINES + 1):
+                line = lines.readline(MAX_LINE + 1)
+                if not line:
+                    return
+                self._unpacked += len(line)
+                if count == MAX_LINES or len(line) > MAX_LINE or self._unpacked > MAX_UNPACKED:
+                    raise BadArchive("too_large", member_name)
+                host = clean_host(_decode_host(line))
+                if host is not None:
+                    yield host
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise BadArchive("damaged_member", member_name) from error
+
+
+def _decode_host(line: bytes) -> str:
+    """Return a line as text, a host with other letters than ASCII in the form that is looked up; empty for what is no text."""
     try:
-        with tarfile.open(fileobj=file, mode="r|*") as archive:
-            for member in archive:
-                members += 1
-                total += member.size
-                if members > MAX_MEMBERS or total > MAX_UNPACKED:
-                    raise BadArchive("too_large")
-                name = _find_category(member)
-                content = archive.extractfile(member) if name else None
-                if content is None or name is None:
-                    continue
-                seen.add(name)
-                if len(seen) > MAX_CATEGORIES:
-                    raise BadArchive("too_many_categories")
-                yield CategoryFile(name, name in WHITE, _read_hosts(content))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise BadArchive("unreadable") from error
-    if not seen:
-        raise BadArchive("no_lists")
-
-
-#: Categories whose lists say what is good.
-WHITE = frozenset({"child", "liste_blanche", "liste_bu", "educational_games", "sexual_education", "cleaning", "update", "bank"})
-
-
-def _find_category(member: tarfile.TarInfo) -> str | None:
-    """The category of a `domains` file (in one piece, or split into `domains.0`, `.1`…)."""
-    path = PurePosixPath(member.name)
-    if not member.isreg() or ".." in path.parts or len(path.parts) < 2:
-        return None
-    stem, _, part = path.name.partition(".")
-    if stem != "domains" or (part and not part.isdigit()):
-        return None
-    name = path.parts[-2].lower()
-    return name if 0 < len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum() else None
-
-
-def _read_hosts(lines: IO[bytes]) -> Iterator[str]:
-    count = 0
-    while line := lines.readline(MAX_LINE + 1):
-        count += 1
-        if count > MAX_LINES or len(line) > MAX_LINE:
-            raise BadArchive("too_large")
-        host = clean_host(line.decode("ascii", "ignore"))
-        if host is not None:
-            yield host
+        text = line.decode("utf-8").strip().lstrip("\ufeff")
+        return text if text.isascii() else text.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -32,11 +32,17 @@ class FilterRepository:
         statement = select(FilterCategory).where(FilterCategory.town_id == town_id)
         return fetch_scalar_page(self.session, statement, page, FilterCategory.name)
 
-    def delete_categories(self, town_id: UUID) -> None:
-        """Delete the categories of a town with their hosts."""
-        ids = select(FilterCategory.id).where(FilterCategory.town_id == town_id)
+    def count_hosts(self, town_id: UUID) -> dict[str, int]:
+        """The number of hosts of each category of a town."""
+        rows = self.session.execute(select(FilterCategory.name, FilterCategory.hosts).where(FilterCategory.town_id == town_id))
+        return {row.name: row.hosts for row in rows}
+
+    def delete_categories(self, town_id: UUID, names: Sequence[str]) -> None:
+        """Delete some categories of a town with their hosts."""
+        is_named = (FilterCategory.town_id == town_id) & FilterCategory.name.in_(names)
+        ids = select(FilterCategory.id).where(is_named)
         self.session.execute(delete(FilterBlock).where(FilterBlock.category_id.in_(ids)))
-        self.session.execute(delete(FilterCategory).where(FilterCategory.town_id == town_id))
+        self.session.execute(delete(FilterCategory).where(is_named))
 
     def add_hosts(self, town_id: UUID, name: str, white: bool, hosts: Iterable[str], now: datetime) -> int:
         """Add a file of hosts to a category, in blocks, so that memory is bounded whatever its length. Return how many."""

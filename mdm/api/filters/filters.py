@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, UploadFile
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Form, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
 from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
@@ -32,10 +33,16 @@ class CategoryOut(BaseModel):
 
 
 class FilterImportOut(BaseModel):
-    """What an archive brought: how many hosts each category has, and whose lists they are."""
+    """What an archive brought: how many hosts each of its categories has, what became of the others, and whose lists they are."""
 
-    licence: str
+    model_config = ConfigDict(from_attributes=True)
+    licence: str = LICENCE
     hosts: dict[str, int]
+    kept: list[str] = Field(description="Categories that the archive does not contain; they stay.")
+    removed: list[str]
+    emptied: list[str]
+    missing_baseline: list[str] = Field(description="Categories closed to every child of which the town has no hosts.")
+    skipped: list[str] = Field(description="Files that look like lists and were not read.")
 
 
 class HostExplanationOut(BaseModel):
@@ -51,9 +58,19 @@ class HostExplanationOut(BaseModel):
 
 
 @router.post("/towns/{town_id}/filter-lists", response_model=FilterImportOut)
-def import_filter_lists(town_id: UUID, file: UploadFile, work: WorkDep, actor: ActorDep) -> FilterImportOut:
-    """Import the filter lists of a town. The archive has the format of the University of Toulouse; former lists are replaced."""
-    return FilterImportOut(licence=LICENCE, hosts=service.import_lists(work, actor, town_id, file.file))
+def import_filter_lists(
+    town_id: UUID,
+    file: UploadFile,
+    work: WorkDep,
+    actor: ActorDep,
+    remove_others: Annotated[bool, Form(description="Remove the categories that the archive does not contain.")] = False,
+    confirm: Annotated[bool, Form(description="Categories may lose all their hosts.")] = False,
+) -> object:
+    """Import filter lists of a town. The archive has the format of the University of Toulouse; each of its categories is replaced.
+
+    An import that would empty or remove a category answers 409 and names it, until it is confirmed.
+    """
+    return service.import_lists(work, actor, town_id, file.file, remove_others=remove_others, confirmed=confirm)
 
 
 @router.get("/towns/{town_id}/filter-lists", response_model=PageOut[CategoryOut])

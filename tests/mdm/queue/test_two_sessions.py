@@ -32,7 +32,7 @@ def row(runtime: Runtime) -> DeviceEnrollment:
 
 def _change(runtime: Runtime, **values: Any) -> None:
     with runtime.open_unit_of_work() as work:
-        work.session.query(QueuedCommand).update(values)
+        work.session.execute(update(QueuedCommand).values(**values))
 
 
 def _run_in_thread(action: Callable[[], object]) -> tuple[threading.Thread, list[object]]:

@@ -62,8 +62,8 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
         },
         {"blacklists/porn": "adult"},
     )
-    counts = service.import_lists(work, SYSTEM, town.id, file)
-    assert counts == {"adult": 20_002, "games": 2}
+    imported = service.import_lists(work, SYSTEM, town.id, file)
+    assert imported.hosts == {"adult": 20_002, "games": 2}
     repository = FilterRepository(work.session)
     assert repository.find_categories(town.id, "site000000.example") == ["adult"]
     assert repository.find_categories(town.id, "www.site019999.example") == ["adult"]
@@ -74,7 +74,9 @@ def test_lists_are_imported_found_by_sub_domain_and_aliases_count_once(work: Uni
         "another town's lists are not ours"
     )
     service.import_lists(work, SYSTEM, town.id, archive({"l/games/domains": b"neuf.example\n"}))
-    assert [(row.name, row.hosts) for row in repository.list_categories(town.id, PageRequest()).items] == [("games", 1)]
+    rows = repository.list_categories(town.id, PageRequest()).items
+    assert [(row.name, row.hosts) for row in rows] == [("adult", 20_002), ("games", 1)]
+    assert repository.find_categories(town.id, "jeu.example") == []
 
 
 @pytest.mark.parametrize(
