@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
