@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from cartable.scope import Role
 from tests.browser.accessible import check_page
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support.accounts import PASSWORD
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
 
@@ -57,6 +58,8 @@ def test_a_roster_from_upload_to_undo_by_two_people(server: LiveServer, sign_in:
     admin = sign_in(town.id, Role.TOWN_ADMIN, "mairie")
     admin.goto(address)
     admin.get_by_role("button", name="Confirmer l'import").click()
+    admin.get_by_label("Mot de passe").fill(PASSWORD)
+    admin.get_by_role("button", name="Continuer").click()
     expect(admin.get_by_role("status")).to_have_text("L'import est confirmé.")
     admin.get_by_role("button", name="Annuler l'import").click()
     expect(admin.get_by_role("status")).to_contain_text("tout est comme avant")
