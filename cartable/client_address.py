@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 UNKNOWN_ADDRESS = "unknown"
 #: One customer has at least so much of IPv6: a limit per single address would be none.
@@ -35,6 +35,16 @@ def group_address(address: IPv4Address | IPv6Address | None) -> str:
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, _IPV6_PREFIX), strict=False))
     return str(address)
+
+
+def coarsen_address(address: str) -> str:
+    """Return the part of an address that may be stored: the /24 of an IPv4 address, the /48 of an IPv6 one. See PRIV-05."""
+    try:
+        network = ip_network(address, strict=False)
+    except ValueError:
+        return UNKNOWN_ADDRESS
+    prefix = 24 if network.version == 4 else 48
+    return str(network.supernet(new_prefix=min(prefix, network.prefixlen)))
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 from cartable.scope import Role
 
@@ -42,7 +42,7 @@ class SessionKind(StrEnum):
 class AccountSession(Base):
     """One sign-in. Only the keyed hash of its token is stored.
 
-    `address_hash` is what a later sign-in from the same address is recognised by.
+    `network` is a coarse part of the address, for its owner to recognise; `address_hash` recognises a later sign-in from the same address.
     """
 
     __tablename__ = "account_session"
@@ -51,9 +51,9 @@ class AccountSession(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     kind: Mapped[SessionKind] = mapped_column(EnumText(SessionKind))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    address: Mapped[str] = mapped_column(SealedText("account_session.address"))
+    network: Mapped[str] = mapped_column(String(50))
     address_hash: Mapped[str] = mapped_column(String(64))
-    user_agent: Mapped[str] = mapped_column(SealedText("account_session.user_agent"))
+    program: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

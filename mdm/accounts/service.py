@@ -195,7 +195,7 @@ def sign_in(
 
 
 def change_password(
-    work: UnitOfWork, account: Account, session: AccountSession, current: str, new: str
+    work: UnitOfWork, account: Account, session: AccountSession, current: str, new: str, client: SignInClient = UNKNOWN_CLIENT
 ) -> str | WrongCredentials | TooManyAttempts:
     """Set a new password and end every session of the account. Returns the token of a new session like the given one, or the error.
 
@@ -210,7 +210,7 @@ def change_password(
     audit.record_event(work, SYSTEM, "account.change_password", "account", account.id, town_id=None)
     account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
     sessions.end_all_sessions(work, account)
-    return sessions.open_session(work, account, session.kind, SignInClient(session.address, session.user_agent))
+    return sessions.open_session(work, account, session.kind, client)
 
 
 def reset_password(work: UnitOfWork, login: str) -> str:

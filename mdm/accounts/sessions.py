@@ -11,6 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cartable import audit
+from cartable.client_address import coarsen_address
 from cartable.errors import NotFound
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import SYSTEM, Actor, RoleAssignment
@@ -26,7 +27,7 @@ from mdm.accounts.trust import compute_trusted_from
 #: The time of last use is written at most so often.
 LAST_USED_PRECISION = timedelta(minutes=5)
 #: How long a session is kept after its end: its address stays known for sign-in limits.
-KEPT_AFTER_END = timedelta(days=90)
+KEPT_AFTER_END = timedelta(days=30)
 #: How long the password that was given once more counts.
 REAUTHENTICATION_LIFETIME = timedelta(minutes=10)
 #: So many wrong passwords end the session in which they were typed: whoever has stolen it cannot go on guessing.
@@ -50,9 +51,9 @@ def open_session(work: UnitOfWork, account: Account, kind: SessionKind, client: 
             account_id=account.id,
             kind=kind,
             token_hash=_hash_token(work, token),
-            address=client.address,
+            network=coarsen_address(client.address),
             address_hash=hash_address(work, client.address),
-            user_agent=client.user_agent[:200],
+            program=client.program[:40],
             created_at=work.now,
             last_used_at=work.now,
             expires_at=work.now + timedelta(minutes=work.settings.token_minutes),

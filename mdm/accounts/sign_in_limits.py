@@ -27,10 +27,10 @@ ADDRESS_LIMIT = AttemptLimit("sign_in.address", 60, timedelta(minutes=15))
 
 @dataclass(frozen=True, slots=True)
 class SignInClient:
-    """Where a request to sign in comes from. `address` is the text by which attempts are counted."""
+    """Where a request to sign in comes from. `address` is the text by which attempts are counted, `program` the name of a browser."""
 
     address: str = "unknown"
-    user_agent: str = ""
+    program: str = ""
     device_cookie: str = ""
 
 

@@ -14,6 +14,8 @@ from mdm.accounts.sign_in_limits import SignInClient
 #: By it a browser is known at its next sign-in. It opens nothing.
 DEVICE_COOKIE = "cartable-device"
 _DEVICE_COOKIE_SECONDS = 400 * 86400
+#: Marks of browsers; the first that is found counts, because each also names those below it.
+_PROGRAMS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
 
 
 def get_sign_in_client(request: Request) -> SignInClient:
@@ -22,8 +24,13 @@ def get_sign_in_client(request: Request) -> SignInClient:
     proxies = request.app.state.runtime.settings.proxy_networks
     address = resolve_client_address(peer, request.headers.getlist("x-forwarded-for"), proxies)
     return SignInClient(
-        group_address(address), request.headers.get("user-agent", "")[:200], request.cookies.get(DEVICE_COOKIE, "")
+        group_address(address), _name_program(request.headers.get("user-agent", "")), request.cookies.get(DEVICE_COOKIE, "")
     )
+
+
+def _name_program(user_agent: str) -> str:
+    """Return the name of a browser, or of a program's library: enough to recognise one's own, and nothing more."""
+    return next((name for mark, name in _PROGRAMS if mark in user_agent), user_agent.partition("/")[0][:40])
 
 
 def set_device_cookie(response: Response, value: str) -> None:

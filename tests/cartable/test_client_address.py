@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from cartable.client_address import group_address, resolve_client_address
+from cartable.client_address import coarsen_address, group_address, resolve_client_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 
@@ -32,3 +32,11 @@ def test_the_first_address_that_is_no_trusted_proxy_is_the_client(
     peer: str | None, forwarded_for: list[str], expected: str
 ) -> None:
     assert group_address(resolve_client_address(peer, forwarded_for, PROXIES)) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "stored"),
+    [("192.0.2.77", "192.0.2.0/24"), ("2001:db8:1:2::/64", "2001:db8:1::/48"), ("unknown", "unknown"), ("", "unknown")],
+)
+def test_only_a_part_of_an_address_is_stored(address: str, stored: str) -> None:
+    assert coarsen_address(address) == stored

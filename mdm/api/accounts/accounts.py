@@ -105,7 +105,7 @@ def change_password(request: Request, body: PasswordChangeIn, work: WorkDep, who
 
     Every session of the account ends; the answer has the token of a new one.
     """
-    outcome = service.change_password(work, who.account, who.session, body.current, body.new)
+    outcome = service.change_password(work, who.account, who.session, body.current, body.new, get_sign_in_client(request))
     if isinstance(outcome, DomainError):
         return answer_refusal(request, outcome)
     return _build_token_out(work, outcome, must_change=False)

@@ -22,8 +22,8 @@ class SessionOut(BaseModel):
 
     id: UUID
     kind: SessionKind
-    address: str = Field(description="The address from which the person signed in; the network for IPv6.")
-    user_agent: str
+    network: str = Field(description="The network from which the person signed in: a coarse part of the address.")
+    program: str = Field(description="The browser, or the library of a program.")
     created_at: datetime
     last_used_at: datetime
     expires_at: datetime

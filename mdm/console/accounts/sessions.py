@@ -54,6 +54,6 @@ def end_all_sessions(request: Request, work: WorkDep, csrf: Annotated[str, Form(
 def _describe_session(row: AccountSession, current_id: UUID, language: Language) -> dict[str, Any]:
     kinds = {SessionKind.CONSOLE: language.gettext("browser"), SessionKind.API: language.gettext("program")}
     return {
-        "id": row.id, "kind": kinds[row.kind], "address": row.address, "user_agent": row.user_agent, "is_current": row.id == current_id,
+        "id": row.id, "kind": kinds[row.kind], "network": row.network, "program": row.program, "is_current": row.id == current_id,
         "since": format_instant(row.created_at), "last_used": format_instant(row.last_used_at),
     }  # fmt: skip

@@ -64,7 +64,7 @@ def change_password(
     check_csrf(request, csrf)
     outcome: str | DomainError
     try:
-        outcome = accounts.change_password(work, who.account, who.session, current, new)
+        outcome = accounts.change_password(work, who.account, who.session, current, new, get_sign_in_client(request))
     except DomainError as refusal:
         outcome = refusal
     if isinstance(outcome, DomainError):
