@@ -7,7 +7,7 @@ from datetime import date
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import Conflict, Invalid, NotFound
 from cartable.i18n import Message
 from cartable.scope import Actor, Permission
@@ -68,7 +68,8 @@ def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name:
 def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: HolidayZone, time_zone: str) -> Town:
     """Set the holiday zone and the time zone of a town and return it. Raises `NotFound`, `Forbidden`, `UnknownTimeZone`."""
     actor.require_permission(Permission.AUTHOR, town_id)
-    town = work.session.get(Town, town_id, with_for_update=True)
+    locks.lock_town(work, town_id)
+    town = work.session.get(Town, town_id, populate_existing=True)
     if town is None:
         raise NotFound
     _check_time_zone(time_zone)
@@ -89,7 +90,8 @@ def set_school_zones(
     Raises `NotFound`, `Forbidden`, `UnknownTimeZone`.
     """
     school = require_school(work, actor, school_id, Permission.AUTHOR)
-    work.session.refresh(school, with_for_update=True)
+    locks.lock_town(work, school.town_id)
+    work.session.refresh(school)
     if time_zone is not None:
         _check_time_zone(time_zone)
     audit.record_event(

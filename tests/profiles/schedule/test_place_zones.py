@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -27,7 +29,8 @@ from enrollment.places.zones import HolidayZone, get_zone_facts, is_time_zone
 from enrollment.tablets.models import TabletState
 from mdm.cli.places import add_arguments, run
 from profiles.schedule import authoring
-from profiles.schedule.calendar import FOLLOW_ZONE
+from profiles.schedule.calendar import FOLLOW_ZONE, HolidayPeriod
+from profiles.schedule.calendar_import import save_imported_periods
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes
 from tests.conftest import KEYRING
@@ -124,6 +127,33 @@ def test_only_those_who_write_calendars_set_zones(work: UnitOfWork, town: Town) 
     other = Actor(new_id(), "other", (RoleAssignment(Role.TOWN_ADMIN, new_id()),))
     with pytest.raises(Forbidden):
         authoring.set_town_zones(work, other, town.id, zone=HolidayZone.A, time_zone=None)
+
+
+def test_two_people_and_an_import_at_once_leave_one_calendar_and_one_zone(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        factory = TownFactory(work)
+        town = factory.create_town()
+        town_id, school_id = town.id, factory.create_school(town).id
+    period = HolidayPeriod(date(2026, 10, 17), date(2026, 11, 1), "Toussaint")
+    barrier = Barrier(6)
+
+    def act(number: int) -> None:
+        barrier.wait(20)
+        with runtime.open_unit_of_work() as work:
+            if number % 3 == 0:
+                save_imported_periods(work, SYSTEM, town_id, {HolidayZone.C: [period]})
+            elif number % 3 == 1:
+                authoring.set_town_zones(work, SYSTEM, town_id, zone=HolidayZone.REUNION, time_zone=None)
+            else:
+                authoring.set_school_zones(work, SYSTEM, school_id, zone=HolidayZone.B, time_zone=None)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(act, range(6)))
+    with runtime.open_unit_of_work() as work:
+        [calendar] = authoring.list_calendars(work, SYSTEM, town_id)
+        assert (calendar.name, calendar.periods) == ("C", [period])
+        town = work.session.get_one(Town, town_id)
+        assert (town.zone, town.time_zone) == (HolidayZone.REUNION, "Indian/Reunion")
 
 
 @pytest.mark.parametrize(
