@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
+from cartable.http_client import ApiClient, HttpResponse, parse_json_object
 from profiles.apps.apps_and_books.ports import (
     AssignmentFailure,
     ContentLocation,
@@ -17,7 +16,6 @@ from profiles.apps.apps_and_books.ports import (
     LicensedAsset,
 )
 
-APPLE_URL = "https://vpp.itunes.apple.com/mdm/v2"
 _TOKEN_ERRORS = {9601, 9621, 9622, 9625, 9722}
 _RETRY_ERRORS = {9646, 9603, 9729}
 #: Giving what is given already, or taking what is not held, has done what was asked.
@@ -26,26 +24,27 @@ MAX_PAGES = 10_000
 EVENT_TIMEOUT = 60.0
 
 
-class AppsAndBooks:
+class AppsAndBooks(ApiClient):
     """One location, by its content token. `pause` waits between polls; tests make it shorter."""
 
-    def __init__(self, token: str, base_url: str = APPLE_URL, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=30, headers={"Authorization": f"Bearer {token}"})
+    def __init__(
+        self, token: str, base_url: str, now: Callable[[], datetime], *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(base_url, now)
+        self._token = token
         self._pause = pause
         self._limits: dict[str, int] | None = None
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
-
     def get_location(self) -> ContentLocation:
-        reply = self._call("GET", "/client/config")
+        reply = self._request_json("GET", "/client/config")
         mdm = reply.get("mdmInfo")
         claimed = mdm.get("id") if isinstance(mdm, dict) else None
         return ContentLocation(str(reply.get("locationName", "")), str(reply.get("uId", "")), _parse_expiry(reply), claimed)
 
     def claim(self, server_id: str, name: str) -> None:
-        self._call("POST", "/client/config", {"mdmInfo": {"id": server_id[:100], "name": name[:100], "metadata": ""}})
+        self._request_json(
+            "POST", "/client/config", json={"mdmInfo": {"id": server_id[:100], "name": name[:100], "metadata": ""}}
+        )
 
     def list_assets(self) -> list[LicensedAsset]:
         return [
@@ -75,13 +74,13 @@ class AppsAndBooks:
         for start in range(0, len(serials), size):
             part = list(serials[start : start + size])
             body = {"assets": [{"adamId": str(adam_id), "pricingParam": "STDQ"}], "serialNumbers": part}
-            failures += self._await_event(str(self._call("POST", path, body)["eventId"]), adam_id, part)
+            failures += self._await_event(str(self._request_json("POST", path, json=body)["eventId"]), adam_id, part)
         return failures
 
     def _await_event(self, event_id: str, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         waited, step = 0.0, 0.5
         while True:
-            reply = self._call("GET", "/status", params={"eventId": event_id})
+            reply = self._request_json("GET", "/status", params={"eventId": event_id})
             if reply.get("eventStatus") != "PENDING":
                 return _parse_failures(reply, adam_id, serials)
             if waited > EVENT_TIMEOUT:
@@ -93,7 +92,7 @@ class AppsAndBooks:
     def limits(self) -> dict[str, int]:
         """How much one request may carry; the service configures it."""
         if self._limits is None:
-            reply = self._call("GET", "/service/config").get("limits")
+            reply = self._request_json("GET", "/service/config").get("limits")
             self._limits = {k: v for k, v in reply.items() if isinstance(v, int)} if isinstance(reply, dict) else {}
         return self._limits
 
@@ -109,7 +108,7 @@ class AppsAndBooks:
         rows: list[dict[str, Any]] = []
         version, page = None, 0
         for _ in range(MAX_PAGES):
-            reply = self._call("GET", path, params={**params, "pageIndex": str(page)})
+            reply = self._request_json("GET", path, params={**params, "pageIndex": str(page)})
             if version not in (None, reply.get("versionId")):
                 return [], False
             version = reply.get("versionId", "")
@@ -119,25 +118,25 @@ class AppsAndBooks:
             page = int(reply["nextPageIndex"])
         return rows, True
 
-    def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, path, json=body, params=params)
-            reply = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise LicenceServiceError(LicenceErrorKind.RETRY, 0, f"{type(error).__name__}") from error
-        after = response.headers.get("retry-after", "")
-        wait = float(after) if after.isdigit() else None
-        # An error may come with 200: the number decides, not the status.
-        if isinstance(reply, dict) and "errorNumber" in reply:
-            number = int(reply["errorNumber"])
-            raise LicenceServiceError(
-                _classify_error(number, response.status_code), number, str(reply.get("errorMessage", "")), wait
-            )
-        if response.status_code >= 400 or not isinstance(reply, dict):
-            raise LicenceServiceError(_classify_error(0, response.status_code), 0, f"HTTP {response.status_code}", wait)
-        return reply
+    def _fetch_credentials(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _are_credentials_refused(self, response: HttpResponse) -> bool:
+        return False  # a content token is renewed by a person, never by asking again
+
+    def _build_error(self, response: HttpResponse) -> LicenceServiceError | None:
+        """Return the error. It may come with status 200: the number decides first; what is no JSON object is asked for again."""
+        reply = parse_json_object(response.body) if response.body.strip() else None
+        if reply is None:
+            return self._build_temporary_error("the response is no JSON object")
+        number = int(reply["errorNumber"]) if "errorNumber" in reply else 0
+        if "errorNumber" not in reply and response.status < 400:
+            return None
+        message = str(reply.get("errorMessage", f"HTTP {response.status}"))
+        return LicenceServiceError(_classify_error(number, response.status), number, message, self._get_retry_after(response))
+
+    def _build_temporary_error(self, message: str) -> LicenceServiceError:
+        return LicenceServiceError(LicenceErrorKind.RETRY, 0, message)
 
 
 def _parse_failures(reply: dict[str, Any], adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:

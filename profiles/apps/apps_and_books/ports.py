@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from cartable.http_client import ApiError
+
 
 class LicenceErrorKind(StrEnum):
     """What to do about a failure."""
@@ -17,12 +19,12 @@ class LicenceErrorKind(StrEnum):
     PERMANENT = "permanent"
 
 
-class LicenceServiceError(Exception):
+class LicenceServiceError(ApiError):
     """The service refused or could not be reached. `retry_after` in seconds, when it asks for a pause."""
 
-    def __init__(self, trouble: LicenceErrorKind, number: int, message: str, retry_after: float | None = None) -> None:
-        super().__init__(f"{number} {message}"[:200])
-        self.kind, self.number, self.retry_after = trouble, number, retry_after
+    def __init__(self, kind: LicenceErrorKind, number: int, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{number} {message}", retry_after)
+        self.kind, self.number = kind, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,8 @@ class LicenceService(Protocol):
 
     def disassociate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         """Take licences back, and wait until it is done."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
         ...

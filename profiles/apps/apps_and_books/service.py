@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -23,7 +24,7 @@ from profiles.apps.errors import BadContentToken
 from profiles.apps.licences import LICENCE_GRACE
 from profiles.apps.models import LicencePool, LicenceState, LicenceToken
 
-ConnectService = Callable[[str, str], LicenceService]
+ConnectService = Callable[[str, str, Callable[[], datetime]], LicenceService]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,12 @@ def install_token(work: UnitOfWork, actor: Actor, town_id: UUID, content: str) -
     return row
 
 
-def connect(token: str, url: str) -> LicenceService:
-    """The real service."""
-    return AppsAndBooks(token, url)
+def connect_service(token: str, url: str, now: Callable[[], datetime]) -> LicenceService:
+    """Return a client of Apps and Books for the location of a token."""
+    return AppsAndBooks(token, url, now)
 
 
-def sync_licences(runtime: Runtime, town_id: UUID, service: ConnectService = connect) -> LicenceSyncResult:
+def sync_licences(runtime: Runtime, town_id: UUID, connect: ConnectService = connect_service) -> LicenceSyncResult:
     """Assign reserved licences, take back released ones, and store how many the town owns."""
     with runtime.open_unit_of_work() as work:
         repository = AppsAndBooksRepository(work.session)
@@ -75,7 +76,8 @@ def sync_licences(runtime: Runtime, town_id: UUID, service: ConnectService = con
         token, due = row.content, repository.get_due_assignments(town_id)
         server_id, url = str(row.id), work.settings.apps_and_books_url
     try:
-        outcome = _exchange_assignments(service(token, url), server_id, due)
+        with closing(connect(token, url, runtime.clock.now)) as service:
+            outcome = _exchange_assignments(service, server_id, due)
     except LicenceServiceError as error:
         with runtime.open_unit_of_work() as work:
             token_row = AppsAndBooksRepository(work.session).get_token(town_id)

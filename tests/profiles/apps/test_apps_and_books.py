@@ -31,8 +31,8 @@ ADAM = 895485086
 
 
 def token(clock: ManualClock, days: int = 300) -> str:
-    said = {"orgName": "Ville", "token": "secret", "expDate": (clock.now() + timedelta(days=days)).isoformat()}
-    return base64.b64encode(json.dumps(said).encode()).decode()
+    document = {"orgName": "Ville", "token": "secret", "expDate": (clock.now() + timedelta(days=days)).isoformat()}
+    return base64.b64encode(json.dumps(document).encode()).decode()
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def url(location: SimulatedLocation) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(location: SimulatedLocation, url: str) -> Iterator[AppsAndBooks]:
-    made = AppsAndBooks(location.token, url, pause=lambda _seconds: None)
+def client(location: SimulatedLocation, url: str, clock: ManualClock) -> Iterator[AppsAndBooks]:
+    made = AppsAndBooks(location.token, url, clock.now, pause=lambda _seconds: None)
     yield made
     made.close()
 
@@ -72,7 +72,7 @@ def test_licences_move_in_parts_and_failures_are_named(client: AppsAndBooks, loc
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "headers", "trouble", "after"),
+    ("status", "document", "headers", "trouble", "after"),
     [
         (200, {"errorNumber": 9622, "errorMessage": "Invalid token"}, {}, LicenceErrorKind.TOKEN, None),
         (401, {"errorNumber": 9625, "errorMessage": "Revoked"}, {}, LicenceErrorKind.TOKEN, None),
@@ -80,13 +80,14 @@ def test_licences_move_in_parts_and_failures_are_named(client: AppsAndBooks, loc
         (503, {"errorNumber": 9729, "errorMessage": "Away"}, {}, LicenceErrorKind.RETRY, None),
         (400, {"errorNumber": 9602, "errorMessage": "Bad"}, {}, LicenceErrorKind.PERMANENT, None),
         (500, {}, {}, LicenceErrorKind.RETRY, None),
+        (429, {}, {"Retry-After": "Mon, 23 Nov 2026 08:00:07 GMT"}, LicenceErrorKind.RETRY, 7.0),
     ],
 )
 def test_each_error_is_understood(
-    client: AppsAndBooks, location: SimulatedLocation, status: int, said: dict[str, object], headers: dict[str, str], trouble: LicenceErrorKind,
+    client: AppsAndBooks, location: SimulatedLocation, status: int, document: dict[str, object], headers: dict[str, str], trouble: LicenceErrorKind,
     after: float | None,
 ) -> None:  # fmt: skip
-    location.script = [(status, said, headers)]
+    location.script = [(status, document, headers)]
     with pytest.raises(LicenceServiceError) as refusal:
         client.get_location()
     assert (refusal.value.kind, refusal.value.retry_after) == (trouble, after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -79,6 +79,11 @@ class Overtaken(AppsAndBooks):
     """The real client, on whose talk something else happens before its end is written down."""
 
     meanwhile: Callable[[], None]
+    is_closed = False
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
 
     def associate(self, adam_id: int, serials: Sequence[str]) -> list[AssignmentFailure]:
         failures = super().associate(adam_id, serials)
@@ -92,12 +97,16 @@ class Overtaken(AppsAndBooks):
 
 
 def talk(runtime: Runtime, place: BundleTown, meanwhile: Callable[[], None]) -> None:
-    def connect(content: str, url: str) -> Overtaken:
-        client = Overtaken(content, url, pause=lambda _seconds: None)
+    opened: list[Overtaken] = []
+
+    def connect(content: str, url: str, now: Callable[[], datetime]) -> Overtaken:
+        client = Overtaken(content, url, now, pause=lambda _seconds: None)
         client.meanwhile = meanwhile
+        opened.append(client)
         return client
 
     vpp.sync_licences(runtime, place.town.id, connect)
+    assert all(client.is_closed for client in opened), "a connection that stays open is one less for the next town"
 
 
 def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
@@ -163,11 +172,11 @@ def test_an_app_that_is_there_already_still_needs_the_services_licence(
     assert location.held[str(ADAM)] == {place.tablets[0].serial}
 
 
-@pytest.mark.parametrize(("said", "waits"), [("600", timedelta(minutes=10)), ("999999999", timedelta(days=1))])
+@pytest.mark.parametrize(("retry_after", "waits"), [("600", timedelta(minutes=10)), ("999999999", timedelta(days=1))])
 def test_the_pause_that_the_service_asks_for_is_kept(
-    runtime: Runtime, place: BundleTown, location: SimulatedLocation, clock: ManualClock, said: str, waits: timedelta
+    runtime: Runtime, place: BundleTown, location: SimulatedLocation, clock: ManualClock, retry_after: str, waits: timedelta
 ) -> None:
-    location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": said})]
+    location.script = [(429, {"errorNumber": 9646, "errorMessage": "Slow down"}, {"Retry-After": retry_after})]
     compare(runtime, place)
     with runtime.open_unit_of_work() as work:
         row = work.session.query(OutboxRow).filter(OutboxRow.topic == Topic.LICENCE_SYNC).one()
@@ -177,10 +186,10 @@ def test_the_pause_that_the_service_asks_for_is_kept(
 def declared(work: UnitOfWork, place: BundleTown, status: str, *, wanted: bool = True) -> None:
     tablet_id = place.ids[0]
     desired = compute_desired_states(work, load_facts(work, [tablet_id]).values())[tablet_id]
-    said = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
+    document = {"app": {"managed": {"list": [{"identifier": place.app.bundle_identifier, "state": status}]}}}
     known = ReconcileRepository(work.session).load_tablet_apps([tablet_id]).get(tablet_id, {})
     record_declared_apps(
-        work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=said)
+        work, tablet_id, desired if wanted else replace(desired, apps=()), known, DeclarativeState(status_items=document)
     )
     work.session.flush()
 
