@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import insert, select
 
 from bench.load import build_request
@@ -77,11 +76,6 @@ def _seed_tablet(work: UnitOfWork, town_id: UUID, number: int, key: rsa.RSAPriva
 
 def _issue_certificate(work: UnitOfWork, tablet_id: UUID, key: rsa.RSAPrivateKey) -> DeviceCertificate:
     return identity.issue_certificate(work, identity.CertificateHolder(tablet_id=tablet_id), key.public_key(), None)
-
-
-def get_certificate_pem(tablet: SeededTablet) -> str:
-    """Return the certificate of a tablet as PEM."""
-    return tablet.identity.certificate.public_bytes(Encoding.PEM).decode()
 
 
 def seed_command_history(runtime: Runtime, enrollment_ids: Sequence[int], answered: int) -> None:

@@ -74,10 +74,6 @@ class TrustStore:
             raise UntrustedCertificate(UntrustedReason.REVOKED)
         return fingerprint
 
-    def invalidate(self) -> None:
-        """Let the next check read CAs and revocations from the database."""
-        self._read_at = float("-inf")
-
     def _verify_chain(self, der: bytes) -> tuple[datetime, datetime]:
         try:
             certificate = x509.load_der_x509_certificate(der)

@@ -15,7 +15,7 @@ from cartable.scope import Actor, Permission
 from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.joining.models import Invitation, InvitationUse
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import School, SchoolClass, Town
+from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Cart, CartSlot, Loan
 
 
@@ -87,6 +87,3 @@ class InvitationRepository:
 
     def get_school_id_of_cart(self, cart_id: UUID) -> UUID:
         return self.session.get_one(Cart, cart_id).school_id
-
-    def get_town(self, town_id: UUID) -> Town:
-        return self.session.get_one(Town, town_id)

@@ -22,15 +22,6 @@ class PushRepository:
             select(PushCertificate).where(PushCertificate.active).order_by(PushCertificate.created_at.desc()).limit(1)
         )
 
-    def get_pending_request(self) -> PushCertificate | None:
-        """Return the newest key whose certificate has not been imported yet."""
-        return self.session.scalar(
-            select(PushCertificate)
-            .where(PushCertificate.certificate.is_(None))
-            .order_by(PushCertificate.created_at.desc(), PushCertificate.id)
-            .limit(1)
-        )
-
     def list_certificates(self) -> Sequence[PushCertificate]:
         return self.session.scalars(select(PushCertificate).order_by(PushCertificate.created_at, PushCertificate.id)).all()
 

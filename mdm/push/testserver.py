@@ -199,11 +199,6 @@ async def start_server(
     return apns, listening
 
 
-def get_port(server: asyncio.Server) -> int:
-    """Return the port that a server listens on."""
-    return int(server.sockets[0].getsockname()[1])
-
-
 async def _main(arguments: argparse.Namespace) -> None:
     contexts = create_ssl_contexts(arguments.cert, arguments.key, arguments.client_ca)
     apns, listening = await start_server(PushHub(), contexts, arguments.port, arguments.listen_port)

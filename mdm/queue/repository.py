@@ -81,13 +81,6 @@ class QueueRepository:
         )
         enqueue_selected_jobs(self.session, now, Topic.PUSH, enrollment_ids, not_before=not_before)
 
-    def list_command_ids(self, body_id: int, limit: int) -> list[int]:
-        return list(
-            self.session.scalars(
-                select(QueuedCommand.id).where(QueuedCommand.body_id == body_id).order_by(QueuedCommand.id).limit(limit)
-            )
-        )
-
     def expire_commands(self, now: datetime) -> int:
         """Expire the open commands whose deadline has passed. Returns how many."""
         statement = (

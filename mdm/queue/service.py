@@ -18,7 +18,6 @@ from cartable.paging import KeyPart, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
-from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.base import Command
 from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
 from mdm.queue.repository import QueueRepository
@@ -65,20 +64,6 @@ def enqueue_command(
 ) -> EnqueueResult:
     """Enqueue a command for these enrollments."""
     selection = select(DeviceEnrollment.id).where(DeviceEnrollment.id.in_(enrollment_ids))
-    return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
-
-
-def enqueue_for_tablets(
-    work: UnitOfWork,
-    actor: Actor,
-    command: Command,
-    tablet_ids: Sequence[UUID],
-    *,
-    reason: str | None = None,
-    timing: DeliveryOptions | None = None,
-) -> EnqueueResult:
-    """Enqueue a command for the device channels of these tablets."""
-    selection = DeviceRepository(work.session).select_device_channels(tablet_ids)
     return enqueue_for_selection(work, actor, command, selection, reason=reason, timing=timing)
 
 
