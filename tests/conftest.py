@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 KEYRING = Keyring(b"only for tests, 32 bytes at least")
 _server: PostgresServer | None = None
-# How long one example takes depends on what else the machine does; `pytest-timeout` bounds each test.
-hypothesis.settings.register_profile("cartable", deadline=None)
+# The library's own 200 ms are too short for a machine that does other work beside the tests.
+hypothesis.settings.register_profile("cartable", deadline=timedelta(seconds=2))
 hypothesis.settings.load_profile("cartable")
 
 

@@ -177,12 +177,22 @@ async def _always_invalid(desk: Desk) -> None:
     assert desk.tablet.device.declarations["items"] == {}
 
 
-def test_partial_reports_confirm_and_late_fetches_serve_what_was_announced(server: LiveServer, clock: ManualClock) -> None:
+def test_partial_reports_confirm_the_rules(server: LiveServer, clock: ManualClock) -> None:
     _run(_partial, server, clock)
 
 
 async def _partial(desk: Desk) -> None:
     await desk.enroll("partial_reports")
+    assert desk.read()["rules"]["state"] == "verified"
+    assert POLICY_PROFILE not in desk.tablet.profiles
+
+
+def test_a_tablet_that_fetches_its_declarations_late_gets_the_announced_ones(server: LiveServer, clock: ManualClock) -> None:
+    _run(_fetch_late, server, clock)
+
+
+async def _fetch_late(desk: Desk) -> None:
+    await desk.enroll("late_fetches:1")
     assert desk.read()["rules"]["state"] == "verified"
     assert POLICY_PROFILE not in desk.tablet.profiles
 

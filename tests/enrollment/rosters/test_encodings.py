@@ -51,14 +51,16 @@ def test_a_class_is_read_right_in_every_encoding(encoding: str, separator: str, 
     assert roster.guessed_encoding == guessed, "an encoding that no software for schools writes is told"
 
 
-@pytest.mark.parametrize("name", ["Zoé", "Hélène", "François", "Noël", "Côme", "Maïté", "Benoît", "CÉLINE", "MICHÈLE", "Léonie"])
-@pytest.mark.parametrize("encoding", EIGHT_BIT)
+_SINGLE_NAMES = ["Zoé", "Hélène", "François", "Noël", "Côme", "Maïté", "Benoît", "CÉLINE", "MICHÈLE", "Léonie"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [(name, encoding) for name in _SINGLE_NAMES for encoding in EIGHT_BIT if (name, encoding) != ("MICHÈLE", "cp437")],
+)
 def test_a_single_name_is_enough_to_recognise_the_encoding(name: str, encoding: str) -> None:
-    try:
-        content = build_file([("MARTIN", name)], encoding)
-    except UnicodeEncodeError:
-        pytest.skip("the encoding does not have the letter")
-    assert read_names(content) == [("MARTIN", name)]
+    """CP437 has no capital È."""
+    assert read_names(build_file([("MARTIN", name)], encoding)) == [("MARTIN", name)]
 
 
 _NAMES = st.sampled_from(
