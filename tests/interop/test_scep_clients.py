@@ -51,8 +51,8 @@ def test_strongswan_enrols_and_renews(scep: Requester, plain_url: str, tmp_path:
 def test_certmonger_reads_the_capabilities_and_sends_by_get(scep: Requester, plain_url: str, tmp_path: Path) -> None:
     """certmonger's helper: GetCACaps, GetCACert, and PKIOperation by GET."""
     submit = require_program("/usr/lib/certmonger/scep-submit", "/usr/libexec/certmonger/scep-submit")
-    said = run_command(submit, "-u", plain_url, "-c", folder=tmp_path)
-    assert {"AES", "SHA-256", "Renewal", "SCEPStandard"} <= set(said.split())
+    output = run_command(submit, "-u", plain_url, "-c", folder=tmp_path)
+    assert {"AES", "SHA-256", "Renewal", "SCEPStandard"} <= set(output.split())
     ca = _write_authority(scep, tmp_path)
     certificates = run_command(submit, "-u", plain_url, "-C", folder=tmp_path)
     assert "BEGIN CERTIFICATE" in certificates

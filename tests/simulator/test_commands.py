@@ -74,10 +74,10 @@ def test_profiles_are_installed_and_removed(rig: SimulatorRig) -> None:
         listed = (await ask("ProfileList", ManagedOnly=True))["ProfileList"]
         assert {one["PayloadIdentifier"] for one in listed} == {"ref.enrolment", "floor", "other"}
         assert [one["PayloadUUID"] for one in listed if one["PayloadIdentifier"] == "floor"] == [tablet.profiles["floor"].uuid]
-        told = (await ask("Restrictions", ProfileRestrictions=True))["GlobalRestrictions"]
-        assert told["restrictedBool"] == {"allowCamera": {"value": False}, "forceX": {"value": True}}
-        assert told["restrictedValue"] == {"ratingApps": {"value": 100}}
-        assert told["union"] == {"blockedAppBundleIDs": {"values": ["a", "b"]}}
+        values = (await ask("Restrictions", ProfileRestrictions=True))["GlobalRestrictions"]
+        assert values["restrictedBool"] == {"allowCamera": {"value": False}, "forceX": {"value": True}}
+        assert values["restrictedValue"] == {"ratingApps": {"value": 100}}
+        assert values["union"] == {"blockedAppBundleIDs": {"values": ["a", "b"]}}
         assert (await ask("InstallProfile", Payload=b"<plist>"))["ErrorChain"][0]["ErrorCode"] == 4001
         assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Acknowledged"
         assert (await ask("RemoveProfile", Identifier="floor"))["Status"] == "Error"
@@ -131,8 +131,8 @@ def test_each_item_of_settings_has_its_own_status(rig: SimulatorRig) -> None:
         expected = ["Acknowledged", "CommandFormatError", "Error", "Error", "Acknowledged", "Error"]
         assert [row["Status"] for row in rows] == expected
         assert tablet.device.name == "CE2-07"
-        told = (await ask("DeviceInformation", Queries=["OrganizationInfo"]))["QueryResponses"]
-        assert told == {"OrganizationInfo": {"OrganizationName": "Ville"}}
+        values = (await ask("DeviceInformation", Queries=["OrganizationInfo"]))["QueryResponses"]
+        assert values == {"OrganizationInfo": {"OrganizationName": "Ville"}}
 
     run_with_tablet(rig, story)
 
@@ -215,10 +215,10 @@ def test_every_command_has_a_result(rig: SimulatorRig) -> None:
     async def story(tablet: SimulatedTablet, ask: Ask, recorded: RecordedTablet) -> None:
         for name in names:
             rig.server.enqueue(tablet.udid, name, **ARGUMENTS.get(name, {}))
-        told = await tablet.poll()
-        assert (told.ending, told.anomalies) == (ConversationEnding.DONE, [])
-        assert {name for name, status in told.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
-        assert all(status in {"Error", "Acknowledged"} for _, status in told.answered_commands)
+        log = await tablet.poll()
+        assert (log.ending, log.anomalies) == (ConversationEnding.DONE, [])
+        assert {name for name, status in log.answered_commands if status == "Error"} == ERRORS | {"RequestUnlockToken"}
+        assert all(status in {"Error", "Acknowledged"} for _, status in log.answered_commands)
         assert recorded.get_last("ErrorChain")[0]["ErrorCode"] == 12021
 
     run_with_tablet(rig, story, hardware=CURRENT)

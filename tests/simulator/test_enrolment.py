@@ -133,9 +133,9 @@ def test_renewal_by_install_profile(rig: SimulatorRig) -> None:
                 tablet.udid, "InstallProfile", Payload=rig.server.sign_profile(rig.server.build_enrolment_profile())
             )
             rig.server.enqueue(tablet.udid, "SecurityInfo")
-            told = await tablet.poll()
-            assert told.anomalies == []
-            assert told.request_types == ["InstallProfile", "SecurityInfo"]
+            log = await tablet.poll()
+            assert log.anomalies == []
+            assert log.request_types == ["InstallProfile", "SecurityInfo"]
             assert recorded.message_types == ["Authenticate", "TokenUpdate", "TokenUpdate"]
             assert tablet.identity.fingerprint != before
             assert recorded.fingerprints == [before] * 4 + [tablet.identity.fingerprint] * 2
@@ -194,8 +194,8 @@ def test_responses_that_end_the_enrolment(rig: SimulatorRig, reply: Response, st
         async with rig.create_tablet() as tablet:
             await tablet.enrol()
             rig.server.tablets[tablet.udid].next_response = reply
-            told = await tablet.poll()
-            assert told.ending is not ConversationEnding.DONE
+            log = await tablet.poll()
+            assert log.ending is not ConversationEnding.DONE
             assert tablet.is_enrolled is stays
 
     asyncio.run(story())

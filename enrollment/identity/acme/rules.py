@@ -69,8 +69,8 @@ def judge_attestation(policy: Acme, expected: ExpectedDevice, attested: Attested
     return AttestationVerdict(AttestationOutcome.REFUSED if policy is Acme.REQUIRED else AttestationOutcome.UNATTESTED, why)
 
 
-def _differs(expected: str | None, said: str | None) -> bool:
-    return expected is not None and said is not None and expected.upper() != said.upper()
+def _differs(expected: str | None, attested: str | None) -> bool:
+    return expected is not None and attested is not None and expected.upper() != attested.upper()
 
 
 def _find_missing_proof(attested: AttestedDevice) -> str:

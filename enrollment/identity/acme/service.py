@@ -99,7 +99,7 @@ def get_order(work: UnitOfWork, account: AcmeAccount, order_id: UUID) -> AcmeOrd
     return order
 
 
-def process_challenge_response(work: UnitOfWork, order: AcmeOrder, said: dict[str, Any]) -> None:
+def process_challenge_response(work: UnitOfWork, order: AcmeOrder, response: dict[str, Any]) -> None:
     """Store the outcome of the device's response to the challenge: `attObj`, or nothing from a device that cannot attest.
 
     A refused attestation makes the order invalid and the request succeeds (RFC 8555 section 7.5.1). Raises `AcmeProblem` for a
@@ -108,7 +108,7 @@ def process_challenge_response(work: UnitOfWork, order: AcmeOrder, said: dict[st
     if order.state is not OrderState.PENDING:
         return
     challenge = work.session.get_one(IdentityChallenge, order.challenge_id)
-    attested, why = _verify_attestation(work, order, said)
+    attested, why = _verify_attestation(work, order, response)
     verdict = rules.judge_attestation(work.settings.acme, _get_expected_device(work, challenge), attested, why)
     if verdict.outcome is AttestationOutcome.REFUSED:
         kind, subject = ("tablet", challenge.tablet_id) if challenge.tablet_id else ("invitation", challenge.invitation_id)
@@ -126,11 +126,11 @@ def process_challenge_response(work: UnitOfWork, order: AcmeOrder, said: dict[st
     order.state, order.validated_at = OrderState.READY, work.now
 
 
-def _verify_attestation(work: UnitOfWork, order: AcmeOrder, said: dict[str, Any]) -> tuple[AttestedDevice | None, str]:
+def _verify_attestation(work: UnitOfWork, order: AcmeOrder, response: dict[str, Any]) -> tuple[AttestedDevice | None, str]:
     """Return the verified attestation of a response, or None and the reason why there is none. Raises `AcmeProblem`."""
-    if "attObj" not in said:
-        return None, "the device could not attest" if "error" in said else "the device sent no attestation"
-    encoded = said["attObj"]
+    if "attObj" not in response:
+        return None, "the device could not attest" if "error" in response else "the device sent no attestation"
+    encoded = response["attObj"]
     if not isinstance(encoded, str):
         raise AcmeProblem(AcmeProblemType.MALFORMED, "attObj")
     roots = attestation.load_roots(work.settings.attestation_roots)

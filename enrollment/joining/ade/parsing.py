@@ -5,7 +5,6 @@ See docs/domain/apple-services.md#errors-of-device-assignment.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -78,26 +77,15 @@ def extract_error_code(body: bytes) -> str:
     return code.group().decode() if code else ""
 
 
-def parse_json_object(body: bytes) -> dict[str, Any]:
-    """The object of a good answer. Raises `AssignmentError`: a service that answers nonsense is asked again later."""
-    try:
-        said = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise AdeError(AdeErrorKind.RETRY, "the answer is no JSON") from error
-    if not isinstance(said, dict):
-        raise AdeError(AdeErrorKind.RETRY, "the answer is no JSON object")
-    return said
-
-
-def parse_account(said: Mapping[str, Any]) -> AdeAccount:
+def parse_account(document: Mapping[str, Any]) -> AdeAccount:
     """Return the account, with the page limits that its list of URLs names."""
-    urls = said.get("urls")
+    urls = document.get("urls")
     entries = [url for url in urls if isinstance(url, dict)] if isinstance(urls, list) else []
     limits = {str(entry.get("uri", "")).rstrip("/"): entry.get("limit") for entry in entries}
     return AdeAccount(
-        server_uuid=_parse_text(said, "server_uuid", 80) or "",
-        server_name=_parse_text(said, "server_name", 160) or "",
-        org_name=_parse_text(said, "org_name", 160) or "",
+        server_uuid=_parse_text(document, "server_uuid", 80) or "",
+        server_name=_parse_text(document, "server_name", 160) or "",
+        org_name=_parse_text(document, "org_name", 160) or "",
         fetch_limit=_parse_limit(limits.get("/server/devices")),
         sync_limit=_parse_limit(limits.get("/devices/sync")),
         assign_limit=_parse_limit(limits.get("/profile/devices")),
@@ -109,18 +97,18 @@ def _parse_limit(limit: object) -> int:
     return min(max(maximum, 1), MAX_LIMIT) if isinstance(maximum, int) and not isinstance(maximum, bool) else DEFAULT_LIMIT
 
 
-def parse_page(said: Mapping[str, Any]) -> DevicePage:
+def parse_page(document: Mapping[str, Any]) -> DevicePage:
     """Return a page of devices. Raises `AdeError` when the devices are missing.
 
     Without a usable cursor the page has an empty one: its devices are worth more than its cursor.
     """
-    rows, cursor = said.get("devices"), said.get("cursor")
+    rows, cursor = document.get("devices"), document.get("cursor")
     if not isinstance(rows, list):
         raise AdeError(AdeErrorKind.RETRY, "a page without devices")
     devices = [device for row in rows if (device := parse_device(row)) is not None]
     if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR or not (cursor.isascii() and cursor.isprintable()):
         cursor = ""
-    return DevicePage(tuple(devices), cursor, said.get("more_to_follow") is True, len(rows) - len(devices))
+    return DevicePage(tuple(devices), cursor, document.get("more_to_follow") is True, len(rows) - len(devices))
 
 
 def parse_device(row: object) -> DeviceRecord | None:
@@ -155,11 +143,11 @@ DEVICE_FIELDS = tuple(field.name for field in fields(DeviceRecord) if field.name
 DESCRIPTION_FIELDS = ("model", "description", "color", "asset_tag", "family", "os", "assigned_at")
 
 
-def parse_assignment_results(said: Mapping[str, Any]) -> AssignmentResults:
+def parse_assignment_results(document: Mapping[str, Any]) -> AssignmentResults:
     """Return the results by serial number. An unknown result counts as a failure."""
-    rows = said.get("devices")
+    rows = document.get("devices")
     pairs = rows.items() if isinstance(rows, dict) else ()
-    wait = said.get("retry_after_seconds")
+    wait = document.get("retry_after_seconds")
     return AssignmentResults(
         {str(serial).upper(): _parse_enum(DeviceResult, word) or DeviceResult.FAILED for serial, word in pairs},
         float(wait) if isinstance(wait, int | float) and not isinstance(wait, bool) and 0 <= wait < 1e9 else None,

@@ -42,24 +42,24 @@ class ProfileCounts:
 
 def assign_profiles(lease: SyncLease, service: AdeService, account: AdeAccount) -> ProfileCounts:
     """Assign the profiles of all variants to the tablets that lack them, and return the counts. Raises `AdeError`."""
-    told = ProfileCounts()
+    counts = ProfileCounts()
     for variant in ProfileVariant:
         try:
-            _assign_variant(lease, service, account, variant, told)
+            _assign_variant(lease, service, account, variant, counts)
         except AdeError as error:
             if error.kind is not AdeErrorKind.NOT_FOUND:
                 raise
             # Apple does not know the profile any more: define it again, once.
             with lease.open_unit_of_work() as work:
                 AdeRepository(work.session).delete_profiles(lease.server_id, variant=variant)
-            _assign_variant(lease, service, account, variant, told)
-    return told
+            _assign_variant(lease, service, account, variant, counts)
+    return counts
 
 
 def build_profiles(work: UnitOfWork, server: AdeServer) -> dict[ProfileVariant, dict[str, object]]:
     """Return the current content of a server's profiles, by variant."""
     town = work.session.get_one(Town, server.town_id)
-    said = rules.ProfileInput(
+    profile_input = rules.ProfileInput(
         name=f"Cartable {server.name}",
         magic=str(server.id),
         url=work.settings.public_url + "/join/automated",
@@ -69,11 +69,11 @@ def build_profiles(work: UnitOfWork, server: AdeServer) -> dict[ProfileVariant, 
         support_email=server.support_email,
         skip_setup_items=server.skip_setup_items,
     )
-    return {variant: rules.build_profile_content(said, variant) for variant in ProfileVariant}
+    return {variant: rules.build_profile_content(profile_input, variant) for variant in ProfileVariant}
 
 
 def _assign_variant(
-    lease: SyncLease, service: AdeService, account: AdeAccount, variant: ProfileVariant, told: ProfileCounts
+    lease: SyncLease, service: AdeService, account: AdeAccount, variant: ProfileVariant, counts: ProfileCounts
 ) -> None:
     after, uuid = "", ""
     while True:
@@ -81,8 +81,8 @@ def _assign_variant(
             repository = AdeRepository(work.session)
             content = build_profiles(work, lease.get_server(work))[variant]
             known = repository.get_profiles_by_variant(lease.server_id).get(variant)
-            wanted = rules.hash_content(content)
-            uuid = known.uuid if known is not None and known.content_sha256 == wanted else ""
+            content_sha256 = rules.hash_content(content)
+            uuid = known.uuid if known is not None and known.content_sha256 == content_sha256 else ""
             serials = repository.list_serials_without_profile(
                 lease.server_id, variant, uuid, work.now, after, account.assign_limit
             )
@@ -90,22 +90,22 @@ def _assign_variant(
             return
         if not uuid:
             uuid = service.define_profile(content)
-            told.defined += 1
+            counts.defined += 1
             with lease.open_unit_of_work() as work:
                 server = lease.get_server(work)
-                made = AdeProfile(
-                    server_id=server.id, town_id=server.town_id, variant=variant, content_sha256=wanted, uuid=uuid,
+                profile = AdeProfile(
+                    server_id=server.id, town_id=server.town_id, variant=variant, content_sha256=content_sha256, uuid=uuid,
                     defined_at=work.now,
                 )  # fmt: skip
-                work.session.merge(made)
+                work.session.merge(profile)
         answer = service.assign_profile(uuid, serials)
         with lease.open_unit_of_work() as work:
-            _store_results(work, lease, serials, uuid, answer, told)
+            _store_results(work, lease, serials, uuid, answer, counts)
         after = serials[-1]
 
 
 def _store_results(
-    work: UnitOfWork, lease: SyncLease, serials: Sequence[str], uuid: str, answer: AssignmentResults, told: ProfileCounts
+    work: UnitOfWork, lease: SyncLease, serials: Sequence[str], uuid: str, answer: AssignmentResults, counts: ProfileCounts
 ) -> None:
     """Store the results of a batch. A serial number without a result counts as failed."""
     rows = AdeRepository(work.session).get_devices_by_serial(lease.server_id, serials)
@@ -114,9 +114,9 @@ def _store_results(
         if row.result is DeviceResult.SUCCESS:
             row.profile_uuid, row.profile_status, row.profile_assigned_at = uuid, ProfileStatus.ASSIGNED, work.now
             row.attempts, row.retry_at = 0, None
-            told.assigned += 1
+            counts.assigned += 1
             continue
-        told.refused += 1
+        counts.refused += 1
         wait = rules.compute_retry_delay(row.attempts)
         if row.result is DeviceResult.THROTTLED and answer.retry_after is not None:
             wait = min(timedelta(seconds=answer.retry_after), rules.MAX_RETRY)

@@ -87,25 +87,25 @@ class ProfileInput:
     skip_setup_items: Sequence[str]
 
 
-def build_profile_content(said: ProfileInput, variant: ProfileVariant) -> dict[str, Any]:
+def build_profile_content(profile_input: ProfileInput, variant: ProfileVariant) -> dict[str, Any]:
     """Return the profile to define: supervised, not removable, and the tablet waits until it is configured."""
     content: dict[str, Any] = {
-        "profile_name": said.name[:80] if variant is ProfileVariant.STANDARD else f"{said.name[:70]} (cart)",
-        "url": said.url,
-        "org_magic": said.magic,
+        "profile_name": profile_input.name[:80] if variant is ProfileVariant.STANDARD else f"{profile_input.name[:70]} (cart)",
+        "url": profile_input.url,
+        "org_magic": profile_input.magic,
         "is_supervised": True,
         "is_mandatory": True,
         "is_mdm_removable": False,
         "await_device_configured": True,
-        "skip_setup_items": list(said.skip_setup_items),
+        "skip_setup_items": list(profile_input.skip_setup_items),
         "do_not_use_profile_from_backup": True,
     }
-    if said.anchor is not None:
-        content["anchor_certs"] = [base64.b64encode(said.anchor).decode()]
+    if profile_input.anchor is not None:
+        content["anchor_certs"] = [base64.b64encode(profile_input.anchor).decode()]
     support = {
-        "department": said.department,
-        "support_phone_number": said.support_phone,
-        "support_email_address": said.support_email,
+        "department": profile_input.department,
+        "support_phone_number": profile_input.support_phone,
+        "support_email_address": profile_input.support_email,
     }
     content.update({key: value for key, value in support.items() if value})
     if variant is ProfileVariant.CART:

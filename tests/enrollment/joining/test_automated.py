@@ -64,8 +64,8 @@ class Factory:
 
     def build_machine_info(self, *, curve: bool = False, **values: Any) -> bytes:
         """MachineInfo as a device of this factory signs it."""
-        told = {"UDID": "U1", "SERIAL": "DMPX0001", "PRODUCT": "iPad13,18", "VERSION": "23A341", **values}
-        body = plistlib.dumps({key: value for key, value in told.items() if value is not None})
+        machine_values = {"UDID": "U1", "SERIAL": "DMPX0001", "PRODUCT": "iPad13,18", "VERSION": "23A341", **values}
+        body = plistlib.dumps({key: value for key, value in machine_values.items() if value is not None})
         key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = rsa.generate_private_key(65537, 2048)
         if curve:
             key = ec.generate_private_key(ec.SECP256R1())
@@ -236,10 +236,10 @@ def test_which_tablets_get_a_profile_and_how_the_others_are_answered(server: Liv
     old = _post_machine_info(server, factory.build_machine_info(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True))
     assert (old.status_code, old.json()["code"]) == (403, "com.apple.softwareupdate.required")
     assert old.json()["details"] == {"OSVersion": "26.2"}
-    told = _get_web_view(
+    web_view = _get_web_view(
         server, base64.b64encode(factory.build_machine_info(OS_VERSION="26.1", MDM_CAN_REQUEST_SOFTWARE_UPDATE=True)).decode()
     )
-    assert (told.status_code, told.json()["code"]) == (403, "com.apple.softwareupdate.required")
+    assert (web_view.status_code, web_view.json()["code"]) == (403, "com.apple.softwareupdate.required")
     for bad in (
         "",
         "no base64!",

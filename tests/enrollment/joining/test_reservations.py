@@ -93,8 +93,8 @@ def test_each_kind_of_reservation_places_the_tablet(place: Place) -> None:
     assert place.slots[1].tablet_id == three.id
     assert (facts[four.id].school_id, facts[four.id].state) == (place.school.id, TabletState.PREPARED)
     assert place.left() == {}
-    told = [event.action for event in place.work.session.query(AuditEvent).filter(AuditEvent.subject_id == str(two.id))]
-    assert told.index("tablet.reserve") < told.index("tablet.place") < told.index("tablet.state")
+    actions = [event.action for event in place.work.session.query(AuditEvent).filter(AuditEvent.subject_id == str(two.id))]
+    assert actions.index("tablet.reserve") < actions.index("tablet.place") < actions.index("tablet.state")
 
 
 def test_serial_numbers_and_pupils_are_paired_in_the_given_order(place: Place) -> None:

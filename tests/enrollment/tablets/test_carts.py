@@ -98,18 +98,18 @@ def test_an_erased_cart_tablet_returns_to_service_where_supported(runtime: Runti
         server = AdeServer(town_id=town.id, name="s", private_key=b"k", certificate="", created_at=work.now, skip_setup_items=[])
         work.session.add(server)
         work.session.flush()
-        told: dict[str, bytes] = {}
+        sent_by_udid: dict[str, bytes] = {}
         for name, in_cart, sent_here, system in (
             ("cart", True, True, "26.1"), ("old", True, True, "16.7"), ("invited", True, False, "26.1"), ("child", False, True, "26.1"),
         ):  # fmt: skip
             tablet = world.create_tablet(town)
             tablet.state, tablet.os_version = S.STOCK, system
             if in_cart:
-                carts.put_in_slot(work, SYSTEM, cart.id, len(told) + 1, tablet.tag)
+                carts.put_in_slot(work, SYSTEM, cart.id, len(sent_by_udid) + 1, tablet.tag)
             if sent_here:
                 work.session.add(AdeDevice(server_id=server.id, serial=tablet.serial, town_id=town.id))
             world.enroll_tablet(tablet)
             service.erase_tablet(work, SYSTEM, tablet.id, "end of the activity", "T-1")
-            told[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
-        assert b"WiFiProfileData" in told["cart"]
-        assert not [name for name in ("old", "invited", "child") if b"WiFiProfileData" in told[name]]
+            sent_by_udid[name] = work.session.scalars(select(CommandBody).order_by(CommandBody.id.desc()).limit(1)).one().args
+        assert b"WiFiProfileData" in sent_by_udid["cart"]
+        assert not [name for name in ("old", "invited", "child") if b"WiFiProfileData" in sent_by_udid[name]]

@@ -318,8 +318,8 @@ class CustodyMachine(RuleBasedStateMachine):
 
     def _story(self, work: UnitOfWork, rows: list[Tablet]) -> None:
         """Every change of state is in the trail and lawful; evidence is let go by two; the trail holds, and names nobody."""
-        told = work.session.scalars(select(AuditEvent).where(AuditEvent.id > self.seen).order_by(AuditEvent.id)).all()
-        for one in told:
+        events = work.session.scalars(select(AuditEvent).where(AuditEvent.id > self.seen).order_by(AuditEvent.id)).all()
+        for one in events:
             assert SECRET not in str(one.details)
             if one.action == "tablet.state":
                 key, before, after = UUID(one.subject_id), S(one.details["before"]), S(one.details["after"])
@@ -331,7 +331,7 @@ class CustodyMachine(RuleBasedStateMachine):
         kept = {row.id for row in rows if row.evidence_hold}
         assert self.holds == kept or self.name == "approve"
         self.states, self.holds = {row.id: row.state for row in rows}, kept
-        self.seen = told[-1].id if told else self.seen
+        self.seen = events[-1].id if events else self.seen
         assert audit.verify_chain(work, self.town.id) is None
 
 

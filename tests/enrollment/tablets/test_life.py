@@ -303,8 +303,8 @@ def test_a_loss_records_reporter_place_and_date_and_ends_with_a_call_back(runtim
         world = TownFactory(work)
         town, [child, _] = _class(world)
         tablet, helpdesk = _in_use(work, world, town, child), _person(town, Role.HELPDESK)
-        told = IncidentReport("oubliée", reporter=Reporter.GUARDIAN, place="bus 189", happened_on=date(2026, 11, 20))
-        care.mark_lost(work, helpdesk, tablet.id, "oubliée", incident_report=told)
+        report = IncidentReport("oubliée", reporter=Reporter.GUARDIAN, place="bus 189", happened_on=date(2026, 11, 20))
+        care.mark_lost(work, helpdesk, tablet.id, "oubliée", incident_report=report)
         [incident] = desk.list_incidents(work, helpdesk, town.id, IncidentKind.LOSS, is_open=True).items
         assert (incident.reporter, incident.place, incident.happened_on) == (Reporter.GUARDIAN, "bus 189", date(2026, 11, 20))
         stranger = _person(world.create_town(), Role.TOWN_ADMIN)

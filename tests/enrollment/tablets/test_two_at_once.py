@@ -115,12 +115,12 @@ class Desk:
             return "done"
 
         with ThreadPoolExecutor(len(acts)) as pool:
-            said = list(pool.map(run, acts))
+            outcomes = list(pool.map(run, acts))
         with self.runtime.open_unit_of_work() as work:
             assert audit.verify_chain(work, self.town) is None
             loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
             assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
-        return said
+        return outcomes
 
     def count_pupils(self) -> int:
         with self.runtime.open_unit_of_work() as work:
@@ -163,8 +163,8 @@ def test_a_new_tablet_enrolls_while_a_purchase_order_is_registered(runtime: Runt
         desk = Desk(runtime)
         invitation = desk.invite(InvitationSpec(kind=K.STOCK, town_id=desk.town))
         desk.serials[0] = f"NEVERSEEN{number}"
-        said = desk.together(desk.order(f"BOXED{number}"), desk.join(0, invitation))
-        assert said == ["done", "done"]
+        outcomes = desk.together(desk.order(f"BOXED{number}"), desk.join(0, invitation))
+        assert outcomes == ["done", "done"]
 
 
 def test_a_reservation_is_applied_once_whatever_happens_at_the_desk(runtime: Runtime) -> None:
@@ -204,14 +204,14 @@ def test_the_year_turns_while_a_roster_is_confirmed(runtime: Runtime, clock: Man
     with runtime.open_unit_of_work() as work:
         passage = years.preview_rollover(work, desk.one, desk.town, "2026-2027").id
         roster = imports.preview_import(work, desk.one, desk.town, file, desk.uai).id
-    said = desk.together(
+    outcomes = desk.together(
         lambda work: applying.apply_batch(work, desk.one, passage),
         lambda work: applying.apply_batch(work, desk.two, passage),
         lambda work: imports.confirm_import(work, desk.two, roster),
     )
-    assert said[:2] == ["done", "done"]
-    assert said[2] in {"done", "import_stale"}
-    assert desk.count_pupils() == (6 if said[2] == "done" else 2)
+    assert outcomes[:2] == ["done", "done"]
+    assert outcomes[2] in {"done", "import_stale"}
+    assert desk.count_pupils() == (6 if outcomes[2] == "done" else 2)
 
 
 def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: ManualClock) -> None:
@@ -227,14 +227,14 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
         asked = bulk.request_bulk_erase(work, desk.one, desk.town, desk.tablets, "end of CM2", "T1").id
         bulk.approve_bulk_erase(work, desk.two, asked)
     clock.advance(timedelta(minutes=31))
-    said = desk.together(
+    outcomes = desk.together(
         bulk.send_due_bulk_erases, bulk.send_due_bulk_erases, lambda work: bulk.cancel_bulk_erase(work, desk.one, asked)
     )
-    assert said[:2] == ["done", "done"]
+    assert outcomes[:2] == ["done", "done"]
     with runtime.open_unit_of_work() as work:
         erases = select(func.count(QueuedCommand.id)).join(CommandBody, CommandBody.id == QueuedCommand.body_id)
         erases = erases.where(CommandBody.request_type == "EraseDevice")
-        assert work.session.scalar(erases) == (0 if said[2] == "done" else 2)
+        assert work.session.scalar(erases) == (0 if outcomes[2] == "done" else 2)
 
 
 def test_a_desk_orders_while_others_write_what_is_of_the_town(runtime: Runtime) -> None:
@@ -242,7 +242,7 @@ def test_a_desk_orders_while_others_write_what_is_of_the_town(runtime: Runtime) 
     for number in range(ROUNDS):
         desk = Desk(runtime)
         spec = InvitationSpec(kind=K.STOCK, town_id=desk.town)
-        said = desk.together(
+        outcomes = desk.together(
             desk.order(f"CRATED{number}"), desk.make_cart(), desk.make_cart(), desk.invites(spec), desk.order(f"PACKED{number}")
         )
-        assert set(said) == {"done"}
+        assert set(outcomes) == {"done"}

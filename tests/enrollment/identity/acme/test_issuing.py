@@ -49,12 +49,12 @@ def test_an_attested_key_gets_an_attested_certificate(bench: Bench, curve: type[
 
 
 def test_values_wrapped_in_asn1_strings_are_unwrapped(bench: Bench) -> None:
-    told = {SERIAL: b"\x0c" + _sized(bench.hardware.serial), UDID: b"\x04" + _sized(bench.hardware.udid)}
+    reply = {SERIAL: b"\x0c" + _sized(bench.hardware.serial), UDID: b"\x04" + _sized(bench.hardware.udid)}
     client, key = bench.client(), curve_key()
     order = client.order(bench.identifier()).json()
     challenge = client.challenge(order)
     fresh = b"\x04\x20" + build_attested_facts(bench.hardware, challenge["token"])[FRESHNESS]
-    given = Attestation(bench.attester, bench.hardware, {**told, FRESHNESS: fresh})
+    given = Attestation(bench.attester, bench.hardware, {**reply, FRESHNESS: fresh})
     assert client.respond(challenge, given.object(key, challenge["token"]))["status"] == "valid"
     assert client.finalize(order, csr(key)).json()["status"] == "valid"
 
@@ -84,8 +84,8 @@ def test_if_attestation_is_required_only_a_complete_one_is_accepted(bench: Bench
     for why, bad in _bad_attestations(bench).items():
         order = client.order(identifier).json()
         challenge = client.challenge(order)
-        told = client.respond(challenge, bad.object(key, challenge["token"]))
-        assert (told["status"], told["error"]["type"]) == ("invalid", "urn:ietf:params:acme:error:badAttestationStatement"), why
+        reply = client.respond(challenge, bad.object(key, challenge["token"]))
+        assert (reply["status"], reply["error"]["type"]) == ("invalid", "urn:ietf:params:acme:error:badAttestationStatement"), why
         assert problem(client.finalize(order, csr(key))) == (403, "orderNotReady"), why
     for missing in (None, b"\xa0", b"garbage"):
         challenge = client.challenge(client.order(identifier).json())
@@ -105,9 +105,9 @@ def test_if_attestation_is_optional_only_another_device_is_refused(bench: Bench)
     for why, bad in _bad_attestations(bench).items():
         key, order = curve_key(), client.order(bench.identifier()).json()
         challenge = client.challenge(order)
-        told = client.respond(challenge, bad.object(key, challenge["token"]))
-        assert told["status"] == ("invalid" if why in refused else "valid"), why
-        if told["status"] == "valid":
+        reply = client.respond(challenge, bad.object(key, challenge["token"]))
+        assert reply["status"] == ("invalid" if why in refused else "valid"), why
+        if reply["status"] == "valid":
             assert client.finalize(order, csr(key)).json()["status"] == "valid", why
     client.obtain(bench.identifier(), rsa_key(), None)
     order = client.order(bench.identifier()).json()

@@ -181,8 +181,8 @@ def test_an_account_changes_its_key(bench: Bench) -> None:
     client, new = bench.client(), curve_key()
     url = client.directory["keyChange"]
 
-    def inner(key: jose.AcmeKey, old: jose.AcmeKey, head: dict[str, Any] | None = None, **said: Any) -> dict[str, str]:
-        payload = {"account": client.kid, "oldKey": jose.build_jwk(old), **said}
+    def inner(key: jose.AcmeKey, old: jose.AcmeKey, head: dict[str, Any] | None = None, **inner_payload: Any) -> dict[str, str]:
+        payload = {"account": client.kid, "oldKey": jose.build_jwk(old), **inner_payload}
         return jose.sign_jws(key, {"jwk": jose.build_jwk(key), "url": url, **(head or {})}, payload)
 
     bad = (

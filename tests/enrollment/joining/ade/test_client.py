@@ -195,13 +195,13 @@ def test_profiles_are_assigned_by_either_method(client: AdeClient, portal: Porta
     portal.results["DMP0002"] = "THROTTLED"
     uuid = client.define_profile(PROFILE)
     for _ in range(2):
-        said = client.assign_profile(uuid, ["DMP0001", "DMP0002", "DMP0003"])
-        assert said.results == {
+        response_body = client.assign_profile(uuid, ["DMP0001", "DMP0002", "DMP0003"])
+        assert response_body.results == {
             "DMP0001": DeviceResult.SUCCESS,
             "DMP0002": DeviceResult.THROTTLED,
             "DMP0003": DeviceResult.NOT_ACCESSIBLE,
         }
-        assert said.retry_after == 90
+        assert response_body.retry_after == 90
     assert portal.requests.count("PUT /profile/devices") == (2 if method == "PUT" else 1), "what works is kept"
     with pytest.raises(AdeError) as refusal:
         client.assign_profile("UNKNOWN", ["DMP0001"])
@@ -210,10 +210,14 @@ def test_profiles_are_assigned_by_either_method(client: AdeClient, portal: Porta
 
 def test_malformed_accounts_and_devices_are_tolerated() -> None:
     assert parse_account({"urls": "x", "server_uuid": 7}).fetch_limit == 100
-    said = {
+    response_body = {
         "urls": [{"uri": "/server/devices", "limit": {"maximum": 5000}}, 7, {"uri": "/devices/sync", "limit": {"maximum": True}}]
     }
-    assert (parse_account(said).fetch_limit, parse_account(said).sync_limit, parse_account(said).assign_limit) == (1000, 100, 100)
+    assert (
+        parse_account(response_body).fetch_limit,
+        parse_account(response_body).sync_limit,
+        parse_account(response_body).assign_limit,
+    ) == (1000, 100, 100)
     page = parse_page(
         {"devices": [{"serial_number": "DMP1"}, {}, 7, {"serial_number": "../../x"}], "cursor": "c", "more_to_follow": "yes"}
     )

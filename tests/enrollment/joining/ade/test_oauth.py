@@ -8,7 +8,7 @@ from enrollment.joining.ade.oauth import TokenSecrets, build_authorization_heade
 
 def test_the_base_string_of_rfc_5849_section_3_4_1() -> None:
     url = "http://EXAMPLE.COM:80/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b"
-    said = [
+    parameters = [
         ("oauth_consumer_key", "9djdj82h48djs9d2"),
         ("oauth_token", "kkk9d7dh3k39sjv7"),
         ("oauth_signature_method", "HMAC-SHA1"),
@@ -17,7 +17,7 @@ def test_the_base_string_of_rfc_5849_section_3_4_1() -> None:
         ("c2", ""),
         ("a3", "2 q"),
     ]
-    assert build_base_string("post", url, said) == (
+    assert build_base_string("post", url, parameters) == (
         "POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D"
         "%26oauth_consumer_key%3D9djdj82h48djs9d2%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1"
         "%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7"
@@ -25,22 +25,25 @@ def test_the_base_string_of_rfc_5849_section_3_4_1() -> None:
 
 
 def test_the_signature_of_rfc_5849_section_1_2() -> None:
-    said = {
+    parameters = {
         "oauth_consumer_key": "dpf43f3p2l4k3l03", "oauth_token": "nnch734d00sl2jdk", "oauth_signature_method": "HMAC-SHA1",
         "oauth_timestamp": "137131202", "oauth_nonce": "chapoH",
     }  # fmt: skip
     url = "http://photos.example.net/photos?file=vacation.jpg&size=original"
-    made = compute_signature("GET", url, said.items(), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00")
+    made = compute_signature("GET", url, parameters.items(), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00")
     assert made == "MdpQcU8iPSUjWoN/UDMsK2sui9I="
 
 
 def test_the_signature_of_oauth_core_appendix_a() -> None:
-    said = {
+    parameters = {
         "oauth_consumer_key": "dpf43f3p2l4k3l03", "oauth_token": "nnch734d00sl2jdk", "oauth_signature_method": "HMAC-SHA1",
         "oauth_timestamp": "1191242096", "oauth_nonce": "kllo9940pd9333jh", "oauth_version": "1.0",
     }  # fmt: skip
     url = "http://photos.example.net/photos?file=vacation.jpg&size=original"
-    assert compute_signature("GET", url, said.items(), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00") == "tR3+Ty81lMeYAr/Fid0kMTYa/WM="
+    assert (
+        compute_signature("GET", url, parameters.items(), "kd94hf93k423kf44", "pfkkdhi9sl3r4s00")
+        == "tR3+Ty81lMeYAr/Fid0kMTYa/WM="
+    )
 
 
 def test_the_header_names_the_realm_and_encodes_its_values() -> None:

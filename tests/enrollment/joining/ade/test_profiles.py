@@ -60,9 +60,12 @@ def test_changed_content_is_a_new_profile_for_every_tablet(ade: AdeSetup) -> Non
     ade.sync()
     second = stored(ade)[ProfileVariant.STANDARD]
     assert first.uuid != second.uuid
-    said = ade.portal.profiles[second.uuid]
-    assert (said["skip_setup_items"], said["support_email_address"]) == (["Siri", "TOS"], "aide@ville.example")
-    assert "anchor_certs" not in said, "a public certificate needs none"
+    defined_profile = ade.portal.profiles[second.uuid]
+    assert (defined_profile["skip_setup_items"], defined_profile["support_email_address"]) == (
+        ["Siri", "TOS"],
+        "aide@ville.example",
+    )
+    assert "anchor_certs" not in defined_profile, "a public certificate needs none"
     assert ade.portal.devices["DMP00000"]["profile_uuid"] == second.uuid
     with ade.runtime.open_unit_of_work() as work:
         service.update_setup_assistant(

@@ -76,13 +76,13 @@ def test_a_removed_device_stays_in_the_inventory(ade: AdeSetup) -> None:
 def test_of_several_records_of_a_device_the_latest_counts(ade: AdeSetup) -> None:
     fill(ade, 4)
     ade.sync()
-    told = ade.portal.devices
+    portal_devices = ade.portal.devices
     say = ade.portal.record_change
-    say("deleted", told["DMP00000"], "2026-11-23T10:00:00Z")
-    say("added", {**told["DMP00000"], "color": "OLD"}, "2026-11-23T09:00:00Z")  # older, told later
-    say("added", {**told["DMP00001"], "color": "PINK"}, "2026-11-23T10:00:00Z")
-    say("modified", {**told["DMP00001"], "color": "SILVER"}, "2026-11-23T10:00:00Z")  # at the same second
-    say("added", {**told["DMP00002"], "color": "GREY"}, "2026-11-23T10:00:00Z")  # known already: an update
+    say("deleted", portal_devices["DMP00000"], "2026-11-23T10:00:00Z")
+    say("added", {**portal_devices["DMP00000"], "color": "OLD"}, "2026-11-23T09:00:00Z")  # older, told later
+    say("added", {**portal_devices["DMP00001"], "color": "PINK"}, "2026-11-23T10:00:00Z")
+    say("modified", {**portal_devices["DMP00001"], "color": "SILVER"}, "2026-11-23T10:00:00Z")  # at the same second
+    say("added", {**portal_devices["DMP00002"], "color": "GREY"}, "2026-11-23T10:00:00Z")  # known already: an update
     say("added", {"serial_number": "DMP00009", "device_family": "iPad"}, "2026-11-23T10:00:00Z")
     say("modified", {"serial_number": "DMP00009", "color": "GOLD"}, "2026-11-23T10:00:01Z")
     ade.sync()
@@ -90,10 +90,10 @@ def test_of_several_records_of_a_device_the_latest_counts(ade: AdeSetup) -> None
     assert devices["DMP00000"].removed_at is not None
     assert [devices[f"DMP0000{n}"].color for n in (1, 2, 9)] == ["SILVER", "GREY", "GOLD"]
     assert devices["DMP00001"].model == "iPad (A16)"
-    say("added", told["DMP00000"], "2026-11-23T09:30:00Z")  # still older than what is known, in another page
+    say("added", portal_devices["DMP00000"], "2026-11-23T09:30:00Z")  # still older than what is known, in another page
     ade.sync()
     assert ade.devices()["DMP00000"].removed_at is not None
-    say("added", told["DMP00000"], "2026-11-23T10:00:00Z")
+    say("added", portal_devices["DMP00000"], "2026-11-23T10:00:00Z")
     ade.sync()
     assert ade.devices()["DMP00000"].removed_at is None
 
@@ -221,8 +221,8 @@ def test_a_decommissioned_tablet_never_goes_to_stock(ade: AdeSetup) -> None:
     ade.sync()
     states = {serial: tablet.state for serial, tablet in ade.tablets().items()}
     assert states["DMP00000"] is TabletState.RETIRED
-    told = ade.portal.devices
-    assert [told[serial]["profile_status"] for serial in sorted(told)] == ["empty", "empty", "assigned"], (
+    portal_devices = ade.portal.devices
+    assert [portal_devices[serial]["profile_status"] for serial in sorted(portal_devices)] == ["empty", "empty", "assigned"], (
         "what was written off finds its way home, into quarantine; what was retired stays out"
     )
     with ade.runtime.open_unit_of_work() as work:

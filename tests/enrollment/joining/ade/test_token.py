@@ -44,9 +44,9 @@ def sealed(folder: Path, plain: bytes, cipher: str = "-aes256", certificate: str
 
 @pytest.mark.parametrize("cipher", ["-des3", "-aes128", "-aes192", "-aes256"])
 def test_a_file_is_read_with_every_cipher_of_the_portal(tmp_path: Path, cipher: str) -> None:
-    said = token.read_token(sealed(tmp_path, build_token_message(json.dumps(TOLD)), cipher), KEY, CERTIFICATE)
-    assert (said.secrets.consumer_key, said.secrets.access_secret) == ("CK_1", "AS_1")
-    assert said.expires_at == datetime(2027, 9, 1, 10, 0, tzinfo=UTC)
+    secrets_read = token.read_token(sealed(tmp_path, build_token_message(json.dumps(TOLD)), cipher), KEY, CERTIFICATE)
+    assert (secrets_read.secrets.consumer_key, secrets_read.secrets.access_secret) == ("CK_1", "AS_1")
+    assert secrets_read.expires_at == datetime(2027, 9, 1, 10, 0, tzinfo=UTC)
 
 
 def test_a_file_of_another_library_and_bare_forms_are_read(tmp_path: Path) -> None:

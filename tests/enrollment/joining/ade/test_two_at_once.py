@@ -65,6 +65,6 @@ def test_two_workers_during_preparation_and_a_purchase_order(ade: AdeSetup) -> N
         assert sorted(row.serial for row in rows) == serials
         assert len({row.tag for row in rows}) == len(serials)
         assert {row.state for row in rows if row.serial in serials[:20]} == {TabletState.PREPARED}
-        told = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ADE_SYNC)).all()
-        assert set(told) <= {None, "busy"}
+        last_errors = work.session.scalars(select(OutboxRow.last_error).where(OutboxRow.topic == Topic.ADE_SYNC)).all()
+        assert set(last_errors) <= {None, "busy"}
         assert audit.verify_chain(work, ade.town_id) is None

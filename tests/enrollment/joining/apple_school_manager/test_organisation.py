@@ -84,7 +84,7 @@ def test_a_refused_token_is_replaced_once(client: SchoolManagerClient, organisat
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "headers", "trouble", "wait"),
+    ("status", "document", "headers", "trouble", "wait"),
     [
         (429, {}, {"Retry-After": "7"}, OrganisationErrorKind.RETRY, 7.0),
         (429, {}, {}, OrganisationErrorKind.RETRY, 60.0),
@@ -97,10 +97,10 @@ def test_a_refused_token_is_replaced_once(client: SchoolManagerClient, organisat
     ],
 )
 def test_each_error_has_its_kind(
-    client: SchoolManagerClient, organisation: Organisation, status: int, said: dict[str, object], headers: dict[str, str],
+    client: SchoolManagerClient, organisation: Organisation, status: int, document: dict[str, object], headers: dict[str, str],
     trouble: OrganisationErrorKind | None, wait: float | None,
 ) -> None:  # fmt: skip
-    organisation.scripted_responses = [("/v1/mdmServers", status, said, headers)]
+    organisation.scripted_responses = [("/v1/mdmServers", status, document, headers)]
     if trouble is None:
         assert client.list_servers() == []
         return
