@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from cartable import __version__
+
 #: Seconds for connecting, and between two parts of a response.
 TIMEOUT = httpx.Timeout(30, connect=10)
 MAX_RESPONSE_BYTES = 16 * 2**20
@@ -22,7 +24,7 @@ MAX_RESPONSE_BYTES = 16 * 2**20
 MAX_RETRY_AFTER = 86_400.0
 #: Seconds to wait after a service was overloaded and did not say for how long.
 DEFAULT_RETRY_AFTER = 60.0
-USER_AGENT = "Cartable/0.1"
+USER_AGENT = f"Cartable/{__version__}"
 
 
 class Unreachable(Exception):
