@@ -31,8 +31,8 @@ from mdm.api.places import places
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import privacy, rights
-from mdm.api.rollover import rollovers
-from mdm.api.schedule import schedule
+from mdm.api.rollover import return_campaigns, rollovers
+from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
 from mdm.api.system import system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
 from mdm.channel.batcher import Batcher
@@ -64,7 +64,11 @@ ROUTERS = (
     presets,
     groups,
     filters,
-    schedule,
+    timetables,
+    calendars,
+    day_exceptions,
+    class_sessions,
+    guardian_rules,
     lost_mode,
     tablet_commands,
     erases,
@@ -76,6 +80,7 @@ ROUTERS = (
     desk,
     documents,
     rollovers,
+    return_campaigns,
     storage,
     privacy,
     rights,

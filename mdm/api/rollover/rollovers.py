@@ -1,4 +1,4 @@
-"""Endpoints of the rollover to the next school year: preview, decisions, next year's classes, apply, undo, close, return of tablets."""
+"""Endpoints of the rollover to the next school year: preview, decisions, next year's classes, apply, undo, close."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cartable.paging import paginate
 from enrollment.places.models import Grade
-from enrollment.rollover import applying, returns, service
+from enrollment.rollover import applying, service
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverState
 from enrollment.rollover.repository import RolloverRepository, visible_lines
-from enrollment.rollover.returns import TabletReturn
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.effective.licence_overlap import list_licence_overlaps
 
 router = APIRouter(tags=["rollover"])
+
+
 EndingYear = Query(None, pattern=r"^20\d\d-20\d\d$", description="The year that ends; the present one unless given.")
 
 
@@ -132,59 +133,6 @@ class LicenceOverlapOut(BaseModel):
     missing_at_peak: int = Field(description="Not available until leavers have given their tablets back.")
 
 
-class ReturnDayIn(BaseModel):
-    """The return day of a class, or of the whole school."""
-
-    class_id: UUID | None = None
-    day: date
-
-
-class ReturnDaysIn(BaseModel):
-    """The return days of one school."""
-
-    school_id: UUID
-    days: list[ReturnDayIn] = Field(max_length=100)
-
-
-class ReturnDayOut(BaseModel):
-    """One return day."""
-
-    model_config = ConfigDict(from_attributes=True)
-    school_id: UUID
-    class_id: UUID | None
-    day: date
-
-
-class CampaignTabletOut(BaseModel):
-    """A tablet of the return campaign."""
-
-    tablet_id: UUID
-    tag: str
-    school_id: UUID
-    class_id: UUID | None
-    still_out: bool = Field(description="The leaver still holds it.")
-    missing: bool = Field(description="Lost or stolen.")
-
-
-class ReturnCampaignOut(BaseModel):
-    """The return campaign of a rollover, for the schools that the caller may see."""
-
-    opened_at: datetime | None
-    closed_at: datetime | None
-    days: list[ReturnDayOut]
-    tablets: int = Field(description="How many tablets are to be returned.")
-    still_out: int = Field(description="How many of them leavers still hold.")
-    missing: int = Field(description="How many of them are lost or stolen.")
-
-
-class HeldTabletOut(BaseModel):
-    """A tablet that a leaver still holds."""
-
-    tablet_id: UUID
-    tag: str
-    school_id: UUID
-
-
 @router.put("/towns/{town_id}/rollovers")
 def preview_rollover(town_id: UUID, work: WorkDep, actor: ActorDep, from_year: str | None = EndingYear) -> RolloverOut:
     """Create the draft of a town's rollover to the next school year, or update it from the roster.
@@ -255,18 +203,6 @@ def close_rollover(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> Rollove
     return _load_rollover_out(work, actor, applying.close_rollover(work, actor, rollover_id))
 
 
-@router.get("/rollovers/{rollover_id}/tablets-to-return")
-def list_tablets_to_return(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[HeldTabletOut]:
-    """List the tablets that leavers still hold.
-
-    It shows tags and no names.
-    """
-    return PageOut.of(
-        returns.list_tablets_of_leavers(work, actor, rollover_id, page),
-        lambda row: HeldTabletOut(tablet_id=row[0].id, tag=row[0].tag, school_id=row[1]),
-    )
-
-
 @router.put("/rollovers/{rollover_id}/dates")
 def set_rollover_dates(rollover_id: UUID, body: RolloverDatesIn, work: WorkDep, actor: ActorDep) -> RolloverOut:
     """Set from when rosters remove nobody, and when pupils come back."""
@@ -302,54 +238,6 @@ def list_rollover_licences(rollover_id: UUID, work: WorkDep, actor: ActorDep, pa
     )
 
 
-@router.get("/rollovers/{rollover_id}/return-campaign")
-def get_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
-    """Get the return campaign of a rollover: its days and its progress."""
-    campaign, days = returns.get_campaign(work, actor, rollover_id)
-    progress = returns.list_tablet_returns(work, actor, rollover_id)
-    return ReturnCampaignOut(
-        opened_at=campaign.opened_at if campaign else None,
-        closed_at=campaign.closed_at if campaign else None,
-        days=[ReturnDayOut.model_validate(day) for day in days],
-        tablets=len(progress),
-        still_out=sum(tablet.is_out for tablet in progress),
-        missing=sum(tablet.is_missing for tablet in progress),
-    )
-
-
-@router.get("/rollovers/{rollover_id}/return-campaign/tablets")
-def list_return_tablets(rollover_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[CampaignTabletOut]:
-    """List the tablets of the return campaign.
-
-    It shows tags and no names.
-    """
-    return PageOut.of(returns.list_tablet_returns_page(work, actor, rollover_id, page), _build_campaign_tablet_out)
-
-
-@router.put("/rollovers/{rollover_id}/return-campaign")
-def set_return_days(rollover_id: UUID, body: ReturnDaysIn, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
-    """Set the return days of one school."""
-    returns.plan_return_days(work, actor, rollover_id, body.school_id, [(day.class_id, day.day) for day in body.days])
-    return get_return_campaign(rollover_id, work, actor)
-
-
-@router.post("/rollovers/{rollover_id}/return-campaign/open")
-def open_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
-    """Open the return campaign with the tablets of the present leavers.
-
-    A repeated call adds those who have joined them since.
-    """
-    returns.open_campaign(work, actor, rollover_id)
-    return get_return_campaign(rollover_id, work, actor)
-
-
-@router.post("/rollovers/{rollover_id}/return-campaign/close")
-def close_return_campaign(rollover_id: UUID, work: WorkDep, actor: ActorDep) -> ReturnCampaignOut:
-    """Close the return campaign."""
-    returns.close_campaign(work, actor, rollover_id)
-    return get_return_campaign(rollover_id, work, actor)
-
-
 def _load_rollover_out(work: WorkDep, actor: ActorDep, row: Rollover) -> RolloverOut:
     counts: Counter[RolloverDecision] = Counter()
     for group in service.count_groups(work, actor, row):
@@ -360,14 +248,3 @@ def _load_rollover_out(work: WorkDep, actor: ActorDep, row: Rollover) -> Rollove
 
 def _build_line_out(row: RolloverLine) -> RolloverLineOut:
     return RolloverLineOut(**{name: getattr(row, name) for name in RolloverLineOut.model_fields})
-
-
-def _build_campaign_tablet_out(row: TabletReturn) -> CampaignTabletOut:
-    return CampaignTabletOut(
-        tablet_id=row.tablet.id,
-        tag=row.tablet.tag,
-        school_id=row.line.school_id,
-        class_id=row.line.class_id,
-        still_out=row.is_out,
-        missing=row.is_missing,
-    )
