@@ -27,6 +27,9 @@ class UnitOfWork:
     settings: Settings
     keyring: Keyring
     topics_to_notify: set[Topic] = field(default_factory=set)
+    #: Called with a unit of work of their own after this one, committed or rolled back: what must be stored although an act is refused.
+    #: Of those with an equal key only the first is called.
+    follow_ups: dict[str, Callable[[UnitOfWork], object]] = field(default_factory=dict)
 
     def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
         """Add a job of `topic` for each key; the worker runs it after this unit of work is committed."""
@@ -58,7 +61,16 @@ class Runtime:
         """
         with Session(engine or self.engine, expire_on_commit=False) as session:
             work = UnitOfWork(session, self.clock.now(), self.settings, self.keyring)
-            with session.begin():
-                yield work
+            try:
+                with session.begin():
+                    yield work
+            finally:
+                if work.follow_ups:
+                    self._call_follow_ups(work, engine)
         for topic in work.topics_to_notify:
             self.notify_worker(topic)
+
+    def _call_follow_ups(self, work: UnitOfWork, engine: Engine | None) -> None:
+        with self.open_unit_of_work(engine) as next_work:
+            for call in work.follow_ups.values():
+                call(next_work)

@@ -1,6 +1,7 @@
 """Imports every table, so that migrations and tests see the complete metadata. Defines nothing."""
 
 # ruff: noqa: F401
+import cartable.alarms
 import cartable.audit
 import cartable.outbox
 import cartable.throttle

@@ -21,7 +21,7 @@ from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, missions, sessions
 from mdm.api.apps import apps, bundles
-from mdm.api.care import bulk_erases, erases, lost_mode, tablet_commands
+from mdm.api.care import alarms, bulk_erases, erases, lost_mode, tablet_commands
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -73,6 +73,7 @@ ROUTERS = (
     tablet_commands,
     erases,
     bulk_erases,
+    alarms,
     custody,
     incidents,
     approvals,

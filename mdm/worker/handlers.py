@@ -28,7 +28,13 @@ LONG_LEASE = timedelta(minutes=30)
 #: The longest pause that is granted to an external service that asks for one.
 MAX_WAIT = timedelta(days=1)
 #: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
-BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 50, Topic.RENEW_CERTIFICATE: 50}
+BATCH_SIZES = {
+    Topic.RECONCILE: 200,
+    Topic.COMMAND_RESULT: 50,
+    Topic.ENROLLED: 50,
+    Topic.RENEW_CERTIFICATE: 50,
+    Topic.ALARM: 50,
+}
 
 
 def handle_results(work: UnitOfWork, keys: list[str]) -> None:
@@ -55,7 +61,12 @@ def handle_renewals(work: UnitOfWork, keys: list[str]) -> None:
         renewals.renew_identity(work, int(key))
 
 
+def leave_alarms_in_the_log(_work: UnitOfWork, _keys: list[str]) -> None:
+    """Send nothing: alarms are in the log, the API and the console, and no address outside is known."""
+
+
 HANDLERS: dict[Topic, Callable[[UnitOfWork, list[str]], None]] = {
+    Topic.ALARM: leave_alarms_in_the_log,
     Topic.COMMAND_RESULT: handle_results,
     Topic.RECONCILE: handle_decisions,
     Topic.ENROLLED: handle_enrollments,

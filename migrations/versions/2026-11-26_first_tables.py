@@ -220,6 +220,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_ade_server_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "alarm",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("severity", sa.String(length=32), nullable=False),
+        sa.Column(
+            "details",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("acknowledged_by", sa.Uuid(), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_alarm_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm")),
+    )
+    with op.batch_alter_table("alarm", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_alarm_open",
+            ["town_id", "kind"],
+            unique=False,
+            sqlite_where=sa.text("acknowledged_at IS NULL"),
+            postgresql_where=sa.text("acknowledged_at IS NULL"),
+        )
+        batch_op.create_index("ix_alarm_town", ["town_id", "raised_at", "id"], unique=False)
+
+    op.create_table(
         "app",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -2526,6 +2553,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_app_town_id"))
 
     op.drop_table("app")
+    with op.batch_alter_table("alarm", schema=None) as batch_op:
+        batch_op.drop_index("ix_alarm_town")
+        batch_op.drop_index(
+            "ix_alarm_open", sqlite_where=sa.text("acknowledged_at IS NULL"), postgresql_where=sa.text("acknowledged_at IS NULL")
+        )
+
+    op.drop_table("alarm")
     with op.batch_alter_table("ade_server", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ade_server_town_id"))
 

@@ -17,7 +17,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 ENDPOINTS = [route for module in ROUTERS for route in module.router.routes if isinstance(route, APIRoute)]
 #: The verbs of operation ids. A new one is welcome when none of these says it.
 VERBS = {
-    "answer", "apply", "approve", "assign", "cancel", "change", "close", "complete", "confirm", "count", "create", "delete",
+    "acknowledge", "answer", "apply", "approve", "assign", "cancel", "change", "close", "complete", "confirm", "count", "create", "delete",
     "disable", "discard", "dispose", "download", "enable", "end", "erase", "explain", "export", "extend", "get", "hand",
     "import", "inspect", "install", "lend", "list", "lock", "mark", "move", "open", "play", "prepare", "preview", "print",
     "publish", "put", "record", "recover", "refresh", "release", "remove", "report", "request", "resolve", "restore", "resume", "retire",

@@ -1,0 +1,157 @@
+"""Alarms: what people must learn at once. Each is stored until a person acknowledges it, audited, logged, and enqueued for sending.
+
+An alarm is raised in the same transaction as what it is about. Where it is sent to is the matter of the handler of `Topic.ALARM`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ForeignKey, Index, or_, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cartable import audit, locks
+from cartable.database import Base, EnumText, UtcDateTime
+from cartable.errors import NotFound
+from cartable.i18n import Message
+from cartable.ids import new_id
+from cartable.keyset import fetch_scalar_page
+from cartable.outbox import Topic
+from cartable.paging import FIRST_PAGE, Page, PageRequest
+from cartable.scope import SYSTEM, Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+
+log = structlog.get_logger()
+
+
+class AlarmSeverity(StrEnum):
+    """Whether a person must act now, or look at it today."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class AlarmKind(StrEnum):
+    """What has happened. Each kind has a severity and a sentence for people below."""
+
+    INVITATION_CODES_GUESSED = "invitation_codes_guessed"
+
+
+SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
+    AlarmKind.INVITATION_CODES_GUESSED: AlarmSeverity.WARNING,
+}
+MESSAGES: dict[AlarmKind, Message] = {
+    AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
+}
+
+
+class Alarm(Base):
+    """One alarm of a town, or of the whole server without one. It stays when a person has acknowledged it."""
+
+    __tablename__ = "alarm"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    town_id: Mapped[UUID | None] = mapped_column(ForeignKey("town.id"))
+    kind: Mapped[AlarmKind] = mapped_column(EnumText(AlarmKind))
+    severity: Mapped[AlarmSeverity] = mapped_column(EnumText(AlarmSeverity))
+    details: Mapped[dict[str, Any]]
+    raised_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    acknowledged_by: Mapped[UUID | None]
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        Index("ix_alarm_town", "town_id", "raised_at", "id"),
+        Index(
+            "ix_alarm_open",
+            "town_id",
+            "kind",
+            sqlite_where=acknowledged_at.is_(None),
+            postgresql_where=acknowledged_at.is_(None),
+        ),
+    )
+
+
+class AlarmNotFound(NotFound):
+    """No such alarm is visible to the caller."""
+
+    code = "alarm_not_found"
+    message = Message("This alarm was not found.")
+
+
+def raise_alarm(
+    work: UnitOfWork,
+    town_id: UUID | None,
+    kind: AlarmKind,
+    *,
+    actor: Actor = SYSTEM,
+    repeat_after: timedelta | None = None,
+    **details: object,
+) -> Alarm | None:
+    """Store an alarm, audit and log it, enqueue its sending, and return it. Without a town it concerns the whole server.
+
+    With `repeat_after` nothing is raised, and None returned, when an alarm of this town and kind is younger than that: for what is
+    noticed again and again. `details` are serialisable as JSON, with neither names nor secrets.
+    """
+    locks.lock_town(work, town_id)
+    if repeat_after is not None and _was_raised_since(work, town_id, kind, work.now - repeat_after):
+        return None
+    event = f"alarm.{kind.value}"
+    audit.record_event(work, actor, event, "town" if town_id else "server", town_id or "", town_id=town_id, **details)
+    alarm = Alarm(town_id=town_id, kind=kind, severity=SEVERITIES[kind], details=dict(details), raised_at=work.now)
+    work.session.add(alarm)
+    work.session.flush()
+    log.error(event, town=str(town_id), alarm=str(alarm.id), actor=str(actor.account_id), details=details)
+    work.enqueue_job(Topic.ALARM, alarm.id)
+    return alarm
+
+
+def raise_alarm_of_refusal(work: UnitOfWork, town_id: UUID | None, kind: AlarmKind, **options: Any) -> None:
+    """Raise an alarm (options as for `raise_alarm`) in a transaction that follows this one, which a refusal is about to roll back."""
+    work.follow_ups.setdefault(f"alarm {town_id} {kind.value}", lambda later: raise_alarm(later, town_id, kind, **options))
+
+
+def list_alarms(
+    work: UnitOfWork, actor: Actor, town_id: UUID, *, only_open: bool = False, page: PageRequest = FIRST_PAGE
+) -> Page[Alarm]:
+    """List the alarms of a town and those of the whole server, newest first. Raises `Forbidden`."""
+    actor.require_permission(Permission.GOVERN, town_id)
+    statement = select(Alarm).where(or_(Alarm.town_id == town_id, Alarm.town_id.is_(None)))
+    if only_open:
+        statement = statement.where(Alarm.acknowledged_at.is_(None))
+    return fetch_scalar_page(work.session, statement, page, Alarm.raised_at, Alarm.id, descending=True)
+
+
+def list_open_alarms(work: UnitOfWork, town_ids: Collection[UUID], limit: int = 20) -> Sequence[Alarm]:
+    """List the alarms of these towns and of the whole server that nobody has acknowledged, newest first; without a town none.
+
+    The caller has checked that the person governs these towns.
+    """
+    if not town_ids:
+        return []
+    statement = select(Alarm).where(or_(Alarm.town_id.in_(town_ids), Alarm.town_id.is_(None)), Alarm.acknowledged_at.is_(None))
+    return work.session.scalars(statement.order_by(Alarm.raised_at.desc(), Alarm.id).limit(limit)).all()
+
+
+def acknowledge_alarm(work: UnitOfWork, actor: Actor, alarm_id: UUID) -> Alarm:
+    """Record that a person has taken note of an alarm, and return it. Raises `AlarmNotFound`.
+
+    An alarm of the whole server is acknowledged by the operator only.
+    """
+    statement = actor.restrict(select(Alarm).where(Alarm.id == alarm_id), Alarm, Permission.GOVERN)
+    alarm = work.session.scalar(statement.with_for_update())
+    if alarm is None:
+        raise AlarmNotFound
+    if alarm.acknowledged_at is None:
+        alarm.acknowledged_by, alarm.acknowledged_at = actor.account_id, work.now
+        work.session.flush()
+        audit.record_event(work, actor, "alarm.acknowledge", "alarm", alarm.id, town_id=alarm.town_id, kind=alarm.kind.value)
+    return alarm
+
+
+def _was_raised_since(work: UnitOfWork, town_id: UUID | None, kind: AlarmKind, since: datetime) -> bool:
+    statement = select(Alarm.id).where(Alarm.town_id == town_id, Alarm.kind == kind, Alarm.raised_at > since)
+    return work.session.scalar(statement.limit(1)) is not None
