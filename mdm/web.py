@@ -135,6 +135,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.accounts import sign_in
+    from mdm.console.apps import apps as app_pages
+    from mdm.console.apps import bundles as bundle_pages
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
@@ -144,7 +146,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     router = APIRouter()
     for chapter in (
         tablets, ending_identities, sign_in, session_pages, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
-        bulk_erases, calendar,
+        bulk_erases, calendar, app_pages, bundle_pages,
     ):  # fmt: skip
         router.include_router(chapter.router)
     return tuple(router.routes)

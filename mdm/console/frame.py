@@ -47,6 +47,7 @@ _CSP = (
 CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/", Message("Tablets"), Permission.SEE),
     ("/desk", Message("Desk"), Permission.HANDLE),
+    ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from uuid import UUID
 
 from cartable import audit
@@ -14,6 +15,8 @@ from profiles.apps.models import App
 from profiles.apps.repository import AppRepository
 
 _BUNDLE_ID = re.compile(r"[A-Za-z0-9.\-]{3,155}$")
+#: The number alone, or the end of an address such as https://apps.apple.com/fr/app/name/id1234567890.
+_STORE_ID = re.compile(r"(?:^|/id)([0-9]{1,15})(?:\?.*)?$", re.ASCII)
 
 
 def create_app(
@@ -45,6 +48,22 @@ def create_app(
     return app
 
 
+def parse_store_id(text: str) -> int | None:
+    """Return the App Store's number in what a person typed: the number, or the address of the app's page. None for an empty text.
+
+    Raises `BadApp`.
+    """
+    digits = _STORE_ID.search(text.strip())
+    if digits is None and text.strip():
+        raise BadApp(field="app_store_id")
+    return int(digits[1]) if digits else None
+
+
 def list_apps(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest) -> Page[App]:
     """Return one page of the town's catalogue."""
     return AppRepository(work.session).list_apps(actor, town_id, page)
+
+
+def list_all_apps(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[App]:
+    """Return the town's whole catalogue, by name."""
+    return AppRepository(work.session).list_all_apps(actor, town_id)

@@ -64,6 +64,11 @@ def select_tablets(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, tar
     return repository.select_role(town_id, TabletRole(target)) if place is PlaceKind.ROLE else tablets.select_by_town(town_id)
 
 
+def count_tablets(work: UnitOfWork, town_id: UUID | None, place: PlaceKind, target: str) -> int:
+    """Return how many tablets are in a place."""
+    return PolicyRepository(work.session).count_tablets(select_tablets(work, town_id, place, target))
+
+
 def select_document_tablets(work: UnitOfWork, document: PolicyDocument) -> Select[UUID]:
     """Return a statement: the tablets that a document concerns."""
     return select_tablets(work, document.town_id, document.place, document.target)

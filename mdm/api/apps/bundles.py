@@ -5,7 +5,6 @@ A bundle is a preset, and assigning it is a version of the place's document: bot
 
 from __future__ import annotations
 
-from collections import Counter
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -16,15 +15,14 @@ from mdm.api.apps.apps import AppOut
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.policy.schemas import LicenceNeedOut
+from mdm.reconcile import bundle_status
 from mdm.reconcile.models import AppReason, AppState
-from mdm.reconcile.repository import ReconcileRepository
 from profiles.apps import licences
 from profiles.policy import bundles
 from profiles.policy.kinds import AppUse, PlaceKind
 from profiles.policy.places import check_place, select_tablets
 
 router = APIRouter(tags=["bundles"])
-MAX_MISSING = 500
 
 
 class BundleIn(BaseModel):
@@ -86,6 +84,7 @@ class BundleOut(BaseModel):
 class MissingAppOut(BaseModel):
     """One app that is not on one tablet yet."""
 
+    model_config = ConfigDict(from_attributes=True)
     tablet_id: UUID
     tag: str
     app_id: UUID
@@ -97,8 +96,10 @@ class MissingAppOut(BaseModel):
 class BundleStatusOut(BaseModel):
     """How far a bundle is: how many tablets have all its apps, and why the others do not."""
 
+    model_config = ConfigDict(from_attributes=True)
     tablets: int
     complete: int
+    undecided: int = Field(description="Tablets whose apps are not decided yet: not enrolled, or lent a moment ago.")
     reasons: dict[AppReason, int]
     missing: list[MissingAppOut]
 
@@ -170,20 +171,4 @@ def preview_bundle_licences(
 def get_bundle_status(preset_id: UUID, work: WorkDep, actor: ActorDep) -> BundleStatusOut:
     """Get how far a bundle is installed. How many tablets of its places have all its apps, and why the others do not; 500 of these at most."""
     bundle = bundles.describe_bundle(work, bundles.get_bundle(work, actor, preset_id))
-    town_id = bundle.preset.town_id
-    places = [select_tablets(work, town_id, each.place, each.target) for each in bundle.assignments]
-    app_ids = [app.id for app in bundle.apps if app.app_store_id or app.manifest_url]
-    rows = ReconcileRepository(work.session).list_app_status(actor, town_id, places, app_ids)
-    installed: Counter[UUID] = Counter()
-    missing = []
-    for tablet, app in rows:
-        installed[tablet.id] += int(app is not None and app.state is AppState.INSTALLED)
-        if app is not None and app.state is not AppState.INSTALLED:
-            missing.append(
-                MissingAppOut(
-                    tablet_id=tablet.id, tag=tablet.tag, app_id=app.app_id, state=app.state, reason=app.reason, detail=app.detail
-                )
-            )
-    complete = sum(1 for count in installed.values() if count >= len(app_ids))
-    reasons = Counter(entry.reason for entry in missing)
-    return BundleStatusOut(tablets=len(installed), complete=complete, reasons=dict(reasons), missing=missing[:MAX_MISSING])
+    return BundleStatusOut.model_validate(bundle_status.get_bundle_status(work, actor, bundle))

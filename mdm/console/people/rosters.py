@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -31,6 +30,7 @@ from enrollment.rosters.imports.changes import UNDECIDED_KINDS, ChangeKind
 from enrollment.rosters.models import ImportState, RosterImport
 from mdm.api.deps import WorkDep
 from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
+from mdm.console.forms import CsrfField, attempt
 from mdm.console.frame import (
     FieldsDep,
     PageRoute,
@@ -66,7 +66,6 @@ _NOTICES = {
     "decided": Message("Noted."),
     "columns_kept": Message("Saved. Upload the file again."),
 }
-CsrfField = Annotated[str, Form(max_length=200)]
 
 
 @router.get("/rosters")
@@ -96,7 +95,7 @@ def upload_roster(
     check_csrf(request, csrf)
     chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
     imports: list[RosterImport] = []
-    problem = _attempt(
+    problem = attempt(
         work,
         lambda: imports.append(
             service.preview_import(
@@ -126,7 +125,7 @@ def show_columns(
     chosen, content = select_town(list_permitted_towns(work, actor, Permission.ROSTER), town), file.file.read(MAX_BYTES + 1)
     place = next((each for each in _list_schools(work, actor, chosen) if each.uai == school), None)
     preview: list[Any] = []
-    problem = _attempt(
+    problem = attempt(
         work, lambda: preview.extend(mapping.preview_columns(work, actor, chosen.id, content, school or None, _parse_kind(kind)))
     )
     if problem is not None or place is None:
@@ -266,16 +265,6 @@ def _list_schools(work: UnitOfWork, actor: Actor, town: Town) -> list[School]:
 
 def _parse_kind(text: str) -> FileKind | None:
     return FileKind(text) if text in {*FileKind} else None
-
-
-def _attempt(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
-    """Run an action in a savepoint. Returns the error that rolled it back, or None."""
-    try:
-        with work.session.begin_nested():
-            act()
-    except DomainError as refusal:
-        return refusal
-    return None
 
 
 def _field_label(name: str, language: Language) -> str:

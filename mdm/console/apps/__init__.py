@@ -1,0 +1,1 @@
+"""Pages of apps: bundles by grade, one bundle, the town's catalogue."""

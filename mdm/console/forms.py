@@ -1,0 +1,28 @@
+"""What pages with forms share: acting in a savepoint, so that a refusal can be shown beside what was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Form
+
+from cartable.errors import DomainError, ReauthenticationRequired
+from cartable.unit_of_work import UnitOfWork
+
+CsrfField = Annotated[str, Form(max_length=200)]
+
+
+def attempt(work: UnitOfWork, act: Callable[[], object]) -> DomainError | None:
+    """Run an action in a savepoint. Returns the error that rolled it back, or None.
+
+    Raises `ReauthenticationRequired`, for which the frame asks the password and sends the form again.
+    """
+    try:
+        with work.session.begin_nested():
+            act()
+    except ReauthenticationRequired:
+        raise
+    except DomainError as refusal:
+        return refusal
+    return None
