@@ -20,6 +20,8 @@ from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
 from mdm.api.accounts import accounts, missions, sessions
+from mdm.api.accounts import administration as account_administration
+from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles
 from mdm.api.care import alarms, bulk_erases, erases, lost_mode, tablet_commands
 from mdm.api.effective import explanations
@@ -44,6 +46,8 @@ _DESCRIPTION = (
 )
 ROUTERS = (
     accounts,
+    account_administration,
+    account_links,
     missions,
     sessions,
     places,
@@ -133,6 +137,8 @@ def _mount_console(app: FastAPI) -> None:
 @cache
 def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
+    from mdm.console.accounts import accounts as account_pages
+    from mdm.console.accounts import links as account_link_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.accounts import sign_in
     from mdm.console.apps import apps as app_pages
@@ -145,8 +151,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
 
     router = APIRouter()
     for chapter in (
-        tablets, ending_identities, sign_in, session_pages, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
+        tablets, ending_identities, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
         bulk_erases, calendar, app_pages, bundle_pages,
+        sign_in, session_pages, account_link_pages, account_pages,
     ):  # fmt: skip
         router.include_router(chapter.router)
     return tuple(router.routes)

@@ -78,3 +78,60 @@ class OwnAccount(Conflict):
 
     code = "own_account"
     message = Message("Another person must withdraw your account.")
+
+
+class RoleBeyondOwnRights(Forbidden):
+    """The actor would give a role with rights that the actor does not hold there."""
+
+    code = "role_beyond_own_rights"
+    message = Message("You can give only a role whose rights you hold yourself, in the same town or school.")
+
+
+class AccountBeyondOwnRights(Forbidden):
+    """The account has rights, maybe in another town, that the actor does not hold: whoever opens its door would gain them."""
+
+    code = "account_beyond_own_rights"
+    message = Message("This account has rights that you do not hold. Only somebody who holds them all may do this.")
+
+
+class LinkUnknown(DomainError):
+    """No link has this token."""
+
+    code = "link_unknown"
+    status = 404
+    message = Message("This link is not known here. Copy it again, from its first letter to its last, or ask for a new one.")
+
+
+class LinkUsed(DomainError):
+    """The link has been used."""
+
+    code = "link_used"
+    status = 410
+    message = Message(
+        "This link was used already: it works once. Sign in with the password that was chosen, or ask for a new link."
+    )
+
+
+class LinkReplaced(DomainError):
+    """A newer link of the same account has replaced it."""
+
+    code = "link_replaced"
+    status = 410
+    message = Message("A newer link has replaced this one. Open the newest that you received.")
+
+
+class LinkExpired(DomainError):
+    """The link is past its end."""
+
+    code = "link_expired"
+    status = 410
+    message = Message("This link was valid until {until} (UTC). Ask the person who sent it to you for a new one.")
+
+
+class AccountDisabled(Forbidden):
+    """The account of a link is switched off. Said only to who holds a link, never at sign-in."""
+
+    code = "account_disabled"
+    message = Message(
+        "This account is switched off. Ask an administrator of your town to switch it on, then open the link again."
+    )

@@ -1,4 +1,4 @@
-"""Tables of accounts, their sign-ins, their roles in towns and schools, and missions of shared technicians."""
+"""Tables of accounts, their links, their sign-ins, their roles in towns and schools, and missions of shared technicians."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
+from cartable.i18n import DEFAULT_LANGUAGE
 from cartable.ids import new_id
 from cartable.scope import Role
 
 
 class Account(Base):
-    """A person who signs in. `confirmed_by` is the administrator who has vouched for the account as it was at `confirmed_at`."""
+    """A person who signs in. `confirmed_by` is the administrator who has vouched for the account as it was at `confirmed_at`.
+
+    Until somebody has chosen a password, `password_hash` is `passwords.NO_PASSWORD`, which no password matches. `language` is the one in
+    which the person is written to.
+    """
 
     __tablename__ = "account"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     login: Mapped[str] = mapped_column(String(200), unique=True)
     display_name: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str | None] = mapped_column(SealedText("account.email"))
+    language: Mapped[str] = mapped_column(String(16), default=DEFAULT_LANGUAGE.code)
     password_hash: Mapped[str] = mapped_column(String(200))
     must_change_password: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
+    enabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID | None]
     password_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_by: Mapped[UUID | None]
@@ -77,6 +85,32 @@ class AccountRole(Base):
     granted_by: Mapped[UUID | None]
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_role_assignment_town", "town_id", "account_id"),)
+
+
+class LinkPurpose(StrEnum):
+    """What a link is for."""
+
+    INVITATION = "invitation"  # the first password of a new account
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - another password, when the former one is lost
+
+
+class AccountLink(Base):
+    """A link by which a person chooses a password. It works once, until `expires_at`; a newer one of the account replaces it.
+
+    Only the keyed hash of its token is stored.
+    """
+
+    __tablename__ = "account_link"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[LinkPurpose] = mapped_column(EnumText(LinkPurpose))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    replaced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Mission(TownOwned, Base):

@@ -13,6 +13,8 @@ MINIMUM_PASSWORD, MAXIMUM_PASSWORD = 12, 200
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's parameters
 #: Verified when the login is unknown, so that the response takes as long.
 DUMMY_HASH = _HASHER.hash("nobody")
+#: Stored while an account has no password: no password matches it.
+NO_PASSWORD = "!"  # noqa: S105 - it is none
 #: Each hash needs 19 MiB: without a limit, many sign-ins at once would fill the memory.
 _hash_slots = BoundedSemaphore(4)
 
@@ -26,7 +28,10 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str, password: str) -> bool:
-    """Return whether the password matches the hash."""
+    """Return whether the password matches the hash. For an account without a password it takes as long, and is False."""
+    if password_hash == NO_PASSWORD:
+        verify_password(DUMMY_HASH, password)
+        return False
     with _hash_slots:
         try:
             return _HASHER.verify(password_hash, password)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -72,13 +72,31 @@ class AccountRepository:
             .order_by(AccountRole.id)
         ).all()
 
-    def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
-        """List the accounts with a role in a town at this instant."""
+    def list_roles_of_accounts(self, account_ids: Collection[UUID], now: datetime) -> Sequence[AccountRole]:
+        """List the roles that several accounts have at this instant, the oldest first."""
         is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
+        statement = select(AccountRole).where(AccountRole.account_id.in_(account_ids), is_valid)
+        return self.session.scalars(statement.order_by(AccountRole.id)).all()
+
+    def has_role_ever(self, account_id: UUID, town_id: UUID) -> bool:
+        """Return whether the account has, or has had, a role in a town."""
+        condition = (AccountRole.account_id == account_id) & (AccountRole.town_id == town_id)
+        return bool(self.session.scalar(select(exists().where(condition))))
+
+    def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
+        """List the accounts with a role in a town at this instant, and those switched off that had one."""
+        is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now, ~Account.active)
         statement = select(Account).where(
-            Account.id.in_(select(AccountRole.account_id).where(AccountRole.town_id == town_id, is_valid))
+            exists().where(AccountRole.account_id == Account.id, AccountRole.town_id == town_id, is_valid)
         )
         return fetch_scalar_page(self.session, statement, page, Account.id)
+
+    def list_open_mission_towns(self, account_id: UUID, since: date) -> set[UUID]:
+        """Return the towns with a mission of the account that has not ended before a day."""
+        statement = select(Mission.town_id).where(
+            Mission.account_id == account_id, Mission.ended_at.is_(None), Mission.last_day >= since
+        )
+        return set(self.session.scalars(statement))
 
     def list_missions_around(self, account_id: UUID, day: date) -> Sequence[Row[Mission, str]]:
         """List the missions of an account within a day of `day`, each with the time zone of its town."""

@@ -1,23 +1,20 @@
-"""Services of accounts: create them, sign in, revoke roles, set passwords. Tokens and sessions are in `sessions`. Never commits."""
+"""Creates accounts, signs people in, and changes their own password. Roles, links and sessions have modules of their own. Never commits."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from cartable import audit
-from cartable.errors import Invalid, NotFound
-from cartable.paging import FIRST_PAGE, Page, PageRequest
-from cartable.scope import SYSTEM, Actor, Permission, Role
+from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import School
-from mdm.accounts import sessions, sign_in_limits
-from mdm.accounts.errors import LoginTaken, OwnAccount, SamePassword, TooManyAttempts, WrongCredentials
-from mdm.accounts.models import Account, AccountRole, AccountSession, SessionKind
+from mdm.accounts import roles, sessions, sign_in_limits
+from mdm.accounts.errors import LoginTaken, SamePassword, TooManyAttempts, WrongCredentials
+from mdm.accounts.models import Account, AccountSession, SessionKind
 from mdm.accounts.passwords import DUMMY_HASH, hash_password, verify_password
 from mdm.accounts.repository import AccountRepository
+from mdm.accounts.sessions import SignedIn
 from mdm.accounts.sign_in_limits import SignInClient
 
 FIRST_LOGIN = "admin"
@@ -38,11 +35,9 @@ def create_account(
 ) -> Account:
     """Create an account with a role, whose password must be changed at the first sign-in. `ends_at` ends the role.
 
-    Raises `LoginTaken`, `WeakPassword`, `NotFound` (school), `Invalid`, `Forbidden`, `ReauthenticationRequired`.
+    Raises `LoginTaken`, `WeakPassword`, and what `roles.check_new_role` raises.
     """
-    actor.require_permission(Permission.GOVERN, town_id, school_id)
-    actor.require_reauthentication()
-    _check_role(work, role, town_id, school_id, ends_at)
+    roles.check_new_role(work, actor, role, town_id, school_id, ends_at)
     login = login.strip().lower()
     if AccountRepository(work.session).get_by_login(login) is not None:
         raise LoginTaken
@@ -57,18 +52,7 @@ def create_account(
     )
     work.session.add(account)
     work.session.flush()
-    work.session.add(
-        AccountRole(
-            account_id=account.id,
-            role=role,
-            town_id=town_id,
-            school_id=school_id,
-            ends_at=ends_at,
-            granted_by=actor.account_id,
-            granted_at=work.now,
-        )
-    )
-    work.session.flush()
+    roles.add_role(work, actor, account, role, town_id, school_id, ends_at)
     audit.record_event(work, actor, "account.create", "account", account.id, town_id=town_id, role=role.value)
     return account
 
@@ -95,59 +79,6 @@ def create_shared_technician(work: UnitOfWork, login: str, display_name: str) ->
     return password
 
 
-def _check_role(work: UnitOfWork, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None) -> None:
-    """Raise `Invalid` or `NotFound` unless a head has a school, a data protection officer has none, and the end is in the future."""
-    if (role is Role.HEAD and school_id is None) or (role is Role.DPO and school_id is not None):
-        raise Invalid(field="school_id")
-    if school_id is not None:
-        school = work.session.get(School, school_id)
-        if school is None or school.town_id != town_id:
-            raise NotFound(field="school_id")
-    if ends_at is not None and ends_at <= work.now:
-        raise Invalid(field="ends_at")
-
-
-def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[Account]:
-    """List the accounts with a role in a town, the oldest first. Raises `Forbidden`."""
-    actor.require_permission(Permission.GOVERN, town_id)
-    return AccountRepository(work.session).list_by_town(town_id, work.now, page)
-
-
-def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
-    """End the roles of an account in a town. Without a role in any other town the account is disabled and its sessions end.
-
-    Raises `NotFound`, `OwnAccount`, `Forbidden`, `ReauthenticationRequired`.
-    """
-    actor.require_permission(Permission.GOVERN, town_id)
-    actor.require_reauthentication()
-    repository = AccountRepository(work.session)
-    account = repository.get(account_id)
-    roles = repository.list_roles(account_id, work.now) if account else []
-    if account is None or all(role.town_id != town_id for role in roles):
-        raise NotFound
-    if account.id == actor.account_id:
-        raise OwnAccount
-    audit.record_event(work, actor, "account.revoke_roles", "account", account.id, town_id=town_id)
-    for role in roles:
-        if role.town_id == town_id:
-            role.ends_at = work.now
-    if all(role.town_id == town_id for role in roles):
-        account.active = False
-        sessions.end_all_sessions(work, account)
-    return account
-
-
-def end_account_sessions(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> int:
-    """End every session of an account of a town. Returns how many were open. Raises `NotFound`, `Forbidden`."""
-    actor.require_permission(Permission.GOVERN, town_id)
-    repository = AccountRepository(work.session)
-    account = repository.get(account_id)
-    if account is None or all(role.town_id != town_id for role in repository.list_roles(account_id, work.now)):
-        raise NotFound
-    audit.record_event(work, actor, "account.end_sessions", "account", account.id, town_id=town_id)
-    return sessions.end_all_sessions(work, account)
-
-
 def ensure_first_admin(work: UnitOfWork, town_id: UUID) -> tuple[str, str] | None:
     """Create the first administrator. Returns the login and a one-time password; None when an account exists."""
     if AccountRepository(work.session).count_accounts():
@@ -157,14 +88,6 @@ def ensure_first_admin(work: UnitOfWork, town_id: UUID) -> tuple[str, str] | Non
         work, SYSTEM, login=FIRST_LOGIN, display_name="Administration", password=password, role=Role.TOWN_ADMIN, town_id=town_id
     )
     return FIRST_LOGIN, password
-
-
-class SignedIn(NamedTuple):
-    """A successful sign-in. `device_cookie` lets a browser be recognised at the next one."""
-
-    account: Account
-    token: str
-    device_cookie: str
 
 
 def sign_in(
@@ -211,15 +134,3 @@ def change_password(
     account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
     sessions.end_all_sessions(work, account)
     return sessions.open_session(work, account, session.kind, client)
-
-
-def reset_password(work: UnitOfWork, login: str) -> str:
-    """Set a new one-time password and return it. For the command line. Raises `WrongCredentials` when there is no such account."""
-    account = AccountRepository(work.session).get_by_login(login.strip().lower())
-    if account is None:
-        raise WrongCredentials
-    password = secrets.token_urlsafe(12)
-    audit.record_event(work, SYSTEM, "account.reset_password", "account", account.id, town_id=None)
-    account.password_hash, account.must_change_password, account.password_changed_at = hash_password(password), True, work.now
-    sessions.end_all_sessions(work, account)
-    return password

@@ -43,6 +43,14 @@ class Authentication(NamedTuple):
     session: AccountSession
 
 
+class SignedIn(NamedTuple):
+    """A successful sign-in. `device_cookie` lets a browser be recognised at the next one."""
+
+    account: Account
+    token: str
+    device_cookie: str
+
+
 def open_session(work: UnitOfWork, account: Account, kind: SessionKind, client: SignInClient) -> str:
     """Store a new session of an account and return its token, which is shown only here."""
     token = _PREFIXES[kind] + secrets.token_urlsafe(32)

@@ -56,5 +56,5 @@ def confirm_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: U
 
 
 def _get_last_change(account: Account, roles: Sequence[AccountRole]) -> datetime:
-    instants = [account.created_at, *(role.granted_at for role in roles)]
-    return max([*instants, account.password_changed_at] if account.password_changed_at is not None else instants)
+    changes = (account.created_at, account.enabled_at, account.password_changed_at, *(role.granted_at for role in roles))
+    return max(instant for instant in changes if instant is not None)

@@ -30,6 +30,8 @@ MultiPartParser.spool_max_size = MAX_BODY + 1
 REQUEST_ID_HEADER = "X-Request-ID"
 _SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
 _REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
+#: What follows is the code of an invitation of tablets, or the token of a link of people.
+_SECRET_PATHS = ("/join/", "/welcome/")
 log = structlog.get_logger()
 
 
@@ -79,8 +81,10 @@ class _GuardedRequest:
                 if not self.status:
                     await self._reject_too_large()
         finally:
-            # Neither the query string nor the code of an invitation is logged: both can be secrets.
-            path = "/join/…" if self.scope["path"].startswith("/join/") else self.scope["path"][:200]
+            # Neither the query string nor what follows in a link that opens a door is logged: both can be secrets.
+            path = next(
+                (f"{start}…" for start in _SECRET_PATHS if self.scope["path"].startswith(start)), self.scope["path"][:200]
+            )
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
             log.info("http.request", method=self.scope["method"], path=path, status=self.status, ms=milliseconds)
 

@@ -44,7 +44,7 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     retry = jobs.add_parser("retry", help="let parked jobs run again now")
     retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
     _add_place_arguments(choices)
-    choices["account-reset"].add_argument("login")
+    choices["account-link"].add_argument("login")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
 
@@ -123,10 +123,11 @@ def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
     print(f"{row.topic} until {row.not_after:%Y-%m-%d}")
 
 
-def _reset_password(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.accounts.service import reset_password
+def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.accounts.links import create_link_for_login
 
-    print(reset_password(work, parsed.login))  # type: ignore[arg-type]
+    link = create_link_for_login(work, parsed.login)  # type: ignore[arg-type]
+    print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _create_technician(work: object, parsed: argparse.Namespace) -> None:
@@ -181,5 +182,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         "enter a technician whom several towns call by missions; prints the one-time password",
         _with_unit_of_work(_create_technician),
     ),
-    "account-reset": ("give an account a new one-time password", _with_unit_of_work(_reset_password)),
+    "account-link": (
+        "make a link by which the owner of an account chooses a password; a former password is void",
+        _with_unit_of_work(_create_account_link),
+    ),
 }

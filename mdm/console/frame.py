@@ -51,6 +51,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
+    ("/accounts", Message("Accounts"), Permission.GOVERN),
 )
 #: Marks a form that carries the password once more, and the name of that field.
 CONFIRM_PARAMETER, CONFIRM_FIELD = "confirm", "confirm_password"

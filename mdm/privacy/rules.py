@@ -16,7 +16,8 @@ from cartable.i18n import Message, read_message
 #: Audited acts that security depends on: kept longer than the others.
 SECURITY_ACTS = frozenset(
     {
-        "account.create", "account.revoke_roles", "account.sign_in_failed", "account.reset_password", "account.change_password", "certificate.revoke",
+        "account.create", "account.revoke_roles", "account.sign_in_failed", "account.reset_password", "account.change_password", "account.invite",
+        "account.set_password", "account.assign_role", "account.revoke_role", "account.disable", "account.enable", "certificate.revoke",
         "attestation.refuse",
         "tablet.erase", "tablet.mark_lost", "tablet.lift_lost", "position.approve", "position.read", "safety.stop", "safety.resume",
         "privacy.erase", "privacy.export", "privacy.report_breach", "roster.export",

@@ -16,6 +16,7 @@ from enrollment.rollover.applying import apply_due_rollover as apply_due_rollove
 from enrollment.rosters.imports.service import purge_expired_plans
 from enrollment.tablets import absence
 from enrollment.tablets.idempotency import purge_records as purge_idempotency_keys
+from mdm.accounts.links import purge_links
 from mdm.accounts.sessions import purge_sessions
 from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.attempts import retry_due_cases
@@ -66,6 +67,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
     "purge_sessions": purge_sessions,
+    "purge_account_links": purge_links,
     "purge_attempt_counters": purge_counters,
 }
 #: Seconds between two runs of each job.
@@ -87,6 +89,7 @@ _INTERVALS = {
     "purge_idempotency_keys": 3600,
     "purge_acme": 3600,
     "purge_sessions": 3600,
+    "purge_account_links": 3600,
     "purge_attempt_counters": 600,
     "absences": 60,
     "lost_cases": 30,

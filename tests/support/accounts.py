@@ -37,10 +37,10 @@ def sign_in(
     kind: SessionKind = SessionKind.API,
     address: str = "192.0.2.1",
     device_cookie: str = "",
-) -> service.SignedIn:
+) -> sessions.SignedIn:
     """Sign in with success."""
     outcome = service.sign_in(work, login, password, SignInClient(address, "tests", device_cookie), kind)
-    assert isinstance(outcome, service.SignedIn), outcome
+    assert isinstance(outcome, sessions.SignedIn), outcome
     return outcome
 
 

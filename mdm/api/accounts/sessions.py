@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from mdm.accounts import service, sessions
+from mdm.accounts import administration, sessions
 from mdm.accounts.models import AccountSession, SessionKind
 from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
 from mdm.api.errors import answer_refusal
@@ -93,7 +93,7 @@ def end_all_sessions(work: WorkDep, who: AuthenticationDep) -> EndedSessionsOut:
 @router.delete("/accounts/{account_id}/sessions", response_model=EndedSessionsOut)
 def end_account_sessions(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> EndedSessionsOut:
     """End all sessions of an account of the town, such as when one was stolen."""
-    return EndedSessionsOut(ended=service.end_account_sessions(work, actor, account_id, town_id))
+    return EndedSessionsOut(ended=administration.end_account_sessions(work, actor, account_id, town_id))
 
 
 def _build_session_out(session: AccountSession, current_id: UUID) -> SessionOut:

@@ -1,1 +1,1 @@
-"""Pages of accounts: sign-in, the own password, the own sessions."""
+"""Pages of accounts: sign-in, the own password and sessions, and the accounts of a town for its administrators."""

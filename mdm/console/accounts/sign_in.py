@@ -50,7 +50,7 @@ def sign_in(
             then=then,
             status=outcome.status,
         )
-    response = _redirect_signed_in(outcome.token, then)
+    response = redirect_signed_in(outcome.token, then)
     set_device_cookie(response, outcome.device_cookie)
     return response
 
@@ -71,7 +71,7 @@ def change_password(
         return render_page(
             request, "accounts/password.html", problem=outcome.translate(get_language(request)), status=outcome.status
         )
-    return _redirect_signed_in(outcome)
+    return redirect_signed_in(outcome)
 
 
 @router.post("/sign-out")
@@ -83,7 +83,7 @@ def sign_out(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> R
     return redirect_signed_out()
 
 
-def _redirect_signed_in(token: str, then: str = "") -> Response:
+def redirect_signed_in(token: str, then: str = "") -> Response:
     """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
     response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
     response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")

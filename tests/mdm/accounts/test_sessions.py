@@ -12,7 +12,7 @@ from cartable.clock import ManualClock
 from cartable.errors import NotFound
 from cartable.scope import Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
-from mdm.accounts import service, sessions
+from mdm.accounts import administration, service, sessions
 from mdm.accounts.errors import NotSignedIn, TooManyAttempts, WrongCredentials
 from mdm.accounts.models import Account, AccountSession, SessionKind
 from tests.support.accounts import PASSWORD, choose_password, create_account, sign_in
@@ -107,9 +107,9 @@ def test_a_governor_ends_the_sessions_of_an_account_of_the_town(runtime: Runtime
         other_town = TownFactory(work).create_town().id
         stranger = Actor(uuid4(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other_town),))
         with pytest.raises(NotFound):
-            service.end_account_sessions(work, stranger, account.id, other_town)
+            administration.end_account_sessions(work, stranger, account.id, other_town)
         governor = Actor(uuid4(), "governor", (RoleAssignment(Role.TOWN_ADMIN, town_id),))
-        assert service.end_account_sessions(work, governor, account.id, town_id) == 1
+        assert administration.end_account_sessions(work, governor, account.id, town_id) == 1
         assert not _is_valid(work, token)
 
 

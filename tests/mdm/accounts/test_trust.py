@@ -15,8 +15,9 @@ from enrollment.identity import service as identity
 from enrollment.places.models import Town
 from enrollment.tablets import approvals
 from enrollment.tablets.models import ApprovalAction
-from mdm.accounts import service, sessions, trust
-from mdm.accounts.models import Account
+from mdm.accounts import links, service, sessions, trust
+from mdm.accounts.models import Account, SessionKind
+from mdm.accounts.sign_in_limits import SignInClient
 from mdm.care.erasing import bulk
 from tests.support.accounts import PASSWORD, choose_password, create_account, sign_in
 from tests.support.world import TownFactory
@@ -104,8 +105,8 @@ def test_a_new_password_counts_like_a_new_account(runtime: Runtime, clock: Manua
         assert sessions.authenticate_token(work, sign_in(work, "old").token).actor.trusted_from is None
         token = choose_password(work, sign_in(work, "old").token, PASSWORD, "another long sentence")
         assert sessions.authenticate_token(work, token).actor.trusted_from == work.now + timedelta(days=1)
-        one_time = service.reset_password(work, "other")
-        token = choose_password(work, sign_in(work, "other", one_time).token, one_time, "a sentence of an intruder")
+        link = links.create_link_for_login(work, "other").url.rpartition("/")[2]
+        token = links.set_password(work, link, "a sentence of an intruder", SignInClient(), SessionKind.API).token
         assert sessions.authenticate_token(work, token).actor.trusted_from == work.now + timedelta(days=1)
 
 

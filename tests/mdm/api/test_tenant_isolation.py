@@ -31,7 +31,7 @@ from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
 #: What answers without sign-in.
-PUBLIC_PATHS = {"/api/v1/tokens"}
+PUBLIC_PATHS = {"/api/v1/tokens", "/api/v1/account-links/password"}
 #: What ends the session of the test itself.
 OWN_SESSION_PATHS = {"/api/v1/password", "/api/v1/sessions", "/api/v1/sessions/current"}
 DOCUMENT = describe_api()

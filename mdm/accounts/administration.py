@@ -1,0 +1,98 @@
+"""What administrators see and do with the accounts of their town: list, look at, switch off and on. Never commits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from cartable import audit
+from cartable.paging import FIRST_PAGE, Page, PageRequest
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from mdm.accounts import roles, sessions
+from mdm.accounts.errors import OwnAccount
+from mdm.accounts.link_repository import LinkRepository
+from mdm.accounts.models import Account, AccountLink, AccountRole
+from mdm.accounts.repository import AccountRepository
+from mdm.accounts.trust import compute_trusted_from
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """An account as the administrators of one town see it: its roles in that town, and the link that waits to be used."""
+
+    account: Account
+    roles: Sequence[AccountRole]
+    link: AccountLink | None
+    trusted_from: datetime | None
+
+
+def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[AccountSummary]:
+    """List the accounts of a town, the oldest first. Raises `Forbidden`."""
+    actor.require_permission(Permission.GOVERN, town_id)
+    rows = AccountRepository(work.session).list_by_town(town_id, work.now, page)
+    return Page(_summarise(work, rows.items, town_id), rows.next_cursor)
+
+
+def get_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> AccountSummary:
+    """Return an account of a town. Raises `NotFound`, `Forbidden`."""
+    return _summarise(work, [roles.require_account_of_town(work, actor, account_id, town_id)], town_id)[0]
+
+
+def _summarise(work: UnitOfWork, accounts: Sequence[Account], town_id: UUID) -> list[AccountSummary]:
+    ids = [account.id for account in accounts]
+    roles_by_account: dict[UUID, list[AccountRole]] = defaultdict(list)
+    for role in AccountRepository(work.session).list_roles_of_accounts(ids, work.now):
+        roles_by_account[role.account_id].append(role)
+    link_by_account = {link.account_id: link for link in LinkRepository(work.session).list_open_links(ids, work.now)}
+    return [
+        AccountSummary(
+            account,
+            [role for role in roles_by_account[account.id] if role.town_id == town_id],
+            link_by_account.get(account.id),
+            compute_trusted_from(account, roles_by_account[account.id], work.now),
+        )
+        for account in accounts
+    ]
+
+
+def disable_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """Switch an account off: its sessions end, and nobody signs in with it. Its roles stay, for when it is switched on.
+
+    Raises `NotFound`, `Forbidden`, `ReauthenticationRequired`, `OwnAccount`, `AccountBeyondOwnRights`.
+    """
+    account = _require_subordinate(work, actor, account_id, town_id)
+    if account.active:
+        audit.record_event(work, actor, "account.disable", "account", account.id, town_id=town_id)
+        account.active = False
+        sessions.end_all_sessions(work, account)
+    return account
+
+
+def enable_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """Switch an account on again. It counts as new: see `trust`. Raises as `disable_account` does."""
+    account = _require_subordinate(work, actor, account_id, town_id)
+    if not account.active:
+        audit.record_event(work, actor, "account.enable", "account", account.id, town_id=town_id)
+        account.active, account.enabled_at = True, work.now
+    return account
+
+
+def end_account_sessions(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> int:
+    """End every session of an account of a town. Returns how many were open. Raises `NotFound`, `Forbidden`."""
+    account = roles.require_account_of_town(work, actor, account_id, town_id)
+    audit.record_event(work, actor, "account.end_sessions", "account", account.id, town_id=town_id)
+    return sessions.end_all_sessions(work, account)
+
+
+def _require_subordinate(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """Return an account of the town over which the actor has authority, and which is not the own."""
+    account = roles.require_account_of_town(work, actor, account_id, town_id)
+    actor.require_reauthentication()
+    if account.id == actor.account_id:
+        raise OwnAccount
+    roles.require_authority_over(work, actor, account)
+    return account

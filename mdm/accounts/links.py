@@ -1,0 +1,171 @@
+"""Links by which a person chooses the own password: invitations, and resets by an administrator. Never commits.
+
+Whoever makes a link passes it on; no password is ever shown to anybody but its owner. See docs/domain/roles.md#accounts.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.i18n import DEFAULT_LANGUAGE, find_language
+from cartable.ids import new_id
+from cartable.scope import SYSTEM, Actor, Role
+from cartable.unit_of_work import UnitOfWork
+from mdm.accounts import roles, sessions, sign_in_limits
+from mdm.accounts.errors import AccountDisabled, LinkExpired, LinkReplaced, LinkUnknown, LinkUsed, LoginTaken, OwnAccount
+from mdm.accounts.link_repository import LinkRepository
+from mdm.accounts.models import Account, AccountLink, LinkPurpose, SessionKind
+from mdm.accounts.passwords import NO_PASSWORD, hash_password
+from mdm.accounts.repository import AccountRepository
+from mdm.accounts.sessions import SignedIn
+from mdm.accounts.sign_in_limits import SignInClient
+
+LIFETIMES = {LinkPurpose.INVITATION: timedelta(days=7), LinkPurpose.PASSWORD_RESET: timedelta(days=1)}
+#: How long a link is kept after its end, so that who opens it late reads why it does not work.
+KEPT_AFTER_END = timedelta(days=30)
+_PREFIX = "ctl_"
+
+
+class NewLink(NamedTuple):
+    """A link that was just made. Its `url` contains the token and is known only here."""
+
+    account: Account
+    url: str
+    purpose: LinkPurpose
+    expires_at: datetime
+
+
+def invite(
+    work: UnitOfWork,
+    actor: Actor,
+    *,
+    login: str,
+    display_name: str,
+    role: Role,
+    town_id: UUID,
+    school_id: UUID | None = None,
+    ends_at: datetime | None = None,
+    email: str | None = None,
+    language: str = DEFAULT_LANGUAGE.code,
+) -> NewLink:
+    """Create an account with a role but without a password, and return the link by which its owner chooses one.
+
+    Raises `LoginTaken`, and what `roles.check_new_role` raises.
+    """
+    roles.check_new_role(work, actor, role, town_id, school_id, ends_at)
+    if find_language(language) is None:
+        raise Invalid(field="language")
+    login = login.strip().lower()
+    if AccountRepository(work.session).get_by_login(login) is not None:
+        raise LoginTaken
+    account_id = new_id()
+    audit.record_event(work, actor, "account.invite", "account", account_id, town_id=town_id, role=role.value)
+    account = Account(
+        id=account_id, login=login, display_name=display_name.strip(), email=(email or "").strip() or None, language=language,
+        password_hash=NO_PASSWORD, must_change_password=False, active=True, created_by=actor.account_id, created_at=work.now,
+    )  # fmt: skip
+    work.session.add(account)
+    work.session.flush()
+    roles.add_role(work, actor, account, role, town_id, school_id, ends_at)
+    return _create_link(work, actor, account, LinkPurpose.INVITATION)
+
+
+def create_link(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> NewLink:
+    """Return a new link for an account of the town; its earlier links are void.
+
+    For an account with a password this is a reset: the password is void and every session ends. Second factors stay.
+    Raises `NotFound`, `Forbidden`, `ReauthenticationRequired`, `OwnAccount`, `AccountBeyondOwnRights`, `AccountDisabled`.
+    """
+    account = roles.require_account_of_town(work, actor, account_id, town_id)
+    actor.require_reauthentication()
+    if account.id == actor.account_id:
+        raise OwnAccount
+    if not account.active:
+        raise AccountDisabled
+    roles.require_authority_over(work, actor, account)
+    return _renew_link(work, actor, account, town_id)
+
+
+def create_link_for_login(work: UnitOfWork, login: str) -> NewLink:
+    """Return a new link for an account. For the command line. Raises `NotFound`, `AccountDisabled`."""
+    account = AccountRepository(work.session).get_by_login(login.strip().lower())
+    if account is None:
+        raise NotFound
+    if not account.active:
+        raise AccountDisabled
+    return _renew_link(work, SYSTEM, account, None)
+
+
+def _renew_link(work: UnitOfWork, actor: Actor, account: Account, town_id: UUID | None) -> NewLink:
+    LinkRepository(work.session).replace_open_links(account.id, work.now)
+    if account.password_hash == NO_PASSWORD and account.password_changed_at is None:
+        audit.record_event(work, actor, "account.invite_again", "account", account.id, town_id=town_id)
+        return _create_link(work, actor, account, LinkPurpose.INVITATION)
+    audit.record_event(work, actor, "account.reset_password", "account", account.id, town_id=town_id)
+    account.password_hash, account.must_change_password, account.password_changed_at = NO_PASSWORD, False, work.now
+    sessions.end_all_sessions(work, account)
+    return _create_link(work, actor, account, LinkPurpose.PASSWORD_RESET)
+
+
+def _create_link(work: UnitOfWork, actor: Actor, account: Account, purpose: LinkPurpose) -> NewLink:
+    token = _PREFIX + secrets.token_urlsafe(32)
+    expires_at = work.now + LIFETIMES[purpose]
+    work.session.add(
+        AccountLink(
+            account_id=account.id, purpose=purpose, token_hash=_hash_token(work, token), created_by=actor.account_id,
+            created_at=work.now, expires_at=expires_at,
+        )
+    )  # fmt: skip
+    work.session.flush()
+    return NewLink(account, f"{work.settings.public_url}/welcome/{token}", purpose, expires_at)
+
+
+def open_link(work: UnitOfWork, token: str) -> tuple[AccountLink, Account]:
+    """Return a link that can be used now, with its account.
+
+    Raises `LinkUnknown`, `LinkUsed`, `LinkReplaced`, `LinkExpired`, `AccountDisabled`.
+    """
+    row = LinkRepository(work.session).get_by_token(_hash_token(work, token))
+    if row is None:
+        raise LinkUnknown
+    link, account = row
+    if link.used_at is not None:
+        raise LinkUsed
+    if link.replaced_at is not None:
+        raise LinkReplaced
+    if link.expires_at <= work.now:
+        raise LinkExpired(until=f"{link.expires_at:%d/%m/%Y %H:%M}")
+    if not account.active:
+        raise AccountDisabled
+    return link, account
+
+
+def set_password(work: UnitOfWork, token: str, password: str, client: SignInClient, kind: SessionKind) -> SignedIn:
+    """Set the password of the account of a link, end its sessions, and sign the person in.
+
+    Raises what `open_link` raises, and `WeakPassword`. Of two people who use one link at the same time, one gets `LinkUsed`.
+    """
+    link, account = open_link(work, token)
+    password_hash = hash_password(password)
+    if not LinkRepository(work.session).mark_used(link.id, work.now):
+        raise LinkUsed
+    audit.record_event(work, SYSTEM, "account.set_password", "account", account.id, town_id=None, purpose=link.purpose.value)
+    account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
+    sessions.end_all_sessions(work, account)
+    return SignedIn(
+        account, sessions.open_session(work, account, kind, client), sign_in_limits.make_device_cookie(work, account.id)
+    )
+
+
+def purge_links(work: UnitOfWork) -> None:
+    """Delete links that ended long ago."""
+    LinkRepository(work.session).delete_expired_before(work.now - KEPT_AFTER_END)
+
+
+def _hash_token(work: UnitOfWork, token: str) -> str:
+    return work.keyring.keyed_hash(token[:200], "account_link.token")

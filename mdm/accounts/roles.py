@@ -1,0 +1,150 @@
+"""Giving and ending roles. Nobody gives what they do not hold, nor takes over an account that may more than they may. Never commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from cartable import audit
+from cartable.errors import Invalid, NotFound
+from cartable.scope import PERMISSIONS, Actor, Permission, Role
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places.models import School
+from mdm.accounts import sessions
+from mdm.accounts.errors import AccountBeyondOwnRights, OwnAccount, RoleBeyondOwnRights
+from mdm.accounts.models import Account, AccountRole
+from mdm.accounts.repository import AccountRepository
+
+
+def may_grant(actor: Actor, role: Role, town_id: UUID, school_id: UUID | None) -> bool:
+    """Return whether the actor holds every right of a role in that town or school."""
+    return all(actor.has_permission(permission, town_id, school_id) for permission in PERMISSIONS[role])
+
+
+def check_new_role(
+    work: UnitOfWork, actor: Actor, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None
+) -> None:
+    """Check that the actor may give a role, and that it makes sense.
+
+    Raises `Forbidden`, `ReauthenticationRequired`, `RoleBeyondOwnRights`, `NotFound` (school), and `Invalid` unless a head has a school, a data
+    protection officer has none, and the end is in the future.
+    """
+    actor.require_permission(Permission.GOVERN, town_id, school_id)
+    actor.require_reauthentication()
+    if (role is Role.HEAD and school_id is None) or (role is Role.DPO and school_id is not None):
+        raise Invalid(field="school_id")
+    if school_id is not None:
+        school = work.session.get(School, school_id)
+        if school is None or school.town_id != town_id:
+            raise NotFound(field="school_id")
+    if ends_at is not None and ends_at <= work.now:
+        raise Invalid(field="ends_at")
+    if not may_grant(actor, role, town_id, school_id):
+        raise RoleBeyondOwnRights(role=role.value)
+
+
+def add_role(
+    work: UnitOfWork, actor: Actor, account: Account, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None
+) -> AccountRole:
+    """Store a role that `check_new_role` has let pass, and return it."""
+    row = AccountRole(
+        account_id=account.id, role=role, town_id=town_id, school_id=school_id, ends_at=ends_at, granted_by=actor.account_id,
+        granted_at=work.now,
+    )  # fmt: skip
+    work.session.add(row)
+    work.session.flush()
+    return row
+
+
+def assign_role(
+    work: UnitOfWork,
+    actor: Actor,
+    account_id: UUID,
+    *,
+    role: Role,
+    town_id: UUID,
+    school_id: UUID | None = None,
+    ends_at: datetime | None = None,
+) -> AccountRole:
+    """Give a further role to an account of the town, and return it. An equal role is replaced, so that its end can be changed.
+
+    Raises what `check_new_role` raises, `NotFound` (account) and `OwnAccount`: nobody extends the own rights.
+    """
+    check_new_role(work, actor, role, town_id, school_id, ends_at)
+    account = require_account_of_town(work, actor, account_id, town_id)
+    if account.id == actor.account_id:
+        raise OwnAccount
+    audit.record_event(
+        work, actor, "account.assign_role", "account", account.id, town_id=town_id, role=role.value,
+        school_id=str(school_id) if school_id else None,
+    )  # fmt: skip
+    for row in AccountRepository(work.session).list_roles(account.id, work.now):
+        if (row.role, row.town_id, row.school_id) == (role, town_id, school_id):
+            row.ends_at = work.now
+    return add_role(work, actor, account, role, town_id, school_id, ends_at)
+
+
+def revoke_role(work: UnitOfWork, actor: Actor, account_id: UUID, role_id: UUID, town_id: UUID) -> Account:
+    """End one role of an account in a town. Raises `NotFound`, `OwnAccount`, `Forbidden`, `ReauthenticationRequired`."""
+    actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
+    account = require_account_of_town(work, actor, account_id, town_id)
+    if account.id == actor.account_id:
+        raise OwnAccount
+    roles = AccountRepository(work.session).list_roles(account.id, work.now)
+    row = next((row for row in roles if row.id == role_id and row.town_id == town_id), None)
+    if row is None:
+        raise NotFound
+    audit.record_event(work, actor, "account.revoke_role", "account", account.id, town_id=town_id, role=row.role.value)
+    row.ends_at = work.now
+    return account
+
+
+def revoke_roles(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """End the roles of an account in a town. Without a role in any other town the account is disabled and its sessions end.
+
+    Raises `NotFound`, `OwnAccount`, `Forbidden`, `ReauthenticationRequired`.
+    """
+    actor.require_permission(Permission.GOVERN, town_id)
+    actor.require_reauthentication()
+    repository = AccountRepository(work.session)
+    account = repository.get(account_id)
+    roles = repository.list_roles(account_id, work.now) if account else []
+    if account is None or all(role.town_id != town_id for role in roles):
+        raise NotFound
+    if account.id == actor.account_id:
+        raise OwnAccount
+    audit.record_event(work, actor, "account.revoke_roles", "account", account.id, town_id=town_id)
+    for role in roles:
+        if role.town_id == town_id:
+            role.ends_at = work.now
+    if all(role.town_id == town_id for role in roles):
+        account.active = False
+        sessions.end_all_sessions(work, account)
+    return account
+
+
+def require_account_of_town(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """Return an account that has, or has had, a role in a town that the actor governs. Raises `NotFound`, `Forbidden`."""
+    actor.require_permission(Permission.GOVERN, town_id)
+    repository = AccountRepository(work.session)
+    account = repository.get(account_id)
+    if account is None or not repository.has_role_ever(account_id, town_id):
+        raise NotFound
+    return account
+
+
+def require_authority_over(work: UnitOfWork, actor: Actor, account: Account) -> None:
+    """Raise `AccountBeyondOwnRights` unless the actor holds every right that the account has, in every town.
+
+    Whoever resets a password or a second factor could sign in as that person: nobody may gain anything by it.
+    """
+    repository = AccountRepository(work.session)
+    roles: Iterable[tuple[Role, UUID, UUID | None]] = [
+        (row.role, row.town_id, row.school_id) for row in repository.list_roles(account.id, work.now)
+    ]
+    missions = repository.list_open_mission_towns(account.id, work.now.date() - timedelta(days=1))
+    technician_roles = [(Role.TECHNICIAN, town_id, None) for town_id in missions]
+    if not all(may_grant(actor, role, town_id, school_id) for role, town_id, school_id in [*roles, *technician_roles]):
+        raise AccountBeyondOwnRights

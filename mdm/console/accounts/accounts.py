@@ -1,0 +1,269 @@
+"""Pages of accounts for administrators: the list, an invitation, one account with its roles, links, switch and sessions."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError, Invalid
+from cartable.i18n import Language, available_languages
+from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
+from cartable.scope import Actor, Permission, Role
+from enrollment.places import service as places
+from enrollment.places.models import School, Town
+from mdm.accounts import administration, links, roles, trust
+from mdm.accounts.administration import AccountSummary
+from mdm.api.deps import WorkDep
+from mdm.console.accounts.labels import ROLES
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_day,
+    format_instant,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/accounts")
+def show_accounts(request: Request, work: WorkDep, town_id: UUID | None = None, after: str = "") -> Response:
+    """Show the accounts of a town, and the form of an invitation."""
+    actor, _ = require_sign_in(request, work)
+    return _render_list(request, work, actor, town_id, after=after)
+
+
+@router.post("/accounts/invite")
+def invite(
+    request: Request,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    town_id: Annotated[UUID, Form()],
+    login: Annotated[str, Form()],
+    display_name: Annotated[str, Form()],
+    role: Annotated[Role, Form()],
+    language: Annotated[str, Form()] = "fr",
+    email: Annotated[str, Form()] = "",
+    school_id: Annotated[str, Form()] = "",
+    last_day: Annotated[str, Form()] = "",
+) -> Response:
+    """Create an account with its first role, and show the link to pass on."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
+    try:
+        with work.session.begin_nested():
+            link = links.invite(
+                work, actor, login=login[:200], display_name=display_name[:200], email=email[:200], language=language, role=role,
+                town_id=town.id, school_id=_parse_school(school_id), ends_at=_parse_end(last_day, town),
+            )  # fmt: skip
+    except DomainError as refusal:
+        if refusal.status == 403:
+            raise
+        values = {"login": login, "display_name": display_name, "email": email, "role": role.value, "school_id": school_id,
+                  "last_day": last_day, "language": language}  # fmt: skip
+        return _render_list(request, work, actor, town.id, refusal=refusal, values=values)
+    return _render_link(request, link, town)
+
+
+@router.get("/accounts/{account_id}")
+def show_account(request: Request, account_id: UUID, town_id: UUID, work: WorkDep) -> Response:
+    """Show one account of a town."""
+    actor, _ = require_sign_in(request, work)
+    return _render_account(request, work, actor, account_id, town_id)
+
+
+@router.post("/accounts/{account_id}/link")
+def create_link(
+    request: Request, account_id: UUID, work: WorkDep, csrf: Annotated[str, Form()], town_id: Annotated[UUID, Form()]
+) -> Response:
+    """Make a new link, and show it to be passed on."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
+    return _render_link(request, links.create_link(work, actor, account_id, town.id), town)
+
+
+@router.post("/accounts/{account_id}/roles")
+def assign_role(
+    request: Request,
+    account_id: UUID,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    town_id: Annotated[UUID, Form()],
+    role: Annotated[Role, Form()],
+    school_id: Annotated[str, Form()] = "",
+    last_day: Annotated[str, Form()] = "",
+) -> Response:
+    """Give a further role."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
+    try:
+        with work.session.begin_nested():
+            roles.assign_role(
+                work,
+                actor,
+                account_id,
+                role=role,
+                town_id=town.id,
+                school_id=_parse_school(school_id),
+                ends_at=_parse_end(last_day, town),
+            )
+    except Invalid as refusal:
+        return _render_account(request, work, actor, account_id, town.id, refusal)
+    return _redirect_to_account(account_id, town.id)
+
+
+@router.post("/accounts/{account_id}/roles/{role_id}/revoke")
+def revoke_role(
+    request: Request,
+    account_id: UUID,
+    role_id: UUID,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    town_id: Annotated[UUID, Form()],
+) -> Response:
+    """End a role."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    roles.revoke_role(work, actor, account_id, role_id, town_id)
+    return _redirect_to_account(account_id, town_id)
+
+
+@router.post("/accounts/{account_id}/{act}")
+def change_account(
+    request: Request, account_id: UUID, act: str, work: WorkDep, csrf: Annotated[str, Form()], town_id: Annotated[UUID, Form()]
+) -> Response:
+    """Switch an account off or on, vouch for it, or end its sessions."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    acts = {
+        "disable": administration.disable_account,
+        "enable": administration.enable_account,
+        "confirm": trust.confirm_account,
+        "end-sessions": administration.end_account_sessions,
+    }
+    if act not in acts:
+        raise Invalid(field="act")
+    acts[act](work, actor, account_id, town_id)
+    return _redirect_to_account(account_id, town_id)
+
+
+def _redirect_to_account(account_id: UUID, town_id: UUID) -> Response:
+    return RedirectResponse(f"/accounts/{account_id}?town_id={town_id}", status_code=303)
+
+
+def _parse_school(text: str) -> UUID | None:
+    """Return the school of a form; None for the whole town. Raises `Invalid`."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise Invalid(field="school_id") from None
+
+
+def _parse_end(text: str, town: Town) -> datetime | None:
+    """Return the end of the last day of a role, by the town's clock; None when there is none. Raises `Invalid`."""
+    try:
+        day = date.fromisoformat(text) if text else None
+        return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(town.time_zone)).astimezone(UTC) if day else None
+    except (ValueError, OverflowError):
+        raise Invalid(field="last_day") from None
+
+
+def _render_list(
+    request: Request,
+    work: WorkDep,
+    actor: Actor,
+    town_id: UUID | None,
+    *,
+    after: str = "",
+    refusal: DomainError | None = None,
+    values: dict[str, str] | None = None,
+) -> Response:
+    language = get_language(request)
+    towns = list_permitted_towns(work, actor, Permission.GOVERN)
+    town = select_town(towns, town_id)
+    page = administration.list_accounts(work, actor, town.id, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
+    schools = places.list_schools(work, actor, town.id)
+    return render_page(
+        request,
+        "accounts/accounts.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(language) if refusal else "",
+        towns=towns,
+        town=town,
+        rows=[_describe_account(row, {school.id: school for school in schools}, language) for row in page.items],
+        next_url=f"/accounts?town_id={town.id}&after={page.next_cursor}" if page.next_cursor else "",
+        values=values or {},
+        language_names=[(each.code, each.name) for each in available_languages()],
+        **_list_choices(actor, town, schools, language),
+    )
+
+
+def _render_account(
+    request: Request, work: WorkDep, actor: Actor, account_id: UUID, town_id: UUID, refusal: DomainError | None = None
+) -> Response:
+    language = get_language(request)
+    town = select_town(list_permitted_towns(work, actor, Permission.GOVERN), town_id)
+    row = administration.get_account(work, actor, account_id, town.id)
+    schools = places.list_schools(work, actor, town.id)
+    return render_page(
+        request,
+        "accounts/account.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(language) if refusal else "",
+        town=town,
+        row=_describe_account(row, {school.id: school for school in schools}, language),
+        is_own=account_id == actor.account_id,
+        **_list_choices(actor, town, schools, language),
+    )
+
+
+def _render_link(request: Request, link: links.NewLink, town: Town) -> Response:
+    return render_page(
+        request,
+        "accounts/new_link.html",
+        name=link.account.display_name,
+        url=link.url,
+        until=format_instant(link.expires_at),
+        back=f"/accounts/{link.account.id}?town_id={town.id}",
+    )
+
+
+def _list_choices(actor: Actor, town: Town, schools: list[School], language: Language) -> dict[str, Any]:
+    """Return the roles that the actor may give somewhere in the town, and the schools, for the fields of a form."""
+    scopes = [None, *(school.id for school in schools)]
+    grantable = [role for role in Role if any(roles.may_grant(actor, role, town.id, school_id) for school_id in scopes)]
+    return {"roles": [(role.value, ROLES[role].translate(language)) for role in grantable], "schools": schools}
+
+
+def _describe_account(row: AccountSummary, schools: dict[UUID, School], language: Language) -> dict[str, Any]:
+    account = row.account
+    return {
+        "id": account.id,
+        "name": account.display_name,
+        "login": account.login,
+        "email": account.email or "",
+        "active": account.active,
+        "invited_until": format_instant(row.link.expires_at) if row.link else "",
+        "trusted_from": format_instant(row.trusted_from) if row.trusted_from else "",
+        "roles": [
+            {
+                "id": role.id,
+                "label": ROLES[role.role].translate(language),
+                "place": schools[role.school_id].name if role.school_id in schools else language.gettext("whole town"),
+                "until": format_day(role.ends_at - timedelta(seconds=1)) if role.ends_at else "",
+            }
+            for role in row.roles
+        ],
+    }  # fmt: skip
