@@ -19,9 +19,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("login", sa.String(length=200), nullable=False),
         sa.Column("display_name", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.LargeBinary(), nullable=True),
+        sa.Column("language", sa.String(length=16), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=False),
         sa.Column("must_change_password", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("enabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
@@ -153,6 +156,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
+    op.create_table(
+        "account_link",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_account_link_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account_link")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_account_link_token_hash")),
+    )
+    with op.batch_alter_table("account_link", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_account_link_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_account_link_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "account_session",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2569,6 +2593,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_account_session_account")
 
     op.drop_table("account_session")
+    with op.batch_alter_table("account_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_account_link_expires_at"))
+        batch_op.drop_index(batch_op.f("ix_account_link_account_id"))
+
+    op.drop_table("account_link")
     op.drop_table("town")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
