@@ -25,7 +25,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.joining.ade import service
 from enrollment.joining.ade.models import AdeServer
 from enrollment.joining.ade.service import AdeSyncResult
-from enrollment.places import service as places
+from enrollment.places.towns import create_town
 from mdm.composition import compose
 
 
@@ -41,7 +41,7 @@ def main() -> None:
         runtime = compose(settings)
         upgrade(runtime.engine)
         with runtime.open_unit_of_work() as work:
-            town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+            town = create_town(work, SYSTEM, name="Mesure")
             server = service.create_server(work, SYSTEM, town.id, "Mesure")
         with _run_portal(folder, server, arguments.devices, arguments.page) as address:
             runtime.settings = settings.model_copy(update={"device_assignment_url": address})

@@ -24,7 +24,7 @@ from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass
-from enrollment.places.service import create_town
+from enrollment.places.towns import create_town
 from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.rules import build_next_tag
 from mdm.accounts import service as accounts
@@ -121,7 +121,7 @@ def _measure_line(
 
 def _seed_town(runtime: Runtime, count: int, fleet: int) -> tuple[UUID, list[SeededClass]]:
     with runtime.open_unit_of_work() as work:
-        town = create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+        town = create_town(work, SYSTEM, name="Mesure")
         school = School(town_id=town.id, uai="0929001J", name="École de la mesure")
         work.session.add(school)
         work.session.flush()

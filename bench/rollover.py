@@ -23,9 +23,9 @@ from cartable.scope import SYSTEM
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places import service as places
 from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.rules import uai_check_letter
+from enrollment.places.towns import create_town
 from enrollment.rollover import applying, incoming_year, returns
 from enrollment.rollover import service as years
 from enrollment.tablets.models import Loan, Tablet, TabletState
@@ -83,7 +83,7 @@ def _measure_town(folder: Path, url: str, count: int) -> None:
 
 def _seed_town(work: UnitOfWork, count: int) -> UUID:
     """Add twelve schools. The first continues under another code, so that pupils and tablets change their school too."""
-    town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+    town = create_town(work, SYSTEM, name="Mesure")
     codes = [f"{920000 + number:07d}" for number in range(SCHOOLS + 1)]
     schools = [School(id=new_id(), town_id=town.id, uai=code + uai_check_letter(code), name=code) for code in codes]
     work.session.add_all(schools)

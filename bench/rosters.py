@@ -22,7 +22,8 @@ from cartable.migrate import upgrade
 from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
-from enrollment.places import service as places
+from enrollment.places.schools import create_school
+from enrollment.places.towns import create_town
 from enrollment.rosters import demo
 from enrollment.rosters.exports import service as exports
 from enrollment.rosters.imports import service
@@ -60,9 +61,9 @@ def _measure_town(folder: Path, url: str) -> None:
     upgrade(runtime.engine)
     files = demo.generate_files()
     with runtime.open_unit_of_work() as work:
-        town = places.create_town(work, name="Mesure", slug="mesure", tag_prefix="M")
+        town = create_town(work, SYSTEM, name="Mesure")
         for file in files:
-            places.create_school(work, SYSTEM, town.id, file.uai, file.school_name)
+            create_school(work, SYSTEM, town.id, file.uai, file.school_name)
     actor = Actor(new_id(), "bench", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
     second = Actor(new_id(), "bench 2", (RoleAssignment(Role.TOWN_ADMIN, town.id),))
     town_file = build_town_file(files)

@@ -32,34 +32,74 @@ class Permission(StrEnum):
     FAMILY = "family"  # guardians, what a court decided between them, support units
     GOVERN = "govern"  # accounts, push certificate
     PRIVACY = "privacy"  # retention, one child's data, who read it, requests and breaches
+    TEACH = "teach"  # class sessions
+    ACTIVITY = "activity"  # activities of the after-school time
+    OPERATE = "operate"  # towns, and who administers a new one
+
+
+class RoleScope(StrEnum):
+    """Where a role holds."""
+
+    OPERATOR = "operator"  # the server itself, no town
+    TOWN = "town"
+    TOWN_OR_SCHOOL = "town_or_school"
+    SCHOOL = "school"
+    CLASS = "class"
 
 
 class Role(StrEnum):
-    """The roles of people in a town."""
+    """The roles of people who sign in."""
 
+    OPERATOR = "operator"  # makes towns, and sees into none
     TOWN_ADMIN = "town_admin"
     TECHNICIAN = "technician"
     HELPDESK = "helpdesk"
-    HEAD = "head"  # always of one school
+    HEAD = "head"
+    TEACHER = "teacher"
+    SUBSTITUTE = "substitute"  # a teacher for some days
+    AFTER_SCHOOL_AGENT = "after_school_agent"
     DPO = "dpo"  # reads no names, but those of a request
 
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.TOWN_ADMIN: frozenset(Permission),
+    Role.OPERATOR: frozenset({Permission.OPERATE}),
+    Role.TOWN_ADMIN: frozenset(Permission) - {Permission.OPERATE},
     Role.TECHNICIAN: frozenset({Permission.SEE, Permission.CARE, Permission.HANDLE, Permission.ROSTER}),
     Role.HELPDESK: frozenset({Permission.SEE, Permission.CARE, Permission.LOCATE}),
-    Role.HEAD: frozenset({Permission.SEE, Permission.CARE, Permission.ROSTER, Permission.LEAD, Permission.FAMILY}),
+    Role.HEAD: frozenset(
+        {Permission.SEE, Permission.CARE, Permission.ROSTER, Permission.LEAD, Permission.FAMILY, Permission.TEACH}
+    ),
+    Role.TEACHER: frozenset({Permission.SEE, Permission.TEACH}),
+    Role.SUBSTITUTE: frozenset({Permission.SEE, Permission.TEACH}),
+    Role.AFTER_SCHOOL_AGENT: frozenset({Permission.ACTIVITY}),
     Role.DPO: frozenset({Permission.PRIVACY}),
 }
+SCOPES: dict[Role, RoleScope] = {
+    Role.OPERATOR: RoleScope.OPERATOR,
+    Role.TOWN_ADMIN: RoleScope.TOWN,
+    Role.TECHNICIAN: RoleScope.TOWN_OR_SCHOOL,
+    Role.HELPDESK: RoleScope.TOWN_OR_SCHOOL,
+    Role.HEAD: RoleScope.SCHOOL,
+    Role.TEACHER: RoleScope.CLASS,
+    Role.SUBSTITUTE: RoleScope.CLASS,
+    Role.AFTER_SCHOOL_AGENT: RoleScope.SCHOOL,
+    Role.DPO: RoleScope.TOWN,
+}
+#: Roles of people who come for a time: the assignment must have an end.
+TEMPORARY_ROLES = frozenset({Role.SUBSTITUTE})
 
 
 @dataclass(frozen=True, slots=True)
 class RoleAssignment:
-    """A role in one town, or in one of its schools when `school_id` is set."""
+    """A role in one town, in one of its schools when `school_id` is set, in one class of it when `class_id` is set too.
+
+    Without a town it is a role of the operator, which holds in no town.
+    """
 
     role: Role
-    town_id: UUID
+    town_id: UUID | None
     school_id: UUID | None = None
+    class_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +117,42 @@ class Actor:
     reauthenticated: bool = True
     trusted_from: datetime | None = None
 
-    def has_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> bool:
-        """Return whether the actor has `permission` there. A role in a school does not count for the whole town."""
+    def has_permission(
+        self, permission: Permission, town_id: UUID, school_id: UUID | None = None, class_id: UUID | None = None
+    ) -> bool:
+        """Return whether the actor has `permission` there. A role in a school does not count for the whole town, nor one in a class
+        for the school.
+        """
         if self.everywhere:
             return True
         return any(
             permission in PERMISSIONS[grant.role]
             and grant.town_id == town_id
             and (grant.school_id is None or grant.school_id == school_id)
+            and (grant.class_id is None or grant.class_id == class_id)
             for grant in self.role_assignments
         )
 
+    def operates(self) -> bool:
+        """Return whether the actor is the operator, who makes towns."""
+        return self.everywhere or any(Permission.OPERATE in PERMISSIONS[grant.role] for grant in self.role_assignments)
+
+    def require_operator(self) -> None:
+        """Raise `Forbidden` unless the actor is the operator."""
+        if not self.operates():
+            raise Forbidden(permission=Permission.OPERATE.value)
+
     def has_permission_somewhere(self, permission: Permission, town_id: UUID) -> bool:
-        """Return whether the actor has `permission` in the town or in one of its schools."""
+        """Return whether the actor has `permission` in the town, or in a school or class of it."""
         return self.everywhere or any(
             permission in PERMISSIONS[grant.role] and grant.town_id == town_id for grant in self.role_assignments
         )
 
-    def require_permission(self, permission: Permission, town_id: UUID, school_id: UUID | None = None) -> None:
+    def require_permission(
+        self, permission: Permission, town_id: UUID, school_id: UUID | None = None, class_id: UUID | None = None
+    ) -> None:
         """Raise `Forbidden` unless the actor has `permission` there."""
-        if not self.has_permission(permission, town_id, school_id):
+        if not self.has_permission(permission, town_id, school_id, class_id):
             raise Forbidden(permission=permission.value)
 
     def require_reauthentication(self) -> None:
@@ -117,19 +173,33 @@ class Actor:
         self.require_reauthentication()
 
     def list_permitted_towns(self, permission: Permission) -> set[UUID]:
-        """Return the towns in which the actor has `permission`, even for one school only. Empty for the server itself."""
-        return {grant.town_id for grant in self.role_assignments if permission in PERMISSIONS[grant.role]}
+        """Return the towns in which the actor has `permission`, even for one school or class only. Empty for the server itself."""
+        return {
+            grant.town_id
+            for grant in self.role_assignments
+            if grant.town_id is not None and permission in PERMISSIONS[grant.role]
+        }
+
+    def list_own_towns(self) -> set[UUID]:
+        """Return the towns in which the actor has any role. Empty for the server itself."""
+        return {grant.town_id for grant in self.role_assignments if grant.town_id is not None}
 
     def visibility_of(self, model: Any, permission: Permission = Permission.SEE) -> ColumnElement[bool]:
-        """Return the SQL condition for the rows of `model` (with `town_id`, maybe `school_id`) that the actor may see."""
+        """Return the SQL condition for the rows of `model` (with `town_id`, maybe `school_id`) that the actor may see.
+
+        Of a class a model shows what its method `is_of_class` says; a model without this method shows nothing.
+        """
         if self.everywhere:
             return true()
         has_school = hasattr(model, "school_id")
         conditions = []
         for grant in self.role_assignments:
-            if permission not in PERMISSIONS[grant.role]:
+            if permission not in PERMISSIONS[grant.role] or grant.town_id is None:
                 continue
-            if grant.school_id is None:
+            if grant.class_id is not None:
+                if hasattr(model, "is_of_class"):
+                    conditions.append(and_(model.town_id == grant.town_id, model.is_of_class(grant.class_id)))
+            elif grant.school_id is None:
                 conditions.append(model.town_id == grant.town_id)
             elif has_school:
                 conditions.append(and_(model.town_id == grant.town_id, model.school_id == grant.school_id))

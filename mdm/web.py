@@ -29,7 +29,7 @@ from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
 from mdm.api.joining import ade, apple_school_manager, invitations, reservations
 from mdm.api.people import people, roster_exports, rosters
-from mdm.api.places import places
+from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
 from mdm.api.privacy import privacy, rights
@@ -50,6 +50,8 @@ ROUTERS = (
     account_links,
     missions,
     sessions,
+    towns,
+    schools,
     places,
     people,
     roster_exports,

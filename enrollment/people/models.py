@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
@@ -48,6 +48,11 @@ class Pupil(TownOwned, Base):
         Index("ix_pupil_name", "school_id", "name_hash"),
         Index("ix_pupil_ine", "school_id", "ine_hash"),
     )
+
+    @classmethod
+    def is_of_class(cls, class_id: UUID) -> ColumnElement[bool]:
+        """Return the SQL condition for the pupils of a class."""
+        return cls.class_id == class_id
 
 
 class RosterState(StrEnum):

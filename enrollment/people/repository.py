@@ -46,6 +46,17 @@ class PeopleRepository:
     def find_class(self, actor: Actor, class_id: UUID) -> SchoolClass | None:
         return self.session.scalar(actor.restrict(select(SchoolClass).where(SchoolClass.id == class_id), SchoolClass))
 
+    def list_classes_of_town(self, actor: Actor, town_id: UUID, year: str) -> Sequence[SchoolClass]:
+        """Return the classes of a school year that the actor may see in a town, by label."""
+        statement = select(SchoolClass).where(SchoolClass.town_id == town_id, SchoolClass.school_year == year)
+        return self.session.scalars(
+            actor.restrict(statement, SchoolClass).order_by(SchoolClass.label_key, SchoolClass.id)
+        ).all()
+
+    def get_class_labels(self, class_ids: Collection[UUID]) -> dict[UUID, str]:
+        rows = self.session.execute(select(SchoolClass.id, SchoolClass.label).where(SchoolClass.id.in_(class_ids)))
+        return {row.id: row.label for row in rows}
+
     def list_classes_with_pupil_counts(self, school_id: UUID) -> Sequence[Row[SchoolClass, int]]:
         """Return the classes of a school, by label, each with its number of active pupils."""
         count = func.count(Pupil.id)

@@ -17,6 +17,8 @@ from enrollment.people.repository import PeopleRepository
 from enrollment.people.text import label_key
 from enrollment.places.models import SchoolClass
 from enrollment.places.repository import PlaceRepository
+from enrollment.places.rules import school_year_of
+from enrollment.places.service import get_town_date
 
 MAX_SEARCH_RESULTS = 50
 
@@ -26,6 +28,20 @@ def list_classes(work: UnitOfWork, actor: Actor, school_id: UUID) -> Sequence[Ro
     if PlaceRepository(work.session).find_school(actor, school_id) is None:
         raise NotFound
     return PeopleRepository(work.session).list_classes_with_pupil_counts(school_id)
+
+
+def list_classes_by_school(work: UnitOfWork, actor: Actor, town_id: UUID) -> dict[UUID, list[SchoolClass]]:
+    """Return the classes of this school year that the actor may see in a town, by school."""
+    year = school_year_of(get_town_date(work, town_id))
+    classes: dict[UUID, list[SchoolClass]] = {}
+    for row in PeopleRepository(work.session).list_classes_of_town(actor, town_id, year):
+        classes.setdefault(row.school_id, []).append(row)
+    return classes
+
+
+def get_class_labels(work: UnitOfWork, class_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the labels of classes."""
+    return PeopleRepository(work.session).get_class_labels(class_ids)
 
 
 def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list[Pupil]:
@@ -48,9 +64,7 @@ def search_pupils(
     `among` restricts the search to these pupils. The search is audited.
     """
     words = label_key(text).split()
-    if not words or (
-        not actor.has_permission(Permission.SEE, town_id) and not any(g.town_id == town_id for g in actor.role_assignments)
-    ):
+    if not words or not (actor.has_permission(Permission.SEE, town_id) or town_id in actor.list_own_towns()):
         return []
     audit.record_event(work, actor, "pupil.search", "town", town_id, town_id=town_id)
     matches = []

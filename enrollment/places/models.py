@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ColumnElement, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, TownOwned
@@ -32,7 +33,10 @@ class Grade(StrEnum):
 
 
 class Town(Base):
-    """A local authority, the tenant: it owns the tablets, and every tenant-owned row carries its id."""
+    """A local authority, the tenant: it owns the tablets, and every tenant-owned row carries its id.
+
+    `support_phone` and `lost_message` are shown on a lost tablet; without them the tablet shows a sentence that names the town.
+    """
 
     __tablename__ = "town"
 
@@ -43,10 +47,14 @@ class Town(Base):
     time_zone: Mapped[str] = mapped_column(String(40), default=PARIS)
     tag_prefix: Mapped[str] = mapped_column(String(8))
     support_phone: Mapped[str | None] = mapped_column(String(40))
+    lost_message: Mapped[str | None] = mapped_column(String(200))
 
 
 class School(TownOwned, Base):
-    """One school, identified by its UAI, the national code of a school. Without `zone` or `time_zone` it has those of its town."""
+    """One school, identified by its UAI, the national code of a school. Without `zone` or `time_zone` it has those of its town.
+
+    A closed school keeps its history, and is offered nowhere.
+    """
 
     __tablename__ = "school"
 
@@ -55,6 +63,7 @@ class School(TownOwned, Base):
     name: Mapped[str] = mapped_column(String(160))
     zone: Mapped[HolidayZone | None] = mapped_column(EnumText(HolidayZone))
     time_zone: Mapped[str | None] = mapped_column(String(40))
+    closed_on: Mapped[date | None]
 
 
 class SchoolClass(TownOwned, Base):
@@ -69,3 +78,8 @@ class SchoolClass(TownOwned, Base):
     label_key: Mapped[str] = mapped_column(String(200))
     onde_id: Mapped[str | None] = mapped_column(String(32))
     __table_args__ = (UniqueConstraint("school_id", "school_year", "label_key"),)
+
+    @classmethod
+    def is_of_class(cls, class_id: UUID) -> ColumnElement[bool]:
+        """Return the SQL condition for the class itself."""
+        return cls.id == class_id

@@ -20,8 +20,8 @@ class PlaceRepository:
 
     def list_towns(self, actor: Actor) -> Sequence[Town]:
         statement = select(Town).order_by(Town.name, Town.id)
-        if not actor.everywhere:
-            statement = statement.where(Town.id.in_({assignment.town_id for assignment in actor.role_assignments}))
+        if not actor.operates():
+            statement = statement.where(Town.id.in_(actor.list_own_towns()))
         return self.session.scalars(statement).all()
 
     def get_time_zones(self, town_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -31,19 +31,30 @@ class PlaceRepository:
     def find_town_by_slug(self, slug: str) -> Town | None:
         return self.session.scalar(select(Town).where(Town.slug == slug))
 
+    def list_tag_prefixes(self, among: Collection[str]) -> set[str]:
+        """Return those of some tag prefixes that a town has."""
+        return set(self.session.scalars(select(Town.tag_prefix).where(Town.tag_prefix.in_(among))))
+
+    def list_schools_by_uai(self, codes: Collection[str]) -> dict[str, School]:
+        return {school.uai: school for school in self.session.scalars(select(School).where(School.uai.in_(codes)))}
+
     def find_school_by_uai(self, uai: str) -> School | None:
         return self.session.scalar(select(School).where(School.uai == uai))
 
     def find_school(self, actor: Actor, school_id: UUID) -> School | None:
         """Return a school that the actor may see."""
         school = self.session.get(School, school_id)
-        return school if school is not None and school in self.list_schools(actor, school.town_id) else None
+        if school is None:
+            return None
+        return school if school in self.list_schools(actor, school.town_id, include_closed=True) else None
 
-    def list_schools(self, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
+    def list_schools(self, actor: Actor, town_id: UUID | None = None, *, include_closed: bool = False) -> Sequence[School]:
         """Return the schools that the actor may see: a role in a town shows all its schools, a role in a school that school alone."""
         statement = select(School).order_by(School.name, School.id)
         if town_id is not None:
             statement = statement.where(School.town_id == town_id)
+        if not include_closed:
+            statement = statement.where(School.closed_on.is_(None))
         schools = self.session.scalars(statement).all()
         if actor.everywhere:
             return schools

@@ -1,4 +1,4 @@
-"""Creates and lists towns and schools; tells the date there. The classes of a school are in `people.service`. Never commits."""
+"""Lists towns and schools, sets their zones, tells the date there. They are created in `towns` and `schools`. Never commits."""
 
 from __future__ import annotations
 
@@ -8,61 +8,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cartable import audit, locks
-from cartable.errors import Conflict, Invalid, NotFound
-from cartable.i18n import Message
+from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places.errors import UnknownTimeZone
 from enrollment.places.models import School, Town
 from enrollment.places.repository import PlaceRepository
-from enrollment.places.rules import check_uai
-from enrollment.places.zones import HolidayZone, get_zone_facts, is_time_zone
-
-
-class InvalidUai(Invalid):
-    """The school code is not well formed; `why` is `uai_length`, `uai_format` or `uai_check_letter`."""
-
-    code = "invalid_uai"
-    message = Message("This school code (UAI) is not valid ({why}).")
-
-
-class SchoolExists(Conflict):
-    """A school with this code exists already."""
-
-    code = "school_exists"
-    message = Message("This school exists already.")
-
-
-class UnknownTimeZone(Invalid):
-    """The name is no time zone of the world."""
-
-    code = "unknown_time_zone"
-    message = Message("“{name}” is not a time zone. Write it like Europe/Paris or Indian/Reunion.")
-
-
-def create_town(
-    work: UnitOfWork, *, name: str, slug: str, tag_prefix: str, phone: str | None = None, zone: HolidayZone = HolidayZone.C
-) -> Town:
-    """Create a town, with the time zone of its holiday zone. Only the operator's command line calls this: no permission is checked."""
-    time_zone = get_zone_facts(zone).time_zone
-    town = Town(name=name, slug=slug, tag_prefix=tag_prefix, support_phone=phone, zone=zone, time_zone=time_zone)
-    work.session.add(town)
-    work.session.flush()
-    return town
-
-
-def create_school(work: UnitOfWork, actor: Actor, town_id: UUID, uai: str, name: str) -> School:
-    """Create a school. Raises `Forbidden`, `InvalidUai`, `SchoolExists`."""
-    actor.require_permission(Permission.AUTHOR, town_id)
-    code, fault = check_uai(uai)
-    if fault:
-        raise InvalidUai(why=fault, field="uai")
-    if PlaceRepository(work.session).find_school_by_uai(code) is not None:
-        raise SchoolExists(field="uai")
-    school = School(town_id=town_id, uai=code, name=name)
-    work.session.add(school)
-    work.session.flush()
-    audit.record_event(work, actor, "school.create", "school", school.id, town_id=town_id, uai=code)
-    return school
+from enrollment.places.zones import HolidayZone, is_time_zone
 
 
 def set_town_zones(work: UnitOfWork, actor: Actor, town_id: UUID, *, zone: HolidayZone, time_zone: str) -> Town:
@@ -109,13 +61,15 @@ def _check_time_zone(name: str) -> None:
 
 
 def list_towns(work: UnitOfWork, actor: Actor) -> Sequence[Town]:
-    """Return the towns in which the actor has a role."""
+    """Return the towns in which the actor has a role; the operator sees the name of every town."""
     return PlaceRepository(work.session).list_towns(actor)
 
 
-def list_schools(work: UnitOfWork, actor: Actor, town_id: UUID | None = None) -> Sequence[School]:
-    """Return the schools that the actor may see."""
-    return PlaceRepository(work.session).list_schools(actor, town_id)
+def list_schools(
+    work: UnitOfWork, actor: Actor, town_id: UUID | None = None, *, include_closed: bool = False
+) -> Sequence[School]:
+    """Return the schools that the actor may see, without the closed ones unless they are asked for."""
+    return PlaceRepository(work.session).list_schools(actor, town_id, include_closed=include_closed)
 
 
 def require_school(work: UnitOfWork, actor: Actor, school_id: UUID, permission: Permission) -> School:

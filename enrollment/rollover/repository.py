@@ -20,7 +20,8 @@ from enrollment.people.repository import split_ids
 from enrollment.places.models import Grade, SchoolClass
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
 from enrollment.rollover.rules import UNMOVED_DECISIONS
-from enrollment.tablets.models import Loan
+from enrollment.tablets.models import Loan, Tablet
+from enrollment.tablets.rules import DECOMMISSIONED
 
 #: The columns that `Actor.visibility_of` reads, for the school in which a pupil will be.
 _AFTER: Any = SimpleNamespace(town_id=RolloverLine.town_id, school_id=RolloverLine.school_after)
@@ -205,6 +206,15 @@ class RolloverRepository:
             .where(Pupil.state != PupilState.ERASED)
             .order_by(RolloverLine.pupil_id)
         ).all()
+
+    def count_left_in_school(self, school_id: UUID) -> tuple[int, int]:
+        """Return how many pupils a school still has, and how many tablets that are in use or may be again."""
+        pupils = select(func.count()).select_from(Pupil).where(Pupil.school_id == school_id)
+        tablets = select(func.count()).select_from(Tablet).where(Tablet.school_id == school_id)
+        return (
+            self.session.scalar(pupils.where(Pupil.state == PupilState.ACTIVE)) or 0,
+            self.session.scalar(tablets.where(Tablet.state.not_in(DECOMMISSIONED))) or 0,
+        )
 
     def get_successor_schools(self, town_id: UUID) -> dict[UUID, UUID]:
         rows = self.session.scalars(select(SchoolSuccession).where(SchoolSuccession.town_id == town_id))

@@ -7,11 +7,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, UniqueConstraint, false, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
+from enrollment.people.models import Pupil
 
 
 class TabletState(StrEnum):
@@ -68,6 +69,12 @@ class Tablet(TownOwned, Base):
     needs_wipe: Mapped[bool] = mapped_column(default=False, server_default=false())
     order_reference: Mapped[str | None] = mapped_column(String(60))
     __table_args__ = (UniqueConstraint("town_id", "tag"), Index("ix_tablet_order", "town_id", "order_reference"))
+
+    @classmethod
+    def is_of_class(cls, class_id: UUID) -> ColumnElement[bool]:
+        """Return the SQL condition for the tablets on loan to the pupils of a class, and those of the class itself."""
+        lent = select(Loan.tablet_id).join(Pupil, Pupil.id == Loan.pupil_id)
+        return or_(cls.class_id == class_id, cls.id.in_(lent.where(Loan.closed_at.is_(None), Pupil.class_id == class_id)))
 
 
 class Cart(TownOwned, Base):

@@ -49,6 +49,7 @@ def invite(
     role: Role,
     town_id: UUID,
     school_id: UUID | None = None,
+    class_id: UUID | None = None,
     ends_at: datetime | None = None,
     email: str | None = None,
     language: str = DEFAULT_LANGUAGE.code,
@@ -57,7 +58,7 @@ def invite(
 
     Raises `LoginTaken`, and what `roles.check_new_role` raises.
     """
-    roles.check_new_role(work, actor, role, town_id, school_id, ends_at)
+    roles.check_new_role(work, actor, role, town_id, school_id, ends_at, class_id)
     if find_language(language) is None:
         raise Invalid(field="language")
     login = login.strip().lower()
@@ -71,7 +72,7 @@ def invite(
     )  # fmt: skip
     work.session.add(account)
     work.session.flush()
-    roles.add_role(work, actor, account, role, town_id, school_id, ends_at)
+    roles.add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
     return _create_link(work, actor, account, LinkPurpose.INVITATION)
 
 

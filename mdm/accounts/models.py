@@ -72,15 +72,16 @@ class AccountSession(Base):
 
 
 class AccountRole(Base):
-    """A role of an account in a town or in one school, with an optional end."""
+    """A role of an account in a town, in one school or in one class, with an optional end. Without a town: a role of the operator."""
 
     __tablename__ = "role_assignment"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     role: Mapped[Role] = mapped_column(EnumText(Role))
-    town_id: Mapped[UUID] = mapped_column(ForeignKey("town.id"))
+    town_id: Mapped[UUID | None] = mapped_column(ForeignKey("town.id"))
     school_id: Mapped[UUID | None] = mapped_column(ForeignKey("school.id"))
+    class_id: Mapped[UUID | None] = mapped_column(ForeignKey("school_class.id"))
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     granted_by: Mapped[UUID | None]
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -10,47 +10,68 @@ from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.scope import PERMISSIONS, Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import School
+from enrollment.places.models import School, SchoolClass
 from mdm.accounts import sessions
 from mdm.accounts.errors import AccountBeyondOwnRights, OwnAccount, RoleBeyondOwnRights
 from mdm.accounts.models import Account, AccountRole
 from mdm.accounts.repository import AccountRepository
+from mdm.accounts.role_rules import find_wrong_field
 
 
-def may_grant(actor: Actor, role: Role, town_id: UUID, school_id: UUID | None) -> bool:
-    """Return whether the actor holds every right of a role in that town or school."""
-    return all(actor.has_permission(permission, town_id, school_id) for permission in PERMISSIONS[role])
+def may_grant(actor: Actor, role: Role, town_id: UUID | None, school_id: UUID | None, class_id: UUID | None = None) -> bool:
+    """Return whether the actor holds every right of a role in that town, school or class. Nobody in a town gives a role of the operator."""
+    if town_id is None:
+        return actor.everywhere
+    return all(actor.has_permission(permission, town_id, school_id, class_id) for permission in PERMISSIONS[role])
 
 
 def check_new_role(
-    work: UnitOfWork, actor: Actor, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None
+    work: UnitOfWork,
+    actor: Actor,
+    role: Role,
+    town_id: UUID,
+    school_id: UUID | None,
+    ends_at: datetime | None,
+    class_id: UUID | None = None,
 ) -> None:
     """Check that the actor may give a role, and that it makes sense.
 
-    Raises `Forbidden`, `ReauthenticationRequired`, `RoleBeyondOwnRights`, `NotFound` (school), and `Invalid` unless a head has a school, a data
-    protection officer has none, and the end is in the future.
+    Raises `Forbidden`, `ReauthenticationRequired`, `RoleBeyondOwnRights`, `NotFound` (school or class), and `Invalid` when the role does not
+    suit the place (`role_rules`) or its end is past.
     """
     actor.require_permission(Permission.GOVERN, town_id, school_id)
     actor.require_reauthentication()
-    if (role is Role.HEAD and school_id is None) or (role is Role.DPO and school_id is not None):
-        raise Invalid(field="school_id")
+    wrong_field = find_wrong_field(role, town_id, school_id, class_id, ends_at)
+    if wrong_field is not None:
+        raise Invalid(field=wrong_field)
+    if class_id is not None:
+        school_class = work.session.get(SchoolClass, class_id)
+        if school_class is None or school_class.school_id != school_id:
+            raise NotFound(field="class_id")
     if school_id is not None:
         school = work.session.get(School, school_id)
         if school is None or school.town_id != town_id:
             raise NotFound(field="school_id")
     if ends_at is not None and ends_at <= work.now:
         raise Invalid(field="ends_at")
-    if not may_grant(actor, role, town_id, school_id):
+    if not may_grant(actor, role, town_id, school_id, class_id):
         raise RoleBeyondOwnRights(role=role.value)
 
 
 def add_role(
-    work: UnitOfWork, actor: Actor, account: Account, role: Role, town_id: UUID, school_id: UUID | None, ends_at: datetime | None
+    work: UnitOfWork,
+    actor: Actor,
+    account: Account,
+    role: Role,
+    town_id: UUID | None,
+    school_id: UUID | None,
+    ends_at: datetime | None,
+    class_id: UUID | None = None,
 ) -> AccountRole:
     """Store a role that `check_new_role` has let pass, and return it."""
     row = AccountRole(
-        account_id=account.id, role=role, town_id=town_id, school_id=school_id, ends_at=ends_at, granted_by=actor.account_id,
-        granted_at=work.now,
+        account_id=account.id, role=role, town_id=town_id, school_id=school_id, class_id=class_id, ends_at=ends_at,
+        granted_by=actor.account_id, granted_at=work.now,
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
@@ -65,13 +86,14 @@ def assign_role(
     role: Role,
     town_id: UUID,
     school_id: UUID | None = None,
+    class_id: UUID | None = None,
     ends_at: datetime | None = None,
 ) -> AccountRole:
     """Give a further role to an account of the town, and return it. An equal role is replaced, so that its end can be changed.
 
     Raises what `check_new_role` raises, `NotFound` (account) and `OwnAccount`: nobody extends the own rights.
     """
-    check_new_role(work, actor, role, town_id, school_id, ends_at)
+    check_new_role(work, actor, role, town_id, school_id, ends_at, class_id)
     account = require_account_of_town(work, actor, account_id, town_id)
     if account.id == actor.account_id:
         raise OwnAccount
@@ -80,9 +102,9 @@ def assign_role(
         school_id=str(school_id) if school_id else None,
     )  # fmt: skip
     for row in AccountRepository(work.session).list_roles(account.id, work.now):
-        if (row.role, row.town_id, row.school_id) == (role, town_id, school_id):
+        if (row.role, row.town_id, row.school_id, row.class_id) == (role, town_id, school_id, class_id):
             row.ends_at = work.now
-    return add_role(work, actor, account, role, town_id, school_id, ends_at)
+    return add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
 
 
 def revoke_role(work: UnitOfWork, actor: Actor, account_id: UUID, role_id: UUID, town_id: UUID) -> Account:
@@ -141,10 +163,10 @@ def require_authority_over(work: UnitOfWork, actor: Actor, account: Account) -> 
     Whoever resets a password or a second factor could sign in as that person: nobody may gain anything by it.
     """
     repository = AccountRepository(work.session)
-    roles: Iterable[tuple[Role, UUID, UUID | None]] = [
-        (row.role, row.town_id, row.school_id) for row in repository.list_roles(account.id, work.now)
+    roles: Iterable[tuple[Role, UUID | None, UUID | None, UUID | None]] = [
+        (row.role, row.town_id, row.school_id, row.class_id) for row in repository.list_roles(account.id, work.now)
     ]
     missions = repository.list_open_mission_towns(account.id, work.now.date() - timedelta(days=1))
-    technician_roles = [(Role.TECHNICIAN, town_id, None) for town_id in missions]
-    if not all(may_grant(actor, role, town_id, school_id) for role, town_id, school_id in [*roles, *technician_roles]):
+    technician_roles = [(Role.TECHNICIAN, town_id, None, None) for town_id in missions]
+    if not all(may_grant(actor, *place) for place in [*roles, *technician_roles]):
         raise AccountBeyondOwnRights

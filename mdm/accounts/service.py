@@ -31,13 +31,14 @@ def create_account(
     role: Role,
     town_id: UUID,
     school_id: UUID | None = None,
+    class_id: UUID | None = None,
     ends_at: datetime | None = None,
 ) -> Account:
     """Create an account with a role, whose password must be changed at the first sign-in. `ends_at` ends the role.
 
     Raises `LoginTaken`, `WeakPassword`, and what `roles.check_new_role` raises.
     """
-    roles.check_new_role(work, actor, role, town_id, school_id, ends_at)
+    roles.check_new_role(work, actor, role, town_id, school_id, ends_at, class_id)
     login = login.strip().lower()
     if AccountRepository(work.session).get_by_login(login) is not None:
         raise LoginTaken
@@ -52,7 +53,7 @@ def create_account(
     )
     work.session.add(account)
     work.session.flush()
-    roles.add_role(work, actor, account, role, town_id, school_id, ends_at)
+    roles.add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
     audit.record_event(work, actor, "account.create", "account", account.id, town_id=town_id, role=role.value)
     return account
 

@@ -90,7 +90,7 @@ def authenticate_token(
     actor = Actor(
         account.id,
         account.display_name,
-        tuple(RoleAssignment(role.role, role.town_id, role.school_id) for role in roles),
+        tuple(RoleAssignment(role.role, role.town_id, role.school_id, role.class_id) for role in roles),
         reauthenticated=confirmed_at is not None and work.now - confirmed_at < REAUTHENTICATION_LIFETIME,
         trusted_from=compute_trusted_from(account, roles, work.now),
     )

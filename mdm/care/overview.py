@@ -39,7 +39,7 @@ def list_tablets(work: UnitOfWork, actor: Actor, filters: TabletFilter, page: Pa
     """List the visible tablets by tag. A text that may be a name is also searched among pupils, which is audited."""
     pupil_ids: list[UUID] = []
     if filters.text and not any(ch.isdigit() for ch in filters.text):
-        for town_id in {grant.town_id for grant in actor.role_assignments}:
+        for town_id in actor.list_own_towns():
             holder_ids = OverviewRepository(work.session).list_holder_ids(town_id)
             pupil_ids += [pupil.id for pupil in search_pupils(work, actor, town_id, filters.text, among=holder_ids)]
     rows = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, page)

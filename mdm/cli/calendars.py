@@ -8,7 +8,7 @@ from pathlib import Path
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.zones import HolidayZone
-from mdm.cli.places import find_town
+from mdm.cli.towns import find_town
 from profiles.schedule import calendar_import
 from profiles.schedule.calendar_import import CalendarPreview
 

@@ -11,6 +11,8 @@ from cartable.unit_of_work import Runtime
 from enrollment.places import service as places
 from enrollment.places.models import Grade
 from enrollment.places.repository import PlaceRepository
+from enrollment.places.schools import create_school
+from enrollment.places.towns import create_town
 from enrollment.rosters import demo
 from enrollment.rosters.imports import service
 from enrollment.tablets import carts, inventory
@@ -65,8 +67,13 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
     with runtime.open_unit_of_work() as work:
         town = PlaceRepository(work.session).find_town_by_slug(demo.TOWN_SLUG)
         if town is None:
-            town = places.create_town(
-                work, name=demo.TOWN_NAME, slug=demo.TOWN_SLUG, tag_prefix=demo.TAG_PREFIX, phone="+33 1 99 00 00 00"
+            town = create_town(
+                work,
+                SYSTEM,
+                name=demo.TOWN_NAME,
+                slug=demo.TOWN_SLUG,
+                tag_prefix=demo.TAG_PREFIX,
+                support_phone="+33 1 99 00 00 00",
             )
         town_id = town.id
     roster_files = demo.generate_files()
@@ -75,7 +82,7 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
         with runtime.open_unit_of_work() as work:
             if PlaceRepository(work.session).find_school_by_uai(file.uai) is not None:
                 continue
-            places.create_school(work, SYSTEM, town_id, file.uai, file.school_name)
+            create_school(work, SYSTEM, town_id, file.uai, file.school_name)
             previewed = service.preview_import(work, SYSTEM, town_id, file.content, file.uai)
             service.confirm_import(work, SYSTEM, previewed.id)
     _create_bundle(runtime, town_id)

@@ -50,9 +50,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import calendars, places
+    from mdm.cli import calendars, schools, towns
 
-    places.add_arguments(choices["town"])
+    towns.add_arguments(choices["town"])
+    schools.add_arguments(choices["school"])
     calendars.add_arguments(choices["calendar"])
 
 
@@ -136,10 +137,16 @@ def _create_technician(work: object, parsed: argparse.Namespace) -> None:
     print(create_shared_technician(work, parsed.login, parsed.name))  # type: ignore[arg-type]
 
 
-def _set_zones(work: object, parsed: argparse.Namespace) -> None:
-    from mdm.cli import places
+def _run_town(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import towns
 
-    places.run(work, parsed)  # type: ignore[arg-type]
+    towns.run(work, parsed)  # type: ignore[arg-type]
+
+
+def _run_school(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import schools
+
+    schools.run(work, parsed)  # type: ignore[arg-type]
 
 
 def _import_calendar(work: object, parsed: argparse.Namespace) -> None:
@@ -176,7 +183,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
-    "town": ("show or set the holiday zone and the time zone of a town or school", _with_unit_of_work(_set_zones)),
+    "town": ("create towns, list them, change their zones, phone and message for lost tablets", _with_unit_of_work(_run_town)),
+    "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_run_school)),
     "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import_calendar)),
     "technician": (
         "enter a technician whom several towns call by missions; prints the one-time password",

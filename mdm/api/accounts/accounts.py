@@ -42,11 +42,12 @@ class PasswordChangeIn(BaseModel):
 
 
 class RoleAssignmentOut(BaseModel):
-    """A role in a town or one of its schools."""
+    """A role in a town, one of its schools or one of its classes; without a town a role of the operator."""
 
     role: Role
-    town_id: UUID
+    town_id: UUID | None
     school_id: UUID | None
+    class_id: UUID | None
 
 
 class CurrentAccountOut(BaseModel):
@@ -87,7 +88,7 @@ def change_password(request: Request, body: PasswordChangeIn, work: WorkDep, who
 def get_current_account(actor: ActorDep) -> CurrentAccountOut:
     """Get the name and the roles of the account that is signed in."""
     roles = [
-        RoleAssignmentOut(role=assignment.role, town_id=assignment.town_id, school_id=assignment.school_id)
+        RoleAssignmentOut.model_validate(assignment, from_attributes=True)
         for assignment in actor.role_assignments
     ]
     return CurrentAccountOut(name=actor.name, role_assignments=roles)

@@ -20,11 +20,12 @@ router = APIRouter(tags=["accounts"])
 
 
 class RoleIn(BaseModel):
-    """A role in a town, or in one of its schools."""
+    """A role in a town, in one of its schools or in one class."""
 
     role: Role
     town_id: UUID
     school_id: UUID | None = None
+    class_id: UUID | None = Field(None, description="The class of a teacher or substitute, which is of `school_id`.")
     ends_at: AwareDatetime | None = Field(None, description="When the role ends; give one to people who come for a time.")
 
 
@@ -61,8 +62,9 @@ class AccountRoleOut(BaseModel):
 
     id: UUID
     role: Role
-    town_id: UUID
+    town_id: UUID | None
     school_id: UUID | None
+    class_id: UUID | None
     ends_at: datetime | None
 
 

@@ -136,7 +136,7 @@ def list_audit_events(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageP
 
     Helpdesk, technicians and a school's staff see their own acts.
     """
-    if all(grant.town_id != town_id for grant in actor.role_assignments):
+    if town_id not in actor.list_own_towns():
         raise Forbidden(permission=Permission.SEE.value)
     own = None if actor.has_permission(Permission.PRIVACY, town_id) else actor.account_id
     return PageOut.of(audit.list_events(work, town_id, actor_id=own, page=page), AuditEventOut.model_validate)

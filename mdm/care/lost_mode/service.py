@@ -60,7 +60,7 @@ def mark_lost(
         work.session.add(case)
     # A case of a tablet that was found in lost mode becomes the reported loss.
     case.origin, case.reason = LostCaseOrigin.REPORTED, reason
-    case.message, case.phone = message or DEFAULT_MESSAGE.format(town=town.name), phone or town.support_phone
+    case.message, case.phone = message or _get_lost_message(town), phone or town.support_phone
     case.footnote, case.requested_by, case.requested_at = footnote, actor.account_id, work.now
     work.session.flush()
     audit.record_event(work, actor, "tablet.mark_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
@@ -81,7 +81,7 @@ def open_case_found_on_tablet(work: UnitOfWork, tablet: Tablet) -> LostCase:
         school_id=tablet.school_id,
         tablet_id=tablet.id,
         reason="found in lost mode without a report",
-        message=DEFAULT_MESSAGE.format(town=town.name),
+        message=_get_lost_message(town),
         phone=town.support_phone,
         requested_at=work.now,
         confirmed_at=work.now,
@@ -91,6 +91,10 @@ def open_case_found_on_tablet(work: UnitOfWork, tablet: Tablet) -> LostCase:
     work.session.flush()
     audit.record_event(work, SYSTEM, "tablet.found_lost", "tablet", tablet.id, town_id=tablet.town_id, case_id=str(case.id))
     return case
+
+
+def _get_lost_message(town: Town) -> str:
+    return town.lost_message or DEFAULT_MESSAGE.format(town=town.name)
 
 
 def get_open_case(work: UnitOfWork, tablet: Tablet) -> LostCase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,10 +15,13 @@ from cartable.errors import DomainError, Invalid
 from cartable.i18n import Language, available_languages
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
 from cartable.scope import Actor, Permission, Role
+from enrollment.people import service as people
+from enrollment.people.repository import PeopleRepository
 from enrollment.places import service as places
 from enrollment.places.models import School, Town
 from mdm.accounts import administration, links, roles, trust
 from mdm.accounts.administration import AccountSummary
+from mdm.accounts.models import AccountRole
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.labels import ROLES
 from mdm.console.frame import (
@@ -54,6 +58,7 @@ def invite(
     language: Annotated[str, Form()] = "fr",
     email: Annotated[str, Form()] = "",
     school_id: Annotated[str, Form()] = "",
+    class_id: Annotated[str, Form()] = "",
     last_day: Annotated[str, Form()] = "",
 ) -> Response:
     """Create an account with its first role, and show the link to pass on."""
@@ -64,13 +69,13 @@ def invite(
         with work.session.begin_nested():
             link = links.invite(
                 work, actor, login=login[:200], display_name=display_name[:200], email=email[:200], language=language, role=role,
-                town_id=town.id, school_id=_parse_school(school_id), ends_at=_parse_end(last_day, town),
+                town_id=town.id, ends_at=_parse_end(last_day, town), **_parse_place(work, actor, school_id, class_id),
             )  # fmt: skip
     except DomainError as refusal:
         if refusal.status == 403:
             raise
         values = {"login": login, "display_name": display_name, "email": email, "role": role.value, "school_id": school_id,
-                  "last_day": last_day, "language": language}  # fmt: skip
+                  "class_id": class_id, "last_day": last_day, "language": language}  # fmt: skip
         return _render_list(request, work, actor, town.id, refusal=refusal, values=values)
     return _render_link(request, link, town)
 
@@ -102,6 +107,7 @@ def assign_role(
     town_id: Annotated[UUID, Form()],
     role: Annotated[Role, Form()],
     school_id: Annotated[str, Form()] = "",
+    class_id: Annotated[str, Form()] = "",
     last_day: Annotated[str, Form()] = "",
 ) -> Response:
     """Give a further role."""
@@ -116,8 +122,8 @@ def assign_role(
                 account_id,
                 role=role,
                 town_id=town.id,
-                school_id=_parse_school(school_id),
                 ends_at=_parse_end(last_day, town),
+                **_parse_place(work, actor, school_id, class_id),
             )
     except Invalid as refusal:
         return _render_account(request, work, actor, account_id, town.id, refusal)
@@ -163,12 +169,14 @@ def _redirect_to_account(account_id: UUID, town_id: UUID) -> Response:
     return RedirectResponse(f"/accounts/{account_id}?town_id={town_id}", status_code=303)
 
 
-def _parse_school(text: str) -> UUID | None:
-    """Return the school of a form; None for the whole town. Raises `Invalid`."""
+def _parse_place(work: WorkDep, actor: Actor, school_text: str, class_text: str) -> dict[str, UUID | None]:
+    """Return school and class of a form, None for the whole town. The school of a chosen class follows from it. Raises `Invalid`."""
     try:
-        return UUID(text) if text else None
+        school_id, class_id = (UUID(text) if text else None for text in (school_text, class_text))
     except ValueError:
         raise Invalid(field="school_id") from None
+    school_class = PeopleRepository(work.session).find_class(actor, class_id) if class_id else None
+    return {"school_id": school_class.school_id if school_class else school_id, "class_id": class_id}
 
 
 def _parse_end(text: str, town: Town) -> datetime | None:
@@ -202,11 +210,11 @@ def _render_list(
         problem=refusal.translate(language) if refusal else "",
         towns=towns,
         town=town,
-        rows=[_describe_account(row, {school.id: school for school in schools}, language) for row in page.items],
+        rows=[_describe_account(work, row, {school.id: school for school in schools}, language) for row in page.items],
         next_url=f"/accounts?town_id={town.id}&after={page.next_cursor}" if page.next_cursor else "",
         values=values or {},
         language_names=[(each.code, each.name) for each in available_languages()],
-        **_list_choices(actor, town, schools, language),
+        **_list_choices(work, actor, town, schools, language),
     )
 
 
@@ -223,9 +231,9 @@ def _render_account(
         status=refusal.status if refusal else 200,
         problem=refusal.translate(language) if refusal else "",
         town=town,
-        row=_describe_account(row, {school.id: school for school in schools}, language),
+        row=_describe_account(work, row, {school.id: school for school in schools}, language),
         is_own=account_id == actor.account_id,
-        **_list_choices(actor, town, schools, language),
+        **_list_choices(work, actor, town, schools, language),
     )
 
 
@@ -240,15 +248,22 @@ def _render_link(request: Request, link: links.NewLink, town: Town) -> Response:
     )
 
 
-def _list_choices(actor: Actor, town: Town, schools: list[School], language: Language) -> dict[str, Any]:
-    """Return the roles that the actor may give somewhere in the town, and the schools, for the fields of a form."""
+def _list_choices(work: WorkDep, actor: Actor, town: Town, schools: Sequence[School], language: Language) -> dict[str, Any]:
+    """Return the roles that the actor may give somewhere in the town, schools and this year's classes, for the fields of a form."""
     scopes = [None, *(school.id for school in schools)]
     grantable = [role for role in Role if any(roles.may_grant(actor, role, town.id, school_id) for school_id in scopes)]
-    return {"roles": [(role.value, ROLES[role].translate(language)) for role in grantable], "schools": schools}
+    classes = people.list_classes_by_school(work, actor, town.id)
+    return {
+        "roles": [(role.value, ROLES[role].translate(language)) for role in grantable if role is not Role.OPERATOR],
+        "schools": schools,
+        "classes": [(school.name, classes[school.id]) for school in schools if school.id in classes],
+    }
 
 
-def _describe_account(row: AccountSummary, schools: dict[UUID, School], language: Language) -> dict[str, Any]:
+def _describe_account(work: WorkDep, row: AccountSummary, schools: dict[UUID, School], language: Language) -> dict[str, Any]:
     account = row.account
+    class_ids = [role.class_id for role in row.roles if role.class_id is not None]
+    labels = people.get_class_labels(work, class_ids) if class_ids else {}
     return {
         "id": account.id,
         "name": account.display_name,
@@ -261,9 +276,14 @@ def _describe_account(row: AccountSummary, schools: dict[UUID, School], language
             {
                 "id": role.id,
                 "label": ROLES[role.role].translate(language),
-                "place": schools[role.school_id].name if role.school_id in schools else language.gettext("whole town"),
+                "place": _describe_place(role, schools, labels, language),
                 "until": format_day(role.ends_at - timedelta(seconds=1)) if role.ends_at else "",
             }
             for role in row.roles
         ],
     }  # fmt: skip
+
+
+def _describe_place(role: AccountRole, schools: dict[UUID, School], labels: dict[UUID, str], language: Language) -> str:
+    school = schools[role.school_id].name if role.school_id in schools else language.gettext("whole town")
+    return f"{labels[role.class_id]}, {school}" if role.class_id in labels else school

@@ -1,6 +1,6 @@
 """The table of roles and permissions, checked over the API: each role tries each action.
 
-Comments mark where it is stricter or wider than usual. Teachers, substitutes, after-school agents and guardians have no account.
+Comments mark where it is stricter or wider than usual. Guardians have no account.
 """
 
 from __future__ import annotations

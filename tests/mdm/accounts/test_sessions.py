@@ -108,6 +108,7 @@ def test_a_governor_ends_the_sessions_of_an_account_of_the_town(runtime: Runtime
         stranger = Actor(uuid4(), "stranger", (RoleAssignment(Role.TOWN_ADMIN, other_town),))
         with pytest.raises(NotFound):
             administration.end_account_sessions(work, stranger, account.id, other_town)
+        assert town_id is not None
         governor = Actor(uuid4(), "governor", (RoleAssignment(Role.TOWN_ADMIN, town_id),))
         assert administration.end_account_sessions(work, governor, account.id, town_id) == 1
         assert not _is_valid(work, token)

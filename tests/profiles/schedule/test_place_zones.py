@@ -23,11 +23,11 @@ from cartable.scope import SYSTEM, Actor, Role, RoleAssignment
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.places import service as places
+from enrollment.places.errors import UnknownTimeZone
 from enrollment.places.models import Grade, School, Town
-from enrollment.places.service import UnknownTimeZone
 from enrollment.places.zones import HolidayZone, get_zone_facts, is_time_zone
 from enrollment.tablets.models import TabletState
-from mdm.cli.places import add_arguments, run
+from mdm.cli.towns import add_arguments, run
 from profiles.schedule import authoring
 from profiles.schedule.calendar import FOLLOW_ZONE, HolidayPeriod
 from profiles.schedule.calendar_import import save_imported_periods
@@ -179,19 +179,20 @@ def command(work: UnitOfWork, *arguments: str) -> None:
 
 def test_the_command_line_sets_and_shows_zones(work: UnitOfWork, town: Town, capsys: pytest.CaptureFixture[str]) -> None:
     school = TownFactory(work).create_school(town)
-    command(work, town.slug, "--zone", "reunion")
-    command(work, town.slug, "--school", school.uai, "--time-zone", "Indian/Mayotte")
-    command(work, town.slug)
+    command(work, "set", town.slug, "--zone", "reunion")
+    command(work, "set", town.slug, "--school", school.uai, "--time-zone", "Indian/Mayotte")
+    command(work, "show", town.slug)
     lines = capsys.readouterr().out.splitlines()[-2:]
     assert lines == [
-        f"{town.slug}: zone reunion, Indian/Reunion, 2026-11-23 12:00", f"  {school.uai}: zone reunion, Indian/Mayotte, 2026-11-23 11:00",
-    ]  # fmt: skip
-    for arguments in (("nowhere",), (town.slug, "--school", "0000000X", "--zone", "A")):
+        f"{town.slug}: {town.name}, zone reunion, Indian/Reunion, 2026-11-23 12:00, phone {town.support_phone}",
+        f"  {school.uai}: {school.name}, zone reunion, Indian/Mayotte, 2026-11-23 11:00",
+    ]
+    for arguments in (("show", "nowhere"), ("set", town.slug, "--school", "0000000X", "--zone", "A")):
         with pytest.raises(NotFound):
             command(work, *arguments)
     other = TownFactory(work).create_school(TownFactory(work).create_town())
     with pytest.raises(NotFound):
-        command(work, town.slug, "--school", other.uai, "--zone", "A")
+        command(work, "set", town.slug, "--school", other.uai, "--zone", "A")
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Towns and schools by the command line alone: created, shown, changed; a second run changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mdm.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty, migrated installation in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CARTABLE_DATA_DIR", str(tmp_path / "data"))
+    assert main(["migrate"]) == 0
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run a command. Returns its exit code and what it printed."""
+    capsys.readouterr()
+    code = main(list(arguments))
+    printed = capsys.readouterr()
+    return code, (printed.out + printed.err).strip()
+
+
+def test_a_town_and_its_schools(capsys: pytest.CaptureFixture[str], data_folder: Path) -> None:
+    create = ("town", "create", "Belleville-sur-Craie", "--zone", "B", "--phone", "01 23 45 67 89")
+    code, text = run(capsys, *create)
+    assert (code, text.split(",")[0]) == (0, "belleville-sur-craie: Belleville-sur-Craie")
+    assert run(capsys, *create) == (0, "belleville-sur-craie exists already: unchanged")
+    code, text = run(capsys, "town", "create", "Belleville sur craie")
+    assert (code, "Another town" in text, "Une autre ville" in text) == (1, True, True)
+    (data_folder / "ecoles.csv").write_text("UAI;Nom\n0922999K;École A\n0929001J;École B\n0929001X;École C\n")
+    code, text = run(capsys, "school", "import", "belleville-sur-craie", "ecoles.csv")
+    assert (code, text.splitlines()) == (0, ["line 4: 0929001X École C: invalid_uai", "2 created, 1 invalid_uai"])
+    assert (
+        run(capsys, "school", "add", "belleville-sur-craie", "0922999k", "x")[1] == "0922999K École A exists already: unchanged"
+    )
+    assert run(capsys, "school", "rename", "0922999K", "École D") == (0, "0922999K École D")
+    assert "next school year" in run(capsys, "school", "close", "0929001J", "--successor", "0922999K")[1]
+    assert "closed on" in run(capsys, "school", "close", "0929001J")[1]
+    assert "closed on" in run(capsys, "school", "list", "belleville-sur-craie")[1]
+    assert run(capsys, "school", "open", "0929001J") == (0, "0929001J École B")
+    code, text = run(
+        capsys, "town", "set", "belleville-sur-craie", "--lost-message", "Merci d'appeler.", "--time-zone", "Indian/Reunion"
+    )
+    assert (code, "Indian/Reunion" in text, "École D" in text) == (0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("town", "create", "Ville", "--phone", "call me"), "This is not a phone number"),
+        (("town", "show", "nowhere"), "Not found"),
+        (("school", "add", "nowhere", "0922999K", "A"), "Not found"),
+        (("school", "import", "ville", "missing.csv"), "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said_in_both_languages(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, text = run(capsys, *arguments)
+    assert (code, sentence in text, " / " in text) == (1, True, True)
