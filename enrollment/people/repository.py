@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -49,9 +49,7 @@ class PeopleRepository:
     def list_classes_of_town(self, actor: Actor, town_id: UUID, year: str) -> Sequence[SchoolClass]:
         """Return the classes of a school year that the actor may see in a town, by label."""
         statement = select(SchoolClass).where(SchoolClass.town_id == town_id, SchoolClass.school_year == year)
-        return self.session.scalars(
-            actor.restrict(statement, SchoolClass).order_by(SchoolClass.label_key, SchoolClass.id)
-        ).all()
+        return self.session.scalars(actor.restrict(statement, SchoolClass).order_by(SchoolClass.label_key, SchoolClass.id)).all()
 
     def get_class_labels(self, class_ids: Collection[UUID]) -> dict[UUID, str]:
         rows = self.session.execute(select(SchoolClass.id, SchoolClass.label).where(SchoolClass.id.in_(class_ids)))

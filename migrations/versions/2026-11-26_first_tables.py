@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("time_zone", sa.String(length=40), nullable=False),
         sa.Column("tag_prefix", sa.String(length=8), nullable=False),
         sa.Column("support_phone", sa.String(length=40), nullable=True),
+        sa.Column("lost_message", sa.String(length=200), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
@@ -641,6 +642,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("zone", sa.String(length=32), nullable=True),
         sa.Column("time_zone", sa.String(length=40), nullable=True),
+        sa.Column("closed_on", sa.Date(), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_school_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_school")),
@@ -944,27 +946,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_return_campaign_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "role_assignment",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("account_id", sa.Uuid(), nullable=False),
-        sa.Column("role", sa.String(length=32), nullable=False),
-        sa.Column("town_id", sa.Uuid(), nullable=False),
-        sa.Column("school_id", sa.Uuid(), nullable=True),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("granted_by", sa.Uuid(), nullable=True),
-        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["account.id"], name=op.f("fk_role_assignment_account_id_account"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_role_assignment_school_id_school")),
-        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_role_assignment_town_id_town")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_role_assignment")),
-    )
-    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_role_assignment_account_id"), ["account_id"], unique=False)
-        batch_op.create_index("ix_role_assignment_town", ["town_id", "account_id"], unique=False)
-
-    op.create_table(
         "rollover_school",
         sa.Column("rollover_id", sa.Uuid(), nullable=False),
         sa.Column("school_id", sa.Uuid(), nullable=False),
@@ -1238,6 +1219,29 @@ def upgrade() -> None:
     with op.batch_alter_table("return_day", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_return_day_campaign_id"), ["campaign_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_return_day_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "role_assignment",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(length=32), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=True),
+        sa.Column("school_id", sa.Uuid(), nullable=True),
+        sa.Column("class_id", sa.Uuid(), nullable=True),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("granted_by", sa.Uuid(), nullable=True),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_role_assignment_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["class_id"], ["school_class.id"], name=op.f("fk_role_assignment_class_id_school_class")),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"], name=op.f("fk_role_assignment_school_id_school")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_role_assignment_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_role_assignment")),
+    )
+    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_role_assignment_account_id"), ["account_id"], unique=False)
+        batch_op.create_index("ix_role_assignment_town", ["town_id", "account_id"], unique=False)
 
     op.create_table(
         "roster_import_school",
@@ -2352,6 +2356,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_roster_import_school_school_id"))
 
     op.drop_table("roster_import_school")
+    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
+        batch_op.drop_index("ix_role_assignment_town")
+        batch_op.drop_index(batch_op.f("ix_role_assignment_account_id"))
+
+    op.drop_table("role_assignment")
     with op.batch_alter_table("return_day", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_day_town_id"))
         batch_op.drop_index(batch_op.f("ix_return_day_campaign_id"))
@@ -2409,11 +2418,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rollover_school_town_id"))
 
     op.drop_table("rollover_school")
-    with op.batch_alter_table("role_assignment", schema=None) as batch_op:
-        batch_op.drop_index("ix_role_assignment_town")
-        batch_op.drop_index(batch_op.f("ix_role_assignment_account_id"))
-
-    op.drop_table("role_assignment")
     with op.batch_alter_table("return_campaign", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_return_campaign_town_id"))
 

@@ -87,10 +87,7 @@ def change_password(request: Request, body: PasswordChangeIn, work: WorkDep, who
 @router.get("/me", response_model=CurrentAccountOut)
 def get_current_account(actor: ActorDep) -> CurrentAccountOut:
     """Get the name and the roles of the account that is signed in."""
-    roles = [
-        RoleAssignmentOut.model_validate(assignment, from_attributes=True)
-        for assignment in actor.role_assignments
-    ]
+    roles = [RoleAssignmentOut.model_validate(assignment, from_attributes=True) for assignment in actor.role_assignments]
     return CurrentAccountOut(name=actor.name, role_assignments=roles)
 
 

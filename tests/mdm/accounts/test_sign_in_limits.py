@@ -15,7 +15,7 @@ from cartable.clock import ManualClock
 from cartable.unit_of_work import Runtime
 from mdm.accounts import service, sign_in_limits
 from mdm.accounts.errors import TooManyAttempts, WrongCredentials
-from mdm.accounts.service import SignedIn
+from mdm.accounts.sessions import SignedIn
 from mdm.accounts.sign_in_limits import SignInClient
 from tests.support.accounts import PASSWORD, create_account
 from tests.support.world import TownFactory
