@@ -148,15 +148,32 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
-    from mdm.console.schedule import calendar
+    from mdm.console.schedule import calendar, days, hours, tablet_mode
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets
 
     router = APIRouter()
     for chapter in (
-        tablets, ending_identities, custody, api_docs, desk_documents, desk, rosters, rollovers, school_classes,
-        bulk_erases, calendar, app_pages, bundle_pages,
-        sign_in, session_pages, account_link_pages, account_pages,
-    ):  # fmt: skip
+        tablets,
+        ending_identities,
+        custody,
+        api_docs,
+        desk_documents,
+        desk,
+        rosters,
+        rollovers,
+        school_classes,
+        bulk_erases,
+        calendar,
+        days,
+        tablet_mode,
+        hours,
+        app_pages,
+        bundle_pages,
+        sign_in,
+        session_pages,
+        account_link_pages,
+        account_pages,
+    ):
         router.include_router(chapter.router)
     return tuple(router.routes)
 

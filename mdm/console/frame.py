@@ -50,6 +50,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
+    ("/hours", Message("Hours"), Permission.AUTHOR),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
     ("/accounts", Message("Accounts"), Permission.GOVERN),
 )

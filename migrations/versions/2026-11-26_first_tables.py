@@ -1045,6 +1045,7 @@ def upgrade() -> None:
         sa.Column("calendar", sa.String(length=80), nullable=False),
         sa.Column("night_from", sa.Integer(), nullable=True),
         sa.Column("night_to", sa.Integer(), nullable=True),
+        sa.Column("removed", sa.Boolean(), nullable=False),
         sa.Column("written_by", sa.Uuid(), nullable=True),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),

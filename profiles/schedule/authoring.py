@@ -41,8 +41,12 @@ def save_timetable(
     calendar: str,
     night: tuple[str, str] | None,
 ) -> Timetable:
-    """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`."""
+    """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`.
+
+    Two people who save at once wait for each other: the town is locked.
+    """
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
+    locks.lock_town(work, town_id)
     repository = ScheduleRepository(work.session)
     if calendar not in RESERVED_NAMES and (town_id, calendar) not in repository.get_calendars([town_id]):
         raise UnknownCalendar(name=calendar[:80], field="calendar")
@@ -95,6 +99,28 @@ def save_calendar(
     repository.add(row)
     reevaluate_tablets(work, town_id, None)
     return row
+
+
+def remove_school_timetable(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID) -> None:
+    """Remove the timetable of a school: from now on the town's holds there. Raises `ScheduleEntryNotFound` when it has none.
+
+    The versions are kept as history.
+    """
+    actor.require_permission(Permission.AUTHOR, town_id, school_id)
+    locks.lock_town(work, town_id)
+    repository = ScheduleRepository(work.session)
+    row = repository.get_timetable(town_id, school_id)
+    if row is None:
+        raise ScheduleEntryNotFound
+    version = repository.get_next_version(town_id, school_id)
+    audit.record_event(work, actor, "timetable.remove", "school", school_id, town_id=town_id, version=version)
+    repository.add(
+        Timetable(
+            town_id=town_id, school_id=school_id, version=version, week=row.week, calendar=row.calendar, night_from=row.night_from,
+            night_to=row.night_to, removed=True, written_by=actor.account_id, written_at=work.now,
+        )
+    )  # fmt: skip
+    reevaluate_tablets(work, town_id, school_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +254,24 @@ def create_exam(
     ScheduleRepository(work.session).add(row)
     reevaluate_tablets(work, town_id, school_id)
     return row
+
+
+def list_exams(work: UnitOfWork, actor: Actor, town_id: UUID) -> Sequence[ExamDay]:
+    """Return the exams of a town, by day."""
+    actor.require_permission(Permission.SEE, town_id)
+    return ScheduleRepository(work.session).list_exams([town_id])
+
+
+def delete_exam(work: UnitOfWork, actor: Actor, exam_id: UUID) -> None:
+    """Delete an exam; a running one ends now. Raises `ScheduleEntryNotFound`."""
+    repository = ScheduleRepository(work.session)
+    row = repository.get_exam(actor, exam_id)
+    if row is None:
+        raise ScheduleEntryNotFound
+    actor.require_permission(Permission.AUTHOR, row.town_id, row.school_id)
+    audit.record_event(work, actor, "exam.delete", "town", row.town_id, town_id=row.town_id, day=str(row.day))
+    repository.delete_exam(row)
+    reevaluate_tablets(work, row.town_id, row.school_id)
 
 
 def reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) -> None:

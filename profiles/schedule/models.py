@@ -20,7 +20,10 @@ from profiles.schedule.session_rules import SessionPreset
 
 
 class Timetable(TownOwned, Base):
-    """A version of the weekly timetable of a town or of one school; the newest applies. Times are local minutes after midnight."""
+    """A version of the weekly timetable of a town or of one school; the newest applies. Times are local minutes after midnight.
+
+    `removed`: from this version on the school has none of its own, and the town's holds.
+    """
 
     __tablename__ = "timetable"
 
@@ -31,6 +34,7 @@ class Timetable(TownOwned, Base):
     calendar: Mapped[str] = mapped_column(String(80))
     night_from: Mapped[int | None]
     night_to: Mapped[int | None]
+    removed: Mapped[bool] = mapped_column(default=False)
     written_by: Mapped[UUID | None]
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (UniqueConstraint("town_id", "school_id", "version"),)

@@ -41,7 +41,10 @@ class ScheduleRepository:
         return {school.id: school for school in self.session.scalars(select(School).where(School.town_id.in_(town_ids)))}
 
     def get_timetables(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID | None], Timetable]:
-        """Return the newest timetable of each town (school None) and each school."""
+        """Return the timetable that each town (school None) and each school has: the newest, unless that removed it."""
+        return {key: row for key, row in self._get_newest_timetables(town_ids).items() if not row.removed}
+
+    def _get_newest_timetables(self, town_ids: Sequence[UUID]) -> dict[tuple[UUID, UUID | None], Timetable]:
         newest = (
             select(func.max(Timetable.version))
             .where(Timetable.town_id.in_(town_ids))
@@ -79,6 +82,13 @@ class ScheduleRepository:
         return self.session.scalars(
             select(ExamDay).where(ExamDay.town_id.in_(town_ids)).order_by(ExamDay.day, ExamDay.starts, ExamDay.id)
         ).all()
+
+    def get_exam(self, actor: Actor, exam_id: UUID) -> ExamDay | None:
+        return self.session.scalar(actor.restrict(select(ExamDay).where(ExamDay.id == exam_id), ExamDay))
+
+    def delete_exam(self, exam: ExamDay) -> None:
+        self.session.delete(exam)
+        self.session.flush()
 
     def get_after_school_by_pupil(self, pupil_ids: Iterable[UUID]) -> dict[UUID, AfterSchool]:
         rows = self.session.scalars(select(PupilAfterSchool).where(PupilAfterSchool.pupil_id.in_(list(pupil_ids))))
@@ -141,7 +151,7 @@ class ScheduleRepository:
         self.session.execute(update(TabletMode).where(TabletMode.next_evaluation_at <= now).values(next_evaluation_at=later))
 
     def get_next_version(self, town_id: UUID, school_id: UUID | None) -> int:
-        row = self.get_timetable(town_id, school_id)
+        row = self._get_newest_timetables([town_id]).get((town_id, school_id))
         return row.version + 1 if row else 1
 
     def add(self, row: Any) -> None:

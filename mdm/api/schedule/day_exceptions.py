@@ -16,7 +16,9 @@ from mdm.api.paging import PageOut, PageParams
 from mdm.api.schedule.created import CreatedOut
 from profiles.schedule import authoring
 from profiles.schedule.day_exceptions import OverrideKind
+from profiles.schedule.models import ExamDay
 from profiles.schedule.repository import ScheduleRepository
+from profiles.schedule.timetable import format_clock
 
 router = APIRouter(tags=["schedule"])
 
@@ -59,6 +61,12 @@ class ExamIn(BaseModel):
     ends: str = _Time
 
 
+class ExamOut(ExamIn):
+    """An exam."""
+
+    id: UUID
+
+
 @router.post("/towns/{town_id}/day-exceptions", response_model=DayExceptionOut, status_code=201)
 def create_day_exception(town_id: UUID, body: DayExceptionIn, work: WorkDep, actor: ActorDep) -> object:
     """Create an exception for some days: no school, a worked Saturday, an early end or a trip.
@@ -86,3 +94,27 @@ def delete_day_exception(exception_id: UUID, work: WorkDep, actor: ActorDep) -> 
 def create_exam(town_id: UUID, body: ExamIn, work: WorkDep, actor: ActorDep) -> object:
     """Announce an exam, during which tablets are in exam mode."""
     return authoring.create_exam(work, actor, town_id, **body.model_dump())
+
+
+@router.get("/towns/{town_id}/exams")
+def list_exams(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[ExamOut]:
+    """List the exams of a town."""
+    rows = paginate(authoring.list_exams(work, actor, town_id), page, lambda row: (row.id,))
+    return PageOut.of(rows, _build_exam_out)
+
+
+@router.delete("/exams/{exam_id}", status_code=204)
+def delete_exam(exam_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Delete an exam. A running one ends now."""
+    authoring.delete_exam(work, actor, exam_id)
+
+
+def _build_exam_out(row: ExamDay) -> ExamOut:
+    return ExamOut(
+        id=row.id,
+        school_id=row.school_id,
+        grade=row.grade,
+        day=row.day,
+        starts=format_clock(row.starts),
+        ends=format_clock(row.ends),
+    )

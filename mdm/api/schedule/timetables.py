@@ -12,6 +12,7 @@ from cartable.scope import Permission
 from mdm.api.deps import ActorDep, WorkDep
 from profiles.schedule import authoring
 from profiles.schedule.calendar import FOLLOW_ZONE
+from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.repository import ScheduleRepository
 from profiles.schedule.timetable import format_clock
 
@@ -74,10 +75,18 @@ def get_school_timetable(town_id: UUID, school_id: UUID, work: WorkDep, actor: A
     return _read_timetable(work, actor, town_id, school_id)
 
 
+@router.delete("/towns/{town_id}/schools/{school_id}/timetable", status_code=204)
+def delete_school_timetable(town_id: UUID, school_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """Delete the weekly timetable of one school. The town's holds there from now on."""
+    authoring.remove_school_timetable(work, actor, town_id, school_id)
+
+
 def _write_timetable(
     work: WorkDep, actor: ActorDep, town_id: UUID, school_id: UUID | None, body: TimetableModel
 ) -> TimetableModel:
     week = {day: [band.model_dump(by_alias=True) for band in bands] for day, bands in body.week.items()}
+    if (body.night_from is None) != (body.night_to is None):
+        raise InvalidSchedule(field="night_to" if body.night_to is None else "night_from", why="missing")
     night = (body.night_from, body.night_to) if body.night_from and body.night_to else None
     authoring.save_timetable(work, actor, town_id, school_id, week=week, calendar=body.calendar, night=night)
     return body

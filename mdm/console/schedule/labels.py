@@ -1,10 +1,16 @@
-"""Labels of the calendar's pages: holiday zones, and what became of the rows of a file."""
+"""Labels of the pages of schedules: days, kinds of bands and exceptions, reasons of modes, holiday zones, rows of a file."""
 
 from __future__ import annotations
 
-from cartable.i18n import Message
+from cartable.errors import DomainError
+from cartable.i18n import Language, Message
 from enrollment.places.zones import HolidayZone
+from profiles.schedule.day_exceptions import OverrideKind
+from profiles.schedule.errors import InvalidSchedule
 from profiles.schedule.ministry_calendar import RowOutcome
+from profiles.schedule.mode_decision import ModeReason
+from profiles.schedule.place_schedule import ScheduleReason
+from profiles.schedule.timetable import DAYS
 
 ZONES: dict[HolidayZone, Message] = {
     HolidayZone.A: Message("Zone A"),
@@ -31,3 +37,62 @@ OUTCOMES: dict[RowOutcome, Message] = {
     RowOutcome.PERIOD_TOO_LONG: Message("too long for holidays"),
     RowOutcome.ENDS_BEFORE_IT_BEGINS: Message("ends before it begins"),
 }
+WEEKDAYS: dict[str, Message] = dict(
+    zip(
+        DAYS,
+        (
+            Message("Monday"),
+            Message("Tuesday"),
+            Message("Wednesday"),
+            Message("Thursday"),
+            Message("Friday"),
+            Message("Saturday"),
+            Message("Sunday"),
+        ),
+        strict=True,
+    )
+)
+EXCEPTIONS: dict[OverrideKind, Message] = {
+    OverrideKind.NO_SCHOOL: Message("no school", context="day exception"),
+    OverrideKind.SCHOOL_DAY: Message("school on a day without", context="day exception"),
+    OverrideKind.EARLY_END: Message("school ends early", context="day exception"),
+    OverrideKind.LATE_START: Message("school begins late", context="day exception"),
+    OverrideKind.CLOSED: Message("the school is closed", context="day exception"),
+    OverrideKind.TRIP: Message("trip", context="day exception"),
+}
+MODE_REASONS: dict[ScheduleReason | ModeReason, Message] = {
+    ScheduleReason.WEEK: Message("the hours of the week"),
+    ScheduleReason.GAP: Message("between two hours of the week"),
+    ScheduleReason.OVERRIDE: Message("an exception for this day"),
+    ScheduleReason.PUBLIC_HOLIDAY: Message("a public holiday"),
+    ScheduleReason.SCHOOL_HOLIDAY: Message("school holidays"),
+    ScheduleReason.TRIP: Message("a trip"),
+    ScheduleReason.EXAM: Message("an evaluation"),
+    ModeReason.DEVICE_STATE: Message("the state of the tablet"),
+    ModeReason.CLASS_SESSION: Message("a class session"),
+    ModeReason.NIGHT_REST: Message("night rest"),
+    ModeReason.GUARDIAN: Message("a rule of the family"),
+    ModeReason.NO_TIMETABLE: Message("there are no hours yet"),
+}
+#: Why hours are not acceptable, by the stable word of `InvalidSchedule`.
+REFUSALS: dict[str, Message] = {
+    "not_a_time": Message("hours are written as 08:30-11:30"),
+    "overlap": Message("two hours overlap"),
+    "crosses_midnight": Message("the end is not after the beginning"),
+    "too_many": Message("there are too many hours in one day"),
+    "missing": Message("one of the two times is missing"),
+    "empty": Message("the night has no length"),
+    "too_long": Message("it is too long"),
+    "ends_before_it_begins": Message("it ends before it begins"),
+    "not_for_this_kind": Message("this kind of exception has none"),
+}
+
+
+def explain_refusal(refusal: DomainError, language: Language) -> str:
+    """Return the sentence for refused hours: the day, and what is wrong with it."""
+    why = REFUSALS.get(str(refusal.details.get("why", "")))
+    if not isinstance(refusal, InvalidSchedule) or why is None:
+        return refusal.translate(language)
+    day = str(refusal.details.get("field", "")).partition(".")[0]
+    sentence = why.translate(language)
+    return f"{WEEKDAYS[day].translate(language)} : {sentence}" if day in WEEKDAYS else sentence.capitalize()
