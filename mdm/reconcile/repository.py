@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Row, Select, false, func, or_, select
@@ -13,9 +13,9 @@ from cartable.scope import Actor
 from enrollment.people.models import Pupil
 from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.rules import DECOMMISSIONED
-from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
-from mdm.reconcile.models import AppReason, ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.models import AppReason, TabletApp, TabletProfile
 from profiles.apps.models import App
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
@@ -90,40 +90,22 @@ class ReconcileRepository:
             keys_by_enrollment.setdefault(enrollment_id, set()).add(str(key))
         return keys_by_enrollment
 
-    def count_tablets(self, tablets: Select[UUID]) -> int:
-        """Return how many tablets a statement selects."""
-        return self.session.scalar(select(func.count()).select_from(tablets.subquery())) or 0
-
-    def count_failing_since(self, tablets: Select[UUID], since: datetime) -> int:
-        """Return how many of these tablets have reported since an instant that they could not apply their rules."""
-        subset = tablets.subquery()
-        by_profile = (
-            select(TabletProfile.tablet_id)
-            .join(subset, next(iter(subset.c)) == TabletProfile.tablet_id)
-            .where(TabletProfile.state == ProfileState.FAILED, TabletProfile.changed_at >= since)
-        )
-        by_declaration = (
+    def find_latest_contact(self, tablets: Select[UUID], seen_after: datetime) -> UUID | None:
+        """Return the enrolled tablet among these that was in contact last; None when none was after an instant."""
+        return self.session.scalar(
             select(DeviceEnrollment.tablet_id)
-            .join(subset, next(iter(subset.c)) == DeviceEnrollment.tablet_id)
-            .join(DeclarativeState, DeclarativeState.enrollment_id == DeviceEnrollment.id)
-            .where(DeclarativeState.status == DeclarationStatus.FAILED, DeclarativeState.status_since >= since)
-        )
-        return self.count_tablets(by_profile.union(by_declaration))  # type: ignore[arg-type]
-
-    def count_silent_since(self, tablets: Select[UUID], since: datetime, seen_within: timedelta) -> int:
-        """Return how many of these tablets were in contact within `seen_within` before an instant, and not since."""
-        subset = tablets.subquery()
-        statement = (
-            select(DeviceEnrollment.tablet_id)
-            .join(subset, next(iter(subset.c)) == DeviceEnrollment.tablet_id)
             .join(LastSeen, LastSeen.enrollment_id == DeviceEnrollment.id)
+            .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
             .where(
+                DeviceEnrollment.tablet_id.in_(tablets),
+                DeviceEnrollment.parent_id.is_(None),
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
-                LastSeen.last_seen_at < since,
-                LastSeen.last_seen_at > since - seen_within,
+                Tablet.state.not_in(DECOMMISSIONED),
+                LastSeen.last_seen_at > seen_after,
             )
+            .order_by(LastSeen.last_seen_at.desc(), DeviceEnrollment.tablet_id)
+            .limit(1)
         )
-        return self.count_tablets(statement)
 
     def list_stale_enrollments(self, queried_before: datetime, seen_after: datetime, dedupe_key: str, limit: int) -> list[int]:
         """List the enrollments in contact after `seen_after` that got no command of this dedupe key since `queried_before`."""

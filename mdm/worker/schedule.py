@@ -25,7 +25,7 @@ from mdm.devices.repository import select_last_contact
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
-from mdm.reconcile.rollouts import stop_failing_rollouts
+from mdm.reconcile.rollouts import watch_rollouts
 from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
@@ -54,7 +54,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "renewals": enqueue_due_renewals,
     "ending_identities": warn_of_ending_identities,
     "refresh": refresh_stale_tablets,
-    "rollouts": stop_failing_rollouts,
+    "rollouts": watch_rollouts,
     "temporary_policies": end_temporary_versions,
     "setups": release_unfinished_setups,
     "purge_imports": purge_expired_plans,

@@ -6,16 +6,17 @@ See docs/domain/policy.md#preview.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from uuid import uuid4
+from dataclasses import dataclass, field
 
 from cartable.unit_of_work import UnitOfWork
-from enrollment.facts import TabletFacts, load_facts
+from enrollment.facts import load_facts
 from profiles.apps.licences import LicenceNeed
 from profiles.catalog.diff import Change, diff
 from profiles.catalog.merge import Resolved, Step, StepOutcome
+from profiles.effective.assessment import Assessment, assess_groups
 from profiles.effective.compile import build_mode_content, list_wanted_apps
-from profiles.effective.situation import PolicyData, Situation, build_situation, compose_mode_filter, load_policy
+from profiles.effective.draft_groups import DraftGroup, build_place_groups, group_tablets, is_of, replace_content
+from profiles.effective.situation import PolicyData, Situation, compose_mode_filter, load_policy
 from profiles.filters.rules import compare_filters
 from profiles.policy.checks import find_content_problem, lint_content, list_licence_needs, normalise_content
 from profiles.policy.content import PolicyContent
@@ -24,9 +25,7 @@ from profiles.policy.errors import BadSetting
 from profiles.policy.lint import Finding
 from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import Versioned
-from profiles.policy.rules import AppliedDocument, PublishedDocument, PublishedPreset, PublishedVersion
 from profiles.schedule.modes import Mode
-from profiles.schedule.service import evaluate_modes
 
 MAX_SAMPLES = 50
 
@@ -66,6 +65,7 @@ class Preview:
     opens: tuple[str, ...]
     closes: tuple[str, ...]
     findings: tuple[Finding, ...]
+    assessment: Assessment
 
     @property
     def ineffective_settings(self) -> tuple[str, ...]:
@@ -73,15 +73,6 @@ class Preview:
         named = {outcome.key for outcome in self.outcomes}
         in_force = {each.key for each in self.outcomes if each.outcome in (StepOutcome.CHOSEN, StepOutcome.ADDED)}
         return tuple(sorted(named - in_force))
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Tablets that are alike before and after the draft."""
-
-    before: Situation
-    after: Situation
-    tablets: int
 
 
 @dataclass(slots=True)
@@ -103,11 +94,13 @@ def preview(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Previ
     if problem is not None:
         raise BadSetting(field=problem[0], why=problem[1])
     facts = list(load_facts(work, list_concerned(work, owner)).values())
-    policy = load_policy(work, facts)
+    policy = load_policy(work, facts, [owner.town_id] if owner.town_id else [])
     drafted = replace_content(policy, owner, content)
+    groups = list(group_tablets(work, facts, policy, drafted, owner))
     tally = _Tally()
-    for group in _group_tablets(work, facts, policy, drafted, owner):
+    for group in groups:
         _count_group(tally, group, policy, drafted, owner)
+    assessment = assess_groups(work, [*groups, *build_place_groups(policy, drafted, owner)], policy, drafted)
     return Preview(
         tablets=tally.total,
         changed=tally.changed,
@@ -122,41 +115,11 @@ def preview(work: UnitOfWork, owner: Versioned, content: PolicyContent) -> Previ
         opens=tuple(sorted(tally.opens)[:MAX_SAMPLES]),
         closes=tuple(sorted(tally.closes)[:MAX_SAMPLES]),
         findings=tuple(lint_content(content, policy.presets)),
+        assessment=assessment,
     )
 
 
-def replace_content(policy: PolicyData, owner: Versioned, content: PolicyContent) -> PolicyData:
-    """Return the policy as it would be with this content live for all."""
-    versions = (PublishedVersion(version_id=uuid4(), content=content),)
-    if isinstance(owner, PolicyDocument):
-        return policy.with_document(PublishedDocument(owner.id, owner.town_id, owner.place, owner.target, owner.name, versions))
-    return policy.with_preset(PublishedPreset(owner.id, owner.kind, owner.name, versions))
-
-
-def _group_tablets(
-    work: UnitOfWork, facts: Sequence[TabletFacts], policy: PolicyData, drafted: PolicyData, owner: Versioned
-) -> Iterable[_Group]:
-    """The tablets that the draft concerns, by their situations before and after."""
-    evaluations = evaluate_modes(work, facts)
-    groups: dict[tuple[object, ...], _Group] = {}
-    for tablet in facts:
-        after = build_situation(tablet, drafted, evaluations[tablet.tablet_id])
-        if not any(_is_of(document, owner) for document in after.documents):
-            continue
-        before = build_situation(tablet, policy, evaluations[tablet.tablet_id])
-        group = groups.setdefault((before.key, after.key), _Group(before, after, 0))
-        groups[before.key, after.key] = replace(group, tablets=group.tablets + 1)
-    return groups.values()
-
-
-def _is_of(document: AppliedDocument, owner: Versioned) -> bool:
-    """Whether an applied document is the draft's, or takes the draft's preset in."""
-    if isinstance(owner, PolicyDocument):
-        return document.document.document_id == owner.id
-    return any(preset.use.preset_id == owner.id for preset in document.presets)
-
-
-def _count_group(tally: _Tally, group: _Group, policy: PolicyData, drafted: PolicyData, owner: Versioned) -> None:
+def _count_group(tally: _Tally, group: DraftGroup, policy: PolicyData, drafted: PolicyData, owner: Versioned) -> None:
     effects: dict[tuple[str, str, str], tuple[Change, list[Mode]]] = {}
     outcomes: dict[tuple[str, StepOutcome, tuple[str, ...]], list[Mode]] = {}
     differing = []
@@ -188,14 +151,14 @@ def _count_group(tally: _Tally, group: _Group, policy: PolicyData, drafted: Poli
 
 def _list_draft_steps(settings: Mapping[str, Resolved], situation: Situation, owner: Versioned) -> Iterable[tuple[str, Step]]:
     """The steps of the draft's own settings in a mode."""
-    labels = {document.document.label for document in situation.documents if _is_of(document, owner)}
+    labels = {document.document.label for document in situation.documents if is_of(document, owner)}
     for key, resolved in settings.items():
         for step in resolved.steps:
             if step.source in labels and (isinstance(owner, PolicyDocument) or owner.name in step.presets):
                 yield key, step
 
 
-def _is_configuration_changed(group: _Group, policy: PolicyData, drafted: PolicyData, differing: Sequence[Mode]) -> bool:
+def _is_configuration_changed(group: DraftGroup, policy: PolicyData, drafted: PolicyData, differing: Sequence[Mode]) -> bool:
     """Whether what these tablets are sent changes: a setting that they cannot take changes nothing."""
     if not differing:
         return False

@@ -95,10 +95,10 @@ class PolicyData:
         return replace(self, presets={**self.presets, preset.preset_id: preset}, _sources={}, _resolved={})
 
 
-def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts]) -> PolicyData:
-    """Read the policy in force for these tablets, in a constant number of queries."""
+def load_policy(work: UnitOfWork, facts: Iterable[TabletFacts], town_ids: Iterable[UUID] = ()) -> PolicyData:
+    """Return the policy in force for these tablets, and in these towns, in a constant number of queries."""
     tablets = list(facts)
-    town_ids = sorted({each.town_id for each in tablets}, key=str)
+    town_ids = sorted({*town_ids, *(each.town_id for each in tablets)}, key=str)
     repository = PolicyRepository(work.session)
     return PolicyData(
         documents=repository.get_published_documents(town_ids),

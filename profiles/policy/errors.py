@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cartable.errors import Conflict, Invalid, NotFound
+from cartable.errors import Conflict, Forbidden, Invalid, NotFound
 from cartable.i18n import Message
 
 
@@ -81,3 +81,24 @@ class ReasonRequired(Invalid):
 
     code = "reason_required"
     message = Message("Publishing to all tablets at once needs a reason.")
+
+
+class StageNotProved(Conflict):
+    """The tablets of the present stage have not yet checked in under the new rules."""
+
+    code = "stage_not_proved"
+    message = Message("The tablets of the present stage have not checked in under the new rules yet: wait, or say why not.")
+
+
+class AuthorNotTrusted(Forbidden):
+    """The account that wrote the version was too new to be one of two people."""
+
+    code = "author_not_trusted"
+    message = Message("The author's account was new when this version was written: somebody else must save it again.")
+
+
+class RisksNeedStages(Conflict):
+    """The version could cut tablets off: it never goes to many at once, whatever the reason."""
+
+    code = "risks_need_stages"
+    message = Message("This could cut tablets off: it goes by stages only.")

@@ -80,6 +80,7 @@ def _add_version(work: UnitOfWork, actor: Actor, owner: Versioned, draft: Draft)
         until=draft.until,
         author_id=actor.account_id,
         author_name=actor.name,
+        is_author_trusted=actor.trusted_from is None or actor.trusted_from <= work.now,
         written_at=work.now,
     )
     _record(work, actor, "draft", owner, version)
@@ -97,21 +98,25 @@ def publish(
     *,
     reason: str | None = None,
     accept_shortage: bool = False,
+    advances: bool = False,
 ) -> PolicyVersion:
     """Put a version into force, for all tablets or for a first stage. A roll-out goes on by publishing it again, further.
+
+    People publish with `profiles.effective.publishing`, which looks at the risks and asks for stages. With `advances` the server
+    itself goes on: the first stage is then a tablet that it still has to choose.
 
     Raises `VersionNotFound`, `CannotPublish`, `NewerVersion`, `BadStage`, `ReasonRequired` for a draft that goes to all tablets
     at once, and `LicencesShort` unless the shortage is accepted: then the tablets that get no licence wait.
     """
     require_author_of(actor, owner)
-    if stage.kind is StageKind.ALL:
-        _require_reauthentication_for_town(work, actor, owner)
+    if stage.kind is StageKind.ALL or advances:
+        require_reauthentication_for_town(work, actor, owner)
     repository = PolicyRepository(work.session)
     repository.lock(owner)
     version = repository.get_version(owner, number)
     if version is None:
         raise VersionNotFound
-    _check_publishable(work, owner, version, stage, reason)
+    _check_publishable(work, owner, version, stage, reason, is_target_open=advances and version.state is VersionState.DRAFT)
     concerned = select_concerned(work, owner)
     if stage.target is not None:
         concerned = check_stage(work, owner.town_id, concerned, stage.kind, stage.target)
@@ -123,26 +128,37 @@ def publish(
         _make_live(work, owner, version)
     else:
         version.state, version.stage, version.stage_target = VersionState.ROLLING, stage.kind, stage.target
-    version.published_at = work.now
+        version.advances = advances
+    version.published_at, version.stage_proved_at = work.now, None
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
+    enqueue_concerned(work, owner)
     return version
 
 
-def _require_reauthentication_for_town(work: UnitOfWork, actor: Actor, owner: Versioned) -> None:
-    """Raise `ReauthenticationRequired` if the owner's content concerns a whole town and the password was not given once more.
+def enqueue_concerned(work: UnitOfWork, owner: Versioned) -> None:
+    """Enqueue a new decision for every tablet that a document or preset concerns."""
+    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
+
+
+def require_reauthentication_for_town(work: UnitOfWork, actor: Actor, owner: Versioned) -> None:
+    """Raise `ReauthenticationRequired` if the owner's content concerns a whole town and the password was not given once more."""
+    if is_town_wide(work, owner):
+        actor.require_reauthentication()
+
+
+def is_town_wide(work: UnitOfWork, owner: Versioned) -> bool:
+    """Return whether what is published goes to tablets of every school of a town.
 
     A preset that was published before may be in use anywhere; a new one is used nowhere yet.
     """
     if isinstance(owner, PolicyDocument):
-        is_town_wide = owner.place in _TOWN_WIDE
-    else:
-        is_town_wide = PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE) is not None
-    if is_town_wide:
-        actor.require_reauthentication()
+        return owner.place in _TOWN_WIDE
+    return PolicyRepository(work.session).get_version_in_state(owner, VersionState.LIVE) is not None
 
 
-def _check_publishable(work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None) -> None:
+def _check_publishable(
+    work: UnitOfWork, owner: Versioned, version: PolicyVersion, stage: Stage, reason: str | None, *, is_target_open: bool
+) -> None:
     repository = PolicyRepository(work.session)
     if version.state not in (VersionState.DRAFT, VersionState.ROLLING):
         raise CannotPublish(why=version.state.value)
@@ -151,7 +167,7 @@ def _check_publishable(work: UnitOfWork, owner: Versioned, version: PolicyVersio
     rolling = repository.get_version_in_state(owner, VersionState.ROLLING)
     if rolling is not None and rolling.id != version.id:
         raise CannotPublish(why="another_roll_out")
-    if (stage.kind is StageKind.ALL) != (stage.target is None):
+    if (stage.kind is StageKind.ALL or is_target_open) != (stage.target is None):
         raise BadStage(field="target", why="no_target" if stage.target is None else "all_has_no_target")
     live = repository.get_version_in_state(owner, VersionState.LIVE)
     if (live.number if live is not None else None) != version.base:
@@ -168,13 +184,15 @@ def _make_live(work: UnitOfWork, owner: Versioned, version: PolicyVersion) -> No
     if former is not None:
         former.state = VersionState.SUPERSEDED
         work.session.flush()  # the database allows one live version at a time
-    version.state, version.stage, version.stage_target = VersionState.LIVE, None, None
+    version.state, version.stage, version.stage_target, version.advances = VersionState.LIVE, None, None, False
 
 
 def stop(work: UnitOfWork, actor: Actor, owner: Versioned, reason: str) -> PolicyVersion:
     """Stop the roll-out of a document or preset: what was in force before is in force again. Raises `VersionNotFound`."""
     require_author_of(actor, owner)
-    version = PolicyRepository(work.session).get_version_in_state(owner, VersionState.ROLLING)
+    repository = PolicyRepository(work.session)
+    repository.lock(owner)
+    version = repository.get_version_in_state(owner, VersionState.ROLLING)
     if version is None:
         raise VersionNotFound
     stop_version(work, actor, owner, version, reason)
@@ -182,18 +200,24 @@ def stop(work: UnitOfWork, actor: Actor, owner: Versioned, reason: str) -> Polic
 
 
 def stop_version(work: UnitOfWork, actor: Actor, owner: Versioned, version: PolicyVersion, reason: str) -> None:
-    """Stop one roll-out, for a person or for the server that watches it."""
+    """Stop one roll-out, for a person or for the server that watches it. The caller has locked the owner."""
     _record(work, actor, "stop", owner, version, reason=reason[:200])
     version.state, version.stop_reason = VersionState.STOPPED, reason[:200]
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
+    enqueue_concerned(work, owner)
 
 
 def roll_back(work: UnitOfWork, actor: Actor, owner: Versioned, number: int) -> PolicyVersion:
-    """Return a new live version with the content of an earlier one; history is never rewritten. Raises `VersionNotFound`."""
+    """Return a new live version with the content of an earlier one; history is never rewritten.
+
+    Raises `VersionNotFound`, and `CannotPublish` for a version that was never live: a draft or a stopped roll-out would reach all
+    tablets without stages.
+    """
     former = PolicyRepository(work.session).get_version(owner, number)
     if former is None:
         raise VersionNotFound
+    if former.state not in (VersionState.LIVE, VersionState.SUPERSEDED):
+        raise CannotPublish(why="never_live")
     return _replace_content(work, actor, owner, to_content(former), f"back to version {number}")
 
 
@@ -202,6 +226,7 @@ def end_temporary_versions(work: UnitOfWork) -> int:
     repository = PolicyRepository(work.session)
     ended = repository.list_ended(work.now)
     for owner, version in ended:
+        repository.lock(owner)
         if version.state is VersionState.ROLLING:
             stop_version(work, SYSTEM, owner, version, "its time is over")
             continue
@@ -214,7 +239,7 @@ def end_temporary_versions(work: UnitOfWork) -> int:
 def _replace_content(work: UnitOfWork, actor: Actor, owner: Versioned, content: PolicyContent, reason: str) -> PolicyVersion:
     """Put a former content into force at once; a roll-out under way is stopped. Licences were checked when it was first published."""
     require_author_of(actor, owner)
-    _require_reauthentication_for_town(work, actor, owner)
+    require_reauthentication_for_town(work, actor, owner)
     repository = PolicyRepository(work.session)
     repository.lock(owner)
     rolling = repository.get_version_in_state(owner, VersionState.ROLLING)

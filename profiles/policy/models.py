@@ -59,6 +59,10 @@ class PolicyVersion(Base):
 
     `values` maps "all" or a mode to keys and values, `locks` to keys that no narrower place may loosen. `presets` are the
     presets that a document takes in. `base` is the number of the live version that it was written against.
+
+    While it is rolled out: with `advances` the server itself goes on to the next stage, `stage_proved_at` is when the tablets of
+    the present stage had proved it, and `confirmation` stands for the risks that a person has confirmed. `at_once_reason`: why it
+    went to many tablets without stages.
     """
 
     __tablename__ = "policy_version"
@@ -76,8 +80,14 @@ class PolicyVersion(Base):
     until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stage: Mapped[StageKind | None] = mapped_column(EnumText(StageKind))
     stage_target: Mapped[UUID | None]
+    advances: Mapped[bool] = mapped_column(default=False)
+    stage_proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    confirmation: Mapped[str | None] = mapped_column(String(8))
+    at_once_reason: Mapped[str | None] = mapped_column(String(300))
     author_id: Mapped[UUID | None]
     author_name: Mapped[str] = mapped_column(String(200))
+    #: Whether the author's account was old enough, when writing, to be one of two people.
+    is_author_trusted: Mapped[bool] = mapped_column(default=True)
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stop_reason: Mapped[str | None] = mapped_column(String(200))

@@ -124,11 +124,14 @@ class PolicyRepository:
         return fetch_scalar_page(self.session, statement, page, PolicyVersion.number, descending=True)
 
     def get_version(self, owner: Versioned, number: int) -> PolicyVersion | None:
-        return self.session.scalar(select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.number == number))
+        """The version with a number, as the database has it now: another session may have changed it before we got the lock."""
+        statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.number == number)
+        return self.session.scalar(statement.execution_options(populate_existing=True))
 
     def get_version_in_state(self, owner: Versioned, state: VersionState) -> PolicyVersion | None:
-        """The live version of a document or preset, or the one that is rolled out."""
-        return self.session.scalar(select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state == state))
+        """The live version of a document or preset, or the one that is rolled out, as the database has it now."""
+        statement = select(PolicyVersion).where(_belongs_to(owner), PolicyVersion.state == state)
+        return self.session.scalar(statement.execution_options(populate_existing=True))
 
     def get_live_numbers(self, owners: Sequence[Versioned]) -> dict[UUID, int]:
         """The number of the live version of each of these documents or presets that has one."""
@@ -173,6 +176,10 @@ class PolicyRepository:
     def get_place(self, place: PlaceKind, target: UUID) -> Any | None:
         """The school, class, group, pupil or tablet with an id."""
         return self.session.get(_PLACES[place], target)
+
+    def get_school_of_class(self, class_id: UUID) -> UUID | None:
+        """The school of a class."""
+        return self.session.scalar(select(SchoolClass.school_id).where(SchoolClass.id == class_id))
 
     def list_tablets(self, tablets: Select[UUID]) -> list[UUID]:
         """The tablets that a statement selects."""

@@ -15,11 +15,15 @@ from mdm.api.policy.schemas import (
     DraftIn,
     PreviewOut,
     PublishIn,
+    RolloutOut,
     StopIn,
     VersionOut,
 )
+from mdm.reconcile.rollouts import get_rollout
+from profiles.effective import publishing
 from profiles.effective.preview import preview
 from profiles.policy import documents, life
+from profiles.policy.errors import VersionNotFound
 from profiles.policy.models import PolicyDocument
 from profiles.policy.repository import PolicyRepository
 
@@ -89,10 +93,25 @@ def preview_policy_document(document_id: UUID, body: ContentIn, work: WorkDep, a
     response_model=VersionOut,
 )
 def publish_policy_document(document_id: UUID, number: int, body: PublishIn, work: WorkDep, actor: ActorDep) -> object:
-    """Publish a version of a policy document. It goes into force for a tablet, a class, a school or all. Publish it again to go further."""
+    """Publish a version of a policy document. For a tablet, a class, a school or all. Publish it again to go further.
+
+    For a whole town it goes by stages, each after the tablets of the former one have checked in under the new rules, unless
+    `at_once_reason` says why not. What could cut tablets off is refused or needs `confirmation`.
+    """
     document = documents.get_document(work, actor, document_id)
-    stage = life.Stage(body.stage, body.target)
-    return life.publish(work, actor, document, number, stage, reason=body.reason, accept_shortage=body.accept_shortage)
+    return publishing.publish(work, actor, document, number, body.to_publication())
+
+
+@router.get(
+    "/policy-documents/{document_id}/rollout",
+    response_model=RolloutOut,
+)
+def get_policy_document_rollout(document_id: UUID, work: WorkDep, actor: ActorDep) -> RolloutOut:
+    """Get the roll-out of a policy document. Its stage, and how far the tablets of the stage are."""
+    state = get_rollout(work, documents.get_document(work, actor, document_id))
+    if state is None:
+        raise VersionNotFound
+    return RolloutOut.of(state)
 
 
 @router.post(

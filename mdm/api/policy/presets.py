@@ -15,11 +15,15 @@ from mdm.api.policy.schemas import (
     PresetOut,
     PreviewOut,
     PublishIn,
+    RolloutOut,
     StopIn,
     VersionOut,
 )
+from mdm.reconcile.rollouts import get_rollout
+from profiles.effective import publishing
 from profiles.effective.preview import preview
 from profiles.policy import documents, life
+from profiles.policy.errors import VersionNotFound
 from profiles.policy.kinds import PresetKind
 from profiles.policy.models import Preset
 from profiles.policy.repository import PolicyRepository
@@ -85,10 +89,25 @@ def preview_preset(preset_id: UUID, body: ContentIn, work: WorkDep, actor: Actor
     response_model=VersionOut,
 )
 def publish_preset(preset_id: UUID, number: int, body: PublishIn, work: WorkDep, actor: ActorDep) -> object:
-    """Publish a version of a preset. It goes into force for a tablet, a class, a school or all. Publish it again to go further."""
+    """Publish a version of a preset. For a tablet, a class, a school or all. Publish it again to go further.
+
+    In use, it goes by stages, each after the tablets of the former one have checked in under the new rules, unless
+    `at_once_reason` says why not. What could cut tablets off is refused or needs `confirmation`.
+    """
     preset = documents.get_preset(work, actor, preset_id)
-    stage = life.Stage(body.stage, body.target)
-    return life.publish(work, actor, preset, number, stage, reason=body.reason, accept_shortage=body.accept_shortage)
+    return publishing.publish(work, actor, preset, number, body.to_publication())
+
+
+@router.get(
+    "/presets/{preset_id}/rollout",
+    response_model=RolloutOut,
+)
+def get_preset_rollout(preset_id: UUID, work: WorkDep, actor: ActorDep) -> RolloutOut:
+    """Get the roll-out of a preset. Its stage, and how far the tablets of the stage are."""
+    state = get_rollout(work, documents.get_preset(work, actor, preset_id))
+    if state is None:
+        raise VersionNotFound
+    return RolloutOut.of(state)
 
 
 @router.post(

@@ -8,12 +8,19 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from cartable.i18n import available_languages
+from mdm.reconcile.rollouts import RolloutState
+from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.merge import StepOutcome
+from profiles.effective.assessment import RiskFinding
 from profiles.effective.preview import Preview
+from profiles.effective.publishing import Publication
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.kinds import AppUse, PlaceKind, PresetKind, StageKind, VersionState
-from profiles.policy.life import Draft
+from profiles.policy.life import Draft, Stage
 from profiles.policy.lint import LintRule
+from profiles.policy.reachability import ReachabilityRule, Severity
+from profiles.policy.reachability_texts import RISK_TEXTS
 from profiles.schedule.modes import Mode
 
 _VALUES = {"all": {"allowCamera": True}, "night_rest": {"allowCamera": False}}
@@ -108,6 +115,9 @@ class VersionOut(BaseModel):
     until: datetime | None
     stage: StageKind | None
     stage_target: UUID | None
+    advances: bool = Field(description="The server goes on to the next stage by itself.")
+    stage_proved_at: datetime | None = Field(description="When the tablets of the stage had checked in under the new rules.")
+    at_once_reason: str | None
     author_name: str
     written_at: datetime
     published_at: datetime | None
@@ -115,12 +125,26 @@ class VersionOut(BaseModel):
 
 
 class PublishIn(BaseModel):
-    """How far a version goes now: to a tablet, a class, a school, or to all. A draft that goes to all at once needs a reason."""
+    """How far a version goes now: to a tablet, a class, a school, or to all. A draft that goes to all needs a reason.
+
+    What concerns a whole town goes to all by stages that the server chooses: one tablet, its class, its school, all.
+    """
 
     stage: StageKind = StageKind.ALL
     target: UUID | None = None
     reason: str | None = Field(None, min_length=3, max_length=300)
+    at_once_reason: str | None = Field(
+        None, min_length=3, max_length=300, description="Why it goes to many tablets now, without the proof of a stage. Audited."
+    )
+    confirmation: str | None = Field(
+        None, max_length=8, description="The code of the risks that the preview shows: they are known and meant."
+    )
     accept_shortage: bool = Field(False, description="Publish although licences are short; the tablets that get none wait.")
+
+    def to_publication(self) -> Publication:
+        """Return it as the service takes it."""
+        stage = Stage(self.stage, self.target)
+        return Publication(stage, self.reason, self.at_once_reason, self.confirmation, self.accept_shortage)
 
 
 class StopIn(BaseModel):
@@ -171,6 +195,56 @@ class FindingOut(BaseModel):
     other: str
 
 
+class RiskOut(BaseModel):
+    """A way in which the draft could cut tablets off or lock them out. Texts by language.
+
+    `refused`: it cannot be published like this. `confirm`: publishing it needs the code in `confirmation`.
+    """
+
+    rule: ReachabilityRule
+    severity: Severity
+    settings: list[str]
+    modes: list[Mode]
+    tablets: int = Field(description="None: it waits for the first tablet that joins the place.")
+    sentence: dict[str, str]
+    remedy: dict[str, str]
+
+    @classmethod
+    def of(cls, finding: RiskFinding) -> RiskOut:
+        """Return the response that describes a finding."""
+        text = RISK_TEXTS[finding.risk.rule]
+        return cls(
+            rule=finding.risk.rule,
+            severity=finding.risk.severity,
+            settings=list(finding.risk.settings),
+            modes=list(finding.modes),
+            tablets=finding.tablets,
+            sentence={language.code: text.sentence.translate(language) for language in available_languages()},
+            remedy={language.code: text.remedy.translate(language) for language in available_languages()},
+        )
+
+
+class RolloutOut(BaseModel):
+    """A roll-out under way. `tablets` are those of its present stage by how far they are; none: it waits for a first tablet.
+
+    `stalled`: it has waited for more than a day, and a person should look.
+    """
+
+    version: VersionOut
+    outcome: StageOutcome | None
+    tablets: dict[StageTabletState, int]
+
+    @classmethod
+    def of(cls, state: RolloutState) -> RolloutOut:
+        """Return the response that describes a roll-out."""
+        progress = state.progress
+        return cls(
+            version=VersionOut.model_validate(state.version),
+            outcome=progress.outcome if progress is not None else None,
+            tablets=dict(progress.tablets) if progress is not None else {},
+        )
+
+
 class PreviewOut(BaseModel):
     """What a draft would change. `tablets` are concerned, `changed` would get another configuration."""
 
@@ -183,6 +257,8 @@ class PreviewOut(BaseModel):
     opens: list[str]
     closes: list[str]
     findings: list[FindingOut]
+    risks: list[RiskOut]
+    confirmation: str | None = Field(description="The code that stands for these risks; none where there are none.")
 
     @classmethod
     def of(cls, preview: Preview) -> PreviewOut:
@@ -206,4 +282,6 @@ class PreviewOut(BaseModel):
             opens=list(preview.opens),
             closes=list(preview.closes),
             findings=[FindingOut.model_validate(each) for each in preview.findings],
+            risks=[RiskOut.of(each) for each in preview.assessment.findings],
+            confirmation=preview.assessment.confirmation,
         )

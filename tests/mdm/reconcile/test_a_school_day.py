@@ -116,7 +116,7 @@ class SchoolDay:
         document = self.admin.put("/policy-documents", json=body).json()
         path = f"/policy-documents/{document['id']}/versions"
         draft = self.admin.post(path, json={"values": values, **content}).json()
-        self.admin.post(f"{path}/{draft['number']}/publish", json={"reason": "for a test"}).raise_for_status()
+        self.admin.post(f"{path}/{draft['number']}/publish", json={"at_once_reason": "for a test"}).raise_for_status()
         return str(document["id"])
 
     async def enroll(self) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Select, select
 
 from cartable.clock import ManualClock
 from cartable.outbox import Topic
@@ -22,7 +20,6 @@ from mdm.devices.models import DeclarationStatus, DeclarativeState
 from mdm.devices.repository import DeviceRepository
 from mdm.reconcile.declarations import REPAIR_DELAYS, REPORT_TIMEOUT
 from mdm.reconcile.models import ProfileReason, ProfileState
-from mdm.reconcile.repository import ReconcileRepository
 from profiles.effective.models import DeclarationSet
 from profiles.render.declarations import ALWAYS_IDENTIFIER, BASE_IDENTIFIER, PROPERTIES_IDENTIFIER
 from profiles.schedule.modes import Mode
@@ -86,15 +83,8 @@ def test_an_invalid_declaration_is_shown_as_failed_with_its_reason_at_the_first_
     rules = view_rules(tablet)
     assert (rules.state, rules.reason) == (ProfileState.FAILED, ProfileReason.INVALID)
     assert rules.problem == f"{BASE_IDENTIFIER}: Error.ConfigurationIsInvalid, is invalid"
-    with tablet.runtime.open_unit_of_work() as work:
-        repository = ReconcileRepository(work.session)
-        assert repository.count_failing_since(_select(tablet), tablet.clock.now() - timedelta(minutes=1)) == 1
     assert "RemoveProfile" not in tablet.connect()
     assert tablet.holds_policy_profile()
-
-
-def _select(tablet: EnrolledTablet) -> Select[Any]:
-    return select(Tablet.id).where(Tablet.id == tablet.tablet_id)
 
 
 def test_a_repair_announces_new_tokens_of_what_is_broken(tablet: EnrolledTablet) -> None:

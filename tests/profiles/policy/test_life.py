@@ -51,10 +51,12 @@ def test_a_roll_out_goes_from_one_tablet_to_all_and_is_stopped_and_rolled_back(w
         life.publish(work, SYSTEM, document, other.number)
     life.stop(work, SYSTEM, document, "the camera is needed")
     assert value_on(work, first, "allowCamera") is True
-    life.roll_back(work, SYSTEM, document, version.number)
+    publish_content(work, document, PolicyContent({"all": {"allowCamera": False}}))
     assert value_on(work, town.tablets[2][0], "allowCamera") is False
+    life.roll_back(work, SYSTEM, document, 1)
+    assert value_on(work, town.tablets[2][0], "allowCamera") is True
     assert states(work, document) == [
-        VersionState.LIVE, VersionState.DRAFT, VersionState.STOPPED, VersionState.SUPERSEDED,
+        VersionState.LIVE, VersionState.SUPERSEDED, VersionState.DRAFT, VersionState.STOPPED, VersionState.SUPERSEDED,
     ]  # fmt: skip
 
 
