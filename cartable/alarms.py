@@ -40,13 +40,22 @@ class AlarmKind(StrEnum):
     """What has happened. Each kind has a severity and a sentence for people below."""
 
     INVITATION_CODES_GUESSED = "invitation_codes_guessed"
+    POLICY_RISK_CONFIRMED = "policy_risk_confirmed"
+    POLICY_PUBLISHED_AT_ONCE = "policy_published_at_once"
+    ROLLOUT_STOPPED = "rollout_stopped"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.INVITATION_CODES_GUESSED: AlarmSeverity.WARNING,
+    AlarmKind.POLICY_RISK_CONFIRMED: AlarmSeverity.WARNING,
+    AlarmKind.POLICY_PUBLISHED_AT_ONCE: AlarmSeverity.WARNING,
+    AlarmKind.ROLLOUT_STOPPED: AlarmSeverity.CRITICAL,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
+    AlarmKind.POLICY_RISK_CONFIRMED: Message("Rules that could cut tablets off were confirmed, and go out by stages."),
+    AlarmKind.POLICY_PUBLISHED_AT_ONCE: Message("Rules went to many tablets at once, without stages."),
+    AlarmKind.ROLLOUT_STOPPED: Message("A roll-out of rules has stopped by itself: tablets failed or fell silent."),
 }
 
 

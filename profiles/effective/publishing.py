@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from cartable import audit
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
@@ -76,13 +76,14 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
         advances=advances,
     )
     version.confirmation = assessment.confirmation
-    if is_at_once or assessment.confirmation:
+    details = {"owner": str(owner.id), "version": number, "tablets": assessment.tablets}
+    if assessment.confirmation:
+        rules = [finding.risk.rule.value for finding in assessment.findings]
+        raise_alarm(work, owner.town_id, AlarmKind.POLICY_RISK_CONFIRMED, actor=actor, risks=rules, **details)
+    if is_at_once:
         version.at_once_reason = publication.at_once_reason
-        audit.record_event(
-            work, actor, "policy.publish_unguarded", "policy_version", version.id, town_id=owner.town_id, version=number,
-            at_once_reason=publication.at_once_reason, tablets=assessment.tablets,
-            risks=[finding.risk.rule.value for finding in assessment.findings],
-        )  # fmt: skip
+        reason = publication.at_once_reason
+        raise_alarm(work, owner.town_id, AlarmKind.POLICY_PUBLISHED_AT_ONCE, actor=actor, reason=reason, **details)
     return version
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
@@ -137,6 +138,7 @@ def test_a_first_tablet_that_falls_silent_stops_it(rollout: Rollout) -> None:
     assert (version.state, version.stop_reason) == (VersionState.STOPPED, "1 of 1 tablets are out of contact since")
     with rollout.runtime.open_unit_of_work() as work:
         assert value_on(work, rollout.tablets[0], "allowCamera") is True
+        assert [alarm.kind for alarm in work.session.query(Alarm)] == [AlarmKind.ROLLOUT_STOPPED]
 
 
 def test_a_tablet_that_cannot_apply_it_stops_it(rollout: Rollout) -> None:
