@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from cartable.alarms import AlarmKind, raise_alarm
 from cartable.scope import SYSTEM
@@ -103,7 +104,7 @@ def _stop(work: UnitOfWork, owner: Versioned, loaded: _LoadedStage, problem: str
     if version is None or version.state is not VersionState.ROLLING or loaded.stage != _get_stage(version):
         return False
     stop_version(work, SYSTEM, owner, version, problem)
-    details = {"owner": str(owner.id), "version": loaded.number, "problem": problem}
+    details: dict[str, Any] = {"owner": str(owner.id), "version": loaded.number, "problem": problem}
     raise_alarm(work, owner.town_id, AlarmKind.ROLLOUT_STOPPED, **details)
     return True
 

@@ -6,6 +6,7 @@ What a version is, and how its state changes, is in `profiles.policy.life`. Neve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from cartable.alarms import AlarmKind, raise_alarm
@@ -76,7 +77,7 @@ def publish(work: UnitOfWork, actor: Actor, owner: Versioned, number: int, publi
         advances=advances,
     )
     version.confirmation = assessment.confirmation
-    details = {"owner": str(owner.id), "version": number, "tablets": assessment.tablets}
+    details: dict[str, Any] = {"owner": str(owner.id), "version": number, "tablets": assessment.tablets}
     if assessment.confirmation:
         rules = [finding.risk.rule.value for finding in assessment.findings]
         raise_alarm(work, owner.town_id, AlarmKind.POLICY_RISK_CONFIRMED, actor=actor, risks=rules, **details)
