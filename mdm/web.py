@@ -149,11 +149,12 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.people import rosters
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import calendar, days, hours, tablet_mode
-    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets
+    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets, why
 
     router = APIRouter()
     for chapter in (
         tablets,
+        why,
         ending_identities,
         custody,
         api_docs,

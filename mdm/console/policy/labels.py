@@ -1,0 +1,107 @@
+"""Labels of the pages of the policy: values in words, the sources of a value, and what the web filter decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cartable.i18n import Language, Message
+from mdm.console.apps.labels import PLACES
+from mdm.console.labels import mode_label
+from profiles.catalog.fields import Field
+from profiles.filters.rules import VerdictReason
+from profiles.policy.baseline import BASELINE
+from profiles.policy.kinds import PlaceKind, VersionState
+from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
+from profiles.schedule.modes import Mode
+
+_MAX_VALUE = 300
+_YES, _NO = Message("yes"), Message("no")
+_OTHER_SOURCES: dict[str, Message] = {
+    BASELINE: Message("the safety baseline"),
+    "apps": Message("the apps of the tablet"),
+    "guardian": Message("a rule of the family"),
+    "class session": Message("the class session"),
+}
+_MODE_SOURCE = "mode "
+VERDICTS: dict[VerdictReason, Message] = {
+    VerdictReason.BASELINE: Message("a category that is closed to every child"),
+    VerdictReason.DENIED: Message("a denied site"),
+    VerdictReason.PERMITTED: Message("a permitted site"),
+    VerdictReason.CATEGORY: Message("a blocked category"),
+    VerdictReason.NOT_PERMITTED: Message("only permitted sites are open"),
+    VerdictReason.DEFAULT: Message("no rule closes it"),
+}
+GUARDIAN_RULES: dict[GuardianRuleKind, Message] = {
+    GuardianRuleKind.QUIET: Message("a longer night"),
+    GuardianRuleKind.PAUSE: Message("a pause"),
+    GuardianRuleKind.HIDE_APP: Message("a hidden app"),
+    GuardianRuleKind.ONLY_LISTED_SITES: Message("only listed sites"),
+}
+RULE_STATUSES: dict[RestrictionStatus, Message] = {
+    RestrictionStatus.ACTIVE: Message("in force", context="family rule"),
+    RestrictionStatus.SUSPENDED: Message("suspended by school", context="family rule"),
+    RestrictionStatus.RESTING: Message("outside its hours", context="family rule"),
+    RestrictionStatus.OVER: Message("over", context="family rule"),
+    RestrictionStatus.YIELDS: Message("gives way by a court's decision", context="family rule"),
+}
+STATUS_REASONS: dict[StatusReason, Message] = {
+    StatusReason.RULE: Message("as asked", context="family rule"),
+    StatusReason.SCHOOL: Message("it is school time", context="family rule"),
+    StatusReason.ATTENDS: Message("the child attends after-school", context="family rule"),
+    StatusReason.ACTIVITY: Message("the tablet is in an activity", context="family rule"),
+    StatusReason.CLASS_SESSION: Message("a class session is running", context="family rule"),
+    StatusReason.OUTSIDE_HOURS: Message("its hours are later", context="family rule"),
+    StatusReason.ENDED: Message("its time is over", context="family rule"),
+    StatusReason.COURT_ORDER: Message("a court decided", context="family rule"),
+}
+VERSION_STATES: dict[VersionState, Message] = {
+    VersionState.DRAFT: Message("draft", context="policy version"),
+    VersionState.ROLLING: Message("being rolled out", context="policy version"),
+    VersionState.LIVE: Message("in force", context="policy version"),
+    VersionState.STOPPED: Message("stopped", context="policy version"),
+    VersionState.SUPERSEDED: Message("replaced", context="policy version"),
+}
+
+
+def value_label(field: Field, value: Any, language: Language) -> str:
+    """Return a value in words: yes or no, the label of a choice, the entries of a list. A secret is never shown."""
+    if value is None:
+        return "–"
+    if field.secret:
+        return "••••"
+    if isinstance(value, bool):
+        return (_YES if value else _NO).translate(language)
+    if isinstance(value, list):
+        words = ", ".join(value_label(field, entry, language) for entry in value) or "–"
+        return words if len(words) <= _MAX_VALUE else words[:_MAX_VALUE] + "…"
+    if isinstance(value, Mapping):
+        return _describe_object(field, value, language)
+    label = field.labels.get(str(value))
+    return label.translate(language) if label is not None else str(value)[:_MAX_VALUE]
+
+
+def _describe_object(field: Field, value: Mapping[str, Any], language: Language) -> str:
+    parts = []
+    for key, entry in value.items():
+        part = field.fields.get(key)
+        if part is None:
+            parts.append(f"{key}: {json.dumps(entry, ensure_ascii=False)}")
+        else:
+            parts.append(f"{part.label.translate(language)}: {value_label(part, entry, language)}")
+    return "; ".join(parts)[:_MAX_VALUE]
+
+
+def source_label(source: str, language: Language) -> str:
+    """Return in words where a value comes from: a place with its name, or what bounds every place."""
+    if source in _OTHER_SOURCES:
+        return _OTHER_SOURCES[source].translate(language)
+    if source.startswith(_MODE_SOURCE) and source.removeprefix(_MODE_SOURCE) in {*Mode}:
+        mode = mode_label(Mode(source.removeprefix(_MODE_SOURCE)), language)
+        return language.gettext("the mode {mode}", mode=mode)
+    kind, _, name = source.partition(" ")
+    if kind not in {*PlaceKind}:
+        return source
+    place = PLACES[PlaceKind(kind)].translate(language)
+    return f"{place} {name}" if name else place

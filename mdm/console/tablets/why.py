@@ -1,0 +1,142 @@
+"""The page "rules and why" of one tablet: its mode and the next ones, each setting with its source, one address tried. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from cartable.errors import DomainError
+from cartable.i18n import Language
+from cartable.unit_of_work import UnitOfWork
+from enrollment.facts import TabletFacts, load_facts
+from enrollment.places import service as places
+from enrollment.tablets import service as tablets
+from mdm.api.deps import WorkDep
+from mdm.console.frame import PageRoute, format_instant, get_language, render_page, require_sign_in, show_times_in
+from mdm.console.labels import mode_label
+from mdm.console.policy.labels import (
+    GUARDIAN_RULES,
+    RULE_STATUSES,
+    STATUS_REASONS,
+    VERDICTS,
+    source_label,
+    value_label,
+)
+from mdm.console.schedule.labels import MODE_REASONS
+from profiles.catalog.merge import Resolved
+from profiles.catalog.settings import Setting, load_catalog
+from profiles.effective.explain import Explanation, explain, explain_host, list_coming_modes
+from profiles.filters.rules import HostDecision
+from profiles.schedule.mode_decision import ModeCandidate
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/tablets/{tablet_id}/why")
+def show_why(request: Request, tablet_id: UUID, work: WorkDep, host: str = "", q: str = "") -> Response:
+    """Show what is in force on a tablet now, and why; with `host`, what happens to that address."""
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
+    tablet = tablets.get_tablet(work, actor, tablet_id)
+    show_times_in(places.get_town_zone(work, tablet.town_id))
+    facts = load_facts(work, [tablet_id])[tablet_id]
+    explanation = explain(work, facts)
+    verdict, problem = _try_host(work, facts, host[:260].strip(), language)
+    return render_page(
+        request,
+        "tablets/why.html",
+        problem=problem,
+        tablet=tablet,
+        mode=mode_label(explanation.mode, language),
+        reason=_describe_candidate(explanation.decision.winner, language),
+        overruled=[
+            f"{mode_label(each.mode, language)} ({_describe_candidate(each, language)})"
+            for each in explanation.decision.overruled
+        ],
+        coming=[
+            (format_instant(at), mode_label(decision.mode, language), _describe_candidate(decision.winner, language))
+            for at, decision in list_coming_modes(work, facts, work.now)[1:]
+        ],
+        groups=_describe_settings(explanation, q[:64].strip(), language),
+        q=q[:64],
+        guardians=[
+            (
+                GUARDIAN_RULES[each.restriction.kind].translate(language),
+                each.restriction.subject,
+                RULE_STATUSES[each.status].translate(language),
+                STATUS_REASONS[each.reason].translate(language),
+            )
+            for each in explanation.guardians
+        ],
+        left_out=_name_settings(explanation.left_out, language),
+        host=host[:260],
+        verdict=verdict,
+    )
+
+
+def _describe_candidate(candidate: ModeCandidate, language: Language) -> str:
+    reason = MODE_REASONS[candidate.reason].translate(language)
+    return f"{reason}, {candidate.place}" if candidate.place else reason
+
+
+def _describe_settings(explanation: Explanation, text: str, language: Language) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the settings in force by group, those only whose words hold `text` when it is given."""
+    catalog = load_catalog()
+    rows = [(catalog[key], resolved) for key, resolved in explanation.settings.items() if key in catalog]
+    matching = [
+        (setting, resolved)
+        for setting, resolved in rows
+        if text.casefold() in f"{setting.label.translate(language)} {setting.key}".casefold()
+    ]
+    order = {setting.key: index for index, setting in enumerate(catalog.values())}
+    matching.sort(key=lambda row: (row[0].group.label.translate(language), order[row[0].key]))
+    return [
+        (group.label.translate(language), [_describe_setting(setting, resolved, language) for setting, resolved in members])
+        for group, members in groupby(matching, key=lambda row: row[0].group)
+    ]
+
+
+def _describe_setting(setting: Setting, resolved: Resolved, language: Language) -> dict[str, Any]:
+    deciding = [step for step in resolved.steps if step.source in resolved.deciding]
+    return {
+        "name": setting.label.translate(language),
+        "key": setting.key,
+        "value": value_label(setting, resolved.value, language),
+        "sources": [source_label(source, language) for source in resolved.deciding],
+        "author": next((step.author for step in deciding if step.author and not step.is_constraint), ""),
+        "until": next((format_instant(step.until) for step in deciding if step.until), ""),
+        "is_locked": any(step.is_locked for step in deciding),
+        "others": [
+            f"{source_label(step.source, language)} : {value_label(setting, step.value, language)}"
+            for step in resolved.steps
+            if step.source in resolved.overruled
+        ],
+    }
+
+
+def _name_settings(keys: Iterable[str], language: Language) -> list[str]:
+    catalog = load_catalog()
+    return [catalog[key].label.translate(language) if key in catalog else key for key in keys]
+
+
+def _try_host(work: UnitOfWork, facts: TabletFacts, host: str, language: Language) -> tuple[dict[str, Any] | None, str]:
+    """Return what happens to an address on the tablet now, and the sentence for an address that is none."""
+    if not host:
+        return None, ""
+    try:
+        explanation = explain_host(work, facts, host)
+    except DomainError as refusal:
+        return None, refusal.translate(language)
+    verdict = explanation.verdict
+    return {
+        "is_open": verdict.decision is HostDecision.ALLOW,
+        "reason": VERDICTS[verdict.reason].translate(language),
+        "decided_by": verdict.decided_by,
+        "categories": ", ".join(explanation.categories),
+        "is_enforced": verdict.is_enforced,
+    }, ""
