@@ -1,22 +1,27 @@
-"""The audit trail: who did what to which tablet or pupil's data, chained by HMAC so that a gap or a change is detected.
+"""The audit trail: who did what to which tablet or pupil's data, in chains that show when an event is changed, removed or added.
 
-An event is recorded in the same transaction as the action, before its effects. Details hold ids, never names.
+An event is recorded in the same transaction as the action, before its effects, and gets its place in a chain just before the commit.
+Each town has a chain; events of no town are spread over a few. Details hold ids, never names. Verifying is in `audit_verification`,
+what is kept outside the database in `audit_anchors`. See docs/adr/0043-the-audit-trail-is-counted-and-anchored-outside.md.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from sqlalchemy import ForeignKey, Index, String, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable import locks
+from cartable.crypto import Keyring
 from cartable.database import Base, BigKey, UtcDateTime
 from cartable.keyset import fetch_scalar_page
 from cartable.paging import FIRST_PAGE, Page, PageRequest
@@ -25,10 +30,15 @@ from cartable.unit_of_work import UnitOfWork
 
 #: The action of an event whose retention time is over: its content is deleted, its place in the chain can still be verified.
 PURGED = "purged"
+#: Over how many chains the events of no town are spread: sign-ins of different people seldom wait for each other.
+SERVER_CHAINS = 8
+#: The row of `AuditChain` that counts the chains, so that the removal of a whole chain is noticed.
+REGISTRY = "registry"
+_UNCHAINED = "unchained audit events"
 
 
 class AuditEvent(Base):
-    """One event. `link` is the HMAC over this row and the previous link of the same town."""
+    """One event. `link` is the HMAC over this row and the previous link of its chain; committed events always have one."""
 
     __tablename__ = "audit_event"
 
@@ -41,11 +51,25 @@ class AuditEvent(Base):
     subject_kind: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str] = mapped_column(String(64))
     details: Mapped[dict[str, Any]]
-    link: Mapped[str] = mapped_column(String(64))
+    chain: Mapped[str] = mapped_column(String(40))
+    sequence: Mapped[int | None]
+    link: Mapped[str | None] = mapped_column(String(64))
     __table_args__ = (
         Index("ix_audit_event_town", "town_id", "id"),
         Index("ix_audit_event_subject", "subject_kind", "subject_id", "id"),
+        Index("uq_audit_event_chain_sequence", "chain", "sequence", unique=True),
     )
+
+
+class AuditChain(Base):
+    """The end of one chain: the number of its events and the link of the newest. `seal` is an HMAC over both."""
+
+    __tablename__ = "audit_chain"
+
+    chain: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int]
+    link: Mapped[str] = mapped_column(String(64))
+    seal: Mapped[str] = mapped_column(String(64))
 
 
 def record_event(
@@ -58,13 +82,33 @@ def record_event(
     town_id: UUID | None,
     **details: object,
 ) -> None:
-    """Add an event to the trail. `details` must be serializable as JSON and have no names and no secrets."""
+    """Add the event of an act that changes something. `details` must be serializable as JSON and have no names and no secrets.
+
+    It takes the lock of the town first, so that services which read a state and then change it are alone in their town.
+    """
+    if town_id is not None:
+        locks.lock_town(work, town_id)
+    _add_event(work, actor, action, subject_kind, subject_id, town_id, details)
+
+
+def record_reading(
+    work: UnitOfWork, actor: Actor, action: str, subject_kind: str, subject_id: object, *, town_id: UUID, **details: object
+) -> None:
+    """Add the event of an act that only reads, such as a search by name. No writer of the town waits for it."""
+    _add_event(work, actor, action, subject_kind, subject_id, town_id, details)
+
+
+def _add_event(
+    work: UnitOfWork,
+    actor: Actor,
+    action: str,
+    subject_kind: str,
+    subject_id: object,
+    town_id: UUID | None,
+    details: dict[str, object],
+) -> None:
     if action == PURGED:
         raise ValueError("an event cannot be recorded as purged, it becomes so later")
-    locks.lock_town(work, town_id)
-    previous = work.session.scalar(
-        select(AuditEvent.link).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id.desc()).limit(1)
-    )
     event = AuditEvent(
         town_id=town_id,
         at=work.now,
@@ -74,18 +118,80 @@ def record_event(
         subject_kind=subject_kind,
         subject_id=str(subject_id),
         details=details,
-        link="",
+        chain=select_chain(town_id, str(subject_id)),
     )
-    event.link = compute_link(work, event, previous or "")
     work.session.add(event)
+    unchained: list[AuditEvent] = work.session.info.setdefault(_UNCHAINED, [])
+    if not unchained:
+        work.before_commit.append(chain_events)
+    unchained.append(event)
+
+
+def select_chain(town_id: UUID | None, subject_id: str) -> str:
+    """Return the key of the chain of an event: that of its town, or one of the server's."""
+    return str(town_id) if town_id is not None else f"server-{crc32(subject_id.encode()) % SERVER_CHAINS}"
+
+
+def list_chain_keys(town_id: UUID | None) -> list[str]:
+    """Return the keys of the chains of a town, or of those of no town."""
+    return [str(town_id)] if town_id is not None else [f"server-{number}" for number in range(SERVER_CHAINS)]
+
+
+def chain_events(work: UnitOfWork) -> None:
+    """Give the events of this unit of work, recorded since the last call, their places in their chains.
+
+    It is called last before the commit, and locks the ends of the chains in one order: an end is locked for one write only, and no
+    two transactions can wait for each other here. Events of a savepoint that was rolled back are no longer in the session.
+    """
+    events = [event for event in work.session.info.pop(_UNCHAINED, []) if event in work.session]
+    if not events:
+        return
+    work.session.flush()
+    ends = _lock_ends(work, {event.chain for event in events})
+    for event in events:
+        end = ends[event.chain]
+        event.sequence = end.sequence + 1
+        event.link = compute_link(work.keyring, event, end.link)
+        end.sequence, end.link = event.sequence, event.link
+    for end in ends.values():
+        end.seal = compute_end_seal(work.keyring, end)
     work.session.flush()
 
 
-def compute_link(work: UnitOfWork, event: AuditEvent, previous: str) -> str:
-    """Return the chain link of `event`, computed from its content and the previous link."""
+def _lock_ends(work: UnitOfWork, keys: Collection[str]) -> dict[str, AuditChain]:
+    """Return the ends of chains, locked until the commit; chains that do not exist yet are created and counted."""
+    ends = _select_ends_for_update(work, keys)
+    missing = sorted(key for key in keys if key not in ends)
+    if missing:
+        created = _insert_missing_ends(work, missing)
+        ends |= _select_ends_for_update(work, missing)
+        if created and missing != [REGISTRY]:
+            registry = _lock_ends(work, [REGISTRY])[REGISTRY]
+            registry.sequence += created
+            registry.seal = compute_end_seal(work.keyring, registry)
+    return ends
+
+
+def _select_ends_for_update(work: UnitOfWork, keys: Collection[str]) -> dict[str, AuditChain]:
+    statement = select(AuditChain).where(AuditChain.chain.in_(keys)).order_by(AuditChain.chain)
+    locked = statement.with_for_update().execution_options(populate_existing=True)
+    return {end.chain: end for end in work.session.scalars(locked)}
+
+
+def _insert_missing_ends(work: UnitOfWork, keys: Sequence[str]) -> int:
+    insert: Any = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    rows = [{"chain": key, "sequence": 0, "link": "", "seal": ""} for key in keys]
+    statement = insert(AuditChain.__table__).values(rows).on_conflict_do_nothing(index_elements=["chain"])
+    return len(work.session.execute(statement.returning(AuditChain.__table__.c.chain)).all())
+
+
+def compute_link(keyring: Keyring, event: AuditEvent, previous: str) -> str:
+    """Return the chain link of `event`, computed from its content, its place and the previous link."""
     content = json.dumps(
         [
             previous,
+            event.chain,
+            event.sequence,
             str(event.town_id),
             event.at.isoformat(),
             str(event.actor_id),
@@ -98,8 +204,13 @@ def compute_link(work: UnitOfWork, event: AuditEvent, previous: str) -> str:
         sort_keys=True,
         ensure_ascii=False,
     )
-    key = work.keyring.keyed_hash("audit-chain", "audit").encode()
+    key = keyring.keyed_hash("audit-chain", "audit").encode()
     return hmac.new(key, content.encode(), sha256).hexdigest()
+
+
+def compute_end_seal(keyring: Keyring, end: AuditChain) -> str:
+    """Return the seal of the end of a chain, which only the server can make."""
+    return keyring.keyed_hash(f"{end.chain}/{end.sequence}/{end.link}", "audit-end")
 
 
 def list_events(
@@ -112,24 +223,17 @@ def list_events(
     return fetch_scalar_page(work.session, statement, page, AuditEvent.id, descending=True)
 
 
-def verify_chain(work: UnitOfWork, town_id: UUID | None) -> int | None:
-    """Verify the chain of a town. Return the id of the first event that does not fit, or None."""
-    previous = ""
-    for event in work.session.scalars(select(AuditEvent).where(AuditEvent.town_id == town_id).order_by(AuditEvent.id)):
-        if event.action == PURGED:
-            is_valid = event.details == _compute_purge_proof(work, event)
-        else:
-            is_valid = event.link == compute_link(work, event, previous)
-        if not is_valid:
-            return event.id
-        previous = event.link
-    return None
+def list_chain_events(work: UnitOfWork, chain: str, after: int, limit: int = 1000) -> Sequence[AuditEvent]:
+    """Return the events of a chain after a place in it, in their order, purged ones included."""
+    statement = select(AuditEvent).where(AuditEvent.chain == chain, AuditEvent.sequence > after)
+    return work.session.scalars(statement.order_by(AuditEvent.sequence).limit(limit)).all()
 
 
 def list_expired_events(
     work: UnitOfWork, town_id: UUID | None, before: datetime, actions: Collection[str], *, others: bool, limit: int
 ) -> Sequence[AuditEvent]:
-    """Return events of a chain before an instant, oldest first: those with `actions`, or with `others` all except those."""
+    """Return events of a town before an instant, oldest first: those with `actions`, or with `others` all except those."""
+    chain_events(work)
     has_action = AuditEvent.action.not_in(actions) if others else AuditEvent.action.in_(actions)
     statement = select(AuditEvent).where(
         AuditEvent.town_id == town_id, AuditEvent.at < before, AuditEvent.action != PURGED, has_action
@@ -137,7 +241,7 @@ def list_expired_events(
     return work.session.scalars(statement.order_by(AuditEvent.id).limit(limit)).all()
 
 
-def purge_events(work: UnitOfWork, events: Sequence[AuditEvent]) -> None:
+def purge_events(work: UnitOfWork, events: Iterable[AuditEvent]) -> None:
     """Delete the content of events. Their links stay, so that the chain can still be verified.
 
     Each gets a proof made with the server's key, so that nobody else can make an event look purged.
@@ -145,9 +249,10 @@ def purge_events(work: UnitOfWork, events: Sequence[AuditEvent]) -> None:
     for event in events:
         event.actor_id, event.actor_name = None, ""
         event.action, event.subject_kind, event.subject_id = PURGED, "", ""
-        event.details = _compute_purge_proof(work, event)
+        event.details = compute_purge_proof(work.keyring, event)
     work.session.flush()
 
 
-def _compute_purge_proof(work: UnitOfWork, event: AuditEvent) -> dict[str, Any]:
-    return {"proof": work.keyring.keyed_hash(f"{event.town_id}/{event.id}/{event.link}", "audit-purged")}
+def compute_purge_proof(keyring: Keyring, event: AuditEvent) -> dict[str, Any]:
+    """Return the details of a purged event: a proof that the server purged it."""
+    return {"proof": keyring.keyed_hash(f"{event.chain}/{event.sequence}/{event.link}", "audit-purged")}

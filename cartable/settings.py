@@ -64,6 +64,14 @@ class Settings(BaseSettings):
         None,
         description="32 random bytes or more; empty: secrets/master.key in the data folder. Losing it loses what is encrypted.",
     )
+    audit_anchor_dir: Path | None = Field(
+        None,
+        description="Folder of the anchors of the audit trail; empty: audit-anchors in the folder of the secrets. Best on a disk "
+        "that the database server cannot write.",
+    )
+    audit_syslog: str = Field(
+        "", description="host:port (UDP) or path of a syslog socket that gets each anchor of the audit trail; empty: none."
+    )
     organisation: str = Field("Cartable", description="The name that families read.")
     apns_url: str = Field("https://api.push.apple.com:443", description="APNs, or a test server.")
     apns_ca: Path | None = Field(None, description="PEM of the CA of a test APNs; empty: public roots.")

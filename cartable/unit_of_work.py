@@ -30,6 +30,8 @@ class UnitOfWork:
     #: Called with a unit of work of their own after this one, committed or rolled back: what must be stored although an act is refused.
     #: Of those with an equal key only the first is called.
     follow_ups: dict[str, Callable[[UnitOfWork], object]] = field(default_factory=dict)
+    #: Called once, in order, when all else is done and just before the commit.
+    before_commit: list[Callable[[UnitOfWork], None]] = field(default_factory=list)
 
     def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
         """Add a job of `topic` for each key; the worker runs it after this unit of work is committed."""
@@ -64,6 +66,8 @@ class Runtime:
             try:
                 with session.begin():
                     yield work
+                    for complete in work.before_commit:
+                        complete(work)
             finally:
                 if work.follow_ups:
                     self._call_follow_ups(work, engine)

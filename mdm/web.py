@@ -32,7 +32,7 @@ from mdm.api.people import people, roster_exports, rosters
 from mdm.api.places import places, schools, towns
 from mdm.api.policy import documents as policy_documents
 from mdm.api.policy import groups, presets, settings
-from mdm.api.privacy import privacy, rights
+from mdm.api.privacy import audit_trail, privacy, rights
 from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
 from mdm.api.system import system
@@ -90,6 +90,7 @@ ROUTERS = (
     return_campaigns,
     storage,
     privacy,
+    audit_trail,
     rights,
     system,
 )

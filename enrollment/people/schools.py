@@ -43,7 +43,7 @@ def list_groups(work: UnitOfWork, actor: Actor, school_id: UUID, year: str) -> l
 def list_guardians(work: UnitOfWork, actor: Actor, pupil_id: UUID) -> list[tuple[Guardian, GuardianLink]]:
     """Return a pupil's guardians, each with the court order flag. The reading is audited. Raises `NotFound`, `Forbidden`."""
     pupil = _require_pupil(work, actor, pupil_id)
-    audit.record_event(work, actor, "guardians.read", "pupil", pupil.id, town_id=pupil.town_id)
+    audit.record_reading(work, actor, "guardians.read", "pupil", pupil.id, town_id=pupil.town_id)
     access.record_access(work, actor, [pupil], AccessKind.ROSTER)
     return PeopleRepository(work.session).list_guardians(pupil.id)
 

@@ -50,7 +50,7 @@ def list_pupils_of_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> list
     school_class = repository.find_class(actor, class_id)
     if school_class is None:
         raise NotFound
-    audit.record_event(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
+    audit.record_reading(work, actor, "class.read", "school_class", class_id, town_id=school_class.town_id)
     pupils = repository.list_pupils_of_class(class_id)
     access.record_access(work, actor, pupils, AccessKind.CLASS_LIST)
     return sorted(pupils, key=lambda p: (label_key(p.last_name), label_key(p.first_name)))
@@ -66,7 +66,7 @@ def search_pupils(
     words = label_key(text).split()
     if not words or not (actor.has_permission(Permission.SEE, town_id) or town_id in actor.list_own_towns()):
         return []
-    audit.record_event(work, actor, "pupil.search", "town", town_id, town_id=town_id)
+    audit.record_reading(work, actor, "pupil.search", "town", town_id, town_id=town_id)
     matches = []
     for pupil in PeopleRepository(work.session).list_visible_pupils(actor, town_id):
         name = label_key(f"{pupil.last_name} {pupil.usage_name or ''} {pupil.first_name}")

@@ -255,7 +255,9 @@ def list_lines_of_class(
     )
     if not rows:
         raise NotFound
-    audit.record_event(work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or ""))
+    audit.record_reading(
+        work, actor, "rollover.read", "school", school_id, town_id=rollover.town_id, class_id=str(class_id or "")
+    )
     access.record_access(work, actor, [pupil for _, pupil in rows], AccessKind.CLASS_LIST)
     return sorted(((line, pupil) for line, pupil in rows), key=lambda row: _name_key(row[1]))
 

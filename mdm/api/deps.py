@@ -32,6 +32,19 @@ WorkDep = Annotated[UnitOfWork, Depends(_open_work, scope="function")]
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
+def _authenticate_first(request: Request, credentials: _Credentials) -> Actor:
+    if credentials is None:
+        raise NotSignedIn
+    with get_runtime(request).open_unit_of_work() as work:
+        return authenticate_token(work, credentials.credentials).actor
+
+
+#: For endpoints that take long before they need the database, or read it page by page: they open their units of work themselves. The
+#: caller is known from a transaction of its own, which has ended when the endpoint begins.
+RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+EarlyActorDep = Annotated[Actor, Depends(_authenticate_first)]
+
+
 def _authenticate(work: WorkDep, credentials: _Credentials) -> Authentication:
     if credentials is None:
         raise NotSignedIn

@@ -67,3 +67,10 @@ class NoticeUnchanged(Conflict):
 
     code = "notice_unchanged"
     message = Message("The notice given out is up to date.")
+
+
+class NothingRestored(Conflict):
+    """No restored database explains the audit trail: it is complete, or events were removed from it."""
+
+    code = "nothing_restored"
+    message = Message("The audit trail does not look like that of a restored database. Nothing was accepted.")

@@ -1,4 +1,4 @@
-"""Tables of privacy: retention periods that a town has set, requests, published notices, and sealed reports."""
+"""Tables of privacy: periods of towns, requests, published notices, sealed reports, and how far the audit trail is verified."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from cartable.audit_verification import FaultKind
 from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
@@ -117,3 +118,23 @@ class PrivacyReport(Base):
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_privacy_report_town", "town_id", "created_at"),)
+
+
+class AuditCheckpoint(Base):
+    """How far the scheduled verification of one chain of the audit trail has come, what it found, and which end was anchored last.
+
+    `seal` is an HMAC over the position, so that nobody can make the verification skip events. `fault_kind` and `fault_sequence` say
+    what was found first; they stay until a later pass finds nothing.
+    """
+
+    __tablename__ = "audit_checkpoint"
+
+    chain: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(default=0)
+    link: Mapped[str] = mapped_column(String(64), default="")
+    seal: Mapped[str] = mapped_column(String(64), default="")
+    pass_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    anchored_sequence: Mapped[int] = mapped_column(default=0)
+    fault_kind: Mapped[FaultKind | None] = mapped_column(EnumText(FaultKind))
+    fault_sequence: Mapped[int | None]

@@ -22,6 +22,7 @@ from mdm.care.erasing.bulk import send_due_bulk_erases
 from mdm.care.lost_mode.attempts import retry_due_cases
 from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.repository import select_last_contact
+from mdm.privacy.audit_jobs import verify_next_events, write_anchors
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
@@ -66,6 +67,8 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "rollovers": apply_due_rollovers,
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
+    "audit_anchors": write_anchors,
+    "audit_verification": verify_next_events,
     "purge_sessions": purge_sessions,
     "purge_account_links": purge_links,
     "purge_attempt_counters": purge_counters,
@@ -96,6 +99,8 @@ _INTERVALS = {
     "rollovers": 60,
     "bulk_erases": 60,
     "retention": 600,
+    "audit_anchors": 300,
+    "audit_verification": 600,
 }
 #: Seconds between two sweeps over all topics, which process jobs whose notification was lost.
 SWEEP_SECONDS = 2.0

@@ -67,6 +67,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_attempt_counter_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "audit_chain",
+        sa.Column("chain", sa.String(length=40), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("chain", name=op.f("pk_audit_chain")),
+    )
+    op.create_table(
+        "audit_checkpoint",
+        sa.Column("chain", sa.String(length=40), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("seal", sa.String(length=64), nullable=False),
+        sa.Column("pass_started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("anchored_sequence", sa.Integer(), nullable=False),
+        sa.Column("fault_kind", sa.String(length=32), nullable=True),
+        sa.Column("fault_sequence", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("chain", name=op.f("pk_audit_checkpoint")),
+    )
+    op.create_table(
         "certificate_authority",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("certificate", sa.LargeBinary(), nullable=False),
@@ -301,13 +322,16 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=False,
         ),
-        sa.Column("link", sa.String(length=64), nullable=False),
+        sa.Column("chain", sa.String(length=40), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=True),
+        sa.Column("link", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_audit_event_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
     )
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.create_index("ix_audit_event_subject", ["subject_kind", "subject_id", "id"], unique=False)
         batch_op.create_index("ix_audit_event_town", ["town_id", "id"], unique=False)
+        batch_op.create_index("uq_audit_event_chain_sequence", ["chain", "sequence"], unique=True)
 
     op.create_table(
         "bulk_erase",
@@ -2579,6 +2603,7 @@ def downgrade() -> None:
 
     op.drop_table("bulk_erase")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
+        batch_op.drop_index("uq_audit_event_chain_sequence")
         batch_op.drop_index("ix_audit_event_town")
         batch_op.drop_index("ix_audit_event_subject")
 
@@ -2623,6 +2648,8 @@ def downgrade() -> None:
 
     op.drop_table("channel_note")
     op.drop_table("certificate_authority")
+    op.drop_table("audit_checkpoint")
+    op.drop_table("audit_chain")
     with op.batch_alter_table("attempt_counter", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attempt_counter_expires_at"))
 

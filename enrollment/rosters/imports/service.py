@@ -178,7 +178,7 @@ def list_lines(work: UnitOfWork, actor: Actor, import_id: UUID) -> list[dict[str
     row = get_import(work, actor, import_id)
     if row.plan is None:
         raise ImportFinished
-    audit.record_event(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
+    audit.record_reading(work, actor, "roster.read", "roster_import", row.id, town_id=row.town_id)
     return list(json.loads(row.plan)["changes"])
 
 

@@ -11,10 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from cartable import audit
 from cartable.i18n import preferred_language
 from cartable.paging import paginate
-from cartable.scope import Permission
 from enrollment.people.models import AccessKind
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
@@ -108,13 +106,6 @@ class PupilEraseIn(BaseModel):
     """The reason for erasing a pupil's data. It is kept, so it holds no names."""
 
     reason: str = Field(min_length=3, max_length=300, examples=["request of the family, file 2026-17"])
-
-
-class AuditTrailOut(BaseModel):
-    """Whether the audit trail is complete and unchanged."""
-
-    holds: bool
-    first_broken: int | None
 
 
 def build_report_out(work: WorkDep, row: PrivacyReport) -> PrivacyReportOut:
@@ -241,11 +232,3 @@ def erase_pupil(pupil_id: UUID, body: PupilEraseIn, work: WorkDep, actor: ActorD
     Refused while a tablet is on loan; it cannot be undone.
     """
     return build_report_out(work, children.erase_child(work, actor, pupil_id, body.reason))
-
-
-@router.get("/audit-trail/verify", response_model=AuditTrailOut)
-def verify_audit_trail(town_id: UUID, work: WorkDep, actor: ActorDep) -> AuditTrailOut:
-    """Verify that the audit trail of a town is complete and unchanged, purged events included."""
-    actor.require_permission(Permission.PRIVACY, town_id)
-    broken = audit.verify_chain(work, town_id)
-    return AuditTrailOut(holds=broken is None, first_broken=broken)

@@ -18,6 +18,7 @@ from enrollment.joining.ade.models import AdeAlarm
 from enrollment.joining.ade.service import list_servers_needing_attention
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
+from mdm.privacy.audit_repository import CheckpointRepository
 from mdm.push.certificates import get_certificate_health
 from mdm.queue import service as queue
 from mdm.reconcile.renewals import count_ending_identities
@@ -64,6 +65,9 @@ class SystemStateOut(BaseModel):
     oldest_job_due: datetime | None
     parked_jobs: dict[Topic, int] = Field(
         description="Jobs by topic that failed too often and wait for a person: `cartable jobs list` shows why."
+    )
+    broken_audit_chains: int = Field(
+        description="Chains of the audit trail in which the scheduled verification found something wrong: `cartable audit verify` shows what."
     )
 
 
@@ -127,6 +131,7 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
         ade_servers=servers,
         oldest_job_due=outbox.get_oldest_due(work.session, work.now),
         parked_jobs=outbox.count_parked_jobs(work.session),
+        broken_audit_chains=len(CheckpointRepository(work.session).list_faulty()),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from cartable import audit
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.unit_of_work import Runtime
@@ -22,6 +21,7 @@ from profiles.policy import documents
 from profiles.policy.kinds import PlaceKind
 from profiles.policy.models import PolicyGroupMember
 from tests.enrollment.rollover.school_year import SEPTEMBER, RolloverTown, pupil_line, school_day, set_clock
+from tests.support.audit_trail import find_fault
 
 
 def test_a_cm2_pupil_is_retained(runtime: Runtime, clock: ManualClock) -> None:
@@ -110,7 +110,7 @@ def test_a_leaver_returns_in_october_with_history_and_gets_a_tablet_again(runtim
         while applying.undo_batch(work, town.admin, rollover.id):
             pass
         assert back.state is PupilState.ACTIVE, "a roster has spoken since"
-        assert audit.verify_chain(work, town.town.id) is None
+        assert find_fault(work, town.town.id) is None
 
 
 def test_a_merger_moves_pupils_their_tablets_and_nothing_of_the_old_classes(runtime: Runtime, clock: ManualClock) -> None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from cartable import audit
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
 from cartable.scope import Role
@@ -22,6 +21,7 @@ from enrollment.rosters.exports.service import SheetFormat, TemplatePart
 from enrollment.rosters.models import RosterExport
 from tests.enrollment.rosters.files import ONDE, STAFF, onde_line, text_file, zip_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.audit_trail import find_fault
 from tests.support.world import create_actor
 
 PUPILS = [
@@ -129,7 +129,7 @@ def test_apples_set_is_whole(scenario: SchoolScenario) -> None:
     assert {row["student_id"] for row in found["rosters.csv"]} == set(students)
     assert len({row["roster_id"] for row in found["rosters.csv"]}) == 3
     assert {row["course_id"] for row in found["classes.csv"]} == {row["course_id"] for row in found["courses.csv"]}
-    assert audit.verify_chain(scenario.work, scenario.town.id) is None
+    assert find_fault(scenario.work, scenario.town.id) is None
 
 
 def test_a_smaller_set_than_the_last_is_refused_until_a_person_accepts(scenario: SchoolScenario) -> None:

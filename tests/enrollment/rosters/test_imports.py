@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from cartable import audit
 from cartable.clock import ManualClock
 from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
@@ -33,6 +32,7 @@ from enrollment.rosters.imports.deciding import decide_line
 from enrollment.rosters.models import ImportState, RosterImport
 from tests.enrollment.rosters.files import ONDE, OWN, build_oneroster, onde_line, text_file
 from tests.enrollment.rosters.school import SchoolScenario
+from tests.support.audit_trail import find_fault
 from tests.support.world import create_actor
 
 ZOE = onde_line("EL HADJ", "Zoé", ine="1234567890A", label="CE2  A", number="7", grade="CE2")
@@ -248,7 +248,7 @@ def test_undo_puts_back_what_was_there(scenario: SchoolScenario, runtime: Runtim
     assert scenario.get_class_labels() == classes
     with pytest.raises(ImportFinished):
         service.undo_import(scenario.work, scenario.admin, wrong.id)
-    assert audit.verify_chain(scenario.work, scenario.town.id) is None
+    assert find_fault(scenario.work, scenario.town.id) is None
     assert scenario.import_file(FILE).counts["unchanged"] == 23
 
 

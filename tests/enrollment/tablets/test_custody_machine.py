@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine, event, select
 
-from cartable import audit
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
 from cartable.errors import DomainError, NotFound
@@ -69,6 +68,7 @@ from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import custody as acts
 from tests.support import databases
+from tests.support.audit_trail import find_fault
 from tests.support.world import TownFactory, create_actor
 
 SECRET = "ZOLAFERRY"
@@ -332,7 +332,7 @@ class CustodyMachine(RuleBasedStateMachine):
         assert self.holds == kept or self.name == "approve"
         self.states, self.holds = {row.id: row.state for row in rows}, kept
         self.seen = events[-1].id if events else self.seen
-        assert audit.verify_chain(work, self.town.id) is None
+        assert find_fault(work, self.town.id) is None
 
 
 def _fast(connection: Any, _record: object) -> None:

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from cartable import audit
 from cartable.clock import ManualClock
 from cartable.errors import DomainError
 from cartable.scope import Role
@@ -36,6 +35,7 @@ from mdm.care.erasing import bulk
 from mdm.protocol.machine_info import MachineInfo
 from mdm.queue.models import CommandBody, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
+from tests.support.audit_trail import find_fault
 from tests.support.world import TownFactory, create_actor
 
 SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
@@ -117,7 +117,7 @@ class Desk:
         with ThreadPoolExecutor(len(acts)) as pool:
             outcomes = list(pool.map(run, acts))
         with self.runtime.open_unit_of_work() as work:
-            assert audit.verify_chain(work, self.town) is None
+            assert find_fault(work, self.town) is None
             loans = work.session.scalars(select(Loan).where(Loan.closed_at.is_(None))).all()
             assert len({loan.tablet_id for loan in loans}) == len({loan.pupil_id for loan in loans}) == len(loans)
         return outcomes

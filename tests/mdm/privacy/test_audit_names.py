@@ -55,7 +55,7 @@ def _recorded_in(function: ast.FunctionDef) -> Iterator[str]:
         if isinstance(node, ast.Call) and len(node.args) > 2:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             action = node.args[2]
-            if name == "record_event":
+            if name in ("record_event", "record_reading"):
                 yield from _action_patterns(values.get(action.id, action) if isinstance(action, ast.Name) else action)
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 import httpx
 import pytest
 
+from cartable.audit_anchors import ChainEnd, follow_proof
 from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Town
 from enrollment.tablets.models import Tablet
+from mdm.privacy.audit_jobs import write_anchors
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support.server import LiveServer
 from tests.support.world import TownFactory
@@ -70,10 +72,17 @@ def test_export_and_erasure_of_one_child(server: LiveServer, town: Town, dpo: ht
     kinds = [row["kind"] for row in dpo.get("/privacy/reports", params={"town_id": str(town.id)}).json()["items"]]
     assert sorted(kinds) == ["erasure", "export"]
     assert dpo.get(f"/privacy/reports/{erased['id']}").json() == erased
-    assert dpo.get("/privacy/audit-trail/verify", params={"town_id": str(town.id)}).json() == {
-        "holds": True,
-        "first_broken": None,
-    }
+    with server.runtime.open_unit_of_work() as work:
+        write_anchors(work)
+    place = {"town_id": str(town.id)}
+    trail = dpo.get("/privacy/audit-trail/verify", params=place).json()
+    exported = dpo.get("/privacy/audit-trail/export", params=place).text.splitlines()
+    anchors = dpo.get("/privacy/audit-trail/anchors", params=place).json()
+    assert (trail["holds"], trail["fault"]) == (True, None)
+    assert len(exported) == trail["events"] + 1, "the export is an event too"
+    root = anchors["daily_root"]
+    assert follow_proof(str(town.id), ChainEnd(root["sequence"], root["link"]), root["proof"]) == root["root"]
+    assert anchors["anchors"][-1]["sequence"] == trail["events"]
 
 
 def test_erasure_is_refused_while_a_loan_is_open(server: LiveServer, town: Town, dpo: httpx.Client) -> None:
@@ -131,7 +140,14 @@ def test_only_privacy_roles_of_the_town_have_access(
     place = {"town_id": str(town.id)}
     with contextlib.closing(server.sign_in(other.id, Role.TOWN_ADMIN, "stranger")) as stranger:
         for client in (helpdesk, stranger):
-            for path in ("retention-rules", "retention/preview", "reports", "audit-trail/verify"):
+            for path in (
+                "retention-rules",
+                "retention/preview",
+                "reports",
+                "audit-trail/verify",
+                "audit-trail/export",
+                "audit-trail/anchors",
+            ):
                 assert client.get(f"/privacy/{path}", params=place).status_code == 403
             assert client.post("/privacy/retention/run", json=place).status_code == 403
             assert client.get(f"/privacy/pupils/{pupil_id}/export").status_code == 404
