@@ -43,6 +43,7 @@ class AlarmKind(StrEnum):
     POLICY_RISK_CONFIRMED = "policy_risk_confirmed"
     POLICY_PUBLISHED_AT_ONCE = "policy_published_at_once"
     ROLLOUT_STOPPED = "rollout_stopped"
+    AUDIT_TRAIL_BROKEN = "audit_trail_broken"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -56,6 +57,11 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.POLICY_RISK_CONFIRMED: Message("Rules that could cut tablets off were confirmed, and go out by stages."),
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: Message("Rules went to many tablets at once, without stages."),
     AlarmKind.ROLLOUT_STOPPED: Message("A roll-out of rules has stopped by itself: tablets failed or fell silent."),
+    AlarmKind.AUDIT_TRAIL_BROKEN: AlarmSeverity.CRITICAL,
+}
+MESSAGES: dict[AlarmKind, Message] = {
+    AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
+    AlarmKind.AUDIT_TRAIL_BROKEN: Message("The audit trail does not hold: events are missing or changed."),
 }
 
 

@@ -179,10 +179,20 @@ def _select_ends_for_update(work: UnitOfWork, keys: Collection[str]) -> dict[str
 
 
 def _insert_missing_ends(work: UnitOfWork, keys: Sequence[str]) -> int:
+    """Create ends and return how many: after the newest event, where an end was removed beside the server. The registry shows that."""
     insert: Any = postgresql.insert if work.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    rows = [{"chain": key, "sequence": 0, "link": "", "seal": ""} for key in keys]
+    newest = [_read_newest(work, key) for key in keys]
+    rows = [
+        {"chain": key, "sequence": sequence, "link": link, "seal": ""} for key, (sequence, link) in zip(keys, newest, strict=True)
+    ]
     statement = insert(AuditChain.__table__).values(rows).on_conflict_do_nothing(index_elements=["chain"])
     return len(work.session.execute(statement.returning(AuditChain.__table__.c.chain)).all())
+
+
+def _read_newest(work: UnitOfWork, chain: str) -> tuple[int, str]:
+    statement = select(AuditEvent.sequence, AuditEvent.link).where(AuditEvent.chain == chain, AuditEvent.sequence.is_not(None))
+    row = work.session.execute(statement.order_by(AuditEvent.sequence.desc()).limit(1)).one_or_none()
+    return (row.sequence or 0, row.link or "") if row is not None else (0, "")
 
 
 def compute_link(keyring: Keyring, event: AuditEvent, previous: str) -> str:

@@ -10,7 +10,7 @@ from cartable import audit
 from cartable.audit_anchors import AnchorFile, AnchorsUnreadable
 from cartable.audit_verification import ChainFault
 from cartable.unit_of_work import Runtime
-from mdm.cli.places import find_town
+from mdm.cli.towns import find_town
 from mdm.privacy import audit_trail
 from mdm.privacy.audit_jobs import write_anchors
 

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import structlog
 
+from cartable import alarms
+from cartable.alarms import AlarmKind
 from cartable.audit_anchors import AnchorFile, AnchorKind, AnchorLine, ChainEnd, compute_root
 from cartable.audit_verification import (
     START,
@@ -67,7 +69,7 @@ def _send_to_syslog(address: str, line: AnchorLine) -> None:
 def verify_next_events(work: UnitOfWork) -> list[ChainFault]:
     """Verify the newest end of every chain, and the next events of the pass over all of them. Returns the faults.
 
-    A pass begins anew each day, and at once where something was wrong. A fault is stored and logged as an error once.
+    A pass begins anew each day, and at once where something was wrong. A fault is stored, and an alarm raised for it once.
     """
     anchor_file = AnchorFile(work.settings, work.keyring)
     anchored = anchor_file.list_chains()
@@ -75,6 +77,8 @@ def verify_next_events(work: UnitOfWork) -> list[ChainFault]:
     checkpoints = CheckpointRepository(work.session).load_checkpoints(chains)
     missing_chain = verify_registry(work)
     faults = [missing_chain] if missing_chain is not None else []
+    if missing_chain is not None:
+        _raise_alarm(work, missing_chain, repeat_after=PASS_INTERVAL)
     pages_left = PAGES_PER_RUN
     for chain in sorted(chains, key=lambda key: (checkpoints[key].verified_at is not None, checkpoints[key].verified_at, key)):
         checkpoint, anchors = checkpoints[chain], anchor_file.load_anchors(chain) if chain in anchored else []
@@ -86,7 +90,7 @@ def verify_next_events(work: UnitOfWork) -> list[ChainFault]:
             fault, is_passed = page.fault, page.is_last
             _store_position(work, checkpoint, page.position, is_last=page.is_last)
         if fault is not None or is_passed:
-            _store_fault(checkpoint, fault)
+            _store_fault(work, checkpoint, fault)
         faults += [fault] if fault is not None else []
     return faults
 
@@ -117,9 +121,21 @@ def _compute_seal(work: UnitOfWork, chain: str, position: ChainEnd) -> str:
     return work.keyring.keyed_hash(f"{chain}/{position.sequence}/{position.link}", "audit-checkpoint")
 
 
-def _store_fault(checkpoint: AuditCheckpoint, fault: ChainFault | None) -> None:
+def _store_fault(work: UnitOfWork, checkpoint: AuditCheckpoint, fault: ChainFault | None) -> None:
     kind, sequence = (fault.kind, fault.sequence) if fault is not None else (None, None)
     if fault is not None and (checkpoint.fault_kind, checkpoint.fault_sequence) != (kind, sequence):
-        anchor = fault.anchor.at.isoformat() if fault.anchor else None
-        log.error("audit.chain_broken", chain=fault.chain, kind=fault.kind.value, sequence=fault.sequence, anchor=anchor)
+        _raise_alarm(work, fault)
     checkpoint.fault_kind, checkpoint.fault_sequence = kind, sequence
+
+
+def _raise_alarm(work: UnitOfWork, fault: ChainFault, repeat_after: timedelta | None = None) -> None:
+    alarms.raise_alarm(
+        work,
+        None,
+        AlarmKind.AUDIT_TRAIL_BROKEN,
+        repeat_after=repeat_after,
+        chain=fault.chain,
+        fault=fault.kind.value,
+        sequence=fault.sequence,
+        anchored_at=fault.anchor.at.isoformat() if fault.anchor else None,
+    )

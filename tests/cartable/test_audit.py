@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, event, func, select, text, update
 
-from cartable import audit
+from cartable import alarms, audit
+from cartable.alarms import AlarmKind
 from cartable.audit import REGISTRY, AuditChain, AuditEvent
 from cartable.audit_anchors import AnchorFile, AnchorKind, AnchorsUnreadable, ChainEnd, build_proof, compute_root, follow_proof
 from cartable.audit_verification import ChainFault, FaultKind, read_ends, verify_page
@@ -144,6 +145,13 @@ def test_a_town_that_is_emptied_with_its_counter_is_noticed_by_the_number_of_cha
     assert report.restore_window is None, "a restored database has the right number of chains"
 
 
+def test_acts_go_on_when_a_counter_was_removed_and_that_is_not_forgotten(trail: Trail) -> None:
+    with trail.runtime.open_unit_of_work() as work:
+        work.session.execute(delete(AuditChain).where(AuditChain.chain == trail.chain))
+    trail.record(trail.town_id, 2)
+    assert [fault.chain for fault in audit_trail.verify_all(trail.runtime).faults] == [REGISTRY]
+
+
 def set_back(work: UnitOfWork, chain: str, kept: list[tuple[str, int, str, str]]) -> None:
     """Remove the newest events of a chain and set its counter back to a genuine row of former days."""
     for key, sequence, link, seal in kept:
@@ -261,6 +269,9 @@ def test_scheduled_verification_notices_a_removed_end_at_once_and_a_changed_even
     assert run() == [FaultKind.CHANGED]
     assert run() == [FaultKind.CHANGED]
     assert list_faulty() == [trail.chain]
+    with trail.runtime.open_unit_of_work() as work:
+        [alarm] = alarms.list_open_alarms(work, [trail.town_id])
+        assert (alarm.kind, alarm.details["sequence"]) == (AlarmKind.AUDIT_TRAIL_BROKEN, 3), "once, not with each run"
     with trail.runtime.open_unit_of_work() as work:
         work.session.execute(
             update(AuditEvent).where(AuditEvent.chain == trail.chain, AuditEvent.sequence == 3).values(subject_id="2")
