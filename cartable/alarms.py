@@ -51,16 +51,13 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.POLICY_RISK_CONFIRMED: AlarmSeverity.WARNING,
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: AlarmSeverity.WARNING,
     AlarmKind.ROLLOUT_STOPPED: AlarmSeverity.CRITICAL,
+    AlarmKind.AUDIT_TRAIL_BROKEN: AlarmSeverity.CRITICAL,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
     AlarmKind.POLICY_RISK_CONFIRMED: Message("Rules that could cut tablets off were confirmed, and go out by stages."),
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: Message("Rules went to many tablets at once, without stages."),
     AlarmKind.ROLLOUT_STOPPED: Message("A roll-out of rules has stopped by itself: tablets failed or fell silent."),
-    AlarmKind.AUDIT_TRAIL_BROKEN: AlarmSeverity.CRITICAL,
-}
-MESSAGES: dict[AlarmKind, Message] = {
-    AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
     AlarmKind.AUDIT_TRAIL_BROKEN: Message("The audit trail does not hold: events are missing or changed."),
 }
 
