@@ -50,9 +50,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import audit_trail, calendars, schools, towns
+    from mdm.cli import audit_trail, calendars, keys, schools, towns
 
     audit_trail.add_arguments(choices["audit"])
+    keys.add_arguments(choices["keys"])
     towns.add_arguments(choices["town"])
     schools.add_arguments(choices["school"])
     calendars.add_arguments(choices["calendar"])
@@ -181,6 +182,14 @@ def _audit(parsed: argparse.Namespace) -> int:
     return audit_trail.run(compose(Settings()), parsed)
 
 
+def _keys(parsed: argparse.Namespace) -> int:
+    from cartable.settings import Settings
+    from mdm.cli import keys
+    from mdm.composition import compose
+
+    return keys.run(compose(Settings()), parsed)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
@@ -190,6 +199,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "simulate": ("let simulated tablets enrol with the running server", _simulate),
     "jobs": ("list jobs that failed too often, or let them run again", _jobs),
     "audit": ("verify or export the audit trail, write its anchors", _audit),
+    "keys": ("show or rotate the master key", _keys),
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
