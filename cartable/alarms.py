@@ -44,6 +44,7 @@ class AlarmKind(StrEnum):
     POLICY_PUBLISHED_AT_ONCE = "policy_published_at_once"
     ROLLOUT_STOPPED = "rollout_stopped"
     AUDIT_TRAIL_BROKEN = "audit_trail_broken"
+    SECOND_FACTOR_GUESSED = "second_factor_guessed"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -52,6 +53,7 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: AlarmSeverity.WARNING,
     AlarmKind.ROLLOUT_STOPPED: AlarmSeverity.CRITICAL,
     AlarmKind.AUDIT_TRAIL_BROKEN: AlarmSeverity.CRITICAL,
+    AlarmKind.SECOND_FACTOR_GUESSED: AlarmSeverity.CRITICAL,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
@@ -59,6 +61,7 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: Message("Rules went to many tablets at once, without stages."),
     AlarmKind.ROLLOUT_STOPPED: Message("A roll-out of rules has stopped by itself: tablets failed or fell silent."),
     AlarmKind.AUDIT_TRAIL_BROKEN: Message("The audit trail does not hold: events are missing or changed."),
+    AlarmKind.SECOND_FACTOR_GUESSED: Message("Somebody knows the password of an account and is guessing its second factor."),
 }
 
 

@@ -23,6 +23,15 @@ class Acme(StrEnum):
     """ACME issues no certificate without a valid attestation. Tablets that cannot attest still use SCEP."""
 
 
+class SecondFactorPolicy(StrEnum):
+    """Whether people who may erase or govern must have a second factor (ADR 0049)."""
+
+    REQUIRED = "required"
+    """Whoever may erase or govern sets one up at the first sign-in. The demonstration town is exempt."""
+    OFFERED = "offered"
+    """Nobody is made to; whoever has one gives it at each sign-in."""
+
+
 class Settings(BaseSettings):
     """The server's settings. `docs/operator/settings.md` explains each of them to operators."""
 
@@ -113,6 +122,10 @@ class Settings(BaseSettings):
     organisation_url: str = Field("", description="Apple School (or Business) Manager API; empty: Apple's, by the kind of key.")
     organisation_token_url: str = Field(
         "https://account.apple.com/auth/oauth2/token", description="Where that API's access tokens come from, or a test server."
+    )
+    second_factor: SecondFactorPolicy = Field(
+        SecondFactorPolicy.REQUIRED,
+        description="Second factors (TOTP, passkeys): required of people who may erase or govern, or only offered.",
     )
     token_minutes: int = Field(60, ge=1, description="Minutes until a sign-in ends.")
     hsts_days: int | None = Field(

@@ -19,7 +19,7 @@ from enrollment.identity.verifier import TrustStore
 from enrollment.joining.ade.profile_requests import routes as automated_routes
 from enrollment.joining.endpoint import routes as joining_routes
 from mdm.api import errors, openapi
-from mdm.api.accounts import accounts, missions, sessions
+from mdm.api.accounts import accounts, missions, second_factors, sessions
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles
@@ -52,6 +52,7 @@ ROUTERS = (
     sessions,
     towns,
     schools,
+    second_factors,
     places,
     people,
     roster_exports,
@@ -142,6 +143,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import links as account_link_pages
+    from mdm.console.accounts import me
+    from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.accounts import sign_in
     from mdm.console.apps import apps as app_pages
@@ -175,6 +178,8 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         session_pages,
         account_link_pages,
         account_pages,
+        me,
+        second_factor_pages,
     ):
         router.include_router(chapter.router)
     return tuple(router.routes)

@@ -16,7 +16,7 @@ from cartable.clock import ManualClock
 from cartable.crypto import Keyring
 from cartable.database import use_keyring
 from cartable.embedded_postgres import PostgresServer
-from cartable.settings import Settings
+from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from tests.support import databases
 
@@ -67,8 +67,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings with everything below a temporary folder."""
-    return Settings(_env_file=None, data_dir=tmp_path / "data", public_url="https://mdm.test:8443")
+    """Settings with everything below a temporary folder. People sign in by their password alone, but where second factors are tested."""
+    return Settings(
+        _env_file=None, data_dir=tmp_path / "data", public_url="https://mdm.test:8443", second_factor=SecondFactorPolicy.OFFERED
+    )
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ class Town(Base):
     """A local authority, the tenant: it owns the tablets, and every tenant-owned row carries its id.
 
     `support_phone` and `lost_message` are shown on a lost tablet; without them the tablet shows a sentence that names the town.
+    `is_demonstration`: its people and tablets are invented, so nobody is made to protect them by a second factor.
     """
 
     __tablename__ = "town"
@@ -48,6 +49,7 @@ class Town(Base):
     tag_prefix: Mapped[str] = mapped_column(String(8))
     support_phone: Mapped[str | None] = mapped_column(String(40))
     lost_message: Mapped[str | None] = mapped_column(String(200))
+    is_demonstration: Mapped[bool] = mapped_column(default=False)
 
 
 class School(TownOwned, Base):

@@ -12,8 +12,9 @@ from cartable import audit
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from mdm.accounts import roles, sessions
+from mdm.accounts import roles, second_factors, sessions
 from mdm.accounts.errors import OwnAccount
+from mdm.accounts.factor_repository import FactorRepository
 from mdm.accounts.link_repository import LinkRepository
 from mdm.accounts.models import Account, AccountLink, AccountRole
 from mdm.accounts.repository import AccountRepository
@@ -22,12 +23,13 @@ from mdm.accounts.trust import compute_trusted_from
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """An account as the administrators of one town see it: its roles in that town, and the link that waits to be used."""
+    """An account as the administrators of one town see it: its roles in that town, the link that waits to be used, its security."""
 
     account: Account
     roles: Sequence[AccountRole]
     link: AccountLink | None
     trusted_from: datetime | None
+    has_second_factor: bool
 
 
 def list_accounts(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE) -> Page[AccountSummary]:
@@ -48,12 +50,14 @@ def _summarise(work: UnitOfWork, accounts: Sequence[Account], town_id: UUID) -> 
     for role in AccountRepository(work.session).list_roles_of_accounts(ids, work.now):
         roles_by_account[role.account_id].append(role)
     link_by_account = {link.account_id: link for link in LinkRepository(work.session).list_open_links(ids, work.now)}
+    with_factor = FactorRepository(work.session).list_accounts_with_factor(ids)
     return [
         AccountSummary(
             account,
             [role for role in roles_by_account[account.id] if role.town_id == town_id],
             link_by_account.get(account.id),
             compute_trusted_from(account, roles_by_account[account.id], work.now),
+            account.id in with_factor,
         )
         for account in accounts
     ]
@@ -86,6 +90,18 @@ def end_account_sessions(work: UnitOfWork, actor: Actor, account_id: UUID, town_
     account = roles.require_account_of_town(work, actor, account_id, town_id)
     audit.record_event(work, actor, "account.end_sessions", "account", account.id, town_id=town_id)
     return sessions.end_all_sessions(work, account)
+
+
+def reset_second_factors(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:
+    """Delete the second factors of an account whose owner has lost them. Its sessions end; it sets up new ones at the next sign-in.
+
+    Raises as `disable_account` does.
+    """
+    account = _require_subordinate(work, actor, account_id, town_id)
+    audit.record_event(work, actor, "account.reset_second_factors", "account", account.id, town_id=town_id)
+    second_factors.delete_factors(work, account)
+    sessions.end_all_sessions(work, account)
+    return account
 
 
 def _require_subordinate(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> Account:

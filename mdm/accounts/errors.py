@@ -135,3 +135,50 @@ class AccountDisabled(Forbidden):
     message = Message(
         "This account is switched off. Ask an administrator of your town to switch it on, then open the link again."
     )
+
+
+class SecondFactorRequired(DomainError):
+    """The password was right; the second factor is still to be given."""
+
+    code = "second_factor_required"
+    status = 401
+    message = Message("Give the code of your app too, or use your passkey, or a recovery code.")
+
+
+class WrongSecondFactor(DomainError):
+    """The code or the passkey is wrong, or the code was used before."""
+
+    code = "wrong_second_factor"
+    status = 401
+    message = Message(
+        "This code is wrong, or was used already. Wait for the next one; if none is accepted, set the clock of your telephone to automatic."
+    )
+
+
+class PasskeyRefused(DomainError):
+    """The answer of a passkey does not fit the challenge, the address of the server, or the key."""
+
+    code = "passkey_refused"
+    status = 401
+    message = Message("The passkey was not accepted. Load the page again and try once more, or use a code.")
+
+
+class SecondFactorEnrollmentRequired(Forbidden):
+    """The account may erase or govern and has no second factor: until it has one, it can do nothing else."""
+
+    code = "second_factor_enrollment_required"
+    message = Message("With your rights you need a second factor. Set one up first: it takes a minute.")
+
+
+class LastSecondFactor(Conflict):
+    """The account must have a second factor, and this is the only one."""
+
+    code = "last_second_factor"
+    message = Message("With your rights you need a second factor. Add another one before you remove this one.")
+
+
+class NoSecondFactor(Conflict):
+    """The account has no second factor."""
+
+    code = "no_second_factor"
+    message = Message("Set up a second factor first.")

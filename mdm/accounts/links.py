@@ -16,7 +16,7 @@ from cartable.i18n import DEFAULT_LANGUAGE, find_language
 from cartable.ids import new_id
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
-from mdm.accounts import roles, sessions, sign_in_limits
+from mdm.accounts import roles, second_factors, sessions
 from mdm.accounts.errors import AccountDisabled, LinkExpired, LinkReplaced, LinkUnknown, LinkUsed, LoginTaken, OwnAccount
 from mdm.accounts.link_repository import LinkRepository
 from mdm.accounts.models import Account, AccountLink, LinkPurpose, SessionKind
@@ -92,13 +92,19 @@ def create_link(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID)
     return _renew_link(work, actor, account, town_id)
 
 
-def create_link_for_login(work: UnitOfWork, login: str) -> NewLink:
-    """Return a new link for an account. For the command line. Raises `NotFound`, `AccountDisabled`."""
+def create_link_for_login(work: UnitOfWork, login: str, *, reset_second_factors: bool = False) -> NewLink:
+    """Return a new link for an account, whose second factors are deleted on request. For the command line.
+
+    Raises `NotFound`, `AccountDisabled`.
+    """
     account = AccountRepository(work.session).get_by_login(login.strip().lower())
     if account is None:
         raise NotFound
     if not account.active:
         raise AccountDisabled
+    if reset_second_factors:
+        audit.record_event(work, SYSTEM, "account.reset_second_factors", "account", account.id, town_id=None)
+        second_factors.delete_factors(work, account)
     return _renew_link(work, SYSTEM, account, None)
 
 
@@ -158,9 +164,8 @@ def set_password(work: UnitOfWork, token: str, password: str, client: SignInClie
     audit.record_event(work, SYSTEM, "account.set_password", "account", account.id, town_id=None, purpose=link.purpose.value)
     account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
     sessions.end_all_sessions(work, account)
-    return SignedIn(
-        account, sessions.open_session(work, account, kind, client), sign_in_limits.make_device_cookie(work, account.id)
-    )
+    has_factor = bool(second_factors.get_overview(work, account).count)
+    return sessions.sign_in_account(work, account, kind, client, has_factor=has_factor)
 
 
 def purge_links(work: UnitOfWork) -> None:

@@ -1,4 +1,4 @@
-"""Tables of accounts, their links, their sign-ins, their roles in towns and schools, and missions of shared technicians."""
+"""Tables of accounts, their links, sign-ins, second factors, their roles in towns and schools, and missions of shared technicians."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, EnumText, SealedText, TownOwned, UtcDateTime
+from cartable.database import Base, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 from cartable.i18n import DEFAULT_LANGUAGE
 from cartable.ids import new_id
 from cartable.scope import Role
@@ -35,6 +35,7 @@ class Account(Base):
     enabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_by: Mapped[UUID | None]
     password_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    factors_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     confirmed_by: Mapped[UUID | None]
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -51,6 +52,7 @@ class AccountSession(Base):
     """One sign-in. Only the keyed hash of its token is stored.
 
     `network` is a coarse part of the address, for its owner to recognise; `address_hash` recognises a later sign-in from the same address.
+    `second_factor_at` is when the second factor was first proved in it; `passkey_challenge` waits for the answer of a passkey.
     """
 
     __tablename__ = "account_session"
@@ -68,7 +70,51 @@ class AccountSession(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reauthenticated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     wrong_passwords: Mapped[int] = mapped_column(SmallInteger, default=0)
+    second_factor_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passkey_challenge: Mapped[str | None] = mapped_column(String(100))
+    passkey_challenge_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     __table_args__ = (Index("ix_account_session_account", "account_id", "address_hash"),)
+
+
+class TotpFactor(Base):
+    """The secret that an account shares with an app on a telephone. It counts once a first code has confirmed it.
+
+    `last_step` is the time step of the last accepted code: neither it nor an earlier one is accepted again.
+    """
+
+    __tablename__ = "totp_factor"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[bytes] = mapped_column(SealedBytes("totp_factor.secret"))
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Passkey(Base):
+    """A passkey of an account: a key pair in a telephone, a computer or a stick, of which only the public key is here."""
+
+    __tablename__ = "passkey"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    credential_id: Mapped[str] = mapped_column(String(1400), unique=True)
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(String(60))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RecoveryCode(Base):
+    """A code that stands in once for a second factor that is lost. Only its keyed hash is stored."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class AccountRole(Base):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from cartable.keyset import fetch_page, fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from enrollment.places.models import Town
+from mdm.accounts.factor_repository import has_second_factor
 from mdm.accounts.models import Account, AccountRole, AccountSession, Mission, SessionKind
 
 
@@ -28,10 +29,12 @@ class AccountRepository:
     def get(self, account_id: UUID) -> Account | None:
         return self.session.get(Account, account_id)
 
-    def get_session_by_token(self, token_hash: str, kind: SessionKind, now: datetime) -> Row[AccountSession, Account] | None:
-        """Return the open session with this token, and its account if that is active."""
+    def get_session_by_token(
+        self, token_hash: str, kind: SessionKind, now: datetime
+    ) -> Row[AccountSession, Account, bool] | None:
+        """Return the open session with this token, its account if that is active, and whether that has a second factor."""
         return self.session.execute(
-            select(AccountSession, Account)
+            select(AccountSession, Account, has_second_factor())
             .join(Account, Account.id == AccountSession.account_id)
             .where(AccountSession.token_hash == token_hash, AccountSession.kind == kind)
             .where(AccountSession.ended_at.is_(None), AccountSession.expires_at > now, Account.active)

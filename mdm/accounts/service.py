@@ -7,18 +7,19 @@ from datetime import datetime
 from uuid import UUID
 
 from cartable import audit
+from cartable.errors import DomainError
 from cartable.scope import SYSTEM, Actor, Role
 from cartable.unit_of_work import UnitOfWork
-from mdm.accounts import roles, sessions, sign_in_limits
+from mdm.accounts import roles, second_factors, sessions, sign_in_limits
 from mdm.accounts.errors import LoginTaken, SamePassword, TooManyAttempts, WrongCredentials
 from mdm.accounts.models import Account, AccountSession, SessionKind
 from mdm.accounts.passwords import DUMMY_HASH, hash_password, verify_password
 from mdm.accounts.repository import AccountRepository
+from mdm.accounts.second_factors import NO_PROOF, FactorProof
 from mdm.accounts.sessions import SignedIn
-from mdm.accounts.sign_in_limits import SignInClient
+from mdm.accounts.sign_in_limits import UNKNOWN_CLIENT, SignInClient
 
 FIRST_LOGIN = "admin"
-UNKNOWN_CLIENT = SignInClient()
 
 
 def create_account(
@@ -97,10 +98,12 @@ def sign_in(
     password: str,
     client: SignInClient = UNKNOWN_CLIENT,
     kind: SessionKind = SessionKind.API,
-) -> SignedIn | WrongCredentials | TooManyAttempts:
+    proof: FactorProof = NO_PROOF,
+) -> SignedIn | DomainError:
     """Open a session and return its token, or the error. The error is returned, not raised: the count of failures must be committed.
 
-    A login without an account is treated in every respect as one with an account and a wrong password.
+    A login without an account is treated in every respect as one with an account and a wrong password. A program gives the second
+    factor at once; a person in the console gives it on the next page, until when the session can do nothing else.
     """
     login = login.strip().lower()
     account = AccountRepository(work.session).get_by_login(login)
@@ -113,9 +116,14 @@ def sign_in(
         audit.record_event(work, SYSTEM, "account.sign_in_failed", "account", subject, town_id=None)
         return WrongCredentials()
     sign_in_limits.record_success(work, attempt)
+    has_factor = bool(second_factors.get_overview(work, account).count)
+    if has_factor and kind is SessionKind.API:
+        refusal = second_factors.check_proof(work, account, None, proof, client)
+        if refusal is not None:
+            return refusal
     audit.record_event(work, SYSTEM, "account.sign_in", "account", account.id, town_id=None)
-    token = sessions.open_session(work, account, kind, client)
-    return SignedIn(account, token, sign_in_limits.make_device_cookie(work, account.id))
+    is_factor_given = has_factor and kind is SessionKind.API
+    return sessions.sign_in_account(work, account, kind, client, has_factor=has_factor, is_factor_given=is_factor_given)
 
 
 def change_password(
@@ -134,4 +142,4 @@ def change_password(
     audit.record_event(work, SYSTEM, "account.change_password", "account", account.id, town_id=None)
     account.password_hash, account.must_change_password, account.password_changed_at = password_hash, False, work.now
     sessions.end_all_sessions(work, account)
-    return sessions.open_session(work, account, session.kind, client)
+    return sessions.open_session(work, account, session.kind, client, second_factor_at=session.second_factor_at)

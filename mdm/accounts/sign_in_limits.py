@@ -34,6 +34,9 @@ class SignInClient:
     device_cookie: str = ""
 
 
+UNKNOWN_CLIENT = SignInClient()
+
+
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
     """One attempt, counted. `allowed` is whether its password may be checked."""
@@ -47,7 +50,7 @@ class SignInAttempt:
 
 def count_sign_in(work: UnitOfWork, login: str, account_id: UUID | None, client: SignInClient) -> SignInAttempt:
     """Count an attempt as a failure, before the password is checked, so that attempts at the same time are not more than allowed."""
-    device = _read_device_cookie(work, account_id, client.device_cookie)
+    device = read_device_cookie(work, account_id, client.device_cookie)
     is_allowed = True
     if device is None:
         is_allowed = throttle.count_attempt(work, ADDRESS_LIMIT, client.address) <= ADDRESS_LIMIT.attempts
@@ -78,7 +81,7 @@ def hash_address(work: UnitOfWork, address: str) -> str:
     return work.keyring.keyed_hash(address, "account_session.address")
 
 
-def _read_device_cookie(work: UnitOfWork, account_id: UUID | None, cookie: str) -> str | None:
+def read_device_cookie(work: UnitOfWork, account_id: UUID | None, cookie: str) -> str | None:
     """Return the nonce of a device cookie that was made for this account, or None."""
     nonce, _, signature = cookie[:200].partition(".")
     expected = _sign_device(work, account_id, nonce)

@@ -1,4 +1,5 @@
-"""From when on an account counts as one of two people: a day after it, its role or its password is new, or once somebody vouches for it.
+"""From when on an account counts as one of two people: a day after it, a role, its password or a second factor is new, or once
+somebody vouches for it.
 
 Without this, whoever holds one session of an administrator makes the second person. Never commits.
 """
@@ -16,7 +17,7 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.accounts.models import Account, AccountRole
 from mdm.accounts.repository import AccountRepository
 
-#: How long an account, a role or a password is new.
+#: How long an account, a role, a password or a second factor is new.
 NEW_FOR = timedelta(days=1)
 
 
@@ -56,5 +57,7 @@ def confirm_account(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: U
 
 
 def _get_last_change(account: Account, roles: Sequence[AccountRole]) -> datetime:
-    changes = (account.created_at, account.enabled_at, account.password_changed_at, *(role.granted_at for role in roles))
+    changes = (
+        account.created_at, account.enabled_at, account.password_changed_at, account.factors_changed_at, *(role.granted_at for role in roles),
+    )  # fmt: skip
     return max(instant for instant in changes if instant is not None)

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from cartable.scope import Actor
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts.errors import NotSignedIn
-from mdm.accounts.sessions import Authentication, authenticate_token
+from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token
 
 _bearer = HTTPBearer(auto_error=False, description="The token of `POST /api/v1/tokens`.")
 
@@ -51,15 +51,23 @@ def _authenticate(work: WorkDep, credentials: _Credentials) -> Authentication:
     return authenticate_token(work, credentials.credentials)
 
 
-def _authenticate_with_any_password(work: WorkDep, credentials: _Credentials) -> Authentication:
+def _authenticate_newcomer(work: WorkDep, credentials: _Credentials) -> Authentication:
     """Return who is signed in. They may still have the one-time password, which they can then only change."""
     if credentials is None:
         raise NotSignedIn
-    return authenticate_token(work, credentials.credentials, allow_one_time_password=True)
+    return authenticate_token(work, credentials.credentials, allowed={SignInStep.PASSWORD_CHANGE})
+
+
+def _authenticate_enrolling(work: WorkDep, credentials: _Credentials) -> Authentication:
+    """Return who is signed in. They may still lack the second factor that they need, which they can then only set up."""
+    if credentials is None:
+        raise NotSignedIn
+    return authenticate_token(work, credentials.credentials, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
 
 
 AuthenticationDep = Annotated[Authentication, Depends(_authenticate, scope="function")]
-NewcomerDep = Annotated[Authentication, Depends(_authenticate_with_any_password, scope="function")]
+NewcomerDep = Annotated[Authentication, Depends(_authenticate_newcomer, scope="function")]
+EnrollingDep = Annotated[Authentication, Depends(_authenticate_enrolling, scope="function")]
 
 
 def _get_actor(who: AuthenticationDep) -> Actor:

@@ -75,6 +75,7 @@ def load_demo(runtime: Runtime, progress: Callable[[float], None]) -> UUID:
                 tag_prefix=demo.TAG_PREFIX,
                 support_phone="+33 1 99 00 00 00",
             )
+            town.is_demonstration = True
         town_id = town.id
     roster_files = demo.generate_files()
     for number, file in enumerate(roster_files):

@@ -45,6 +45,7 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     retry.add_argument("--topic", type=Topic, choices=list(Topic), help="only jobs of this topic")
     _add_place_arguments(choices)
     choices["account-link"].add_argument("login")
+    choices["account-link"].add_argument("--reset-second-factors", action="store_true", help="the owner has lost them")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
 
@@ -129,7 +130,7 @@ def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
 def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
     from mdm.accounts.links import create_link_for_login
 
-    link = create_link_for_login(work, parsed.login)  # type: ignore[arg-type]
+    link = create_link_for_login(work, parsed.login, reset_second_factors=parsed.reset_second_factors)  # type: ignore[arg-type]
     print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 

@@ -6,13 +6,14 @@ The pages themselves lie beside it, one folder per chapter; none holds rules.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Collection, Coroutine
 from contextvars import ContextVar
 from datetime import date, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,9 +33,13 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
 from enrollment.places.zones import PARIS
-from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.accounts.errors import MustChangePassword, NotSignedIn, SecondFactorEnrollmentRequired, SecondFactorRequired
 from mdm.accounts.models import Account, SessionKind
-from mdm.accounts.sessions import Authentication, authenticate_token, reauthenticate
+from mdm.accounts.passkeys import MAX_ANSWER_LENGTH, begin_assertion
+from mdm.accounts.passwords import NO_PASSWORD
+from mdm.accounts.second_factors import FactorProof, get_overview
+from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token, reauthenticate
+from mdm.api.clients import get_sign_in_client
 from mdm.api.errors import build_problem
 
 _HERE = Path(__file__).parent
@@ -54,8 +59,10 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
     ("/accounts", Message("Accounts"), Permission.GOVERN),
 )
-#: Marks a form that carries the password once more, and the name of that field.
-CONFIRM_PARAMETER, CONFIRM_FIELD = "confirm", "confirm_password"
+#: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.
+CONFIRM_PARAMETER, CONFIRM_FIELDS = "confirm", ("confirm_password", "confirm_code", "confirm_passkey")
+SECOND_FACTOR_PAGE, OWN_ACCOUNT_PAGE = "/second-factor", "/me"
+_OWN_ADDRESS = re.compile(r"/(?![/\\])[A-Za-z0-9/._~?=&%+-]{0,500}")
 templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
@@ -72,22 +79,22 @@ class StalePage(Forbidden):
     message = Message("This page is from another sign-in: load it again.")
 
 
-def authenticate(request: Request, work: UnitOfWork, *, allow_one_time_password: bool = False) -> Authentication:
-    """Return who is signed in, with the session. Raises `NotSignedIn`, `MustChangePassword`."""
+def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[SignInStep] = ()) -> Authentication:
+    """Return who is signed in, with the session. A step of `allowed` may be missing. Raises what `authenticate_token` raises."""
     token = request.cookies.get(SESSION_COOKIE, "")
-    who = authenticate_token(work, token, SessionKind.CONSOLE, allow_one_time_password=allow_one_time_password)
+    who = authenticate_token(work, token, SessionKind.CONSOLE, allowed=allowed)
     request.state.actor = who.actor
     return who
 
 
 def require_sign_in(request: Request, work: UnitOfWork) -> tuple[Actor, Account]:
-    """Return who is signed in. Raises `NotSignedIn`, `MustChangePassword`."""
+    """Return who is signed in. Raises what `authenticate_token` raises."""
     who = authenticate(request, work)
     return who.actor, who.account
 
 
-class _WrongPassword(Exception):
-    """The password that was given once more is wrong."""
+class _NotConfirmed(Exception):
+    """The password or the second factor that was given once more is wrong."""
 
     def __init__(self, error: DomainError) -> None:
         super().__init__(error.code)
@@ -95,33 +102,47 @@ class _WrongPassword(Exception):
 
 
 async def _reauthenticate(request: Request) -> None:
-    """Check the password that a person has added to a form, in a transaction of its own. Raises `_WrongPassword`, `NotSignedIn`."""
+    """Check the password, and the second factor, that a person has added to a form, in a transaction of its own.
+
+    Raises `_NotConfirmed`, `NotSignedIn`.
+    """
     form = await request.form()
-    password = str(form.get(CONFIRM_FIELD, ""))[:200]
+    password, code, passkey = (str(form.get(name, "")) for name in CONFIRM_FIELDS)
 
     def check() -> DomainError | None:
         with request.app.state.runtime.open_unit_of_work() as work:
-            who = authenticate(request, work)
+            who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
             check_csrf(request, str(form.get("csrf", "")))
-            return reauthenticate(work, who.account, who.session, password)
+            proof = FactorProof(code[:40], passkey[:MAX_ANSWER_LENGTH])
+            return reauthenticate(work, who.account, who.session, password[:200], proof, get_sign_in_client(request))
 
     refusal = await run_in_threadpool(check)
     if refusal is not None:
-        raise _WrongPassword(refusal)
+        raise _NotConfirmed(refusal)
 
 
 async def _ask_password(request: Request, refusal: DomainError) -> Response:
-    """Show a form that sends the same fields again, together with the password."""
+    """Show a form that sends the same fields again, together with the password and the second factor."""
     form = await request.form()
-    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name != CONFIRM_FIELD]
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name not in CONFIRM_FIELDS]
+
+    def describe() -> dict[str, Any]:
+        with request.app.state.runtime.open_unit_of_work() as work:
+            who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
+            return {
+                "has_password": who.account.password_hash != NO_PASSWORD,
+                "has_second_factor": bool(get_overview(work, who.account).count),
+                "passkey_options": begin_assertion(work, who.account, who.session),
+            }
+
     return render_page(
         request,
         "accounts/confirm_password.html",
         status=refusal.status,
         problem=refusal.translate(get_language(request)),
         action=f"{request.url.path}?{CONFIRM_PARAMETER}=password",
-        field=CONFIRM_FIELD,
         fields=fields,
+        **await run_in_threadpool(describe),
     )
 
 
@@ -141,16 +162,36 @@ class PageRoute(APIRoute):
                 return await inner(request)
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
+            except SecondFactorRequired:
+                return RedirectResponse(f"{SECOND_FACTOR_PAGE}?{urlencode({'then': get_place(request)})}", status_code=303)
+            except SecondFactorEnrollmentRequired:
+                return RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
             except ReauthenticationRequired as refusal:
                 return await _ask_password(request, refusal)
-            except _WrongPassword as refusal:
-                return await _ask_password(request, refusal.error)
+            except _NotConfirmed as refusal:
+                try:
+                    return await _ask_password(request, refusal.error)
+                except NotSignedIn:
+                    return render_error(request, refusal.error)
             except DomainError as refusal:
                 return render_error(request, refusal)
             except RequestValidationError:
                 return render_error(request, Invalid())
 
         return handle
+
+
+def get_place(request: Request) -> str:
+    """Return the address of the page that a person was on, to come back to: of a form, the page that it stands on."""
+    if request.method == "GET":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    parts = urlsplit(request.headers.get("referer", ""))
+    return parts.path + (f"?{parts.query}" if parts.query else "") if parts.netloc == request.url.netloc else "/"
+
+
+def is_own_address(address: str) -> bool:
+    """Return whether an address leads to a page of this server, and to no other site."""
+    return _OWN_ADDRESS.fullmatch(address) is not None
 
 
 def install_not_found_page(app: FastAPI) -> None:

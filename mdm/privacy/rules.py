@@ -17,7 +17,9 @@ from cartable.i18n import Message, read_message
 SECURITY_ACTS = frozenset(
     {
         "account.create", "account.revoke_roles", "account.sign_in_failed", "account.reset_password", "account.change_password", "account.invite",
-        "account.set_password", "account.assign_role", "account.revoke_role", "account.disable", "account.enable", "certificate.revoke",
+        "account.set_password", "account.assign_role", "account.revoke_role", "account.disable", "account.enable", "account.add_totp",
+        "account.add_passkey", "account.remove_totp", "account.remove_passkey", "account.reset_second_factors", "account.use_recovery_code",
+        "account.wrong_second_factor", "certificate.revoke",
         "attestation.refuse",
         "tablet.erase", "tablet.mark_lost", "tablet.lift_lost", "position.approve", "position.read", "safety.stop", "safety.resume",
         "privacy.erase", "privacy.export", "privacy.report_breach", "roster.export",

@@ -20,7 +20,7 @@ from tests.support import databases
 from tests.support.accounts import PASSWORD, make_trusted
 from tests.support.server import LiveServer, start_live_server
 
-_FLAGS = (
+FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
     "--disable-sync"
 )
@@ -44,7 +44,7 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[LiveServer]:
 def browser() -> Iterator[Browser]:
     path = require_program("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=_FLAGS.split())
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield started
         started.close()
 

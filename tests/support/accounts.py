@@ -8,6 +8,7 @@ from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import UnitOfWork
 from mdm.accounts import service, sessions
 from mdm.accounts.models import Account, SessionKind
+from mdm.accounts.sessions import SignInStep
 from mdm.accounts.sign_in_limits import SignInClient
 
 PASSWORD = "a password for tests only"
@@ -46,7 +47,7 @@ def sign_in(
 
 def choose_password(work: UnitOfWork, token: str, current: str, new: str) -> str:
     """Change the password of the account that is signed in, and return the new token."""
-    who = sessions.authenticate_token(work, token, allow_one_time_password=True)
+    who = sessions.authenticate_token(work, token, allowed={SignInStep.PASSWORD_CHANGE})
     outcome = service.change_password(work, who.account, who.session, current, new)
     assert isinstance(outcome, str), outcome
     return outcome

@@ -21,7 +21,7 @@ from cartable.clock import Clock, SystemClock
 from cartable.crypto import Keyring
 from cartable.outbox import Topic
 from cartable.scope import SYSTEM, Role
-from cartable.settings import Settings
+from cartable.settings import SecondFactorPolicy, Settings
 from cartable.unit_of_work import Runtime
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
@@ -87,13 +87,14 @@ def start_live_server(
     `clock` must have the real time while the server starts, because its certificates are valid from then on.
     """
     port, push_port = find_free_port(), find_free_port()
+    options: dict[str, Any] = {"second_factor": SecondFactorPolicy.OFFERED, **given}
     settings = Settings(
         _env_file=None,
         data_dir=folder,
         public_url=f"https://localhost:{port}",
         apns_url=f"https://localhost:{push_port}",
         apns_ca=folder / "secrets" / "tls-ca.pem",
-        **given,
+        **options,
     )
     runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
     install(runtime)

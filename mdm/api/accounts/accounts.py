@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from cartable.errors import DomainError
 from cartable.scope import Role
 from mdm.accounts import service
+from mdm.accounts.second_factors import FactorProof
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import ActorDep, NewcomerDep, WorkDep
 from mdm.api.errors import answer_refusal
@@ -23,6 +24,7 @@ class Credentials(BaseModel):
 
     login: str = Field(max_length=200, examples=["admin"])
     password: str = Field(max_length=200, examples=["a long sentence of your own"])
+    code: str = Field("", max_length=40, description="The code of the app, or a recovery code, of an account with a second factor.")
 
 
 class AccessTokenOut(BaseModel):
@@ -59,13 +61,15 @@ class CurrentAccountOut(BaseModel):
 
 @router.post("/tokens", response_model=AccessTokenOut)
 def create_token(request: Request, response: Response, body: Credentials, work: WorkDep) -> AccessTokenOut | JSONResponse:
-    """Sign in with login and password and receive a token.
+    """Sign in with login and password, and the code of a second factor, and receive a token.
 
     After five failures further ones of this client are refused for some minutes. A program that keeps cookies, or has signed in
     from its address before, is not concerned by the failures of others.
     """
     check_origin(request)
-    outcome = service.sign_in(work, body.login, body.password, get_sign_in_client(request))
+    outcome = service.sign_in(
+        work, body.login, body.password, get_sign_in_client(request), proof=FactorProof(code=body.code)
+    )
     if isinstance(outcome, DomainError):
         return answer_refusal(request, outcome)
     set_device_cookie(response, outcome.device_cookie)

@@ -76,6 +76,7 @@ class AccountOut(BaseModel):
     display_name: str
     active: bool
     roles: list[AccountRoleOut]
+    has_second_factor: bool
     link_expires_at: datetime | None = Field(description="Until when its open link can be used; null without one.")
     trusted_from: datetime | None = Field(
         description="From when on the account counts as one of two people, because it, its role or its password is new; null: already now."
@@ -159,6 +160,15 @@ def enable_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorD
     return _get_account_out(work, actor, administration.enable_account(work, actor, account_id, town_id), town_id)
 
 
+@router.delete("/accounts/{account_id}/second-factors", response_model=AccountOut)
+def delete_account_second_factors(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
+    """Delete the second factors of an account whose owner has lost them.
+
+    Its sessions end. For a day the account does not count as one of two people.
+    """
+    return _get_account_out(work, actor, administration.reset_second_factors(work, actor, account_id, town_id), town_id)
+
+
 @router.post("/accounts/{account_id}/confirm", response_model=AccountOut)
 def confirm_account(account_id: UUID, town_id: UUID, work: WorkDep, actor: ActorDep) -> AccountOut:
     """Confirm that a new account, role or password is right, so that the account counts as one of two people at once.
@@ -188,6 +198,7 @@ def _build_account_out(row: AccountSummary) -> AccountOut:
         display_name=row.account.display_name,
         active=row.account.active,
         roles=[_build_role_out(role) for role in row.roles],
+        has_second_factor=row.has_second_factor,
         link_expires_at=row.link.expires_at if row.link else None,
         trusted_from=row.trusted_from,
     )

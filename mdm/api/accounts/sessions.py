@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field
 
 from mdm.accounts import administration, sessions
 from mdm.accounts.models import AccountSession, SessionKind
+from mdm.accounts.second_factors import FactorProof
+from mdm.api.clients import get_sign_in_client
 from mdm.api.deps import ActorDep, AuthenticationDep, WorkDep
 from mdm.api.errors import answer_refusal
 from mdm.api.paging import PageOut, PageParams
@@ -30,10 +32,11 @@ class SessionOut(BaseModel):
     is_current: bool = Field(description="Whether this request uses it.")
 
 
-class PasswordIn(BaseModel):
-    """The caller's own password."""
+class ConfirmationIn(BaseModel):
+    """The caller's own password, and the code of the second factor of an account that has one."""
 
-    password: str = Field(max_length=200)
+    password: str = Field("", max_length=200)
+    code: str = Field("", max_length=40, description="The code of the app, or a recovery code.")
 
 
 class ReauthenticationOut(BaseModel):
@@ -66,13 +69,15 @@ def end_current_session(work: WorkDep, who: AuthenticationDep) -> None:
 
 
 @router.post("/sessions/current/confirm", response_model=ReauthenticationOut)
-def confirm_session(request: Request, body: PasswordIn, work: WorkDep, who: AuthenticationDep) -> object:
-    """Confirm by the password that the caller is still the owner of the session.
+def confirm_session(request: Request, body: ConfirmationIn, work: WorkDep, who: AuthenticationDep) -> object:
+    """Confirm by the password, and the second factor, that the caller is still the owner of the session.
 
     What cannot be taken back, and what concerns accounts, keys or a whole town, is refused with `reauthentication_required` unless
     this was done in the last ten minutes. Five wrong passwords end the session.
     """
-    refusal = sessions.reauthenticate(work, who.account, who.session, body.password)
+    refusal = sessions.reauthenticate(
+        work, who.account, who.session, body.password, FactorProof(code=body.code), get_sign_in_client(request)
+    )
     if refusal is not None:
         return answer_refusal(request, refusal)
     return ReauthenticationOut(until=work.now + sessions.REAUTHENTICATION_LIFETIME)

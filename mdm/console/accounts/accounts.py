@@ -150,7 +150,7 @@ def revoke_role(
 def change_account(
     request: Request, account_id: UUID, act: str, work: WorkDep, csrf: Annotated[str, Form()], town_id: Annotated[UUID, Form()]
 ) -> Response:
-    """Switch an account off or on, vouch for it, or end its sessions."""
+    """Switch an account off or on, vouch for it, end its sessions, or reset its second factors."""
     actor, _ = require_sign_in(request, work)
     check_csrf(request, csrf)
     acts = {
@@ -158,6 +158,7 @@ def change_account(
         "enable": administration.enable_account,
         "confirm": trust.confirm_account,
         "end-sessions": administration.end_account_sessions,
+        "reset-second-factors": administration.reset_second_factors,
     }
     if act not in acts:
         raise Invalid(field="act")
@@ -271,6 +272,7 @@ def _describe_account(work: WorkDep, row: AccountSummary, schools: dict[UUID, Sc
         "email": account.email or "",
         "active": account.active,
         "invited_until": format_instant(row.link.expires_at) if row.link else "",
+        "has_second_factor": row.has_second_factor,
         "trusted_from": format_instant(row.trusted_from) if row.trusted_from else "",
         "roles": [
             {

@@ -11,7 +11,7 @@ from cartable.errors import DomainError
 from mdm.accounts import links
 from mdm.accounts.errors import WeakPassword
 from mdm.accounts.models import LinkPurpose, SessionKind
-from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
+from mdm.api.clients import check_origin, get_sign_in_client
 from mdm.api.deps import WorkDep
 from mdm.console.accounts.sign_in import redirect_signed_in
 from mdm.console.frame import PageRoute, get_language, render_page
@@ -43,9 +43,7 @@ def set_password(
         return _render_form(request, work, token, refusal.translate(language))
     except DomainError as refusal:
         return _render_refusal(request, refusal)
-    response = redirect_signed_in(signed_in.token)
-    set_device_cookie(response, signed_in.device_cookie)
-    return response
+    return redirect_signed_in(signed_in.token, device_cookie=signed_in.device_cookie)
 
 
 def _render_form(request: Request, work: WorkDep, token: str, problem: str = "") -> Response:

@@ -5,7 +5,6 @@ The cookie is readable by no script and sent by no other site.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
@@ -15,6 +14,7 @@ from cartable.errors import DomainError
 from mdm.accounts import service as accounts
 from mdm.accounts import sessions
 from mdm.accounts.models import SessionKind
+from mdm.accounts.sessions import SignInStep
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
 from mdm.console.frame import (
@@ -23,10 +23,10 @@ from mdm.console.frame import (
     authenticate,
     check_csrf,
     get_language,
+    is_own_address,
     render_page,
 )
 
-_OWN_ADDRESS = re.compile(r"/desk[A-Za-z0-9/?=-]{0,200}")
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
@@ -50,9 +50,7 @@ def sign_in(
             then=then,
             status=outcome.status,
         )
-    response = redirect_signed_in(outcome.token, then)
-    set_device_cookie(response, outcome.device_cookie)
-    return response
+    return redirect_signed_in(outcome.token, then, device_cookie=outcome.device_cookie)
 
 
 @router.post("/password")
@@ -60,7 +58,7 @@ def change_password(
     request: Request, work: WorkDep, csrf: Annotated[str, Form()], current: Annotated[str, Form()], new: Annotated[str, Form()]
 ) -> Response:
     """Set a new password for the person who is signed in; their other sessions end."""
-    who = authenticate(request, work, allow_one_time_password=True)
+    who = authenticate(request, work, allowed={SignInStep.PASSWORD_CHANGE})
     check_csrf(request, csrf)
     outcome: str | DomainError
     try:
@@ -77,16 +75,18 @@ def change_password(
 @router.post("/sign-out")
 def sign_out(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
     """End the session and delete its cookie."""
-    who = authenticate(request, work, allow_one_time_password=True)
+    who = authenticate(request, work, allowed=set(SignInStep))
     check_csrf(request, csrf)
     sessions.end_session(work, who.account, who.session.id)
     return redirect_signed_out()
 
 
-def redirect_signed_in(token: str, then: str = "") -> Response:
-    """Set the session cookie and redirect to the desk page that asked for the sign-in; to no other address."""
-    response = RedirectResponse(then if _OWN_ADDRESS.fullmatch(then) else "/", status_code=303)
+def redirect_signed_in(token: str, then: str = "", *, device_cookie: str = "") -> Response:
+    """Set the session cookie and redirect to the page that asked for the sign-in; to no other site."""
+    response = RedirectResponse(then if is_own_address(then) else "/", status_code=303)
     response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
+    if device_cookie:
+        set_device_cookie(response, device_cookie)
     return response
 
 

@@ -1,0 +1,147 @@
+"""The page of the own account: second factors, recovery codes, password."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import segno
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError, ReauthenticationRequired
+from mdm.accounts import passkeys, second_factors, sessions
+from mdm.accounts.errors import PasskeyRefused, WrongSecondFactor
+from mdm.accounts.passkeys import MAX_ANSWER_LENGTH
+from mdm.accounts.passwords import NO_PASSWORD
+from mdm.accounts.sessions import Authentication, SignInStep
+from mdm.accounts.sign_in_limits import make_device_cookie
+from mdm.api.clients import set_device_cookie
+from mdm.api.deps import WorkDep
+from mdm.console.frame import OWN_ACCOUNT_PAGE, PageRoute, authenticate, check_csrf, format_day, get_language, render_page
+
+router = APIRouter(prefix=OWN_ACCOUNT_PAGE, include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("")
+def show_account(request: Request, work: WorkDep) -> Response:
+    """Show the own account; to who lacks the second factor that they need, with the reason and nothing else."""
+    who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
+    overview = second_factors.get_overview(work, who.account)
+    must_enroll = who.missing is SignInStep.SECOND_FACTOR_ENROLLMENT
+    return render_page(
+        request,
+        "accounts/me.html",
+        **({"chapters": []} if must_enroll else {}),
+        must_enroll=must_enroll,
+        login=who.account.login,
+        has_password=who.account.password_hash != NO_PASSWORD,
+        totp_since=format_day(overview.totp_since) if overview.totp_since else "",
+        passkeys=[
+            {"id": row.id, "name": row.name, "since": format_day(row.created_at), "used": format_day(row.last_used_at)}
+            for row in overview.passkeys
+        ],
+        has_factor=bool(overview.count),
+        recovery_codes=overview.recovery_codes,
+    )
+
+
+@router.post("/totp/begin")
+def begin_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Show the QR code for an app."""
+    return _render_totp(request, work, _authenticate_for_change(request, work, csrf))
+
+
+@router.post("/totp")
+def confirm_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()], code: Annotated[str, Form()]) -> Response:
+    """Check the first code of the app, and show the recovery codes."""
+    who = _authenticate_for_change(request, work, csrf)
+    try:
+        codes = second_factors.confirm_totp(work, who.account, who.session, code)
+    except WrongSecondFactor as refusal:
+        return _render_totp(request, work, who, refusal)
+    return _show_recovery_codes(request, work, who, codes)
+
+
+@router.post("/totp/remove")
+def remove_totp(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Remove the app."""
+    who = _authenticate_for_change(request, work, csrf)
+    second_factors.remove_totp(work, who.account, who.actor.role_assignments)
+    return RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
+
+
+@router.post("/passkeys/begin")
+def begin_passkey(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Show the button that makes a passkey."""
+    return _render_passkey(request, work, _authenticate_for_change(request, work, csrf))
+
+
+@router.post("/passkeys")
+def add_passkey(
+    request: Request, work: WorkDep, csrf: Annotated[str, Form()], name: Annotated[str, Form()] = "", passkey: Annotated[str, Form()] = ""
+) -> Response:
+    """Store the passkey that the browser has made, and show the recovery codes."""
+    who = _authenticate_for_change(request, work, csrf)
+    try:
+        passkeys.finish_registration(work, who.account, who.session, name, passkey[:MAX_ANSWER_LENGTH])
+    except PasskeyRefused as refusal:
+        return _render_passkey(request, work, who, refusal)
+    return _show_recovery_codes(request, work, who, second_factors.note_added_factor(work, who.account, who.session))
+
+
+@router.post("/passkeys/{passkey_id}/remove")
+def remove_passkey(request: Request, passkey_id: UUID, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Remove a passkey."""
+    who = _authenticate_for_change(request, work, csrf)
+    second_factors.remove_passkey(work, who.account, who.actor.role_assignments, passkey_id)
+    return RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
+
+
+@router.post("/recovery-codes")
+def replace_recovery_codes(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Make new recovery codes, and show them."""
+    who = _authenticate_for_change(request, work, csrf)
+    return _show_recovery_codes(request, work, who, second_factors.replace_recovery_codes(work, who.account))
+
+
+def _authenticate_for_change(request: Request, work: WorkDep, csrf: str) -> Authentication:
+    """Return who changes the own second factors. Raises `ReauthenticationRequired`, upon which the password is asked for."""
+    who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR_ENROLLMENT})
+    check_csrf(request, csrf)
+    if not sessions.may_change_factors(work, who):
+        raise ReauthenticationRequired
+    return who
+
+
+def _render_totp(request: Request, work: WorkDep, who: Authentication, refusal: DomainError | None = None) -> Response:
+    setup = second_factors.begin_totp(work, who.account)
+    return render_page(
+        request,
+        "accounts/totp.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(get_language(request)) if refusal else "",
+        chapters=[],
+        secret=" ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4)),
+        picture=segno.make(setup.uri, error="m").svg_inline(scale=5, dark="#000", light="#fff"),
+    )
+
+
+def _render_passkey(request: Request, work: WorkDep, who: Authentication, refusal: DomainError | None = None) -> Response:
+    return render_page(
+        request,
+        "accounts/passkey.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(get_language(request)) if refusal else "",
+        chapters=[],
+        options=passkeys.begin_registration(work, who.account, who.session),
+    )
+
+
+def _show_recovery_codes(request: Request, work: WorkDep, who: Authentication, codes: list[str]) -> Response:
+    """Show the recovery codes once; go back to the own account when there are no new ones."""
+    response: Response = RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
+    if codes:
+        response = render_page(request, "accounts/recovery_codes.html", codes=codes)
+    set_device_cookie(response, make_device_cookie(work, who.account.id))
+    return response
