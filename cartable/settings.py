@@ -24,7 +24,7 @@ class Acme(StrEnum):
 
 
 class SecondFactorPolicy(StrEnum):
-    """Whether people who may erase or govern must have a second factor (ADR 0049)."""
+    """Whether people who may erase or govern must have a second factor."""
 
     REQUIRED = "required"
     """Whoever may erase or govern sets one up at the first sign-in. The demonstration town is exempt."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from datetime import date, datetime
 from http import HTTPStatus
@@ -159,7 +160,10 @@ class PageRoute(APIRoute):
             try:
                 if request.method == "POST" and CONFIRM_PARAMETER in request.query_params:
                     await _reauthenticate(request)
-                return await inner(request)
+                # A stack of its own ends the transaction here. That of FastAPI lies outside: it would see no error, and commit.
+                async with AsyncExitStack() as stack:
+                    request.scope["fastapi_function_astack"] = stack
+                    return await inner(request)
             except (NotSignedIn, MustChangePassword):
                 return RedirectResponse("/", status_code=303)
             except SecondFactorRequired:
