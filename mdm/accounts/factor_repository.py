@@ -63,7 +63,9 @@ class FactorRepository:
         for table in (TotpFactor, Passkey, RecoveryCode):
             self.session.execute(delete(table).where(table.account_id == account_id))
 
-    def are_demonstrations(self, town_ids: Collection[UUID]) -> bool:
-        """Return whether all of these towns are demonstrations."""
-        statement = select(func.count()).select_from(Town).where(Town.id.in_(town_ids), ~Town.is_demonstration)
-        return not self.session.scalar(statement)
+    def has_real_town(self, town_ids: Collection[UUID] | None) -> bool:
+        """Return whether one of these towns, or of all towns, is no demonstration."""
+        condition = ~Town.is_demonstration
+        if town_ids is not None:
+            condition &= Town.id.in_(town_ids)
+        return bool(self.session.scalar(select(exists().where(condition))))

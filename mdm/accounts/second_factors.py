@@ -35,7 +35,7 @@ from mdm.accounts.repository import AccountRepository
 from mdm.accounts.sign_in_limits import SignInClient, read_device_cookie
 
 #: Rights that ask for a second factor.
-GUARDED_PERMISSIONS = frozenset({Permission.DESTROY, Permission.GOVERN})
+GUARDED_PERMISSIONS = frozenset({Permission.DESTROY, Permission.GOVERN, Permission.OPERATE})
 #: Wrong second factors of one account from one known browser, or from all others together.
 FACTOR_LIMIT = AttemptLimit("second_factor", 10, timedelta(minutes=15))
 RECOVERY_CODES = 10
@@ -74,11 +74,17 @@ class TotpSetup(NamedTuple):
 
 
 def must_have_factor(work: UnitOfWork, roles: Iterable[RoleAssignment]) -> bool:
-    """Return whether the holder of these roles must have a second factor: who may erase or govern in a town that is no demonstration."""
+    """Return whether the holder of these roles must have a second factor: who may erase or govern in a town that is no demonstration.
+
+    The operator must have one as soon as there is such a town.
+    """
     if work.settings.second_factor is SecondFactorPolicy.OFFERED:
         return False
     town_ids = {role.town_id for role in roles if PERMISSIONS[role.role] & GUARDED_PERMISSIONS}
-    return bool(town_ids) and not FactorRepository(work.session).are_demonstrations(town_ids)
+    if not town_ids:
+        return False
+    in_towns = None if None in town_ids else {town_id for town_id in town_ids if town_id is not None}
+    return FactorRepository(work.session).has_real_town(in_towns)
 
 
 def get_overview(work: UnitOfWork, account: Account) -> FactorOverview:

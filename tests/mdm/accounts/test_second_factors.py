@@ -13,7 +13,7 @@ from sqlalchemy import select
 from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.errors import DomainError
-from cartable.scope import Role
+from cartable.scope import Role, RoleAssignment
 from cartable.settings import SecondFactorPolicy
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.accounts import administration, links, second_factors, service, sessions, totp
@@ -216,6 +216,19 @@ def test_an_administrator_resets_what_a_colleague_has_lost(person: Person) -> No
         administration.reset_second_factors(work, admin, person.account.id, person.town.id)
         assert not administration.get_account(work, admin, person.account.id, person.town.id).has_second_factor
         assert work.session.scalars(select(TotpFactor)).all() == []
+
+
+def test_the_operator_needs_a_factor_once_there_is_a_real_town(runtime: Runtime) -> None:
+    runtime.settings = runtime.settings.model_copy(update={"second_factor": SecondFactorPolicy.REQUIRED})
+    operator = [RoleAssignment(Role.OPERATOR, None)]
+    with runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        assert not second_factors.must_have_factor(work, operator)
+        world.create_town().is_demonstration = True
+        work.session.flush()
+        assert not second_factors.must_have_factor(work, operator)
+        world.create_town()
+        assert second_factors.must_have_factor(work, operator)
 
 
 def test_who_may_erase_or_govern_sets_up_a_factor_first_but_not_in_the_demonstration(
