@@ -143,10 +143,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console import api_docs
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import links as account_link_pages
-    from mdm.console.accounts import me
+    from mdm.console.accounts import me, sign_in
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import sessions as session_pages
-    from mdm.console.accounts import sign_in
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.care import bulk_erases

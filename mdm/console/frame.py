@@ -136,6 +136,10 @@ async def _ask_password(request: Request, refusal: DomainError) -> Response:
                 "passkey_options": begin_assertion(work, who.account, who.session),
             }
 
+    try:
+        state = await run_in_threadpool(describe)
+    except NotSignedIn:  # too many wrong passwords have just ended the session
+        return render_error(request, refusal)
     return render_page(
         request,
         "accounts/confirm_password.html",
@@ -143,8 +147,18 @@ async def _ask_password(request: Request, refusal: DomainError) -> Response:
         problem=refusal.translate(get_language(request)),
         action=f"{request.url.path}?{CONFIRM_PARAMETER}=password",
         fields=fields,
-        **await run_in_threadpool(describe),
+        **state,
     )
+
+
+def _redirect_to_sign_in(request: Request, refusal: DomainError) -> Response:
+    """Redirect to the page of the step that is missing in the sign-in."""
+    address = "/"
+    if isinstance(refusal, SecondFactorRequired):
+        address = f"{SECOND_FACTOR_PAGE}?{urlencode({'then': get_place(request)})}"
+    elif isinstance(refusal, SecondFactorEnrollmentRequired):
+        address = OWN_ACCOUNT_PAGE
+    return RedirectResponse(address, status_code=303)
 
 
 class PageRoute(APIRoute):
@@ -164,19 +178,10 @@ class PageRoute(APIRoute):
                 async with AsyncExitStack() as stack:
                     request.scope["fastapi_function_astack"] = stack
                     return await inner(request)
-            except (NotSignedIn, MustChangePassword):
-                return RedirectResponse("/", status_code=303)
-            except SecondFactorRequired:
-                return RedirectResponse(f"{SECOND_FACTOR_PAGE}?{urlencode({'then': get_place(request)})}", status_code=303)
-            except SecondFactorEnrollmentRequired:
-                return RedirectResponse(OWN_ACCOUNT_PAGE, status_code=303)
-            except ReauthenticationRequired as refusal:
-                return await _ask_password(request, refusal)
-            except _NotConfirmed as refusal:
-                try:
-                    return await _ask_password(request, refusal.error)
-                except NotSignedIn:
-                    return render_error(request, refusal.error)
+            except (NotSignedIn, MustChangePassword, SecondFactorRequired, SecondFactorEnrollmentRequired) as refusal:
+                return _redirect_to_sign_in(request, refusal)
+            except (ReauthenticationRequired, _NotConfirmed) as refusal:
+                return await _ask_password(request, refusal.error if isinstance(refusal, _NotConfirmed) else refusal)
             except DomainError as refusal:
                 return render_error(request, refusal)
             except RequestValidationError:
