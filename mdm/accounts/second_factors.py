@@ -144,7 +144,9 @@ def replace_recovery_codes(work: UnitOfWork, account: Account) -> list[str]:
     repository = FactorRepository(work.session)
     repository.delete_recovery_codes(account.id)
     codes = [_spell_recovery_code(secrets.token_bytes(_RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
-    work.session.add_all(RecoveryCode(account_id=account.id, code_hash=_hash_recovery_code(work, account, code)) for code in codes)
+    work.session.add_all(
+        RecoveryCode(account_id=account.id, code_hash=_hash_recovery_code(work, account, code)) for code in codes
+    )
     work.session.flush()
     return codes
 
@@ -226,9 +228,7 @@ def _use_code(work: UnitOfWork, account: Account, code: str) -> bool:
 def _alarm(work: UnitOfWork, account: Account) -> None:
     roles = AccountRepository(work.session).list_roles(account.id, work.now)
     for town_id in {role.town_id for role in roles} or {None}:
-        raise_alarm(
-            work, town_id, AlarmKind.SECOND_FACTOR_GUESSED, repeat_after=timedelta(hours=1), account_id=str(account.id)
-        )
+        raise_alarm(work, town_id, AlarmKind.SECOND_FACTOR_GUESSED, repeat_after=timedelta(hours=1), account_id=str(account.id))
 
 
 def _normalise(code: str) -> str:

@@ -79,7 +79,13 @@ class SignedIn(NamedTuple):
 
 
 def sign_in_account(
-    work: UnitOfWork, account: Account, kind: SessionKind, client: SignInClient, *, has_factor: bool, is_factor_given: bool = False
+    work: UnitOfWork,
+    account: Account,
+    kind: SessionKind,
+    client: SignInClient,
+    *,
+    has_factor: bool,
+    is_factor_given: bool = False,
 ) -> SignedIn:
     """Open a session of a person who has given the password, or what stands for it.
 

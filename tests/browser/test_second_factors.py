@@ -106,7 +106,7 @@ def test_invitation_password_app_signed_in_and_out_for_good_in_french(
     cookie = next(each for each in context.cookies() if each["name"] == "cartable")
     page.get_by_role("button", name="Se déconnecter").click()
     expect(page.locator("#login")).to_be_visible()
-    context.add_cookies([{**cookie}])  # type: ignore[list-item]
+    context.add_cookies([{"name": "cartable", "value": cookie["value"], "url": server.url}])
     page.goto(server.url + "/accounts")
     expect(page.locator("#login")).to_be_visible()
     for code in (totp.compute_code(secret, totp.get_step(clock.now()) + 1), recovery_code):

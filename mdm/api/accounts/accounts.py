@@ -24,7 +24,9 @@ class Credentials(BaseModel):
 
     login: str = Field(max_length=200, examples=["admin"])
     password: str = Field(max_length=200, examples=["a long sentence of your own"])
-    code: str = Field("", max_length=40, description="The code of the app, or a recovery code, of an account with a second factor.")
+    code: str = Field(
+        "", max_length=40, description="The code of the app, or a recovery code, of an account with a second factor."
+    )
 
 
 class AccessTokenOut(BaseModel):
@@ -67,9 +69,7 @@ def create_token(request: Request, response: Response, body: Credentials, work: 
     from its address before, is not concerned by the failures of others.
     """
     check_origin(request)
-    outcome = service.sign_in(
-        work, body.login, body.password, get_sign_in_client(request), proof=FactorProof(code=body.code)
-    )
+    outcome = service.sign_in(work, body.login, body.password, get_sign_in_client(request), proof=FactorProof(code=body.code))
     if isinstance(outcome, DomainError):
         return answer_refusal(request, outcome)
     set_device_cookie(response, outcome.device_cookie)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import segno
@@ -32,7 +32,7 @@ def show_account(request: Request, work: WorkDep) -> Response:
     return render_page(
         request,
         "accounts/me.html",
-        **({"chapters": []} if must_enroll else {}),
+        **_hide_chapters(hidden=must_enroll),
         must_enroll=must_enroll,
         login=who.account.login,
         has_password=who.account.password_hash != NO_PASSWORD,
@@ -44,6 +44,11 @@ def show_account(request: Request, work: WorkDep) -> Response:
         has_factor=bool(overview.count),
         recovery_codes=overview.recovery_codes,
     )
+
+
+def _hide_chapters(*, hidden: bool) -> dict[str, Any]:
+    """Return the value for a page without chapters: none would open to who must set up a second factor first."""
+    return {"chapters": []} if hidden else {}
 
 
 @router.post("/totp/begin")
@@ -79,7 +84,11 @@ def begin_passkey(request: Request, work: WorkDep, csrf: Annotated[str, Form()])
 
 @router.post("/passkeys")
 def add_passkey(
-    request: Request, work: WorkDep, csrf: Annotated[str, Form()], name: Annotated[str, Form()] = "", passkey: Annotated[str, Form()] = ""
+    request: Request,
+    work: WorkDep,
+    csrf: Annotated[str, Form()],
+    name: Annotated[str, Form()] = "",
+    passkey: Annotated[str, Form()] = "",
 ) -> Response:
     """Store the passkey that the browser has made, and show the recovery codes."""
     who = _authenticate_for_change(request, work, csrf)

@@ -54,9 +54,7 @@ def _redirect(then: str) -> Response:
     return RedirectResponse(then if is_own_address(then) else "/", status_code=303)
 
 
-def _render_form(
-    request: Request, work: WorkDep, who: Authentication, then: str, refusal: DomainError | None = None
-) -> Response:
+def _render_form(request: Request, work: WorkDep, who: Authentication, then: str, refusal: DomainError | None = None) -> Response:
     overview = second_factors.get_overview(work, who.account)
     return render_page(
         request,

@@ -49,7 +49,9 @@ def test_codes_are_those_of_the_standard(seconds: int, code: str) -> None:
 def test_a_code_is_accepted_one_step_early_or_late_and_never_again() -> None:
     secret, now = b"12345678901234567890", datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
     here = totp.get_step(now)
-    accepted = [step - here for step in range(here - 3, here + 4) if totp.find_step(secret, totp.compute_code(secret, step), now, 0)]
+    accepted = [
+        step - here for step in range(here - 3, here + 4) if totp.find_step(secret, totp.compute_code(secret, step), now, 0)
+    ]
     assert accepted == [-1, 0, 1]
     assert totp.find_step(secret, totp.compute_code(secret, here), now, here) is None
     assert totp.find_step(secret, totp.compute_code(secret, here - 1), now, here) is None
@@ -114,7 +116,9 @@ def test_the_password_alone_opens_nothing(person: Person) -> None:
         assert person.give(work, who, person.compute_code()) is None
         assert sessions.authenticate_token(work, outcome.token, SessionKind.CONSOLE).missing is None
         again = person.begin(work)
-        assert isinstance(person.give(work, again, person.compute_code()), WrongSecondFactor), "the same code, looked at over a shoulder"
+        assert isinstance(person.give(work, again, person.compute_code()), WrongSecondFactor), (
+            "the same code, looked at over a shoulder"
+        )
 
 
 def test_a_program_gives_the_code_with_the_password(person: Person) -> None:
@@ -133,7 +137,9 @@ def test_one_code_given_twice_at_once_opens_one_session(person: Person) -> None:
         barrier.wait(10)
         with person.runtime.open_unit_of_work() as work:
             client = SignInClient(f"192.0.2.{number}")
-            outcomes.append(isinstance(service.sign_in(work, "ana", PASSWORD, client, proof=FactorProof(code)), sessions.SignedIn))
+            outcomes.append(
+                isinstance(service.sign_in(work, "ana", PASSWORD, client, proof=FactorProof(code)), sessions.SignedIn)
+            )
 
     threads = [Thread(target=enter, args=(number,)) for number in range(2)]
     for thread in threads:
@@ -212,7 +218,9 @@ def test_an_administrator_resets_what_a_colleague_has_lost(person: Person) -> No
         with pytest.raises(DomainError):
             person.enter(work, outcome.token)
         reset = links.set_password(work, link.url.rpartition("/")[2], "another sentence of mine", UNKNOWN_CLIENT, SessionKind.API)
-        assert person.enter(work, reset.token).missing is SignInStep.SECOND_FACTOR, "a reset of the password keeps the second factor"
+        assert person.enter(work, reset.token).missing is SignInStep.SECOND_FACTOR, (
+            "a reset of the password keeps the second factor"
+        )
         administration.reset_second_factors(work, admin, person.account.id, person.town.id)
         assert not administration.get_account(work, admin, person.account.id, person.town.id).has_second_factor
         assert work.session.scalars(select(TotpFactor)).all() == []
@@ -263,5 +271,7 @@ def test_who_may_erase_or_govern_sets_up_a_factor_first_but_not_in_the_demonstra
     clock.advance(timedelta(minutes=10))
     with runtime.open_unit_of_work() as work:
         late = sessions.authenticate_token(work, token)
-        stale = Authentication(replace(late.actor, reauthenticated=False), late.account, late.session, SignInStep.SECOND_FACTOR_ENROLLMENT)
+        stale = Authentication(
+            replace(late.actor, reauthenticated=False), late.account, late.session, SignInStep.SECOND_FACTOR_ENROLLMENT
+        )
         assert not sessions.may_change_factors(work, stale), "a session that was left open asks for the password"

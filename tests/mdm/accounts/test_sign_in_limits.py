@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from cartable.audit import AuditEvent
 from cartable.clock import ManualClock
+from cartable.errors import DomainError
 from cartable.unit_of_work import Runtime
 from mdm.accounts import service, sign_in_limits
 from mdm.accounts.errors import TooManyAttempts, WrongCredentials
@@ -32,7 +33,7 @@ def world(runtime: Runtime) -> Runtime:
 
 def _attempt(
     runtime: Runtime, password: str = "wrong", *, login: str = "head", address: str = ATTACKER, device_cookie: str = ""
-) -> SignedIn | WrongCredentials | TooManyAttempts:
+) -> SignedIn | DomainError:
     with runtime.open_unit_of_work() as work:
         return service.sign_in(work, login, password, SignInClient(address, "tests", device_cookie))
 
