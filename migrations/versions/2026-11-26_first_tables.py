@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("enabled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("factors_changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -175,6 +176,7 @@ def upgrade() -> None:
         sa.Column("tag_prefix", sa.String(length=8), nullable=False),
         sa.Column("support_phone", sa.String(length=40), nullable=True),
         sa.Column("lost_message", sa.String(length=200), nullable=True),
+        sa.Column("is_demonstration", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
     )
@@ -214,6 +216,9 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reauthenticated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("wrong_passwords", sa.SmallInteger(), nullable=False),
+        sa.Column("second_factor_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("passkey_challenge", sa.String(length=100), nullable=True),
+        sa.Column("passkey_challenge_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.id"], name=op.f("fk_account_session_account_id_account"), ondelete="CASCADE"
         ),
@@ -473,6 +478,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("town_id", name=op.f("pk_organisation_key")),
     )
     op.create_table(
+        "passkey",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("credential_id", sa.String(length=1400), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_passkey_account_id_account"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_passkey")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_passkey_credential_id")),
+    )
+    with op.batch_alter_table("passkey", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_passkey_account_id"), ["account_id"], unique=False)
+
+    op.create_table(
         "policy_group",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
@@ -580,6 +602,20 @@ def upgrade() -> None:
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_record_access_day"), ["day"], unique=False)
         batch_op.create_index(batch_op.f("ix_record_access_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "recovery_code",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_recovery_code_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_code")),
+    )
+    with op.batch_alter_table("recovery_code", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_recovery_code_account_id"), ["account_id"], unique=False)
 
     op.create_table(
         "rendered_profile",
@@ -707,6 +743,18 @@ def upgrade() -> None:
     with op.batch_alter_table("stop_switch", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_stop_switch_town_id"), ["town_id"], unique=False)
 
+    op.create_table(
+        "totp_factor",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_totp_factor_account_id_account"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_totp_factor")),
+    )
     op.create_table(
         "town_calendar",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2513,6 +2561,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_town_calendar_town_id"))
 
     op.drop_table("town_calendar")
+    op.drop_table("totp_factor")
     with op.batch_alter_table("stop_switch", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_stop_switch_town_id"))
 
@@ -2545,6 +2594,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rendered_profile_town_id"))
 
     op.drop_table("rendered_profile")
+    with op.batch_alter_table("recovery_code", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_recovery_code_account_id"))
+
+    op.drop_table("recovery_code")
     with op.batch_alter_table("record_access", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_record_access_town_id"))
         batch_op.drop_index(batch_op.f("ix_record_access_day"))
@@ -2573,6 +2626,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_policy_group_town_id"))
 
     op.drop_table("policy_group")
+    with op.batch_alter_table("passkey", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_passkey_account_id"))
+
+    op.drop_table("passkey")
     op.drop_table("organisation_key")
     op.drop_table("organisation_device")
     with op.batch_alter_table("mission", schema=None) as batch_op:
