@@ -14,17 +14,17 @@ help: ## Show these words
 setup: ## Make the virtual environment with everything, tests included
 	@$(PYTHON) deploy/bootstrap.py dev
 
-run: ## Start Cartable here: database, certificates, a demo town, HTTPS, worker, a class of simulated tablets
+run: ## Start Cartable here: database, certificates, a demo town, HTTPS, worker, a class of simulated tablets; DEMO=0 without the demo town
 	@$(PYTHON) deploy/bootstrap.py run
-	@exec $(RUN) -m mdm up
+	@exec $(RUN) -m mdm up $(if $(filter 0 no off,$(DEMO)),--empty)
 
 worker: ## Start a worker beside a server that uses a broker (CARTABLE_BROKER_URL)
 	@$(PYTHON) deploy/bootstrap.py run
 	@exec $(RUN) -m mdm worker
 
-simulate: ## Let N more simulated tablets enrol with the running server: make simulate N=30
+simulate: ## Let N more simulated tablets enrol with the running server: make simulate N=30, TOWN=short-name
 	@$(PYTHON) deploy/bootstrap.py run
-	@exec $(RUN) -m mdm simulate --count $(or $(N),30)
+	@exec $(RUN) -m mdm simulate --count $(or $(N),30) $(if $(TOWN),--town $(TOWN))
 
 check: setup ## Lint, format, types, import contracts, migrations, generated API description
 	@$(RUN) -m ruff check .

@@ -150,8 +150,10 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
+    from mdm.console.places import town as town_pages
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import calendar, days, hours, tablet_mode
+    from mdm.console.setup import first_tablet, start
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets, why
 
     router = APIRouter()
@@ -173,6 +175,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
+        start,
+        first_tablet,
+        town_pages,
         sign_in,
         session_pages,
         account_link_pages,

@@ -52,6 +52,17 @@ def get_server_files(settings: Settings) -> tuple[Path, Path]:
     return settings.secrets_dir / "tls.pem", settings.secrets_dir / "tls.key"
 
 
+def get_own_fingerprint(settings: Settings) -> str | None:
+    """Return the SHA-256 fingerprint of the certificate that this server made for itself, as browsers show it: `AB:CD:…`.
+
+    None with a configured certificate, of which browsers are not expected to warn.
+    """
+    chain, _ = get_server_files(settings)
+    if settings.tls_certificate or not chain.exists():
+        return None
+    return x509.load_pem_x509_certificates(chain.read_bytes())[0].fingerprint(SHA256()).hex(":").upper()
+
+
 def read_tls_ca_certificate(settings: Settings) -> bytes | None:
     """Return the DER of the TLS CA that tablets must trust; None when the server certificate is a configured (public) one."""
     path = settings.secrets_dir / "tls-ca.pem"

@@ -13,10 +13,10 @@ from cartable.keyset import fetch_scalar_page
 from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.joining.errors import EnrollmentRefusal
-from enrollment.joining.models import Invitation, InvitationUse
+from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import School, SchoolClass
-from enrollment.tablets.models import Cart, CartSlot, Loan
+from enrollment.tablets.models import Cart, CartSlot, Loan, Tablet
 
 
 class InvitationRepository:
@@ -56,6 +56,24 @@ class InvitationRepository:
         """Return invitations that the actor may handle, ordered by id, from behind `after` on."""
         statement = actor.restrict(select(Invitation), Invitation, Permission.HANDLE)
         return fetch_scalar_page(self.session, statement, page, Invitation.id)
+
+    def find_open_for_stock(self, town_id: UUID, created_by: UUID | None, now: datetime) -> Invitation | None:
+        """Return the newest invitation for the stock that a person has made and by which tablets may still enroll."""
+        statement = select(Invitation).where(Invitation.town_id == town_id, Invitation.kind == InvitationKind.STOCK)
+        statement = statement.where(Invitation.created_by == created_by, Invitation.school_id.is_(None))
+        is_open = statement.where(
+            Invitation.revoked_at.is_(None), Invitation.expires_at > now, Invitation.uses < Invitation.max_uses
+        )
+        return self.session.scalar(is_open.order_by(Invitation.created_at.desc(), Invitation.id).limit(1))
+
+    def list_tablets_of_invitation(self, invitation_id: UUID) -> Sequence[Tablet]:
+        """Return the tablets that enrolled by an invitation, in their order."""
+        return self.session.scalars(
+            select(Tablet)
+            .join(InvitationUse, InvitationUse.tablet_id == Tablet.id)
+            .where(InvitationUse.invitation_id == invitation_id)
+            .order_by(InvitationUse.used_at, InvitationUse.id)
+        ).all()
 
     def get_use(self, invitation_id: UUID, tablet_id: UUID) -> InvitationUse | None:
         return self.session.scalar(

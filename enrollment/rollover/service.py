@@ -229,6 +229,12 @@ def record_school_succession(work: UnitOfWork, actor: Actor, old_school_id: UUID
     return row
 
 
+def list_successors(work: UnitOfWork, actor: Actor, town_id: UUID) -> dict[UUID, UUID]:
+    """Return the schools of a town that go on as another one, with that one. Raises `Forbidden`."""
+    actor.require_permission(Permission.SEE, town_id)
+    return RolloverRepository(work.session).get_successor_schools(town_id)
+
+
 def get_rollover(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> Rollover:
     """Return a rollover of a town in which the actor sees a school. Raises `RolloverNotFound`."""
     rollover = RolloverRepository(work.session).find_visible(actor, rollover_id)

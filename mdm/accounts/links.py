@@ -59,6 +59,30 @@ def invite(
     Raises `LoginTaken`, and what `roles.check_new_role` raises.
     """
     roles.check_new_role(work, actor, role, town_id, school_id, ends_at, class_id)
+    account = _add_account(work, actor, login, display_name, role, town_id, email=email, language=language)
+    roles.add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
+    return _create_link(work, actor, account, LinkPurpose.INVITATION)
+
+
+def invite_operator(work: UnitOfWork, login: str, display_name: str) -> NewLink:
+    """Create an account of the operator, who makes towns, and return its link. For the command line. Raises `LoginTaken`."""
+    account = _add_account(work, SYSTEM, login, display_name, Role.OPERATOR, None)
+    roles.add_role(work, SYSTEM, account, Role.OPERATOR, None, None, None)
+    return _create_link(work, SYSTEM, account, LinkPurpose.INVITATION)
+
+
+def _add_account(
+    work: UnitOfWork,
+    actor: Actor,
+    login: str,
+    display_name: str,
+    role: Role,
+    town_id: UUID | None,
+    *,
+    email: str | None = None,
+    language: str = DEFAULT_LANGUAGE.code,
+) -> Account:
+    """Store an account without a password and return it. Raises `LoginTaken`, `Invalid`."""
     if find_language(language) is None:
         raise Invalid(field="language")
     login = login.strip().lower()
@@ -72,8 +96,7 @@ def invite(
     )  # fmt: skip
     work.session.add(account)
     work.session.flush()
-    roles.add_role(work, actor, account, role, town_id, school_id, ends_at, class_id)
-    return _create_link(work, actor, account, LinkPurpose.INVITATION)
+    return account
 
 
 def create_link(work: UnitOfWork, actor: Actor, account_id: UUID, town_id: UUID) -> NewLink:

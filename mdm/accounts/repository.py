@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_page, fetch_scalar_page
 from cartable.paging import Page, PageRequest
+from cartable.scope import Role
 from enrollment.places.models import Town
 from mdm.accounts.factor_repository import has_second_factor
 from mdm.accounts.models import Account, AccountRole, AccountSession, Mission, SessionKind
@@ -85,6 +86,12 @@ class AccountRepository:
         """Return whether the account has, or has had, a role in a town."""
         condition = (AccountRole.account_id == account_id) & (AccountRole.town_id == town_id)
         return bool(self.session.scalar(select(exists().where(condition))))
+
+    def has_administrator(self, town_id: UUID, now: datetime) -> bool:
+        """Return whether an active account administers a town at this instant."""
+        is_valid = or_(AccountRole.ends_at.is_(None), AccountRole.ends_at > now)
+        condition = (AccountRole.town_id == town_id) & (AccountRole.role == Role.TOWN_ADMIN) & is_valid & Account.active
+        return bool(self.session.scalar(select(exists().where(condition, AccountRole.account_id == Account.id))))
 
     def list_by_town(self, town_id: UUID, now: datetime, page: PageRequest) -> Page[Account]:
         """List the accounts with a role in a town at this instant, and those switched off that had one."""

@@ -19,7 +19,6 @@ from mdm.accounts.second_factors import NO_PROOF, FactorProof
 from mdm.accounts.sessions import SignedIn
 from mdm.accounts.sign_in_limits import UNKNOWN_CLIENT, SignInClient
 
-FIRST_LOGIN = "admin"
 
 
 def create_account(
@@ -79,17 +78,6 @@ def create_shared_technician(work: UnitOfWork, login: str, display_name: str) ->
     work.session.flush()
     audit.record_event(work, SYSTEM, "account.create_shared_technician", "account", account.id, town_id=None)
     return password
-
-
-def ensure_first_admin(work: UnitOfWork, town_id: UUID) -> tuple[str, str] | None:
-    """Create the first administrator. Returns the login and a one-time password; None when an account exists."""
-    if AccountRepository(work.session).count_accounts():
-        return None
-    password = secrets.token_urlsafe(12)
-    create_account(
-        work, SYSTEM, login=FIRST_LOGIN, display_name="Administration", password=password, role=Role.TOWN_ADMIN, town_id=town_id
-    )
-    return FIRST_LOGIN, password
 
 
 def sign_in(

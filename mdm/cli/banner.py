@@ -1,4 +1,4 @@
-"""The text that `make run` prints once the server listens: address, sign-in, enrollment of a tablet, and what is simulated."""
+"""The text that `make run` prints once the server listens: the link to open, why the browser warns, a tablet's QR code, what is simulated."""
 
 from __future__ import annotations
 
@@ -9,34 +9,42 @@ from enrollment.joining import qr
 
 @dataclass(frozen=True, slots=True)
 class BannerFacts:
-    """What the banner shows. `password` is set at the first start only."""
+    """What the banner shows. `sign_in_url` works once, until the first account has a password; `fingerprint` is that of the server's own
+    certificate, without one browsers do not warn; `join_url` lets a tablet enroll in the demonstration town, if there is one.
+    """
 
     url: str
-    login: str
-    password: str | None
-    join_url: str
+    sign_in_url: str | None
+    fingerprint: str | None
+    join_url: str | None
     simulated_push: bool
     simulated_tablets: int
 
 
 def render_banner(facts: BannerFacts) -> str:
     """Return the banner in French and English."""
-    password = facts.password or "(celui que vous avez choisi / the one you chose)"
-    lines = [
-        "",
-        "  Cartable est prêt. / Cartable is ready.",
-        "",
-        f"  Console      {facts.url}/",
-        f"  API          {facts.url}/api/docs",
-        f"  Identifiant  {facts.login}",
-        f"  Mot de passe {password}" + ("   (à usage unique / one-time)" if facts.password else ""),
-        "",
-        "  Une vraie tablette sur ce réseau : scannez, puis installez le profil. / A real iPad on this network: scan, then install.",
-        f"  {facts.join_url}",
-        "",
-        *("    " + line for line in qr.render_terminal(facts.join_url).splitlines()),
-        "",
-    ]
+    lines = ["", "  Cartable est prêt. / Cartable is ready.", "", f"  Ouvrez / open:  {facts.sign_in_url or facts.url + '/'}", ""]
+    if facts.sign_in_url:
+        lines += [
+            "  Ce lien sert une fois : vous y choisissez votre mot de passe. / This link works once: you choose your password there.",
+            "",
+        ]
+    if facts.fingerprint:
+        lines += [
+            "  Le navigateur avertira, c'est normal : le certificat est fait par ce serveur, personne d'autre ne le connaît encore.",
+            "  Continuez si l'empreinte SHA-256 qu'il montre est celle-ci. / The browser will warn, and that is expected: this server made",
+            "  its own certificate. Go on if the SHA-256 fingerprint that it shows is this one:",
+            *(f"  {facts.fingerprint[start : start + 48].rstrip(':')}" for start in range(0, len(facts.fingerprint), 48)),
+            "",
+        ]
+    if facts.join_url:
+        lines += [
+            "  Une vraie tablette sur ce réseau : scannez, puis installez le profil. / A real iPad on this network: scan, then install.",
+            f"  {facts.join_url}",
+            "",
+            *("    " + line for line in qr.render_terminal(facts.join_url).splitlines()),
+            "",
+        ]
     if facts.simulated_push:
         lines += [
             "  Réveil des tablettes : aucun certificat APNs d'Apple n'est installé. Un serveur APNs de démonstration le remplace",

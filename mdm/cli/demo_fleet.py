@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from cartable.errors import NotFound
 from cartable.private_files import ensure_private_folder
 from cartable.scope import SYSTEM
 from cartable.settings import Settings
@@ -59,13 +60,16 @@ class DemoFleet:
         )  # fmt: skip
         (self.folder / "push.json").write_text(json.dumps(self.ports))
 
-    def create_invitations(self) -> tuple[str, int]:
-        """Create invitations for a class, once, and one for real tablets. Returns the address of the latter and the size of the class."""
+    def create_invitations(self, town_id: UUID) -> tuple[str, int]:
+        """Create invitations for a class of the demonstration town, once, and one for real tablets.
+
+        Returns the address of the latter and the size of the class.
+        """
         codes = self.folder / "codes"
         with self.runtime.open_unit_of_work() as work:
-            town = work.session.scalars(select(Town).order_by(Town.name).limit(1)).one()
+            town = work.session.get_one(Town, town_id)
             if not codes.exists():
-                spec = InvitationSpec(InvitationKind.PUPIL, town.id, class_id=_find_demo_class(work), valid_days=1)
+                spec = InvitationSpec(InvitationKind.PUPIL, town.id, class_id=_find_demo_class(work, town.id), valid_days=1)
                 codes.write_text("\n".join(row.code for row in joining.create_invitations(work, SYSTEM, spec)) + "\n")
             return joining.build_join_url(work, _get_bench_invitation(work, town)), len(codes.read_text().split())
 
@@ -97,11 +101,10 @@ class DemoFleet:
                 process.kill()
 
 
-def _find_demo_class(work: UnitOfWork) -> UUID | None:
+def _find_demo_class(work: UnitOfWork, town_id: UUID) -> UUID | None:
     """Return a class of the grade that has the demonstration bundle."""
-    return work.session.scalar(
-        select(Pupil.class_id).where(Pupil.grade == Grade.CE2, Pupil.class_id.is_not(None)).order_by(Pupil.class_id).limit(1)
-    )
+    statement = select(Pupil.class_id).where(Pupil.town_id == town_id, Pupil.grade == Grade.CE2, Pupil.class_id.is_not(None))
+    return work.session.scalar(statement.order_by(Pupil.class_id).limit(1))
 
 
 def _get_bench_invitation(work: UnitOfWork, town: Town) -> Invitation:
@@ -116,13 +119,19 @@ def _get_bench_invitation(work: UnitOfWork, town: Town) -> Invitation:
     return invitation or joining.create_invitations(work, SYSTEM, InvitationSpec(InvitationKind.STOCK, town.id, max_uses=20))[0]
 
 
-def run_simulator(count: int) -> int:
-    """Enroll `count` simulated tablets with the running server, by an invitation of their own (`make simulate`). Returns an exit code."""
+def run_simulator(count: int, slug: str | None) -> int:
+    """Enroll `count` simulated tablets in a town of the running server, by an invitation of their own (`make simulate`).
+
+    Without a short name: in the first town by name. Returns an exit code.
+    """
     runtime = compose(Settings())
     url_file = runtime.settings.data_dir / "public-url"
     url = url_file.read_text().strip() if url_file.exists() else runtime.settings.public_url
     with runtime.open_unit_of_work() as work:
-        town = work.session.scalars(select(Town).order_by(Town.name).limit(1)).one()
+        statement = select(Town).order_by(Town.name).limit(1)
+        town = work.session.scalar(statement.where(Town.slug == slug) if slug else statement)
+        if town is None:
+            raise NotFound(field="town")
         spec = InvitationSpec(InvitationKind.STOCK, town.id, max_uses=count, valid_days=1)
         code = joining.create_invitations(work, SYSTEM, spec)[0].code
     ports = runtime.settings.data_dir / "demo" / "push.json"

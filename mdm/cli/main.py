@@ -30,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
+    choices["up"].add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
     choices["simulate"].add_argument("--count", type=int, default=30)
+    choices["simulate"].add_argument("--town", metavar="SLUG", help="short name of the town; without it the first by name")
     choices["push-csr"].add_argument("--email", required=True)
     sign = choices["push-vendor-sign"]
     for name in ("--csr", "--vendor-chain", "--vendor-key"):
@@ -51,19 +53,20 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import audit_trail, calendars, keys, schools, towns
+    from mdm.cli import admins, audit_trail, calendars, keys, schools, towns
 
     audit_trail.add_arguments(choices["audit"])
     keys.add_arguments(choices["keys"])
     towns.add_arguments(choices["town"])
     schools.add_arguments(choices["school"])
+    admins.add_arguments(choices["admin"])
     calendars.add_arguments(choices["calendar"])
 
 
-def _run_up(_parsed: argparse.Namespace) -> int:
+def _run_up(parsed: argparse.Namespace) -> int:
     from mdm.cli import up
 
-    return up.main()
+    return up.main(empty=parsed.empty)
 
 
 def _run_web(_parsed: argparse.Namespace) -> int:
@@ -96,7 +99,7 @@ def _migrate(_parsed: argparse.Namespace) -> int:
 def _simulate(parsed: argparse.Namespace) -> int:
     from mdm.cli.demo_fleet import run_simulator
 
-    return run_simulator(parsed.count)
+    return run_simulator(parsed.count, parsed.town)
 
 
 def _with_unit_of_work(function: Callable[..., object]) -> Callable[[argparse.Namespace], int]:
@@ -146,6 +149,12 @@ def _run_town(work: object, parsed: argparse.Namespace) -> None:
     towns.run(work, parsed)  # type: ignore[arg-type]
 
 
+def _run_admin(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import admins
+
+    admins.run(work, parsed)  # type: ignore[arg-type]
+
+
 def _run_school(work: object, parsed: argparse.Namespace) -> None:
     from mdm.cli import schools
 
@@ -192,7 +201,7 @@ def _keys(parsed: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
-    "up": ("everything on this machine, with a demo town (make run)", _run_up),
+    "up": ("everything on this machine, with a demo town unless --empty (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
     "worker": ("a worker, with a broker", _run_worker),
     "beat": ("the scheduler, with a broker; exactly one", _run_beat),
@@ -205,6 +214,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
     "town": ("create towns, list them, change their zones, phone and message for lost tablets", _with_unit_of_work(_run_town)),
+    "admin": ("create an administrator of a town, or an operator; prints a link that works once", _with_unit_of_work(_run_admin)),
     "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_run_school)),
     "calendar": ("import the ministry's calendar of school holidays", _with_unit_of_work(_import_calendar)),
     "technician": (

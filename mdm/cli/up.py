@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import uvicorn
 
@@ -18,7 +19,7 @@ from cartable.telemetry import configure_logging
 from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
-from mdm.accounts import service as accounts
+from mdm.accounts.operators import ensure_first_account
 from mdm.cli import banner, preflight
 from mdm.cli.demo import load_demo
 from mdm.cli.demo_fleet import DemoFleet
@@ -32,13 +33,13 @@ class PreparedServer:
     """Result of the steps before the server starts."""
 
     runtime: Runtime
-    password: str | None
-    login: str
+    sign_in_url: str | None
     simulated_push: bool
+    demonstration_town_id: UUID | None
 
 
-def main() -> int:
-    """Run until interrupted. Returns a process exit code."""
+def main(*, empty: bool) -> int:
+    """Run until interrupted; with `empty` without a demonstration town. Returns a process exit code."""
     try:
         settings = preflight.read_settings()
         preflight.check_data_folder(settings.data_dir)
@@ -49,7 +50,7 @@ def main() -> int:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
     configure_logging(json=settings.log_json, level="warning")
-    prepared = _prepare(settings)
+    prepared = _prepare(settings, empty=empty)
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
     prepared.runtime.settings = fleet.redirect_push(prepared.runtime.settings)
     try:
@@ -61,7 +62,7 @@ def main() -> int:
     return 0
 
 
-def _prepare(settings: Settings) -> PreparedServer:
+def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
     with _show_step("Base de données / database"):
         runtime = compose(settings)
         upgrade(runtime.engine)
@@ -69,11 +70,13 @@ def _prepare(settings: Settings) -> PreparedServer:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, preflight.list_host_names(settings))
         simulated = push.ensure_simulated_certificate(work)
-    with _show_step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
-        town_id = load_demo(runtime, show)
+    town_id = None
+    if not empty:
+        with _show_step("Ville de démonstration / demo town (12 écoles, ~4 000 élèves)") as show:
+            town_id = load_demo(runtime, show)
     with runtime.open_unit_of_work() as work:
-        created = accounts.ensure_first_admin(work, town_id)
-    return PreparedServer(runtime, created[1] if created else None, created[0] if created else accounts.FIRST_LOGIN, simulated)
+        link = ensure_first_account(work, town_id)
+    return PreparedServer(runtime, link.url if link else None, simulated, town_id)
 
 
 def _serve(prepared: PreparedServer, fleet: DemoFleet) -> None:
@@ -103,11 +106,16 @@ def _show_banner(server: uvicorn.Server, prepared: PreparedServer, fleet: DemoFl
         if server.should_exit:
             return
         time.sleep(0.05)
-    join_url, count = fleet.create_invitations()
+    join_url, count = None, 0
+    if prepared.demonstration_town_id is not None:
+        join_url, count = fleet.create_invitations(prepared.demonstration_town_id)
     settings = prepared.runtime.settings
-    facts = banner.BannerFacts(settings.public_url, prepared.login, prepared.password, join_url, prepared.simulated_push, count)
+    facts = banner.BannerFacts(
+        settings.public_url, prepared.sign_in_url, tls.get_own_fingerprint(settings), join_url, prepared.simulated_push, count
+    )
     print(banner.render_banner(facts), flush=True)
-    fleet.start_tablets()
+    if prepared.demonstration_town_id is not None:
+        fleet.start_tablets()
 
 
 @contextlib.contextmanager

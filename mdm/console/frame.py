@@ -58,6 +58,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/year", Message("School year"), Permission.LEAD),
     ("/hours", Message("Hours"), Permission.AUTHOR),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
+    ("/town", Message("Town"), Permission.AUTHOR),
     ("/accounts", Message("Accounts"), Permission.GOVERN),
 )
 #: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cartable.paging import paginate
 from enrollment.places import service, towns
 from enrollment.places.zones import HolidayZone
+from mdm.accounts import operators
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.schedule import authoring
@@ -53,6 +55,23 @@ class TownUpdateIn(BaseModel):
     lost_message: str | None = Field(None, max_length=1000, description=_MESSAGE)
 
 
+class FirstAdministratorIn(BaseModel):
+    """Who administers a new town."""
+
+    login: str = Field(min_length=2, max_length=200, examples=["claire.morel@belleville.example"])
+    display_name: str = Field(min_length=1, max_length=200, examples=["Claire Morel"])
+    email: str | None = Field(None, max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")
+    language: str = Field("fr", max_length=16, description="The language in which the person is written to.")
+
+
+class FirstAdministratorOut(BaseModel):
+    """The link by which the administrator chooses a password. It is shown only here."""
+
+    account_id: UUID
+    url: str
+    expires_at: datetime
+
+
 class TownZonesIn(BaseModel):
     """Where a town is in the calendar and on the clock."""
 
@@ -73,9 +92,21 @@ def list_towns(work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[Town
 def create_town(body: TownIn, work: WorkDep, actor: ActorDep) -> object:
     """Create a town.
 
-    Only the operator may. The town has no administrator yet: the operator's command line or console appoints the first.
+    Only the operator may, who then creates its first administrator.
     """
     return towns.create_town(work, actor, **body.model_dump())
+
+
+@router.post("/towns/{town_id}/administrators", response_model=FirstAdministratorOut, status_code=201)
+def create_first_administrator(
+    town_id: UUID, body: FirstAdministratorIn, work: WorkDep, actor: ActorDep
+) -> FirstAdministratorOut:
+    """Create the first administrator of a town.
+
+    Only the operator may, while the town has none. The link is shown only here: pass it on.
+    """
+    link = operators.appoint_administrator(work, actor, town_id, **body.model_dump())
+    return FirstAdministratorOut(account_id=link.account.id, url=link.url, expires_at=link.expires_at)
 
 
 @router.put("/towns/{town_id}", response_model=TownOut)

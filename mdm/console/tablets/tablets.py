@@ -34,6 +34,7 @@ from mdm.console.frame import (
     show_times_in,
 )
 from mdm.console.labels import mode_label, reason_label, rules_reason_label, rules_state_label, state_label
+from mdm.console.setup.start import list_open_checklists
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
 from mdm.console.tablets.time_line import describe_actor, describe_entry
@@ -53,6 +54,8 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         return render_page(request, "accounts/password.html")
     except NotSignedIn:
         return render_page(request, "accounts/sign_in.html")
+    if actor.operates() and not actor.list_own_towns():
+        return RedirectResponse("/start", status_code=303)
     language = get_language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
     ending = count_ending_identities(work, actor).ending
@@ -70,6 +73,7 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         state=state,
         q=q,
         caption="",
+        checklists=list_open_checklists(work, actor, language) if not (state or q or after) else [],
         ending=ending,
         next_url=f"/?{more}" if more else "",
         total=sum(counts.values()),

@@ -64,3 +64,16 @@ def test_what_is_wrong_is_said_in_both_languages(
 ) -> None:
     code, text = run(capsys, *arguments)
     assert (code, sentence in text, " / " in text) == (1, True, True)
+
+
+def test_an_administrator_gets_a_link_and_another_until_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "town", "create", "Ville-Neuve")
+    create = ("admin", "create", "--town", "ville-neuve", "claire@ville.example", "Claire Morel")
+    code, text = run(capsys, *create)
+    assert (code, "/welcome/" in text, "claire@ville.example: works once" in text) == (0, True, True)
+    again = run(capsys, *create)
+    assert (again[0], again[1] != text) == (0, True)
+    code, text = run(capsys, "admin", "create", "--town", "ville-neuve", "claire@ville.example", "Somebody Else")
+    assert (code, "This login exists already." in text) == (1, True)
+    assert run(capsys, "admin", "create", "--operator", "op", "Operator")[0] == 0
+    assert run(capsys, "admin", "create", "--town", "nowhere", "x", "X")[0] == 1

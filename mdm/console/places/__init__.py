@@ -1,0 +1,1 @@
+"""Pages of the town itself and of its schools."""

@@ -1,0 +1,193 @@
+"""The page of a town: what it is called, what its lost tablets say, and its schools: added, renamed, merged, closed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError
+from cartable.i18n import Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places import schools as school_service
+from enrollment.places import service as places
+from enrollment.places import towns
+from enrollment.places.models import Town
+from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport
+from enrollment.rollover import closing
+from enrollment.rollover.service import list_successors, record_school_succession
+from mdm.api.deps import WorkDep
+from mdm.api.places.schools import MAX_LIST
+from mdm.console.forms import CsrfField, attempt
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_day,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
+from mdm.console.setup.start import describe_lines
+
+router = APIRouter(prefix="/town", include_in_schema=False, route_class=PageRoute)
+_NOTICES = {"saved": Message("Saved."), "imported": Message("The schools are entered.")}
+NameField = Annotated[str, Form(max_length=400)]
+
+
+@router.get("")
+def show_town(request: Request, work: WorkDep, town: UUID | None = None, done: str = "") -> Response:
+    """Show a town and its schools."""
+    actor, _ = require_sign_in(request, work)
+    return _render_town(request, work, actor, _select_town(work, actor, town), notice=done)
+
+
+@router.post("/{town}")
+def update_town(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    csrf: CsrfField,
+    name: NameField,
+    support_phone: Annotated[str, Form(max_length=200)] = "",
+    lost_message: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Set the name, and what lost tablets say."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    refusal = attempt(
+        work,
+        lambda: towns.update_town(work, actor, chosen.id, name=name, support_phone=support_phone, lost_message=lost_message),
+    )
+    typed = {"name": name, "support_phone": support_phone, "lost_message": lost_message}
+    return _answer(request, work, actor, chosen, refusal, typed)
+
+
+@router.post("/{town}/schools")
+def import_schools(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    csrf: CsrfField,
+    schools: Annotated[str, Form(max_length=200_000)] = "",
+    file: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """Add the schools of a list that do not exist yet."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen, language = _select_town(work, actor, town), get_language(request)
+    content = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
+    reports: list[SchoolLineReport] = []
+    refusal = attempt(work, lambda: reports.extend(school_service.import_schools(work, actor, chosen.id, content)))
+    if refusal is not None:
+        return _answer(request, work, actor, chosen, refusal, {"schools": schools})
+    wrong = [each for each in reports if each.outcome not in (SchoolLineOutcome.CREATED, SchoolLineOutcome.UNCHANGED)]
+    if not wrong:
+        return RedirectResponse(f"/town?town={chosen.id}&done=imported", status_code=303)
+    return render_page(
+        request,
+        "setup/schools_report.html",
+        created=sum(each.outcome is SchoolLineOutcome.CREATED for each in reports),
+        rows=describe_lines(wrong, language),
+        back=f"/town?town={chosen.id}",
+    )
+
+
+@router.post("/{town}/schools/{school_id}/name")
+def rename_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField, name: NameField) -> Response:
+    """Set the name of a school."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    return _answer(
+        request, work, actor, chosen, attempt(work, lambda: school_service.rename_school(work, actor, school_id, name))
+    )
+
+
+@router.post("/{town}/schools/{school_id}/successor")
+def set_successor(
+    request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField, successor: Annotated[UUID, Form()]
+) -> Response:
+    """Say as which school one goes on at the next school year."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    return _answer(
+        request, work, actor, chosen, attempt(work, lambda: record_school_succession(work, actor, school_id, successor))
+    )
+
+
+@router.post("/{town}/schools/{school_id}/close")
+def close_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField) -> Response:
+    """Close a school."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    return _answer(request, work, actor, chosen, attempt(work, lambda: closing.close_school(work, actor, school_id)))
+
+
+@router.post("/{town}/schools/{school_id}/open")
+def open_school(request: Request, work: WorkDep, town: UUID, school_id: UUID, csrf: CsrfField) -> Response:
+    """Open a closed school again."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    return _answer(request, work, actor, chosen, attempt(work, lambda: closing.open_school(work, actor, school_id)))
+
+
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.AUTHOR), town_id)
+
+
+def _answer(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    town: Town,
+    refusal: DomainError | None,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    """Return to the page after an act, or show it with what was typed and why it was refused."""
+    if refusal is None:
+        return RedirectResponse(f"/town?town={town.id}&done=saved", status_code=303)
+    return _render_town(request, work, actor, town, refusal=refusal, typed=typed)
+
+
+def _render_town(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    town: Town,
+    *,
+    notice: str = "",
+    refusal: DomainError | None = None,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    language = get_language(request)
+    schools = places.list_schools(work, actor, town.id, include_closed=True)
+    names = {school.id: school.name for school in schools}
+    successors = list_successors(work, actor, town.id)
+    stored = {"name": town.name, "support_phone": town.support_phone or "", "lost_message": town.lost_message or ""}
+    return render_page(
+        request,
+        "places/town.html",
+        status=refusal.status if refusal else 200,
+        notice=_NOTICES[notice].translate(language) if notice in _NOTICES else "",
+        problem=refusal.translate(language) if refusal else "",
+        town=town,
+        towns=list_permitted_towns(work, actor, Permission.AUTHOR),
+        values=stored | (typed or {}),
+        schools=[
+            {
+                "id": school.id, "uai": school.uai, "name": school.name, "successor": names.get(successors.get(school.id, town.id), ""),
+                "closed": format_day(school.closed_on) if school.closed_on else "",
+            }
+            for school in schools
+        ],
+        open_schools=[school for school in schools if school.closed_on is None],
+    )  # fmt: skip

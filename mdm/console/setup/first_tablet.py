@@ -1,0 +1,92 @@
+"""The page of the first tablet: a QR code that a real iPad scans, and what has arrived by it. It moves on by itself."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.joining import qr
+from enrollment.joining import service as joining
+from enrollment.joining.models import Invitation, InvitationKind
+from enrollment.joining.repository import InvitationRepository
+from enrollment.joining.targets import InvitationSpec
+from enrollment.places.models import Town
+from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_instant,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    select_town,
+)
+from mdm.console.setup.labels import REFUSALS
+
+router = APIRouter(prefix="/start/tablet", include_in_schema=False, route_class=PageRoute)
+MAX_TABLETS, VALID_DAYS = 20, 7
+#: The page asks again after so many seconds.
+_REFRESH_SECONDS = 4
+
+
+@router.get("")
+def show_first_tablet(request: Request, work: WorkDep, town: UUID | None = None) -> Response:
+    """Show the code of the open invitation for this page, and the tablets that came by it; without one, the button that makes it."""
+    actor, _ = require_sign_in(request, work)
+    chosen = _select_town(work, actor, town)
+    repository = InvitationRepository(work.session)
+    invitation = repository.find_open_for_stock(chosen.id, actor.account_id, work.now)
+    tablets = repository.list_tablets_of_invitation(invitation.id) if invitation is not None else []
+    return render_page(
+        request,
+        "setup/first_tablet.html",
+        town=chosen,
+        invitation=invitation,
+        url=joining.build_join_url(work, invitation) if invitation is not None else "",
+        until=format_instant(invitation.expires_at) if invitation is not None else "",
+        tablets=[{"id": tablet.id, "tag": tablet.tag, "serial": tablet.serial} for tablet in tablets],
+        refusal=_describe_refusal(request, invitation),
+        refresh=_REFRESH_SECONDS if invitation is not None and invitation.uses < invitation.max_uses else 0,
+    )
+
+
+@router.post("/{town}/invitation")
+def create_invitation(request: Request, work: WorkDep, town: UUID, csrf: CsrfField) -> Response:
+    """Make the invitation of this page, unless there is one."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    chosen = _select_town(work, actor, town)
+    if InvitationRepository(work.session).find_open_for_stock(chosen.id, actor.account_id, work.now) is None:
+        spec = InvitationSpec(InvitationKind.STOCK, chosen.id, max_uses=MAX_TABLETS, valid_days=VALID_DAYS)
+        joining.create_invitations(work, actor, spec)
+    return RedirectResponse(f"/start/tablet?town={chosen.id}", status_code=303)
+
+
+@router.get("/{town}/code.svg")
+def show_code(request: Request, work: WorkDep, town: UUID) -> Response:
+    """Return the QR code of the open invitation of this page. Raises `NotFound` without one."""
+    actor, _ = require_sign_in(request, work)
+    invitation = InvitationRepository(work.session).find_open_for_stock(
+        _select_town(work, actor, town).id, actor.account_id, work.now
+    )
+    if invitation is None:
+        return Response(status_code=404)
+    svg = qr.render_svg(joining.build_join_url(work, invitation))
+    return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
+def _select_town(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> Town:
+    return select_town(list_permitted_towns(work, actor, Permission.HANDLE), town_id)
+
+
+def _describe_refusal(request: Request, invitation: Invitation | None) -> str:
+    """Return why the last device that tried to enroll was refused; empty without one."""
+    if invitation is None or invitation.refusal is None:
+        return ""
+    return f"{invitation.refused_device or '?'} : {REFUSALS[invitation.refusal].translate(get_language(request))}"

@@ -1,0 +1,144 @@
+"""The page of the first day: the demo town or an own one, its three questions, then what is still to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.i18n import Language
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, import_schools
+from enrollment.places.zones import HolidayZone
+from enrollment.rosters.demo import TOWN_SLUG
+from mdm.accounts import operators
+from mdm.api.deps import WorkDep
+from mdm.api.places.schools import MAX_LIST
+from mdm.console.forms import CsrfField, attempt
+from mdm.console.frame import PageRoute, check_csrf, get_language, list_permitted_towns, render_page, require_sign_in
+from mdm.console.schedule.labels import ZONES
+from mdm.console.setup.labels import ACTS, OUTCOMES, STEPS
+from mdm.setup.checklist import Checklist, SetupStep, load_checklist
+
+router = APIRouter(prefix="/start", include_in_schema=False, route_class=PageRoute)
+_LONGEST_LIST = 200_000
+
+
+@router.get("")
+def show_start(request: Request, work: WorkDep, town: UUID | None = None) -> Response:
+    """Show what is still to do in the towns that the person governs; the operator may make another."""
+    actor, _ = require_sign_in(request, work)
+    return _render_start(request, work, actor, town)
+
+
+@router.post("/town")
+def create_town(
+    request: Request,
+    work: WorkDep,
+    csrf: CsrfField,
+    name: Annotated[str, Form(max_length=400)],
+    zone: Annotated[HolidayZone, Form()] = HolidayZone.C,
+    time_zone: Annotated[str, Form(max_length=60)] = "",
+    support_phone: Annotated[str, Form(max_length=200)] = "",
+    lost_message: Annotated[str, Form(max_length=2000)] = "",
+    schools: Annotated[str, Form(max_length=_LONGEST_LIST)] = "",
+    file: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """Create a town of one's own with its first schools: all of it, or nothing."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    content = file.file.read(MAX_LIST) if file is not None and file.filename else schools.encode()
+    reports: list[SchoolLineReport] = []
+
+    def create() -> None:
+        town = operators.create_own_town(
+            work, actor, name=name, zone=zone, time_zone=time_zone.strip() or None, support_phone=support_phone,
+            lost_message=lost_message,
+        )  # fmt: skip
+        administrator = operators.as_administrator(actor, town.id)
+        if content.strip():
+            reports.extend(import_schools(work, administrator, town.id, content))
+
+    refusal = attempt(work, create)
+    if refusal is not None:
+        typed = {"name": name, "zone": zone.value, "time_zone": time_zone, "support_phone": support_phone,
+                 "lost_message": lost_message, "schools": schools}  # fmt: skip
+        return _render_start(
+            request, work, actor, None, values=typed, status=refusal.status, problem=refusal.translate(get_language(request)),
+            field=str(refusal.details.get("field", "")),
+        )  # fmt: skip
+    wrong = [report for report in reports if report.outcome not in (SchoolLineOutcome.CREATED, SchoolLineOutcome.UNCHANGED)]
+    if not wrong:
+        return RedirectResponse("/start", status_code=303)
+    return render_page(
+        request,
+        "setup/schools_report.html",
+        created=sum(report.outcome is SchoolLineOutcome.CREATED for report in reports),
+        rows=describe_lines(wrong, get_language(request)),
+        back="/start",
+    )
+
+
+def describe_lines(reports: list[SchoolLineReport], language: Language) -> list[dict[str, Any]]:
+    """Return lines of a list of schools with what became of each, for a table."""
+    return [
+        {"line": each.line, "uai": each.uai, "name": each.name, "outcome": OUTCOMES[each.outcome].translate(language)}
+        for each in reports
+    ]
+
+
+def describe_checklist(checklist: Checklist, language: Language) -> dict[str, Any]:
+    """Return a checklist for a page: how far it is, and each item with what to do for it."""
+    query = f"?town={checklist.town.id}"
+    items = []
+    for item, done in checklist.items:
+        text = STEPS[item] if isinstance(item, SetupStep) else ACTS[item]
+        takes_town = text.address in ("/start/tablet", "/town", "/hours")
+        items.append(
+            {
+                "key": item.value, "title": text.title.translate(language), "advice": text.advice.translate(language), "done": done,
+                "address": text.address + (query if takes_town else ""),
+            }
+        )  # fmt: skip
+    return {
+        "town": checklist.town, "is_tour": checklist.is_tour, "done": checklist.done, "total": len(items), "rows": items,
+        "is_complete": checklist.is_complete,
+    }  # fmt: skip
+
+
+def list_open_checklists(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
+    """Return the checklists of the towns that the person governs and that are not done yet, for the first page."""
+    checklists = [load_checklist(work, actor, town.id) for town in list_permitted_towns(work, actor, Permission.GOVERN)]
+    return [describe_checklist(each, language) for each in checklists if not each.is_complete]
+
+
+def _render_start(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    town_id: UUID | None,
+    *,
+    values: dict[str, str] | None = None,
+    status: int = 200,
+    problem: str = "",
+    field: str = "",
+) -> Response:
+    language = get_language(request)
+    towns = list_permitted_towns(work, actor, Permission.GOVERN)
+    chosen = [town for town in towns if town_id in (None, town.id)]
+    return render_page(
+        request,
+        "setup/start.html",
+        status=status,
+        problem=problem,
+        wrong_field=field,
+        may_create=actor.operates(),
+        demonstration=next((town for town in towns if town.slug == TOWN_SLUG), None),
+        has_own_town=any(town.slug != TOWN_SLUG for town in towns),
+        checklists=[describe_checklist(load_checklist(work, actor, town.id), language) for town in chosen],
+        values=values or {},
+        zone_names=[(each.value, ZONES[each].translate(language)) for each in HolidayZone],
+    )
