@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,8 +38,8 @@ def choose_password(page: Page) -> None:
 
 
 @pytest.fixture
-def page(server: LiveServer, browser: Browser) -> Iterator[Page]:
-    yield open_first_link(server, browser, "fr-FR")
+def page(server: LiveServer, browser: Browser) -> Page:
+    return open_first_link(server, browser, "fr-FR")
 
 
 def list_done(page: Page) -> set[str]:
