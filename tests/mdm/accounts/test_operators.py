@@ -11,10 +11,11 @@ from cartable.ids import new_id
 from cartable.scope import SYSTEM, Actor, Permission, Role, RoleAssignment
 from cartable.unit_of_work import Runtime
 from enrollment.places.towns import create_town
-from mdm.accounts import links, operators
+from mdm.accounts import links
 from mdm.accounts.errors import LinkExpired, LinkReplaced, LinkUsed
 from mdm.accounts.models import SessionKind
 from mdm.accounts.operators import TownHasAdministrator, appoint_administrator, create_own_town, ensure_first_account
+from mdm.accounts.repository import AccountRepository
 from mdm.accounts.sessions import authenticate_token
 from mdm.accounts.sign_in_limits import SignInClient
 from tests.support.accounts import PASSWORD
@@ -63,7 +64,7 @@ def test_with_the_demonstration_the_first_account_administers_it(runtime: Runtim
         town = create_town(work, SYSTEM, name="Valmont")
         link = ensure_first_account(work, town.id)
         assert link is not None
-        roles = operators.AccountRepository(work.session).list_roles(link.account.id, work.now)
+        roles = AccountRepository(work.session).list_roles(link.account.id, work.now)
         assert {(role.role, role.town_id) for role in roles} == {(Role.OPERATOR, None), (Role.TOWN_ADMIN, town.id)}
 
 
