@@ -13,7 +13,6 @@ from uuid import UUID
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
-from enrollment.rosters.demo import TOWN_SLUG
 from mdm.push.certificates import get_certificate_health
 from mdm.setup.repository import SetupRepository
 
@@ -79,7 +78,7 @@ def load_checklist(work: UnitOfWork, actor: Actor, town_id: UUID) -> Checklist:
     """Return the checklist of a town, in a constant number of queries. Raises `Forbidden`."""
     actor.require_permission(Permission.GOVERN, town_id)
     town = work.session.get_one(Town, town_id)
-    if town.slug == TOWN_SLUG:
+    if town.is_demonstration:
         return Checklist(town, True, _list_acts(work, town_id))
     facts = SetupRepository(work.session).load_facts(town_id, work.now, work.now - BACKUP_IS_FRESH)
     push = get_certificate_health(work)

@@ -13,7 +13,6 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.schools import SchoolLineOutcome, SchoolLineReport, import_schools
 from enrollment.places.zones import HolidayZone
-from enrollment.rosters.demo import TOWN_SLUG
 from mdm.accounts import operators
 from mdm.api.deps import WorkDep
 from mdm.api.places.schools import MAX_LIST
@@ -136,8 +135,8 @@ def _render_start(
         problem=problem,
         wrong_field=field,
         may_create=actor.operates(),
-        demonstration=next((town for town in towns if town.slug == TOWN_SLUG), None),
-        has_own_town=any(town.slug != TOWN_SLUG for town in towns),
+        demonstration=next((town for town in towns if town.is_demonstration), None),
+        has_own_town=any(not town.is_demonstration for town in towns),
         checklists=[describe_checklist(load_checklist(work, actor, town.id), language) for town in chosen],
         values=values or {},
         zone_names=[(each.value, ZONES[each].translate(language)) for each in HolidayZone],
