@@ -20,7 +20,6 @@ from mdm.accounts.sessions import SignedIn
 from mdm.accounts.sign_in_limits import UNKNOWN_CLIENT, SignInClient
 
 
-
 def create_account(
     work: UnitOfWork,
     actor: Actor,
