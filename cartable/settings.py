@@ -127,7 +127,12 @@ class Settings(BaseSettings):
         SecondFactorPolicy.REQUIRED,
         description="Second factors (TOTP, passkeys): required of people who may erase or govern, or only offered.",
     )
-    token_minutes: int = Field(60, ge=1, description="Minutes until a sign-in ends.")
+    token_minutes: int = Field(
+        60,
+        ge=1,
+        description="Minutes until a token of a program ends, and until a person in the console who does nothing is signed out.",
+    )
+    session_hours: int = Field(12, ge=1, description="Hours after which a person in the console signs in again, however busy.")
     hsts_days: int | None = Field(
         None,
         ge=0,

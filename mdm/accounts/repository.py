@@ -41,6 +41,11 @@ class AccountRepository:
             .where(AccountSession.ended_at.is_(None), AccountSession.expires_at > now, Account.active)
         ).one_or_none()
 
+    def get_session_owner(self, token_hash: str, kind: SessionKind) -> UUID | None:
+        """Return the account of a session, be it open or ended."""
+        statement = select(AccountSession.account_id)
+        return self.session.scalar(statement.where(AccountSession.token_hash == token_hash, AccountSession.kind == kind))
+
     def get_session(self, account_id: UUID, session_id: UUID) -> AccountSession | None:
         statement = select(AccountSession).where(AccountSession.id == session_id, AccountSession.account_id == account_id)
         return self.session.scalar(statement)

@@ -35,7 +35,7 @@ from mdm.accounts.second_factors import NO_PROOF, FactorProof
 from mdm.accounts.sign_in_limits import UNKNOWN_CLIENT, SignInClient, hash_address
 from mdm.accounts.trust import compute_trusted_from
 
-#: The time of last use is written at most so often.
+#: The time of last use is written, and the session of a person prolonged, at most so often.
 LAST_USED_PRECISION = timedelta(minutes=5)
 #: How long a session is kept after its end: its address stays known for sign-in limits.
 KEPT_AFTER_END = timedelta(days=30)
@@ -133,8 +133,8 @@ def authenticate_token(
     if row is None:
         raise NotSignedIn
     session, account, has_factor = row
-    if work.now - session.last_used_at >= LAST_USED_PRECISION:
-        session.last_used_at = work.now
+    if work.now - session.last_used_at >= min(LAST_USED_PRECISION, timedelta(minutes=work.settings.token_minutes) / 4):
+        extend_session(work, session)
     roles = repository.list_roles(account.id, work.now)
     confirmed_at = session.reauthenticated_at
     actor = Actor(
@@ -148,6 +148,19 @@ def authenticate_token(
     if missing is not None and missing not in allowed:
         raise _ERRORS[missing]
     return Authentication(missions.add_mission_roles(work, actor), account, session, missing)
+
+
+def extend_session(work: UnitOfWork, session: AccountSession) -> None:
+    """Note a use of a session. That of a person in the console goes on from now, up to the longest time; a program's does not."""
+    session.last_used_at = work.now
+    if session.kind is SessionKind.CONSOLE:
+        longest = session.created_at + timedelta(hours=work.settings.session_hours)
+        session.expires_at = min(work.now + timedelta(minutes=work.settings.token_minutes), longest)
+
+
+def find_former_owner(work: UnitOfWork, token: str, kind: SessionKind) -> UUID | None:
+    """Return the account to which a session belonged that has ended; None when it is unknown, or forgotten."""
+    return AccountRepository(work.session).get_session_owner(_hash_token(work, token), kind)
 
 
 def _find_missing_step(

@@ -39,9 +39,10 @@ from mdm.accounts.models import Account, SessionKind
 from mdm.accounts.passkeys import MAX_ANSWER_LENGTH, begin_assertion
 from mdm.accounts.passwords import NO_PASSWORD
 from mdm.accounts.second_factors import FactorProof, get_overview
-from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token, reauthenticate
+from mdm.accounts.sessions import Authentication, SignInStep, authenticate_token, find_former_owner, reauthenticate
 from mdm.api.clients import get_sign_in_client
 from mdm.api.errors import build_problem
+from mdm.console.kept_forms import KeptForm, seal_form
 
 _HERE = Path(__file__).parent
 SESSION_COOKIE, LANGUAGE_COOKIE = "cartable", "cartable-lang"
@@ -63,12 +64,14 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
 )
 #: Marks a form that carries the password once more, and the names of the fields of password, code and passkey.
 CONFIRM_PARAMETER, CONFIRM_FIELDS = "confirm", ("confirm_password", "confirm_code", "confirm_passkey")
-SECOND_FACTOR_PAGE, OWN_ACCOUNT_PAGE = "/second-factor", "/me"
+SIGN_IN_PAGE, SECOND_FACTOR_PAGE, OWN_ACCOUNT_PAGE = "/sign-in", "/second-factor", "/me"
 _OWN_ADDRESS = re.compile(r"/(?![/\\])[A-Za-z0-9/._~?=&%+-]{0,500}")
 templates = Jinja2Templates(_HERE / "templates")
 templates.env.add_extension("jinja2.ext.i18n")
 assets = StaticFiles(directory=_HERE / "assets")
 MAX_FIELDS = 1000
+#: Names of fields that never come back in a page.
+_SECRET_FIELD = re.compile("password|secret|key|token|again|^current$|^new$|^code$")
 #: The clock of the page that this request builds. Instants are UTC everywhere else.
 _page_time_zone: ContextVar[ZoneInfo | None] = ContextVar("page_time_zone", default=None)
 _PARIS = ZoneInfo(PARIS)
@@ -85,7 +88,7 @@ def authenticate(request: Request, work: UnitOfWork, *, allowed: Collection[Sign
     """Return who is signed in, with the session. A step of `allowed` may be missing. Raises what `authenticate_token` raises."""
     token = request.cookies.get(SESSION_COOKIE, "")
     who = authenticate_token(work, token, SessionKind.CONSOLE, allowed=allowed)
-    request.state.actor = who.actor
+    request.state.actor, request.state.session_ends_at = who.actor, who.session.expires_at
     return who
 
 
@@ -152,7 +155,7 @@ async def _ask_password(request: Request, refusal: DomainError) -> Response:
     )
 
 
-def _redirect_to_sign_in(request: Request, refusal: DomainError) -> Response:
+def _redirect_to_missing_step(request: Request, refusal: DomainError) -> Response:
     """Redirect to the page of the step that is missing in the sign-in."""
     address = "/"
     if isinstance(refusal, SecondFactorRequired):
@@ -160,6 +163,38 @@ def _redirect_to_sign_in(request: Request, refusal: DomainError) -> Response:
     elif isinstance(refusal, SecondFactorEnrollmentRequired):
         address = OWN_ACCOUNT_PAGE
     return RedirectResponse(address, status_code=303)
+
+
+async def _ask_sign_in(request: Request) -> Response:
+    """Redirect to the sign-in page. What was typed into a form whose session has ended is kept, and offered again after it."""
+    kept = await _keep_form(request) if request.method == "POST" else None
+    if kept is None:
+        return RedirectResponse(f"{SIGN_IN_PAGE}?{urlencode({'then': get_place(request)})}", status_code=303)
+    message = get_language(request).gettext("Your session had ended. What you typed is kept: sign in, and send it.")
+    return render_page(request, "accounts/sign_in.html", status=NotSignedIn.status, notice=message, kept=kept)
+
+
+async def _keep_form(request: Request) -> str | None:
+    """Return the form of a request, sealed; None unless it comes from a page of a session that has ended."""
+    form = await request.form(max_fields=MAX_FIELDS)
+    if not hmac.compare_digest(str(form.get("csrf", "")).encode(), make_csrf_token(request).encode()):
+        return None
+    runtime = request.app.state.runtime
+
+    def find_owner() -> UUID | None:
+        with runtime.open_unit_of_work() as work:
+            return find_former_owner(work, request.cookies.get(SESSION_COOKIE, ""), SessionKind.CONSOLE)
+
+    account_id = await run_in_threadpool(find_owner)
+    hidden = {"csrf", *CONFIRM_FIELDS}
+    fields = [
+        (name, value)
+        for name, value in form.multi_items()
+        if isinstance(value, str) and name not in hidden and not _SECRET_FIELD.search(name)
+    ]
+    if account_id is None:
+        return None
+    return seal_form(runtime.keyring, KeptForm(account_id, request.url.path, get_place(request), tuple(fields)))
 
 
 class PageRoute(APIRoute):
@@ -179,8 +214,10 @@ class PageRoute(APIRoute):
                 async with AsyncExitStack() as stack:
                     request.scope["fastapi_function_astack"] = stack
                     return await inner(request)
-            except (NotSignedIn, MustChangePassword, SecondFactorRequired, SecondFactorEnrollmentRequired) as refusal:
-                return _redirect_to_sign_in(request, refusal)
+            except NotSignedIn:
+                return await _ask_sign_in(request)
+            except (MustChangePassword, SecondFactorRequired, SecondFactorEnrollmentRequired) as refusal:
+                return _redirect_to_missing_step(request, refusal)
             except (ReauthenticationRequired, _NotConfirmed) as refusal:
                 return await _ask_password(request, refusal.error if isinstance(refusal, _NotConfirmed) else refusal)
             except DomainError as refusal:
@@ -234,9 +271,9 @@ def _list_chapters(request: Request, language: Language) -> list[tuple[str, str,
     ]
 
 
-def make_csrf_token(request: Request) -> str:
-    """Return the token that only a page made for this session contains."""
-    token = request.cookies.get(SESSION_COOKIE, "")
+def make_csrf_token(request: Request, token: str = "") -> str:
+    """Return the word that only a page made for this session contains, or for one that has just been opened with `token`."""
+    token = token or request.cookies.get(SESSION_COOKIE, "")
     keyring = request.app.state.runtime.keyring
     return str(keyring.keyed_hash(token, "console.csrf")) if token else ""
 
@@ -296,6 +333,7 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
         "query": urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "lang"]),
         "chapters": _list_chapters(request, language),
         "csrf": make_csrf_token(request),
+        "session_seconds": _count_session_seconds(request),
         **values,
     }
     response = templates.TemplateResponse(request, template, context, status_code=status)
@@ -305,6 +343,12 @@ def render_page(request: Request, template: str, *, status: int = 200, **values:
     if find_language(request.query_params.get("lang", "")) is not None:
         response.set_cookie(LANGUAGE_COOKIE, language.code, secure=True, samesite="strict")
     return response
+
+
+def _count_session_seconds(request: Request) -> int | None:
+    """Return in how many seconds the session of a page ends; None without a session."""
+    ends_at: datetime | None = getattr(request.state, "session_ends_at", None)
+    return int((ends_at - request.app.state.runtime.clock.now()).total_seconds()) if ends_at is not None else None
 
 
 def format_day(at: date | datetime | None) -> str:

@@ -13,7 +13,7 @@ from mdm.accounts.errors import WeakPassword
 from mdm.accounts.models import LinkPurpose, SessionKind
 from mdm.api.clients import check_origin, get_sign_in_client
 from mdm.api.deps import WorkDep
-from mdm.console.accounts.sign_in import redirect_signed_in
+from mdm.console.accounts.sign_in import continue_signed_in
 from mdm.console.frame import PageRoute, get_language, render_page
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -43,7 +43,7 @@ def set_password(
         return _render_form(request, work, token, refusal.translate(language))
     except DomainError as refusal:
         return _render_refusal(request, refusal)
-    return redirect_signed_in(signed_in.token, device_cookie=signed_in.device_cookie)
+    return continue_signed_in(request, work, signed_in)
 
 
 def _render_form(request: Request, work: WorkDep, token: str, problem: str = "") -> Response:

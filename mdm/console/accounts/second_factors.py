@@ -7,15 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable.errors import DomainError
-from mdm.accounts import passkeys, second_factors, sessions
+from mdm.accounts import sessions
 from mdm.accounts.passkeys import MAX_ANSWER_LENGTH
 from mdm.accounts.second_factors import FactorProof
-from mdm.accounts.sessions import Authentication, SignInStep
+from mdm.accounts.sessions import SignInStep
 from mdm.accounts.sign_in_limits import make_device_cookie
 from mdm.api.clients import get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
-from mdm.console.frame import SECOND_FACTOR_PAGE, PageRoute, authenticate, check_csrf, get_language, is_own_address, render_page
+from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
+from mdm.console.frame import SECOND_FACTOR_PAGE, PageRoute, authenticate, check_csrf, is_own_address
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -26,7 +26,7 @@ def show_second_factor(request: Request, work: WorkDep, then: str = "") -> Respo
     who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR})
     if who.missing is not SignInStep.SECOND_FACTOR:
         return _redirect(then)
-    return _render_form(request, work, who, then)
+    return render_second_factor(request, work, who, then)
 
 
 @router.post(SECOND_FACTOR_PAGE)
@@ -37,6 +37,7 @@ def give_second_factor(
     code: Annotated[str, Form()] = "",
     passkey: Annotated[str, Form()] = "",
     then: Annotated[str, Form()] = "",
+    kept: Annotated[str, Form()] = "",
 ) -> Response:
     """Check the second factor, and complete the sign-in."""
     who = authenticate(request, work, allowed={SignInStep.SECOND_FACTOR})
@@ -44,25 +45,11 @@ def give_second_factor(
     proof = FactorProof(code[:40], passkey[:MAX_ANSWER_LENGTH])
     refusal = sessions.give_second_factor(work, who.account, who.session, proof, get_sign_in_client(request))
     if refusal is not None:
-        return _render_form(request, work, who, then, refusal)
-    response = _redirect(then)
+        return render_second_factor(request, work, who, then, kept, refusal=refusal)
+    response = (render_kept_form(request, who, kept) if kept else None) or _redirect(then)
     set_device_cookie(response, make_device_cookie(work, who.account.id))
     return response
 
 
 def _redirect(then: str) -> Response:
     return RedirectResponse(then if is_own_address(then) else "/", status_code=303)
-
-
-def _render_form(request: Request, work: WorkDep, who: Authentication, then: str, refusal: DomainError | None = None) -> Response:
-    overview = second_factors.get_overview(work, who.account)
-    return render_page(
-        request,
-        "accounts/second_factor.html",
-        status=refusal.status if refusal else 200,
-        problem=refusal.translate(get_language(request)) if refusal else "",
-        chapters=[],
-        then=then,
-        has_totp=overview.totp_since is not None,
-        passkey_options=passkeys.begin_assertion(work, who.account, who.session),
-    )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from cartable.i18n import Language
 from cartable.paging import PageRequest
@@ -40,6 +40,17 @@ def end_session(request: Request, session_id: UUID, work: WorkDep, csrf: Annotat
     check_csrf(request, csrf)
     sessions.end_session(work, who.account, session_id)
     return RedirectResponse("/sessions", status_code=303)
+
+
+@router.post("/sessions/stay")
+def extend_session(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> Response:
+    """Let the session go on: a script asks for it while the person types, and when the warning is answered."""
+    who = authenticate(request, work)
+    check_csrf(request, csrf)
+    sessions.extend_session(work, who.session)
+    return JSONResponse(
+        {"seconds": int((who.session.expires_at - work.now).total_seconds())}, headers={"Cache-Control": "no-store"}
+    )
 
 
 @router.post("/sessions/end-all")

@@ -1,4 +1,4 @@
-"""Signing in and out, and changing a password. Their forms are shown in place of the first page, in `tablets`.
+"""Signing in and out, and changing a password. The first page shows their forms too, see `tablets`.
 
 The cookie is readable by no script and sent by no other site.
 """
@@ -13,12 +13,15 @@ from fastapi.responses import RedirectResponse, Response
 from cartable.errors import DomainError
 from mdm.accounts import service as accounts
 from mdm.accounts import sessions
+from mdm.accounts.errors import NotSignedIn
 from mdm.accounts.models import SessionKind
-from mdm.accounts.sessions import SignInStep
+from mdm.accounts.sessions import SignedIn, SignInStep
 from mdm.api.clients import check_origin, get_sign_in_client, set_device_cookie
 from mdm.api.deps import WorkDep
+from mdm.console.accounts.sign_in_pages import render_kept_form, render_second_factor
 from mdm.console.frame import (
     SESSION_COOKIE,
+    SIGN_IN_PAGE,
     PageRoute,
     authenticate,
     check_csrf,
@@ -30,13 +33,24 @@ from mdm.console.frame import (
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-@router.post("/sign-in")
+@router.get(SIGN_IN_PAGE)
+def show_sign_in(request: Request, work: WorkDep, then: str = "") -> Response:
+    """Show the form of the sign-in; whoever is signed in goes on."""
+    try:
+        authenticate(request, work, allowed=set(SignInStep))
+    except NotSignedIn:
+        return render_page(request, "accounts/sign_in.html", then=then)
+    return RedirectResponse(then if is_own_address(then) else "/", status_code=303)
+
+
+@router.post(SIGN_IN_PAGE)
 def sign_in(
     request: Request,
     work: WorkDep,
     login: Annotated[str, Form()],
     password: Annotated[str, Form()],
     then: Annotated[str, Form()] = "",
+    kept: Annotated[str, Form()] = "",
 ) -> Response:
     """Check a password and set the session cookie."""
     check_origin(request)
@@ -48,9 +62,10 @@ def sign_in(
             problem=outcome.translate(get_language(request)),
             login=login[:200],
             then=then,
+            kept=kept,
             status=outcome.status,
         )
-    return redirect_signed_in(outcome.token, then, device_cookie=outcome.device_cookie)
+    return continue_signed_in(request, work, outcome, then, kept)
 
 
 @router.post("/password")
@@ -69,7 +84,9 @@ def change_password(
         return render_page(
             request, "accounts/password.html", problem=outcome.translate(get_language(request)), status=outcome.status
         )
-    return redirect_signed_in(outcome)
+    response = RedirectResponse("/", status_code=303)
+    set_session_cookie(response, outcome)
+    return response
 
 
 @router.post("/sign-out")
@@ -81,13 +98,25 @@ def sign_out(request: Request, work: WorkDep, csrf: Annotated[str, Form()]) -> R
     return redirect_signed_out()
 
 
-def redirect_signed_in(token: str, then: str = "", *, device_cookie: str = "") -> Response:
-    """Set the session cookie and redirect to the page that asked for the sign-in; to no other site."""
-    response = RedirectResponse(then if is_own_address(then) else "/", status_code=303)
-    response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
-    if device_cookie:
-        set_device_cookie(response, device_cookie)
+def continue_signed_in(request: Request, work: WorkDep, signed_in: SignedIn, then: str = "", kept: str = "") -> Response:
+    """Set the session cookie and go on: to the second factor, to a form that was kept, else to the page that asked for the sign-in."""
+    who = sessions.authenticate_token(work, signed_in.token, SessionKind.CONSOLE, allowed=set(SignInStep))
+    response: Response | None = None
+    if kept and who.missing is SignInStep.SECOND_FACTOR:
+        response = render_second_factor(request, work, who, then, kept, token=signed_in.token)
+    elif kept and who.missing is None:
+        response = render_kept_form(request, who, kept, token=signed_in.token)
+    if response is None:
+        response = RedirectResponse(then if is_own_address(then) else "/", status_code=303)
+    set_session_cookie(response, signed_in.token)
+    if signed_in.device_cookie:
+        set_device_cookie(response, signed_in.device_cookie)
     return response
+
+
+def set_session_cookie(response: Response, token: str) -> None:
+    """Set the cookie of the session: readable by no script, sent by no other site."""
+    response.set_cookie(SESSION_COOKIE, token, httponly=True, secure=True, samesite="strict", path="/")
 
 
 def redirect_signed_out() -> Response:

@@ -58,7 +58,7 @@ def test_the_cookie_of_the_console_is_no_token_of_the_api_nor_the_reverse(client
     token = client.post("/api/v1/tokens", json={"login": "admin", "password": PASSWORD}).json()["access_token"]
     assert _get_with_token(client, token).status_code == 200
     client.cookies.set("cartable", token)
-    assert client.get("/sessions").headers.get("location") == "/"
+    assert client.get("/sessions").headers.get("location") == "/sign-in?then=%2Fsessions"
 
 
 def test_signing_out_of_the_console_voids_the_cookie(client: httpx.Client) -> None:
