@@ -45,6 +45,10 @@ class AlarmKind(StrEnum):
     ROLLOUT_STOPPED = "rollout_stopped"
     AUDIT_TRAIL_BROKEN = "audit_trail_broken"
     SECOND_FACTOR_GUESSED = "second_factor_guessed"
+    DATABASE_RESTORED = "database_restored"
+    TABLET_OF_RESTORE = "tablet_of_restore"
+    CLOCK_JUMPED = "clock_jumped"
+    DELETION_WITHHELD = "deletion_withheld"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -54,6 +58,10 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.ROLLOUT_STOPPED: AlarmSeverity.CRITICAL,
     AlarmKind.AUDIT_TRAIL_BROKEN: AlarmSeverity.CRITICAL,
     AlarmKind.SECOND_FACTOR_GUESSED: AlarmSeverity.CRITICAL,
+    AlarmKind.DATABASE_RESTORED: AlarmSeverity.CRITICAL,
+    AlarmKind.TABLET_OF_RESTORE: AlarmSeverity.WARNING,
+    AlarmKind.CLOCK_JUMPED: AlarmSeverity.CRITICAL,
+    AlarmKind.DELETION_WITHHELD: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
@@ -62,6 +70,18 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.ROLLOUT_STOPPED: Message("A roll-out of rules has stopped by itself: tablets failed or fell silent."),
     AlarmKind.AUDIT_TRAIL_BROKEN: Message("The audit trail does not hold: events are missing or changed."),
     AlarmKind.SECOND_FACTOR_GUESSED: Message("Somebody knows the password of an account and is guessing its second factor."),
+    AlarmKind.DATABASE_RESTORED: Message(
+        "The database was restored from a backup. Orders to erase, lock or remove have expired, and every town is stopped until people release it."
+    ),
+    AlarmKind.TABLET_OF_RESTORE: Message(
+        "A tablet came that had enrolled or renewed after the backup. See the restores of the server."
+    ),
+    AlarmKind.CLOCK_JUMPED: Message(
+        "The server's clock has jumped. Nothing is deleted and nothing expires until it comes back or somebody confirms it."
+    ),
+    AlarmKind.DELETION_WITHHELD: Message(
+        "The retention table would delete unusually much at once. Look at the preview, then start it yourself."
+    ),
 }
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 #: The folder `migrations`, beside this package in a checkout and in an installed wheel alike.
@@ -28,6 +30,14 @@ def downgrade(engine: Engine, revision: str) -> None:
 def check(engine: Engine) -> None:
     """Raise when the tables in the code differ from the newest migration."""
     _run(engine, command.check)
+
+
+def list_missing_migrations(engine: Engine) -> list[str]:
+    """Return the revisions that the database has not got yet, the next one first."""
+    script = ScriptDirectory.from_config(make_config())
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_heads()
+    return [step.revision for step in reversed(list(script.iterate_revisions("heads", current or "base")))]
 
 
 def make_config() -> Config:

@@ -51,6 +51,7 @@ class Topic(StrEnum):
     APPLE_SCHOOL_MANAGER_SYNC = "apple_school_manager_sync"  # key: town id; read which devices the organisation owns
     ALARM = "alarm"  # key: alarm id; send it to addresses outside the system
     RENEW_CERTIFICATE = "renew_certificate"  # key: enrollment id; its identity certificate is due for renewal
+    TIMELINE = "timeline"  # key: always the same; an order that cannot be taken back was given or withdrawn
 
 
 class OutboxRow(Base):

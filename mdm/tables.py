@@ -5,6 +5,7 @@ import cartable.alarms
 import cartable.audit
 import cartable.outbox
 import cartable.throttle
+import cartable.timeline.models
 import enrollment.identity.acme.models
 import enrollment.identity.models
 import enrollment.joining.ade.models

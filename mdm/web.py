@@ -37,6 +37,7 @@ from mdm.api.rollover import return_campaigns, rollovers
 from mdm.api.schedule import calendars, class_sessions, day_exceptions, guardian_rules, timetables
 from mdm.api.system import system
 from mdm.api.tablets import approvals, carts, custody, desk, documents, identities, incidents, storage, tablets
+from mdm.care.restores.thread import TimelineThread
 from mdm.channel.batcher import Batcher
 from mdm.channel.endpoint import ChannelEndpoint, DeviceRequestRouter
 from mdm.push.certificates import get_active_topic
@@ -106,7 +107,10 @@ def create_app(runtime: Runtime, *, embedded_worker: bool = False) -> DeviceRequ
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         worker = _start_worker(runtime) if embedded_worker else None
+        timeline = TimelineThread(runtime)
+        timeline.start()
         yield
+        timeline.stop()
         if worker is not None:
             await run_in_threadpool(worker.stop)
         await batcher.stop()

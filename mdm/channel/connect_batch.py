@@ -16,15 +16,23 @@ from uuid import UUID
 import structlog
 
 from cartable.outbox import Topic
+from cartable.timeline.restores import is_restored
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.refusals import record_refusal
-from mdm.channel import handlers, identity
+from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
-from mdm.channel.messages import SERVER_ERROR, UNRECOGNIZED_DEVICE, ChannelRequest, ChannelResponse, build_rejection
+from mdm.channel.messages import (
+    EMPTY_RESPONSE,
+    SERVER_ERROR,
+    UNRECOGNIZED_DEVICE,
+    ChannelRequest,
+    ChannelResponse,
+    build_rejection,
+)
 from mdm.channel.repository import ChannelRepository, EnrollmentSnapshot
 from mdm.channel.unreadable import is_readable, resolve_request
-from mdm.devices.models import EnrollmentState
+from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.protocol.checkin import CheckinMessage
 from mdm.protocol.commands.registry import COMMANDS
 from mdm.protocol.connect import CommandStatus, ConnectMessage
@@ -104,16 +112,33 @@ class ConnectBatch:
         if enrollment is None:
             is_user = request.message.ids.is_user_channel
             reason = RejectionReason.UNKNOWN_USER if is_user else RejectionReason.UNKNOWN_TABLET
-            return self._reject(udid, DeviceRequestRejected(reason))
+            return self._readopt(request, None) or self._reject(udid, DeviceRequestRejected(reason))
         if not enrollment.is_pinned_to(request.fingerprint) and not identity.pin_renewed_certificate(
             self.work, enrollment.enrollment_id, request.fingerprint
         ):
-            return self._reject(udid, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE))
+            return self._readopt(request, enrollment) or self._reject(
+                udid, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
+            )
         if enrollment.state is EnrollmentState.RETIRED:
             return UNRECOGNIZED_DEVICE
         if enrollment.state is EnrollmentState.CHECKED_OUT:
             return self._reject(udid, DeviceRequestRejected(RejectionReason.NOT_ENROLLED))
         return enrollment
+
+    def _readopt(self, request: ChannelRequest, enrollment: EnrollmentSnapshot | None) -> ChannelResponse | None:
+        """Return the response to a tablet that a restored database does not know as it is; None for any other. It never fails.
+
+        The commands of an enrollment that goes on wake the tablet again, so it gets none now.
+        """
+        try:
+            with self.work.session.begin_nested():
+                if enrollment is None:
+                    return readoption.answer_unknown_tablet(self.work, request)
+                row = self.work.session.get_one(DeviceEnrollment, enrollment.enrollment_id)
+                return EMPTY_RESPONSE if readoption.readopt_enrollment(self.work, row, request.certificate) else None
+        except Exception:
+            log.exception("channel.readoption_failed", udid=request.message.ids.device_key)
+            return None
 
     def _process_connects(self, connects: list[ConnectRequest], responses: list[ChannelResponse]) -> None:
         with_result = [connect for connect in connects if not connect.is_idle]
@@ -237,15 +262,19 @@ class ConnectBatch:
 
     def _load_stopped_towns(self, candidates: list[DeliveryCandidate], waiting: dict[int, EnrollmentSnapshot]) -> set[UUID]:
         town_ids = {waiting[c.enrollment_id].town_id for c in candidates if COMMANDS[c.request_type].destructive}
-        return QueueRepository(self.work.session).list_stopped_towns(town_ids) if town_ids else set()
+        if not town_ids or is_restored(self.work):  # a restored database does not know what people have stopped since
+            return town_ids
+        return QueueRepository(self.work.session).list_stopped_towns(town_ids)
 
     def _process_checkin(self, request: ChannelRequest) -> ChannelResponse:
         """Return the response to one check-in message. It runs in a savepoint, so that its failure leaves the rest of the batch."""
         assert isinstance(request.message, CheckinMessage)
         try:
             with self.work.session.begin_nested():
-                return handlers.handle_checkin(self.work, request.message, request.fingerprint)
+                return handlers.handle_checkin(self.work, request.message, request.fingerprint, request.certificate)
         except DeviceRequestRejected as rejection:
+            if rejection.reason is RejectionReason.UNKNOWN_TABLET:
+                readoption.record_unknown_tablet(self.work, request)
             return self._reject(request.message.ids.device_key, rejection)
         except Exception:
             log.exception("channel.checkin_failed", message=request.message.MESSAGE_TYPE, udid=request.message.ids.device_key)

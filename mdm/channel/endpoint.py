@@ -95,17 +95,17 @@ class ChannelEndpoint:
     def _parse_request(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> ChannelRequest:
         """Return the parsed request with its verified certificate. Raises `DeviceRequestRejected`."""
         client = scope.get("client")
-        fingerprint = self._verifier.verify_request(headers, body, client[0] if client else None, self._clock.now())
+        identity = self._verifier.verify_request(headers, body, client[0] if client else None, self._clock.now())
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         checkin = False
         try:
             message = plist.loads_leniently(body)
             checkin = is_checkin(content_type, message)
             if checkin:
-                return ChannelRequest(parse_checkin(message), fingerprint, b"")
-            return ChannelRequest(parse_connect(message), fingerprint, body)
+                return ChannelRequest(parse_checkin(message), identity.fingerprint, b"", certificate=identity.certificate)
+            return ChannelRequest(parse_connect(message), identity.fingerprint, body, certificate=identity.certificate)
         except (BadPlist, BadMessage) as error:
-            request = None if checkin else build_unreadable_request(body, fingerprint)
+            request = None if checkin else build_unreadable_request(body, identity.fingerprint)
             if request is not None:
                 return request
             reason = RejectionReason.BAD_PLIST if isinstance(error, BadPlist) else RejectionReason.BAD_MESSAGE
@@ -117,12 +117,12 @@ class ChannelEndpoint:
             if scope["method"] != "GET":
                 return build_rejection(405)
             client = scope.get("client")
-            fingerprint = self._verifier.verify_request(
+            identity = self._verifier.verify_request(
                 dict(scope["headers"]), b"", client[0] if client else None, self._clock.now()
             )
             with self._runtime.open_unit_of_work() as work:
                 profile = ChannelRepository(work.session).get_signed_profile(
-                    fingerprint, scope["path"].removeprefix(PROFILE_PATH)[:64]
+                    identity.fingerprint, scope["path"].removeprefix(PROFILE_PATH)[:64]
                 )
             return ChannelResponse(404) if profile is None else ChannelResponse(200, profile, PROFILE_MEDIA_TYPE)
         except DeviceRequestRejected as rejection:

@@ -9,7 +9,7 @@ from cartable import audit
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.service import MANAGED_ACCOUNTS, sign_managed_account_token
-from mdm.channel import declarative
+from mdm.channel import declarative, readoption
 from mdm.channel.authenticate import handle_authenticate, handle_check_out, handle_token_update
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.identity import pin_renewed_certificate
@@ -22,7 +22,9 @@ from mdm.protocol import checkin, plist
 CheckinHandler = Callable[[UnitOfWork, Any, DeviceEnrollment], ChannelResponse]
 
 
-def handle_checkin(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str) -> ChannelResponse:
+def handle_checkin(
+    work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str, certificate: bytes = b""
+) -> ChannelResponse:
     """Process one check-in message and return the response. Raises `DeviceRequestRejected`."""
     notes = ChannelRepository(work.session)
     if isinstance(message, checkin.UnknownMessage):
@@ -34,18 +36,19 @@ def handle_checkin(work: UnitOfWork, message: checkin.CheckinMessage, fingerprin
     if message.ids.is_user_channel and isinstance(message, _DEVICE_CHANNEL_ONLY):
         raise DeviceRequestRejected(RejectionReason.DEVICE_CHANNEL_ONLY, message.MESSAGE_TYPE)
     if isinstance(message, checkin.Authenticate):
+        readoption.recover_certificate(work, certificate)
         handle_authenticate(work, message, fingerprint)
         return EMPTY_RESPONSE
     if isinstance(message, checkin.UserAuthenticate):
         return ChannelResponse(410)  # the only message with this status: the server does not manage network users of a Mac
-    enrollment = _get_sender(work, message, fingerprint)
+    enrollment = _get_sender(work, message, fingerprint, certificate)
     if enrollment.state is EnrollmentState.RETIRED:
         return UNRECOGNIZED_DEVICE
     DeviceRepository(work.session).touch_last_seen(enrollment.id, work.now)
     return _HANDLERS[type(message)](work, message, enrollment)
 
 
-def _get_sender(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str) -> DeviceEnrollment:
+def _get_sender(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: str, certificate: bytes) -> DeviceEnrollment:
     """Return the enrollment that sent the message, after checking its certificate. Raises `DeviceRequestRejected`.
 
     A user's TokenUpdate is sent by the device, since it creates the user's enrollment or revives an ended one. Every other
@@ -58,11 +61,13 @@ def _get_sender(work: UnitOfWork, message: checkin.CheckinMessage, fingerprint: 
     if enrollment is None:
         is_unknown_user = ids.is_user_channel and not is_user_token
         raise DeviceRequestRejected(RejectionReason.UNKNOWN_USER if is_unknown_user else RejectionReason.UNKNOWN_TABLET)
+    is_pinned = fingerprint in (enrollment.fingerprint, enrollment.next_fingerprint)
+    if not is_pinned and readoption.readopt_enrollment(work, enrollment, certificate):
+        work.session.refresh(enrollment)
+        is_pinned = True
     if enrollment.state is EnrollmentState.CHECKED_OUT:
         raise DeviceRequestRejected(RejectionReason.NOT_ENROLLED)
-    if fingerprint not in (enrollment.fingerprint, enrollment.next_fingerprint) and not pin_renewed_certificate(
-        work, enrollment.id, fingerprint
-    ):
+    if not is_pinned and not pin_renewed_certificate(work, enrollment.id, fingerprint):
         raise DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
     return enrollment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from uuid import UUID
@@ -24,6 +25,14 @@ SIGNATURE_HEADER = b"mdm-signature"
 CERTIFICATE_HEADERS = (b"client-cert", b"x-client-cert", b"x-ssl-client-cert", b"ssl-client-cert")
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedIdentity:
+    """The certificate that a request was made with, and its fingerprint: of our CA, in date, not revoked."""
+
+    fingerprint: str
+    certificate: bytes
+
+
 class IdentityVerifier:
     """Determines which certificate of this server's CA a request was made with."""
 
@@ -31,15 +40,15 @@ class IdentityVerifier:
         self._networks = settings.proxy_networks
         self._trust = trust
 
-    def verify_request(self, headers: Mapping[bytes, bytes], body: bytes, peer: str | None, now: datetime) -> str:
-        """Return the fingerprint of the verified certificate. Raises `DeviceRequestRejected`, never with status 401."""
+    def verify_request(self, headers: Mapping[bytes, bytes], body: bytes, peer: str | None, now: datetime) -> VerifiedIdentity:
+        """Return the verified certificate. Raises `DeviceRequestRejected`, never with status 401."""
         signature = headers.get(SIGNATURE_HEADER)
         try:
             if signature is not None:
                 der = verify_detached(signature, body).certificate_der
             else:
                 der = self._read_proxy_certificate(headers, peer)
-            return self._trust.check_certificate(der, now)
+            return VerifiedIdentity(self._trust.check_certificate(der, now), der)
         except BadSignature as error:
             raise DeviceRequestRejected(RejectionReason.BAD_SIGNATURE, str(error)[:80]) from error
         except UntrustedCertificate as error:

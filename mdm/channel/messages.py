@@ -20,6 +20,8 @@ class ChannelRequest:
     raw: bytes
     #: Candidates for the CommandUUID of a message that could not be parsed.
     scanned_uuids: tuple[str, ...] = ()
+    #: The certificate itself (DER), from which a database that was restored learns what it has lost.
+    certificate: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

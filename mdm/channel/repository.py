@@ -13,9 +13,12 @@ from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
 from cartable.database import UtcDateTime
+from cartable.keyset import fetch_scalar_page
+from cartable.paging import Page, PageRequest
+from cartable.scope import Actor, Permission
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
-from mdm.channel.models import ChannelNote
+from mdm.channel.models import ChannelNote, Readoption
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
 from mdm.queue.models import CommandBody, CommandState, QueuedCommand
@@ -160,6 +163,18 @@ class ChannelRepository:
             )
         )
         return next((signed for signed, profiles in rows if sha256 in profiles), None)
+
+    def get_readoption(self, fingerprint: str) -> Readoption | None:
+        return self.session.scalar(select(Readoption).where(Readoption.fingerprint == fingerprint))
+
+    def list_readoptions(self, actor: Actor, page: PageRequest) -> Page[Readoption]:
+        """List the tablets of restores that the actor may see, newest first; those of no town are seen by whoever governs one."""
+        is_visible = actor.visibility_of(Readoption, Permission.GOVERN)
+        if actor.everywhere or actor.list_permitted_towns(Permission.GOVERN):
+            is_visible = is_visible | Readoption.town_id.is_(None)
+        return fetch_scalar_page(
+            self.session, select(Readoption).where(is_visible), page, Readoption.last_at, Readoption.id, descending=True
+        )
 
     def add_note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
         self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))

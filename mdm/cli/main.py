@@ -48,8 +48,17 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     _add_place_arguments(choices)
     choices["account-link"].add_argument("login")
     choices["account-link"].add_argument("--reset-second-factors", action="store_true", help="the owner has lost them")
+    _add_server_arguments(choices)
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
+
+
+def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
+    from mdm.cli import backups, restores
+
+    restores.add_clock_arguments(choices["clock"])
+    backups.add_backup_arguments(choices["backup"])
+    backups.add_restore_arguments(choices["restore"])
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
@@ -200,12 +209,43 @@ def _keys(parsed: argparse.Namespace) -> int:
     return keys.run(compose(Settings()), parsed)
 
 
+def _list_restores(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import restores
+
+    restores.list_restores(work, parsed)  # type: ignore[arg-type]
+
+
+def _run_clock(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import restores
+
+    restores.run_clock(work, parsed)  # type: ignore[arg-type]
+
+
+def _backup(parsed: argparse.Namespace) -> int:
+    from mdm.cli import backups
+
+    return backups.run_backup(parsed)
+
+
+def _restore(parsed: argparse.Namespace) -> int:
+    from mdm.cli import backups
+
+    return backups.run_restore(parsed)
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town unless --empty (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
     "worker": ("a worker, with a broker", _run_worker),
     "beat": ("the scheduler, with a broker; exactly one", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
+    "backup": ("write database and data folder to one encrypted archive, and read it back", _backup),
+    "restore": ("restore an archive into an empty place", _restore),
+    "restores": (
+        "list the restores that were noticed, and the tablets from after the backup",
+        _with_unit_of_work(_list_restores),
+    ),
+    "clock": ("show whether the clock is believed, or say that it is right", _with_unit_of_work(_run_clock)),
     "simulate": ("let simulated tablets enrol with the running server", _simulate),
     "jobs": ("list jobs that failed too often, or let them run again", _jobs),
     "audit": ("verify or export the audit trail, write its anchors", _audit),

@@ -10,6 +10,7 @@ from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from enrollment.identity import service as identity
 from enrollment.identity import tls
+from mdm.care.restores.service import TimelineWatch
 from mdm.channel.endpoint import DeviceRequestRouter
 from mdm.cli import preflight
 from mdm.composition import compose
@@ -24,7 +25,9 @@ def run_web() -> int:
     except preflight.CannotStart as error:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
-    with compose(settings).open_unit_of_work() as work:
+    runtime = compose(settings)
+    TimelineWatch(runtime).check()  # before the first tablet is answered
+    with runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         files = tls.ensure_server_certificate(work, preflight.list_host_names(settings)) if settings.serve_tls else (None, None)
     uvicorn.run(

@@ -20,6 +20,7 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity import service as identity
 from enrollment.identity import tls
 from mdm.accounts.operators import ensure_first_account
+from mdm.care.restores.service import TimelineWatch
 from mdm.cli import banner, preflight
 from mdm.cli.demo import load_demo
 from mdm.cli.demo_fleet import DemoFleet
@@ -66,6 +67,7 @@ def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
     with _show_step("Base de données / database"):
         runtime = compose(settings)
         upgrade(runtime.engine)
+        TimelineWatch(runtime).check()  # before the first tablet is answered
     with _show_step("Certificats / certificates"), runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)
         tls.ensure_server_certificate(work, preflight.list_host_names(settings))

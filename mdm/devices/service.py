@@ -50,6 +50,21 @@ def start_next_generation(work: UnitOfWork, enrollment: DeviceEnrollment, tablet
     repository.delete_declarative_state(enrollment.id)
 
 
+def readopt_enrollment(work: UnitOfWork, enrollment: DeviceEnrollment, fingerprint: str) -> None:
+    """Make an enrollment enrolled in its next generation, pinned to another certificate: the tablet is what it was before.
+
+    Its push token is kept, because the tablet sends it again only when it changes; its declarations are announced anew.
+    """
+    repository = DeviceRepository(work.session)
+    enrollment.generation += 1
+    enrollment.state = EnrollmentState.ENROLLED
+    enrollment.enrolled_at, enrollment.ended_at = work.now, None
+    work.session.flush()
+    repository.pin_certificate(enrollment.id, fingerprint)
+    repository.delete_declarative_state(enrollment.id)
+    repository.create_last_seen(enrollment.id, work.now)
+
+
 def get_or_create_user_enrollment(work: UnitOfWork, device: DeviceEnrollment, channel_key: str, topic: str) -> DeviceEnrollment:
     """Return the enrollment of a Shared iPad user, enrolled and pinned like its device; a user who is new or had left gets one."""
     repository = DeviceRepository(work.session)

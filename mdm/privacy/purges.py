@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from cartable import audit
+from cartable.audit import AuditEvent
 from cartable.unit_of_work import UnitOfWork
-from enrollment.people.models import Guardian, Pupil, StaffMember
+from enrollment.people.models import Guardian, Pupil, RecordAccess, StaffMember
 from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
-from mdm.care.lost_mode.models import PositionRequest
+from mdm.care.lost_mode.models import LostCase, PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
@@ -58,10 +60,15 @@ class PurgeContext:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """How a rule is counted and applied. With `includes_global` it also applies to rows of no town."""
+    """How a rule is counted and applied. With `includes_global` it also applies to rows of no town.
+
+    `count_all` counts the rows of the rule, due or not. None: rows that live for days only, so that all may be due at once after
+    the holidays.
+    """
 
     count_due: Callable[[PurgeContext], DueCount]
     apply: Callable[[PurgeContext], int]
+    count_all: Callable[[PurgeContext], int] | None = None
     includes_global: bool = False
 
 
@@ -257,20 +264,31 @@ def _purge_requests(context: PurgeContext) -> int:
     )
 
 
+def _count_table(model: Any) -> Callable[[PurgeContext], int]:
+    """Return a function that counts the rows of a table in the town."""
+    return lambda context: context.repository.count_town_rows(model, context.town_id)
+
+
+def _count_commands(context: PurgeContext) -> int:
+    return context.repository.count_rows(
+        context.repository.select_command_reasons(context.required_town_id, datetime.max.replace(tzinfo=UTC))
+    )
+
+
 PURGES: dict[str, Purge] = {
-    "pupil_identity": Purge(_count_pupils, _purge_pupils),
-    "loan": Purge(_count_loans, _purge_loans),
-    "anonymous_pupil": Purge(_count_anonymous_pupils, _purge_anonymous_pupils),
-    "guardian_contact": Purge(_count_contacts, _purge_contacts),
-    "guardian_identity": Purge(_count_guardians, _purge_guardians),
-    "staff_identity": Purge(_count_staff, _purge_staff),
+    "pupil_identity": Purge(_count_pupils, _purge_pupils, _count_table(Pupil)),
+    "loan": Purge(_count_loans, _purge_loans, _count_table(Loan)),
+    "anonymous_pupil": Purge(_count_anonymous_pupils, _purge_anonymous_pupils, _count_table(Pupil)),
+    "guardian_contact": Purge(_count_contacts, _purge_contacts, _count_table(Guardian)),
+    "guardian_identity": Purge(_count_guardians, _purge_guardians, _count_table(Guardian)),
+    "staff_identity": Purge(_count_staff, _purge_staff, _count_table(StaffMember)),
     "position": Purge(_count_positions, _purge_positions),
-    "lost_reason": Purge(_count_lost_cases, _purge_lost_cases),
-    "command_reason": Purge(_count_command_reasons, _purge_command_reasons),
+    "lost_reason": Purge(_count_lost_cases, _purge_lost_cases, _count_table(LostCase)),
+    "command_reason": Purge(_count_command_reasons, _purge_command_reasons, _count_commands),
     "import": Purge(_count_imports, _purge_imports),
-    "audit": Purge(_count_audit_events, _purge_audit_events, includes_global=True),
-    "security_audit": Purge(_count_security_events, _purge_security_events, includes_global=True),
-    "record_access": Purge(_count_accesses, _purge_accesses),
-    "rights_request": Purge(_count_requests, _purge_requests),
-    "privacy_report": Purge(_count_reports, _purge_reports, includes_global=True),
+    "audit": Purge(_count_audit_events, _purge_audit_events, _count_table(AuditEvent), includes_global=True),
+    "security_audit": Purge(_count_security_events, _purge_security_events, _count_table(AuditEvent), includes_global=True),
+    "record_access": Purge(_count_accesses, _purge_accesses, _count_table(RecordAccess)),
+    "rights_request": Purge(_count_requests, _purge_requests, _count_table(PrivacyRequest)),
+    "privacy_report": Purge(_count_reports, _purge_reports, _count_table(PrivacyReport), includes_global=True),
 }

@@ -134,6 +134,10 @@ class PrivacyRepository:
     def count_rows(self, statement: Select[Any]) -> int:
         return self.session.scalar(select(func.count()).select_from(statement.subquery())) or 0
 
+    def count_town_rows(self, model: Any, town_id: UUID | None) -> int:
+        """Return how many rows of a table belong to a town, or to none."""
+        return self.session.scalar(select(func.count()).select_from(model).where(model.town_id == town_id)) or 0
+
     def list_first_ids(self, statement: Select[Any]) -> list[Any]:
         """Return the first batch of ids that a statement selects."""
         return list(self.session.scalars(statement.order_by(*statement.selected_columns).limit(BATCH_SIZE)))

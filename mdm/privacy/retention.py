@@ -12,19 +12,23 @@ from typing import Any
 from uuid import UUID
 
 from cartable import audit, locks
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.audit_anchors import AnchorFile
 from cartable.audit_verification import verify_end
 from cartable.errors import NotFound
 from cartable.scope import SYSTEM, Actor, Permission
+from cartable.timeline.clock_guard import require_trusted_clock
 from cartable.unit_of_work import UnitOfWork
 from mdm.privacy import reports
 from mdm.privacy.audit_repository import CheckpointRepository
 from mdm.privacy.errors import RetentionOutOfBounds
 from mdm.privacy.models import PrivacyReport, ReportKind, RetentionOverride
-from mdm.privacy.purges import PURGES, PurgeContext
+from mdm.privacy.purges import PURGES, DueCount, Purge, PurgeContext
 from mdm.privacy.repository import PrivacyRepository
-from mdm.privacy.rules import RetentionRule, find_rule, load_rules, resolve_days
+from mdm.privacy.rules import SMALL_NUMBER, RetentionRule, find_rule, is_unusually_much, load_rules, resolve_days
 
+#: Time between two alarms about the same town's withheld deletions.
+REMIND_AFTER = timedelta(days=7)
 #: Time between two runs for the same town.
 RUN_INTERVAL = timedelta(hours=20)
 
@@ -87,8 +91,9 @@ def preview_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> list[Ret
 
 
 def apply_retention(work: UnitOfWork, actor: Actor, town_id: UUID) -> PrivacyReport:
-    """Apply the retention table to a town now. Returns the report. Raises `Forbidden`."""
+    """Apply the retention table to a town now. Returns the report. Raises `ClockNotTrusted`, `Forbidden`."""
     actor.require_permission(Permission.PRIVACY, town_id)
+    require_trusted_clock(work)
     return _apply(work, actor, town_id)
 
 
@@ -106,16 +111,22 @@ def apply_next_due(work: UnitOfWork) -> PrivacyReport | None:
 
 
 def _apply(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> PrivacyReport:
-    """Apply every rule in order. The report states what was due, removed and deferred, and what remains due afterwards."""
+    """Apply every rule in order. The report states what was due, removed and deferred, and what remains due afterwards.
+
+    What would be unusually much is withheld from the server: a person looks at the preview and runs it.
+    """
     locks.lock_town(work, town_id)
     days = _load_days(work, town_id) if town_id is not None else resolve_days({})
     rule_results: list[dict[str, Any]] = []
+    withheld_rules: list[str] = []
     for rule_id, purge in PURGES.items():
         if town_id is None and not purge.includes_global:
             continue
         context = PurgeContext(work, town_id, days[rule_id])
         due = purge.count_due(context)
-        removed = purge.apply(context) if due.total > due.deferred else 0
+        is_withheld = actor.account_id is None and _is_unusually_much(purge, context, due)
+        withheld_rules += [rule_id] if is_withheld else []
+        removed = purge.apply(context) if due.total > due.deferred and not is_withheld else 0
         work.session.flush()
         work.session.expire_all()
         after = purge.count_due(context) if removed else due
@@ -129,7 +140,10 @@ def _apply(work: UnitOfWork, actor: Actor, town_id: UUID | None) -> PrivacyRepor
                 "deferred": after.deferred,
                 "remaining": after.total - after.deferred,
             }
+            | ({"withheld": True} if is_withheld else {})
         )
+    if withheld_rules:
+        raise_alarm(work, town_id, AlarmKind.DELETION_WITHHELD, repeat_after=REMIND_AFTER, rules=withheld_rules)
     content = {"rules": rule_results, "audit_chain_intact": _is_trail_intact(work, town_id)}
     return reports.write_report(work, actor, town_id, ReportKind.RETENTION, None, content)
 
@@ -143,6 +157,11 @@ def _is_trail_intact(work: UnitOfWork, town_id: UUID | None) -> bool:
         checkpoints[chain].fault_kind is None and verify_end(work, chain, anchor_file.load_anchors(chain)) is None
         for chain in chains
     )
+
+
+def _is_unusually_much(purge: Purge, context: PurgeContext, due: DueCount) -> bool:
+    count = due.total - due.deferred
+    return purge.count_all is not None and count > SMALL_NUMBER and is_unusually_much(count, purge.count_all(context))
 
 
 def _load_days(work: UnitOfWork, town_id: UUID) -> dict[str, int]:

@@ -60,6 +60,16 @@ def load_rules() -> tuple[RetentionRule, ...]:
     )
 
 
+#: The server by itself deletes at most this share of the rows of a rule in one run, and always this many: more is done by a person.
+LARGEST_SHARE = 0.5
+SMALL_NUMBER = 50
+
+
+def is_unusually_much(due: int, total: int) -> bool:
+    """Return whether `due` of `total` rows are too many to be deleted without a person: a clock or a roster may be wrong."""
+    return due > SMALL_NUMBER and due > LARGEST_SHARE * total
+
+
 def find_rule(rule_id: str) -> RetentionRule | None:
     """Return the rule with this id, or None."""
     return next((rule for rule in load_rules() if rule.id == rule_id), None)

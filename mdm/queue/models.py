@@ -44,6 +44,8 @@ class EndReason(StrEnum):
     ANOTHER_UDID = "the tablet enrolled under another UDID"
     CHECKED_OUT = "the enrollment profile was removed from the tablet"
     RETIRED = "a person retired the tablet"
+    READOPTED = "the database was restored from a backup; the tablet had enrolled or renewed since"
+    RESTORED = "the database was restored from a backup: order it again if it is still wanted"
 
 
 OPEN_STATES = (CommandState.QUEUED, CommandState.SENT, CommandState.NOT_NOW)

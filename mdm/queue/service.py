@@ -19,12 +19,17 @@ from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.base import Command
+from mdm.protocol.commands.registry import COMMANDS
 from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
 from mdm.queue.repository import QueueRepository
 from mdm.queue.rules import create_nonce, get_lane
 
 #: How long the raw result of a tablet is kept.
 RESULT_BODY_RETENTION = timedelta(days=30)
+#: Keys of `Topic.TIMELINE`: the timeline advances after the commit, so that a backup from before is recognised; a tablet has shown
+#: a certificate that the database does not know, so it must have been restored.
+ADVANCE = "advance"
+CERTIFICATE_EVIDENCE = "certificate"
 #: After this time without a result, or with NotNow, the tablet gets another push.
 PUSH_AGAIN_AFTER = timedelta(minutes=15)
 
@@ -105,6 +110,8 @@ def enqueue_for_selection(
         "delivery_count": 0,
     }
     count = repository.insert_commands(selection, values)
+    if count and command.expires_after_restore:
+        work.enqueue_job(Topic.TIMELINE, ADVANCE)
     if count:
         repository.enqueue_pushes(body.id, work.now, timing.not_before)
         work.topics_to_notify.add(Topic.PUSH)
@@ -124,10 +131,12 @@ def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCom
     row = repository.get_visible_command(actor, command_id)
     if row is None:
         raise NotFound
-    command, _, enrollment = row
+    command, body, enrollment = row
     actor.require_permission(Permission.CARE, enrollment.town_id)
     if not repository.cancel_command(command_id, work.now):
         raise CannotCancel
+    if COMMANDS[body.request_type].expires_after_restore:
+        work.enqueue_job(Topic.TIMELINE, ADVANCE)
     work.session.refresh(command)
     return command
 

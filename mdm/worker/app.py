@@ -12,6 +12,7 @@ from cartable.outbox import Topic
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
 from cartable.unit_of_work import Runtime
+from mdm.care.restores.service import TimelineWatch
 from mdm.worker import schedule
 from mdm.worker.handlers import drain
 
@@ -59,16 +60,30 @@ def _register_tasks(app: Celery, runtime: Runtime) -> None:
         for topic in Topic:
             drain(runtime, topic)
 
-    for name, job in schedule.HOUSEKEEPING.items():
-        _register_housekeeping(app, runtime, name, job)
+    watch = TimelineWatch(runtime)
+    _task(app, "cartable.timeline")(watch.check)
+    for name in schedule.HOUSEKEEPING:
+        _register_housekeeping(app, runtime, watch, name)
 
 
-def _register_housekeeping(app: Celery, runtime: Runtime, name: str, job: schedule.HousekeepingJob) -> None:
+def _register_housekeeping(app: Celery, runtime: Runtime, watch: TimelineWatch, name: str) -> None:
     @_task(app, f"cartable.{name}")
     def run() -> None:
+        run_housekeeping(runtime, watch, name)
+
+
+def run_housekeeping(runtime: Runtime, watch: TimelineWatch, name: str) -> bool:
+    """Run one job of the schedule and return True; a job that the clock decides waits while the clock is not believed."""
+    if name in schedule.DECIDED_BY_CLOCK:
         with runtime.open_unit_of_work() as work:
-            job(work)
-        log.debug("worker.housekeeping_done", name=name)
+            trusted = watch.may_trust_clock(work)
+        if not trusted:
+            log.warning("worker.housekeeping_waits_for_clock", name=name)
+            return False
+    with runtime.open_unit_of_work() as work:
+        schedule.HOUSEKEEPING[name](work)
+    log.debug("worker.housekeeping_done", name=name)
+    return True
 
 
 def create_notifier(app: Celery) -> Callable[[Topic], None]:

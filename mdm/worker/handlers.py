@@ -15,7 +15,9 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import service as ade
 from enrollment.joining.apple_school_manager import service as apple_school_manager
 from mdm.care.lost_mode import service as lost_mode
+from mdm.care.restores.service import advance_timeline, notice_restore_by_certificates
 from mdm.push.service import send_due_pushes
+from mdm.queue.service import CERTIFICATE_EVIDENCE
 from mdm.reconcile import renewals
 from mdm.reconcile import service as reconcile
 from mdm.worker.results import apply_results
@@ -138,12 +140,26 @@ def sync_due_organisations(runtime: Runtime) -> int:
     return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, LONG_LEASE)
 
 
-#: Handlers that call external services: they open their own units of work, none of them during a call.
+def advance_timeline_once(runtime: Runtime) -> int:
+    """Advance the timeline after orders that cannot be taken back, once for all of them. Returns how many jobs there were."""
+    with runtime.open_unit_of_work() as work:
+        rows = outbox.claim_jobs(work.session, work.now, Topic.TIMELINE, 20, LEASE)
+    if rows:
+        advance_timeline(runtime)
+        if any(row.key == CERTIFICATE_EVIDENCE for row in rows):
+            notice_restore_by_certificates(runtime)
+        with runtime.open_unit_of_work() as work:
+            outbox.complete_jobs(work.session, rows)
+    return len(rows)
+
+
+#: Handlers that open their own units of work: those that call external services, and never during a call.
 _EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime], int]] = {
     Topic.PUSH: send_due_pushes,
     Topic.LICENCE_SYNC: sync_due_licences,
     Topic.ADE_SYNC: sync_due_assignments,
     Topic.APPLE_SCHOOL_MANAGER_SYNC: sync_due_organisations,
+    Topic.TIMELINE: advance_timeline_once,
 }
 
 

@@ -73,6 +73,16 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "purge_account_links": purge_links,
     "purge_attempt_counters": purge_counters,
 }
+#: Jobs that delete, end or send something because time has passed, and cannot take it back: they wait while the clock is not believed.
+DECIDED_BY_CLOCK = frozenset(
+    {
+        "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
+        "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
+        "purge_account_links",
+    }
+)  # fmt: skip
+#: Seconds between two steps of the timeline.
+TIMELINE_SECONDS = 30.0
 #: Seconds between two runs of each job.
 _INTERVALS = {
     "modes": 5,
@@ -108,7 +118,10 @@ SWEEP_SECONDS = 2.0
 
 def build_beat_schedule() -> dict[str, dict[str, Any]]:
     """Return the schedule in Celery's form."""
-    entries: dict[str, dict[str, Any]] = {"sweep": {"task": "cartable.sweep", "schedule": SWEEP_SECONDS}}
+    entries: dict[str, dict[str, Any]] = {
+        "sweep": {"task": "cartable.sweep", "schedule": SWEEP_SECONDS},
+        "timeline": {"task": "cartable.timeline", "schedule": TIMELINE_SECONDS},
+    }
     for name, seconds in _INTERVALS.items():
         entries[name] = {"task": f"cartable.{name}", "schedule": float(seconds)}
     return entries

@@ -115,6 +115,16 @@ def upgrade() -> None:
         batch_op.create_index("ix_channel_note_udid", ["udid", "id"], unique=False)
 
     op.create_table(
+        "clock_pause",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("known_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("released_by_name", sa.String(length=200), nullable=True),
+        sa.Column("reason", sa.String(length=300), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_pause")),
+    )
+    op.create_table(
         "command_body",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("nonce", sa.BigInteger(), nullable=False),
@@ -125,6 +135,17 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_command_body")),
+    )
+    op.create_table(
+        "database_restore",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("evidence", sa.String(length=32), nullable=False),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("known_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expired_commands", sa.Integer(), nullable=False),
+        sa.Column("cancelled_bulk_erases", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_database_restore")),
     )
     op.create_table(
         "outbox",
@@ -165,6 +186,15 @@ def upgrade() -> None:
         sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_push_certificate")),
+    )
+    op.create_table(
+        "timeline",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("database_id", sa.Uuid(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("known_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_timeline")),
     )
     op.create_table(
         "town",
@@ -1676,6 +1706,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_pupil_group_member_town_id"), ["town_id"], unique=False)
 
     op.create_table(
+        "readoption",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.String(length=32), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=True),
+        sa.Column("tablet_id", sa.Uuid(), nullable=True),
+        sa.Column("udid", sa.String(length=128), nullable=False),
+        sa.Column("serial", sa.String(length=64), nullable=True),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_readoption_tablet_id_tablet")),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_readoption_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readoption")),
+        sa.UniqueConstraint("fingerprint", name=op.f("uq_readoption_fingerprint")),
+    )
+    with op.batch_alter_table("readoption", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_readoption_tablet_id"), ["tablet_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_readoption_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
         "return_tablet",
         sa.Column("campaign_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
@@ -2342,6 +2393,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_return_tablet_tablet_id"))
 
     op.drop_table("return_tablet")
+    with op.batch_alter_table("readoption", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_readoption_town_id"))
+        batch_op.drop_index(batch_op.f("ix_readoption_tablet_id"))
+
+    op.drop_table("readoption")
     with op.batch_alter_table("pupil_group_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_town_id"))
         batch_op.drop_index(batch_op.f("ix_pupil_group_member_pupil_id"))
@@ -2691,6 +2747,7 @@ def downgrade() -> None:
 
     op.drop_table("account_link")
     op.drop_table("town")
+    op.drop_table("timeline")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(
@@ -2699,7 +2756,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbox_due")
 
     op.drop_table("outbox")
+    op.drop_table("database_restore")
     op.drop_table("command_body")
+    op.drop_table("clock_pause")
     with op.batch_alter_table("channel_note", schema=None) as batch_op:
         batch_op.drop_index("ix_channel_note_udid")
 

@@ -80,13 +80,20 @@ def find_free_port() -> int:
 
 @contextlib.contextmanager
 def start_live_server(
-    engine: Engine, keyring: Keyring, folder: Path, clock: Clock | None = None, **given: Any
+    engine: Engine,
+    keyring: Keyring,
+    folder: Path,
+    clock: Clock | None = None,
+    *,
+    restored_at_port: int | None = None,
+    **given: Any,
 ) -> Iterator[LiveServer]:
     """Start the server and its APNs stand-in; stop both afterwards.
 
+    `restored_at_port`: folder and database were restored from the backup of a server at this port, and have what it needs.
     `clock` must have the real time while the server starts, because its certificates are valid from then on.
     """
-    port, push_port = find_free_port(), find_free_port()
+    port, push_port = restored_at_port or find_free_port(), find_free_port()
     options: dict[str, Any] = {"second_factor": SecondFactorPolicy.OFFERED, **given}
     settings = Settings(
         _env_file=None,
@@ -97,7 +104,8 @@ def start_live_server(
         **options,
     )
     runtime = Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)
-    install(runtime)
+    if restored_at_port is None:
+        install(runtime)
     chain, key = tls.get_server_files(settings)
     hub = testserver.PushHub()
     config = uvicorn.Config(

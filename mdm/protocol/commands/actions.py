@@ -98,6 +98,7 @@ class DeleteUser(Command):
     """Deletes a user's data from a Shared iPad."""
 
     request_type: ClassVar[str] = "DeleteUser"
+    expires_after_restore: ClassVar[bool] = True
     timeout: ClassVar[timedelta] = DAY
     destructive: ClassVar[bool] = True
     shared_ipad_only: ClassVar[bool] = True

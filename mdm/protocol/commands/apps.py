@@ -58,6 +58,7 @@ class RemoveApplication(Command):
     """Removes a managed app and its data."""
 
     request_type: ClassVar[str] = "RemoveApplication"
+    expires_after_restore: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "5.0"
     access_right: ClassVar[int] = 4096
     identifier: str = payload_field("Identifier", required=True, audited=True)
@@ -116,6 +117,7 @@ class RemoveMedia(Command):
     """Removes a managed book."""
 
     request_type: ClassVar[str] = "RemoveMedia"
+    expires_after_restore: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "8.0"
     access_right: ClassVar[int] = 4096
     media_type: str = payload_field("MediaType", default="Book", audited=True)

@@ -45,6 +45,7 @@ class Command:
     timeout: ClassVar[timedelta] = 30 * DAY  # from enqueueing to the deadline
     idempotent: ClassVar[bool] = True  # may be delivered twice with the same effect
     destructive: ClassVar[bool] = False
+    expires_after_restore: ClassVar[bool] = False  # takes something away: people may have withdrawn it since the backup
     supervised_only: ClassVar[bool] = False
     shared_ipad_only: ClassVar[bool] = False
     user_channel: ClassVar[bool] = False  # may be sent to a Shared iPad user

@@ -35,6 +35,7 @@ class RemoveProfile(Command):
     """Removes a profile that this server installed. An Error for a profile that is not there counts as success."""
 
     request_type: ClassVar[str] = "RemoveProfile"
+    expires_after_restore: ClassVar[bool] = True
     user_channel: ClassVar[bool] = True
     access_right: ClassVar[int] = 2
     identifier: str = payload_field("Identifier", required=True, audited=True)
@@ -60,5 +61,6 @@ class RemoveProvisioningProfile(Command):
     """Removes a provisioning profile."""
 
     request_type: ClassVar[str] = "RemoveProvisioningProfile"
+    expires_after_restore: ClassVar[bool] = True
     access_right: ClassVar[int] = 128
     uuid: str = payload_field("UUID", required=True, audited=True)

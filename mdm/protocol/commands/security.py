@@ -18,6 +18,7 @@ class DeviceLock(Command):
     """Locks the screen. On a tablet without passcode anybody can unlock it."""
 
     request_type: ClassVar[str] = "DeviceLock"
+    expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
@@ -39,6 +40,7 @@ class ClearPasscode(Command):
     """Removes the passcode with the unlock token of the newest TokenUpdate."""
 
     request_type: ClassVar[str] = "ClearPasscode"
+    expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = 7 * DAY
     never_not_now: ClassVar[bool] = True
@@ -54,6 +56,7 @@ class ClearRestrictionsPassword(Command):
     """Clears the Screen Time passcode."""
 
     request_type: ClassVar[str] = "ClearRestrictionsPassword"
+    expires_after_restore: ClassVar[bool] = True
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "8.0"
 
@@ -143,6 +146,7 @@ class EraseDevice(Command):
     """Erases the tablet. It may erase itself before it answers; the next Authenticate then completes the command."""
 
     request_type: ClassVar[str] = "EraseDevice"
+    expires_after_restore: ClassVar[bool] = True
     lane: ClassVar[LaneHint] = LaneHint.URGENT
     timeout: ClassVar[timedelta] = DAY
     idempotent: ClassVar[bool] = False
@@ -177,6 +181,7 @@ class ClearActivationLockBypassCode(Command):
     """Deletes the Activation Lock bypass code on the tablet."""
 
     request_type: ClassVar[str] = "ClearActivationLockBypassCode"
+    expires_after_restore: ClassVar[bool] = True
     supervised_only: ClassVar[bool] = True
     minimum_os: ClassVar[str] = "7.1"
 
@@ -199,6 +204,7 @@ class ShutDownDevice(Command):
     """Switches the tablet off. It cannot be switched on remotely."""
 
     request_type: ClassVar[str] = "ShutDownDevice"
+    expires_after_restore: ClassVar[bool] = True
     timeout: ClassVar[timedelta] = DAY
     idempotent: ClassVar[bool] = False
     retried_after_silence: ClassVar[bool] = False

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from cartable import audit
+from cartable.alarms import Alarm, AlarmKind
 from cartable.audit import AuditEvent
 from cartable.audit_verification import FaultKind
 from cartable.clock import ManualClock
@@ -17,7 +18,7 @@ from cartable.errors import Forbidden, NotFound
 from cartable.ids import new_id
 from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime
-from enrollment.people.models import Guardian, Pupil, PupilState, RecordAccess, StaffMember
+from enrollment.people.models import AccessKind, Guardian, Pupil, PupilState, RecordAccess, StaffMember
 from enrollment.rosters.models import RosterImport
 from enrollment.tablets.models import Loan
 from mdm.care.lost_mode.models import LostCase, PositionRequest
@@ -298,3 +299,45 @@ def test_job_applies_retention_to_one_town_at_a_time_once_a_day(runtime: Runtime
         assert find_fault(work, None) is None
         kinds = set(work.session.scalars(select(PrivacyReport.kind)))
         assert kinds == {ReportKind.RETENTION}
+
+
+def _record_accesses(school: SchoolScenario, pupil: Pupil, days: int) -> None:
+    now = school.work.now
+    for age in range(days):
+        school.work.session.add(
+            RecordAccess(
+                town_id=school.town.id, pupil_id=pupil.id, actor_id=new_id(), actor_name="reader", kind=AccessKind.TABLET,
+                day=(now - timedelta(days=age)).date(), first_at=now, last_at=now,
+            )
+        )  # fmt: skip
+    school.work.session.flush()
+
+
+def _run_by_schedule(school: SchoolScenario) -> dict[str, dict[str, Any]]:
+    """Let the server apply the table to the town and to the rows of no town. Returns the results of the town, by rule."""
+    written = [retention.apply_next_due(school.work) for _ in range(2)]
+    [report] = [report for report in written if report is not None and report.town_id == school.town.id]
+    return {line["rule"]: line for line in report.content["rules"]}
+
+
+def test_the_server_does_not_delete_more_than_half_of_a_table_without_a_person(school: SchoolScenario) -> None:
+    _record_accesses(school, create_child(school), 300)
+    school.work.now += timedelta(days=400)
+    lines = _run_by_schedule(school)
+    assert (lines["record_access"]["removed"], lines["record_access"].get("withheld")) == (0, True)
+    [alarm] = school.work.session.scalars(select(Alarm).where(Alarm.town_id == school.town.id))
+    assert (alarm.kind, alarm.details) == (AlarmKind.DELETION_WITHHELD, {"rules": ["record_access"]})
+    school.work.now += timedelta(days=1)
+    for _ in range(2):
+        retention.apply_next_due(school.work)
+    assert school.work.session.scalar(select(func.count()).select_from(Alarm)) == 1, "once a week"
+
+    assert apply(school)["record_access"]["removed"] >= 300, "a person has looked at the preview"
+
+
+def test_what_two_months_of_holidays_make_due_is_deleted_by_the_server(school: SchoolScenario) -> None:
+    _record_accesses(school, create_child(school), 365)
+    school.work.now += timedelta(days=62)
+    lines = _run_by_schedule(school)
+    assert lines["record_access"]["removed"] == 61
+    assert not any("withheld" in line for line in lines.values())

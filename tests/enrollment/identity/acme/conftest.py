@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -79,7 +80,7 @@ def clock() -> ManualClock:
 def server(engine: Engine, tmp_path: Path, clock: ManualClock, attester: Attester) -> Iterator[LiveServer]:
     roots = tmp_path / "roots.pem"
     roots.write_bytes(attester.root_pem)
-    given = {"acme": Acme.REQUIRED, "attestation_roots": roots}
+    given: dict[str, Any] = {"acme": Acme.REQUIRED, "attestation_roots": roots}
     with start_live_server(engine, KEYRING, tmp_path / "data", clock, **given) as running:
         yield running
 

@@ -1,0 +1,1 @@
+"""Backups: one encrypted archive of the database and the data folder, written, verified, and restored into an empty place."""

@@ -1,0 +1,1 @@
+"""A database that was restored from a backup: how it is noticed, and what must not happen then."""
