@@ -57,6 +57,7 @@ CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
     ("/year", Message("School year"), Permission.LEAD),
+    ("/rules", Message("Rules"), Permission.AUTHOR),
     ("/hours", Message("Hours"), Permission.AUTHOR),
     ("/calendar", Message("Calendar"), Permission.AUTHOR),
     ("/town", Message("Town"), Permission.AUTHOR),

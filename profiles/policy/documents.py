@@ -76,6 +76,15 @@ def require_author_of(actor: Actor, owner: Versioned) -> None:
     _require_author(actor, owner.town_id, owner.school_id if isinstance(owner, PolicyDocument) else None)
 
 
+def is_author_of(actor: Actor, owner: Versioned) -> bool:
+    """Return whether the actor may write versions of a document or preset."""
+    try:
+        require_author_of(actor, owner)
+    except Forbidden:
+        return False
+    return True
+
+
 def _require_author(actor: Actor, town_id: UUID | None, school_id: UUID | None) -> None:
     if town_id is not None:
         actor.require_permission(Permission.AUTHOR, town_id, school_id)

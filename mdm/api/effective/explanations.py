@@ -15,6 +15,7 @@ from enrollment.tablets import service as tablets
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from profiles.catalog.merge import StepOutcome
+from profiles.catalog.secrets import hide_secrets_of
 from profiles.effective.explain import explain, list_coming_modes
 from profiles.schedule.mode_decision import ModeCandidate, Precedence
 from profiles.schedule.modes import Mode
@@ -50,7 +51,10 @@ class StepOut(BaseModel):
 
 
 class SettingExplanationOut(BaseModel):
-    """A setting: its value in force, the sources that decided and that were overruled, and every step, what is in force first."""
+    """A setting: its value in force, the sources that decided and that were overruled, and every step, what is in force first.
+
+    Secrets, such as passwords of networks, are hidden.
+    """
 
     key: str
     value: Any
@@ -105,10 +109,13 @@ def explain_tablet(
         settings=[
             SettingExplanationOut(
                 key=key,
-                value=resolved.value,
+                value=hide_secrets_of(key, resolved.value),
                 deciding=list(resolved.deciding),
                 overruled=list(resolved.overruled),
-                steps=[StepOut.model_validate(step) for step in resolved.steps],
+                steps=[
+                    StepOut.model_validate(step).model_copy(update={"value": hide_secrets_of(key, step.value)})
+                    for step in resolved.steps
+                ],
             )
             for key, resolved in explanation.settings.items()
             if setting in (None, key)

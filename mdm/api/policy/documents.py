@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -66,7 +67,10 @@ def get_policy_document(document_id: UUID, work: WorkDep, actor: ActorDep) -> Do
 def list_policy_document_versions(document_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[VersionOut]:
     """List the versions of a policy document. The newest first: who wrote them, when, why, and what they hold."""
     document = documents.get_document(work, actor, document_id)
-    return PageOut.of(PolicyRepository(work.session).list_versions(document, page), VersionOut.model_validate)
+    return PageOut.of(
+        PolicyRepository(work.session).list_versions(document, page),
+        partial(VersionOut.for_reader, is_author=documents.is_author_of(actor, document)),
+    )
 
 
 @router.post(

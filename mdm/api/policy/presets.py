@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -62,7 +63,10 @@ def get_preset(preset_id: UUID, work: WorkDep, actor: ActorDep) -> PresetOut:
 def list_preset_versions(preset_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[VersionOut]:
     """List the versions of a preset. The newest first: who wrote them, when, why, and what they hold."""
     preset = documents.get_preset(work, actor, preset_id)
-    return PageOut.of(PolicyRepository(work.session).list_versions(preset, page), VersionOut.model_validate)
+    return PageOut.of(
+        PolicyRepository(work.session).list_versions(preset, page),
+        partial(VersionOut.for_reader, is_author=documents.is_author_of(actor, preset)),
+    )
 
 
 @router.post(

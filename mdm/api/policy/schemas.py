@@ -12,6 +12,7 @@ from cartable.i18n import available_languages
 from mdm.reconcile.rollouts import RolloutState
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.merge import StepOutcome
+from profiles.catalog.secrets import hide_secrets_of
 from profiles.effective.assessment import RiskFinding
 from profiles.effective.preview import Preview
 from profiles.effective.publishing import Publication
@@ -19,6 +20,7 @@ from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.kinds import AppUse, PlaceKind, PresetKind, StageKind, VersionState
 from profiles.policy.life import Draft, Stage
 from profiles.policy.lint import LintRule
+from profiles.policy.models import PolicyVersion
 from profiles.policy.reachability import ReachabilityRule, Severity
 from profiles.policy.reachability_texts import RISK_TEXTS
 from profiles.schedule.modes import Mode
@@ -102,7 +104,7 @@ class DraftIn(ContentIn):
 
 
 class VersionOut(BaseModel):
-    """One version of a document or preset."""
+    """One version of a document or preset. Who may not write it does not read its secrets."""
 
     model_config = ConfigDict(from_attributes=True)
     number: int
@@ -122,6 +124,17 @@ class VersionOut(BaseModel):
     written_at: datetime
     published_at: datetime | None
     stop_reason: str | None
+
+    @classmethod
+    def for_reader(cls, version: PolicyVersion, *, is_author: bool) -> VersionOut:
+        """Return the response that describes a version. Only who may write it reads its secrets, to send them back unchanged."""
+        described = cls.model_validate(version)
+        if is_author:
+            return described
+        values = {
+            mode: {key: hide_secrets_of(key, value) for key, value in part.items()} for mode, part in described.values.items()
+        }
+        return described.model_copy(update={"values": values})
 
 
 class PublishIn(BaseModel):
@@ -239,7 +252,7 @@ class RolloutOut(BaseModel):
         """Return the response that describes a roll-out."""
         progress = state.progress
         return cls(
-            version=VersionOut.model_validate(state.version),
+            version=VersionOut.for_reader(state.version, is_author=False),
             outcome=progress.outcome if progress is not None else None,
             tablets=dict(progress.tablets) if progress is not None else {},
         )
@@ -269,8 +282,8 @@ class PreviewOut(BaseModel):
             effects=[
                 SettingEffectOut(
                     key=effect.change.key,
-                    before=effect.change.before,
-                    after=effect.change.after,
+                    before=hide_secrets_of(effect.change.key, effect.change.before),
+                    after=hide_secrets_of(effect.change.key, effect.change.after),
                     modes=list(effect.modes),
                     tablets=effect.tablets,
                 )

@@ -9,10 +9,11 @@ from typing import Any
 from cartable.i18n import Language, Message
 from mdm.console.apps.labels import PLACES
 from mdm.console.labels import mode_label
+from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
 from profiles.catalog.fields import Field
 from profiles.filters.rules import VerdictReason
 from profiles.policy.baseline import BASELINE
-from profiles.policy.kinds import PlaceKind, VersionState
+from profiles.policy.kinds import PlaceKind, StageKind, VersionState
 from profiles.schedule.guardian_rules import GuardianRuleKind, RestrictionStatus, StatusReason
 from profiles.schedule.modes import Mode
 
@@ -62,6 +63,28 @@ VERSION_STATES: dict[VersionState, Message] = {
     VersionState.LIVE: Message("in force", context="policy version"),
     VersionState.STOPPED: Message("stopped", context="policy version"),
     VersionState.SUPERSEDED: Message("replaced", context="policy version"),
+}
+
+STAGES: dict[StageKind, Message] = {
+    StageKind.TABLET: Message("one tablet", context="stage"),
+    StageKind.CLASS: Message("one class", context="stage"),
+    StageKind.SCHOOL: Message("one school", context="stage"),
+    StageKind.ALL: Message("all tablets", context="stage"),
+}
+STAGE_OUTCOMES: dict[StageOutcome, Message] = {
+    StageOutcome.WAITS: Message("waits until its tablets have checked in under the new rules"),
+    StageOutcome.STALLED: Message("has waited for more than a day: look at its tablets"),
+    StageOutcome.PROVED: Message("its tablets have checked in under the new rules"),
+    StageOutcome.STOPS: Message("a tablet could not apply the rules, or has fallen silent"),
+}
+STAGE_STATES: dict[StageTabletState, Message] = {
+    StageTabletState.AWAY: Message("switched off or away", context="stage"),
+    StageTabletState.WAITING: Message("not in contact yet", context="stage"),
+    StageTabletState.APPLYING: Message("applying the rules", context="stage"),
+    StageTabletState.CONFIRMED: Message("have the rules, not heard since", context="stage"),
+    StageTabletState.PROVED: Message("have checked in under the rules", context="stage"),
+    StageTabletState.SILENT: Message("silent", context="stage"),
+    StageTabletState.FAILED: Message("failed", context="stage"),
 }
 
 

@@ -1,0 +1,279 @@
+"""The page of the rules of one place: what it sets, settings found by words, its versions; and the form of one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError, NotFound
+from cartable.i18n import Language, Message
+from cartable.paging import PageRequest
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField, attempt
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    format_instant,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+)
+from mdm.console.labels import mode_label
+from mdm.console.policy.documents import PlacePolicy, list_places, load_place_policy, open_document
+from mdm.console.policy.labels import VERSION_STATES, value_label
+from mdm.console.policy.values import MAX_TEXT, FormKind, NotAValue, format_value, get_form_kind, parse_value
+from profiles.catalog.composites import Composite, list_authorable_fields
+from profiles.catalog.fields import Field
+from profiles.catalog.secrets import restore_secrets
+from profiles.catalog.settings import Setting
+from profiles.policy import life
+from profiles.policy.content import PolicyContent
+from profiles.policy.errors import BadSetting
+from profiles.policy.kinds import ALL_MODES
+from profiles.policy.models import PolicyVersion
+from profiles.policy.repository import PolicyRepository
+from profiles.schedule.modes import Mode
+
+router = APIRouter(prefix="/rules", include_in_schema=False, route_class=PageRoute)
+_NOTICES = {
+    "saved": Message("Noted in the draft. Nothing changes on tablets before you publish it."),
+    "published": Message("Published. Each tablet follows at its next contact."),
+    "stopped": Message("The roll-out is stopped: what was in force before is in force again."),
+    "restored": Message("That version is in force again."),
+}
+_MAX_FOUND = 40
+_MAX_VERSIONS = 20
+
+
+@router.get("")
+def show_rules(
+    request: Request, work: WorkDep, town: UUID | None = None, place: str = "", q: str = "", done: str = ""
+) -> Response:
+    """Show what a place sets, find settings by words, and list its versions."""
+    actor, _ = require_sign_in(request, work)
+    language = get_language(request)
+    policy = load_place_policy(work, actor, town, place[:80], language)
+    return render_page(
+        request,
+        "policy/rules.html",
+        notice=_NOTICES[done].translate(language) if done in _NOTICES else "",
+        policy=policy,
+        chosen=f"{policy.place}:{policy.target}",
+        towns=list_permitted_towns(work, actor, Permission.AUTHOR),
+        places=list_places(work, actor, policy.town, language),
+        settings=_list_settings(policy, language),
+        q=q[:64],
+        found=_find_settings(q[:64], language) if q.strip() else [],
+        versions=_list_versions(work, policy, language),
+        rolling=_describe_version(policy.rolling, language) if policy.rolling is not None else None,
+        draft=_describe_version(policy.draft, language) if policy.draft is not None else None,
+    )
+
+
+@router.get("/setting")
+def show_setting(
+    request: Request, work: WorkDep, key: str, town: UUID | None = None, place: str = "", mode: str = ALL_MODES
+) -> Response:
+    """Show the form of one setting of a place, in all modes or in one."""
+    actor, _ = require_sign_in(request, work)
+    policy = load_place_policy(work, actor, town, place[:80], get_language(request))
+    return _render_setting(request, policy, _get_field(key), _check_mode(mode))
+
+
+@router.post("/{town}/setting")
+def save_setting(
+    request: Request,
+    work: WorkDep,
+    town: UUID,
+    csrf: CsrfField,
+    place: Annotated[str, Form(max_length=80)],
+    key: Annotated[str, Form(max_length=120)],
+    mode: Annotated[str, Form(max_length=32)] = ALL_MODES,
+    value: Annotated[str, Form(max_length=MAX_TEXT)] = "",
+    locked: Annotated[bool, Form()] = False,
+) -> Response:
+    """Save one setting in the draft of a place. An empty value takes it out: then the wider places decide."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    policy = load_place_policy(work, actor, town, place, get_language(request))
+    field, mode = _get_field(key), _check_mode(mode)
+    refusal = attempt(work, lambda: _save_draft(work, actor, policy, field, mode, value, locked=locked))
+    if refusal is not None:
+        return _render_setting(request, policy, field, mode, refusal=refusal, typed=value, locked=locked)
+    return RedirectResponse(f"/rules?{policy.query}&done=saved", status_code=303)
+
+
+def _get_field(key: str) -> Field:
+    field = list_authorable_fields().get(key)
+    if field is None:
+        raise NotFound
+    return field
+
+
+def _check_mode(mode: str) -> str:
+    if mode != ALL_MODES and mode not in {*Mode}:
+        raise NotFound
+    return mode
+
+
+def _save_draft(
+    work: UnitOfWork, actor: Actor, policy: PlacePolicy, field: Field, mode: str, typed: str, *, locked: bool
+) -> None:
+    former = policy.content.values.get(mode, {}).get(field.key)
+    try:
+        value = restore_secrets(field, parse_value(field, typed), former)
+    except NotAValue as error:
+        raise BadSetting(field=field.key, why=str(error)[:80]) from error
+    content = _change_content(policy.content, field.key, mode, value, locked=locked)
+    life.save_draft(work, actor, open_document(work, actor, policy), life.Draft(content))
+
+
+def _change_content(content: PolicyContent, key: str, mode: str, value: Any, *, locked: bool) -> PolicyContent:
+    """Return a content in which one place of one setting is another value, or none."""
+    values = {each: dict(part) for each, part in content.values.items()}
+    locks = {each: set(keys) for each, keys in content.locks.items()}
+    values.setdefault(mode, {}).pop(key, None)
+    locks.setdefault(mode, set()).discard(key)
+    if value is not None:
+        values[mode][key] = value
+        if locked:
+            locks[mode].add(key)
+    return replace(
+        content,
+        values={each: part for each, part in values.items() if part},
+        locks={each: sorted(keys) for each, keys in locks.items() if keys},
+    )
+
+
+def _list_settings(policy: PlacePolicy, language: Language) -> list[dict[str, Any]]:
+    """Return what the place sets in the draft, or live: each setting and mode with its value, changed or not."""
+    content, live = policy.content, policy.live_content
+    rows = []
+    fields = list_authorable_fields()
+    for mode in _list_modes({**live.values, **content.values}):
+        keys = {**live.values.get(mode, {}), **content.values.get(mode, {})}
+        for key in keys:
+            value, former = content.values.get(mode, {}).get(key), live.values.get(mode, {}).get(key)
+            field = fields.get(key)
+            rows.append(
+                {
+                    "key": key,
+                    "name": field.label.translate(language) if field is not None else key,
+                    "mode": mode,
+                    "mode_name": _name_mode(mode, language),
+                    "value": value_label(field, value, language) if field is not None else str(value),
+                    "is_changed": value != former,
+                    "is_removed": value is None,
+                    "is_locked": key in content.locks.get(mode, ()),
+                    "address": _build_address(policy, key, mode),
+                }
+            )
+    return sorted(rows, key=lambda row: (str(row["name"]).casefold(), str(row["mode"])))
+
+
+def _list_modes(values: Mapping[str, Any]) -> list[str]:
+    return [mode for mode in (ALL_MODES, *(each.value for each in Mode)) if mode in values]
+
+
+def _name_mode(mode: str, language: Language) -> str:
+    return language.gettext("in all modes") if mode == ALL_MODES else mode_label(Mode(mode), language)
+
+
+def _build_address(policy: PlacePolicy, key: str, mode: str) -> str:
+    return f"/rules/setting?{policy.query}&{urlencode({'key': key, 'mode': mode})}"
+
+
+def _find_settings(text: str, language: Language) -> list[dict[str, str]]:
+    """Return the settings whose name, group or key holds every word of a text; plain questions before keys of Apple's payloads."""
+    words = text.casefold().split()
+    found = []
+    for field in list_authorable_fields().values():
+        name, group = field.label.translate(language), _get_group(field, language)
+        if all(word in f"{name} {group} {field.key}".casefold() for word in words):
+            found.append({"key": field.key, "name": name, "group": group, "rank": "0" if isinstance(field, Composite) else "1"})
+    return sorted(found, key=lambda each: (each["rank"], each["name"].casefold()))[:_MAX_FOUND]
+
+
+def _get_group(field: Field, language: Language) -> str:
+    return field.group.label.translate(language) if isinstance(field, Composite | Setting) else ""
+
+
+def _list_versions(work: UnitOfWork, policy: PlacePolicy, language: Language) -> list[dict[str, Any]]:
+    if policy.document is None:
+        return []
+    page = PolicyRepository(work.session).list_versions(policy.document, PageRequest(limit=_MAX_VERSIONS))
+    return [_describe_version(version, language) for version in page.items]
+
+
+def _describe_version(version: PolicyVersion, language: Language) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "state": VERSION_STATES[version.state].translate(language),
+        "can_restore": version.published_at is not None and version.state.value not in ("live", "rolling"),
+        "author": version.author_name,
+        "written": format_instant(version.written_at),
+        "reason": version.reason or version.stop_reason or "",
+    }
+
+
+def _render_setting(
+    request: Request,
+    policy: PlacePolicy,
+    field: Field,
+    mode: str,
+    *,
+    refusal: DomainError | None = None,
+    typed: str | None = None,
+    locked: bool | None = None,
+) -> Response:
+    language = get_language(request)
+    value = policy.content.values.get(mode, {}).get(field.key)
+    kind = get_form_kind(field)
+    modes = [ALL_MODES, *([] if isinstance(field, Setting) and field.all_modes_only else [each.value for each in Mode])]
+    return render_page(
+        request,
+        "policy/setting.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(language) if refusal else "",
+        policy=policy,
+        chosen=f"{policy.place}:{policy.target}",
+        key=field.key,
+        name=field.label.translate(language),
+        group=_get_group(field, language),
+        kind=kind.value,
+        is_set=value is not None,
+        value=format_value(field, value) if typed is None else typed,
+        choices=_list_choices(field, language) if kind is FormKind.CHOICE else [],
+        least=field.least,
+        most=field.most,
+        parts=[(part.key, part.label.translate(language), part.required) for part in field.fields.values()],
+        locked=field.key in policy.content.locks.get(mode, ()) if locked is None else locked,
+        mode=mode,
+        modes=[(each, _name_mode(each, language), _build_address(policy, field.key, each)) for each in modes],
+        support=_describe_support(field, language),
+    )
+
+
+def _list_choices(field: Field, language: Language) -> list[tuple[str, str]]:
+    return [
+        (str(choice), field.labels[str(choice)].translate(language) if str(choice) in field.labels else str(choice))
+        for choice in field.choices
+    ]
+
+
+def _describe_support(field: Field, language: Language) -> str:
+    if not isinstance(field, Setting):
+        return ""
+    version = ".".join(map(str, field.minimum))
+    if field.supervised:
+        return language.gettext("From iPadOS {version} on, on supervised tablets.", version=version)
+    return language.gettext("From iPadOS {version} on.", version=version)
