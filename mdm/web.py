@@ -154,12 +154,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.care import bulk_erases
     from mdm.console.people import rosters
-<<<<<<< HEAD
     from mdm.console.places import town as town_pages
-=======
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
->>>>>>> 7faf32f (Rules have pages: settings found by words, a draft seen before it is published by stages; passwords in settings are read by their authors alone)
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import calendar, days, hours, tablet_mode
     from mdm.console.setup import first_tablet, start
@@ -184,14 +181,11 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
-<<<<<<< HEAD
         start,
         first_tablet,
         town_pages,
-=======
         policy_publishing,
         policy_rules,
->>>>>>> 7faf32f (Rules have pages: settings found by words, a draft seen before it is published by stages; passwords in settings are read by their authors alone)
         sign_in,
         session_pages,
         account_link_pages,
