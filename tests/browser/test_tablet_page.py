@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from cartable.scope import Role
+from cartable.scope import SYSTEM, Role
 from enrollment.people.models import Pupil
-from enrollment.tablets.models import TabletState
+from enrollment.tablets.models import Tablet, TabletState
 from enrollment.tablets.repository import TabletRepository
+from mdm.care.lost_mode import service as care
 from tests.browser.accessible import check_page
 from tests.browser.desk_world import desk_world
 from tests.support.server import LiveServer
@@ -71,3 +72,31 @@ def test_the_description_of_the_api_asks_no_other_server(server: LiveServer, sig
     check_page(page)
     assert asked
     assert all(url.startswith(server.url) for url in asked)
+
+
+def test_a_page_that_waits_keeps_what_is_typed(server: LiveServer, sign_in: Callable[..., Page]) -> None:
+    with server.runtime.open_unit_of_work() as work:
+        world = TownFactory(work)
+        town = world.create_town()
+        tablet = world.create_tablet(town)
+        world.lend_tablet(tablet, world.create_pupil(world.create_class(world.create_school(town))))
+        world.enroll_tablet(tablet)
+        care.mark_lost(work, SYSTEM, tablet.id, "perdue dans le bus")
+    page = sign_in(town.id, Role.HELPDESK, "helpdesk")
+    page.clock.install()
+    page.goto(f"{server.url}/tablets/{tablet.id}")
+    expect(page.get_by_text("pas encore : au prochain contact")).to_be_visible()
+    reason = page.get_by_label("Comment a-t-elle été retrouvée ?")
+    reason.press_sequentially("rapportée à la mairie")
+    with server.runtime.open_unit_of_work() as work:
+        case = care.get_open_case(work, work.session.get_one(Tablet, tablet.id))
+        case.confirmed_at = work.now
+    page.clock.run_for(6_000)
+    expect(page.get_by_text("pas encore : au prochain contact")).to_have_count(0)
+    expect(reason).to_have_value("rapportée à la mairie")
+    expect(reason).to_be_focused()
+    reason.fill("")
+    page.get_by_role("heading", level=1).click()
+    page.clock.run_for(6_000)
+    expect(page.locator("[data-waits]")).to_have_count(0)
+    check_page(page)
