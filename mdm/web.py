@@ -148,6 +148,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.accounts import accounts as account_pages
     from mdm.console.accounts import links as account_link_pages
     from mdm.console.accounts import me, sign_in
+    from mdm.console.accounts import roles as role_pages
     from mdm.console.accounts import second_factors as second_factor_pages
     from mdm.console.accounts import sessions as session_pages
     from mdm.console.apps import apps as app_pages
@@ -158,7 +159,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.policy import publishing as policy_publishing
     from mdm.console.policy import rules as policy_rules
     from mdm.console.rollover import rollovers, school_classes
-    from mdm.console.schedule import calendar, days, hours, tablet_mode
+    from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
     from mdm.console.setup import first_tablet, start
     from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets, why
 
@@ -181,6 +182,9 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         hours,
         app_pages,
         bundle_pages,
+        class_sessions,
+        activities,
+        role_pages,
         start,
         first_tablet,
         town_pages,

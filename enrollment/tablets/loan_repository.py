@@ -26,6 +26,18 @@ class LoanRepository:
             tablet_ids += self.session.scalars(select(Loan.tablet_id).where(Loan.closed_at.is_(None), Loan.pupil_id.in_(part)))
         return tablet_ids
 
+    def get_tablets_by_pupil(self, pupil_ids: Iterable[UUID]) -> dict[UUID, Tablet]:
+        """Return the tablet on loan to each of these pupils who has one."""
+        tablets: dict[UUID, Tablet] = {}
+        for part in split_ids(pupil_ids):
+            rows = self.session.execute(
+                select(Loan.pupil_id, Tablet)
+                .join(Tablet, Tablet.id == Loan.tablet_id)
+                .where(Loan.closed_at.is_(None), Loan.pupil_id.in_(part))
+            )
+            tablets |= {row.pupil_id: row.Tablet for row in rows}
+        return tablets
+
     def move_tablets_to_schools_of_pupils(self, pupil_ids: Iterable[UUID]) -> None:
         """Set the school of the tablets on loan to these pupils to the school of each pupil."""
         school = (

@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 
 from cartable.errors import DomainError, Forbidden, Invalid, NotFound, ReauthenticationRequired
 from cartable.i18n import Language, Message, available_languages, find_language, preferred_language
-from cartable.scope import PERMISSIONS, Actor, Permission
+from cartable.scope import PERMISSIONS, Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.places.models import Town
@@ -53,6 +53,8 @@ _CSP = (
 #: The chapters in the bar at the top: address, word, and the right that one needs somewhere to see it.
 CHAPTERS: tuple[tuple[str, Message, Permission], ...] = (
     ("/", Message("Tablets"), Permission.SEE),
+    ("/class", Message("Class"), Permission.TEACH),
+    ("/activities", Message("Activities"), Permission.ACTIVITY),
     ("/desk", Message("Desk"), Permission.HANDLE),
     ("/apps", Message("Apps"), Permission.AUTHOR),
     ("/rosters", Message("Rosters"), Permission.ROSTER),
@@ -270,6 +272,20 @@ def _list_chapters(request: Request, language: Language) -> list[tuple[str, str,
         if actor is not None
         and (actor.everywhere or any(permission in PERMISSIONS[grant.role] for grant in actor.role_assignments))
     ]
+
+
+#: The first page of people whose roles are all of one kind; for others it is the list of tablets.
+_START_PAGES: tuple[tuple[frozenset[Role], str], ...] = (
+    (frozenset({Role.OPERATOR}), "/start"),
+    (frozenset({Role.TEACHER, Role.SUBSTITUTE}), "/class"),
+    (frozenset({Role.AFTER_SCHOOL_AGENT}), "/activities"),
+)
+
+
+def find_start_page(actor: Actor) -> str | None:
+    """Return the page on which a person begins the day; None for the list of tablets."""
+    roles = {assignment.role for assignment in actor.role_assignments}
+    return next((page for kinds, page in _START_PAGES if roles and roles <= kinds), None)
 
 
 def make_csrf_token(request: Request, token: str = "") -> str:

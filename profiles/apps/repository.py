@@ -38,6 +38,10 @@ class AppRepository:
         statement = select(App).where(App.town_id == town_id).order_by(App.name, App.id)
         return self.session.scalars(actor.restrict(statement, App)).all()
 
+    def list_town_apps(self, town_id: UUID) -> Sequence[App]:
+        """Every app of a town, by name, for a class session: whoever starts one need not see the town's catalogue."""
+        return self.session.scalars(select(App).where(App.town_id == town_id).order_by(App.name, App.id)).all()
+
     def list_apps_with_ids(self, town_id: UUID, app_ids: Sequence[UUID]) -> Sequence[App]:
         return self.session.scalars(select(App).where(App.town_id == town_id, App.id.in_(app_ids)).order_by(App.id)).all()
 

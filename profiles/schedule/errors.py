@@ -39,3 +39,10 @@ class ScheduleEntryNotFound(NotFound):
 
     code = "schedule_entry_not_found"
     message = Message("This entry was not found.")
+
+
+class SessionRunning(Conflict):
+    """Another person's class session is running in the class."""
+
+    code = "session_running"
+    message = Message("Another person's session is running in this class until {until}. Take it over, or let it end.")

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Row, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cartable.scope import Actor
+from enrollment.people.models import Pupil
 from enrollment.places.models import School, Town
+from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.repository import TabletRepository
+from enrollment.tablets.rules import DECOMMISSIONED, MISSING, OUT_OF_SERVICE
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.models import (
     Activity,
@@ -124,8 +127,25 @@ class ScheduleRepository:
         )
         return {row.class_id: row for row in rows}
 
-    def get_session(self, actor: Actor, session_id: UUID) -> ClassSession | None:
-        return self.session.scalar(actor.restrict(select(ClassSession).where(ClassSession.id == session_id), ClassSession))
+    def get_session(self, session_id: UUID) -> ClassSession | None:
+        return self.session.get(ClassSession, session_id)
+
+    def get_activity(self, activity_id: UUID) -> Activity | None:
+        return self.session.get(Activity, activity_id)
+
+    def select_activity_tablets(self, activity_id: UUID) -> Select[UUID]:
+        """Return the statement for the tablets of an activity."""
+        return select(ActivityTablet.tablet_id).where(ActivityTablet.activity_id == activity_id)
+
+    def list_activity_candidates(self, school_id: UUID) -> Sequence[Row[Tablet, Pupil | None]]:
+        """Return the tablets of a school that are in use or may be, by tag, each with the pupil who has it on loan."""
+        return self.session.execute(
+            select(Tablet, Pupil)
+            .outerjoin(Loan, (Loan.tablet_id == Tablet.id) & Loan.closed_at.is_(None))
+            .outerjoin(Pupil, Pupil.id == Loan.pupil_id)
+            .where(Tablet.school_id == school_id, Tablet.state.not_in(DECOMMISSIONED | MISSING | OUT_OF_SERVICE))
+            .order_by(Tablet.tag, Tablet.id)
+        ).all()
 
     def get_running_activities(self, tablet_ids: Sequence[UUID], now: datetime) -> dict[UUID, Activity]:
         """Return the activity of each tablet that has not ended."""

@@ -42,7 +42,7 @@ def compute_session_span(schedule: Schedule, now: datetime, minutes: int) -> Spa
     length = timedelta(minutes=minutes)
     if not SHORTEST_SESSION <= length <= LONGEST_SESSION:
         raise DurationOutOfRange
-    return Span(now, min(now + length, _get_open_band_end(schedule, now, BandKind.SCHOOL) + SESSION_GRACE))
+    return Span(now, min(now + length, get_open_band_end(schedule, now, BandKind.SCHOOL) + SESSION_GRACE))
 
 
 def compute_activity_span(schedule: Schedule, now: datetime, minutes: int) -> Span:
@@ -53,7 +53,7 @@ def compute_activity_span(schedule: Schedule, now: datetime, minutes: int) -> Sp
     length = timedelta(minutes=minutes)
     if not SHORTEST_ACTIVITY <= length <= LONGEST_ACTIVITY:
         raise DurationOutOfRange
-    return Span(now, min(now + length, _get_open_band_end(schedule, now, BandKind.AFTER_SCHOOL)))
+    return Span(now, min(now + length, get_open_band_end(schedule, now, BandKind.AFTER_SCHOOL)))
 
 
 def extend_span(schedule: Schedule, session: Span, now: datetime) -> Span:
@@ -61,7 +61,7 @@ def extend_span(schedule: Schedule, session: Span, now: datetime) -> Span:
 
     Raises `BandClosed` when it cannot be extended any more.
     """
-    latest = min(_get_open_band_end(schedule, now, BandKind.SCHOOL), session.starts + LONGEST_EXTENDED_SESSION)
+    latest = min(get_open_band_end(schedule, now, BandKind.SCHOOL), session.starts + LONGEST_EXTENDED_SESSION)
     ends = min(session.ends + SESSION_EXTENSION, latest)
     if ends <= session.ends:
         raise BandClosed
@@ -73,7 +73,7 @@ def get_warning_time(session: Span) -> datetime:
     return max(session.starts, session.ends - END_WARNING)
 
 
-def _get_open_band_end(schedule: Schedule, now: datetime, kind: BandKind) -> datetime:
+def get_open_band_end(schedule: Schedule, now: datetime, kind: BandKind) -> datetime:
     """Return the end of the open band of a kind. Raises `BandClosed`."""
     band = schedule.find_next_band(now, kind, days=1)
     if band is None or band[0] > now:

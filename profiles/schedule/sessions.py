@@ -1,4 +1,4 @@
-"""Starts and ends class sessions and activities, and stores what families decide for one pupil. Never commits."""
+"""Starts and ends class sessions, and stores what families decide for one pupil. Activities are in `activities`. Never commits."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from cartable import audit
+from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.outbox import Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
 from enrollment.people.repository import PeopleRepository
+from enrollment.places.models import SchoolClass
 from enrollment.tablets.repository import TabletRepository
-from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound
+from profiles.schedule.errors import InvalidDuration, InvalidSchedule, NoOpenBand, ScheduleEntryNotFound, SessionRunning
 from profiles.schedule.guardian_rules import GuardianRuleKind
 from profiles.schedule.mode_decision import AfterSchool, Span
-from profiles.schedule.models import Activity, ActivityTablet, ClassSession, GuardianRule, PupilAfterSchool
+from profiles.schedule.models import ClassSession, GuardianRule, PupilAfterSchool
 from profiles.schedule.night import parse_night
 from profiles.schedule.place_schedule import Schedule
 from profiles.schedule.repository import ScheduleRepository
@@ -26,7 +27,6 @@ from profiles.schedule.session_rules import (
     BandClosed,
     DurationOutOfRange,
     SessionPreset,
-    compute_activity_span,
     compute_session_span,
     extend_span,
 )
@@ -44,12 +44,14 @@ def start_session(
     preset: SessionPreset,
     apps: Sequence[str],
     sites: Sequence[str],
+    take_over: bool = False,
 ) -> ClassSession:
-    """Start a class session; a session of the class that is still running ends now.
+    """Start a class session. A session of one's own that is still running ends now; with `take_over` another person's does too.
 
-    Raises `InvalidDuration`, `NoOpenBand`, and `ScheduleEntryNotFound` when the class is not of the school.
+    Raises `Forbidden`, `InvalidDuration`, `NoOpenBand`, `SessionRunning`, and `ScheduleEntryNotFound` when the class is not of the school.
     """
-    actor.require_permission(Permission.CARE, town_id, school_id)
+    actor.require_permission(Permission.TEACH, town_id, school_id, class_id)
+    locks.lock_town(work, town_id)
     repository = ScheduleRepository(work.session)
     schedule, facts = _get_class_schedule(work, town_id, class_id)
     if facts.school_id != school_id:
@@ -62,6 +64,8 @@ def start_session(
         raise NoOpenBand from error
     running = repository.get_running_sessions([class_id], work.now).get(class_id)
     if running is not None:
+        if running.started_by != actor.account_id and not take_over:
+            raise SessionRunning(until=f"{running.ends.astimezone(schedule.zone):%H:%M}")
         running.ends = work.now
     row = ClassSession(
         town_id=town_id, class_id=class_id, starts=span.starts, ends=span.ends, preset=preset, apps=sorted(set(apps)),
@@ -75,7 +79,8 @@ def start_session(
 
 def extend_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> ClassSession:
     """Extend a session by ten minutes. Raises `ScheduleEntryNotFound`, `NoOpenBand`."""
-    row, schedule = _get_running_session(work, actor, session_id)
+    row = _get_running_session(work, actor, session_id)
+    schedule, _ = _get_class_schedule(work, row.town_id, row.class_id)
     try:
         span = extend_span(schedule, Span(row.starts, row.ends), work.now)
     except BandClosed as error:
@@ -89,20 +94,27 @@ def extend_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> ClassSes
 
 def end_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> None:
     """End a session now. Raises `ScheduleEntryNotFound`."""
-    row, _ = _get_running_session(work, actor, session_id)
+    row = _get_running_session(work, actor, session_id)
     audit.record_event(work, actor, "session.end", "class", row.class_id, town_id=row.town_id)
     row.ends = work.now
     work.session.flush()
     work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_class(row.class_id))
 
 
-def _get_running_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> tuple[ClassSession, Schedule]:
-    row = ScheduleRepository(work.session).get_session(actor, session_id)
+def list_running_sessions(work: UnitOfWork, class_ids: Sequence[UUID]) -> dict[UUID, ClassSession]:
+    """Return the class session of each class that has not ended."""
+    return ScheduleRepository(work.session).get_running_sessions(class_ids, work.now)
+
+
+def _get_running_session(work: UnitOfWork, actor: Actor, session_id: UUID) -> ClassSession:
+    """Return a session that the actor may change. Whoever may start one in a class may extend and end those that run there."""
+    row = ScheduleRepository(work.session).get_session(session_id)
     if row is None or row.ends <= work.now:
         raise ScheduleEntryNotFound
-    schedule, facts = _get_class_schedule(work, row.town_id, row.class_id)
-    actor.require_permission(Permission.CARE, row.town_id, facts.school_id)
-    return row, schedule
+    school_class = work.session.get_one(SchoolClass, row.class_id)
+    if not actor.has_permission(Permission.TEACH, row.town_id, school_class.school_id, row.class_id):
+        raise ScheduleEntryNotFound
+    return row
 
 
 def _get_class_schedule(work: UnitOfWork, town_id: UUID, class_id: UUID) -> tuple[Schedule, TabletFacts]:
@@ -115,38 +127,6 @@ def _get_class_schedule(work: UnitOfWork, town_id: UUID, class_id: UUID) -> tupl
         if schedule is not None:
             return schedule, facts
     raise NoOpenBand
-
-
-def start_activity(
-    work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID, tablet_ids: Sequence[UUID], *, minutes: int
-) -> Activity:
-    """Start an activity with some tablets of a school; tablets of other schools are ignored.
-
-    Raises `InvalidDuration`, `NoOpenBand`.
-    """
-    actor.require_permission(Permission.CARE, town_id, school_id)
-    facts = [
-        tablet for tablet in load_facts(work, tablet_ids).values() if (tablet.town_id, tablet.school_id) == (town_id, school_id)
-    ]
-    schedule = load_schedules(work, [town_id]).get_schedule(facts[0]) if facts else None
-    if schedule is None:
-        raise NoOpenBand
-    try:
-        span = compute_activity_span(schedule, work.now, minutes)
-    except DurationOutOfRange as error:
-        raise InvalidDuration(field="minutes") from error
-    except BandClosed as error:
-        raise NoOpenBand from error
-    row = Activity(town_id=town_id, school_id=school_id, starts=span.starts, ends=span.ends, started_by=actor.account_id)
-    repository = ScheduleRepository(work.session)
-    repository.add(row)
-    audit.record_event(work, actor, "activity.start", "school", school_id, town_id=town_id, tablets=len(facts), minutes=minutes)
-    work.session.add_all(ActivityTablet(activity_id=row.id, tablet_id=tablet.tablet_id) for tablet in facts)
-    work.session.flush()
-    work.enqueue_selected_jobs(
-        Topic.RECONCILE, TabletRepository(work.session).select_by_ids([tablet.tablet_id for tablet in facts])
-    )
-    return row
 
 
 def set_after_school(

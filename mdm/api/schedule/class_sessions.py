@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.schedule.created import CreatedOut
-from profiles.schedule import sessions
+from profiles.schedule import activities, sessions
 from profiles.schedule.mode_decision import AfterSchool
 from profiles.schedule.session_rules import SessionPreset
 
@@ -27,6 +27,7 @@ class ClassSessionIn(BaseModel):
     preset: SessionPreset
     apps: list[str] = Field(default=[], max_length=100)
     sites: list[str] = Field(default=[], max_length=100)
+    take_over: bool = Field(False, description="End the session of another person that is still running in the class.")
 
 
 class TimeSpanOut(CreatedOut):
@@ -77,7 +78,13 @@ def end_class_session(session_id: UUID, work: WorkDep, actor: ActorDep) -> None:
 @router.post("/activities", response_model=TimeSpanOut, status_code=201)
 def start_activity(body: ActivityIn, work: WorkDep, actor: ActorDep) -> object:
     """Start an after-school activity with some tablets."""
-    return sessions.start_activity(work, actor, body.town_id, body.school_id, body.tablet_ids, minutes=body.minutes)
+    return activities.start_activity(work, actor, body.town_id, body.school_id, body.tablet_ids, minutes=body.minutes)
+
+
+@router.delete("/activities/{activity_id}", status_code=204)
+def end_activity(activity_id: UUID, work: WorkDep, actor: ActorDep) -> None:
+    """End an after-school activity now."""
+    activities.end_activity(work, actor, activity_id)
 
 
 @router.put("/pupils/{pupil_id}/after-school", status_code=204)

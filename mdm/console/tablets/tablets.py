@@ -27,6 +27,7 @@ from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
+    find_start_page,
     format_instant,
     get_language,
     render_page,
@@ -54,8 +55,9 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         return render_page(request, "accounts/password.html")
     except NotSignedIn:
         return render_page(request, "accounts/sign_in.html")
-    if actor.operates() and not actor.list_own_towns():
-        return RedirectResponse("/start", status_code=303)
+    start_page = find_start_page(actor)
+    if start_page is not None:
+        return RedirectResponse(start_page, status_code=303)
     language = get_language(request)
     chosen = TabletState(state) if state in {*TabletState} else None
     ending = count_ending_identities(work, actor).ending

@@ -1,0 +1,204 @@
+"""The page of a class for heads, teachers and substitutes: its pupils and tablets, and the class session: start, ten minutes more, end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable.errors import DomainError, NotFound
+from cartable.i18n import Message
+from cartable.scope import Actor, Permission
+from cartable.unit_of_work import UnitOfWork
+from enrollment.people import service as people
+from enrollment.people.models import Pupil
+from enrollment.people.repository import PeopleRepository
+from enrollment.places import service as places
+from enrollment.places.models import SchoolClass
+from enrollment.tablets.loan_repository import LoanRepository
+from enrollment.tablets.models import Tablet
+from mdm.api.deps import WorkDep
+from mdm.console.forms import CsrfField, attempt
+from mdm.console.frame import (
+    PageRoute,
+    check_csrf,
+    get_language,
+    list_permitted_towns,
+    render_page,
+    require_sign_in,
+    show_times_in,
+)
+from profiles.apps.repository import AppRepository
+from profiles.schedule import sessions
+from profiles.schedule.errors import SessionRunning
+from profiles.schedule.mode_decision import Span
+from profiles.schedule.models import ClassSession
+from profiles.schedule.session_rules import SessionPreset, get_warning_time
+
+router = APIRouter(prefix="/class", include_in_schema=False, route_class=PageRoute)
+MINUTES = (15, 30, 45, 60, 75, 90)
+USUAL_MINUTES = 45
+_LOW_BATTERY = 0.2
+PRESETS: dict[SessionPreset, Message] = {
+    SessionPreset.FREE: Message("The usual apps of the class"),
+    SessionPreset.FOCUS_APPS: Message("Only some apps"),
+    SessionPreset.FOCUS_SITES: Message("Only some web sites"),
+    SessionPreset.SCREENS_DOWN: Message("Screens down"),
+}
+
+
+@router.get("")
+def show_class(request: Request, work: WorkDep, class_id: UUID | None = None) -> Response:
+    """Show the classes of the person, and the chosen one with its session; the only one at once."""
+    actor, _ = require_sign_in(request, work)
+    return _render_class(request, work, actor, class_id)
+
+
+@router.post("/{class_id}/start")
+def start_session(
+    request: Request,
+    work: WorkDep,
+    class_id: UUID,
+    csrf: CsrfField,
+    minutes: Annotated[int, Form()] = USUAL_MINUTES,
+    preset: Annotated[SessionPreset, Form()] = SessionPreset.FREE,
+    apps: Annotated[list[str] | None, Form()] = None,
+    sites: Annotated[str, Form(max_length=5000)] = "",
+    take_over: Annotated[bool, Form()] = False,
+) -> Response:
+    """Start a class session; another person's is taken over only after a confirmation."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    school_class = _get_class(work, actor, class_id)
+    refusal = attempt(
+        work,
+        lambda: sessions.start_session(
+            work, actor, school_class.town_id, school_class.school_id, class_id, minutes=minutes, preset=preset, take_over=take_over,
+            apps=(apps or [])[:100], sites=sites.split()[:100],
+        ),
+    )  # fmt: skip
+    typed = {"minutes": minutes, "preset": preset.value, "apps": apps or [], "sites": sites}
+    return _answer(request, work, actor, class_id, refusal, typed)
+
+
+@router.post("/{class_id}/sessions/{session_id}/extend")
+def extend_session(request: Request, work: WorkDep, class_id: UUID, session_id: UUID, csrf: CsrfField) -> Response:
+    """Add ten minutes."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _answer(request, work, actor, class_id, attempt(work, lambda: sessions.extend_session(work, actor, session_id)))
+
+
+@router.post("/{class_id}/sessions/{session_id}/end")
+def end_session(request: Request, work: WorkDep, class_id: UUID, session_id: UUID, csrf: CsrfField) -> Response:
+    """End the session now."""
+    actor, _ = require_sign_in(request, work)
+    check_csrf(request, csrf)
+    return _answer(request, work, actor, class_id, attempt(work, lambda: sessions.end_session(work, actor, session_id)))
+
+
+def _get_class(work: UnitOfWork, actor: Actor, class_id: UUID) -> SchoolClass:
+    """Return a class in which the actor may start a session. Raises `NotFound`."""
+    school_class = PeopleRepository(work.session).find_class(actor, class_id)
+    if school_class is None or not actor.has_permission(
+        Permission.TEACH, school_class.town_id, school_class.school_id, school_class.id
+    ):
+        raise NotFound
+    return school_class
+
+
+def _answer(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    class_id: UUID,
+    refusal: DomainError | None,
+    typed: dict[str, Any] | None = None,
+) -> Response:
+    if refusal is None:
+        return RedirectResponse(f"/class?class_id={class_id}", status_code=303)
+    return _render_class(request, work, actor, class_id, refusal=refusal, typed=typed)
+
+
+def _render_class(
+    request: Request,
+    work: UnitOfWork,
+    actor: Actor,
+    class_id: UUID | None,
+    *,
+    refusal: DomainError | None = None,
+    typed: dict[str, Any] | None = None,
+) -> Response:
+    language = get_language(request)
+    if not list_permitted_towns(work, actor, Permission.TEACH):
+        raise NotFound
+    classes = _list_classes(work, actor)
+    chosen = _get_class(work, actor, class_id) if class_id is not None else classes[0][1] if len(classes) == 1 else None
+    running = sessions.list_running_sessions(work, [row.id for _, row in classes])
+    if chosen is not None:
+        show_times_in(places.get_town_zone(work, chosen.town_id))
+    return render_page(
+        request,
+        "schedule/class.html",
+        status=refusal.status if refusal else 200,
+        problem=refusal.translate(language) if refusal else "",
+        asks_take_over=isinstance(refusal, SessionRunning),
+        classes=[{"id": row.id, "label": row.label, "school": name, "running": row.id in running} for name, row in classes],
+        chosen=chosen,
+        session=_describe_session(work, chosen, running.get(chosen.id)) if chosen is not None else None,
+        pupils=_list_pupils(work, actor, chosen) if chosen is not None else [],
+        presets=[(preset.value, label.translate(language)) for preset, label in PRESETS.items()],
+        minutes=MINUTES,
+        apps=[(app.bundle_identifier, app.name) for app in AppRepository(work.session).list_town_apps(chosen.town_id)]
+        if chosen
+        else [],
+        typed=typed or {"minutes": USUAL_MINUTES, "preset": SessionPreset.FREE.value, "apps": [], "sites": ""},
+        refresh=60 if chosen is not None and chosen.id in running else 0,
+    )
+
+
+def _list_classes(work: UnitOfWork, actor: Actor) -> list[tuple[str, SchoolClass]]:
+    """Return the classes of this year in which the actor may start a session, each with the name of its school."""
+    classes: list[tuple[str, SchoolClass]] = []
+    for town in list_permitted_towns(work, actor, Permission.TEACH):
+        names = {school.id: school.name for school in places.list_schools(work, actor, town.id)}
+        for school_id, rows in people.list_classes_by_school(work, actor, town.id).items():
+            classes += [
+                (names.get(school_id, ""), row)
+                for row in rows
+                if actor.has_permission(Permission.TEACH, town.id, school_id, row.id)
+            ]
+    return sorted(classes, key=lambda each: (each[0], each[1].label_key))
+
+
+def _describe_session(work: UnitOfWork, chosen: SchoolClass, row: ClassSession | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    zone = places.get_town_zone(work, chosen.town_id)
+    return {
+        "id": row.id,
+        "preset": row.preset.value,
+        "until": f"{row.ends.astimezone(zone):%H:%M}",
+        "minutes_left": max(0, round((row.ends - work.now).total_seconds() / 60)),
+        "ends_soon": work.now >= get_warning_time(Span(row.starts, row.ends)),
+    }
+
+
+def _list_pupils(work: UnitOfWork, actor: Actor, chosen: SchoolClass) -> list[dict[str, Any]]:
+    pupils = people.list_pupils_of_class(work, actor, chosen.id)
+    tablets = LoanRepository(work.session).get_tablets_by_pupil([pupil.id for pupil in pupils])
+    return [_describe_pupil(pupil, tablets.get(pupil.id)) for pupil in pupils]
+
+
+def _describe_pupil(pupil: Pupil, tablet: Tablet | None) -> dict[str, Any]:
+    """Return what a teacher sees: nothing of homes, no history."""
+    battery = tablet.battery_level if tablet is not None else None
+    return {
+        "name": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}.",
+        "grade": pupil.grade.value,
+        "tag": tablet.tag if tablet is not None else "",
+        "battery": f"{battery:.0%}" if battery is not None else "",
+        "is_low": battery is not None and battery < _LOW_BATTERY,
+    }
