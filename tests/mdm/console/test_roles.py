@@ -14,6 +14,7 @@ from cartable.clock import ManualClock
 from cartable.scope import PERMISSIONS, SYSTEM, Permission, Role
 from enrollment.places.models import Grade
 from mdm.accounts import service as accounts
+from mdm.accounts.repository import AccountRepository
 from mdm.console.accounts.labels import PERMISSIONS as PERMISSION_LABELS
 from mdm.console.accounts.labels import ROLES, SCOPES
 from mdm.console.frame import CHAPTERS
@@ -76,7 +77,7 @@ class RoleWorld:
             )  # fmt: skip
             account.must_change_password = False
             if role is Role.OPERATOR:
-                row = accounts.AccountRepository(work.session).list_roles(account.id, work.now)[0]
+                row = AccountRepository(work.session).list_roles(account.id, work.now)[0]
                 row.role, row.town_id = Role.OPERATOR, None
         person = Person(self.server, login)
         self.people.append(person)
@@ -119,7 +120,7 @@ def read_csrf(text: str) -> str:
 
 def find_form(text: str, ending: str) -> str:
     """Return the address of the form whose address ends so."""
-    return next(each for each in re.findall(r'action="([^"]+)"', text) if each.endswith(ending))
+    return str(next(each for each in re.findall(r'action="([^"]+)"', text) if each.endswith(ending)))
 
 
 @pytest.mark.parametrize("role", Role)
