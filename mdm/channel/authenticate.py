@@ -22,10 +22,12 @@ from enrollment.tablets import service as tablets
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
 from mdm.channel.errors import DeviceRequestRejected, InvitationRefusal, RejectionReason
+from mdm.channel.limits import MAX_PUSH_MAGIC, MAX_PUSH_TOKEN, MAX_UNLOCK_TOKEN, MAX_USER_CHANNELS
 from mdm.devices import service as devices
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.checkin import Authenticate, TokenUpdate
+from mdm.push.repository import PushRepository
 from mdm.queue.models import EndReason
 from mdm.queue.repository import QueueRepository
 
@@ -43,6 +45,7 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
         certificate = get_known_certificate(work, fingerprint)
     except UntrustedCertificate as error:
         raise DeviceRequestRejected(RejectionReason.UNTRUSTED, error.reason.value) from error
+    _check_topic(work, message)
     device = build_device_description(message)
     try:
         if certificate.tablet_id is None:  # a tablet of the inventory enrolls again, whatever its system
@@ -72,6 +75,13 @@ def handle_authenticate(work: UnitOfWork, message: Authenticate, fingerprint: st
     )
 
 
+def _check_topic(work: UnitOfWork, message: Authenticate) -> None:
+    """Raise `DeviceRequestRejected` for a topic that no push certificate of this server ever had."""
+    topics = PushRepository(work.session).list_topics()
+    if topics and message.topic not in topics:
+        raise DeviceRequestRejected(RejectionReason.WRONG_TOPIC, message.topic[:80])
+
+
 def _end_former_commands(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:
     """End the open commands of the former generations. If a sent erase was among them, the tablet is recorded as wiped."""
     queue = QueueRepository(work.session)
@@ -86,13 +96,15 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
 
     `sender` is the enrollment of the device; on the user channel the user's own enrollment is created or revived.
     """
+    _check_token_update(message, sender)
     enrollment = sender
     if message.ids.is_user_channel:
+        _check_user_channels(work, message, sender)
         enrollment = devices.get_or_create_user_enrollment(work, sender, message.ids.channel_key, message.topic)
     DeviceRepository(work.session).save_push_token(
         enrollment.id, message.token, message.push_magic, message.topic[:255], work.now
     )
-    if message.unlock_token is not None:
+    if message.unlock_token is not None and len(message.unlock_token) <= MAX_UNLOCK_TOKEN:
         enrollment.unlock_token = message.unlock_token
     if message.awaiting_configuration is not None:
         enrollment.awaiting_configuration = message.awaiting_configuration
@@ -103,6 +115,24 @@ def handle_token_update(work: UnitOfWork, message: TokenUpdate, sender: DeviceEn
         enrollment.state, enrollment.enrolled_at = EnrollmentState.ENROLLED, work.now
         work.enqueue_job(Topic.ENROLLED, enrollment.id)
         audit.record_event(work, SYSTEM, "tablet.enrolled", "tablet", enrollment.tablet_id, town_id=enrollment.town_id)
+
+
+def _check_token_update(message: TokenUpdate, sender: DeviceEnrollment) -> None:
+    """Raise `DeviceRequestRejected` for another topic than that of the enrollment, or for a token that APNs cannot have given.
+
+    A push with a foreign topic would be refused as our mistake, for all tablets.
+    """
+    if message.topic[:255] != sender.topic:
+        raise DeviceRequestRejected(RejectionReason.WRONG_TOPIC, message.topic[:80])
+    if not 0 < len(message.token) <= MAX_PUSH_TOKEN or len(message.push_magic) > MAX_PUSH_MAGIC:
+        raise DeviceRequestRejected(RejectionReason.TOO_LARGE, "Token")
+
+
+def _check_user_channels(work: UnitOfWork, message: TokenUpdate, device: DeviceEnrollment) -> None:
+    """Raise `DeviceRequestRejected` for one more user than a tablet may have."""
+    users = DeviceRepository(work.session).list_user_enrollments(device.id)
+    if len(users) >= MAX_USER_CHANNELS and all(user.channel_key != message.ids.channel_key for user in users):
+        raise DeviceRequestRejected(RejectionReason.TOO_MANY_USERS)
 
 
 def handle_check_out(work: UnitOfWork, enrollment: DeviceEnrollment) -> None:

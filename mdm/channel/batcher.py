@@ -17,13 +17,12 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity.verifier import TrustStore
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.connect_batch import ConnectBatch
-from mdm.channel.messages import SERVER_ERROR, ChannelRequest, ChannelResponse
+from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse
 
 log = structlog.get_logger()
 MAX_BATCH = 256
 #: With more pending requests than this, new ones get 503. Tablets try again by themselves.
 MAX_PENDING = 20_000
-_BUSY = ChannelResponse(503)
 
 _PendingRequest = tuple[ChannelRequest, "asyncio.Future[ChannelResponse]"]
 
@@ -62,7 +61,7 @@ class Batcher:
     async def submit(self, request: ChannelRequest) -> ChannelResponse:
         """Return the response to `request` after its batch has been committed."""
         if self._loop is None or self._stopping or len(self._pending) >= MAX_PENDING:
-            return _BUSY
+            return BUSY
         future: asyncio.Future[ChannelResponse] = self._loop.create_future()
         with self._wake:
             self._pending.append((request, future))

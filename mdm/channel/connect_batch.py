@@ -22,6 +22,7 @@ from enrollment.joining.refusals import record_refusal
 from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
+from mdm.channel.limits import MAX_RESULT_BYTES
 from mdm.channel.messages import (
     EMPTY_RESPONSE,
     SERVER_ERROR,
@@ -108,21 +109,20 @@ class ConnectBatch:
 
     def _authorize(self, request: ChannelRequest, enrollment: EnrollmentSnapshot | None) -> EnrollmentSnapshot | ChannelResponse:
         """Return the enrollment if it may use the connect loop with this certificate, else the response that rejects it."""
-        udid = request.message.ids.device_key
         if enrollment is None:
             is_user = request.message.ids.is_user_channel
             reason = RejectionReason.UNKNOWN_USER if is_user else RejectionReason.UNKNOWN_TABLET
-            return self._readopt(request, None) or self._reject(udid, DeviceRequestRejected(reason))
+            return self._readopt(request, None) or self._reject(request, DeviceRequestRejected(reason))
         if not enrollment.is_pinned_to(request.fingerprint) and not identity.pin_renewed_certificate(
             self.work, enrollment.enrollment_id, request.fingerprint
         ):
             return self._readopt(request, enrollment) or self._reject(
-                udid, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
+                request, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
             )
         if enrollment.state is EnrollmentState.RETIRED:
             return UNRECOGNIZED_DEVICE
         if enrollment.state is EnrollmentState.CHECKED_OUT:
-            return self._reject(udid, DeviceRequestRejected(RejectionReason.NOT_ENROLLED))
+            return self._reject(request, DeviceRequestRejected(RejectionReason.NOT_ENROLLED))
         return enrollment
 
     def _readopt(self, request: ChannelRequest, enrollment: EnrollmentSnapshot | None) -> ChannelResponse | None:
@@ -275,7 +275,7 @@ class ConnectBatch:
         except DeviceRequestRejected as rejection:
             if rejection.reason is RejectionReason.UNKNOWN_TABLET:
                 readoption.record_unknown_tablet(self.work, request)
-            return self._reject(request.message.ids.device_key, rejection)
+            return self._reject(request, rejection)
         except Exception:
             log.exception("channel.checkin_failed", message=request.message.MESSAGE_TYPE, udid=request.message.ids.device_key)
             return SERVER_ERROR
@@ -284,12 +284,13 @@ class ConnectBatch:
         """Note for support staff that a tablet sends what cannot be read; the bytes are kept with the command's result."""
         udid, size = request.message.ids.device_key, len(request.raw)
         log.warning("channel.answer_unreadable", udid=udid, size=size)
-        self.channel.add_note(udid, UNREADABLE_ANSWER, {"bytes": size}, self.now)
+        self.channel.add_note(udid, request.fingerprint, UNREADABLE_ANSWER, {"bytes": size}, self.now)
 
-    def _reject(self, udid: str, rejection: DeviceRequestRejected) -> ChannelResponse:
+    def _reject(self, request: ChannelRequest, rejection: DeviceRequestRejected) -> ChannelResponse:
+        udid = request.message.ids.device_key
         log.warning("channel.request_rejected", udid=udid, reason=rejection.reason.value, detail=rejection.detail)
         details = {"detail": rejection.detail} if rejection.detail else {}
-        self.channel.add_note(udid, rejection.reason.value, details, self.now)
+        self.channel.add_note(udid, request.fingerprint, rejection.reason.value, details, self.now)
         refusal = rejection.invitation_refusal
         if refusal is not None:
             record_refusal(self.work, refusal.invitation_id, refusal.reason, refusal.device)
@@ -326,6 +327,7 @@ def _check_delivery(
 def _build_result_row(command_id: int, connect: ConnectRequest, now: datetime) -> dict[str, Any]:
     message = connect.message
     keeps_body = not message.is_readable or any(key not in _COMMON_KEYS for key in message.body)
+    keeps_body = keeps_body and (len(connect.request.raw) <= MAX_RESULT_BYTES or not message.is_readable)
     return {
         "command_id": command_id,
         "status": message.status.value if message.is_readable else UNREADABLE_STATUS,

@@ -10,7 +10,7 @@ from typing import Any
 from cartable.unit_of_work import UnitOfWork
 from mdm.channel.messages import JSON, ChannelResponse
 from mdm.channel.repository import ChannelRepository
-from mdm.channel.status_reports import save_status_report
+from mdm.channel.status_reports import apply_status_report
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, Manifest
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol import ddm
@@ -24,7 +24,7 @@ def handle_declarative_request(work: UnitOfWork, message: DeclarativeRequest, en
     """Return the response to one declarative request. Without an announced set, tokens and manifest are empty but valid."""
     repository = ChannelRepository(work.session)
     if message.endpoint == "status":
-        return save_status_report(work, enrollment, message.data or b"")
+        return apply_status_report(work, enrollment, message.data or b"")
     state = DeviceRepository(work.session).get_declarative_state(enrollment.id)
     if message.endpoint == "tokens":
         published_at = state.published_at if state is not None and state.published_at else enrollment.authenticated_at

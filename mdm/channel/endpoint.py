@@ -18,7 +18,8 @@ from mdm.channel.batcher import Batcher
 from mdm.channel.declarative import PROFILE_MEDIA_TYPE
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.identity import IdentityVerifier
-from mdm.channel.messages import SERVER_ERROR, ChannelRequest, ChannelResponse, build_rejection
+from mdm.channel.limits import CertificateLimits
+from mdm.channel.messages import BUSY, SERVER_ERROR, ChannelRequest, ChannelResponse, build_rejection
 from mdm.channel.repository import ChannelRepository
 from mdm.channel.unreadable import build_unreadable_request
 from mdm.protocol import plist
@@ -66,6 +67,7 @@ class ChannelEndpoint:
         self._clock = runtime.clock
         self._verifier = IdentityVerifier(runtime.settings, trust)
         self._batcher = batcher
+        self._limits = CertificateLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith(PROFILE_PATH):
@@ -83,7 +85,11 @@ class ChannelEndpoint:
                 request = await run_in_threadpool(self._parse_request, scope, headers, body)
             else:
                 request = self._parse_request(scope, headers, body)
-            response = await self._batcher.submit(request)
+            if self._limits.admit(request, self._clock.now()):
+                response = await self._batcher.submit(request)
+            else:
+                log.warning("channel.too_many_requests", udid=request.message.ids.device_key)
+                response = BUSY
         except DeviceRequestRejected as rejection:
             log.warning("channel.request_rejected", reason=rejection.reason.value, detail=rejection.detail)
             response = build_rejection(rejection.status)

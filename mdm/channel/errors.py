@@ -27,6 +27,7 @@ class RejectionReason(StrEnum):
     UNKNOWN_MESSAGE = "unknown_message"
     UNSUPPORTED = "unsupported"
     WRONG_TOPIC = "wrong_topic"
+    TOO_MANY_USERS = "too_many_users"
 
 
 @dataclass(frozen=True, slots=True)

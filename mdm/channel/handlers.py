@@ -13,6 +13,7 @@ from mdm.channel import declarative, readoption
 from mdm.channel.authenticate import handle_authenticate, handle_check_out, handle_token_update
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
 from mdm.channel.identity import pin_renewed_certificate
+from mdm.channel.limits import MAX_BOOTSTRAP_TOKEN
 from mdm.channel.messages import EMPTY_RESPONSE, UNRECOGNIZED_DEVICE, ChannelResponse
 from mdm.channel.repository import ChannelRepository
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
@@ -30,9 +31,8 @@ def handle_checkin(
     if isinstance(message, checkin.UnknownMessage):
         raise DeviceRequestRejected(RejectionReason.UNKNOWN_MESSAGE, message.message_type[:48])
     if message.unknown_keys and isinstance(message, checkin.Authenticate | checkin.TokenUpdate):
-        notes.add_note(
-            message.ids.device_key, "unknown_keys", {"keys": [key[:64] for key in sorted(message.unknown_keys)[:50]]}, work.now
-        )
+        keys = [key[:64] for key in sorted(message.unknown_keys)[:50]]
+        notes.add_note(message.ids.device_key, fingerprint, "unknown_keys", {"keys": keys}, work.now)
     if message.ids.is_user_channel and isinstance(message, _DEVICE_CHANNEL_ONLY):
         raise DeviceRequestRejected(RejectionReason.DEVICE_CHANNEL_ONLY, message.MESSAGE_TYPE)
     if isinstance(message, checkin.Authenticate):
@@ -85,6 +85,8 @@ def _handle_check_out(work: UnitOfWork, _message: checkin.CheckOut, enrollment: 
 def _handle_set_bootstrap_token(
     _work: UnitOfWork, message: checkin.SetBootstrapToken, enrollment: DeviceEnrollment
 ) -> ChannelResponse:
+    if len(message.bootstrap_token or b"") > MAX_BOOTSTRAP_TOKEN:
+        raise DeviceRequestRejected(RejectionReason.TOO_LARGE, "BootstrapToken")
     enrollment.bootstrap_token = message.bootstrap_token or None
     return EMPTY_RESPONSE
 

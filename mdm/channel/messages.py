@@ -37,6 +37,8 @@ EMPTY_RESPONSE = ChannelResponse()
 #: Makes the tablet unenroll (docs/domain/protocol.md#error-documents). Sent only for enrollments that a person has retired.
 UNRECOGNIZED_DEVICE = ChannelResponse(403, b'{"code":"com.apple.unrecognized.device"}', JSON)
 SERVER_ERROR = ChannelResponse(500)
+#: The tablet tries again later, by itself.
+BUSY = ChannelResponse(503)
 
 
 def build_rejection(status: int) -> ChannelResponse:

@@ -15,16 +15,23 @@ from cartable.ids import new_id
 
 
 class ChannelNote(Base):
-    """A message that the server did not understand or rejected: its kind and details, for support staff."""
+    """A message that the server did not understand or rejected: its kind and details, for support staff.
+
+    `udid` is what the message says; `fingerprint` is of the certificate that signed it.
+    """
 
     __tablename__ = "channel_note"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     udid: Mapped[str] = mapped_column(String(128))
+    fingerprint: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(48))
     details: Mapped[dict[str, Any]]
-    __table_args__ = (Index("ix_channel_note_udid", "udid", "id"),)
+    __table_args__ = (
+        Index("ix_channel_note_udid", "udid", "id"),
+        Index("ix_channel_note_fingerprint", "fingerprint", "at"),
+    )
 
 
 class ReadoptionOutcome(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, or_, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from cartable.bulk_params import build_parameters, build_table_sql
@@ -18,6 +18,7 @@ from cartable.paging import Page, PageRequest
 from cartable.scope import Actor, Permission
 from enrollment.tablets.models import CartSlot, Tablet
 from enrollment.tablets.rules import MISSING
+from mdm.channel.limits import MAX_NOTES_PER_HOUR
 from mdm.channel.models import ChannelNote, Readoption
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState
 from mdm.queue.batch_statements import DELIVERABLE_AT_START, FIRST_OPEN, DeliveryCandidate
@@ -176,8 +177,11 @@ class ChannelRepository:
             self.session, select(Readoption).where(is_visible), page, Readoption.last_at, Readoption.id, descending=True
         )
 
-    def add_note(self, udid: str, kind: str, details: dict[str, Any], now: datetime) -> None:
-        self.session.add(ChannelNote(at=now, udid=udid[:128], kind=kind, details=details))
+    def add_note(self, udid: str, fingerprint: str, kind: str, details: dict[str, Any], now: datetime) -> None:
+        """Store a note, unless the certificate has had its notes of this hour."""
+        recent = select(func.count()).where(ChannelNote.fingerprint == fingerprint, ChannelNote.at > now - timedelta(hours=1))
+        if (self.session.scalar(recent) or 0) < MAX_NOTES_PER_HOUR:
+            self.session.add(ChannelNote(at=now, udid=udid[:128], fingerprint=fingerprint, kind=kind, details=details))
 
 
 def _is_pinned_to(fingerprint: str) -> ColumnElement[bool]:

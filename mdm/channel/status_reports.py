@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -19,17 +20,16 @@ from mdm.protocol.errors import BadMessage
 from profiles.render.declarations import build_set_items
 
 
-def save_status_report(work: UnitOfWork, enrollment: DeviceEnrollment, body: bytes) -> ChannelResponse:
+def apply_status_report(work: UnitOfWork, enrollment: DeviceEnrollment, body: bytes) -> ChannelResponse:
     """Store a status report and what it proves. Enqueues a reconciliation where the report changes what is to be done.
 
     A worker may announce other declarations at the same moment. Then the report is compared again, with those.
     """
     repository, devices = ChannelRepository(work.session), DeviceRepository(work.session)
-    devices.save_status_report(enrollment.id, body[: ddm.MAX_STATUS], work.now)
     try:
         report = ddm.parse_status_report(body)
     except BadMessage as error:
-        repository.add_note(enrollment.udid, "bad_status", {"why": str(error)}, work.now)
+        repository.add_note(enrollment.udid, enrollment.fingerprint, "bad_status", {"why": str(error)}, work.now)
         return EMPTY_RESPONSE  # with an error status the tablet would send the same report again
     state = devices.get_declarative_state(enrollment.id) or devices.create_declarative_state(enrollment.id)
     work.session.flush()
@@ -58,7 +58,7 @@ def _apply_report(
     """Return the columns that a report changes: an incremental report is merged into what is known, a full one replaces it."""
     items = dict(report.items)
     values: dict[str, Any] = {
-        "status_items": items if report.full else ddm.merge_status_items(state.status_items or {}, items),
+        "status_items": items if report.full else _merge_within_limit(state.status_items or {}, items),
         "errors": list(report.errors),
         "reported_at": now,
     }
@@ -77,3 +77,9 @@ def _apply_report(
         return values  # it has not synchronised since the announcement: this is the state of the former declarations
     check = check_declarations(build_set_items(shared, served.mode, served.repairs), served.mode, reported)
     return values | decide_status(state, check, now)
+
+
+def _merge_within_limit(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """Return the merged status items; those of the update alone when they would be more than one report may have."""
+    merged = ddm.merge_status_items(current, update)
+    return merged if len(json.dumps(merged)) <= ddm.MAX_STATUS else update

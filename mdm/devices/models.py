@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
@@ -170,15 +170,3 @@ class DeclarativeState(Base):
     def served(self) -> Manifest | None:
         """The manifest that the tablet fetched last; None when it had no declarations, or was never fetched."""
         return Manifest.build(self.served_set_sha256, self.served_mode, self.served_repairs)
-
-
-class StatusReport(Base):
-    """The last declarative status report of an enrollment: one JSON document as received."""
-
-    __tablename__ = "status_report"
-
-    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
-    enrollment_id: Mapped[int] = mapped_column(ForeignKey("device_enrollment.id", ondelete="CASCADE"))
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
-    __table_args__ = (UniqueConstraint("enrollment_id"),)

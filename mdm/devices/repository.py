@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from enrollment.tablets.models import Tablet
-from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget, StatusReport
+from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen, PushTarget
 
 
 class DeviceRepository:
@@ -211,13 +211,8 @@ class DeviceRepository:
         )
         return int(self.session.execute(statement).rowcount) == 1  # type: ignore[attr-defined]
 
-    def save_status_report(self, enrollment_id: int, body: bytes, now: datetime) -> None:
-        """Insert or replace the last status report of an enrollment."""
-        self._upsert(StatusReport, {"enrollment_id": enrollment_id, "body": body, "received_at": now})
-
     def delete_declarative_state(self, enrollment_id: int) -> None:
-        for model in (StatusReport, DeclarativeState):
-            self.session.execute(delete(model).where(model.enrollment_id == enrollment_id))
+        self.session.execute(delete(DeclarativeState).where(DeclarativeState.enrollment_id == enrollment_id))
 
     def _upsert(self, model: Any, values: dict[str, Any]) -> None:
         """Insert the row of an enrollment, or update the given columns of the existing one."""

@@ -25,5 +25,9 @@ class PushRepository:
     def list_certificates(self) -> Sequence[PushCertificate]:
         return self.session.scalars(select(PushCertificate).order_by(PushCertificate.created_at, PushCertificate.id)).all()
 
+    def list_topics(self) -> set[str]:
+        """Return the topics of all push certificates that were ever installed."""
+        return set(self.session.scalars(select(PushCertificate.topic).where(PushCertificate.topic.is_not(None))))
+
     def activate_certificate(self, certificate_id: UUID) -> None:
         self.session.execute(update(PushCertificate).values(active=PushCertificate.id == certificate_id))
