@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("udid", sa.String(length=128), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=48), nullable=False),
         sa.Column(
             "details",
@@ -112,6 +113,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channel_note")),
     )
     with op.batch_alter_table("channel_note", schema=None) as batch_op:
+        batch_op.create_index("ix_channel_note_fingerprint", ["fingerprint", "at"], unique=False)
         batch_op.create_index("ix_channel_note_udid", ["udid", "id"], unique=False)
 
     op.create_table(
@@ -2130,21 +2132,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reservation_town_id"), ["town_id"], unique=False)
 
     op.create_table(
-        "status_report",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("enrollment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["enrollment_id"],
-            ["device_enrollment.id"],
-            name=op.f("fk_status_report_enrollment_id_device_enrollment"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_status_report")),
-        sa.UniqueConstraint("enrollment_id", name=op.f("uq_status_report_enrollment_id")),
-    )
-    op.create_table(
         "command_result",
         sa.Column("command_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("status", sa.String(length=24), nullable=False),
@@ -2307,7 +2294,6 @@ def downgrade() -> None:
 
     op.drop_table("device_certificate")
     op.drop_table("command_result")
-    op.drop_table("status_report")
     with op.batch_alter_table("reservation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_town_id"))
         batch_op.drop_index(batch_op.f("ix_reservation_school_id"))
@@ -2761,6 +2747,7 @@ def downgrade() -> None:
     op.drop_table("clock_pause")
     with op.batch_alter_table("channel_note", schema=None) as batch_op:
         batch_op.drop_index("ix_channel_note_udid")
+        batch_op.drop_index("ix_channel_note_fingerprint")
 
     op.drop_table("channel_note")
     op.drop_table("certificate_authority")
