@@ -42,6 +42,10 @@ BigKey = BigInteger().with_variant(Integer, "sqlite")
 #: JSON; JSONB on PostgreSQL.
 Json = JSON().with_variant(JSONB(none_as_null=True), "postgresql")
 
+#: Storage of PostgreSQL for tables whose rows change often: room on each page, so that a changed row stays there and its indexes are
+#: not written (HOT updates).
+HOT_ROWS = {"fillfactor": 80}
+
 
 class Base(DeclarativeBase):
     """Base class of all tables."""

@@ -31,6 +31,7 @@ class ChannelNote(Base):
     __table_args__ = (
         Index("ix_channel_note_udid", "udid", "id"),
         Index("ix_channel_note_fingerprint", "fingerprint", "at"),
+        Index("ix_channel_note_at", "at"),
     )
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
+from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, SealedText, TownOwned, UtcDateTime
 from profiles.schedule.modes import Mode
 
 
@@ -69,6 +69,7 @@ class LastSeen(Base):
         ForeignKey("device_enrollment.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    __table_args__ = ({"postgresql_with": HOT_ROWS},)
 
 
 class PushTarget(Base):
@@ -159,6 +160,7 @@ class DeclarativeState(Base):
             sqlite_where=next_check_at.is_not(None),
             postgresql_where=next_check_at.is_not(None),
         ),
+        {"postgresql_with": HOT_ROWS},
     )
 
     @property

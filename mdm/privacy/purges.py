@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select
+
 from cartable import audit
 from cartable.audit import AuditEvent
 from cartable.unit_of_work import UnitOfWork
@@ -19,9 +21,11 @@ from enrollment.rosters.imports.repository import ImportRepository
 from enrollment.tablets.models import Loan
 from mdm.care.lost_mode.models import LostCase, PositionRequest
 from mdm.privacy.erasing import clear_cases, erase_identities
+from mdm.privacy.history import delete_notes, select_old_notes
 from mdm.privacy.models import PrivacyReport, PrivacyRequest
 from mdm.privacy.repository import BATCH_SIZE, PrivacyRepository
 from mdm.privacy.rules import SECURITY_ACTS, compute_departure_cutoff
+from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.queue.models import CommandBody
 
 
@@ -275,6 +279,20 @@ def _count_commands(context: PurgeContext) -> int:
     )
 
 
+def _select_ended_commands(context: PurgeContext) -> Select[int]:
+    return CommandHistoryRepository(context.work.session).select_ended_commands(context.cutoff, context.required_town_id)
+
+
+def _purge_commands(context: PurgeContext) -> int:
+    ids = list(context.work.session.scalars(_select_ended_commands(context).limit(BATCH_SIZE)))
+    return CommandHistoryRepository(context.work.session).delete_commands(ids)
+
+
+def _count_notes(context: PurgeContext) -> DueCount:
+    """Return the notes that are due; they belong to no town."""
+    return DueCount(0 if context.town_id else context.repository.count_rows(select_old_notes(context.work)))
+
+
 PURGES: dict[str, Purge] = {
     "pupil_identity": Purge(_count_pupils, _purge_pupils, _count_table(Pupil)),
     "loan": Purge(_count_loans, _purge_loans, _count_table(Loan)),
@@ -285,6 +303,10 @@ PURGES: dict[str, Purge] = {
     "position": Purge(_count_positions, _purge_positions),
     "lost_reason": Purge(_count_lost_cases, _purge_lost_cases, _count_table(LostCase)),
     "command_reason": Purge(_count_command_reasons, _purge_command_reasons, _count_commands),
+    "command": Purge(
+        lambda context: DueCount(context.repository.count_rows(_select_ended_commands(context))), _purge_commands, _count_commands
+    ),
+    "channel_note": Purge(_count_notes, lambda context: delete_notes(context.work), includes_global=True),
     "import": Purge(_count_imports, _purge_imports),
     "audit": Purge(_count_audit_events, _purge_audit_events, _count_table(AuditEvent), includes_global=True),
     "security_audit": Purge(_count_security_events, _purge_security_events, _count_table(AuditEvent), includes_global=True),

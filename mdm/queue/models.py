@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import Base, BigKey, EnumText, SealedBytes, TownOwned, UtcDateTime
+from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, TownOwned, UtcDateTime
 from cartable.ids import new_id
 
 
@@ -106,6 +106,9 @@ class QueuedCommand(Base):
         # No index on the deadline: with a partial one the planner would look up one tablet's open commands in it, and read
         # those of all tablets. The reaper scans the open rows once a minute.
         Index("ix_command_history", "enrollment_id", "id"),
+        # For the purge, which looks for the oldest. Written once for each row, so updates of a row stay on its page.
+        Index("ix_command_created", "created_at", "id"),
+        {"postgresql_with": HOT_ROWS},
     )
 
 
@@ -122,6 +125,10 @@ class CommandResult(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     error_chain: Mapped[list[Any] | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    __table_args__ = (
+        # The reaper deletes the oldest bodies each minute, and reads no other result.
+        Index("ix_command_result_body", "received_at", sqlite_where=body.is_not(None), postgresql_where=body.is_not(None)),
+    )
 
 
 class StopSwitch(TownOwned, Base):

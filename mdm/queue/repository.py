@@ -215,12 +215,6 @@ class QueueRepository:
             )
         )
 
-    def clear_result_bodies(self, before: datetime) -> None:
-        """Delete the raw bodies of the results received before `before`."""
-        self.session.execute(
-            update(CommandResult).where(CommandResult.received_at < before, CommandResult.body.is_not(None)).values(body=None)
-        )
-
 
 def _bind_constant(name: str, value: Any, model: Any = QueuedCommand) -> ColumnElement[Any]:
     """Return a bound value with the type of the column it goes to."""

@@ -20,12 +20,15 @@ from cartable.unit_of_work import UnitOfWork
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.registry import COMMANDS
+from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
 from mdm.queue.repository import QueueRepository
 from mdm.queue.rules import create_nonce, get_lane
 
 #: How long the raw result of a tablet is kept.
 RESULT_BODY_RETENTION = timedelta(days=30)
+#: Raw results that one run deletes.
+BODIES_PER_RUN = 2000
 #: Keys of `Topic.TIMELINE`: the timeline advances after the commit, so that a backup from before is recognised; a tablet has shown
 #: a certificate that the database does not know, so it must have been restored.
 ADVANCE = "advance"
@@ -152,7 +155,7 @@ def reap_commands(work: UnitOfWork) -> int:
     repository = QueueRepository(work.session)
     expired_count = repository.expire_commands(work.now)
     work.enqueue_job(Topic.PUSH, *repository.list_enrollments_to_push(work.now - PUSH_AGAIN_AFTER, work.now))
-    repository.clear_result_bodies(work.now - RESULT_BODY_RETENTION)
+    CommandHistoryRepository(work.session).clear_result_bodies(work.now - RESULT_BODY_RETENTION, BODIES_PER_RUN)
     return expired_count
 
 

@@ -23,6 +23,7 @@ from mdm.care.lost_mode.attempts import retry_due_cases
 from mdm.care.lost_mode.positions import purge_positions
 from mdm.devices.repository import select_last_contact
 from mdm.privacy.audit_jobs import verify_next_events, write_anchors
+from mdm.privacy.history import purge_history
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
@@ -67,6 +68,7 @@ HOUSEKEEPING: dict[str, HousekeepingJob] = {
     "rollovers": apply_due_rollovers,
     "bulk_erases": send_due_bulk_erases,
     "retention": apply_next_due,
+    "history": purge_history,
     "audit_anchors": write_anchors,
     "audit_verification": verify_next_events,
     "purge_sessions": purge_sessions,
@@ -78,7 +80,7 @@ DECIDED_BY_CLOCK = frozenset(
     {
         "reap", "renewals", "ending_identities", "rollouts", "temporary_policies", "setups", "absences", "rollovers", "bulk_erases",
         "retention", "purge_imports", "purge_positions", "purge_idempotency_keys", "purge_acme", "purge_sessions", "purge_attempt_counters",
-        "purge_account_links",
+        "purge_account_links", "history",
     }
 )  # fmt: skip
 #: Seconds between two steps of the timeline.
@@ -109,6 +111,7 @@ _INTERVALS = {
     "rollovers": 60,
     "bulk_erases": 60,
     "retention": 600,
+    "history": 60,
     "audit_anchors": 300,
     "audit_verification": 600,
 }

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channel_note")),
     )
     with op.batch_alter_table("channel_note", schema=None) as batch_op:
+        batch_op.create_index("ix_channel_note_at", ["at"], unique=False)
         batch_op.create_index("ix_channel_note_fingerprint", ["fingerprint", "at"], unique=False)
         batch_op.create_index("ix_channel_note_udid", ["udid", "id"], unique=False)
 
@@ -404,11 +405,13 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_declaration_set_town_id_town")),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_declaration_set")),
     )
     with op.batch_alter_table("declaration_set", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_declaration_set_last_used_at"), ["last_used_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_declaration_set_town_id"), ["town_id"], unique=False)
 
     op.create_table(
@@ -657,11 +660,13 @@ def upgrade() -> None:
         sa.Column("plain", sa.LargeBinary(), nullable=False),
         sa.Column("signed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_rendered_profile_town_id_town")),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_rendered_profile")),
     )
     with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rendered_profile_last_used_at"), ["last_used_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_rendered_profile_town_id"), ["town_id"], unique=False)
 
     op.create_table(
@@ -1860,9 +1865,11 @@ def upgrade() -> None:
             ["enrollment_id"], ["device_enrollment.id"], name=op.f("fk_command_enrollment_id_device_enrollment")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_command")),
+        postgresql_with={"fillfactor": 80},
     )
     with op.batch_alter_table("command", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_command_body_id"), ["body_id"], unique=False)
+        batch_op.create_index("ix_command_created", ["created_at", "id"], unique=False)
         batch_op.create_index("ix_command_history", ["enrollment_id", "id"], unique=False)
         batch_op.create_index(
             "ix_command_open",
@@ -1931,6 +1938,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_declarative_state")),
+        postgresql_with={"fillfactor": 80},
     )
     with op.batch_alter_table("declarative_state", schema=None) as batch_op:
         batch_op.create_index(
@@ -2044,6 +2052,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("enrollment_id", name=op.f("pk_last_seen")),
+        postgresql_with={"fillfactor": 80},
     )
     op.create_table(
         "loan_accessory",
@@ -2147,6 +2156,15 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("command_id", name=op.f("pk_command_result")),
     )
+    with op.batch_alter_table("command_result", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_command_result_body",
+            ["received_at"],
+            unique=False,
+            sqlite_where=sa.text("body IS NOT NULL"),
+            postgresql_where=sa.text("body IS NOT NULL"),
+        )
+
     op.create_table(
         "device_certificate",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -2293,6 +2311,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_device_certificate_not_after")
 
     op.drop_table("device_certificate")
+    with op.batch_alter_table("command_result", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_command_result_body", sqlite_where=sa.text("body IS NOT NULL"), postgresql_where=sa.text("body IS NOT NULL")
+        )
+
     op.drop_table("command_result")
     with op.batch_alter_table("reservation", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reservation_town_id"))
@@ -2348,6 +2371,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('queued', 'sent', 'not_now')"),
         )
         batch_op.drop_index("ix_command_history")
+        batch_op.drop_index("ix_command_created")
         batch_op.drop_index(batch_op.f("ix_command_body_id"))
 
     op.drop_table("command")
@@ -2634,6 +2658,7 @@ def downgrade() -> None:
     op.drop_table("retention_override")
     with op.batch_alter_table("rendered_profile", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_rendered_profile_town_id"))
+        batch_op.drop_index(batch_op.f("ix_rendered_profile_last_used_at"))
 
     op.drop_table("rendered_profile")
     with op.batch_alter_table("recovery_code", schema=None) as batch_op:
@@ -2695,6 +2720,7 @@ def downgrade() -> None:
     op.drop_table("filter_category")
     with op.batch_alter_table("declaration_set", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_declaration_set_town_id"))
+        batch_op.drop_index(batch_op.f("ix_declaration_set_last_used_at"))
 
     op.drop_table("declaration_set")
     with op.batch_alter_table("bulk_erase", schema=None) as batch_op:
@@ -2748,6 +2774,7 @@ def downgrade() -> None:
     with op.batch_alter_table("channel_note", schema=None) as batch_op:
         batch_op.drop_index("ix_channel_note_udid")
         batch_op.drop_index("ix_channel_note_fingerprint")
+        batch_op.drop_index("ix_channel_note_at")
 
     op.drop_table("channel_note")
     op.drop_table("certificate_authority")

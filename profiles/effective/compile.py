@@ -211,7 +211,7 @@ def _store_compiled(
     work: UnitOfWork, profiles: Mapping[str, tuple[UUID, ProfileDocument]], situations: Sequence[CompiledSituation]
 ) -> None:
     repository = CompiledRepository(work.session)
-    known = repository.list_known_profiles(list(profiles))
+    known = repository.list_known_profiles(list(profiles), work.now)
     for sha256, (town_id, rendered) in sorted(profiles.items()):
         if sha256 not in known:
             repository.add_profile(
@@ -223,15 +223,23 @@ def _store_compiled(
                     plain=rendered.plist,
                     signed=sign_profile(work, rendered.plist),
                     created_at=work.now,
+                    last_used_at=work.now,
                 )
             )
     sets = {each.set_token: each for each in situations}
-    for token in sorted(set(sets) - repository.list_known_sets(list(sets))):
+    for token in sorted(set(sets) - repository.list_known_sets(list(sets), work.now)):
         compiled = sets[token]
         items = [{"Kind": each.kind.value, **each.to_document()} for each in compiled.declared]
         addresses = sorted(rendered.sha256 for rendered in compiled.declared_profiles)
         repository.add_set(
-            DeclarationSet(sha256=token, town_id=compiled.situation.town_id, items=items, profiles=addresses, created_at=work.now)
+            DeclarationSet(
+                sha256=token,
+                town_id=compiled.situation.town_id,
+                items=items,
+                profiles=addresses,
+                created_at=work.now,
+                last_used_at=work.now,
+            )
         )
     work.session.flush()
 

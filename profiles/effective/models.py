@@ -1,4 +1,4 @@
-"""Tables of the desired state: compiled profiles under their hash."""
+"""Tables of the desired state: compiled profiles under their hash. `last_used_at` is renewed once a day while they are wanted."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class RenderedProfile(TownOwned, Base):
     plain: Mapped[bytes] = mapped_column(LargeBinary)
     signed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class DeclarationSet(TownOwned, Base):
@@ -36,3 +37,4 @@ class DeclarationSet(TownOwned, Base):
     items: Mapped[list[Any]]
     profiles: Mapped[list[Any]]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from profiles.effective.models import DeclarationSet, RenderedProfile
+
+_USE_INTERVAL = timedelta(days=1)
 
 
 class CompiledRepository:
@@ -18,13 +21,24 @@ class CompiledRepository:
     def __init__(self, session: Session) -> None:
         self.session = session
 
-    def list_known_profiles(self, hashes: Sequence[str]) -> set[str]:
-        """Those of the hashes under which a profile is stored already."""
-        return set(self.session.scalars(select(RenderedProfile.sha256).where(RenderedProfile.sha256.in_(hashes))))
+    def list_known_profiles(self, hashes: Sequence[str], now: datetime) -> set[str]:
+        """Those of the hashes under which a profile is stored already; it is kept for the next weeks."""
+        return self._list_known(RenderedProfile, hashes, now)
 
-    def list_known_sets(self, hashes: Sequence[str]) -> set[str]:
-        """Those of the hashes under which a set of declarations is stored already."""
-        return set(self.session.scalars(select(DeclarationSet.sha256).where(DeclarationSet.sha256.in_(hashes))))
+    def list_known_sets(self, hashes: Sequence[str], now: datetime) -> set[str]:
+        """Those of the hashes under which a set of declarations is stored already; it is kept for the next weeks."""
+        return self._list_known(DeclarationSet, hashes, now)
+
+    def _list_known(self, model: Any, hashes: Sequence[str], now: datetime) -> set[str]:
+        """Return the stored ones. The use is written once a day, and only what is still there afterwards counts as stored."""
+        rows = self.session.execute(select(model.sha256, model.last_used_at).where(model.sha256.in_(hashes)))
+        used_at: dict[str, datetime] = {row[0]: row[1] for row in rows}
+        fresh = {sha256 for sha256, at in used_at.items() if at > now - _USE_INTERVAL}
+        stale = sorted(used_at.keys() - fresh)
+        if not stale:
+            return fresh
+        statement = update(model).where(model.sha256.in_(stale)).values(last_used_at=now).returning(model.sha256)
+        return fresh | set(self.session.scalars(statement.execution_options(synchronize_session=False)))
 
     def add_profile(self, row: RenderedProfile) -> None:
         """Store a profile; another worker may have been faster with the very same."""
