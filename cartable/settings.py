@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         None, description="PEM chain; empty: made by the embedded CA. With a public certificate tablets need no extra CA."
     )
     tls_key: Path | None = Field(None, description="PEM of the key of that certificate.")
+    profile_certificate: Path | None = Field(
+        None,
+        description="PEM chain of a certificate that signs profiles; empty: made by the embedded CA. With one that Apple's devices trust, "
+        "iPads show Verified.",
+    )
+    profile_key: Path | None = Field(None, description="PEM of the key of that certificate, RSA or elliptic.")
     serve_tls: bool = Field(True, description="False: plain HTTP, only behind a proxy that ends TLS.")
     web_workers: int = Field(1, ge=1, le=64, description="Server processes; more than one needs a broker and PostgreSQL.")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(

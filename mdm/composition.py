@@ -6,16 +6,18 @@ from cartable.clock import Clock, SystemClock
 from cartable.crypto import Keyring
 from cartable.database import make_engine, use_keyring
 from cartable.master_keys import KeyFolder
-from cartable.private_files import ensure_private_folder
+from cartable.private_files import ensure_private_tree
 from cartable.settings import Settings
 from cartable.unit_of_work import Runtime
 
 
 def compose(settings: Settings, *, clock: Clock | None = None) -> Runtime:
     """Return the runtime: settings, engine, clock, keyring. Raises `MasterKeyMissing`."""
-    ensure_private_folder(settings.data_dir)
+    ensure_private_tree(settings.data_dir)
     folder = KeyFolder(settings)
     keyring = Keyring(folder.load(), folder.load)
     use_keyring(keyring)
+    if not settings.database_url:
+        (settings.data_dir / "cartable.db").touch(mode=0o600)  # SQLite would let others read it
     engine = make_engine(settings.effective_database_url)
     return Runtime(settings=settings, engine=engine, clock=clock or SystemClock(), keyring=keyring)

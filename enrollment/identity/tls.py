@@ -37,11 +37,11 @@ def ensure_server_certificate(work: UnitOfWork, hostnames: list[str]) -> tuple[P
         return settings.tls_certificate, settings.tls_key
     chain, key_file = get_server_files(settings)
     if not _is_usable(work, chain, hostnames):
-        authority, authority_key = _ensure_tls_authority(work)
+        authority, authority_key = ensure_tls_authority(work)
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         certificate = _build_server_certificate(work, authority, authority_key, key, hostnames)
-        write_secret(key_file, _encode_key(key))
-        write_secret(chain, _encode_certificate(certificate) + _encode_certificate(authority))
+        write_secret(key_file, encode_key(key))
+        write_secret(chain, encode_certificate(certificate) + encode_certificate(authority))
     return chain, key_file
 
 
@@ -71,12 +71,6 @@ def read_tls_ca_certificate(settings: Settings) -> bytes | None:
     return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(serialization.Encoding.DER)
 
 
-def load_profile_signer(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey, list[x509.Certificate]]:
-    """Return certificate, key and chain for signing profiles: those of the TLS server, as is common practice."""
-    chain_file, key_file = ensure_server_certificate(work, [])
-    return _load_chain(str(chain_file), chain_file.stat().st_mtime_ns, str(key_file))
-
-
 @lru_cache(maxsize=4)
 def _load_chain(
     chain_file: str, _changed: int, key_file: str
@@ -84,7 +78,7 @@ def _load_chain(
     certificate, *chain = x509.load_pem_x509_certificates(Path(chain_file).read_bytes())
     key = serialization.load_pem_private_key(Path(key_file).read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("profiles are signed with an RSA key")
+        raise TypeError("the TLS CA has an RSA key")
     return certificate, key, chain
 
 
@@ -97,14 +91,15 @@ def _is_usable(work: UnitOfWork, chain: Path, hostnames: list[str]) -> bool:
     return set(hostnames) <= covered and certificate.not_valid_after_utc > work.now + RENEW_BEFORE
 
 
-def _ensure_tls_authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+def ensure_tls_authority(work: UnitOfWork) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    """Return certificate and key of the TLS CA in the secrets folder; create it if there is none."""
     certificate_file = work.settings.secrets_dir / "tls-ca.pem"
     key_file = work.settings.secrets_dir / "tls-ca.key"
     if not certificate_file.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{work.settings.organisation[:40]} server CA")])
-        write_secret(key_file, _encode_key(key))
-        write_secret(certificate_file, _encode_certificate(build_ca_certificate(name, key, work.now)))
+        write_secret(key_file, encode_key(key))
+        write_secret(certificate_file, encode_certificate(build_ca_certificate(name, key, work.now)))
     certificate, loaded, _ = _load_chain(str(certificate_file), certificate_file.stat().st_mtime_ns, str(key_file))
     return certificate, loaded
 
@@ -150,11 +145,13 @@ def _build_general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _encode_certificate(certificate: x509.Certificate) -> bytes:
+def encode_certificate(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _encode_key(key: rsa.RSAPrivateKey) -> bytes:
+def encode_key(key: rsa.RSAPrivateKey) -> bytes:
+    """Return a private key as PEM, not encrypted: the folder is private."""
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 

@@ -55,7 +55,9 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     from mdm.cli import backups, restores
+    from mdm.cli.doctor import run as doctor
 
+    doctor.add_arguments(choices["doctor"])
     restores.add_clock_arguments(choices["clock"])
     backups.add_backup_arguments(choices["backup"])
     backups.add_restore_arguments(choices["restore"])
@@ -209,6 +211,12 @@ def _keys(parsed: argparse.Namespace) -> int:
     return keys.run(compose(Settings()), parsed)
 
 
+def _diagnose(parsed: argparse.Namespace) -> int:
+    from mdm.cli.doctor import run
+
+    return run.run(parsed)
+
+
 def _list_restores(work: object, parsed: argparse.Namespace) -> None:
     from mdm.cli import restores
 
@@ -239,6 +247,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "worker": ("a worker, with a broker", _run_worker),
     "beat": ("the scheduler, with a broker; exactly one", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
+    "doctor": ("check everything that the server needs, and say what to do", _diagnose),
     "backup": ("write database and data folder to one encrypted archive, and read it back", _backup),
     "restore": ("restore an archive into an empty place", _restore),
     "restores": (

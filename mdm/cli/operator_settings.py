@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/operator/settings.md"
 _HEAD = """\
 # Settings
 
-Environment variables, or lines of a file `.env` in the folder in which the server is started. An unknown name is ignored; a value that is not
+Environment variables, or lines of a file `.env` in the folder in which the server is started. An unknown name has no effect and is told at the start; a value that is not
 acceptable stops the server at its start with a sentence that names it. Secrets (the master key, private keys) are files, never variables.
 
 This page is made from `cartable/settings.py` by `make openapi`: change it there.

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
+from cartable.migrate import list_missing_migrations
 from cartable.private_files import ensure_private_folder
+from cartable.setting_names import list_unknown_settings
 from cartable.settings import Settings
+from cartable.timeline.file import UnreadableTimeline, read_point
+from cartable.timeline.repository import TimelineRepository
+from cartable.unit_of_work import Runtime
 from enrollment.identity.acme.attestation import load_roots
+
+#: The file of the data folder with the address at which the first tablets enrolled.
+_ENROLLED_URL = "enrolled-url"
 
 
 class CannotStart(Exception):
@@ -64,6 +74,75 @@ def check_port(host: str, port: int) -> None:
                 f"port {port} on {host} is taken ({error.strerror}). Is Cartable already running? "
                 "Otherwise set CARTABLE_BIND_PORT to another port."
             ) from error
+
+
+def check_processes(settings: Settings) -> None:
+    """Raise `CannotStart` when several server processes would each have a broker of their own in memory."""
+    if settings.embedded_worker and settings.web_workers > 1:
+        raise CannotStart(
+            f"CARTABLE_WEB_WORKERS={settings.web_workers} needs a broker that the processes share: set CARTABLE_BROKER_URL, "
+            "e.g. redis://localhost:6379/0."
+        )
+
+
+def check_shared_broker(settings: Settings) -> None:
+    """Raise `CannotStart` for a worker or scheduler of its own while the broker is in the memory of the server."""
+    if settings.embedded_worker:
+        raise CannotStart(
+            "with CARTABLE_BROKER_URL=memory:// worker and scheduler run inside `cartable serve`: a process of its own would receive nothing. "
+            "Set the address of a broker."
+        )
+
+
+def check_database(runtime: Runtime) -> None:
+    """Raise `CannotStart` when the database does not answer, lacks migrations, or is not the one of this data folder."""
+    try:
+        missing = list_missing_migrations(runtime.engine)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+        raise CannotStart(
+            f"the database does not answer ({reason}). Is it running, and is CARTABLE_DATABASE_URL right?"
+        ) from None
+    if missing:
+        raise CannotStart(f"the database lacks {len(missing)} migrations: run `cartable migrate`.")
+    check_own_database(runtime)
+
+
+def check_own_database(runtime: Runtime) -> None:
+    """Raise `CannotStart` when the data folder belongs to another database than the configured one."""
+    try:
+        known = read_point(runtime.settings.secrets_dir)
+    except UnreadableTimeline as error:
+        raise CannotStart(str(error)) from error
+    with runtime.open_unit_of_work() as work:
+        point = TimelineRepository(work.session).get_point()
+    if known is not None and (point is None or point.database_id != known.database_id):
+        raise CannotStart(
+            f"the database is {'empty' if point is None else 'another one'}, and the data folder {runtime.settings.data_dir.absolute()} belongs to one "
+            "with data. Is CARTABLE_DATABASE_URL right? For a new beginning delete secrets/timeline.json in the data folder."
+        )
+
+
+def list_start_warnings(settings: Settings, *, has_enrollments: bool) -> list[str]:
+    """Return a sentence for each unknown setting, and one when tablets have enrolled at another address. Stores the first address."""
+    sentences = [
+        f"{name} is no setting and has no effect." + (f" Did you mean {similar}?" if similar else "")
+        for name, similar in list_unknown_settings(os.environ)
+    ]
+    former = read_enrolled_url(settings)
+    if former is None and has_enrollments:
+        (settings.data_dir / _ENROLLED_URL).write_text(settings.public_url + "\n")
+    elif former is not None and former != settings.public_url:
+        sentences.append(
+            f"Tablets have enrolled at {former} and accept no other address; CARTABLE_PUBLIC_URL is now {settings.public_url}."
+        )
+    return sentences
+
+
+def read_enrolled_url(settings: Settings) -> str | None:
+    """Return the address at which the first tablets enrolled; None before."""
+    file = settings.data_dir / _ENROLLED_URL
+    return file.read_text().strip() if file.exists() else None
 
 
 def detect_lan_address() -> str:

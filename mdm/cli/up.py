@@ -13,6 +13,7 @@ from uuid import UUID
 
 import uvicorn
 
+from cartable.master_keys import MasterKeyMissing
 from cartable.migrate import upgrade
 from cartable.settings import Settings
 from cartable.telemetry import configure_logging
@@ -51,7 +52,11 @@ def main(*, empty: bool) -> int:
         print(f"Cartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
         return 1
     configure_logging(json=settings.log_json, level="warning")
-    prepared = _prepare(settings, empty=empty)
+    try:
+        prepared = _prepare(settings, empty=empty)
+    except (preflight.CannotStart, MasterKeyMissing) as error:
+        print(f"\nCartable ne peut pas démarrer / cannot start: {error}", file=sys.stderr)
+        return 1
     fleet = DemoFleet(prepared.runtime, simulated_push=prepared.simulated_push)
     prepared.runtime.settings = fleet.redirect_push(prepared.runtime.settings)
     try:
@@ -67,6 +72,7 @@ def _prepare(settings: Settings, *, empty: bool) -> PreparedServer:
     with _show_step("Base de données / database"):
         runtime = compose(settings)
         upgrade(runtime.engine)
+        preflight.check_own_database(runtime)
         TimelineWatch(runtime).check()  # before the first tablet is answered
     with _show_step("Certificats / certificates"), runtime.open_unit_of_work() as work:
         identity.ensure_authority(work)

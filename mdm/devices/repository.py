@@ -34,6 +34,10 @@ class DeviceRepository:
         statement = select(DeviceEnrollment).where(DeviceEnrollment.channel_key == channel_key)
         return self.session.scalar(statement.with_for_update(key_share=True) if lock else statement)
 
+    def has_enrollments(self) -> bool:
+        """Return whether any tablet has ever enrolled."""
+        return self.session.scalar(select(DeviceEnrollment.id).limit(1)) is not None
+
     def load_enrolled_channels(self, tablet_ids: Collection[UUID]) -> dict[UUID, DeviceEnrollment]:
         """Return the enrolled device channel of each tablet that has one."""
         rows = self.session.scalars(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -32,6 +33,11 @@ class AppsAndBooksRepository:
 
     def list_towns_with_token(self) -> list[UUID]:
         return list(self.session.scalars(select(LicenceToken.town_id).order_by(LicenceToken.town_id)))
+
+    def list_token_ends(self) -> list[tuple[UUID, datetime]]:
+        """Return the town of each content token, and when the token ends."""
+        rows = self.session.execute(select(LicenceToken.town_id, LicenceToken.expires).order_by(LicenceToken.town_id))
+        return [(row[0], row[1]) for row in rows]
 
     def get_due_assignments(self, town_id: UUID) -> DueAssignments:
         """What was reserved and not given yet, and what was released and not taken back yet."""
