@@ -9,7 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kombu import Connection
+from kombu.connection import Connection
 
 from cartable.setting_names import list_unknown_settings
 from cartable.settings import Settings
@@ -83,7 +83,7 @@ def check_broker(settings: Settings) -> Iterator[Diagnosis]:
         yield good("broker", "none needed: the worker runs inside the server")
         return
     try:
-        with Connection(settings.broker_url, connect_timeout=SECONDS) as connection:
+        with Connection(settings.broker_url, connect_timeout=SECONDS) as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(max_retries=1, timeout=SECONDS)
         yield good("broker", "answers")
     except Exception as error:  # noqa: BLE001 - each transport has errors of its own; the message may hold the URL
