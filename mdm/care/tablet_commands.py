@@ -11,6 +11,7 @@ from enrollment.tablets import lookup
 from mdm.care.command_helpers import send_command
 from mdm.care.errors import TabletNotEnrolled
 from mdm.protocol.commands.security import DeviceLock
+from mdm.reconcile import refresh
 from mdm.reconcile import service as reconcile
 
 
@@ -25,7 +26,7 @@ def refresh_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:
     """Enqueue queries for the tablet's device information, profiles and apps."""
     tablet = lookup.get_tablet(work, actor, tablet_id, Permission.CARE)
     audit.record_event(work, actor, "tablet.refresh", "tablet", tablet.id, town_id=tablet.town_id)
-    reconcile.enqueue_refresh(work, [tablet.id])
+    refresh.enqueue_refresh(work, [tablet.id])
 
 
 def retry_rules(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> None:

@@ -137,6 +137,10 @@ class DeviceRepository:
         """Set the last contact of one enrollment."""
         self.session.execute(update(LastSeen).where(LastSeen.enrollment_id == enrollment_id).values(last_seen_at=now))
 
+    def get_last_seen(self, enrollment_id: int) -> datetime | None:
+        """Return the last contact of one enrollment."""
+        return self.session.scalar(select(LastSeen.last_seen_at).where(LastSeen.enrollment_id == enrollment_id))
+
     def load_last_seen(self, tablet_ids: Collection[UUID]) -> dict[UUID, datetime]:
         """Return the last contact of each of these tablets that has had one."""
         rows = self.session.execute(

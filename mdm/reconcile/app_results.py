@@ -31,9 +31,10 @@ from mdm.reconcile.app_outcomes import (
 )
 from mdm.reconcile.models import AppReason, AppState, TabletApp
 from mdm.reconcile.repository import ReconcileRepository
-from mdm.reconcile.service import MAX_ATTEMPTS
 from profiles.apps import licences
 
+#: How often the installation of an app is tried.
+MAX_ATTEMPTS = 5
 POLL_DELAYS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3))
 #: After this time it is tried again to manage an app that a person had installed.
 RECHECK_UNMANAGED_AFTER = timedelta(days=7)

@@ -63,6 +63,43 @@ class TabletProfile(Base):
     )
 
 
+class TrialState(StrEnum):
+    """State of the trial of what could cut a tablet off."""
+
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    VERIFIED = "verified"  # the tablet lists it, and has not been in contact since
+    PROVED = "proved"  # it was in contact under it: the permanent profile takes its place
+    ENDED = "ended"  # it has removed itself before the tablet was in contact
+    REFUSED = "refused"
+
+
+class ProfileTrial(Base):
+    """The trial of one thing that could cut a tablet off; `digest` names it. What was proved stays proved for that tablet.
+
+    `installed_at` is when the tablet had installed the profile: from then on it removes itself after `TRIAL_DURATION`.
+    """
+
+    __tablename__ = "profile_trial"
+
+    tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    state: Mapped[TrialState] = mapped_column(EnumText(TrialState))
+    attempts: Mapped[int] = mapped_column(default=1)
+    installed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    __table_args__ = (
+        Index(
+            "ix_profile_trial_check",
+            "next_check_at",
+            sqlite_where=next_check_at.is_not(None),
+            postgresql_where=next_check_at.is_not(None),
+        ),
+    )
+
+
 class RenewalProblem(StrEnum):
     """Why the last order to renew an identity certificate has had no success. None of these: the tablet was not in contact."""
 

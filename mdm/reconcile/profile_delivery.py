@@ -18,11 +18,13 @@ from mdm.protocol.commands.profiles import InstallProfile, RemoveProfile
 from mdm.protocol.commands.queries import ProfileList
 from mdm.queue import service as queue
 from mdm.queue.results import CommandWithResult
+from mdm.reconcile import trials
 from mdm.reconcile.models import ProfileReason, ProfileState, TabletProfile
 from mdm.reconcile.renewals import record_renewal_result
 from mdm.reconcile.repository import ReconcileRepository
 from profiles.effective.models import RenderedProfile
 from profiles.render.apple import PROFILE_IDENTIFIER
+from profiles.render.trial import TRIAL_IDENTIFIER
 
 #: How long to wait before each further attempt. The last one repeats: rules are never given up.
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3), timedelta(days=1))
@@ -109,6 +111,9 @@ def handle_install_profile(work: UnitOfWork, outcome: CommandWithResult) -> None
     if command.identifier == ENROLLMENT_PROFILE:
         record_renewal_result(work, outcome)
         return
+    if command.identifier == TRIAL_IDENTIFIER:
+        trials.record_installation(work, outcome)
+        return
     row, rendered = _lock_row(work, outcome)
     if row is None or rendered is None or row.state is ProfileState.REMOVING:
         return
@@ -144,6 +149,7 @@ def handle_profile_list(work: UnitOfWork, outcome: CommandWithResult) -> None:
         return
     row, rendered = _lock_row(work, outcome)
     listed = {str(entry.get("PayloadIdentifier")): str(entry.get("PayloadUUID", "")).upper() for entry in outcome.result}
+    trials.record_list(work, outcome, listed)
     if row is None:
         if PROFILE_IDENTIFIER in listed:
             _record_unknown_profile(work, outcome, listed[PROFILE_IDENTIFIER])

@@ -68,9 +68,6 @@ class RenewalRepository:
         row = self.session.get(IdentityRenewal, enrollment_id)
         return row if row is not None and row.fingerprint == fingerprint else None
 
-    def get_last_seen(self, enrollment_id: int) -> datetime | None:
-        return self.session.scalar(select(LastSeen.last_seen_at).where(LastSeen.enrollment_id == enrollment_id))
-
     def list_due_enrollments(self, now: datetime) -> Sequence[int]:
         """Return the enrollments whose pinned certificate is to be renewed, and for which no order is open or waits."""
         return self.session.scalars(

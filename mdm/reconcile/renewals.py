@@ -91,21 +91,19 @@ def _record_order(work: UnitOfWork, channel: DeviceEnrollment) -> None:
         row.fingerprint, row.started_at, row.attempts = channel.fingerprint, work.now, 0
         row.problem = row.problem_detail = None
     elif row.attempts:
-        row.problem = _find_problem(work, repository, channel, row)
+        row.problem = _find_problem(work, channel, row)
     row.attempts += 1
     row.ordered_at, row.next_at = work.now, work.now + ORDER_LIFE
     work.session.flush()
 
 
-def _find_problem(
-    work: UnitOfWork, repository: RenewalRepository, channel: DeviceEnrollment, row: IdentityRenewal
-) -> RenewalProblem | None:
+def _find_problem(work: UnitOfWork, channel: DeviceEnrollment, row: IdentityRenewal) -> RenewalProblem | None:
     """Return why the last order has had no success: the tablet goes on with the former certificate."""
     if row.problem is RenewalProblem.REFUSED:
         return row.problem
     if identity.has_issued_since(work, channel.tablet_id, row.started_at):
         return RenewalProblem.CERTIFICATE_NOT_USED
-    last_seen_at = repository.get_last_seen(channel.id)
+    last_seen_at = DeviceRepository(work.session).get_last_seen(channel.id)
     was_in_contact = last_seen_at is not None and last_seen_at > row.ordered_at
     return RenewalProblem.NOT_CARRIED_OUT if was_in_contact else row.problem
 

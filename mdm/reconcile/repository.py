@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from enrollment.tablets.models import Loan, Tablet
 from enrollment.tablets.rules import DECOMMISSIONED
 from mdm.devices.models import DeclarativeState, DeviceEnrollment, EnrollmentState, LastSeen
 from mdm.queue.models import OPEN_STATES, QueuedCommand
-from mdm.reconcile.models import AppReason, TabletApp, TabletProfile
+from mdm.reconcile.models import AppReason, ProfileTrial, TabletApp, TabletProfile
 from profiles.apps.models import App
 from profiles.effective.models import DeclarationSet, RenderedProfile
 
@@ -32,6 +32,17 @@ class ReconcileRepository:
         if lock:
             statement = statement.with_for_update().execution_options(populate_existing=True)
         return {row.tablet_id: row for row in self.session.scalars(statement)}
+
+    def load_trials(self, tablet_ids: Collection[UUID], *, lock: bool = False) -> dict[UUID, dict[str, ProfileTrial]]:
+        """Return the trials of each tablet that has any, by digest; with `lock` the current rows, locked until the commit."""
+        statement = select(ProfileTrial).where(ProfileTrial.tablet_id.in_(tablet_ids))
+        statement = statement.order_by(ProfileTrial.tablet_id, ProfileTrial.digest)
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        rows_by_tablet: dict[UUID, dict[str, ProfileTrial]] = {}
+        for row in self.session.scalars(statement):
+            rows_by_tablet.setdefault(row.tablet_id, {})[row.digest] = row
+        return rows_by_tablet
 
     def load_tablet_apps(self, tablet_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, TabletApp]]:
         rows = self.session.scalars(select(TabletApp).where(TabletApp.tablet_id.in_(tablet_ids)))
@@ -57,9 +68,10 @@ class ReconcileRepository:
         }
 
     def select_due_checks(self, now: datetime) -> Select[UUID]:
-        """Return a statement that selects the tablets whose declarations or profile are to be looked at again."""
+        """Return a statement that selects the tablets whose declarations, profile or trial are to be looked at again."""
         declarations = select(DeclarativeState.enrollment_id).where(DeclarativeState.next_check_at <= now)
         profiles = select(TabletProfile.tablet_id).where(TabletProfile.next_attempt_at <= now)
+        trials = select(ProfileTrial.tablet_id).where(ProfileTrial.next_check_at <= now)
         return (
             select(DeviceEnrollment.tablet_id)
             .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
@@ -67,7 +79,7 @@ class ReconcileRepository:
                 DeviceEnrollment.state == EnrollmentState.ENROLLED,
                 DeviceEnrollment.parent_id.is_(None),
                 Tablet.state.not_in(DECOMMISSIONED),
-                DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles),
+                DeviceEnrollment.id.in_(declarations) | DeviceEnrollment.tablet_id.in_(profiles.union_all(trials)),
             )
         )
 

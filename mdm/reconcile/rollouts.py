@@ -5,6 +5,7 @@ What a stage proves is decided in `stage_rules`. Never commits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,10 +16,9 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
 from mdm.devices.models import DeclarationStatus, DeclarativeState
 from mdm.devices.repository import DeviceRepository
-from mdm.protocol.commands.queries import DeviceInformation
 from mdm.queue import service as queue
 from mdm.reconcile.declarations import uses_declarations
-from mdm.reconcile.models import ProfileState, TabletProfile
+from mdm.reconcile.models import ProfileState, ProfileTrial, TabletProfile
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.reconcile.stage_rules import (
     SETTLING_TIME,
@@ -29,6 +29,7 @@ from mdm.reconcile.stage_rules import (
     classify_tablet,
     judge_stage,
 )
+from mdm.reconcile.trials import CHECK_IN, FAILED_TRIALS, list_proved
 from profiles.effective import publishing
 from profiles.effective.compile import DesiredState, compute_desired_states
 from profiles.policy.documents import select_concerned
@@ -38,8 +39,6 @@ from profiles.policy.models import PolicyVersion
 from profiles.policy.places import select_stage_tablets
 from profiles.policy.repository import PolicyRepository, Versioned
 
-#: The smallest query that makes a tablet check in.
-CHECK_IN = DeviceInformation(queries=("UDID",))
 #: The first tablet of a roll-out must have been in contact within this time.
 IN_CONTACT_WITHIN = timedelta(hours=24)
 
@@ -149,13 +148,15 @@ def _load_stage(work: UnitOfWork, owner: Versioned, version: PolicyVersion) -> _
     states = devices.load_declarative_states([channel.id for channel in channels.values()])
     profiles = ReconcileRepository(work.session).load_tablet_profiles(list(channels))
     facts = load_facts(work, list(channels))
-    desired = compute_desired_states(work, facts.values()) if facts else {}
+    trials = ReconcileRepository(work.session).load_trials(list(channels))
+    desired = compute_desired_states(work, facts.values(), proved=list_proved(trials, channels)) if facts else {}
     tablets = {
         channels[tablet_id].id: _describe_tablet(
             desired[tablet_id],
             last_seen.get(tablet_id),
             profiles.get(tablet_id),
             states.get(channels[tablet_id].id),
+            trials.get(tablet_id, {}),
             version.published_at,
         )
         for tablet_id in facts
@@ -168,9 +169,14 @@ def _describe_tablet(
     last_seen_at: datetime | None,
     profile: TabletProfile | None,
     state: DeclarativeState | None,
+    trials: Mapping[str, ProfileTrial],
     began_at: datetime,
 ) -> StageTablet:
-    """Return what is known of a tablet, on the path by which it is managed now."""
+    """Return what is known of a tablet, on the path by which it is managed now. One on trial has not confirmed all yet."""
+    if desired.trial is not None:
+        trial = trials.get(desired.trial.digest)
+        has_failed = trial is not None and trial.state in FAILED_TRIALS and trial.changed_at >= began_at
+        return StageTablet(last_seen_at, None, has_failed)
     has_failed = profile is not None and profile.state is ProfileState.FAILED and profile.changed_at >= began_at
     if state is not None and state.status is DeclarationStatus.FAILED and state.status_since is not None:
         has_failed = has_failed or state.status_since >= began_at

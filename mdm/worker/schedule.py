@@ -26,9 +26,10 @@ from mdm.privacy.audit_jobs import verify_next_events, write_anchors
 from mdm.privacy.history import purge_history
 from mdm.privacy.retention import apply_next_due
 from mdm.queue.service import reap_commands
+from mdm.reconcile.refresh import refresh_stale_tablets
 from mdm.reconcile.renewals import enqueue_due_renewals, warn_of_ending_identities
 from mdm.reconcile.rollouts import watch_rollouts
-from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, refresh_stale_tablets, release_unfinished_setups
+from mdm.reconcile.service import enqueue_due_checks, reevaluate_due_modes, release_unfinished_setups
 from profiles.apps.apps_and_books.repository import AppsAndBooksRepository
 from profiles.policy.life import end_temporary_versions
 from profiles.schedule.official_calendars import is_school_day

@@ -7,43 +7,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from enrollment.identity.profile_signing import sign_profile
 from profiles.apps.models import App
-from profiles.apps.rules import list_installed_apps
-from profiles.catalog.settings import PRODUCT_PREFIX, load_catalog, parse_version
+from profiles.catalog.settings import parse_version
+from profiles.effective.contents import SplitContents, list_wanted_apps, split_contents
 from profiles.effective.models import DeclarationSet, RenderedProfile
 from profiles.effective.repository import CompiledRepository
 from profiles.effective.situation import (
-    BLOCKED_APPS,
     PolicyData,
     Situation,
     build_situation,
-    compose_mode_apps,
-    compose_mode_filter,
     load_policy,
 )
-from profiles.filters.payloads import build_filter_payloads
-from profiles.policy.baseline import ALLOWED_APPS
 from profiles.render.apple import (
     ProfileContent,
     ProfileDocument,
-    build_content,
     render_profile,
     split_by_payload_type,
     split_common_content,
 )
 from profiles.render.declarations import Declaration, ManagedApp, build_declarations, serialize_canonical
+from profiles.render.trial import render_trial
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import ModeEvaluation, evaluate_modes
-
-#: Modes that differ in nothing share their profile; lost mode is a command of its own, over the strictest configuration.
-MODES = tuple(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +52,14 @@ class WantedApp:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredTrial:
+    """The profile of a trial: `digest` names what is tried, whatever the profile around it."""
+
+    digest: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredState:
     """What one tablet should be: its mode, and that as one profile, or as a set of declarations where it understands them."""
 
@@ -73,6 +72,12 @@ class DesiredState:
     declaration_set: str | None
     #: The profile that goes by command beside declarations: the payload types that the operator keeps from them.
     companion_sha256: str | None = None
+    #: What could cut the tablet off in its mode, while the tablet has not proved it: a profile that removes itself.
+    trial: DesiredTrial | None = None
+
+    def list_profiles(self) -> list[str]:
+        """Return the hashes of the profiles that commands may install."""
+        return [sha256 for sha256 in (self.sha256, self.companion_sha256, self.trial and self.trial.sha256) if sha256]
 
 
 @dataclass(slots=True)
@@ -85,6 +90,7 @@ class CompiledSituation:
     apps: Sequence[App] = ()
     declared_profiles: tuple[ProfileDocument, ...] = ()
     companion_profiles: Mapping[Mode, ProfileDocument] = field(default_factory=dict)
+    trials: Mapping[Mode, tuple[str, ProfileDocument]] = field(default_factory=dict)
     declared: list[Declaration] = field(default_factory=list)
 
     @property
@@ -94,37 +100,54 @@ class CompiledSituation:
 
 
 def compute_desired_states(
-    work: UnitOfWork, facts: Iterable[TabletFacts], modes: Mapping[UUID, ModeEvaluation] | None = None
+    work: UnitOfWork,
+    facts: Iterable[TabletFacts],
+    modes: Mapping[UUID, ModeEvaluation] | None = None,
+    proved: Mapping[UUID, frozenset[str]] | None = None,
 ) -> dict[UUID, DesiredState]:
-    """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed."""
+    """Return the desired state of each tablet, in a constant number of queries; new profiles are stored and signed.
+
+    `proved` are the digests of what could cut a tablet off and does not, by tablet: anything else is tried first. Without it
+    nothing is.
+    """
     tablets = list(facts)
     now = evaluate_modes(work, tablets) if modes is None else modes
     policy = load_policy(work, tablets)
     situations = {tablet.tablet_id: build_situation(tablet, policy, now[tablet.tablet_id]) for tablet in tablets}
+    contents: dict[tuple[object, ...], SplitContents] = {}
     compiled: dict[tuple[object, ...], CompiledSituation] = {}
+    compiled_by_tablet: dict[UUID, CompiledSituation] = {}
     profiles: dict[str, tuple[UUID, ProfileDocument]] = {}
     for tablet_id, situation in situations.items():
-        shared = compiled.get(situation.key)
+        split = contents.get(situation.key)
+        if split is None:
+            split = contents[situation.key] = split_contents(situation, policy)
+        withheld = split.digests - proved.get(tablet_id, frozenset()) if proved is not None else frozenset()
+        key = (situation.key, withheld)
+        shared = compiled.get(key)
         if shared is None:
-            shared = compiled[situation.key] = compile_situation(work, situation, policy)
+            shared = compiled[key] = compile_situation(work, situation, policy, split, withheld)
+        compiled_by_tablet[tablet_id] = shared
         mode = now[tablet_id].mode
-        companion = [shared.companion_profiles[mode]] if mode in shared.companion_profiles else []
-        for rendered in (shared.profiles[mode], *shared.declared_profiles, *companion):
+        beside = [shared.companion_profiles[mode]] if mode in shared.companion_profiles else []
+        beside += [shared.trials[mode][1]] if mode in shared.trials else []
+        for rendered in (shared.profiles[mode], *shared.declared_profiles, *beside):
             profiles[rendered.sha256] = (situation.town_id, rendered)
     _store_compiled(work, profiles, [each for each in compiled.values() if each.declared])
-    return {
-        tablet_id: _build_desired_state(compiled[situation.key], now[tablet_id].mode)
-        for tablet_id, situation in situations.items()
-    }
+    return {tablet_id: _build_desired_state(shared, now[tablet_id].mode) for tablet_id, shared in compiled_by_tablet.items()}
 
 
-def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData) -> CompiledSituation:
-    """Merge and render one situation in every mode. Stores nothing."""
-    contents = {mode: build_mode_content(situation, policy, mode) for mode in MODES}
+def compile_situation(
+    work: UnitOfWork, situation: Situation, policy: PolicyData, split: SplitContents, withheld: frozenset[str] = frozenset()
+) -> CompiledSituation:
+    """Render one situation in every mode, with trials in place of what is withheld. Stores nothing."""
+    tried = {mode: cutting for mode, cutting in split.cutting.items() if not cutting.is_empty and cutting.digest in withheld}
+    contents = {mode: split.safe[mode] if mode in tried else content for mode, content in split.full.items()}
     town = str(situation.town_id)
     by_digest: dict[str, ProfileDocument] = {}
     profiles = {mode: _render_once(by_digest, town, content) for mode, content in contents.items()}
     compiled = CompiledSituation(situation, contents, profiles, list_wanted_apps(situation, policy))
+    compiled.trials = {mode: (cutting.digest, render_trial(town, cutting)) for mode, cutting in tried.items()}
     if is_declarative(situation, work):
         kept = work.settings.profile_payloads
         pairs = {mode: split_by_payload_type(content, kept) for mode, content in contents.items()}
@@ -143,40 +166,6 @@ def compile_situation(work: UnitOfWork, situation: Situation, policy: PolicyData
             _list_managed_apps(compiled.apps) if work.settings.declarative_apps else (),
         )
     return compiled
-
-
-def build_mode_content(situation: Situation, policy: PolicyData, mode: Mode) -> ProfileContent:
-    """Return what a tablet of the situation holds in a mode, with what it cannot take."""
-    known = load_catalog()
-    values: dict[str, Any] = {
-        key: resolved.value
-        for key, resolved in policy.get_settings(situation, mode).items()
-        if not known[key].payload_type.startswith(PRODUCT_PREFIX)
-    }
-    if values.get(ALLOWED_APPS) and values.get(BLOCKED_APPS):
-        # One list decides on a tablet: what is blocked leaves the list of what is allowed.
-        blocked = set(values.pop(BLOCKED_APPS))
-        values[ALLOWED_APPS] = [app for app in values[ALLOWED_APPS] if app not in blocked]
-    web_payloads, left_out = build_filter_payloads(compose_mode_filter(situation, policy, mode), supervised=situation.supervised)
-    content = build_content(values, known, web_payloads, os=situation.os, supervised=situation.supervised)
-    unknown = [
-        f"apps.required: {app}"
-        for app in compose_mode_apps(situation, policy, mode).required
-        if not _find_app(policy, situation, app)
-    ]
-    return replace(content, omitted_settings=(*content.omitted_settings, *left_out, *unknown))
-
-
-def _find_app(policy: PolicyData, situation: Situation, identifier: str) -> App | None:
-    return policy.apps.get((situation.town_id, identifier))
-
-
-def list_wanted_apps(situation: Situation, policy: PolicyData) -> list[App]:
-    """Return the apps that a tablet of the situation has, in every mode the same: nothing is installed at a change of mode."""
-    by_mode = [compose_mode_apps(situation, policy, mode) for mode in MODES]
-    required = {app for apps in by_mode for app in apps.required}
-    found = (_find_app(policy, situation, app) for app in list_installed_apps(by_mode, required))
-    return [app for app in found if app is not None]
 
 
 def is_declarative(situation: Situation, work: UnitOfWork) -> bool:
@@ -246,6 +235,7 @@ def _store_compiled(
 
 def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredState:
     rendered = compiled.profiles[mode]
+    digest, trial = compiled.trials.get(mode, ("", None))
     return DesiredState(
         mode=mode,
         sha256=rendered.sha256,
@@ -255,4 +245,5 @@ def _build_desired_state(compiled: CompiledSituation, mode: Mode) -> DesiredStat
         omitted_settings=compiled.contents[mode].omitted_settings,
         declaration_set=compiled.set_token if compiled.declared else None,
         companion_sha256=compiled.companion_profiles[mode].sha256 if mode in compiled.companion_profiles else None,
+        trial=DesiredTrial(digest, trial.sha256) if trial is not None else None,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts
 from profiles.catalog.merge import Resolved
-from profiles.effective.compile import build_mode_content
+from profiles.effective.contents import build_mode_content
 from profiles.effective.situation import build_situation, compose_mode_filter, load_policy
 from profiles.filters.errors import BadHost
 from profiles.filters.repository import FilterRepository

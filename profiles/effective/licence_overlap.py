@@ -18,7 +18,7 @@ from enrollment.rollover.models import Rollover, RolloverDecision
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository
 from profiles.apps.licence_repository import LicenceRepository
 from profiles.apps.repository import AppRepository
-from profiles.effective.compile import list_wanted_apps
+from profiles.effective.contents import list_wanted_apps
 from profiles.effective.situation import PolicyData, Situation
 from profiles.policy.kinds import TabletRole
 from profiles.policy.repository import PolicyRepository

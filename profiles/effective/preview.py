@@ -14,7 +14,7 @@ from profiles.apps.licences import LicenceNeed
 from profiles.catalog.diff import Change, diff
 from profiles.catalog.merge import Resolved, Step, StepOutcome
 from profiles.effective.assessment import Assessment, assess_groups
-from profiles.effective.compile import build_mode_content, list_wanted_apps
+from profiles.effective.contents import build_mode_content, list_wanted_apps
 from profiles.effective.draft_groups import DraftGroup, build_place_groups, group_tablets, is_of, replace_content
 from profiles.effective.situation import PolicyData, Situation, compose_mode_filter, load_policy
 from profiles.filters.rules import compare_filters

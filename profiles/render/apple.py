@@ -10,6 +10,7 @@ import json
 import plistlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid5
 
@@ -96,7 +97,7 @@ def split_by_payload_type(content: ProfileContent, types: Collection[str]) -> tu
         restrictions = content.restrictions if (_RESTRICTIONS_TYPE in types) is is_listed else {}
         composed = {kind: payload for kind, payload in content.composed_payloads.items() if (kind in types) is is_listed}
         slots = [slot for slot, payload in content.planned_payloads.items() if (payload.type in types) is is_listed]
-        return ProfileContent(restrictions, composed, content.omitted_settings, _select_slots(content.planned_payloads, slots))
+        return ProfileContent(restrictions, composed, content.omitted_settings, select_slots(content.planned_payloads, slots))
 
     return select(is_listed=False), select(is_listed=True)
 
@@ -124,7 +125,7 @@ def split_common_content(contents: Mapping[Any, ProfileContent]) -> tuple[Profil
         if all(content.planned_payloads.get(slot) == payload for content in all_contents)
     ]
     common = ProfileContent(
-        common_restrictions, common_composed, first.omitted_settings, _select_slots(first.planned_payloads, common_slots)
+        common_restrictions, common_composed, first.omitted_settings, select_slots(first.planned_payloads, common_slots)
     )
     by_mode = {
         mode: ProfileContent(
@@ -132,21 +133,25 @@ def split_common_content(contents: Mapping[Any, ProfileContent]) -> tuple[Profil
             {kind: payload for kind, payload in content.composed_payloads.items() if kind not in common_composed},
             (),
             # A certificate that a payload of the mode refers to is included here, even if all modes have it.
-            _select_slots(content.planned_payloads, [slot for slot in content.planned_payloads if slot not in common_slots]),
+            select_slots(content.planned_payloads, [slot for slot in content.planned_payloads if slot not in common_slots]),
         )
         for mode, content in contents.items()
     }
     return common, by_mode
 
 
-def _select_slots(payloads: Mapping[str, PlannedPayload], slots: Sequence[str]) -> dict[str, PlannedPayload]:
+def select_slots(payloads: Mapping[str, PlannedPayload], slots: Sequence[str]) -> dict[str, PlannedPayload]:
+    """Return the payloads in these slots, with the certificates that they refer to."""
     return {payload.slot: payload for payload in select_with_references(payloads, slots)}
 
 
-def render_profile(town: str, content: ProfileContent, part: str = "") -> ProfileDocument | None:
+def render_profile(
+    town: str, content: ProfileContent, part: str = "", *, removed_after: timedelta | None = None
+) -> ProfileDocument | None:
     """Render one profile; None when a part has no payload.
 
-    `part` is appended to the identifier when the profile is one of several on a tablet.
+    `part` is appended to the identifier when the profile is one of several on a tablet. With `removed_after` the tablet itself
+    removes the profile that long after it was installed, in contact or not.
     """
     identifier = f"{PROFILE_IDENTIFIER}.{part}" if part else PROFILE_IDENTIFIER
     payloads = []
@@ -157,7 +162,7 @@ def render_profile(town: str, content: ProfileContent, part: str = "") -> Profil
     payloads += build_payloads(town, identifier, content.planned_payloads.values())
     if part and not payloads:
         return None
-    profile = {
+    profile: dict[str, Any] = {
         "PayloadType": "Configuration",
         "PayloadVersion": 1,
         "PayloadIdentifier": identifier,
@@ -166,6 +171,8 @@ def render_profile(town: str, content: ProfileContent, part: str = "") -> Profil
         "PayloadScope": "System",
         "PayloadContent": payloads,
     }
+    if removed_after is not None:
+        profile["DurationUntilRemoval"] = removed_after.total_seconds()
     # The UUID is derived from the content, so that a ProfileList shows which version a tablet has.
     uuid = str(uuid5(PAYLOAD_NAMESPACE, hashlib.sha256(plistlib.dumps(profile)).hexdigest())).upper()
     return ProfileDocument(identifier, uuid, plistlib.dumps({**profile, "PayloadUUID": uuid}))

@@ -9,7 +9,7 @@ from enrollment.tablets.models import Tablet
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.care.lost_mode.service import lift_case
 from mdm.devices.service import get_enrolled_channel
-from mdm.reconcile import service as reconcile
+from mdm.reconcile import refresh
 
 
 def recover_device(work: UnitOfWork, actor: Actor, tablet: Tablet) -> bool:
@@ -23,5 +23,5 @@ def recover_device(work: UnitOfWork, actor: Actor, tablet: Tablet) -> bool:
     channel = get_enrolled_channel(work, tablet.id)
     if channel is not None:
         work.enqueue_job(Topic.RENEW_CERTIFICATE, channel.id)
-        reconcile.enqueue_refresh(work, [tablet.id])
+        refresh.enqueue_refresh(work, [tablet.id])
     return case is not None

@@ -17,7 +17,7 @@ from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.lost_mode.recovery import recover_device
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.queue.models import CommandState, QueuedCommand
-from mdm.reconcile.service import enqueue_refresh
+from mdm.reconcile.refresh import enqueue_refresh
 from tests.mdm.reconcile.enrolled_tablet import EnrolledTablet
 
 REFUSAL = {

@@ -23,7 +23,7 @@ from enrollment.facts import load_facts
 from enrollment.places.models import Grade
 from enrollment.tablets.repository import TabletRepository
 from mdm.worker.schedule import HOUSEKEEPING
-from profiles.effective.compile import build_mode_content
+from profiles.effective.contents import build_mode_content
 from profiles.effective.situation import build_situation, load_policy
 from profiles.schedule.modes import Mode
 from profiles.schedule.service import evaluate_modes

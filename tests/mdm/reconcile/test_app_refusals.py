@@ -13,7 +13,8 @@ from cartable.unit_of_work import Runtime
 from mdm.protocol.connect import ErrorLink
 from mdm.reconcile.app_outcomes import InstallOutcome, judge_installation, read_declared_app
 from mdm.reconcile.models import AppReason, AppState, TabletApp
-from mdm.reconcile.service import enqueue_refresh, reconcile_tablets
+from mdm.reconcile.refresh import enqueue_refresh
+from mdm.reconcile.service import reconcile_tablets
 from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.policy import bundles

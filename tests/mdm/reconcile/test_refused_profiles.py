@@ -14,7 +14,7 @@ from mdm.care import overview, tablet_commands
 from mdm.queue.models import CommandState, QueuedCommand
 from mdm.reconcile.models import ProfileReason, ProfileState
 from mdm.reconcile.profile_delivery import RETRY_DELAYS
-from mdm.reconcile.service import enqueue_refresh
+from mdm.reconcile.refresh import enqueue_refresh
 from profiles.render.apple import PROFILE_IDENTIFIER
 from tests.mdm.reconcile.enrolled_tablet import REFUSAL, EnrolledTablet
 

@@ -18,8 +18,9 @@ from mdm.devices.models import DeclarationStatus, LastSeen
 from mdm.devices.repository import DeviceRepository
 from mdm.queue.models import QueuedCommand
 from mdm.reconcile.models import ProfileState, TabletProfile
-from mdm.reconcile.rollouts import CHECK_IN, get_rollout, watch_rollouts
+from mdm.reconcile.rollouts import get_rollout, watch_rollouts
 from mdm.reconcile.stage_rules import StageOutcome, StageTabletState
+from mdm.reconcile.trials import CHECK_IN
 from profiles.effective import publishing
 from profiles.effective.compile import compute_desired_states
 from profiles.effective.publishing import Publication

@@ -16,7 +16,7 @@ from enrollment.facts import load_facts
 from enrollment.tablets import service as tablets
 from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarativeState
-from mdm.reconcile.declarations import record_declared_apps
+from mdm.reconcile.declared_apps import record_declared_apps
 from mdm.reconcile.repository import ReconcileRepository
 from mdm.worker import schedule
 from mdm.worker.handlers import drain

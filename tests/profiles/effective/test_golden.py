@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mdm.cli.demo import APPS, DOCUMENTS
 from profiles.apps.models import App
-from profiles.effective.compile import build_mode_content, list_wanted_apps
+from profiles.effective.contents import build_mode_content, list_wanted_apps
 from profiles.effective.situation import Lesson, PolicyData, Situation
 from profiles.policy.content import PolicyContent, PresetUse
 from profiles.policy.kinds import AppUse, PlaceKind, PresetKind, TabletRole

@@ -13,7 +13,7 @@ from enrollment.facts import load_facts
 from profiles.apps import licences
 from profiles.apps.service import create_app
 from profiles.catalog.merge import StepOutcome
-from profiles.effective.compile import build_mode_content, list_wanted_apps
+from profiles.effective.contents import build_mode_content, list_wanted_apps
 from profiles.effective.preview import preview
 from profiles.effective.situation import build_situation, load_policy
 from profiles.policy import bundles

@@ -11,7 +11,7 @@ from cartable.paging import PageRequest
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
-from profiles.effective.compile import build_mode_content
+from profiles.effective.contents import build_mode_content
 from profiles.effective.situation import build_situation, load_policy
 from profiles.policy import life
 from profiles.policy.content import PolicyContent

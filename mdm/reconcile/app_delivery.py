@@ -1,0 +1,94 @@
+"""Delivery of apps by commands: which installations and removals are missing on a tablet. Results are in `app_results`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from cartable.unit_of_work import UnitOfWork
+from enrollment.facts import TabletFacts
+from mdm.protocol.commands.apps import DEVICE_LICENCE, MANAGE, InstallApplication
+from mdm.protocol.commands.base import Command
+from mdm.reconcile.app_outcomes import get_retry_delay
+from mdm.reconcile.models import AppReason, AppState, TabletApp
+from profiles.apps import licences
+from profiles.effective.compile import DesiredState, WantedApp
+
+
+def reserve_licences(
+    work: UnitOfWork,
+    facts: Mapping[UUID, TabletFacts],
+    desired_by_tablet: Mapping[UUID, DesiredState],
+    apps_by_tablet: Mapping[UUID, Mapping[UUID, TabletApp]],
+) -> dict[UUID, set[UUID]]:
+    """Reserve licences of store apps. Returns, for each app, the tablets that have one, from before or from now on."""
+    tablets_by_app: dict[UUID, list[UUID]] = {}
+    for tablet_id, desired in desired_by_tablet.items():
+        for app in desired.apps:
+            row = apps_by_tablet.get(tablet_id, {}).get(app.app_id)
+            if app.app_store_id is not None and (row is None or row.state in (AppState.WAITING, AppState.REMOVING)):
+                tablets_by_app.setdefault(app.app_id, []).append(tablet_id)
+    return {
+        app_id: licences.reserve_licences(work, facts[tablet_ids[0]].town_id, app_id, tablet_ids)
+        for app_id, tablet_ids in tablets_by_app.items()
+    }
+
+
+def build_app_installs(
+    work: UnitOfWork,
+    tablet_id: UUID,
+    desired: DesiredState,
+    rows_by_app: dict[UUID, TabletApp],
+    licensed: Mapping[UUID, set[UUID]],
+) -> list[Command]:
+    """Return the installations to enqueue, and store the state and reason of every desired app."""
+    commands: list[Command] = []
+    for app in desired.apps:
+        if not app.is_installed_by_us:
+            continue
+        row = rows_by_app.get(app.app_id)
+        if row is None:
+            row = _new_waiting_app(work, tablet_id, app)
+            work.session.add(row)
+        elif row.state is AppState.REMOVING:
+            row.state, row.attempts, row.changed_at = AppState.WAITING, 0, work.now
+        elif row.state is not AppState.WAITING:
+            continue  # installing, installed or failed: only a result or a person changes it
+        if app.app_store_id is not None and tablet_id not in licensed.get(app.app_id, ()):
+            row.reason = AppReason.NO_LICENCE
+            continue
+        if row.attempts == 0:  # else the reason of the last failure stays until the tablet reports something else
+            row.reason = AppReason.WAITING_CONTACT
+        if work.now >= row.changed_at + (get_retry_delay(row.reason, row.attempts) or timedelta(0)):
+            commands.append(_build_install_command(app))
+    return commands
+
+
+def _new_waiting_app(work: UnitOfWork, tablet_id: UUID, app: WantedApp) -> TabletApp:
+    return TabletApp(
+        tablet_id=tablet_id,
+        app_id=app.app_id,
+        state=AppState.WAITING,
+        reason=AppReason.WAITING_CONTACT,
+        attempts=0,
+        changed_at=work.now,
+    )
+
+
+def _build_install_command(app: WantedApp) -> Command:
+    if app.app_store_id is not None:
+        licence = {"PurchaseMethod": DEVICE_LICENCE}
+        return InstallApplication(itunes_store_id=app.app_store_id, options=licence, management_flags=MANAGE)
+    return InstallApplication(manifest_url=app.manifest_url, management_flags=MANAGE)
+
+
+def mark_surplus_apps(work: UnitOfWork, desired: DesiredState, rows_by_app: dict[UUID, TabletApp]) -> list[UUID]:
+    """Mark the installed apps that no bundle of the tablet contains any more as removing. Returns their ids."""
+    desired_ids = {app.app_id for app in desired.apps}
+    surplus = []
+    for app_id, row in rows_by_app.items():
+        if app_id not in desired_ids and row.state is not AppState.REMOVING:
+            row.state, row.changed_at = AppState.REMOVING, work.now
+            surplus.append(app_id)
+    return surplus
