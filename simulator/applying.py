@@ -114,7 +114,9 @@ async def _install_legacy_profile(channel: MdmChannel, payload: dict[str, Any]) 
             return None, "Error.ConfigurationCannotBeApplied"
         present.held_by_declaration = True  # taken over: nothing is installed again
         return {"profile": profile.identifier}, ""
-    channel.device.profiles[profile.identifier] = InstalledProfile(profile, held_by_declaration=True)
+    channel.device.profiles[profile.identifier] = InstalledProfile(
+        profile, held_by_declaration=True, installed_at=channel.device.clock.now()
+    )
     return {"profile": profile.identifier}, ""
 
 

@@ -23,6 +23,8 @@ class ConversationEnding(StrEnum):
     """The server has no more commands, and the last result was NotNow: the tablet polls again by itself."""
     REFUSED = "refused"
     SERVER_ERROR = "server trouble"
+    NO_NETWORK = "no network"
+    """The rules on the tablet keep it from every network: nothing was sent."""
     UNENROLLED = "unenrolled"
     VANISHED = "died"
     LEFT = "left"

@@ -73,12 +73,14 @@ class LostMode:
 class InstalledProfile:
     """A profile on the tablet. `managed` is false for one that a person installed.
 
-    While `held_by_declaration` is true, commands cannot change or remove it.
+    While `held_by_declaration` is true, commands cannot change or remove it. From `installed_at` a profile counts the time
+    after which it removes itself.
     """
 
     profile: ConfigurationProfile
     managed: bool = True
     held_by_declaration: bool = False
+    installed_at: datetime | None = None
 
 
 @dataclass
@@ -130,6 +132,9 @@ class DeviceState:
     provisioning_profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     declarations: dict[str, Any] = field(default_factory=dict)
+    networks_in_range: frozenset[str] = frozenset()
+    """Wi-Fi networks around the tablet, of those that profiles name. It also has one that no profile names."""
+    working_proxies: frozenset[str] = frozenset()
     odd_status_items: dict[str, Any] = field(default_factory=dict)
     """Status items that are reported beside or instead of the true ones, whatever is subscribed."""
     return_to_service: bytes | None = None

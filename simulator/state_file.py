@@ -63,7 +63,8 @@ def serialize_device(device: DeviceState) -> dict[str, Any]:
         "lost": asdict(device.lost_mode) if device.lost_mode else None,
         "apps": [asdict(app) for app in device.apps.values()],
         "profiles": [
-            _serialize_profile(installed.profile) | {"managed": installed.managed} for installed in device.profiles.values()
+            _serialize_profile(installed.profile) | {"managed": installed.managed, "installed_at": installed.installed_at}
+            for installed in device.profiles.values()
         ],
         "enrolment": {
             "identity": enrolment.identity.to_pem(),
@@ -82,7 +83,10 @@ def parse_device(saved: dict[str, Any]) -> DeviceState:
         device.position = (saved["position"][0], saved["position"][1])
         device.lost_mode = LostMode(**saved["lost"]) if saved["lost"] else None
         device.apps = {row["identifier"]: SimulatedApp(**row) for row in saved["apps"]}
-        installed = [InstalledProfile(_parse_profile(row), row["managed"]) for row in saved["profiles"]]
+        installed = [
+            InstalledProfile(_parse_profile(row), row["managed"], installed_at=row.get("installed_at"))
+            for row in saved["profiles"]
+        ]
         device.profiles = {entry.profile.identifier: entry for entry in installed}
         if saved["enrolment"]:
             device.enrollment = _parse_enrollment(device, saved["enrolment"])

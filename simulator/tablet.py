@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulator import reporting
+from simulator import reach, reporting
 from simulator.attestation import Attester
 from simulator.behaviour_base import Behaviour
 from simulator.behaviours import parse_behaviour
@@ -162,7 +162,13 @@ class SimulatedTablet:
     def is_online(self) -> bool:
         """Whether the tablet is switched on and on the network."""
         since = asyncio.get_running_loop().time() - self._lifecycle.enrolled_at
-        return self.device.powered and self.behaviour.is_online(since)
+        return self.device.powered and self.behaviour.is_online(since) and not self.is_cut_off
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the rules on the tablet keep it from every network. Profiles whose time is over are removed first."""
+        reach.remove_expired_profiles(self.device)
+        return reach.is_cut_off(self.device)
 
     async def open_invitation(self) -> str:
         """Return the invitation's landing page. Raises `UnexpectedResponse`."""
@@ -207,14 +213,16 @@ class SimulatedTablet:
         self.behaviour.on_unlocked()
 
     def receive_push(self, magic: str) -> None:
-        """Receive a push. One with a wrong magic is ignored and counted."""
+        """Receive a push. One with a wrong magic is ignored and counted; one that comes while it is cut off is lost."""
+        if self.is_cut_off:
+            return
         if magic == self.device.push_magic:
             self.push_received.set()
         else:
             self.ignored_pushes += 1
 
     async def poll(self) -> ConversationLog:
-        """Run one conversation to its end and return its log.
+        """Run one conversation to its end and return its log. Cut off by its own rules, it sends nothing.
 
         Raises `SimulatedTabletNotEnrolled`, and errors of what the behaviour does afterwards.
         """
@@ -223,6 +231,10 @@ class SimulatedTablet:
                 raise SimulatedTabletNotEnrolled(f"{self.serial} is switched off or has no MDM profile")
             runner = ConversationRunner(self.channel, self.behaviour, self)
             log = runner.log
+            if self.is_cut_off:
+                log.ending = ConversationEnding.NO_NETWORK
+                self.history.append(log)
+                return log
             try:
                 await self._run_conversation(runner)
             except Disconnected as error:
@@ -247,6 +259,8 @@ class SimulatedTablet:
 
     async def report_declarations(self) -> None:
         """Send a status report if something has changed since the last one, as a tablet does on its own."""
+        if self.is_cut_off:
+            return
         async with self._lock:
             await reporting.send_status_report(self.channel)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -27,9 +27,10 @@ from mdm.devices.models import DeclarationStatus, DeclarativeState, DeviceEnroll
 from mdm.devices.repository import DeviceRepository
 from mdm.queue import service as queue
 from mdm.queue.models import CommandBody, CommandResult, QueuedCommand
-from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile
+from mdm.reconcile.models import ProfileReason, ProfileState, TabletApp, TabletProfile, TrialState
 from mdm.reconcile.renewals import IdentityStatus, get_identity_status
 from mdm.reconcile.repository import ReconcileRepository
+from mdm.reconcile.trials import FAILED_TRIALS, get_trial_state
 from profiles.apps.models import App
 from profiles.schedule.models import TabletMode
 from profiles.schedule.modes import Mode
@@ -75,11 +76,14 @@ class RulesStatus:
     proved_at: datetime | None
     #: Why the tablet is managed by a profile although it should support declarations.
     fallback_reason: str | None = None
+    #: What could cut the tablet off is kept back until the tablet has proved that it does not.
+    trial: TrialState | None = None
 
     @property
     def can_retry(self) -> bool:
         """Return whether trying again now changes anything: something failed, or declarations were given up."""
-        return self.attempts > 0 or self.state is ProfileState.FAILED or self.fallback_reason is not None
+        has_failed = self.state is ProfileState.FAILED or self.trial in FAILED_TRIALS
+        return self.attempts > 0 or has_failed or self.fallback_reason is not None
 
 
 def _load_rules_status(
@@ -161,8 +165,11 @@ def view_tablet(work: UnitOfWork, actor: Actor, tablet_id: UUID) -> TabletView:
         enrollment=latest[0] if latest else None,
         push=latest[1] if latest else None,
         case=LostModeRepository(work.session).get_open_case(tablet_id),
-        rules=_load_rules_status(
-            work, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
+        rules=replace(
+            _load_rules_status(
+                work, latest[0] if latest else None, reconcile.load_tablet_profiles([tablet_id]).get(tablet_id), tablet_id
+            ),
+            trial=get_trial_state(work, tablet_id),
         ),
         identity=get_identity_status(work, latest[0]) if latest else None,
         device=DeviceDescription(

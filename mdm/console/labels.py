@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cartable.i18n import Language, Message
-from mdm.reconcile.models import AppReason, ProfileReason, ProfileState
+from mdm.reconcile.models import AppReason, ProfileReason, ProfileState, TrialState
 from profiles.schedule.modes import Mode
 
 #: States of a command or an app. A command that the tablet acknowledged proves nothing yet, so it is not called confirmed.
@@ -48,6 +48,16 @@ RULES_REASONS: dict[ProfileReason, Message] = {
     ProfileReason.IN_PROGRESS: Message("the tablet is applying them"),
     ProfileReason.INVALID: Message("the tablet could not apply them"),
     ProfileReason.INSTALLED: Message("–"),
+}
+
+
+TRIAL_STATES: dict[TrialState, Message] = {
+    TrialState.SENT: Message("on their way, on trial for an hour"),
+    TrialState.ACKNOWLEDGED: Message("on the tablet, on trial for an hour"),
+    TrialState.VERIFIED: Message("on the tablet, on trial until its next contact"),
+    TrialState.PROVED: Message("–"),
+    TrialState.ENDED: Message("taken back by the tablet: it was not in contact under them"),
+    TrialState.REFUSED: Message("refused by the tablet"),
 }
 
 

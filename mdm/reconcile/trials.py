@@ -30,7 +30,7 @@ from profiles.render.trial import TRIAL_DURATION, TRIAL_IDENTIFIER
 #: The smallest query that makes a tablet check in.
 CHECK_IN = DeviceInformation(queries=("UDID",))
 #: How often a tablet on trial is asked to check in.
-CHECK_EVERY = timedelta(minutes=5)
+CHECK_EVERY = timedelta(minutes=1)
 #: How often the same is tried, and after which time again. The last time it may just have been switched off.
 MAX_TRIALS, RETRY_AFTER = 2, timedelta(days=1)
 #: When a command without any result is looked at again.
@@ -161,6 +161,13 @@ def record_list(work: UnitOfWork, outcome: CommandWithResult, listed: Mapping[st
 def _record_failure(work: UnitOfWork, row: ProfileTrial, state: TrialState) -> None:
     row.state, row.changed_at = state, work.now
     row.next_check_at = work.now + RETRY_AFTER if row.attempts < MAX_TRIALS else None
+
+
+def get_trial_state(work: UnitOfWork, tablet_id: UUID) -> TrialState | None:
+    """Return the state of the newest trial of a tablet that it has not proved; None when there is none."""
+    rows = ReconcileRepository(work.session).load_trials([tablet_id]).get(tablet_id, {}).values()
+    open_rows = [row for row in rows if row.state is not TrialState.PROVED]
+    return max(open_rows, key=lambda row: row.changed_at).state if open_rows else None
 
 
 def forget_failed_trials(work: UnitOfWork, tablet_ids: Collection[UUID]) -> None:

@@ -72,7 +72,7 @@ async def install_profile(request: ReceivedCommand) -> ResultBody:
     if mdm is not None:
         await _update_enrollment(request, new_profile, mdm)
     _refuse_if_declared(request, new_profile.identifier)
-    request.device.profiles[new_profile.identifier] = InstalledProfile(new_profile)
+    request.device.profiles[new_profile.identifier] = InstalledProfile(new_profile, installed_at=request.device.clock.now())
     return {}
 
 

@@ -20,7 +20,7 @@ from mdm.care.lost_mode.models import LostCase, LostCaseOrigin
 from mdm.care.overview import RulesDelivery
 from mdm.care.overview_repository import TabletFilter, TabletRow
 from mdm.devices.models import EnrollmentState
-from mdm.reconcile.models import AppReason, AppState, ProfileReason, ProfileState, TabletApp
+from mdm.reconcile.models import AppReason, AppState, ProfileReason, ProfileState, TabletApp, TrialState
 from profiles.apps.models import App
 from profiles.schedule.modes import Mode
 
@@ -83,6 +83,9 @@ class TabletRulesOut(BaseModel):
     attempts: int
     next_attempt_at: datetime | None = Field(description="When what failed is tried again.")
     fallback_reason: str | None = Field(description="Why it has a profile although it should support declarations.")
+    trial: TrialState | None = Field(
+        description="How far the trial is of what could cut the tablet off. It removes itself unless the tablet is in contact under it."
+    )
     wanted_mode: Mode | None
     wanted_since: datetime | None
     seen_mode: Mode | None

@@ -34,7 +34,7 @@ from mdm.console.frame import (
     require_sign_in,
     show_times_in,
 )
-from mdm.console.labels import mode_label, reason_label, rules_reason_label, rules_state_label, state_label
+from mdm.console.labels import TRIAL_STATES, mode_label, reason_label, rules_reason_label, rules_state_label, state_label
 from mdm.console.setup.start import list_open_checklists
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
@@ -171,13 +171,14 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
 
 def _describe_rules(rules: RulesStatus, language: Language) -> dict[str, Any] | None:
     """Return what is wrong with a tablet's rules, and when they are tried again; None when there is nothing to tell."""
-    if not rules.can_retry and not rules.problem:
+    if not rules.can_retry and not rules.problem and rules.trial is None:
         return None
     return {
         "state": rules_state_label(rules.state, language),
         "reason": rules_reason_label(rules.reason, language) if rules.reason is not None else "–",
         "problem": rules.problem,
         "fallback": rules.fallback_reason,
+        "trial": TRIAL_STATES[rules.trial].translate(language) if rules.trial is not None else "",
         "next_attempt": format_instant(rules.next_attempt_at) if rules.next_attempt_at else "",
         "can_retry": rules.can_retry,
         "tone": "bad-text" if rules.state is ProfileState.FAILED else "warn",
