@@ -1681,6 +1681,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_policy_group_member_pupil_id"), ["pupil_id"], unique=False)
 
     op.create_table(
+        "profile_trial",
+        sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("installed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_check_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["tablet_id"], ["tablet.id"], name=op.f("fk_profile_trial_tablet_id_tablet"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("tablet_id", "digest", name=op.f("pk_profile_trial")),
+    )
+    with op.batch_alter_table("profile_trial", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_profile_trial_check",
+            ["next_check_at"],
+            unique=False,
+            sqlite_where=sa.text("next_check_at IS NOT NULL"),
+            postgresql_where=sa.text("next_check_at IS NOT NULL"),
+        )
+
+    op.create_table(
         "pupil_after_school",
         sa.Column("pupil_id", sa.Uuid(), nullable=False),
         sa.Column("after_school", sa.String(length=32), nullable=False),
@@ -2417,6 +2439,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_pupil_after_school_town_id"))
 
     op.drop_table("pupil_after_school")
+    with op.batch_alter_table("profile_trial", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_profile_trial_check",
+            sqlite_where=sa.text("next_check_at IS NOT NULL"),
+            postgresql_where=sa.text("next_check_at IS NOT NULL"),
+        )
+
+    op.drop_table("profile_trial")
     with op.batch_alter_table("policy_group_member", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_policy_group_member_pupil_id"))
 
