@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from bench.__main__ import print_machine, print_progress, start_database
 from cartable.clock import ManualClock
@@ -65,6 +65,10 @@ def _measure_town(folder: Path, url: str, count: int) -> None:
     rollover = _measure_line(runtime, "preview", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
     _measure_line(runtime, "preview again", count, lambda work: years.preview_rollover(work, SYSTEM, town_id))
     _measure_line(runtime, "licence overlap, 20 apps", count, lambda work: list_licence_overlaps(work, SYSTEM, rollover.id))
+    with runtime.open_unit_of_work() as work:
+        school_id = work.session.scalars(select(School.id).where(School.town_id == town_id)).first()
+        assert school_id is not None
+        returns.plan_return_days(work, SYSTEM, rollover.id, school_id, [(None, date(2027, 6, 24))])
     _measure_line(runtime, "return campaign opened", count, lambda work: returns.open_campaign(work, SYSTEM, rollover.id))
     _measure_line(runtime, "its progress", count, lambda work: returns.list_tablet_returns(work, SYSTEM, rollover.id))
     _measure_line(

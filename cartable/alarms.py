@@ -39,6 +39,17 @@ class AlarmSeverity(StrEnum):
 class AlarmKind(StrEnum):
     """What has happened. Each kind has a severity and a sentence for people below."""
 
+    BUDGET_USED_UP = "budget_used_up"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    BUDGET_EXTENSION_REQUESTED = "budget_extension_requested"
+    BUDGET_EXTENSION_APPROVED = "budget_extension_approved"
+    BULK_ERASE_REQUESTED = "bulk_erase_requested"
+    BULK_ERASE_APPROVED = "bulk_erase_approved"
+    STOPPED = "stopped"
+    ATTEMPT_WHILE_STOPPED = "attempt_while_stopped"
+    RELEASE_REQUESTED = "release_requested"
+    RELEASED = "released"
+    ADMINISTRATOR_CREATED = "administrator_created"
     INVITATION_CODES_GUESSED = "invitation_codes_guessed"
     POLICY_RISK_CONFIRMED = "policy_risk_confirmed"
     POLICY_PUBLISHED_AT_ONCE = "policy_published_at_once"
@@ -52,6 +63,17 @@ class AlarmKind(StrEnum):
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
+    AlarmKind.BUDGET_USED_UP: AlarmSeverity.WARNING,
+    AlarmKind.BUDGET_EXCEEDED: AlarmSeverity.CRITICAL,
+    AlarmKind.BUDGET_EXTENSION_REQUESTED: AlarmSeverity.WARNING,
+    AlarmKind.BUDGET_EXTENSION_APPROVED: AlarmSeverity.CRITICAL,
+    AlarmKind.BULK_ERASE_REQUESTED: AlarmSeverity.WARNING,
+    AlarmKind.BULK_ERASE_APPROVED: AlarmSeverity.CRITICAL,
+    AlarmKind.STOPPED: AlarmSeverity.CRITICAL,
+    AlarmKind.ATTEMPT_WHILE_STOPPED: AlarmSeverity.CRITICAL,
+    AlarmKind.RELEASE_REQUESTED: AlarmSeverity.CRITICAL,
+    AlarmKind.RELEASED: AlarmSeverity.CRITICAL,
+    AlarmKind.ADMINISTRATOR_CREATED: AlarmSeverity.WARNING,
     AlarmKind.INVITATION_CODES_GUESSED: AlarmSeverity.WARNING,
     AlarmKind.POLICY_RISK_CONFIRMED: AlarmSeverity.WARNING,
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: AlarmSeverity.WARNING,
@@ -64,6 +86,17 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.DELETION_WITHHELD: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
+    AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
+    AlarmKind.BUDGET_EXCEEDED: Message("Somebody has tried to destroy more than the budget allows."),
+    AlarmKind.BUDGET_EXTENSION_REQUESTED: Message("Somebody asks to destroy more than the budget allows."),
+    AlarmKind.BUDGET_EXTENSION_APPROVED: Message("More than the usual budget may soon be destroyed, unless somebody cancels it."),
+    AlarmKind.BULK_ERASE_REQUESTED: Message("An erase in bulk was requested."),
+    AlarmKind.BULK_ERASE_APPROVED: Message("Many tablets will soon be erased, unless somebody cancels it."),
+    AlarmKind.STOPPED: Message("Everything that cannot be taken back was stopped."),
+    AlarmKind.ATTEMPT_WHILE_STOPPED: Message("Somebody has tried to destroy something although it is stopped."),
+    AlarmKind.RELEASE_REQUESTED: Message("Somebody asks to release the stop switch."),
+    AlarmKind.RELEASED: Message("The stop switch was released."),
+    AlarmKind.ADMINISTRATOR_CREATED: Message("A new administrator was made."),
     AlarmKind.INVITATION_CODES_GUESSED: Message("Somebody is guessing invitation codes."),
     AlarmKind.POLICY_RISK_CONFIRMED: Message("Rules that could cut tablets off were confirmed, and go out by stages."),
     AlarmKind.POLICY_PUBLISHED_AT_ONCE: Message("Rules went to many tablets at once, without stages."),

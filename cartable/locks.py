@@ -20,6 +20,15 @@ def lock_town(work: UnitOfWork, town_id: UUID | None) -> None:
     Lock order: the town first, then rows; rows to which other tables refer only with `key_share`. A transaction that has
     locked a row and waits for the town could deadlock with one that has locked the town and waits for that row.
     """
+    _lock_name(work, str(town_id))
+
+
+def lock_account(work: UnitOfWork, account_id: UUID) -> None:
+    """Take the lock of an account until the transaction ends, after that of a town: for what one person does in several towns."""
+    _lock_name(work, f"account {account_id}")
+
+
+def _lock_name(work: UnitOfWork, name: str) -> None:
     if work.session.get_bind().dialect.name == "postgresql":
-        lock = int.from_bytes(sha256(str(town_id).encode()).digest()[:8], "big", signed=True)
+        lock = int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)
         work.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})

@@ -15,6 +15,7 @@ import enrollment.people.models
 import enrollment.places.models
 import enrollment.rollover.models
 import enrollment.rosters.models
+import enrollment.safeguards.models
 import enrollment.tablets.models
 import mdm.accounts.models
 import mdm.care.erasing.models

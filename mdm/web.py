@@ -23,7 +23,7 @@ from mdm.api.accounts import accounts, missions, second_factors, sessions
 from mdm.api.accounts import administration as account_administration
 from mdm.api.accounts import links as account_links
 from mdm.api.apps import apps, bundles
-from mdm.api.care import alarms, bulk_erases, erases, lost_mode, tablet_commands
+from mdm.api.care import alarms, bulk_erases, erases, lost_mode, safeguards, tablet_commands
 from mdm.api.effective import explanations
 from mdm.api.filters import filters
 from mdm.api.guard import RequestGuard
@@ -82,6 +82,7 @@ ROUTERS = (
     erases,
     bulk_erases,
     alarms,
+    safeguards,
     custody,
     incidents,
     approvals,
@@ -154,6 +155,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.apps import apps as app_pages
     from mdm.console.apps import bundles as bundle_pages
     from mdm.console.care import bulk_erases
+    from mdm.console.care import safeguards as safeguard_pages
     from mdm.console.people import rosters
     from mdm.console.places import town as town_pages
     from mdm.console.policy import publishing as policy_publishing
@@ -176,6 +178,7 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
         rollovers,
         school_classes,
         bulk_erases,
+        safeguard_pages,
         calendar,
         days,
         tablet_mode,

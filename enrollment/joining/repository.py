@@ -15,7 +15,6 @@ from cartable.scope import Actor, Permission
 from enrollment.joining.errors import EnrollmentRefusal
 from enrollment.joining.models import Invitation, InvitationKind, InvitationUse
 from enrollment.people.models import Pupil, PupilState
-from enrollment.places.models import School, SchoolClass
 from enrollment.tablets.models import Cart, CartSlot, Loan, Tablet
 
 
@@ -93,12 +92,6 @@ class InvitationRepository:
             .where(Pupil.class_id == class_id, Pupil.state == PupilState.ACTIVE, Loan.id.is_(None))
             .order_by(Pupil.id)
         ).all()
-
-    def get_class(self, class_id: UUID) -> SchoolClass | None:
-        return self.session.get(SchoolClass, class_id)
-
-    def get_school(self, school_id: UUID) -> School | None:
-        return self.session.get(School, school_id)
 
     def list_slots(self, slot_ids: Sequence[UUID]) -> Sequence[CartSlot]:
         return self.session.scalars(select(CartSlot).where(CartSlot.id.in_(slot_ids)).order_by(CartSlot.id)).all()

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cartable.errors import Invalid, NotFound
+from cartable.references import require_all_in_town, require_in_town
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.repository import InvitationRepository
+from enrollment.people.models import Pupil
+from enrollment.places.models import School, SchoolClass
+from enrollment.tablets.models import CartSlot
 
 TargetColumns = dict[str, UUID | None]
 
@@ -33,48 +37,48 @@ class InvitationSpec:
 
 def resolve_targets(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
     """Return the columns of each invitation that name its target. Raises `NotFound` and `Invalid`, with the field."""
-    repository = InvitationRepository(work.session)
     match spec.kind:
         case InvitationKind.STOCK:
-            return _resolve_stock(repository, spec)
+            return _resolve_stock(work, spec)
         case InvitationKind.CART_SLOT:
-            return _resolve_slots(repository, spec)
+            return _resolve_slots(work, spec)
         case InvitationKind.CLASS:
-            return _resolve_class(repository, spec)
+            return _resolve_class(work, spec)
         case InvitationKind.PUPIL:
-            return _resolve_pupils(repository, spec)
+            return _resolve_pupils(work, spec)
 
 
-def _resolve_stock(repository: InvitationRepository, spec: InvitationSpec) -> list[TargetColumns]:
-    if spec.school_id is not None:
-        school = repository.get_school(spec.school_id)
-        if school is None or school.town_id != spec.town_id:
-            raise NotFound(field="school_id")
+def _resolve_stock(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
+    require_in_town(work, School, spec.school_id, spec.town_id, field="school_id")
     return [{"school_id": spec.school_id}]
 
 
-def _resolve_slots(repository: InvitationRepository, spec: InvitationSpec) -> list[TargetColumns]:
+def _resolve_slots(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
+    repository = InvitationRepository(work.session)
+    require_all_in_town(work, CartSlot, spec.cart_slot_ids, spec.town_id, field="cart_slot_ids")
     slots = repository.list_slots(spec.cart_slot_ids)
-    if not slots or len(slots) != len(set(spec.cart_slot_ids)) or any(slot.town_id != spec.town_id for slot in slots):
+    if not slots:
         raise NotFound(field="cart_slot_ids")
     return [{"cart_slot_id": slot.id, "school_id": repository.get_school_id_of_cart(slot.cart_id)} for slot in slots]
 
 
-def _resolve_class(repository: InvitationRepository, spec: InvitationSpec) -> list[TargetColumns]:
-    school_class = repository.get_class(spec.class_id) if spec.class_id else None
-    if school_class is None or school_class.town_id != spec.town_id:
+def _resolve_class(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
+    school_class = require_in_town(work, SchoolClass, spec.class_id, spec.town_id, field="class_id")
+    if school_class is None:
         raise NotFound(field="class_id")
     return [{"class_id": school_class.id, "school_id": school_class.school_id}]
 
 
-def _resolve_pupils(repository: InvitationRepository, spec: InvitationSpec) -> list[TargetColumns]:
+def _resolve_pupils(work: UnitOfWork, spec: InvitationSpec) -> list[TargetColumns]:
+    repository = InvitationRepository(work.session)
     if spec.class_id is not None:
-        [target] = _resolve_class(repository, spec)
+        [target] = _resolve_class(work, spec)
         pupils = repository.list_pupils_without_tablet(spec.class_id)
         if not pupils:
             raise Invalid(field="class_id")
         return [{"pupil_id": pupil.id, "school_id": target["school_id"]} for pupil in pupils]
+    require_all_in_town(work, Pupil, spec.pupil_ids, spec.town_id, field="pupil_ids")
     pupils = repository.list_pupils(spec.pupil_ids)
-    if not pupils or len(pupils) != len(set(spec.pupil_ids)) or any(p.town_id != spec.town_id for p in pupils):
+    if not pupils:
         raise NotFound(field="pupil_ids")
     return [{"pupil_id": pupil.id, "school_id": pupil.school_id} for pupil in pupils]

@@ -60,3 +60,19 @@ class ReturnCampaignNotOpen(Conflict):
 
     code = "return_campaign_not_open"
     message = Message("No return campaign is open.")
+
+
+class RolloverOutOfSeason(Conflict):
+    """The rollover would be drafted years ahead, or so late that it would be in force at once."""
+
+    code = "rollover_out_of_season"
+    message = Message("The rollover out of {year} cannot be drafted today.")
+
+
+class ReturnDaysMissing(Conflict):
+    """The return campaign has no return day near enough."""
+
+    code = "return_days_missing"
+    message = Message(
+        "First set the return days of the schools; a campaign opens {days} days before the first of them at the earliest."
+    )

@@ -6,21 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from cartable import audit, locks
-from cartable.errors import NotFound
+from cartable.errors import Invalid, NotFound
 from cartable.paging import FIRST_PAGE, Page, PageRequest
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.places import service as places
 from enrollment.places.models import School, SchoolClass
 from enrollment.rollover import service
-from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen
+from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen, ReturnDaysMissing
 from enrollment.rollover.models import ReturnCampaign, ReturnDay, ReturnTablet
 from enrollment.rollover.returns_repository import ReturnRepository
+from enrollment.rollover.rules import is_return_day
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
+
+#: A campaign opens so long before its first return day at the earliest.
+OPENS_BEFORE = timedelta(weeks=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +47,19 @@ def plan_return_days(
 ) -> ReturnCampaign:
     """Replace the return days of one school; a day without a class is for the whole school.
 
-    Raises `NotFound`, `Forbidden`, `ReturnCampaignNotOpen` once the campaign is closed.
+    Raises `NotFound`, `Forbidden`, `Invalid` for a day out of season, `ReturnCampaignNotOpen` once the campaign is closed.
     """
     rollover = service.get_rollover(work, actor, rollover_id)
-    school = work.session.get(School, school_id)
-    if school is None or school.town_id != rollover.town_id:
-        raise NotFound(field="school_id")
+    school = require_in_town(work, School, school_id, rollover.town_id, field="school_id")
     actor.require_permission(Permission.LEAD, school.town_id, school.id)
     campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise ReturnCampaignNotOpen
-    for class_id, _ in days:
-        school_class = work.session.get(SchoolClass, class_id) if class_id else None
-        if class_id is not None and (school_class is None or school_class.school_id != school_id):
+    for class_id, day in days:
+        if not is_return_day(rollover.to_year, day):
+            raise Invalid(field="day")
+        school_class = require_in_town(work, SchoolClass, class_id, rollover.town_id, field="class_id")
+        if school_class is not None and school_class.school_id != school_id:
             raise NotFound(field="class_id")
     audit.record_event(
         work, actor, "return.plan", "school", school_id, town_id=rollover.town_id, days=[day.isoformat() for _, day in days]
@@ -70,7 +76,7 @@ def plan_return_days(
 def open_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:
     """Open the campaign, or add the tablets of new leavers to an open one.
 
-    Raises `RolloverNotFound`, `Forbidden`, `ReauthenticationRequired`, `ReturnCampaignOpen` once the campaign is closed.
+    Raises `RolloverNotFound`, `Forbidden`, `ReauthenticationRequired`, `ReturnDaysMissing`, `ReturnCampaignOpen` once the campaign is closed.
     """
     rollover = service.get_rollover(work, actor, rollover_id)
     actor.require_permission(Permission.GOVERN, rollover.town_id)
@@ -78,12 +84,20 @@ def open_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCa
     campaign = _get_or_create_campaign(work, rollover_id, rollover.town_id)
     if campaign.closed_at is not None:
         raise ReturnCampaignOpen
+    _check_calendar(work, campaign, rollover.town_id)
     audit.record_event(work, actor, "return.open", "return_campaign", campaign.id, town_id=rollover.town_id)
     if campaign.opened_at is None:
         campaign.opened_by, campaign.opened_at = actor.account_id, work.now
         work.session.flush()
     ReturnRepository(work.session).add_tablets_of_leavers(campaign, work.now)
     return campaign
+
+
+def _check_calendar(work: UnitOfWork, campaign: ReturnCampaign, town_id: UUID) -> None:
+    """Raise `ReturnDaysMissing` unless a return day is set and near: an open campaign is what allows erasing in bulk."""
+    days = [row.day for row in ReturnRepository(work.session).list_days(campaign.id)]
+    if not days or places.get_town_date(work, town_id) < min(days) - OPENS_BEFORE:
+        raise ReturnDaysMissing(days=OPENS_BEFORE.days)
 
 
 def close_campaign(work: UnitOfWork, actor: Actor, rollover_id: UUID) -> ReturnCampaign:

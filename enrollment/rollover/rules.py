@@ -79,3 +79,17 @@ def ending_school_year(today: date) -> str:
     """Return the school year whose rollover a day belongs to: the one that ends in the calendar year of that day."""
     start = today.year - 1
     return f"{start}-{start + 1}"
+
+
+def is_in_season(to_year: str, today: date) -> bool:
+    """Return whether a rollover into a year may be drafted: in the year before it, and until the end of October.
+
+    One of an earlier year would be in force at once.
+    """
+    start = int(to_year[:4])
+    return date(start - 1, 9, 1) <= today <= date(start, 10, 31)
+
+
+def is_return_day(to_year: str, day: date) -> bool:
+    """Return whether leavers may be asked for their tablets on a day: from May to October."""
+    return date(int(to_year[:4]), 5, 1) <= day <= date(int(to_year[:4]), 10, 31)

@@ -12,15 +12,22 @@ from uuid import UUID
 
 from cartable import audit, locks
 from cartable.errors import Forbidden, Invalid, NotFound
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.people.text import label_key
-from enrollment.places.models import School, SchoolClass
+from enrollment.places.models import Grade, School, SchoolClass
 from enrollment.places.rules import school_year_of
 from enrollment.places.service import get_town_date
-from enrollment.rollover.errors import DecisionNotSelectable, RolloverAlreadyApplied, RolloverClosed, RolloverNotFound
+from enrollment.rollover.errors import (
+    DecisionNotSelectable,
+    RolloverAlreadyApplied,
+    RolloverClosed,
+    RolloverNotFound,
+    RolloverOutOfSeason,
+)
 from enrollment.rollover.models import Rollover, RolloverDecision, RolloverLine, RolloverSchool, RolloverState, SchoolSuccession
 from enrollment.rollover.repository import RolloverGroup, RolloverRepository, visible_lines
 from enrollment.rollover.rules import (
@@ -28,16 +35,19 @@ from enrollment.rollover.rules import (
     default_freeze_date,
     first_day_of_year,
     grade_after,
+    is_in_season,
     is_ulis,
     next_school_year,
     resolve_decision,
 )
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 
 
 def preview_rollover(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str | None = None) -> Rollover:
     """Create the draft of a town's rollover, or refresh it from the present roster. Decisions of heads and of rosters stay.
 
-    Raises `RolloverClosed`, `Forbidden`.
+    Raises `RolloverOutOfSeason`, `RolloverClosed`, `Forbidden`.
     """
     actor.require_permission(Permission.LEAD, town_id)
     locks.lock_town(work, town_id)
@@ -57,11 +67,13 @@ def get_current_from_year(work: UnitOfWork, town_id: UUID) -> str:
 
 
 def get_or_create_draft(work: UnitOfWork, actor: Actor, town_id: UUID, from_year: str) -> Rollover:
-    """Return the rollover out of a year; without one, create an empty draft."""
+    """Return the rollover out of a year; without one, create an empty draft. Raises `RolloverOutOfSeason`."""
     repository = RolloverRepository(work.session)
     rollover = repository.find_by_from_year(town_id, from_year)
     if rollover is None:
         to_year = next_school_year(from_year)
+        if not is_in_season(to_year, get_town_date(work, town_id)):
+            raise RolloverOutOfSeason(year=from_year)
         rollover = Rollover(
             town_id=town_id, from_year=from_year, to_year=to_year, state=RolloverState.DRAFT, freezes_on=default_freeze_date(to_year),
             starts_on=first_day_of_year(to_year), created_by=actor.account_id, created_at=work.now,
@@ -123,12 +135,14 @@ def record_decision(
     """Record a head's decision for some pupils. Returns how many.
 
     Raises `RolloverNotFound`, `RolloverClosed`, `NotFound` for pupils outside the actor's schools, `RolloverAlreadyApplied`,
-    `DecisionNotSelectable`.
+    `DecisionNotSelectable`, `BudgetUsedUp` when many who would stay are marked as leavers.
     """
     if decision not in SELECTABLE_DECISIONS:
         raise DecisionNotSelectable(field="decision")
     rollover = get_rollover_for_update(work, actor, rollover_id)
     lines = _get_open_lines(work, actor, rollover, pupil_ids)
+    if decision is RolloverDecision.LEAVER:
+        budget.spend(work, actor, rollover.town_id, IrreversibleAct.LEAVER, sum(1 for line in lines if _would_stay(line)))
     audit.record_event(
         work, actor, "rollover.decide", "rollover", rollover.id, town_id=rollover.town_id, decision=decision.value,
         pupils=[str(pupil_id) for pupil_id in pupil_ids],
@@ -145,6 +159,11 @@ def record_decision(
     return len(lines)
 
 
+def _would_stay(line: RolloverLine) -> bool:
+    """Return whether the pupil of a line is no leaver by grade, and nobody has made them one yet."""
+    return line.decision is not RolloverDecision.LEAVER and line.grade_before is not Grade.CM2
+
+
 def create_class(
     work: UnitOfWork, actor: Actor, rollover_id: UUID, school_id: UUID, label: str, pupil_ids: Sequence[UUID]
 ) -> SchoolClass:
@@ -153,12 +172,8 @@ def create_class(
     """
     rollover = get_rollover_for_update(work, actor, rollover_id)
     repository = RolloverRepository(work.session)
-    school = work.session.get(School, school_id)
-    if (
-        school is None
-        or school.town_id != rollover.town_id
-        or not actor.has_permission(Permission.LEAD, school.town_id, school.id)
-    ):
+    school = require_in_town(work, School, school_id, rollover.town_id, field="school_id")
+    if not actor.has_permission(Permission.LEAD, school.town_id, school.id):
         raise NotFound(field="school_id")
     key = label_key(label)
     if not key:
@@ -187,12 +202,8 @@ def mark_school_done(
     lists are exported to Apple School Manager. Raises `NotFound`, `RolloverNotFound`, `RolloverClosed`, `Forbidden`.
     """
     rollover = get_rollover_for_update(work, actor, rollover_id)
-    school = work.session.get(School, school_id)
-    if (
-        school is None
-        or school.town_id != rollover.town_id
-        or not actor.has_permission(Permission.LEAD, school.town_id, school.id)
-    ):
+    school = require_in_town(work, School, school_id, rollover.town_id, field="school_id")
+    if not actor.has_permission(Permission.LEAD, school.town_id, school.id):
         raise NotFound(field="school_id")
     action = "rollover.confirm_lists" if lists else "rollover.complete_decisions"
     audit.record_event(work, actor, action, "school", school_id, town_id=rollover.town_id)
@@ -213,9 +224,10 @@ def record_school_succession(work: UnitOfWork, actor: Actor, old_school_id: UUID
 
     Raises `NotFound`, `Forbidden`, `Invalid` for a school that would be continued by itself.
     """
-    old, new = work.session.get(School, old_school_id), work.session.get(School, new_school_id)
-    if old is None or new is None or old.town_id != new.town_id:
-        raise NotFound(field="new_school_id")
+    old = work.session.get(School, old_school_id)
+    if old is None:
+        raise NotFound(field="old_school_id")
+    new = require_in_town(work, School, new_school_id, old.town_id, field="new_school_id")
     actor.require_permission(Permission.LEAD, old.town_id)
     if old.id == new.id or RolloverRepository(work.session).get_successor_schools(old.town_id).get(new.id) == old.id:
         raise Invalid(field="new_school_id")

@@ -12,6 +12,8 @@ from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import custody, incidents, service
 from enrollment.tablets.errors import UnderEvidenceHold, WriteOffTooEarly
 from enrollment.tablets.models import ApprovalAction, ApprovalRequest, Tablet
@@ -48,7 +50,8 @@ def approve_request(
 ) -> ApprovalRequest:
     """Approve another person's request, carry it out and return it. `decision`: why a loss is written off before its time.
 
-    Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`.
+    Raises `SamePerson`, `NotTrustedYet`, `ReauthenticationRequired`, `WriteOffTooEarly`, `UnderEvidenceHold`, `TransitionNotAllowed`, `NotFound`,
+    `BudgetUsedUp`, `DestructiveCommandsStopped`.
     """
     request = TabletRepository(work.session).get_approval_request_for_update(actor, request_id)
     if request is None:
@@ -86,6 +89,7 @@ def _write_off(
     since = incident.reported_at if incident else work.now
     if not decision and work.now - since < timedelta(days=WRITE_OFF_AFTER_DAYS):
         raise WriteOffTooEarly(days=WRITE_OFF_AFTER_DAYS)
+    budget.spend(work, actor, tablet.town_id, IrreversibleAct.REVOKE)
     service.change_state(work, actor, tablet, S.MISSING_WRITTEN_OFF, decision or "not found in time")
     revoke_certificates(work, actor, tablet.id, "written off")
     loan = repository.get_open_loan_by_tablet(tablet.id)

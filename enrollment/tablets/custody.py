@@ -14,6 +14,7 @@ from uuid import UUID
 from cartable import audit
 from cartable.errors import Invalid, NotFound
 from cartable.outbox import Topic
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.people.models import Pupil, PupilState
@@ -72,8 +73,8 @@ def check_wiped(work: UnitOfWork, tablet: Tablet, pupil_id: UUID | None) -> None
 
 
 def _get_pupil(work: UnitOfWork, actor: Actor, tablet: Tablet, pupil_id: UUID) -> Pupil:
-    pupil = work.session.get(Pupil, pupil_id)
-    if pupil is None or pupil.town_id != tablet.town_id or pupil.state is PupilState.ERASED:
+    pupil = require_in_town(work, Pupil, pupil_id, tablet.town_id, field="pupil_id")
+    if pupil.state is PupilState.ERASED:
         raise NotFound(field="pupil_id")
     actor.require_permission(Permission.HANDLE, pupil.town_id, pupil.school_id)
     return pupil

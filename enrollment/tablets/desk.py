@@ -20,6 +20,8 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.people import access, naming
 from enrollment.people.models import AccessKind, Pupil
 from enrollment.places.models import School, SchoolClass, Town
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import custody, incidents, inventory, lookup, service
 from enrollment.tablets.custody import HandoverForm
 from enrollment.tablets.idempotency import NO_ACCOUNT_ID, ResponseBody, run_once
@@ -82,11 +84,13 @@ def swap_by_scan(work: UnitOfWork, actor: Actor, town_id: UUID, request_id: UUID
 def take_back(
     work: UnitOfWork, actor: Actor, tablet_id: UUID, request_id: UUID, condition: Condition, back: Collection[AccessoryKind]
 ) -> ResponseBody:
-    """Take back a tablet by its id. Raises what `custody.take_back` raises."""
+    """Take back a tablet by its id, which nobody has scanned. Raises `BudgetUsedUp`, and what `custody.take_back` raises."""
     tablet = service.get_tablet(work, actor, tablet_id)
 
     def operation() -> ResponseBody:
-        return _take_back(work, actor, lookup.get_tablet_for_update(work, actor, tablet_id), condition, back)
+        locked = lookup.get_tablet_for_update(work, actor, tablet_id)
+        budget.spend(work, actor, locked.town_id, IrreversibleAct.RETURN_UNSEEN)
+        return _take_back(work, actor, locked, condition, back)
 
     request_fields = {"act": "return", "tablet": str(tablet_id), "condition": condition.value, "back": sorted(back)}
     return run_once(work, actor, tablet.town_id, request_id, request_fields, operation)

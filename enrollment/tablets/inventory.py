@@ -13,6 +13,8 @@ from cartable.errors import Invalid
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import service
 from enrollment.tablets.errors import (
     PupilHasTablet,
@@ -102,8 +104,13 @@ def record_manual_wipe(work: UnitOfWork, actor: Actor, tablet: Tablet, proof: st
 
 
 def retire_tablet(work: UnitOfWork, actor: Actor, tablet: Tablet, why: str) -> Tablet:
-    """Retire a tablet and return it. Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`."""
+    """Retire a tablet and return it.
+
+    Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `BudgetUsedUp`, `DestructiveCommandsStopped`.
+    """
     _check_not_in_use(work, tablet)
+    if tablet.state is not S.RETIRED:
+        budget.spend(work, actor, tablet.town_id, IrreversibleAct.RETIRE)
     service.change_state(work, actor, tablet, S.RETIRED, why)
     return tablet
 
@@ -113,12 +120,15 @@ def dispose_of_tablet(
 ) -> Tablet:
     """Record the disposal of a retired tablet, with proof of the wipe and waste slip, and end its enrollments.
 
-    Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `Invalid`.
+    Raises `UnderEvidenceHold`, `PupilHasTablet`, `TransitionNotAllowed`, `Invalid`, `ReauthenticationRequired`, `BudgetUsedUp`,
+    `DestructiveCommandsStopped`.
     """
     actor.require_reauthentication()
     _check_not_in_use(work, tablet)
     if not wipe_proof.strip():
         raise Invalid(field="wipe_proof")
+    if tablet.state is not S.DISPOSED:
+        budget.spend(work, actor, tablet.town_id, IrreversibleAct.DISPOSE)
     audit.record_event(
         work, actor, "tablet.dispose", "tablet", tablet.id, town_id=tablet.town_id, wipe_proof=wipe_proof, waste_slip=waste_slip
     )

@@ -14,9 +14,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from cartable import locks
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
-from enrollment.places.models import Town
+from enrollment.places.models import School, Town
 from enrollment.tablets import service
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.models import TabletState as S
@@ -60,15 +61,17 @@ class BatchProgress:
 
 
 def count_storable(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> int:
-    """Return how many tablets can be stored. Raises `Forbidden`."""
+    """Return how many tablets can be stored. Raises `Forbidden`, `NotFound`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     repository = StorageRepository(work.session)
     return repository.count_tablets(repository.select_unlent(actor, town_id, school_id, STORABLE_STATES))
 
 
 def store_tablets(work: UnitOfWork, actor: Actor, town_id: UUID, school_id: UUID | None = None) -> BatchProgress:
-    """Store the next batch of tablets of a town or school that are not lent: carts, class sets, stock. Raises `Forbidden`."""
+    """Store the next batch of tablets of a town or school that are not lent: carts, class sets, stock. Raises `Forbidden`, `NotFound`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     locks.lock_town(work, town_id)
     repository = StorageRepository(work.session)
     storable = repository.select_unlent(actor, town_id, school_id, STORABLE_STATES)
@@ -88,8 +91,9 @@ def check_readiness(
     source: ReadinessSource,
     limit: int = 1000,
 ) -> list[ReadinessCheck]:
-    """List the stored tablets with their problems: recent contact, battery, system version, published calendar. Raises `Forbidden`."""
+    """List the stored tablets with their problems: recent contact, battery, system version, published calendar. Raises `Forbidden`, `NotFound`."""
     actor.require_permission(Permission.HANDLE, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     repository = StorageRepository(work.session)
     stored = repository.list_tablets(repository.select_unlent(actor, town_id, school_id, {S.STORAGE}), limit)
     tablet_ids = [tablet.id for tablet in stored]

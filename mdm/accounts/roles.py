@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cartable import audit
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Invalid, NotFound
+from cartable.references import require_in_town
 from cartable.scope import PERMISSIONS, Actor, Permission, Role
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import School, SchoolClass
@@ -45,13 +47,10 @@ def check_new_role(
     if wrong_field is not None:
         raise Invalid(field=wrong_field)
     if class_id is not None:
-        school_class = work.session.get(SchoolClass, class_id)
-        if school_class is None or school_class.school_id != school_id:
+        school_class = require_in_town(work, SchoolClass, class_id, town_id, field="class_id")
+        if school_class.school_id != school_id:
             raise NotFound(field="class_id")
-    if school_id is not None:
-        school = work.session.get(School, school_id)
-        if school is None or school.town_id != town_id:
-            raise NotFound(field="school_id")
+    require_in_town(work, School, school_id, town_id, field="school_id")
     if ends_at is not None and ends_at <= work.now:
         raise Invalid(field="ends_at")
     if not may_grant(actor, role, town_id, school_id, class_id):
@@ -68,13 +67,15 @@ def add_role(
     ends_at: datetime | None,
     class_id: UUID | None = None,
 ) -> AccountRole:
-    """Store a role that `check_new_role` has let pass, and return it."""
+    """Store a role that `check_new_role` has let pass, and return it. A new administrator raises an alarm."""
     row = AccountRole(
         account_id=account.id, role=role, town_id=town_id, school_id=school_id, class_id=class_id, ends_at=ends_at,
         granted_by=actor.account_id, granted_at=work.now,
     )  # fmt: skip
     work.session.add(row)
     work.session.flush()
+    if role in (Role.TOWN_ADMIN, Role.OPERATOR) and actor.account_id is not None:
+        raise_alarm(work, town_id, AlarmKind.ADMINISTRATOR_CREATED, actor=actor, account=str(account.id))
     return row
 
 

@@ -29,7 +29,7 @@ TAGS = [
         "groups": "Groups of pupils across classes, for which policy documents may be written.",
         "web filter": "Imported lists of web sites, and why a site is blocked on a tablet.",
         "schedule": "Timetables, calendars, day exceptions, exams, class sessions, activities and guardians' rules.",
-        "care": "Lost mode, positions, locking, erasing, the stop switch, and alarms.",
+        "care": "Lost mode, positions, locking, erasing, and the safeguards: budget, stop switch, alarms.",
         "custody": "Who has which tablet: purchase orders, handovers, swaps, returns, carts, storage, breakages, thefts, disposal.",
         "documents": "Labels, sheets and slips as PDF.",
         "rollover": "From one school year to the next: decisions, next year's classes, and the return of leavers' tablets.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from cartable.outbox import Topic
 from cartable.timeline.restores import is_restored
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.refusals import record_refusal
+from enrollment.safeguards.stop_switch import is_stopped, list_stopped_towns
 from mdm.channel import handlers, identity, readoption
 from mdm.channel.bodies import RenderedCommandCache
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
@@ -120,7 +121,8 @@ class ConnectBatch:
                 request, DeviceRequestRejected(RejectionReason.WRONG_CERTIFICATE)
             )
         if enrollment.state is EnrollmentState.RETIRED:
-            return UNRECOGNIZED_DEVICE
+            # While the town is stopped, even a tablet that was disposed of is not told to unenroll: an empty answer changes nothing.
+            return EMPTY_RESPONSE if is_stopped(self.work, enrollment.town_id) else UNRECOGNIZED_DEVICE
         if enrollment.state is EnrollmentState.CHECKED_OUT:
             return self._reject(request, DeviceRequestRejected(RejectionReason.NOT_ENROLLED))
         return enrollment
@@ -235,25 +237,34 @@ class ConnectBatch:
     def _choose_deliverable(
         self, waiting: dict[int, EnrollmentSnapshot], loaded: dict[int, DeliveryCandidate], *, starts_conversation: bool
     ) -> dict[int, DeliveryCandidate]:
-        """Return the command to deliver to each enrollment. Commands that must not be delivered are ended, and the next is tried."""
+        """Return the command to deliver to each enrollment.
+
+        Commands that must not be delivered are ended, those that the stop switch holds are postponed, and the next one is tried.
+        """
         chosen: dict[int, DeliveryCandidate] = {}
         candidates = list(loaded.values())
         undecided = waiting.keys() - loaded.keys()
         for _ in range(MAX_ROUNDS):
             candidates += self.queue.select_next_commands(sorted(undecided), self.now, starts_conversation=starts_conversation)
             ended: list[tuple[int, CommandState, str]] = []
+            held_ids: list[int] = []
             undecided = set()
             stopped_towns = self._load_stopped_towns(candidates, waiting)
             for candidate in candidates:
                 enrollment = waiting[candidate.enrollment_id]
-                refusal = _check_delivery(candidate, enrollment, stopped=enrollment.town_id in stopped_towns)
-                if refusal is None:
+                refusal = _check_delivery(candidate, enrollment)
+                if refusal is None and enrollment.town_id in stopped_towns and COMMANDS[candidate.request_type].destructive:
+                    held_ids.append(candidate.command_id)
+                    undecided.add(candidate.enrollment_id)
+                elif refusal is None:
                     chosen[candidate.enrollment_id] = candidate
                 elif refusal != _DELIVER_NOTHING:
                     ended.append((candidate.command_id, *refusal))
                     undecided.add(candidate.enrollment_id)
-            if not ended:
+            if not undecided:
                 break
+            if held_ids:
+                QueueRepository(self.work.session).postpone_commands(held_ids, self.now + HOLD_TIME)
             self.queue.end_commands(ended, self.now)
             if failed_ids := [command_id for command_id, state, _ in ended if state is CommandState.FAILED]:
                 self.work.enqueue_job(Topic.COMMAND_RESULT, *failed_ids)
@@ -264,7 +275,7 @@ class ConnectBatch:
         town_ids = {waiting[c.enrollment_id].town_id for c in candidates if COMMANDS[c.request_type].destructive}
         if not town_ids or is_restored(self.work):  # a restored database does not know what people have stopped since
             return town_ids
-        return QueueRepository(self.work.session).list_stopped_towns(town_ids)
+        return list_stopped_towns(self.work, town_ids)
 
     def _process_checkin(self, request: ChannelRequest) -> ChannelResponse:
         """Return the response to one check-in message. It runs in a savepoint, so that its failure leaves the rest of the batch."""
@@ -297,12 +308,12 @@ class ConnectBatch:
         return build_rejection(rejection.status)
 
 
+#: A command that the stop switch holds is looked at again after this time: so long after a release it goes on at the latest.
+HOLD_TIME = timedelta(minutes=10)
 _DELIVER_NOTHING = (CommandState.SENT, "")
 
 
-def _check_delivery(
-    candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot, *, stopped: bool
-) -> tuple[CommandState, str] | None:
+def _check_delivery(candidate: DeliveryCandidate, enrollment: EnrollmentSnapshot) -> tuple[CommandState, str] | None:
     """Return None to deliver the command, `_DELIVER_NOTHING` to wait, else the state in which it ends and the reason."""
     command_type = COMMANDS[candidate.request_type]
     if candidate.state is CommandState.SENT:
@@ -315,7 +326,6 @@ def _check_delivery(
     reason = get_delivery_refusal(
         command_type,
         evidence_hold=enrollment.evidence_hold,
-        stopped=stopped,
         supervised=enrollment.supervised,
         os_version=enrollment.os_version,
     )

@@ -9,6 +9,7 @@ from cartable import audit
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.ade.service import MANAGED_ACCOUNTS, sign_managed_account_token
+from enrollment.safeguards.stop_switch import is_stopped
 from mdm.channel import declarative, readoption
 from mdm.channel.authenticate import handle_authenticate, handle_check_out, handle_token_update
 from mdm.channel.errors import DeviceRequestRejected, RejectionReason
@@ -43,7 +44,7 @@ def handle_checkin(
         return ChannelResponse(410)  # the only message with this status: the server does not manage network users of a Mac
     enrollment = _get_sender(work, message, fingerprint, certificate)
     if enrollment.state is EnrollmentState.RETIRED:
-        return UNRECOGNIZED_DEVICE
+        return EMPTY_RESPONSE if is_stopped(work, enrollment.town_id) else UNRECOGNIZED_DEVICE
     DeviceRepository(work.session).touch_last_seen(enrollment.id, work.now)
     return _HANDLERS[type(message)](work, message, enrollment)
 

@@ -49,6 +49,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     choices["account-link"].add_argument("login")
     choices["account-link"].add_argument("--reset-second-factors", action="store_true", help="the owner has lost them")
     _add_server_arguments(choices)
+    limits = choices["budget-limits"]
+    limits.add_argument("town", help="slug of the town")
+    for name in ("--person-per-hour", "--person-per-day", "--town-per-day"):
+        limits.add_argument(name, type=int, required=True, help="in tablets")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
 
@@ -146,6 +150,19 @@ def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
 
     link = create_link_for_login(work, parsed.login, reset_second_factors=parsed.reset_second_factors)  # type: ignore[arg-type]
     print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _set_budget_limits(work: object, parsed: argparse.Namespace) -> None:
+    from cartable.errors import NotFound
+    from enrollment.places.repository import PlaceRepository
+    from enrollment.safeguards.budget import set_limits
+    from enrollment.safeguards.rules import Limits
+
+    town = PlaceRepository(work.session).find_town_by_slug(parsed.town)  # type: ignore[attr-defined]
+    if town is None:
+        raise NotFound
+    limits = Limits(parsed.person_per_hour, parsed.person_per_day, parsed.town_per_day)
+    set_limits(work, town.id, limits)  # type: ignore[arg-type]
 
 
 def _create_technician(work: object, parsed: argparse.Namespace) -> None:
@@ -273,5 +290,9 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "account-link": (
         "make a link by which the owner of an account chooses a password; a former password is void",
         _with_unit_of_work(_create_account_link),
+    ),
+    "budget-limits": (
+        "set how many tablets one person and one town may destroy in an hour and a day without a second person",
+        _with_unit_of_work(_set_budget_limits),
     ),
 }

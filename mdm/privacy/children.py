@@ -18,6 +18,8 @@ from enrollment.people import access
 from enrollment.people.models import AccessKind, Pupil, PupilState, RecordAccess
 from enrollment.people.repository import PeopleRepository
 from enrollment.places.models import School, SchoolClass, Town
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from mdm.privacy import dictionary, reports
 from mdm.privacy.erasing import erase_identities
 from mdm.privacy.errors import LoanStillOpen, PupilAlreadyErased, PupilRecordNotFound
@@ -70,7 +72,7 @@ def erase_child(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> 
     """Erase what is kept about one child now. The loan history and the audit trail stay, with the pupil's id only. The report
     states what was removed, and what stays until when. `reason` is kept in the audit trail, so it must not contain names.
 
-    Raises `PupilRecordNotFound`, `LoanStillOpen`, `PupilAlreadyErased`.
+    Raises `PupilRecordNotFound`, `LoanStillOpen`, `PupilAlreadyErased`, `ReauthenticationRequired`, `BudgetUsedUp`.
     """
     pupil = _get_pupil(work, actor, pupil_id)
     locks.lock_town(work, pupil.town_id)
@@ -80,6 +82,8 @@ def erase_child(work: UnitOfWork, actor: Actor, pupil_id: UUID, reason: str) -> 
         raise PupilAlreadyErased
     if repository.has_open_loan(pupil.id):
         raise LoanStillOpen
+    actor.require_reauthentication()
+    budget.spend(work, actor, pupil.town_id, IrreversibleAct.ERASE_PUPIL)
     removed = erase_identities(work, pupil.town_id, [pupil])
     row_counts = {
         column.table.name: len(repository.list_referencing_rows(column, pupil.id)) for column in list_referencing_columns(Pupil)

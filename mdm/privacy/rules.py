@@ -21,7 +21,8 @@ SECURITY_ACTS = frozenset(
         "account.add_passkey", "account.remove_totp", "account.remove_passkey", "account.reset_second_factors", "account.use_recovery_code",
         "account.wrong_second_factor", "certificate.revoke",
         "attestation.refuse",
-        "tablet.erase", "tablet.mark_lost", "tablet.lift_lost", "position.approve", "position.read", "safety.stop", "safety.resume",
+        "tablet.erase", "tablet.mark_lost", "tablet.lift_lost", "position.approve", "position.read", "safety.stop", "safety.release",
+        "budget.approve_extension", "account.confirm",
         "privacy.erase", "privacy.export", "privacy.report_breach", "roster.export",
     }
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tables of the command queue: command bodies, one row per command and enrollment, results, and the stop switch of a town."""
+"""Tables of the command queue: command bodies, one row per command and enrollment, results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, TownOwned, UtcDateTime
-from cartable.ids import new_id
+from cartable.database import HOT_ROWS, Base, BigKey, EnumText, SealedBytes, UtcDateTime
 
 
 class Lane(IntEnum):
@@ -129,14 +128,3 @@ class CommandResult(Base):
         # The reaper deletes the oldest bodies each minute, and reads no other result.
         Index("ix_command_result_body", "received_at", sqlite_where=body.is_not(None), postgresql_where=body.is_not(None)),
     )
-
-
-class StopSwitch(TownOwned, Base):
-    """The stop switch of a town: while `stopped_at` is set, no destructive command is delivered there."""
-
-    __tablename__ = "stop_switch"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    stopped_by: Mapped[UUID | None]
-    reason: Mapped[str | None] = mapped_column(String(300))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, literal, sel
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from cartable.keyset import fetch_keyed_rows
+from cartable.keyset import fetch_keyed_rows, fetch_page
 from cartable.outbox import Topic, enqueue_selected_jobs
-from cartable.paging import KeyPart, PageRequest
+from cartable.paging import KeyPart, Page, PageRequest
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
-from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand, StopSwitch
+from mdm.queue.models import OPEN_STATES, CommandBody, CommandResult, CommandState, EndReason, Lane, QueuedCommand
 
 UNSENT_STATES = (CommandState.QUEUED, CommandState.NOT_NOW)
 
@@ -207,14 +207,27 @@ class QueueRepository:
         )
         return self.session.scalars(statement).first() is not None
 
-    def list_stopped_towns(self, town_ids: set[UUID]) -> set[UUID]:
-        """Return those of the towns whose stop switch is on."""
-        return set(
-            self.session.scalars(
-                select(StopSwitch.town_id).where(StopSwitch.town_id.in_(town_ids), StopSwitch.stopped_at.is_not(None))
-            )
+    def postpone_commands(self, command_ids: Sequence[int], until: datetime) -> None:
+        """Deliver these open commands not before `until`."""
+        self.session.execute(
+            update(QueuedCommand)
+            .where(QueuedCommand.id.in_(command_ids), QueuedCommand.state.in_(OPEN_STATES))
+            .values(not_before=until)
+            .execution_options(synchronize_session=False)
         )
 
+    def list_undelivered(
+        self, town_id: UUID, request_types: Collection[str], page: PageRequest
+    ) -> Page[tuple[QueuedCommand, CommandBody, Tablet]]:
+        """Return the commands of these types that no tablet of a town has received, oldest first."""
+        statement = (
+            select(QueuedCommand, CommandBody, Tablet)
+            .join(CommandBody, CommandBody.id == QueuedCommand.body_id)
+            .join(DeviceEnrollment, DeviceEnrollment.id == QueuedCommand.enrollment_id)
+            .join(Tablet, Tablet.id == DeviceEnrollment.tablet_id)
+            .where(Tablet.town_id == town_id, QueuedCommand.state.in_(UNSENT_STATES), CommandBody.request_type.in_(request_types))
+        )
+        return fetch_page(self.session, statement, page, QueuedCommand.id)
 
 def _bind_constant(name: str, value: Any, model: Any = QueuedCommand) -> ColumnElement[Any]:
     """Return a bound value with the type of the column it goes to."""

@@ -70,13 +70,11 @@ def parse_command_uuid(text: str) -> tuple[int, int] | None:
 
 
 def get_delivery_refusal(
-    command_type: type[Command], *, evidence_hold: bool, stopped: bool, supervised: bool | None, os_version: str | None
+    command_type: type[Command], *, evidence_hold: bool, supervised: bool | None, os_version: str | None
 ) -> str | None:
     """Return why a queued command must not be delivered now; None when it may be. It may have been allowed when it was queued."""
     if command_type.destructive and evidence_hold:
         return "evidence hold"
-    if command_type.destructive and stopped:
-        return "destructive commands are stopped in this town"
     if command_type.supervised_only and supervised is False:
         return "the tablet is not supervised"
     if os_version is not None and _parse_version(os_version) < _parse_version(command_type.minimum_os):

@@ -14,9 +14,10 @@ from sqlalchemy import Select, select
 from cartable.errors import Conflict, NotFound
 from cartable.i18n import Message
 from cartable.outbox import Topic
-from cartable.paging import KeyPart, PageRequest
+from cartable.paging import FIRST_PAGE, KeyPart, Page, PageRequest
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.tablets.models import Tablet
 from mdm.devices.models import DeviceEnrollment
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.registry import COMMANDS
@@ -35,6 +36,7 @@ ADVANCE = "advance"
 CERTIFICATE_EVIDENCE = "certificate"
 #: After this time without a result, or with NotNow, the tablet gets another push.
 PUSH_AGAIN_AFTER = timedelta(minutes=15)
+DESTRUCTIVE_TYPES = frozenset(name for name, command_type in COMMANDS.items() if command_type.destructive)
 
 
 class CannotCancel(Conflict):
@@ -142,6 +144,17 @@ def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCom
         work.enqueue_job(Topic.TIMELINE, ADVANCE)
     work.session.refresh(command)
     return command
+
+
+def list_undelivered_destructive(
+    work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRequest = FIRST_PAGE
+) -> Page[tuple[QueuedCommand, CommandBody, Tablet]]:
+    """Return the destructive commands that no tablet of a town has received, oldest first: they can still be cancelled.
+
+    The stop switch holds them. Raises `Forbidden`.
+    """
+    actor.require_permission(Permission.CARE, town_id)
+    return QueueRepository(work.session).list_undelivered(town_id, DESTRUCTIVE_TYPES, page)
 
 
 def get_last_command(work: UnitOfWork, enrollment_id: int, command: Command) -> QueuedCommand | None:

@@ -14,8 +14,10 @@ from cartable import audit
 from cartable.errors import Forbidden
 from cartable.outbox import Topic
 from cartable.paging import Page, PageRequest
+from cartable.references import require_all_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
+from enrollment.people.models import Pupil
 from enrollment.tablets.repository import TabletRepository
 from profiles.policy.errors import DocumentNotFound, PresetExists, PresetNotFound
 from profiles.policy.kinds import PlaceKind, PresetKind
@@ -116,8 +118,9 @@ def list_concerned_page(work: UnitOfWork, owner: Versioned, page: PageRequest) -
 
 
 def create_group(work: UnitOfWork, actor: Actor, town_id: UUID, name: str, pupil_ids: Sequence[UUID]) -> PolicyGroup:
-    """Return a new group of pupils across classes; their tablets are decided again."""
+    """Return a new group of pupils across classes; their tablets are decided again. Raises `NotFound`, `Forbidden`."""
     actor.require_permission(Permission.AUTHOR, town_id)
+    require_all_in_town(work, Pupil, pupil_ids, town_id, field="pupil_ids")
     group = PolicyGroup(town_id=town_id, name=name)
     work.session.add(group)
     work.session.flush()

@@ -10,11 +10,13 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable import audit, locks
+from cartable.errors import NotFound
 from cartable.outbox import Topic
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
-from enrollment.places.models import Grade, School, Town
+from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.places.zones import HolidayZone, get_zone_facts
 from enrollment.tablets.repository import TabletRepository
 from profiles.schedule.calendar import RESERVED_NAMES, HolidayPeriod
@@ -41,12 +43,13 @@ def save_timetable(
     calendar: str,
     night: tuple[str, str] | None,
 ) -> Timetable:
-    """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`.
+    """Save a new version of a weekly timetable. Raises `InvalidSchedule` with the bad field, `UnknownCalendar`, `NotFound`.
 
     Two people who save at once wait for each other: the town is locked.
     """
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
     locks.lock_town(work, town_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     repository = ScheduleRepository(work.session)
     if calendar not in RESERVED_NAMES and (town_id, calendar) not in repository.get_calendars([town_id]):
         raise UnknownCalendar(name=calendar[:80], field="calendar")
@@ -188,8 +191,12 @@ def create_override(
     template_weekday: int | None = None,
     label: str = "",
 ) -> CalendarOverride:
-    """Create an exception for single days. Raises `InvalidSchedule`."""
+    """Create an exception for single days. Raises `InvalidSchedule`, and `NotFound` for a school or class of another place."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
+    school_class = require_in_town(work, SchoolClass, class_id, town_id, field="class_id")
+    if school_class is not None and school_id not in (None, school_class.school_id):
+        raise NotFound(field="class_id")
     if last < first or last - first > LONGEST_OVERRIDE:
         raise InvalidSchedule(field="last", why="ends_before_it_begins" if last < first else "too_long")
     if (at is None) == (kind in NEEDS_TIME):
@@ -241,8 +248,9 @@ def create_exam(
     starts: str,
     ends: str,
 ) -> ExamDay:
-    """Create an exam. Raises `InvalidSchedule`."""
+    """Create an exam. Raises `InvalidSchedule`, and `NotFound` for a school of another town."""
     actor.require_permission(Permission.AUTHOR, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     try:
         starts_minute, ends_minute = parse_clock(starts, "starts"), parse_clock(ends, "ends")
     except TimetableFormatError as error:

@@ -9,6 +9,7 @@ from uuid import UUID
 from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.outbox import Topic
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
@@ -159,10 +160,12 @@ def create_guardian_rule(
 ) -> GuardianRule:
     """Create a rule that a guardian asked for; it can only restrict.
 
-    Raises `InvalidSchedule`, and `NotFound` for a pupil of another town.
+    Raises `InvalidSchedule`, and `NotFound` for a pupil of another town, or a guardian of another pupil.
     """
     actor.require_permission(Permission.CARE, town_id)
     _require_pupil(work, actor, town_id, pupil_id)
+    if all(guardian.id != guardian_id for guardian, _ in PeopleRepository(work.session).list_guardians(pupil_id)):
+        raise NotFound(field="guardian_id")
     if kind is GuardianRuleKind.PAUSE:
         if minutes is None or not 5 <= minutes <= 24 * 60:
             raise InvalidSchedule(field="minutes", why="out_of_range")

@@ -15,9 +15,11 @@ from cartable.scope import Role
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade, School, Town
 from enrollment.places.rules import school_year_of
+from enrollment.rollover.models import Rollover
 from tests.browser.accessible import check_page
 from tests.conftest import KEYRING
 from tests.support.accounts import PASSWORD
+from tests.support.returns import set_return_day
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -64,6 +66,8 @@ def test_from_the_preview_to_the_close(
     _record_decisions_as_head(head, server, school, other)
     admin.get_by_role("link", name="Année scolaire").click()
     expect(admin.get_by_role("row", name=school.name)).to_contain_text("oui, le")
+    with server.runtime.open_unit_of_work() as work:
+        set_return_day(work, work.session.scalars(select(Rollover)).one())
     admin.get_by_role("button", name="Ouvrir la campagne").click()
     admin.get_by_label("Mot de passe").fill(PASSWORD)
     admin.get_by_role("button", name="Continuer").click()

@@ -370,6 +370,8 @@ async def _roll_over(year: SchoolYear) -> None:
     _parse_success(
         year.admin.post(f"/rollovers/{rollover['id']}/decisions", json={"pupil_ids": [martine], "decision": "retained"})
     )
+    days = {"school_id": year.school["id"], "days": [{"day": f"{year.start + 1}-06-24"}]}
+    _parse_success(year.admin.put(f"/rollovers/{rollover['id']}/return-campaign", json=days))
     _parse_success(year.admin.post(f"/rollovers/{rollover['id']}/return-campaign/open"))
     [tablet_to_return] = _parse_success(year.admin.get(f"/rollovers/{rollover['id']}/tablets-to-return"))["items"]
     assert tablet_to_return["tag"] == year.find_tablet(elise_s)["tag"]

@@ -47,11 +47,11 @@ class LiveServer:
             for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH):
                 drain(self.runtime, topic)
 
-    def sign_in(self, town_id: UUID, role: Role, login: str) -> httpx.Client:
+    def sign_in(self, town_id: UUID, role: Role, login: str, *, school_id: UUID | None = None) -> httpx.Client:
         """Create an account with a role and return an HTTP client that is signed in with it."""
         with self.runtime.open_unit_of_work() as work:
             account = accounts.create_account(
-                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id
+                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
             )
             account.must_change_password = False
             make_trusted(work, account)

@@ -37,6 +37,8 @@ from enrollment.joining.ade.ports import AdeAccount, AdeError, AdeErrorKind, Ade
 from enrollment.joining.ade.profiles import ProfileCounts, assign_profiles
 from enrollment.joining.ade.repository import AdeRepository
 from enrollment.joining.ade.sync_lease import LeaseLost, SyncLease
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets.models import Tablet
 
 ConnectService = Callable[[TokenSecrets, str, Callable[[], datetime]], AdeService]
@@ -159,6 +161,8 @@ def enable_activation_lock(work: UnitOfWork, actor: Actor, tablet: Tablet, *, re
     device = AdeRepository(work.session).get_device_by_tablet(tablet)
     if device is None:
         raise DeviceNotAssigned
+    if device.lock_bypass_key is None:
+        budget.spend(work, actor, tablet.town_id, IrreversibleAct.ACTIVATION_LOCK)
     audit.record_event(work, actor, "tablet.activation_lock", "tablet", tablet.id, town_id=tablet.town_id, reason=reason)
     bypass_key = bytes.fromhex(device.lock_bypass_key) if device.lock_bypass_key else lock_codes.generate_bypass_key()
     device.lock_bypass_key, device.lock_requested_at, device.lock_result = bypass_key.hex(), work.now, None

@@ -1,1 +1,1 @@
-"""Erasing tablets: one at a time with quotas, many after a return campaign, and the town's stop switch for both."""
+"""Erasing tablets: one at a time within the budget, many after a return campaign."""

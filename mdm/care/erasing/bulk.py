@@ -10,17 +10,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from cartable import audit, locks
+from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Invalid
 from cartable.paging import FIRST_PAGE, Page, PageRequest
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.rollover.returns import find_bulk_erasable_tablets
+from enrollment.safeguards.stop_switch import check_not_stopped, is_stopped
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.rules import MISSING
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
-from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
+from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, NotInReturnCampaign
 from mdm.care.erasing.models import BulkErase, BulkEraseTablet, SkipReason
-from mdm.care.erasing.service import is_stopped
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
@@ -44,7 +45,7 @@ def request_bulk_erase(
     if not 1 <= len(unique_ids) <= MAX_TABLETS:
         raise Invalid(field="tablet_ids", maximum=MAX_TABLETS)
     locks.lock_town(work, town_id)
-    _check_not_stopped(work, town_id)
+    check_not_stopped(work, town_id, actor)
     not_returned = unique_ids - find_bulk_erasable_tablets(work, town_id, unique_ids)
     if not_returned:
         raise NotInReturnCampaign(
@@ -55,6 +56,9 @@ def request_bulk_erase(
     work.session.flush()
     audit.record_event(
         work, actor, "bulk_erase.request", "bulk_erase", bulk.id, town_id=town_id, ticket=ticket, tablets=len(unique_ids)
+    )
+    raise_alarm(
+        work, town_id, AlarmKind.BULK_ERASE_REQUESTED, actor=actor, bulk_id=str(bulk.id), ticket=ticket, tablets=len(unique_ids)
     )
     work.session.add_all(
         BulkEraseTablet(town_id=town_id, bulk_id=bulk.id, tablet_id=tablet_id) for tablet_id in sorted(unique_ids, key=str)
@@ -79,10 +83,13 @@ def approve_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkEra
     actor.require_second_person(work.now, bulk.requested_by)
     if bulk.cancelled_at or bulk.sent_at:
         raise BulkEraseEnded
-    _check_not_stopped(work, bulk.town_id)
+    check_not_stopped(work, bulk.town_id, actor)
     if bulk.approved_at is None:
         audit.record_event(work, actor, "bulk_erase.approve", "bulk_erase", bulk.id, town_id=bulk.town_id)
         bulk.approved_by, bulk.approved_at, bulk.due_at = actor.account_id, work.now, work.now + DELAY
+        raise_alarm(
+            work, bulk.town_id, AlarmKind.BULK_ERASE_APPROVED, actor=actor, bulk_id=str(bulk.id), due_at=bulk.due_at.isoformat()
+        )
     return bulk
 
 
@@ -167,8 +174,3 @@ def _get_for_update(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkErase:
     locks.lock_town(work, bulk.town_id)
     work.session.refresh(bulk)
     return bulk
-
-
-def _check_not_stopped(work: UnitOfWork, town_id: UUID) -> None:
-    if is_stopped(work, town_id):
-        raise DestructiveCommandsStopped

@@ -25,18 +25,3 @@ class BulkEraseEnded(Conflict):
 
     code = "bulk_erase_over"
     message = Message("This erase in bulk was cancelled or has left.")
-
-
-class DestructiveCommandsStopped(Conflict):
-    """The town's stop switch for destructive commands is on."""
-
-    code = "destructive_stopped"
-    message = Message("Destructive commands are stopped in this town.")
-
-
-class EraseQuotaReached(Conflict):
-    """Too many erases in too short a time."""
-
-    code = "erase_quota"
-    status = 429
-    message = Message("The quota of erases is reached ({limit}).")

@@ -12,6 +12,8 @@ from cartable.errors import Conflict
 from cartable.scope import SYSTEM, Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.places.models import Town
+from enrollment.safeguards import budget
+from enrollment.safeguards.models import IrreversibleAct
 from enrollment.tablets import incidents, lookup
 from enrollment.tablets import service as tablets
 from enrollment.tablets.incidents import IncidentReport
@@ -117,6 +119,8 @@ def request_lift(work: UnitOfWork, actor: Actor, tablet_id: UUID, reason: str, *
         raise ScanRequired
     if tablet.state is not TabletState.FOUND and not called_back:
         raise CallBackRequired
+    if case.lift_requested_at is None:
+        budget.spend(work, actor, tablet.town_id, IrreversibleAct.LIFT)
     return lift_case(work, actor, tablet, case, reason)
 
 

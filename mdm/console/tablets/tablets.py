@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from cartable import alarms
 from cartable.i18n import Language
 from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
-from cartable.scope import PERMISSIONS, Permission
+from cartable.scope import PERMISSIONS, Actor, Permission
+from cartable.unit_of_work import UnitOfWork
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
 from enrollment.tablets.labels import STATES
@@ -24,6 +26,7 @@ from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.models import LostCaseOrigin
 from mdm.care.overview import RulesStatus
 from mdm.care.overview_repository import TabletFilter, TabletRow
+from mdm.console.care.safeguards import describe_alarm
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
@@ -72,6 +75,7 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
         request,
         "tablets/tablets.html",
         person=actor.name,
+        alarms=_list_open_alarms(work, actor, language),
         state=state,
         q=q,
         caption="",
@@ -92,6 +96,12 @@ def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", 
 def _get_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
     """Return the time zone of a tablet: of its school, else of its town."""
     return ZoneInfo(row.school.time_zone) if row.school and row.school.time_zone else town_zone
+
+
+def _list_open_alarms(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
+    """Return the alarms that nobody has noted, in the towns that the person governs."""
+    rows = alarms.list_open_alarms(work, actor.list_permitted_towns(Permission.GOVERN), limit=5)
+    return [describe_alarm(row, language) for row in rows]
 
 
 def _describe_tablet(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:

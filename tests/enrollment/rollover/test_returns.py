@@ -7,11 +7,11 @@ from datetime import date
 import pytest
 
 from cartable.clock import ManualClock
-from cartable.errors import Forbidden, NotFound
+from cartable.errors import Forbidden, Invalid, NotFound
 from cartable.unit_of_work import Runtime
 from enrollment.places.models import Grade
 from enrollment.rollover import returns, service
-from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen
+from enrollment.rollover.errors import ReturnCampaignNotOpen, ReturnCampaignOpen, ReturnDaysMissing, RolloverOutOfSeason
 from enrollment.rollover.models import RolloverDecision
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Loan, Tablet, TabletState
@@ -75,3 +75,31 @@ def test_a_campaign_from_its_days_to_its_end(runtime: Runtime, clock: ManualCloc
             returns.open_campaign(work, town.admin, rollover.id)
         with pytest.raises(ReturnCampaignNotOpen):
             returns.plan_return_days(work, town.admin, rollover.id, town.school.id, [])
+
+
+def test_a_campaign_needs_its_calendar_and_its_season(runtime: Runtime, clock: ManualClock) -> None:
+    """An open campaign is what allows erasing in bulk: nobody opens one in November."""
+    with runtime.open_unit_of_work() as work:
+        town = RolloverTown(work)
+        rollover = town.preview_rollover()
+        with pytest.raises(ReturnDaysMissing):
+            returns.open_campaign(work, town.admin, rollover.id)
+        for day in (work.now.date(), date(2027, 4, 30), date(2028, 6, 24)):
+            with pytest.raises(Invalid):
+                returns.plan_return_days(work, town.admin, rollover.id, town.school.id, [(None, day)])
+        returns.plan_return_days(work, town.admin, rollover.id, town.school.id, [(None, date(2027, 6, 24))])
+        with pytest.raises(ReturnDaysMissing):
+            returns.open_campaign(work, town.admin, rollover.id)
+    set_clock(clock, school_day(5, 14))
+    with runtime.open_unit_of_work() as work:
+        assert returns.open_campaign(work, town.admin, rollover.id).opened_at == work.now
+
+
+def test_a_rollover_of_a_past_or_distant_year_is_not_drafted(runtime: Runtime) -> None:
+    """One of last year would be in force at once."""
+    with runtime.open_unit_of_work() as work:
+        town = RolloverTown(work)
+        for year in ("2024-2025", "2025-2026", "2027-2028"):
+            with pytest.raises(RolloverOutOfSeason):
+                service.preview_rollover(work, town.admin, town.town.id, year)
+        assert service.preview_rollover(work, town.admin, town.town.id, "2026-2027").to_year == "2027-2028"

@@ -23,7 +23,7 @@ from enrollment.joining.service import create_invitations, revoke_invitation
 from enrollment.joining.targets import InvitationSpec
 from enrollment.people.models import Pupil
 from enrollment.places.models import Grade
-from enrollment.rollover import applying, returns
+from enrollment.rollover import applying
 from enrollment.rollover import service as years
 from enrollment.rosters.imports import service as imports
 from enrollment.tablets import carts, custody, inventory, lookup
@@ -36,6 +36,7 @@ from mdm.protocol.machine_info import MachineInfo
 from mdm.queue.models import CommandBody, QueuedCommand
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support.audit_trail import find_fault
+from tests.support.returns import open_return_campaign
 from tests.support.world import TownFactory, create_actor
 
 SIGNED = HandoverForm(signed_by="Mme Parent", signed_on=date(2026, 9, 3))
@@ -221,7 +222,7 @@ def test_two_schedulers_send_an_erase_in_bulk_once(runtime: Runtime, clock: Manu
             custody.hand_over(work, desk.one, work.session.get_one(Tablet, tablet_id), desk.pupils[number], SIGNED)
             work.session.get_one(Pupil, desk.pupils[number]).grade = Grade.CM2
             TownFactory(work).enroll_tablet(work.session.get_one(Tablet, tablet_id))
-        returns.open_campaign(work, desk.one, years.preview_rollover(work, desk.one, desk.town).id)
+        open_return_campaign(work, desk.one, years.preview_rollover(work, desk.one, desk.town))
         for tablet_id in desk.tablets:
             custody.take_back(work, desk.one, work.session.get_one(Tablet, tablet_id), Condition.GOOD, ())
         asked = bulk.request_bulk_erase(work, desk.one, desk.town, desk.tablets, "end of CM2", "T1").id

@@ -20,6 +20,7 @@ from profiles.policy.kinds import PlaceKind
 from tests.conftest import KEYRING
 from tests.support import databases
 from tests.support.accounts import PASSWORD, create_account
+from tests.support.returns import set_return_day
 from tests.support.server import LiveServer, start_live_server
 from tests.support.world import TownFactory
 
@@ -72,9 +73,11 @@ class Stolen:
             document = documents.open_document(work, SYSTEM, town.id, PlaceKind.TOWN, "")
             other = create_account(work, town.id, login="other")
             create_account(work, town.id, Role.TOWN_ADMIN, "admin")
+            rollover = rollovers.preview_rollover(work, SYSTEM, town.id)
+            set_return_day(work, rollover)
             self.ids = {
                 "town_id": town.id, "tablet_id": tablet.id, "retired_id": retired.id, "account_id": other.id,
-                "rollover_id": rollovers.preview_rollover(work, SYSTEM, town.id).id, "document_id": document.id,
+                "rollover_id": rollover.id, "document_id": document.id,
             }  # fmt: skip
         self.client = httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=str(server.ca)), timeout=20)
         token = self.client.post("/api/v1/tokens", json={"login": "admin", "password": PASSWORD}).json()["access_token"]

@@ -16,14 +16,16 @@ from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.places.models import Grade, Town
 from enrollment.rollover import returns
 from enrollment.rollover import service as years
+from enrollment.safeguards import stop_switch
+from enrollment.safeguards.errors import DestructiveCommandsStopped
 from enrollment.tablets import custody
 from enrollment.tablets.models import Condition, Tablet
 from mdm.care.erasing import bulk
-from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, DestructiveCommandsStopped, NotInReturnCampaign
+from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, NotInReturnCampaign
 from mdm.care.erasing.models import SkipReason
-from mdm.care.erasing.service import set_stop_switch
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody, QueuedCommand
+from tests.support.returns import open_return_campaign
 from tests.support.world import TownFactory, create_actor
 
 
@@ -44,7 +46,7 @@ class ReturnCampaign:
             world.lend_tablet(tablet, world.create_pupil(school_class, Grade.CM2))
             world.enroll_tablet(tablet)
         self.rollover = years.preview_rollover(work, self.requester, self.town.id)
-        returns.open_campaign(work, self.requester, self.rollover.id)
+        open_return_campaign(work, self.requester, self.rollover)
         for tablet in tablets[:3]:
             custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
         self.returned_ids, self.lent_id = [tablet.id for tablet in tablets[:3]], tablets[3].id
@@ -87,7 +89,7 @@ def test_bulk_erase_needs_two_people_and_a_delay(runtime: Runtime, clock: Manual
             bulk.cancel_bulk_erase(work, campaign.approver, requested.id)
         actions = work.session.scalars(select(AuditEvent.action).order_by(AuditEvent.id)).all()
         assert [action for action in actions if "erase" in action] == [
-            "bulk_erase.request", "bulk_erase.approve", *["tablet.erase_in_bulk"] * 3,
+            "bulk_erase.request", "alarm.bulk_erase_requested", "bulk_erase.approve", "alarm.bulk_erase_approved", *["tablet.erase_in_bulk"] * 3,
         ]  # fmt: skip
 
 
@@ -135,14 +137,15 @@ def test_stop_switch_and_end_of_campaign_prevent_it(runtime: Runtime, clock: Man
             work, campaign.requester, campaign.town.id, campaign.returned_ids, "fin de CM2", "RET-1"
         )
         bulk.approve_bulk_erase(work, campaign.approver, requested.id)
-        set_stop_switch(work, campaign.requester, campaign.town.id, "odd", stopped=True)
+        stop_switch.stop(work, campaign.requester, campaign.town.id, "odd")
         with pytest.raises(DestructiveCommandsStopped):
             bulk.request_bulk_erase(work, campaign.requester, campaign.town.id, campaign.returned_ids, "again", "RET-2")
     clock.advance(timedelta(minutes=31))
     with runtime.open_unit_of_work() as work:
         assert bulk.send_due_bulk_erases(work) == 0
         returns.close_campaign(work, campaign.requester, campaign.rollover.id)
-        set_stop_switch(work, campaign.requester, campaign.town.id, "", stopped=False)
+        stop_switch.request_release(work, campaign.requester, campaign.town.id, "a false alarm")
+        stop_switch.approve_release(work, campaign.approver, campaign.town.id)
         assert bulk.send_due_bulk_erases(work) == 0
         assert {reason for _, reason in bulk.get_bulk_erase(work, campaign.requester, requested.id)[1]} == {
             SkipReason.NOT_RETURNED

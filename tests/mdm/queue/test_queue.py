@@ -6,17 +6,20 @@ import plistlib
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from cartable.clock import ManualClock
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime
+from enrollment.safeguards.models import StopSwitch
 from enrollment.tablets.models import Tablet
+from mdm.channel.authenticate import retire_enrollments
+from mdm.channel.connect_batch import HOLD_TIME
 from mdm.protocol.commands.base import Command
 from mdm.protocol.commands.queries import DeviceInformation, ProfileList, SecurityInfo
 from mdm.protocol.commands.security import DeviceLock, EnableLostMode, EraseDevice
 from mdm.queue import service as queue
-from mdm.queue.models import CommandResult, CommandState, EndReason, QueuedCommand, StopSwitch
+from mdm.queue.models import CommandResult, CommandState, EndReason, QueuedCommand
 from mdm.queue.repository import QueueRepository
 from mdm.queue.results import load_results
 from tests.mdm.queue.connect_loop import build_request, enroll_tablets, process_batch, send_status
@@ -166,15 +169,49 @@ def test_a_sent_lock_without_result_is_the_only_command_sent_again(runtime: Runt
 
 def test_commands_no_longer_allowed_are_ended_at_delivery(runtime: Runtime) -> None:
     with runtime.open_unit_of_work() as work:
-        on_hold, stopped, outdated = (enroll_tablets(work)[0] for _ in range(3))
+        on_hold, outdated = (enroll_tablets(work)[0] for _ in range(2))
         work.session.get_one(Tablet, on_hold.tablet_id).evidence_hold = True
-        work.session.add(StopSwitch(town_id=stopped.town_id, stopped_at=work.now, reason="test"))
         work.session.get_one(Tablet, outdated.tablet_id).os_version = "8.0"
-    _enqueue(runtime, [on_hold.id, stopped.id], EraseDevice())
+    _enqueue(runtime, [on_hold.id], EraseDevice())
     _enqueue(runtime, [outdated.id], EnableLostMode(message="x"))
-    for row in (on_hold, stopped, outdated):
+    for row in (on_hold, outdated):
         assert send_status(runtime, row) is None
-    assert _list_states(runtime) == [CommandState.CANCELLED, CommandState.CANCELLED, CommandState.REJECTED]
+    assert _list_states(runtime) == [CommandState.CANCELLED, CommandState.REJECTED]
+
+
+def test_the_stop_switch_holds_an_erase_and_lets_the_rest_pass(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        [row] = enroll_tablets(work)
+        work.session.add(StopSwitch(town_id=row.town_id, stopped_at=work.now, reason="test"))
+    _enqueue(runtime, [row.id], EraseDevice())
+    _enqueue(runtime, [row.id], DeviceLock(message="Bonjour"))
+    for _ in range(2):  # also after the time in which it is not looked at again
+        lock = send_status(runtime, row)
+        assert lock is not None
+        assert lock[0] == "DeviceLock"
+        clock.advance(HOLD_TIME)
+    send_status(runtime, row, "Acknowledged", lock[1])
+    with runtime.open_unit_of_work() as work:
+        [(command, _, tablet)] = queue.list_undelivered_destructive(work, SYSTEM, row.town_id).items
+        assert (command.state, tablet.id) == (CommandState.QUEUED, row.tablet_id), "held, not lost"
+        work.session.execute(update(StopSwitch).values(stopped_at=None))
+    clock.advance(HOLD_TIME)
+    erase = send_status(runtime, row)
+    assert erase is not None
+    assert erase[0] == "EraseDevice"
+
+
+def test_a_tablet_that_was_disposed_of_is_not_unenrolled_while_the_town_is_stopped(runtime: Runtime) -> None:
+    with runtime.open_unit_of_work() as work:
+        [row] = enroll_tablets(work)
+        retire_enrollments(work, row.tablet_id)
+        work.session.add(StopSwitch(town_id=row.town_id, stopped_at=work.now, reason="test"))
+    [response] = process_batch(runtime, [build_request(row)])
+    assert (response.status, response.body) == (200, b"")
+    with runtime.open_unit_of_work() as work:
+        work.session.execute(update(StopSwitch).values(stopped_at=None))
+    [response] = process_batch(runtime, [build_request(row)])
+    assert response.status == 403
 
 
 def test_statements_do_not_grow_with_the_batch(runtime: Runtime) -> None:
