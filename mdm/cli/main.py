@@ -49,10 +49,6 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     choices["account-link"].add_argument("login")
     choices["account-link"].add_argument("--reset-second-factors", action="store_true", help="the owner has lost them")
     _add_server_arguments(choices)
-    limits = choices["budget-limits"]
-    limits.add_argument("town", help="slug of the town")
-    for name in ("--person-per-hour", "--person-per-day", "--town-per-day"):
-        limits.add_argument(name, type=int, required=True, help="in tablets")
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
 
@@ -68,13 +64,14 @@ def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _add_place_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
-    from mdm.cli import admins, audit_trail, calendars, keys, schools, towns
+    from mdm.cli import admins, audit_trail, calendars, keys, safeguards, schools, towns
 
     audit_trail.add_arguments(choices["audit"])
     keys.add_arguments(choices["keys"])
     towns.add_arguments(choices["town"])
     schools.add_arguments(choices["school"])
     admins.add_arguments(choices["admin"])
+    safeguards.add_arguments(choices["stop"], choices["budget-limits"], choices["alarms"])
     calendars.add_arguments(choices["calendar"])
 
 
@@ -152,17 +149,22 @@ def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
     print(f"{link.url}\n{link.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _set_budget_limits(work: object, parsed: argparse.Namespace) -> None:
-    from cartable.errors import NotFound
-    from enrollment.places.repository import PlaceRepository
-    from enrollment.safeguards.budget import set_limits
-    from enrollment.safeguards.rules import Limits
+def _stop(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import safeguards
 
-    town = PlaceRepository(work.session).find_town_by_slug(parsed.town)  # type: ignore[attr-defined]
-    if town is None:
-        raise NotFound
-    limits = Limits(parsed.person_per_hour, parsed.person_per_day, parsed.town_per_day)
-    set_limits(work, town.id, limits)  # type: ignore[arg-type]
+    safeguards.run_stop(work, parsed)  # type: ignore[arg-type]
+
+
+def _set_budget_limits(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import safeguards
+
+    safeguards.run_budget_limits(work, parsed)  # type: ignore[arg-type]
+
+
+def _list_alarms(work: object, parsed: argparse.Namespace) -> None:
+    from mdm.cli import safeguards
+
+    safeguards.run_alarms(work, parsed)  # type: ignore[arg-type]
 
 
 def _create_technician(work: object, parsed: argparse.Namespace) -> None:
@@ -291,6 +293,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         "make a link by which the owner of an account chooses a password; a former password is void",
         _with_unit_of_work(_create_account_link),
     ),
+    "stop": (
+        "stop everything that cannot be taken back, in one town or all; two people release it",
+        _with_unit_of_work(_stop),
+    ),
+    "alarms": ("list the alarms that nobody has acknowledged, or acknowledge one", _with_unit_of_work(_list_alarms)),
     "budget-limits": (
         "set how many tablets one person and one town may destroy in an hour and a day without a second person",
         _with_unit_of_work(_set_budget_limits),

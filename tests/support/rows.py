@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Boolean, Column, Date, Float, Integer, LargeBinary, Numeric, Table, Uuid
+from sqlalchemy import JSON, Boolean, Column, Date, Float, Integer, LargeBinary, Numeric, Table, Uuid
 
 from cartable.database import EnumText, SealedBytes, SealedText, UtcDateTime
 from cartable.unit_of_work import UnitOfWork
@@ -26,6 +26,10 @@ _VALUES: dict[tuple[str, str], Any] = {
     ("rollover", "to_year"): "2027-2028",
     ("school_class", "school_year"): "2026-2027",
     ("policy_version", "presets"): [],
+    ("roster_import", "warnings"): [],
+    ("roster_export", "class_ids"): [],
+    ("column_mapping", "kind"): "pupils",
+    ("ade_server", "skip_setup_items"): [],
 }
 #: References that must be empty beside another one.
 _EMPTY = {("policy_version", "preset_id")}
@@ -82,7 +86,7 @@ def _make_plain_value(column: Column[Any]) -> Any:
     for types, value in by_type.items():
         if isinstance(kind, types):
             return value
-    if kind.python_type in (dict, list):
+    if isinstance(kind, JSON):
         return {}
     return f"{number}-{uuid4().hex}"[: getattr(kind, "length", None) or 64]
 

@@ -26,7 +26,7 @@ class BulkEraseIn(BaseModel):
 
 
 class BulkEraseOut(BaseModel):
-    """The state of a bulk erase. Until `due_at` it can be cancelled."""
+    """The state of a bulk erase. Its next stage is sent at `due_at`; until the last one was sent, at `sent_at`, the rest can be cancelled."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -45,6 +45,7 @@ class BulkEraseTabletOut(BaseModel):
     tablet_id: UUID
     tag: str
     state: TabletState
+    decided_at: datetime | None = Field(description="When its stage was sent; null: it waits.")
     skip_reason: SkipReason | None
 
 
@@ -67,14 +68,14 @@ def request_bulk_erase(town_id: UUID, body: BulkEraseIn, work: WorkDep, actor: A
 def approve_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
     """Approve a bulk erase that another person has requested.
 
-    It begins half an hour later.
+    It begins half an hour later, with ten tablets, then a hundred, then the rest.
     """
     return bulk.approve_bulk_erase(work, actor, bulk_id)
 
 
 @router.post("/bulk-erases/{bulk_id}/cancel", response_model=BulkEraseOut)
 def cancel_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> object:
-    """Cancel a bulk erase before its commands are sent.
+    """Cancel a bulk erase, or what remains of it between two stages.
 
     It needs no password, because stopping is always safe.
     """
@@ -92,7 +93,9 @@ def get_bulk_erase(bulk_id: UUID, work: WorkDep, actor: ActorDep) -> BulkEraseDe
     """Get a bulk erase with its tablets and those that were left out."""
     row, tablets = bulk.get_bulk_erase(work, actor, bulk_id)
     items = [
-        BulkEraseTabletOut(tablet_id=tablet.id, tag=tablet.tag, state=tablet.state, skip_reason=reason)
-        for tablet, reason in tablets
+        BulkEraseTabletOut(
+            tablet_id=tablet.id, tag=tablet.tag, state=tablet.state, decided_at=line.decided_at, skip_reason=line.skip_reason
+        )
+        for line, tablet in tablets
     ]
     return BulkEraseDetail(tablets=items, **BulkEraseOut.model_validate(row).model_dump())

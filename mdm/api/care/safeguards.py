@@ -14,6 +14,7 @@ from enrollment.safeguards.rules import MAX_EXTENSION, count_remaining_tablets
 from mdm.api.deps import ActorDep, WorkDep
 from mdm.api.paging import PageOut, PageParams
 from mdm.api.tablets.custody import ReasonIn
+from mdm.queue.service import list_undelivered_destructive
 
 router = APIRouter(tags=["care"])
 
@@ -56,6 +57,18 @@ class StopSwitchOut(BaseModel):
     reason: str | None
     release_requested_at: datetime | None
     release_reason: str | None
+
+
+class HeldCommandOut(BaseModel):
+    """A destructive command that no tablet has received. It can be cancelled, and expires at its deadline."""
+
+    command_id: int
+    tablet_id: UUID
+    tag: str
+    request_type: str = Field(examples=["EraseDevice"])
+    requested_by_name: str
+    requested_at: datetime
+    deadline: datetime
 
 
 @router.get("/towns/{town_id}/budget", response_model=BudgetOut)
@@ -132,6 +145,26 @@ def request_stop_switch_release(town_id: UUID, body: ReasonIn, work: WorkDep, ac
 def approve_stop_switch_release(town_id: UUID, work: WorkDep, actor: ActorDep) -> StopSwitchOut:
     """Approve the release that another person has requested."""
     return _build_stop_switch_out(town_id, stop_switch.approve_release(work, actor, town_id))
+
+
+@router.get("/towns/{town_id}/held-commands")
+def list_held_commands(town_id: UUID, work: WorkDep, actor: ActorDep, page: PageParams) -> PageOut[HeldCommandOut]:
+    """List the destructive commands that no tablet of a town has received, oldest first.
+
+    The stop switch holds them; after its release they go on. `POST /commands/{command_id}/cancel` cancels one.
+    """
+    return PageOut.of(
+        list_undelivered_destructive(work, actor, town_id, page),
+        lambda row: HeldCommandOut(
+            command_id=row[0].id,
+            tablet_id=row[2].id,
+            tag=row[2].tag,
+            request_type=row[1].request_type,
+            requested_by_name=row[1].requested_by_name,
+            requested_at=row[0].created_at,
+            deadline=row[0].deadline,
+        ),
+    )
 
 
 def _build_stop_switch_out(town_id: UUID, row: StopSwitch | None) -> StopSwitchOut:

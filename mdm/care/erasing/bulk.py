@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import Row
+
 from cartable import audit, locks
 from cartable.alarms import AlarmKind, raise_alarm
 from cartable.errors import Invalid
@@ -22,6 +24,7 @@ from enrollment.tablets.rules import MISSING
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
 from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, NotInReturnCampaign
 from mdm.care.erasing.models import BulkErase, BulkEraseTablet, SkipReason
+from mdm.care.erasing.rules import STAGE_INTERVAL, count_next_stage
 from mdm.devices.repository import DeviceRepository
 from mdm.protocol.commands.security import EraseDevice
 from mdm.queue import service as queue
@@ -94,7 +97,7 @@ def approve_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkEra
 
 
 def cancel_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> BulkErase:
-    """Cancel a bulk erase that was not sent yet. Raises `BulkEraseEnded`, `BulkEraseNotFound`, `Forbidden`."""
+    """Cancel a bulk erase, or what remains of it between two stages. Raises `BulkEraseEnded`, `BulkEraseNotFound`, `Forbidden`."""
     bulk = _get_for_update(work, actor, bulk_id)
     actor.require_permission(Permission.CARE, bulk.town_id)
     if bulk.sent_at is not None:
@@ -111,33 +114,39 @@ def list_bulk_erases(work: UnitOfWork, actor: Actor, town_id: UUID, page: PageRe
     return BulkEraseRepository(work.session).list_newest(town_id, page)
 
 
-def get_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> tuple[BulkErase, Sequence[tuple[Tablet, SkipReason | None]]]:
-    """Return a bulk erase and its tablets by tag, each with the reason if it was skipped. Raises `BulkEraseNotFound`, `Forbidden`."""
+def get_bulk_erase(work: UnitOfWork, actor: Actor, bulk_id: UUID) -> tuple[BulkErase, Sequence[Row[BulkEraseTablet, Tablet]]]:
+    """Return a bulk erase and its lines with their tablets, by tag. Raises `BulkEraseNotFound`, `Forbidden`."""
     bulk = BulkEraseRepository(work.session).get_visible(actor, bulk_id)
     if bulk is None:
         raise BulkEraseNotFound
     actor.require_permission(Permission.CARE, bulk.town_id)
-    return bulk, [(tablet, line.skip_reason) for line, tablet in BulkEraseRepository(work.session).list_lines(bulk.id)]
+    return bulk, BulkEraseRepository(work.session).list_lines(bulk.id)
 
 
 def send_due_bulk_erases(work: UnitOfWork) -> int:
-    """Send the bulk erases whose delay is over, checking each tablet again. Returns how many commands were enqueued."""
+    """Send the next stage of the bulk erases that are due, checking each tablet again. Returns how many commands were enqueued.
+
+    A bulk erase waits while the town is stopped.
+    """
     sent = 0
     for bulk in BulkEraseRepository(work.session).list_due(work.now):
         locks.lock_town(work, bulk.town_id)
         work.session.refresh(bulk)
         if bulk.cancelled_at is None and bulk.sent_at is None and not is_stopped(work, bulk.town_id):
-            sent += _send_bulk_erase(work, bulk)
+            sent += _send_stage(work, bulk)
     return sent
 
 
-def _send_bulk_erase(work: UnitOfWork, bulk: BulkErase) -> int:
-    rows = BulkEraseRepository(work.session).list_lines(bulk.id)
+def _send_stage(work: UnitOfWork, bulk: BulkErase) -> int:
+    lines = BulkEraseRepository(work.session).list_lines(bulk.id)
+    waiting = [row for row in lines if row[0].decided_at is None]
+    rows = waiting[: count_next_stage(len(lines) - len(waiting), len(waiting))]
     tablet_ids = [tablet.id for _, tablet in rows]
     erasable = find_bulk_erasable_tablets(work, bulk.town_id, tablet_ids)
     channels = DeviceRepository(work.session).load_enrolled_channels(tablet_ids)
     erased_ids: list[UUID] = []
     for line, tablet in rows:
+        line.decided_at = work.now
         if tablet.evidence_hold:
             line.skip_reason = SkipReason.EVIDENCE_HOLD
         elif tablet.state in MISSING:
@@ -163,7 +172,10 @@ def _send_bulk_erase(work: UnitOfWork, bulk: BulkErase) -> int:
         queue.enqueue_command(
             work, SYSTEM, EraseDevice(), [channels[tablet_id].id for tablet_id in erased_ids], reason=bulk.ticket
         )
-    bulk.sent_at = work.now
+    if len(rows) < len(waiting):
+        bulk.due_at = work.now + STAGE_INTERVAL
+    else:
+        bulk.sent_at = work.now
     return len(erased_ids)
 
 

@@ -1,4 +1,4 @@
-"""Tables of erasing: bulk erases and their tablets. The stop switch is in `mdm.queue`, which obeys it."""
+"""Tables of erasing: bulk erases and their tablets. The stop switch is in `enrollment.safeguards`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from cartable.ids import new_id
 
 
 class BulkErase(TownOwned, Base):
-    """An erase of many returned tablets: requested by one person, approved by another, sent after a delay unless it is cancelled."""
+    """An erase of many returned tablets: requested by one person, approved by another, sent by stages after a delay unless it is cancelled.
+
+    `due_at`: when the next stage is sent. `sent_at`: when the last one was.
+    """
 
     __tablename__ = "bulk_erase"
 
@@ -41,10 +44,11 @@ class SkipReason(StrEnum):
 
 
 class BulkEraseTablet(TownOwned, Base):
-    """One tablet of a bulk erase. `skip_reason` is set when it was not erased."""
+    """One tablet of a bulk erase. `decided_at` is set when its stage was sent, `skip_reason` too when it was not erased."""
 
     __tablename__ = "bulk_erase_tablet"
 
     bulk_id: Mapped[UUID] = mapped_column(ForeignKey("bulk_erase.id", ondelete="CASCADE"), primary_key=True)
     tablet_id: Mapped[UUID] = mapped_column(ForeignKey("tablet.id"), primary_key=True, index=True)
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     skip_reason: Mapped[SkipReason | None] = mapped_column(EnumText(SkipReason))

@@ -6,6 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from cartable.audit import AuditEvent
@@ -23,6 +25,7 @@ from enrollment.tablets.models import Condition, Tablet
 from mdm.care.erasing import bulk
 from mdm.care.erasing.errors import BulkEraseEnded, BulkEraseNotFound, NotInReturnCampaign
 from mdm.care.erasing.models import SkipReason
+from mdm.care.erasing.rules import STAGE_INTERVAL, count_next_stage
 from mdm.devices.models import DeviceEnrollment, EnrollmentState
 from mdm.queue.models import CommandBody, QueuedCommand
 from tests.support.returns import open_return_campaign
@@ -34,22 +37,22 @@ def _admin(town: Town) -> Actor:
 
 
 class ReturnCampaign:
-    """A town with an open return campaign and four leavers, of whom three have returned their tablets."""
+    """A town with an open return campaign and leavers, of whom all but one have returned their tablets."""
 
-    def __init__(self, work: UnitOfWork) -> None:
+    def __init__(self, work: UnitOfWork, returned: int = 3) -> None:
         world = TownFactory(work)
         self.town = world.create_town()
         self.requester, self.approver = _admin(self.town), _admin(self.town)
         school_class = world.create_class(world.create_school(self.town), "CM2")
-        tablets = [world.create_tablet(self.town) for _ in range(4)]
+        tablets = [world.create_tablet(self.town) for _ in range(returned + 1)]
         for tablet in tablets:
             world.lend_tablet(tablet, world.create_pupil(school_class, Grade.CM2))
             world.enroll_tablet(tablet)
         self.rollover = years.preview_rollover(work, self.requester, self.town.id)
         open_return_campaign(work, self.requester, self.rollover)
-        for tablet in tablets[:3]:
+        for tablet in tablets[:returned]:
             custody.take_back(work, SYSTEM, tablet, Condition.WORN, ())
-        self.returned_ids, self.lent_id = [tablet.id for tablet in tablets[:3]], tablets[3].id
+        self.returned_ids, self.lent_id = [tablet.id for tablet in tablets[:returned]], tablets[returned].id
 
 
 def _list_erased_tablets(work: UnitOfWork) -> set[UUID]:
@@ -125,9 +128,42 @@ def test_each_tablet_is_checked_again_when_commands_are_sent(runtime: Runtime, c
         assert bulk.send_due_bulk_erases(work) == 1
         assert _list_erased_tablets(work) == {erasable.id}
         _, lines = bulk.get_bulk_erase(work, campaign.requester, requested.id)
-        assert {tablet.id: reason for tablet, reason in lines} == {
+        assert {tablet.id: line.skip_reason for line, tablet in lines} == {
             under_hold.id: SkipReason.EVIDENCE_HOLD, checked_out.id: SkipReason.NOT_ENROLLED, erasable.id: None,
         }  # fmt: skip
+
+
+def test_many_tablets_go_by_stages_and_what_remains_is_cancelled_or_stopped(runtime: Runtime, clock: ManualClock) -> None:
+    with runtime.open_unit_of_work() as work:
+        campaign = ReturnCampaign(work, returned=130)
+        requested = bulk.request_bulk_erase(work, campaign.requester, campaign.town.id, campaign.returned_ids, "CM2", "RET-1")
+        bulk.approve_bulk_erase(work, campaign.approver, requested.id)
+    clock.advance(bulk.DELAY)
+    for expected in (10, 0):
+        with runtime.open_unit_of_work() as work:
+            assert bulk.send_due_bulk_erases(work) == expected, "ten tablets first, and no more before the next stage"
+    clock.advance(STAGE_INTERVAL)
+    with runtime.open_unit_of_work() as work:
+        stop_switch.stop(work, create_actor(Role.HELPDESK, campaign.town), campaign.town.id, "what is this?")
+        assert bulk.send_due_bulk_erases(work) == 0
+        stop_switch.request_release(work, campaign.requester, campaign.town.id, "it is June")
+        stop_switch.approve_release(work, campaign.approver, campaign.town.id)
+        assert bulk.send_due_bulk_erases(work) == 100
+    clock.advance(STAGE_INTERVAL)
+    with runtime.open_unit_of_work() as work:
+        bulk.cancel_bulk_erase(work, create_actor(Role.HELPDESK, campaign.town), requested.id)
+        assert (bulk.send_due_bulk_erases(work), len(_list_erased_tablets(work))) == (0, 110)
+
+
+@given(total=st.integers(0, 5000))
+def test_stages_end_and_reach_every_tablet(total: int) -> None:
+    decided, stages = 0, []
+    while decided < total:
+        stages.append(count_next_stage(decided, total - decided))
+        decided += stages[-1]
+    assert decided == total
+    assert len(stages) <= 3
+    assert not stages or stages[0] <= 10
 
 
 def test_stop_switch_and_end_of_campaign_prevent_it(runtime: Runtime, clock: ManualClock) -> None:
@@ -147,7 +183,7 @@ def test_stop_switch_and_end_of_campaign_prevent_it(runtime: Runtime, clock: Man
         stop_switch.request_release(work, campaign.requester, campaign.town.id, "a false alarm")
         stop_switch.approve_release(work, campaign.approver, campaign.town.id)
         assert bulk.send_due_bulk_erases(work) == 0
-        assert {reason for _, reason in bulk.get_bulk_erase(work, campaign.requester, requested.id)[1]} == {
+        assert {line.skip_reason for line, _ in bulk.get_bulk_erase(work, campaign.requester, requested.id)[1]} == {
             SkipReason.NOT_RETURNED
         }
         with pytest.raises(NotInReturnCampaign):
