@@ -12,7 +12,7 @@ from cartable.unit_of_work import UnitOfWork
 from enrollment.places import service as places
 from enrollment.safeguards import budget, stop_switch
 from enrollment.safeguards.rules import Limits
-from mdm.cli.places import find_town
+from mdm.cli.towns import find_town
 
 
 def add_arguments(stop: argparse.ArgumentParser, limits: argparse.ArgumentParser, alarm_list: argparse.ArgumentParser) -> None:

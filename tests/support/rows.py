@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from enum import Enum
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import JSON, Boolean, Column, Date, Float, Integer, LargeBinary, Numeric, Table, Uuid
+from sqlalchemy import JSON, Boolean, Column, CursorResult, Date, Float, Integer, LargeBinary, Numeric, Table, Uuid
 
 from cartable.database import EnumText, SealedBytes, SealedText, UtcDateTime
 from cartable.unit_of_work import UnitOfWork
@@ -42,7 +43,7 @@ def fill_tables(work: UnitOfWork, town: Town) -> dict[str, Any]:
         if table.name == "town":
             continue
         values = {column.name: _make_value(table, column, keys) for column in table.columns if not _is_left_out(table, column)}
-        result = work.session.execute(table.insert().values(**values))
+        result = cast("CursorResult[Any]", work.session.execute(table.insert().values(**values)))
         inserted = result.inserted_primary_key
         keys[table.name] = inserted[0] if inserted is not None and len(inserted) == 1 else tuple(inserted or ())
     work.session.expire_all()
@@ -78,7 +79,7 @@ def _make_value(table: Table, column: Column[Any], keys: dict[str, Any]) -> Any:
 def _make_plain_value(column: Column[Any]) -> Any:
     kind, number = column.type, next(_numbers)
     if isinstance(kind, EnumText):
-        return next(iter(kind.kind))
+        return next(iter(cast("type[Enum]", kind.kind)))
     by_type: dict[tuple[type, ...], Any] = {
         (SealedBytes, LargeBinary): b"x", (SealedText,): "x", (UtcDateTime,): datetime.now(UTC) + timedelta(days=1), (Uuid,): uuid4(),
         (Boolean,): False, (Date,): date(2026, 11, 26), (Integer,): number, (Float, Numeric): 1.0,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -47,12 +48,22 @@ class LiveServer:
             for topic in (Topic.ENROLLED, Topic.COMMAND_RESULT, Topic.RECONCILE, Topic.RENEW_CERTIFICATE, Topic.PUSH):
                 drain(self.runtime, topic)
 
-    def sign_in(self, town_id: UUID, role: Role, login: str, *, school_id: UUID | None = None) -> httpx.Client:
+    def sign_in(
+        self,
+        town_id: UUID,
+        role: Role,
+        login: str,
+        *,
+        school_id: UUID | None = None,
+        class_id: UUID | None = None,
+        ends_at: datetime | None = None,
+    ) -> httpx.Client:
         """Create an account with a role and return an HTTP client that is signed in with it."""
         with self.runtime.open_unit_of_work() as work:
             account = accounts.create_account(
-                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id
-            )
+                work, SYSTEM, login=login, display_name=login, password=PASSWORD, role=role, town_id=town_id, school_id=school_id,
+                class_id=class_id, ends_at=ends_at,
+            )  # fmt: skip
             account.must_change_password = False
             make_trusted(work, account)
         client = httpx.Client(base_url=f"{self.url}/api/v1", verify=_build_tls_context(self.ca), timeout=20)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ import structlog
 from sqlalchemy import Engine, select
 
 from cartable.clock import ManualClock, SystemClock
-from cartable.scope import Role
+from cartable.scope import SCOPES, TEMPORARY_ROLES, Role, RoleScope
 from cartable.telemetry import configure_logging
 from enrollment.places.models import Town
 from mdm.tables import metadata
@@ -54,6 +55,8 @@ TABLES_BY_OPERATION = {
 }
 #: Operations that read a stored certificate, which a row made from the columns does not have.
 NEED_REAL_ROWS = {"install_ade_token"}
+#: The roles of people in a town.
+ROLES = [role for role in Role if SCOPES[role] is not RoleScope.OPERATOR]
 #: Ids that a client makes itself.
 MADE_BY_CLIENTS = {"request_id"}
 #: Tables that keep ids of attempts, and what the server itself does meanwhile.
@@ -229,6 +232,17 @@ def towns(server: LiveServer) -> TwoTowns:
         return TwoTowns(*(fill_tables(work, work.session.get_one(Town, world.create_town().id)) for _ in range(2)))
 
 
+def _sign_in(server: LiveServer, towns: TwoTowns, role: Role, login: str) -> httpx.Client:
+    """Sign in a person with a role in the first town, or in its school or class."""
+    scope = SCOPES[role]
+    in_school = scope in (RoleScope.SCHOOL, RoleScope.CLASS)
+    return server.sign_in(
+        towns.own["town"], role, login, school_id=towns.own["school"] if in_school else None,
+        class_id=towns.own["school_class"] if scope is RoleScope.CLASS else None,
+        ends_at=server.runtime.clock.now() + timedelta(days=1) if role in TEMPORARY_ROLES else None,
+    )  # fmt: skip
+
+
 def _is_empty(answer: httpx.Response) -> bool:
     """Tell whether an answer is a list without items, or null: a filter by a foreign id finds nothing."""
     is_json = "json" in answer.headers.get("content-type", "")
@@ -245,10 +259,9 @@ def _load_rows(engine: Engine) -> dict[str, set[tuple[str, ...]]]:
         }
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ROLES)
 def test_no_operation_takes_an_id_of_another_town(server: LiveServer, towns: TwoTowns, role: Role) -> None:
-    school_id = towns.own["school"] if role is Role.HEAD else None
-    client = server.sign_in(towns.own["town"], role, f"person-{role.value}", school_id=school_id)
+    client = _sign_in(server, towns, role, f"person-{role.value}")
     engine = server.runtime.engine
     before = _load_rows(engine)
     foreign_ids = {str(key) for key in towns.other.values() if isinstance(key, UUID)}
@@ -265,6 +278,8 @@ def test_no_operation_takes_an_id_of_another_town(server: LiveServer, towns: Two
                 is_ignored = (call.operation_id, name) in IGNORED or _is_empty(answer)
                 if answer.status_code >= 500 or shown or (answer.is_success and not is_ignored):
                     faults.append((call.operation_id, name, answer.status_code, answer.text[:150]))
+                if answer.status_code == 403 and role is not Role.TOWN_ADMIN:
+                    break  # without the permission no other id helps; the administrator, who has most, tries them all
     finally:
         client.close()
     assert faults == []
@@ -274,15 +289,14 @@ def test_no_operation_takes_an_id_of_another_town(server: LiveServer, towns: Two
     assert lost == set(), "nothing of the other town was changed or deleted"
     referring = {name for name, rows in after.items() for row in rows - before[name] if {*row} & (foreign_ids | {other_town})}
     assert referring == set(), "no new row belongs to the other town or refers to it"
-    assert sum(statuses.values()) > 250
-    assert statuses[404] + statuses[403] > 200, statuses
+    assert sum(statuses.values()) > 150
+    assert statuses[404] + statuses[403] > 120, statuses
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", ROLES)
 def test_no_operation_with_own_ids_fails_or_shows_another_town(server: LiveServer, towns: TwoTowns, role: Role) -> None:
     """Run last: these calls do what they say."""
-    school_id = towns.own["school"] if role is Role.HEAD else None
-    client = server.sign_in(towns.own["town"], role, f"own-{role.value}", school_id=school_id)
+    client = _sign_in(server, towns, role, f"own-{role.value}")
     foreign_ids = {as_id(key) for key in towns.other.values() if isinstance(key, UUID)}
     faults, statuses = [], Counter[int]()
     try:

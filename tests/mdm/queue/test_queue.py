@@ -190,6 +190,7 @@ def test_the_stop_switch_holds_an_erase_and_lets_the_rest_pass(runtime: Runtime,
         assert lock is not None
         assert lock[0] == "DeviceLock"
         clock.advance(HOLD_TIME)
+    assert lock is not None
     send_status(runtime, row, "Acknowledged", lock[1])
     with runtime.open_unit_of_work() as work:
         [(command, _, tablet)] = queue.list_undelivered_destructive(work, SYSTEM, row.town_id).items
