@@ -23,10 +23,10 @@ from cartable.timeline.models import DatabaseRestore, RestoreEvidence
 from enrollment.joining.models import InvitationKind
 from enrollment.joining.service import create_invitations
 from enrollment.joining.targets import InvitationSpec
+from enrollment.safeguards.stop_switch import is_stopped
 from enrollment.tablets import service as inventory
 from enrollment.tablets.models import Tablet
 from enrollment.tablets.service import TabletDetails
-from mdm.care.erasing.service import is_stopped
 from mdm.care.restores.service import TimelineWatch
 from mdm.channel.models import Readoption
 from mdm.devices.models import DeviceEnrollment

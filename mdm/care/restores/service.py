@@ -15,7 +15,7 @@ from cartable.timeline.models import ClockPause, DatabaseRestore, RestoreEvidenc
 from cartable.timeline.repository import TimelineRepository
 from cartable.timeline.rules import ClockReading, TimelinePoint, has_jumped
 from cartable.unit_of_work import Runtime, UnitOfWork
-from mdm.care.erasing.service import set_stop_switch
+from enrollment.safeguards import stop_switch
 from mdm.care.restores.repository import RestoreRepository
 
 log = structlog.get_logger()
@@ -104,7 +104,7 @@ def notice_restore(work: UnitOfWork, row: Timeline, evidence: RestoreEvidence, k
     """
     repository = RestoreRepository(work.session)
     for town_id in repository.list_town_ids():
-        set_stop_switch(work, SYSTEM, town_id, STOP_REASON, stopped=True)
+        stop_switch.stop(work, SYSTEM, town_id, STOP_REASON)
     restore = DatabaseRestore(
         evidence=evidence,
         noticed_at=work.now,

@@ -11,21 +11,24 @@ from sqlalchemy import update
 from cartable.alarms import Alarm, AlarmKind
 from cartable.clock import ManualClock
 from cartable.outbox import Topic
-from cartable.scope import SYSTEM
+from cartable.scope import SYSTEM, Role
 from cartable.timeline.clock_guard import ClockNotPaused, ClockNotTrusted, release_clock, require_trusted_clock
 from cartable.timeline.file import UnreadableTimeline, read_point
 from cartable.timeline.models import ClockPause, DatabaseRestore, Timeline
 from cartable.timeline.repository import TimelineRepository
 from cartable.unit_of_work import Runtime
+from enrollment.places.models import Town
+from enrollment.safeguards import stop_switch
+from enrollment.safeguards.stop_switch import is_stopped
 from mdm.care.erasing.bulk_repository import BulkEraseRepository
 from mdm.care.erasing.models import BulkErase
-from mdm.care.erasing.service import is_stopped, set_stop_switch
 from mdm.care.restores.service import TimelineWatch
 from mdm.protocol.commands.queries import ProfileList
 from mdm.protocol.commands.security import DeviceLock, EraseDevice
 from mdm.queue.models import CommandBody, CommandState, EndReason, QueuedCommand
 from mdm.worker.handlers import drain
 from tests.mdm.queue.connect_loop import enqueue_for, enroll_tablets, send_status
+from tests.support.world import create_actor
 
 
 def _read_states(runtime: Runtime) -> dict[str, tuple[CommandState, str | None]]:
@@ -64,7 +67,7 @@ def test_a_restored_database_sends_nothing_that_takes_away(runtime: Runtime) -> 
         assert (restore.expired_commands, restore.cancelled_bulk_erases) == (2, 1)
         assert BulkEraseRepository(work.session).list_due(work.now + timedelta(days=9)) == []
         assert work.session.query(Timeline).one().epoch == 2
-        assert [alarm.kind for alarm in work.session.query(Alarm)] == [AlarmKind.DATABASE_RESTORED]
+        assert {alarm.kind for alarm in work.session.query(Alarm)} == {AlarmKind.STOPPED, AlarmKind.DATABASE_RESTORED}
     delivered = send_status(runtime, enrollment)
     assert delivered is not None
     assert delivered[0] == "ProfileList"
@@ -82,7 +85,9 @@ def test_after_a_person_has_released_it_orders_go_out_again(runtime: Runtime) ->
     _take_back(runtime)
     watch.check()
     with runtime.open_unit_of_work() as work:
-        set_stop_switch(work, SYSTEM, enrollment.town_id, "checked", stopped=False)
+        people = [create_actor(Role.TOWN_ADMIN, work.session.get_one(Town, enrollment.town_id)) for _ in range(2)]
+        stop_switch.request_release(work, people[0], enrollment.town_id, "checked")
+        stop_switch.approve_release(work, people[1], enrollment.town_id)
     enqueue_for(runtime, [enrollment.id], EraseDevice())
     delivered = send_status(runtime, enrollment)
     assert delivered is not None
