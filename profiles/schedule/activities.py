@@ -12,6 +12,7 @@ from uuid import UUID
 
 from cartable import audit
 from cartable.outbox import Topic
+from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import load_facts
@@ -51,9 +52,10 @@ def start_activity(
 ) -> Activity:
     """Start an activity with some tablets of a school; tablets of other schools are ignored.
 
-    Raises `Forbidden`, `InvalidDuration`, `NoOpenBand`.
+    Raises `Forbidden`, `NotFound`, `InvalidDuration`, `NoOpenBand`.
     """
     actor.require_permission(Permission.ACTIVITY, town_id, school_id)
+    require_in_town(work, School, school_id, town_id, field="school_id")
     facts = [
         tablet for tablet in load_facts(work, tablet_ids).values() if (tablet.town_id, tablet.school_id) == (town_id, school_id)
     ]

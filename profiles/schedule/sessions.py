@@ -9,7 +9,6 @@ from uuid import UUID
 from cartable import audit, locks
 from cartable.errors import NotFound
 from cartable.outbox import Topic
-from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
