@@ -229,6 +229,7 @@ class QueueRepository:
         )
         return fetch_page(self.session, statement, page, QueuedCommand.id)
 
+
 def _bind_constant(name: str, value: Any, model: Any = QueuedCommand) -> ColumnElement[Any]:
     """Return a bound value with the type of the column it goes to."""
     return bindparam(None, value, type_=model.__table__.c[name].type, unique=True)

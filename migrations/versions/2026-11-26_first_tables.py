@@ -372,6 +372,51 @@ def upgrade() -> None:
         batch_op.create_index("uq_audit_event_chain_sequence", ["chain", "sequence"], unique=True)
 
     op.create_table(
+        "budget_entry",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("act", sa.String(length=32), nullable=False),
+        sa.Column("cost", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_budget_entry_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_entry")),
+    )
+    with op.batch_alter_table("budget_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_budget_entry_account", ["account_id", "at"], unique=False)
+        batch_op.create_index("ix_budget_entry_at", ["town_id", "at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_budget_entry_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "budget_extension",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("tablets", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.LargeBinary(), nullable=False),
+        sa.Column("requested_by", sa.Uuid(), nullable=True),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.Uuid(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cancelled_by", sa.Uuid(), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_budget_extension_town_id_town")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_budget_extension")),
+    )
+    with op.batch_alter_table("budget_extension", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_budget_extension_town_id"), ["town_id"], unique=False)
+
+    op.create_table(
+        "budget_limits",
+        sa.Column("town_id", sa.Uuid(), nullable=False),
+        sa.Column("person_per_hour", sa.Integer(), nullable=False),
+        sa.Column("person_per_day", sa.Integer(), nullable=False),
+        sa.Column("town_per_day", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_budget_limits_town_id_town")),
+        sa.PrimaryKeyConstraint("town_id", name=op.f("pk_budget_limits")),
+    )
+    op.create_table(
         "bulk_erase",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("ticket", sa.String(length=40), nullable=False),
@@ -773,6 +818,9 @@ def upgrade() -> None:
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stopped_by", sa.Uuid(), nullable=True),
         sa.Column("reason", sa.String(length=300), nullable=True),
+        sa.Column("release_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("release_requested_by", sa.Uuid(), nullable=True),
+        sa.Column("release_reason", sa.String(length=300), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(["town_id"], ["town.id"], name=op.f("fk_stop_switch_town_id_town")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stop_switch")),
@@ -1468,6 +1516,7 @@ def upgrade() -> None:
         "bulk_erase_tablet",
         sa.Column("bulk_id", sa.Uuid(), nullable=False),
         sa.Column("tablet_id", sa.Uuid(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skip_reason", sa.String(length=32), nullable=True),
         sa.Column("town_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -2757,6 +2806,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_bulk_erase_town_id"))
 
     op.drop_table("bulk_erase")
+    op.drop_table("budget_limits")
+    with op.batch_alter_table("budget_extension", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_budget_extension_town_id"))
+
+    op.drop_table("budget_extension")
+    with op.batch_alter_table("budget_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_budget_entry_town_id"))
+        batch_op.drop_index("ix_budget_entry_at")
+        batch_op.drop_index("ix_budget_entry_account")
+
+    op.drop_table("budget_entry")
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.drop_index("uq_audit_event_chain_sequence")
         batch_op.drop_index("ix_audit_event_town")
