@@ -163,10 +163,11 @@ def _build_console_routes() -> tuple[BaseRoute, ...]:
     from mdm.console.rollover import rollovers, school_classes
     from mdm.console.schedule import activities, calendar, class_sessions, days, hours, tablet_mode
     from mdm.console.setup import first_tablet, start
-    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablets, why
+    from mdm.console.tablets import custody, desk, desk_documents, ending_identities, tablet_list, tablets, why
 
     router = APIRouter()
     for chapter in (
+        tablet_list,
         tablets,
         why,
         ending_identities,

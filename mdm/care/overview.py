@@ -38,14 +38,21 @@ from profiles.schedule.modes import Mode
 
 def list_tablets(work: UnitOfWork, actor: Actor, filters: TabletFilter, page: PageRequest = FIRST_PAGE) -> Page[TabletRow]:
     """List the visible tablets by tag. A text that may be a name is also searched among pupils, which is audited."""
-    pupil_ids: list[UUID] = []
-    if filters.text and not any(ch.isdigit() for ch in filters.text):
-        for town_id in actor.list_own_towns():
-            holder_ids = OverviewRepository(work.session).list_holder_ids(town_id)
-            pupil_ids += [pupil.id for pupil in search_pupils(work, actor, town_id, filters.text, among=holder_ids)]
+    pupil_ids = list_holders_named(work, actor, filters.text)
     rows = OverviewRepository(work.session).list_rows(actor, filters, pupil_ids, page)
     access.record_access(work, actor, (row.pupil for row in rows.items if row.pupil is not None), AccessKind.TABLET)
     return rows
+
+
+def list_holders_named(work: UnitOfWork, actor: Actor, text: str | None) -> list[UUID]:
+    """Return the pupils with a tablet whose name holds a text, in the actor's towns; none for a text that is no name. Audited."""
+    if not text or any(ch.isdigit() for ch in text):
+        return []
+    pupil_ids: list[UUID] = []
+    for town_id in actor.list_own_towns():
+        holder_ids = OverviewRepository(work.session).list_holder_ids(town_id)
+        pupil_ids += [pupil.id for pupil in search_pupils(work, actor, town_id, text, among=holder_ids)]
+    return pupil_ids
 
 
 def count_by_state(work: UnitOfWork, actor: Actor) -> dict[TabletState, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from cartable.audit import AuditEvent
@@ -24,7 +24,7 @@ from profiles.schedule.models import TabletMode
 
 @dataclass(frozen=True, slots=True)
 class TabletFilter:
-    """Which tablets to list."""
+    """Which tablets to list. `lacks_apps`: those that lack an app they should have; `silent_since`: without contact since then."""
 
     town_id: UUID | None = None
     school_id: UUID | None = None
@@ -32,6 +32,8 @@ class TabletFilter:
     level: Grade | None = None
     text: str | None = None
     tablet_id: UUID | None = None
+    lacks_apps: bool = False
+    silent_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ class OverviewRepository:
         ):
             if value is not None:
                 statement = statement.where(column == value)
+        if filters.lacks_apps:
+            lacking = TabletApp.state.not_in((AppState.INSTALLED, AppState.REMOVING))
+            statement = statement.where(exists().where(TabletApp.tablet_id == Tablet.id, lacking))
+        if filters.silent_since is not None:
+            contact = select_last_contact()
+            statement = statement.where(or_(contact.is_(None), contact < filters.silent_since))
         if filters.text:
             pattern = filters.text.upper()
             matches = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -171,9 +171,12 @@ def list_tablets(
     state: TabletState | None = None,
     grade: Grade | None = None,
     q: str | None = Query(None, max_length=64, description="Part of a tag, a serial number or a child's name."),
+    lacks_apps: bool = Query(False, description="Only tablets that lack an app they should have."),
+    silent_days: int | None = Query(None, ge=1, le=400, description="Only tablets without contact for so many days."),
 ) -> PageOut[TabletOut]:
     """List the tablets that the caller may see, by tag."""
-    filters = TabletFilter(town_id, school_id, state, grade, q)
+    silent_since = work.now - timedelta(days=silent_days) if silent_days is not None else None
+    filters = TabletFilter(town_id, school_id, state, grade, q, lacks_apps=lacks_apps, silent_since=silent_since)
     return PageOut.of(overview.list_tablets(work, actor, filters, page), lambda row: TabletOut(**_tablet_values(row)))
 
 

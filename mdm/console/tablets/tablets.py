@@ -1,36 +1,25 @@
-"""Pages of tablets: the list by state, one tablet, lost mode. They call the services that the API calls."""
+"""The page of one tablet, and its acts: lost mode, rules. It calls the services that the API calls. The list is beside it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from cartable import alarms
 from cartable.i18n import Language
-from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
-from cartable.scope import PERMISSIONS, Actor, Permission
-from cartable.unit_of_work import UnitOfWork
+from cartable.scope import Permission
 from enrollment.joining.device_kind import DeviceDescription, describe_problem, find_device_problem
 from enrollment.places import service as places
-from enrollment.tablets.labels import STATES
-from enrollment.tablets.models import TabletState
-from mdm.accounts.errors import MustChangePassword, NotSignedIn
 from mdm.api.deps import WorkDep
 from mdm.care import overview, tablet_commands
 from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.models import LostCaseOrigin
 from mdm.care.overview import RulesStatus
-from mdm.care.overview_repository import TabletFilter, TabletRow
-from mdm.console.care.safeguards import describe_alarm
 from mdm.console.frame import (
     PageRoute,
     check_csrf,
-    find_start_page,
     format_instant,
     get_language,
     render_page,
@@ -38,85 +27,13 @@ from mdm.console.frame import (
     show_times_in,
 )
 from mdm.console.labels import TRIAL_STATES, mode_label, reason_label, rules_reason_label, rules_state_label, state_label
-from mdm.console.setup.start import list_open_checklists
 from mdm.console.tablets import custody
 from mdm.console.tablets.identity_labels import attested_label, renewal_label
+from mdm.console.tablets.tablet_list import describe_row, get_row_zone
 from mdm.console.tablets.time_line import describe_actor, describe_entry
 from mdm.reconcile.models import AppState, ProfileState
-from mdm.reconcile.renewals import count_ending_identities
 
-_TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-
-
-@router.get("/")
-def show_tablets(request: Request, work: WorkDep, state: str = "", q: str = "", after: str = "") -> Response:
-    """Show tablets by state, with a search; without a sign-in, the sign-in page."""
-    try:
-        actor, _ = require_sign_in(request, work)
-    except MustChangePassword:
-        return render_page(request, "accounts/password.html")
-    except NotSignedIn:
-        return render_page(request, "accounts/sign_in.html")
-    start_page = find_start_page(actor)
-    if start_page is not None:
-        return RedirectResponse(start_page, status_code=303)
-    language = get_language(request)
-    chosen = TabletState(state) if state in {*TabletState} else None
-    ending = count_ending_identities(work, actor).ending
-    page = overview.list_tablets(
-        work, actor, TabletFilter(state=chosen, text=q[:64] or None), PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None)
-    )
-    rows = page.items
-    zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
-    counts = overview.count_by_state(work, actor)
-    more = urlencode({"state": state, "q": q, "after": page.next_cursor}) if page.next_cursor else ""
-    return render_page(
-        request,
-        "tablets/tablets.html",
-        person=actor.name,
-        alarms=_list_open_alarms(work, actor, language),
-        state=state,
-        q=q,
-        caption="",
-        checklists=list_open_checklists(work, actor, language) if not (state or q or after) else [],
-        ending=ending,
-        next_url=f"/?{more}" if more else "",
-        total=sum(counts.values()),
-        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
-        tiles=[
-            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language, count=counts.get(s, 0))}
-            for s in TabletState
-            if counts.get(s) or s is chosen
-        ],
-        rows=[_describe_tablet(row, language, _get_zone(row, zone_by_town[row.tablet.town_id])) for row in rows],
-    )
-
-
-def _get_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
-    """Return the time zone of a tablet: of its school, else of its town."""
-    return ZoneInfo(row.school.time_zone) if row.school and row.school.time_zone else town_zone
-
-
-def _list_open_alarms(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
-    """Return the alarms that nobody has noted, in the towns that the person governs."""
-    rows = alarms.list_open_alarms(work, actor.list_permitted_towns(Permission.GOVERN), limit=5)
-    return [describe_alarm(row, language) for row in rows]
-
-
-def _describe_tablet(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:
-    pupil = row.pupil
-    return {
-        "id": row.tablet.id,
-        "tag": row.tablet.tag,
-        "serial": row.tablet.serial,
-        "state": STATES[row.tablet.state].translate(language),
-        "tone": _TONES.get(row.tablet.state, "soft"),
-        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
-        "school": row.school.name if row.school else "–",
-        "apps": f"{row.apps_installed} / {row.apps_wanted}",
-        "last_seen": format_instant(row.last_seen_at, zone),
-    }
 
 
 def _describe_device_problem(device: DeviceDescription, language: Language) -> str:
@@ -131,7 +48,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
     language = get_language(request)
     view = overview.view_tablet(work, actor, tablet_id)
     tablet, case = view.row.tablet, view.case
-    zone = _get_zone(view.row, places.get_town_zone(work, tablet.town_id))
+    zone = get_row_zone(view.row, places.get_town_zone(work, tablet.town_id))
     show_times_in(zone)
     lost = case and {
         "asked": format_instant(case.requested_at),
@@ -157,7 +74,7 @@ def show_tablet(request: Request, tablet_id: UUID, work: WorkDep, done: str = ""
         request,
         "tablets/tablet.html",
         person=actor.name,
-        tablet=_describe_tablet(view.row, language, zone),
+        tablet=describe_row(view.row, language, zone),
         problem=_describe_device_problem(view.device, language),
         lost=lost,
         rules=_describe_rules(view.rules, language),

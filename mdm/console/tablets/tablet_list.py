@@ -1,0 +1,194 @@
+"""The list of tablets: by state, filtered, searched, and as a file for a spreadsheet. It calls the services that the API calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from cartable import alarms
+from cartable.i18n import Language, Message
+from cartable.paging import MAX_CURSOR_LENGTH, PageRequest
+from cartable.scope import PERMISSIONS, Actor, Permission
+from cartable.spreadsheets import build_workbook
+from cartable.unit_of_work import UnitOfWork
+from enrollment.places import service as places
+from enrollment.places.models import Grade
+from enrollment.tablets.labels import STATES
+from enrollment.tablets.models import TabletState
+from mdm.accounts.errors import MustChangePassword, NotSignedIn
+from mdm.api.deps import WorkDep
+from mdm.api.people.rosters import MEDIA_TYPES, build_attachment
+from mdm.care import inventory_export, overview
+from mdm.care.overview_repository import TabletFilter, TabletRow
+from mdm.console.care.safeguards import describe_alarm
+from mdm.console.frame import PageRoute, find_start_page, format_instant, get_language, render_page, require_sign_in
+from mdm.console.setup.start import list_open_checklists
+from mdm.reconcile.renewals import count_ending_identities
+
+_TONES = {TabletState.LOST: "bad-text", TabletState.IN_USE: "good", TabletState.FOUND: "warn"}
+#: Days without contact after which a tablet is called silent, as the page offers them.
+SILENT_DAYS = (1, 7, 30)
+_TITLES = (
+    Message("Tag"),
+    Message("Serial number"),
+    Message("State"),
+    Message("School"),
+    Message("Class"),
+    Message("Grade"),
+    Message("System"),
+    Message("Apps"),
+    Message("Apps installed"),
+    Message("Last contact"),
+)
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+@router.get("/")
+def show_tablets(
+    request: Request,
+    work: WorkDep,
+    state: str = "",
+    q: str = "",
+    school: str = "",
+    grade: str = "",
+    lacks: str = "",
+    silent: str = "",
+    after: str = "",
+) -> Response:
+    """Show tablets by state, filtered, with a search; without a sign-in, the sign-in page."""
+    try:
+        actor, _ = require_sign_in(request, work)
+    except MustChangePassword:
+        return render_page(request, "accounts/password.html")
+    except NotSignedIn:
+        return render_page(request, "accounts/sign_in.html")
+    start_page = find_start_page(actor)
+    if start_page is not None:
+        return RedirectResponse(start_page, status_code=303)
+    language = get_language(request)
+    filters = _read_filters(work, state, q, school, grade, lacks, silent)
+    ending = count_ending_identities(work, actor).ending
+    page = overview.list_tablets(work, actor, filters, PageRequest(cursor=after[:MAX_CURSOR_LENGTH] or None))
+    rows = page.items
+    zone_by_town = places.get_town_zones(work, {row.tablet.town_id for row in rows})
+    counts = overview.count_by_state(work, actor)
+    chosen: dict[str, Any] = {"state": state, "q": q[:64], "school": school, "grade": grade, "lacks": lacks, "silent": silent}
+    query = {name: value for name, value in chosen.items() if value}
+    return render_page(
+        request,
+        "tablets/tablets.html",
+        person=actor.name,
+        alarms=_list_open_alarms(work, actor, language),
+        **chosen,
+        checklists=list_open_checklists(work, actor, language) if not (query or after) else [],
+        ending=ending,
+        next_url=f"/?{urlencode({**query, 'after': page.next_cursor})}" if page.next_cursor else "",
+        export_url=f"/tablets.xlsx?{urlencode(query)}",
+        query={name: value for name, value in query.items() if name != "state"},
+        is_filtered=bool(query.keys() - {"state", "q"}),
+        total=sum(counts.values()),
+        sees=actor.everywhere or any(Permission.SEE in PERMISSIONS[grant.role] for grant in actor.role_assignments),
+        tiles=[
+            {"state": s.value, "count": counts.get(s, 0), "label": STATES[s].translate(language, count=counts.get(s, 0))}
+            for s in TabletState
+            if counts.get(s) or s is filters.state
+        ],
+        schools=[(str(each.id), each.name) for each in places.list_schools(work, actor)],
+        grades=[each.value for each in Grade],
+        silent_days=SILENT_DAYS,
+        rows=[describe_row(row, language, get_row_zone(row, zone_by_town[row.tablet.town_id])) for row in rows],
+    )
+
+
+@router.get("/tablets.xlsx")
+def export_tablets(
+    request: Request,
+    work: WorkDep,
+    state: str = "",
+    q: str = "",
+    school: str = "",
+    grade: str = "",
+    lacks: str = "",
+    silent: str = "",
+) -> Response:
+    """Download the filtered list as a spreadsheet, without names of children."""
+    actor, _ = require_sign_in(request, work)
+    filters = _read_filters(work, state, q, school, grade, lacks, silent)
+    rows = inventory_export.export_inventory(work, actor, filters)
+    content = build_workbook(_build_cells(work, rows, get_language(request)))
+    return build_attachment(content, f"tablets-{work.now:%Y-%m-%d}.xlsx", MEDIA_TYPES["xlsx"])
+
+
+def _read_filters(work: UnitOfWork, state: str, text: str, school: str, grade: str, lacks: str, silent: str) -> TabletFilter:
+    """Return the filter that an address asks for; what is not understood filters nothing."""
+    return TabletFilter(
+        school_id=_parse_id(school),
+        state=TabletState(state) if state in {*TabletState} else None,
+        level=Grade(grade) if grade in {*Grade} else None,
+        text=text[:64] or None,
+        lacks_apps=lacks == "apps",
+        silent_since=work.now - timedelta(days=int(silent)) if silent in {str(days) for days in SILENT_DAYS} else None,
+    )
+
+
+def _parse_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _build_cells(work: UnitOfWork, rows: list[TabletRow], language: Language) -> list[list[str]]:
+    zones = places.get_town_zones(work, {row.tablet.town_id for row in rows})
+    cells = [[title.translate(language) for title in _TITLES]]
+    for row in rows:
+        tablet = row.tablet
+        zone = get_row_zone(row, zones[tablet.town_id])
+        cells.append(
+            [
+                tablet.tag,
+                tablet.serial,
+                STATES[tablet.state].translate(language, count=1),
+                row.school.name if row.school else "",
+                row.school_class.label if row.school_class else "",
+                row.pupil.grade.value if row.pupil else "",
+                tablet.os_version or "",
+                str(row.apps_wanted),
+                str(row.apps_installed),
+                format_instant(row.last_seen_at, zone) if row.last_seen_at else "",
+            ]
+        )
+    return cells
+
+
+def _list_open_alarms(work: UnitOfWork, actor: Actor, language: Language) -> list[dict[str, Any]]:
+    """Return the alarms that nobody has noted, in the towns that the person governs."""
+    rows = alarms.list_open_alarms(work, actor.list_permitted_towns(Permission.GOVERN), limit=5)
+    return [describe_alarm(row, language) for row in rows]
+
+
+def get_row_zone(row: TabletRow, town_zone: ZoneInfo) -> ZoneInfo:
+    """Return the time zone of a tablet: of its school, else of its town."""
+    return ZoneInfo(row.school.time_zone) if row.school and row.school.time_zone else town_zone
+
+
+def describe_row(row: TabletRow, language: Language, zone: ZoneInfo) -> dict[str, Any]:
+    """Return a tablet as lists and pages show it: a child by first name and initial."""
+    pupil = row.pupil
+    return {
+        "id": row.tablet.id,
+        "tag": row.tablet.tag,
+        "serial": row.tablet.serial,
+        "state": STATES[row.tablet.state].translate(language),
+        "tone": _TONES.get(row.tablet.state, "soft"),
+        "holder": f"{pupil.first_name} {(pupil.usage_name or pupil.last_name)[:1]}. ({pupil.grade})" if pupil else "–",
+        "school": row.school.name if row.school else "–",
+        "apps": f"{row.apps_installed} / {row.apps_wanted}",
+        "last_seen": format_instant(row.last_seen_at, zone),
+    }

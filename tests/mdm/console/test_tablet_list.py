@@ -1,0 +1,107 @@
+"""The list of tablets: filters that work together with states and search, and the spreadsheet without names."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from python_calamine import CalamineWorkbook
+from sqlalchemy import select
+
+from cartable.audit import AuditEvent
+from cartable.scope import Role
+from enrollment.places.models import Grade
+from mdm.reconcile.models import AppReason, AppState, TabletApp
+from profiles.apps.models import App
+from tests.mdm.console.conftest import Person
+from tests.support.server import LiveServer
+from tests.support.world import TownFactory
+
+
+class Fleet:
+    """Three tablets: one complete and heard of, one that lacks an app, one silent; in two schools."""
+
+    def __init__(self, server: LiveServer) -> None:
+        with server.runtime.open_unit_of_work() as work:
+            world = TownFactory(work)
+            town = world.create_town()
+            first, second = world.create_school(town), world.create_school(town, "École Prévert")
+            app = App(town_id=town.id, name="Mathador", bundle_identifier="fr.mathador", app_store_id=1)
+            work.session.add(app)
+            work.session.flush()
+            self.tags = []
+            for school, grade, state, seen in (
+                (first, Grade.CE2, AppState.INSTALLED, timedelta(hours=1)),
+                (first, Grade.CM1, AppState.FAILED, timedelta(hours=1)),
+                (second, Grade.CE2, AppState.INSTALLED, timedelta(days=9)),
+            ):
+                tablet = world.create_tablet(town)
+                world.lend_tablet(
+                    tablet,
+                    world.create_pupil(
+                        world.create_class(school, f"{grade} {len(self.tags)}"), grade, last="DUPONT", first="Zélie"
+                    ),
+                )
+                world.enroll_tablet(tablet, last_seen_at=work.now - seen)
+                work.session.add(
+                    TabletApp(tablet_id=tablet.id, app_id=app.id, state=state, reason=AppReason.INSTALLING, changed_at=work.now)
+                )
+                self.tags.append(tablet.tag)
+            self.town_id, self.school_ids = town.id, (first.id, second.id)
+
+
+@pytest.fixture
+def fleet(server: LiveServer) -> Fleet:
+    return Fleet(server)
+
+
+def listed(person: Person, fleet: Fleet, **query: str) -> list[int]:
+    """Which of the three tablets the page lists."""
+    page = person.client.get("/", params=query).text
+    return [number for number, tag in enumerate(fleet.tags) if f">{tag}</a>" in page]
+
+
+def read_rows(answer: httpx.Response) -> list[list[object]]:
+    """The rows of a downloaded spreadsheet."""
+    return [list(row) for row in CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0).to_python()]
+
+
+def test_filters_work_together(person: Callable[..., Person], fleet: Fleet) -> None:
+    helpdesk = person(fleet.town_id, Role.HELPDESK)
+    assert listed(helpdesk, fleet) == [0, 1, 2]
+    assert listed(helpdesk, fleet, lacks="apps") == [1]
+    assert listed(helpdesk, fleet, silent="7") == [2]
+    assert listed(helpdesk, fleet, silent="30") == []
+    assert listed(helpdesk, fleet, grade="CE2") == [0, 2]
+    assert listed(helpdesk, fleet, grade="CE2", school=str(fleet.school_ids[0])) == [0]
+    assert listed(helpdesk, fleet, grade="CE2", q="zélie", state="in_use") == [0, 2]
+    assert listed(helpdesk, fleet, grade="x", school="x", silent="x", lacks="x", state="x") == [0, 1, 2]
+    assert listed(helpdesk, fleet, school=str(UUID(int=1))) == []
+
+
+def test_the_spreadsheet_holds_the_filtered_tablets_without_names(
+    server: LiveServer, person: Callable[..., Person], fleet: Fleet
+) -> None:
+    helpdesk = person(fleet.town_id, Role.HELPDESK)
+    answer = helpdesk.client.get("/tablets.xlsx", params={"grade": "CE2"})
+    assert answer.headers["content-disposition"].startswith('attachment; filename="tablets-')
+    rows = read_rows(answer)
+    assert [row[0] for row in rows[1:]] == [fleet.tags[0], fleet.tags[2]]
+    assert "DUPONT" not in str(rows)
+    assert "Zélie" not in str(rows)
+    with server.runtime.open_unit_of_work() as work:
+        events = work.session.scalars(select(AuditEvent).where(AuditEvent.action == "tablets.export")).all()
+        assert [event.town_id for event in events] == [fleet.town_id]
+
+
+def test_a_stranger_exports_nothing(server: LiveServer, person: Callable[..., Person], fleet: Fleet) -> None:
+    stranger = person(Fleet(server).town_id, Role.TECHNICIAN)
+    rows = read_rows(stranger.client.get("/tablets.xlsx"))
+    assert not {row[0] for row in rows} & set(fleet.tags)
+    officer = person(fleet.town_id, Role.DPO)
+    rows = read_rows(officer.client.get("/tablets.xlsx"))
+    assert len(rows) == 1, "a data protection officer sees no tablets"
