@@ -33,7 +33,7 @@ from enrollment.people.models import Pupil, PupilState
 from enrollment.places.models import Grade, School, SchoolClass, Town
 from enrollment.tablets.models import Loan, Tablet, TabletState
 from mdm.composition import compose
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.effective.models import DeclarationSet, RenderedProfile
 from profiles.effective.preview import preview
 from profiles.policy import documents, life

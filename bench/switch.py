@@ -29,7 +29,7 @@ from enrollment.tablets.repository import TabletRepository
 from mdm.composition import compose
 from mdm.devices.models import DeclarativeState
 from mdm.push.certificates import ensure_simulated_certificate
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.schedule import authoring
 from profiles.schedule.day_exceptions import OverrideKind
 from profiles.schedule.modes import Mode

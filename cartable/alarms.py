@@ -60,6 +60,8 @@ class AlarmKind(StrEnum):
     TABLET_OF_RESTORE = "tablet_of_restore"
     CLOCK_JUMPED = "clock_jumped"
     DELETION_WITHHELD = "deletion_withheld"
+    PUSHES_STOPPED = "pushes_stopped"
+    JOB_PARKED = "job_parked"
 
 
 SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
@@ -84,6 +86,8 @@ SEVERITIES: dict[AlarmKind, AlarmSeverity] = {
     AlarmKind.TABLET_OF_RESTORE: AlarmSeverity.WARNING,
     AlarmKind.CLOCK_JUMPED: AlarmSeverity.CRITICAL,
     AlarmKind.DELETION_WITHHELD: AlarmSeverity.WARNING,
+    AlarmKind.PUSHES_STOPPED: AlarmSeverity.CRITICAL,
+    AlarmKind.JOB_PARKED: AlarmSeverity.WARNING,
 }
 MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.BUDGET_USED_UP: Message("Somebody has used up what one person, or the town, may destroy in an hour or a day."),
@@ -115,6 +119,8 @@ MESSAGES: dict[AlarmKind, Message] = {
     AlarmKind.DELETION_WITHHELD: Message(
         "The retention table would delete unusually much at once. Look at the preview, then start it yourself."
     ),
+    AlarmKind.PUSHES_STOPPED: Message("Apple refuses or does not receive our notifications: tablets are not woken."),
+    AlarmKind.JOB_PARKED: Message("A job of the server failed too often and waits for a person."),
 }
 
 

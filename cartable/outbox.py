@@ -1,15 +1,14 @@
 """The outbox: what must happen after a commit, written in the same transaction and drained by the worker.
 
-The row is the job; a broker message only wakes the worker. Waiting rows with equal (topic, key) coalesce into one, and of their two
-times the earlier is kept. This module is the only place that writes the table, and the only one that spells a key.
+The row is the job; a broker message only wakes the worker. Waiting rows with equal (topic, key) coalesce into one: of their two
+times the earlier is kept, of their two lanes the more urgent. This module is the only place that adds rows, and the only one that
+spells a key; `outbox_leases` gives them to workers, `outbox_figures` counts them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
+from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Any
 
@@ -17,20 +16,19 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     Select,
+    SmallInteger,
     String,
     Uuid,
     bindparam,
     case,
     cast,
     column,
-    delete,
     func,
     literal,
     null,
     select,
     text,
     type_coerce,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -54,8 +52,19 @@ class Topic(StrEnum):
     TIMELINE = "timeline"  # key: always the same; an order that cannot be taken back was given or withdrawn
 
 
+class JobLane(IntEnum):
+    """Priority of a job: of the due jobs of a topic, those of the lowest lane run first, however many wait in the others."""
+
+    URGENT = 0  # a person waits for it: a lost tablet, an erase, an enrollment
+    NORMAL = 1
+    BACKGROUND = 2  # what concerns the fleet: the change of mode at 08:20, a policy for a whole town
+
+
+_WAITING = text("lease_until IS NULL AND parked_at IS NULL")
+
+
 class OutboxRow(Base):
-    """One job. `lease_until` is set while a worker executes it; the lease of a crashed worker expires.
+    """One job. `lease_until` is set while a worker executes it, and `leased_by` names the worker; a crashed worker's lease expires.
 
     `parked_at` is set when a job has failed `MAX_ATTEMPTS` times: no worker takes it until it is released, by a person or by a new
     reason to run it.
@@ -67,9 +76,11 @@ class OutboxRow(Base):
     topic: Mapped[Topic] = mapped_column(EnumText(Topic))
     key: Mapped[str] = mapped_column(String(64))
     payload: Mapped[dict[str, Any] | None]
+    lane: Mapped[int] = mapped_column(SmallInteger, default=JobLane.NORMAL, server_default="1")
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    leased_by: Mapped[str | None] = mapped_column(String(64))
     parked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -83,33 +94,61 @@ class OutboxRow(Base):
             sqlite_where=lease_until.is_(None),
             postgresql_where=lease_until.is_(None),
         ),
-        Index("ix_outbox_due", "not_before", "id"),
+        # A claim reads one lane of one topic in order, so its cost does not depend on what waits in the others.
+        Index(
+            "ix_outbox_due",
+            "topic",
+            "lane",
+            "not_before",
+            "id",
+            sqlite_where=_WAITING,
+            postgresql_where=_WAITING,
+        ),
+        Index(
+            "ix_outbox_leased",
+            "lease_until",
+            sqlite_where=lease_until.is_not(None),
+            postgresql_where=lease_until.is_not(None),
+        ),
     )
 
 
-#: A job that has failed so many times is parked: about 73 minutes after the first failure.
-MAX_ATTEMPTS = 12
-LONGEST_DELAY = timedelta(hours=1)
-_COLUMNS = ["topic", "key", "not_before", "created_at", "attempts"]
+_COLUMNS = ["topic", "key", "lane", "not_before", "created_at", "attempts"]
 _KEY_COLUMNS = {"key": "text"}
 _SELECT_NEW_JOBS = (
-    "SELECT CAST(:topic AS text), key, CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0 FROM {keys} WHERE true"
+    "SELECT CAST(:topic AS text), key, CAST(:lane AS integer), CAST(:not_before AS {instant}), CAST(:now AS {instant}), 0"
+    " FROM {keys} WHERE true"
 )
 
 
-def enqueue_jobs(session: Session, now: datetime, topic: Topic, keys: list[str], *, not_before: datetime | None = None) -> None:
+def enqueue_jobs(
+    session: Session,
+    now: datetime,
+    topic: Topic,
+    keys: list[str],
+    *,
+    not_before: datetime | None = None,
+    lane: JobLane = JobLane.NORMAL,
+) -> None:
     """Add a job of `topic` for each of `keys`; it runs after the commit. Equal waiting jobs become one."""
     if not keys:
         return
     dialect = session.get_bind().dialect.name
     values = build_parameters(dialect, "keys", _KEY_COLUMNS, [(key,) for key in sorted(set(keys))])
     session.connection().execute(
-        _build_enqueue_statement(dialect), {**values, "topic": topic.value, "not_before": not_before or now, "now": now}
+        _build_enqueue_statement(dialect),
+        {**values, "topic": topic.value, "lane": int(lane), "not_before": not_before or now, "now": now},
     )
 
 
 def enqueue_selected_jobs(
-    session: Session, now: datetime, topic: Topic, keys: Select[Any], *, not_before: datetime | None = None
+    session: Session,
+    now: datetime,
+    topic: Topic,
+    keys: Select[Any],
+    *,
+    not_before: datetime | None = None,
+    lane: JobLane = JobLane.NORMAL,
 ) -> None:
     """Add a job of `topic` for each row of `keys`, a statement that selects one column of ids, without fetching them."""
     dialect = session.get_bind().dialect.name
@@ -120,6 +159,7 @@ def enqueue_selected_jobs(
         select(
             literal(topic, type_=OutboxRow.__table__.c.topic.type),
             key,
+            literal(int(lane), type_=OutboxRow.__table__.c.lane.type),
             literal(not_before or now, type_=instants),
             literal(now, type_=instants),
             literal(0),
@@ -127,7 +167,7 @@ def enqueue_selected_jobs(
         .where(literal(1) == 1)  # without a WHERE, SQLite reads ON CONFLICT as a join condition
         .order_by(key)  # two transactions that add the same jobs lock them in the same order
     )
-    session.execute(_keep_earlier_time(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source)))
+    session.execute(_merge_with_waiting(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source)))
 
 
 def _spell_key(column: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
@@ -155,114 +195,24 @@ def _build_enqueue_statement(dialect: str) -> Any:
         )
     ).bindparams(bindparam("not_before", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime()))
     source = key_rows.columns(*(column(name) for name in _COLUMNS))
-    return _keep_earlier_time(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source))
+    return _merge_with_waiting(_insert(dialect)(OutboxRow).from_select(_COLUMNS, source))
 
 
-def _keep_earlier_time(statement: Any) -> Any:
-    """Complete an INSERT: where an equal job is already waiting, the earlier of the two times is kept.
+def _merge_with_waiting(statement: Any) -> Any:
+    """Complete an INSERT: where an equal job is already waiting, the earlier of the two times and the more urgent lane are kept.
 
     Otherwise a job that is due in an hour would delay an urgent one. A parked job is released: what has changed may have ended
     what it failed for.
     """
-    new = statement.excluded.not_before
+    new, lane = statement.excluded.not_before, statement.excluded.lane
     parked = OutboxRow.parked_at.is_not(None)
     return statement.on_conflict_do_update(
         index_elements=["topic", "key"],
         index_where=OutboxRow.lease_until.is_(None),
         set_={
             "not_before": case((parked, new), (OutboxRow.not_before <= new, OutboxRow.not_before), else_=new),
+            "lane": case((OutboxRow.lane <= lane, OutboxRow.lane), else_=lane),
             "attempts": case((parked, 0), else_=OutboxRow.attempts),
             "parked_at": null(),
         },
-    )
-
-
-def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, lease: timedelta) -> list[OutboxRow]:
-    """Lease up to `limit` due jobs of `topic` for `lease`, oldest first, and return them. Two workers never get the same job."""
-    due = (
-        select(OutboxRow.id)
-        .where(OutboxRow.topic == topic, OutboxRow.not_before <= now, OutboxRow.parked_at.is_(None))
-        .where((OutboxRow.lease_until.is_(None)) | (OutboxRow.lease_until < now))
-        .order_by(OutboxRow.not_before, OutboxRow.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    statement = (
-        update(OutboxRow)
-        .where(OutboxRow.id.in_(due))
-        .values(lease_until=now + lease, attempts=OutboxRow.attempts + 1)
-        .returning(OutboxRow)
-        .execution_options(synchronize_session=False)
-    )
-    return sorted(session.scalars(statement), key=lambda row: row.id)
-
-
-def complete_jobs(session: Session, rows: list[OutboxRow]) -> None:
-    """Delete jobs that are finished."""
-    session.execute(delete(OutboxRow).where(OutboxRow.id.in_([row.id for row in rows])))
-
-
-def record_failure(session: Session, row_id: int, now: datetime, why: str) -> bool:
-    """Postpone a job that failed, longer each time; after `MAX_ATTEMPTS` park it. Return whether it is parked now."""
-    row = session.get(OutboxRow, row_id)
-    if row is None or not _postpone(session, row, now + min(timedelta(seconds=2**row.attempts), LONGEST_DELAY), why):
-        return False
-    if row.attempts >= MAX_ATTEMPTS:
-        row.parked_at = now
-    return row.parked_at is not None
-
-
-def postpone_job(session: Session, row_id: int, retry_at: datetime, why: str) -> None:
-    """Let a job wait until `retry_at` because a service outside could not be reached. It is never parked: nothing is wrong with it."""
-    row = session.get(OutboxRow, row_id)
-    if row is not None:
-        _postpone(session, row, retry_at, why)
-
-
-def _postpone(session: Session, row: OutboxRow, retry_at: datetime, why: str) -> bool:
-    """Give a leased job back and return True. If an equal one is waiting meanwhile, it takes over at the earlier of both times."""
-    waiting = session.scalar(
-        select(OutboxRow)
-        .where(OutboxRow.topic == row.topic, OutboxRow.key == row.key, OutboxRow.lease_until.is_(None), OutboxRow.id != row.id)
-        .with_for_update()
-    )
-    if waiting is not None:
-        waiting.not_before = min(waiting.not_before, retry_at)
-        session.delete(row)
-        return False
-    row.lease_until, row.last_error, row.not_before = None, why[:500], retry_at
-    return True
-
-
-def count_parked_jobs(session: Session) -> dict[Topic, int]:
-    """Return how many jobs of each topic are parked; topics without any are left out."""
-    statement = select(OutboxRow.topic, func.count()).where(OutboxRow.parked_at.is_not(None)).group_by(OutboxRow.topic)
-    return {row[0]: row[1] for row in session.execute(statement)}
-
-
-def list_parked_jobs(session: Session, limit: int = 100) -> Sequence[OutboxRow]:
-    """Return parked jobs with the reason of each, the oldest first."""
-    statement = select(OutboxRow).where(OutboxRow.parked_at.is_not(None)).order_by(OutboxRow.parked_at, OutboxRow.id).limit(limit)
-    return session.scalars(statement).all()
-
-
-def release_parked_jobs(session: Session, now: datetime, topic: Topic | None = None) -> dict[Topic, int]:
-    """Let parked jobs (of `topic`, or all) run again at once, and return how many of each topic were released."""
-    conditions = [OutboxRow.parked_at.is_not(None)] + ([OutboxRow.topic == topic] if topic else [])
-    statement = (
-        update(OutboxRow)
-        .where(*conditions)
-        .values(parked_at=None, attempts=0, not_before=now)
-        .returning(OutboxRow.topic)
-        .execution_options(synchronize_session=False)
-    )
-    return dict(Counter(session.scalars(statement)))
-
-
-def get_oldest_due(session: Session, now: datetime) -> datetime | None:
-    """Return since when the oldest due job has been waiting; None when no job is due."""
-    return session.scalar(
-        select(func.min(OutboxRow.not_before)).where(
-            OutboxRow.not_before <= now, OutboxRow.lease_until.is_(None), OutboxRow.parked_at.is_(None)
-        )
     )

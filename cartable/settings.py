@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         "memory://",
         repr=False,
-        description="Celery broker, e.g. redis://host:6379/0; then worker and scheduler are processes of their own. "
-        "memory:// runs both inside the server.",
+        description="Celery broker, e.g. redis://host:6379/0; then workers are processes of their own. "
+        "memory:// runs one inside the server.",
     )
     public_url: str = Field(
         "https://localhost:8443",
@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     organisation: str = Field("Cartable", description="The name that families read.")
     apns_url: str = Field("https://api.push.apple.com:443", description="APNs, or a test server.")
     apns_ca: Path | None = Field(None, description="PEM of the CA of a test APNs; empty: public roots.")
-    push_per_second: int = Field(100, ge=1, description="Pace of pushes, per worker.")
+    push_per_second: int = Field(
+        300, ge=1, description="Pace of pushes of the whole installation; urgent ones do not wait for it."
+    )
     scep_allow_single_des: bool = Field(
         True, description="Accept the single-DES envelopes of old SCEP clients; never for renewals."
     )

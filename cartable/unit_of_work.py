@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from cartable import outbox
 from cartable.clock import Clock
 from cartable.crypto import Keyring
-from cartable.outbox import Topic
+from cartable.outbox import JobLane, Topic
 from cartable.settings import Settings
 
 
@@ -33,14 +33,16 @@ class UnitOfWork:
     #: Called once, in order, when all else is done and just before the commit.
     before_commit: list[Callable[[UnitOfWork], None]] = field(default_factory=list)
 
-    def enqueue_job(self, topic: Topic, *keys: object, not_before: datetime | None = None) -> None:
+    def enqueue_job(
+        self, topic: Topic, *keys: object, not_before: datetime | None = None, lane: JobLane = JobLane.NORMAL
+    ) -> None:
         """Add a job of `topic` for each key; the worker runs it after this unit of work is committed."""
-        outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before)
+        outbox.enqueue_jobs(self.session, self.now, topic, [str(key) for key in keys], not_before=not_before, lane=lane)
         self.topics_to_notify.add(topic)
 
-    def enqueue_selected_jobs(self, topic: Topic, keys: Select[Any]) -> None:
+    def enqueue_selected_jobs(self, topic: Topic, keys: Select[Any], *, lane: JobLane = JobLane.NORMAL) -> None:
         """Add a job of `topic` for each row of `keys`, a statement that selects one column of ids."""
-        outbox.enqueue_selected_jobs(self.session, self.now, topic, keys)
+        outbox.enqueue_selected_jobs(self.session, self.now, topic, keys, lane=lane)
         self.topics_to_notify.add(topic)
 
 

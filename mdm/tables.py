@@ -3,9 +3,12 @@
 # ruff: noqa: F401
 import cartable.alarms
 import cartable.audit
+import cartable.leases
 import cartable.outbox
+import cartable.scheduled_jobs
 import cartable.throttle
 import cartable.timeline.models
+import cartable.worker_registry
 import enrollment.identity.acme.models
 import enrollment.identity.models
 import enrollment.joining.ade.models

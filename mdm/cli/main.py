@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from cartable import __version__
@@ -33,6 +34,9 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     choices["up"].add_argument("--empty", action="store_true", help="without the demo town and its simulated tablets")
     choices["simulate"].add_argument("--count", type=int, default=30)
     choices["simulate"].add_argument("--town", metavar="SLUG", help="short name of the town; without it the first by name")
+    choices["worker"].add_argument(
+        "--kinds", default="", help="only these kinds of work, separated by commas, such as pushes,urgent_pushes"
+    )
     choices["push-csr"].add_argument("--email", required=True)
     sign = choices["push-vendor-sign"]
     for name in ("--csr", "--vendor-chain", "--vendor-key"):
@@ -41,6 +45,9 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     push_import.add_argument("certificate", type=Path)
     push_import.add_argument("--key", type=Path)
     push_import.add_argument("--force", action="store_true")
+    choices["push-revive"].add_argument(
+        "--since", type=_parse_day, required=True, metavar="DAY", help="tokens that were refused on this day (UTC) or later"
+    )
     jobs = choices["jobs"].add_subparsers(dest="action", required=True, metavar="ACTION")
     jobs.add_parser("list", help="show the parked jobs and why each failed")
     retry = jobs.add_parser("retry", help="let parked jobs run again now")
@@ -51,6 +58,10 @@ def _add_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
     _add_server_arguments(choices)
     choices["technician"].add_argument("login")
     choices["technician"].add_argument("name")
+
+
+def _parse_day(text: str) -> datetime:
+    return datetime.combine(date.fromisoformat(text), time(), UTC)
 
 
 def _add_server_arguments(choices: dict[str, argparse.ArgumentParser]) -> None:
@@ -87,16 +98,18 @@ def _run_web(_parsed: argparse.Namespace) -> int:
     return serve.run_web()
 
 
-def _run_worker(_parsed: argparse.Namespace) -> int:
+def _run_worker(parsed: argparse.Namespace) -> int:
     from mdm.cli import serve
+    from mdm.worker.kinds import WorkKind
 
-    return serve.run_worker()
+    serve.run_worker([WorkKind(kind) for kind in parsed.kinds.split(",")] if parsed.kinds else tuple(WorkKind))
 
 
 def _run_beat(_parsed: argparse.Namespace) -> int:
     from mdm.cli import serve
+    from mdm.worker.kinds import WorkKind
 
-    return serve.run_beat()
+    serve.run_worker([WorkKind.SCHEDULE])
 
 
 def _migrate(_parsed: argparse.Namespace) -> int:
@@ -140,6 +153,20 @@ def _import_certificate(work: object, parsed: argparse.Namespace) -> None:
     key = parsed.key.read_bytes() if parsed.key else None
     row = import_certificate(work, SYSTEM, parsed.certificate.read_bytes(), key, force=parsed.force)  # type: ignore[arg-type]
     print(f"{row.topic} until {row.not_after:%Y-%m-%d}")
+
+
+def _resume_push(work: object, _parsed: argparse.Namespace) -> None:
+    from cartable.scope import SYSTEM
+    from mdm.push.sender_state import resume_by_person
+
+    resume_by_person(work, SYSTEM)  # type: ignore[arg-type]
+
+
+def _revive_tokens(work: object, parsed: argparse.Namespace) -> None:
+    from cartable.scope import SYSTEM
+    from mdm.push.sender_state import revive_tokens
+
+    print(revive_tokens(work, SYSTEM, parsed.since))  # type: ignore[arg-type]
 
 
 def _create_account_link(work: object, parsed: argparse.Namespace) -> None:
@@ -263,8 +290,8 @@ def _restore(parsed: argparse.Namespace) -> int:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "up": ("everything on this machine, with a demo town unless --empty (make run)", _run_up),
     "serve": ("the web server alone", _run_web),
-    "worker": ("a worker, with a broker", _run_worker),
-    "beat": ("the scheduler, with a broker; exactly one", _run_beat),
+    "worker": ("a worker, with a broker; any number of them", _run_worker),
+    "beat": ("a worker for the schedule alone; the others do it too", _run_beat),
     "migrate": ("bring the database to the newest migration", _migrate),
     "doctor": ("check everything that the server needs, and say what to do", _diagnose),
     "backup": ("write database and data folder to one encrypted archive, and read it back", _backup),
@@ -281,6 +308,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
     "push-csr": ("make a request for the push certificate", _with_unit_of_work(_create_csr)),
     "push-vendor-sign": ("sign a request as the MDM vendor", _sign_csr),
     "push-import": ("install the push certificate that Apple's portal gave", _with_unit_of_work(_import_certificate)),
+    "push-resume": (
+        "let the stopped sender of pushes test itself now, and believe for an hour that refused tokens are dead",
+        _with_unit_of_work(_resume_push),
+    ),
+    "push-revive": ("let pushes go again to tokens that were refused since a day", _with_unit_of_work(_revive_tokens)),
     "town": ("create towns, list them, change their zones, phone and message for lost tablets", _with_unit_of_work(_run_town)),
     "admin": ("create an administrator of a town, or an operator; prints a link that works once", _with_unit_of_work(_run_admin)),
     "school": ("add schools to a town one by one or by a list, rename, close", _with_unit_of_work(_run_school)),

@@ -175,7 +175,19 @@ class DeviceRepository:
         ).all()
 
     def mark_pushed(self, enrollment_ids: Sequence[int], now: datetime) -> None:
-        self.session.execute(update(PushTarget).where(PushTarget.enrollment_id.in_(enrollment_ids)).values(pushed_at=now))
+        """Store when these enrollments were pushed. Rows are locked in one order: two threads may push at once."""
+        locked = (
+            select(PushTarget.enrollment_id)
+            .where(PushTarget.enrollment_id.in_(enrollment_ids))
+            .order_by(PushTarget.enrollment_id)
+            .with_for_update()
+        )
+        self.session.execute(
+            update(PushTarget)
+            .where(PushTarget.enrollment_id.in_(locked))
+            .values(pushed_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
     def mark_token_invalid(self, enrollment_id: int, token_updated_at: datetime, reason: str, now: datetime) -> None:
         """Stop pushing to a token, unless the tablet has sent a new one meanwhile."""
@@ -184,6 +196,28 @@ class DeviceRepository:
             .where(PushTarget.enrollment_id == enrollment_id, PushTarget.updated_at <= token_updated_at)
             .values(invalid_since=now, invalid_reason=reason[:64])
         )
+
+    def revive_push_tokens(self, since: datetime) -> list[int]:
+        """Let pushes go again to the tokens that were refused from `since` on. Returns their enrollments."""
+        return list(
+            self.session.scalars(
+                update(PushTarget)
+                .where(PushTarget.invalid_since >= since)
+                .values(invalid_since=None, invalid_reason=None)
+                .returning(PushTarget.enrollment_id)
+                .execution_options(synchronize_session=False)
+            )
+        )
+
+    def count_invalid_push_tokens(self) -> int:
+        """Return how many enrolled tablets cannot be woken because APNs refuses their tokens."""
+        statement = (
+            select(func.count())
+            .select_from(PushTarget)
+            .join(DeviceEnrollment, DeviceEnrollment.id == PushTarget.enrollment_id)
+            .where(PushTarget.invalid_since.is_not(None), DeviceEnrollment.state == EnrollmentState.ENROLLED)
+        )
+        return self.session.scalar(statement) or 0
 
     # Declarative state
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+#: Reasons of our own for a push that got no response (status 0): one side refused the certificate of the other.
+CERTIFICATE_REFUSED_BY_TLS = "CertificateRefusedByTls"
+SERVER_NOT_TRUSTED = "ServerNotTrusted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,8 @@ class PushResponse:
 class PushTransport(Protocol):
     """Sends pushes. Returns one response per notification, failures included."""
 
-    def send(self, notifications: list[PushNotification], per_second: int) -> list[PushResponse]:
-        """Send all notifications, no faster than `per_second`. A failed push does not raise."""
+    def send(self, notifications: Sequence[PushNotification], per_second: int, *, urgent: bool = False) -> list[PushResponse]:
+        """Send all notifications, no faster than `per_second` unless they are urgent. A failed push does not raise."""
         ...
 
     def close(self) -> None:

@@ -1,18 +1,22 @@
-"""All SQL of push certificates. Push tokens are in `mdm.devices`."""
+"""All SQL of push certificates, of the state of the sender, and of the counted responses. Push tokens are in `mdm.devices`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from mdm.push.models import PushCertificate
+from mdm.push.models import PushCertificate, PushResponseCount, PushSenderState
+
+_SENDER_ID = 1
 
 
 class PushRepository:
-    """Reads and writes push certificates."""
+    """Reads and writes push certificates, the state of the sender and its figures."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -31,3 +35,36 @@ class PushRepository:
 
     def activate_certificate(self, certificate_id: UUID) -> None:
         self.session.execute(update(PushCertificate).values(active=PushCertificate.id == certificate_id))
+
+    def get_sender_state(self) -> PushSenderState:
+        """Return the state of the sender; a row that is not stored yet stands for one that sends."""
+        state = self.session.get(PushSenderState, _SENDER_ID)
+        return state or self.lock_sender_state()
+
+    def lock_sender_state(self) -> PushSenderState:
+        """Return the current state of the sender, locked until the commit."""
+        self.session.execute(
+            self._insert(PushSenderState)
+            .values(id=_SENDER_ID, failed_tests=0, window_sent=0, window_refused=0)
+            .on_conflict_do_nothing()
+        )
+        return self.session.scalars(
+            select(PushSenderState)
+            .where(PushSenderState.id == _SENDER_ID)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).one()
+
+    def count_responses(self, counts: Mapping[str, int]) -> None:
+        """Add to the counted responses, by reason."""
+        for reason in sorted(counts):
+            statement = self._insert(PushResponseCount).values(reason=reason, total=counts[reason])
+            total = PushResponseCount.total + statement.excluded.total
+            self.session.execute(statement.on_conflict_do_update(index_elements=["reason"], set_={"total": total}))
+
+    def load_response_counts(self) -> dict[str, int]:
+        rows = self.session.execute(select(PushResponseCount.reason, PushResponseCount.total).order_by(PushResponseCount.reason))
+        return {row[0]: row[1] for row in rows}
+
+    def _insert(self, model: type[Any]) -> Any:
+        return (postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert)(model)

@@ -1,11 +1,17 @@
-"""Classification of APNs responses, and retry delays (docs/domain/protocol.md#push). Pure."""
+"""Pure rules of pushes: what follows from a response of APNs, when the sender stops, and when it tries again.
+
+See docs/domain/protocol.md#push. Errors that are ours say nothing about a token: they stop the sender, and no token is given up.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from mdm.push.ports import PushResponse
+from mdm.push.ports import CERTIFICATE_REFUSED_BY_TLS, SERVER_NOT_TRUSTED, PushResponse
 
 
 class PushOutcome(StrEnum):
@@ -14,37 +20,92 @@ class PushOutcome(StrEnum):
     DELIVERED = "delivered"
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a word, not a secret
     RETRY = "retry"
-    CERTIFICATE_REFUSED = "certificate_refused"
+    UNREACHABLE = "unreachable"
+    SENDER_REFUSED = "sender_refused"  # our certificate, our topic, our environment: no token is to blame
     DROP = "drop"
 
 
-_INVALID_TOKEN_REASONS = {
-    "BadDeviceToken",
-    "DeviceTokenNotForTopic",
-    "BadTopic",
-    "Unregistered",
-    "ExpiredToken",
-    "TopicDisallowed",
-    "MissingTopic",
-}
-_CERTIFICATE_REASONS = {"BadCertificate", "BadCertificateEnvironment", "Forbidden"}
+class StopReason(StrEnum):
+    """Why the sender has stopped."""
+
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    SENDER_REFUSED = "sender_refused"
+    TOKENS_REFUSED = "tokens_refused"
+    UNREACHABLE = "unreachable"
+
+
+_SENDER_REASONS = {
+    "BadCertificate", "BadCertificateEnvironment", "BadTopic", "TopicDisallowed", "MissingTopic", "Forbidden", "InvalidPushType",
+    CERTIFICATE_REFUSED_BY_TLS, SERVER_NOT_TRUSTED,
+}  # fmt: skip
 FIRST_RETRY_DELAY = timedelta(seconds=30)
 MAX_RETRY_DELAY = timedelta(hours=1)
+#: The refused tokens of this time are counted together.
+WINDOW = timedelta(minutes=10)
+#: So many refused tokens, and this share of all pushes in the window, are a mass: then something else is wrong than the tokens.
+MASS_MINIMUM, MASS_SHARE = 5, 0.5
+#: First and longest wait before a stopped sender tests itself.
+_TEST_WAITS = {
+    StopReason.UNREACHABLE: (timedelta(seconds=5), timedelta(minutes=2)),
+    StopReason.SENDER_REFUSED: (timedelta(seconds=30), timedelta(minutes=15)),
+    StopReason.TOKENS_REFUSED: (timedelta(seconds=30), timedelta(minutes=15)),
+    StopReason.CERTIFICATE_EXPIRED: (timedelta(minutes=1), timedelta(minutes=15)),
+}
 
 
-def classify_response(response: PushResponse, token_updated_at: datetime) -> PushOutcome:
+@dataclass(frozen=True, slots=True)
+class PushWindow:
+    """Pushes of the present window: how many were sent, and how many tokens were refused."""
+
+    sent: int = 0
+    refused: int = 0
+
+    def add(self, outcomes: Mapping[PushOutcome, int]) -> PushWindow:
+        """Return the window with one more batch."""
+        return PushWindow(self.sent + sum(outcomes.values()), self.refused + outcomes.get(PushOutcome.TOKEN_INVALID, 0))
+
+    def is_mass_refusal(self) -> bool:
+        """Return whether too many tokens were refused to believe that each of them is dead."""
+        return self.refused >= MASS_MINIMUM and self.refused >= MASS_SHARE * self.sent
+
+
+def classify_response(response: PushResponse, token_updated_at: datetime) -> PushOutcome:  # noqa: PLR0911 - one line per kind of error
     """Return what follows from a response. A token stored after the moment for which APNs reports it invalid is tried again."""
     if response.status == 200:
         return PushOutcome.DELIVERED
-    if response.reason in _CERTIFICATE_REASONS or response.status == 403:
-        return PushOutcome.CERTIFICATE_REFUSED
-    if response.reason in _INVALID_TOKEN_REASONS or response.status == 410:
+    if response.reason in _SENDER_REASONS or response.status == 403:
+        return PushOutcome.SENDER_REFUSED
+    if response.status == 410 or response.reason == "BadDeviceToken":
         if response.timestamp and datetime.fromtimestamp(response.timestamp / 1000, UTC) < token_updated_at:
             return PushOutcome.RETRY
         return PushOutcome.TOKEN_INVALID
-    if response.status in {0, 429} or response.status >= 500:
+    if response.status == 0 or response.status >= 500:
+        return PushOutcome.UNREACHABLE
+    if response.status == 429 or response.reason == "DeviceTokenNotForTopic":
         return PushOutcome.RETRY
     return PushOutcome.DROP
+
+
+def decide_stop(outcomes: Counter[PushOutcome], window: PushWindow, *, trusts_refusals: bool) -> StopReason | None:
+    """Return why the sender must stop after a batch; None when it goes on.
+
+    A batch in which a push was delivered proves that certificate, topic and network are right. `trusts_refusals`: a test or a
+    person has shown lately that tokens are refused for good reason.
+    """
+    if not outcomes[PushOutcome.DELIVERED]:
+        if outcomes[PushOutcome.SENDER_REFUSED]:
+            return StopReason.SENDER_REFUSED
+        if outcomes[PushOutcome.UNREACHABLE]:
+            return StopReason.UNREACHABLE
+    if window.is_mass_refusal() and not trusts_refusals:
+        return StopReason.TOKENS_REFUSED
+    return None
+
+
+def compute_test_wait(reason: StopReason, failed_tests: int) -> timedelta:
+    """Return how long a stopped sender waits before it tests itself: longer after each failed test."""
+    first, longest = _TEST_WAITS[reason]
+    return min(first * (1 << min(failed_tests, 10)), longest)
 
 
 def compute_retry_delay(attempts: int, retry_after: float | None) -> timedelta:

@@ -2,92 +2,175 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from cartable import outbox
-from cartable.outbox import OutboxRow, Topic
+from cartable.outbox import JobLane, OutboxRow, Topic
+from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, postpone_job, return_jobs
+from cartable.settings import Settings
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.devices.repository import DeviceRepository
 from mdm.push.apns import ApnsTransport
-from mdm.push.certificates import ensure_simulated_certificate, get_active_topic, load_active_pem
+from mdm.push.certificates import ensure_simulated_certificate, get_active_topic
+from mdm.push.models import PushCertificate
 from mdm.push.ports import PushNotification, PushResponse, PushTransport
-from mdm.push.rules import PushOutcome, classify_response, compute_retry_delay
+from mdm.push.repository import PushRepository
+from mdm.push.rules import PushOutcome, StopReason, classify_response, compute_retry_delay
+from mdm.push.sender_state import SendPermission, get_permission, record_batch
 
-__all__ = ["ensure_simulated_certificate", "get_active_topic", "send_due_pushes"]
+__all__ = ["close_transport", "ensure_simulated_certificate", "get_active_topic", "send_due_pushes"]
 
+#: Pushes of one batch at most. A batch takes about half a second at the present pace, and an urgent push waits for none.
 BATCH_SIZE = 500
-LEASE = timedelta(minutes=5)
-#: A tablet gets at most one push in this time, however many commands wait.
+BATCH_SECONDS = 0.5
+#: With so many pushes a stopped sender tests whether APNs accepts any.
+TEST_SIZE = 10
+#: A tablet gets at most one push in this time, however many commands wait; urgent ones go at once.
 MIN_PUSH_INTERVAL = timedelta(seconds=3)
+#: A push to a tablet that enrolled under another topic is looked at again after this time: APNs would refuse it.
+OTHER_TOPIC_DELAY = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-def send_due_pushes(runtime: Runtime, transport: PushTransport | None = None) -> int:
-    """Send the pushes that are due. Returns how many jobs were claimed; without a push certificate none is."""
+@dataclass(frozen=True, slots=True)
+class _PushBatch:
+    """Claimed jobs with their notifications, by enrollment, and when each token was stored."""
+
+    certificate: PushCertificate
+    claimed: int
+    rows: Mapping[int, OutboxRow]
+    notifications: Sequence[PushNotification]
+    token_updates: Mapping[int, datetime]
+
+
+def send_due_pushes(runtime: Runtime, claimant: Claimant = ANY_LANE, transport: PushTransport | None = None) -> int:
+    """Send the pushes that are due. Returns how many jobs were claimed: none without a push certificate or while stopped."""
     with runtime.open_unit_of_work() as work:
-        certificate_and_key = load_active_pem(work)
-        if certificate_and_key is None:
-            return 0
-        rows = outbox.claim_jobs(work.session, work.now, Topic.PUSH, BATCH_SIZE, LEASE)
-        targets = {t.enrollment_id: t for t in DeviceRepository(work.session).list_valid_targets([int(row.key) for row in rows])}
-        token_updates = {enrollment_id: target.updated_at for enrollment_id, target in targets.items()}
-        notifications = []
-        for row in rows:
-            target = targets.get(int(row.key))
-            if target is None:
-                outbox.complete_jobs(work.session, [row])  # no valid token: nothing can be pushed before the next TokenUpdate
-            elif target.pushed_at is not None and work.now - target.pushed_at < MIN_PUSH_INTERVAL:
-                outbox.complete_jobs(work.session, [row])
-                work.enqueue_job(Topic.PUSH, row.key, not_before=target.pushed_at + MIN_PUSH_INTERVAL)
-            else:
-                notifications.append(PushNotification(target.enrollment_id, target.token, target.magic, target.topic))
+        batch = _claim_batch(work, claimant)
         settings = work.settings
-    if notifications:
-        certificate, key = certificate_and_key
-        sender = transport or ApnsTransport(settings.apns_url, certificate, key, settings.apns_ca)
-        responses = sender.send(notifications, settings.push_per_second)
-        _apply_responses(runtime, [row for row in rows if int(row.key) in token_updates], responses, token_updates)
-    return len(rows)
+    if batch is None:
+        return 0
+    if batch.notifications:
+        sender = transport or _get_transport(settings, batch.certificate)
+        urgent = all(row.lane == JobLane.URGENT for row in batch.rows.values())
+        responses = sender.send(batch.notifications, settings.push_per_second, urgent=urgent)
+        try:
+            with runtime.open_unit_of_work() as work:
+                _apply_responses(work, batch, responses)
+        except JobLeaseLost:
+            log.warning("push.lease_lost", jobs=len(batch.rows))  # another worker sends them again, which does no harm
+    return batch.claimed
 
 
-def _apply_responses(
-    runtime: Runtime, rows: list[OutboxRow], responses: list[PushResponse], token_updates: dict[int, datetime]
-) -> None:
-    rows_by_enrollment = {int(row.key): row for row in rows}
-    with runtime.open_unit_of_work() as work:
-        repository = DeviceRepository(work.session)
-        delivered: list[int] = []
-        for response in responses:
-            row = rows_by_enrollment[response.enrollment_id]
-            token_updated_at = token_updates[response.enrollment_id]
-            outcome = classify_response(response, token_updated_at)
-            if outcome is PushOutcome.DELIVERED:
-                delivered.append(response.enrollment_id)
-            else:
-                _apply_failure(work, repository, row, response, outcome, token_updated_at)
-        repository.mark_pushed(delivered, work.now)
-        outbox.complete_jobs(work.session, [rows_by_enrollment[enrollment_id] for enrollment_id in delivered])
+def _claim_batch(work: UnitOfWork, claimant: Claimant) -> _PushBatch | None:
+    """Claim due jobs and complete those that need no push now. Returns None when nothing may be sent."""
+    repository = PushRepository(work.session)
+    certificate = repository.get_active_certificate()
+    if certificate is None:
+        return None
+    permission = get_permission(work, repository.get_sender_state(), certificate)
+    if permission is SendPermission.WAIT:
+        return None
+    limit = min(BATCH_SIZE, max(TEST_SIZE, int(work.settings.push_per_second * BATCH_SECONDS)))
+    claimed = claim_jobs(work.session, work.now, Topic.PUSH, limit if permission is SendPermission.SEND else TEST_SIZE, claimant)
+    targets = {t.enrollment_id: t for t in DeviceRepository(work.session).list_valid_targets([int(row.key) for row in claimed])}
+    rows: dict[int, OutboxRow] = {}
+    for row in claimed:
+        target = targets.get(int(row.key))
+        if target is None:
+            complete_jobs(work.session, [row])  # no valid token: nothing can be pushed before the next TokenUpdate
+        elif target.topic != certificate.topic:
+            postpone_job(work.session, row, work.now + OTHER_TOPIC_DELAY, "enrolled under another push topic")
+        elif row.lane != JobLane.URGENT and target.pushed_at is not None and work.now - target.pushed_at < MIN_PUSH_INTERVAL:
+            postpone_job(work.session, row, target.pushed_at + MIN_PUSH_INTERVAL, "pushed a moment ago")
+        else:
+            rows[target.enrollment_id] = row
+    return _PushBatch(
+        certificate,
+        len(claimed),
+        rows,
+        [PushNotification(key, targets[key].token, targets[key].magic, targets[key].topic) for key in rows],
+        {key: targets[key].updated_at for key in rows},
+    )
+
+
+def _apply_responses(work: UnitOfWork, batch: _PushBatch, responses: Sequence[PushResponse]) -> None:
+    repository = PushRepository(work.session)
+    state = repository.lock_sender_state()
+    outcomes = {r.enrollment_id: classify_response(r, batch.token_updates[r.enrollment_id]) for r in responses}
+    counts = Counter(outcomes.values())
+    repository.count_responses(Counter(_describe(response) for response in responses))
+    stop = record_batch(work, state, batch.certificate, counts, _summarize_failures(responses))
+    delivered = sorted(key for key, outcome in outcomes.items() if outcome is PushOutcome.DELIVERED)
+    DeviceRepository(work.session).mark_pushed(delivered, work.now)
+    complete_jobs(work.session, [batch.rows[key] for key in delivered])
+    for response in responses:
+        outcome = outcomes[response.enrollment_id]
+        if outcome is PushOutcome.TOKEN_INVALID and stop is not None:
+            outcome = PushOutcome.RETRY  # while the sender is stopped, a refusal says nothing about the token
+        if outcome is not PushOutcome.DELIVERED:
+            _apply_failure(work, batch, response, outcome, stop)
 
 
 def _apply_failure(
-    work: UnitOfWork,
-    repository: DeviceRepository,
-    row: OutboxRow,
-    response: PushResponse,
-    outcome: PushOutcome,
-    token_updated_at: datetime,
+    work: UnitOfWork, batch: _PushBatch, response: PushResponse, outcome: PushOutcome, stop: StopReason | None
 ) -> None:
-    error = f"{response.status} {response.reason or ''}".strip()
+    """Do with one job what its outcome asks for. While the sender is stopped for our own error, the job waits as it was."""
+    row, error = batch.rows[response.enrollment_id], f"{response.status} {_describe(response)}"
     log.warning("push.failed", enrollment=response.enrollment_id, error=error, outcome=outcome.value)
     if outcome is PushOutcome.TOKEN_INVALID:
-        repository.mark_token_invalid(response.enrollment_id, token_updated_at, error, work.now)
-        outbox.complete_jobs(work.session, [row])
-        return
-    if outcome is PushOutcome.DROP:
-        outbox.complete_jobs(work.session, [row])
-        return
-    if outcome is PushOutcome.CERTIFICATE_REFUSED:
-        log.error("push.certificate_refused", error=error)
-    outbox.postpone_job(work.session, row.id, work.now + compute_retry_delay(row.attempts, response.retry_after), error)
+        token_updated_at = batch.token_updates[response.enrollment_id]
+        DeviceRepository(work.session).mark_token_invalid(response.enrollment_id, token_updated_at, error, work.now)
+        complete_jobs(work.session, [row])
+    elif outcome is PushOutcome.DROP:
+        complete_jobs(work.session, [row])
+    elif stop is not None and outcome in (PushOutcome.UNREACHABLE, PushOutcome.SENDER_REFUSED):
+        return_jobs(work.session, [row])
+    else:
+        postpone_job(work.session, row, work.now + compute_retry_delay(row.attempts, response.retry_after), error)
+
+
+def _describe(response: PushResponse) -> str:
+    return "Delivered" if response.status == 200 else (response.reason or f"Status{response.status}")[:64]
+
+
+def _summarize_failures(responses: Sequence[PushResponse]) -> str:
+    """Return the reasons of the failures with their numbers, the most frequent first."""
+    failures = Counter(_describe(response) for response in responses if response.status != 200)
+    return ", ".join(f"{reason} ({count})" for reason, count in failures.most_common(3))
+
+
+_transport_lock = threading.Lock()
+#: The connections to APNs of this process, with what they were opened for. They stay open from one batch to the next.
+_transport: tuple[tuple[object, ...], ApnsTransport] | None = None
+
+
+def _get_transport(settings: Settings, certificate: PushCertificate) -> ApnsTransport:
+    """Return the open transport of this process; a new one after a change of certificate or address."""
+    global _transport
+    key = (settings.apns_url, settings.apns_ca, certificate.id, certificate.certificate)
+    with _transport_lock:
+        if _transport is not None and _transport[0] == key:
+            return _transport[1]
+        former = _transport
+        opened = ApnsTransport(
+            settings.apns_url, (certificate.certificate or "").encode(), certificate.private_key, settings.apns_ca
+        )
+        _transport = (key, opened)
+    if former is not None:
+        former[1].close()
+    return opened
+
+
+def close_transport() -> None:
+    """Close the connections to APNs of this process; the next push opens new ones."""
+    global _transport
+    with _transport_lock:
+        former, _transport = _transport, None
+    if former is not None:
+        former[1].close()

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cartable.keyset import fetch_keyed_rows, fetch_page
-from cartable.outbox import Topic, enqueue_selected_jobs
+from cartable.outbox import JobLane, Topic, enqueue_selected_jobs
 from cartable.paging import KeyPart, Page, PageRequest
 from cartable.scope import Actor
 from enrollment.tablets.models import Tablet
@@ -74,12 +74,12 @@ class QueueRepository:
         statement = statement.execution_options(preserve_rowcount=True)
         return int(self.session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
-    def enqueue_pushes(self, body_id: int, now: datetime, not_before: datetime | None) -> None:
+    def enqueue_pushes(self, body_id: int, now: datetime, not_before: datetime | None, lane: JobLane) -> None:
         """Enqueue one push for each enrollment that has a queued command of this body."""
         enrollment_ids = select(QueuedCommand.enrollment_id).where(
             QueuedCommand.body_id == body_id, QueuedCommand.state == CommandState.QUEUED
         )
-        enqueue_selected_jobs(self.session, now, Topic.PUSH, enrollment_ids, not_before=not_before)
+        enqueue_selected_jobs(self.session, now, Topic.PUSH, enrollment_ids, not_before=not_before, lane=lane)
 
     def expire_commands(self, now: datetime) -> int:
         """Expire the open commands whose deadline has passed. Returns how many."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
+from cartable.outbox import JobLane
 from mdm.protocol.commands.base import Command, LaneHint
 from mdm.protocol.connect import CommandStatus
 from mdm.queue.models import CommandState as S
@@ -45,6 +46,11 @@ _VARIANT = 1 << 63
 def get_lane(command: Command) -> Lane:
     """Return the default lane of a command."""
     return Lane.FINAL if command.flushes_queue else LANE_BY_HINT[command.lane]
+
+
+def get_push_lane(lane: Lane) -> JobLane:
+    """Return the lane of the push that wakes a tablet for a command: nothing is more urgent than the command itself."""
+    return JobLane(max(int(lane), JobLane.URGENT))
 
 
 def create_nonce() -> int:

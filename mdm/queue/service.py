@@ -24,7 +24,7 @@ from mdm.protocol.commands.registry import COMMANDS
 from mdm.queue.history_repository import CommandHistoryRepository
 from mdm.queue.models import CommandBody, CommandResult, CommandState, Lane, QueuedCommand
 from mdm.queue.repository import QueueRepository
-from mdm.queue.rules import create_nonce, get_lane
+from mdm.queue.rules import create_nonce, get_lane, get_push_lane
 
 #: How long the raw result of a tablet is kept.
 RESULT_BODY_RETENTION = timedelta(days=30)
@@ -104,9 +104,10 @@ def enqueue_for_selection(
     repository.add_body(body)
     if superseded_keys := command.superseded_keys():
         repository.supersede_commands(selection, superseded_keys, work.now)
+    lane = timing.lane if timing.lane is not None else get_lane(command)
     values: dict[str, Any] = {
         "body_id": body.id,
-        "lane": int(timing.lane if timing.lane is not None else get_lane(command)),
+        "lane": int(lane),
         "state": CommandState.QUEUED,
         "dedupe_key": command.dedupe_key(),
         "not_before": timing.not_before,
@@ -118,16 +119,17 @@ def enqueue_for_selection(
     if count and command.expires_after_restore:
         work.enqueue_job(Topic.TIMELINE, ADVANCE)
     if count:
-        repository.enqueue_pushes(body.id, work.now, timing.not_before)
+        repository.enqueue_pushes(body.id, work.now, timing.not_before, get_push_lane(lane))
         work.topics_to_notify.add(Topic.PUSH)
     return EnqueueResult(body.id, count)
 
 
 def raise_priority(work: UnitOfWork, command: Command, enrollment_ids: Sequence[int], lane: Lane) -> None:
-    """Move the unsent commands equal to `command` to a more urgent lane."""
+    """Move the unsent commands equal to `command` to a more urgent lane, and push their tablets as urgently."""
     key = command.dedupe_key()
     if key is not None:
         QueueRepository(work.session).raise_priority(enrollment_ids, key, int(lane))
+        work.enqueue_job(Topic.PUSH, *enrollment_ids, lane=get_push_lane(lane))
 
 
 def cancel_command(work: UnitOfWork, actor: Actor, command_id: int) -> QueuedCommand:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from cartable.outbox import Topic
+from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM
 from cartable.unit_of_work import UnitOfWork
 from enrollment.facts import TabletFacts, load_facts
@@ -162,7 +162,8 @@ def _enqueue_commands(
 
 def enqueue_due_checks(work: UnitOfWork) -> None:
     """Enqueue every tablet whose declarations or profile are to be looked at again, in one statement."""
-    work.enqueue_selected_jobs(Topic.RECONCILE, ReconcileRepository(work.session).select_due_checks(work.now))
+    due = ReconcileRepository(work.session).select_due_checks(work.now)
+    work.enqueue_selected_jobs(Topic.RECONCILE, due, lane=JobLane.BACKGROUND)
 
 
 def retry_rules(work: UnitOfWork, tablet_id: UUID) -> bool:
@@ -184,7 +185,7 @@ def retry_rules(work: UnitOfWork, tablet_id: UUID) -> bool:
 def reevaluate_due_modes(work: UnitOfWork) -> None:
     """Enqueue every tablet whose mode is due for re-evaluation, in one statement, however late it is."""
     repository = ScheduleRepository(work.session)
-    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now))
+    work.enqueue_selected_jobs(Topic.RECONCILE, repository.select_due(work.now), lane=JobLane.BACKGROUND)
     repository.postpone_evaluation(work.now, work.now + RETRY_AFTER)
 
 

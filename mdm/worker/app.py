@@ -1,110 +1,70 @@
-"""The Celery application: its tasks, its schedule and the notification after a commit. The jobs themselves are outbox rows."""
+"""The Celery application: it carries notifications from a commit to the workers, through any broker. The jobs are outbox rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import structlog
 from celery import Celery
+from kombu.common import Broadcast
+from kombu.entity import Exchange
 
 from cartable.outbox import Topic
 from cartable.settings import Settings
-from cartable.telemetry import configure_logging
-from cartable.unit_of_work import Runtime
-from mdm.care.restores.service import TimelineWatch
-from mdm.worker import schedule
-from mdm.worker.handlers import drain
 
 F = TypeVar("F", bound=Callable[..., Any])
-log = structlog.get_logger()
+WAKE_TASK = "cartable.wake"
+#: Every worker gets every notification: which of them has time shows only when they claim. Nothing is stored for one that is away.
+WAKE_EXCHANGE: Any = Exchange("cartable.wake", type="fanout")  # type: ignore[no-untyped-call]
+#: A notification is worth nothing after this time: a worker looks for due jobs by itself every second.
+NOTIFICATION_EXPIRES_SECONDS = 5
+#: No call to the broker may take longer.
+BROKER_TIMEOUT_SECONDS = 2.0
 
 
-def create_celery_app(runtime: Runtime) -> Celery:
-    """Return the application of a runtime, with its broker, tasks and schedule."""
-    settings: Settings = runtime.settings
-    # The embedded broker needs no host, but without one the library logs a warning.
-    broker = "memory://localhost/" if settings.embedded_worker else settings.broker_url
-    app = Celery("cartable", broker=broker, set_as_current=False)
+def create_celery_app(settings: Settings, wake: Callable[[Topic], None]) -> Celery:
+    """Return the application for the settings' broker. Its one task calls `wake` with the topic of each notification."""
+    app = Celery("cartable", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        task_acks_late=True,
-        worker_prefetch_multiplier=4,
+        task_queues=[Broadcast(WAKE_TASK, exchange=WAKE_EXCHANGE, routing_key=WAKE_TASK)],  # type: ignore[no-untyped-call]
+        broker_connection_timeout=BROKER_TIMEOUT_SECONDS,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=_build_transport_options(settings.broker_url),
         worker_hijack_root_logger=False,
-        broker_transport_options={"polling_interval": 0.02} if settings.embedded_worker else {},
-        beat_schedule=schedule.build_beat_schedule(),
-        timezone="UTC",
         enable_utc=True,
     )
-    _register_tasks(app, runtime)
+
+    @_task(app, WAKE_TASK)
+    def wake_topic(topic: str) -> None:
+        wake(Topic(topic))
+
     return app
+
+
+def send_notification(app: Celery, topic: Topic) -> None:
+    """Send the notification of a topic to all workers. Raises what the broker's library raises, within the timeouts above."""
+    # Declared, because the sender's library takes an exchange that it does not know for one that stores.
+    app.send_task(
+        WAKE_TASK, args=[topic.value], expires=NOTIFICATION_EXPIRES_SECONDS, retry=False,
+        exchange=WAKE_EXCHANGE.name, routing_key=WAKE_TASK, declare=[WAKE_EXCHANGE],
+    )  # fmt: skip
+
+
+def _build_transport_options(broker_url: str) -> dict[str, Any]:
+    if broker_url.startswith("redis"):
+        return {
+            "socket_timeout": BROKER_TIMEOUT_SECONDS,
+            "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+            "retry_on_timeout": False,
+        }
+    return {"read_timeout": BROKER_TIMEOUT_SECONDS, "write_timeout": BROKER_TIMEOUT_SECONDS}
 
 
 def _task(app: Celery, name: str) -> Callable[[F], F]:
     """Return Celery's task decorator, typed. Not shared: another application of this process must not inherit the task."""
     decorator: Callable[[F], F] = app.task(name=name, shared=False)
     return decorator
-
-
-def _register_tasks(app: Celery, runtime: Runtime) -> None:
-    @_task(app, "cartable.drain")
-    def drain_topic(topic: str) -> None:
-        drain(runtime, Topic(topic))
-
-    @_task(app, "cartable.sweep")
-    def sweep() -> None:
-        """Process the due jobs of every topic, including those whose notification was lost."""
-        for topic in Topic:
-            drain(runtime, topic)
-
-    watch = TimelineWatch(runtime)
-    _task(app, "cartable.timeline")(watch.check)
-    for name in schedule.HOUSEKEEPING:
-        _register_housekeeping(app, runtime, watch, name)
-
-
-def _register_housekeeping(app: Celery, runtime: Runtime, watch: TimelineWatch, name: str) -> None:
-    @_task(app, f"cartable.{name}")
-    def run() -> None:
-        run_housekeeping(runtime, watch, name)
-
-
-def run_housekeeping(runtime: Runtime, watch: TimelineWatch, name: str) -> bool:
-    """Run one job of the schedule and return True; a job that the clock decides waits while the clock is not believed."""
-    if name in schedule.DECIDED_BY_CLOCK:
-        with runtime.open_unit_of_work() as work:
-            trusted = watch.may_trust_clock(work)
-        if not trusted:
-            log.warning("worker.housekeeping_waits_for_clock", name=name)
-            return False
-    with runtime.open_unit_of_work() as work:
-        schedule.HOUSEKEEPING[name](work)
-    log.debug("worker.housekeeping_done", name=name)
-    return True
-
-
-def create_notifier(app: Celery) -> Callable[[Topic], None]:
-    """Return the function that notifies the worker of a topic after a commit."""
-
-    def notify(topic: Topic) -> None:
-        try:
-            app.send_task("cartable.drain", args=[topic.value])
-        except Exception:  # without a broker the jobs wait for the next sweep
-            log.warning("worker.notification_failed", topic=topic.value)
-
-    return notify
-
-
-def create_production_app() -> Celery:
-    """Return the application of worker and scheduler processes, configured by the environment."""
-    from mdm.composition import compose
-
-    settings = Settings()
-    configure_logging(json=settings.log_json)
-    runtime = compose(settings)
-    app = create_celery_app(runtime)
-    runtime.notify_worker = create_notifier(app)
-    return app

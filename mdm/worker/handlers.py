@@ -1,4 +1,4 @@
-"""Handlers of the outbox topics: each batch of jobs in its own unit of work. They call services and hold no rules."""
+"""The handlers of the outbox topics. They call services and hold no rules; `drains` gives them their jobs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from uuid import UUID
 
 import structlog
 
-from cartable import outbox
-from cartable.outbox import OutboxRow, Topic
+from cartable.outbox import JobLane, OutboxRow, Topic
+from cartable.outbox_leases import ANY_LANE, Claimant, claim_jobs, complete_jobs, postpone_job
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining.ade import service as ade
 from enrollment.joining.apple_school_manager import service as apple_school_manager
@@ -24,19 +24,8 @@ from mdm.worker.results import apply_results
 from profiles.apps.apps_and_books.service import sync_licences as synchronise_licences
 
 log = structlog.get_logger()
-#: How long a claimed job is reserved for this worker.
-LEASE = timedelta(minutes=2)
-LONG_LEASE = timedelta(minutes=30)
 #: The longest pause that is granted to an external service that asks for one.
 MAX_WAIT = timedelta(days=1)
-#: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
-BATCH_SIZES = {
-    Topic.RECONCILE: 200,
-    Topic.COMMAND_RESULT: 50,
-    Topic.ENROLLED: 50,
-    Topic.RENEW_CERTIFICATE: 50,
-    Topic.ALARM: 50,
-}
 
 
 def handle_results(work: UnitOfWork, keys: list[str]) -> None:
@@ -55,6 +44,7 @@ def handle_enrollments(work: UnitOfWork, keys: list[str]) -> None:
         tablet_id = reconcile.on_enrolled(work, int(key))
         if tablet_id is not None:
             lost_mode.reapply_lost_mode(work, tablet_id)
+            work.enqueue_job(Topic.PUSH, key, lane=JobLane.URGENT)  # somebody holds the tablet in their hands
 
 
 def handle_renewals(work: UnitOfWork, keys: list[str]) -> None:
@@ -86,21 +76,23 @@ class SyncOutcome(Protocol):
     def retry_after(self) -> float | None: ...
 
 
-def sync_due(runtime: Runtime, topic: Topic, synchronise: Callable[[Runtime, UUID], SyncOutcome], lease: timedelta) -> int:
-    """Synchronize the due towns or servers with an external service. A failed one is retried later and delays no other.
+def sync_due(
+    runtime: Runtime, topic: Topic, synchronise: Callable[[Runtime, UUID], SyncOutcome], claimant: Claimant = ANY_LANE
+) -> int:
+    """Synchronize one due town or server with an external service. A failed one is retried later and delays no other.
 
-    Returns how many were due.
+    Returns how many were due: one or none, since each may take minutes.
     """
     with runtime.open_unit_of_work() as work:
-        rows = outbox.claim_jobs(work.session, work.now, topic, 20, lease)
+        rows = claim_jobs(work.session, work.now, topic, 1, claimant)
     for row in rows:
         failure, retry_after = _sync_once(runtime, synchronise, row)
         with runtime.open_unit_of_work() as work:
             if failure is None:
-                outbox.complete_jobs(work.session, [row])
+                complete_jobs(work.session, [row])
             else:
                 wait = max(timedelta(seconds=min(2**row.attempts, 3600)), timedelta(seconds=retry_after or 0))
-                outbox.postpone_job(work.session, row.id, work.now + min(wait, MAX_WAIT), failure)
+                postpone_job(work.session, row, work.now + min(wait, MAX_WAIT), failure)
     return len(rows)
 
 
@@ -125,72 +117,37 @@ def _sync_licences(runtime: Runtime, town_id: UUID) -> _LicenceSyncOutcome:
     return _LicenceSyncOutcome(result.problem, result.retry_after)
 
 
-def sync_due_licences(runtime: Runtime) -> int:
-    """Synchronize licences with Apps and Books. Returns how many towns were due."""
-    return sync_due(runtime, Topic.LICENCE_SYNC, _sync_licences, LEASE)
+def _sync_due_licences(runtime: Runtime, claimant: Claimant) -> int:
+    return sync_due(runtime, Topic.LICENCE_SYNC, _sync_licences, claimant)
 
 
-def sync_due_assignments(runtime: Runtime) -> int:
-    """Synchronize the devices that Apple assigns to ADE servers; the first one takes minutes. Returns how many were due."""
-    return sync_due(runtime, Topic.ADE_SYNC, ade.sync_server, LONG_LEASE)
+def _sync_due_assignments(runtime: Runtime, claimant: Claimant) -> int:
+    return sync_due(runtime, Topic.ADE_SYNC, ade.sync_server, claimant)
 
 
-def sync_due_organisations(runtime: Runtime) -> int:
-    """Synchronize the devices that organisations own in Apple School Manager. Returns how many were due."""
-    return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, LONG_LEASE)
+def _sync_due_organisations(runtime: Runtime, claimant: Claimant) -> int:
+    return sync_due(runtime, Topic.APPLE_SCHOOL_MANAGER_SYNC, apple_school_manager.sync_organisation, claimant)
 
 
-def advance_timeline_once(runtime: Runtime) -> int:
+def _advance_timeline_once(runtime: Runtime, claimant: Claimant) -> int:
     """Advance the timeline after orders that cannot be taken back, once for all of them. Returns how many jobs there were."""
     with runtime.open_unit_of_work() as work:
-        rows = outbox.claim_jobs(work.session, work.now, Topic.TIMELINE, 20, LEASE)
+        rows = claim_jobs(work.session, work.now, Topic.TIMELINE, 20, claimant)
     if rows:
         advance_timeline(runtime)
         if any(row.key == CERTIFICATE_EVIDENCE for row in rows):
             notice_restore_by_certificates(runtime)
         with runtime.open_unit_of_work() as work:
-            outbox.complete_jobs(work.session, rows)
+            complete_jobs(work.session, rows)
     return len(rows)
 
 
-#: Handlers that open their own units of work: those that call external services, and never during a call.
-_EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime], int]] = {
+#: Handlers that open their own units of work: those that call external services, and never during a call. They return how many jobs
+#: they claimed.
+EXTERNAL_HANDLERS: dict[Topic, Callable[[Runtime, Claimant], int]] = {
     Topic.PUSH: send_due_pushes,
-    Topic.LICENCE_SYNC: sync_due_licences,
-    Topic.ADE_SYNC: sync_due_assignments,
-    Topic.APPLE_SCHOOL_MANAGER_SYNC: sync_due_organisations,
-    Topic.TIMELINE: advance_timeline_once,
+    Topic.LICENCE_SYNC: _sync_due_licences,
+    Topic.ADE_SYNC: _sync_due_assignments,
+    Topic.APPLE_SCHOOL_MANAGER_SYNC: _sync_due_organisations,
+    Topic.TIMELINE: _advance_timeline_once,
 }
-
-
-def drain(runtime: Runtime, topic: Topic) -> int:
-    """Process the due jobs of a topic until there are none. Returns how many were processed."""
-    processed = 0
-    while True:
-        count = _EXTERNAL_HANDLERS[topic](runtime) if topic in _EXTERNAL_HANDLERS else _drain_batch(runtime, topic)
-        processed += count
-        if count == 0:
-            return processed
-
-
-def _drain_batch(runtime: Runtime, topic: Topic) -> int:
-    with runtime.open_unit_of_work() as work:
-        rows = outbox.claim_jobs(work.session, work.now, topic, BATCH_SIZES[topic], LEASE)
-    if rows and not _attempt(runtime, topic, rows) and len(rows) > 1:
-        for row in rows:  # a failing job must not block the others
-            _attempt(runtime, topic, [row])
-    return len(rows)
-
-
-def _attempt(runtime: Runtime, topic: Topic, rows: list[OutboxRow]) -> bool:
-    try:
-        with runtime.open_unit_of_work() as work:
-            HANDLERS[topic](work, [row.key for row in rows])
-            outbox.complete_jobs(work.session, rows)
-    except Exception as error:
-        if len(rows) == 1:
-            with runtime.open_unit_of_work() as work:
-                parked = outbox.record_failure(work.session, rows[0].id, work.now, f"{type(error).__name__}: {error}")
-            log.exception("worker.job_parked" if parked else "worker.job_failed", topic=topic.value, key=rows[0].key)
-        return False
-    return True

@@ -1,9 +1,9 @@
-"""The schedule: housekeeping jobs with their intervals, each a short call of a service."""
+"""The schedule: the repeated jobs with their intervals, each a short call of a service. `scheduler` runs them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
 
 from cartable.outbox import Topic
 from cartable.throttle import purge_counters
@@ -84,48 +84,33 @@ DECIDED_BY_CLOCK = frozenset(
         "purge_account_links", "history",
     }
 )  # fmt: skip
-#: Seconds between two steps of the timeline.
-TIMELINE_SECONDS = 30.0
-#: Seconds between two runs of each job.
-_INTERVALS = {
-    "modes": 5,
-    "checks": 30,
-    "licences": 6 * 3600,
-    "assignments": int(SYNC_INTERVAL.total_seconds()),
-    "organisations": 3600,
-    "reap": 60,
-    "renewals": 3600,
-    "ending_identities": 3600,
-    "refresh": 600,
-    "rollouts": 60,
-    "temporary_policies": 60,
-    "setups": 60,
-    "purge_imports": 3600,
-    "purge_positions": 3600,
-    "purge_idempotency_keys": 3600,
-    "purge_acme": 3600,
-    "purge_sessions": 3600,
-    "purge_account_links": 3600,
-    "purge_attempt_counters": 600,
-    "absences": 60,
-    "lost_cases": 30,
-    "rollovers": 60,
-    "bulk_erases": 60,
-    "retention": 600,
-    "history": 60,
-    "audit_anchors": 300,
-    "audit_verification": 600,
+#: Time between two runs of each job.
+INTERVALS: dict[str, timedelta] = {
+    "modes": timedelta(seconds=5),
+    "checks": timedelta(seconds=30),
+    "licences": timedelta(hours=6),
+    "assignments": SYNC_INTERVAL,
+    "organisations": timedelta(hours=1),
+    "reap": timedelta(minutes=1),
+    "renewals": timedelta(hours=1),
+    "ending_identities": timedelta(hours=1),
+    "refresh": timedelta(minutes=10),
+    "rollouts": timedelta(minutes=1),
+    "temporary_policies": timedelta(minutes=1),
+    "setups": timedelta(minutes=1),
+    "purge_imports": timedelta(hours=1),
+    "purge_positions": timedelta(hours=1),
+    "purge_idempotency_keys": timedelta(hours=1),
+    "purge_acme": timedelta(hours=1),
+    "purge_sessions": timedelta(hours=1),
+    "purge_account_links": timedelta(hours=1),
+    "purge_attempt_counters": timedelta(minutes=10),
+    "absences": timedelta(minutes=1),
+    "lost_cases": timedelta(seconds=30),
+    "rollovers": timedelta(minutes=1),
+    "bulk_erases": timedelta(minutes=1),
+    "retention": timedelta(minutes=10),
+    "history": timedelta(minutes=1),
+    "audit_anchors": timedelta(minutes=5),
+    "audit_verification": timedelta(minutes=10),
 }
-#: Seconds between two sweeps over all topics, which process jobs whose notification was lost.
-SWEEP_SECONDS = 2.0
-
-
-def build_beat_schedule() -> dict[str, dict[str, Any]]:
-    """Return the schedule in Celery's form."""
-    entries: dict[str, dict[str, Any]] = {
-        "sweep": {"task": "cartable.sweep", "schedule": SWEEP_SECONDS},
-        "timeline": {"task": "cartable.timeline", "schedule": TIMELINE_SECONDS},
-    }
-    for name, seconds in _INTERVALS.items():
-        entries[name] = {"task": f"cartable.{name}", "schedule": float(seconds)}
-    return entries

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from cartable import audit
-from cartable.outbox import Topic
+from cartable.outbox import JobLane, Topic
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
 from enrollment.tablets.repository import TabletRepository
@@ -79,7 +79,9 @@ def set_pool_total(work: UnitOfWork, actor: Actor, app_id: UUID, total: int) -> 
         work.session.add(pool)
     pool.total, pool.updated_at = total, work.now
     work.session.flush()
-    work.enqueue_selected_jobs(Topic.RECONCILE, TabletRepository(work.session).select_by_town(app.town_id))
+    work.enqueue_selected_jobs(
+        Topic.RECONCILE, TabletRepository(work.session).select_by_town(app.town_id), lane=JobLane.BACKGROUND
+    )
     return pool
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cartable import audit
-from cartable.outbox import Topic
+from cartable.outbox import JobLane, Topic
 from cartable.scope import SYSTEM, Actor
 from cartable.unit_of_work import UnitOfWork
 from profiles.policy.checks import check_content, check_licences
@@ -137,7 +137,7 @@ def publish(
 
 def enqueue_concerned(work: UnitOfWork, owner: Versioned) -> None:
     """Enqueue a new decision for every tablet that a document or preset concerns."""
-    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner))
+    work.enqueue_selected_jobs(Topic.RECONCILE, select_concerned(work, owner), lane=JobLane.BACKGROUND)
 
 
 def require_reauthentication_for_town(work: UnitOfWork, actor: Actor, owner: Versioned) -> None:

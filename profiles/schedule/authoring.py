@@ -11,7 +11,7 @@ from sqlalchemy import Select
 
 from cartable import audit, locks
 from cartable.errors import NotFound
-from cartable.outbox import Topic
+from cartable.outbox import JobLane, Topic
 from cartable.references import require_in_town
 from cartable.scope import Actor, Permission
 from cartable.unit_of_work import UnitOfWork
@@ -286,4 +286,4 @@ def reevaluate_tablets(work: UnitOfWork, town_id: UUID, school_id: UUID | None) 
     """Evaluate the modes of the tablets of a town or of one school again."""
     repository = TabletRepository(work.session)
     tablets: Select[UUID] = repository.select_by_school(school_id) if school_id else repository.select_by_town(town_id)
-    work.enqueue_selected_jobs(Topic.RECONCILE, tablets)
+    work.enqueue_selected_jobs(Topic.RECONCILE, tablets, lane=JobLane.BACKGROUND)

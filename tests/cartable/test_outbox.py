@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, select
 
-from cartable import outbox
+from cartable import outbox_figures, outbox_leases
 from cartable.clock import ManualClock
 from cartable.outbox import OutboxRow, Topic
 from cartable.unit_of_work import Runtime
@@ -23,7 +23,7 @@ def test_equal_waiting_jobs_coalesce(runtime: Runtime) -> None:
         work.enqueue_job(Topic.PUSH, 1, 2, 1)
         work.enqueue_job(Topic.PUSH, 2)
     with runtime.open_unit_of_work() as work:
-        claimed = outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)
+        claimed = outbox_leases.claim_jobs(work.session, work.now, Topic.PUSH, 10)
         assert [row.key for row in claimed] == ["1", "2"]
 
 
@@ -31,21 +31,21 @@ def test_a_job_that_is_enqueued_while_it_runs_is_run_again(runtime: Runtime) -> 
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.PUSH, 1)
     with runtime.open_unit_of_work() as work:
-        outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)
+        outbox_leases.claim_jobs(work.session, work.now, Topic.PUSH, 10)
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.PUSH, 1)
-        assert len(outbox.claim_jobs(work.session, work.now, Topic.PUSH, 10, LEASE)) == 1
+        assert len(outbox_leases.claim_jobs(work.session, work.now, Topic.PUSH, 10)) == 1
 
 
 def test_a_job_with_an_expired_lease_is_claimed_again(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.RECONCILE, "a")
     with runtime.open_unit_of_work() as work:
-        assert outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
-        assert not outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+        assert outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)
+        assert not outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)
     clock.advance(LEASE * 2)
     with runtime.open_unit_of_work() as work:
-        claimed = outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+        claimed = outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)
         assert [row.attempts for row in claimed] == [2]
 
 
@@ -65,11 +65,11 @@ def test_the_worker_is_notified_only_after_the_commit(runtime: Runtime) -> None:
 def _fail(runtime: Runtime, clock: ManualClock, times: int) -> None:
     """Let the one waiting job fail so many times."""
     for _ in range(times):
-        clock.advance(outbox.LONGEST_DELAY)
+        clock.advance(outbox_leases.LONGEST_DELAY)
         with runtime.open_unit_of_work() as work:
-            (row,) = outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+            (row,) = outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)
         with runtime.open_unit_of_work() as work:
-            outbox.record_failure(work.session, row.id, work.now, "the reason")
+            outbox_leases.record_failure(work.session, row, work.now, "the reason")
 
 
 def _rows(runtime: Runtime) -> list[OutboxRow]:
@@ -105,16 +105,16 @@ def test_a_selected_key_is_spelled_like_a_given_one(runtime: Runtime) -> None:
 def test_a_job_that_fails_too_often_is_parked_counted_and_released_by_a_person(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.RECONCILE, "a")
-    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    _fail(runtime, clock, outbox_leases.MAX_ATTEMPTS)
     clock.advance(timedelta(days=30))
     with runtime.open_unit_of_work() as work:
-        assert outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE) == []
-        assert outbox.count_parked_jobs(work.session) == {Topic.RECONCILE: 1}
-        assert [row.last_error for row in outbox.list_parked_jobs(work.session)] == ["the reason"]
-        assert outbox.get_oldest_due(work.session, work.now) is None
-        assert outbox.release_parked_jobs(work.session, work.now, Topic.PUSH) == {}
-        assert outbox.release_parked_jobs(work.session, work.now) == {Topic.RECONCILE: 1}
-        assert len(outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)) == 1
+        assert outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10) == []
+        assert outbox_figures.count_parked_jobs(work.session) == {Topic.RECONCILE: 1}
+        assert [row.last_error for row in outbox_figures.list_parked_jobs(work.session)] == ["the reason"]
+        assert outbox_figures.get_oldest_due(work.session, work.now) is None
+        assert outbox_figures.release_parked_jobs(work.session, work.now, Topic.PUSH) == {}
+        assert outbox_figures.release_parked_jobs(work.session, work.now) == {Topic.RECONCILE: 1}
+        assert len(outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)) == 1
 
 
 @pytest.mark.parametrize("selected", [False, True])
@@ -125,25 +125,25 @@ def test_a_new_reason_releases_a_parked_job_with_all_its_attempts(
         tablet_id = TownFactory(work).create_tablet(TownFactory(work).create_town()).id
         work.session.execute(delete(OutboxRow))
         work.enqueue_job(Topic.RECONCILE, tablet_id)
-    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    _fail(runtime, clock, outbox_leases.MAX_ATTEMPTS)
     with runtime.open_unit_of_work() as work:
         if selected:
             work.enqueue_selected_jobs(Topic.RECONCILE, select(Tablet.id))
         else:
             work.enqueue_job(Topic.RECONCILE, tablet_id)
     with runtime.open_unit_of_work() as work:
-        assert [row.attempts for row in outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)] == [1]
-        assert outbox.count_parked_jobs(work.session) == {}
+        assert [row.attempts for row in outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)] == [1]
+        assert outbox_figures.count_parked_jobs(work.session) == {}
 
 
 def test_a_job_that_failed_gives_its_earlier_time_to_the_one_that_waits(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.RECONCILE, "a")
     with runtime.open_unit_of_work() as work:
-        (running,) = outbox.claim_jobs(work.session, work.now, Topic.RECONCILE, 10, LEASE)
+        (running,) = outbox_leases.claim_jobs(work.session, work.now, Topic.RECONCILE, 10)
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.RECONCILE, "a", not_before=work.now + timedelta(hours=3))
-        outbox.record_failure(work.session, running.id, work.now, "the reason")
+        outbox_leases.record_failure(work.session, running, work.now, "the reason")
     (waiting,) = _rows(runtime)
     assert waiting.not_before == clock.now() + timedelta(seconds=2)
 
@@ -151,13 +151,13 @@ def test_a_job_that_failed_gives_its_earlier_time_to_the_one_that_waits(runtime:
 def test_a_job_that_waits_for_a_service_outside_is_never_parked(runtime: Runtime, clock: ManualClock) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.LICENCE_SYNC, "a")
-    for _ in range(outbox.MAX_ATTEMPTS + 3):
+    for _ in range(outbox_leases.MAX_ATTEMPTS + 3):
         with runtime.open_unit_of_work() as work:
-            (row,) = outbox.claim_jobs(work.session, work.now, Topic.LICENCE_SYNC, 10, LEASE)
-            outbox.postpone_job(work.session, row.id, work.now + timedelta(hours=1), "unreachable")
+            (row,) = outbox_leases.claim_jobs(work.session, work.now, Topic.LICENCE_SYNC, 10)
+            outbox_leases.postpone_job(work.session, row, work.now + timedelta(hours=1), "unreachable")
         clock.advance(timedelta(hours=1))
     with runtime.open_unit_of_work() as work:
-        assert outbox.count_parked_jobs(work.session) == {}
+        assert outbox_figures.count_parked_jobs(work.session) == {}
 
 
 def test_the_operator_lists_and_retries_parked_jobs(
@@ -165,7 +165,7 @@ def test_the_operator_lists_and_retries_parked_jobs(
 ) -> None:
     with runtime.open_unit_of_work() as work:
         work.enqueue_job(Topic.RECONCILE, "a")
-    _fail(runtime, clock, outbox.MAX_ATTEMPTS)
+    _fail(runtime, clock, outbox_leases.MAX_ATTEMPTS)
     assert jobs.list_parked(runtime) == 3
     assert "reconcile  a  the reason" in capsys.readouterr().out
     assert jobs.retry_parked(runtime, None) == 0

@@ -27,8 +27,9 @@ from cartable.unit_of_work import Runtime
 from enrollment.identity import tls
 from mdm.accounts import service as accounts
 from mdm.push import testserver
+from mdm.push.service import close_transport
 from mdm.web import create_app
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.support.accounts import PASSWORD, make_trusted
 from tests.support.installation import install
 
@@ -142,7 +143,11 @@ def _start_push_service(hub: testserver.PushHub, chain: Path, key: Path, client_
     servers = loop.run_until_complete(testserver.start_server(hub, contexts, port))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    yield
+    try:
+        yield
+    finally:
+        close_transport()  # the connections to this service, which would else stay open
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.02), loop).result(5)  # the service sees that they are closed
     for server in servers:
         loop.call_soon_threadsafe(server.close)
     loop.call_soon_threadsafe(loop.stop)

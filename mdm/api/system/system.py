@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
-from cartable import audit, outbox
+from cartable import audit, outbox_figures
 from cartable.errors import Forbidden
 from cartable.outbox import Topic
 from cartable.scope import Permission
@@ -129,8 +129,8 @@ def get_system_state(work: WorkDep, actor: ActorDep) -> SystemStateOut:
         push=push,
         identities=IdentityHealth.model_validate(count_ending_identities(work, actor)),
         ade_servers=servers,
-        oldest_job_due=outbox.get_oldest_due(work.session, work.now),
-        parked_jobs=outbox.count_parked_jobs(work.session),
+        oldest_job_due=outbox_figures.get_oldest_due(work.session, work.now),
+        parked_jobs=outbox_figures.count_parked_jobs(work.session),
         broken_audit_chains=len(CheckpointRepository(work.session).list_faulty()),
     )
 

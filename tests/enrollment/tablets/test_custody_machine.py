@@ -63,7 +63,7 @@ from mdm.care.lost_mode import service as care
 from mdm.care.lost_mode.repository import LostModeRepository
 from mdm.privacy import children
 from mdm.protocol.machine_info import MachineInfo
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.conftest import KEYRING
 from tests.enrollment.rosters.files import ONDE, onde_line, text_file
 from tests.support import custody as acts

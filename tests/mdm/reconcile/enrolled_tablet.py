@@ -18,7 +18,7 @@ from mdm.devices.models import DeclarativeState, DeviceEnrollment
 from mdm.protocol.checkin import DeclarativeRequest, EnrollmentIds
 from mdm.reconcile import service as reconcile
 from mdm.reconcile.models import TabletProfile
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from mdm.worker.schedule import HOUSEKEEPING
 from profiles.render.apple import PROFILE_IDENTIFIER
 from tests.mdm.queue.connect_loop import build_request, enroll_tablets, process_batch

@@ -11,7 +11,7 @@ from cartable.unit_of_work import Runtime
 from mdm.care.restores.service import TimelineWatch
 from mdm.protocol.commands.queries import ProfileList
 from mdm.queue.models import CommandState, QueuedCommand
-from mdm.worker.app import run_housekeeping
+from mdm.worker.scheduler import run_housekeeping
 from mdm.worker.schedule import DECIDED_BY_CLOCK, HOUSEKEEPING, build_beat_schedule
 from tests.mdm.queue.connect_loop import enqueue_for, enroll_tablets
 

@@ -15,7 +15,7 @@ from cartable.scope import SYSTEM
 from cartable.unit_of_work import Runtime, UnitOfWork
 from mdm.reconcile.models import AppReason, TabletApp
 from mdm.reconcile.service import reconcile_tablets
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks

@@ -18,8 +18,7 @@ from enrollment.tablets.models import TabletState
 from mdm.devices.models import DeclarativeState
 from mdm.reconcile.declared_apps import record_declared_apps
 from mdm.reconcile.repository import ReconcileRepository
-from mdm.worker import schedule
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from profiles.apps import licences
 from profiles.apps.apps_and_books import service as vpp
 from profiles.apps.apps_and_books.client import AppsAndBooks
@@ -107,11 +106,6 @@ def talk(runtime: Runtime, place: BundleTown, meanwhile: Callable[[], None]) -> 
 
     vpp.sync_licences(runtime, place.town.id, connect)
     assert all(client.is_closed for client in opened), "a connection that stays open is one less for the next town"
-
-
-def test_everything_that_happens_by_the_clock_has_its_interval() -> None:
-    planned = {entry["task"].removeprefix("cartable.") for entry in schedule.build_beat_schedule().values()}
-    assert planned == {*schedule.HOUSEKEEPING, "sweep"}
 
 
 @pytest.mark.parametrize("failures", [[], [{"errorNumber": 9603, "errorMessage": "Internal"}]])

@@ -16,7 +16,7 @@ from enrollment.joining.ade.models import AdeProfile, ProfileVariant
 from enrollment.joining.ade.ports import DeviceResult
 from enrollment.joining.ade.service import SetupAssistantOptions
 from enrollment.tablets.models import Cart, CartSlot, Tablet
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.world import TownFactory
 

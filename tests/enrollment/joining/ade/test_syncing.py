@@ -18,7 +18,7 @@ from enrollment.joining.ade.repository import AdeRepository, InventoryStatus
 from enrollment.joining.ade.sync_lease import SyncLease
 from enrollment.tablets import inventory
 from enrollment.tablets.models import TabletState
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.world import TownFactory
 

@@ -27,7 +27,7 @@ from enrollment.tablets.models import Tablet
 from mdm.channel.errors import DeviceRequestRejected
 from mdm.channel.handlers import handle_checkin
 from mdm.protocol import checkin
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.conftest import KEYRING
 from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.server import LiveServer, start_live_server

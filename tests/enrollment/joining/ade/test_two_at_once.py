@@ -13,7 +13,7 @@ from cartable.outbox import OutboxRow, Topic
 from cartable.scope import SYSTEM
 from enrollment.tablets import inventory
 from enrollment.tablets.models import Tablet, TabletState
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.enrollment.joining.ade.conftest import AdeSetup
 from tests.support.audit_trail import find_fault
 

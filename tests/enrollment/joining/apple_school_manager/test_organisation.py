@@ -26,7 +26,7 @@ from enrollment.joining.apple_school_manager.models import KeyKind, Organisation
 from enrollment.joining.apple_school_manager.ports import OrganisationError, OrganisationErrorKind
 from enrollment.joining.apple_school_manager.repository import AssignmentStatus, OrganisationRepository
 from enrollment.joining.apple_school_manager.testserver import Organisation, serve
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.conftest import KEYRING
 from tests.support.server import start_live_server
 from tests.support.world import TownFactory

@@ -1,0 +1,186 @@
+"""Leases of outbox jobs: a worker claims due jobs, keeps its leases alive, and completes, postpones or gives the jobs back.
+
+A lease is short and renewed while its worker lives, so the jobs of a worker that dies are free again within `LEASE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session
+
+from cartable.outbox import JobLane, OutboxRow, Topic
+
+#: How long a claimed job is reserved for its worker. A living worker renews the lease several times in this time.
+LEASE = timedelta(seconds=30)
+#: A job that has failed so many times is parked: about 73 minutes after the first failure.
+MAX_ATTEMPTS = 12
+LONGEST_DELAY = timedelta(hours=1)
+#: Last error of a job whose worker ended while it ran.
+WORKER_LOST = "its worker ended while it ran"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims jobs: the name that its leases carry, and the lanes that it takes."""
+
+    worker: str | None = None
+    lanes: tuple[JobLane, ...] = tuple(JobLane)
+
+
+ANY_LANE = Claimant()
+
+
+class JobLeaseLost(Exception):
+    """The lease of a running job has expired and another worker may have the job. Its effects must be rolled back."""
+
+
+def claim_jobs(session: Session, now: datetime, topic: Topic, limit: int, claimant: Claimant = ANY_LANE) -> list[OutboxRow]:
+    """Lease up to `limit` due jobs of `topic` and return them: by lane, then the oldest. Two workers never get the same job."""
+    release_expired_leases(session, now)
+    claimed: list[OutboxRow] = []
+    for lane in claimant.lanes:
+        if len(claimed) < limit:
+            claimed += _claim_lane(session, now, topic, lane, limit - len(claimed), claimant.worker)
+    return claimed
+
+
+def _claim_lane(session: Session, now: datetime, topic: Topic, lane: JobLane, limit: int, worker: str | None) -> list[OutboxRow]:
+    # A common table expression is evaluated once. As a subquery of IN the planner may run it again, and lock more than `limit`.
+    due = (
+        select(OutboxRow.id)
+        .where(OutboxRow.topic == topic, OutboxRow.lane == lane, OutboxRow.not_before <= now, *is_waiting())
+        .order_by(OutboxRow.not_before, OutboxRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    statement = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(select(due.c.id)))
+        .values(lease_until=now + LEASE, leased_by=worker, attempts=OutboxRow.attempts + 1)
+        .returning(OutboxRow)
+        .execution_options(synchronize_session=False)
+    )
+    return sorted(session.scalars(statement), key=lambda row: (row.not_before, row.id))
+
+
+def is_waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions of a job that no worker has and that is not parked."""
+    return OutboxRow.lease_until.is_(None), OutboxRow.parked_at.is_(None)
+
+
+def renew_leases(session: Session, workers: Collection[str], until: datetime) -> None:
+    """Let the leases of these workers last until `until`."""
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.leased_by.in_(sorted(workers)), OutboxRow.lease_until.is_not(None))
+        .values(lease_until=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def release_expired_leases(session: Session, now: datetime) -> int:
+    """Make the jobs of workers that died available again; one that has been tried too often is parked. Returns how many."""
+    rows = _lock_leased(session, OutboxRow.lease_until < now)
+    for row in rows:
+        if _return_to_waiting(session, row, row.not_before) and row.attempts >= MAX_ATTEMPTS:
+            row.parked_at, row.last_error = now, WORKER_LOST
+    return len(rows)
+
+
+def give_back_jobs(session: Session, worker: str) -> int:
+    """Make the jobs available again that a worker has claimed and not finished. They do not count as tried. Returns how many."""
+    rows = _lock_leased(session, OutboxRow.leased_by == worker)
+    for row in rows:
+        row.attempts -= 1
+        _return_to_waiting(session, row, row.not_before)
+    return len(rows)
+
+
+def _lock_leased(session: Session, condition: ColumnElement[bool]) -> Sequence[OutboxRow]:
+    return session.scalars(
+        select(OutboxRow)
+        .where(OutboxRow.lease_until.is_not(None), condition)
+        .order_by(OutboxRow.id)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def complete_jobs(session: Session, rows: Sequence[OutboxRow]) -> None:
+    """Delete jobs that are finished. Raises `JobLeaseLost` when one of them is no longer leased to the worker that claimed it."""
+    if not rows:
+        return
+    statement = (
+        delete(OutboxRow)
+        .where(OutboxRow.id.in_([row.id for row in rows]), _is_leased_to(rows[0].leased_by))
+        .execution_options(synchronize_session=False)
+    )
+    if int(session.execute(statement).rowcount) != len(rows):  # type: ignore[attr-defined]
+        raise JobLeaseLost
+
+
+def record_failure(session: Session, row: OutboxRow, now: datetime, why: str) -> bool:
+    """Postpone a job that failed, longer each time; after `MAX_ATTEMPTS` park it. Return whether it is parked now."""
+    current = _lock_own(session, row)
+    if current is None:
+        return False
+    retry_at = now + min(timedelta(seconds=2**current.attempts), LONGEST_DELAY)
+    if not _return_to_waiting(session, current, retry_at, why):
+        return False
+    if current.attempts >= MAX_ATTEMPTS:
+        current.parked_at = now
+    return current.parked_at is not None
+
+
+def postpone_job(session: Session, row: OutboxRow, retry_at: datetime, why: str) -> None:
+    """Let a job wait until `retry_at` because a service outside could not be reached. It is never parked: nothing is wrong with it."""
+    current = _lock_own(session, row)
+    if current is not None:
+        _return_to_waiting(session, current, retry_at, why)
+
+
+def return_jobs(session: Session, rows: Sequence[OutboxRow]) -> None:
+    """Give claimed jobs back as they were: due, and not counted as tried."""
+    for row in rows:
+        current = _lock_own(session, row)
+        if current is not None:
+            current.attempts -= 1
+            _return_to_waiting(session, current, current.not_before)
+
+
+def _lock_own(session: Session, row: OutboxRow) -> OutboxRow | None:
+    """Return the current row of a claimed job, locked; None when its lease was lost meanwhile."""
+    return session.scalar(
+        select(OutboxRow)
+        .where(OutboxRow.id == row.id, _is_leased_to(row.leased_by))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def _is_leased_to(worker: str | None) -> ColumnElement[bool]:
+    owner = OutboxRow.leased_by.is_(None) if worker is None else OutboxRow.leased_by == worker
+    return OutboxRow.lease_until.is_not(None) & owner
+
+
+def _return_to_waiting(session: Session, row: OutboxRow, not_before: datetime, why: str | None = None) -> bool:
+    """End a lease and return True. If an equal job is waiting meanwhile, it takes over the earlier time and the more urgent lane."""
+    waiting = session.scalar(
+        select(OutboxRow)
+        .where(OutboxRow.topic == row.topic, OutboxRow.key == row.key, OutboxRow.lease_until.is_(None), OutboxRow.id != row.id)
+        .with_for_update()
+    )
+    if waiting is not None:
+        waiting.not_before, waiting.lane = min(waiting.not_before, not_before), min(waiting.lane, row.lane)
+        session.delete(row)
+        session.flush()
+        return False
+    row.lease_until, row.leased_by, row.not_before = None, None, not_before
+    row.last_error = row.last_error if why is None else why[:500]
+    session.flush()
+    return True

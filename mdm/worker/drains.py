@@ -1,0 +1,90 @@
+"""Draining of outbox topics: claims due jobs in small batches and runs their handlers, each batch in one unit of work.
+
+A batch that fails is halved until the job that fails stands alone: the others are done, and only it is tried again later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from cartable.alarms import AlarmKind, raise_alarm
+from cartable.outbox import OutboxRow, Topic
+from cartable.outbox_leases import ANY_LANE, Claimant, JobLeaseLost, claim_jobs, complete_jobs, record_failure
+from cartable.unit_of_work import Runtime
+from mdm.worker.handlers import EXTERNAL_HANDLERS, HANDLERS
+
+log = structlog.get_logger()
+#: Jobs of one unit of work. Tablets are reconciled in sets, so that each situation is compiled once.
+BATCH_SIZES = {Topic.RECONCILE: 200, Topic.COMMAND_RESULT: 50, Topic.ENROLLED: 20, Topic.RENEW_CERTIFICATE: 20, Topic.ALARM: 20}
+#: How often a batch is tried again after a conflict with another transaction (deadlock, serialisation).
+MAX_CONFLICTS = 3
+#: SQLSTATE of a deadlock and of a serialisation failure: the transaction may simply be run again.
+_CONFLICTS = {"40P01", "40001"}
+
+
+def drain(
+    runtime: Runtime,
+    topic: Topic,
+    claimant: Claimant = ANY_LANE,
+    *,
+    budget: timedelta | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> int:
+    """Process the due jobs of a topic until there are none or `budget` is used up. Returns how many were processed."""
+    handle = EXTERNAL_HANDLERS.get(topic) or (lambda runtime, claimant: drain_batch(runtime, topic, claimant))
+    ends_at = None if budget is None else time.monotonic() + budget.total_seconds()
+    processed = 0
+    while True:
+        count = handle(runtime, claimant)
+        processed += count
+        if count == 0 or is_stopping() or (ends_at is not None and time.monotonic() >= ends_at):
+            return processed
+
+
+def drain_batch(runtime: Runtime, topic: Topic, claimant: Claimant) -> int:
+    """Process one batch of due jobs. Returns how many were claimed."""
+    with runtime.open_unit_of_work() as work:
+        rows = claim_jobs(work.session, work.now, topic, BATCH_SIZES[topic], claimant)
+    if rows:
+        _process(runtime, topic, rows)
+    return len(rows)
+
+
+def _process(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
+    try:
+        _run_handler(runtime, topic, rows)
+    except JobLeaseLost:
+        log.warning("worker.lease_lost", topic=topic.value, jobs=len(rows))  # rolled back: another worker has the jobs
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise  # the database is gone, and nothing is wrong with the jobs
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            for half in (rows[:middle], rows[middle:]):
+                _process(runtime, topic, half)
+            return
+        with runtime.open_unit_of_work() as work:
+            parked = record_failure(work.session, rows[0], work.now, f"{type(error).__name__}: {error}")
+            if parked and topic is not Topic.ALARM:
+                raise_alarm(work, None, AlarmKind.JOB_PARKED, repeat_after=timedelta(days=1), topic=topic.value)
+        log.exception("worker.job_parked" if parked else "worker.job_failed", topic=topic.value, key=rows[0].key)
+
+
+def _run_handler(runtime: Runtime, topic: Topic, rows: Sequence[OutboxRow]) -> None:
+    """Run the handler of a batch and complete its jobs in one transaction. Runs it again after a conflict with another one."""
+    for remaining in range(MAX_CONFLICTS, -1, -1):
+        try:
+            with runtime.open_unit_of_work() as work:
+                HANDLERS[topic](work, [row.key for row in rows])
+                complete_jobs(work.session, rows)
+        except DBAPIError as error:
+            if remaining == 0 or getattr(error.orig, "sqlstate", None) not in _CONFLICTS:
+                raise
+            log.warning("worker.transaction_conflict", topic=topic.value, jobs=len(rows))
+        else:
+            return
