@@ -53,7 +53,7 @@ def main() -> None:
         print("\n| what | count | seconds | per second |\n|---|---|---|---|")
         for count in (2000, arguments.fleet):
             print_progress(f"seeding {count} tablets")
-            town_id = _seed_town(runtime, count)
+            town_id = seed_town(runtime, count)
             settle_database(runtime)
             started = time.perf_counter()
             with runtime.open_unit_of_work() as work:
@@ -70,7 +70,8 @@ def main() -> None:
         runtime.engine.dispose()
 
 
-def _seed_town(runtime: Runtime, count: int) -> UUID:
+def seed_town(runtime: Runtime, count: int) -> UUID:
+    """Add a town with `count` enrolled tablets without certificates or push tokens. Returns its id."""
     with runtime.open_unit_of_work() as work:
         town = Town(name="Mesure", slug=uuid4().hex[:8], zone="C", time_zone="Europe/Paris", tag_prefix="M")
         work.session.add(town)

@@ -17,7 +17,7 @@ from cartable.scope import SYSTEM, Role
 from cartable.unit_of_work import Runtime, UnitOfWork
 from enrollment.joining import guesses
 from enrollment.joining.errors import TooManyWrongCodes
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.support.world import TownFactory, create_actor
 
 KIND = AlarmKind.INVITATION_CODES_GUESSED
