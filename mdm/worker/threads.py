@@ -130,7 +130,9 @@ class WorkerThreads:
         self._row = WorkerProcess(
             id=self.id, host=host[:255], pid=os.getpid(), kinds=sorted(kinds), stuck=[], started_at=runtime.clock.now()
         )
-        self._threads = [WorkThread(runtime, watch, kind, self.id, number) for kind in kinds for number in range(PLANS[kind].threads)]
+        self._threads = [
+            WorkThread(runtime, watch, kind, self.id, number) for kind in kinds for number in range(PLANS[kind].threads)
+        ]
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="worker-keeper", daemon=True)
 

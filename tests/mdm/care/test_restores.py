@@ -26,7 +26,7 @@ from mdm.care.restores.service import TimelineWatch
 from mdm.protocol.commands.queries import ProfileList
 from mdm.protocol.commands.security import DeviceLock, EraseDevice
 from mdm.queue.models import CommandBody, CommandState, EndReason, QueuedCommand
-from mdm.worker.handlers import drain
+from mdm.worker.drains import drain
 from tests.mdm.queue.connect_loop import enqueue_for, enroll_tablets, send_status
 from tests.support.world import create_actor
 
