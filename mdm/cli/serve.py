@@ -100,6 +100,7 @@ def run_worker(kinds: Sequence[WorkKind] = tuple(WorkKind)) -> NoReturn:
     # At once: a thread that is stuck in a call, or waits for a silent broker, must not hold the end.
     os._exit(int(threads.is_stuck.is_set()))
 
+
 def _check_worker_start() -> int:
     try:
         settings = preflight.read_settings()
