@@ -151,6 +151,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_database_restore")),
     )
     op.create_table(
+        "named_lease",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_named_lease")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("topic", sa.String(length=32), nullable=False),
@@ -160,16 +167,31 @@ def upgrade() -> None:
             sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
             nullable=True,
         ),
+        sa.Column("lane", sa.SmallInteger(), server_default="1", nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_by", sa.String(length=64), nullable=True),
         sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.String(length=500), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
-        batch_op.create_index("ix_outbox_due", ["not_before", "id"], unique=False)
+        batch_op.create_index(
+            "ix_outbox_due",
+            ["topic", "lane", "not_before", "id"],
+            unique=False,
+            sqlite_where=sa.text("lease_until IS NULL AND parked_at IS NULL"),
+            postgresql_where=sa.text("lease_until IS NULL AND parked_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_outbox_leased",
+            ["lease_until"],
+            unique=False,
+            sqlite_where=sa.text("lease_until IS NOT NULL"),
+            postgresql_where=sa.text("lease_until IS NOT NULL"),
+        )
         batch_op.create_index(
             "uq_outbox_waiting",
             ["topic", "key"],
@@ -189,6 +211,24 @@ def upgrade() -> None:
         sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_push_certificate")),
+    )
+    op.create_table(
+        "push_response_count",
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("reason", name=op.f("pk_push_response_count")),
+    )
+    op.create_table(
+        "scheduled_job",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("next_run_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_by", sa.String(length=64), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String(length=500), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_scheduled_job")),
     )
     op.create_table(
         "timeline",
@@ -212,6 +252,25 @@ def upgrade() -> None:
         sa.Column("is_demonstration", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_town")),
         sa.UniqueConstraint("slug", name=op.f("uq_town_slug")),
+    )
+    op.create_table(
+        "worker_process",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column(
+            "kinds",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column(
+            "stuck",
+            sa.JSON().with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker_process")),
     )
     op.create_table(
         "account_link",
@@ -665,6 +724,25 @@ def upgrade() -> None:
         batch_op.create_index("ix_privacy_request_town", ["town_id", "answered_on", "due_on"], unique=False)
         batch_op.create_index(batch_op.f("ix_privacy_request_town_id"), ["town_id"], unique=False)
 
+    op.create_table(
+        "push_sender",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stop_reason", sa.String(length=32), nullable=True),
+        sa.Column("stop_detail", sa.String(length=200), nullable=True),
+        sa.Column("certificate_id", sa.Uuid(), nullable=True),
+        sa.Column("test_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_tests", sa.Integer(), nullable=False),
+        sa.Column("window_started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("window_sent", sa.Integer(), nullable=False),
+        sa.Column("window_refused", sa.Integer(), nullable=False),
+        sa.Column("refusals_trusted_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"], ["push_certificate.id"], name=op.f("fk_push_sender_certificate_id_push_certificate")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_push_sender")),
+    )
     op.create_table(
         "record_access",
         sa.Column("pupil_id", sa.Uuid(), nullable=False),
@@ -2749,6 +2827,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_record_access_day"))
 
     op.drop_table("record_access")
+    op.drop_table("push_sender")
     with op.batch_alter_table("privacy_request", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_privacy_request_town_id"))
         batch_op.drop_index("ix_privacy_request_town")
@@ -2848,16 +2927,29 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_account_link_account_id"))
 
     op.drop_table("account_link")
+    op.drop_table("worker_process")
     op.drop_table("town")
     op.drop_table("timeline")
+    op.drop_table("scheduled_job")
+    op.drop_table("push_response_count")
     op.drop_table("push_certificate")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_outbox_waiting", sqlite_where=sa.text("lease_until IS NULL"), postgresql_where=sa.text("lease_until IS NULL")
         )
-        batch_op.drop_index("ix_outbox_due")
+        batch_op.drop_index(
+            "ix_outbox_leased",
+            sqlite_where=sa.text("lease_until IS NOT NULL"),
+            postgresql_where=sa.text("lease_until IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_outbox_due",
+            sqlite_where=sa.text("lease_until IS NULL AND parked_at IS NULL"),
+            postgresql_where=sa.text("lease_until IS NULL AND parked_at IS NULL"),
+        )
 
     op.drop_table("outbox")
+    op.drop_table("named_lease")
     op.drop_table("database_restore")
     op.drop_table("command_body")
     op.drop_table("clock_pause")
