@@ -33,7 +33,7 @@ class Fleet:
             app = App(town_id=town.id, name="Mathador", bundle_identifier="fr.mathador", app_store_id=1)
             work.session.add(app)
             work.session.flush()
-            self.tags = []
+            self.tags: list[str] = []
             for school, grade, state, seen in (
                 (first, Grade.CE2, AppState.INSTALLED, timedelta(hours=1)),
                 (first, Grade.CM1, AppState.FAILED, timedelta(hours=1)),
